@@ -1,0 +1,1 @@
+"""Shadow evaluation and migration workbench."""

@@ -1,0 +1,296 @@
+"""The workspace: `workbench.toml`, `evals/*/eval.toml`, and where things lie.
+
+Prices, models and thresholds are data with a date and a source; nothing here
+has a built-in price. Unknown keys are errors that name the closest known key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import tomllib
+import types
+import typing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from workbench.errors import ConfigError, UsageError, did_you_mean
+from workbench.records import EvalKind
+from workbench.specs import ENGINES, ZONES, Candidate, EvalConfig, Price
+
+T = TypeVar("T")
+
+CONFIG_NAME = "workbench.toml"
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceConfig:
+    """What `workbench.toml` says."""
+
+    store: str = "workbench.duckdb"
+    evals: str = "evals"
+    candidates: tuple[Candidate, ...] = ()
+    prices: tuple[Price, ...] = ()
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with `workbench.toml`, `evals/`, the store and its spool."""
+
+    root: Path
+    config: WorkspaceConfig
+
+    @classmethod
+    def load(cls, root: Path | str) -> Workspace:
+        """Read a workspace.
+
+        Args:
+            root: The folder that holds `workbench.toml`.
+
+        Raises:
+            ConfigError: There is none, or it is wrong: the message names the key.
+        """
+        folder = Path(root).resolve()
+        path = folder / CONFIG_NAME
+        if not path.is_file():
+            raise ConfigError(
+                f"{folder} is not a workspace: it has no {CONFIG_NAME}.",
+                f"Run `workbench init {folder}`, or name another folder with --workspace.",
+            )
+        config = convert(read_toml(path), WorkspaceConfig, str(path))
+        _check_candidates(config, path)
+        return cls(folder, config)
+
+    @property
+    def store_path(self) -> Path:
+        """Return where the DuckDB file lies."""
+        return self.root / self.config.store
+
+    @property
+    def spool(self) -> Path:
+        """Return the folder of Parquet parts that wait to be absorbed."""
+        return self.store_path.with_name(self.store_path.name + ".spool")
+
+    @cached_property
+    def evals(self) -> dict[str, EvalConfig]:
+        """Return every eval by its task.
+
+        Raises:
+            ConfigError: An `eval.toml` is wrong, or two name one task.
+        """
+        found: dict[str, EvalConfig] = {}
+        for path in sorted((self.root / self.config.evals).glob("*/eval.toml")):
+            data = read_toml(path)
+            for key in ("root", "guidelines"):
+                if key in data:
+                    raise ConfigError(f"{path}: {key!r} can't be set here.", "Write guidelines.md beside it.")
+            text = path.with_name("guidelines.md")
+            data |= {
+                "root": str(path.parent),
+                "guidelines": text.read_text(encoding="utf-8") if text.is_file() else "",
+            }
+            each = convert(data, EvalConfig, str(path))
+            _check_eval(each, path)
+            if each.task in found:
+                raise ConfigError(
+                    f"{path}: task {each.task!r} is already defined in {found[each.task].root}.",
+                    "Give one of the two another name.",
+                )
+            found[each.task] = each
+        return found
+
+    def eval_for(self, task: str) -> EvalConfig:
+        """Return the eval of a task.
+
+        Raises:
+            UsageError: There is none; the hint says where to write it.
+        """
+        if task not in self.evals:
+            where = self.root / self.config.evals / task / "eval.toml"
+            raise UsageError(
+                f"There is no eval for task {task!r}.",
+                f"{did_you_mean(task, self.evals)} Write {where} with task, kind and labels or fields.",
+            )
+        return self.evals[task]
+
+    def candidate(self, name: str) -> Candidate:
+        """Return a candidate by name.
+
+        Raises:
+            UsageError: There is none of that name.
+        """
+        known = {each.name: each for each in self.config.candidates}
+        if name not in known:
+            raise UsageError(
+                f"There is no candidate {name!r} in {self.root / CONFIG_NAME}.",
+                f"{did_you_mean(name, known)} Add one with `workbench candidate add`.".strip(),
+            )
+        return known[name]
+
+    def price_of(self, name: str | None) -> Price | None:
+        """Return the newest price of a model, or None where the table has none."""
+        rows = [each for each in self.config.prices if each.model == name]
+        return max(rows, key=lambda each: each.as_of) if rows else None
+
+    def path(self, relative: str) -> Path:
+        """Return a path of the configuration, taken from the workspace's folder."""
+        return (self.root / relative).resolve()
+
+    def fingerprint(self, candidate: Candidate) -> str:
+        """Return the hash of all that decides what a candidate answers.
+
+        Price, zone, speed and description are left out. The address counts only
+        where no revision pins the model, since another server may serve another
+        model under one name. For `recorded`, the file's content counts.
+
+        Raises:
+            UsageError: The outputs file of a recorded candidate is missing.
+        """
+        parts: dict[str, Any] = {
+            "engine": candidate.engine,
+            "model": candidate.model,
+            "revision": candidate.revision,
+            "parameters": candidate.parameters,
+            "dtype": candidate.dtype,
+        }
+        if candidate.engine == "recorded":
+            parts |= {"outputs": file_hash(self.outputs_path(candidate)), "map": candidate.map}
+        elif candidate.revision is None:
+            parts["base_url"] = candidate.base_url
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def outputs_path(self, candidate: Candidate) -> Path:
+        """Return the file of a recorded candidate.
+
+        Raises:
+            UsageError: It is not named, or not there.
+        """
+        path = self.path(candidate.outputs or "")
+        if not candidate.outputs or not path.is_file():
+            raise UsageError(
+                f"Candidate {candidate.name!r}: the file {path} is not there.",
+                f"Set `outputs` of this candidate in {self.root / CONFIG_NAME}.",
+            )
+        return path
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's content, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: It can't be read; the message carries file and line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", "Mend the file and run the command again.") from error
+
+
+def convert(data: Any, kind: type[T], where: str) -> T:
+    """Turn parsed TOML into a record, refusing unknown keys.
+
+    Args:
+        data: What the TOML file holds.
+        kind: The dataclass to build.
+        where: The file, for the message.
+
+    Raises:
+        ConfigError: A key is unknown or a value has the wrong type.
+    """
+    _refuse_unknown(data, kind, where, "")
+    try:
+        return msgspec.convert(data, type=kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {str(error).replace('$.', '')}", "Mend the key.") from error
+
+
+def _refuse_unknown(data: Any, kind: Any, where: str, path: str) -> None:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple and isinstance(data, list):
+        for index, item in enumerate(data):
+            _refuse_unknown(item, arguments[0], where, f"{path}[{index}]")
+    elif origin in (typing.Union, types.UnionType):
+        for option in arguments:
+            if dataclasses.is_dataclass(option):
+                _refuse_unknown(data, option, where, path)
+    elif dataclasses.is_dataclass(kind) and isinstance(data, dict):
+        hints = typing.get_type_hints(kind)
+        for key, value in data.items():
+            here = f"{path}.{key}" if path else key
+            if key not in hints:
+                raise ConfigError(f"{where}: unknown key {here!r}.", did_you_mean(key, hints))
+            _refuse_unknown(value, hints[key], where, here)
+
+
+def _check_candidates(config: WorkspaceConfig, path: Path) -> None:
+    seen: set[str] = set()
+    for each in config.candidates:
+        where = f"{path}: candidate {each.name!r}"
+        if not NAME_PATTERN.fullmatch(each.name):
+            raise ConfigError(f"{where}: not a name.", "Use letters, digits, dot, dash, underscore.")
+        if each.name in seen:
+            raise ConfigError(f"{where} is defined twice.", "Remove or rename one.")
+        seen.add(each.name)
+        if each.engine not in ENGINES:
+            raise ConfigError(f"{where}: unknown engine {each.engine!r}.", did_you_mean(each.engine, ENGINES))
+        if each.zone is not None and each.zone not in ZONES:
+            raise ConfigError(f"{where}: unknown zone {each.zone!r}.", "Use internal or external.")
+        needed = {"openai": ("base_url", "model"), "transformers": ("model",), "recorded": ("outputs",)}
+        for key in needed[each.engine]:
+            if getattr(each, key) is None:
+                raise ConfigError(f"{where}: engine {each.engine} needs `{key}`.", "Add the key.")
+
+
+def _check_eval(each: EvalConfig, path: Path) -> None:
+    if not NAME_PATTERN.fullmatch(each.task):
+        raise ConfigError(
+            f"{path}: task {each.task!r} is not a name.", "Use letters, digits, dot, dash, underscore."
+        )
+    if each.kind is EvalKind.LABEL and len(each.labels) < 2:
+        raise ConfigError(f"{path}: kind label needs at least two `labels`.", "List every answer.")
+    if each.kind is EvalKind.FIELDS and not each.fields and not each.schema:
+        raise ConfigError(f"{path}: kind fields needs `fields` or `schema`.", "List the fields.")
+    if each.allowed_zone not in ZONES:
+        raise ConfigError(f"{path}: unknown allowed_zone {each.allowed_zone!r}.", "Use internal or external.")
+    policy = each.policy
+    if policy.harm not in ("regressions", "net"):
+        raise ConfigError(f"{path}: unknown policy.harm {policy.harm!r}.", "Use regressions or net.")
+    for key, value, low, high in (
+        ("tolerance", policy.tolerance, 0.0, 0.5),
+        ("level", policy.level, 0.5, 1.0),
+        ("icc", policy.icc, -1e-9, 1.0),
+    ):
+        if not low < value < high:
+            raise ConfigError(
+                f"{path}: policy.{key} = {value} is outside {max(low, 0)} to {high}.", "Mend it."
+            )
+    if list(policy.ladder) != sorted(set(policy.ladder)) or policy.ladder[0] != 0 or policy.ladder[-1] != 1:
+        raise ConfigError(f"{path}: policy.ladder must rise from 0 to 1.", "For example 0, 0.1, 1.")
+    for rule in each.ignore:
+        _check_pattern(rule.pattern, f"{path}: ignore {rule.name!r}")
+    if each.match:
+        for key in ("system_prompt", "input", "model"):
+            _check_pattern(getattr(each.match, key), f"{path}: match.{key}")
+
+
+def _check_pattern(pattern: str | None, where: str) -> None:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise ConfigError(f"{where}: not a regular expression: {error}.", "Mend the pattern.") from error

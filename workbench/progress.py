@@ -1,0 +1,24 @@
+"""How long work reports where it stands, without knowing who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a piece of long work stands. `total` is None while it is unknown."""
+
+    stage: str
+    done: int
+    total: int | None = None
+    unit: str = "calls"
+    note: str = ""
+
+
+Listener = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """Listen to nothing."""

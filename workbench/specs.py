@@ -1,0 +1,172 @@
+"""What people declare: candidates, prices, and how a task's outputs are compared.
+
+Plain frozen records; `config` reads them from `workbench.toml` and `eval.toml`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from urllib.parse import urlsplit
+
+from workbench.records import EvalKind, Policy
+
+ENGINES = ("openai", "transformers", "recorded")
+ZONES = ("internal", "external")
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether an address can only be this machine. Names other than localhost can't."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one model costs, in US dollars per million tokens, on a date, from a source."""
+
+    model: str
+    as_of: date
+    source: str
+    input_usd_per_million: float
+    output_usd_per_million: float
+    cached_input_usd_per_million: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A small model that may take over: engine, model, sampling, price, privacy zone.
+
+    `parameters` override the request's own (max_tokens, temperature, ...).
+    `map` names columns or JSON paths of a recorded file, as `import --map` does.
+    `price` names a row of `[[prices]]`; the model's own name is the default.
+    """
+
+    name: str
+    engine: str
+    model: str | None = None
+    revision: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    zone: str | None = None
+    outputs: str | None = None
+    format: str = "auto"
+    map: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    dtype: str | None = None
+    batch_size: int = 16
+    concurrency: int = 16
+    timeout_s: float = 120.0
+    price: str | None = None
+    synthetic: bool = False
+    description: str = ""
+
+    @property
+    def effective_zone(self) -> str:
+        """Return the declared zone; undeclared, only a loopback endpoint is internal."""
+        if self.zone:
+            return self.zone
+        if self.engine in ("transformers", "recorded"):
+            return "internal"
+        return "internal" if is_loopback(self.base_url or "") else "external"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """How one field of a JSON output is compared.
+
+    `path` uses dots and `[]` for list items (`items[].sku`). `compare` is one of
+    exact, text, number, date, list, set, ignore. `tolerance` is absolute.
+    """
+
+    path: str
+    compare: str = "exact"
+    tolerance: float = 0.0
+    ordered: bool = True
+    required: bool = True
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRule:
+    """A predicate over what is known before the call.
+
+    `by` is language, input_length, turn_depth, tool_use, model, or attributes.NAME.
+    `edges` are the bin limits for numbers.
+    """
+
+    by: str
+    name: str | None = None
+    edges: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreRule:
+    """A difference declared harmless; still counted. `pattern` is removed from both sides."""
+
+    name: str
+    pattern: str | None = None
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRule:
+    """Which calls belong to a task where `--task` does not say. Every key given must hold."""
+
+    system_prompt: str | None = None
+    input: str | None = None
+    model: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """What is equal before outputs are compared. Declared, so that equality stays structural."""
+
+    case: bool = True
+    whitespace: bool = True
+    punctuation: bool = True
+    unicode: bool = True
+    wrappers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EvalConfig:
+    """How one task's outputs are compared, and what its team accepts.
+
+    `allowed_zone` is the widest zone the task's data may be sent to.
+    """
+
+    task: str
+    kind: EvalKind
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    aliases: dict[str, str] = field(default_factory=dict)
+    critical_labels: tuple[str, ...] = ()
+    normalise: Normalisation = Normalisation()
+    fields: tuple[FieldRule, ...] = ()
+    schema: dict[str, Any] | None = None
+    match_at: float = 0.8
+    embedder: str = "all-MiniLM-L6-v2"
+    match: MatchRule | None = None
+    policy: Policy = Policy()
+    slices: tuple[SliceRule, ...] = ()
+    ignore: tuple[IgnoreRule, ...] = ()
+    calls_per_day: float | None = None
+    allowed_zone: str = "internal"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    guidelines: str = ""
+    root: str = ""
+
+    @property
+    def guideline_version(self) -> str:
+        """Return a short hash of the guidelines: labels under other rules do not mix."""
+        return hashlib.sha256(self.guidelines.encode()).hexdigest()[:12]
