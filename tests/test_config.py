@@ -1,0 +1,156 @@
+"""Configuration: what stands in the files is what is meant, or the message names the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workbench.config import Workspace
+from workbench.errors import ConfigError, UsageError
+from workbench.specs import Candidate, is_loopback
+
+LABEL_EVAL = 'task = "triage"\nkind = "label"\nlabels = ["a", "b"]\n'
+
+
+def workspace(root: Path, config: str = "", evaluation: str = LABEL_EVAL) -> Workspace:
+    (root / "evals" / "triage").mkdir(parents=True, exist_ok=True)
+    (root / "workbench.toml").write_text(config)
+    (root / "evals" / "triage" / "eval.toml").write_text(evaluation)
+    return Workspace.load(root)
+
+
+def candidate(**keys: str) -> str:
+    table = {"name": "small", "engine": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"} | keys
+    return "[[candidates]]\n" + "".join(f'{key} = "{value}"\n' for key, value in table.items())
+
+
+def test_a_folder_without_a_configuration_is_refused_with_the_command_that_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a workspace") as caught:
+        Workspace.load(tmp_path)
+    assert "workbench init" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (candidate(engin="x"), ["candidates[0].engin", "engine"]),
+        (candidate(engine="openia"), ["small", "openai"]),
+        (candidate(zone="inside"), ["small", "internal"]),
+        (candidate() + candidate(), ["small", "twice"]),
+        (candidate(name="../x"), ["../x", "not a name"]),
+        ('[[candidates]]\nname = "small"\nengine = "openai"\nmodel = "m"\n', ["base_url"]),
+        ('[[candidates]]\nname = "small"\nengine = "recorded"\n', ["outputs"]),
+        ("store = 3\n", ["store", "str"]),
+        ("store = \n", ["line 1"]),
+    ],
+)
+def test_a_wrong_key_of_the_workspace_is_named(tmp_path: Path, config: str, words: list[str]) -> None:
+    """Each mistake in workbench.toml is a message with the file, the key and the way out."""
+    with pytest.raises(ConfigError) as caught:
+        workspace(tmp_path, config)
+    for word in ["workbench.toml", *words]:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "words"),
+    [
+        (LABEL_EVAL + "[policy]\ntolrance = 0.1\n", ["policy.tolrance", "'tolerance'"]),
+        (LABEL_EVAL + "[policy]\ntolerance = 5\n", ["policy.tolerance"]),
+        (LABEL_EVAL + "[policy]\nladder = [0, 0.5, 0.1, 1]\n", ["policy.ladder"]),
+        (LABEL_EVAL + '[policy]\nharm = "both"\n', ["policy.harm"]),
+        (LABEL_EVAL + '[match]\ninput = "("\n', ["match.input"]),
+        (LABEL_EVAL + '[[ignore]]\nname = "time"\npattern = "["\n', ["time"]),
+        ('task = "triage"\nkind = "label"\nlabels = ["a"]\n', ["labels"]),
+        ('task = "triage"\nkind = "fields"\n', ["fields"]),
+        ('task = "triage"\nkind = "labels"\n', ["kind"]),
+        (LABEL_EVAL + 'root = "x"\n', ["root"]),
+    ],
+)
+def test_a_wrong_key_of_an_eval_is_named(tmp_path: Path, evaluation: str, words: list[str]) -> None:
+    """Each mistake in an eval.toml is a message with the file and the key."""
+    with pytest.raises(ConfigError) as caught:
+        workspace(tmp_path, evaluation=evaluation).evals  # noqa: B018
+    for word in ["eval.toml", *words]:
+        assert word in str(caught.value)
+
+
+def test_one_task_has_one_eval(tmp_path: Path) -> None:
+    space = workspace(tmp_path)
+    (tmp_path / "evals" / "again").mkdir()
+    (tmp_path / "evals" / "again" / "eval.toml").write_text(LABEL_EVAL)
+    with pytest.raises(ConfigError, match="already defined"):
+        space.evals  # noqa: B018
+
+
+def test_a_misspelt_task_or_candidate_brings_the_closest_one(tmp_path: Path) -> None:
+    space = workspace(tmp_path, candidate())
+    with pytest.raises(UsageError, match="'triage'"):
+        space.eval_for("triag")
+    with pytest.raises(UsageError, match="'small'"):
+        space.candidate("smal")
+
+
+def test_guidelines_beside_the_eval_are_read_and_versioned(tmp_path: Path) -> None:
+    before = workspace(tmp_path).eval_for("triage")
+    (tmp_path / "evals" / "triage" / "guidelines.md").write_text("Prefer the right label.")
+    after = workspace(tmp_path).eval_for("triage")
+    assert (before.guidelines, after.guidelines) == ("", "Prefer the right label.")
+    assert before.guideline_version != after.guideline_version
+
+
+def test_the_fingerprint_follows_what_decides_the_answer_and_nothing_else(tmp_path: Path) -> None:
+    """Price, zone and speed leave the fingerprint alone; model, parameters and address change it."""
+    space = workspace(tmp_path)
+    base = Candidate(name="a", engine="openai", model="m", base_url="http://127.0.0.1:1/v1")
+
+    def print_of(**keys: object) -> str:
+        return space.fingerprint(Candidate(**({"name": "a", "engine": "openai", "model": "m"} | keys)))  # type: ignore[arg-type]
+
+    same = {"base_url": base.base_url, "zone": "internal", "price": "x", "concurrency": 3, "name": "b"}
+    assert print_of(**same) == space.fingerprint(base)
+    assert print_of(base_url="http://127.0.0.1:2/v1") != space.fingerprint(base)
+    assert print_of(base_url=base.base_url, parameters={"max_tokens": 9}) != space.fingerprint(base)
+    pinned = print_of(base_url="http://127.0.0.1:1/v1", revision="abc")
+    assert pinned == print_of(base_url="http://127.0.0.1:2/v1", revision="abc")
+
+
+def test_the_fingerprint_of_a_recorded_candidate_follows_the_content_of_its_file(tmp_path: Path) -> None:
+    space = workspace(tmp_path)
+    each = Candidate(name="r", engine="recorded", outputs="out.csv")
+    with pytest.raises(UsageError, match=r"out\.csv"):
+        space.fingerprint(each)
+    (tmp_path / "out.csv").write_text("id,output\n1,a\n")
+    first = space.fingerprint(each)
+    (tmp_path / "out.csv").write_text("id,output\n1,b\n")
+    assert space.fingerprint(each) != first
+
+
+@pytest.mark.parametrize(
+    ("url", "zone"),
+    [
+        ("http://127.0.0.1:8000/v1", "internal"),
+        ("http://[::1]:8000/v1", "internal"),
+        ("http://localhost:8000/v1", "internal"),
+        ("https://api.example.com/v1", "external"),
+        ("http://localhost.example.com/v1", "external"),
+        ("http://10.0.0.5/v1", "external"),
+    ],
+)
+def test_an_undeclared_zone_is_internal_only_on_this_machine(url: str, zone: str) -> None:
+    assert Candidate(name="a", engine="openai", model="m", base_url=url).effective_zone == zone
+    assert is_loopback(url) is (zone == "internal")
+
+
+def test_of_several_prices_the_newest_counts_and_a_missing_one_is_none(tmp_path: Path) -> None:
+    rows = "".join(
+        f'[[prices]]\nmodel = "m"\nas_of = {day}\nsource = "s"\n'
+        f"input_usd_per_million = {value}\noutput_usd_per_million = 1.0\n"
+        for day, value in (("2026-01-01", 3.0), ("2026-06-01", 2.0), ("2026-03-01", 9.0))
+    )
+    space = workspace(tmp_path, rows)
+    price = space.price_of("m")
+    assert price is not None
+    assert price.input_usd_per_million == 2.0
+    assert space.price_of("other") is None

@@ -1,0 +1,133 @@
+"""The command line's grammar: shares, mappings, errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.cli import cli
+from workbench.config import Workspace
+from workbench.errors import StoreBusy, UsageError
+from workbench.setup import parse_parameters
+from workbench.terminal import guarded, parse_mapping, parse_sampling_rate, parse_share
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("5%", 0.05), ("5 %", 0.05), ("0.05", 0.05), ("0", 0.0), ("100%", 1.0)]
+)
+def test_a_share_is_a_percentage_or_a_fraction(text: str, share: float) -> None:
+    assert parse_share(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["1", "1.0", "5", "100", "101%", "-1%", "nan", "five", "", "%", "inf%"])
+def test_a_share_that_could_mean_two_things_or_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_share(text)
+
+
+@given(st.floats(0, 0.999))
+def test_every_fraction_below_one_is_read_back(share: float) -> None:
+    assert parse_share(repr(share)) == share
+
+
+def test_a_complete_log_may_be_called_one() -> None:
+    assert parse_sampling_rate("1") == 1.0
+    assert parse_sampling_rate("10%") == pytest.approx(0.1)
+    assert parse_sampling_rate(None) is None
+    with pytest.raises(UsageError):
+        parse_sampling_rate("0%")
+
+
+def test_a_mapping_keeps_what_follows_the_first_equals_sign() -> None:
+    assert parse_mapping(("input=a=b", "id = row")) == {"input": "a=b", "id": "row"}
+    for wrong in (("input",), ("=x",), ("input=",), ("id=a", "id=b")):
+        with pytest.raises(UsageError):
+            parse_mapping(wrong)
+
+
+def test_parameters_are_numbers_truths_lists_or_text() -> None:
+    found = parse_parameters(["max_tokens=64", "temperature=0.0", "stop=['x']", "mode=fast", "cache=false"])
+    assert found == {"max_tokens": 64, "temperature": 0.0, "stop": ["x"], "mode": "fast", "cache": False}
+
+
+def test_init_makes_a_workspace_once_and_overwrites_nothing(tmp_path: Path) -> None:
+    run = CliRunner()
+    first = run.invoke(cli, ["init", str(tmp_path / "w"), "--json"])
+    assert first.exit_code == 0
+    assert json.loads(first.stdout)["created"] == ["workbench.toml", "evals/"]
+    assert Workspace.load(tmp_path / "w").config.candidates == ()
+    again = run.invoke(cli, ["init", str(tmp_path / "w")])
+    assert again.exit_code == 2
+    assert "workspace already" in again.stderr
+
+
+def test_a_candidate_is_added_without_touching_the_comments(tmp_path: Path) -> None:
+    run = CliRunner()
+    run.invoke(cli, ["init", str(tmp_path)])
+    before = (tmp_path / "workbench.toml").read_text()
+    arguments = ["candidate", "add", "gemma2", "--engine", "recorded", "--outputs", "a.csv"]
+    arguments += ["--map", "id=row", "--map", "output=gemma2", "--workspace", str(tmp_path), "--json"]
+    done = run.invoke(cli, arguments)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "workbench.toml").read_text().startswith(before.rstrip())
+    added = Workspace.load(tmp_path).candidate("gemma2")
+    assert added.map == {"id": "row", "output": "gemma2"}
+    listed = json.loads(run.invoke(cli, ["candidate", "list", "--workspace", str(tmp_path), "--json"]).stdout)
+    assert [each["name"] for each in listed] == ["gemma2"]
+
+
+def test_a_wrong_candidate_changes_nothing(tmp_path: Path) -> None:
+    run = CliRunner()
+    run.invoke(cli, ["init", str(tmp_path)])
+    before = (tmp_path / "workbench.toml").read_text()
+    done = run.invoke(cli, ["candidate", "add", "x", "--engine", "recorder", "--workspace", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "'recorded'" in done.stderr
+    assert (tmp_path / "workbench.toml").read_text() == before
+
+
+def test_an_error_for_people_is_its_message_its_hint_and_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    @guarded
+    def busy(*, as_json: bool) -> None:
+        raise StoreBusy("The store is held by process 7.", "Wait, or stop it.")
+
+    with pytest.raises(SystemExit) as caught:
+        busy(as_json=True)
+    assert caught.value.code == 3
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"error": "The store is held by process 7.", "hint": "Wait, or stop it."}
+    assert "Traceback" not in err
+    assert "held by process 7" in err
+
+
+def test_an_interrupt_exits_with_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    @guarded
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as caught:
+        stopped()
+    assert caught.value.code == 130
+    assert "same command" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    @guarded
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+
+
+def test_a_command_outside_a_workspace_says_how_to_make_one(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        cli, ["recommend", "--task", "t", "--candidate", "c", "--workspace", str(tmp_path)]
+    )
+    assert done.exit_code == 2
+    assert "workbench init" in done.stderr

@@ -1,0 +1,350 @@
+"""The command line: each command reads its arguments, calls one use case, prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from workbench import setup
+from workbench.config import Workspace
+from workbench.errors import EXIT_ENVIRONMENT, UsageError
+from workbench.terminal import (
+    emit,
+    find_workspace,
+    guarded,
+    parse_mapping,
+    parse_sampling_rate,
+    parse_share,
+    progress_listener,
+    recommendation_document,
+    recommendation_text,
+)
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def common(function: F) -> F:
+    """Give a command what every command has: --workspace, --json, errors for people."""
+    wrapped: Any = guarded(function)
+    wrapped = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(wrapped)
+    return click.option(  # type: ignore[no-any-return]
+        "--workspace", metavar="DIR", help="The workspace folder; default: this one or the nearest above."
+    )(wrapped)
+
+
+def _open(workspace: str | None) -> tuple[Workspace, Store]:
+    from workbench.store import Store
+
+    space = Workspace.load(find_workspace(workspace))
+    return space, Store.open(space.store_path, spool=space.spool)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="shadow-workbench")
+def cli() -> None:
+    """Find out how much traffic can move from a frontier model to a small one, from your own logs."""
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+@common
+def init(folder: Path, workspace: str | None, as_json: bool) -> None:
+    """Make FOLDER a workspace: workbench.toml and evals/."""
+    made = setup.init(Path(workspace) if workspace else folder)
+    emit(
+        {"workspace": str(made.root), "created": made.created},
+        as_json=as_json,
+        text=f"Made a workspace in {made.root}.\nNext: workbench import LOG --workspace {made.root}",
+    )
+
+
+@cli.group()
+def candidate() -> None:
+    """The small models that may take over."""
+
+
+@candidate.command("add")
+@click.argument("name")
+@click.option("--engine", required=True, help="openai, transformers or recorded.")
+@click.option("--model", help="Model id, folder, or packaged:NAME.")
+@click.option("--revision", help="Commit that pins a model from a hub.")
+@click.option("--base-url", help="Address of an OpenAI-compatible endpoint, ending in /v1.")
+@click.option("--api-key-env", help="Name of the environment variable that holds the key.")
+@click.option("--zone", help="Where its endpoint stands: internal or external.")
+@click.option("--outputs", help="File of outputs made elsewhere (engine recorded).")
+@click.option("--map", "pairs", multiple=True, metavar="FIELD=PATH", help="Fields of that file.")
+@click.option("--param", "parameters", multiple=True, metavar="KEY=VALUE", help="Such as max_tokens=64.")
+@click.option("--price", help="Row of [[prices]] it is paid by; default: its model.")
+@common
+def candidate_add(
+    name: str,
+    pairs: tuple[str, ...],
+    parameters: tuple[str, ...],
+    workspace: str | None,
+    as_json: bool,
+    **keys: str | None,
+) -> None:
+    """Add a candidate to workbench.toml."""
+    table: dict[str, Any] = {"name": name} | {key: value for key, value in keys.items() if value}
+    if pairs:
+        table["map"] = parse_mapping(pairs)
+    if parameters:
+        table["parameters"] = setup.parse_parameters(parameters)
+    added = setup.add_candidate(find_workspace(workspace), table)
+    emit(
+        added,
+        as_json=as_json,
+        text=f"Added candidate {added.name}. Try it: workbench candidate test {added.name}",
+    )
+
+
+@candidate.command("list")
+@common
+def candidate_list(workspace: str | None, as_json: bool) -> None:
+    """List the candidates of the workspace."""
+    space = Workspace.load(find_workspace(workspace))
+    rows = [
+        {
+            "name": each.name,
+            "engine": each.engine,
+            "model": each.model or each.outputs,
+            "zone": each.effective_zone,
+            "price": price.as_of.isoformat() if (price := space.price_of(each.price or each.model)) else None,
+            "synthetic": each.synthetic,
+        }
+        for each in space.config.candidates
+    ]
+    lines = [
+        f"{row['name']:<20} {row['engine']:<13} {row['zone']:<9} {row['model'] or ''}"
+        + ("  (synthetic)" if row["synthetic"] else "")
+        for row in rows
+    ]
+    emit(rows, as_json=as_json, text="\n".join(lines) or "No candidates. Add one: workbench candidate add")
+
+
+@candidate.command("test")
+@click.argument("name")
+@common
+def candidate_test(name: str, workspace: str | None, as_json: bool) -> None:
+    """Send two tiny calls to a candidate and say what came back."""
+    from workbench.engines import test_candidate
+
+    space = Workspace.load(find_workspace(workspace))
+    report = test_candidate(space, space.candidate(name))
+    emit(report, as_json=as_json, text=report.text)
+    if not report.ok:
+        raise SystemExit(EXIT_ENVIRONMENT)
+
+
+@cli.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--format", "format_name", default="auto", help="auto, or the name of a format.")
+@click.option("--task", help="Task of every call in the files.")
+@click.option("--source", help="Name of the export; tells two exports with the same ids apart.")
+@click.option("--map", "pairs", multiple=True, metavar="FIELD=PATH", help="Column or JSON path of a field.")
+@click.option("--sampling-rate", help="Share of traffic that was logged, such as 10% or 0.1.")
+@click.option("--dry-run", is_flag=True, help="Read and report; store nothing.")
+@click.option("--rejects", type=click.Path(path_type=Path), help="Write rejected records to this CSV file.")
+@common
+def import_(
+    files: tuple[Path, ...],
+    format_name: str,
+    task: str | None,
+    source: str | None,
+    pairs: tuple[str, ...],
+    sampling_rate: str | None,
+    dry_run: bool,
+    rejects: Path | None,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Import call logs. The same file again adds nothing."""
+    from workbench.ingest import import_files, write_rejects
+
+    space, store = _open(workspace)
+    with store, progress_listener() as listener:
+        report = import_files(
+            space,
+            store,
+            files,
+            format=format_name,
+            task=task,
+            source=source,
+            mapping=parse_mapping(pairs) or None,
+            sampling_rate=parse_sampling_rate(sampling_rate),
+            dry_run=dry_run,
+            listener=listener,
+        )
+        if rejects is not None:
+            write_rejects(store, report, rejects)
+    emit(report, as_json=as_json, text=report.text)
+
+
+@cli.command()
+@click.option("--task", required=True)
+@click.option("--candidate", "candidate_name", required=True)
+@click.option("--limit", type=click.IntRange(min=1), help="Calls to replay; a larger one grows the sample.")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Requests in flight at most.")
+@click.option("--repeats", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the drawn sample.")
+@click.option("--new", is_flag=True, help="Start another replay instead of going on with the last.")
+@click.option("--dry-run", is_flag=True, help="Estimate time and cost; send nothing.")
+@common
+def replay(
+    task: str,
+    candidate_name: str,
+    workspace: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Send a task's recorded requests to a candidate. The same command again resumes."""
+    from workbench.replay import replay as run
+
+    space, store = _open(workspace)
+    with store, progress_listener() as listener:
+        report = run(space, store, task, candidate_name, listener=listener, **options)
+    emit(report, as_json=as_json, text=report.text)
+
+
+@cli.command()
+@click.option("--task")
+@click.option("--candidate", "candidate_name")
+@common
+def compare(task: str | None, candidate_name: str | None, workspace: str | None, as_json: bool) -> None:
+    """Compare what candidates answered with the recorded outputs."""
+    from workbench.scoring import compare as run
+
+    space, store = _open(workspace)
+    with store, progress_listener() as listener:
+        reports = run(space, store, task, candidate_name, listener=listener)
+    nothing = "Nothing to compare. Replay a task first: workbench replay --task T --candidate C"
+    emit(reports, as_json=as_json, text="\n".join(each.text for each in reports) or nothing)
+
+
+@cli.command()
+@click.option("--task", required=True)
+@click.option("--candidate", "candidate_name", required=True)
+@click.option("--current-share", default="0%", show_default=True, help="Share it serves now, such as 5%.")
+@common
+def recommend(
+    task: str, candidate_name: str, current_share: str, workspace: str | None, as_json: bool
+) -> None:
+    """Say how much of a task's traffic may move to a candidate, and how sure that is."""
+    from workbench.scoring import recommend as run
+
+    share = parse_share(current_share)
+    space, store = _open(workspace)
+    with store:
+        answer = run(space, store, task, candidate_name, current_share=share)
+    emit(
+        recommendation_document(task, candidate_name, answer),
+        as_json=as_json,
+        text=recommendation_text(task, candidate_name, answer),
+    )
+
+
+@cli.group()
+def label() -> None:
+    """What people said of the outputs."""
+
+
+@label.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", required=True)
+@click.option(
+    "--candidate", "candidate_name", help="Needed for verdicts; gold answers serve every candidate."
+)
+@click.option(
+    "--map", "pairs", multiple=True, metavar="FIELD=PATH", help="id, verdict, annotator, ... or gold."
+)
+@common
+def label_import(
+    file: Path,
+    task: str,
+    candidate_name: str | None,
+    pairs: tuple[str, ...],
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Import verdicts of people, or gold answers, from CSV, JSONL or Parquet."""
+    from workbench.review import import_labels
+
+    space, store = _open(workspace)
+    with store:
+        mapping = parse_mapping(pairs) or None
+        report = import_labels(space, store, file, task=task, candidate=candidate_name, mapping=mapping)
+    emit(report, as_json=as_json, text=report.text)
+
+
+@label.command("export")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task")
+@click.option("--candidate", "candidate_name")
+@common
+def label_export(
+    file: Path, task: str | None, candidate_name: str | None, workspace: str | None, as_json: bool
+) -> None:
+    """Write labels with their provenance to FILE (.csv, .jsonl or .parquet)."""
+    from workbench.review import export_labels
+
+    space, store = _open(workspace)
+    with store:
+        count = export_labels(space, store, file, task=task, candidate=candidate_name)
+    emit({"labels": count, "file": str(file)}, as_json=as_json, text=f"Wrote {count:,} labels to {file}.")
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Only this machine without sign-in.")
+@click.option("--open/--no-open", "open_browser", default=False, help="Open a browser.")
+@common
+def app(port: int, host: str, open_browser: bool, workspace: str | None, as_json: bool) -> None:
+    """Start the app on this machine."""
+    from workbench.app_server import serve
+
+    space = Workspace.load(find_workspace(workspace))
+    if as_json:
+        raise UsageError("The app prints no JSON document.", "Leave --json out.")
+    raise SystemExit(serve(space, port=port, host=host, open_browser=open_browser))
+
+
+@cli.command()
+@click.option("--root", type=click.Path(path_type=Path), default="demo", show_default=True)
+@click.option("--app/--no-app", "start_app", default=True, help="Start the app at the end.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@click.option("--without-model", is_flag=True, help="Leave the real small model out.")
+@common
+def demo(
+    root: Path, start_app: bool, port: int, without_model: bool, workspace: str | None, as_json: bool
+) -> None:
+    """Build a workspace from the sample logs, replay it through a real small model, and show it."""
+    from workbench.demo import build, render_table
+
+    folder = Path(workspace) if workspace else root
+    with progress_listener() as listener:
+        report = build(folder, without_model=without_model, listener=listener)
+    emit(report, as_json=as_json, text=render_table(report))
+    if start_app and not as_json:
+        from workbench.app_server import serve
+
+        raise SystemExit(serve(Workspace.load(folder), port=port))
+
+
+@cli.command()
+@common
+def doctor(workspace: str | None, as_json: bool) -> None:
+    """Check this machine and the workspace; say how to mend what is missing."""
+    from workbench.doctor import examine
+
+    checks = examine(find_workspace(workspace))
+    marks = {"ok": "ok     ", "note": "note   ", "problem": "problem"}
+    lines = [f"{marks[each.state]} {each.name}: {each.message}" for each in checks]
+    emit(checks, as_json=as_json, text="\n".join(lines))
+    if any(each.state == "problem" for each in checks):
+        raise SystemExit(EXIT_ENVIRONMENT)

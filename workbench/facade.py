@@ -1,0 +1,156 @@
+"""`Workbench`: all that the command line does, for notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from workbench.config import Workspace
+from workbench.progress import Listener, silent
+from workbench.records import Policy, Recommendation
+
+if TYPE_CHECKING:
+    from workbench.ingest import ImportReport
+    from workbench.replay import ReplayReport
+    from workbench.review import LabelReport
+    from workbench.scoring import CompareReport
+    from workbench.store import Store
+
+
+class Workbench:
+    """One workspace, opened. Use it as a context manager, or close it.
+
+    Args:
+        root: The folder that holds `workbench.toml`.
+
+    Raises:
+        ConfigError: There is none, or it is wrong.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.workspace = Workspace.load(root)
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """Return the store, opened on first use."""
+        if self._store is None:
+            from workbench.store import Store
+
+            self._store = Store.open(self.workspace.store_path, spool=self.workspace.spool)
+        return self._store
+
+    def import_logs(
+        self,
+        files: Sequence[Path | str],
+        *,
+        format: str = "auto",
+        task: str | None = None,
+        source: str | None = None,
+        mapping: Mapping[str, str] | None = None,
+        sampling_rate: float | None = None,
+        dry_run: bool = False,
+        listener: Listener = silent,
+    ) -> ImportReport:
+        """Import call logs. The same file again adds nothing."""
+        from workbench.ingest import import_files
+
+        return import_files(
+            self.workspace,
+            self.store,
+            [Path(each) for each in files],
+            format=format,
+            task=task,
+            source=source,
+            mapping=mapping,
+            sampling_rate=sampling_rate,
+            dry_run=dry_run,
+            listener=listener,
+        )
+
+    def replay(
+        self,
+        task: str,
+        candidate: str,
+        *,
+        limit: int | None = None,
+        concurrency: int | None = None,
+        repeats: int = 1,
+        new: bool = False,
+        dry_run: bool = False,
+        seed: int = 0,
+        listener: Listener = silent,
+    ) -> ReplayReport:
+        """Send a task's recorded requests to a candidate. Again: resumes, or does nothing."""
+        from workbench.replay import replay
+
+        return replay(
+            self.workspace,
+            self.store,
+            task,
+            candidate,
+            limit=limit,
+            concurrency=concurrency,
+            repeats=repeats,
+            new=new,
+            dry_run=dry_run,
+            seed=seed,
+            listener=listener,
+        )
+
+    def compare(
+        self, task: str | None = None, candidate: str | None = None, *, listener: Listener = silent
+    ) -> list[CompareReport]:
+        """Compare what candidates answered with the recorded outputs."""
+        from workbench.scoring import compare
+
+        return compare(self.workspace, self.store, task, candidate, listener=listener)
+
+    def import_labels(
+        self,
+        file: Path | str,
+        *,
+        task: str,
+        candidate: str | None = None,
+        mapping: Mapping[str, str] | None = None,
+    ) -> LabelReport:
+        """Import verdicts of people, or gold answers."""
+        from workbench.review import import_labels
+
+        return import_labels(
+            self.workspace, self.store, Path(file), task=task, candidate=candidate, mapping=mapping
+        )
+
+    def export_labels(
+        self, path: Path | str, *, task: str | None = None, candidate: str | None = None
+    ) -> int:
+        """Write labels with their provenance; return how many."""
+        from workbench.review import export_labels
+
+        return export_labels(self.workspace, self.store, Path(path), task=task, candidate=candidate)
+
+    def recommend(
+        self, task: str, candidate: str, *, current_share: float = 0.0, policy: Policy | None = None
+    ) -> Recommendation:
+        """Say how much traffic may move, how sure that is, and what is missing."""
+        from workbench.scoring import recommend
+
+        return recommend(
+            self.workspace, self.store, task, candidate, current_share=current_share, policy=policy
+        )
+
+    def close(self) -> None:
+        """Give the store up."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
