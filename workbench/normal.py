@@ -1,0 +1,382 @@
+"""One form for what logs write in many: text, JSON, hashes, tool arguments, tokens, times.
+
+Pure functions. Nothing here raises on data: what can't be read comes back as it
+was, or as None, and the caller marks it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from workbench.records import Message, Usage
+from workbench.specs import Normalisation
+
+MAX_DEPTH = 100
+"""Deepest nesting of JSON that is read; real logs stay under 20."""
+
+REPLACEMENT = "\ufffd"
+
+_BROKEN = re.compile("[\x00\ud800-\udfff]")
+_INTEGRAL_FLOAT = re.compile(rb"[0-9]\.0(?![0-9])|[0-9][eE]")
+_SPACE = re.compile(r"\s+")
+_EDGE = "\"'`*_.,;:!?…。、！？，；：“”‘’«»„ "
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+_DATE_FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S UTC")
+
+
+class Undecodable(ValueError):
+    """The text is not JSON that may be read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A JSON value, and whether its text had to be repaired (NUL, surrogates, bad UTF-8)."""
+
+    value: Any
+    repaired: bool = False
+
+
+def clean_text(text: str) -> tuple[str, bool]:
+    """Replace what no store and no model takes: NUL and lone surrogates.
+
+    Args:
+        text: Any string; a pair of surrogates becomes the character it stands for.
+
+    Returns:
+        The clean text and whether it differs from what came in.
+    """
+    if not _BROKEN.search(text):
+        return text, False
+    paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return paired.replace("\x00", REPLACEMENT), True
+
+
+def clean_value(value: Any) -> Any:
+    """Clean every text of a JSON value, keys included; infinite and NaN numbers become None."""
+    if isinstance(value, str):
+        return clean_text(value)[0]
+    if isinstance(value, list):
+        return [clean_value(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(str(key))[0]: clean_value(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def depth_of(value: Any) -> int:
+    """Return how deep lists and objects nest; 0 for a scalar."""
+    deepest, stack = 0, [(value, 0)]
+    while stack:
+        item, depth = stack.pop()
+        deepest = max(deepest, depth)
+        if isinstance(item, dict):
+            stack.extend((child, depth + 1) for child in item.values())
+        elif isinstance(item, list):
+            stack.extend((child, depth + 1) for child in item)
+    return deepest
+
+
+def decode_json(data: bytes | str) -> Decoded:
+    """Read one JSON value, repairing text where that loses nothing else.
+
+    Raises:
+        Undecodable: It is not JSON, or nests deeper than `MAX_DEPTH`.
+    """
+    raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
+    repaired = False
+    try:
+        value = msgspec.json.decode(raw)
+    except RecursionError:
+        raise Undecodable(f"nested deeper than {MAX_DEPTH} levels") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        value, repaired = _decode_loosely(raw)
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
+        raise Undecodable(f"nested deeper than {MAX_DEPTH} levels")
+    if repaired or b"\\u0000" in raw or b"\\ud" in raw.lower():
+        cleaned = clean_value(value)
+        repaired = repaired or cleaned != value
+        value = cleaned
+    return Decoded(value, repaired)
+
+
+def _decode_loosely(raw: bytes) -> tuple[Any, bool]:
+    """Read JSON as Python does: lone surrogates, NaN and bytes that are not UTF-8 pass."""
+    try:
+        text, repaired = raw.decode("utf-8"), False
+    except UnicodeDecodeError:
+        text, repaired = raw.decode("utf-8", "replace"), True
+    try:
+        value = json.loads(text.removeprefix("\ufeff"))
+    except json.JSONDecodeError as error:
+        if error.pos >= len(text.rstrip()) or "Unterminated" in error.msg:
+            raise Undecodable(f"the JSON breaks off at column {error.colno}") from None
+        raise Undecodable(f"not JSON: {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise Undecodable(f"nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise Undecodable(f"not JSON: {error}") from None
+    return value, repaired or bool(_BROKEN.search(str(value))) or "NaN" in text or "Infinity" in text
+
+
+def decode_nested(value: Any) -> Any:
+    """Decode JSON that sits in a string, at most twice.
+
+    Args:
+        value: Anything; only a string that holds an object, a list or a string
+            holding one of these is decoded.
+
+    Returns:
+        The object or list, or `value` itself where there is none.
+    """
+    found = value
+    for _ in range(2):
+        if not isinstance(found, str) or found.lstrip()[:1] not in ("{", "[", '"'):
+            break
+        try:
+            found = decode_json(found).value
+        except Undecodable:
+            return value
+    return found if isinstance(found, dict | list) else value
+
+
+def parse_arguments(value: Any) -> Any:
+    """Return a tool's arguments parsed, whether the log holds text or an object.
+
+    Args:
+        value: JSON text, an object, or None.
+
+    Returns:
+        The parsed arguments; `{}` for none; text that is not JSON stays text.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return {}
+    found: Any = value
+    for _ in range(2):
+        if not isinstance(found, str):
+            break
+        try:
+            found = decode_json(found).value
+        except Undecodable:
+            return clean_text(value)[0]
+    return {} if found is None else found
+
+
+def canonical_json(value: Any) -> str:
+    """Return one text for equal JSON: sorted keys, no spaces, 1.0 written as 1.
+
+    Args:
+        value: JSON values or records; NaN counts as null.
+    """
+    try:
+        data = msgspec.json.encode(value, order="deterministic")
+    except (TypeError, UnicodeEncodeError, ValueError):
+        value = clean_value(msgspec.to_builtins(value, str_keys=True, enc_hook=str))
+        data = msgspec.json.encode(value, order="deterministic")
+    if _INTEGRAL_FLOAT.search(data):
+        data = msgspec.json.encode(_fold_numbers(msgspec.to_builtins(value)), order="deterministic")
+    return data.decode()
+
+
+def _fold_numbers(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, list | tuple):
+        return [_fold_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _fold_numbers(item) for key, item in value.items()}
+    return value
+
+
+def content_hash(*parts: Any) -> str:
+    """Return a 128-bit hash of parts as 32 hexadecimal digits.
+
+    Args:
+        parts: Text or bytes as they are, anything else as canonical JSON. The cut
+            between parts counts: ("ab", "c") differs from ("a", "bc").
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, bytes):
+            data = part
+        elif isinstance(part, str):
+            data = part.encode("utf-8", "surrogatepass")
+        else:
+            data = canonical_json(part).encode()
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def normalise_text(text: str, rules: Normalisation | None = None) -> str:
+    """Return a text with the differences removed that an eval declares harmless.
+
+    Args:
+        text: What a model wrote.
+        rules: Which differences: unicode forms (NFKC), case, runs of white space,
+            and quotation marks and stops around the text. Signs inside the text
+            always stay, so that "-1" is not "1" and "C++" is not "C". Wrappers
+            are left to the comparison.
+    """
+    rules = rules or Normalisation()
+    if rules.unicode:
+        text = unicodedata.normalize("NFKC", text)
+    if rules.case:
+        text = text.casefold()
+    if rules.whitespace:
+        text = _SPACE.sub(" ", text).strip()
+    if rules.punctuation:
+        text = text.strip(_EDGE) or text
+    return text
+
+
+def as_count(value: Any) -> int | None:
+    """Return a number of tokens, or None where the log holds none."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, str):
+        value = as_number(value)
+        if value is None:
+            return None
+    if isinstance(value, int):
+        return value if 0 <= value < 2**63 else None
+    if isinstance(value, float) and value.is_integer() and 0 <= value < 2**53:
+        return int(value)
+    return None
+
+
+def as_number(value: Any) -> float | None:
+    """Return a finite number of a log (also written as text), or None."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value.strip())
+        except ValueError:
+            return None
+    if isinstance(value, int | float) and abs(value) < 1e300:
+        return float(value)
+    return None
+
+
+def as_text(value: Any) -> str:
+    """Return a scalar as people read it: integral floats without ".0", booleans as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, dict | list):
+        return canonical_json(value)
+    return str(value)
+
+
+def usage_openai(usage: Any) -> Usage:
+    """Normalise an OpenAI usage object: `prompt_tokens` includes the cached ones.
+
+    Args:
+        usage: The object of a chat completion or of a response (`input_tokens`).
+    """
+    if not isinstance(usage, Mapping):
+        return Usage()
+    total_in = as_count(usage.get("prompt_tokens", usage.get("input_tokens")))
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    cached = as_count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
+    details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    reasoning = as_count(details.get("reasoning_tokens")) if isinstance(details, Mapping) else None
+    uncached = None if total_in is None else max(total_in - (cached or 0), 0)
+    out = as_count(usage.get("completion_tokens", usage.get("output_tokens")))
+    return Usage(uncached, cached, out, reasoning)
+
+
+def to_utc(value: Any) -> datetime | None:
+    """Return a time of a log in UTC, or None where it can't be read for certain.
+
+    Args:
+        value: Epoch seconds, milliseconds, microseconds or nanoseconds (told apart
+            by size), ISO 8601, RFC 2822, or a datetime. A time without a zone
+            counts as UTC. Times outside 2000 to 2100 are not believed.
+    """
+    try:
+        found = _time_of(value)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return None
+    if found is None:
+        return None
+    try:
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError:
+        return None
+    return found if _EARLIEST <= found < _LATEST else None
+
+
+def _time_of(value: Any) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        size = abs(value)
+        scale = next((each for limit, each in _EPOCH_UNITS if size >= limit), 1.0)
+        return datetime.fromtimestamp(value / scale, UTC)
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    number = as_number(text)
+    if number is not None:
+        # "2024" or "20240131" as epoch seconds fall before 2000 and are not believed.
+        return _time_of(number)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    for pattern in _DATE_FORMATS:
+        try:
+            return datetime.strptime(text, pattern).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return parsedate_to_datetime(text)
+
+
+def message_text(message: Message) -> str:
+    """Return the text of one message; other parts of its content are left out."""
+    content = message.content
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
+
+
+def last_user_text(messages: tuple[Message, ...]) -> str:
+    """Return the text of the last user message, or an empty text."""
+    for message in reversed(messages):
+        if message.role == "user":
+            return message_text(message)
+    return ""
+
+
+def system_text(messages: tuple[Message, ...]) -> str:
+    """Return the system and developer messages, joined by newlines."""
+    return "\n".join(message_text(each) for each in messages if each.role in ("system", "developer"))
