@@ -1,0 +1,263 @@
+"""Log formats: tell which one a file has, and read it as drafts of calls.
+
+A new format is one file with one class that satisfies `Format`, and one line in
+`REGISTRY`; the contract test then runs over it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import UsageError, did_you_mean
+from workbench.formats.base import (
+    Blank,
+    Detection,
+    Draft,
+    Format,
+    Item,
+    Mark,
+    OutputDraft,
+    Record,
+    Unreadable,
+)
+from workbench.formats.containers import Shape, look, records
+from workbench.formats.mapped import Mapped, check_columns, suggest_mapping
+from workbench.formats.openai_batch import OpenAIBatch
+from workbench.formats.openai_chat import OpenAIChat
+from workbench.records import Output, Rejected
+
+__all__ = [
+    "FORMATS",
+    "REGISTRY",
+    "Blank",
+    "Detection",
+    "Draft",
+    "Mark",
+    "OutputDraft",
+    "Source",
+    "detect",
+    "open_source",
+    "read",
+    "read_outputs",
+    "suggest_mapping",
+]
+
+AUTO = "auto"
+_SAMPLE_RECORDS = 50
+_COLUMN_SAMPLE_RECORDS = 1000
+
+REGISTRY: tuple[Format, ...] = (OpenAIBatch(), OpenAIChat())
+"""Formats that content tells apart, the most particular first."""
+
+FORMATS: tuple[str, ...] = (*(each.name for each in REGISTRY), Mapped.name)
+"""Every name that `--format` takes, besides auto."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file, how it is laid out, and the format that reads it."""
+
+    shape: Shape
+    format: Format
+    because: str
+
+    @property
+    def name(self) -> str:
+        """Return the name under which reports speak of the file."""
+        return self.shape.name
+
+    def items(self) -> Iterator[Item]:
+        """Give every source record as drafts, a rejected one or a blank one. Never raises on data."""
+        name = self.shape.name
+        for record in records(self.shape):
+            if isinstance(record, Record):
+                yield from parse_record(self.format, record, name)
+            else:
+                yield record
+
+
+def parse_record(form: Format, record: Record, file: str) -> Iterator[Draft | OutputDraft | Rejected]:
+    """Read one record with one format; what it can't read is rejected with its reason."""
+    if not isinstance(record.value, dict):
+        yield record.rejected(file, "not a JSON object")
+        return
+    try:
+        parsed = form.parse(record.value)
+    except Unreadable as error:
+        yield record.rejected(file, str(error))
+        return
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        # The contract test proves that formats don't do this; one odd line must still not stop a million.
+        yield record.rejected(file, f"can't be read as {form.name}: {type(error).__name__}: {error}")
+        return
+    for draft in parsed:
+        draft.file, draft.line = file, record.line
+        if record.repaired:
+            draft.marks.append(Mark.REPAIRED_TEXT)
+        yield draft
+
+
+def open_source(
+    path: Path,
+    format: str = AUTO,
+    mapping: Mapping[str, str] | None = None,
+    *,
+    outputs_only: bool = False,
+) -> Source:
+    """Settle how a file is read.
+
+    Args:
+        path: The file.
+        format: A name of `FORMATS`, or auto.
+        mapping: Field to column or JSON path; given, the format is `mapped`.
+        outputs_only: Read id and output alone.
+
+    Raises:
+        UsageError: The file is no log, its format is unknown, or the mapping does not fit it.
+    """
+    known = {each.name: each for each in REGISTRY}
+    if format not in (AUTO, *FORMATS):
+        raise UsageError(f"There is no format {format!r}.", did_you_mean(format, [AUTO, *FORMATS]))
+    shape = look(path)
+    if mapping:
+        if format not in (AUTO, Mapped.name):
+            raise UsageError(f"--map goes with the format mapped, not {format}.", "Leave one of the two out.")
+        form = Mapped(mapping, outputs_only=outputs_only)
+        check_columns(mapping, columns_of(shape), str(path))
+        return Source(shape, form, "a mapping was given")
+    if format == Mapped.name:
+        raise _needs_mapping(shape)
+    if shape.kind in ("csv", "parquet"):
+        raise _needs_mapping(shape)
+    if format != AUTO:
+        return Source(shape, known[format], "the format was given")
+    detection = _detect(shape)
+    return Source(shape, known[detection.format], detection.because)
+
+
+def detect(path: Path) -> Detection:
+    """Tell which format a file has, and what says so.
+
+    Returns:
+        The format; `mapped` for tables, which need a mapping to be read.
+
+    Raises:
+        UsageError: The file is no log, or no format fits.
+    """
+    shape = look(path)
+    if shape.kind in ("csv", "parquet"):
+        what = "CSV" if shape.kind == "csv" else "Parquet"
+        return Detection(Mapped.name, f"it is a {what} file with the columns {_listed(shape.columns)}")
+    return _detect(shape)
+
+
+def read(
+    paths: Iterable[Path],
+    format: str = AUTO,
+    mapping: Mapping[str, str] | None = None,
+) -> Iterator[Item]:
+    """Read files, one after the other.
+
+    Args:
+        paths: The files; each has its own format if `format` is auto.
+        format: A name of `FORMATS`, or auto.
+        mapping: Field to column or JSON path, for the format `mapped`.
+
+    Returns:
+        Drafts of calls, outputs to be joined, rejected and blank records, each
+        with file and line. Never raises on data.
+
+    Raises:
+        UsageError: A file is no log, or the mapping does not fit it.
+    """
+    sources = [open_source(path, format, mapping) for path in paths]
+    for source in sources:
+        yield from source.items()
+
+
+def read_outputs(
+    path: Path,
+    format: str = AUTO,
+    mapping: Mapping[str, str] | None = None,
+) -> Iterator[tuple[str, Output] | Rejected]:
+    """Read outputs that were made elsewhere, with the id of the call each belongs to.
+
+    Args:
+        path: An OpenAI Batch output file, request/response pairs, or a table with a mapping.
+        format: A name of `FORMATS`, or auto.
+        mapping: Must name id and output.
+
+    Raises:
+        UsageError: The file is no log, or the mapping does not fit it.
+    """
+    source = open_source(path, format, mapping, outputs_only=True)
+    for item in source.items():
+        if isinstance(item, Rejected):
+            yield item
+        elif isinstance(item, OutputDraft):
+            yield item.native_id, item.output
+        elif isinstance(item, Draft) and item.control is not None and item.native_id:
+            yield item.native_id, item.control
+
+
+def columns_of(shape: Shape) -> tuple[str, ...]:
+    """Return the columns of a table, or the keys seen in the first records of a JSON file."""
+    if shape.columns:
+        return shape.columns
+    seen: dict[str, None] = {}
+    for record in islice(records(shape), _COLUMN_SAMPLE_RECORDS):
+        if isinstance(record, Record) and isinstance(record.value, dict):
+            seen.update(dict.fromkeys(record.value))
+    return tuple(seen)
+
+
+def _detect(shape: Shape) -> Detection:
+    votes: Counter[str] = Counter()
+    reasons: dict[str, str] = {}
+    sample = [each for each in islice(records(shape), _SAMPLE_RECORDS) if isinstance(each, Record)]
+    objects = [each.value for each in sample if isinstance(each.value, dict)]
+    for value in objects:
+        for form in REGISTRY:
+            because = form.recognise(value)
+            if because is not None:
+                votes[form.name] += 1
+                reasons.setdefault(form.name, because)
+                break
+    if votes:
+        name, count = votes.most_common(1)[0]
+        return Detection(name, f"{count} of the first {len(objects)} records have {reasons[name]}")
+    if not objects:
+        raise UsageError(
+            f"{shape.path} holds no JSON object that can be read.",
+            "Check that it is JSON, one object a line; --format NAME reads it anyway and lists what is wrong.",
+        )
+    raise UsageError(
+        f"{shape.path}: no known log format; the first record has the keys {_listed(tuple(objects[0]))}.",
+        f"Say which columns to read, for example {_example(tuple(objects[0]))}, or --format {'|'.join(FORMATS[:-1])}.",
+    )
+
+
+def _needs_mapping(shape: Shape) -> UsageError:
+    columns = columns_of(shape)
+    return UsageError(
+        f"{shape.path} needs a mapping; its columns are {_listed(columns)}.",
+        f"Say which columns to read, for example {_example(columns)}.",
+    )
+
+
+def _example(columns: Sequence[str]) -> str:
+    guess = {"input": "COLUMN", "output": "COLUMN"} | suggest_mapping(columns)
+    if "messages" in guess:
+        guess.pop("input", None)
+    order: dict[str, Any] = {key: guess[key] for key in ("id", "messages", "input", "output") if key in guess}
+    return " ".join(f"--map {field}={column}" for field, column in order.items())
+
+
+def _listed(columns: Sequence[str]) -> str:
+    shown = ", ".join(columns[:12])
+    return f"{shown} and {len(columns) - 12} more" if len(columns) > 12 else shown

@@ -1,0 +1,246 @@
+"""The shapes of OpenAI chat completions, which many other formats embed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.formats.base import Mark, Unreadable
+from workbench.normal import as_count, as_text, decode_nested, parse_arguments, usage_openai
+from workbench.records import ErrorKind, Message, Output, OutputError, Request, ToolCall, Usage
+
+PARAMETERS = frozenset(
+    "temperature top_p top_k min_p max_tokens max_completion_tokens stop seed n presence_penalty"
+    " frequency_penalty repetition_penalty logit_bias logprobs top_logprobs tool_choice parallel_tool_calls"
+    " reasoning_effort verbosity".split()
+)
+"""What of a request's body decides the answer, and so is sent to a candidate too."""
+
+_MEDIA = {
+    "image_url": Mark.IMAGE,
+    "image": Mark.IMAGE,
+    "input_image": Mark.IMAGE,
+    "input_audio": Mark.AUDIO,
+    "audio": Mark.AUDIO,
+    "file": Mark.FILE,
+    "input_file": Mark.FILE,
+}
+
+
+def parse_messages(value: Any, marks: list[str]) -> tuple[Message, ...]:
+    """Read a list of messages.
+
+    Args:
+        value: The list, or JSON text that holds it.
+        marks: Gets what is odd about them.
+
+    Raises:
+        Unreadable: It is no list of messages, or an empty one.
+    """
+    items = decode_nested(value)
+    if isinstance(items, str) and items:
+        return (Message("user", items),)
+    if not isinstance(items, list) or not items:
+        raise Unreadable("the request has no messages")
+    return tuple(parse_message(item, marks, index) for index, item in enumerate(items))
+
+
+def parse_message(value: Any, marks: list[str], index: int = 0) -> Message:
+    """Read one message.
+
+    Raises:
+        Unreadable: It is not an object with a role.
+    """
+    if not isinstance(value, Mapping) or not isinstance(value.get("role"), str) or not value["role"]:
+        raise Unreadable(f"message {index + 1} is not an object with a role")
+    name, call_id = value.get("name"), value.get("tool_call_id")
+    return Message(
+        role=value["role"],
+        content=parse_content(value.get("content"), marks),
+        name=as_text(name) if name is not None else None,
+        tool_calls=parse_tool_calls(value, marks),
+        tool_call_id=as_text(call_id) if call_id is not None else None,
+    )
+
+
+def parse_content(value: Any, marks: list[str]) -> str | list[dict[str, Any]] | None:
+    """Read a message's content: text, typed parts, or None."""
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        return [dict(value)] if isinstance(value, Mapping) else as_text(value)
+    parts: list[dict[str, Any]] = []
+    for item in value:
+        part = dict(item) if isinstance(item, Mapping) else {"type": "text", "text": as_text(item)}
+        kind = part.get("type")
+        if isinstance(kind, str) and kind in _MEDIA:
+            _add(marks, _MEDIA[kind])
+        parts.append(part)
+    return parts
+
+
+def parse_tool_calls(message: Mapping[str, Any], marks: list[str]) -> tuple[ToolCall, ...]:
+    """Read the tool calls of a message, old style (`function_call`) included."""
+    found = message.get("tool_calls")
+    calls = list(found) if isinstance(found, list) else []
+    if isinstance(message.get("function_call"), Mapping):
+        calls.append({"function": message["function_call"]})
+    parsed: list[ToolCall] = []
+    for call in calls:
+        if not isinstance(call, Mapping):
+            continue
+        inner = next(
+            (call[key] for key in ("function", "custom") if isinstance(call.get(key), Mapping)), call
+        )
+        arguments = parse_arguments(inner.get("arguments", inner.get("input")))
+        if isinstance(arguments, str) and "function" in call:
+            _add(marks, Mark.BAD_ARGUMENTS)
+        identity = call.get("id")
+        parsed.append(
+            ToolCall(as_text(inner.get("name") or ""), arguments, as_text(identity) if identity else None)
+        )
+    return tuple(parsed)
+
+
+def parse_request(body: Any, marks: list[str]) -> Request:
+    """Read a request's body.
+
+    Raises:
+        Unreadable: It is not an object with messages.
+    """
+    body = decode_nested(body)
+    if not isinstance(body, Mapping):
+        raise Unreadable("the request is not an object")
+    tools = [dict(each) for each in _list(body.get("tools")) if isinstance(each, Mapping)]
+    tools += [
+        {"type": "function", "function": dict(each)}
+        for each in _list(body.get("functions"))
+        if isinstance(each, Mapping)
+    ]
+    shape = body.get("response_format")
+    return Request(
+        messages=parse_messages(body.get("messages"), marks),
+        tools=tuple(tools),
+        response_format=dict(shape) if isinstance(shape, Mapping) else None,
+        parameters={key: body[key] for key in body if key in PARAMETERS and body[key] is not None},
+    )
+
+
+def parse_response(body: Any, marks: list[str], latency_ms: float | None = None) -> Output | None:
+    """Read a chat completion, or the error in its place.
+
+    Args:
+        body: The response's body, as object or JSON text; None where it was not logged.
+        marks: Gets what is odd about it.
+        latency_ms: What the log says of its duration.
+
+    Returns:
+        The output; None where the log holds none or only the pieces of a stream.
+
+    Raises:
+        Unreadable: It is neither a completion nor an error.
+    """
+    body = decode_nested(body)
+    if body is None or body == {} or body == "":
+        return None
+    if isinstance(body, list):
+        _add(marks, Mark.STREAM_NOT_REBUILT)
+        return None
+    if not isinstance(body, Mapping):
+        raise Unreadable("the response is not an object")
+    model = as_text(body["model"]) if body.get("model") else None
+    if body.get("error"):
+        return error_output(body["error"], None, marks, model)
+    choices = body.get("choices")
+    if not isinstance(choices, list):
+        raise Unreadable("the response has no choices")
+    usage = usage_openai(body.get("usage"))
+    if not choices or not isinstance(choices[0], Mapping):
+        _add(marks, Mark.ERROR)
+        return Output(
+            model=model,
+            usage=usage,
+            latency_ms=latency_ms,
+            error=OutputError(ErrorKind.INVALID_RESPONSE, "no choices"),
+        )
+    if len(choices) > 1:
+        _add(marks, Mark.MULTIPLE_CHOICES)
+    return _output(choices[0], model, usage, latency_ms, marks)
+
+
+def _output(
+    choice: Mapping[str, Any], model: str | None, usage: Usage, latency_ms: float | None, marks: list[str]
+) -> Output:
+    message = choice.get("message")
+    message = message if isinstance(message, Mapping) else {}
+    finish = choice.get("finish_reason")
+    text = text_of(message.get("content", choice.get("text")), marks)
+    calls = parse_tool_calls(message, marks)
+    flags: list[str] = []
+    refusal = message.get("refusal")
+    if isinstance(refusal, str) and refusal:
+        flags.append("refusal")
+        _add(marks, Mark.REFUSAL)
+        text = text or refusal
+    error = None
+    if finish == "length":
+        flags.append("truncated")
+        marks.extend(each for each in (Mark.TRUNCATED, Mark.FINISH_LENGTH) if each not in marks)
+    if finish == "content_filter":
+        _add(marks, Mark.CONTENT_FILTER)
+        if not text and not calls:
+            error = OutputError(ErrorKind.CONTENT_FILTER, "the content filter stopped the answer")
+    elif not text and not calls:
+        error = OutputError(ErrorKind.EMPTY, "the answer is empty")
+        _add(marks, Mark.EMPTY_OUTPUT)
+    reasoning = message.get("reasoning_content", message.get("reasoning"))
+    return Output(
+        text=text,
+        tool_calls=calls,
+        finish_reason=as_text(finish) if finish is not None else None,
+        model=model,
+        usage=usage,
+        latency_ms=latency_ms,
+        reasoning=reasoning if isinstance(reasoning, str) else None,
+        flags=tuple(flags),
+        error=error,
+    )
+
+
+def text_of(content: Any, marks: list[str]) -> str | None:
+    """Return the text of an answer's content; parts are joined."""
+    if content is None or isinstance(content, str):
+        return content
+    parts = parse_content(content, marks)
+    if not isinstance(parts, list):
+        return parts
+    texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+    return "".join(texts) if texts else None
+
+
+def error_output(error: Any, status: Any, marks: list[str], model: str | None = None) -> Output:
+    """Return the output that stands for a failed request."""
+    _add(marks, Mark.ERROR)
+    status = as_count(status)
+    code, message = "", as_text(error) if error else f"status {status}"
+    if isinstance(error, Mapping):
+        code = as_text(error.get("code") or error.get("type") or "")
+        message = as_text(error.get("message") or code or error)
+    known = {
+        "context_length_exceeded": ErrorKind.CONTEXT_LENGTH,
+        "content_filter": ErrorKind.CONTENT_FILTER,
+        "rate_limit_exceeded": ErrorKind.RATE_LIMITED,
+        "timeout": ErrorKind.TIMEOUT,
+        "batch_expired": ErrorKind.TIMEOUT,
+    }
+    kind = known.get(code) or (ErrorKind.RATE_LIMITED if status == 429 else ErrorKind.HTTP)
+    return Output(model=model, error=OutputError(kind, message[:2000], status))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _add(marks: list[str], mark: str) -> None:
+    if mark not in marks:
+        marks.append(mark)

@@ -1,0 +1,264 @@
+"""CSV, Parquet and any JSONL, with a mapping from fields to columns or JSON paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from workbench.errors import UsageError, did_you_mean
+from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable
+from workbench.formats.chat import parse_message, parse_messages, parse_response
+from workbench.normal import as_count, as_number, as_text, canonical_json, decode_nested, to_utc
+from workbench.records import ErrorKind, Message, Output, OutputError, Request, Usage
+
+FIELDS = (
+    "id", "time", "model", "session", "system", "input", "messages", "output", "gold",
+    "latency_ms", "input_tokens", "output_tokens",
+)  # fmt: skip
+ATTRIBUTE_PREFIX = "attributes."
+
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_MISSING = object()
+_GUESSES: dict[str, tuple[str, ...]] = {
+    "id": ("id", "row", "row_id", "call_id", "request_id", "uuid", "idx", "index"),
+    "time": ("time", "timestamp", "created_at", "date", "datetime", "created", "occurred_at"),
+    "model": ("model", "model_name", "engine"),
+    "session": ("session", "session_id", "conversation_id", "thread_id"),
+    "system": ("system", "system_prompt", "instructions"),
+    "messages": ("messages", "chat", "conversation"),
+    "input": ("input", "text", "prompt", "question", "query", "user", "content", "request", "utterance"),
+    "output": ("output", "completion", "response", "answer", "prediction", "generation", "reply", "result"),
+    "gold": ("gold", "label", "expected", "truth", "target", "ground_truth", "category", "intent"),
+    "latency_ms": ("latency_ms", "duration_ms"),
+    "input_tokens": ("input_tokens", "prompt_tokens"),
+    "output_tokens": ("output_tokens", "completion_tokens"),
+}
+
+
+class Mapped:
+    """Any table or JSONL whose columns a mapping names.
+
+    Args:
+        mapping: Field to column name or JSON path.
+        outputs_only: Read only id and output, as for outputs made elsewhere.
+    """
+
+    name = "mapped"
+    title = "CSV, Parquet or JSONL with --map FIELD=COLUMN"
+
+    def __init__(self, mapping: Mapping[str, str], *, outputs_only: bool = False) -> None:
+        check_fields(mapping, outputs_only=outputs_only)
+        self._mapping = dict(mapping)
+        self._outputs_only = outputs_only
+        self._paths = {field: split_path(path) for field, path in mapping.items()}
+        self._attributes = [key for key in mapping if key.startswith(ATTRIBUTE_PREFIX)]
+        self._used = {steps[0] for steps in self._paths.values()} | set(mapping.values())
+
+    def recognise(self, value: Mapping[str, Any]) -> str | None:
+        """Nothing in a file says so: a mapping has to be given."""
+        return None
+
+    def parse(self, value: Mapping[str, Any]) -> Sequence[Parsed]:
+        """Read one row.
+
+        Raises:
+            Unreadable: The id or the input is missing.
+        """
+        marks: list[str] = []
+        control_marks: list[str] = []
+        identity = self._get(value, "id")
+        if "id" in self._mapping and (identity is None or identity == ""):
+            raise Unreadable(f"the id ({self._mapping['id']}) is empty")
+        native_id = as_text(identity) if identity is not None else None
+        control = self._control(value, control_marks)
+        if self._outputs_only:
+            if control is None:
+                control = Output(error=OutputError(ErrorKind.MISSING, "the output is missing"))
+            return [OutputDraft(native_id or "", control, None, control_marks)]
+        time = self._get(value, "time")
+        occurred_at = to_utc(time)
+        if time not in (None, "") and occurred_at is None:
+            marks.append(Mark.BAD_TIME)
+        gold, session, model = (self._text(value, key) for key in ("gold", "session", "model"))
+        attributes = {
+            key.removeprefix(ATTRIBUTE_PREFIX): found
+            for key in self._attributes
+            if (found := self._get(value, key)) is not None
+        }
+        task = attributes.get("task")
+        return [
+            Draft(
+                request=self._request(value, marks),
+                native_id=native_id,
+                control=control,
+                occurred_at=occurred_at,
+                session_id=session,
+                model=model,
+                task=task if isinstance(task, str) else None,
+                gold=gold,
+                attributes=attributes,
+                rest={
+                    key: item
+                    for key, item in value.items()
+                    if key not in self._used and item not in (None, "")
+                },
+                marks=marks,
+                control_marks=control_marks,
+            )
+        ]
+
+    def _get(self, value: Mapping[str, Any], field: str) -> Any:
+        path = self._mapping.get(field)
+        if path is None:
+            return None
+        if path in value:
+            return value[path]
+        found = follow(value, self._paths[field])
+        return None if found is _MISSING else found
+
+    def _text(self, value: Mapping[str, Any], field: str) -> str | None:
+        found = self._get(value, field)
+        return as_text(found) if found is not None and found != "" else None
+
+    def _request(self, value: Mapping[str, Any], marks: list[str]) -> Request:
+        field = "messages" if "messages" in self._mapping else "input"
+        found = self._get(value, field)
+        if found is None or found == "":
+            raise Unreadable(f"the {field} ({self._mapping[field]}) is empty")
+        nested = decode_nested(found)
+        tools: tuple[dict[str, Any], ...] = ()
+        if isinstance(nested, Mapping) and isinstance(nested.get("messages"), list):
+            listed = nested.get("tools")
+            tools = (
+                tuple(dict(each) for each in listed if isinstance(each, Mapping))
+                if isinstance(listed, list)
+                else ()
+            )
+            nested = nested["messages"]
+        if (
+            isinstance(nested, list)
+            and nested
+            and all(isinstance(each, Mapping) and "role" in each for each in nested)
+        ):
+            messages = parse_messages(nested, marks)
+        elif field == "messages" and not isinstance(nested, str):
+            raise Unreadable(f"the messages ({self._mapping[field]}) are not a list of objects with roles")
+        else:
+            messages = (Message("user", as_text(found)),)
+        system = self._text(value, "system")
+        if system:
+            messages = (Message("system", system), *messages)
+        return Request(messages, tools)
+
+    def _control(self, value: Mapping[str, Any], marks: list[str]) -> Output | None:
+        if "output" not in self._mapping:
+            return None
+        found = self._get(value, "output")
+        if found is None:
+            return None
+        latency_ms = as_number(self._get(value, "latency_ms"))
+        latency_ms = latency_ms if latency_ms is not None and latency_ms >= 0 else None
+        usage = Usage(
+            input_tokens=as_count(self._get(value, "input_tokens")),
+            output_tokens=as_count(self._get(value, "output_tokens")),
+        )
+        model = self._text(value, "model")
+        text = as_text(found)
+        if not text.strip():
+            marks.append(Mark.EMPTY_OUTPUT)
+            error = OutputError(ErrorKind.EMPTY, "the answer is empty")
+            return Output(text=text, model=model, usage=usage, latency_ms=latency_ms, error=error)
+        nested = decode_nested(found)
+        if isinstance(nested, Mapping):
+            if isinstance(nested.get("choices"), list):
+                return parse_response(nested, marks, latency_ms)
+            if isinstance(nested.get("role"), str) and ("content" in nested or "tool_calls" in nested):
+                message = parse_message(nested, marks)
+                content = message.content
+                text = content if isinstance(content, str) else canonical_json(content) if content else ""
+                return Output(text or None, message.tool_calls, None, model, usage, latency_ms)
+        return Output(text=text, model=model, usage=usage, latency_ms=latency_ms)
+
+
+def check_fields(mapping: Mapping[str, str], *, outputs_only: bool = False) -> None:
+    """Check the fields that a mapping names.
+
+    Raises:
+        UsageError: A field is unknown, or one that is needed is not mapped.
+    """
+    for field in mapping:
+        if field not in FIELDS and not (
+            field.startswith(ATTRIBUTE_PREFIX) and len(field) > len(ATTRIBUTE_PREFIX)
+        ):
+            hint = did_you_mean(field, [*FIELDS, "attributes.NAME"])
+            raise UsageError(f"--map: there is no field {field!r}.", hint)
+    if outputs_only:
+        missing = [field for field in ("id", "output") if field not in mapping]
+        if missing:
+            raise UsageError(f"The mapping lacks {' and '.join(missing)}.", "Map both id and output.")
+    elif "input" in mapping and "messages" in mapping:
+        raise UsageError("--map names both input and messages.", "Keep one: they are the same field.")
+    elif "input" not in mapping and "messages" not in mapping:
+        raise UsageError("--map names no input.", "Add --map input=COLUMN.")
+
+
+def check_columns(mapping: Mapping[str, str], columns: Iterable[str], file: str) -> None:
+    """Check that every mapped column is there.
+
+    Args:
+        mapping: Field to column name or JSON path.
+        columns: The columns of a table, or the keys seen in the first records.
+        file: The file, for the message.
+
+    Raises:
+        UsageError: One is not; the hint names the closest column.
+    """
+    known = list(columns)
+    for field, path in mapping.items():
+        if path not in known and split_path(path)[0] not in known:
+            shown = known if len(known) <= 40 else get_close_matches(path, known, n=5, cutoff=0.3)
+            raise UsageError(
+                f"{file} has no column {path!r} (--map {field}={path}).", did_you_mean(path, shown)
+            )
+
+
+def split_path(path: str) -> list[str | int]:
+    """Split a JSON path such as `$.choices[0].message.content` into its steps."""
+    text = path.removeprefix("$.") if path.startswith("$.") else path.removeprefix("$")
+    steps: list[str | int] = [
+        int(match.group(2)) if match.group(2) else match.group(1) for match in _STEP.finditer(text)
+    ]
+    return steps or [path]
+
+
+def follow(value: Any, steps: Sequence[str | int]) -> Any:
+    """Return what lies at a path, going into JSON text where needed."""
+    for step in steps:
+        if isinstance(value, str):
+            value = decode_nested(value)
+        if isinstance(step, str) and isinstance(value, Mapping) and step in value:
+            value = value[step]
+        elif isinstance(step, int) and isinstance(value, list) and step < len(value):
+            value = value[step]
+        else:
+            return _MISSING
+    return value
+
+
+def suggest_mapping(columns: Sequence[str]) -> dict[str, str]:
+    """Suggest a mapping from the names of columns.
+
+    Returns:
+        Field to column, for the fields that a name fits; each column once.
+    """
+    by_name = {column.strip().lower().replace(" ", "_").replace("-", "_"): column for column in columns}
+    mapping: dict[str, str] = {}
+    for field, names in _GUESSES.items():
+        column = next((by_name[name] for name in names if name in by_name), None)
+        if column is not None and column not in mapping.values():
+            mapping[field] = column
+    if "messages" in mapping:
+        mapping.pop("input", None)
+    return mapping

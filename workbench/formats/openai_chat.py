@@ -1,0 +1,105 @@
+"""OpenAI chat completions: one request/response pair a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.formats.base import Draft, Mark, Parsed, Unreadable
+from workbench.formats.chat import error_output, parse_request, parse_response
+from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
+
+_TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
+_LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms")
+_SESSION_KEYS = ("session_id", "conversation_id", "thread_id")
+_READ = frozenset(
+    ("request", "response", "metadata", "id", "error", "status_code", *_TIME_KEYS, *_LATENCY_KEYS)
+)
+
+
+class OpenAIChat:
+    """`{"request": {...}, "response": {...}}`, with whatever else the logger wrote beside."""
+
+    name = "openai_chat"
+    title = "OpenAI chat completions, request and response on one line"
+
+    def recognise(self, value: Mapping[str, Any]) -> str | None:
+        """Say whether a record has a request with messages."""
+        request = decode_nested(value.get("request"))
+        if not isinstance(request, Mapping) or "messages" not in request:
+            return None
+        response = decode_nested(value.get("response"))
+        if isinstance(response, Mapping) and "choices" in response:
+            return "request.messages and response.choices"
+        return "request.messages"
+
+    def parse(self, value: Mapping[str, Any]) -> Sequence[Parsed]:
+        """Read one pair.
+
+        Raises:
+            Unreadable: There is no request, or one of the two is not in shape.
+        """
+        marks: list[str] = []
+        control_marks: list[str] = []
+        body = decode_nested(value.get("request"))
+        if body is None:
+            raise Unreadable("the record has no request")
+        request = parse_request(body, marks)
+        response = decode_nested(value.get("response"))
+        latency_ms = next(
+            (
+                found
+                for key in _LATENCY_KEYS
+                if (found := as_number(value.get(key))) is not None and found >= 0
+            ),
+            None,
+        )
+        control = parse_response(response, control_marks, latency_ms)
+        failed = value.get("error") or ((as_count(value.get("status_code")) or 200) >= 400)
+        if control is None and failed:
+            control = error_output(value.get("error"), value.get("status_code"), control_marks)
+        response = response if isinstance(response, Mapping) else {}
+        time = next((value[key] for key in _TIME_KEYS if value.get(key) is not None), response.get("created"))
+        occurred_at = to_utc(time)
+        if time is not None and occurred_at is None:
+            marks.append(Mark.BAD_TIME)
+        metadata = _attributes(value, body)
+        session = next((metadata[key] for key in _SESSION_KEYS if metadata.get(key)), None)
+        if _truthy(value.get("cache_hit")) or _truthy(metadata.get("cache_hit")):
+            marks.append(Mark.CACHE_HIT)
+        if body.get("previous_response_id") or body.get("conversation"):
+            marks.append(Mark.HISTORY_MISSING)
+        identity = response.get("id") or value.get("id") or value.get("request_id")
+        model = response.get("model") or body.get("model")
+        task = metadata.get("task")
+        return [
+            Draft(
+                request=request,
+                native_id=as_text(identity) if identity else None,
+                control=control,
+                occurred_at=occurred_at,
+                session_id=as_text(session) if session else None,
+                model=as_text(model) if model else None,
+                task=task if isinstance(task, str) else None,
+                attributes=metadata,
+                marks=marks,
+                control_marks=control_marks,
+            )
+        ]
+
+
+def _attributes(value: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: item for key, item in value.items() if key not in _READ}
+    for holder in (body, value):
+        metadata = decode_nested(holder.get("metadata"))
+        if isinstance(metadata, Mapping):
+            found |= metadata
+        elif metadata is not None:
+            found["metadata"] = metadata
+    if body.get("user") is not None:
+        found.setdefault("user", body["user"])
+    return found
+
+
+def _truthy(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() in ("true", "hit", "1"))
