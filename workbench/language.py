@@ -22,9 +22,12 @@ LANGUAGES = (  # noqa: SIM905 -- a list of 53 strings reads worse
 
 _WINDOW = 240
 _LETTER = re.compile(r"[^\W\d_]")
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
+_WIDE_SCRIPTS = r"\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef\u0e00-\u0e7f"
+_WIDE = re.compile(rf"[{_WIDE_SCRIPTS}]")
+# Scripts without spaces end an identifier: one digit must not take the whole sentence with it.
+_NARROW = rf"[^\s{_WIDE_SCRIPTS}]"
 _NOISE = re.compile(
-    r"```.*?(?:```|$)|https?://\S+|\S+@\S+|<[^<>]{1,200}>|\S*[_\\{}=|\d]\S*", re.DOTALL
+    rf"```.*?(?:```|$)|https?://\S+|\S+@\S+|<[^<>]{{1,200}}>|{_NARROW}*[_\\{{}}=|\d]{_NARROW}*", re.DOTALL
 )
 
 
