@@ -428,7 +428,18 @@ def files() -> Iterator[tuple[str, bytes]]:
             log += log[-3:]  # exports overlap: the last three calls stand in the file twice
         yield f"{lines[0].task}.jsonl", jsonl(log)
     planted = [row for lines in tasks for row in plant(lines)]
-    yield "planted_outputs/planted.jsonl", jsonl([{"id": each["id"], **each["answer"]} for each in planted])
+    prompts = {each.id: tokens(json.dumps(each.data["request"], ensure_ascii=False)) for lines in tasks for each in lines}
+    yield "planted_outputs/planted.jsonl", jsonl(
+        [
+            {
+                "id": each["id"],
+                "output": each["output"],
+                "input_tokens": prompts[each["id"]],
+                "output_tokens": tokens(each["output"]),
+            }
+            for each in planted
+        ]
+    )
     yield "planted_outputs/truth.jsonl", jsonl([each["truth"] for each in planted])
     yield "planted_outputs/labels_order_fields.csv", labels([e["truth"] for e in planted if e["label"]])
 

@@ -36,7 +36,7 @@ def plant(lines: Sequence[Any]) -> list[dict[str, Any]]:
         planted = "harm" if line.id in harmed else "harmless" if kind else "none"
         truth = {"id": line.id, "task": task, "planted": planted, "kind": kind, "comparable": line.comparable}
         label = task == "order_fields" and (line.id in harmed or line.id in reworded)
-        rows.append({"id": line.id, "answer": answer, "truth": truth, "label": label})
+        rows.append({"id": line.id, "output": answer, "truth": truth, "label": label})
     return rows
 
 
@@ -45,14 +45,14 @@ def key(purpose: str, native_id: str) -> str:
     return hashlib.sha256(f"{purpose}|{native_id}".encode()).hexdigest()
 
 
-def _answer(random: Random, line: Any, harm: int | None, reworded: bool) -> tuple[dict[str, Any], str]:
+def _answer(random: Random, line: Any, harm: int | None, reworded: bool) -> tuple[str, str]:
     if line.task == "support_triage":
         text, kind = _label(random, line.facts["label"], harm)
     elif line.task == "order_fields":
         text, kind = _fields(random, line, harm, reworded)
     else:
         text, kind = _rewrite(random, line, harm)
-    return {"output": text}, kind
+    return text, kind
 
 
 def _label(random: Random, label: str, harm: int | None) -> tuple[str, str]:
