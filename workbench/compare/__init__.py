@@ -1,0 +1,216 @@
+"""Comparing what a candidate said with what the frontier said. Pure, and it never raises on data.
+
+>>> from workbench.compare import compare_outputs
+>>> from workbench.records import EvalKind, Output
+>>> from workbench.specs import EvalConfig
+>>> triage = EvalConfig("triage", EvalKind.LABEL, labels=("billing", "outage"))
+>>> compare_outputs(triage, None, Output("Billing."), Output("billing")).verdict.value
+'match'
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+
+from workbench.compare.fields import FieldsComparator
+from workbench.compare.flags import CONTRADICTIONS, NOTES, contradictions, is_contradicted
+from workbench.compare.judgement import (
+    Judgement,
+    control_problem,
+    invalid,
+    is_refusal,
+    same_raw,
+    uncomparable,
+)
+from workbench.compare.labels import LabelReader, judge_labels
+from workbench.compare.text import SIMILARITY_MISSING, TextComparator
+from workbench.compare.tools import ToolComparator
+from workbench.records import Basis, EvalKind, Output, Request, Verdict
+from workbench.specs import EvalConfig, IgnoreRule
+
+__all__ = [
+    "CONTRADICTIONS",
+    "EVALUATOR",
+    "NOTES",
+    "SIMILARITY_MISSING",
+    "Comparator",
+    "Judgement",
+    "basis",
+    "compare_outputs",
+    "contradictions",
+    "control_problem",
+    "evaluator_version",
+    "is_contradicted",
+    "is_refusal",
+]
+
+EVALUATOR = 1
+"""Raised whenever the code here may give another verdict for the same pair."""
+
+_DECIDING: dict[EvalKind, tuple[str, ...]] = {
+    EvalKind.LABEL: ("kind", "labels", "aliases", "normalise", "ignore"),
+    EvalKind.FIELDS: ("kind", "fields", "schema", "normalise", "ignore"),
+    EvalKind.TEXT: ("kind", "normalise", "match_at", "embedder", "ignore"),
+    EvalKind.TOOL_CALL: ("kind", "normalise", "ignore"),
+}
+
+_Judge = Callable[[Output, Output, "Request | None", "float | None"], Judgement]
+
+
+class Comparator:
+    """Compares pairs of outputs as one eval declares. Build it once, use it for many.
+
+    Args:
+        eval: The task's eval.
+    """
+
+    def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
+        self.eval = eval
+        self._judge = _judge_for(eval)
+        self._ignoring = [(rule.name, _ignoring(eval, (rule,))) for rule in eval.ignore]
+        if len(eval.ignore) > 1:
+            names = " + ".join(rule.name for rule in eval.ignore)
+            self._ignoring.append((names, _ignoring(eval, eval.ignore)))
+
+    def compare(
+        self,
+        control: Output,
+        observed: Output,
+        request: Request | None = None,
+        similarity: float | None = None,
+    ) -> Judgement:
+        """Judge one pair.
+
+        Args:
+            control: The recorded frontier output.
+            observed: What the candidate answered, or the error in its place.
+            request: What was asked; only its tools are looked at.
+            similarity: Cosine of the two texts' embeddings; None where it is missing.
+
+        Returns:
+            MATCH, MISMATCH, IGNORED by a named rule, or UNCOMPARABLE because of the control.
+        """
+        problem = control_problem(
+            control.error.kind.value if control.error else None, control.finish_reason, control.flags
+        )
+        if problem:
+            return uncomparable(problem)
+        if observed.error:
+            reason = f"the candidate failed ({observed.error.kind.value})"
+            return invalid(reason, control_group=self.group(control))
+        return self._kept(control, observed, request, similarity)
+
+    def group(self, control: Output) -> str | None:
+        """Return the outcome group that a control alone belongs to (its label, its tools)."""
+        return self._kept(control, control, None, None).control_group
+
+    def _kept(
+        self, control: Output, observed: Output, request: Request | None, similarity: float | None
+    ) -> Judgement:
+        plain = self._judge(control, observed, request, similarity)
+        if plain.verdict is Verdict.MATCH or not self._ignoring:
+            return plain
+        identical = same_raw(control, observed)
+        for name, judge in self._ignoring:
+            found = judge(control, observed, request, similarity)
+            if found.verdict in (Verdict.MATCH, Verdict.IGNORED):
+                names = name if found.ignored_by is None else f"{name} + {found.ignored_by}"
+                return replace(
+                    found, verdict=Verdict.IGNORED, ignored_by=names, reason="", identical=identical
+                )
+            if plain.verdict is Verdict.UNCOMPARABLE:
+                plain = found
+        return plain
+
+    def needs_similarity(self, control: Output, observed: Output) -> bool:
+        """Say whether a pair of texts can only be judged with a similarity."""
+        if self.eval.kind is not EvalKind.TEXT or control.error or observed.error:
+            return False
+        if control_problem(None, control.finish_reason, control.flags):
+            return False
+        return TextComparator(self.eval).needs_similarity(control, observed)
+
+
+_recent: list[tuple[EvalConfig, Comparator]] = []
+
+
+def compare_outputs(
+    eval: EvalConfig,  # noqa: A002 - the domain's own word
+    request: Request | None,
+    control: Output,
+    observed: Output,
+    *,
+    similarity: float | None = None,
+) -> Judgement:
+    """Judge one pair of outputs as an eval declares.
+
+    Args:
+        eval: The task's eval.
+        request: What was asked, or None where it is not at hand.
+        control: The recorded frontier output.
+        observed: The candidate's output.
+        similarity: Cosine of the two texts' embeddings; None where it is missing.
+
+    Returns:
+        The verdict with score, reason, groups, flags and details.
+    """
+    for known, comparator in _recent:
+        if known is eval:
+            return comparator.compare(control, observed, request, similarity)
+    comparator = Comparator(eval)
+    _recent.append((eval, comparator))
+    del _recent[:-8]
+    return comparator.compare(control, observed, request, similarity)
+
+
+def evaluator_version(eval: EvalConfig) -> str:  # noqa: A002 - the domain's own word
+    """Return the hash of all that decides a verdict: the eval's own keys and the code's version."""
+    parts = {key: msgspec.to_builtins(getattr(eval, key)) for key in _DECIDING[eval.kind]}
+    for rule in parts.get("fields", ()):
+        rule.pop("critical", None)
+    data = msgspec.json.encode([EVALUATOR, parts], order="sorted")
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def basis(eval: EvalConfig) -> Basis:  # noqa: A002 - the domain's own word
+    """Return what agreement proves: structural where every comparator is a declared equality."""
+    return Basis.SEMANTIC if eval.kind is EvalKind.TEXT else Basis.STRUCTURAL
+
+
+def _judge_for(eval: EvalConfig, without: frozenset[str] = frozenset()) -> _Judge:  # noqa: A002
+    """Return the comparison of one kind of eval."""
+    if eval.kind is EvalKind.LABEL:
+        reader = LabelReader(eval)
+        return lambda control, observed, _r, _s: judge_labels(reader, control.text, observed.text)
+    if eval.kind is EvalKind.FIELDS:
+        fields = FieldsComparator(eval)
+        return lambda control, observed, _request, _similarity: fields.judge(control, observed)
+    if eval.kind is EvalKind.TOOL_CALL:
+        tools = ToolComparator(eval)
+        return lambda control, observed, request, _similarity: replace(
+            tools.judge(control, observed, request, without), identical=same_raw(control, observed)
+        )
+    return TextComparator(eval).judge
+
+
+def _ignoring(eval: EvalConfig, rules: tuple[IgnoreRule, ...]) -> _Judge:  # noqa: A002
+    """Return the comparison with some ignore rules applied to both sides."""
+    names = frozenset(rule.field for rule in rules if rule.field)
+    fields = tuple(each for each in eval.fields if each.path not in names)
+    judge = _judge_for(replace(eval, fields=fields or eval.fields), names)
+    patterns = [re.compile(rule.pattern) for rule in rules if rule.pattern]
+
+    def without(output: Output) -> Output:
+        text = output.text
+        for pattern in patterns:
+            text = pattern.sub("", text) if text is not None else None
+        return output if text == output.text else replace(output, text=text)
+
+    return lambda control, observed, request, similarity: judge(
+        without(control), without(observed), request, similarity
+    )

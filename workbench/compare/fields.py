@@ -1,0 +1,305 @@
+"""JSON answers, compared field by field.
+
+Rules form a tree along their paths, so that `items[].sku` and `items[].price` are
+compared on the same pair of items: an answer that swaps two prices does not pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import Any
+
+from workbench.compare.judgement import Judgement, invalid, uncomparable
+from workbench.compare.reading import decode_nested, extract_json, freeze, text_normaliser, too_deep
+from workbench.compare.schema import schema_problem
+from workbench.compare.values import equal_values
+from workbench.records import Output, Verdict
+from workbench.specs import EvalConfig, FieldRule
+
+MAX_ALIGNED = 100
+"""Unordered lists longer than this are aligned by equal items alone."""
+MAX_SHOWN = 300
+"""Characters of a value kept in the details of a comparison."""
+
+WHOLE = FieldRule(path="", compare="exact")
+
+
+class _Missing:
+    """Stands for a field that is not there: not the same as null."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+
+MISSING = _Missing()
+
+
+@dataclass(slots=True)
+class _Node:
+    """One step of a path: a rule that ends here, or keys and items below."""
+
+    rule: FieldRule | None = None
+    keys: dict[str, _Node] = field(default_factory=dict)
+    items: _Node | None = None
+    ordered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FieldVerdict:
+    """What one rule says at one place of the answer."""
+
+    rule: FieldRule
+    place: str
+    equal: bool
+    control: Any
+    candidate: Any
+
+
+class FieldsComparator:
+    """Compares JSON answers under the rules of an eval, or those its schema implies.
+
+    Args:
+        eval: Fields, schema and normalisation.
+    """
+
+    def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
+        self.rules = eval.fields or rules_of_schema(eval.schema) or (WHOLE,)
+        self._schema = eval.schema
+        self._text = text_normaliser(eval.normalise)
+        self._tree = _tree_of(self.rules)
+        self._wanted: tuple[type, ...] = (list,) if self._tree.items is not None else (dict,)
+        if self.rules == (WHOLE,):
+            self._wanted = (dict, list)
+
+    def read(self, output: Output) -> tuple[bool, Any]:
+        """Return whether an output holds a JSON value, and the value.
+
+        The arguments of a lone tool call count where there is no text: that is how
+        some models return structured answers.
+        """
+        if not output.text and len(output.tool_calls) == 1:
+            value = decode_nested(output.tool_calls[0].arguments, self._wanted)
+            return isinstance(value, self._wanted) and not too_deep(value), value
+        return extract_json(output.text, self._wanted)
+
+    def judge(self, control: Output, candidate: Output) -> Judgement:
+        """Compare two answers; the score is the share of equal fields."""
+        readable, left = self.read(control)
+        if not readable:
+            return uncomparable("the control is not readable JSON")
+        readable, right = self.read(candidate)
+        if not readable:
+            return invalid("the answer is not readable JSON" if candidate.text else "no answer")
+        identical = (control.text or "") == (candidate.text or "") and bool(control.text)
+        if not identical and self._schema and schema_problem(left, self._schema) is None:
+            problem = schema_problem(right, self._schema)
+            if problem:
+                found = self._verdict(left, right, identical=False)
+                return replace(found, verdict=Verdict.MISMATCH, invalid=True, ignored_by=None, reason=problem)
+        return self._verdict(left, right, identical=identical)
+
+    def _verdict(self, left: Any, right: Any, *, identical: bool) -> Judgement:
+        by_path: dict[str, list[FieldVerdict]] = {}
+        for each in self._walk(self._tree, left, right, ""):
+            by_path.setdefault(each.rule.path, []).append(each)
+        verdicts = [(rule, by_path.get(rule.path, [])) for rule in self.rules]
+        counted = [
+            (rule, all(e.equal for e in places)) for rule, places in verdicts if rule.compare != "ignore"
+        ]
+        ignored = [
+            rule.path
+            for rule, places in verdicts
+            if rule.compare == "ignore" and any(freeze(e.control) != freeze(e.candidate) for e in places)
+        ]
+        wrong = [rule.path for rule, equal in counted if not equal]
+        score = sum(equal for _, equal in counted) / len(counted) if counted else 1.0
+        extra = sorted(set(right) - set(left)) if isinstance(left, dict) and isinstance(right, dict) else []
+        absent = sorted(set(left) - set(right)) if isinstance(left, dict) and isinstance(right, dict) else []
+        details = {
+            "fields": [_shown(rule, places) for rule, places in verdicts],
+            **({"extra_keys": [str(key)[:80] for key in extra[:20]]} if extra else {}),
+        }
+        flags = ("extra_keys",) if (extra or absent) else ()
+        if wrong:
+            reason = f"differs in {', '.join(name or 'the answer' for name in wrong[:5])}"
+            return Judgement(Verdict.MISMATCH, score, reason, identical, flags=flags, details=details)
+        if ignored:
+            names = " + ".join(f"field {name}" for name in ignored)
+            return Judgement(Verdict.IGNORED, 1.0, ignored_by=names, flags=flags, details=details)
+        return Judgement(Verdict.MATCH, 1.0, identical=identical, flags=flags, details=details)
+
+    def _walk(self, node: _Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
+        """Yield a verdict for every rule at every place where one of the sides has something."""
+        if node.rule is not None:
+            yield FieldVerdict(node.rule, place, self._equal(node.rule, left, right), left, right)
+        if node.keys:
+            a, b = _as(dict, left), _as(dict, right)
+            for key, below in node.keys.items():
+                inside = f"{place}.{key}" if place else key
+                yield from self._walk(below, _get(a, key), _get(b, key), inside)
+        if node.items is not None:
+            yield from self._walk_items(node, left, right, place)
+
+    def _walk_items(self, node: _Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
+        assert node.items is not None  # noqa: S101 - the caller looked
+        first, second = _as(list, left), _as(list, right)
+        if not isinstance(first, list) or not isinstance(second, list):
+            # One side has no list: every rule below is unequal unless neither has one.
+            if first is MISSING and second is MISSING:
+                return
+            for rule in _rules_below(node.items):
+                same = not isinstance(first, list) and not isinstance(second, list)
+                equal = same and self._equal(replace(rule, compare="exact"), first, second)
+                yield FieldVerdict(rule, f"{place}[]", equal, first, second)
+            return
+        for number, (a, b) in enumerate(self._aligned(node, first, second)):
+            yield from self._walk(node.items, a, b, f"{place}[{number}]")
+
+    def _aligned(self, node: _Node, first: list[Any], second: list[Any]) -> list[tuple[Any, Any]]:
+        """Pair the items of two lists: by place, or so that most fields agree."""
+        if node.ordered:
+            return list(zip_longest(first, second, fillvalue=MISSING))
+        if max(len(first), len(second)) > MAX_ALIGNED:
+            return _aligned_by_key(first, second, self._text)
+        import numpy as np
+        from scipy.optimize import linear_sum_assignment
+
+        assert node.items is not None  # noqa: S101 - the caller looked
+        below = node.items
+        gain = np.zeros((len(first), len(second)))
+        for i, a in enumerate(first):
+            for j, b in enumerate(second):
+                verdicts = [e.equal for e in self._walk(below, a, b, "")]
+                # A whole equal item outweighs any number of equal fields elsewhere.
+                gain[i, j] = sum(verdicts) + (len(self.rules) * len(first) + 1 if all(verdicts) else 0)
+        rows, columns = linear_sum_assignment(-gain)
+        pairs = [(first[i], second[j]) for i, j in zip(rows, columns, strict=True)]
+        pairs += [(a, MISSING) for i, a in enumerate(first) if i not in set(rows.tolist())]
+        return pairs + [(MISSING, b) for j, b in enumerate(second) if j not in set(columns.tolist())]
+
+    def _equal(self, rule: FieldRule, left: Any, right: Any) -> bool:
+        if rule.compare == "ignore":
+            return True
+        if left is MISSING or right is MISSING:
+            other = right if left is MISSING else left
+            # An optional field may be left out or be null; a required one may not change between them.
+            return other is MISSING or (not rule.required and other is None)
+        return equal_values(left, right, rule, self._text)
+
+
+def rules_of_schema(schema: dict[str, Any] | None) -> tuple[FieldRule, ...]:
+    """Return the field rules that a JSON Schema implies, one for each scalar or list.
+
+    Args:
+        schema: A JSON Schema of an object, or None.
+    """
+    return tuple(_rules_of(schema, "", required=True, depth=0)) if schema else ()
+
+
+def _rules_of(schema: Any, path: str, *, required: bool, depth: int) -> Iterator[FieldRule]:
+    if not isinstance(schema, dict) or depth > 12:
+        return
+    kind = schema.get("type")
+    kinds = {kind} if isinstance(kind, str) else set(kind) if isinstance(kind, list) else set()
+    properties, items = schema.get("properties"), schema.get("items")
+    if isinstance(properties, dict) and properties:
+        needed = schema.get("required")
+        needed = needed if isinstance(needed, list) else []
+        for key, below in properties.items():
+            inside = f"{path}.{key}" if path else str(key)
+            yield from _rules_of(below, inside, required=required and key in needed, depth=depth + 1)
+    elif "array" in kinds and isinstance(items, dict) and isinstance(items.get("properties"), dict):
+        yield from _rules_of(items, f"{path}[]", required=required, depth=depth + 1)
+    elif path:
+        if "array" in kinds:
+            yield FieldRule(path, "list", required=required)
+        elif kinds & {"number", "integer"}:
+            yield FieldRule(path, "number", required=required)
+        elif schema.get("format") in ("date", "date-time"):
+            yield FieldRule(path, "date", required=required)
+        else:
+            yield FieldRule(path, "text" if "string" in kinds else "exact", required=required)
+
+
+def _tree_of(rules: tuple[FieldRule, ...]) -> _Node:
+    root = _Node()
+    for rule in rules:
+        node = root
+        for step in _steps(rule.path):
+            if step == "[]":
+                node.items = node.items or _Node()
+                node.ordered = node.ordered and rule.ordered
+                node = node.items
+            else:
+                node = node.keys.setdefault(step, _Node())
+        node.rule = rule
+    return root
+
+
+def _steps(path: str) -> Iterator[str]:
+    """Split `items[].sku` into items, [] and sku."""
+    for part in path.split("."):
+        name, *lists = part.split("[]")
+        if name:
+            yield name
+        yield from ("[]" for _ in lists)
+
+
+def _rules_below(node: _Node) -> Iterator[FieldRule]:
+    if node.rule is not None:
+        yield node.rule
+    for below in node.keys.values():
+        yield from _rules_below(below)
+    if node.items is not None:
+        yield from _rules_below(node.items)
+
+
+def _as(kind: type, value: Any) -> Any:
+    """Return an object or list, decoded where it came as text."""
+    return decode_nested(value, (kind,)) if isinstance(value, str) else value
+
+
+def _get(value: Any, key: str) -> Any:
+    return value.get(key, MISSING) if isinstance(value, dict) else MISSING
+
+
+def _aligned_by_key(first: list[Any], second: list[Any], text: Callable[[str], str]) -> list[tuple[Any, Any]]:
+    """Pair equal items, then the rest by place."""
+    waiting: dict[Any, list[Any]] = {}
+    for item in second:
+        waiting.setdefault(freeze(item, text), []).append(item)
+    pairs, rest = [], []
+    for item in first:
+        same = waiting.get(freeze(item, text))
+        if same:
+            pairs.append((item, same.pop()))
+        else:
+            rest.append(item)
+    left_over = [item for items in waiting.values() for item in items]
+    return pairs + list(zip_longest(rest, left_over, fillvalue=MISSING))
+
+
+def _shown(rule: FieldRule, places: list[FieldVerdict]) -> dict[str, Any]:
+    """Return what the details keep of one rule: the first place that differs, or the first."""
+    each = next((e for e in places if not e.equal), places[0] if places else None)
+    return {
+        "path": rule.path,
+        "equal": all(e.equal for e in places),
+        "required": rule.required,
+        "critical": rule.critical,
+        **({"ignored": True} if rule.compare == "ignore" else {}),
+        "control": _short(each.control) if each else None,
+        "candidate": _short(each.candidate) if each else None,
+        **({"place": each.place} if each and each.place != rule.path else {}),
+    }
+
+
+def _short(value: Any) -> Any:
+    if value is MISSING:
+        return {"missing": True}
+    if value is None or isinstance(value, (bool, int, float)):
+        return value if not isinstance(value, int) or abs(value) < 2**53 else str(value)[:MAX_SHOWN]
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"

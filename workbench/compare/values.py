@@ -1,0 +1,201 @@
+"""Equality of single values: numbers with a tolerance, dates, lists and sets."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from workbench.compare.reading import decode_nested, freeze
+from workbench.specs import FieldRule
+
+EPSILON = 1e-9
+"""Relative slack, so that a tolerance of .1 lets 1.1 equal 1.0 in floating point."""
+
+_SPACES = re.compile(r"[\s\u00a0\u202f_'’]")
+_GROUPED_COMMA = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
+_GROUPED_POINT = re.compile(r"[+-]?\d{1,3}((\.\d{3}){2,}|(\.\d{3})+,\d+)$")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+$")
+_PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$")
+_GROUPED_SPACE = re.compile(r"[+-]?\d{1,3}([\s\u00a0\u202f_'’]\d{3})+([.,]\d+)?$")
+
+MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "january jan januar janvier enero gennaio janeiro januari",
+            "february feb februar février fevrier febrero febbraio fevereiro februari",
+            "march mar märz maerz mars marzo março marco maart",
+            "april apr avril abril aprile",
+            "may mai mayo maggio maio mei",
+            "june jun juni juin junio giugno junho",
+            "july jul juli juillet julio luglio julho",
+            "august aug août aout agosto augustus",
+            "september sep sept septembre septiembre settembre setembro",
+            "october oct oktober okt octobre octubre ottobre outubro",
+            "november nov novembre noviembre novembro",
+            "december dec dezember dez décembre decembre diciembre dicembre dezembro",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_WORDY = "|".join(sorted(MONTHS, key=len, reverse=True))
+DATE_TEXT = re.compile(
+    rf"(?P<iso>\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}})(?P<clock>[T ]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?"
+    rf"(?:Z|[+-]\d{{2}}:?\d{{2}})?)?"
+    rf"|(?P<german>\d{{1,2}}\.\s?\d{{1,2}}\.\d{{4}})"
+    rf"|(?P<slashed>\d{{1,2}}[/-]\d{{1,2}}[/-]\d{{4}})"
+    rf"|(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.|er|º)?\s+(?:de\s+|of\s+)?(?P<month>{_WORDY})\.?,?\s+(?:de\s+|del\s+)?(?P<year>\d{{4}})"
+    rf"|(?P<month2>{_WORDY})\.?\s+(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<year2>\d{{4}})",
+    re.IGNORECASE,
+)
+
+
+def as_number(value: Any) -> float | None:
+    """Return a number, also from text with thousands separators, or None.
+
+    `1,234.5`, `1.234,5`, `1 234,5` and `1'234.5` are the same number; `1,234` is
+    read as a thousand, `1,5` as one and a half. Signs, currencies and units
+    beside the digits are not numbers.
+
+    Args:
+        value: Any JSON value.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, (int, float)):
+        try:
+            return None if math.isnan(value) else float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    if not isinstance(value, str) or len(value) > 60:
+        return None
+    text = value.strip().replace("−", "-")
+    if _GROUPED_SPACE.fullmatch(text):
+        text = _SPACES.sub("", text).replace(",", ".")
+    elif _GROUPED_COMMA.fullmatch(text):
+        text = text.replace(",", "")
+    elif _GROUPED_POINT.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
+    elif _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    return float(text) if _PLAIN.fullmatch(text) else None
+
+
+def as_moment(value: Any) -> datetime | date | None:
+    """Return a date, or a time in UTC where a clock time is given, or None.
+
+    ISO 8601 and formats that can be read in one way only are understood; 03/04/2024
+    is either of two days and is not, 13/04/2024 is. A clock time at midnight
+    without a zone is the date.
+
+    Args:
+        value: Any JSON value.
+    """
+    if not isinstance(value, str) or not 6 <= len(value) <= 60:
+        return None
+    text = value.strip()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        found = DATE_TEXT.fullmatch(text)
+        return date_of(found) if found else None
+    if moment.tzinfo is not None:
+        try:
+            return moment.astimezone(UTC)
+        except (OverflowError, ValueError):
+            return None
+    return moment.date() if moment.time() == time() else moment
+
+
+def date_of(found: re.Match[str]) -> datetime | date | None:
+    """Return the date that a match of `DATE_TEXT` names, or None where it is none or two."""
+    parts = found.groupdict()
+    try:
+        if parts["iso"]:
+            year, month, day = (int(each) for each in re.split(r"[-/.]", parts["iso"]))
+            if parts["clock"]:
+                clock = f"{year:04d}-{month:02d}-{day:02d}T{parts['clock'][1:]}"
+                return as_moment(clock)
+            return date(year, month, day)
+        if parts["german"]:
+            day, month, year = (int(each) for each in re.split(r"\.\s?", parts["german"]))
+            return date(year, month, day)
+        if parts["slashed"]:
+            first, second, year = (int(each) for each in re.split(r"[/-]", parts["slashed"]))
+            if first > 12 or first == second:
+                return date(year, second, first)
+            return date(year, first, second) if second > 12 else None
+        suffix = "" if parts["month"] else "2"
+        month = MONTHS[parts[f"month{suffix}"].casefold()]
+        return date(int(parts[f"year{suffix}"]), month, int(parts[f"day{suffix}"]))
+    except (ValueError, OverflowError):
+        return None
+
+
+def equal_values(control: Any, candidate: Any, rule: FieldRule, text: Callable[[str], str]) -> bool:
+    """Say whether two values are equal under a field's rule. Symmetric and reflexive.
+
+    Where a value is not of the kind that the rule compares, the two are equal
+    only if they are the same text or the same value.
+
+    Args:
+        control: The frontier's value.
+        candidate: The candidate's value.
+        rule: How the field is compared.
+        text: Brings texts into the form in which they are compared.
+    """
+    if rule.compare == "number":
+        return _equal_numbers(control, candidate, rule.tolerance, text)
+    if rule.compare == "date":
+        return _equal_dates(control, candidate, rule.tolerance, text)
+    if rule.compare in ("list", "set"):
+        return _equal_lists(control, candidate, rule, text)
+    normalise = text if rule.compare == "text" else None
+    return freeze(_plain(control, candidate), normalise) == freeze(_plain(candidate, control), normalise)
+
+
+def _plain(value: Any, other: Any) -> Any:
+    """Decode a string that holds JSON where the other side is an object or a list."""
+    return decode_nested(value) if isinstance(other, (dict, list)) else value
+
+
+def _equal_numbers(control: Any, candidate: Any, tolerance: float, text: Callable[[str], str]) -> bool:
+    left, right = as_number(control), as_number(candidate)
+    if left is None or right is None:
+        return left is None and right is None and freeze(control, text) == freeze(candidate, text)
+    if left == right:
+        return True
+    if math.isinf(left) or math.isinf(right):
+        return False
+    return tolerance > 0 and abs(left - right) <= tolerance + EPSILON * max(1.0, abs(left), abs(right))
+
+
+def _equal_dates(control: Any, candidate: Any, tolerance: float, text: Callable[[str], str]) -> bool:
+    left, right = as_moment(control), as_moment(candidate)
+    if left is None or right is None:
+        return left is None and right is None and freeze(control, text) == freeze(candidate, text)
+    if left == right:
+        return True
+    if tolerance <= 0:
+        return False
+    return abs(_day(left) - _day(right)) <= tolerance + EPSILON
+
+
+def _day(moment: datetime | date) -> float:
+    clock = (moment.hour / 24 + moment.minute / 1440) if isinstance(moment, datetime) else 0.0
+    return moment.toordinal() + clock
+
+
+def _equal_lists(control: Any, candidate: Any, rule: FieldRule, text: Callable[[str], str]) -> bool:
+    left, right = decode_nested(control, (list,)), decode_nested(candidate, (list,))
+    if not isinstance(left, list) or not isinstance(right, list):
+        return not isinstance(left, list) and not isinstance(right, list) and freeze(left) == freeze(right)
+    first, second = [freeze(each, text) for each in left], [freeze(each, text) for each in right]
+    if rule.compare == "set":
+        return set(first) == set(second)
+    return first == second if rule.ordered else Counter(first) == Counter(second)

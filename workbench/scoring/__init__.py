@@ -1,0 +1,18 @@
+"""From observations to a recommendation: compare, gather the evidence, decide, and sum up in money.
+
+>>> from workbench.scoring import compare, recommend
+"""
+
+from workbench.scoring.comparing import CompareReport, compare
+from workbench.scoring.evidence import evidence, recommend
+from workbench.scoring.overview import OverviewRow, overview, savings
+
+__all__ = [
+    "CompareReport",
+    "OverviewRow",
+    "compare",
+    "evidence",
+    "overview",
+    "recommend",
+    "savings",
+]

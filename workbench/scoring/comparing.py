@@ -1,0 +1,416 @@
+"""Comparing observations with their controls, and storing what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from workbench import review
+from workbench.compare import Comparator, Judgement, basis, evaluator_version
+from workbench.compare.judgement import uncomparable
+from workbench.config import Workspace
+from workbench.embed import Embedder, SentenceTransformers, similarities
+from workbench.errors import UsageError
+from workbench.progress import Listener, Progress, silent
+from workbench.records import (
+    Basis,
+    ErrorKind,
+    EvalKind,
+    Output,
+    OutputError,
+    Request,
+    Verdict,
+    from_json,
+    to_json,
+)
+from workbench.specs import EvalConfig
+from workbench.store import comparisons as rows
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+TEXT_BATCH, OUTPUT_BATCH = 200_000, 2_000
+"""Observations read at once: texts of labels alone, or whole outputs."""
+NO_CONTROL = "the log holds no control output"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareReport:
+    """What is compared of one task and candidate.
+
+    `new` comparisons were made now. The counts are over every replay of this
+    candidate, repeat 0: `compared` is match + mismatch + ignored, and `invalid`
+    stands within `mismatch`. `agreement` is (match + ignored) / compared. `errors`
+    counts candidate errors by kind, `ignored_by` the rules that made a difference
+    harmless. `embedded` texts were computed now; `embedding_failures` says why
+    others were not. `labels_from_gold` labels are new.
+    """
+
+    task: str
+    candidate: str
+    fingerprint: str
+    evaluator_version: str
+    basis: Basis
+    absorbed: int
+    new: int
+    observations: int
+    compared: int
+    match: int
+    mismatch: int
+    ignored: int
+    uncomparable: int
+    invalid: int
+    agreement: float | None
+    similarity_missing: int
+    errors: dict[str, int] = field(default_factory=dict)
+    ignored_by: dict[str, int] = field(default_factory=dict)
+    embedded: int = 0
+    embedding_failures: tuple[str, ...] = ()
+    labels_from_gold: int = 0
+
+    @property
+    def text(self) -> str:
+        """Return the report as one or two sentences."""
+        share = "no agreement yet" if self.agreement is None else f"{self.agreement:.1%} agree"
+        parts = [
+            f"{self.task} / {self.candidate}: {self.compared:,} pairs compared ({self.new:,} now), {share}"
+        ]
+        for count, words in (
+            (self.invalid, "invalid"),
+            (self.uncomparable, "uncomparable"),
+            (self.ignored, "equal by an ignore rule"),
+            (self.similarity_missing, "without a similarity"),
+            (self.labels_from_gold, "labels from gold answers"),
+        ):
+            if count:
+                parts.append(f"{count:,} {words}")
+        return ", ".join(parts) + "."
+
+
+def compare(
+    workspace: Workspace,
+    store: Store,
+    task: str | None = None,
+    candidate: str | None = None,
+    listener: Listener = silent,
+    *,
+    embedder: Callable[[str], Embedder] | None = None,
+) -> list[CompareReport]:
+    """Compare every observation not yet compared under its eval as it stands.
+
+    Loads the spool first. What is stored stays: a changed eval has another
+    evaluator version, under which everything is compared anew.
+
+    Args:
+        workspace: Names evals and candidates.
+        store: Holds the observations.
+        task: One task; None for all.
+        candidate: One candidate by name; None for all.
+        listener: Hears how far it is.
+        embedder: Opens an embedder by name; for texts alone.
+
+    Returns:
+        One report a task and candidate that was replayed.
+
+    Raises:
+        UsageError: The task or the candidate named is unknown or was not replayed.
+        ModelMissing: Texts need a similarity and the model is not installed.
+    """
+    absorbed = store.absorb()
+    return [
+        _compare_one(workspace, store, *target, absorbed, listener, embedder or _embedder)
+        for target in targets(workspace, store, task, candidate)
+    ]
+
+
+def targets(
+    workspace: Workspace, store: Store, task: str | None = None, candidate: str | None = None
+) -> list[tuple[EvalConfig, str, str]]:
+    """Return (eval, candidate name, fingerprint) of what was replayed, as configured now.
+
+    Args:
+        workspace: Names evals and candidates.
+        store: Knows what was replayed.
+        task: One task; None for all that have an eval.
+        candidate: One candidate by name; None for all that are configured.
+
+    Raises:
+        UsageError: What was named is unknown, or nothing of it was replayed.
+    """
+    if task is not None:
+        workspace.eval_for(task)
+    names = [workspace.candidate(candidate)] if candidate is not None else workspace.config.candidates
+    replayed = {(row["task"], row["fingerprint"]) for row in rows.replayed(store)}
+    found: list[tuple[EvalConfig, str, str]] = []
+    for each in names:
+        fingerprint = fingerprint_of(workspace, store, each.name)
+        if fingerprint is None:
+            continue
+        found += [
+            (workspace.evals[of], each.name, fingerprint)
+            for of, known in sorted(replayed)
+            if known == fingerprint and of in workspace.evals and task in (None, of)
+        ]
+    if not found and (task is not None or candidate is not None):
+        what = " and ".join(
+            words
+            for words in (f"task {task!r}" if task else "", f"candidate {candidate!r}" if candidate else "")
+            if words
+        )
+        raise UsageError(
+            f"Nothing was replayed for {what} as it is configured now.",
+            f"Run `workbench replay --task {task or 'TASK'} --candidate {candidate or 'NAME'}` first.",
+        )
+    return sorted(found, key=lambda each: (each[0].task, each[1]))
+
+
+def fingerprint_of(workspace: Workspace, store: Store, name: str) -> str | None:
+    """Return a candidate's fingerprint; if its outputs file is gone, the newest one in the store."""
+    try:
+        return workspace.fingerprint(workspace.candidate(name))
+    except UsageError:
+        known = rows.fingerprint_by_name(store, name)
+        if known is None and name not in {each.name for each in workspace.config.candidates}:
+            raise
+        return known
+
+
+@lru_cache(maxsize=2)
+def _embedder(name: str) -> Embedder:
+    return SentenceTransformers(name)
+
+
+def _compare_one(
+    workspace: Workspace,
+    store: Store,
+    eval: EvalConfig,  # noqa: A002 - the domain's own word
+    name: str,
+    fingerprint: str,
+    absorbed: int,
+    listener: Listener,
+    embedder: Callable[[str], Embedder],
+) -> CompareReport:
+    version = evaluator_version(eval)
+    waiting = rows.pending_count(store, eval.task, fingerprint, version)
+    scope = (store, eval.task, fingerprint, version)
+    embedded = 0
+    failures: tuple[str, ...] = ()
+    if waiting and eval.kind is EvalKind.LABEL:
+        _compare_texts(eval, scope, waiting, listener)
+    elif waiting:
+        embedded, failures = _compare_outputs(eval, scope, waiting, listener, embedder)
+    gold = review.label_from_gold(workspace, store, eval.task, name)
+    return _report(eval, name, scope, absorbed, waiting, embedded, failures, gold)
+
+
+Scope = tuple["Store", str, str, str]
+
+
+def _compare_texts(eval: EvalConfig, scope: Scope, waiting: int, listener: Listener) -> None:  # noqa: A002
+    """Compare labels: every distinct pair of answers is judged once."""
+    store, task, fingerprint, version = scope
+    comparator = Comparator(eval)
+    after, done = 0, 0
+    while True:
+        frame = rows.pending_texts(store, task, fingerprint, version, after=after, limit=TEXT_BATCH)
+        if frame.empty:
+            return
+        after = int(frame["seq"].max())
+        judged, place = _distinct(frame)
+        answers = [_judge_texts(comparator, row) for row in judged]
+        rows.add_columns(
+            store,
+            {
+                "replay_id": pa.array(frame["replay_id"]),
+                "call_id": pa.array(frame["call_id"]),
+                "repeat": pa.array(frame["repeat"]),
+                "evaluator_version": pa.repeat(version, len(frame)),
+                **_columns(answers, place),
+            },
+        )
+        done += len(frame)
+        listener(Progress("comparing", done, waiting, "pairs"))
+
+
+_JUDGED = (
+    "has_control",
+    "control_text",
+    "control_error",
+    "control_finish",
+    "control_flags",
+    "text",
+    "error_kind",
+)
+
+
+def _distinct(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], np.ndarray[Any, Any]]:
+    """Return the distinct rows of what a label verdict depends on, and each row's place among them."""
+    codes = np.zeros(len(frame), dtype=np.int64)
+    for name in _JUDGED:
+        values, known = pd.factorize(frame[name], use_na_sentinel=False)
+        codes, _ = pd.factorize(codes * len(known) + values)
+    _, first, place = np.unique(codes, return_index=True, return_inverse=True)
+    distinct = frame.iloc[first][list(_JUDGED)].astype(object)
+    records: list[Any] = distinct.where(distinct.notna(), None).to_dict("records")
+    return records, place
+
+
+def _judge_texts(comparator: Comparator, row: dict[str, Any]) -> Judgement:
+    if not row["has_control"]:
+        return uncomparable(NO_CONTROL)
+    flags = row["control_flags"]
+    control = Output(
+        text=row["control_text"],
+        finish_reason=row["control_finish"],
+        flags=tuple(msgspec.json.decode(flags)) if flags else (),
+        error=_error(row["control_error"]),
+    )
+    return comparator.compare(control, Output(text=row["text"], error=_error(row["error_kind"])))
+
+
+def _error(kind: str | None) -> OutputError | None:
+    return OutputError(ErrorKind(kind)) if kind else None
+
+
+def _columns(answers: Sequence[Judgement], place: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Return the columns of a batch, each distinct judgement repeated where it belongs."""
+    indices = pa.array(place)
+    columns: dict[str, list[Any]] = {
+        "verdict": [each.verdict.value for each in answers],
+        "score": [each.score for each in answers],
+        "reason": [each.reason for each in answers],
+        "identical": [each.identical for each in answers],
+        "invalid": [each.invalid for each in answers],
+        "ignored_by": [each.ignored_by for each in answers],
+        "control_group": [each.control_group for each in answers],
+        "candidate_group": [each.candidate_group for each in answers],
+        "flags": [list(each.flags) for each in answers],
+        "details": [to_json(each.details).decode() for each in answers],
+    }
+    types = {each.name: each.type for each in rows.SCHEMA}
+    return {name: pa.array(values, types[name]).take(indices) for name, values in columns.items()}
+
+
+def _compare_outputs(
+    eval: EvalConfig,  # noqa: A002 - the domain's own word
+    scope: Scope,
+    waiting: int,
+    listener: Listener,
+    embedder: Callable[[str], Embedder],
+) -> tuple[int, tuple[str, ...]]:
+    """Compare whole outputs; return how many texts were embedded and why others were not."""
+    store, task, fingerprint, version = scope
+    comparator = Comparator(eval)
+    after, done, embedded = 0, 0, 0
+    failures: dict[str, None] = {}
+    while True:
+        batch = rows.pending_outputs(store, task, fingerprint, version, after=after, limit=OUTPUT_BATCH)
+        if not batch:
+            return embedded, tuple(failures)
+        after = int(batch[-1]["seq"])
+        pairs = [_pair(row) for row in batch]
+        known: list[float | None] = [None] * len(pairs)
+        needy = [
+            place
+            for place, (control, observed, _) in enumerate(pairs)
+            if control is not None and comparator.needs_similarity(control, observed)
+        ]
+        if needy:
+            texts = [(_text(pairs[place][0]), _text(pairs[place][1])) for place in needy]
+            found = similarities(store, embedder(eval.embedder), texts, listener=listener)
+            embedded += found.computed
+            failures |= dict.fromkeys(found.failures)
+            for place, value in zip(needy, found.values, strict=True):
+                known[place] = value
+        rows.add(
+            store,
+            [
+                _judge_pair(comparator, pair, similarity).of(
+                    row["replay_id"], row["call_id"], row["repeat"], version
+                )
+                for row, pair, similarity in zip(batch, pairs, known, strict=True)
+            ],
+        )
+        done += len(batch)
+        listener(Progress("comparing", done, waiting, "pairs"))
+
+
+Pair = tuple[Output | None, Output, Request | None]
+
+
+def _pair(row: dict[str, Any]) -> Pair:
+    return (
+        from_json(row["control"], Output) if row["control"] else None,
+        from_json(row["output"], Output),
+        from_json(row["request"], Request) if row["request"] else None,
+    )
+
+
+def _text(output: Output | None) -> str:
+    return (output.text or "") if output else ""
+
+
+def _judge_pair(comparator: Comparator, pair: Pair, similarity: float | None) -> Judgement:
+    control, observed, request = pair
+    if control is None:
+        return uncomparable(NO_CONTROL)
+    return comparator.compare(control, observed, request, similarity)
+
+
+def _report(
+    eval: EvalConfig,  # noqa: A002 - the domain's own word
+    name: str,
+    scope: Scope,
+    absorbed: int,
+    new: int,
+    embedded: int,
+    failures: tuple[str, ...],
+    gold: int,
+) -> CompareReport:
+    store, task, fingerprint, version = scope
+    verdicts: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    ignored: Counter[str] = Counter()
+    invalid = missing = 0
+    for row in rows.summary(store, task, fingerprint, version):
+        count = int(row["n"])
+        verdicts[row["verdict"]] += count
+        invalid += count if row["invalid"] else 0
+        missing += count if row["missing"] else 0
+        if row["error_kind"]:
+            errors[row["error_kind"]] += count
+        if row["ignored_by"]:
+            ignored[row["ignored_by"]] += count
+    agreeing = verdicts[Verdict.MATCH] + verdicts[Verdict.IGNORED]
+    compared = agreeing + verdicts[Verdict.MISMATCH]
+    return CompareReport(
+        task=task,
+        candidate=name,
+        fingerprint=fingerprint,
+        evaluator_version=version,
+        basis=basis(eval),
+        absorbed=absorbed,
+        new=new,
+        observations=sum(verdicts.values()),
+        compared=compared,
+        match=verdicts[Verdict.MATCH],
+        mismatch=verdicts[Verdict.MISMATCH],
+        ignored=verdicts[Verdict.IGNORED],
+        uncomparable=verdicts[Verdict.UNCOMPARABLE],
+        invalid=invalid,
+        agreement=agreeing / compared if compared else None,
+        similarity_missing=missing,
+        errors=dict(errors.most_common()),
+        ignored_by=dict(ignored.most_common()),
+        embedded=embedded,
+        embedding_failures=failures,
+        labels_from_gold=gold,
+    )

@@ -1,0 +1,342 @@
+"""From stored rows to the evidence that the decision rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pandas as pd
+
+from workbench import ramp
+from workbench.compare import basis, evaluator_version
+from workbench.compare.fields import FieldsComparator
+from workbench.config import Workspace
+from workbench.records import Basis, EvalKind, Policy, Recommendation, Verdict
+from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
+from workbench.review.states import SEVERITY
+from workbench.sampling import WEIGHT_MAX
+from workbench.scoring.comparing import fingerprint_of
+from workbench.slices import name_of, slice_values
+from workbench.specs import EvalConfig
+from workbench.stats import bounds
+from workbench.stats.audit import AuditRow, DrawRow, from_rows
+from workbench.stats.cluster import design_effect
+from workbench.stats.evidence import GROUP_MINIMUM
+from workbench.stats.guards import COLLAPSED
+from workbench.store import comparisons as rows
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+DAY_S = 86_400.0
+WINDOW_DAYS = 28.0
+
+_AGREES = (Verdict.MATCH.value, Verdict.IGNORED.value)
+_UNRESOLVED = (State.LAPSED, State.SKIPPED)
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def evidence(
+    workspace: Workspace, store: Store, task: str, candidate: str, *, policy: Policy | None = None
+) -> ramp.Evidence:
+    """Gather all that is known of a candidate on a task.
+
+    Every replay of the candidate as it is configured now is pooled; a call counts
+    once, in its earliest closed batch, under the eval as it stands.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds comparisons, draws and labels.
+        task: The task.
+        candidate: The candidate's name.
+        policy: Another policy than the eval's own, for what-if questions.
+
+    Raises:
+        UsageError: The task or the candidate is unknown.
+    """
+    config = workspace.eval_for(task)
+    workspace.candidate(candidate)
+    return gather(store, config, fingerprint_of(workspace, store, candidate) or "", policy or config.policy)
+
+
+def recommend(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    *,
+    current_share: float = 0.0,
+    policy: Policy | None = None,
+) -> Recommendation:
+    """Say how much of a task's traffic may move to a candidate.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds comparisons, draws and labels.
+        task: The task.
+        candidate: The candidate's name.
+        current_share: Share the candidate has now, 0..1. How long it has had it and
+            what came of it is not known here, so a live share is never raised.
+        policy: Another policy than the eval's own, for what-if questions.
+
+    Raises:
+        UsageError: The task or the candidate is unknown.
+    """
+    chosen = policy or workspace.eval_for(task).policy
+    found = evidence(workspace, store, task, candidate, policy=chosen)
+    return ramp.recommend(found, chosen, ramp.State(share=current_share))
+
+
+def gather(store: Store, config: EvalConfig, fingerprint: str, policy: Policy) -> ramp.Evidence:
+    """Return the evidence of one fingerprint under one eval."""
+    version = evaluator_version(config)
+    scope = (store, config.task, fingerprint, version)
+    fields = config.kind is EvalKind.FIELDS
+    frame = rows.evidence_frame(*scope, details=fields)
+    verdicts = effective_verdicts(*scope)
+    states = draw_states(*scope)
+    compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
+    audit = audit_rows(config, compared, verdicts, states, _slices(store, config))
+    volume = rows.volume(store, config.task)
+    draws, weight_max = draw_rows(states)
+    return from_rows(
+        audit,
+        basis=basis(config),
+        draws=draws if basis(config) is Basis.SEMANTIC else (),
+        weight_max=weight_max,
+        icc=policy.icc,
+        uncomparable=len(frame) - len(compared),
+        days=span_days(compared["occurred_at"]),
+        calls_per_day=calls_per_day(config, volume),
+        critical_marked=bool(config.critical_labels) or any(rule.critical for rule in config.fields),
+        latched=latched_groups(audit, policy),
+    )
+
+
+def audit_rows(
+    config: EvalConfig,
+    frame: pd.DataFrame,
+    verdicts: Mapping[tuple[str, str], EffectiveVerdict],
+    states: Iterable[DrawState],
+    slices: Mapping[str, tuple[tuple[str, str], ...]],
+) -> list[AuditRow]:
+    """Return compared calls as the evidence builders take them.
+
+    Args:
+        config: The eval.
+        frame: Rows of `evidence_frame` without the uncomparable ones.
+        verdicts: What people said, by (replay, call).
+        states: Every draw of the queue.
+        slices: (name, value) of every slice by call id.
+    """
+    lapsed, confirmed = set(), set()
+    for state in states:
+        pair = (state.replay_id, state.call_id)
+        if state.plan is Plan.SECOND_REVIEW:
+            harmful = state.verdict is not None and SEVERITY[state.verdict] == max(SEVERITY.values())
+            if harmful or state.state in _UNRESOLVED:
+                confirmed.add(pair)
+        elif state.state in _UNRESOLVED:
+            lapsed.add(pair)
+    confirmed |= {pair for pair, each in verdicts.items() if each.adjudicated}
+    required = _required(config)
+    critical = frozenset(config.critical_labels)
+    found = []
+    for row in zip(*(_plain(frame[name]) for name in _TAKEN), strict=True):
+        (
+            replay_id,
+            call_id,
+            batch,
+            key,
+            verdict,
+            identical,
+            invalid,
+            group,
+            other,
+            details,
+            session,
+            request,
+        ) = row
+        pair = (replay_id, call_id)
+        effective = verdicts.get(pair)
+        agrees = verdict in _AGREES
+        per_field, grave_field = _fields(details, required, invalid=bool(invalid))
+        found.append(
+            AuditRow(
+                call_id=call_id,
+                batch=int(batch),
+                audit_key=key,
+                agrees=agrees,
+                identical=bool(identical),
+                invalid=bool(invalid),
+                ignored=verdict == Verdict.IGNORED.value,
+                session=session,
+                request_hash=request,
+                verdict=effective.verdict if effective else None,
+                lapsed=pair in lapsed,
+                picked=effective is not None and not effective.counted,
+                confirmed=pair in confirmed,
+                critical=grave_field or (not agrees and group in critical),
+                critical_reason=effective is not None and effective.critical,
+                control_group=group,
+                candidate_group=other,
+                slices=slices.get(call_id, ()),
+                fields=per_field,
+            )
+        )
+    return found
+
+
+_TAKEN = (
+    "replay_id",
+    "call_id",
+    "batch_order",
+    "audit_key",
+    "verdict",
+    "identical",
+    "invalid",
+    "control_group",
+    "candidate_group",
+    "details",
+    "session_id",
+    "request_hash",
+)
+
+
+def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
+    """Return the queue's draws in order, and the largest weight that its plan allows."""
+    found = []
+    largest = WEIGHT_MAX
+    for state in states:
+        if state.plan is not Plan.MIX:
+            continue
+        largest = max(largest, state.weight_max)
+        found.append(
+            DrawRow(
+                call_id=state.call_id,
+                weight=state.weight,
+                verdict=state.verdict if state.state is State.LABELLED else None,
+                lapsed=state.state in _UNRESOLVED,
+                critical_reason=state.effective is not None and state.effective.critical,
+            )
+        )
+    return found, largest
+
+
+def span_days(times: pd.Series[Any]) -> float | None:
+    """Return how many days lie between the first and the last call; None without two times."""
+    known = times.dropna()
+    return float((known.max() - known.min()).total_seconds() / DAY_S) if len(known) > 1 else None
+
+
+def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None:
+    """Return a task's calls a day: as the eval states, or as its log shows.
+
+    From the log it is the mean of the last 28 days, every call divided by its
+    sampling rate; None where a rate or the times are not known.
+
+    Args:
+        config: The eval.
+        volume: What `store.comparisons.volume` returns.
+    """
+    if config.calls_per_day is not None:
+        return config.calls_per_day
+    first, last, scaled = volume["first"], volume["last"], volume["recent_scaled"]
+    if scaled is None or not isinstance(first, datetime) or not isinstance(last, datetime):
+        return None
+    days = min((last - first).total_seconds() / DAY_S, WINDOW_DAYS)
+    return float(scaled) / days if days >= 1 else None
+
+
+def latched_groups(audit: Iterable[AuditRow], policy: Policy) -> frozenset[tuple[str, str]]:
+    """Return the outcome groups found collapsed after any closed batch of this window.
+
+    Once an answer is found lost, later batches alone do not bring it back.
+
+    Args:
+        audit: Compared calls.
+        policy: Its level is that of the bound.
+    """
+    batches: dict[int, list[AuditRow]] = {}
+    for row in audit:
+        batches.setdefault(row.batch, []).append(row)
+    if len(batches) < 2:
+        return frozenset()
+    seen: dict[tuple[str, str], list[tuple[bool, AuditRow]]] = {}
+    found = set()
+    for number in sorted(batches):
+        for row in batches[number]:
+            for key, agrees in _groups(row):
+                seen.setdefault(key, []).append((agrees, row))
+        found |= {key for key, members in seen.items() if key not in found and _collapsed(members, policy)}
+    return frozenset(found)
+
+
+def _groups(row: AuditRow) -> Iterable[tuple[tuple[str, str], bool]]:
+    if row.control_group is not None:
+        yield ("label", row.control_group), row.agrees and not row.invalid
+    for name, agrees in row.fields.items():
+        yield ("field", name), agrees
+
+
+def _collapsed(members: list[tuple[bool, AuditRow]], policy: Policy) -> bool:
+    """Say whether agreement within a group is surely too low, as the decision's own guard does."""
+    n, agreeing = len(members), sum(agrees for agrees, _ in members)
+    if n < GROUP_MINIMUM or bounds.anytime(agreeing, n, policy.delta).high >= COLLAPSED:
+        return False
+    effect = design_effect(
+        [not agrees for agrees, _ in members],
+        [[row.session for _, row in members], [row.request_hash for _, row in members]],
+        policy.icc,
+    )
+    return bounds.anytime(agreeing, n, policy.delta, deff=effect.value).high < COLLAPSED
+
+
+def _required(config: EvalConfig) -> dict[str, bool]:
+    """Return the required fields of an eval and whether each is critical."""
+    if config.kind is not EvalKind.FIELDS:
+        return {}
+    return {
+        rule.path: rule.critical
+        for rule in FieldsComparator(config).rules
+        if rule.required and rule.path and rule.compare != "ignore"
+    }
+
+
+def _fields(details: Any, required: Mapping[str, bool], *, invalid: bool) -> tuple[dict[str, bool], bool]:
+    """Return agreement by required field of the control, and whether a critical field differs."""
+    if not required:
+        return {}, False
+    shown = _decoder.decode(details).get("fields") if isinstance(details, str) else None
+    if not shown:
+        # An answer that can't be read has none of its fields.
+        return (dict.fromkeys(required, False), any(required.values())) if invalid else ({}, False)
+    found = {
+        each["path"]: bool(each["equal"])
+        for each in shown
+        if each["path"] in required and each.get("control") != {"missing": True}
+    }
+    grave = any(each.get("critical") and not each["equal"] for each in shown)
+    return found, grave
+
+
+def _slices(store: Store, config: EvalConfig) -> dict[str, tuple[tuple[str, str], ...]]:
+    if not config.slices:
+        return {}
+    wanted = [rule.by for rule in config.slices if rule.by.startswith("attributes.")]
+    frame = rows.traffic_frame(store, config.task, wanted)
+    calls: list[Any] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    values = slice_values(config.slices, calls)
+    names = [name_of(rule) for rule in config.slices]
+    return {
+        call["call_id"]: tuple((name, values[name][place]) for name in names)
+        for place, call in enumerate(calls)
+    }
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    """Return a column as a list with None where a value is missing."""
+    values = column.astype(object)
+    return list(values.where(values.notna(), None))

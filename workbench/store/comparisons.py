@@ -1,0 +1,332 @@
+"""Comparisons, embeddings, and the rows that evidence is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from workbench.records import Comparison, to_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.store import Store
+
+_TYPES: list[tuple[str, pa.DataType]] = [
+    ("replay_id", pa.string()),
+    ("call_id", pa.string()),
+    ("repeat", pa.int32()),
+    ("evaluator_version", pa.string()),
+    ("verdict", pa.string()),
+    ("score", pa.float64()),
+    ("reason", pa.string()),
+    ("identical", pa.bool_()),
+    ("invalid", pa.bool_()),
+    ("ignored_by", pa.string()),
+    ("control_group", pa.string()),
+    ("candidate_group", pa.string()),
+    ("flags", pa.list_(pa.string())),
+    ("details", pa.string()),
+]
+SCHEMA = pa.schema(_TYPES)
+
+_PENDING = """
+FROM observations o
+JOIN replays r ON r.replay_id = o.replay_id
+JOIN usable_calls c ON c.call_id = o.call_id
+WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.seq > ?
+  AND NOT EXISTS (
+      SELECT 1 FROM comparisons m
+      WHERE m.replay_id = o.replay_id AND m.call_id = o.call_id AND m.repeat = o.repeat
+        AND m.evaluator_version = ?)
+"""
+
+
+def pending_count(store: Store, task: str, fingerprint: str, version: str) -> int:
+    """Return how many observations are not compared under an evaluator version."""
+    return int(store.value(f"SELECT count(*) {_PENDING}", (task, fingerprint, 0, version)))
+
+
+def pending_texts(
+    store: Store, task: str, fingerprint: str, version: str, *, after: int, limit: int
+) -> pd.DataFrame:
+    """Return the next observations to compare, texts only, in the order they were stored.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        fingerprint: The candidate's.
+        version: The evaluator version.
+        after: `seq` of the last one read before.
+        limit: Rows at most.
+
+    Returns:
+        Columns seq, replay_id, call_id, repeat, has_control, control_text,
+        control_error, control_finish, control_flags, text, error_kind.
+    """
+    return store.frame(
+        f"""
+        SELECT o.seq, o.replay_id, o.call_id, o.repeat, c.control IS NOT NULL AS has_control,
+               c.control_text, c.control_error_kind AS control_error,
+               json_extract_string(c.control, '$.finish_reason') AS control_finish,
+               json_extract_string(c.control, '$.flags') AS control_flags,
+               o.text, o.error_kind
+        {_PENDING} ORDER BY o.seq LIMIT ?
+        """,
+        (task, fingerprint, after, version, limit),
+    )
+
+
+def pending_outputs(
+    store: Store, task: str, fingerprint: str, version: str, *, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """Return the next observations to compare with both outputs and the request, as JSON.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        fingerprint: The candidate's.
+        version: The evaluator version.
+        after: `seq` of the last one read before.
+        limit: Rows at most.
+
+    Returns:
+        Rows of seq, replay_id, call_id, repeat, request, tool_count, control, output.
+    """
+    return store.rows(
+        f"""
+        SELECT o.seq, o.replay_id, o.call_id, o.repeat, c.tool_count,
+               CASE WHEN c.tool_count > 0 THEN c.request END AS request, c.control, o.output
+        {_PENDING} ORDER BY o.seq LIMIT ?
+        """,
+        (task, fingerprint, after, version, limit),
+    )
+
+
+def add(store: Store, comparisons: Sequence[Comparison]) -> int:
+    """Append comparisons; those already there under the same version are left as they are."""
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    for each in comparisons:
+        for name in SCHEMA.names:
+            value = getattr(each, name)
+            if name == "details":
+                value = to_json(value).decode()
+            elif name == "flags":
+                value = list(value)
+            columns[name].append(str(value) if name == "verdict" else value)
+    return add_columns(store, columns)
+
+
+def add_columns(store: Store, columns: Mapping[str, Any]) -> int:
+    """Append comparisons given as columns, in one Arrow batch."""
+    arrays = [pa.array(columns[field.name], type=field.type, from_pandas=True) for field in SCHEMA]
+    return store.append("comparisons", pa.Table.from_arrays(arrays, schema=SCHEMA), ignore_known=True)
+
+
+def vectors(store: Store, model: str, hashes: Sequence[str]) -> dict[str, list[float]]:
+    """Return the known embeddings of one model by the hash of their text."""
+    if not hashes:
+        return {}
+    rows = store.rows(
+        "SELECT text_hash, vector FROM embeddings WHERE model = ? AND list_contains(?, text_hash)",
+        (model, list(hashes)),
+    )
+    return {row["text_hash"]: row["vector"] for row in rows}
+
+
+def add_vectors(store: Store, model: str, found: Mapping[str, Sequence[float]]) -> int:
+    """Keep embeddings by the hash of their text."""
+    table = pa.table(
+        {
+            "model": pa.array([model] * len(found), pa.string()),
+            "text_hash": pa.array(list(found), pa.string()),
+            "vector": pa.array(list(found.values()), pa.list_(pa.float32())),
+        }
+    )
+    return store.append("embeddings", table, ignore_known=True)
+
+
+def summary(store: Store, task: str, fingerprint: str, version: str) -> list[dict[str, Any]]:
+    """Return counts of repeat 0 by verdict and reason kind.
+
+    Returns:
+        Rows of verdict, ignored_by, invalid, missing (similarity), error_kind, n.
+    """
+    return store.rows(
+        """
+        SELECT m.verdict, m.ignored_by, m.invalid, m.reason = 'similarity missing' AS missing,
+               o.error_kind, count(*) AS n
+        FROM comparisons m
+        JOIN replays r ON r.replay_id = m.replay_id
+        JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = m.repeat
+        WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
+          AND m.call_id NOT IN (SELECT call_id FROM conflicts)
+        GROUP BY ALL
+        """,
+        (task, fingerprint, version),
+    )
+
+
+def replayed(store: Store) -> list[dict[str, Any]]:
+    """Return every task and candidate with observations: task, candidate, fingerprint, observations."""
+    return store.rows(
+        """
+        SELECT r.task, arg_max(r.candidate, r.seq) AS candidate, r.candidate_fingerprint AS fingerprint,
+               sum(n) AS observations, max(r.seq) AS seq
+        FROM replays r
+        JOIN (SELECT replay_id, count(*) AS n FROM observations WHERE repeat = 0 GROUP BY replay_id) o
+          ON o.replay_id = r.replay_id
+        GROUP BY r.task, r.candidate_fingerprint ORDER BY r.task, seq
+        """
+    )
+
+
+def fingerprint_by_name(store: Store, name: str) -> str | None:
+    """Return the newest fingerprint stored under a candidate's name, or None."""
+    found: str | None = store.value(
+        "SELECT fingerprint FROM candidates WHERE name = ? ORDER BY seq DESC LIMIT 1", (name,)
+    )
+    return found
+
+
+def evidence_frame(
+    store: Store, task: str, fingerprint: str, version: str, *, details: bool = False
+) -> pd.DataFrame:
+    """Return one row a call of closed batches, in the order in which disagreements are labelled.
+
+    A batch is closed once every planned call that is not in conflict is compared.
+    A call counts once, in its earliest closed batch.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        fingerprint: The candidate's.
+        version: The evaluator version.
+        details: Whether per-field details are wanted; they are large.
+
+    Returns:
+        Columns replay_id, call_id, batch_order (0, 1, ...), audit_key, verdict, score,
+        identical, invalid, ignored_by, control_group, candidate_group, flagged,
+        details, session_id, request_hash, occurred_at.
+    """
+    wanted = "m.details" if details else "NULL"
+    return store.frame(
+        f"""
+        WITH planned AS (
+            SELECT r.seq AS replay_seq, p.replay_id, p.call_id, p.batch, p.audit_key, m.verdict, m.score,
+                   m.identical, m.invalid, m.ignored_by, m.control_group, m.candidate_group,
+                   len(m.flags) > 0 AS flagged, m.flags, {wanted} AS details
+            FROM replays r
+            JOIN replay_calls p USING (replay_id)
+            LEFT JOIN comparisons m
+              ON m.replay_id = p.replay_id AND m.call_id = p.call_id AND m.repeat = 0
+             AND m.evaluator_version = ?
+            WHERE r.task = ? AND r.candidate_fingerprint = ?
+              AND NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = p.call_id)
+        ),
+        closed AS (
+            SELECT * FROM planned
+            QUALIFY count(*) FILTER (WHERE verdict IS NULL) OVER (PARTITION BY replay_id, batch) = 0
+        ),
+        once AS (
+            SELECT * FROM closed
+            QUALIFY row_number() OVER (PARTITION BY call_id ORDER BY replay_seq, batch) = 1
+        )
+        SELECT o.replay_id, o.call_id, dense_rank() OVER (ORDER BY o.replay_seq, o.batch) - 1 AS batch_order,
+               o.audit_key, o.verdict, o.score, o.identical, o.invalid, o.ignored_by, o.control_group,
+               o.candidate_group, o.flagged, o.flags, o.details, c.session_id, c.request_hash, c.occurred_at
+        FROM once o JOIN calls c ON c.call_id = o.call_id
+        ORDER BY batch_order, o.audit_key, o.call_id
+        """,  # noqa: S608 - a constant of this module
+        (version, task, fingerprint),
+    )
+
+
+def traffic_frame(store: Store, task: str, attributes: Sequence[str] = ()) -> pd.DataFrame:
+    """Return what is known before each usable call of a task.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        attributes: Names of log attributes that are wanted; empty leaves them out.
+
+    Returns:
+        Columns call_id, language, input_chars, turn_depth, tool_count, model, attributes.
+    """
+    wanted = "attributes" if attributes else "NULL"
+    return store.frame(
+        f"""
+        SELECT call_id, language, input_chars, turn_depth, tool_count, model, {wanted} AS attributes
+        FROM usable_calls WHERE task = ? ORDER BY call_id
+        """,  # noqa: S608 - a constant of this module
+        (task,),
+    )
+
+
+def volume(store: Store, task: str) -> dict[str, Any]:
+    """Return how much traffic a task's log holds.
+
+    Returns:
+        calls, first and last time (UTC), `recent` calls of the 28 days up to the last,
+        `recent_scaled` the same divided by each call's sampling rate (None where a rate
+        is not known), `undated` calls without a time.
+    """
+    return store.rows(
+        """
+        WITH mine AS (SELECT occurred_at, sampling_rate FROM usable_calls WHERE task = ?),
+        span AS (SELECT min(occurred_at) AS first, max(occurred_at) AS last FROM mine),
+        recent AS (
+            SELECT m.* FROM mine m, span WHERE m.occurred_at > span.last - INTERVAL 28 DAY
+        )
+        SELECT (SELECT count(*) FROM mine) AS calls, span.first, span.last,
+               (SELECT count(*) FROM mine WHERE occurred_at IS NULL) AS undated,
+               (SELECT count(*) FROM recent) AS recent,
+               (SELECT CASE WHEN count(*) = count(nullif(sampling_rate, 0))
+                            THEN sum(1 / nullif(sampling_rate, 0)) END FROM recent) AS recent_scaled
+        FROM span
+        """,
+        (task,),
+    )[0]
+
+
+def control_usage(store: Store, task: str) -> list[dict[str, Any]]:
+    """Return token sums of the recorded frontier outputs by model.
+
+    Returns:
+        Rows of model, calls, measured, input_tokens, cached_input_tokens,
+        output_tokens; sums are over the measured calls.
+    """
+    return store.rows(
+        """
+        SELECT coalesce(json_extract_string(control, '$.model'), model) AS model, count(*) AS calls,
+               count(*) FILTER (WHERE known) AS measured,
+               coalesce(sum(control_input_tokens) FILTER (WHERE known), 0) AS input_tokens,
+               coalesce(sum(control_cached_input_tokens) FILTER (WHERE known), 0) AS cached_input_tokens,
+               coalesce(sum(control_output_tokens) FILTER (WHERE known), 0) AS output_tokens
+        FROM (SELECT *, control_input_tokens IS NOT NULL AND control_output_tokens IS NOT NULL AS known
+              FROM usable_calls WHERE task = ? AND control IS NOT NULL)
+        GROUP BY 1 ORDER BY calls DESC, model
+        """,
+        (task,),
+    )
+
+
+def candidate_usage(store: Store, task: str, fingerprint: str) -> dict[str, Any]:
+    """Return token sums of a candidate's outputs (repeat 0).
+
+    Returns:
+        calls, measured, input_tokens, output_tokens; sums are over the measured calls.
+    """
+    return store.rows(
+        """
+        SELECT count(*) AS calls, count(*) FILTER (WHERE known) AS measured,
+               coalesce(sum(input_tokens) FILTER (WHERE known), 0) AS input_tokens,
+               coalesce(sum(output_tokens) FILTER (WHERE known), 0) AS output_tokens
+        FROM (SELECT o.*, o.input_tokens IS NOT NULL AND o.output_tokens IS NOT NULL AS known
+              FROM observations o JOIN replays r USING (replay_id)
+              WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.repeat = 0)
+        """,
+        (task, fingerprint),
+    )[0]
