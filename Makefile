@@ -51,11 +51,12 @@ format: $(STAMP) ## Format and sort imports.
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml, torch apart.
+lock: ## Write requirements.lock anew from pyproject.toml, torch apart.
 	$(BIN)/python -m pip install --quiet pip-tools
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	echo "$(TORCH)" > $(VENV)/torch.txt
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
-	    --extra models --extra offline --extra dev --unsafe-package torch \
+	    --extra models --extra offline --extra dev --constraint $(VENV)/torch.txt --unsafe-package torch \
 	    --output-file requirements.lock pyproject.toml
 
 .PHONY: clean
