@@ -25,13 +25,16 @@ from workbench.formats.base import (
     Record,
     Unreadable,
 )
-from workbench.formats.containers import Shape, look, records
+from workbench.formats.containers import look, records
+from workbench.formats.files import Shape
 from workbench.formats.mapped import Mapped, check_columns, suggest_mapping
 from workbench.formats.openai_batch import OpenAIBatch
 from workbench.formats.openai_chat import OpenAIChat
+from workbench.normal import as_text
 from workbench.records import Output, Rejected
 
 __all__ = [
+    "AUTO",
     "FORMATS",
     "REGISTRY",
     "Blank",
@@ -40,6 +43,7 @@ __all__ = [
     "Mark",
     "OutputDraft",
     "Source",
+    "columns_with_samples",
     "detect",
     "open_source",
     "read",
@@ -216,6 +220,23 @@ def columns_of(shape: Shape) -> tuple[str, ...]:
     return tuple(seen)
 
 
+def columns_with_samples(path: Path, values: int = 3) -> list[tuple[str, list[str]]]:
+    """Return the columns of a table or the keys of a log, each with some values cut to 200 characters.
+
+    Raises:
+        UsageError: The file is no log.
+    """
+    shape = look(path)
+    found: dict[str, list[str]] = {name: [] for name in shape.columns}
+    for record in islice(records(shape), _SAMPLE_RECORDS):
+        if isinstance(record, Record) and isinstance(record.value, dict):
+            for key, value in record.value.items():
+                samples = found.setdefault(key, [])
+                if value not in (None, "") and len(samples) < values:
+                    samples.append(as_text(value)[:200])
+    return list(found.items())
+
+
 def _detect(shape: Shape) -> Detection:
     votes: Counter[str] = Counter()
     reasons: dict[str, str] = {}
@@ -234,11 +255,11 @@ def _detect(shape: Shape) -> Detection:
     if not objects:
         raise UsageError(
             f"{shape.path} holds no JSON object that can be read.",
-            "Check that it is JSON, one object a line; --format NAME reads it anyway and lists what is wrong.",
+            "Check that it is JSON, one object a line; --format NAME reads it anyway and lists the faults.",
         )
     raise UsageError(
         f"{shape.path}: no known log format; the first record has the keys {_listed(tuple(objects[0]))}.",
-        f"Say which columns to read, for example {_example(tuple(objects[0]))}, or --format {'|'.join(FORMATS[:-1])}.",
+        f"Say which columns to read, for example {_example(tuple(objects[0]))}.",
     )
 
 

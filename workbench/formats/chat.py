@@ -10,10 +10,12 @@ from workbench.normal import as_count, as_text, decode_nested, parse_arguments, 
 from workbench.records import ErrorKind, Message, Output, OutputError, Request, ToolCall, Usage
 
 PARAMETERS = frozenset(
-    "temperature top_p top_k min_p max_tokens max_completion_tokens stop seed n presence_penalty"
-    " frequency_penalty repetition_penalty logit_bias logprobs top_logprobs tool_choice parallel_tool_calls"
-    " reasoning_effort verbosity".split()
-)
+    {
+        "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "stop", "seed", "n",
+        "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "logprobs",
+        "top_logprobs", "tool_choice", "parallel_tool_calls", "reasoning_effort", "verbosity",
+    }
+)  # fmt: skip
 """What of a request's body decides the answer, and so is sent to a candidate too."""
 
 _MEDIA = {

@@ -238,12 +238,10 @@ def follow(value: Any, steps: Sequence[str | int]) -> Any:
     for step in steps:
         if isinstance(value, str):
             value = decode_nested(value)
-        if isinstance(step, str) and isinstance(value, Mapping) and step in value:
-            value = value[step]
-        elif isinstance(step, int) and isinstance(value, list) and step < len(value):
-            value = value[step]
-        else:
+        found = isinstance(value, Mapping) and step in value
+        if not found and not (isinstance(step, int) and isinstance(value, list) and step < len(value)):
             return _MISSING
+        value = value[step]
     return value
 
 

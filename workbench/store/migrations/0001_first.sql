@@ -48,7 +48,8 @@ CREATE TABLE controls (
     input_tokens        BIGINT,
     cached_input_tokens BIGINT,
     output_tokens       BIGINT,
-    marks               VARCHAR[] NOT NULL
+    marks               VARCHAR[] NOT NULL,
+    content_hash        VARCHAR            -- text, tool calls and error: tells a repeat from a conflict
 );
 
 CREATE TABLE rejects (

@@ -1,0 +1,138 @@
+"""Files as bytes: opened, unpacked, capped, and refused where they can be no log."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import zstandard
+
+from workbench.errors import UsageError
+from workbench.formats.base import display_name
+
+MAX_LINE_BYTES = 32 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 512 * 1024 * 1024
+MAX_EXPANDED_BYTES = 256 * 1024**3
+MAX_EXPANSION = 1_000
+"""Compressed text expands 5 to 50 times; a thousandfold beyond 1 GB is an attack."""
+
+HEAD_BYTES = 64 * 1024
+BROKEN_STREAM = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+_MAGIC = (
+    (b"PK\x03\x04", "a ZIP or Excel file", "Unpack it, or save the sheet as CSV."),
+    (b"SQLite format 3", "an SQLite database", "Export the table as CSV or JSONL."),
+    (b"%PDF", "a PDF", "Export the log as JSONL or CSV."),
+    (b"\x80\x02", "a Python pickle", "Pickle can run code, so it is never read. Export as JSONL."),
+    (b"\x80\x03", "a Python pickle", "Pickle can run code, so it is never read. Export as JSONL."),
+    (b"\x80\x04", "a Python pickle", "Pickle can run code, so it is never read. Export as JSONL."),
+    (b"\x80\x05", "a Python pickle", "Pickle can run code, so it is never read. Export as JSONL."),
+    (b"BZh", "a bzip2 file", "Compress it with gzip or zstd instead."),
+    (b"\xfd7zXZ", "an xz file", "Compress it with gzip or zstd instead."),
+    (b"\xff\xfe", "UTF-16 text", "Save it as UTF-8."),
+    (b"\xfe\xff", "UTF-16 text", "Save it as UTF-8."),
+    (b"ARROW1", "an Arrow file", "Save it as Parquet."),
+    (b"Obj\x01", "an Avro file", "Save it as Parquet or JSONL."),
+)
+REFUSED_SUFFIXES = {
+    ".duckdb": ("a DuckDB database", "Export the table as Parquet or CSV."),
+    ".pkl": ("a Python pickle", "Pickle can run code, so it is never read. Export as JSONL."),
+    ".pickle": ("a Python pickle", "Pickle can run code, so it is never read. Export as JSONL."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a file is laid out: `kind` is jsonl, json, csv or parquet."""
+
+    path: Path
+    kind: str
+    columns: tuple[str, ...] = ()
+    delimiter: str = ","
+
+    @property
+    def name(self) -> str:
+        """Return the name under which reports speak of the file."""
+        return display_name(self.path)
+
+
+class _Capped(io.RawIOBase):
+    """A decompressed stream that refuses to expand without end."""
+
+    def __init__(self, inner: IO[bytes], path: Path) -> None:
+        self._inner, self._path, self._count = inner, path, 0
+        self._limit = min(MAX_EXPANDED_BYTES, max(1 << 30, path.stat().st_size * MAX_EXPANSION))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._inner.read(len(buffer))
+        self._count += len(data)
+        if self._count > self._limit:
+            raise UsageError(
+                f"{self._path} expands to more than {self._limit >> 20:,} MB, far beyond its size.",
+                "Logs do not compress like that. Unpack it yourself if you trust it.",
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+
+def open_bytes(path: Path) -> io.BufferedReader:
+    """Open a file for reading, decompressed where its first bytes say gzip or zstd."""
+    file = path.open("rb")
+    start = file.read(4)
+    file.seek(0)
+    inner: Any
+    if start[:2] == b"\x1f\x8b":
+        inner = gzip.GzipFile(fileobj=file)
+    elif start == b"\x28\xb5\x2f\xfd":
+        inner = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
+            file, read_across_frames=True
+        )
+    else:
+        return file
+    return io.BufferedReader(_Capped(inner, path), buffer_size=1 << 18)
+
+
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a file, unpacked.
+
+    Raises:
+        UsageError: The compressed file is broken.
+    """
+    with open_bytes(path) as stream:
+        try:
+            return stream.read(HEAD_BYTES)
+        except BROKEN_STREAM as error:
+            raise UsageError(
+                f"{path}: the compressed file can't be read: {error}.", "Copy or export it again."
+            ) from error
+
+
+def refuse_binary(path: Path, head: bytes) -> None:
+    """Refuse a file whose first bytes are not text.
+
+    Raises:
+        UsageError: It is binary; the message says what it is, the hint what to do.
+    """
+    if head[8:12] == b"DUCK":
+        raise UsageError(f"{path} is a DuckDB database, not a log.", "Export the table as Parquet or CSV.")
+    for magic, what, hint in _MAGIC:
+        if head.startswith(magic):
+            raise UsageError(f"{path} is {what}, not a log.", hint)
+    if head[:4] == b"PAR1":
+        raise UsageError(f"{path} is a compressed Parquet file.", "Unpack it: Parquet compresses by itself.")
+    controls = sum(head.count(byte) for byte in (b"\x00", b"\x01", b"\x02", b"\x03", b"\x04"))
+    if controls > len(head) / 50:
+        raise UsageError(
+            f"{path} is a binary file, not a log.",
+            "Import JSON, JSONL, CSV or Parquet; .gz and .zst are fine.",
+        )

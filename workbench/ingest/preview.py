@@ -1,0 +1,129 @@
+"""A look into files before they are imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from workbench.config import Workspace
+from workbench.errors import UsageError
+from workbench.formats import (
+    AUTO,
+    Draft,
+    OutputDraft,
+    columns_with_samples,
+    detect,
+    open_source,
+    suggest_mapping,
+)
+from workbench.ingest.importing import check_arguments
+from workbench.ingest.routing import TaskRouter
+from workbench.ingest.rows import call_id, default_source
+from workbench.normal import content_hash
+from workbench.records import Call, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table or a key of a log, with some of its values."""
+
+    name: str
+    samples: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an import would read, for a look before it."""
+
+    file: str
+    format: str
+    because: str
+    columns: list[Column]
+    mapping: dict[str, str]
+    needs_mapping: bool
+    calls: list[Call]
+    rejects: list[Rejected]
+
+
+def preview(
+    workspace: Workspace,
+    files: Iterable[Path | str],
+    *,
+    format: str = AUTO,
+    task: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    limit: int = 20,
+) -> Preview:
+    """Look into files without importing them.
+
+    Args:
+        workspace: Its evals say which calls belong to which task.
+        files: The first decides on format and columns; outputs of the others are joined.
+        format: auto, or the name of a format.
+        task: As for `import_files`.
+        mapping: As for `import_files`; without one, one is suggested for tables.
+        limit: How many calls and rejected records to show.
+
+    Raises:
+        UsageError: A file is no log, or the mapping does not fit it.
+    """
+    paths = [Path(each) for each in files]
+    check_arguments(paths, task, None, None)
+    columns = [Column(name, samples) for name, samples in columns_with_samples(paths[0])]
+    used = dict(mapping) if mapping else {}
+    needs = not used and format in (AUTO, "mapped") and _is_table(paths[0], format)
+    if needs:
+        used = suggest_mapping([each.name for each in columns])
+        if not {"input", "messages"} & used.keys():
+            because = detect(paths[0]).because if format == AUTO else "the format was given"
+            return Preview(paths[0].name, "mapped", because, columns, used, True, [], [])
+    sources = [open_source(path, format, used or None) for path in paths]
+    router = TaskRouter(workspace.evals.values(), task)
+    drafts: list[Draft] = []
+    rejects: list[Rejected] = []
+    outputs: dict[str, OutputDraft] = {}
+    for each in sources:
+        for item in islice(each.items(), 100 * limit):
+            if isinstance(item, Draft) and len(drafts) < limit:
+                drafts.append(item)
+            elif isinstance(item, OutputDraft):
+                outputs.setdefault(item.native_id, item)
+            elif isinstance(item, Rejected) and len(rejects) < limit:
+                rejects.append(item)
+    name = default_source(task, sources[0].format.name)
+    calls = [_preview_call(draft, outputs.get(draft.native_id or ""), name, router) for draft in drafts]
+    return Preview(
+        paths[0].name, sources[0].format.name, sources[0].because, columns, used, needs, calls, rejects
+    )
+
+
+def _is_table(path: Path, format: str) -> bool:
+    if format == "mapped":
+        return True
+    try:
+        return detect(path).format == "mapped"
+    except UsageError as error:
+        if "no known log format" in error.message:
+            return True
+        raise
+
+
+def _preview_call(draft: Draft, late: OutputDraft | None, source: str, router: TaskRouter) -> Call:
+    control = draft.control or (late.output if late else None)
+    marks = [*draft.marks, *draft.control_marks, *(late.marks if late else ())]
+    native_id = draft.native_id or content_hash(draft.request)
+    return Call(
+        call_id=call_id(source, native_id),
+        source=source,
+        native_id=native_id,
+        task=router.task_of(draft),
+        request=draft.request,
+        control=control,
+        occurred_at=draft.occurred_at or (late.occurred_at if late else None),
+        session_id=draft.session_id,
+        attributes=draft.attributes,
+        marks=tuple(str(each) for each in dict.fromkeys(marks)),
+        gold=draft.gold,
+    )

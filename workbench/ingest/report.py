@@ -1,0 +1,107 @@
+"""What one import did, for people and for programs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.normal import neutralise_cell
+from workbench.records import UNASSIGNED, Rejected, as_builtins
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+REJECTS_SHOWN = 50
+REJECTS_KEPT = 10_000
+"""Rejected records stored per import; all are counted."""
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What one import did. The six counts add up to `records`."""
+
+    records: int = 0
+    accepted: int = 0
+    joined: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    conflicts: int = 0
+    blank: int = 0
+    marks: dict[str, int] = field(default_factory=dict)
+    manifest_id: str | None = None
+    task: str | None = None
+    source: str = ""
+    format: str = ""
+    files: list[dict[str, Any]] = field(default_factory=list)
+    reject_reasons: dict[str, int] = field(default_factory=dict)
+    rejects: list[Rejected] = field(default_factory=list)
+    gold: int = 0
+    tokens: dict[str, int] = field(default_factory=dict)
+    models: dict[str, int] = field(default_factory=dict)
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    languages: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, int] = field(default_factory=dict)
+    open_conflicts: int = 0
+    dry_run: bool = False
+
+    @property
+    def text(self) -> str:
+        """Return the report as a person reads it."""
+        lines = [_headline(self)]
+        counts = ("accepted", "joined", "rejected", "skipped", "conflicts", "blank")
+        lines.append("  " + ", ".join(f"{name} {getattr(self, name):,}" for name in counts))
+        if self.conflicts:
+            lines.append(
+                f"  CONFLICTS: {self.conflicts:,} records carry the id of another call but differ from it."
+                " Both sides are kept out of every comparison until that is resolved."
+            )
+        if self.marks:
+            lines.append("  marks: " + _listed(self.marks))
+        if self.reject_reasons:
+            lines.append("  rejected because:")
+            lines += [f"    {count:,} x {reason}" for reason, count in list(self.reject_reasons.items())[:10]]
+        lines += [f"    {each.file}:{each.line}: {each.reason}" for each in self.rejects[:5]]
+        if self.tasks:
+            lines.append("  tasks: " + _listed(self.tasks))
+        if self.tasks.get(UNASSIGNED):
+            lines.append("  Calls without a task: say --task, or give an eval.toml a [match] table.")
+        return "\n".join(lines)
+
+
+def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
+    """Write the rejected records of an import to a CSV file.
+
+    Cells that a spreadsheet would run as a formula begin with an apostrophe.
+
+    Returns:
+        How many rows were written; the file holds at most `REJECTS_KEPT`.
+    """
+    from workbench.store.calls import reject_rows
+
+    rows: Sequence[Mapping[str, Any]]
+    if report.manifest_id is None:
+        rows = [as_builtins(each) for each in report.rejects]
+    else:
+        rows = reject_rows(store, report.manifest_id, limit=REJECTS_KEPT)
+        rows = rows or [as_builtins(each) for each in report.rejects]
+    names = ("file", "line", "reason", "content_hash", "snippet")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows([neutralise_cell(str(row[name])) for name in names] for row in rows)
+    return len(rows)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _headline(report: ImportReport) -> str:
+    what = "Would import" if report.dry_run else "Imported"
+    names = ", ".join(each["name"] for each in report.files)
+    return f"{what} {names} as {report.format} into source {report.source}: {report.records:,} records."

@@ -1,0 +1,78 @@
+"""Which task a call belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from workbench.config import NAME_PATTERN
+from workbench.errors import ConfigError
+from workbench.formats import Draft, Mark
+from workbench.normal import last_user_text, system_text
+from workbench.records import UNASSIGNED
+from workbench.specs import EvalConfig, MatchRule
+
+
+class TaskRouter:
+    """Decides which task a call belongs to.
+
+    Args:
+        evals: Their `match` rules are tried in the order of their tasks.
+        task: Given, it is the task of every call.
+
+    Raises:
+        ConfigError: A rule holds what is no regular expression.
+    """
+
+    def __init__(self, evals: Iterable[EvalConfig], task: str | None) -> None:
+        self._task = task
+        rules = sorted(((each.task, each.match) for each in evals if each.match), key=lambda rule: rule[0])
+        self._rules = [(name, _compile(name, rule)) for name, rule in rules]
+
+    def task_of(self, draft: Draft) -> str:
+        """Return the task of a call; several rules that fit leave a mark and the first one wins."""
+        if self._task is not None:
+            return self._task
+        fitting = [name for name, rule in self._rules if _fits(rule, draft)]
+        if fitting:
+            if len(fitting) > 1:
+                draft.marks.append(Mark.AMBIGUOUS_TASK)
+            return fitting[0]
+        if draft.task is not None and NAME_PATTERN.fullmatch(draft.task):
+            return draft.task
+        return UNASSIGNED
+
+
+_Rule = list[tuple[str, re.Pattern[str]]]
+
+
+def _compile(task: str, rule: MatchRule) -> _Rule:
+    pairs = [(key, getattr(rule, key)) for key in ("system_prompt", "input", "model")]
+    pairs += [(f"attributes.{key}", pattern) for key, pattern in rule.attributes.items()]
+    found: _Rule = []
+    for key, pattern in pairs:
+        if pattern is None:
+            continue
+        try:
+            found.append((key, re.compile(pattern)))
+        except re.error as error:
+            where = f"The eval of task {task!r}: match.{key}"
+            raise ConfigError(f"{where} is no regular expression: {error}.", "Mend the pattern.") from error
+    return found
+
+
+def _fits(rule: _Rule, draft: Draft) -> bool:
+    messages = draft.request.messages
+    for key, pattern in rule:
+        if key == "system_prompt":
+            found = pattern.search(system_text(messages))
+        elif key == "input":
+            found = pattern.search(last_user_text(messages))
+        elif key == "model":
+            found = pattern.search(draft.model or "")
+        else:
+            value = draft.attributes.get(key.removeprefix("attributes."))
+            found = pattern.fullmatch(str(value)) if value is not None else None
+        if not found:
+            return False
+    return bool(rule)

@@ -1,0 +1,248 @@
+"""Calls in the store: reading them back and counting them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench.records import Call, Output, Request, from_json
+from workbench.store.imports import pairs
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+_CALL_SQL = """
+SELECT c.call_id, c.source, c.native_id, c.task, c.request, c.control, c.occurred_at, c.session_id,
+       c.served_by, c.sampling_rate, c.attributes, c.marks, c.control_marks,
+       (SELECT arg_max(g.answer, g.seq) FROM gold g WHERE g.call_id = c.call_id) AS gold
+FROM usable_calls c
+"""
+
+
+def load_calls(
+    store: Store,
+    task: str | None = None,
+    *,
+    call_ids: Iterable[str] | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+) -> list[Call]:
+    """Return usable calls in the order of import: those in an unresolved conflict are left out.
+
+    Args:
+        store: Where to read.
+        task: Only this task's; None for all.
+        call_ids: Only these.
+        limit: How many at most.
+        offset: How many to pass over.
+    """
+    where: list[str] = ["TRUE"]
+    params: list[Any] = []
+    if task is not None:
+        where.append("c.task = ?")
+        params.append(task)
+    if call_ids is not None:
+        where.append("c.call_id IN (SELECT unnest(?))")
+        params.append(list(call_ids))
+        if not params[-1]:
+            return []
+    tail = (
+        " ORDER BY c.seq" + (f" LIMIT {int(limit)}" if limit is not None else "") + f" OFFSET {int(offset)}"
+    )
+    return [to_call(row) for row in store.rows(f"{_CALL_SQL} WHERE {' AND '.join(where)}{tail}", params)]
+
+
+def in_utc(time: datetime | None) -> datetime | None:
+    """Return a time of the store, which is in UTC, with its zone."""
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+def to_call(row: Mapping[str, Any]) -> Call:
+    """Return the record of a call's row, its derived marks included."""
+    marks = list(dict.fromkeys([*(row["marks"] or ()), *(row["control_marks"] or ())]))
+    if row["control"] is None:
+        marks.append("no_output")
+    if row["occurred_at"] is None:
+        marks.append("no_time")
+    return Call(
+        call_id=row["call_id"],
+        source=row["source"],
+        native_id=row["native_id"],
+        task=row["task"],
+        request=from_json(row["request"], Request),
+        control=from_json(row["control"], Output) if row["control"] is not None else None,
+        occurred_at=in_utc(row["occurred_at"]),
+        session_id=row["session_id"],
+        served_by=row["served_by"],
+        sampling_rate=row["sampling_rate"],
+        attributes=json.loads(row["attributes"]),
+        marks=tuple(marks),
+        gold=row["gold"],
+    )
+
+
+def count_calls(store: Store, task: str | None = None) -> int:
+    """Return how many usable calls there are."""
+    sql = "SELECT count(*) FROM usable_calls WHERE (? IS NULL OR task = ?)"
+    return int(store.value(sql, (task, task)))
+
+
+def task_rows(store: Store) -> list[dict[str, Any]]:
+    """Return every task with its counts.
+
+    Returns:
+        Rows of task, calls, with_output, requests (distinct), first_at, last_at, input_tokens,
+        cached_input_tokens, output_tokens; most calls first.
+    """
+    return store.rows(
+        """
+        SELECT task, count(*) AS calls, count(control) AS with_output,
+               count(DISTINCT request_hash) AS requests,
+               min(occurred_at) AS first_at, max(occurred_at) AS last_at,
+               coalesce(sum(control_input_tokens), 0)::BIGINT AS input_tokens,
+               coalesce(sum(control_cached_input_tokens), 0)::BIGINT AS cached_input_tokens,
+               coalesce(sum(control_output_tokens), 0)::BIGINT AS output_tokens
+        FROM usable_calls GROUP BY task ORDER BY calls DESC, task
+        """
+    )
+
+
+def preview_rows(
+    store: Store, task: str | None = None, *, limit: int = 50, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Return a page of calls for a table: ids, times, sizes, the request and the output's text."""
+    return store.rows(
+        """
+        SELECT call_id, native_id, source, task, occurred_at, model, language, input_chars, turn_depth,
+               tool_count, request, control_text, control_error_kind, control_latency_ms,
+               control_input_tokens, control_output_tokens, list_concat(marks, control_marks) AS marks
+        FROM usable_calls WHERE (? IS NULL OR task = ?)
+        ORDER BY seq LIMIT ? OFFSET ?
+        """,
+        (task, task, limit, offset),
+    )
+
+
+def reject_rows(store: Store, manifest_id: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
+    """Return rejected records with file, line, reason, content_hash and snippet."""
+    return store.rows(
+        """
+        SELECT manifest_id, file, line, reason, content_hash, snippet FROM rejects
+        WHERE (? IS NULL OR manifest_id = ?) ORDER BY manifest_id, file, line LIMIT ?
+        """,
+        (manifest_id, manifest_id, limit),
+    )
+
+
+def manifest_rows(store: Store, *, limit: int = 100) -> list[dict[str, Any]]:
+    """Return the imports, newest first, their reports parsed."""
+    rows = store.rows("SELECT * FROM manifests ORDER BY seq DESC LIMIT ?", (limit,))
+    return [row | {"files": json.loads(row["files"]), "report": json.loads(row["report"])} for row in rows]
+
+
+def conflict_rows(store: Store, *, limit: int = 100) -> list[dict[str, Any]]:
+    """Return what arrived under an id that already stood for something else, beside the stored call."""
+    return store.rows(
+        """
+        SELECT x.call_id, x.manifest_id, x.file, x.line, x.call, c.source, c.native_id, c.task,
+               c.request AS stored_request, k.output AS stored_output
+        FROM conflicts x JOIN calls c USING (call_id) LEFT JOIN controls k USING (call_id)
+        ORDER BY c.seq, x.file, x.line LIMIT ?
+        """,
+        (limit,),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """How many calls a task has on a day. `calls_per_day` is None where that can't be known."""
+
+    task: str
+    calls: int
+    days: float
+    sampling_rate: float | None
+    calls_per_day: float | None
+
+
+def volumes(store: Store, *, days: int = 28) -> dict[str, Volume]:
+    """Return the daily volume of each task over its last days of traffic.
+
+    A logged call stands for 1 / sampling rate calls. Unknown rates or times give no
+    figure: the logs could be all of the traffic or a hundredth.
+
+    Args:
+        store: Where to read.
+        days: How far back from a task's last call to look.
+    """
+    rows = store.rows(
+        """
+        WITH last_days AS (
+            SELECT task, occurred_at, sampling_rate,
+                   max(occurred_at) OVER (PARTITION BY task) AS last_at
+            FROM usable_calls
+        )
+        SELECT task, count(*) AS calls, count(sampling_rate) AS rated, sum(1 / sampling_rate) AS traffic,
+               count(*) FILTER (WHERE occurred_at IS NULL) AS undated,
+               epoch(max(occurred_at) - min(occurred_at)) / 86400 AS days
+        FROM last_days
+        WHERE occurred_at IS NULL OR occurred_at > last_at - to_days(?::INTEGER)
+        GROUP BY task
+        """,
+        (days,),
+    )
+    found = {}
+    for row in rows:
+        known = row["rated"] == row["calls"] and not row["undated"]
+        span = max(float(row["days"] or 0), 1.0)
+        found[row["task"]] = Volume(
+            task=row["task"],
+            calls=row["calls"],
+            days=span,
+            sampling_rate=row["calls"] / row["traffic"] if known else None,
+            calls_per_day=row["traffic"] / span if known else None,
+        )
+    return found
+
+
+def model_tokens(store: Store, task: str | None = None) -> list[dict[str, Any]]:
+    """Return calls and token sums of each model: model, calls, with_usage and the three sums."""
+    return store.rows(
+        """
+        SELECT coalesce(model, 'unknown') AS model, count(*) AS calls,
+               count(control_input_tokens) AS with_usage,
+               coalesce(sum(control_input_tokens), 0)::BIGINT AS input_tokens,
+               coalesce(sum(control_cached_input_tokens), 0)::BIGINT AS cached_input_tokens,
+               coalesce(sum(control_output_tokens), 0)::BIGINT AS output_tokens
+        FROM usable_calls WHERE (? IS NULL OR task = ?)
+        GROUP BY ALL ORDER BY calls DESC, model
+        """,
+        (task, task),
+    )
+
+
+def daily_counts(store: Store, task: str | None = None) -> list[dict[str, Any]]:
+    """Return how many logged calls each day has: day, task, calls."""
+    return store.rows(
+        """
+        SELECT occurred_at::DATE AS day, task, count(*) AS calls FROM usable_calls
+        WHERE occurred_at IS NOT NULL AND (? IS NULL OR task = ?)
+        GROUP BY ALL ORDER BY day, task
+        """,
+        (task, task),
+    )
+
+
+def mark_counts(store: Store, task: str | None = None) -> dict[str, int]:
+    """Return how many usable calls carry each mark."""
+    sql = """
+        SELECT mark AS name, count(*) AS n FROM (
+            SELECT unnest(list_distinct(list_concat(list_concat(marks, control_marks),
+                list_concat(CASE WHEN control IS NULL THEN ['no_output'] ELSE []::VARCHAR[] END,
+                            CASE WHEN occurred_at IS NULL THEN ['no_time'] ELSE []::VARCHAR[] END)))) AS mark
+            FROM usable_calls WHERE (? IS NULL OR task = ?)
+        ) GROUP BY ALL ORDER BY n DESC, name
+    """
+    return dict(pairs(store, sql, (task, task)))
