@@ -115,13 +115,12 @@ class FieldsComparator:
         ]
         wrong = [rule.path for rule, equal in counted if not equal]
         score = sum(equal for _, equal in counted) / len(counted) if counted else 1.0
-        extra = sorted(set(right) - set(left)) if isinstance(left, dict) and isinstance(right, dict) else []
-        absent = sorted(set(left) - set(right)) if isinstance(left, dict) and isinstance(right, dict) else []
+        extra = self._uncovered(left, right)
         details = {
             "fields": [_shown(rule, places) for rule, places in verdicts],
-            **({"extra_keys": [str(key)[:80] for key in extra[:20]]} if extra else {}),
+            **({"extra_keys": extra[:20]} if extra else {}),
         }
-        flags = ("extra_keys",) if (extra or absent) else ()
+        flags = ("extra_keys",) if extra else ()
         if wrong:
             reason = f"differs in {', '.join(name or 'the answer' for name in wrong[:5])}"
             return Judgement(Verdict.MISMATCH, score, reason, identical, flags=flags, details=details)
@@ -129,6 +128,12 @@ class FieldsComparator:
             names = " + ".join(f"field {name}" for name in ignored)
             return Judgement(Verdict.IGNORED, 1.0, ignored_by=names, flags=flags, details=details)
         return Judgement(Verdict.MATCH, 1.0, identical=identical, flags=flags, details=details)
+
+    def _uncovered(self, left: Any, right: Any) -> list[str]:
+        """Return the keys that one side alone has and no rule looks at: shown, never decisive."""
+        if not (isinstance(left, dict) and isinstance(right, dict) and self._tree.keys):
+            return []
+        return sorted(str(key)[:80] for key in set(left) ^ set(right) if key not in self._tree.keys)
 
     def _walk(self, node: _Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
         """Yield a verdict for every rule at every place where one of the sides has something."""

@@ -29,6 +29,9 @@ SHORT_VALUE_WORDS = 3
 """Up to this many words after a colon are a value (`City: Rome`), more are a sentence."""
 LENGTH_RATIO, LENGTH_FLOOR_CHARS = 2.0, 40
 
+PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "non-")
+SHORTEST_STEM = 4
+
 _NUMBER = re.compile(
     r"(?P<before>[$€£¥₹])?\s?(?<![\w.])(?P<number>[+−-]?(?:\d{1,3}(?:[,.'’\u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?))"
     r"(?P<unit>\s?(?:%|‰|°[CF]?|[$€£¥₹]|[^\W\d_]+)?)"
@@ -250,10 +253,23 @@ def _names_differ(left: Contents, right: Contents) -> bool:
 
 
 def _negation_differs(left: Contents, right: Contents) -> bool:
+    if _opposite(left.words - right.words, right.words - left.words):
+        return True
     if (left.negations == 0) != (right.negations == 0):
         return True
     short = max(left.word_count, right.word_count) <= SHORT_WORDS
     return short and left.negations != right.negations
+
+
+def _opposite(these: frozenset[str], those: frozenset[str]) -> bool:
+    """Say whether a word stands on one side and its negation by a prefix on the other (English)."""
+    return any(
+        prefix + word in other
+        for one, other in ((these, those), (those, these))
+        for word in one
+        if len(word) >= SHORTEST_STEM
+        for prefix in PREFIXES
+    )
 
 
 def _names(text: str, language: str | None) -> frozenset[str]:

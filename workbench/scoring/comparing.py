@@ -23,6 +23,7 @@ from workbench.progress import Listener, Progress, silent
 from workbench.records import (
     Basis,
     ErrorKind,
+    Estimate,
     EvalKind,
     Output,
     OutputError,
@@ -32,6 +33,7 @@ from workbench.records import (
     to_json,
 )
 from workbench.specs import EvalConfig
+from workbench.stats import bounds
 from workbench.store import comparisons as rows
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class CompareReport:
 
     `new` comparisons were made now. The counts are over every replay of this
     candidate, repeat 0: `compared` is match + mismatch + ignored, and `invalid`
-    stands within `mismatch`. `agreement` is (match + ignored) / compared. `errors`
+    stands within `mismatch`. `agreement` is (match + ignored) / compared, with limits
+    that take calls as independent. `errors`
     counts candidate errors by kind, `ignored_by` the rules that made a difference
     harmless. `embedded` texts were computed now; `embedding_failures` says why
     others were not. `labels_from_gold` labels are new.
@@ -68,7 +71,7 @@ class CompareReport:
     ignored: int
     uncomparable: int
     invalid: int
-    agreement: float | None
+    agreement: Estimate
     similarity_missing: int
     errors: dict[str, int] = field(default_factory=dict)
     ignored_by: dict[str, int] = field(default_factory=dict)
@@ -79,7 +82,8 @@ class CompareReport:
     @property
     def text(self) -> str:
         """Return the report as one or two sentences."""
-        share = "no agreement yet" if self.agreement is None else f"{self.agreement:.1%} agree"
+        point = self.agreement.point
+        share = "no agreement yet" if point is None else f"{point:.1%} agree"
         parts = [
             f"{self.task} / {self.candidate}: {self.compared:,} pairs compared ({self.new:,} now), {share}"
         ]
@@ -365,6 +369,27 @@ def _judge_pair(comparator: Comparator, pair: Pair, similarity: float | None) ->
     return comparator.compare(control, observed, request, similarity)
 
 
+def agreement_of(agreeing: float, compared: float, delta: float, deff: float = 1.0) -> Estimate:
+    """Return the share of compared calls that agree, with anytime limits.
+
+    Args:
+        agreeing: Matches and ignored differences.
+        compared: All compared calls.
+        delta: Error probability of each limit.
+        deff: Design effect by which counts are divided.
+    """
+    wrong = bounds.anytime(compared - agreeing, compared, delta, deff=deff)
+    return Estimate(
+        point=None if wrong.point is None else 1 - wrong.point,
+        low=1 - wrong.high,
+        high=1 - wrong.low,
+        level=wrong.level,
+        method=wrong.method,
+        n=wrong.n,
+        n_effective=wrong.n_effective,
+    )
+
+
 def _report(
     eval: EvalConfig,  # noqa: A002 - the domain's own word
     name: str,
@@ -406,7 +431,7 @@ def _report(
         ignored=verdicts[Verdict.IGNORED],
         uncomparable=verdicts[Verdict.UNCOMPARABLE],
         invalid=invalid,
-        agreement=agreeing / compared if compared else None,
+        agreement=agreement_of(agreeing, compared, eval.policy.delta),
         similarity_missing=missing,
         errors=dict(errors.most_common()),
         ignored_by=dict(ignored.most_common()),

@@ -11,10 +11,9 @@ from workbench.config import Workspace
 from workbench.costing import Savings, monthly_savings, tokens_cost_usd
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
-from workbench.scoring.comparing import targets
+from workbench.scoring.comparing import agreement_of, targets
 from workbench.scoring.evidence import gather
 from workbench.specs import EvalConfig
-from workbench.stats import bounds
 from workbench.store import comparisons as rows
 
 if TYPE_CHECKING:
@@ -126,18 +125,8 @@ def savings(
 def agreement_estimate(found: ramp.Evidence, policy: Policy) -> Estimate:
     """Return the share of compared calls that agree, with anytime limits."""
     task = found.task
-    wrong = bounds.anytime(
-        task.disagreements, task.compared, policy.delta, deff=task.disagreement_effect.value
-    )
-    return Estimate(
-        point=None if wrong.point is None else 1 - wrong.point,
-        low=1 - wrong.high,
-        high=1 - wrong.low,
-        level=wrong.level,
-        method=wrong.method,
-        n=wrong.n,
-        n_effective=wrong.n_effective,
-    )
+    agreeing = task.compared - task.disagreements
+    return agreement_of(agreeing, task.compared, policy.delta, task.disagreement_effect.value)
 
 
 def _row(
