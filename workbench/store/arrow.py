@@ -1,0 +1,206 @@
+"""Rows to Arrow tables and back, with columns from the store's own catalogue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.errors import did_you_mean
+from workbench.store import engine
+
+Types = Mapping[str, pa.DataType | None]
+"""Arrow types by column; None where Arrow finds the type itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the store, as its catalogue has it."""
+
+    name: str
+    types: Types
+    keyed: bool
+
+    def check(self, columns: Iterable[str]) -> None:
+        """Refuse names that aren't columns of this table.
+
+        Raises:
+            ValueError: There is no such column.
+        """
+        for column in columns:
+            if column not in self.types:
+                raise ValueError(
+                    f"Table {self.name} has no column {column!r}. {did_you_mean(column, self.types)}"
+                )
+
+
+class Catalogue:
+    """The tables of an open store: the only names that ever become part of a statement.
+
+    Args:
+        cursor: On the open store.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        types: dict[str, dict[str, pa.DataType | None]] = {}
+        keyed = {}
+        for table, column, kind, has_key in engine.run(cursor, _CATALOGUE_QUERY):
+            element = _TYPES.get(kind.removesuffix("[]"))
+            is_list = kind.endswith("[]") and element is not None
+            types.setdefault(table, {})[column] = pa.list_(element) if is_list else element
+            keyed[table] = bool(has_key)
+        self._tables = {name: Table(name, columns, keyed[name]) for name, columns in types.items()}
+
+    def table(self, name: str) -> Table:
+        """Return a table by name.
+
+        Raises:
+            ValueError: There is no such table.
+        """
+        if name not in self._tables:
+            raise ValueError(f"The store has no table {name!r}. {did_you_mean(name, self._tables)}")
+        return self._tables[name]
+
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_TYPES: dict[str, pa.DataType] = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
+    "SMALLINT": pa.int16(),
+    "DOUBLE": pa.float64(),
+    "FLOAT": pa.float32(),
+    "BOOLEAN": pa.bool_(),
+    "TIMESTAMP": pa.timestamp("us"),
+    "DATE": pa.date32(),
+    "BLOB": pa.binary(),
+}
+_CATALOGUE_QUERY = """
+SELECT c.table_name, c.column_name, c.data_type, t.has_primary_key
+FROM duckdb_columns() c JOIN duckdb_tables() t USING (table_oid, database_name)
+WHERE NOT t.internal AND database_name = current_database()
+ORDER BY c.table_name, c.column_index
+"""
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]], types: Types | None = None) -> pa.Table:
+    """Return rows as an Arrow table.
+
+    A key that only some rows have is null in the others. Text that no database can
+    hold (NUL, lone surrogates) is replaced by the replacement character.
+
+    Args:
+        rows: At least one.
+        types: Arrow types by column; without them Arrow finds them.
+
+    Raises:
+        TypeError: A value doesn't fit its column.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    arrays = [_array(name, [row.get(name) for row in rows], (types or {}).get(name)) for name in names]
+    return pa.table(arrays, names=names)
+
+
+def fitted(table: pa.Table, types: Types) -> pa.Table:
+    """Return a table with the types of the store's columns and text that can be stored.
+
+    Args:
+        table: Its columns must be known already.
+        types: Arrow types by column.
+
+    Raises:
+        pa.ArrowInvalid: A value doesn't fit its column, or text isn't UTF-8.
+    """
+    arrays = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        wanted = types[name]
+        if wanted is not None and column.type != wanted:
+            column = column.cast(wanted)
+        column.validate(full=True)
+        if pa.types.is_string(column.type) and pc.any(pc.match_substring(column, "\0")).as_py():
+            column = pc.replace_substring(column, "\0", REPLACEMENT)
+        arrays.append(column)
+    return pa.table(arrays, names=table.column_names)
+
+
+def cleaned(value: Any) -> Any:
+    """Return a value with text that can be stored: NUL and lone surrogates replaced, at any depth."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub(REPLACEMENT, value)
+    if isinstance(value, Mapping):
+        return {cleaned(key): cleaned(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [cleaned(item) for item in value]
+    return value
+
+
+def parameters(values: Sequence[Any] | Mapping[str, Any]) -> list[Any] | dict[str, Any]:
+    """Return query parameters as DuckDB wants them: storable text, times in UTC without a zone."""
+    if isinstance(values, Mapping):
+        return {name: _parameter(value) for name, value in values.items()}
+    return [_parameter(value) for value in values]
+
+
+def rows_of(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Fetch all rows of the query just executed."""
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def insert(
+    cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table, *, ignore_known: bool = False
+) -> int:
+    """Insert a fitted Arrow table into a table of the catalogue.
+
+    Args:
+        cursor: With a transaction open, or not.
+        table: From the catalogue.
+        rows: Columns missing from it take their defaults.
+        ignore_known: Whether rows whose key is there already are passed over.
+
+    Returns:
+        How many rows were inserted.
+    """
+    columns = ", ".join(engine.quoted(name) for name in rows.column_names)
+    # DuckDB refuses ON CONFLICT where there is no key that could conflict.
+    known = " ON CONFLICT DO NOTHING" if ignore_known and table.keyed else ""
+    cursor.register("appended_rows", rows)
+    try:
+        inserted = engine.run(
+            cursor,
+            f"INSERT INTO {engine.quoted(table.name)} ({columns}) SELECT {columns} FROM appended_rows{known}",  # noqa: S608 - identifiers from the catalogue
+        )
+    finally:
+        cursor.unregister("appended_rows")
+    return int(inserted[0][0])
+
+
+def _array(name: str, values: list[Any], kind: pa.DataType | None) -> Any:
+    if any(type(value) is str and "\0" in value for value in values) or (
+        kind is not None and pa.types.is_list(kind)
+    ):
+        values = cleaned(values)
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array(cleaned(values), kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise TypeError(f"A value of column {name} doesn't fit {kind or 'one type'}: {error}") from error
+
+
+def _parameter(value: Any) -> Any:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(value, str):
+        return str(cleaned(value))
+    if isinstance(value, (list, tuple)):
+        return [_parameter(item) for item in value]
+    return value
