@@ -1,0 +1,345 @@
+"""Stub servers of the chat completions API: one that works, and many that don't.
+
+Run in a process of its own: `with serving() as server: server.url("good")`. The first
+part of the path names the behaviour, so one process serves all of them and counts what
+each was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+Handler = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
+
+
+def answer_to(prompt: str) -> str:
+    """Return what the good server answers: the same for the same prompt."""
+    return "spam" if hashlib.sha256(prompt.encode()).digest()[0] % 2 else "ham"
+
+
+def completion(text: str | None, model: str, **changes: Any) -> dict[str, Any]:
+    """Return the body of a chat completion."""
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop",
+        "logprobs": None,
+    } | changes.pop("choice", {})
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "model": model,
+        "choices": [choice],
+        "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
+    } | changes
+
+
+def prompt_of(body: dict[str, Any]) -> str:
+    """Return the text of the last message."""
+    content = body["messages"][-1].get("content")
+    return content if isinstance(content, str) else json.dumps(content)
+
+
+async def good(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer at once."""
+    return web.json_response(completion(answer_to(prompt_of(body)), body["model"]))
+
+
+async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer after 20 ms."""
+    await asyncio.sleep(0.02)
+    return await good(request, body)
+
+
+async def echo(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with the request and its key, as a careless server might."""
+    text = json.dumps(body | {"authorization": _.headers.get("Authorization")})
+    return web.json_response(completion(text, body["model"]))
+
+
+async def html(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Answer with a page of a proxy."""
+    return web.Response(text="<html><title>Welcome to nginx</title></html>", content_type="text/html")
+
+
+async def error_with_200(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Answer with an error object and status 200."""
+    return web.json_response({"error": {"message": "upstream failed", "code": 502}})
+
+
+async def no_choices(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer without choices."""
+    return web.json_response(completion("", body["model"]) | {"choices": []})
+
+
+async def empty(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with white space."""
+    return web.json_response(completion("  \n", body["model"]))
+
+
+async def empty_body(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Answer with no body."""
+    return web.Response(body=b"", content_type="application/json")
+
+
+async def content_filter(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer that the filter took it."""
+    choice = {"finish_reason": "content_filter"}
+    return web.json_response(completion("", body["model"], choice=choice))
+
+
+async def cut_json(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with half a body, announced as whole."""
+    whole = json.dumps(completion("spam", body["model"])).encode()
+    return web.Response(body=whole[: len(whole) // 2], content_type="application/json")
+
+
+async def broken_off(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Announce a whole body, send half, hang up."""
+    whole = json.dumps(completion("spam", body["model"])).encode()
+    response = web.StreamResponse(headers={"Content-Length": str(len(whole))})
+    await response.prepare(request)
+    await response.write(whole[: len(whole) // 2])
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+async def hangs_up(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
+    """Close the connection without a word."""
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
+
+
+async def drip(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
+    """Send one space every 0.1 s, for ever: no read ever times out."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    while True:
+        await response.write(b" ")
+        await asyncio.sleep(0.1)
+
+
+async def silent(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Take the request and say nothing."""
+    await asyncio.sleep(3600)
+    return web.Response()
+
+
+async def endless(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
+    """Send as fast as it goes, for ever."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    while True:
+        await response.write(b" " * 65536)
+
+
+async def huge(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Send 100 MB, announced."""
+    return web.Response(body=b" " * 100_000_000, content_type="application/json")
+
+
+async def wrong_model(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer as another model than asked."""
+    return web.json_response(completion("spam", body["model"] + "-mini"))
+
+
+async def nan_logprobs(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with NaN where a log-probability belongs."""
+    logprobs = {
+        "content": [{"token": "spam", "logprob": float("nan"), "top_logprobs": []}],
+    }
+    text = json.dumps(completion("spam", body["model"], choice={"logprobs": logprobs}))
+    assert "NaN" in text
+    return web.Response(text=text, content_type="application/json")
+
+
+async def logprobs(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with log-probabilities: 0.8 spam, 0.2 ham."""
+    tops = [{"token": "sp", "logprob": -0.2231435}, {"token": "ham", "logprob": -1.6094379}]
+    tokens = [tops[0] | {"top_logprobs": tops}, {"token": "am", "logprob": -0.0001, "top_logprobs": []}]
+    return web.json_response(completion("spam", body["model"], choice={"logprobs": {"content": tokens}}))
+
+
+async def tool_call(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with a tool call."""
+    call = {"id": "c1", "type": "function", "function": {"name": "book", "arguments": '{"day": "Monday"}'}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"message": message, "finish_reason": "tool_calls"}
+    return web.json_response(completion(None, body["model"], choice=choice))
+
+
+async def surrogates(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with a NUL and half a surrogate pair."""
+    text = json.dumps(completion("spam\x00\ud800", body["model"]))
+    return web.Response(text=text, content_type="application/json")
+
+
+async def rate_limited(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Refuse always, and ask for eleven days of patience."""
+    body = {"error": {"message": "slow down"}}
+    return web.json_response(body, status=429, headers={"Retry-After": "1000000"})
+
+
+async def sometimes_limited(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Refuse each prompt once, then answer."""
+    seen = request.app["prompts"]["sometimes_limited"]
+    if seen[prompt_of(body)] == 1:
+        return web.json_response({"error": "slow down"}, status=429, headers={"Retry-After": "0"})
+    return await good(request, body)
+
+
+async def server_error(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Fail always."""
+    return web.Response(status=503, text="no healthy upstream")
+
+
+async def context_length(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Say that the prompt is too long."""
+    message = "This model's maximum context length is 2048 tokens."
+    return web.json_response({"error": {"message": message}}, status=400)
+
+
+async def unauthorised(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Refuse the key, and quote it."""
+    message = f"Incorrect key: {_.headers.get('Authorization')}"
+    return web.json_response({"error": {"message": message}}, status=401)
+
+
+async def redirect(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
+    """Send the prompt on to another place, keeping the method."""
+    raise web.HTTPTemporaryRedirect(f"http://{request.host}/good/v1/chat/completions")
+
+
+async def half_down(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Work for 30 requests, then hang up on all others."""
+    if request.app["hits"]["half_down"] > 30:
+        return await hangs_up(request, body)
+    return await good(request, body)
+
+
+BEHAVIOURS: dict[str, Handler] = {
+    each.__name__: each
+    for each in (
+        *(good, slow, echo, html, error_with_200, no_choices, empty, empty_body, content_filter),
+        *(cut_json, broken_off, hangs_up, drip, silent, endless, huge, wrong_model, nan_logprobs),
+        *(logprobs, tool_call, surrogates, rate_limited, sometimes_limited, server_error),
+        *(context_length, unauthorised, redirect, half_down),
+    )
+}
+
+
+async def _complete(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["behaviour"]
+    body = await request.json()
+    request.app["hits"][name] += 1
+    request.app["prompts"].setdefault(name, Counter())[prompt_of(body)] += 1
+    request.app["last"][name] = body
+    try:
+        return await BEHAVIOURS[name](request, body)
+    except ConnectionError:
+        request.app["hung_up"][name] = time.time()
+        raise
+
+
+async def _models(request: web.Request) -> web.StreamResponse:
+    request.app["checks"][request.match_info["behaviour"]] += 1
+    return web.json_response({"object": "list", "data": []})
+
+
+async def _stats(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["behaviour"]
+    prompts = request.app["prompts"].get(name, {})
+    return web.json_response(
+        {
+            "hits": request.app["hits"][name],
+            "checks": request.app["checks"][name],
+            "prompts": dict(prompts),
+            "last": request.app["last"].get(name),
+        }
+    )
+
+
+async def _reset(request: web.Request) -> web.StreamResponse:
+    for name in ("hits", "checks", "prompts", "last"):
+        request.app[name].clear()
+    return web.json_response({})
+
+
+def application() -> web.Application:
+    """Return the server of all behaviours."""
+    import warnings
+
+    warnings.simplefilter("ignore")
+    app = web.Application(client_max_size=64 * 1024**2)
+    app["hits"], app["checks"] = Counter(), Counter()
+    app["prompts"], app["last"], app["hung_up"] = {}, {}, {}
+    app.router.add_post("/{behaviour}/v1/chat/completions", _complete)
+    app.router.add_get("/{behaviour}/v1/models", _models)
+    app.router.add_get("/{behaviour}/stats", _stats)
+    app.router.add_post("/reset", _reset)
+    return app
+
+
+async def _serve() -> None:
+    runner = web.AppRunner(application(), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=2048)
+    await site.start()
+    assert site._server is not None
+    print(site._server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running stub, by its port."""
+
+    port: int
+
+    def url(self, behaviour: str) -> str:
+        """Return the base URL of a behaviour."""
+        return f"http://127.0.0.1:{self.port}/{behaviour}/v1"
+
+    def stats(self, behaviour: str) -> dict[str, Any]:
+        """Return what a behaviour was asked: hits, checks, prompts with counts, the last body."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{behaviour}/stats") as reply:
+            return dict(json.load(reply))
+
+    def reset(self) -> None:
+        """Forget all counts."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/reset", method="POST")
+        urllib.request.urlopen(request).close()  # noqa: S310 - our own server
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """Run the stub in a process of its own; it ends with the block, or with this process."""
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).resolve())], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        yield Server(int(process.stdout.readline()))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())

@@ -1,0 +1,131 @@
+"""What failures mean for a replay: the candidate's own, or a server that is not there."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.errors import ConfigError, EndpointUnreachable, UsageError, WorkbenchError
+from workbench.records import ErrorKind, Output
+
+STREAK = 20
+"""This many failed sends in a row stop a replay."""
+WINDOW = 50
+WINDOW_FAILURES = 45
+"""So do this many of the last `WINDOW`."""
+REFUSALS = 3
+"""Refusals of the set-up (key, path, model) that stop a replay which never worked."""
+WRONG_MODELS = 3
+
+_TRANSIENT = frozenset((ErrorKind.CONNECTION, ErrorKind.TIMEOUT, ErrorKind.RATE_LIMITED))
+_SETUP_STATUSES = frozenset((401, 403, 404, 405))
+
+
+def is_transient(output: Output) -> bool:
+    """Say whether a failure tells of the server's state, not of the candidate."""
+    error = output.error
+    if error is None:
+        return False
+    server_failed = error.kind is ErrorKind.HTTP and (error.status or 0) >= 500
+    return error.kind in _TRANSIENT or server_failed
+
+
+def is_refusal(output: Output) -> bool:
+    """Say whether the server refused the request as such (3xx, 4xx)."""
+    error = output.error
+    return error is not None and error.kind is ErrorKind.HTTP and 300 <= (error.status or 0) < 500
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """Decide which outcomes are recorded, and when a replay stops.
+
+    Failures that may be the server's are held back until something works again: then
+    they were the calls' own and are recorded. Where nothing works any more they are
+    dropped, so that a resume asks those calls again.
+
+    Args:
+        name: The candidate, for messages.
+        address: Where it answers, for messages.
+        worked_before: Whether this replay holds an outcome already.
+    """
+
+    name: str
+    address: str
+    worked_before: bool
+    held: list[tuple[dict[str, Any], Output]] = field(default_factory=list)
+    stop: WorkbenchError | None = None
+    _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    _wrong_models: int = 0
+
+    def take(self, row: dict[str, Any], output: Output) -> list[tuple[dict[str, Any], Output]]:
+        """Take an outcome; return what can be recorded now."""
+        transient, refusal = is_transient(output), is_refusal(output)
+        self._recent.append(transient)
+        if transient or (refusal and not self.worked_before):
+            self.held.append((row, output))
+            self._judge()
+            return []
+        self.worked_before = True
+        if output.error and output.error.kind is ErrorKind.WRONG_MODEL:
+            self._wrong_models += 1
+            if self._wrong_models >= WRONG_MODELS and self.stop is None:
+                self.stop = UsageError(
+                    f"Candidate {self.name!r}: {output.error.message}, {WRONG_MODELS} times.",
+                    "Set `model` to the name the server answers with; where it answers under another name "
+                    "on purpose, set parameters.answers_as to that name.",
+                )
+        return [*self.release(), (row, output)]
+
+    def release(self) -> list[tuple[dict[str, Any], Output]]:
+        """Return what was held back, to be recorded."""
+        held, self.held = self.held, []
+        return held
+
+    def _judge(self) -> None:
+        if self.stop is not None:
+            return
+        last = self.held[-1][1].error
+        refused = [output for _, output in self.held if is_refusal(output)]
+        set_up = [each for each in refused if each.error and (each.error.status or 0) in _SETUP_STATUSES]
+        redirected = [each for each in refused if each.error and (each.error.status or 0) < 400]
+        if max(len(set_up), len(redirected)) >= REFUSALS or len(refused) >= STREAK:
+            self.stop = self._refused(refused[-1])
+            return
+        recent = list(self._recent)
+        gone = len(recent) >= STREAK and all(recent[-STREAK:])
+        if gone or sum(recent) >= WINDOW_FAILURES:
+            what = f"the last {STREAK} calls" if gone else f"{sum(recent)} of the last {len(recent)} calls"
+            self.stop = self._gone(what, f"{last.kind}: {last.message}" if last else "")
+
+    def conclude(self) -> WorkbenchError | None:
+        """Return why nothing was recorded, at the end of a replay that never worked."""
+        if not self.held or self.worked_before:
+            return None
+        refused = [output for _, output in self.held if is_refusal(output)]
+        if refused:
+            return self._refused(refused[-1])
+        error = self.held[-1][1].error
+        return self._gone("all calls", f"{error.kind}: {error.message}" if error else "")
+
+    def _gone(self, what: str, why: str) -> EndpointUnreachable:
+        return EndpointUnreachable(
+            f"Candidate {self.name!r}: {what} to {self.address} failed ({why}). The replay is paused.",
+            "Failed calls were not recorded. Mend the server (or raise `timeout_s`, lower "
+            "`concurrency`), then run the same command again: it goes on where it stopped.",
+        )
+
+    def _refused(self, output: Output) -> ConfigError:
+        error = output.error
+        status, message = (error.status, error.message) if error else (None, "")
+        hint = "Mend the candidate's keys, then run the same command again; nothing was recorded."
+        if status in (401, 403):
+            hint = "Put a valid key in the variable that `api_key_env` names. Nothing was recorded."
+        elif status in (404, 405):
+            hint = "Mend `base_url` (it mostly ends in /v1) or `model`. Nothing was recorded."
+        elif status is not None and status < 400:
+            hint = "Redirects are never followed: set `base_url` to the final address. Nothing was recorded."
+        return ConfigError(
+            f"Candidate {self.name!r}: {self.address} refuses the calls (status {status}: {message}).", hint
+        )

@@ -1,0 +1,124 @@
+"""Which calls a replay asks, and in which order."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from workbench.errors import UsageError
+from workbench.sampling import SampledCall, audit_key, draw_sample
+from workbench.specs import Candidate
+from workbench.store import Store
+from workbench.store.replays import FrameRow, PlannedCall, ReplayRow, drawn, frame, replays_of
+
+CORE_SHARE = 0.10
+CORE_CALLS = 50
+"""The first tenth of a batch, 50 calls at least, is sent in random order: an early honest estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to do: the replay, whether it is new, and the calls its sample gains."""
+
+    replay: ReplayRow
+    is_new: bool
+    already: int
+    added: tuple[PlannedCall, ...]
+    usable: int
+    native_ids: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def make_plan(
+    store: Store,
+    task: str,
+    candidate: Candidate,
+    fingerprint: str,
+    *,
+    limit: int | None,
+    repeats: int,
+    new: bool,
+    seed: int,
+) -> Plan:
+    """Choose the replay to go on with, or another, and draw what is missing from its sample.
+
+    Args:
+        store: The store, with all parts loaded.
+        task: The task.
+        candidate: Who answers.
+        fingerprint: Its fingerprint: replays of another are not gone on with.
+        limit: Size of the whole sample; None for all usable calls.
+        repeats: How often each call is asked.
+        new: Start another replay.
+        seed: Seed of the draw.
+
+    Raises:
+        UsageError: The task has no usable call, or the last replay was drawn otherwise.
+    """
+    if repeats < 1 or (limit is not None and limit < 1):
+        raise UsageError("`limit` and `repeats` must be at least 1.", "Leave `limit` out for all calls.")
+    earlier = replays_of(store, task, fingerprint)
+    row = None if new or not earlier else _to_go_on(earlier, candidate, repeats, seed)
+    calls = {each.call_id: each for each in frame(store, task)}
+    if not calls:
+        raise UsageError(
+            f"Task {task!r} has no call with a recorded output.",
+            f"Import its logs first: workbench import FILE --task {task}",
+        )
+    known = drawn(store, row.replay_id) if row else {}
+    usable_known = [call_id for call_id in known if call_id in calls]
+    sampled = draw_sample(calls, limit, seed, known)
+    notes = []
+    if row and limit is not None and limit < len(known):
+        notes.append(f"The sample holds {len(known):,} calls already; a smaller limit does not shrink it.")
+    if len(usable_known) < len(known):
+        gone = len(known) - len(usable_known)
+        notes.append(f"{gone:,} drawn calls are in a conflict now and are asked all the same.")
+    is_new = row is None
+    if row is None:
+        row = ReplayRow(
+            replay_id=uuid.uuid4().hex,
+            seq=0,
+            task=task,
+            candidate=candidate.name,
+            candidate_fingerprint=fingerprint,
+            seed=seed,
+            repeats=repeats,
+            plan={"limit": limit, "usable": len(calls), "engine": candidate.engine},
+            created_at=datetime.now(UTC),
+        )
+    batch = max(known.values(), default=0) + 1
+    added = _ordered(row.replay_id, sampled, calls, batch)
+    native_ids = tuple(calls[call_id].native_id for call_id in (*usable_known, *(s.call_id for s in sampled)))
+    return Plan(row, is_new, len(known), added, len(calls), native_ids, tuple(notes))
+
+
+def _to_go_on(earlier: list[ReplayRow], candidate: Candidate, repeats: int, seed: int) -> ReplayRow:
+    same = [row for row in earlier if row.seed == seed and row.repeats == repeats]
+    if same:
+        return same[-1]
+    last = earlier[-1]
+    raise UsageError(
+        f"The last replay of {last.task!r} through {candidate.name!r} was drawn with seed {last.seed} and "
+        f"asks each call {last.repeats} times; this command says seed {seed} and {repeats} times.",
+        f"Go on with it: --seed {last.seed} --repeats {last.repeats}. Or start another: --new.",
+    )
+
+
+def _ordered(
+    replay_id: str, sampled: list[SampledCall], calls: dict[str, FrameRow], batch: int
+) -> tuple[PlannedCall, ...]:
+    """Order a batch for sending: a random core, then what shares a beginning side by side."""
+    core = min(max(math.ceil(CORE_SHARE * len(sampled)), CORE_CALLS), len(sampled))
+
+    def key(each: SampledCall) -> tuple[str, int, str]:
+        call = calls[each.call_id]
+        return call.system_hash, call.input_chars, each.call_id
+
+    ordered = [*sampled[:core], *sorted(sampled[core:], key=key)]
+    return tuple(
+        PlannedCall(each.call_id, batch, rank, audit_key(replay_id, each.call_id), each.inclusion_probability)
+        for rank, each in enumerate(ordered)
+    )

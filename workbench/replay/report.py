@@ -1,0 +1,190 @@
+"""What a replay tells people: the report of a run, and where every replay stands."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from workbench.config import Workspace
+from workbench.replay.journal import read_heartbeat
+from workbench.store import Store
+from workbench.store.replays import replays_of, tally
+
+STALE_S = 10.0
+"""A heartbeat older than this comes from a process that is gone or stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What one `replay` did.
+
+    `planned` and `done` count calls times repeats; `answered` is what this run added.
+    `state` is finished, planned (a dry run) or, from `status`, one of the others.
+    Estimates are None where nothing is known to make them from.
+    """
+
+    replay_id: str | None
+    task: str
+    candidate: str
+    state: str
+    calls: int
+    batches: int
+    planned: int
+    done: int
+    answered: int
+    errors: dict[str, int] = field(default_factory=dict)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    seconds: float = 0.0
+    calls_per_s: float | None = None
+    retries: int = 0
+    dry_run: bool = False
+    estimated_seconds: float | None = None
+    estimated_input_tokens: int | None = None
+    estimated_output_tokens: int | None = None
+    estimated_cost_usd: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return the report as a person reads it."""
+        lines = self._planned_lines() if self.dry_run else self._done_lines()
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+    def _planned_lines(self) -> list[str]:
+        left = self.planned - self.done
+        lines = [f"{self.task} / {self.candidate}: {left:,} requests would be sent; nothing was sent."]
+        if self.estimated_seconds is not None:
+            lines.append(f"  Time: about {duration(self.estimated_seconds)}, from earlier answers.")
+        if self.estimated_input_tokens is not None and self.estimated_output_tokens is not None:
+            cost = "" if self.estimated_cost_usd is None else f", about {self.estimated_cost_usd:.2f} USD"
+            lines.append(
+                f"  Tokens: about {self.estimated_input_tokens:,} in and "
+                f"{self.estimated_output_tokens:,} out{cost}."
+            )
+        return lines
+
+    def _done_lines(self) -> list[str]:
+        lines = [f"{self.task} / {self.candidate}: {self.done:,} of {self.planned:,} answered, {self.state}."]
+        if self.answered:
+            rate = f", {self.calls_per_s:,.1f} a second" if self.calls_per_s else ""
+            lines.append(f"  This run: {self.answered:,} in {duration(self.seconds)}{rate}.")
+        else:
+            lines.append("  There was nothing left to ask.")
+        if self.errors:
+            kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.errors.items()))
+            lines.append(f"  Errors: {kinds}. They count against the candidate.")
+        if self.cost_usd is not None:
+            lines.append(f"  Cost: {self.cost_usd:.4f} USD.")
+        lines.append(f"  Next: workbench compare --task {self.task} --candidate {self.candidate}")
+        return lines
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the unit people would use."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStatus:
+    """Where a replay stands.
+
+    `state` is running, finished, paused (its server was down), interrupted, failed, or
+    stopped (its process ended without a word; the same command goes on). `done` and
+    `planned` count calls times repeats. Rates and the time left are those of the run
+    that is going on, None without one.
+    """
+
+    replay_id: str
+    task: str
+    candidate: str
+    fingerprint: str
+    state: str
+    planned: int
+    done: int
+    calls: int
+    batches: int
+    errors: dict[str, int]
+    calls_per_s: float | None
+    tokens_per_s: float | None
+    eta_s: float | None
+    heartbeat_age_s: float | None
+    pid: int | None
+    note: str
+    created_at: datetime
+
+
+def status(workspace: Workspace, store: Store, task: str | None = None) -> list[ReplayStatus]:
+    """Return where every replay stands, oldest first.
+
+    Args:
+        workspace: Its spool holds the heartbeats.
+        store: The store; parts not loaded yet show in the heartbeat's counts alone.
+        task: One task's replays only.
+    """
+    found = []
+    for row in replays_of(store, task):
+        counts = tally(store, row)
+        beat = read_heartbeat(workspace.spool, row.replay_id) or {}
+        age_s = max(time.time() - beat["at"], 0.0) if "at" in beat else None
+        alive = age_s is not None and age_s < STALE_S and beat.get("state") == "running" and _lives(beat)
+        state = "running" if alive else _resting_state(counts.last_event, counts.done, counts.planned, beat)
+        errors = dict(counts.errors or {})
+        if alive:
+            # The heartbeat counts this run's errors, some of which may be loaded already.
+            for kind, count in beat.get("errors", {}).items():
+                errors[kind] = max(errors.get(kind, 0), count)
+        found.append(
+            ReplayStatus(
+                replay_id=row.replay_id,
+                task=row.task,
+                candidate=row.candidate,
+                fingerprint=row.candidate_fingerprint,
+                state=state,
+                planned=counts.planned,
+                done=min(max(counts.done, int(beat.get("done", 0))), counts.planned),
+                calls=counts.calls,
+                batches=counts.batches,
+                errors=errors,
+                calls_per_s=beat.get("calls_per_s") if alive else None,
+                tokens_per_s=beat.get("tokens_per_s") if alive else None,
+                eta_s=beat.get("eta_s") if alive else None,
+                heartbeat_age_s=age_s,
+                pid=beat.get("pid") if alive else None,
+                note=str(beat.get("note") or (counts.last_detail or {}).get("message") or "")
+                if state != "finished"
+                else "",
+                created_at=row.created_at,
+            )
+        )
+    return found
+
+
+def _lives(beat: Mapping[str, Any]) -> bool:
+    """Say whether the process of a heartbeat may still run; on another host, its age decides."""
+    if beat.get("host") != socket.gethostname():
+        return True
+    try:
+        os.kill(int(beat.get("pid", 0)), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
+
+
+def _resting_state(event: str, done: int, planned: int, beat: Mapping[str, Any]) -> str:
+    if done >= planned:
+        return "finished"
+    said = beat.get("state")
+    if event in ("started", "resumed"):
+        return str(said) if said in ("paused", "interrupted", "failed") else "stopped"
+    return event or "stopped"
