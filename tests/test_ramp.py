@@ -1,0 +1,632 @@
+"""The decision: the cases of the specification, its laws, and real answers."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.ramp import (
+    Evidence,
+    OutcomeGroup,
+    Population,
+    SliceCell,
+    SliceEvidence,
+    State,
+    WeightedOutcome,
+    recommend,
+)
+from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation, to_json
+from workbench.stats.audit import AuditRow, DrawRow, from_rows
+from workbench.stats.cluster import DesignEffect
+
+POLICY = Policy()
+SETTLED = 100
+"""Compared live calls in the stage, enough to advance."""
+
+
+def live(share: float) -> State:
+    return State(share, days_in_stage=2, live_compared=SETTLED)
+
+
+def structural(agree: int, n: int, **more: int) -> Population:
+    return Population(compared=n, disagreements=n - agree, **more)  # type: ignore[arg-type]
+
+
+def labelled(n: int, disagreements: int, harms: int) -> Population:
+    """Every disagreement labelled."""
+    return Population(
+        compared=n,
+        disagreements=disagreements,
+        audited=n,
+        audited_disagreements=disagreements,
+        harms=harms,
+        cleared=disagreements - harms,
+        looked=disagreements,
+    )
+
+
+def semantic(n: int, draws: list[tuple[float, int]], weight_max: float = 1.0) -> Population:
+    return Population(
+        basis=Basis.SEMANTIC,
+        compared=n,
+        draws=tuple(WeightedOutcome(*each) for each in draws),
+        weight_max=weight_max,
+        looked=len(draws),
+    )
+
+
+def check(
+    found: Recommendation, u: float | None, action: Action, share: float, cap: float | None = None
+) -> None:
+    if u is not None:
+        assert found.harm.high == pytest.approx(u, abs=0.003)
+    assert (found.action, found.share) == (action, share)
+    if cap is not None:
+        assert found.cap == cap
+    assert found.binding_reason == found.reasons[0]
+    assert all(found.reasons)
+    assert to_json(found)
+
+
+# --- the cases --------------------------------------------------------------------------------
+
+
+def test_twelve_clean_pairs_are_too_few() -> None:
+    found = recommend(Evidence(structural(12, 12), days=10), POLICY)
+    check(found, 0.270, Action.COLLECT, 0.0)
+    assert found.missing[0] == "8 more compared calls."
+
+
+def test_thirty_clean_pairs_start_the_ramp() -> None:
+    check(recommend(Evidence(structural(30, 30), days=10), POLICY), 0.118, Action.RAMP, 0.01, 0.05)
+
+
+def test_every_disagreement_is_harm_until_someone_labels() -> None:
+    found = recommend(Evidence(structural(960, 1000), days=10, calls_per_day=10_000), POLICY)
+    check(found, 0.062, Action.RAMP, 0.01, 0.10)
+    assert found.harm_per_day_at_most == pytest.approx(6.2, abs=0.1)
+    assert found.binding_reason == (
+        "At most 6.2 % of calls get worse (95 % sure, worst case: every disagreement counted as harm); "
+        "tolerance 5 %. Evidence supports up to 10 %; one stage at a time."
+    )
+
+
+def test_labels_in_audit_order_beat_the_worst_case() -> None:
+    task = Population(
+        compared=1000,
+        disagreements=120,
+        audited=500,
+        audited_disagreements=60,
+        harms=6,
+        cleared=54,
+        looked=60,
+    )
+    found = recommend(Evidence(task, days=10), POLICY)
+    check(found, 0.032, Action.RAMP, 0.01, 1.0)
+    assert found.harm.point == pytest.approx(6 / 500)
+
+
+def test_an_estimate_near_the_limit_is_said_to_be_too_close() -> None:
+    task = Population(
+        compared=10_000,
+        disagreements=450,
+        audited=2222,
+        audited_disagreements=100,
+        harms=100,
+        looked=100,
+    )
+    found = recommend(Evidence(task, days=10), POLICY, live(0.10))
+    check(found, 0.0525, Action.HOLD, 0.10, 0.10)
+    assert any("Too close to the limit" in line for line in found.missing)
+    assert found.details["too_close"] is True
+
+
+def test_similarity_alone_moves_nothing() -> None:
+    found = recommend(Evidence(semantic(5000, []), days=10), POLICY)
+    check(found, 1.0, Action.HOLD, 0.0, 0.0)
+    assert "Nobody has looked" in found.binding_reason
+    assert any("labels drawn by the queue to reach 1 %" in line for line in found.missing)
+
+
+def test_a_hundred_clean_random_labels_prove_a_semantic_task() -> None:
+    found = recommend(Evidence(semantic(5000, [(1.0, 0)] * 100), days=10), POLICY)
+    check(found, 0.037, Action.RAMP, 0.01, 1.0)
+
+
+def test_harm_in_live_labels_rolls_back() -> None:
+    task = semantic(60, [(1.0, 1)] * 9 + [(1.0, 0)] * 51)
+    check(recommend(Evidence(task, days=10), POLICY, live(0.05)), 0.315, Action.ROLLBACK, 0.0, 0.0)
+
+
+def test_labelling_only_disagreements_proves_nothing() -> None:
+    w_bad, w_good = 0.07 / 0.95, 0.93 / 0.05
+    task = semantic(5000, [(w_bad, 1)] * 20 + [(w_bad, 0)] * 75 + [(w_good, 0)] * 5, weight_max=w_good)
+    found = recommend(Evidence(task, days=10), POLICY)
+    check(found, 0.704, Action.HOLD, 0.0, 0.0)
+    assert found.harm.point == pytest.approx(0.015, abs=0.001)
+
+
+def test_invalid_outputs_roll_back() -> None:
+    found = recommend(Evidence(structural(470, 500), invalid=30, days=10), POLICY, live(0.05))
+    check(found, None, Action.ROLLBACK, 0.0, 0.0)
+    assert "30 of 500 candidate outputs are invalid" in found.binding_reason
+
+
+def test_slices_stand_on_their_own_evidence() -> None:
+    parts = (
+        ("en", 0.70, labelled(1400, 28, 8)),
+        ("fr", 0.08, labelled(160, 5, 1)),
+        ("de", 0.20, labelled(400, 60, 45)),
+        ("ja", 0.02, labelled(15, 0, 0)),
+    )
+    slices = tuple(SliceEvidence("language", *each) for each in parts)
+    found = recommend(Evidence(labelled(1975, 93, 54), days=10, slices=slices), POLICY, live(0.10))
+    check(found, 0.041, Action.RAMP, 0.25, 1.0)
+    assert {each.value: each.status for each in found.slices} == {
+        "en": "active",
+        "fr": "active",
+        "de": "excluded",
+        "ja": "unproven",
+    }
+    assert found.effective_share == pytest.approx(0.195)
+
+
+# --- single rules -----------------------------------------------------------------------------
+
+
+def test_no_evidence_collects() -> None:
+    for task in (Population(), Population(basis=Basis.SEMANTIC)):
+        check(recommend(Evidence(task), POLICY), 1.0, Action.COLLECT, 0.0, 0.0)
+
+
+def test_a_live_share_without_evidence_falls_to_nothing() -> None:
+    check(recommend(Evidence(), POLICY, live(0.25)), 1.0, Action.ROLLBACK, 0.0)
+
+
+def test_proven_harm_stops_or_rolls_back() -> None:
+    task = labelled(400, 60, 45)
+    assert recommend(Evidence(task, days=10), POLICY).action is Action.STOP
+    assert recommend(Evidence(task, days=10), POLICY, live(0.05)).action is Action.ROLLBACK
+
+
+def test_unknown_time_in_the_stage_holds() -> None:
+    found = recommend(Evidence(labelled(2000, 20, 5), days=10), POLICY, State(0.05))
+    check(found, None, Action.HOLD, 0.05, 1.0)
+    assert "is not known" in found.binding_reason
+
+
+@pytest.mark.parametrize(("days", "calls"), [(0.9, 100), (2.0, 49)])
+def test_a_stage_takes_a_full_day_and_fifty_calls(days: float, calls: int) -> None:
+    found = recommend(Evidence(labelled(2000, 20, 5), days=10), POLICY, State(0.05, days, calls))
+    check(found, None, Action.HOLD, 0.05)
+
+
+@pytest.mark.parametrize("days", [None, 6.9])
+def test_ten_percent_is_not_passed_before_a_week(days: float | None) -> None:
+    found = recommend(Evidence(labelled(2000, 20, 5), days=days), POLICY, live(0.10))
+    check(found, None, Action.HOLD, 0.10, 1.0)
+    found = recommend(Evidence(labelled(2000, 20, 5), days=days), POLICY, live(0.05))
+    check(found, None, Action.RAMP, 0.10, 1.0)
+
+
+def test_a_drift_alarm_takes_one_stage_back() -> None:
+    evidence = Evidence(labelled(2000, 20, 5), days=10, drift_alarm=True)
+    check(recommend(evidence, POLICY, live(0.25)), None, Action.STEP_DOWN, 0.10, 1.0)
+    check(recommend(evidence, POLICY, live(0.01)), None, Action.ROLLBACK, 0.0, 1.0)
+    check(recommend(evidence, POLICY), None, Action.HOLD, 0.0)
+
+
+def test_an_estimate_above_the_tolerance_never_goes_up() -> None:
+    found = recommend(Evidence(structural(188, 200), days=10), POLICY)
+    assert found.cap > 0
+    check(found, None, Action.HOLD, 0.0)
+    assert "the estimate itself, 6 %" in found.binding_reason
+
+
+def test_a_cap_below_the_share_steps_down() -> None:
+    check(recommend(Evidence(structural(960, 1000)), POLICY, live(0.25)), None, Action.STEP_DOWN, 0.10)
+
+
+def test_nobody_has_looked_caps_a_perfect_structural_task() -> None:
+    found = recommend(Evidence(structural(5000, 5000), days=10), POLICY, live(0.25))
+    check(found, None, Action.HOLD, 0.25, 0.25)
+    assert "Nobody has looked" in found.binding_reason
+    assert any("One verdict by a person" in line for line in found.missing)
+
+
+def test_too_many_uncomparable_calls_hold() -> None:
+    found = recommend(Evidence(labelled(2000, 20, 5), uncomparable=200, days=10), POLICY)
+    check(found, None, Action.HOLD, 0.0, 1.0)
+    assert "can't be compared" in found.binding_reason
+
+
+def test_contradicting_batches_hold() -> None:
+    task = Population(
+        compared=20_000,
+        disagreements=250,
+        audited=1000,
+        audited_disagreements=49,
+        harms=45,
+        cleared=4,
+        looked=49,
+    )
+    found = recommend(Evidence(task, days=10), POLICY)
+    assert found.harm.low > found.harm.high
+    check(found, None, Action.HOLD, 0.0)
+    assert "the batches differ" in found.binding_reason
+
+
+def test_a_collapsed_answer_blocks_and_is_named() -> None:
+    group = OutcomeGroup("label", "rare", 55, 2)
+    found = recommend(Evidence(labelled(1000, 53, 10), groups=(group,), days=10), POLICY)
+    check(found, None, Action.HOLD, 0.0, 0.0)
+    assert "'rare'" in found.binding_reason
+    assert "in 2 of 55 cases" in found.binding_reason
+
+
+def test_a_collapsed_answer_stays_blocked_until_a_new_window() -> None:
+    group = OutcomeGroup("label", "rare", 60, 58, labelled(60, 2, 0), latched=True)
+    assert recommend(Evidence(labelled(1000, 10, 0), groups=(group,)), POLICY, live(0.05)).share == 0.0
+    again = replace(group, latched=False)
+    assert recommend(Evidence(labelled(1000, 10, 0), groups=(again,)), POLICY, live(0.05)).share > 0.0
+
+
+def test_a_weak_answer_is_held_at_five_percent_until_labels_bound_its_harm() -> None:
+    weak = OutcomeGroup("field", "due", 100, 70, structural(70, 100))
+    evidence = Evidence(labelled(1000, 30, 0), groups=(weak,), days=10)
+    check(recommend(evidence, POLICY, live(0.05)), None, Action.HOLD, 0.05, 0.05)
+    cleared = replace(weak, population=labelled(100, 30, 2))
+    check(recommend(replace(evidence, groups=(cleared,)), POLICY, live(0.05)), None, Action.RAMP, 0.10)
+
+
+def test_a_small_group_says_nothing() -> None:
+    group = OutcomeGroup("label", "rare", 19, 0)
+    assert recommend(Evidence(labelled(1000, 20, 0), groups=(group,)), POLICY).share == 0.01
+
+
+def test_low_kappa_beside_high_agreement_is_a_warning() -> None:
+    found = recommend(Evidence(labelled(1000, 20, 0), kappa=0.2), POLICY)
+    assert any("kappa only 0.20" in line for line in found.reasons)
+    assert found.share == 0.01
+
+
+def test_critical_harm_has_its_own_tolerance() -> None:
+    policy = replace(POLICY, critical_tolerance=0.005)
+    task = labelled(5000, 100, 20)
+    evidence = Evidence(task, days=10)
+    check(recommend(evidence, policy, live(0.10)), None, Action.HOLD, 0.10, 0.10)
+    proven = replace(evidence, critical=labelled(5000, 100, 60))
+    check(recommend(proven, policy), None, Action.STOP, 0.0, 0.0)
+    within = replace(evidence, critical=labelled(5000, 100, 5))
+    check(recommend(within, policy, live(0.50)), None, Action.RAMP, 1.0, 1.0)
+    middling = replace(evidence, critical=labelled(5000, 100, 30))
+    check(recommend(middling, policy, live(0.50)), None, Action.HOLD, 0.50, 0.50)
+    loose = replace(evidence, critical=labelled(300, 10, 2))
+    check(recommend(loose, policy, live(0.10)), None, Action.HOLD, 0.10, 0.10)
+
+
+def test_latency_must_be_measured_and_fast_enough() -> None:
+    policy = replace(POLICY, latency_p95_ms=500.0)
+    evidence = Evidence(labelled(5000, 100, 20), days=10)
+    found = recommend(evidence, policy, live(0.05))
+    check(found, None, Action.HOLD, 0.05)
+    assert "has not been measured" in found.binding_reason
+    slow = Estimate(480.0, 450.0, 520.0, 0.95, "measured", 100, 100)
+    check(recommend(replace(evidence, latency_p95_ms=slow), policy, live(0.05)), None, Action.ROLLBACK, 0.0)
+    fast = replace(slow, high=500.0)
+    check(recommend(replace(evidence, latency_p95_ms=fast), policy, live(0.05)), None, Action.RAMP, 0.10)
+
+
+def test_the_top_keeps_a_reserve_on_the_frontier() -> None:
+    found = recommend(Evidence(labelled(5000, 100, 20), days=10), POLICY, live(0.50))
+    check(found, None, Action.RAMP, 1.0, 1.0)
+    assert any("Keep 2 % of traffic on the frontier" in line for line in found.reasons)
+
+
+def test_picking_the_best_of_many_costs_confidence() -> None:
+    evidence = Evidence(structural(1000, 1000), days=10)
+    alone, picked = (recommend(replace(evidence, candidates=k), POLICY).harm for k in (1, 20))
+    assert picked.high > alone.high
+    assert picked.level == pytest.approx(1 - 0.05 / 20)
+
+
+def test_net_harm_lets_a_candidate_pay_with_gains() -> None:
+    task = Population(
+        compared=3000,
+        disagreements=390,
+        audited=3000,
+        audited_disagreements=390,
+        harms=150,
+        audited_better=240,
+        cleared=240,
+        cleared_better=240,
+        looked=390,
+    )
+    evidence = Evidence(task, days=10)
+    by_harm = recommend(evidence, POLICY)
+    by_net = recommend(evidence, replace(POLICY, harm="net"))
+    assert by_harm.cap < 1.0
+    check(by_net, None, Action.RAMP, 0.01, 1.0)
+    assert by_net.net.high < 0.05 < by_net.harm.high
+    assert "5 % worse, 8 % better" in " ".join(by_harm.reasons)
+
+
+def test_without_labels_net_harm_is_no_better_than_harm() -> None:
+    found = recommend(Evidence(structural(990, 1000), days=10), replace(POLICY, harm="net"))
+    assert found.net.high >= found.harm.high - 1e-3
+    assert found.share == 0.01
+
+
+def test_unknown_volume_shows_no_daily_harm() -> None:
+    assert recommend(Evidence(structural(960, 1000)), POLICY).harm_per_day_at_most is None
+
+
+def test_overlapping_slices_move_a_call_at_its_smallest_share() -> None:
+    slices = (
+        SliceEvidence("language", "en", 0.8, labelled(1600, 20, 2)),
+        SliceEvidence("language", "de", 0.2, labelled(400, 60, 45)),
+        SliceEvidence("length", "short", 0.5, labelled(1000, 20, 2)),
+        SliceEvidence("length", "long", 0.5, labelled(1000, 60, 35)),
+    )
+    cells = (
+        SliceCell((("language", "en"), ("length", "short")), 0.5),
+        SliceCell((("language", "en"), ("length", "long")), 0.3),
+        SliceCell((("language", "de"), ("length", "long")), 0.2),
+    )
+    evidence = Evidence(labelled(2000, 80, 22), days=10, slices=slices, cells=cells)
+    assert recommend(evidence, POLICY, live(0.10)).effective_share == pytest.approx(0.25 * 0.5 + 0.10 * 0.3)
+
+
+def test_clusters_are_named_and_widen_the_bound() -> None:
+    effect = DesignEffect(2.0, "planned", None, 2.0, 12)
+    plain = recommend(Evidence(structural(990, 1000)), POLICY)
+    clustered = recommend(Evidence(replace(structural(990, 1000), disagreement_effect=effect)), POLICY)
+    assert clustered.harm.high > plain.harm.high
+    assert any("planned design effect 2.00" in line and "12 clusters" in line for line in clustered.reasons)
+
+
+def test_a_confirmed_harm_behind_normalisation_revokes_free_agreement() -> None:
+    task = replace(labelled(1000, 20, 2), normalised=400, normalised_labelled=20, normalised_harms=1)
+    before = recommend(Evidence(task, days=10), POLICY)
+    after = recommend(Evidence(replace(task, revoked=True), days=10), POLICY)
+    assert before.cap == 1.0
+    assert after.harm.high > 0.4 * 0.05
+    assert after.harm.high > before.harm.high
+    assert after.cap < before.cap
+
+
+# --- laws -------------------------------------------------------------------------------------
+
+VERDICTS = st.sampled_from([*LabelVerdict, None])
+ORDER = [
+    LabelVerdict.CANDIDATE_BETTER,
+    LabelVerdict.EQUAL,
+    LabelVerdict.BOTH_BAD,
+    LabelVerdict.CONTROL_BETTER,
+]
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> list[AuditRow]:
+    """A compared sample: mostly agreement, disagreements labelled in any pattern."""
+    n = draw(st.integers(20, 400))
+    bad = draw(st.integers(0, min(n, 40)))
+    places = draw(st.permutations(range(n)))[:bad] if n <= 60 else [i * n // max(bad, 1) for i in range(bad)]
+    rows = [
+        AuditRow(
+            f"c{i}",
+            batch=i * 2 // n,
+            audit_key=f"{i * 7919 % n:05d}",
+            agrees=True,
+            identical=i % 3 > 0,
+            control_group="ab"[i % 5 == 0],
+        )
+        for i in range(n)
+    ]
+    for place in places:
+        verdict = draw(VERDICTS)
+        rows[place] = replace(
+            rows[place],
+            agrees=False,
+            identical=False,
+            verdict=verdict,
+            lapsed=verdict is None and draw(st.booleans()),
+        )
+    return rows
+
+
+def share_of(rows: list[AuditRow], policy: Policy, share: float) -> float:
+    evidence = from_rows(rows, basis=Basis.STRUCTURAL, icc=0.0, days=10)
+    return recommend(evidence, policy, live(share)).share
+
+
+shares = st.sampled_from([0.0, 0.01, 0.05, 0.10, 0.25, 0.50, 1.0])
+policies = st.sampled_from(
+    [POLICY, Policy(tolerance=0.1), Policy(harm="net"), Policy(tolerance=0.15, critical_tolerance=0.03)]
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows=tasks(), share=shares, policy=policies, data=st.data())
+def test_letting_an_item_lapse_never_raises_the_share(
+    rows: list[AuditRow], share: float, policy: Policy, data: st.DataObject
+) -> None:
+    """A labelled disagreement that had lapsed instead gives no larger share."""
+    done = [i for i, row in enumerate(rows) if row.verdict is not None]
+    if not done:
+        return
+    place = data.draw(st.sampled_from(done))
+    worse = list(rows)
+    worse[place] = replace(rows[place], verdict=None, lapsed=True)
+    assert share_of(worse, policy, share) <= share_of(rows, policy, share) + 1e-12
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows=tasks(), share=shares, policy=policies, data=st.data())
+def test_a_worse_label_never_raises_the_share(
+    rows: list[AuditRow], share: float, policy: Policy, data: st.DataObject
+) -> None:
+    """A label turned into a worse one gives no larger share."""
+    done = [i for i, row in enumerate(rows) if row.verdict is not None]
+    if not done:
+        return
+    place = data.draw(st.sampled_from(done))
+    verdict = rows[place].verdict
+    assert verdict is not None
+    worse = list(rows)
+    turned = data.draw(st.sampled_from(ORDER[ORDER.index(verdict) :]))
+    worse[place] = replace(rows[place], verdict=turned)
+    assert share_of(worse, policy, share) <= share_of(rows, policy, share) + 1e-12
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows=tasks(), share=shares, policy=policies, data=st.data())
+def test_an_outcome_turned_into_a_failure_never_raises_the_share(
+    rows: list[AuditRow], share: float, policy: Policy, data: st.DataObject
+) -> None:
+    """An agreement inside `audited` that fails instead, harmful until labelled, gives no larger share."""
+    agreeing = [i for i, row in enumerate(rows) if row.agrees]
+    if not agreeing:
+        return
+    worse = list(rows)
+    for place in data.draw(st.lists(st.sampled_from(agreeing), min_size=1, max_size=8, unique=True)):
+        worse[place] = replace(rows[place], agrees=False, identical=False, invalid=True, lapsed=True)
+    before = from_rows(rows, basis=Basis.STRUCTURAL, icc=0.0, days=10)
+    after = from_rows(worse, basis=Basis.STRUCTURAL, icc=0.0, days=10)
+    first, second = (recommend(each, policy, live(share)) for each in (before, after))
+    if any(each.name == "batches" and not each.ok for each in first.guards):
+        return  # Contradicting batches hold; that more harm can end the contradiction is no pass.
+    assert second.share <= first.share + 1e-12
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=tasks(), data=st.data())
+def test_the_order_of_rows_and_the_names_of_labels_do_not_matter(
+    rows: list[AuditRow], data: st.DataObject
+) -> None:
+    """Rows may arrive in any order, and labels may have any names."""
+    shuffled = data.draw(st.permutations(rows))
+    renamed = [replace(row, control_group=f"other {row.control_group}") for row in shuffled]
+    first = from_rows(rows, basis=Basis.STRUCTURAL)
+    second = from_rows(shuffled, basis=Basis.STRUCTURAL)
+    third = from_rows(renamed, basis=Basis.STRUCTURAL)
+    assert first == second
+    found, other = recommend(first, POLICY), recommend(third, POLICY)
+    assert (found.share, found.cap, found.harm) == (other.share, other.cap, other.harm)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    outcomes=st.lists(
+        st.tuples(st.sampled_from([1.25, 0.8, 0.3]), st.sampled_from(ORDER)), min_size=1, max_size=150
+    ),
+    share=shares,
+    policy=policies,
+    data=st.data(),
+)
+def test_a_worse_or_lapsed_draw_never_raises_the_share_of_a_semantic_task(
+    outcomes: list[tuple[float, LabelVerdict]], share: float, policy: Policy, data: st.DataObject
+) -> None:
+    """In the queue's order, a worse label or a lapse gives no larger share."""
+    rows = [AuditRow(f"c{i}", 0, f"{i:04d}", agrees=True) for i in range(400)]
+    draws = [DrawRow(f"c{i}", weight, verdict) for i, (weight, verdict) in enumerate(outcomes)]
+    place = data.draw(st.integers(0, len(draws) - 1))
+    verdict = draws[place].verdict
+    assert verdict is not None
+    turned = data.draw(st.sampled_from([None, *ORDER[ORDER.index(verdict) :]]))
+    worse = list(draws)
+    worse[place] = replace(draws[place], verdict=turned, lapsed=turned is None)
+    first, second = (
+        recommend(
+            from_rows(rows, basis=Basis.SEMANTIC, draws=each, weight_max=1.25, days=10), policy, live(share)
+        )
+        for each in (draws, worse)
+    )
+    assert second.share <= first.share + 1e-12
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=tasks(), share=shares)
+def test_missing_evidence_never_promotes(rows: list[AuditRow], share: float) -> None:
+    """Without its labels, its days or its stage, the same evidence gives no larger share."""
+    full = from_rows(rows, basis=Basis.STRUCTURAL, icc=0.0, days=10)
+    best = recommend(full, POLICY, live(share)).share
+    assert recommend(replace(full, days=None), POLICY, live(share)).share <= best
+    assert recommend(full, POLICY, State(share)).share <= max(best, 0.01)
+    strict = replace(POLICY, latency_p95_ms=100.0)
+    assert recommend(full, strict, live(share)).share <= best
+    assert recommend(replace(full, critical=None), replace(POLICY, critical_tolerance=0.01)).share <= max(
+        best, 0.01
+    )
+
+
+# --- real answers -----------------------------------------------------------------------------
+
+DATA = os.environ.get("WORKBENCH_DATA")
+
+
+@pytest.fixture(scope="module")
+def technology() -> list[dict[str, str]]:
+    if not DATA:
+        pytest.skip("WORKBENCH_DATA does not name the folder of real data")
+    with (Path(DATA) / "textclass" / "technology_EN.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def real_rows(table: list[dict[str, str]], candidate: str, *, gold: bool = False) -> list[AuditRow]:
+    rows = []
+    for row in table:
+        control, observed = row["gpt-4o-2024-11-20"], row[candidate]
+        agrees = control == observed
+        verdict = None
+        if gold and not agrees:
+            right = {control: LabelVerdict.CONTROL_BETTER, observed: LabelVerdict.CANDIDATE_BETTER}
+            verdict = right.get(row["gold"], LabelVerdict.BOTH_BAD)
+        rows.append(
+            AuditRow(
+                row["row"],
+                0,
+                f"{int(row['row']):06d}",
+                agrees,
+                identical=agrees,
+                verdict=verdict,
+                picked=gold,
+                control_group=control,
+                candidate_group=observed,
+            )
+        )
+    return rows
+
+
+def test_gemma2_may_start_but_nobody_has_looked(technology: list[dict[str, str]]) -> None:
+    found = recommend(from_rows(real_rows(technology, "gemma2"), basis=Basis.STRUCTURAL, days=10), POLICY)
+    check(found, 0.0457, Action.RAMP, 0.01, 0.25)
+    assert found.harm.high == pytest.approx(0.0457, abs=0.0001)
+
+
+def test_llama_has_stopped_answering_1(technology: list[dict[str, str]]) -> None:
+    found = recommend(from_rows(real_rows(technology, "llama3.2"), basis=Basis.STRUCTURAL, days=10), POLICY)
+    check(found, 0.0783, Action.HOLD, 0.0)
+    assert "label '1'" in found.binding_reason
+    assert "in 2 of 55 cases" in found.binding_reason
+
+
+def test_gold_answers_enter_the_bound_where_they_cover_every_disagreement(
+    technology: list[dict[str, str]],
+) -> None:
+    rows = real_rows(technology, "gemma2", gold=True)
+    evidence = from_rows(rows, basis=Basis.STRUCTURAL, days=10)
+    task = evidence.task
+    assert (task.disagreements, task.harms, task.audited_better) == (27, 12, 15)
+    assert task.audited == task.compared
+    found = recommend(evidence, POLICY)
+    assert found.harm.high < 0.03
+    first = next(i for i, row in enumerate(rows) if not row.agrees)
+    rows[first] = replace(rows[first], verdict=None)
+    assert from_rows(rows, basis=Basis.STRUCTURAL).task.cleared == 0

@@ -1,0 +1,425 @@
+"""The decision: how much traffic may move, how sure that is, and what is missing for more.
+
+Pure: the same evidence gives the same answer. Traffic is never moved on agreement
+but on an upper bound on harm, the share of calls for which a reviewer says that the
+frontier's output was better. Guards outrank bounds; missing evidence is its own
+answer, never a pass.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workbench.records import Action, Basis, Estimate, Policy, Recommendation, SliceShare
+from workbench.stats import bounds, guards, ladder
+from workbench.stats.evidence import (
+    Evidence,
+    OutcomeGroup,
+    Population,
+    SliceCell,
+    SliceEvidence,
+    WeightedOutcome,
+)
+from workbench.stats.guards import Finding
+from workbench.stats.harm import Harm, net, regressions
+from workbench.stats.missing import Missing, missing_for_next
+from workbench.stats.wording import bound_sentence, cluster_sentence, count, percent, plural
+
+__all__ = [
+    "Evidence",
+    "OutcomeGroup",
+    "Population",
+    "SliceCell",
+    "SliceEvidence",
+    "State",
+    "WeightedOutcome",
+    "recommend",
+]
+
+RESERVE = 0.02
+"""Share that stays on the frontier at 100 %, for the drift detector."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where the roll-out stands: present share (0..1) and what happened since it began.
+
+    `days_in_stage` and `live_compared` (live calls compared since the stage was
+    entered) are None where nobody kept them: then the share does not advance.
+    """
+
+    share: float = 0.0
+    days_in_stage: float | None = None
+    live_compared: int | None = None
+
+
+def recommend(evidence: Evidence, policy: Policy, state: State | None = None) -> Recommendation:
+    """Say how much of a task's traffic may move to a candidate.
+
+    Args:
+        evidence: What is known (see `workbench.stats.audit.from_rows`).
+        policy: What the team accepts.
+        state: Where the roll-out stands; None is no live traffic yet.
+
+    Returns:
+        Action, share, the cap that the evidence supports, both bounds, every reason
+        in order (guards first) and what is missing for the next stage.
+    """
+    state = state or State()
+    current = state.share
+    delta = policy.delta / max(evidence.candidates, 1)
+    harm, balance = regressions(evidence.task, delta), net(evidence.task, delta)
+    judged = balance if policy.harm == "net" else harm
+    evidence_cap = ladder.cap_of(judged.estimate.high, policy)
+
+    blocking = [
+        guards.invalid_outputs(evidence, policy, delta),
+        guards.uncomparable_calls(evidence, policy),
+        guards.proven_harm(judged.estimate, policy),
+        guards.drift(evidence, policy, current),
+        guards.outcome_groups(evidence, policy, delta),
+        guards.critical_harm(evidence, policy, delta),
+        guards.latency(evidence, policy),
+        guards.consistent_batches(judged),
+        guards.enough_pairs(evidence, policy),
+        guards.looked_at(evidence, policy, evidence_cap),
+    ]
+    limited = [each for each in blocking if not each.ok]
+    # The drift alarm moves the share once; what the evidence supports stays as it is.
+    cap = min([evidence_cap, *(each.ceiling for each in limited if each.name != "drift")])
+    ceiling = min([cap, *(each.ceiling for each in limited)])
+    pacing = [] if ceiling < current else _pacing(evidence, policy, state, ceiling)
+    above_estimate = _estimate_forbids(judged.estimate, policy)
+    findings = [*blocking, *pacing]
+
+    advance = all(each.ok or each.advance for each in findings) and not above_estimate
+    following = ladder.stage_above(current, policy)
+    share = current
+    if ceiling < current - ladder.EPSILON:
+        share = ceiling
+    elif advance and following is not None and following <= ceiling + ladder.EPSILON:
+        share = following
+    action = _action(share, current, limited)
+
+    slices = tuple(_slice_share(each, share, policy, delta) for each in evidence.slices)
+    missing = missing_for_next(evidence.task, judged, min(cap, evidence_cap), policy, delta)
+    reasons = _reasons(evidence, policy, findings, judged, cap, share, current, above_estimate, missing)
+    volume = evidence.calls_per_day
+    return Recommendation(
+        action=action,
+        share=share,
+        cap=cap,
+        current_share=current,
+        effective_share=_effective_share(evidence, slices, share),
+        harm=harm.estimate,
+        net=balance.estimate,
+        basis=evidence.task.basis,
+        binding_reason=reasons[0],
+        reasons=tuple(reasons),
+        missing=tuple(_missing(evidence, policy, state, findings, missing)),
+        harm_per_day_at_most=None if volume is None else share * volume * max(harm.estimate.high, 0.0),
+        slices=slices,
+        guards=tuple(each.guard for each in findings),
+        details=_details(evidence, policy, delta, harm, balance, evidence_cap, missing),
+    )
+
+
+def _estimate_forbids(estimate: Estimate, policy: Policy) -> bool:
+    """Rule 6: never up while the estimate itself is above the tolerance."""
+    return estimate.point is not None and estimate.point > policy.tolerance + ladder.EPSILON
+
+
+def _action(share: float, current: float, limited: list[Finding]) -> Action:
+    if share < current:
+        return Action.STEP_DOWN if share > 0 else Action.ROLLBACK
+    if any(each.stop for each in limited):
+        return Action.STOP
+    if share > current:
+        return Action.RAMP
+    return Action.COLLECT if any(each.collect for each in limited) else Action.HOLD
+
+
+def _pacing(evidence: Evidence, policy: Policy, state: State, ceiling: float) -> list[Finding]:
+    """Rules 7 and 12: one stage at a time, and no week taken for a day."""
+    following = ladder.stage_above(state.share, policy)
+    if following is None or following > ceiling + ladder.EPSILON:
+        return []
+    found = []
+    if state.share > 0:
+        days, live = state.days_in_stage, state.live_compared
+        needs = (
+            f"an advance needs {policy.minimum_live_calls} compared live calls and "
+            f"{_days(policy.minimum_days_in_stage)} in the stage"
+        )
+        if days is None or live is None:
+            message = f"How long traffic has been at {percent(state.share)} is not known: {needs}."
+            found.append(Finding("stage", False, message, advance=False))
+        else:
+            ok = live >= policy.minimum_live_calls and days >= policy.minimum_days_in_stage - ladder.EPSILON
+            message = f"{plural(live, 'compared live call')} and {_days(days)} in the stage; {needs}."
+            found.append(Finding("stage", ok, message, advance=ok))
+    if following > guards.WEEK_CAP + ladder.EPSILON:
+        needed = policy.minimum_days_of_traffic
+        ok = evidence.days is not None and evidence.days >= needed - ladder.EPSILON
+        spans = (
+            "It is not known how many days the evidence spans"
+            if evidence.days is None
+            else f"The evidence spans {_days(evidence.days)}"
+        )
+        message = f"{spans}; above {percent(guards.WEEK_CAP)} of traffic needs {_days(needed)}."
+        found.append(Finding("days_of_traffic", ok, message, advance=ok))
+    return found
+
+
+def _reasons(
+    evidence: Evidence,
+    policy: Policy,
+    findings: list[Finding],
+    judged: Harm,
+    cap: float,
+    share: float,
+    current: float,
+    above_estimate: bool,
+    missing: Missing,
+) -> list[str]:
+    task, estimate = evidence.task, judged.estimate
+    following = ladder.stage_above(current, policy) or policy.ladder[-1]
+    failing = [each for each in findings if not each.ok]
+    first = [each for each in failing if not each.advance or each.ceiling < following - ladder.EPSILON]
+    later = [each for each in failing if each not in first]
+    sentence = bound_sentence(estimate, task, policy.tolerance, balance=policy.harm == "net")
+    reasons = [each.message for each in first]
+    reasons.append(f"{sentence} {_support(estimate, policy, cap, share, current, above_estimate)}")
+    if missing.too_close and cap <= current + ladder.EPSILON:
+        reasons.append(missing.sentence)
+    reasons += [each.message for each in later]
+    worse, better = _rates(task)
+    if worse is not None and better is not None:
+        reasons.append(f"As labelled: {percent(worse)} worse, {percent(better)} better.")
+    if evidence.ignored:
+        part = evidence.ignored / task.compared
+        reasons.append(
+            f"{percent(part)} of calls differ only in what the eval ignores; they count as agreement."
+        )
+    warning = guards.kappa_warning(evidence)
+    if warning:
+        reasons.append(warning)
+    semantic = task.basis is Basis.SEMANTIC
+    audited = len(task.draws) if semantic else task.audited
+    clustered = cluster_sentence(task.disagreement_effect, task.compared, "compared calls")
+    clustered = cluster_sentence(task.harm_effect, audited, "audited calls") or clustered
+    if clustered:
+        reasons.append(clustered)
+    if evidence.noise is not None and evidence.noise.point is not None:
+        r = max(evidence.noise.point, 0.0)
+        reasons.append(
+            f"The frontier agrees with itself on {percent(r)} of calls asked again; no candidate can agree "
+            f"with its logged answers on more than {percent(math.sqrt(r))}."
+        )
+    if share >= policy.ladder[-1]:
+        reasons.append(f"Keep {percent(RESERVE)} of traffic on the frontier, so that drift is seen.")
+    return reasons
+
+
+def _support(
+    estimate: Estimate, policy: Policy, cap: float, share: float, current: float, above_estimate: bool
+) -> str:
+    supported = ladder.cap_of(estimate.high, policy)
+    if supported <= 0:
+        return f"Live traffic needs at most {percent(ladder.CEILING * policy.tolerance)}."
+    text = f"Evidence supports up to {percent(supported)}"
+    if above_estimate and estimate.point is not None:
+        own = percent(estimate.point)
+        return f"{text}, but the estimate itself, {own}, is above the tolerance, so the share does not grow."
+    if cap < supported:
+        text += f", other limits {percent(cap)}"
+    return f"{text}; one stage at a time." if share > current else f"{text}."
+
+
+def _rates(population: Population) -> tuple[float | None, float | None]:
+    """Return the share of calls that get worse and that get better, as labelled."""
+    if not population.looked:
+        return None, None
+    if population.basis is Basis.SEMANTIC:
+        n = len(population.draws)
+        if not n:
+            return None, None
+        worse = math.fsum(each.weight for each in population.draws if each.outcome > 0)
+        better = math.fsum(each.weight for each in population.draws if each.outcome < 0)
+        return min(worse / n, 1.0), min(better / n, 1.0)
+    if not population.audited:
+        return None, None
+    return population.harms / population.audited, population.audited_better / population.audited
+
+
+def _missing(
+    evidence: Evidence, policy: Policy, state: State, findings: list[Finding], missing: Missing
+) -> list[str]:
+    task = evidence.task
+    failing = {each.name for each in findings if not each.ok}
+    lines = []
+    if "enough_pairs" in failing:
+        short = policy.minimum_pairs - task.effective_pairs
+        more = math.ceil(short * task.disagreement_effect.value - ladder.EPSILON)
+        lines.append(f"{plural(more, 'more compared call')}.")
+    if "latency" in failing and evidence.latency_p95_ms is None:
+        lines.append("A measurement of latency at production rate.")
+    if "critical" in failing and evidence.critical is None:
+        lines.append("A measurement of critical harm.")
+    if "stage" in failing:
+        live = policy.minimum_live_calls - (state.live_compared or 0)
+        days = policy.minimum_days_in_stage - (state.days_in_stage or 0.0)
+        if live > 0:
+            lines.append(f"{plural(live, 'more compared live call')} in this stage.")
+        if days > ladder.EPSILON:
+            lines.append(f"{_days(days)} more in this stage.")
+    if "days_of_traffic" in failing:
+        short = policy.minimum_days_of_traffic - (evidence.days or 0.0)
+        lines.append(
+            "Times of the calls, to see how many days the evidence spans."
+            if evidence.days is None
+            else f"Evidence from {_days(short)} more of traffic."
+        )
+    if missing.sentence:
+        lines.append(missing.sentence)
+    return lines
+
+
+def _slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: float) -> SliceShare:
+    """Rule 8: a slice stands on its own evidence and is never faster than the task."""
+    population = each.population
+    harm = regressions(population, delta)
+    judged = (net(population, delta) if policy.harm == "net" else harm).estimate
+    cap = ladder.cap_of(judged.high, policy)
+    seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
+    cap = min(cap, 1.0 if seen.ok else seen.ceiling)
+    share, tolerance = 0.0, percent(policy.tolerance)
+    sentence = bound_sentence(judged, population, policy.tolerance, balance=policy.harm == "net")
+    if judged.low > policy.tolerance + ladder.EPSILON:
+        status, reason = "excluded", f"At least {percent(judged.low)} get worse; tolerance {tolerance}."
+    elif _estimate_forbids(judged, policy):
+        status = "suspect"
+        reason = f"The estimate, {percent(judged.point or 0.0)}, is above the tolerance of {tolerance}."
+    elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
+        status = "unproven"
+        reason = (
+            f"{plural(population.compared, 'compared call')}: at least {policy.minimum_pairs} are needed."
+        )
+    elif cap <= 0:
+        status = "unproven"
+        reason = seen.message if not seen.ok else sentence
+    else:
+        status, share = "active", min(task_share, cap)
+        reason = sentence
+    return SliceShare(
+        name=each.name,
+        value=each.value,
+        traffic_share=each.traffic_share,
+        n=population.compared,
+        harm=harm.estimate,
+        cap=cap if status == "active" else 0.0,
+        share=share,
+        status=status,
+        reason=reason,
+    )
+
+
+def _effective_share(evidence: Evidence, slices: tuple[SliceShare, ...], share: float) -> float:
+    """Return the share of traffic that moves when every slice gets its own share.
+
+    Where it is known which slices overlap, a call moves at the smallest share among
+    its slices. Where it is not, the slicing that lets least through is taken; traffic
+    that a slicing does not name does not move.
+    """
+    if not slices:
+        return share
+    if evidence.cells:
+        shares = {(each.name, each.value): each.share for each in slices}
+        moved = (
+            cell.traffic_share * min((shares[key] for key in cell.keys if key in shares), default=share)
+            for cell in evidence.cells
+        )
+        rest = max(1.0 - math.fsum(cell.traffic_share for cell in evidence.cells), 0.0)
+        return math.fsum(moved) + rest * share
+    names = {each.name for each in slices}
+    return min(
+        math.fsum(each.traffic_share * each.share for each in slices if each.name == name) for name in names
+    )
+
+
+def _details(
+    evidence: Evidence,
+    policy: Policy,
+    delta: float,
+    harm: Harm,
+    balance: Harm,
+    evidence_cap: float,
+    missing: Missing,
+) -> dict[str, Any]:
+    task = evidence.task
+    deff = task.disagreement_effect.value
+    total = task.compared + evidence.uncomparable
+    several = len(evidence.slices)
+    worse, better = _rates(task)
+    noise = evidence.noise.point if evidence.noise else None
+    return {
+        "bounds": {
+            "harm_by_disagreement": harm.by_disagreement,
+            "harm_by_label": harm.by_label,
+            "net_by_disagreement": balance.by_disagreement,
+            "net_by_label": balance.by_label,
+        },
+        "agreement": bounds.anytime(task.compared - task.disagreements, task.compared, delta, deff=deff),
+        "invalid": guards.invalid_rate(evidence, delta),
+        "critical": guards.critical_rate(evidence, delta),
+        "worse": worse,
+        "better": better,
+        "compared": task.compared,
+        "disagreements": task.disagreements,
+        "audited": task.audited,
+        "cleared": task.cleared,
+        "looked": task.looked,
+        "uncomparable_share": evidence.uncomparable / total if total else 0.0,
+        "ignored_share": evidence.ignored / task.compared if task.compared else 0.0,
+        "revoked": task.revoked,
+        "evidence_cap": evidence_cap,
+        "next_stage": missing.stage,
+        "next_bound": missing.bound,
+        "labels_needed": missing.labels,
+        "labels_done": missing.labels_done,
+        "calls_needed": missing.calls,
+        "too_close": missing.too_close,
+        "disagreement_effect": task.disagreement_effect,
+        "harm_effect": task.harm_effect,
+        "kappa": evidence.kappa,
+        "noise": evidence.noise,
+        "noise_ceiling": None if noise is None else math.sqrt(max(noise, 0.0)),
+        "groups": [
+            {
+                "kind": group.kind,
+                "name": group.name,
+                "n": group.n,
+                "agreements": group.agreements,
+                "agreement": guards.group_agreement(group, delta),
+                "collapsed": guards.is_collapsed(group, delta),
+            }
+            for group in evidence.groups
+        ],
+        "slices_at_once": [
+            {
+                "name": each.name,
+                "value": each.value,
+                "harm": regressions(each.population, delta / several).estimate,
+            }
+            for each in evidence.slices
+        ],
+        "delta": delta,
+    }
+
+
+def _days(days: float) -> str:
+    rounded = math.floor(days * 10 + 1e-6) / 10
+    text = count(rounded) if float(rounded).is_integer() else f"{rounded:.1f}"
+    return f"{text} {'day' if rounded == 1 else 'days'}"

@@ -1,0 +1,218 @@
+"""Which calls are replayed, and which of the compared ones people look at.
+
+Everything here is chosen by hashes of a seed, so that the same command again chooses
+the same calls and a larger sample extends the smaller one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from workbench.records import Verdict
+
+NORMALISATION_PAIRS = 20
+"""How many pairs that agree only after normalisation are drawn for an audit."""
+SIMILARITY_EDGES = (0.0, 0.6, 0.8, 0.9, 0.95, 1.0)
+CORE = 0.8
+"""Share of draws that follow the traffic; the rest is aimed at mismatches."""
+WEIGHT_MAX = 1 / CORE
+"""The largest stratum share over probability that the plan allows."""
+HORIZON = 300
+"""How many draws ahead the plan keeps enough mismatches in reserve for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledCall:
+    """One call drawn for a replay. `rank` counts from 0 over the whole sample."""
+
+    call_id: str
+    rank: int
+    inclusion_probability: float
+
+
+def draw_sample(
+    call_ids: Iterable[str], n: int | None, seed: int, already: Iterable[str] = ()
+) -> list[SampledCall]:
+    """Draw calls at random, or extend an earlier draw.
+
+    Args:
+        call_ids: Every call that may be drawn.
+        n: Size of the whole sample, the earlier draw included; None for all calls.
+        seed: Seed of the draw.
+        already: Calls drawn earlier; they stay.
+
+    Returns:
+        The calls to add, in random order. Without new calls in the log, the earlier
+        sample and the addition are together what one larger draw would have been;
+        `inclusion_probability` is each call's chance to be in that whole sample.
+    """
+    pool = set(call_ids)
+    kept = set(already)
+    total = pool | kept
+    size = len(total) if n is None else min(max(n, 0), len(total))
+    order = sorted(pool - kept, key=lambda call_id: (_hash("sample", seed, call_id), call_id))
+    chance = size / len(total) if total else 0.0
+    return [
+        SampledCall(call_id, len(kept) + place, chance)
+        for place, call_id in enumerate(order[: max(size - len(kept), 0)])
+    ]
+
+
+def audit_key(replay_id: str, call_id: str) -> str:
+    """Return the key that orders a call within its batch for auditing."""
+    return hashlib.sha256(f"audit\0{replay_id}\0{call_id}".encode()).hexdigest()[:32]
+
+
+def draw_normalisation_pairs(call_ids: Iterable[str], seed: int, n: int = NORMALISATION_PAIRS) -> list[str]:
+    """Draw pairs that agree only after normalisation, to check the normalisation itself.
+
+    Args:
+        call_ids: Calls whose outputs agree but are not identical.
+        seed: Seed of the draw.
+        n: How many.
+
+    Returns:
+        Calls in random order; a larger n extends a smaller one.
+    """
+    return sorted(set(call_ids), key=lambda call_id: (_hash("normalisation", seed, call_id), call_id))[:n]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolItem:
+    """One compared call that the queue may draw."""
+
+    call_id: str
+    verdict: Verdict
+    similarity: float | None = None
+    flagged: bool = False
+
+    @property
+    def mismatch(self) -> bool:
+        """Return whether the call belongs to the strata the queue aims at."""
+        return self.verdict is Verdict.MISMATCH
+
+    @property
+    def stratum(self) -> str:
+        """Return verdict, similarity bin and contradiction flag as one name."""
+        return stratum(self.verdict, self.similarity, self.flagged)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDraw:
+    """One draw of the queue, to be stored before anybody sees the item.
+
+    `probability` is that of the stratum when it was drawn, `weight` its share over it.
+    """
+
+    call_id: str
+    position: int
+    stratum: str
+    stratum_share: float
+    probability: float
+    weight: float
+    weight_max: float = WEIGHT_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """No draw is possible: every call that the plan may take has been drawn.
+
+    Stopping here keeps the bound valid; more compared calls let the queue go on.
+    """
+
+    reason: str
+
+
+def stratum(verdict: Verdict, similarity: float | None, flagged: bool) -> str:
+    """Return the name of a stratum: verdict, similarity bin, contradiction flag."""
+    place = _similarity_bin(similarity)
+    where = f"{SIMILARITY_EDGES[place - 1]:g}-{SIMILARITY_EDGES[place]:g}" if place else "unknown"
+    kind = "mismatch" if verdict is Verdict.MISMATCH else "match"
+    return f"{kind} {where}{' flagged' if flagged else ''}"
+
+
+def _similarity_bin(similarity: float | None) -> int:
+    """Return the bin counted from 1, or 0 where the similarity is unknown."""
+    if similarity is None:
+        return 0
+    return max(min(bisect_right(SIMILARITY_EDGES, similarity), len(SIMILARITY_EDGES) - 1), 1)
+
+
+def _stratum_key(item: PoolItem) -> tuple[bool, int, bool]:
+    return item.mismatch, _similarity_bin(item.similarity), item.flagged
+
+
+def next_draw(
+    pool: Sequence[PoolItem], drawn: Mapping[str, float], *, seed: int, position: int
+) -> QueueDraw | Exhausted:
+    """Choose the next call to label in a semantic comparison.
+
+    A stratum h with share W_h is drawn with probability q_h = 0.8 W_h + 0.2 focus_h,
+    the focus being the mismatch strata in proportion to W_h. All mismatch strata so
+    have the same odds q_h / W_h, and all others too, so the draw is made in two
+    steps, kind first and then a random undrawn call of that kind: a small stratum
+    can't run out by itself.
+
+    Where so few mismatches are left that the focus would use them up, the focus is
+    dropped for this draw (q_h = W_h, weight 1): a choice made from what was drawn
+    before, so the bound stays valid, and no weight exceeds the maximum. As long as
+    the focus was never used, the pool is drawn in plain random order down to its
+    last call. A kind that has run out ends the queue until more calls are compared:
+    drawing from the other kind in its place would bias the estimate.
+
+    Args:
+        pool: Every compared call of closed batches, without uncomparable ones.
+        drawn: Weight of each earlier draw by call. Labels picked by hand are no draws.
+        seed: Seed of the queue.
+        position: How many draws were made before.
+
+    Returns:
+        The draw, or why there is none.
+    """
+    left = [item for item in pool if item.call_id not in drawn]
+    if not left:
+        return Exhausted("Every compared call has been drawn. Compare more calls to go on.")
+    share = sum(item.mismatch for item in pool) / len(pool)
+    mismatches = sum(item.mismatch for item in left)
+    focus = 0.0 < share < 1.0 and mismatches >= _reserve(share, len(left))
+    odds = (CORE + (1 - CORE) / share, CORE) if focus else (1.0, 1.0)
+    if focus or any(abs(weight - 1) > 1e-9 for weight in drawn.values()):
+        aim = _uniform("kind", seed, str(position)) < share * odds[0]
+        candidates = [item for item in left if item.mismatch is aim]
+    else:
+        candidates = left
+    if not candidates:
+        kind = "mismatching" if aim else "matching"
+        return Exhausted(f"Every compared {kind} call has been drawn. Compare more calls to go on.")
+    chosen = min(candidates, key=lambda item: (_hash("queue", seed, item.call_id), item.call_id))
+    kind_key = _stratum_key(chosen)
+    stratum_share = sum(_stratum_key(item) == kind_key for item in pool) / len(pool)
+    own = odds[0] if chosen.mismatch else odds[1]
+    return QueueDraw(
+        call_id=chosen.call_id,
+        position=position,
+        stratum=chosen.stratum,
+        stratum_share=stratum_share,
+        probability=stratum_share * own,
+        weight=min(1 / own, WEIGHT_MAX),
+    )
+
+
+def _reserve(share: float, left: int) -> float:
+    """Return how many undrawn mismatches the focus must leave for draws to come."""
+    expected = CORE * share * min(left, HORIZON)
+    return expected + 2 * math.sqrt(expected) + 1
+
+
+@lru_cache(maxsize=1 << 18)
+def _hash(purpose: str, seed: int, text: str) -> bytes:
+    return hashlib.sha256(f"{purpose}\0{seed}\0{text}".encode()).digest()
+
+
+def _uniform(purpose: str, seed: int, text: str) -> float:
+    return int.from_bytes(_hash(purpose, seed, text)[:7]) / 2**56

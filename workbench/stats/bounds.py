@@ -1,0 +1,209 @@
+"""Bounds on a rate from bad and compared calls.
+
+`anytime_upper` and `anytime_lower` hold however often anyone looks: they invert a
+mixture of likelihood ratios truncated to one side, which is a supermartingale under
+every rate on the other side, so Ville's inequality applies (Robbins 1970; Howard,
+Ramdas, McAuliffe and Sekhon 2021; Waudby-Smith and Ramdas 2024). `exact_upper` and
+`exact_lower` hold for one look (Clopper and Pearson 1934).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import betainc, betaincinv, betaln, xlog1py, xlogy
+
+from workbench.records import Estimate
+
+ANYTIME = "anytime"
+EXACT = "exact"
+PRIOR = 0.5
+"""Both parameters of the mixing beta distribution (Jeffreys)."""
+SEARCH_LIMIT = 20_000
+"""Beyond this many calls a target is called too close to the limit."""
+
+Floats = NDArray[np.float64]
+
+
+def log_betainc(a: Floats | float, b: Floats | float, x: Floats | float) -> Floats:
+    """Return the logarithm of the regularised incomplete beta function without underflow.
+
+    Where the function itself underflows, the leading term of its series is used:
+    it is below the true value, so an e-value made from it is never too large.
+    """
+    value = np.asarray(betainc(a, b, x), dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        plain = np.log(value)
+        series = xlogy(a, x) + xlog1py(b, -np.asarray(x)) - np.log(a) - betaln(a, b)
+    return np.where(value > 0, plain, series)
+
+
+def log_evidence_below(rate: Floats | float, bad: Floats | float, good: Floats | float) -> Floats:
+    """Return the log of the evidence that the true rate is below `rate`.
+
+    Args:
+        rate: The rate in doubt, inside 0..1.
+        bad: Bad calls, not necessarily whole (broadcasts against `rate`).
+        good: Good calls, not necessarily whole.
+
+    Returns:
+        log E(rate); `rate` is refuted where it exceeds log(1 / delta).
+    """
+    a, b = np.asarray(bad, dtype=np.float64) + PRIOR, np.asarray(good, dtype=np.float64) + PRIOR
+    mixture = betaln(a, b) + log_betainc(a, b, rate)
+    prior = betaln(PRIOR, PRIOR) + log_betainc(PRIOR, PRIOR, rate)
+    likelihood = xlogy(bad, rate) + xlog1py(good, -np.asarray(rate))
+    return np.asarray(mixture - prior - likelihood, dtype=np.float64)
+
+
+@lru_cache(maxsize=1 << 16)
+def anytime_upper(bad: float, n: float, delta: float) -> float:
+    """Return the upper confidence bound that holds however often anyone looks.
+
+    Args:
+        bad: Bad calls, 0..n, not necessarily whole.
+        n: Calls.
+        delta: Error probability over all looks together.
+
+    Returns:
+        The rate above bad / n that is just refuted; 1 without evidence.
+    """
+    if n <= 0:
+        return 1.0
+    bad = min(max(bad, 0.0), n)
+    good = n - bad
+    low, high = max(bad / n, 1e-15), 1.0 - 1e-12
+    threshold = -math.log(delta)
+
+    def excess(rate: float) -> float:
+        return float(log_evidence_below(rate, bad, good)) - threshold
+
+    if good <= 0 or low >= high or excess(high) <= 0:
+        return 1.0
+    if excess(low) >= 0:
+        return low
+    return float(brentq(excess, low, high, xtol=1e-12))
+
+
+def anytime_lower(bad: float, n: float, delta: float) -> float:
+    """Return the lower confidence bound that holds however often anyone looks.
+
+    Args:
+        bad: Bad calls, 0..n, not necessarily whole.
+        n: Calls.
+        delta: Error probability over all looks together.
+
+    Returns:
+        The mirror image of `anytime_upper`; 0 without evidence.
+    """
+    if n <= 0:
+        return 0.0
+    return 1.0 - anytime_upper(n - min(max(bad, 0.0), n), n, delta)
+
+
+def exact_upper(bad: float, n: float, delta: float) -> float:
+    """Return the one-sided Clopper-Pearson upper bound, valid for one look."""
+    if n <= 0 or bad >= n:
+        return 1.0
+    return float(betaincinv(bad + 1, n - bad, 1 - delta))
+
+
+def exact_lower(bad: float, n: float, delta: float) -> float:
+    """Return the one-sided Clopper-Pearson lower bound, valid for one look."""
+    if n <= 0 or bad <= 0:
+        return 0.0
+    return float(betaincinv(bad, n - bad + 1, delta))
+
+
+def anytime(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimate:
+    """Return a rate with both anytime bounds, each at `delta`.
+
+    Args:
+        bad: Bad calls.
+        n: Calls.
+        delta: Error probability of each bound.
+        deff: Design effect that both counts are divided by.
+    """
+    s, size = bad / deff, n / deff
+    return Estimate(
+        point=bad / n if n else None,
+        low=anytime_lower(s, size, delta),
+        high=anytime_upper(s, size, delta),
+        level=1 - delta,
+        method=ANYTIME,
+        n=n,
+        n_effective=size,
+    )
+
+
+def exact(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimate:
+    """Return a rate with both Clopper-Pearson bounds, each at `delta`, for one look."""
+    s, size = bad / deff, n / deff
+    return Estimate(
+        point=bad / n if n else None,
+        low=exact_lower(s, size, delta),
+        high=exact_upper(s, size, delta),
+        level=1 - delta,
+        method=EXACT,
+        n=n,
+        n_effective=size,
+    )
+
+
+def _first(passes: NDArray[np.bool_], sizes: Floats) -> int | None:
+    hits = np.flatnonzero(passes)
+    return int(sizes[hits[0]]) if hits.size else None
+
+
+def calls_needed(
+    failures: int, bound: float, delta: float, *, method: str = ANYTIME, limit: int = SEARCH_LIMIT
+) -> int | None:
+    """Return the fewest calls that prove a bound with a given number of failures.
+
+    Args:
+        failures: Bad calls among them.
+        bound: The rate that the upper bound must not exceed.
+        delta: Error probability.
+        method: `anytime` or `exact` (one look).
+        limit: The most calls considered.
+
+    Returns:
+        A number of calls, or None where even `limit` calls do not prove it.
+    """
+    sizes = np.arange(failures + 1, limit + 1, dtype=np.float64)
+    if method == EXACT:
+        return _first(betainc(failures + 1, sizes - failures, bound) >= 1 - delta, sizes)
+    return _first(_proves(np.full_like(sizes, failures), sizes, bound, delta), sizes)
+
+
+def size_needed(
+    rate: float, bound: float, delta: float, *, deff: float = 1.0, limit: int = SEARCH_LIMIT
+) -> int | None:
+    """Return the smallest n for which ceil(rate n) bad calls keep the anytime bound at `bound`.
+
+    Args:
+        rate: The share of bad calls to expect.
+        bound: The rate that the upper bound must not exceed.
+        delta: Error probability.
+        deff: Design effect that both counts are divided by.
+        limit: The most calls considered.
+
+    Returns:
+        A number of calls, or None: too close to the limit.
+    """
+    sizes = np.arange(1, limit + 1, dtype=np.float64)
+    bad = np.minimum(np.ceil(rate * sizes - 1e-9), sizes)
+    return _first(_proves(bad / deff, sizes / deff, bound, delta), sizes)
+
+
+def _proves(bad: Floats, sizes: Floats, bound: float, delta: float) -> NDArray[np.bool_]:
+    if bound >= 1:
+        return np.ones(sizes.shape, dtype=bool)
+    if bound <= 0:
+        return np.zeros(sizes.shape, dtype=bool)
+    proof = log_evidence_below(bound, bad, sizes - bad) >= -math.log(delta) - 1e-12
+    return np.asarray(proof & (bad < bound * sizes), dtype=bool)

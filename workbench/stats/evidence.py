@@ -1,0 +1,134 @@
+"""What is known about a candidate, as counts: the whole input of the decision.
+
+`audit` fills these records from rows; `harm` turns a `Population` into bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbench.records import Basis, Estimate
+from workbench.stats.cluster import NO_EFFECT, DesignEffect
+
+GROUP_MINIMUM = 20
+"""Outcome groups with fewer calls say nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedOutcome:
+    """One labelled draw: `weight` is share over probability.
+
+    `outcome` is +1 control better (or skipped, or lapsed), -1 candidate better, 0 otherwise.
+    """
+
+    weight: float
+    outcome: int
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Evidence about a set of calls: a task, a slice or an outcome group.
+
+    Structural evidence: calls stand in audit order; `audited` counts those before the
+    first open disagreement, `audited_disagreements` the disagreements among them,
+    `harms` those of them that are harmful, skipped or lapsed, `audited_better` those
+    where the candidate was better. `cleared` counts disagreements labelled not
+    harmful in any order, `cleared_better` those of them where the candidate was
+    better. `normalised` counts pairs that agree only after normalisation,
+    `normalised_labelled` those of them drawn and labelled or lapsed,
+    `normalised_harms` the harmful or lapsed ones, and `revoked` says that one of
+    those was confirmed.
+
+    Semantic evidence: `draws` in order, up to the first one still open, none with a
+    weight above `weight_max`.
+
+    `looked` counts calls with a verdict by a person; lapses are not looks.
+    """
+
+    basis: Basis = Basis.STRUCTURAL
+    compared: int = 0
+    disagreements: int = 0
+    audited: int = 0
+    audited_disagreements: int = 0
+    harms: int = 0
+    audited_better: int = 0
+    cleared: int = 0
+    cleared_better: int = 0
+    normalised: int = 0
+    normalised_labelled: int = 0
+    normalised_harms: int = 0
+    revoked: bool = False
+    draws: tuple[WeightedOutcome, ...] = ()
+    weight_max: float = 1.0
+    looked: int = 0
+    disagreement_effect: DesignEffect = NO_EFFECT
+    harm_effect: DesignEffect = NO_EFFECT
+
+    @property
+    def effective_pairs(self) -> float:
+        """Return how many independent pairs the compared ones are worth."""
+        return self.compared / self.disagreement_effect.value
+
+
+@dataclass(frozen=True, slots=True)
+class SliceEvidence:
+    """What is known of one value of one slice. `traffic_share` is 0..1 of the task."""
+
+    name: str
+    value: str
+    traffic_share: float
+    population: Population
+
+
+@dataclass(frozen=True, slots=True)
+class SliceCell:
+    """Calls that share their value in every slice: (name, value) pairs and traffic share."""
+
+    keys: tuple[tuple[str, str], ...]
+    traffic_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeGroup:
+    """What is known of calls with one frontier label or one required field.
+
+    `kind` is label or field. `latched` says that the group was found collapsed
+    earlier in this evidence window.
+    """
+
+    kind: str
+    name: str
+    n: int
+    agreements: int
+    population: Population = Population()
+    latched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a recommendation rests on.
+
+    `uncomparable` calls stand outside `task.compared`; `invalid` and `ignored` inside.
+    `days` is how much traffic the evidence spans, `calls_per_day` its volume; None
+    where the log does not say. `kappa` is Cohen's, between control and candidate labels.
+    `critical` holds critical harm over all calls, None where it was not measured.
+    `latency_p95_ms` is the measured interval at production rate. `candidates` is the
+    number of candidates the best one was picked from on these data. `noise` is the
+    frontier's agreement with itself.
+    """
+
+    task: Population = Population()
+    uncomparable: int = 0
+    invalid: int = 0
+    ignored: int = 0
+    days: float | None = None
+    calls_per_day: float | None = None
+    slices: tuple[SliceEvidence, ...] = ()
+    cells: tuple[SliceCell, ...] = ()
+    groups: tuple[OutcomeGroup, ...] = ()
+    kappa: float | None = None
+    critical: Population | None = None
+    latency_p95_ms: Estimate | None = None
+    candidates: int = 1
+    drift_alarm: bool = False
+    noise: Estimate | None = None

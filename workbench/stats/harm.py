@@ -1,0 +1,226 @@
+"""Harm of a population: how many calls get worse, with bounds, and the net of worse and better."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from workbench.records import Basis, Estimate
+from workbench.stats import bounds, weighted
+from workbench.stats.evidence import Population
+
+BY_DISAGREEMENT = "anytime, every open disagreement counted as harm"
+BY_LABEL = "anytime, labelled in audit order"
+BY_STRATA = "anytime, three strata"
+BY_DRAW = "anytime betting, drawn by the queue"
+UNKNOWN = "no evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """The bounds of one population.
+
+    `estimate` is the answer; `by_disagreement` and `by_label` are the two bounds it
+    is the smaller of, None where there is no such bound.
+    `consistent` is False where the lower bound exceeds the upper one.
+    """
+
+    estimate: Estimate
+    by_disagreement: Estimate | None = None
+    by_label: Estimate | None = None
+    consistent: bool = True
+
+
+def regressions(population: Population, delta: float) -> Harm:
+    """Return the share of calls that get worse.
+
+    Args:
+        population: The evidence.
+        delta: Error probability of each bound, over all looks together.
+    """
+    if population.basis is Basis.SEMANTIC:
+        return _drawn(population, delta)
+    deff = population.harm_effect.value
+    disagreement = bounds.anytime(
+        population.disagreements - population.cleared,
+        population.compared,
+        delta,
+        deff=population.disagreement_effect.value,
+    )
+    label = bounds.anytime(population.harms, population.audited, delta, deff=deff)
+    harm = _smaller(disagreement, label, delta)
+    if not population.revoked:
+        return harm
+    share_normalised, share_disagreeing = _shares(population)
+    half = delta / 2
+    normalised = bounds.anytime(population.normalised_harms, population.normalised_labelled, half, deff=deff)
+    disagreeing = _smaller(
+        bounds.anytime(
+            population.disagreements - population.cleared, population.disagreements, half, deff=deff
+        ),
+        bounds.anytime(population.harms, population.audited_disagreements, half, deff=deff),
+        half,
+    ).estimate
+    return _stratified(harm, normalised, disagreeing, share_normalised, share_disagreeing, population, deff)
+
+
+def net(population: Population, delta: float) -> Harm:
+    """Return the share of calls that get worse minus the share that get better.
+
+    The bound is that of x = (y + 1) / 2, mapped back by 2x - 1. As with regressions,
+    both the audited calls and all calls with every open disagreement counted as worse
+    bound the same process from above, so neither is halved.
+
+    Args:
+        population: The evidence.
+        delta: Error probability of each bound, over all looks together.
+    """
+    if population.basis is Basis.SEMANTIC:
+        return _drawn_net(population, delta)
+    deff = population.harm_effect.value
+    disagreement = _balance(
+        population.disagreements - population.cleared,
+        population.cleared_better,
+        population.compared,
+        delta,
+        population.disagreement_effect.value,
+        BY_DISAGREEMENT,
+    )
+    label = _balance(population.harms, population.audited_better, population.audited, delta, deff, BY_LABEL)
+    harm = _smaller(disagreement, label, delta, widest=-1.0)
+    if not population.revoked:
+        return harm
+    share_normalised, share_disagreeing = _shares(population)
+    half = delta / 2
+    normalised = _balance(
+        population.normalised_harms, 0, population.normalised_labelled, half, deff, BY_STRATA
+    )
+    disagreeing = _smaller(
+        _balance(
+            population.disagreements - population.cleared,
+            population.cleared_better,
+            population.disagreements,
+            half,
+            deff,
+            BY_STRATA,
+        ),
+        _balance(
+            population.harms,
+            population.audited_better,
+            population.audited_disagreements,
+            half,
+            deff,
+            BY_STRATA,
+        ),
+        half,
+        widest=-1.0,
+    ).estimate
+    return _stratified(harm, normalised, disagreeing, share_normalised, share_disagreeing, population, deff)
+
+
+def _smaller(disagreement: Estimate, label: Estimate, delta: float, widest: float = 0.0) -> Harm:
+    points = [each.point for each in (label, disagreement) if each.point is not None]
+    binding = label if label.high < disagreement.high else disagreement
+    low = max(label.low, widest)
+    estimate = Estimate(
+        point=min(points) if points else None,
+        low=low,
+        high=binding.high,
+        level=1 - delta,
+        method=UNKNOWN if not points else BY_LABEL if binding is label else BY_DISAGREEMENT,
+        n=binding.n,
+        n_effective=binding.n_effective,
+    )
+    return Harm(estimate, disagreement, label, consistent=low <= binding.high)
+
+
+def _shares(population: Population) -> tuple[float, float]:
+    n = population.compared
+    return population.normalised / n, population.disagreements / n
+
+
+def _stratified(
+    before: Harm,
+    normalised: Estimate,
+    disagreeing: Estimate,
+    share_normalised: float,
+    share_disagreeing: float,
+    population: Population,
+    deff: float,
+) -> Harm:
+    """Join the strata; never more favourable than before the revocation."""
+    was = before.estimate
+
+    def joined(first: float | None, second: float | None) -> float:
+        worst = (1.0 if first is None else first, 1.0 if second is None else second)
+        return math.fsum((share_normalised * worst[0], share_disagreeing * worst[1]))
+
+    n = population.normalised_labelled + population.audited_disagreements
+    estimate = Estimate(
+        point=max(joined(normalised.point, disagreeing.point), _or(was.point, -1.0)),
+        low=max(joined(normalised.low, disagreeing.low), was.low),
+        high=min(1.0, max(joined(normalised.high, disagreeing.high), was.high)),
+        level=was.level,
+        method=BY_STRATA,
+        n=n,
+        n_effective=n / deff,
+    )
+    return Harm(estimate, before.by_disagreement, before.by_label, consistent=estimate.low <= estimate.high)
+
+
+def _drawn(population: Population, delta: float) -> Harm:
+    outcomes = [(each.weight, float(each.outcome > 0)) for each in population.draws]
+    return _weighted(outcomes, population, delta)
+
+
+def _drawn_net(population: Population, delta: float) -> Harm:
+    outcomes = [(each.weight, (each.outcome + 1) / 2) for each in population.draws]
+    half = _weighted(outcomes, population, delta).estimate
+    total = math.fsum(each.weight * each.outcome for each in population.draws)
+    estimate = Estimate(
+        point=None if half.point is None else total / len(outcomes),
+        low=2 * half.low - 1,
+        high=2 * half.high - 1,
+        level=half.level,
+        method=half.method,
+        n=half.n,
+        n_effective=half.n_effective,
+    )
+    return Harm(estimate, by_label=estimate)
+
+
+def _weighted(outcomes: list[tuple[float, float]], population: Population, delta: float) -> Harm:
+    deff, largest = population.harm_effect.value, population.weight_max
+    counted = Counter(weight * outcome for weight, outcome in outcomes)
+    losses, counts = list(counted), list(counted.values())
+    n = len(outcomes)
+    estimate = Estimate(
+        point=math.fsum(weight * outcome for weight, outcome in outcomes) / n if n else None,
+        low=weighted.lower(losses, delta, weight_max=largest, counts=counts, deff=deff) if n else 0.0,
+        high=min(1.0, weighted.upper(losses, delta, weight_max=largest, counts=counts, deff=deff))
+        if n
+        else 1.0,
+        level=1 - delta,
+        method=BY_DRAW if n else UNKNOWN,
+        n=n,
+        n_effective=weighted.effective_size([weight for weight, _ in outcomes]) / deff,
+    )
+    return Harm(estimate, by_label=estimate)
+
+
+def _balance(worse: int, better: int, n: int, delta: float, deff: float, method: str) -> Estimate:
+    values, counts = [1.0, 0.5, 0.0], [worse, n - worse - better, better]
+    return Estimate(
+        point=(worse - better) / n if n else None,
+        low=2 * weighted.lower(values, delta, counts=counts, deff=deff) - 1 if n else -1.0,
+        high=2 * weighted.upper(values, delta, counts=counts, deff=deff) - 1 if n else 1.0,
+        level=1 - delta,
+        method=method,
+        n=n,
+        n_effective=n / deff,
+    )
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value

@@ -1,0 +1,128 @@
+"""What evidence is missing for the next stage, as numbers and as sentences."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from workbench.records import Basis, Policy
+from workbench.stats import bounds, weighted
+from workbench.stats.evidence import Population
+from workbench.stats.harm import Harm
+from workbench.stats.ladder import EPSILON, bound_needed, stage_above
+from workbench.stats.wording import count, percent, plural
+
+PLANNED_WEIGHT_MAX = 1.25
+"""Largest weight of the queue's plan, for tasks where nothing has been drawn yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What the first stage above the cap takes.
+
+    `labels` and `calls` are totals, those already there included; None where unknown.
+    `at_least` says that `labels` holds only if none of them is harmful. `too_close`
+    says that the estimate is so near to the limit that 20,000 calls would not do.
+    """
+
+    stage: float | None = None
+    bound: float | None = None
+    labels: int | None = None
+    labels_done: int = 0
+    calls: int | None = None
+    at_least: bool = False
+    too_close: bool = False
+    sentence: str = ""
+
+
+def missing_for_next(
+    population: Population, judged: Harm, cap: float, policy: Policy, delta: float
+) -> Missing:
+    """Return what the first stage above the cap takes.
+
+    Args:
+        population: Evidence about the task.
+        judged: Its harm, or its net harm where the policy asks for that.
+        cap: The share that the evidence supports now.
+        policy: Tolerance, ladder and kind of harm.
+        delta: Error probability.
+    """
+    stage = stage_above(cap, policy)
+    if stage is None or not population.compared:
+        return Missing()
+    bound = bound_needed(stage, policy)
+    semantic = population.basis is Basis.SEMANTIC
+    done = len(population.draws) if semantic else population.looked
+    if judged.estimate.high <= bound + EPSILON:
+        if population.looked:
+            return Missing(stage, bound, labels=done, labels_done=done)
+        sentence = f"One verdict by a person, on any output, to go beyond {percent(cap)}."
+        return Missing(stage, bound, labels=max(done, 1), labels_done=done, sentence=sentence)
+    size = _size(population, judged, bound, policy, delta)
+    hopeful = size is None and not population.looked
+    if hopeful:
+        size = bounds.size_needed(0.0, bound, delta, deff=population.harm_effect.value)
+    if size is None:
+        point = judged.estimate.point or 0.0
+        sentence = (
+            f"Too close to the limit: the estimate is {percent(point)}, and {percent(stage)} of traffic "
+            f"needs an upper bound of {percent(bound)}."
+        )
+        return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence)
+    rate = 1.0 if semantic else population.disagreements / population.compared
+    labels = max(math.ceil(size * rate - EPSILON), done)
+    at_least = hopeful or (semantic and not done)
+    return Missing(
+        stage,
+        bound,
+        labels=labels,
+        labels_done=done,
+        calls=size,
+        at_least=at_least,
+        sentence=_sentence(population, stage, labels, done, size, at_least),
+    )
+
+
+def _size(population: Population, judged: Harm, bound: float, policy: Policy, delta: float) -> int | None:
+    """Return how many audited calls, or draws, bring the upper bound down to `bound`."""
+    deff = population.harm_effect.value
+    net = policy.harm == "net"
+    if population.basis is Basis.SEMANTIC:
+        largest = population.weight_max if population.draws else PLANNED_WEIGHT_MAX
+        counted = Counter(
+            each.weight * ((each.outcome + 1) / 2 if net else float(each.outcome > 0))
+            for each in population.draws
+        ) or Counter([0.5 if net else 0.0])
+        target = (bound + 1) / 2 if net else bound
+        return weighted.size_needed(dict(counted), target, delta, weight_max=largest, deff=deff)
+    if net:
+        n, worse, better = population.audited, population.harms, population.audited_better
+        if judged.by_disagreement and judged.estimate.point == judged.by_disagreement.point:
+            n = population.compared
+            worse = population.disagreements - population.cleared
+            better = population.cleared_better
+        values = {1.0: float(worse), 0.5: float(n - worse - better), 0.0: float(better)}
+        return weighted.size_needed(values, (bound + 1) / 2, delta, deff=deff)
+    return bounds.size_needed(judged.estimate.point or 0.0, bound, delta, deff=deff)
+
+
+def _sentence(population: Population, stage: float, labels: int, done: int, size: int, at_least: bool) -> str:
+    goal = f"to reach {percent(stage)}"
+    given = f" ({count(done)} done)" if done else ""
+    more = size - population.compared
+    calls = f"about {plural(more, 'more compared call')}" if more > 0 else ""
+    end = f", and {calls}" if calls else ""
+    if population.basis is Basis.SEMANTIC:
+        start = "At least about" if at_least else "About"
+        clean = ", if none of them is harmful" if at_least else ""
+        return f"{start} {plural(labels, 'label')} drawn by the queue {goal}{given}{clean}{end}."
+    if labels <= done and calls:
+        return f"{calls[0].upper()}{calls[1:]} {goal}."
+    if at_least:
+        return (
+            f"Labels on the disagreements, in order: without them each of the "
+            f"{count(population.disagreements)} counts as harm. At least about {plural(labels, 'label')} "
+            f"{goal}, if none of them is harmful{end}."
+        )
+    return f"About {plural(labels, 'label')} on disagreements, in order, {goal}{given}{end}."

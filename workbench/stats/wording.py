@@ -1,0 +1,73 @@
+"""How numbers and bounds are put into sentences."""
+
+from __future__ import annotations
+
+from workbench.records import Basis, Estimate
+from workbench.stats.cluster import FEW_CLUSTERS, DesignEffect
+from workbench.stats.evidence import Population
+from workbench.stats.harm import BY_DISAGREEMENT, BY_LABEL, BY_STRATA
+
+
+def percent(rate: float) -> str:
+    """Return a rate as a percentage with at most one decimal: "6.2 %", "5 %"."""
+    text = f"{100 * rate:.1f}".removesuffix(".0")
+    return f"{'0' if text == '-0' else text} %"
+
+
+def count(n: float) -> str:
+    """Return a count with thousands separated."""
+    return f"{round(n):,}"
+
+
+def plural(n: float, noun: str) -> str:
+    """Return a count with its noun: "1 label", "140 labels"."""
+    return f"{count(n)} {noun}{'' if round(n) == 1 else 's'}"
+
+
+def grounds(estimate: Estimate, population: Population) -> str:
+    """Say what a bound rests on, to be put in brackets after the confidence."""
+    if estimate.method == BY_STRATA:
+        return "counting agreement after normalisation as doubtful, since a harmful case was found"
+    if population.basis is Basis.SEMANTIC:
+        return f"from {plural(estimate.n, 'label')} drawn by the queue" if estimate.n else "nothing labelled"
+    if estimate.method == BY_LABEL:
+        return (
+            f"from {plural(population.audited_disagreements, 'label')} "
+            f"on {plural(population.audited, 'audited call')}"
+        )
+    if estimate.method == BY_DISAGREEMENT:
+        return f"worst case: every {'open ' if population.cleared else ''}disagreement counted as harm"
+    return "nothing compared"
+
+
+def bound_sentence(
+    estimate: Estimate, population: Population, tolerance: float, *, balance: bool = False
+) -> str:
+    """Say what an upper bound on harm, or on the balance of worse and better, means."""
+    sure = f"({percent(estimate.level)} sure, {grounds(estimate, population)})"
+    if not balance:
+        return f"At most {percent(estimate.high)} of calls get worse {sure}; tolerance {percent(tolerance)}."
+    if estimate.high < 0:
+        return (
+            f"On balance at least {percent(-estimate.high)} of calls get better {sure}; "
+            f"tolerance {percent(tolerance)} worse."
+        )
+    return (
+        f"On balance at most {percent(estimate.high)} of calls get worse {sure}; "
+        f"tolerance {percent(tolerance)}."
+    )
+
+
+def cluster_sentence(effect: DesignEffect, n: float, noun: str) -> str | None:
+    """Say what clusters do to the evidence, or nothing where they do nothing."""
+    if effect.value <= 1.005:
+        return None
+    few = (
+        f", the more so with only {effect.clusters} clusters"
+        if effect.clusters is not None and effect.clusters < FEW_CLUSTERS
+        else ""
+    )
+    return (
+        f"Calls come in clusters: {count(n)} {noun} are worth {count(n / effect.value)} "
+        f"({effect.used} design effect {effect.value:.2f}), so the confidence is approximate{few}."
+    )
