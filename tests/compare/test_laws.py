@@ -71,26 +71,25 @@ records = st.fixed_dictionaries(
         "surprise": json_values,
     },
 )
+SAID = (
+    "billing",
+    "Billing.",
+    "**outage**",
+    '{"x": "a"}',
+    "answer: b",
+    "I'm sorry, but I can't help.",
+    "",
+    "0",
+    "-0",
+    "I paid $5 on 3 March 2024.",
+    "Hello, see Anna at 3:30 pm",
+    "{{{{[[[",
+    '{"total": NaN}',
+    "\ud800\x00",
+)
 texts = st.one_of(
     st.text(max_size=60),
-    st.sampled_from(
-        [
-            "billing",
-            "Billing.",
-            "**outage**",
-            '{"x": "a"}',
-            "answer: b",
-            "I'm sorry, but I can't help.",
-            "",
-            "0",
-            "-0",
-            "I paid $5 on 3 March 2024.",
-            "Hello, see Anna at 3:30 pm",
-            "{{{{[[[",
-            '{"total": NaN}',
-            "�\x00",
-        ]
-    ),
+    st.sampled_from(SAID),
     records.map(json.dumps),
     records.map(lambda value: f"Sure:\n```json\n{json.dumps(value)}\n```\nDone."),
     records.map(lambda value: json.dumps(json.dumps(value))),
