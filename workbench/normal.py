@@ -380,3 +380,24 @@ def last_user_text(messages: tuple[Message, ...]) -> str:
 def system_text(messages: tuple[Message, ...]) -> str:
     """Return the system and developer messages, joined by newlines."""
     return "\n".join(message_text(each) for each in messages if each.role in ("system", "developer"))
+
+
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+_FORMULA = re.compile(rf"[{_INVISIBLE}]*[=+\-@\t\r]")
+
+
+def neutralise_cell(text: str) -> str:
+    """Return a text that no spreadsheet runs as a formula, by an apostrophe in front.
+
+    Args:
+        text: The text of a cell. One that starts with = + - @, a tab or a carriage
+            return, also behind characters of no width, gets the apostrophe; so does
+            one that already had apostrophes before such a start, so that
+            `restore_cell` gives every text back as it was.
+    """
+    return "'" + text if _FORMULA.match(text.lstrip("'")) else text
+
+
+def restore_cell(text: str) -> str:
+    """Return what `neutralise_cell` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text.lstrip("'")) else text

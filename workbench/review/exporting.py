@@ -1,0 +1,147 @@
+"""Labels out as files: CSV, JSONL, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.config import Workspace
+from workbench.errors import UsageError
+from workbench.normal import neutralise_cell
+from workbench.review.states import fingerprint_of, in_utc
+from workbench.store import Store
+from workbench.store import labels as rows
+
+COLUMNS = (
+    "label_id",
+    "id",
+    "call_id",
+    "replay_id",
+    "task",
+    "candidate",
+    "verdict",
+    "annotator",
+    "reasons",
+    "note",
+    "corrected",
+    "source",
+    "skipped",
+    "shown_order",
+    "draw_id",
+    "plan",
+    "position",
+    "stratum",
+    "stratum_share",
+    "draw_probability",
+    "weight",
+    "weight_max",
+    "evaluator_version",
+    "guideline_version",
+    "drawn_at",
+    "created_at",
+)
+"""The columns of an exported file, in order."""
+
+
+def export_labels(
+    workspace: Workspace,
+    store: Store,
+    path: Path | str,
+    *,
+    task: str | None = None,
+    candidate: str | None = None,
+) -> int:
+    """Write standing labels and skips with all that is known of how they came about.
+
+    The file appears complete or not at all. In CSV, texts that a spreadsheet would
+    run as a formula start with an apostrophe; `import_labels` takes it off again.
+
+    Args:
+        workspace: Names the candidate.
+        store: Where the labels are.
+        path: Where to write: .csv, .jsonl or .parquet.
+        task: Only this task's; None for all.
+        candidate: Only this candidate's; None for all.
+
+    Returns:
+        How many labels were written.
+
+    Raises:
+        UsageError: The suffix is another one, or the task or candidate is not known.
+    """
+    target = Path(path)
+    writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
+    if target.suffix.lower() not in writers:
+        raise UsageError(
+            f"{target}: can't write {target.suffix or 'a file without a suffix'}.",
+            "Use .csv, .jsonl or .parquet.",
+        )
+    if task is not None:
+        workspace.eval_for(task)
+    fingerprint = fingerprint_of(workspace, store, candidate) if candidate else None
+    found = rows.export_rows(store, task, fingerprint)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            writers[target.suffix.lower()](file, found)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return len(found)
+
+
+def _csv_cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return in_utc(value).isoformat()
+    if isinstance(value, list):
+        value = "|".join(value)
+    return neutralise_cell(value) if isinstance(value, str) else value
+
+
+def _write_csv(file: Any, found: list[dict[str, Any]]) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows([_csv_cell(row[name]) for name in COLUMNS] for row in found)
+    text.flush()
+    text.detach()
+
+
+def _write_jsonl(file: Any, found: list[dict[str, Any]]) -> None:
+    for row in found:
+        file.write(msgspec.json.encode({name: row[name] for name in COLUMNS}) + b"\n")
+
+
+_STAMP = pa.timestamp("us", tz="UTC")
+_TYPES = {
+    "reasons": pa.list_(pa.string()),
+    "skipped": pa.bool_(),
+    "position": pa.int64(),
+    "stratum_share": pa.float64(),
+    "draw_probability": pa.float64(),
+    "weight": pa.float64(),
+    "weight_max": pa.float64(),
+    "drawn_at": _STAMP,
+    "created_at": _STAMP,
+}
+
+
+def _write_parquet(file: Any, found: list[dict[str, Any]]) -> None:
+    schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
+    plain = [{name: row[name] for name in COLUMNS} for row in found]
+    pq.write_table(pa.Table.from_pylist(plain, schema=schema), file)

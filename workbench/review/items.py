@@ -1,0 +1,180 @@
+"""What a reviewer sees: two outputs side by side and nothing that tells which is which."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+from workbench.errors import UsageError
+from workbench.normal import clean_text
+from workbench.records import (
+    EvalKind,
+    LabelVerdict,
+    Output,
+    OutputError,
+    Request,
+    from_json,
+)
+from workbench.specs import EvalConfig
+from workbench.store import labels as rows
+
+CONTROL_LEFT = "control_left"
+CANDIDATE_LEFT = "candidate_left"
+
+REASONS = {
+    "wrong": "wrong answer",
+    "incomplete": "something is missing",
+    "invented": "says what the request does not support",
+    "format": "breaks the asked format",
+    "wording": "tone or wording",
+    "unsafe": "unsafe or not allowed",
+    "critical": "critical: must never happen",
+}
+"""Reasons offered after a worse or both-bad verdict: the stored word, and how it reads."""
+
+MAX_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewProgress:
+    """How far the labelling is.
+
+    `labelled` counts pairs with a verdict that counts; `needed` is the number of
+    labels in all at which `next_share` (0..1) is expected to be supported, both
+    None where that can't be said.
+    """
+
+    labelled: int
+    needed: int | None
+    next_share: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
+    """One pair to judge, blind.
+
+    `left` and `right` carry text, tool calls and the kind of an error, and
+    nothing else of an output. Where it came from stays in the store, under
+    `item_id`; `shown_order` is kept out of the representation.
+    """
+
+    item_id: str
+    call_id: str
+    task: str
+    kind: EvalKind
+    request: Request
+    left: Output
+    right: Output
+    guidelines: str
+    guideline_version: str
+    progress: ReviewProgress
+    attempt: int = 0
+    shown_order: str = field(default=CONTROL_LEFT, repr=False)
+
+    def verdict(self, choice: str) -> LabelVerdict:
+        """Return the verdict for what a reviewer chose on the page.
+
+        Args:
+            choice: `left`, `right`, `equal` or `both_bad`.
+
+        Raises:
+            UsageError: It is none of these.
+        """
+        control = "left" if self.shown_order == CONTROL_LEFT else "right"
+        if choice in ("left", "right"):
+            return LabelVerdict.CONTROL_BETTER if choice == control else LabelVerdict.CANDIDATE_BETTER
+        if choice in ("equal", "both_bad"):
+            return LabelVerdict(choice)
+        raise UsageError(f"{choice!r} is not a choice.", "Use left, right, equal or both_bad.")
+
+
+def order_shown(annotator: str, call_id: str, replay_id: str) -> str:
+    """Return on which side the control stands: half of the time left, always the same for one person."""
+    digest = hashlib.sha256("\x1f".join((annotator, call_id, replay_id)).encode()).digest()
+    return CONTROL_LEFT if digest[0] & 1 else CANDIDATE_LEFT
+
+
+def blind_output(output: Output) -> Output:
+    """Return what may be shown of an output: text, tool calls, the kind of an error.
+
+    Ids of tool calls, finish reasons, token counts, times and error messages
+    differ between providers and would give the model away.
+    """
+    calls = tuple(replace(each, id=None) for each in output.tool_calls)
+    error = OutputError(output.error.kind) if output.error else None
+    return Output(text=output.text, tool_calls=calls, error=error)
+
+
+def blind_request(request: Request) -> Request:
+    """Return what may be shown of a request: all but its parameters, which may name a model."""
+    return replace(request, parameters={})
+
+
+def build_item(
+    store: rows.Reads,
+    config: EvalConfig,
+    draw_id: str,
+    pair: tuple[str, str],
+    annotator: str,
+    *,
+    progress: ReviewProgress,
+    attempt: int,
+) -> ReviewItem:
+    """Read one pair and hide what would tell its sides apart.
+
+    Raises:
+        UsageError: The pair is not in the store any more.
+    """
+    replay_id, call_id = pair
+    content = rows.pair_content(store, replay_id, call_id)
+    if content is None:
+        raise UsageError(
+            f"Call {call_id} of replay {replay_id} is not in the store.", "Ask for another item."
+        )
+    control = blind_output(from_json(content["control"], Output))
+    observed = blind_output(from_json(content["observed"], Output))
+    order = order_shown(annotator, call_id, replay_id)
+    left, right = (control, observed) if order == CONTROL_LEFT else (observed, control)
+    return ReviewItem(
+        item_id=draw_id,
+        call_id=call_id,
+        task=config.task,
+        kind=config.kind,
+        request=blind_request(from_json(content["request"], Request)),
+        left=left,
+        right=right,
+        guidelines=config.guidelines,
+        guideline_version=config.guideline_version,
+        progress=progress,
+        attempt=attempt,
+        shown_order=order,
+    )
+
+
+def reviewer_name(annotator: str) -> str:
+    """Return a reviewer's name, trimmed and cleaned.
+
+    Raises:
+        UsageError: It is empty or too long.
+    """
+    name = clean_text(annotator)[0].strip()
+    if not name or len(name) > MAX_NAME:
+        raise UsageError(
+            "A label needs the name of its reviewer.", f"Give one of 1 to {MAX_NAME} characters."
+        )
+    return name
+
+
+def check_reasons(verdict: LabelVerdict, reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Return reasons cleaned, each once.
+
+    Raises:
+        UsageError: There are reasons beside `equal`, or one is longer than a word or two.
+    """
+    cleaned = tuple(dict.fromkeys(clean_text(each)[0].strip() for each in reasons if each.strip()))
+    if cleaned and verdict is LabelVerdict.EQUAL:
+        raise UsageError("Equal answers take no reasons.", "Write a note instead.")
+    if any(len(each) > 80 for each in cleaned):
+        raise UsageError("A reason is a word or two, at most 80 characters.", "Write the rest as a note.")
+    return cleaned

@@ -1,0 +1,392 @@
+"""What reviewers do: submit, skip, undo, amend, adjudicate. Every act is one committed row.
+
+Label ids follow from the draw, the reviewer and the attempt, so that a double
+click, a page sent twice or a retry after a lost reply can't make two labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from workbench.config import Workspace
+from workbench.errors import UsageError, did_you_mean
+from workbench.normal import clean_text, content_hash
+from workbench.records import Label, LabelVerdict
+from workbench.review.forecast import progress_of
+from workbench.review.items import (
+    ReviewItem,
+    build_item,
+    check_reasons,
+    order_shown,
+    reviewer_name,
+)
+from workbench.review.queue import draw_id_of, second_review_row
+from workbench.review.states import (
+    LEASE,
+    Clock,
+    EffectiveVerdict,
+    Plan,
+    effective_verdicts,
+    in_utc,
+    scope_of,
+    utc_now,
+)
+from workbench.store import Store
+from workbench.store import labels as rows
+from workbench.store.labels import Scope
+
+MAX_NOTE_CHARS = 20_000
+
+
+def verdict_of(word: str | LabelVerdict) -> LabelVerdict:
+    """Return a verdict by its name.
+
+    Raises:
+        UsageError: There is none of that name; the hint names the closest.
+    """
+    try:
+        return LabelVerdict(str(word).strip().lower().replace(" ", "_").replace("-", "_"))
+    except ValueError:
+        known = [each.value for each in LabelVerdict]
+        raise UsageError(f"{word!r} is not a verdict.", did_you_mean(str(word), known)) from None
+
+
+def submit(
+    workspace: Workspace,
+    store: Store,
+    item: ReviewItem,
+    annotator: str,
+    verdict: LabelVerdict | str,
+    *,
+    reasons: Iterable[str] = (),
+    note: str = "",
+    corrected: str | None = None,
+    now: Clock = utc_now,
+) -> Label:
+    """Commit one label; when this returns, the label survives a crash.
+
+    Args:
+        workspace: Names the eval, whose guidelines the label was made under.
+        store: Where the label goes.
+        item: What the reviewer was shown.
+        annotator: Who judged.
+        verdict: The verdict (`ReviewItem.verdict` translates left and right).
+        reasons: A word or two each; not with `equal`.
+        note: Free text.
+        corrected: The answer that would have been right.
+        now: The clock.
+
+    Returns:
+        The label. A second submit of the same item returns the first label unchanged.
+
+    Raises:
+        UsageError: The item was never offered to this person, or an argument is wrong.
+    """
+    verdict = verdict_of(verdict)
+    return _record(
+        store,
+        item,
+        annotator,
+        verdict=verdict,
+        reasons=check_reasons(verdict, tuple(reasons)),
+        note=_text(note),
+        corrected=_text(corrected) if corrected else None,
+        moment=in_utc(now()),
+    )
+
+
+def skip(
+    workspace: Workspace,
+    store: Store,
+    item: ReviewItem,
+    annotator: str,
+    *,
+    reason: str = "",
+    now: Clock = utc_now,
+) -> Label:
+    """Put an item aside for others; until somebody labels it, it counts as harm.
+
+    Args:
+        workspace: Names the eval.
+        store: Where the skip goes.
+        item: What the reviewer was shown.
+        annotator: Who skips.
+        reason: Why, in a few words.
+        now: The clock.
+
+    Returns:
+        The stored row: a label without a verdict, marked as skipped.
+
+    Raises:
+        UsageError: The item was never offered to this person.
+    """
+    return _record(store, item, annotator, note=_text(reason), skipped=True, moment=in_utc(now()))
+
+
+def _text(text: str) -> str:
+    return clean_text(text)[0].strip()[:MAX_NOTE_CHARS]
+
+
+def _record(
+    store: Store,
+    item: ReviewItem,
+    annotator: str,
+    *,
+    moment: datetime,
+    verdict: LabelVerdict | None = None,
+    reasons: tuple[str, ...] = (),
+    note: str = "",
+    corrected: str | None = None,
+    skipped: bool = False,
+) -> Label:
+    annotator = reviewer_name(annotator)
+    with store.writing() as writer:
+        draw = rows.offered_draw(writer, item.item_id, annotator)
+        if draw is None:
+            raise UsageError(
+                f"This item was not offered to {annotator}.", "Ask for the next item and judge that one."
+            )
+        label_id = content_hash("label", item.item_id, annotator, str(item.attempt))
+        own = rows.labels_on_draw(writer, item.item_id, annotator)
+        for row in own:
+            if row["label_id"] == label_id:
+                return rows.to_label(row)
+        standing = [row["label_id"] for row in own if row["current"] and (row["verdict"] or row["skipped"])]
+        label = Label(
+            label_id=label_id,
+            replay_id=draw["replay_id"],
+            call_id=draw["call_id"],
+            verdict=verdict,
+            annotator=annotator,
+            reasons=reasons,
+            note=note,
+            corrected=corrected,
+            shown_order=order_shown(annotator, draw["call_id"], draw["replay_id"]),
+            draw_id=item.item_id,
+            draw_probability=draw["draw_probability"],
+            guideline_version=item.guideline_version,
+            source="queue",
+            supersedes=standing[-1] if standing else None,
+            skipped=skipped,
+            created_at=moment,
+        )
+        rows.add_label(writer, label)
+        _ask_for_confirmation(writer, draw, label, moment)
+    return label
+
+
+def _ask_for_confirmation(writer: Any, draw: dict[str, Any], label: Label, moment: datetime) -> None:
+    """Draw a second review at once where a pair that only normalisation makes equal was found worse.
+
+    It would revoke what structural evidence rests on, so it must not depend on
+    anybody asking for more work: unanswered, the second review lapses, which
+    counts as confirmed.
+    """
+    if draw["plan"] != Plan.NORMALISATION or label.verdict is not LabelVerdict.CONTROL_BETTER:
+        return
+    scope = Scope(draw["task"], draw["candidate_fingerprint"], draw["evaluator_version"])
+    if rows.draw_row(writer, draw_id_of(scope, Plan.SECOND_REVIEW, draw["draw_id"])) is None:
+        position = sum(each["plan"] == Plan.SECOND_REVIEW for each in rows.draw_rows(writer, scope))
+        writer.append("draws", [second_review_row(draw, position, moment)])
+
+
+def undo(
+    workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, *, now: Clock = utc_now
+) -> ReviewItem | None:
+    """Take somebody's last label or skip back and return that item again.
+
+    The label stays in the store; a row that supersedes it takes it out of use.
+    Asked twice in a row, it returns the same item: one act goes back one step.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Where the labels are.
+        task: The task.
+        candidate: The candidate's name.
+        annotator: Whose label.
+        now: The clock.
+
+    Returns:
+        The item, or None where there is nothing to take back.
+    """
+    annotator = reviewer_name(annotator)
+    config = workspace.eval_for(task)
+    scope = scope_of(workspace, store, task, candidate)
+    moment = in_utc(now())
+    with store.writing() as writer:
+        draw = _undone(writer, scope, annotator, moment)
+    if draw is None:
+        return None
+    draw_id = draw["draw_id"]
+    attempt = len(rows.labels_on_draw(store, draw_id, annotator))
+    progress = progress_of(workspace, store, task, candidate, scope)
+    pair = (draw["replay_id"], draw["call_id"])
+    return build_item(store, config, draw_id, pair, annotator, progress=progress, attempt=attempt)
+
+
+def _undone(writer: Any, scope: Scope, annotator: str, moment: datetime) -> dict[str, Any] | None:
+    pending = rows.pending_undo(writer, scope, annotator, moment)
+    if pending:
+        return rows.draw_row(writer, pending)
+    last = next(
+        (row for row in rows.own_labels(writer, scope, annotator) if _is_of(writer, row, scope)), None
+    )
+    if last is None:
+        return None
+    taken_back = replace(
+        rows.to_label(last),
+        label_id=content_hash("undo", last["label_id"]),
+        verdict=None,
+        reasons=(),
+        note="",
+        corrected=None,
+        supersedes=last["label_id"],
+        skipped=False,
+        created_at=moment,
+    )
+    rows.add_label(writer, taken_back)
+    rows.add_lease(writer, last["draw_id"], annotator, moment + LEASE)
+    return rows.draw_row(writer, last["draw_id"])
+
+
+def _is_of(store: Any, row: dict[str, Any], scope: Scope) -> bool:
+    draw = rows.draw_row(store, row["draw_id"]) if row["draw_id"] else None
+    return draw is not None and draw["evaluator_version"] == scope.evaluator_version
+
+
+def amend(
+    store: Store,
+    label: Label,
+    annotator: str,
+    *,
+    verdict: LabelVerdict | str | None = None,
+    reasons: Iterable[str] | None = None,
+    note: str | None = None,
+    corrected: str | None = None,
+    now: Clock = utc_now,
+) -> Label:
+    """Add reasons, a note or a corrected answer to a label, or change its verdict, after the fact.
+
+    Args:
+        store: Where the label is.
+        label: The label, or an earlier form of it.
+        annotator: Who amends; only its author may.
+        verdict: The new verdict; None keeps it.
+        reasons: The reasons instead of the old ones; None keeps them.
+        note: The note instead of the old one; None keeps it.
+        corrected: The right answer; None keeps it.
+        now: The clock.
+
+    Returns:
+        The label that stands now; the same one where nothing changes.
+
+    Raises:
+        UsageError: It is somebody else's, was taken back, or reasons are wrong.
+    """
+    annotator = reviewer_name(annotator)
+    moment = in_utc(now())
+    with store.writing() as writer:
+        history = rows.labels_on_pair(writer, label.replay_id, label.call_id)
+        row = _standing_form(history, label.label_id)
+        if row is None or not row["verdict"]:
+            raise UsageError("This label was taken back.", "Judge the item again.")
+        if row["annotator"] != annotator:
+            raise UsageError("This label is another reviewer's.", "Adjudicate the pair instead.")
+        known = rows.to_label(row)
+        chosen = verdict_of(verdict) if verdict is not None else known.verdict or LabelVerdict.EQUAL
+        kept = () if chosen is LabelVerdict.EQUAL else known.reasons
+        changed = replace(
+            known,
+            verdict=chosen,
+            reasons=kept if reasons is None else check_reasons(chosen, tuple(reasons)),
+            note=known.note if note is None else _text(note),
+            corrected=known.corrected if corrected is None else _text(corrected) or None,
+        )
+        if changed == known:
+            return known
+        content = (changed.verdict, list(changed.reasons), changed.note, changed.corrected)
+        amended = replace(
+            changed,
+            label_id=content_hash("amend", known.label_id, content),
+            supersedes=known.label_id,
+            created_at=moment,
+        )
+        rows.add_label(writer, amended)
+        draw = rows.draw_row(writer, known.draw_id) if known.draw_id else None
+        if draw:
+            _ask_for_confirmation(writer, draw, amended, moment)
+    return amended
+
+
+def _standing_form(history: list[dict[str, Any]], label_id: str) -> dict[str, Any] | None:
+    """Follow a label to the row that stands for it now."""
+    later = {row["supersedes"]: row for row in history if row["supersedes"]}
+    row = next((each for each in history if each["label_id"] == label_id), None)
+    while row is not None and row["label_id"] in later:
+        row = later[row["label_id"]]
+    return row
+
+
+def disputes(workspace: Workspace, store: Store, task: str, candidate: str) -> list[EffectiveVerdict]:
+    """Return the pairs on which people differ and nobody has decided; the worse verdict counts meanwhile."""
+    scope = scope_of(workspace, store, task, candidate)
+    return [each for each in effective_verdicts(store, *scope.params).values() if each.disputed]
+
+
+def adjudicate(
+    workspace: Workspace,
+    store: Store,
+    dispute: EffectiveVerdict,
+    annotator: str,
+    verdict: LabelVerdict | str,
+    *,
+    reasons: Iterable[str] = (),
+    note: str = "",
+    now: Clock = utc_now,
+) -> Label:
+    """Decide a pair on which people differ: this verdict counts from now on.
+
+    Args:
+        workspace: Names the eval.
+        store: Where the label goes.
+        dispute: The pair, with the votes that were weighed.
+        annotator: Who decides.
+        verdict: The decision.
+        reasons: A word or two each.
+        note: Free text.
+        now: The clock.
+    """
+    annotator = reviewer_name(annotator)
+    verdict = verdict_of(verdict)
+    votes = sorted(vote.label_id for vote in dispute.votes)
+    with store.writing() as writer:
+        task = rows.task_of_replay(writer, dispute.replay_id)
+        config = workspace.eval_for(task) if task else None
+        label = Label(
+            label_id=content_hash(
+                "adjudicated", dispute.replay_id, dispute.call_id, annotator, verdict, votes
+            ),
+            replay_id=dispute.replay_id,
+            call_id=dispute.call_id,
+            verdict=verdict,
+            annotator=annotator,
+            reasons=check_reasons(verdict, tuple(reasons)),
+            note=_text(note),
+            guideline_version=config.guideline_version if config else None,
+            source="adjudicated",
+            created_at=in_utc(now()),
+        )
+        rows.add_label(writer, label)
+    return label
+
+
+def history(
+    workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, *, limit: int = 100
+) -> list[Label]:
+    """Return somebody's own standing labels and skips, newest first."""
+    scope = scope_of(workspace, store, task, candidate)
+    found = rows.own_labels(store, scope, reviewer_name(annotator), limit=limit)
+    return [rows.to_label(row) for row in found]

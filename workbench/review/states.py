@@ -1,0 +1,335 @@
+"""What stands: effective verdicts of pairs, and the state of every draw.
+
+Both are computed from append-only rows, so the same rows and the same clock
+give the same answer in every process.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from workbench import compare
+from workbench.config import Workspace
+from workbench.errors import UsageError
+from workbench.records import LabelVerdict
+from workbench.store import Store, comparisons
+from workbench.store import labels as rows
+from workbench.store.labels import Scope
+
+LEASE = timedelta(minutes=10)
+"""How long an item is offered to one reviewer before it lapses."""
+
+COUNTED_SOURCES = frozenset({"queue"})
+"""Labels that settle a draw. Others are kept and shown, can worsen it, and count alone only where
+they cover every disagreement, since somebody chose the calls they are about."""
+
+SEVERITY = {
+    LabelVerdict.CONTROL_BETTER: 3,
+    LabelVerdict.BOTH_BAD: 2,
+    LabelVerdict.EQUAL: 1,
+    LabelVerdict.CANDIDATE_BETTER: 0,
+}
+"""Which verdict counts where people differ: the highest."""
+
+BLIND_SOURCES = frozenset({"queue", "adjudicated"})
+"""Labels whose author does not get the pair again."""
+
+Clock = Callable[[], datetime]
+Pair = tuple[str, str]
+"""A replay and a call."""
+
+
+class State(StrEnum):
+    """Where a draw stands. All but `labelled` keep it unresolved; `lapsed` and `skipped` count as harm."""
+
+    OPEN = "open"
+    LEASED = "leased"
+    LAPSED = "lapsed"
+    SKIPPED = "skipped"
+    LABELLED = "labelled"
+
+
+class Plan(StrEnum):
+    """Why a pair was drawn."""
+
+    AUDIT = "audit"
+    NORMALISATION = "normalisation"
+    MIX = "mix"
+    SECOND_REVIEW = "second_review"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One standing label on a pair."""
+
+    label_id: str
+    verdict: LabelVerdict
+    annotator: str
+    source: str
+    reasons: tuple[str, ...] = ()
+    draw_id: str | None = None
+    draw_probability: float | None = None
+    guideline_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveVerdict:
+    """What counts for one pair: the adjudicated verdict, else the worst of the standing ones.
+
+    `votes` holds every standing label, oldest first. `counted` says that at least
+    one of them came from the queue; a pair with picked, imported or gold labels
+    alone is shown, but enters a bound only under the conditions that scoring
+    checks. `disputed` says that votes differ and nobody has adjudicated.
+    """
+
+    replay_id: str
+    call_id: str
+    verdict: LabelVerdict
+    annotator: str
+    source: str
+    votes: tuple[Vote, ...]
+    counted: bool
+    disputed: bool
+    adjudicated: bool
+
+    @property
+    def critical(self) -> bool:
+        """Say whether a reviewer called a loss critical."""
+        return any("critical" in vote.reasons for vote in self.votes if vote.verdict is self.verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawState:
+    """One draw of the queue, as it stands.
+
+    `verdict` is the effective verdict of the pair where the state is `labelled`,
+    except on a second review, where it is the second reviewer's own.
+    """
+
+    draw_id: str
+    plan: Plan
+    position: int
+    replay_id: str
+    call_id: str
+    stratum: str
+    stratum_share: float
+    draw_probability: float
+    weight: float
+    weight_max: float
+    state: State
+    verdict: LabelVerdict | None
+    effective: EffectiveVerdict | None
+    leased_to: str | None
+    lease_expires_at: datetime | None
+
+
+def utc_now() -> datetime:
+    """Return the present, in UTC."""
+    return datetime.now(UTC)
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a time in UTC; one without a zone counts as UTC."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def fingerprint_of(workspace: Workspace, store: Store, candidate: str) -> str:
+    """Return a candidate's fingerprint; if its outputs file is gone, the newest one in the store.
+
+    Raises:
+        UsageError: There is no such candidate, or neither file nor replay of it.
+    """
+    declared = workspace.candidate(candidate)
+    try:
+        return workspace.fingerprint(declared)
+    except UsageError:
+        known = comparisons.fingerprint_by_name(store, candidate)
+        if known is None:
+            raise
+        return known
+
+
+def scope_of(workspace: Workspace, store: Store, task: str, candidate: str) -> Scope:
+    """Return what the queue of a task and a candidate is about.
+
+    Raises:
+        UsageError: The task has no eval, or there is no such candidate.
+    """
+    version = compare.evaluator_version(workspace.eval_for(task))
+    return Scope(task, fingerprint_of(workspace, store, candidate), version)
+
+
+def effective_verdicts(
+    store: Store, task: str, fingerprint: str, evaluator_version: str
+) -> dict[Pair, EffectiveVerdict]:
+    """Return what counts for every labelled pair, by (replay id, call id).
+
+    Args:
+        store: Where the labels are.
+        task: The task.
+        fingerprint: The candidate's fingerprint; all its replays are pooled.
+        evaluator_version: Only pairs compared under this version are returned.
+    """
+    return settle(rows.standing_labels(store, Scope(task, fingerprint, evaluator_version)))
+
+
+def settle(standing: Iterable[Mapping[str, Any]]) -> dict[Pair, EffectiveVerdict]:
+    """Return the effective verdict of every pair among standing label rows with a verdict."""
+    votes: dict[Pair, list[Vote]] = defaultdict(list)
+    for row in standing:
+        votes[row["replay_id"], row["call_id"]].append(
+            Vote(
+                label_id=row["label_id"],
+                verdict=LabelVerdict(row["verdict"]),
+                annotator=row["annotator"],
+                source=row["source"],
+                reasons=tuple(row["reasons"] or ()),
+                draw_id=row["draw_id"],
+                draw_probability=row["draw_probability"],
+                guideline_version=row["guideline_version"],
+            )
+        )
+    return {pair: _effective(pair, cast) for pair, cast in votes.items()}
+
+
+def _effective(pair: Pair, votes: list[Vote]) -> EffectiveVerdict:
+    decided = [vote for vote in votes if vote.source == "adjudicated"]
+    # The last adjudication stands; without one, the worst vote, the earliest of equals.
+    chosen = decided[-1] if decided else max(votes, key=lambda vote: SEVERITY[vote.verdict])
+    return EffectiveVerdict(
+        replay_id=pair[0],
+        call_id=pair[1],
+        verdict=chosen.verdict,
+        annotator=chosen.annotator,
+        source=chosen.source,
+        votes=tuple(votes),
+        counted=any(vote.source in COUNTED_SOURCES for vote in votes),
+        disputed=not decided and len({vote.verdict for vote in votes}) > 1,
+        adjudicated=bool(decided),
+    )
+
+
+def draw_states(
+    store: Store, task: str, fingerprint: str, evaluator_version: str, *, now: Clock = utc_now
+) -> list[DrawState]:
+    """Return every draw of a queue as it stands, in the order of drawing.
+
+    A draw is `labelled` once its pair has a verdict that counts, whoever gave it
+    (a second review: once its own reviewer gave one). A skipped or lapsed draw
+    stays so until it is labelled, even while it is offered to somebody else. A
+    draw nobody was given lapses like a lease, from the time it was drawn.
+
+    Args:
+        store: Where the draws are.
+        task: The task.
+        fingerprint: The candidate's fingerprint.
+        evaluator_version: The version under which the pairs were drawn.
+        now: The clock.
+    """
+    scope = Scope(task, fingerprint, evaluator_version)
+    return Board.read(store, scope, in_utc(now())).states()
+
+
+@dataclass(frozen=True)
+class Board:
+    """All draws, leases and labels of one queue at one moment."""
+
+    scope: Scope
+    now: datetime
+    draws: list[dict[str, Any]]
+    leases: dict[str, list[dict[str, Any]]]
+    on_draw: dict[str, list[dict[str, Any]]]
+    on_pair: dict[Pair, list[dict[str, Any]]]
+    verdicts: dict[Pair, EffectiveVerdict]
+
+    @classmethod
+    def read(cls, store: rows.Reads, scope: Scope, now: datetime) -> Board:
+        """Read everything of one queue."""
+        leases: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for lease in rows.lease_rows(store, scope):
+            leases[lease["draw_id"]].append(lease)
+        on_draw: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        on_pair: dict[Pair, list[dict[str, Any]]] = defaultdict(list)
+        everything = rows.label_rows(store, scope.task, scope.fingerprint)
+        for label in everything:
+            on_pair[label["replay_id"], label["call_id"]].append(label)
+            if label["draw_id"]:
+                on_draw[label["draw_id"]].append(label)
+        verdicts = settle(label for label in everything if label["current"] and label["verdict"])
+        return cls(scope, now, rows.draw_rows(store, scope), leases, on_draw, on_pair, verdicts)
+
+    def lease_in_force(self, draw_id: str) -> dict[str, Any] | None:
+        """Return the lease under which a draw is being looked at now, or None.
+
+        A lease ends when its holder labels or skips the item.
+        """
+        lease: dict[str, Any]
+        for lease in reversed(self.leases.get(draw_id, ())):
+            if lease["expires_at"] <= self.now:
+                continue
+            answered = any(
+                label["annotator"] == lease["annotator"]
+                and label["current"]
+                and (label["verdict"] or label["skipped"])
+                for label in self.on_draw.get(draw_id, ())
+            )
+            if not answered:
+                return lease
+        return None
+
+    def states(self) -> list[DrawState]:
+        """Return the state of every draw in the order of drawing."""
+        found = []
+        for draw in self.draws:
+            pair = (draw["replay_id"], draw["call_id"])
+            plan = Plan(draw["plan"])
+            effective = self.verdicts.get(pair)
+            verdict = self._verdict(draw, plan, effective)
+            lease = self.lease_in_force(draw["draw_id"])
+            found.append(
+                DrawState(
+                    draw_id=draw["draw_id"],
+                    plan=plan,
+                    position=draw["position"],
+                    replay_id=pair[0],
+                    call_id=pair[1],
+                    stratum=draw["stratum"],
+                    stratum_share=draw["stratum_share"],
+                    draw_probability=draw["draw_probability"],
+                    weight=draw["weight"],
+                    weight_max=draw["weight_max"],
+                    state=State.LABELLED if verdict else self._unresolved(draw),
+                    verdict=verdict,
+                    effective=effective,
+                    leased_to=lease["annotator"] if lease else None,
+                    lease_expires_at=lease["expires_at"] if lease else None,
+                )
+            )
+        return found
+
+    def _verdict(
+        self, draw: Mapping[str, Any], plan: Plan, effective: EffectiveVerdict | None
+    ) -> LabelVerdict | None:
+        if effective is None:
+            return None
+        if plan is not Plan.SECOND_REVIEW or effective.adjudicated:
+            return effective.verdict if effective.counted else None
+        own = [vote.verdict for vote in effective.votes if vote.draw_id == draw["draw_id"]]
+        return max(own, key=SEVERITY.__getitem__) if own else None
+
+    def _unresolved(self, draw: Mapping[str, Any]) -> State:
+        labels = self.on_draw.get(draw["draw_id"], ())
+        if any(label["skipped"] and label["current"] for label in labels):
+            return State.SKIPPED
+        # Leases from before a label was taken back are history: an undo starts afresh.
+        undone = max((label["seq"] for label in labels if not label["verdict"]), default=-1)
+        leases = [each for each in self.leases.get(draw["draw_id"], ()) if each["seq"] > undone]
+        if not leases:
+            waiting = self.now < draw["created_at"] + LEASE
+            return State.OPEN if waiting and not self.leases.get(draw["draw_id"]) else State.LAPSED
+        return State.LEASED if len(leases) == 1 and leases[0]["expires_at"] > self.now else State.LAPSED
