@@ -1,0 +1,129 @@
+"""What the figures draw, and that their words say the same."""
+
+import pytest
+
+from workbench.records import Estimate, SliceShare
+from workbench.ui import figures
+from workbench.ui.palette import DARK, LIGHT
+
+LADDER = (0.0, 0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
+
+
+def estimate(point: float | None, low: float, high: float, n: float = 1000) -> Estimate:
+    return Estimate(point, low, high, 0.95, "anytime", n, n)
+
+
+def slice_share(value: str, harm: Estimate) -> SliceShare:
+    return SliceShare("language", value, 0.5, harm.n, harm, 0.1, 0.01, "active", "")
+
+
+def test_a_ladder_fills_stages_up_to_the_share_and_tints_up_to_the_cap() -> None:
+    """0 % is never filled; the share is solid, the cap soft, the rest empty."""
+    bars = figures.ladder(LADDER, 0.0, 0.01, 0.10).figure.data[0]
+    assert list(bars.marker.color) == [
+        LIGHT.empty,
+        LIGHT.candidate,
+        LIGHT.candidate_soft,
+        LIGHT.candidate_soft,
+        LIGHT.empty,
+        LIGHT.empty,
+        LIGHT.empty,
+    ]
+    assert [text.replace("\u00a0", " ") for text in bars.text] == [
+        "0 %", "1 %", "5 %", "10 %", "25 %", "50 %", "100 %",
+    ]  # fmt: skip
+
+
+def test_a_ladder_names_now_next_and_cap_where_they_stand() -> None:
+    """Each mark stands at its stage; marks that meet share their words."""
+    drawn = figures.ladder(LADDER, 0.0, 0.01, 0.10).figure.layout.annotations
+    assert {(each.x, each.text) for each in drawn} == {(-0.47, "now"), (1, "next"), (3, "cap")}
+    held = figures.ladder(LADDER, 0.0, 0.0, 0.0).figure.layout.annotations
+    assert [(each.x, each.text) for each in held] == [(-0.47, "now · next · cap")]
+
+
+def test_a_share_between_stages_is_drawn_between_them() -> None:
+    """A slice-weighted or hand-set share is not moved to a stage."""
+    marks = figures.ladder(LADDER, 0.03, 0.05, 0.05).figure.layout.annotations
+    assert next(each.x for each in marks if each.text == "now") == pytest.approx(1.5)
+
+
+def test_a_bound_draws_its_interval_and_the_tolerance() -> None:
+    """The bar runs from L to U, the dot is the estimate, the line the tolerance."""
+    drawing = figures.bound(estimate(0.04, 0.029, 0.062), 0.05)
+    bar, dot = drawing.figure.data
+    assert list(bar.x) == [0.029, 0.062]
+    assert list(dot.x) == [0.04]
+    assert [shape.x1 for shape in drawing.figure.layout.shapes] == [0.05, 0.05]
+    assert drawing.figure.layout.meta["within"] is False
+    assert "above the tolerance" in drawing.alt
+
+
+def test_a_bound_at_the_tolerance_is_within() -> None:
+    """Equal counts as within, whatever floating point adds."""
+    assert figures.bound(estimate(0.01, 0.0, 0.1 * 0.1 + 1e-12), 0.01).figure.layout.meta["within"]
+
+
+def test_no_estimate_draws_no_dot() -> None:
+    """Without evidence the interval is all there is."""
+    drawing = figures.bound(estimate(None, 0.0, 1.0, 0), 0.05)
+    assert len(drawing.figure.data) == 1
+    assert list(drawing.figure.data[0].x) == [0.0, 1.0]
+    assert drawing.figure.layout.xaxis.range[1] == 1.0
+
+
+@pytest.mark.parametrize("high", [0.004, 0.05, 0.3, 0.999, 1.0])
+def test_the_interval_always_fits_the_axis(high: float) -> None:
+    """No bound is cut off by its own axis."""
+    assert figures.bound(estimate(high / 2, 0, high), 0.05).figure.layout.xaxis.range[1] >= high
+
+
+def test_a_confusion_counts_rows_by_frontier_answer() -> None:
+    """Shares are of each frontier answer; declared labels come first, others after them."""
+    drawing = figures.confusion({("a", "a"): 9, ("a", "b"): 1, ("b", "x"): 2}, ["b", "a"])
+    heat = drawing.figure.data[0]
+    assert list(drawing.figure.layout.yaxis.ticktext) == ["b", "a", "x"]
+    assert [list(row) for row in heat.z] == [[0, 0, 1], [0.1, 0.9, 0], [0, 0, 0]]
+    assert "9 of 12 answers agree" in drawing.alt
+
+
+def test_names_from_a_log_carry_no_markup_into_plotly() -> None:
+    """Plotly reads tags in its texts, so names are escaped and cut."""
+    hostile = '<a href="https://example.org">x</a>' + "y" * 100
+    ticks = figures.confusion({(hostile, "a"): 1}, ["a"]).figure.layout.yaxis.ticktext
+    assert all("<" not in each for each in ticks)
+    shown = figures.slice_bounds([slice_share(hostile, estimate(0.1, 0, 0.2))], 0.05)
+    assert "<" not in shown.figure.layout.yaxis.ticktext[0]
+    assert len(figures.clipped("z" * 1_000_000)) == 22
+
+
+def test_each_slice_gets_its_own_line() -> None:
+    """Slices are drawn in the given order, each from its L to its U."""
+    drawn = figures.slice_bounds(
+        [slice_share("en", estimate(0.01, 0.0, 0.03)), slice_share("de", estimate(None, 0.0, 1.0, 3))], 0.05
+    )
+    lines = [trace for trace in drawn.figure.data if trace.mode == "lines"]
+    assert [list(line.x) for line in lines] == [[0.0, 0.03], [0.0, 1.0]]
+    assert "language en" in drawn.alt
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
+def test_text_is_readable_on_every_ground_it_stands_on(colours) -> None:
+    """WCAG AA: 4.5 for text, 3 for the lines that carry meaning."""
+    for ground in (colours.ground, colours.empty, colours.good, colours.candidate_soft):
+        assert contrast(colours.text, ground) >= 4.5
+    assert contrast(colours.on_candidate, colours.candidate) >= 4.5
+    assert contrast(colours.muted, colours.ground) >= 4.5
+    assert contrast(colours.control, colours.ground) >= 4.5
+    assert contrast(colours.candidate, colours.ground) >= 3

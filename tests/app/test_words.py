@@ -1,0 +1,79 @@
+"""Numbers read alike on every page."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from workbench.records import Estimate
+from workbench.ui import words
+from workbench.ui.answers import quoted
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def test_a_percentage_has_one_decimal_and_a_stage_none_it_does_not_need() -> None:
+    """Rates read 6.2 %, stages read 1 %, 2.5 % and 100 %."""
+    assert plain(words.percent(0.0617)) == "6.2 %"
+    assert plain(words.percent(None)) == "–"
+    assert [plain(words.stage(each)) for each in (0.0, 0.01, 0.025, 1.0)] == ["0 %", "1 %", "2.5 %", "100 %"]
+
+
+def test_an_estimate_is_never_shown_without_its_limits_and_n() -> None:
+    """A rate comes with its interval and the number of calls."""
+    assert (
+        plain(words.interval(Estimate(0.04, 0.029, 0.062, 0.95, "m", 1000, 900)))
+        == "4.0 % (2.9–6.2 %, n = 1,000)"
+    )
+    assert plain(words.interval(Estimate(None, 0, 1, 0.95, "m", 0, 0))) == "0.0–100.0 % (n = 0)"
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        (None, "not priced"),
+        (0, "$0.00"),
+        (0.00042, "$0.0004"),
+        (3.456, "$3.46"),
+        (12345.6, "$12,346"),
+        (-250, "−$250"),
+    ],
+)
+def test_money_is_rounded_to_what_matters(usd: float | None, text: str) -> None:
+    """Cents below a hundred dollars, whole dollars above, and what has no price says so."""
+    assert words.money(usd) == text
+
+
+@pytest.mark.parametrize(
+    ("age", "text"),
+    [
+        (timedelta(seconds=20), "just now"),
+        (timedelta(minutes=1), "1 minute ago"),
+        (timedelta(hours=5), "5 hours ago"),
+        (timedelta(days=40), "40 days ago"),
+        (timedelta(days=-3), "just now"),
+    ],
+)
+def test_ages_use_the_largest_whole_unit(age: timedelta, text: str) -> None:
+    """A clock that runs ahead does not show a negative age."""
+    assert plain(words.ago(NOW - age, NOW)) == text
+    assert plain(words.ago((NOW - age).replace(tzinfo=None), NOW)) == text
+
+
+def test_never_is_a_word() -> None:
+    """What has not happened yet reads never."""
+    assert words.ago(None) == "never"
+
+
+def test_durations_and_sizes_read_like_people_say_them() -> None:
+    """Seconds, minutes, hours; bytes, kilobytes, megabytes."""
+    assert [plain(words.duration(each)) for each in (8, 200, 6000)] == ["8 s", "3 min", "1 h 40 min"]
+    assert [plain(words.size(each)) for each in (12, 4_200, 250_000_000)] == ["12 B", "4.2 kB", "250 MB"]
+
+
+def test_text_for_a_markdown_place_carries_no_markdown() -> None:
+    """Every sign that Markdown reads is escaped, line ends are spaces."""
+    assert quoted("![x](http://a.b/c.png)\n*b*") == r"\!\[x\]\(http\://a\.b/c\.png\) \*b\*"

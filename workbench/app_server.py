@@ -1,0 +1,156 @@
+"""Start the app as a child process that only this machine can reach."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from workbench.errors import EnvironmentalError, UsageError
+from workbench.specs import is_loopback
+
+if TYPE_CHECKING:
+    from workbench.config import Workspace
+
+WORKSPACE_VARIABLE = "WORKBENCH_WORKSPACE"
+"""Environment variable that tells the app which workspace it shows."""
+
+START_WAIT_S = 60.0
+STOP_WAIT_S = 10.0
+
+
+def serve(
+    workspace: Workspace, *, port: int = 8501, host: str = "127.0.0.1", open_browser: bool = False
+) -> int:
+    """Run the app until it is stopped, and print its address once it answers.
+
+    Args:
+        workspace: The workspace to show.
+        port: A free TCP port, 1 to 65535.
+        host: A loopback address; every other one is refused, since nobody signs in.
+        open_browser: Open the address in the default browser.
+
+    Returns:
+        0 when it was stopped by a person, else the exit code of the app.
+
+    Raises:
+        UsageError: The address is not a loopback address, or the port is no port.
+        EnvironmentalError: The port is taken, or the app did not start.
+    """
+    check_address(host, port)
+    app = Path(__file__).with_name("app.py")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("STREAMLIT_")} | {
+        WORKSPACE_VARIABLE: str(workspace.root)
+    }
+    child = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
+        command(app, host, port), env=environment, cwd=workspace.root, start_new_session=True
+    )
+    url = f"http://{'[::1]' if host == '::1' else host}:{port}"
+    with _stopping(child) as stopped:
+        if not _wait_until_ready(child, url):
+            if stopped:
+                return 0
+            raise EnvironmentalError(
+                f"The app did not answer on {url} within {START_WAIT_S:.0f} seconds.",
+                "Look at the lines above; `workbench doctor` checks the installation.",
+            )
+        print(f"The app shows {workspace.root} on {url} - press Ctrl-C to stop it.", file=sys.stderr)
+        if open_browser:
+            webbrowser.open(url)
+        code = child.wait()
+    return 0 if stopped else code
+
+
+def command(app: Path, host: str, port: int) -> list[str]:
+    """Return the command line of the app; its options outrank every configuration file.
+
+    Args:
+        app: The router script.
+        host: The loopback address to bind.
+        port: The TCP port.
+    """
+    options = {
+        "server.address": host,
+        "server.port": str(port),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "server.runOnSave": "false",
+        "browser.gatherUsageStats": "false",
+        "browser.serverAddress": host,
+        "global.developmentMode": "false",
+    }
+    flags = [f"--{key}={value}" for key, value in options.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(app), *flags]
+
+
+def check_address(host: str, port: int) -> None:
+    """Refuse an address that others could reach, and a port that is taken.
+
+    Raises:
+        UsageError: The address is not a loopback address, or the port is no port.
+        EnvironmentalError: The port is taken.
+    """
+    shown = f"[{host}]" if ":" in host else host
+    if not is_loopback(f"http://{shown}"):
+        raise UsageError(
+            f"The app refuses to listen on {host}: everyone who can reach it would read your logs.",
+            "Use 127.0.0.1, and reach it from elsewhere through an SSH tunnel.",
+        )
+    if not 1 <= port <= 65535:
+        raise UsageError(f"{port} is not a port.", "Use a number from 1 to 65535, such as 8501.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise EnvironmentalError(
+                f"Port {port} on {host} can't be used: {error.strerror or error}.",
+                f"Stop what listens there, or name another port: `workbench app --port {port + 1}`.",
+            ) from error
+
+
+def _wait_until_ready(child: subprocess.Popen[bytes], url: str) -> bool:
+    # A proxy named in the environment must not be asked for this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + START_WAIT_S
+    while time.monotonic() < deadline and child.poll() is None:
+        with contextlib.suppress(OSError), opener.open(f"{url}/_stcore/health", timeout=2) as answer:
+            if answer.status == 200:
+                return True
+        time.sleep(0.1)
+    return False
+
+
+@contextlib.contextmanager
+def _stopping(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Stop the child when this process is told to stop, and when the block ends."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        with contextlib.suppress(ProcessLookupError):
+            child.terminate()
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        child.terminate()
+        try:
+            child.wait(STOP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()

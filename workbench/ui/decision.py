@@ -1,0 +1,248 @@
+"""Ramp: how much may move, how sure that is, what is missing, and what another policy would say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from workbench import scoring
+from workbench.records import Action, Policy, Recommendation
+from workbench.ui import address, answers, figures, money, overview, words
+from workbench.ui.heuristic import usual_rule
+from workbench.ui.scope import Scope
+from workbench.ui.session import ask, colours
+
+LEVELS = (0.80, 0.90, 0.95, 0.99)
+HARMS = {"regressions": "calls that get worse", "net": "worse minus better"}
+
+
+def show(scope: Scope) -> None:
+    """Show the recommendation of the saved policy, its evidence, and a policy to try out."""
+    policy = scope.eval.policy
+    current = _present_share(policy)
+    answer = ask(scoring.recommend, scope.task, scope.candidate.name, current_share=current)
+    _answer(scope, answer)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _reasons(answer)
+    with right:
+        _figure_bound(answer, policy)
+        _numbers(answer)
+    _slices(answer, policy)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _what_if(scope, answer, current)
+    with right:
+        _usual(scope, answer)
+
+
+def _present_share(policy: Policy) -> float:
+    key = address.number("now", lambda asked: asked in policy.ladder, 0.0)
+    current = st.select_slider(
+        "Share that the candidate serves today",
+        policy.ladder,
+        format_func=words.stage,
+        key=key,
+        width=460,
+        help="The workbench does not see your gateway; say where the traffic is.",
+    )
+    address.publish("now", float(current), 0.0)
+    return float(current)
+
+
+def _answer(scope: Scope, answer: Recommendation) -> None:
+    icon = words.ACTIONS[answer.action][1]
+    with st.container(border=True, key="answer"):
+        if scope.candidate.synthetic:
+            overview.synthetic_badge()
+        st.subheader(f"{icon} {_headline(answer)}", anchor=False)
+        st.text(answer.binding_reason)
+        drawing = figures.ladder(
+            scope.eval.policy.ladder, answer.current_share, answer.share, answer.cap, colours()
+        )
+        st.plotly_chart(drawing.figure, key="ladder", config=figures.CONFIG, alt=drawing.alt, theme=None)
+        with st.container(horizontal=True, gap="large"):
+            st.metric("Share now", words.stage(answer.current_share), width="content")
+            st.metric("Next", words.stage(answer.share), width="content", help=words.GLOSSARY["share"])
+            st.metric("Cap", words.stage(answer.cap), width="content", help=words.GLOSSARY["cap"])
+            st.metric(
+                "Moves in all",
+                words.percent(answer.effective_share),
+                width="content",
+                help=words.GLOSSARY["effective_share"],
+            )
+        if row := row_of(scope):
+            money.show(row)
+
+
+def row_of(scope: Scope) -> scoring.OverviewRow | None:
+    """Return what Overview says of a choice, or None where nothing is compared yet."""
+    rows = ask(scoring.overview)
+    wanted = (scope.task, scope.candidate.name)
+    return next((each for each in rows if (each.task, each.candidate) == wanted), None)
+
+
+def _headline(answer: Recommendation) -> str:
+    if answer.action is Action.RAMP:
+        return f"Move {words.stage(answer.share)} of the traffic"
+    if answer.action is Action.HOLD:
+        return f"Hold at {words.stage(answer.share)}"
+    if answer.action is Action.COLLECT:
+        return "Collect more evidence before anything moves"
+    if answer.action is Action.STEP_DOWN:
+        return f"Step down to {words.stage(answer.share)}"
+    if answer.action is Action.ROLLBACK:
+        return "Roll back to 0 %"
+    return "Stop: this candidate makes too many calls worse"
+
+
+def _reasons(answer: Recommendation) -> None:
+    st.subheader("Why", anchor=False)
+    for index, reason in enumerate(answer.reasons, start=1):
+        st.text(f"{index}. {reason}")
+    if answer.missing:
+        st.subheader("What is missing for more", anchor=False)
+        for each in answer.missing:
+            st.text(f"• {each}")
+    _guards(answer)
+
+
+def _guards(answer: Recommendation) -> None:
+    stopping = [each for each in answer.guards if not each.ok]
+    holding = [each for each in answer.guards if each.ok]
+    st.subheader("Guards", anchor=False, help="Rules that hold traffic back whatever the bound says.")
+    for guard in stopping:
+        with st.container(border=True):
+            st.markdown(":material/front_hand: **Holds traffic back**")
+            st.text(f"{guard.name.replace('_', ' ').capitalize()}: {guard.message}")
+    if holding:
+        with st.expander(f"{words.counted(len(holding), 'guard')} passed", icon=":material/check_circle:"):
+            for guard in holding:
+                st.text(f"✓ {guard.name.replace('_', ' ').capitalize()}: {guard.message}")
+
+
+def _figure_bound(answer: Recommendation, policy: Policy) -> None:
+    st.subheader("How sure", anchor=False)
+    drawing = figures.bound(answer.harm, policy.tolerance, colours())
+    st.plotly_chart(drawing.figure, key="bound", config=figures.CONFIG, alt=drawing.alt, theme=None)
+
+
+def _numbers(answer: Recommendation) -> None:
+    harm, net = answer.harm, answer.net
+    rows = [
+        ("Worse, at most (U)", words.percent(harm.high)),
+        ("Worse, at least (L)", words.percent(harm.low)),
+        ("Worse, estimated", words.percent(harm.point)),
+        ("Worse minus better", _net(net.point, net.low, net.high)),
+        ("Confidence, one-sided", words.percent(harm.level, 0)),
+        ("Calls (n)", words.count(harm.n)),
+        ("Worth as independent calls", words.count(harm.n_effective)),
+        ("Harm a day, at most", _per_day(answer.harm_per_day_at_most)),
+    ]
+    st.dataframe(
+        pd.DataFrame(rows, columns=["Evidence", "Value"]),
+        hide_index=True,
+        height="content",
+        lazy=False,
+        alt="; ".join(f"{name}: {value}" for name, value in rows),
+    )
+    st.caption(answers.quoted(f"Method: {harm.method}. In this task {words.BASES[answer.basis]}."))
+
+
+def _net(point: float | None, low: float, high: float) -> str:
+    return f"{words.percent(point)} ({words.percent(low)} to {words.percent(high)})"
+
+
+def _per_day(harmed: float | None) -> str:
+    return "unknown: the log's sampling rate is not given" if harmed is None else f"{harmed:,.1f} calls"
+
+
+def _slices(answer: Recommendation, policy: Policy) -> None:
+    if not answer.slices:
+        return
+    st.subheader("Slices", anchor=False, help=words.GLOSSARY["slice"])
+    frame = pd.DataFrame(
+        {
+            "Slice": [f"{each.name} = {each.value}" for each in answer.slices],
+            "Status": [each.status for each in answer.slices],
+            "Share": [words.stage(each.share) for each in answer.slices],
+            "Cap": [words.stage(each.cap) for each in answer.slices],
+            "Of traffic": [words.percent(each.traffic_share) for each in answer.slices],
+            "Worse": [words.interval(each.harm) for each in answer.slices],
+            "Why": [each.reason for each in answer.slices],
+        }
+    )
+    drawing = figures.slice_bounds(answer.slices[:20], policy.tolerance, colours())
+    st.plotly_chart(drawing.figure, key="slices", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    st.dataframe(
+        frame,
+        hide_index=True,
+        lazy=False,
+        height="content" if len(frame) <= 12 else 460,
+        column_config={"Why": st.column_config.TextColumn(width="large")},
+        alt=f"{len(frame)} slices with status, share and harm.",
+    )
+
+
+def _what_if(scope: Scope, answer: Recommendation, current: float) -> None:
+    policy = scope.eval.policy
+    with st.container(border=True, key="what-if", height="stretch"):
+        st.subheader(
+            "What if the policy were another?",
+            anchor=False,
+            help="Nothing here is saved. The policy is changed in eval.toml alone.",
+        )
+        tolerance = st.slider(
+            "Tolerance",
+            0.5,
+            20.0,
+            value=min(20.0, max(0.5, round(100 * policy.tolerance, 1))),
+            step=0.5,
+            format="%.1f %%",
+            key="what-if-tolerance",
+            help=words.GLOSSARY["tolerance"],
+        )
+        level = st.select_slider(
+            "Confidence",
+            sorted({*LEVELS, policy.level}),
+            value=policy.level,
+            format_func=lambda each: words.percent(each, 0),
+            key="what-if-level",
+        )
+        harm = st.segmented_control(
+            "Harm counts",
+            list(HARMS),
+            default=policy.harm,
+            format_func=HARMS.__getitem__,
+            key="what-if-harm",
+            required=True,
+            help=words.GLOSSARY["net"],
+        )
+        tried = replace(policy, tolerance=tolerance / 100, level=float(level), harm=harm or policy.harm)
+        if tried == policy:
+            st.caption("Move a control: the answer changes here, and nothing is saved.")
+            return
+        other = ask(scoring.recommend, scope.task, scope.candidate.name, current_share=current, policy=tried)
+        one, two = st.columns(2)
+        one.metric("Next", words.stage(other.share), _change(other.share, answer.share), delta_color="off")
+        two.metric("Cap", words.stage(other.cap), _change(other.cap, answer.cap), delta_color="off")
+        st.text(other.binding_reason)
+
+
+def _change(other: float, saved: float) -> str | None:
+    return None if abs(other - saved) < 1e-9 else f"saved policy: {words.stage(saved)}"
+
+
+def _usual(scope: Scope, answer: Recommendation) -> None:
+    row = row_of(scope)
+    with st.container(border=True, key="usual-rule", height="stretch"):
+        st.subheader('What "more than 95 % agree" would have said', anchor=False)
+        if row is None:
+            st.caption("Nothing is compared yet.")
+            return
+        usual = usual_rule(row.agreement, answer, row.labels)
+        st.text(usual.answer)
+        st.text(usual.why)
+        st.caption(answers.quoted(f"Agreement: {words.interval(row.agreement)}."))

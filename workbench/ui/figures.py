@@ -1,0 +1,351 @@
+"""Figures: pure functions from records to plotly figures, with the sentence that replaces them.
+
+Text that comes from logs is escaped before it reaches plotly, which would read tags in it.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from workbench.records import Estimate, SliceShare
+from workbench.ui.palette import LIGHT, Palette
+from workbench.ui.words import count, interval, percent, stage
+
+FONT = '"Source Sans", "Segoe UI", sans-serif'
+CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "showAxisDragHandles": False}
+"""What `st.plotly_chart(config=...)` gets: no tool bar, no zooming by accident."""
+
+EPSILON = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure and what it says in words, for people who do not see it."""
+
+    figure: go.Figure
+    alt: str
+
+
+def ladder(
+    stages: Sequence[float], current: float, share: float, cap: float, colours: Palette = LIGHT
+) -> Drawing:
+    """Draw the ladder of shares: where traffic is, where it may go next, how far evidence reaches.
+
+    Args:
+        stages: The policy's ladder, rising, 0..1.
+        current: Present share.
+        share: Recommended share.
+        cap: Largest share that the evidence supports.
+        colours: The theme's colours.
+    """
+    fills, inks = [], []
+    for each in stages:
+        if 0 < each <= share + EPSILON:
+            fills.append(colours.candidate)
+            inks.append(colours.on_candidate)
+        elif 0 < each <= cap + EPSILON:
+            fills.append(colours.candidate_soft)
+            inks.append(colours.text)
+        else:
+            fills.append(colours.empty)
+            inks.append(colours.text)
+    figure = go.Figure(
+        go.Bar(
+            x=list(range(len(stages))),
+            y=[1.0] * len(stages),
+            width=0.94,
+            marker={"color": fills, "line": {"width": 0}, "cornerradius": 5},
+            text=[stage(each) for each in stages],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"color": inks, "size": 13},
+            hoverinfo="skip",
+        )
+    )
+    for position, words in _marks(stages, current, share, cap).items():
+        anchor, offset = _anchor(position, len(stages))
+        figure.add_annotation(
+            x=position + offset,
+            y=1.06,
+            yanchor="bottom",
+            xanchor=anchor,
+            text=" · ".join(words),
+            showarrow=False,
+            font={"size": 12, "color": colours.text},
+        )
+        figure.add_shape(
+            type="line",
+            x0=position - 0.47,
+            x1=position + 0.47,
+            y0=1.04,
+            y1=1.04,
+            line={"color": colours.text, "width": 2 if "now" in words else 1},
+        )
+    _bare(figure, height=76, colours=colours)
+    figure.update_yaxes(range=[0, 1.75])
+    figure.update_xaxes(range=[-0.5, len(stages) - 0.5])
+    alt = (
+        f"Ladder of traffic shares: now {stage(current)}, recommended {stage(share)}, "
+        f"evidence supports up to {stage(cap)}."
+    )
+    return Drawing(figure, alt)
+
+
+def bound(
+    harm: Estimate, tolerance: float, colours: Palette = LIGHT, *, noun: str = "calls that get worse"
+) -> Drawing:
+    """Draw an interval of harm against the tolerance.
+
+    Args:
+        harm: The estimate; `high` is the bound that decides.
+        tolerance: The largest harm that the team accepts.
+        colours: The theme's colours.
+        noun: What the rate counts.
+    """
+    low, high = max(0.0, harm.low), min(1.0, harm.high)
+    limit = _nice_limit(max(high, tolerance) * 1.12)
+    figure = go.Figure()
+    figure.add_shape(
+        type="rect", x0=0, x1=tolerance, y0=0, y1=1, line={"width": 0}, fillcolor=colours.good, layer="below"
+    )
+    figure.add_shape(
+        type="line", x0=tolerance, x1=tolerance, y0=0, y1=1, line={"color": colours.control, "width": 2}
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=[low, high],
+            y=[0.5, 0.5],
+            mode="lines",
+            line={"color": colours.candidate, "width": 9},
+            hoverinfo="skip",
+        )
+    )
+    if harm.point is not None:
+        figure.add_trace(
+            go.Scatter(
+                x=[harm.point],
+                y=[0.5],
+                mode="markers",
+                marker={
+                    "color": colours.ground,
+                    "size": 9,
+                    "line": {"color": colours.candidate, "width": 2.5},
+                },
+                hoverinfo="skip",
+            )
+        )
+    _label(figure, tolerance, 1.02, f"tolerance {percent(tolerance)}", colours.control, limit, "bottom")
+    _label(figure, high, 0.3, f"at most {percent(high)}", colours.text, limit, "top")
+    _bare(figure, height=88, colours=colours)
+    figure.update_xaxes(range=[-0.015 * limit, limit])
+    figure.update_yaxes(range=[-0.55, 1.75])
+    side = "within" if high <= tolerance + EPSILON else "above"
+    figure.update_layout(meta={"within": high <= tolerance + EPSILON})
+    alt = f"Share of {noun}: {interval(harm)}; the bound is {side} the tolerance of {percent(tolerance)}."
+    return Drawing(figure, alt)
+
+
+def confusion(
+    counts: Mapping[tuple[str, str], int], labels: Sequence[str], colours: Palette = LIGHT
+) -> Drawing:
+    """Draw how often the candidate gave each answer where the frontier gave each answer.
+
+    Args:
+        counts: Calls by (frontier's answer, candidate's answer).
+        labels: The answers in order; answers outside them follow in order of their names.
+        colours: The theme's colours.
+    """
+    seen = {each for pair in counts for each in pair}
+    order = [each for each in labels if each in seen] + sorted(seen - set(labels))
+    rows = [[counts.get((control, candidate), 0) for candidate in order] for control in order]
+    totals = [sum(row) for row in rows]
+    shares = [[n / total if total else 0.0 for n in row] for row, total in zip(rows, totals, strict=True)]
+    names = [clipped(each) for each in order]
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=list(range(len(order))),
+            y=list(range(len(order))),
+            text=[[count(n) if n else "" for n in row] for row in rows],
+            texttemplate="%{text}",
+            textfont={"size": 12},
+            hoverinfo="skip",
+            zmin=0,
+            zmax=1,
+            xgap=2,
+            ygap=2,
+            showscale=False,
+            colorscale=[[0, colours.empty], [1, colours.control]],
+        )
+    )
+    _bare(figure, height=96 + 34 * max(2, len(order)), colours=colours)
+    ticks = {"tickvals": list(range(len(order))), "ticktext": names, "showticklabels": True}
+    figure.update_xaxes(**ticks, side="top", title={"text": "Candidate's answer"}, automargin=True)
+    figure.update_yaxes(**ticks, autorange="reversed", title={"text": "Frontier's answer"}, automargin=True)
+    agreeing = sum(counts.get((each, each), 0) for each in order)
+    alt = f"{count(agreeing)} of {count(sum(totals))} answers agree. " + " ".join(
+        f"Where the frontier said {name}: {count(row[index])} of {count(total)} the same."
+        for index, (name, row, total) in enumerate(zip(order, rows, totals, strict=True))
+        if total
+    )
+    return Drawing(figure, alt)
+
+
+def slice_bounds(slices: Sequence[SliceShare], tolerance: float, colours: Palette = LIGHT) -> Drawing:
+    """Draw the harm of each slice as an interval against the tolerance.
+
+    Args:
+        slices: The slices, in the order to show.
+        tolerance: The largest harm that the team accepts.
+        colours: The theme's colours.
+    """
+    figure = go.Figure()
+    limit = _nice_limit(max([tolerance, *(min(1.0, each.harm.high) for each in slices)]) * 1.05)
+    figure.add_shape(
+        type="rect",
+        x0=0,
+        x1=tolerance,
+        y0=0,
+        y1=1,
+        yref="paper",
+        line={"width": 0},
+        fillcolor=colours.good,
+        layer="below",
+    )
+    for index, each in enumerate(slices):
+        figure.add_trace(
+            go.Scatter(
+                x=[max(0.0, each.harm.low), min(1.0, each.harm.high)],
+                y=[index, index],
+                mode="lines",
+                line={"color": colours.candidate, "width": 7},
+                hoverinfo="skip",
+            )
+        )
+        if each.harm.point is not None:
+            figure.add_trace(
+                go.Scatter(
+                    x=[each.harm.point],
+                    y=[index],
+                    mode="markers",
+                    marker={
+                        "color": colours.ground,
+                        "size": 8,
+                        "line": {"color": colours.candidate, "width": 2},
+                    },
+                    hoverinfo="skip",
+                )
+            )
+    figure.add_shape(
+        type="line",
+        x0=tolerance,
+        x1=tolerance,
+        y0=0,
+        y1=1,
+        yref="paper",
+        line={"color": colours.control, "width": 2},
+    )
+    _bare(figure, height=58 + 30 * max(1, len(slices)), colours=colours)
+    figure.update_xaxes(range=[-0.015 * limit, limit], showticklabels=True, tickformat=".0%", automargin=True)
+    figure.update_yaxes(
+        range=[len(slices) - 0.5, -0.5],
+        tickvals=list(range(len(slices))),
+        ticktext=[clipped(f"{each.name} = {each.value}", 28) for each in slices],
+        showticklabels=True,
+        automargin=True,
+    )
+    alt = f"Harm by slice against the tolerance of {percent(tolerance)}. " + " ".join(
+        f"{each.name} {each.value}: {interval(each.harm)}." for each in slices
+    )
+    return Drawing(figure, alt)
+
+
+def clipped(text: str, length: int = 22) -> str:
+    """Return text from a log, cut to a length and escaped for plotly."""
+    line = " ".join(text.split())
+    return html.escape(line if len(line) <= length else line[: length - 1] + "…")
+
+
+def _marks(stages: Sequence[float], current: float, share: float, cap: float) -> dict[float, list[str]]:
+    marks: dict[float, list[str]] = {}
+    for value, word in ((current, "now"), (share, "next"), (cap, "cap")):
+        marks.setdefault(_position(stages, value), []).append(word)
+    return marks
+
+
+def _position(stages: Sequence[float], value: float) -> float:
+    """Return where a share lies on evenly spaced stages, between two where it is none of them."""
+    for index, each in enumerate(stages):
+        if abs(each - value) < EPSILON:
+            return float(index)
+        if each > value:
+            before = stages[index - 1] if index else 0.0
+            return max(0.0, index - 1 + (value - before) / (each - before))
+    return float(len(stages) - 1)
+
+
+def _anchor(position: float, places: int) -> tuple[str, float]:
+    """Return how a mark hangs on its stage: at the ends of the ladder it grows inwards."""
+    if position < 1:
+        return "left", -0.47
+    if position > places - 2:
+        return "right", 0.47
+    return "center", 0.0
+
+
+def _label(figure: go.Figure, x: float, y: float, text: str, colour: str, limit: float, anchor: str) -> None:
+    side = "left" if x < 0.2 * limit else "right" if x > 0.8 * limit else "center"
+    figure.add_annotation(
+        x=x,
+        y=y,
+        text=text,
+        showarrow=False,
+        xanchor=side,
+        yanchor=anchor,
+        font={"size": 12, "color": colour},
+    )
+
+
+def _nice_limit(value: float) -> float:
+    for limit in (0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8):
+        if value <= limit:
+            return limit
+    return 1.0
+
+
+def _bare(figure: go.Figure, *, height: int, colours: Palette) -> None:
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 4, "t": 4, "b": 4},
+        showlegend=False,
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 12, "color": colours.text},
+        bargap=0.06,
+    )
+    blank = {
+        "visible": True,
+        "showgrid": False,
+        "zeroline": False,
+        "showticklabels": False,
+        "fixedrange": True,
+    }
+    figure.update_xaxes(**blank)
+    figure.update_yaxes(**blank)
+
+
+__all__ = [
+    "CONFIG",
+    "Drawing",
+    "bound",
+    "clipped",
+    "confusion",
+    "ladder",
+    "slice_bounds",
+]

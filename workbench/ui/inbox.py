@@ -1,0 +1,85 @@
+"""Where uploaded files lie while somebody looks at them: generated folders, cleaned names."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from workbench.config import Workspace
+
+MAX_MB = 200
+TYPES = ("jsonl", "ndjson", "json", "csv", "tsv", "parquet", "gz", "zst")
+"""What the browser may send. The content is checked again by the formats."""
+
+KEPT_S = 24 * 3600
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class Upload(Protocol):
+    """A file as a browser sent it."""
+
+    @property
+    def name(self) -> str:
+        """Return the name it had there."""
+        ...
+
+
+def folder(workspace: Workspace) -> Path:
+    """Return where uploads of a workspace lie."""
+    return workspace.store_path.with_name(workspace.store_path.name + ".uploads")
+
+
+def keep(workspace: Workspace, files: Sequence[Upload]) -> list[Path]:
+    """Copy uploaded files to disk, so that memory can let go of them.
+
+    Args:
+        workspace: Whose uploads they are.
+        files: Readable files with a name; each is read from its start.
+
+    Returns:
+        Paths in a folder of its own, in the order given.
+    """
+    _forget_old(folder(workspace))
+    place = folder(workspace) / uuid.uuid4().hex
+    place.mkdir(parents=True)
+    paths: list[Path] = []
+    for index, each in enumerate(files):
+        path = place / safe_name(each.name)
+        if path in paths:
+            path = place / f"{index + 1}-{path.name}"
+        source: BinaryIO = each  # type: ignore[assignment]
+        source.seek(0)
+        with path.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        paths.append(path)
+    return paths
+
+
+def drop(paths: Sequence[Path]) -> None:
+    """Remove uploads that nobody needs any more."""
+    for each in {path.parent for path in paths}:
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def safe_name(name: str) -> str:
+    """Return a file name without folders, hidden parts or odd characters.
+
+    Args:
+        name: What the browser said; may be anything.
+    """
+    last = re.split(r"[\\/]", name)[-1]
+    cleaned = _UNSAFE.sub("_", last).lstrip(".-_")
+    return cleaned[-80:].lstrip(".-_") or "upload"
+
+
+def _forget_old(place: Path) -> None:
+    if not place.is_dir():
+        return
+    for each in place.iterdir():
+        if time.time() - each.stat().st_mtime > KEPT_S:
+            shutil.rmtree(each, ignore_errors=True)

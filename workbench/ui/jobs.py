@@ -1,0 +1,216 @@
+"""Commands that the app starts: the same command line, its own process, its output in a file.
+
+Run as a module it is the process itself: it holds a lock while it works, so that the
+app knows after any reload or restart whether it still does, and notes how it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from workbench.config import Workspace
+
+EXIT_INTERRUPTED = 130
+LOG_TAIL_BYTES = 6_000
+KEPT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A command that the app started. `code` is None while it runs, or where it was killed."""
+
+    name: str
+    task: str
+    candidate: str
+    commands: tuple[tuple[str, ...], ...]
+    started_at: datetime
+    running: bool
+    code: int | None
+    log: Path
+
+
+def folder(workspace: Workspace) -> Path:
+    """Return where jobs of a workspace are noted."""
+    return workspace.store_path.with_name(workspace.store_path.name + ".runs")
+
+
+def replay_commands(
+    workspace: Workspace, task: str, candidate: str, limit: int | None, *, compare: bool = True
+) -> list[list[str]]:
+    """Return the commands of a replay: what a person would type.
+
+    Args:
+        workspace: Where it runs.
+        task: The task.
+        candidate: The candidate's name.
+        limit: Calls to replay at most; None for all.
+        compare: Compare afterwards.
+    """
+    where = ["--workspace", str(workspace.root)]
+    what = ["--task", task, "--candidate", candidate]
+    first = ["replay", *where, *what, *(["--limit", str(limit)] if limit else [])]
+    return [first, ["compare", *where, *what]] if compare else [first]
+
+
+def start(workspace: Workspace, task: str, candidate: str, commands: Sequence[Sequence[str]]) -> Job:
+    """Start commands one after the other in a process that outlives the page and the app.
+
+    Args:
+        workspace: Where they run.
+        task: The task they are about.
+        candidate: The candidate they are about.
+        commands: Arguments of `workbench`, each a list.
+    """
+    place = folder(workspace)
+    place.mkdir(parents=True, exist_ok=True)
+    _forget_old(place)
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    note = {"task": task, "candidate": candidate, "commands": commands, "started_at": now.isoformat()}
+    partial = place / f"{name}.partial"
+    partial.write_text(json.dumps(note), encoding="utf-8")
+    partial.replace(place / f"{name}.json")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("STREAMLIT_")}
+    with (place / f"{name}.log").open("ab") as log:
+        subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
+            [sys.executable, "-m", "workbench.ui.jobs", str(place / f"{name}.json")],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=workspace.root,
+            env=environment,
+            start_new_session=True,
+        )
+    return Job(name, task, candidate, tuple(map(tuple, commands)), now, True, None, place / f"{name}.log")
+
+
+def recent(workspace: Workspace, limit: int = 10) -> list[Job]:
+    """Return the newest jobs, those that still run among them."""
+    found = sorted(folder(workspace).glob("*.json"), reverse=True)[:limit]
+    return [job for path in found if (job := _read(path)) is not None]
+
+
+def stop(workspace: Workspace, name: str) -> bool:
+    """Ask a running job to stop cleanly, as Ctrl-C does; its next start goes on from there.
+
+    Returns:
+        Whether it was running.
+    """
+    path = folder(workspace) / f"{_safe(name)}.json"
+    if not _is_locked(path):
+        return False
+    pid = int(path.with_suffix(".lock").read_text() or 0)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGINT)
+    return True
+
+
+def tail(job: Job) -> str:
+    """Return the last lines a job wrote."""
+    if not job.log.is_file():
+        return ""
+    with job.log.open("rb") as file:
+        file.seek(max(0, job.log.stat().st_size - LOG_TAIL_BYTES))
+        text = file.read().decode("utf-8", "replace")
+    # A progress line is rewritten in place: its last state counts.
+    lines = [line.rsplit("\r", 1)[-1] for line in text.splitlines()]
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", "\n".join(lines)).strip()
+
+
+def main(path: Path) -> int:
+    """Run the commands of a job and note how it ended.
+
+    Args:
+        path: The job's note.
+
+    Returns:
+        The exit code of the first command that failed, else 0.
+    """
+    interrupted = False
+
+    def note_interrupt(_number: int, _frame: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+
+    signal.signal(signal.SIGINT, note_interrupt)
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(os.getpgrp(), signal.SIGINT))
+    with path.with_suffix(".lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        code = 0
+        for arguments in json.loads(path.read_text(encoding="utf-8"))["commands"]:
+            if interrupted:
+                code = EXIT_INTERRUPTED
+            if code:
+                break
+            print("$ workbench " + " ".join(arguments), flush=True)
+            code = subprocess.run([sys.executable, "-m", "workbench", *arguments], check=False).returncode  # noqa: S603
+        partial = path.with_suffix(".ending")
+        partial.write_text(str(code))
+        partial.replace(path.with_suffix(".code"))
+    return code
+
+
+def _read(path: Path) -> Job | None:
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+        ended = path.with_suffix(".code")
+        code = int(ended.read_text()) if ended.is_file() else None
+        started = datetime.fromisoformat(note["started_at"])
+    except (OSError, ValueError, KeyError):
+        return None
+    # A job that was started a moment ago may not hold its lock yet.
+    young = (datetime.now(UTC) - started).total_seconds() < 5 and not path.with_suffix(".lock").exists()
+    running = code is None and (young or _is_locked(path))
+    return Job(
+        name=path.stem,
+        task=note["task"],
+        candidate=note["candidate"],
+        commands=tuple(map(tuple, note["commands"])),
+        started_at=started,
+        running=running,
+        code=code,
+        log=path.with_suffix(".log"),
+    )
+
+
+def _is_locked(path: Path) -> bool:
+    lock = path.with_suffix(".lock")
+    if not lock.is_file():
+        return False
+    with lock.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        fcntl.flock(file, fcntl.LOCK_UN)
+    return False
+
+
+def _forget_old(place: Path) -> None:
+    for path in sorted(place.glob("*.json"), reverse=True)[KEPT:]:
+        if not _is_locked(path):
+            for each in place.glob(f"{path.stem}.*"):
+                each.unlink(missing_ok=True)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "", name)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

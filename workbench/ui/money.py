@@ -1,0 +1,69 @@
+"""What traffic costs now and at the recommended share, with the date of every price."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from workbench import scoring
+from workbench.scoring import OverviewRow
+from workbench.ui import words
+from workbench.ui.diff import visible
+from workbench.ui.session import ask, here
+
+
+def show(row: OverviewRow) -> None:
+    """Show the monthly cost now and at the recommended share, and what it leaves out."""
+    st.text(sentence(row))
+    if row.left_out:
+        st.caption("Left out of these figures, since no price or no tokens are known:")
+        st.text(visible(", ".join(row.left_out)))
+
+
+def sentence(row: OverviewRow) -> str:
+    """Return what a row costs in one sentence, saying why where it can't be said."""
+    if row.calls_per_day is None:
+        return (
+            "Cost unknown: the log does not say which share of the traffic it holds. "
+            "Set calls_per_day in eval.toml, or import with a sampling rate."
+        )
+    if row.cost_now_usd_month is None:
+        return "Not priced: workbench.toml has no price for the model that answers now."
+    if row.cost_at_share_usd_month is None:
+        return (
+            f"{words.money(row.cost_now_usd_month)} a month now. "
+            f"The candidate {row.candidate} is not priced in workbench.toml."
+        )
+    if row.recommendation.effective_share <= 0:
+        return f"{words.money(row.cost_now_usd_month)} a month now; nothing moves yet.{_at_most(row)}"
+    share = words.percent(row.recommendation.effective_share)
+    return (
+        f"{words.money(row.cost_now_usd_month)} a month now, "
+        f"{words.money(row.cost_at_share_usd_month)} at {share}: "
+        f"saves {words.money(row.saving_usd_month)} a month.{_at_most(row)}"
+    )
+
+
+def _at_most(row: OverviewRow) -> str:
+    """Return what the whole traffic on the candidate would save: what more evidence is worth."""
+    whole = ask(
+        scoring.savings,
+        row.task,
+        row.candidate,
+        share=1.0,
+        fallback_share=row.invalid / row.compared if row.compared else 0.0,
+        calls_per_day=row.calls_per_day,
+    )
+    if whole.saving_usd_month is None:
+        return ""
+    return f" All of it on the candidate would save {words.money(whole.saving_usd_month)}."
+
+
+def price_dates() -> str:
+    """Return when and where the prices come from, or what to do without any."""
+    prices = here().workspace.config.prices
+    if not prices:
+        return "No prices yet: add [[prices]] with model, as_of and source to workbench.toml."
+    dates = sorted({each.as_of for each in prices})
+    span = f"{dates[0]:%Y-%m-%d}" if len(dates) == 1 else f"{dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"
+    sources = sorted({each.source for each in prices})
+    return f"Prices of {span}, from {', '.join(sources[:3])}{' and others' if len(sources) > 3 else ''}."

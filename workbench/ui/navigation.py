@@ -1,0 +1,72 @@
+"""Where the pages lie, and links between them that carry their filters in the address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One page of the menu."""
+
+    name: str
+    title: str
+    icon: str
+
+
+MENU = (
+    Entry("overview", "Overview", ":material/space_dashboard:"),
+    Entry("upload", "Upload", ":material/upload_file:"),
+    Entry("replays", "Replays", ":material/play_circle:"),
+    Entry("compare", "Compare", ":material/compare_arrows:"),
+    Entry("review", "Review", ":material/rate_review:"),
+    Entry("ramp", "Ramp", ":material/stacked_line_chart:"),
+)
+
+
+@cache
+def folder() -> Path:
+    """Return the folder of page scripts: in the repository, or in an installed package.
+
+    Raises:
+        FileNotFoundError: The package was built without its pages.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for each in (package / "_bundled" / "pages", package.parent / "pages"):
+        if (each / "overview.py").is_file():
+            return each
+    raise FileNotFoundError(f"The pages of the app are missing beside {package}.")
+
+
+def page(name: str) -> st.Page:
+    """Return a page of the menu by its name."""
+    entry = next(each for each in MENU if each.name == name)
+    return st.Page(
+        folder() / f"{name}.py",
+        title=entry.title,
+        icon=entry.icon,
+        url_path=name,
+        default=entry is MENU[0],
+    )
+
+
+def pages() -> list[st.Page]:
+    """Return every page in the order of the menu."""
+    return [page(each.name) for each in MENU]
+
+
+def link(name: str, label: str, *, icon: str | None = None, **query: str | None) -> None:
+    """Write a link to a page that opens with the same task, candidate or filter.
+
+    Args:
+        name: The page.
+        label: Our own words, never text from a log.
+        icon: A `:material/...:` icon.
+        query: Parameters of the address; None leaves one out.
+    """
+    given = {key: value for key, value in query.items() if value is not None}
+    st.page_link(page(name), label=label, icon=icon, query_params=given)

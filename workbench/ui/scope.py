@@ -1,0 +1,111 @@
+"""Which task and candidate a page is about: chosen once, kept in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from workbench.specs import Candidate, EvalConfig
+from workbench.store import pages
+from workbench.ui import address, navigation
+from workbench.ui.session import here, read
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A task with its eval, and a candidate."""
+
+    eval: EvalConfig
+    candidate: Candidate
+
+    @property
+    def task(self) -> str:
+        """Return the task's name."""
+        return self.eval.task
+
+
+def choose(*, replayed: bool = True, blind: bool = False) -> Scope | None:
+    """Let a person choose task and candidate; the address carries both, other pages remember them.
+
+    Args:
+        replayed: Offer only what has been replayed; False offers all that is declared.
+        blind: Name candidates by a letter, so that a reviewer does not read a model's name.
+
+    Returns:
+        The choice, or None after an empty state has said what to do.
+    """
+    workspace = here().workspace
+    pairs = offered(replayed=replayed)
+    if not pairs:
+        _empty(replayed)
+        return None
+    left, right = st.columns(2)
+    tasks = sorted(pairs)
+    task = _select("Task", tasks, "task", left, str)
+    names = pairs[task]
+    letters = {name: f"Queue {chr(ord('A') + index % 26)}" for index, name in enumerate(names)}
+    name = _select(
+        "Queue" if blind else "Candidate",
+        names,
+        "candidate",
+        right,
+        letters.__getitem__ if blind else lambda each: named(workspace.candidate(each)),
+    )
+    return Scope(workspace.eval_for(task), workspace.candidate(name))
+
+
+def _select(
+    label: str, options: list[str], name: str, place: DeltaGenerator, labels: Callable[[str], str]
+) -> str:
+    remembered = f"chosen.{name}"
+    if name not in st.query_params and st.session_state.get(remembered) in options:
+        st.query_params[name] = st.session_state[remembered]
+    value = address.select(label, options, name=name, place=place, labels=labels)
+    # Always in the address, the default too: the first option may be another one tomorrow.
+    address.publish(name, value, None)
+    st.session_state[remembered] = value
+    return value
+
+
+def offered(*, replayed: bool) -> dict[str, list[str]]:
+    """Return the candidates by task: those replayed, or all that are declared."""
+    workspace = here().workspace
+    declared = [each.name for each in workspace.config.candidates]
+    if not replayed:
+        known = {each.task for each in read(pages.tasks)}
+        return {task: declared for task in workspace.evals if declared and task in known}
+    found = set(read(pages.replayed))
+    pairs = {task: [name for name in declared if (task, name) in found] for task in workspace.evals}
+    return {task: names for task, names in pairs.items() if names}
+
+
+def named(candidate: Candidate) -> str:
+    """Return a candidate's name, saying so where it is made up."""
+    return f"{candidate.name} (synthetic)" if candidate.synthetic else candidate.name
+
+
+def _empty(replayed: bool) -> None:
+    if not read(pages.tasks):
+        st.info("There are no calls yet. Upload a log first.", icon=":material/upload_file:")
+        if st.button("Upload a log", type="primary", key="empty-upload"):
+            st.switch_page(navigation.page("upload"))
+        return
+    if not here().workspace.config.candidates:
+        st.info("No candidate is declared yet. Add the small model you have in mind:", icon=":material/add:")
+        st.code("workbench candidate add NAME --engine openai --base-url URL --model MODEL", language=None)
+        return
+    if not replayed:
+        st.info("No task with calls has an eval yet. Write evals/TASK/eval.toml with task and kind.")
+        return
+    st.info(
+        "No candidate has answered any of these calls yet. Start a replay first.",
+        icon=":material/play_circle:",
+    )
+    if st.button("Start a replay", type="primary", key="empty-replay"):
+        st.switch_page(navigation.page("replays"))

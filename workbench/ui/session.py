@@ -1,0 +1,160 @@
+"""What every page needs of the workspace: the store, cached reads, and errors a person can mend."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import streamlit as st
+
+from workbench.config import CONFIG_NAME, Workspace
+from workbench.errors import ConfigError, StoreBusy, WorkbenchError
+from workbench.store import Store
+from workbench.ui.palette import Palette, palette
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+WORKSPACE_VARIABLE = "WORKBENCH_WORKSPACE"
+STORE_WAIT_S = 5.0
+RETRY_EVERY_S = 2.0
+REMEMBERED = 400
+_HERE = "workbench.here"
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The workspace and its store in this run. `signature` changes with every file that declares it."""
+
+    workspace: Workspace
+    store: Store
+    signature: str
+
+
+def begin() -> Here:
+    """Read the workspace that this run shows; the router calls it first.
+
+    Raises:
+        WorkbenchError: There is no workspace, or its files are wrong, or the store can't be opened.
+    """
+    folder = os.environ.get(WORKSPACE_VARIABLE) or _nearest(Path.cwd())
+    workspace = Workspace.load(folder)
+    here = Here(workspace, _store(str(workspace.store_path), str(workspace.spool)), _signature(workspace))
+    st.session_state[_HERE] = here
+    return here
+
+
+def here() -> Here:
+    """Return what `begin` read in this run."""
+    found: Here = st.session_state[_HERE]
+    return found
+
+
+def read(function: Callable[Concatenate[Store, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a query of the store, and remember what it said until somebody commits.
+
+    Args:
+        function: A function of the store package, taking the store first.
+        args: Plain values or frozen records.
+        kwargs: The same.
+    """
+    store = here().store
+    return _remembered(function, lambda: function(store, *args, **kwargs), args, kwargs)
+
+
+def ask(function: Callable[Concatenate[Workspace, Store, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a use case that only reads, and remember what it said until something changes.
+
+    Args:
+        function: A use case, taking workspace and store first.
+        args: Plain values or frozen records.
+        kwargs: The same.
+    """
+    now = here()
+    return _remembered(function, lambda: function(now.workspace, now.store, *args, **kwargs), args, kwargs)
+
+
+def colours() -> Palette:
+    """Return the colours of the theme that this person looks at."""
+    return palette(st.context.theme.type)
+
+
+@contextmanager
+def friendly() -> Iterator[None]:
+    """Show an error meant for a person as a message with its next step; let bugs through."""
+    try:
+        yield
+    except StoreBusy as error:
+        st.info("Another command is writing to the store. This page tries again by itself.")
+        st.text(error.message)
+        retry_soon()
+    except WorkbenchError as error:
+        complain(error)
+
+
+def complain(error: WorkbenchError) -> None:
+    """Show an error: what happened, and what to do next. Its words may quote a log: never Markdown."""
+    with st.container(border=True):
+        st.error("This did not work.", icon=":material/error:")
+        st.text(error.message)
+        if error.hint:
+            st.text(error.hint)
+
+
+def retry_soon() -> None:
+    """Run the page again in a moment, without a click."""
+    asked_at = time.monotonic()
+
+    @st.fragment(run_every=RETRY_EVERY_S)
+    def again() -> None:
+        if time.monotonic() - asked_at >= RETRY_EVERY_S / 2:
+            st.rerun(scope="app")
+
+    again()
+
+
+def _remembered(
+    function: Callable[..., R], call: Callable[[], R], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> R:
+    now = here()
+    name = f"{function.__module__}.{function.__qualname__}"
+    key = repr((args, sorted(kwargs.items())))
+    version = now.store.version()
+    result: R = _cache(str(now.workspace.root), now.signature, version, name, key, call)
+    return result
+
+
+@st.cache_data(show_spinner=False, max_entries=REMEMBERED)
+def _cache(root: str, signature: str, version: int, name: str, key: str, _call: Callable[[], Any]) -> Any:
+    return _call()
+
+
+@st.cache_resource(show_spinner=False)
+def _store(path: str, spool: str) -> Store:
+    return Store.open(Path(path), spool=Path(spool), wait_s=STORE_WAIT_S)
+
+
+def _nearest(folder: Path) -> Path:
+    for each in (folder, *folder.parents):
+        if (each / CONFIG_NAME).is_file():
+            return each
+    raise ConfigError(
+        f"{folder} is not a workspace: it has no {CONFIG_NAME}.",
+        "Start the app with `workbench app --workspace DIR`, or make one with `workbench init DIR`.",
+    )
+
+
+def _signature(workspace: Workspace) -> str:
+    """Return a hash of all that is declared, so that an edited file is seen at the next run."""
+    parts = [repr(workspace.config), repr(workspace.evals)]
+    for each in workspace.config.candidates:
+        if each.outputs:
+            path = workspace.path(each.outputs)
+            parts.append(str(path.stat().st_mtime_ns) if path.is_file() else "missing")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

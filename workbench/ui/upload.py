@@ -1,0 +1,351 @@
+"""Upload: look into a log before it is imported, then import it with every line accounted for."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from workbench import ingest
+from workbench.errors import WorkbenchError
+from workbench.formats import AUTO, FORMATS
+from workbench.ingest import ImportReport, Preview
+from workbench.normal import last_user_text
+from workbench.progress import Progress
+from workbench.records import UNASSIGNED
+from workbench.store import pages
+from workbench.ui import answers, inbox, navigation, words
+from workbench.ui.diff import visible
+from workbench.ui.session import complain, here, read
+
+FILES = "upload.files"
+REPORT = "upload.report"
+ROUND = "upload.round"
+BY_RULES = "by the rules of the evals"
+MAPPED = "mapped"
+
+FIELDS = {
+    "input": "Request (text)",
+    "messages": "Request (list of messages)",
+    "output": "Frontier's answer",
+    "system": "System prompt",
+    "gold": "Known right answer",
+    "id": "Id",
+    "time": "Time",
+    "session": "Session",
+    "model": "Model",
+    "latency_ms": "Latency in ms",
+    "input_tokens": "Input tokens",
+    "output_tokens": "Output tokens",
+}
+
+
+def show() -> None:
+    """Ask for files, show what they hold, import them, and report."""
+    report: ImportReport | None = st.session_state.get(REPORT)
+    if report is not None:
+        _report(report)
+        return
+    paths: list[Path] = [each for each in st.session_state.get(FILES, []) if each.is_file()]
+    if not paths:
+        _ask()
+        _earlier()
+        return
+    _look(paths)
+
+
+def _ask() -> None:
+    st.text("Bring the log of the calls your team already makes. Nothing leaves this machine.")
+    key = f"upload-{st.session_state.get(ROUND, 0)}"
+    st.file_uploader(
+        "Call logs: OpenAI chat pairs, OpenAI Batch input and output, or a table",
+        type=list(inbox.TYPES),
+        accept_multiple_files=True,
+        max_upload_size=inbox.MAX_MB,
+        key=key,
+        on_change=_take,
+        args=(key,),
+    )
+    with st.expander(f"A file above {inbox.MAX_MB} MB", icon=":material/terminal:"):
+        st.text("Import it on the machine where the workbench runs; nothing is copied there:")
+        st.code(
+            f"workbench import FILE --workspace {shlex.quote(str(here().workspace.root))}",
+            language=None,
+            wrap_lines=True,
+        )
+
+
+def _take(key: str) -> None:
+    """Copy what the browser sent to disk, and let go of it: Streamlit holds uploads in memory."""
+    sent = st.session_state.get(key)
+    if sent:
+        st.session_state[FILES] = inbox.keep(here().workspace, sent)
+        st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
+
+
+def _start_over() -> None:
+    inbox.drop(st.session_state.pop(FILES, []))
+    st.session_state.pop(REPORT, None)
+
+
+def _look(paths: list[Path]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        names = ", ".join(f"{each.name} ({words.size(each.stat().st_size)})" for each in paths)
+        st.text(names)
+        st.button("Choose other files", key="upload-again", type="tertiary", on_click=_start_over)
+    options = _options()
+    chosen_format = options.pop("format")
+    mapping: dict[str, str] = {}
+    try:
+        look = ingest.preview(here().workspace, paths, format=chosen_format, task=options["task"], limit=20)
+        if look.format == MAPPED:
+            mapping = _mapping(look)
+            if "input" in mapping or "messages" in mapping:
+                look = ingest.preview(
+                    here().workspace,
+                    paths,
+                    format=MAPPED,
+                    task=options["task"],
+                    mapping=mapping,
+                    limit=20,
+                )
+    except WorkbenchError as error:
+        complain(error)
+        return
+    _preview(look)
+    ready = look.format != MAPPED or "input" in mapping or "messages" in mapping
+    if not ready:
+        st.info(
+            "Say which column holds the request, then the preview appears.", icon=":material/arrow_upward:"
+        )
+    if st.button("Import", type="primary", icon=":material/download_done:", key="import", disabled=not ready):
+        _import(paths, look.format, mapping, options)
+
+
+def _options() -> dict[str, Any]:
+    workspace = here().workspace
+    one, two, three = st.columns(3)
+    chosen_format = one.selectbox(
+        "Format",
+        [AUTO, *FORMATS],
+        format_func=lambda each: "detect" if each == AUTO else each.replace("_", " "),
+        key="upload-format",
+    )
+    task = two.selectbox(
+        "Task",
+        [BY_RULES, *sorted(workspace.evals)],
+        accept_new_options=True,
+        key="upload-task",
+        help="The named kind of request these calls belong to. A new name can be typed.",
+    )
+    logged = three.number_input(
+        "Share of traffic in this log, %",
+        min_value=0.01,
+        max_value=100.0,
+        value=None,
+        placeholder="unknown",
+        key="upload-rate",
+        help="Without it no figure per day is shown: the log could be all of the traffic or a hundredth.",
+    )
+    return {
+        "format": chosen_format or AUTO,
+        "task": None if task in (None, BY_RULES) else str(task).strip(),
+        "sampling_rate": logged / 100 if logged else None,
+    }
+
+
+def _mapping(look: Preview) -> dict[str, str]:
+    """Let a person say which column holds what; the suggestion stands at first."""
+    st.subheader("Which column holds what", anchor=False)
+    samples = {each.name: each.samples for each in look.columns}
+    chosen: dict[str, str] = {}
+    columns = st.columns(3)
+    for index, (field, label) in enumerate(FIELDS.items()):
+        suggested = look.mapping.get(field)
+        names = [*samples, *([suggested] if suggested and suggested not in samples else [])]
+        value = columns[index % 3].selectbox(
+            label,
+            names,
+            index=names.index(suggested) if suggested in names else None,
+            placeholder="not in this file",
+            format_func=lambda each: _with_sample(each, samples),
+            accept_new_options=True,
+            key=f"map-{field}",
+            help="A column, or a path into nested values such as response.choices[0].text.",
+        )
+        if value:
+            chosen[field] = str(value)
+    return chosen | {field: column for field, column in look.mapping.items() if field not in FIELDS}
+
+
+def _with_sample(name: str, samples: dict[str, list[str]]) -> str:
+    first = next((each for each in samples.get(name, []) if each.strip()), "")
+    shown = visible(" ".join(first.split()))[:30]
+    return f"{visible(name)}: {shown}" if shown else visible(name)
+
+
+def _preview(look: Preview) -> None:
+    st.subheader("What it holds", anchor=False)
+    st.text(visible(f"Read as {look.format.replace('_', ' ')}: {look.because}."))
+    if look.calls:
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    (
+                        each.occurred_at,
+                        each.task,
+                        _short(last_user_text(each.request.messages)),
+                        _short(answers.output_text(each.control)),
+                        visible(", ".join(each.marks).replace("_", " ")),
+                    )
+                    for each in look.calls
+                ],
+                columns=["Time", "Task", "Request", "Frontier", "Marks"],
+            ),
+            hide_index=True,
+            lazy=False,
+            height="content",
+            alt=f"The first {len(look.calls)} calls of the file.",
+        )
+        if all(each.task == UNASSIGNED for each in look.calls):
+            st.warning(
+                "These calls belong to no task yet. Choose a task above, or give an eval.toml a match rule.",
+                icon=":material/label_off:",
+            )
+    if look.rejects:
+        st.caption("Lines that can't be read:")
+        _rejects(look.rejects)
+
+
+def _short(text: str | None) -> str:
+    return visible(" ".join((text or "").split())[:300])
+
+
+def _rejects(rejects: list[Any]) -> None:
+    st.dataframe(
+        pd.DataFrame(
+            [(each.file, each.line, visible(each.reason), _short(each.snippet)) for each in rejects],
+            columns=["File", "Line", "Reason", "Begins with"],
+        ),
+        hide_index=True,
+        lazy=False,
+        height="content" if len(rejects) <= 10 else 380,
+        alt=f"{len(rejects)} lines that could not be read, with reasons.",
+    )
+
+
+def _import(paths: list[Path], chosen: str, mapping: dict[str, str], options: dict[str, Any]) -> None:
+    now = here()
+    bar = st.progress(0.0, text="Reading")
+
+    def listen(progress: Progress) -> None:
+        share = progress.done / progress.total if progress.total else 0.0
+        bar.progress(
+            min(1.0, share), text=f"{progress.stage.capitalize()}: {progress.done:,} {progress.unit}"
+        )
+
+    try:
+        report = ingest.import_files(
+            now.workspace,
+            now.store,
+            paths,
+            format=chosen,
+            mapping=mapping or None,
+            listener=listen,
+            **options,
+        )
+    except WorkbenchError as error:
+        bar.empty()
+        complain(error)
+        return
+    rejects = b""
+    if report.rejected:
+        path = paths[0].with_name("rejects.csv")
+        ingest.write_rejects(now.store, report, path)
+        rejects = path.read_bytes()
+    st.session_state["upload.rejects"] = rejects
+    st.session_state[REPORT] = report
+    inbox.drop(st.session_state.pop(FILES, []))
+    st.rerun()
+
+
+def _report(report: ImportReport) -> None:
+    added = report.accepted + report.joined
+    if added:
+        st.success(f"{words.counted(report.accepted, 'call')} imported.", icon=":material/task_alt:")
+    else:
+        st.warning("Nothing new was imported; the counts say why.", icon=":material/info:")
+    parts = ("accepted", "joined", "rejected", "skipped", "conflicts", "blank")
+    equation = " + ".join(f"{getattr(report, each):,} {each}" for each in parts)
+    with st.container(border=True, key="import-report"):
+        st.text(f"{words.counted(report.records, 'record')} = {equation}")
+        if report.reject_reasons:
+            st.caption("Rejected because")
+            for reason, count in report.reject_reasons.items():
+                st.text(visible(f"{count:,} × {reason}"))
+        if report.marks:
+            st.caption("Marked")
+            st.text(
+                visible(
+                    ", ".join(f"{count:,} {mark.replace('_', ' ')}" for mark, count in report.marks.items())
+                )
+            )
+        if report.tasks:
+            st.caption("By task")
+            st.text(visible(", ".join(f"{count:,} {task}" for task, count in report.tasks.items())))
+    if report.conflicts:
+        st.warning(
+            "Conflicting records carry the id of another call but say something else. "
+            "Both sides are kept out of every comparison until that is resolved.",
+            icon=":material/warning:",
+        )
+    if report.rejects:
+        _rejects(report.rejects)
+    with st.container(horizontal=True):
+        if st.button("Start a replay", type="primary", icon=":material/play_circle:", key="next-replay"):
+            known = [each for each in report.tasks if each in here().workspace.evals]
+            _start_over()
+            st.switch_page(navigation.page("replays"), query_params={"task": known[0]} if known else None)
+        if st.session_state.get("upload.rejects"):
+            st.download_button(
+                "Download the rejected lines",
+                st.session_state["upload.rejects"],
+                file_name="rejects.csv",
+                mime="text/csv",
+                icon=":material/download:",
+                key="rejects",
+                on_click="ignore",
+            )
+        st.button("Upload another", key="another", on_click=_start_over)
+
+
+def _earlier() -> None:
+    found = read(pages.imports)
+    if not found:
+        return
+    st.subheader("Imports so far", anchor=False)
+    st.dataframe(
+        pd.DataFrame(
+            [
+                (
+                    each.created_at,
+                    ", ".join(each.files),
+                    each.task or "by rules",
+                    each.format.replace("_", " "),
+                    each.report.get("records", 0),
+                    each.report.get("accepted", 0),
+                    each.report.get("rejected", 0),
+                )
+                for each in found
+            ],
+            columns=["When (UTC)", "Files", "Task", "Format", "Records", "Accepted", "Rejected"],
+        ),
+        hide_index=True,
+        lazy=False,
+        height="content",
+        column_config={"When (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
+        alt=f"The last {len(found)} imports.",
+    )

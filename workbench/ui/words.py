@@ -1,0 +1,178 @@
+"""How numbers and terms read on every page: one format each, one tooltip each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from workbench.records import Action, Basis, Estimate, LabelVerdict, Verdict
+
+NARROW = "\u00a0"
+"""Between a number and its unit, so that no line breaks there."""
+
+GLOSSARY = {
+    "harm": "The share of calls for which a reviewer says that the frontier's answer was better.",
+    "bound": (
+        "At most this share of calls gets worse, with the confidence that the policy asks for. "
+        "It stays valid however often you look."
+    ),
+    "tolerance": "The share of calls that your team accepts to get worse. It is set in eval.toml.",
+    "cap": "The largest stage of the ladder that today's evidence supports.",
+    "share": "The share of traffic to send to the candidate next: one stage at a time.",
+    "effective_share": "What moves in all, after slices that may carry less than the task.",
+    "control": "The answer of the frontier model, as your log recorded it.",
+    "candidate": "The small model that may take over.",
+    "agreement": "The share of compared calls on which both answers are equal under the task's rules.",
+    "structural": (
+        "Answers are compared for equality after declared normalisation, so an equal answer can't be worse."
+    ),
+    "semantic": (
+        "Answers are compared by similarity. Similar texts can mean the opposite, "
+        "so only labels by people count as proof."
+    ),
+    "n_effective": "What the calls are worth where those of one session or one request count less.",
+    "slice": "Calls that share something known before the call, such as their language.",
+    "uncomparable": "The recorded frontier answer is an error, cut short or a refusal.",
+    "dry_run": "Counts what would be sent and what it may cost, and sends nothing.",
+    "synthetic": "Made from the frontier's answers with planted mistakes, to show that they are found.",
+    "net": "Calls that get worse less calls that get better.",
+}
+
+VERDICTS = {
+    Verdict.MATCH: "match",
+    Verdict.MISMATCH: "mismatch",
+    Verdict.IGNORED: "ignored difference",
+    Verdict.UNCOMPARABLE: "not comparable",
+}
+
+VERDICT_ICONS = {
+    Verdict.MATCH: ":material/check_circle:",
+    Verdict.MISMATCH: ":material/difference:",
+    Verdict.IGNORED: ":material/remove_circle:",
+    Verdict.UNCOMPARABLE: ":material/help:",
+}
+
+LABEL_VERDICTS = {
+    LabelVerdict.CONTROL_BETTER: "frontier better",
+    LabelVerdict.EQUAL: "equal",
+    LabelVerdict.CANDIDATE_BETTER: "candidate better",
+    LabelVerdict.BOTH_BAD: "both bad",
+}
+
+ACTIONS = {
+    Action.COLLECT: ("Collect evidence", ":material/hourglass_top:"),
+    Action.HOLD: ("Hold", ":material/pause_circle:"),
+    Action.RAMP: ("Ramp up", ":material/trending_up:"),
+    Action.STEP_DOWN: ("Step down", ":material/trending_down:"),
+    Action.ROLLBACK: ("Roll back", ":material/undo:"),
+    Action.STOP: ("Stop", ":material/block:"),
+}
+
+BASES = {
+    Basis.STRUCTURAL: "equality proves an answer harmless",
+    Basis.SEMANTIC: "only labels prove an answer harmless",
+}
+
+ERROR_KINDS = {
+    "timeout": "no answer in time",
+    "connection": "no connection",
+    "http": "server error",
+    "rate_limited": "too many requests",
+    "invalid_response": "reply not understood",
+    "empty": "empty reply",
+    "content_filter": "blocked by a content filter",
+    "context_length": "request too long for the model",
+    "wrong_model": "another model answered",
+    "missing": "no output recorded",
+    "refused_by_gate": "refused by the privacy gate",
+    "other": "other",
+}
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share with one decimal, or a dash where it is missing.
+
+    Args:
+        share: 0..1, or negative for a balance.
+        digits: Decimals; stages of the ladder take none.
+    """
+    if share is None:
+        return "–"
+    text = f"{abs(100 * share):.{digits}f}"
+    sign = "−" if share < 0 and float(text) else ""
+    return f"{sign}{text}{NARROW}%"
+
+
+def stage(share: float) -> str:
+    """Return a stage of the ladder without needless decimals: 1 %, 2.5 %, 100 %."""
+    return f"{100 * share:.4g}{NARROW}%"
+
+
+def count(number: float | None) -> str:
+    """Return a count with thousands separated, or a dash."""
+    if number is None:
+        return "–"
+    whole = round(number)
+    return f"{whole:,}" if abs(number - whole) < 0.05 else f"{number:,.1f}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a count with its noun: 1 call, 2 calls."""
+    return f"{number:,}{NARROW}{one if number == 1 else many or one + 's'}"
+
+
+def money(usd: float | None) -> str:
+    """Return US dollars: cents below 100, whole dollars above, four decimals below a cent."""
+    if usd is None:
+        return "not priced"
+    size = abs(usd)
+    digits = 0 if size >= 100 else 2 if size >= 0.01 or size == 0 else 4
+    return f"{'−' if usd < 0 else ''}${size:,.{digits}f}"
+
+
+def interval(estimate: Estimate) -> str:
+    """Return an estimate with its limits and its n, never a bare rate."""
+    limits = f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}{NARROW}%"
+    if estimate.point is None:
+        return f"{limits} (n = {count(estimate.n)})"
+    return f"{percent(estimate.point)} ({limits}, n = {count(estimate.n)})"
+
+
+def ago(moment: datetime | None, now: datetime | None = None) -> str:
+    """Return how long ago something was, in the largest whole unit.
+
+    Args:
+        moment: UTC, with or without a time zone; None reads "never".
+        now: The present, for tests.
+    """
+    if moment is None:
+        return "never"
+    here = now or datetime.now(UTC)
+    when = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = max(0.0, (here - when).total_seconds())
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{counted(int(seconds // size), unit)} ago"
+    return "just now"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration for people: 8 s, 3 min, 1 h 20 min."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    if whole < 90:
+        return f"{whole}{NARROW}s"
+    minutes = round(whole / 60)
+    if minutes < 90:
+        return f"{minutes}{NARROW}min"
+    return f"{minutes // 60}{NARROW}h {minutes % 60}{NARROW}min"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes in the unit people use."""
+    value, unit = float(number), "B"
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f}{NARROW}{unit}" if unit == "B" or value >= 10 else f"{value:.1f}{NARROW}{unit}"
