@@ -1,0 +1,296 @@
+"""Comparing what was stored, and what of it becomes evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scoring_world import ByLetters, World, failed, make_world
+
+from workbench.compare import evaluator_version
+from workbench.errors import UsageError
+from workbench.records import Action, Basis, ErrorKind, LabelVerdict, Output
+from workbench.scoring import CompareReport, compare, evidence, overview, recommend
+from workbench.store.spool import write_part
+
+AGREE, DIFFER = ("a", "a"), ("a", "b")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = make_world(tmp_path)
+    yield made
+    made.store.close()
+
+
+def compared(world: World, task: str = "topics") -> CompareReport:
+    (report,) = compare(world.workspace, world.store, task, embedder=lambda _: ByLetters())
+    return report
+
+
+def test_every_observation_is_compared_once(world: World) -> None:
+    """The report counts each kind of verdict; the same command again adds nothing."""
+    world.add(
+        "topics",
+        [
+            AGREE,
+            ("a", "A."),
+            DIFFER,
+            ("b", "something else"),
+            ("a", failed(ErrorKind.TIMEOUT)),
+            ("neither", "a"),
+            (failed(), "a"),
+            (Output("a", finish_reason="length"), "a"),
+            (Output("a", flags=("refusal",)), "a"),
+            (None, "a"),
+        ],
+    )
+    report = compared(world)
+    assert (report.new, report.observations, report.compared) == (10, 10, 5)
+    assert (report.match, report.mismatch, report.invalid, report.uncomparable) == (2, 3, 2, 5)
+    assert report.errors == {"timeout": 1}
+    assert report.agreement.point == pytest.approx(2 / 5)
+    assert report.basis is Basis.STRUCTURAL
+    assert replace(compared(world), new=10) == report
+    assert world.store.value("SELECT count(*) FROM comparisons") == 10
+
+
+def test_labels_compared_in_bulk_get_the_verdicts_they_get_one_by_one(world: World) -> None:
+    """The fast path for labels stores what the comparator says of each pair."""
+    world.add("topics", [AGREE, ("a", "A."), DIFFER, ("b", "b"), ("a", "?"), ("a", "a")])
+    compared(world)
+    found = world.store.rows("SELECT * FROM comparisons ORDER BY call_id")
+    assert [row["verdict"] for row in found] == ["match", "match", "mismatch", "match", "mismatch", "match"]
+    assert [row["identical"] for row in found] == [True, False, False, True, False, True]
+    assert [row["candidate_group"] for row in found] == ["a", "a", "b", "b", None, "a"]
+    assert [row["invalid"] for row in found] == [False] * 4 + [True, False]
+    assert found[2]["reason"] == "a became b"
+
+
+def test_results_waiting_in_the_spool_are_loaded_first(world: World) -> None:
+    """A worker's part counts without anybody asking for it."""
+    world.add("topics", [AGREE, AGREE], observed=1)
+    row = {
+        "replay_id": "r1",
+        "call_id": "topics-00001",
+        "repeat": 0,
+        "output": '{"text":"a"}',
+        "text": "a",
+        "attempts": 1,
+    }
+    write_part(world.workspace.spool, "observations", [row])
+    report = compared(world)
+    assert (report.absorbed, report.observations) == (1, 2)
+
+
+def test_a_changed_eval_is_compared_anew_and_not_mixed(world: World) -> None:
+    """Another evaluator version stands beside the old one."""
+    world.add("topics", [("a", "x")] * 30)
+    assert compared(world).match == 0
+    path = Path(world.workspace.eval_for("topics").root) / "eval.toml"
+    path.write_text('task = "topics"\nkind = "label"\nlabels = ["a", "b"]\naliases = { x = "a" }\n')
+    again = World(type(world.workspace).load(world.workspace.root), world.store)
+    report = compared(again)
+    assert (report.new, report.match) == (30, 30)
+    assert evidence(again.workspace, world.store, "topics", "small").task.disagreements == 0
+    assert world.store.value("SELECT count(*) FROM comparisons") == 60
+
+
+def test_texts_get_a_similarity_and_a_failing_one_is_missing(world: World) -> None:
+    """Missing is a mismatch that says so, not a similarity of 0."""
+    world.add("rewrite", [("aab", "aab."), ("aab", "aabb"), ("aab", "cde"), ("aab", "aab with !")])
+    report = compared(world, "rewrite")
+    assert (report.match, report.mismatch, report.similarity_missing) == (2, 2, 1)
+    assert report.embedded == 3
+    assert report.embedding_failures == ("RuntimeError: no vector",)
+    scores = [row["score"] for row in world.store.rows("SELECT score FROM comparisons ORDER BY call_id")]
+    assert scores[0] == 1
+    assert scores[3] is None
+
+
+def test_nothing_replayed_is_an_error_that_names_the_next_command(world: World) -> None:
+    """Named targets must exist; without a name there is simply nothing to do."""
+    assert compare(world.workspace, world.store) == []
+    assert overview(world.workspace, world.store) == []
+    with pytest.raises(UsageError, match="Nothing was replayed"):
+        compare(world.workspace, world.store, "topics", "small")
+    with pytest.raises(UsageError, match="smal"):
+        compare(world.workspace, world.store, "topics", "smal")
+
+
+def test_a_batch_counts_once_every_planned_call_is_compared(world: World) -> None:
+    """Half a batch would let the fast answers speak first."""
+    world.add("topics", [AGREE] * 30)
+    world.add("topics", [AGREE] * 30, batch=1, first=30, observed=29)
+    compared(world)
+    assert evidence(world.workspace, world.store, "topics", "small").task.compared == 30
+    world.observe("topics", 59, "b")
+    compared(world)
+    found = evidence(world.workspace, world.store, "topics", "small")
+    assert (found.task.compared, found.task.disagreements, found.task.audited >= 30) == (60, 1, True)
+
+
+def test_a_call_counts_once_however_often_it_was_replayed(world: World) -> None:
+    """Replays are pooled, and the earliest counts."""
+    world.add("topics", [DIFFER, AGREE])
+    world.add("topics", [AGREE, AGREE], replay="r2", known_calls=True)
+    compared(world)
+    found = evidence(world.workspace, world.store, "topics", "small")
+    assert (found.task.compared, found.task.disagreements) == (2, 1)
+
+
+def test_calls_in_conflict_are_left_out_of_evidence_and_hold_no_batch_open(world: World) -> None:
+    """A call whose content is in doubt neither counts nor blocks."""
+    world.add("topics", [AGREE, DIFFER, AGREE])
+    compared(world)
+    world.store.append(
+        "conflicts",
+        [
+            {
+                "call_id": "topics-00001",
+                "manifest_id": "m",
+                "content_hash": "x",
+                "file": "f",
+                "line": 1,
+                "call": "{}",
+            }
+        ],
+    )
+    found = evidence(world.workspace, world.store, "topics", "small")
+    assert (found.task.compared, found.task.disagreements) == (2, 0)
+
+
+def test_evidence_carries_groups_slices_span_volume_and_what_stands_outside(world: World) -> None:
+    """All that the decision asks for comes from the store."""
+    world.add("topics", [AGREE] * 150 + [("b", "a")] * 40 + [("b", "?")] * 10 + [(failed(), "a")] * 5)
+    compared(world)
+    found = evidence(world.workspace, world.store, "topics", "small")
+    assert (found.task.compared, found.task.disagreements, found.invalid, found.uncomparable) == (
+        200,
+        50,
+        10,
+        5,
+    )
+    assert {(each.kind, each.name): (each.n, each.agreements) for each in found.groups} == {
+        ("label", "a"): (150, 150),
+        ("label", "b"): (50, 0),
+    }
+    assert {(each.name, each.value): each.population.compared for each in found.slices} == {
+        ("language", "de"): 100,
+        ("language", "en"): 100,
+    }
+    assert found.days == pytest.approx(199 / 24)
+    assert found.calls_per_day == pytest.approx(205 / (204 / 24))
+    assert found.critical is not None
+    assert found.critical.disagreements == 50
+
+
+def test_volume_is_scaled_by_the_logged_share_and_unknown_without_one(world: World) -> None:
+    """A log of every tenth call stands for ten times the traffic."""
+    world.add("topics", [AGREE] * 50, sampling_rate=0.1)
+    compared(world)
+    ten = evidence(world.workspace, world.store, "topics", "small").calls_per_day
+    assert ten == pytest.approx(500 / (49 / 24))
+    world.add("topics", [AGREE], replay="r2", first=60, sampling_rate=None)
+    compared(world)
+    assert evidence(world.workspace, world.store, "topics", "small").calls_per_day is None
+
+
+def test_required_fields_become_outcome_groups_and_unreadable_answers_miss_all_of_them(world: World) -> None:
+    """A field that the candidate stopped filling is seen behind a fair overall agreement."""
+    good = '{"id": 1, "note": "x"}'
+    world.add("orders", [(good, good)] * 20 + [(good, '{"id": 2, "note": "x"}')] * 5 + [(good, "no")] * 5)
+    compared(world, "orders")
+    found = evidence(world.workspace, world.store, "orders", "small")
+    assert [(each.kind, each.name, each.n, each.agreements) for each in found.groups] == [
+        ("field", "id", 30, 20)
+    ]
+    assert (found.task.disagreements, found.invalid) == (10, 5)
+
+
+def test_labels_picked_by_hand_count_only_once_they_cover_every_disagreement(world: World) -> None:
+    """Somebody chose them: a part of the disagreements proves nothing about the rest."""
+    world.add("topics", [AGREE] * 90 + [DIFFER] * 10)
+    compared(world)
+    for number in range(90, 99):
+        world.label("topics", number, LabelVerdict.EQUAL)
+    before = evidence(world.workspace, world.store, "topics", "small").task
+    assert (before.cleared, before.looked) == (0, 9)
+    world.label("topics", 99, LabelVerdict.CONTROL_BETTER)
+    after = evidence(world.workspace, world.store, "topics", "small").task
+    assert (after.cleared, after.harms, after.audited) == (9, 1, 100)
+
+
+def test_of_two_reviewers_the_worse_verdict_counts(world: World) -> None:
+    """Until somebody adjudicates."""
+    world.add("topics", [AGREE] * 30 + [DIFFER])
+    compared(world)
+    world.label("topics", 30, LabelVerdict.EQUAL)
+    world.label("topics", 30, LabelVerdict.CONTROL_BETTER, by="tom")
+    assert evidence(world.workspace, world.store, "topics", "small").task.harms == 1
+
+
+def test_an_answer_found_lost_stays_lost_when_later_batches_look_better(world: World) -> None:
+    """A collapsed group blocks until a new evidence window."""
+    world.add("topics", [AGREE] * 60 + [("b", "a")] * 40)
+    world.add("topics", [("b", "b")] * 200, batch=1, first=100)
+    compared(world)
+    found = evidence(world.workspace, world.store, "topics", "small")
+    (group,) = [each for each in found.groups if each.name == "b"]
+    assert (group.n, group.agreements, group.latched) == (240, 200, True)
+
+
+def test_the_recommendation_follows_the_evidence_and_never_raises_a_live_share(world: World) -> None:
+    """Ten days of clean agreement may start; a live share without its history is held."""
+    world.add("topics", [AGREE] * 150 + [("b", "b")] * 90)
+    compared(world)
+    answer = recommend(world.workspace, world.store, "topics", "small")
+    assert (answer.action, answer.share) == (Action.RAMP, 0.01)
+    held = recommend(world.workspace, world.store, "topics", "small", current_share=0.01)
+    assert (held.action, held.share) == (Action.HOLD, 0.01)
+    strict = replace(world.workspace.eval_for("topics").policy, tolerance=0.001)
+    assert recommend(world.workspace, world.store, "topics", "small", policy=strict).share == 0
+
+
+def test_the_overview_shows_agreement_share_and_money(world: World) -> None:
+    """One row a task and candidate, priced from dated prices and measured tokens."""
+    world.add("topics", [AGREE] * 239 + [DIFFER])
+    world.add("topics", [AGREE] * 240, candidate="other", replay="r2", known_calls=True)
+    compare(world.workspace, world.store)
+    rows = {row.candidate: row for row in overview(world.workspace, world.store)}
+    small = rows["small"]
+    assert (small.calls, small.compared, small.labels, small.synthetic) == (240, 240, 0, True)
+    assert small.agreement.point == pytest.approx(239 / 240)
+    assert small.agreement.low < 239 / 240 < small.agreement.high
+    month = 240 / (239 / 24) * 30.4375
+    assert small.cost_now_usd_month == pytest.approx(month * (100 * 2 + 10 * 8) / 1e6)
+    assert small.saving_usd_month == pytest.approx(
+        month * small.recommendation.effective_share * (280 - 12) / 1e6
+    )
+    assert small.left_out == ()
+    other = rows["other"]
+    assert other.left_out == ("other",)
+    assert other.saving_usd_month is None
+    assert other.cost_now_usd_month == small.cost_now_usd_month
+    assert not other.synthetic
+
+
+def test_a_frontier_model_without_a_price_is_left_out_by_name(world: World) -> None:
+    """Not free: unknown."""
+    world.add("topics", [AGREE] * 48, model="unlisted")
+    compared(world)
+    (row,) = overview(world.workspace, world.store)
+    assert (row.cost_now_usd_month, row.saving_usd_month) == (None, None)
+    assert row.left_out == ("unlisted",)
+
+
+def test_the_version_of_the_current_eval_decides_what_is_shown(world: World) -> None:
+    """Comparisons of another version are no evidence."""
+    world.add("topics", [AGREE] * 30)
+    compared(world)
+    config = world.workspace.eval_for("topics")
+    assert world.store.value("SELECT DISTINCT evaluator_version FROM comparisons") == evaluator_version(
+        config
+    )
