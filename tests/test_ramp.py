@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from workbench.ramp import (
 )
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation, to_json
 from workbench.stats.audit import AuditRow, DrawRow, from_rows
+from workbench.stats.bounds import anytime_upper
 from workbench.stats.cluster import DesignEffect
 
 POLICY = Policy()
@@ -399,6 +401,28 @@ def test_a_confirmed_harm_behind_normalisation_revokes_free_agreement() -> None:
     assert after.harm.high > 0.4 * 0.05
     assert after.harm.high > before.harm.high
     assert after.cap < before.cap
+
+
+def test_labels_are_not_asked_for_where_they_would_not_help() -> None:
+    over = semantic(60, [(1.0, 1)] * 9 + [(1.0, 0)] * 51)
+    missing = recommend(Evidence(over, days=10), POLICY, live(0.05)).missing
+    assert missing == ("More labels will hardly help: the estimate, 15 %, is above the tolerance of 5 %.",)
+    group = OutcomeGroup("label", "rare", 55, 2)
+    missing = recommend(Evidence(structural(947, 1000), groups=(group,)), POLICY).missing
+    assert missing == ("A candidate that gets label 'rare' right, compared in a new evidence window.",)
+
+
+def test_missing_labels_are_the_smallest_number_that_reaches_the_next_stage() -> None:
+    task = Population(
+        compared=5000, disagreements=500, audited=170, audited_disagreements=20, harms=2, looked=20
+    )
+    found = recommend(Evidence(replace(task, cleared=18), days=10), POLICY)
+    needed = found.details["calls_needed"]
+    rate, bound = 2 / 170, found.details["next_bound"]
+    assert anytime_upper(math.ceil(rate * needed), needed, 0.05) <= bound
+    assert anytime_upper(math.ceil(rate * (needed - 1)), needed - 1, 0.05) > bound
+    assert found.details["labels_needed"] == math.ceil(needed * 0.1)
+    assert f"About {found.details['labels_needed']} labels" in found.missing[0]
 
 
 # --- laws -------------------------------------------------------------------------------------

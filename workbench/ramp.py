@@ -104,7 +104,9 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     action = _action(share, current, limited)
 
     slices = tuple(_slice_share(each, share, policy, delta) for each in evidence.slices)
-    missing = missing_for_next(evidence.task, judged, min(cap, evidence_cap), policy, delta)
+    unseen = next(each for each in blocking if each.name == "looked")
+    reached = evidence_cap if unseen.ok else min(evidence_cap, unseen.ceiling)
+    missing = missing_for_next(evidence.task, judged, reached, policy, delta)
     reasons = _reasons(evidence, policy, findings, judged, cap, share, current, above_estimate, missing)
     volume = evidence.calls_per_day
     return Recommendation(
@@ -282,9 +284,24 @@ def _missing(
             if evidence.days is None
             else f"Evidence from {_days(short)} more of traffic."
         )
-    if missing.sentence:
+    if "outcome_groups" in failing:
+        lines += _missing_groups(evidence, policy.delta / max(evidence.candidates, 1))
+    # Labels don't help where another rule allows no traffic at all.
+    shut = any(
+        not each.ok and each.ceiling <= 0 and each.name not in ("looked", "drift") for each in findings
+    )
+    few = "enough_pairs" in failing and task.basis is Basis.STRUCTURAL
+    if missing.sentence and not shut and not few:
         lines.append(missing.sentence)
     return lines
+
+
+def _missing_groups(evidence: Evidence, delta: float) -> list[str]:
+    collapsed = [group for group in evidence.groups if guards.is_collapsed(group, delta)]
+    if collapsed:
+        names = ", ".join(f"{group.kind} {group.name!r}" for group in collapsed)
+        return [f"A candidate that gets {names} right, compared in a new evidence window."]
+    return ["Labels on the disagreements of the groups where the candidate agrees least."]
 
 
 def _slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: float) -> SliceShare:

@@ -92,7 +92,7 @@ def _signed(kinds: list[NDArray[np.int64]]) -> list[tuple[int, NDArray[np.int64]
         return [(1, kinds[0])]
     if len(kinds) > 2:
         raise ValueError("at most two kinds of cluster can be combined")
-    pairs = _numbered(list(zip(kinds[0].tolist(), kinds[1].tolist(), strict=True)))
+    _, pairs = np.unique(kinds[0] * (kinds[1].max() + 1) + kinds[1], return_inverse=True)
     return [(1, kinds[0]), (1, kinds[1]), (-1, pairs)]
 
 

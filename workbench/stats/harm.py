@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workbench.records import Basis, Estimate
 from workbench.stats import bounds, weighted
@@ -170,18 +170,22 @@ def _stratified(
 
 
 def _drawn(population: Population, delta: float) -> Harm:
-    outcomes = [(each.weight, float(each.outcome > 0)) for each in population.draws]
-    return _weighted(outcomes, population, delta)
+    losses = [each.weight * float(each.outcome > 0) for each in population.draws]
+    estimate = _weighted(losses, population, delta)
+    estimate = replace(estimate, high=min(estimate.high, 1.0))
+    return Harm(estimate, by_label=estimate)
 
 
 def _drawn_net(population: Population, delta: float) -> Harm:
-    outcomes = [(each.weight, (each.outcome + 1) / 2) for each in population.draws]
-    half = _weighted(outcomes, population, delta).estimate
-    total = math.fsum(each.weight * each.outcome for each in population.draws)
+    # Weight times outcome is shifted as a whole, not the outcome before weighting: equal
+    # pairs then add no noise. With equal weights both are the same.
+    largest = population.weight_max
+    shifted = [(each.weight * each.outcome + largest) / 2 for each in population.draws]
+    half = _weighted(shifted, population, delta)
     estimate = Estimate(
-        point=None if half.point is None else total / len(outcomes),
-        low=2 * half.low - 1,
-        high=2 * half.high - 1,
+        point=None if half.point is None else 2 * half.point - largest,
+        low=max(2 * half.low - largest, -1.0),
+        high=min(2 * half.high - largest, 1.0) if shifted else 1.0,
         level=half.level,
         method=half.method,
         n=half.n,
@@ -190,23 +194,24 @@ def _drawn_net(population: Population, delta: float) -> Harm:
     return Harm(estimate, by_label=estimate)
 
 
-def _weighted(outcomes: list[tuple[float, float]], population: Population, delta: float) -> Harm:
+def _weighted(losses: list[float], population: Population, delta: float) -> Estimate:
     deff, largest = population.harm_effect.value, population.weight_max
-    counted = Counter(weight * outcome for weight, outcome in outcomes)
-    losses, counts = list(counted), list(counted.values())
-    n = len(outcomes)
-    estimate = Estimate(
-        point=math.fsum(weight * outcome for weight, outcome in outcomes) / n if n else None,
-        low=weighted.lower(losses, delta, weight_max=largest, counts=counts, deff=deff) if n else 0.0,
-        high=min(1.0, weighted.upper(losses, delta, weight_max=largest, counts=counts, deff=deff))
-        if n
-        else 1.0,
+    counted = Counter(losses)
+    values, counts = list(counted), list(counted.values())
+    n = len(losses)
+    low, high = 0.0, 1.0
+    if n:
+        low = weighted.lower(values, delta, weight_max=largest, counts=counts, deff=deff)
+        high = weighted.upper(values, delta, weight_max=largest, counts=counts, deff=deff)
+    return Estimate(
+        point=math.fsum(losses) / n if n else None,
+        low=low,
+        high=high,
         level=1 - delta,
         method=BY_DRAW if n else UNKNOWN,
         n=n,
-        n_effective=weighted.effective_size([weight for weight, _ in outcomes]) / deff,
+        n_effective=weighted.effective_size([each.weight for each in population.draws]) / deff,
     )
-    return Harm(estimate, by_label=estimate)
 
 
 def _balance(worse: int, better: int, n: int, delta: float, deff: float, method: str) -> Estimate:

@@ -59,12 +59,18 @@ def missing_for_next(
             return Missing(stage, bound, labels=done, labels_done=done)
         sentence = f"One verdict by a person, on any output, to go beyond {percent(cap)}."
         return Missing(stage, bound, labels=max(done, 1), labels_done=done, sentence=sentence)
+    point = judged.estimate.point or 0.0
+    if point > policy.tolerance + EPSILON and population.looked:
+        sentence = (
+            f"More labels will hardly help: the estimate, {percent(point)}, is above the tolerance of "
+            f"{percent(policy.tolerance)}."
+        )
+        return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence)
     size = _size(population, judged, bound, policy, delta)
     hopeful = size is None and not population.looked
     if hopeful:
         size = bounds.size_needed(0.0, bound, delta, deff=population.harm_effect.value)
     if size is None:
-        point = judged.estimate.point or 0.0
         sentence = (
             f"Too close to the limit: the estimate is {percent(point)}, and {percent(stage)} of traffic "
             f"needs an upper bound of {percent(bound)}."
@@ -72,7 +78,7 @@ def missing_for_next(
         return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence)
     rate = 1.0 if semantic else population.disagreements / population.compared
     labels = max(math.ceil(size * rate - EPSILON), done)
-    at_least = hopeful or (semantic and not done)
+    at_least = hopeful or (not population.looked and point <= 0 and (semantic or rate > 0))
     return Missing(
         stage,
         bound,
@@ -91,10 +97,10 @@ def _size(population: Population, judged: Harm, bound: float, policy: Policy, de
     if population.basis is Basis.SEMANTIC:
         largest = population.weight_max if population.draws else PLANNED_WEIGHT_MAX
         counted = Counter(
-            each.weight * ((each.outcome + 1) / 2 if net else float(each.outcome > 0))
+            (each.weight * each.outcome + largest) / 2 if net else each.weight * float(each.outcome > 0)
             for each in population.draws
-        ) or Counter([0.5 if net else 0.0])
-        target = (bound + 1) / 2 if net else bound
+        ) or Counter([largest / 2 if net else 0.0])
+        target = (bound + largest) / 2 if net else bound
         return weighted.size_needed(dict(counted), target, delta, weight_max=largest, deff=deff)
     if net:
         n, worse, better = population.audited, population.harms, population.audited_better

@@ -30,7 +30,8 @@ def grounds(estimate: Estimate, population: Population) -> str:
         return "counting agreement after normalisation as doubtful, since a harmful case was found"
     if population.basis is Basis.SEMANTIC:
         return f"from {plural(estimate.n, 'label')} drawn by the queue" if estimate.n else "nothing labelled"
-    if estimate.method == BY_LABEL:
+    settled = population.audited_disagreements > 0 and population.audited == population.compared
+    if estimate.method == BY_LABEL or (estimate.method == BY_DISAGREEMENT and settled):
         return (
             f"from {plural(population.audited_disagreements, 'label')} "
             f"on {plural(population.audited, 'audited call')}"

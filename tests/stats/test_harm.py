@@ -1,0 +1,106 @@
+"""Harm of a population, and the balance of worse and better."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.records import Basis
+from workbench.stats import weighted
+from workbench.stats.evidence import Population, WeightedOutcome
+from workbench.stats.harm import BY_DISAGREEMENT, BY_LABEL, net, regressions
+
+DELTA = 0.05
+
+
+def drawn(outcomes: list[tuple[float, int]], weight_max: float = 1.25) -> Population:
+    return Population(
+        basis=Basis.SEMANTIC,
+        compared=1000,
+        draws=tuple(WeightedOutcome(*each) for each in outcomes),
+        weight_max=weight_max,
+        looked=len(outcomes),
+    )
+
+
+def test_the_smaller_of_both_structural_bounds_is_taken_and_named() -> None:
+    unlabelled = Population(compared=1000, disagreements=40, audited=20)
+    assert regressions(unlabelled, DELTA).estimate.method == BY_DISAGREEMENT
+    labelled = Population(compared=1000, disagreements=120, audited=500, audited_disagreements=60, harms=6)
+    found = regressions(labelled, DELTA)
+    assert found.estimate.method == BY_LABEL
+    assert found.by_disagreement is not None
+    assert found.estimate.high < found.by_disagreement.high
+
+
+def test_net_of_equal_weights_is_the_bound_on_the_shifted_outcome() -> None:
+    outcomes = [(1.0, 1)] * 10 + [(1.0, -1)] * 20 + [(1.0, 0)] * 170
+    found = net(drawn(outcomes, 1.0), DELTA).estimate
+    upper = weighted.upper([1.0, 0.5, 0.0], DELTA, counts=[10, 170, 20])
+    assert found.high == pytest.approx(2 * upper - 1)
+    assert found.point == pytest.approx(-0.05)
+
+
+def test_net_is_the_same_whether_drawn_evenly_or_audited() -> None:
+    outcomes = [(1.0, 1)] * 10 + [(1.0, -1)] * 20 + [(1.0, 0)] * 170
+    audited = Population(
+        compared=200,
+        disagreements=30,
+        audited=200,
+        audited_disagreements=30,
+        harms=10,
+        audited_better=20,
+        cleared=20,
+        cleared_better=20,
+    )
+    first, second = net(drawn(outcomes, 1.0), DELTA).estimate, net(audited, DELTA).estimate
+    assert (first.low, first.high) == pytest.approx((second.low, second.high))
+
+
+def test_weights_of_equal_pairs_add_no_noise_to_net_harm() -> None:
+    """Pairs without a difference leave the balance at nothing, whatever they weigh."""
+    found = net(drawn([(1.25, 0)] * 60 + [(0.3, 0)] * 40), DELTA).estimate
+    assert found.point == pytest.approx(0, abs=1e-9)
+    assert found.low <= 0 <= found.high
+
+
+outcomes = st.lists(
+    st.tuples(st.sampled_from([0.3, 1.0, 1.25]), st.sampled_from([-1, 0, 1])), min_size=1, max_size=60
+)
+
+
+@given(outcomes, st.integers(0, 59))
+def test_a_worse_draw_never_lowers_a_bound(found: list[tuple[float, int]], place: int) -> None:
+    """Harm and net harm rise, bounds and estimate, when a draw gets worse."""
+    worse = list(found)
+    weight, outcome = found[place % len(found)]
+    worse[place % len(found)] = (weight, min(outcome + 1, 1))
+    for measure in (regressions, net):
+        before, after = measure(drawn(found), DELTA).estimate, measure(drawn(worse), DELTA).estimate
+        assert before.high <= after.high + 1e-9
+        assert before.low <= after.low + 1e-9
+        assert before.point is not None
+        assert after.point is not None
+        assert before.point <= after.point + 1e-9
+
+
+def test_revocation_leaves_identical_outputs_alone() -> None:
+    """Only the stratum that agrees after normalisation is put in doubt."""
+    few, many = (
+        Population(
+            compared=1000,
+            disagreements=0,
+            audited=1000,
+            normalised=normalised,
+            normalised_labelled=20,
+            normalised_harms=1,
+            revoked=True,
+            looked=20,
+        )
+        for normalised in (20, 400)
+    )
+    small, large = regressions(few, DELTA).estimate, regressions(many, DELTA).estimate
+    assert small.high < 0.01
+    assert large.high == pytest.approx(20 * small.high, rel=0.01)
+    assert large.point == pytest.approx(0.4 / 20)
