@@ -81,7 +81,8 @@ def depth_of(value: Any) -> int:
     deepest, stack = 0, [(value, 0)]
     while stack:
         item, depth = stack.pop()
-        deepest = max(deepest, depth)
+        if isinstance(item, dict | list):
+            deepest = max(deepest, depth + 1)
         if isinstance(item, dict):
             stack.extend((child, depth + 1) for child in item.values())
         elif isinstance(item, list):
@@ -239,6 +240,8 @@ def normalise_text(text: str, rules: Normalisation | None = None) -> str:
         text = unicodedata.normalize("NFKC", text)
     if rules.case:
         text = text.casefold()
+        if rules.unicode:
+            text = unicodedata.normalize("NFKC", text)
     if rules.whitespace:
         text = _SPACE.sub(" ", text).strip()
     if rules.punctuation:

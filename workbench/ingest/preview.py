@@ -73,12 +73,12 @@ def preview(
     check_arguments(paths, task, None, None)
     columns = [Column(name, samples) for name, samples in columns_with_samples(paths[0])]
     used = dict(mapping) if mapping else {}
-    needs = not used and format in (AUTO, "mapped") and _is_table(paths[0], format)
-    if needs:
+    why = None if used else _why_a_mapping(paths[0], format)
+    needs = why is not None
+    if why is not None:
         used = suggest_mapping([each.name for each in columns])
         if not {"input", "messages"} & used.keys():
-            because = detect(paths[0]).because if format == AUTO else "the format was given"
-            return Preview(paths[0].name, "mapped", because, columns, used, True, [], [])
+            return Preview(paths[0].name, "mapped", why, columns, used, needs, [], [])
     sources = [open_source(path, format, used or None) for path in paths]
     router = TaskRouter(workspace.evals.values(), task)
     drafts: list[Draft] = []
@@ -95,19 +95,23 @@ def preview(
     name = default_source(task, sources[0].format.name)
     calls = [_preview_call(draft, outputs.get(draft.native_id or ""), name, router) for draft in drafts]
     return Preview(
-        paths[0].name, sources[0].format.name, sources[0].because, columns, used, needs, calls, rejects
+        paths[0].name, sources[0].format.name, why or sources[0].because, columns, used, needs, calls, rejects
     )
 
 
-def _is_table(path: Path, format: str) -> bool:
+def _why_a_mapping(path: Path, format: str) -> str | None:
+    """Say why a file needs a mapping; None if its format does without."""
+    if format not in (AUTO, "mapped"):
+        return None
     if format == "mapped":
-        return True
+        return "the format was given"
     try:
-        return detect(path).format == "mapped"
+        detection = detect(path)
     except UsageError as error:
         if "no known log format" in error.message:
-            return True
+            return "its records are JSON objects of no known log format"
         raise
+    return detection.because if detection.format == "mapped" else None
 
 
 def _preview_call(draft: Draft, late: OutputDraft | None, source: str, router: TaskRouter) -> Call:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.records import Call, Output, Rejected, Request, from_json, to_json
-from workbench.store import arrow
 from workbench.store.staging import Staging
 
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ def load_staged(
     """
     writer.execute(_STAGED)
     for table in staging.tables(_KEYS):
-        arrow.insert(writer._cursor, "staged", table)
+        _stage(writer, "staged", table)
     writer.execute(_JUDGE)
     writer.execute(_LATE)
     loaded = Loaded()
@@ -186,6 +185,15 @@ def load_staged(
     return loaded
 
 
+def _stage(writer: Writer, table: str, rows: pa.Table) -> None:
+    """Fill a temporary table of this transaction, which the store's catalogue does not know."""
+    writer._cursor.register("staged_rows", rows)
+    try:
+        writer.execute(f"INSERT INTO temp.{table} SELECT * FROM staged_rows")  # noqa: S608 -- a name of this module
+    finally:
+        writer._cursor.unregister("staged_rows")
+
+
 def _load_part(writer: Writer, table: pa.Table, manifest_id: str, loaded: Loaded, orphan_limit: int) -> None:
     rows = table.column("row")
     first, last = rows[0].as_py(), rows[-1].as_py()
@@ -201,11 +209,10 @@ def _load_part(writer: Writer, table: pa.Table, manifest_id: str, loaded: Loaded
         joined = table.filter(pa.array([each == JOINED for each in listed]))
         _append_controls(writer, joined, manifest_id)
         if joined.num_rows:
-            arrow.insert(writer._cursor, "late", joined.select(["call_id", "occurred_at", "model"]))
+            _stage(writer, "late", joined.select(["call_id", "occurred_at", "model"]))
     if CONFLICT in loaded.counts:
         conflicting = table.filter(pa.array([each == CONFLICT for each in listed]))
-        for row in conflicting.to_pylist():
-            writer.append("conflicts", [_conflict(row, manifest_id)])
+        writer.append("conflicts", [_conflict(row, manifest_id) for row in conflicting.to_pylist()])
     if ORPHAN in loaded.counts:
         orphans = table.filter(pa.array([each == ORPHAN for each in listed]))
         loaded.rejected += orphans.num_rows

@@ -1,0 +1,263 @@
+"""Files that are no logs, too large, broken or oddly shaped."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from format_samples import FOLDER, MAPPING
+
+from workbench.errors import UsageError
+from workbench.formats import Blank, Draft, detect, files, open_source, read, read_outputs, tables
+from workbench.formats import containers as containers_module
+from workbench.formats import documents as documents_module
+from workbench.records import ErrorKind, Rejected
+
+GOOD = (FOLDER / "openai_chat.jsonl").read_text(encoding="utf-8").splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("empty.jsonl", b"", "is empty"),
+        ("blank.jsonl", b" \n\n", "white space"),
+        ("calls.jsonl", pickle.dumps({"a": 1}), "pickle"),
+        ("calls.pkl", b'{"request": {}}', "pickle"),
+        ("calls.duckdb", b'{"request": {}}', "DuckDB"),
+        ("calls.jsonl", b"\0" * 8 + b"DUCK" + b"\0" * 100, "DuckDB"),
+        ("calls.csv", b"PK\x03\x04" + b"x" * 50, "Excel"),
+        ("calls.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        ("calls.jsonl", bytes(range(8)) * 50, "binary"),
+        ("calls.parquet", b"PAR1 and then nothing", "Parquet"),
+        ("calls.txt", b"just some prose\nwithout any shape\n", "neither"),
+        ("calls.jsonl", b"no\njson\nhere\n", "no JSON object"),
+        ("calls.jsonl", b'{"some": "thing", "else": 1}\n', "no known log format"),
+        ("calls.jsonl", gzip.compress(GOOD.encode() * 100)[:40], "can't be read"),
+    ],
+)
+def test_what_is_no_log_is_refused_with_its_name_and_the_next_step(
+    tmp_path: Path, name: str, data: bytes, says: str
+) -> None:
+    """A file that is no log is an error that names the file and says what to do."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(UsageError) as error:
+        list(read([path]))
+    assert name in error.value.message
+    assert says in error.value.message + error.value.hint
+    assert error.value.hint
+
+
+def test_a_missing_file_names_the_closest_one(tmp_path: Path) -> None:
+    (tmp_path / "calls.jsonl").write_text(GOOD)
+    with pytest.raises(UsageError, match=r"Did you mean 'calls\.jsonl'"):
+        list(read([tmp_path / "cals.jsonl"]))
+
+
+def test_the_name_of_a_file_does_not_matter_when_its_content_is_clear(tmp_path: Path) -> None:
+    """JSONL named .csv is still JSONL."""
+    path = tmp_path / "export.txt"
+    path.write_text(GOOD + "\n")
+    assert detect(path).format == "openai_chat"
+
+
+def test_half_a_line_is_rejected_with_line_reason_and_hash(tmp_path: Path) -> None:
+    """A broken line costs itself alone."""
+    path = tmp_path / "calls.jsonl"
+    path.write_text(f"{GOOD}\n{GOOD[:100]}\n\n{GOOD}\n")
+    first, second, third, fourth = read([path])
+    assert isinstance(first, Draft)
+    assert isinstance(fourth, Draft)
+    assert isinstance(third, Blank)
+    assert isinstance(second, Rejected)
+    assert (second.line, second.file) == (2, "calls.jsonl")
+    assert "breaks off at column" in second.reason
+    assert len(second.content_hash) == 32
+
+
+def test_a_broken_first_line_does_not_hide_the_rest(tmp_path: Path) -> None:
+    """Format and layout come from the lines that can be read."""
+    for start in (GOOD[:80], "[" + GOOD[:50], "noise"):
+        path = tmp_path / "calls.jsonl"
+        path.write_text(f"{start}\n{GOOD}\n{GOOD}\n")
+        kinds = [type(item) for item in read([path])]
+        assert kinds == [Rejected, Draft, Draft]
+
+
+def test_a_line_over_the_cap_is_rejected_and_the_next_one_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is too long is passed over without being held."""
+    monkeypatch.setattr(containers_module, "MAX_LINE_BYTES", 4_000)
+    path = tmp_path / "calls.jsonl"
+    path.write_text(f"{GOOD}\n{'x' * 100_000}\n{GOOD}\n")
+    kinds = [type(item) for item in read([path])]
+    assert kinds == [Draft, Rejected, Draft]
+
+
+def test_nesting_of_twenty_thousand_levels_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    path.write_text(f"{GOOD}\n{'[' * 20_000}{']' * 20_000}\n" + '{"a":' * 20_000 + "1" + "}" * 20_000 + "\n")
+    items = list(read([path]))
+    assert [type(item) for item in items] == [Draft, Rejected, Rejected]
+    assert all("nested deeper" in item.reason for item in items if isinstance(item, Rejected))
+
+
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that expands without end is an error, not a full memory."""
+    monkeypatch.setattr(files, "MAX_EXPANDED_BYTES", 1 << 20)
+    for pack in (gzip.compress, zstandard.compress):
+        path = tmp_path / "calls.jsonl.gz"
+        path.write_bytes(pack(GOOD.encode() + b"\n" + b"\n" * (4 << 20)))
+        with pytest.raises(UsageError, match="expands to more than"):
+            list(read([path]))
+
+
+def test_a_document_over_the_cap_is_refused_with_the_command_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents_module, "MAX_DOCUMENT_BYTES", 100)
+    path = tmp_path / "calls.json"
+    path.write_text(f"[{GOOD}]")
+    with pytest.raises(UsageError, match="jq"):
+        list(read([path]))
+
+
+def test_a_compressed_file_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> None:
+    """What could be unpacked is read; the break is a rejected record."""
+    path = tmp_path / "calls.jsonl.gz"
+    lines = "\n".join(json.dumps(json.loads(GOOD) | {"n": i * 7919 % 100_003}) for i in range(5_000))
+    packed = gzip.compress(lines.encode())
+    path.write_bytes(packed[: len(packed) * 2 // 3])
+    items = list(read([path]))
+    assert sum(isinstance(item, Draft) for item in items) > 1_000
+    last = [item for item in items if isinstance(item, Rejected)]
+    assert "breaks off" in last[-1].reason
+
+
+def test_a_list_that_breaks_off_keeps_the_items_before_and_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "calls.json"
+    path.write_text(f"[\n{GOOD},\n{GOOD},\n{GOOD[:50]}")
+    items = list(read([path]))
+    assert [type(item) for item in items] == [Draft, Draft, Rejected]
+    assert [item.line for item in items] == [2, 3, 4]
+
+
+def test_one_record_over_many_lines_is_one_record(tmp_path: Path) -> None:
+    path = tmp_path / "calls.json"
+    path.write_text(json.dumps(json.loads(GOOD), indent=2))
+    assert [type(item) for item in read([path])] == [Draft]
+
+
+def test_csv_rows_carry_the_line_they_begin_in_and_bad_rows_are_rejected(tmp_path: Path) -> None:
+    """Cells of several lines, blank rows and rows of the wrong width keep the numbers right."""
+    path = tmp_path / "rows.csv"
+    path.write_text('id;in;out\n1;"two\nlines";a\n\n2;x\n;;\n3;y;b\n', encoding="utf-8")
+    items = list(read([path], mapping={"id": "id", "input": "in", "output": "out"}))
+    assert [(type(item), item.line) for item in items] == [
+        (Draft, 2),
+        (Blank, 4),
+        (Rejected, 5),
+        (Blank, 6),
+        (Draft, 7),
+    ]
+
+
+def test_a_csv_cell_over_the_cap_costs_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MAX_LINE_BYTES", 1_000)
+    path = tmp_path / "rows.csv"
+    path.write_text(f"id,in\n1,a\n2,{'x' * 9_000}\n3,c\n")
+    items = list(read([path], mapping={"id": "id", "input": "in"}))
+    assert [(type(item), item.line) for item in items] == [(Draft, 2), (Rejected, 3), (Draft, 4)]
+
+
+def test_parquet_reads_as_the_same_csv(tmp_path: Path) -> None:
+    """Numbers, nulls and nested messages of a Parquet file become a call."""
+    path = tmp_path / "rows.parquet"
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+    table = pa.table({"id": [1, 2], "chat": [chat, chat], "out": ["hi", None], "ms": [3.5, None]})
+    pq.write_table(table, path)
+    mapping = {"id": "id", "messages": "chat", "output": "out", "latency_ms": "ms"}
+    first, second = read([path], mapping=mapping)
+    assert isinstance(first, Draft)
+    assert isinstance(second, Draft)
+    assert (first.native_id, second.native_id) == ("1", "2")
+    assert [each.role for each in first.request.messages] == ["system", "user"]
+    assert first.control is not None
+    assert (first.control.text, first.control.latency_ms) == ("hi", 3.5)
+    assert second.control is None
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        ({"id": "rwo", "input": "text"}, "Did you mean 'row'?"),
+        ({"id": "row", "inptu": "text"}, "Did you mean 'input'?"),
+        ({"id": "row", "output": "answer"}, "Add --map input=COLUMN."),
+        ({"input": "text", "messages": "text"}, "Keep one"),
+        ({"input": "text", "attributes.": "tenant"}, "Did you mean"),
+    ],
+)
+def test_a_wrong_mapping_says_what_was_meant(mapping: dict[str, str], says: str) -> None:
+    """An unknown field or column is an error with the closest known one."""
+    with pytest.raises(UsageError) as error:
+        list(read([FOLDER / "mapped.csv"], mapping=mapping))
+    assert says in str(error.value)
+
+
+def test_a_table_without_a_mapping_says_how_to_map_it() -> None:
+    with pytest.raises(UsageError) as error:
+        list(read([FOLDER / "mapped.csv"]))
+    assert "--map id=row --map input=text --map output=answer" in str(error.value)
+
+
+def test_a_mapping_goes_with_no_other_format() -> None:
+    with pytest.raises(UsageError, match="goes with the format mapped"):
+        open_source(FOLDER / "mapped.csv", "openai_chat", MAPPING)
+    with pytest.raises(UsageError, match="Did you mean 'openai_chat'"):
+        open_source(FOLDER / "openai_chat.jsonl", "openai-chat")
+
+
+def test_json_paths_reach_into_objects_lists_and_json_text(tmp_path: Path) -> None:
+    """A path may go through an object, a list, and JSON that sits in a string."""
+    path = tmp_path / "log.jsonl"
+    row = {"meta": json.dumps({"key": "k1"}), "turns": [{"q": "Hi"}], "a.b": "dotted", "out": {"text": "Ho"}}
+    path.write_text(json.dumps(row) + "\n")
+    mapping = {"id": "$.meta.key", "input": "turns[0].q", "output": "out.text", "attributes.x": "a.b"}
+    (draft,) = read([path], mapping=mapping)
+    assert isinstance(draft, Draft)
+    assert draft.native_id == "k1"
+    assert draft.request.messages[0].content == "Hi"
+    assert draft.control is not None
+    assert draft.control.text == "Ho"
+    assert draft.attributes == {"x": "dotted"}
+
+
+def test_outputs_made_elsewhere_come_with_the_id_of_their_call() -> None:
+    """`read_outputs` reads Batch outputs, pairs, and a table with id and output alone."""
+    batch = dict(
+        item for item in read_outputs(FOLDER / "openai_batch_output.jsonl") if isinstance(item, tuple)
+    )
+    assert batch["ticket-2"].text == "delivery"
+    assert batch["ticket-3"].error is not None
+    table = dict(
+        item
+        for item in read_outputs(FOLDER / "mapped.csv", mapping={"id": "row", "output": "answer"})
+        if isinstance(item, tuple)
+    )
+    assert table["1"].text == "billing"
+    assert table["4"].error is not None
+    assert table["4"].error.kind is ErrorKind.EMPTY
+    pairs = list(read_outputs(FOLDER / "openai_chat.jsonl"))
+    assert len(pairs) == 7
+
+
+def test_outputs_need_both_id_and_output() -> None:
+    with pytest.raises(UsageError, match="lacks id"):
+        list(read_outputs(FOLDER / "mapped.csv", mapping={"output": "answer"}))

@@ -1,0 +1,81 @@
+"""The language of short customer texts: named right, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.language import detect
+
+SENTENCES = {
+    "en": [
+        "Where is my order?",
+        "I lost my card and need a new one",
+        "Please cancel my subscription today.",
+        "What is the exchange rate for euros?",
+        "refund please",
+        "Thanks a lot for the help!",
+        "My transfer has not arrived yet",
+        "classify this ticket",
+        "How do I activate my card?",
+        "Order #4411 late",
+    ],
+    "de": [
+        "Wo ist meine Bestellung?",
+        "Ich habe meine Karte verloren.",
+        "Bitte kündigen Sie mein Abonnement.",
+        "Guten Tag",
+        "Wie hoch ist der Wechselkurs?",
+        "Meine Überweisung ist nicht angekommen",
+        "Rückerstattung bitte",
+    ],
+    "fr": [
+        "Où est ma commande ?",
+        "J'ai perdu ma carte.",
+        "Veuillez annuler mon abonnement.",
+        "Il fait beau aujourd'hui",
+        "Bonjour, merci",
+        "Quel est le taux de change ?",
+        "remboursement s'il vous plaît",
+    ],
+    "es": [
+        "¿Dónde está mi pedido?",
+        "He perdido mi tarjeta",
+        "Cancele mi suscripción por favor",
+        "Buenos días",
+        "Ley de presupuestos generales del Estado",
+        "¿Cuál es el tipo de cambio?",
+    ],
+    "ja": [
+        "注文はどこですか？",
+        "カードをなくしました",
+        "解約してください",
+        "ありがとうございます",
+        "今日は天気がいいです",
+    ],
+}
+NO_LANGUAGE = [
+    "", "12345", "{}", "a", "???", "x = y + 1", "asdf qwer zxcv", "ID 99-221", "def f(x): return x+1", "😀😀",
+    "positive", "technology", "neutral", "ok", "https://example.org/where/is/it", "```\nprint('hello')\n```",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+def test_no_sentence_is_named_wrongly_and_most_are_named(language: str) -> None:
+    """Of short sentences at least nine in ten are named, and none as another language."""
+    found = [detect(text) for text in SENTENCES[language]]
+    assert set(found) <= {language, None}
+    assert found.count(language) >= 0.9 * len(found)
+
+
+@pytest.mark.parametrize("text", NO_LANGUAGE)
+def test_what_is_no_language_has_none(text: str) -> None:
+    assert detect(text) is None
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_text_is_answered(text: str) -> None:
+    """Hostile text gives a code or None, never an error."""
+    found = detect(text)
+    assert found is None or len(found) == 2
