@@ -327,7 +327,8 @@ def _slices(store: Store, config: EvalConfig) -> dict[str, tuple[tuple[str, str]
         return {}
     wanted = [rule.by for rule in config.slices if rule.by.startswith("attributes.")]
     frame = rows.traffic_frame(store, config.task, wanted)
-    calls: list[Any] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    columns = [_plain(frame[column]) for column in frame.columns]
+    calls = [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
     values = slice_values(config.slices, calls)
     names = [name_of(rule) for rule in config.slices]
     return {
