@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import shutil
+import textwrap
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,11 +29,13 @@ TASKS = ("support_triage", "order_fields", "message_rewriting")
 LABELLED_TASK = "order_fields"
 """The task that gets labels made from the truth, so that the demo shows what labels change."""
 
-MODEL_CALLS: Mapping[str, int] = {"support_triage": 150, "order_fields": 48, "message_rewriting": 24}
+MODEL_CALLS: Mapping[str, int] = {"support_triage": 150, "order_fields": 32, "message_rewriting": 24}
 """Calls that the real model answers: what two cores can do in about three minutes."""
 
-SAMPLING_RATE = 0.02
-"""Invented for the demo: its logs stand for a fiftieth of the shop's traffic."""
+SAMPLING_RATE = 0.001
+"""Invented for the demo: its logs stand for a thousandth of the shop's traffic."""
+
+REASON_COLUMNS = 31
 
 _LOGS = Path("sample_logs/demo")
 _LABELS = _LOGS / "planted_outputs" / f"labels_{LABELLED_TASK}.csv"
@@ -216,7 +219,7 @@ def render_table(report: DemoReport) -> str:
     table.add_column("Agreement", justify="right", width=9)
     table.add_column("Harm at most (U)", justify="right", width=8)
     table.add_column("Share", justify="right", width=8)
-    table.add_column("Why")
+    table.add_column("Why", min_width=REASON_COLUMNS)
     for row in report.rows:
         table.add_row(
             row.task,
@@ -225,7 +228,7 @@ def render_table(report: DemoReport) -> str:
             f"{_percent(row.agreement.point)}\n≥ {_percent(row.agreement.low)}",
             _percent(row.harm.high),
             f"{_share(row.share)}\ncap {_share(row.cap)}",
-            f"{row.action.value}. {row.reason}",
+            _wrapped(f"{row.action.value}. {row.reason}"),
         )
     page = io.StringIO()
     console = Console(file=page, width=100, color_system=None, highlight=False)
@@ -240,6 +243,12 @@ _FOOT = (
     "Agreement comes with its lower limit. Share: how much traffic may move now, and what the evidence\n"
     "would support at most, one stage at a time."
 )
+
+
+def _wrapped(text: str) -> str:
+    """Break a sentence into lines, but never between a number and its percent sign."""
+    lines = textwrap.wrap(text.replace(" %", "\0%"), REASON_COLUMNS)
+    return "\n".join(lines).replace("\0", " ")
 
 
 def _percent(rate: float | None) -> str:
