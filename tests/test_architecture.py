@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("normal", "stats"),
     ("compare", "agreement", "slices", "sampling", "costing", "confidence", "drift"),
     ("ramp",),
-    ("config", "bundle", "formats", "engines", "embed", "language", "store"),
+    ("config", "checks", "bundle", "formats", "engines", "embed", "language", "store"),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
     ("ui",),
     ("app", "app_server", "cli", "terminal", "facade", "__main__", "__init__"),

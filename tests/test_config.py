@@ -66,6 +66,17 @@ def test_a_wrong_key_of_the_workspace_is_named(tmp_path: Path, config: str, word
         ('task = "triage"\nkind = "fields"\n', ["fields"]),
         ('task = "triage"\nkind = "labels"\n', ["kind"]),
         (LABEL_EVAL + 'root = "x"\n', ["root"]),
+        (LABEL_EVAL + "[policy]\nladder = []\n", ["policy.ladder"]),
+        (LABEL_EVAL + "[policy]\nminimum_pairs = 0\n", ["policy.minimum_pairs"]),
+        (LABEL_EVAL + "[policy]\nlevel = 0.2\n", ["policy.level"]),
+        (LABEL_EVAL + '[[slices]]\nby = "langage"\n', ["langage", "'language'"]),
+        (LABEL_EVAL + '[aliases]\nx = "c"\n', ["'c'", "labels"]),
+        (LABEL_EVAL + '[normalise]\nwrappers = ["answer: .*"]\n', ["answer", "group"]),
+        (LABEL_EVAL + '[normalise]\nwrappers = ["("]\n', ["wrappers"]),
+        (
+            'task = "triage"\nkind = "fields"\n[[fields]]\npath = "total"\ncompare = "numbre"\n',
+            ["total", "'number'"],
+        ),
     ],
 )
 def test_a_wrong_key_of_an_eval_is_named(tmp_path: Path, evaluation: str, words: list[str]) -> None:

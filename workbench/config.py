@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 import tomllib
 import types
 import typing
@@ -20,14 +19,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from workbench.checks import check_candidates, check_eval
 from workbench.errors import ConfigError, UsageError, did_you_mean
-from workbench.records import EvalKind
-from workbench.specs import ENGINES, ZONES, Candidate, EvalConfig, Price
+from workbench.specs import Candidate, EvalConfig, Price
 
 T = TypeVar("T")
 
 CONFIG_NAME = "workbench.toml"
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Workspace:
                 f"Run `workbench init {folder}`, or name another folder with --workspace.",
             )
         config = convert(read_toml(path), WorkspaceConfig, str(path))
-        check_config(config, path)
+        check_candidates(config.candidates, path)
         return cls(folder, config)
 
     @property
@@ -97,7 +95,7 @@ class Workspace:
                 "guidelines": text.read_text(encoding="utf-8") if text.is_file() else "",
             }
             each = convert(data, EvalConfig, str(path))
-            _check_eval(each, path)
+            check_eval(each, path)
             if each.task in found:
                 raise ConfigError(
                     f"{path}: task {each.task!r} is already defined in {found[each.task].root}.",
@@ -236,66 +234,3 @@ def _refuse_unknown(data: Any, kind: Any, where: str, path: str) -> None:
             if key not in hints:
                 raise ConfigError(f"{where}: unknown key {here!r}.", did_you_mean(key, hints))
             _refuse_unknown(value, hints[key], where, here)
-
-
-def check_config(config: WorkspaceConfig, path: Path) -> None:
-    """Check what types can't: names, engines, zones, the keys an engine needs.
-
-    Raises:
-        ConfigError: One is wrong; the message names the candidate and the key.
-    """
-    seen: set[str] = set()
-    for each in config.candidates:
-        where = f"{path}: candidate {each.name!r}"
-        if not NAME_PATTERN.fullmatch(each.name):
-            raise ConfigError(f"{where}: not a name.", "Use letters, digits, dot, dash, underscore.")
-        if each.name in seen:
-            raise ConfigError(f"{where} is defined twice.", "Remove or rename one.")
-        seen.add(each.name)
-        if each.engine not in ENGINES:
-            raise ConfigError(f"{where}: unknown engine {each.engine!r}.", did_you_mean(each.engine, ENGINES))
-        if each.zone is not None and each.zone not in ZONES:
-            raise ConfigError(f"{where}: unknown zone {each.zone!r}.", "Use internal or external.")
-        needed = {"openai": ("base_url", "model"), "transformers": ("model",), "recorded": ("outputs",)}
-        for key in needed[each.engine]:
-            if getattr(each, key) is None:
-                raise ConfigError(f"{where}: engine {each.engine} needs `{key}`.", "Add the key.")
-
-
-def _check_eval(each: EvalConfig, path: Path) -> None:
-    if not NAME_PATTERN.fullmatch(each.task):
-        raise ConfigError(
-            f"{path}: task {each.task!r} is not a name.", "Use letters, digits, dot, dash, underscore."
-        )
-    if each.kind is EvalKind.LABEL and len(each.labels) < 2:
-        raise ConfigError(f"{path}: kind label needs at least two `labels`.", "List every answer.")
-    if each.kind is EvalKind.FIELDS and not each.fields and not each.schema:
-        raise ConfigError(f"{path}: kind fields needs `fields` or `schema`.", "List the fields.")
-    if each.allowed_zone not in ZONES:
-        raise ConfigError(f"{path}: unknown allowed_zone {each.allowed_zone!r}.", "Use internal or external.")
-    policy = each.policy
-    if policy.harm not in ("regressions", "net"):
-        raise ConfigError(f"{path}: unknown policy.harm {policy.harm!r}.", "Use regressions or net.")
-    for key, value, low, high in (
-        ("tolerance", policy.tolerance, 0.0, 0.5),
-        ("level", policy.level, 0.5, 1.0),
-        ("icc", policy.icc, -1e-9, 1.0),
-    ):
-        if not low < value < high:
-            raise ConfigError(
-                f"{path}: policy.{key} = {value} is outside {max(low, 0)} to {high}.", "Mend it."
-            )
-    if list(policy.ladder) != sorted(set(policy.ladder)) or policy.ladder[0] != 0 or policy.ladder[-1] != 1:
-        raise ConfigError(f"{path}: policy.ladder must rise from 0 to 1.", "For example 0, 0.1, 1.")
-    for rule in each.ignore:
-        _check_pattern(rule.pattern, f"{path}: ignore {rule.name!r}")
-    if each.match:
-        for key in ("system_prompt", "input", "model"):
-            _check_pattern(getattr(each.match, key), f"{path}: match.{key}")
-
-
-def _check_pattern(pattern: str | None, where: str) -> None:
-    try:
-        re.compile(pattern or "")
-    except re.error as error:
-        raise ConfigError(f"{where}: not a regular expression: {error}.", "Mend the pattern.") from error

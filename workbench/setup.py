@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.config import CONFIG_NAME, Workspace, WorkspaceConfig, check_config, convert
+from workbench.checks import check_candidates
+from workbench.config import CONFIG_NAME, Workspace, WorkspaceConfig, convert
 from workbench.errors import UsageError
 from workbench.specs import Candidate
 
@@ -101,7 +102,7 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
     tables.append(row)
     text = tomlkit.dumps(document)
     config = convert(tomllib.loads(text), WorkspaceConfig, str(path))
-    check_config(config, path)
+    check_candidates(config.candidates, path)
     path.write_text(text, encoding="utf-8")
     return next(each for each in config.candidates if each.name == table["name"])
 

@@ -26,6 +26,8 @@ _COLUMNS = {
     "model": "model",
 }
 ATTRIBUTE = "attributes."
+KNOWN_KEYS = (*_COLUMNS, f"{ATTRIBUTE}NAME")
+"""What a slice can be made by."""
 
 
 def known_rule(by: str) -> bool:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.config import NAME_PATTERN, Workspace, file_hash
+from workbench.checks import NAME_PATTERN
+from workbench.config import Workspace, file_hash
 from workbench.errors import UsageError
 from workbench.formats import AUTO, Blank, Draft, OutputDraft, Source, open_source
 from workbench.formats.base import Item

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from workbench.config import NAME_PATTERN
+from workbench.checks import NAME_PATTERN
 from workbench.errors import ConfigError
 from workbench.formats import Draft, Mark
 from workbench.normal import last_user_text, system_text

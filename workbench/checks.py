@@ -1,0 +1,124 @@
+"""What types can't say about `workbench.toml` and `eval.toml`: names, ranges, patterns, known words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from workbench import slices
+from workbench.errors import ConfigError, did_you_mean
+from workbench.records import EvalKind, Policy
+from workbench.specs import ENGINES, ZONES, Candidate, EvalConfig
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+COMPARATORS = ("exact", "text", "number", "date", "list", "set", "ignore")
+NAME_HINT = "Use letters, digits, dot, dash, underscore."
+
+RANGES = {
+    "tolerance": (0.001, 0.5),
+    "level": (0.5, 0.9999),
+    "icc": (0.0, 1.0),
+    "exploration_budget": (0.0, 0.5),
+    "critical_tolerance": (0.0001, 0.5),
+    "maximum_uncomparable": (0.0, 1.0),
+    "maximum_invalid": (0.0, 1.0),
+    "minimum_pairs": (20, 1_000_000),
+    "minimum_live_calls": (1, 1_000_000),
+    "minimum_days_in_stage": (0.0, 365.0),
+    "minimum_days_of_traffic": (0.0, 365.0),
+    "latency_p95_ms": (0.1, 3_600_000.0),
+}
+"""Smallest and largest value of each number of a policy."""
+
+
+def check_candidates(candidates: Iterable[Candidate], path: Path) -> None:
+    """Check what types can't: names, engines, zones, the keys an engine needs.
+
+    Raises:
+        ConfigError: One is wrong; the message names the candidate and the key.
+    """
+    seen: set[str] = set()
+    for each in candidates:
+        where = f"{path}: candidate {each.name!r}"
+        if not NAME_PATTERN.fullmatch(each.name):
+            raise ConfigError(f"{where}: not a name.", NAME_HINT)
+        if each.name in seen:
+            raise ConfigError(f"{where} is defined twice.", "Remove or rename one.")
+        seen.add(each.name)
+        if each.engine not in ENGINES:
+            raise ConfigError(f"{where}: unknown engine {each.engine!r}.", did_you_mean(each.engine, ENGINES))
+        if each.zone is not None and each.zone not in ZONES:
+            raise ConfigError(f"{where}: unknown zone {each.zone!r}.", "Use internal or external.")
+        needed = {"openai": ("base_url", "model"), "transformers": ("model",), "recorded": ("outputs",)}
+        for key in needed[each.engine]:
+            if getattr(each, key) is None:
+                raise ConfigError(f"{where}: engine {each.engine} needs `{key}`.", "Add the key.")
+
+
+def check_eval(each: EvalConfig, path: Path) -> None:
+    """Check what types can't: names, ranges, patterns, and that the kind has what it needs.
+
+    Args:
+        each: The eval as it was read.
+        path: Its file, for the message.
+
+    Raises:
+        ConfigError: Something is wrong; the message names the file and the key.
+    """
+    if not NAME_PATTERN.fullmatch(each.task):
+        raise ConfigError(f"{path}: task {each.task!r} is not a name.", NAME_HINT)
+    if each.kind is EvalKind.LABEL and len(set(each.labels)) < 2:
+        raise ConfigError(f"{path}: kind label needs at least two `labels`.", "List every answer.")
+    if each.kind is EvalKind.FIELDS and not each.fields and not each.schema:
+        raise ConfigError(f"{path}: kind fields needs `fields` or `schema`.", "List the fields.")
+    if each.allowed_zone not in ZONES:
+        raise ConfigError(f"{path}: unknown allowed_zone {each.allowed_zone!r}.", "Use internal or external.")
+    _check_policy(each.policy, path)
+    for label in (*each.aliases.values(), *each.critical_labels):
+        if each.kind is EvalKind.LABEL and label not in each.labels:
+            raise ConfigError(f"{path}: {label!r} is not one of `labels`.", did_you_mean(label, each.labels))
+    for rule in each.fields:
+        if rule.compare not in COMPARATORS:
+            raise ConfigError(
+                f"{path}: field {rule.path!r}: unknown compare {rule.compare!r}.",
+                did_you_mean(rule.compare, COMPARATORS),
+            )
+        if not 0 <= rule.tolerance < float("inf"):
+            raise ConfigError(f"{path}: field {rule.path!r}: tolerance can't be negative.", "Use 0 or more.")
+    for cut in each.slices:
+        if not slices.known_rule(cut.by):
+            raise ConfigError(
+                f"{path}: unknown slice by = {cut.by!r}.", did_you_mean(cut.by, slices.KNOWN_KEYS)
+            )
+    if not -1 <= each.match_at <= 1:
+        raise ConfigError(f"{path}: match_at = {each.match_at} is no similarity.", "Use 0 to 1.")
+    for wrapper in each.normalise.wrappers:
+        if wrapper != "json" and _pattern(wrapper, f"{path}: normalise.wrappers").groups != 1:
+            raise ConfigError(
+                f"{path}: the wrapper {wrapper!r} needs exactly one group.", "For example answer: (.*)"
+            )
+    for ignored in each.ignore:
+        _pattern(ignored.pattern, f"{path}: ignore {ignored.name!r}")
+    if each.match:
+        for key in ("system_prompt", "input", "model"):
+            _pattern(getattr(each.match, key), f"{path}: match.{key}")
+
+
+def _check_policy(policy: Policy, path: Path) -> None:
+    if policy.harm not in ("regressions", "net"):
+        raise ConfigError(f"{path}: unknown policy.harm {policy.harm!r}.", "Use regressions or net.")
+    for key, (low, high) in RANGES.items():
+        value = getattr(policy, key)
+        if value is not None and not low <= value <= high:
+            raise ConfigError(f"{path}: policy.{key} = {value} is outside {low:g} to {high:g}.", "Mend it.")
+    ladder = list(policy.ladder)
+    if len(ladder) < 2 or ladder != sorted(set(ladder)) or (ladder[0], ladder[-1]) != (0, 1):
+        raise ConfigError(f"{path}: policy.ladder must rise from 0 to 1.", "For example [0, 0.1, 1].")
+
+
+def _pattern(pattern: str | None, where: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern or "")
+    except re.error as error:
+        raise ConfigError(f"{where}: not a regular expression: {error}.", "Mend the pattern.") from error
