@@ -131,8 +131,13 @@ def open_gate(candidate: Candidate, eval_config: EvalConfig) -> Gate:
         host = host_of(candidate)
         try:
             ipaddress.ip_address(host.split("%", 1)[0])
-        except ValueError:
-            pass
+        except ValueError as error:
+            # aiohttp takes such a host for an address and connects without asking our resolver.
+            if ":" in host or host.replace(".", "").isdigit():
+                raise PrivacyRefused(
+                    f"Candidate {candidate.name!r}: {host} is a number that stands for an address.",
+                    "Nothing was sent. Write the address or the name in full.",
+                ) from error
         else:
             gate.check_address(host, host)
     return gate

@@ -1,0 +1,210 @@
+"""The openai engine against a server that works and many that don't."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from servers import Server, answer_to
+
+from workbench.engines import CallContext
+from workbench.engines.openai_api import OpenAIEngine, RetryPolicy, retry_after_s
+from workbench.errors import ConfigError, EndpointUnreachable
+from workbench.records import ErrorKind, EvalKind, Message, Output, Request, ToolCall, to_json
+from workbench.specs import Candidate, EvalConfig
+
+LABELS = EvalConfig(task="t", kind=EvalKind.LABEL, labels=("spam", "ham"))
+FAST = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=0.05)
+REQUEST = Request((Message("user", "hello"),), parameters={"temperature": 0, "max_tokens": 5})
+
+
+async def ask(
+    server: Server, behaviour: str, request: Request = REQUEST, **keys: Any
+) -> tuple[Output, CallContext]:
+    """Ask one behaviour once."""
+    keys = {"model": "m", "timeout_s": 5.0} | keys
+    candidate = Candidate("c", "openai", base_url=server.url(behaviour), **keys)
+    engine = OpenAIEngine(candidate, LABELS, FAST)
+    context = CallContext("c1", "n1")
+    try:
+        return await engine.complete(request, context), context
+    finally:
+        await engine.close()
+
+
+BAD = [
+    ("html", ErrorKind.INVALID_RESPONSE, "HTML page: Welcome to nginx", 1),
+    ("error_with_200", ErrorKind.INVALID_RESPONSE, "upstream failed", 1),
+    ("no_choices", ErrorKind.INVALID_RESPONSE, "no choices", 1),
+    ("empty", ErrorKind.EMPTY, "empty answer", 1),
+    ("empty_body", ErrorKind.INVALID_RESPONSE, "empty body", 1),
+    ("content_filter", ErrorKind.CONTENT_FILTER, "content filter", 1),
+    ("cut_json", ErrorKind.INVALID_RESPONSE, "breaks off", 1),
+    ("broken_off", ErrorKind.INVALID_RESPONSE, "breaks off", 3),
+    ("hangs_up", ErrorKind.CONNECTION, "", 3),
+    ("huge", ErrorKind.INVALID_RESPONSE, "larger than", 1),
+    ("endless", ErrorKind.INVALID_RESPONSE, "larger than", 1),
+    ("wrong_model", ErrorKind.WRONG_MODEL, "'m-mini'", 1),
+    ("rate_limited", ErrorKind.RATE_LIMITED, "slow down", 3),
+    ("server_error", ErrorKind.HTTP, "no healthy upstream", 3),
+    ("context_length", ErrorKind.CONTEXT_LENGTH, "2048", 1),
+    ("unauthorised", ErrorKind.HTTP, "Incorrect key", 1),
+    ("redirect", ErrorKind.HTTP, "redirects", 1),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "kind", "words", "attempts"), BAD, ids=[row[0] for row in BAD])
+async def test_every_odd_reply_is_an_error_of_its_own_kind(
+    server: Server, behaviour: str, kind: ErrorKind, words: str, attempts: int
+) -> None:
+    """An odd reply is an error of its own; only what may pass is asked again, at most three times."""
+    server.reset()
+    output, context = await ask(server, behaviour)
+    assert output.error is not None
+    assert output.error.kind is kind
+    assert words in output.error.message
+    assert output.text is None
+    assert context.attempts == attempts == server.stats(behaviour)["hits"]
+    assert len(context.retried) == attempts - 1
+
+
+@pytest.mark.parametrize(("behaviour", "attempts"), [("drip", 1), ("silent", 2)])
+async def test_a_slow_reply_frees_its_slot_at_the_deadline(
+    server: Server, behaviour: str, attempts: int
+) -> None:
+    """The deadline holds for the whole attempt, however the server drips: over within a second of it."""
+    started = time.monotonic()
+    output, context = await ask(server, behaviour, timeout_s=0.6)
+    assert output.error is not None
+    assert output.error.kind is ErrorKind.TIMEOUT
+    assert context.attempts == attempts
+    assert time.monotonic() - started < attempts * 1.6
+
+
+async def test_a_good_reply_is_an_output_with_usage_and_latency(server: Server) -> None:
+    """A good reply carries text, model, usage and latency, and was asked once."""
+    output, context = await ask(server, "good")
+    assert output.error is None
+    assert output.text == answer_to("hello")
+    assert (output.model, output.usage.input_tokens, output.usage.output_tokens) == ("m", 12, 3)
+    assert output.latency_ms is not None
+    assert context.attempts == 1
+
+
+async def test_a_passing_limit_is_asked_again(server: Server) -> None:
+    """A 429 that passes is asked again, counted, and ends well."""
+    server.reset()
+    output, context = await ask(server, "sometimes_limited")
+    assert output.error is None
+    assert (context.attempts, context.retried) == (2, [ErrorKind.RATE_LIMITED])
+
+
+async def test_a_redirect_never_carries_the_prompt_on(server: Server) -> None:
+    """A 307 to another place is not followed: that place gets no request."""
+    server.reset()
+    await ask(server, "redirect")
+    assert server.stats("good")["hits"] == 0
+
+
+async def test_nan_log_probabilities_are_tolerated(server: Server) -> None:
+    """NaN where a log-probability belongs costs the confidence, not the output."""
+    output, _ = await ask(server, "nan_logprobs")
+    assert output.error is None
+    assert output.text == "spam"
+    assert output.confidence == {}
+
+
+async def test_log_probabilities_become_confidence(server: Server) -> None:
+    """The margin is that of the two labels, 0.8 and 0.2, read off the first deciding token."""
+    output, _ = await ask(server, "logprobs")
+    assert output.confidence["label_margin"] == pytest.approx(0.6, abs=1e-4)
+    assert output.confidence["token_quantile"] == pytest.approx(0.8, abs=1e-4)
+
+
+async def test_unstorable_text_is_repaired_and_flagged(server: Server) -> None:
+    """NUL and half surrogate pairs are replaced, and the output says so."""
+    output, _ = await ask(server, "surrogates")
+    assert output.text is not None
+    assert "\x00" not in output.text
+    output.text.encode()
+    assert "repaired_text" in output.flags
+
+
+async def test_tool_calls_are_parsed(server: Server) -> None:
+    """Arguments of a tool call come back parsed."""
+    output, _ = await ask(server, "tool_call")
+    assert output.tool_calls == (ToolCall("book", {"day": "Monday"}, "c1"),)
+    assert output.error is None
+
+
+async def test_the_candidate_sees_what_the_control_saw(server: Server) -> None:
+    """Messages, tools, response format and limits arrive; the frontier's own features and tokens don't."""
+    tool = {"type": "function", "function": {"name": "book", "parameters": {"type": "object"}}}
+    request = Request(
+        (
+            Message("system", "Be brief."),
+            Message("user", "Book Monday."),
+            Message("assistant", None, tool_calls=(ToolCall("book", {"day": "Monday"}),)),
+            Message("tool", "done"),
+        ),
+        tools=(tool,),
+        response_format={"type": "json_object"},
+        parameters={"max_tokens": 7, "temperature": 0.5, "logit_bias": {"1": 5}, "service_tier": "flex"},
+    )
+    await ask(server, "good", request, parameters={"temperature": 0.0, "top_k": 1})
+    body = server.stats("good")["last"]
+    assert body["tools"] == [tool]
+    assert body["response_format"] == {"type": "json_object"}
+    assert (body["max_tokens"], body["temperature"], body["top_k"]) == (7, 0.0, 1)
+    assert "logit_bias" not in body
+    assert "service_tier" not in body
+    call = body["messages"][2]["tool_calls"][0]
+    assert call["function"] == {"name": "book", "arguments": '{"day":"Monday"}'}
+    assert body["messages"][3]["tool_call_id"] == call["id"]
+
+
+async def test_allowed_labels_are_sent_only_when_asked_for(server: Server) -> None:
+    """The labels of the eval go along as a choice only where the candidate says so."""
+    await ask(server, "good")
+    assert "structured_outputs" not in server.stats("good")["last"]
+    await ask(server, "good", parameters={"structured_outputs": True})
+    assert server.stats("good")["last"]["structured_outputs"] == {"choice": ["spam", "ham"]}
+
+
+async def test_the_key_is_sent_and_never_kept(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key reaches the server; what the server echoes of it is redacted."""
+    monkeypatch.setenv("CANARY_KEY", "sk-canary-123")
+    for behaviour in ("echo", "unauthorised"):
+        output, _ = await ask(server, behaviour, api_key_env="CANARY_KEY")
+        assert b"[redacted]" in to_json(output)
+        assert b"sk-canary-123" not in to_json(output)
+
+
+def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variable of the key, the engine does not open and names the variable."""
+    monkeypatch.delenv("ABSENT_KEY", raising=False)
+    with pytest.raises(ConfigError, match="ABSENT_KEY"):
+        OpenAIEngine(
+            Candidate("c", "openai", model="m", base_url="http://127.0.0.1:1", api_key_env="ABSENT_KEY"),
+            LABELS,
+        )
+
+
+async def test_a_server_that_is_down_is_named(server: Server) -> None:
+    """The check of a closed port says that nothing answers there."""
+    engine = OpenAIEngine(Candidate("c", "openai", model="m", base_url="http://127.0.0.1:9/v1"), LABELS)
+    with pytest.raises(EndpointUnreachable, match=r"127\.0\.0\.1:9"):
+        await engine.check()
+    await engine.close()
+
+
+def test_retry_after_is_honoured_up_to_a_minute() -> None:
+    """Retry-After counts in seconds or as a date, at most 60 s; nonsense does not count."""
+    policy = RetryPolicy()
+    assert policy.wait_s(1, retry_after_s("7")) == 7
+    assert policy.wait_s(1, retry_after_s("1000000")) == 60
+    assert retry_after_s("Wed, 21 Oct 2099 07:28:00 GMT") is not None
+    assert retry_after_s("soon") is None
+    assert retry_after_s("-5") is None
+    assert policy.wait_s(1, None) <= 0.5
