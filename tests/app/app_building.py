@@ -102,13 +102,12 @@ def make_workspace(root: Path) -> Workspace:
     return Workspace.load(root)
 
 
-def demo_pairs(calls: int = 60) -> list[Pair]:
-    """Return pairs of three tasks: one in twelve triage answers differs, orders and rewrites too."""
+def demo_pairs(calls: int = 240) -> list[Pair]:
+    """Return pairs: one in forty triage answers differs, one in six orders, half of the texts."""
     pairs = []
     for number in range(calls):
         right = LABELS[number % 4]
-        wrong = LABELS[(number + 1) % 4]
-        said = wrong if number % 12 == 5 else right
+        said = LABELS[(number + 1) % 4] if number % 40 == 5 else right
         pairs.append(
             Pair(
                 "triage",
@@ -119,7 +118,7 @@ def demo_pairs(calls: int = 60) -> list[Pair]:
                 LANGUAGES[number % 5],
             )
         )
-    for number in range(calls // 2):
+    for number in range(calls // 8):
         order = {
             "customer": f"Customer {number}",
             "total": 10.5 + number,
@@ -129,7 +128,7 @@ def demo_pairs(calls: int = 60) -> list[Pair]:
         pairs.append(
             Pair("orders", number, f"Order {number}", answer(json.dumps(order)), answer(json.dumps(other)))
         )
-    for number in range(calls // 3):
+    for number in range(calls // 12):
         said = f"Hello, your parcel {number} arrives on Monday. Kind regards"
         other = f"Hello, your parcel {number} arrives on {'Tuesday' if number % 2 else 'Monday'}. Regards"
         pairs.append(Pair("rewrite", number, f"Rewrite message {number}", answer(said), answer(other)))

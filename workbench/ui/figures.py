@@ -141,9 +141,9 @@ def bound(
         )
     _label(figure, tolerance, 1.02, f"tolerance {percent(tolerance)}", colours.control, limit, "bottom")
     _label(figure, high, 0.3, f"at most {percent(high)}", colours.text, limit, "top")
-    _bare(figure, height=88, colours=colours)
+    _bare(figure, height=74, colours=colours)
     figure.update_xaxes(range=[-0.015 * limit, limit])
-    figure.update_yaxes(range=[-0.55, 1.75])
+    figure.update_yaxes(range=[-0.6, 1.8])
     side = "within" if high <= tolerance + EPSILON else "above"
     figure.update_layout(meta={"within": high <= tolerance + EPSILON})
     alt = f"Share of {noun}: {interval(harm)}; the bound is {side} the tolerance of {percent(tolerance)}."

@@ -172,6 +172,8 @@ def headline(row: OverviewRow) -> str:
         return f"Move {words.stage(answer.share)} of the traffic next{cap}."
     if answer.action is Action.COLLECT:
         return "Too little evidence yet: nothing moves."
+    if answer.action is Action.HOLD and answer.share <= 0:
+        return f"Nothing may move yet{cap}."
     if answer.action is Action.HOLD:
         return f"Hold at {words.stage(answer.share)}{cap}."
     return f"{words.ACTIONS[answer.action][0]}: {words.stage(answer.share)}."

@@ -1,0 +1,403 @@
+"""Each page: empty, with data, with hostile data, and what its controls change."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_building import Pair, answer, call_id_of, fill
+from conftest import Filled
+from streamlit.testing.v1 import AppTest
+
+import workbench
+from workbench.records import LabelVerdict, ToolCall
+from workbench.store import pages
+from workbench.ui import navigation
+from workbench.ui.labelling import ITEM
+
+ROUTER = Path(workbench.__file__).with_name("app.py")
+PAGES = ["overview", "upload", "replays", "compare", "review", "ramp"]
+SECRET_TAGS = ("<script", "<img", "<iframe", "![")
+
+Visit = Callable[..., AppTest]
+
+
+@pytest.fixture
+def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
+    """Open a page of a workspace as a person would, with filters in the address."""
+
+    def open_page(place: Filled, page: str, /, **query: str) -> AppTest:
+        monkeypatch.setenv("WORKBENCH_WORKSPACE", str(place.workspace.root))
+        at = AppTest.from_file(str(ROUTER), default_timeout=60)
+        at.run()
+        for name, value in query.items():
+            at.query_params[name] = value
+        if page != "overview":
+            at.switch_page(str(navigation.folder() / f"{page}.py"))
+            at.run()
+        return at
+
+    return open_page
+
+
+def said(at: AppTest) -> str:
+    """Return every word a page shows outside tables and code."""
+    parts: list[Any] = []
+    for kind in ("title", "subheader", "markdown", "caption", "text", "info", "success", "warning", "error"):
+        parts += [each.value for each in at.get(kind)]
+    parts += [f"{each.label} {each.value}" for each in at.metric]
+    parts += [each.label for each in at.button]
+    return "\n".join(str(each) for each in parts).replace("\u00a0", " ")
+
+
+def fine(at: AppTest) -> AppTest:
+    assert not at.exception, at.exception
+    return at
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_workspace_says_what_to_do_next(visit: Visit, empty: Filled, page: str) -> None:
+    """No page of an empty workspace is blank or broken; each names the next step."""
+    words = said(fine(visit(empty, page)))
+    assert "pload" in words
+    assert "Traceback" not in words
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows_data_without_an_error(visit: Visit, filled: Filled, page: str) -> None:
+    """With three tasks replayed and compared, every page works at once."""
+    at = fine(visit(filled, page))
+    assert not at.error
+    assert len(at.main) > 2
+
+
+def test_overview_answers_in_one_look(visit: Visit, filled: Filled) -> None:
+    """A card names the task, the candidate, the answer with its reason, the money and the next step."""
+    words = said(visit(filled, "overview"))
+    assert "Tasks that can move 1 of 3" in words
+    assert "Tasks waiting for labels" in words
+    assert r"Candidate\: small" in words
+    assert "Move 1 % of the traffic next, evidence reaches 10 %." in words
+    assert "tolerance 5 %" in words
+    assert "a month now" in words
+    assert "See why and what is missing" in words
+
+
+def test_a_made_up_candidate_is_named_so_and_left_out_of_the_portfolio(visit: Visit, filled: Filled) -> None:
+    """Synthetic candidates carry a badge; the portfolio counts real ones only."""
+    at = visit(filled, "overview")
+    assert sum("synthetic" in each.value for each in at.markdown) == 1
+    assert "of 3" in said(at)
+
+
+def test_the_next_step_opens_the_page_on_the_same_task(visit: Visit, filled: Filled) -> None:
+    """The button of a card leads to a page that shows that task and candidate."""
+    at = fine(visit(filled, "overview").button(key="ramp-triage-small").click().run())
+    assert at.query_params["task"] == "triage"
+    assert at.query_params["candidate"] == "small"
+    assert at.title[0].value == "Ramp"
+
+
+def test_money_without_a_price_says_so(visit: Visit, filled: Filled) -> None:
+    """Without prices nothing is invented."""
+    path = filled.workspace.root / "workbench.toml"
+    text = path.read_text()
+    path.write_text(text[: text.index("[[prices]]")])
+    words = said(fine(visit(filled, "overview")))
+    assert "Not priced" in words
+    assert "$0." not in words.replace("Saving a month $0.00", "")
+
+
+def test_a_wrong_workspace_is_explained_without_a_traceback(visit: Visit, filled: Filled) -> None:
+    """A misspelt key in workbench.toml shows the key and the closest known one."""
+    path = filled.workspace.root / "workbench.toml"
+    path.write_text(path.read_text() + '\n[[candidats]]\nname = "x"\n')
+    words = said(fine(visit(filled, "overview")))
+    assert "candidats" in words
+    assert "candidates" in words
+
+
+def test_no_workspace_says_how_to_make_one(visit: Visit, filled: Filled, tmp_path: Path) -> None:
+    """A folder that is none names the command."""
+    shutil.copytree(filled.workspace.root / "evals", tmp_path / "none" / "evals")
+    place = Filled(type(filled.workspace)(tmp_path / "none", filled.workspace.config), filled.store, {})
+    assert "workbench init" in said(fine(visit(place, "overview")))
+
+
+# --- Compare -------------------------------------------------------------------------------------
+
+
+def table(at: AppTest) -> Any:
+    return at.dataframe[0].value
+
+
+def test_filters_come_from_the_address_and_go_into_it(visit: Visit, filled: Filled) -> None:
+    """A link with filters opens the same view; changing one changes the link."""
+    at = fine(visit(filled, "compare", task="triage", candidate="small", verdict="mismatch"))
+    assert len(table(at)) == 6
+    assert set(table(at)["Verdict"]) == {"mismatch"}
+    at.selectbox(key="address.language").set_value("en").run()
+    assert at.query_params["language"] == "en"
+    assert set(table(at)["Language"]) == {"en"}
+    at.selectbox(key="address.verdict").set_value("all").run()
+    assert "verdict" not in at.query_params
+
+
+def test_a_nonsense_address_is_ignored(visit: Visit, filled: Filled) -> None:
+    """Values that do not exist fall back to the default instead of failing."""
+    at = fine(
+        visit(filled, "compare", task="'; DROP TABLE calls; --", verdict="x", page="-3", language="\x00")
+    )
+    assert len(table(at)) > 0
+    assert filled.store.value("SELECT count(*) FROM calls") == 290
+
+
+def test_cases_come_in_pages_of_fifty(visit: Visit, filled: Filled) -> None:
+    """Page 5 of 240 cases holds the last forty; page 9 does not exist and opens page 1."""
+    assert len(table(visit(filled, "compare", task="triage", candidate="small", page="5"))) == 40
+    assert len(table(visit(filled, "compare", task="triage", candidate="small", page="9"))) == 50
+
+
+def test_search_looks_into_request_and_answers(visit: Visit, filled: Filled) -> None:
+    """A word of one request finds that case alone."""
+    at = fine(visit(filled, "compare", task="triage", candidate="small", search="Ticket 17:"))
+    assert len(table(at)) == 1
+    assert "No case matches" in said(visit(filled, "compare", task="triage", search="nothing like this"))
+
+
+def test_a_link_opens_its_case(visit: Visit, filled: Filled) -> None:
+    """The case in the address is the one shown below the table."""
+    wanted = call_id_of(Pair("triage", 45, "", answer(""), answer("")))
+    at = fine(visit(filled, "compare", task="triage", candidate="small", case=wanted))
+    assert any("Ticket 45:" in each.value for each in at.code)
+    assert "outage became how-to" in said(at)
+
+
+def test_field_tasks_show_fields_the_unequal_first(visit: Visit, filled: Filled) -> None:
+    """For JSON answers the diff is a table by field."""
+    at = fine(visit(filled, "compare", task="orders", candidate="small", verdict="mismatch"))
+    fields = at.dataframe[1].value
+    assert fields["Field"].iloc[0] == "total"
+    assert fields["State"].iloc[0] == "differs"
+
+
+def test_an_older_eval_is_named_rather_than_mixed(visit: Visit, filled: Filled) -> None:
+    """After eval.toml changes, old comparisons are not shown as new ones."""
+    path = filled.workspace.root / "evals" / "orders" / "eval.toml"
+    path.write_text(path.read_text() + '[[fields]]\npath = "items"\ncompare = "list"\n')
+    words = said(fine(visit(filled, "compare", task="orders", candidate="small")))
+    assert "30 comparisons were made under an earlier eval.toml" in words
+
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> ![x](https://example.org/x.png) \u202egnp"
+
+
+@pytest.fixture
+def hostile(empty: Filled) -> Filled:
+    """Give a workspace whose logs try to break out of the page."""
+    tools = (ToolCall("<img src=x>", {"a": HOSTILE}),)
+    pairs = [
+        Pair("triage", 0, HOSTILE, answer("billing"), answer(HOSTILE), HOSTILE[:20]),
+        Pair("triage", 1, "x" * 1_000_000, answer("outage"), answer("y" * 1_000_000)),
+        Pair("triage", 2, "مرحبا 👋🏽", answer("other"), answer("")),
+        Pair("rewrite", 0, HOSTILE, answer(HOSTILE), answer(HOSTILE + " more")),
+        Pair("orders", 0, HOSTILE, answer(f'{{"{HOSTILE[:25]}": 1}}'), answer("{}", tools=tools)),
+    ]
+    replays = fill(empty.workspace, empty.store, pairs)
+    return Filled(empty.workspace, empty.store, replays)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("task", ["triage", "rewrite", "orders"])
+def test_text_of_logs_never_reaches_a_place_that_reads_markup(
+    visit: Visit, hostile: Filled, page: str, task: str
+) -> None:
+    """Markdown and HTML elements hold none of it unescaped; a megabyte is cut."""
+    at = fine(visit(hostile, page, task=task, candidate="small"))
+    if page == "review":
+        start(at)
+    for kind in ("markdown", "caption", "subheader", "title", "info", "success", "warning", "error"):
+        for each in at.get(kind):
+            assert not any(tag in str(each.value) for tag in SECRET_TAGS), (kind, each.value)
+    for each in at.get("html"):
+        body = str(each.proto.body)
+        assert not any(tag in body for tag in SECRET_TAGS if tag != "![")
+        assert len(body) < 100_000
+    assert all(len(each.value) < 30_000 for each in at.code)
+
+
+# --- Review --------------------------------------------------------------------------------------
+
+
+def begin(visit: Visit, place: Filled, task: str = "triage") -> AppTest:
+    at = fine(visit(place, "review", task=task, candidate="small"))
+    return start(at)
+
+
+def start(at: AppTest) -> AppTest:
+    at.text_input[0].set_value("ann")
+    next(each for each in at.button if each.label == "Start").click()
+    at.run()
+    assert "Labelling as" in said(fine(at))
+    return at
+
+
+def press(at: AppTest, label: str) -> AppTest:
+    next(each for each in at.button if each.label == label).click().run()
+    return fine(at)
+
+
+def stored(place: Filled) -> list[dict[str, Any]]:
+    return place.store.rows("SELECT * FROM labels ORDER BY seq")
+
+
+def test_a_label_is_committed_on_the_press_and_the_next_item_comes(visit: Visit, filled: Filled) -> None:
+    """One press, one row with the reviewer's name and the right side; then another item."""
+    at = begin(visit, filled)
+    first = at.session_state[ITEM].item
+    press(at, "Response 1 better")
+    rows = stored(filled)
+    assert len(rows) == 1
+    assert rows[0]["annotator"] == "ann"
+    assert rows[0]["call_id"] == first.call_id
+    assert rows[0]["verdict"] == first.verdict("left")
+    assert at.session_state[ITEM].item.item_id != first.item_id
+
+
+def test_each_button_belongs_to_one_item(visit: Visit, filled: Filled) -> None:
+    """Keys of the buttons change with the item, so a key pressed too late finds nothing."""
+    at = begin(visit, filled)
+    before = {each.key for each in at.button if each.label == "Equal"}
+    press(at, "Equal")
+    after = {each.key for each in at.button if each.label == "Equal"}
+    assert before
+    assert not before & after
+
+
+def test_undo_takes_the_label_back_and_shows_the_item_again(visit: Visit, filled: Filled) -> None:
+    """After undo nothing of it counts, and the same item waits."""
+    at = begin(visit, filled)
+    first = at.session_state[ITEM].item.item_id
+    press(at, "Both bad")
+    press(at, "Undo")
+    assert at.session_state[ITEM].item.item_id == first
+    rows = stored(filled)
+    assert rows[-1]["verdict"] is None
+    assert rows[-1]["supersedes"] == rows[0]["label_id"]
+
+
+def test_a_skip_is_stored_as_one(visit: Visit, filled: Filled) -> None:
+    """Skipping is not a verdict, and is kept."""
+    press(begin(visit, filled), "Skip")
+    assert [(row["verdict"], row["skipped"]) for row in stored(filled)] == [(None, True)]
+
+
+def test_reasons_amend_the_label_given_last(visit: Visit, filled: Filled) -> None:
+    """Reasons come after the verdict and never change which item they belong to."""
+    at = begin(visit, filled)
+    first = at.session_state[ITEM].item
+    press(at, "Response 2 better")
+    at.get("button_group")[0].set_value(["wrong"]).run()
+    fine(at)
+    newest = stored(filled)[-1]
+    assert newest["reasons"] == ["wrong"]
+    assert newest["call_id"] == first.call_id
+    assert newest["supersedes"] == stored(filled)[0]["label_id"]
+
+
+def test_equal_answers_ask_for_no_reason(visit: Visit, filled: Filled) -> None:
+    """Reasons belong to worse and both bad."""
+    at = press(begin(visit, filled), "Equal")
+    assert not at.get("button_group")
+
+
+def test_a_reviewer_sees_no_model_name(visit: Visit, filled: Filled) -> None:
+    """Neither the candidate's name nor a model's stands on the page."""
+    at = begin(visit, filled)
+    everything = said(at) + "".join(each.value for each in at.code)
+    everything += "".join(str(each.proto.body) for each in at.get("html")[1:])
+    assert "frontier-1" not in everything
+    assert "small" not in everything.replace("What can move to a small model?", "")
+    assert "Frontier" not in everything
+
+
+def test_progress_ties_labels_to_the_decision(visit: Visit, filled: Filled) -> None:
+    """The reviewer reads how many labels the next share takes."""
+    at = press(begin(visit, filled), "Equal")
+    texts = [each.proto.text for each in at.get("progress")] + [each.value for each in at.text]
+    assert any("label" in text for text in texts)
+
+
+def test_when_nothing_is_left_the_page_says_so(visit: Visit, filled: Filled) -> None:
+    """After every disagreement and every audit there is a thank-you, not a blank page."""
+    at = begin(visit, filled, "orders")
+    for _ in range(60):
+        if not any(each.label == "Equal" for each in at.button):
+            break
+        press(at, "Equal")
+    assert "Nothing waits for your label" in said(at)
+    kept = [row for row in stored(filled) if row["verdict"] == LabelVerdict.EQUAL]
+    assert len({row["call_id"] for row in kept}) == len(kept)
+
+
+# --- Ramp ----------------------------------------------------------------------------------------
+
+
+def test_ramp_gives_the_answer_first_and_its_reasons_in_order(visit: Visit, filled: Filled) -> None:
+    """The share stands on top; reasons, missing evidence, guards and numbers follow."""
+    at = fine(visit(filled, "ramp", task="triage", candidate="small"))
+    words = said(at)
+    assert "Move 1 % of the traffic" in words
+    assert "1. At most" in words
+    assert "What is missing for more" in words
+    numbers = dict(zip(at.dataframe[0].value["Evidence"], at.dataframe[0].value["Value"], strict=True))
+    assert numbers["Calls (n)"] == "240"
+    assert "Harm a day, at most" in numbers
+
+
+def test_another_policy_answers_at_once_and_is_never_saved(visit: Visit, filled: Filled) -> None:
+    """A tighter tolerance lowers the share on the page; eval.toml stays as it was."""
+    path = filled.workspace.root / "evals" / "triage" / "eval.toml"
+    before = path.read_bytes()
+    at = fine(visit(filled, "ramp", task="triage", candidate="small"))
+    at.slider(key="what-if-tolerance").set_value(1.0).run()
+    fine(at)
+    shares = [each.value.replace("\u00a0", " ") for each in at.metric if each.label == "Next"]
+    assert shares == ["1 %", "0 %"]
+    assert path.read_bytes() == before
+
+
+def test_ramp_tells_what_the_usual_rule_would_have_done(visit: Visit, filled: Filled) -> None:
+    """Beside the bound stands the 95 % rule, with the reason for the difference."""
+    words = said(visit(filled, "ramp", task="triage", candidate="small"))
+    assert "97.5 % of 240 calls agree: move 10 % now" in words
+    assert "one stage at a time" in words
+
+
+def test_a_live_share_comes_from_the_address(visit: Visit, filled: Filled) -> None:
+    """A link can say where the traffic is; a live share without a record is held or lowered."""
+    at = fine(visit(filled, "ramp", task="triage", candidate="small", now="0.25"))
+    assert "Move 1 %" not in said(at)
+    assert any(each.label == "Share now" and "25" in each.value for each in at.metric)
+
+
+# --- Upload and replays --------------------------------------------------------------------------
+
+
+def test_replays_lists_what_ran_and_offers_the_cases(visit: Visit, filled: Filled) -> None:
+    """A finished replay shows its counts; the command line says the same as the button does."""
+    at = fine(visit(filled, "replays", task="orders", candidate="small"))
+    words = said(at)
+    assert "30 of 30 answered" in words
+    assert any("workbench replay" in each.value and "--task orders" in each.value for each in at.code)
+
+
+def test_upload_shows_earlier_imports_and_the_command_for_large_files(visit: Visit, filled: Filled) -> None:
+    """Imports are listed; a file above the limit is sent to the command line."""
+    at = fine(visit(filled, "upload"))
+    assert any("workbench import" in each.value for each in at.code)
+    assert list(at.dataframe[0].value["Records"]) == [290]
+    assert pages.imports(filled.store)[0].report["accepted"] == 290
