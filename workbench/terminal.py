@@ -218,7 +218,8 @@ def _terminate(_: int, __: FrameType | None) -> None:
 
 def recommendation_document(task: str, candidate: str, answer: Recommendation) -> dict[str, Any]:
     """Return a recommendation as the JSON document of `workbench recommend`."""
-    return {"task": task, "candidate": candidate} | as_builtins(answer)
+    document: dict[str, Any] = as_builtins(answer)
+    return {"task": task, "candidate": candidate} | document
 
 
 def recommendation_text(task: str, candidate: str, answer: Recommendation) -> str:
