@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,9 +52,10 @@ class Catalogue:
         types: dict[str, dict[str, pa.DataType | None]] = {}
         keyed = {}
         for table, column, kind, has_key in engine.run(cursor, _CATALOGUE_QUERY):
-            element = _TYPES.get(kind.removesuffix("[]"))
-            is_list = kind.endswith("[]") and element is not None
-            types.setdefault(table, {})[column] = pa.list_(element) if is_list else element
+            element: pa.DataType | None = _TYPES.get(kind.removesuffix("[]"))
+            if element is not None and kind.endswith("[]"):
+                element = pa.list_(element)
+            types.setdefault(table, {})[column] = element
             keyed[table] = bool(has_key)
         self._tables = {name: Table(name, columns, keyed[name]) for name, columns in types.items()}
 
@@ -179,7 +181,9 @@ def insert(
             f"INSERT INTO {engine.quoted(table.name)} ({columns}) SELECT {columns} FROM appended_rows{known}",  # noqa: S608 - identifiers from the catalogue
         )
     finally:
-        cursor.unregister("appended_rows")
+        # Impossible in a transaction that just failed; the name goes with the cursor then.
+        with contextlib.suppress(duckdb.Error):
+            cursor.unregister("appended_rows")
     return int(inserted[0][0])
 
 

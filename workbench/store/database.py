@@ -268,16 +268,17 @@ class Store:
         finally:
             gate.write_lock.release()
 
-    @staticmethod
-    def _commit(gate: shared.Shared, cursor: duckdb.DuckDBPyConnection, changed: bool) -> None:
-        if not changed:
-            engine.run(cursor, "COMMIT")
-            return
-        gate.versions.begin()
+    def _commit(self, gate: shared.Shared, cursor: duckdb.DuckDBPyConnection, changed: bool) -> None:
+        if changed:
+            gate.versions.begin()
         try:
             engine.run(cursor, "COMMIT")
+        except duckdb.Error as error:
+            # Whatever the reason, most often a full disk: nothing is acknowledged, and the file is reopened.
+            raise engine.failed(self.path, error) from error
         finally:
-            gate.versions.end()
+            if changed:
+                gate.versions.end()
 
     def _load(self, group: list[tuple[Path, str, pa.Table]], wait_s: float | None) -> int:
         """Load parts in one transaction; if that fails, one by one, to find the bad ones."""

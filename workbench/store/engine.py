@@ -78,10 +78,9 @@ class Instance:
             StoreIncompatible: It isn't a DuckDB file, is damaged or was made by a newer DuckDB.
         """
         try:
-            run(
-                self._connection,
-                f"ATTACH {_literal(str(self.path))} AS {_ALIAS} (STORAGE_VERSION '{STORAGE_VERSION}')",
-            )
+            # A file keeps the storage version it was made with.
+            version = "" if self.path.exists() else f"(STORAGE_VERSION '{STORAGE_VERSION}')"
+            run(self._connection, f"ATTACH {_literal(str(self.path))} AS {_ALIAS} {version}")
         except duckdb.Error as error:
             held = _LOCK_ERROR.search(str(error))
             if held:
@@ -166,11 +165,17 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
     except duckdb.Error as error:
         if isinstance(error, _FATAL) or type(error) is duckdb.Error or "invalidated" in str(error):
-            raise Invalidated(
-                f"{path} could not be read or written: {_first_line(error)}",
-                "Check that its disk has space left, then try again; everything committed before is kept.",
-            ) from error
+            raise failed(path, error) from error
         raise
+
+
+def failed(path: Path, error: duckdb.Error) -> Invalidated:
+    """Return the error for a database that must be reopened."""
+    return Invalidated(
+        f"{path} could not be read or written: {_first_line(error)}",
+        "Check that its disk is well and has space left, then try again: what was committed is kept. "
+        "If it can't be read again, restore a backup.",
+    )
 
 
 def incompatible(path: Path, error: duckdb.Error) -> StoreIncompatible:

@@ -32,6 +32,7 @@ PATIENCE_S = 0.25
 """Waiting for a moment without a call takes at most so long; then new calls queue behind."""
 
 _EXIT_S = 2.0
+_FORK_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -121,9 +122,9 @@ class Shared:
         """
         with self._state:
             self._closing = self._opened is not None
-            if not self._state.wait_for(lambda: self._active == 0, wait_s) and self._opened is not None:
+            if not self._state.wait_for(self._is_at_rest, wait_s) and self._opened is not None:
                 self._opened.instance.interrupt()
-                self._state.wait_for(lambda: self._active == 0, wait_s)
+                self._state.wait_for(self._is_at_rest, wait_s)
             # The keeper may have closed it meanwhile.
             self._shut()
             self._end_instance()
@@ -132,10 +133,22 @@ class Shared:
         if keeper is not None:
             keeper.join()
 
+    def close_before_fork(self) -> None:
+        """Close the file for the moment of a fork, if no call is in progress or ends soon."""
+        keeper = None
+        with self._state:
+            if self._local.depth == 0 and self._state.wait_for(self._is_at_rest, _FORK_S):
+                self._shut()
+                self._end_instance()
+                keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.join()
+
     def forget(self) -> None:
         """Let a forked child drop its parent's connection without touching the file."""
         if self._instance is not None:
             self._instance.abandon()
+            _forked_while_open.add(self.path)
         self._opened = self._instance = None
         self._lease.forget()
 
@@ -170,6 +183,9 @@ class Shared:
                     self._keeper.start()
         return opened
 
+    def _is_at_rest(self) -> bool:
+        return self._active == 0 and not self._opening
+
     def _begin(self, opened: Opened) -> Opened:
         self._active += 1
         self._local.depth += 1
@@ -188,6 +204,11 @@ class Shared:
                     self._state.notify_all()
 
     def _open(self, deadline: float) -> Opened:
+        if self.path in _forked_while_open:
+            raise EnvironmentalError(
+                f"This process was forked while {self.path} was in use, and can't open it.",
+                'Start it in another way, such as multiprocessing.get_context("spawn").',
+            )
         self._lease.acquire(deadline)
         try:
             new = self._create_if_missing()
@@ -305,6 +326,8 @@ class Shared:
 
 _registry: dict[Path, Shared] = {}
 _registry_lock = threading.Lock()
+# DuckDB takes a file that was open at the fork for open in the child as well.
+_forked_while_open: set[Path] = set()
 
 
 def share(path: Path) -> Shared:
@@ -335,6 +358,11 @@ def _close_all() -> None:
             shared.close(_EXIT_S)
 
 
+def _close_before_fork() -> None:
+    for shared in list(_registry.values()):
+        shared.close_before_fork()
+
+
 def _forget_all() -> None:
     global _registry_lock
     for shared in _registry.values():
@@ -344,4 +372,4 @@ def _forget_all() -> None:
 
 
 atexit.register(_close_all)
-os.register_at_fork(after_in_child=_forget_all)
+os.register_at_fork(before=_close_before_fork, after_in_child=_forget_all)

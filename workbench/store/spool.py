@@ -66,9 +66,10 @@ def write_part(spool: Path, table: str, rows: Sequence[Mapping[str, Any]], name:
     if not rows:
         raise ValueError("A part needs at least one row.")
     unique = name or f"{time.time_ns():016x}-{os.getpid():x}-{next(_counter):x}-{uuid.uuid4().hex[:8]}"
-    path = spool / f"{table}-{unique}.parquet"
-    if not _NAME.fullmatch(path.name):
-        raise ValueError(f"{path.name!r} is no name for a part.")
+    file_name = f"{table}-{unique}.parquet"
+    if not _NAME.fullmatch(file_name):
+        raise ValueError(f"{file_name!r} is no name for a part.")
+    path = spool / file_name
     content = arrow.from_rows(rows)
     spool.mkdir(parents=True, exist_ok=True)
     unfinished = spool / f".{path.stem}.{uuid.uuid4().hex[:8]}.part"

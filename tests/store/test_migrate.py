@@ -1,0 +1,126 @@
+"""Files of other versions, and files that aren't stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import label
+
+from workbench.errors import EnvironmentalError, StoreIncompatible
+from workbench.store import Store, migrate
+
+REAL = migrate.bundled()
+ADDED = migrate.Migration(
+    9001,
+    "9001_moods",
+    "ALTER TABLE labels ADD COLUMN mood VARCHAR; CREATE TABLE moods (mood VARCHAR PRIMARY KEY);",
+)
+BROKEN = migrate.Migration(9002, "9002_broken", "CREATE TABLE half (a INTEGER); SELECT nonsense;")
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    """A store of this version with one label, closed."""
+    with Store.open(path) as store:
+        store.append("labels", [label("a")])
+    return path
+
+
+def backups(path: Path) -> list[Path]:
+    """Return the copies beside a store."""
+    return sorted(path.parent.glob(path.name + ".backup-*"))
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    """The bundled files are found as resources, in order."""
+    assert [step.number for step in REAL] == list(range(1, len(REAL) + 1))
+
+
+def test_an_older_store_is_migrated_after_a_backup(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows stay, the new column can be filled, and the copy is the store from before."""
+    monkeypatch.setattr(migrate, "bundled", lambda: [*REAL, ADDED])
+    with Store.open(old) as store:
+        store.append("labels", [label("b") | {"mood": "fine"}])
+        assert store.rows("SELECT label_id, mood FROM labels ORDER BY seq") == [
+            {"label_id": "a", "mood": None},
+            {"label_id": "b", "mood": "fine"},
+        ]
+    (backup,) = backups(old)
+    with duckdb.connect(str(backup), read_only=True) as copy:
+        assert copy.execute("SELECT label_id FROM labels").fetchall() == [("a",)]
+        assert copy.execute("SELECT max(number) FROM workbench_migrations").fetchall() == [(REAL[-1].number,)]
+
+
+def test_a_current_store_is_not_copied(old: Path) -> None:
+    """Opening what needs no migration makes no backup."""
+    Store.open(old).close()
+    assert backups(old) == []
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the step and the backup, and the version before still reads the store."""
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "bundled", lambda: [*REAL, BROKEN])
+        with pytest.raises(StoreIncompatible, match=r"9002_broken(.|\n)*backup-v"):
+            Store.open(old)
+    with Store.open(old) as store:
+        assert store.value("SELECT count(*) FROM labels") == 1
+        assert store.value("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'half'") == 0
+
+
+def test_a_store_of_a_newer_version_is_refused(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not touched."""
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "bundled", lambda: [*REAL, ADDED])
+        Store.open(old).close()
+    content = old.read_bytes()
+    with pytest.raises(StoreIncompatible, match="newer version"):
+        Store.open(old)
+    assert old.read_bytes() == content
+
+
+def test_a_database_of_somebody_else_is_refused(path: Path) -> None:
+    """Its tables stay as they are."""
+    with duckdb.connect(str(path)) as other:
+        other.execute("CREATE TABLE theirs (a INTEGER)")
+    with pytest.raises(StoreIncompatible, match="not a store"):
+        Store.open(path)
+    with duckdb.connect(str(path)) as other:
+        assert other.execute("SHOW TABLES").fetchall() == [("theirs",)]
+
+
+@pytest.mark.parametrize("content", [b"hello", b"hello" * 10_000, b"\0" * 8 + b"DUCK" + b"\xff" * 20_000])
+def test_a_file_that_is_no_database_is_refused(path: Path, content: bytes) -> None:
+    """It is not touched either."""
+    path.write_bytes(content)
+    with pytest.raises(StoreIncompatible):
+        Store.open(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("keep", [13, 5_000, 0.5])
+def test_a_store_cut_short_is_refused(old: Path, keep: float) -> None:
+    """A damaged file gives a message with the next step, not a traceback."""
+    content = old.read_bytes()
+    old.write_bytes(content[: int(keep if keep > 1 else len(content) * keep)])
+    with pytest.raises(EnvironmentalError) as refused:
+        Store.open(old).rows("SELECT * FROM labels")
+    assert refused.value.hint
+
+
+def test_an_empty_file_becomes_a_store(path: Path) -> None:
+    """That is what `touch` and some temporary-file helpers leave."""
+    path.touch()
+    with Store.open(path) as store:
+        assert store.value("SELECT count(*) FROM labels") == 0
+
+
+def test_a_log_without_its_store_is_not_applied_to_a_new_one(path: Path) -> None:
+    """Whoever lost the file learns of it."""
+    path.with_name(path.name + ".wal").write_bytes(b"x")
+    with pytest.raises(StoreIncompatible, match="write-ahead log"):
+        Store.open(path)
