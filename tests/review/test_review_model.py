@@ -107,6 +107,17 @@ class Queue(RuleBasedStateMachine):
         self.acts[who].append((item.item_id, label_id))
         self.undone.pop(who, None)
 
+    @rule(who=WHO, acts=st.lists(st.sampled_from([*LabelVerdict, "skip"]), min_size=1, max_size=6))
+    def work(self, who: str, acts: list[str]) -> None:
+        """Somebody asks and answers a few times in a row."""
+        for act in acts:
+            self.items.pop(who, None)
+            self.ask(who)
+            if act == "skip":
+                self.skip(who)
+            else:
+                self.label(who, LabelVerdict(act), False)
+
     @rule(who=WHO)
     def undo(self, who: str) -> None:
         """The last act is gone and its item is back; once more changes nothing."""
@@ -174,4 +185,4 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=12, stateful_step_count=16, deadline=None)
+TestQueue.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)

@@ -239,6 +239,7 @@ def _import_gold(
 ) -> None:
     calls = _Ids(rows.task_calls(store, task), f"no call of task {task} has this id")
     known = rows.newest_gold(store, task)
+    given: dict[str, str] = {}
     fresh: list[dict[str, Any]] = []
     moment = in_utc(now())
     for item in items:
@@ -256,6 +257,10 @@ def _import_gold(
                 raise _Refused("the gold answer is empty")
         except _Refused as error:
             tally.reject(item.rejected(file, str(error)))
+            continue
+        if given.setdefault(call_id, answer) != answer:
+            tally.conflicts += 1
+            tally.reject(item.rejected(file, "the file gives this call another gold answer before"))
             continue
         if known.get(call_id) == answer:
             tally.skipped += 1

@@ -60,18 +60,19 @@ def _in_utc(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
     return found
 
 
-def pool_signature(store: Reads, scope: Scope) -> tuple[int, int, int]:
-    """Return counts that change whenever the pairs that count may have changed; cheap to ask for."""
+def pool_signature(store: Reads, scope: Scope) -> tuple[Any, ...]:
+    """Return what changes whenever the pairs that count may have changed; cheap to ask for."""
     row = store.rows(
         """
-        SELECT (SELECT count(*) FROM replay_calls JOIN replays USING (replay_id)
-                WHERE task = ? AND candidate_fingerprint = ?) AS planned,
+        WITH mine AS (SELECT replay_id, seq FROM replays WHERE task = ? AND candidate_fingerprint = ?)
+        SELECT (SELECT string_agg(replay_id, ' ' ORDER BY seq) FROM mine) AS replays,
+               (SELECT count(*) FROM replay_calls JOIN mine USING (replay_id)) AS planned,
                (SELECT count(*) FROM comparisons WHERE evaluator_version = ? AND repeat = 0) AS compared,
                (SELECT count(*) FROM conflicts) AS conflicts
         """,
-        (scope.task, scope.fingerprint, scope.evaluator_version),
+        scope.params,
     )[0]
-    return int(row["planned"]), int(row["compared"]), int(row["conflicts"])
+    return tuple(row.values())
 
 
 def draw_rows(store: Reads, scope: Scope) -> list[dict[str, Any]]:
@@ -177,10 +178,11 @@ def standing_labels(store: Reads, scope: Scope) -> list[dict[str, Any]]:
 
 def labels_on_draw(store: Reads, draw_id: str, annotator: str) -> list[dict[str, Any]]:
     """Return one person's label rows on one draw in order, with `current`."""
-    return store.rows(
-        f"SELECT l.*, {_CURRENT} AS current FROM labels l WHERE draw_id = ? AND annotator = ? ORDER BY seq",  # noqa: S608 - a constant of this module
-        (draw_id, annotator),
+    found = store.rows(
+        "SELECT * FROM labels WHERE draw_id = ? AND annotator = ? ORDER BY seq", (draw_id, annotator)
     )
+    superseded = {row["supersedes"] for row in found}
+    return [row | {"current": row["label_id"] not in superseded} for row in found]
 
 
 def labels_on_pair(store: Reads, replay_id: str, call_id: str) -> list[dict[str, Any]]:
