@@ -125,7 +125,7 @@ def tail(job: Job) -> str:
         file.seek(max(0, job.log.stat().st_size - LOG_TAIL_BYTES))
         text = file.read().decode("utf-8", "replace")
     # A progress line is rewritten in place: its last state counts.
-    lines = [line.rsplit("\r", 1)[-1] for line in text.splitlines()]
+    lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n")]
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", "\n".join(lines)).strip()
 
 

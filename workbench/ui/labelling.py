@@ -80,8 +80,7 @@ def _annotator() -> str | None:
     name = st.session_state.get(NAME)
     if name:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("Labelling as")
-            st.text(name)
+            st.text(f"Labelling as {name}", width="content")
             if st.button("Change", type="tertiary", key="change-annotator"):
                 for key in (NAME, ITEM, LAST):
                     st.session_state.pop(key, None)

@@ -1,0 +1,60 @@
+"""Uploaded files on disk: their own folder, a harmless name, and no trace afterwards."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from pathlib import Path
+
+import pytest
+from app_building import make_workspace
+
+from workbench.ui import inbox
+
+
+class Sent(io.BytesIO):
+    """A file as a browser sends it."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        super().__init__(content)
+        self.name = name
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("calls.jsonl", "calls.jsonl"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\logs\\a b.csv", "a_b.csv"),
+        (".hidden.json", "hidden.json"),
+        ("日本語.jsonl", "jsonl"),
+        ("...", "upload"),
+        ("x" * 500 + ".parquet", "x" * 72 + ".parquet"),
+        ("a\x00b.csv", "a_b.csv"),
+    ],
+)
+def test_a_name_loses_what_could_do_harm(name: str, kept: str) -> None:
+    """No folders, no hidden files, no odd characters, a bounded length."""
+    assert inbox.safe_name(name) == kept
+
+
+def test_files_are_kept_under_the_workspace_and_dropped_again(tmp_path: Path) -> None:
+    """Two files of one name do not overwrite each other."""
+    workspace = make_workspace(tmp_path / "w")
+    paths = inbox.keep(workspace, [Sent("a.csv", b"one"), Sent("../a.csv", b"two")])
+    assert [path.read_bytes() for path in paths] == [b"one", b"two"]
+    assert all(inbox.folder(workspace) in path.parents for path in paths)
+    inbox.drop(paths)
+    assert not any(path.exists() for path in paths)
+
+
+def test_forgotten_uploads_go_after_a_day(tmp_path: Path) -> None:
+    """What nobody imported is removed at the next upload."""
+    workspace = make_workspace(tmp_path / "w")
+    (old,) = inbox.keep(workspace, [Sent("a.csv", b"one")])
+    past = time.time() - inbox.KEPT_S - 60
+    os.utime(old.parent, (past, past))
+    (new,) = inbox.keep(workspace, [Sent("b.csv", b"two")])
+    assert not old.exists()
+    assert new.exists()
