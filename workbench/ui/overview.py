@@ -191,17 +191,20 @@ def wants_labels(row: OverviewRow) -> bool:
 
 def _next_step(row: OverviewRow, mark: str) -> None:
     query = {"task": row.task, "candidate": row.candidate}
-    steps = [("See why and what is missing", "ramp", ":material/stacked_line_chart:")]
+    why = ("See why and what is missing", "ramp", ":material/stacked_line_chart:")
+    label = ("Label cases", "review", ":material/rate_review:")
     if row.recommendation.action is Action.COLLECT:
-        steps.insert(0, ("Replay more calls", "replays", ":material/play_circle:"))
+        steps = [("Replay more calls", "replays", ":material/play_circle:"), why]
+    elif row.recommendation.action is Action.RAMP:
+        steps = [("See what to move", "ramp", ":material/stacked_line_chart:"), label]
     elif wants_labels(row):
-        steps.insert(0, ("Label cases", "review", ":material/rate_review:"))
+        steps = [label, why]
     else:
-        steps.append(("See the cases", "compare", ":material/compare_arrows:"))
+        steps = [why, ("See the cases", "compare", ":material/compare_arrows:")]
     with st.container(horizontal=True):
-        for index, (label, page, icon) in enumerate(steps):
+        for index, (words_of, page, icon) in enumerate(steps):
             first = index == 0
-            if st.button(label, key=f"{page}-{mark}", icon=icon, type="primary" if first else "secondary"):
+            if st.button(words_of, key=f"{page}-{mark}", icon=icon, type="primary" if first else "secondary"):
                 st.switch_page(navigation.page(page), query_params=query)
 
 
