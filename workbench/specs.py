@@ -162,7 +162,6 @@ class EvalConfig:
     ignore: tuple[IgnoreRule, ...] = ()
     calls_per_day: float | None = None
     allowed_zone: str = "internal"
-    parameters: dict[str, Any] = field(default_factory=dict)
     guidelines: str = ""
     root: str = ""
 

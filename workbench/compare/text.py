@@ -66,7 +66,7 @@ class TextComparator:
         if similarity < self._match_at:
             return Judgement(Verdict.MISMATCH, score, f"similarity {similarity:.2f}", flags=flags)
         if is_contradicted(flags):
-            reason = f"similar ({similarity:.2f}), but the {' and '.join(_contradicting(flags))} differ"
+            reason = f"similar ({similarity:.2f}), but differs in {' and '.join(_contradicting(flags))}"
             return Judgement(Verdict.MISMATCH, score, reason, flags=flags)
         return Judgement(Verdict.MATCH, score, f"similarity {similarity:.2f}", flags=flags)
 

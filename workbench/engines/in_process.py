@@ -176,7 +176,7 @@ class TransformersEngine:
 
     def _encode(self, index: int, request: Request) -> _Prompt | Output:
         model = self._loaded()
-        parameters = effective_parameters(request, self._candidate, self._eval)
+        parameters = effective_parameters(request, self._candidate)
         template = str(model.tokenizer.chat_template)
         if request.tools and "tools" not in template and not self.scores_labels:
             return failure(ErrorKind.OTHER, "the model's chat template takes no tools")

@@ -53,17 +53,12 @@ def shared_parameters(logged: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in named.items() if key in SHARED_PARAMETERS and value is not None}
 
 
-def effective_parameters(request: Request, candidate: Candidate, eval_config: EvalConfig) -> dict[str, Any]:
+def effective_parameters(request: Request, candidate: Candidate) -> dict[str, Any]:
     """Return what a request is sent with: the log's parameters, then the candidate's over them.
 
-    The eval's `parameters` are defaults for what the log does not say. One limit of
-    tokens counts: the candidate's own, under the name the candidate uses.
+    One limit of tokens counts: the candidate's own, under the name the candidate uses.
     """
-    found = dict(eval_config.parameters)
-    logged = shared_parameters(request.parameters)
-    if any(key in logged for key in LIMITS):
-        found = {key: value for key, value in found.items() if key not in LIMITS}
-    found |= logged
+    found = shared_parameters(request.parameters)
     if any(key in candidate.parameters for key in LIMITS):
         found = {key: value for key, value in found.items() if key not in LIMITS}
     return found | candidate.parameters
@@ -131,7 +126,7 @@ def request_body(request: Request, candidate: Candidate, eval_config: EvalConfig
             a table is sent as it is.
         eval_config: The task's eval.
     """
-    parameters = effective_parameters(request, candidate, eval_config)
+    parameters = effective_parameters(request, candidate)
     body: dict[str, Any] = {"model": candidate.model, "messages": message_bodies(request.messages)}
     if request.tools:
         body["tools"] = [tool_body(tool) for tool in request.tools]

@@ -137,7 +137,8 @@ def outcome_groups(evidence: Evidence, policy: Policy, delta: float) -> Finding:
     collapsed = [group for group in evidence.groups if is_collapsed(group, delta)]
     if collapsed:
         worst = min(collapsed, key=lambda group: (group.agreements / max(group.n, 1), group.name))
-        more = f" So have {len(collapsed) - 1} more." if len(collapsed) > 1 else ""
+        others = len(collapsed) - 1
+        more = f" The same goes for {plural(others, 'other answer')}." if others else ""
         return Finding("outcome_groups", False, _collapse_sentence(worst) + more, ceiling=0.0, advance=False)
     weak = [group for group in evidence.groups if _is_weak(group, policy, delta)]
     if weak:
