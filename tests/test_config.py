@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench import setup
 from workbench.config import Workspace
 from workbench.errors import ConfigError, UsageError
 from workbench.specs import Candidate, is_loopback
@@ -29,6 +30,25 @@ def test_a_folder_without_a_configuration_is_refused_with_the_command_that_makes
     with pytest.raises(ConfigError, match="not a workspace") as caught:
         Workspace.load(tmp_path)
     assert "workbench init" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        candidate(base_url="http://user:SECRET1@host/v1"),
+        candidate(base_url="htps://user:SECRET1@host/v1"),
+        candidate(base_url="http://host/v1?api_key=SECRET1"),
+        candidate(api_key_env="sk-SECRET1"),
+        candidate() + '[candidates.parameters]\nAPI-Key = "SECRET1"\n',
+        candidate() + '[candidates.parameters]\nextra_headers = { Authorization = "SECRET1" }\n',
+    ],
+)
+def test_a_key_in_the_configuration_is_refused_and_not_shown(tmp_path: Path, config: str) -> None:
+    """Whoever puts a key where its variable belongs learns so, from a message that may be passed on."""
+    with pytest.raises(ConfigError, match="small") as caught:
+        workspace(tmp_path, config)
+    assert "SECRET1" not in str(caught.value)
+    assert "variable" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -152,6 +172,22 @@ def test_the_fingerprint_of_a_recorded_candidate_follows_the_content_of_its_file
 def test_an_undeclared_zone_is_internal_only_on_this_machine(url: str, zone: str) -> None:
     assert Candidate(name="a", engine="openai", model="m", base_url=url).effective_zone == zone
     assert is_loopback(url) is (zone == "internal")
+
+
+def test_a_parameter_can_add_nothing_but_itself(tmp_path: Path) -> None:
+    """A value that goes on with other lines of TOML is text, not a change of the configuration."""
+    injected = '1\n[[prices]]\nmodel = "free"'
+    assert setup.parse_parameters(["n=1", "flag=true", f"text={injected}"]) == {
+        "n": 1,
+        "flag": True,
+        "text": injected,
+    }
+    workspace(tmp_path)
+    odd = 'm"\nzone = "external'
+    keys = {"engine": "openai", "base_url": "http://127.0.0.1:1/v1", "parameters": {'a"b.c': injected}}
+    added = setup.add_candidate(tmp_path, {"name": "odd", "model": odd} | keys)
+    assert (added.model, added.zone, added.parameters) == (odd, None, {'a"b.c': injected})
+    assert Workspace.load(tmp_path).config.prices == ()
 
 
 def test_of_several_prices_the_newest_counts_and_a_missing_one_is_none(tmp_path: Path) -> None:

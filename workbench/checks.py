@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from workbench import slices
 from workbench.errors import ConfigError, did_you_mean
@@ -13,6 +14,10 @@ from workbench.specs import ENGINES, ZONES, Candidate, EvalConfig
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 COMPARATORS = ("exact", "text", "number", "date", "list", "set", "ignore")
+VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SECRET_PARAMETERS = frozenset(("api_key", "apikey", "authorization", "extra_headers", "headers", "token"))
+"""Names under which people put a key among the parameters, from where it would reach store and reports."""
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%25?[A-Za-z0-9._-]+)?")
 NAME_HINT = "Use letters, digits, dot, dash, underscore."
 
 RANGES = {
@@ -54,6 +59,56 @@ def check_candidates(candidates: Iterable[Candidate], path: Path) -> None:
         for key in needed[each.engine]:
             if getattr(each, key) is None:
                 raise ConfigError(f"{where}: engine {each.engine} needs `{key}`.", "Add the key.")
+        if each.base_url is not None:
+            host_of(where, each.base_url)
+        _check_secrets(each, where)
+
+
+def _check_secrets(each: Candidate, where: str) -> None:
+    """Refuse a key in the file. It is never shown: the message may end up in a log."""
+    if each.api_key_env is not None and not VARIABLE_PATTERN.fullmatch(each.api_key_env):
+        raise ConfigError(
+            f"{where}: `api_key_env` is not the name of an environment variable.",
+            'Put the key itself into a variable, and name that one: api_key_env = "MY_KEY".',
+        )
+    for key in each.parameters:
+        if key.lower().replace("-", "_") in SECRET_PARAMETERS:
+            raise ConfigError(
+                f"{where}: parameters may hold no {key!r}.",
+                "Put the key into an environment variable, and name that one with `api_key_env`.",
+            )
+
+
+def host_of(where: str, url: str) -> str:
+    """Return the host of a candidate's address.
+
+    Hosts are plain ASCII: programs differ in how they read others, and what one takes for a
+    name another connects to as an address (169\u3002254\u3002169\u3002254).
+
+    Args:
+        where: Whose address it is, for the message.
+        url: Its `base_url`.
+
+    Raises:
+        ConfigError: The address is not a plain http or https URL. Secrets in it are not shown.
+    """
+    if "@" in url or "?" in url or "#" in url:
+        raise ConfigError(
+            f"{where}: base_url may hold no user, password, query or fragment.",
+            "Name the variable that holds the key with `api_key_env`.",
+        )
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    printable = url.isprintable() and "\\" not in url and " " not in url
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or not printable:
+        raise ConfigError(
+            f"{where}: base_url {url!r} is not an http or https address.",
+            'For example base_url = "http://127.0.0.1:8000/v1". Write a name in other letters as xn--...',
+        )
+    return host
 
 
 def check_eval(each: EvalConfig, path: Path) -> None:

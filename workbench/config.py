@@ -112,9 +112,10 @@ class Workspace:
         """
         if task not in self.evals:
             where = self.root / self.config.evals / task / "eval.toml"
+            write = f"Write {where} with task, kind and labels or fields."
             raise UsageError(
                 f"There is no eval for task {task!r}.",
-                f"{did_you_mean(task, self.evals)} Write {where} with task, kind and labels or fields.",
+                f"{did_you_mean(task, self.evals)} {write}".strip(),
             )
         return self.evals[task]
 

@@ -119,7 +119,9 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, Any]:
         if not separator or not key.strip():
             raise UsageError(f"--param {pair!r} is not KEY=VALUE.", "For example --param max_tokens=64.")
         try:
-            found[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+            read = tomllib.loads(f"value = {value}")
         except tomllib.TOMLDecodeError:
-            found[key.strip()] = value
+            read = {}
+        # A value of several lines could parse as more than itself: it stays text.
+        found[key.strip()] = read["value"] if read.keys() == {"value"} else value
     return found

@@ -17,6 +17,7 @@ from servers import Server
 from workbench.engines import CallContext, privacy
 from workbench.engines.openai_api import OpenAIEngine, RetryPolicy
 from workbench.engines.privacy import Gate, is_forbidden, is_internal, open_gate
+from workbench.engines.transport import open_session
 from workbench.errors import ConfigError, PrivacyRefused
 from workbench.records import EvalKind, Message, Request
 from workbench.specs import Candidate, EvalConfig
@@ -71,6 +72,10 @@ def test_private_data_never_reaches_an_external_endpoint() -> None:
         "[fe80::1]",
         "[::ffff:169.254.169.254]",
         "[64:ff9b::a9fe:a9fe]",
+        "[64:ff9b:1::a9fe:a9fe]",
+        "[::ffff:0:a9fe:a9fe]",
+        "[::a9fe:a9fe]",
+        "[2002:a9fe:a9fe::1]",
         "100.100.100.200",
         "[fd00:ec2::254]",
         "0.0.0.0",
@@ -125,6 +130,25 @@ def test_an_internal_candidate_must_be_at_a_private_address() -> None:
     """A candidate declared internal at a public address is refused."""
     with pytest.raises(PrivacyRefused, match="public address"):
         open_gate(candidate("https://93.184.216.34/v1", zone="internal"), INTERNAL)
+
+
+@pytest.mark.parametrize(
+    "host", ["169\u3002254\u3002169\u3002254", "93\uff0e184\uff0e216\uff0e34", "%31.2.3.4", "h\\@x", "h h"]
+)
+def test_a_host_that_programs_read_in_different_ways_is_refused(host: str) -> None:
+    """Other dots, other digits and escapes, which the client may take for an address, are no host."""
+    with pytest.raises(ConfigError, match="base_url"):
+        open_gate(candidate(f"http://{host}/v1", zone="internal"), INTERNAL)
+
+
+async def test_the_last_check_is_on_the_address_that_is_connected_to(server: Server) -> None:
+    """Even a request that reached the session unchecked makes no connection that the gate refuses."""
+    async with open_session(Gate("c", "internal", "t"), timeout_s=5, connect_timeout_s=5) as session:
+        assert (await session.get(f"http://127.0.0.1:{server.port}/")).status
+        with pytest.raises(PrivacyRefused, match="public address"):
+            await session.get("http://93.184.216.34/")
+        with pytest.raises(PrivacyRefused, match="metadata"):
+            await session.get("http://169\u3002254\u3002169\u3002254/")
 
 
 @given(st.ip_addresses())

@@ -16,8 +16,9 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from workbench.checks import host_of
 from workbench.engines.base import CallContext, failure
-from workbench.engines.privacy import host_of, open_gate, resolve
+from workbench.engines.privacy import open_gate, resolve
 from workbench.engines.transport import open_session
 from workbench.engines.wire import read_error, read_reply, request_body
 from workbench.errors import ConfigError, EndpointUnreachable
@@ -86,7 +87,7 @@ class OpenAIEngine:
         self._candidate = candidate
         self._eval = eval_config
         self._retries = retries or RetryPolicy()
-        self._host = host_of(candidate)
+        self._host = host_of(f"Candidate {candidate.name!r}", candidate.base_url or "")
         base = (candidate.base_url or "").rstrip("/")
         self._base = URL(base.removesuffix("/chat/completions"))
         self._url = URL(f"{self._base}/chat/completions", encoded=True)

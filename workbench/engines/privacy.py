@@ -12,9 +12,9 @@ import asyncio
 import ipaddress
 import socket
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from workbench.errors import ConfigError, EndpointUnreachable, PrivacyRefused
+from workbench.checks import host_of
+from workbench.errors import EndpointUnreachable, PrivacyRefused
 from workbench.specs import Candidate, EvalConfig
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -42,17 +42,28 @@ METADATA_ADDRESSES = frozenset(
         "fd20:ce::254",  # Google, IPv6
     )
 )
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+CARRIERS = tuple(
+    ipaddress.IPv6Network(text)
+    for text in (
+        "::/96",  # IPv4-compatible (RFC 4291)
+        "::ffff:0:0:0/96",  # stateless translation (RFC 2765)
+        "64:ff9b::/96",  # NAT64 (RFC 6052)
+        "64:ff9b:1::/48",  # NAT64 of one site (RFC 8215)
+    )
+)
+"""Networks whose addresses hold an IPv4 address in their last 32 bits."""
 
 
 def unwrap(address: IPAddress) -> IPAddress:
     """Return the IPv4 address that an IPv6 address carries, else the address itself."""
-    if isinstance(address, ipaddress.IPv6Address):
+    if isinstance(address, ipaddress.IPv6Address) and not (address.is_loopback or address.is_unspecified):
         if address.ipv4_mapped:
             return address.ipv4_mapped
         if address.sixtofour:
             return address.sixtofour
-        if address in NAT64:
+        if address.teredo:
+            return address.teredo[1]
+        if any(address in network for network in CARRIERS):
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 
@@ -128,7 +139,7 @@ def open_gate(candidate: Candidate, eval_config: EvalConfig) -> Gate:
         )
     gate = Gate(candidate.name, zone, eval_config.task)
     if candidate.base_url:
-        host = host_of(candidate)
+        host = host_of(f"Candidate {candidate.name!r}", candidate.base_url)
         try:
             ipaddress.ip_address(host.split("%", 1)[0])
         except ValueError as error:
@@ -141,31 +152,6 @@ def open_gate(candidate: Candidate, eval_config: EvalConfig) -> Gate:
         else:
             gate.check_address(host, host)
     return gate
-
-
-def host_of(candidate: Candidate) -> str:
-    """Return the host of a candidate's address.
-
-    Raises:
-        ConfigError: The address is not a plain http or https URL.
-    """
-    url = candidate.base_url or ""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host, parts = None, urlsplit("")
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(
-            f"Candidate {candidate.name!r}: base_url {url!r} is not an http or https address.",
-            'For example base_url = "http://127.0.0.1:8000/v1".',
-        )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError(
-            f"Candidate {candidate.name!r}: base_url may hold no user, password, query or fragment.",
-            "Name the variable that holds the key with `api_key_env`.",
-        )
-    return host
 
 
 async def resolve(gate: Gate, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[str, int]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -36,6 +38,24 @@ class GuardedResolver(AbstractResolver):
         """Hold nothing."""
 
 
+def guarded_socket(gate: Gate) -> Callable[[Any], socket.socket]:
+    """Return what makes the sockets of a session: none for an address that the gate refuses.
+
+    Every connection passes here, those too whose address the client read off the URL itself
+    and never asked the resolver about.
+
+    Args:
+        gate: What was admitted.
+    """
+
+    def make(info: Any) -> socket.socket:
+        family, kind, protocol, _, address = info
+        gate.check_address(str(address[0]), str(address[0]))
+        return socket.socket(family, kind, protocol)
+
+    return make
+
+
 def open_session(gate: Gate, *, timeout_s: float, connect_timeout_s: float) -> aiohttp.ClientSession:
     """Open a session that follows the gate, and nothing from the environment.
 
@@ -45,7 +65,9 @@ def open_session(gate: Gate, *, timeout_s: float, connect_timeout_s: float) -> a
         connect_timeout_s: The part of it that connecting may take.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, resolver=GuardedResolver(gate), ttl_dns_cache=30),
+        connector=aiohttp.TCPConnector(
+            limit=0, resolver=GuardedResolver(gate), ttl_dns_cache=30, socket_factory=guarded_socket(gate)
+        ),
         timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(connect_timeout_s, timeout_s)),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
