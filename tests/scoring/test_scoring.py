@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from scoring_world import ByLetters, World, failed, make_world
 
 from workbench.compare import evaluator_version
 from workbench.errors import UsageError
-from workbench.records import Action, Basis, ErrorKind, LabelVerdict, Output
+from workbench.records import Action, Basis, ErrorKind, EvalKind, LabelVerdict, Output
 from workbench.scoring import CompareReport, compare, evidence, overview, recommend
+from workbench.scoring.evidence import calls_per_day, span_days
+from workbench.specs import EvalConfig
 from workbench.store.spool import write_part
 
 AGREE, DIFFER = ("a", "a"), ("a", "b")
@@ -198,6 +202,33 @@ def test_volume_is_scaled_by_the_logged_share_and_unknown_without_one(world: Wor
     assert evidence(world.workspace, world.store, "topics", "small").calls_per_day is None
 
 
+def test_a_slice_that_is_only_in_the_log_is_known_and_gets_nothing(world: World) -> None:
+    """The sample may miss a slice of the traffic, or its controls may all be unusable."""
+    world.add("topics", [AGREE] * 60)
+    compared(world)
+    with world.store.writing() as writer:
+        rows = writer.rows("SELECT * FROM calls LIMIT 5")
+        for place, row in enumerate(rows):
+            row.pop("seq", None)
+            row |= {"call_id": f"ja-{place}", "native_id": f"ja-{place}", "language": "ja"}
+        writer.append("calls", rows)
+    found = recommend(world.workspace, world.store, "topics", "small")
+    assert {each.value: each.share for each in found.slices} == {"de": 0.01, "en": 0.01, "ja": 0.0}
+    assert found.effective_share == pytest.approx(0.01 * 60 / 65)
+
+
+def test_a_few_dated_calls_do_not_speak_for_a_log_without_times() -> None:
+    """Neither do they span a week, nor are they the volume; most of them do, scaled up."""
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    ten_days = [start, start + timedelta(days=10)]
+    assert span_days(pd.Series(ten_days + [None] * 98)) is None
+    assert span_days(pd.Series([*ten_days, None])) == 10
+    config = EvalConfig("topics", EvalKind.LABEL)
+    volume = {"calls": 100, "first": ten_days[0], "last": ten_days[1], "recent_scaled": 2.0, "undated": 98}
+    assert calls_per_day(config, volume) is None
+    assert calls_per_day(config, volume | {"recent_scaled": 80.0, "undated": 20}) == 10
+
+
 def test_required_fields_become_outcome_groups_and_unreadable_answers_miss_all_of_them(world: World) -> None:
     """A field that the candidate stopped filling is seen behind a fair overall agreement."""
     good = '{"id": 1, "note": "x"}'
@@ -284,6 +315,18 @@ def test_a_frontier_model_without_a_price_is_left_out_by_name(world: World) -> N
     (row,) = overview(world.workspace, world.store)
     assert (row.cost_now_usd_month, row.saving_usd_month) == (None, None)
     assert row.left_out == ("unlisted",)
+
+
+def test_calls_without_token_counts_cost_what_the_others_of_their_model_cost(world: World) -> None:
+    """A dear model that seldom logs tokens is not drowned by a cheap one that always does."""
+    silent = Output("a", model="frontier")
+    world.add("topics", [AGREE] * 10 + [(silent, "a")] * 90)
+    world.add("topics", [AGREE] * 100, batch=1, first=100, model="small-model")
+    compared(world)
+    (row,) = overview(world.workspace, world.store)
+    assert row.calls_per_day is not None
+    month = row.calls_per_day * 30.4375
+    assert row.cost_now_usd_month == pytest.approx(month * (280 + 12) / 2 / 1e6)
 
 
 def test_the_version_of_the_current_eval_decides_what_is_shown(world: World) -> None:

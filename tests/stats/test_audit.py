@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.records import Basis, LabelVerdict
+from workbench.ramp import recommend
+from workbench.records import Basis, LabelVerdict, Policy
 from workbench.stats.audit import AuditRow, DrawRow, combine, critical, from_rows, kappa, semantic, structural
 from workbench.stats.harm import regressions
 
@@ -109,6 +110,23 @@ def test_a_lapsed_check_of_the_normalisation_counts_as_confirmed() -> None:
     assert structural(found).revoked
 
 
+def test_a_check_of_the_normalisation_picked_by_hand_proves_nothing_about_the_others() -> None:
+    """Somebody chose which pairs to look at: their harmless ones neither dilute nor settle the drawn ones."""
+    found = rows("....~~~~~w")
+    found[4] = replace(found[4], verdict=WORSE, confirmed=True)
+    for place in (5, 6, 7):
+        found[place] = replace(found[place], verdict=SAME, picked=True)
+    task = structural(found)
+    assert (task.revoked, task.normalised_labelled, task.normalised_harms) == (True, 1, 1)
+    lapsed = rows("....~~~w")
+    lapsed[5] = replace(lapsed[5], verdict=SAME, picked=True, lapsed=True)
+    assert structural(lapsed).revoked
+    covering = [
+        replace(row, verdict=SAME, picked=True) if not row.identical else row for row in rows("..~~~.")
+    ]
+    assert structural(covering).normalised_labelled == 3
+
+
 def test_a_revocation_never_lowers_the_bound() -> None:
     found = structural([*rows("." * 300 + "~" * 20 + "e" * 10)])
     before = regressions(found, 0.05).estimate
@@ -135,6 +153,22 @@ def test_groups_slices_and_fields_are_split() -> None:
         ("field", "due"): (40, 39),
     }
     assert sum(cell.traffic_share for cell in evidence.cells) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("basis", list(Basis))
+def test_a_slice_of_which_nothing_was_compared_gets_no_traffic(basis: Basis) -> None:
+    """What the log holds and the sample lacks is unproven, not forgotten."""
+    english, japanese = (("language", "en"),), (("language", "ja"),)
+    found = [replace(row, slices=english) for row in rows("." * 100)]
+    draws = [DrawRow(row.call_id, 1.0, SAME) for row in found] if basis is Basis.SEMANTIC else []
+    evidence = from_rows(found, basis=basis, draws=draws, traffic={english: 180, japanese: 20}, days=10)
+    assert [(each.value, each.traffic_share) for each in evidence.slices] == [("en", 0.9), ("ja", 0.1)]
+    answer = recommend(evidence, Policy())
+    assert [(each.value, each.status, each.share) for each in answer.slices] == [
+        ("en", "active", 0.01),
+        ("ja", "unproven", 0.0),
+    ]
+    assert answer.effective_share == pytest.approx(0.009)
 
 
 def test_open_disagreements_are_critical_where_nothing_marks_what_is() -> None:

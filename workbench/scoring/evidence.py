@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400.0
 WINDOW_DAYS = 28.0
+DATED_SHARE = 0.5
+"""With fewer of the calls dated, how traffic spreads over time counts as not known."""
 
 _AGREES = (Verdict.MATCH.value, Verdict.IGNORED.value)
 _UNRESOLVED = (State.LAPSED, State.SKIPPED)
@@ -98,7 +101,8 @@ def gather(store: Store, config: EvalConfig, fingerprint: str, policy: Policy) -
     verdicts = effective_verdicts(*scope)
     states = draw_states(*scope)
     compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
-    audit = audit_rows(config, compared, verdicts, states, _slices(store, config))
+    slices = _slices(store, config)
+    audit = audit_rows(config, compared, verdicts, states, slices)
     volume = rows.volume(store, config.task)
     draws, weight_max = draw_rows(states)
     return from_rows(
@@ -109,6 +113,7 @@ def gather(store: Store, config: EvalConfig, fingerprint: str, policy: Policy) -
         icc=policy.icc,
         uncomparable=len(frame) - len(compared),
         days=span_days(compared["occurred_at"]),
+        traffic=Counter(slices.values()),
         calls_per_day=calls_per_day(config, volume),
         critical_marked=bool(config.critical_labels) or any(rule.critical for rule in config.fields),
         latched=latched_groups(audit, policy),
@@ -226,16 +231,22 @@ def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
 
 
 def span_days(times: pd.Series[Any]) -> float | None:
-    """Return how many days lie between the first and the last call; None without two times."""
+    """Return how many days lie between the first and the last call.
+
+    None without two times, or where most calls have none: a few don't speak for the rest.
+    """
     known = times.dropna()
-    return float((known.max() - known.min()).total_seconds() / DAY_S) if len(known) > 1 else None
+    if len(known) < max(2.0, DATED_SHARE * len(times)):
+        return None
+    return float((known.max() - known.min()).total_seconds() / DAY_S)
 
 
 def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None:
     """Return a task's calls a day: as the eval states, or as its log shows.
 
     From the log it is the mean of the last 28 days, every call divided by its
-    sampling rate; None where a rate or the times are not known.
+    sampling rate; None where a rate or the times of most calls are not known. Calls
+    without a time are taken to be spread as those with one.
 
     Args:
         config: The eval.
@@ -246,8 +257,11 @@ def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None
     first, last, scaled = volume["first"], volume["last"], volume["recent_scaled"]
     if scaled is None or not isinstance(first, datetime) or not isinstance(last, datetime):
         return None
+    calls, dated = volume["calls"], volume["calls"] - volume["undated"]
     days = min((last - first).total_seconds() / DAY_S, WINDOW_DAYS)
-    return float(scaled) / days if days >= 1 else None
+    if days < 1 or dated < DATED_SHARE * calls:
+        return None
+    return float(scaled * (calls / dated) / days)
 
 
 def latched_groups(audit: Iterable[AuditRow], policy: Policy) -> frozenset[tuple[str, str]]:

@@ -92,7 +92,7 @@ def savings(
     spec = workspace.candidate(candidate)
     fingerprint = next((known for _, name, known in targets(workspace, store, task) if name == candidate), "")
     left_out: list[str] = []
-    cost, measured, priced_calls, calls = 0.0, 0, 0, 0
+    cost, priced_calls, calls = 0.0, 0, 0
     for row in rows.control_usage(store, task):
         calls += row["calls"]
         price = workspace.price_of(row["model"])
@@ -101,8 +101,9 @@ def savings(
             left_out.append(name if price is None else name + NO_TOKENS)
             continue
         priced_calls += row["calls"]
-        measured += row["measured"]
-        cost += tokens_cost_usd(row["input_tokens"], row["cached_input_tokens"], row["output_tokens"], price)
+        # Each model's calls without token counts cost what its other calls cost.
+        tokens = row["input_tokens"], row["cached_input_tokens"], row["output_tokens"]
+        cost += row["calls"] * tokens_cost_usd(*tokens, price) / row["measured"]
     usage = rows.candidate_usage(store, task, fingerprint)
     price = workspace.price_of(spec.price or spec.model)
     each: float | None = None
@@ -114,7 +115,7 @@ def savings(
     volume = None if calls_per_day is None or not calls else calls_per_day * priced_calls / calls
     return monthly_savings(
         calls_per_day=volume,
-        control_usd_per_call=cost / measured if measured else None,
+        control_usd_per_call=cost / priced_calls if priced_calls else None,
         candidate_usd_per_call=each,
         share=share,
         fallback_share=fallback_share,

@@ -122,7 +122,8 @@ def structural(rows: Iterable[AuditRow], *, icc: float = 0.05, revoked: bool = F
     labelled = [row for row in disagreeing if _counts(row, covered)]
     cleared = [row for row in labelled if row.verdict is not LabelVerdict.CONTROL_BETTER]
     normalised = [row for row in ordered if _normalised(row)]
-    looked_at = [row for row in normalised if _settled(row)]
+    checked = all(map(_settled, normalised))
+    looked_at = [row for row in normalised if _resolved(row, checked)]
     harmful = [not row.agrees and _harmful(row, covered) for row in prefix]
     return Population(
         basis=Basis.STRUCTURAL,
@@ -136,10 +137,8 @@ def structural(rows: Iterable[AuditRow], *, icc: float = 0.05, revoked: bool = F
         cleared_better=sum(row.verdict is LabelVerdict.CANDIDATE_BETTER for row in cleared),
         normalised=len(normalised),
         normalised_labelled=len(looked_at),
-        normalised_harms=sum(
-            row.verdict is LabelVerdict.CONTROL_BETTER or row.verdict is None for row in looked_at
-        ),
-        revoked=revoked or any(_revokes(row) for row in looked_at),
+        normalised_harms=sum(_harmful(row, checked) for row in looked_at),
+        revoked=revoked or _falls(normalised, checked),
         looked=sum(row.verdict is not None for row in ordered),
         disagreement_effect=design_effect([not row.agrees for row in ordered], _clusters(ordered), icc),
         harm_effect=design_effect(harmful, _clusters(prefix), icc),
@@ -280,6 +279,7 @@ def from_rows(
     days: float | None = None,
     calls_per_day: float | None = None,
     critical_marked: bool = False,
+    traffic: Mapping[tuple[tuple[str, str], ...], int] | None = None,
     latched: Collection[tuple[str, str]] = (),
     latency_p95_ms: Estimate | None = None,
     candidates: int = 1,
@@ -299,6 +299,8 @@ def from_rows(
         days: How much traffic the evidence spans.
         calls_per_day: Volume of the task.
         critical_marked: Whether the eval marks labels or fields as critical.
+        traffic: Calls of the task's whole log by their slices, so that a slice of which
+            nothing was compared is known, too; the compared calls if left out.
         latched: (kind, name) of outcome groups found collapsed in this window.
         latency_p95_ms: Measured interval at production rate.
         candidates: Number of candidates the best was picked from on these data.
@@ -306,7 +308,14 @@ def from_rows(
         noise: The frontier's agreement with itself.
     """
     ordered = [_strict(row) for row in in_audit_order(rows)]
-    fallen = any(_revokes(row) for row in ordered if _normalised(row) and _settled(row))
+    normalised = [row for row in ordered if _normalised(row)]
+    fallen = _falls(normalised, all(map(_settled, normalised)))
+    traffic = traffic or Counter(row.slices for row in ordered)
+    calls = sum(traffic.values())
+    parts = _by_slice(ordered)
+    shares: Counter[tuple[str, str]] = Counter()
+    for keys, count in traffic.items():
+        shares.update(dict.fromkeys(keys, count))
 
     def population(part: list[AuditRow]) -> Population:
         if basis is Basis.STRUCTURAL:
@@ -322,12 +331,12 @@ def from_rows(
         days=days,
         calls_per_day=calls_per_day,
         slices=tuple(
-            SliceEvidence(name, value, len(part) / len(ordered), population(part))
-            for (name, value), part in sorted(_by_slice(ordered).items())
+            SliceEvidence(name, value, shares[name, value] / calls, population(parts.get((name, value), [])))
+            for name, value in sorted(shares.keys() | parts.keys())
         ),
         cells=tuple(
-            SliceCell(keys, count / len(ordered))
-            for keys, count in sorted(Counter(tuple(sorted(row.slices)) for row in ordered).items())
+            SliceCell(keys, count / calls)
+            for keys, count in sorted((tuple(sorted(keys)), count) for keys, count in traffic.items())
             if keys
         ),
         groups=tuple(
@@ -422,9 +431,16 @@ def _critical_draw(draw: DrawRow, row: AuditRow | None) -> bool:
     return draw.verdict is LabelVerdict.CONTROL_BETTER and grave
 
 
-def _revokes(row: AuditRow) -> bool:
-    """A lapsed audit counts as confirmed; so does a lapsed second review (`confirmed`)."""
-    return row.verdict is None or (row.verdict is LabelVerdict.CONTROL_BETTER and row.confirmed)
+def _falls(normalised: Iterable[AuditRow], checked: bool) -> bool:
+    """Say whether pairs that agree only after normalisation revoke the structural assumption.
+
+    A lapsed audit counts as confirmed harm, so does a lapsed second review (`confirmed`).
+    """
+    return any(
+        (row.lapsed and not _counts(row, checked))
+        or (row.verdict is LabelVerdict.CONTROL_BETTER and row.confirmed)
+        for row in normalised
+    )
 
 
 def _mismatch_share(rows: Sequence[AuditRow]) -> float:
