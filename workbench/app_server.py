@@ -88,6 +88,9 @@ def command(app: Path, host: str, port: int) -> list[str]:
         "browser.gatherUsageStats": "false",
         "browser.serverAddress": host,
         "global.developmentMode": "false",
+        # Widgets whose value the address carries are set through the session, on purpose (ui/address.py);
+        # st.pagination can't be told to have no default of its own.
+        "global.disableWidgetStateDuplicationWarning": "true",
     }
     flags = [f"--{key}={value}" for key, value in options.items()]
     return [sys.executable, "-m", "streamlit", "run", str(app), *flags]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
-from app_building import Pair, answer, call_id_of, fill
+from app_building import Pair, answer, call_id_of, demo_pairs, fill
 from conftest import Filled
 from streamlit.testing.v1 import AppTest
 
 import workbench
+from workbench import scoring
 from workbench.records import LabelVerdict, ToolCall
 from workbench.store import pages
-from workbench.ui import navigation
+from workbench.ui import money, navigation
 from workbench.ui.labelling import ITEM
+from workbench.ui.scope import queue_token
 
 ROUTER = Path(workbench.__file__).with_name("app.py")
 PAGES = ["overview", "upload", "replays", "compare", "review", "ramp"]
@@ -91,6 +96,37 @@ def test_a_made_up_candidate_is_named_so_and_left_out_of_the_portfolio(visit: Vi
     at = visit(filled, "overview")
     assert sum("synthetic" in each.value for each in at.markdown) == 1
     assert "of 3" in said(at)
+
+
+def test_overview_says_so_where_only_made_up_candidates_were_compared(visit: Visit, empty: Filled) -> None:
+    """Without a real candidate there are no figures of the portfolio, but the reason and the next step."""
+    pairs = [each for each in demo_pairs() if each.task == "triage"]
+    fill(empty.workspace, empty.store, pairs, "planted")
+    at = fine(visit(empty, "overview"))
+    words = said(at)
+    assert "Only synthetic candidates have been compared so far" in words
+    assert "Tasks that can move" not in words
+    assert at.button(key="replay-real")
+
+
+def test_a_page_opens_on_a_real_candidate_before_a_made_up_one(visit: Visit, filled: Filled) -> None:
+    """Wherever workbench.toml declares a synthetic candidate, it is not what a page shows first."""
+    path = filled.workspace.root / "workbench.toml"
+    candidates, prices, rest = path.read_text().partition("[[prices]]")
+    head, small, planted = candidates.split("[[candidates]]")
+    path.write_text("[[candidates]]".join([head, planted, small]) + prices + rest)
+    assert fine(visit(filled, "ramp", task="triage")).query_params["candidate"] == "small"
+
+
+def test_what_costs_more_is_not_called_a_saving(filled: Filled) -> None:
+    """Where the candidate is dearer, the sentence says what it costs more, not a negative saving."""
+    row = scoring.overview(filled.workspace, filled.store)[0]
+    moving = replace(row.recommendation, effective_share=0.1)
+    dearer = replace(row, recommendation=moving, cost_at_share_usd_month=900.0, saving_usd_month=-20.0)
+    with mock.patch.object(money, "_at_most", return_value=""):
+        sentence = money.sentence(dearer)
+    assert "costs $20.00 more a month" in sentence
+    assert "\u2212" not in sentence
 
 
 def test_the_next_step_opens_the_page_on_the_same_task(visit: Visit, filled: Filled) -> None:
@@ -329,6 +365,28 @@ def test_progress_ties_labels_to_the_decision(visit: Visit, filled: Filled) -> N
     at = press(begin(visit, filled), "Equal")
     texts = [each.proto.text for each in at.get("progress")] + [each.value for each in at.text]
     assert any("label" in text for text in texts)
+
+
+@pytest.mark.parametrize("candidate", ["small", "planted"])
+def test_the_address_of_review_does_not_tell_the_candidate(
+    visit: Visit, filled: Filled, candidate: str
+) -> None:
+    """An old link with a name opens that queue, under a token that stays the same and says nothing."""
+    at = fine(visit(filled, "review", task="triage", candidate=candidate))
+    assert at.query_params == {"task": "triage", "queue": queue_token(candidate)}
+    at.text_input[0].set_value("ann")
+    at = fine(next(each for each in at.button if each.label == "Start").click().run())
+    assert at.session_state[ITEM].candidate == candidate
+    again = fine(visit(filled, "review", task="triage", queue=queue_token(candidate)))
+    assert again.session_state["chosen.candidate"] == candidate
+    for each in (at, again):
+        assert not {"small", "planted"} & set(re.findall(r"\w+", said(each)))
+
+
+def test_a_queue_that_no_longer_exists_opens_another_one(visit: Visit, filled: Filled) -> None:
+    """A link with a token of nobody is no error."""
+    at = fine(visit(filled, "review", task="triage", queue="nobody"))
+    assert at.query_params["queue"] == queue_token("small")
 
 
 def test_when_nothing_is_left_the_page_says_so(visit: Visit, filled: Filled) -> None:

@@ -14,7 +14,7 @@ from workbench.review import REASONS, ReviewItem, ReviewProgress
 from workbench.ui import answers, navigation
 from workbench.ui.diff import parsed, word_diff
 from workbench.ui.scope import Scope
-from workbench.ui.session import complain, friendly, here
+from workbench.ui.session import begin, complain, friendly, here
 
 NAME = "review.annotator"
 ITEM = "review.item"
@@ -50,7 +50,22 @@ class Last:
 
 
 def show(scope: Scope) -> None:
-    """Ask for a name once, then show one item after the other."""
+    """Ask for a name once, then show one item after the other.
+
+    A key runs this part alone, not the page around it, so that the next item comes at once.
+    """
+    _show(scope.task, scope.candidate.name)
+
+
+@st.fragment
+def _show(task: str, candidate: str) -> None:
+    with friendly():
+        # Read anew at each key: the eval and its guidelines may have been edited meanwhile.
+        workspace = begin().workspace
+        _desk(Scope(workspace.eval_for(task), workspace.candidate(candidate)))
+
+
+def _desk(scope: Scope) -> None:
     annotator = _annotator()
     if annotator is None:
         return
@@ -284,4 +299,7 @@ def _finished(scope: Scope) -> None:
     with friendly():
         _progress(review.progress(now.workspace, now.store, scope.task, scope.candidate.name))
     st.success("Nothing waits for your label here. Thank you.", icon=":material/task_alt:")
-    navigation.link("ramp", "See what the labels changed", task=scope.task, candidate=scope.candidate.name)
+    # A button, since the address of a link would tell the candidate while second reviews may still come.
+    if st.button("See what the labels changed", icon=":material/stacked_line_chart:", key="see-ramp"):
+        query = {"task": scope.task, "candidate": scope.candidate.name}
+        st.switch_page(navigation.page("ramp"), query_params=query)

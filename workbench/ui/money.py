@@ -36,10 +36,11 @@ def sentence(row: OverviewRow) -> str:
     if row.recommendation.effective_share <= 0:
         return f"{words.money(row.cost_now_usd_month)} a month now; nothing moves yet.{_at_most(row)}"
     share = words.percent(row.recommendation.effective_share)
+    saving = row.saving_usd_month or 0.0
+    change = f"costs {words.money(-saving)} more" if saving < 0 else f"saves {words.money(saving)}"
     return (
         f"{words.money(row.cost_now_usd_month)} a month now, "
-        f"{words.money(row.cost_at_share_usd_month)} at {share}: "
-        f"saves {words.money(row.saving_usd_month)} a month.{_at_most(row)}"
+        f"{words.money(row.cost_at_share_usd_month)} at {share}: {change} a month.{_at_most(row)}"
     )
 
 
@@ -55,6 +56,8 @@ def _at_most(row: OverviewRow) -> str:
     )
     if whole.saving_usd_month is None:
         return ""
+    if whole.saving_usd_month < 0:
+        return f" All of it on the candidate would cost {words.money(-whole.saving_usd_month)} more."
     return f" All of it on the candidate would save {words.money(whole.saving_usd_month)}."
 
 

@@ -8,7 +8,7 @@ from workbench import scoring
 from workbench.records import Action, Basis
 from workbench.scoring import OverviewRow
 from workbench.store import pages
-from workbench.ui import answers, figures, money, navigation, words
+from workbench.ui import answers, figures, money, navigation, scope, words
 from workbench.ui.diff import visible
 from workbench.ui.session import ask, colours, here, read
 
@@ -49,6 +49,15 @@ def _first_steps() -> None:
 
 def _portfolio(rows: list[OverviewRow]) -> None:
     real = [row for row in rows if not row.synthetic]
+    if not real:
+        st.info(
+            "Only synthetic candidates have been compared so far. They show that planted mistakes are found, "
+            "and count for nothing here: replay a candidate of your own.",
+            icon=":material/science:",
+        )
+        if st.button("Replay a candidate", icon=":material/play_circle:", key="replay-real"):
+            st.switch_page(navigation.page("replays"))
+        return
     best = {task: _furthest([row for row in real if row.task == task]) for task in {row.task for row in real}}
     moving = [row for row in best.values() if row.recommendation.effective_share > 0]
     volumes = [row.calls_per_day for row in best.values()]
@@ -79,6 +88,8 @@ def _portfolio(rows: list[OverviewRow]) -> None:
             width="content",
             help="Labels by people would let these tasks go further.",
         )
+    if len(real) < len(rows):
+        st.caption("Synthetic candidates are left out of these figures.")
 
 
 def _furthest(rows: list[OverviewRow]) -> OverviewRow:
@@ -191,6 +202,7 @@ def wants_labels(row: OverviewRow) -> bool:
 
 def _next_step(row: OverviewRow, mark: str) -> None:
     query = {"task": row.task, "candidate": row.candidate}
+    blind = {"task": row.task, "queue": scope.queue_token(row.candidate)}
     why = ("See why and what is missing", "ramp", ":material/stacked_line_chart:")
     label = ("Label cases", "review", ":material/rate_review:")
     if row.recommendation.action is Action.COLLECT:
@@ -205,7 +217,8 @@ def _next_step(row: OverviewRow, mark: str) -> None:
         for index, (words_of, page, icon) in enumerate(steps):
             first = index == 0
             if st.button(words_of, key=f"{page}-{mark}", icon=icon, type="primary" if first else "secondary"):
-                st.switch_page(navigation.page(page), query_params=query)
+                asked = blind if page == "review" else query
+                st.switch_page(navigation.page(page), query_params=asked)
 
 
 def _waiting(rows: list[OverviewRow]) -> None:

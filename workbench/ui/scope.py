@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from workbench.normal import content_hash
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import pages
 from workbench.ui import address, navigation
+from workbench.ui.diff import visible
 from workbench.ui.session import here, read
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+
+CHOSEN_CANDIDATE = "chosen.candidate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ def choose(*, replayed: bool = True, blind: bool = False) -> Scope | None:
 
     Args:
         replayed: Offer only what has been replayed; False offers all that is declared.
-        blind: Name candidates by a letter, so that a reviewer does not read a model's name.
+        blind: Name candidates by a letter, on the page and in the address, so that a reviewer
+            does not read a model's name.
 
     Returns:
         The choice, or None after an empty state has said what to do.
@@ -47,17 +52,35 @@ def choose(*, replayed: bool = True, blind: bool = False) -> Scope | None:
         return None
     left, right = st.columns(2)
     tasks = sorted(pairs)
-    task = _select("Task", tasks, "task", left, str)
-    names = pairs[task]
-    letters = {name: f"Queue {chr(ord('A') + index % 26)}" for index, name in enumerate(names)}
-    name = _select(
-        "Queue" if blind else "Candidate",
-        names,
-        "candidate",
-        right,
-        letters.__getitem__ if blind else lambda each: named(workspace.candidate(each)),
-    )
+    task = _select("Task", tasks, "task", left, visible)
+    if blind:
+        name = _queue(pairs[task], right)
+    else:
+        name = _select(
+            "Candidate", pairs[task], "candidate", right, lambda each: named(workspace.candidate(each))
+        )
     return Scope(workspace.eval_for(task), workspace.candidate(name))
+
+
+def queue_token(candidate: str) -> str:
+    """Return what stands for a candidate in the address of a blind page: the same always, and no name."""
+    return content_hash("queue", candidate)[:8]
+
+
+def _queue(names: list[str], place: DeltaGenerator) -> str:
+    """Let a reviewer choose a candidate by a letter; the address carries a token instead of its name."""
+    behind = {queue_token(name): name for name in names}
+    # In the order of the tokens, so that a letter says nothing about the order in workbench.toml.
+    letters = {token: f"Queue {chr(ord('A') + index % 26)}" for index, token in enumerate(sorted(behind))}
+    remembered = st.query_params.pop("candidate", None) or st.session_state.get(CHOSEN_CANDIDATE)
+    if "queue" not in st.query_params and remembered in names:
+        st.query_params["queue"] = queue_token(str(remembered))
+    token = address.select(
+        "Queue", list(letters), name="queue", default=queue_token(names[0]), labels=letters, place=place
+    )
+    address.publish("queue", token, None)
+    st.session_state[CHOSEN_CANDIDATE] = behind[token]
+    return behind[token]
 
 
 def _select(
@@ -74,9 +97,10 @@ def _select(
 
 
 def offered(*, replayed: bool) -> dict[str, list[str]]:
-    """Return the candidates by task: those replayed, or all that are declared."""
+    """Return the candidates by task, the made-up ones last: those replayed, or all that are declared."""
     workspace = here().workspace
-    declared = [each.name for each in workspace.config.candidates]
+    ordered = sorted(workspace.config.candidates, key=lambda each: each.synthetic)
+    declared = [each.name for each in ordered]
     if not replayed:
         known = {each.task for each in read(pages.tasks)}
         return {task: declared for task in workspace.evals if declared and task in known}
