@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import pickle
+import random
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +20,7 @@ from workbench.errors import UsageError
 from workbench.formats import Blank, Draft, detect, files, open_source, read, read_outputs, tables
 from workbench.formats import containers as containers_module
 from workbench.formats import documents as documents_module
+from workbench.formats.containers import look
 from workbench.records import ErrorKind, Rejected
 
 GOOD = (FOLDER / "openai_chat.jsonl").read_text(encoding="utf-8").splitlines()[0]
@@ -175,6 +179,65 @@ def test_a_csv_cell_over_the_cap_costs_its_row(tmp_path: Path, monkeypatch: pyte
     path.write_text(f"id,in\n1,a\n2,{'x' * 9_000}\n3,c\n")
     items = list(read([path], mapping={"id": "id", "input": "in"}))
     assert [(type(item), item.line) for item in items] == [(Draft, 2), (Rejected, 3), (Draft, 4)]
+
+
+def test_a_header_of_a_million_columns_is_refused(tmp_path: Path) -> None:
+    """It costs a message, not an hour."""
+    path = tmp_path / "rows.csv"
+    path.write_text("," * 1_000_000 + "\n1\n")
+    with pytest.raises(UsageError, match="columns"):
+        look(path)
+
+
+def test_a_text_that_all_rows_of_a_parquet_file_share_is_not_unpacked_for_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows over the cap are rejected one by one; few rows are held where the shared text is long."""
+    path = tmp_path / "rows.parquet"
+    long = pa.array(["x" * 40_000, "y" * 9_000])
+    shared = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 300, pa.int32()), long)
+    table = pa.table({"id": pa.array([str(index) for index in range(600)]), "in": shared.dictionary_decode()})
+    pq.write_table(table, path, row_group_size=400)
+    monkeypatch.setattr(tables, "MAX_LINE_BYTES", 20_000)
+    monkeypatch.setattr(tables, "MAX_BATCH_BYTES", 100_000)
+    sizes = []
+    real = pq.ParquetFile.iter_batches
+
+    def counted(self: pq.ParquetFile, batch_size: int, **keys: Any) -> Any:
+        sizes.append(batch_size)
+        return real(self, batch_size=batch_size, **keys)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
+    items = list(read([path], mapping={"id": "id", "input": "in"}))
+    assert [type(each) for each in items] == [Rejected, Draft] * 300
+    assert [each.line for each in items] == list(range(1, 601))
+    assert max(sizes) <= 2
+    monkeypatch.setattr(files, "MAX_EXPANDED_BYTES", 1_000_000)
+    with pytest.raises(UsageError, match="expands"):
+        list(read([path], mapping={"id": "id", "input": "in"}))
+
+
+def test_a_parquet_file_of_more_rows_than_bytes_is_refused(tmp_path: Path) -> None:
+    """Empty rows cost nothing to write, and hours to read."""
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"id": pa.nulls(20_000_000, pa.string())}), path, compression="zstd")
+    with pytest.raises(UsageError, match="more than it has bytes"):
+        look(path)
+
+
+def test_a_damaged_parquet_file_is_refused_or_breaks_off(tmp_path: Path) -> None:
+    """Wherever a byte is wrong, there is a clear refusal or a rejected record, never a crash."""
+    path = tmp_path / "rows.parquet"
+    texts = [f"text {index % 7} " * 20 for index in range(200)]
+    pq.write_table(pa.table({"id": [str(index) for index in range(200)], "in": texts}), path)
+    whole, chance = path.read_bytes(), random.Random(5)
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 8)):
+            damaged[chance.randrange(4, len(whole))] = chance.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(UsageError):
+            assert len(list(read([path], mapping={"id": "id", "input": "in"}))) > 0
 
 
 def test_parquet_reads_as_the_same_csv(tmp_path: Path) -> None:

@@ -59,12 +59,25 @@ class Shape:
         return display_name(self.path)
 
 
+def expansion_limit(path: Path) -> int:
+    """Return to how many bytes a compressed file may expand."""
+    return min(MAX_EXPANDED_BYTES, max(1 << 30, path.stat().st_size * MAX_EXPANSION))
+
+
+def expanded(path: Path) -> UsageError:
+    """Return the error for a file that expands beyond any log."""
+    return UsageError(
+        f"{path} expands to more than {expansion_limit(path) >> 20:,} MB, far beyond its size.",
+        "Logs do not compress like that. Unpack it yourself if you trust it.",
+    )
+
+
 class _Capped(io.RawIOBase):
     """A decompressed stream that refuses to expand without end."""
 
     def __init__(self, inner: IO[bytes], path: Path) -> None:
         self._inner, self._path, self._count = inner, path, 0
-        self._limit = min(MAX_EXPANDED_BYTES, max(1 << 30, path.stat().st_size * MAX_EXPANSION))
+        self._limit = expansion_limit(path)
 
     def readable(self) -> bool:
         return True
@@ -73,10 +86,7 @@ class _Capped(io.RawIOBase):
         data = self._inner.read(len(buffer))
         self._count += len(data)
         if self._count > self._limit:
-            raise UsageError(
-                f"{self._path} expands to more than {self._limit >> 20:,} MB, far beyond its size.",
-                "Logs do not compress like that. Unpack it yourself if you trust it.",
-            )
+            raise expanded(self._path)
         buffer[: len(data)] = data
         return len(data)
 

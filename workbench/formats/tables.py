@@ -5,14 +5,28 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import UsageError
 from workbench.formats.base import Blank, Record, reject
-from workbench.formats.files import BROKEN_STREAM, MAX_LINE_BYTES, Shape, open_bytes
+from workbench.formats.files import (
+    BROKEN_STREAM,
+    MAX_LINE_BYTES,
+    Shape,
+    expanded,
+    expansion_limit,
+    open_bytes,
+)
 from workbench.normal import clean_text, clean_value
 from workbench.records import Rejected
+
+MAX_COLUMNS = 10_000
+"""More columns than this are an attack or a mistake; the widest logs have hundreds."""
+MAX_BATCH_BYTES = 256 * 1024**2
+"""What the texts of one batch of Parquet rows may take if all of them are the longest there is."""
+MIN_COUNTED_ROWS = 10_000_000
 
 _PARQUET_ROWS = 512
 
@@ -27,11 +41,20 @@ def csv_columns(path: Path, delimiter: str) -> tuple[str, ...]:
             header = next(csv.reader(_capped_lines(text, []), delimiter=delimiter), [])
         except csv.Error as error:
             raise UsageError(f"{path}, line 1: {error}.", "Write the CSV file again.") from error
+    _refuse_width(path, len(header))
     names: list[str] = []
     for index, cell in enumerate(header):
         name = clean_text(cell)[0].strip() or f"column {index + 1}"
         names.append(name if name not in names else f"{name} ({index + 1})")
     return tuple(names)
+
+
+def _refuse_width(path: Path, columns: int) -> None:
+    if columns > MAX_COLUMNS:
+        raise UsageError(
+            f"{path} has {columns:,} columns; {MAX_COLUMNS:,} are read at most.",
+            "Export the columns of the log alone.",
+        )
 
 
 def _capped_lines(text: io.TextIOWrapper, too_long: list[int]) -> Iterator[str]:
@@ -87,37 +110,88 @@ def parquet_columns(path: Path) -> tuple[str, ...]:
     """Return the columns of a Parquet file.
 
     Raises:
-        UsageError: It can't be read.
+        UsageError: It can't be read, or says of itself that it holds more than any log.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(path) as file:
-            return tuple(file.schema_arrow.names)
+            names = tuple(str(name) for name in file.schema_arrow.names)
+            rows = file.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UsageError(f"{path}: the Parquet file can't be read: {error}.", "Write it again.") from error
+    _refuse_width(path, len(names))
+    if rows > max(MIN_COUNTED_ROWS, path.stat().st_size):
+        raise UsageError(
+            f"{path} claims {rows:,} rows, more than it has bytes.", "Logs are not like that. Write it again."
+        )
+    return names
 
 
 def read_parquet(shape: Shape) -> Iterator[Record | Rejected | Blank]:
-    """Give the rows of a Parquet file; `line` is the number of the row."""
+    """Give the rows of a Parquet file; `line` is the number of the row.
+
+    Raises:
+        UsageError: It expands beyond any log.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
-    row = 0
-    with parquet.ParquetFile(shape.path) as file:
-        try:
-            for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-                for value in batch.to_pylist():
-                    row += 1
-                    if all(cell is None or cell == "" for cell in value.values()):
-                        yield Blank(shape.name, row)
-                        continue
-                    plain = {key: _plain(cell) for key, cell in value.items()}
-                    clean = clean_value(plain)
-                    yield Record(row, clean, None, clean != plain)
-        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-            yield reject(shape.name, row + 1, f"the Parquet file breaks off here: {error}", b"")
+    row, left = 0, expansion_limit(shape.path)
+    try:
+        with parquet.ParquetFile(shape.path) as file:
+            columns = (file.schema.column(index) for index in range(file.metadata.num_columns))
+            texts = [each.path for each in columns if each.physical_type == "BYTE_ARRAY"]
+        with (
+            parquet.ParquetFile(shape.path) as file,
+            parquet.ParquetFile(shape.path, read_dictionary=texts) as shared,
+        ):
+            for group in range(file.metadata.num_row_groups):
+                longest = _longest_shared(shared, group, texts)
+                size = max(1, min(_PARQUET_ROWS, MAX_BATCH_BYTES // longest))
+                for batch in file.iter_batches(batch_size=size, row_groups=[group]):
+                    for value in batch.to_pylist():
+                        row += 1
+                        length = sum(len(cell) for cell in value.values() if isinstance(cell, str | bytes))
+                        if (left := left - length) < 0:
+                            raise expanded(shape.path)
+                        yield _parquet_row(shape.name, row, length, value)
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        what = str(error) or type(error).__name__
+        yield reject(shape.name, row + 1, f"the Parquet file breaks off here: {what}", b"")
+
+
+def _parquet_row(name: str, row: int, length: int, value: dict[str, Any]) -> Record | Rejected | Blank:
+    if all(cell is None or cell == "" for cell in value.values()):
+        return Blank(name, row)
+    if length > MAX_LINE_BYTES:
+        return reject(name, row, f"longer than {MAX_LINE_BYTES >> 20} MB", b"")
+    plain = {key: _plain(cell) for key, cell in value.items()}
+    clean = clean_value(plain)
+    return Record(row, clean, None, clean != plain)
+
+
+def _longest_shared(file: Any, group: int, texts: list[str]) -> int:
+    """Return the length of the longest text that many rows of a row group may share, at least 1.
+
+    A few kilobytes can say "this text of 50 MB" in every row. One row tells: read as a
+    dictionary, each column comes with all texts that its rows share.
+
+    Args:
+        file: Opened so that `texts` are read as dictionaries.
+        group: The number of the row group.
+        texts: Columns of text.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    longest = 1
+    for batch in islice(file.iter_batches(batch_size=1, row_groups=[group], columns=texts), 1):
+        for array in batch.columns:
+            if pa.types.is_dictionary(array.type) and len(array.dictionary):
+                longest = max(longest, pc.max(pc.binary_length(array.dictionary)).as_py() or 1)
+    return longest
 
 
 def _plain(cell: Any) -> Any:
