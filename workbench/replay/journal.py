@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from workbench.errors import EnvironmentalError
+from workbench.replay.ledger import FOLDER, Ledger, recover
 from workbench.store.spool import write_part
 
 PART_ROWS = 200
@@ -41,6 +42,8 @@ class ReplayLease:
     """
 
     def __init__(self, spool: Path, name: str, wait_s: float = LEASE_WAIT_S) -> None:
+        self.answers = spool / FOLDER / name
+        self._spool = spool
         folder = spool / "leases"
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{name}.lock"
@@ -92,6 +95,10 @@ class ReplayLease:
             "What was answered before is kept. Run the same command again to go on.",
         )
 
+    def recover(self) -> int:
+        """Hand in the answers that a killed holder had not yet written as parts; return how many."""
+        return recover(self._spool, self.answers)
+
     def close(self) -> None:
         """Let another process have it."""
         with contextlib.suppress(OSError):
@@ -123,14 +130,16 @@ class PartWriter:
         self._spool = spool
         self._lease = lease
         self._prefix = f"{replay_id}-{lease.epoch:08d}-{secrets.token_hex(4)}"
-        self._count = 0
+        self._count = 1
+        self._ledger = Ledger(lease.answers, self._name())
         self._rows: list[dict[str, Any]] = []
         self._lock = asyncio.Lock()
         self._written_at = time.monotonic()
         self._warn = warn
 
     async def add(self, rows: list[dict[str, Any]]) -> None:
-        """Take rows; write a part when there are enough, or when enough time has passed."""
+        """Take rows, safe from a kill from now on; write a part when there are enough."""
+        self._ledger.add(rows)
         self._rows.extend(rows)
         if len(self._rows) >= PART_ROWS:
             await self.flush()
@@ -150,21 +159,27 @@ class PartWriter:
             rows, self._rows = self._rows, []
             if not rows:
                 return
+            ledger, self._count = self._ledger, self._count + 1
+            self._ledger = Ledger(self._lease.answers, self._name())
             # Apart and shielded: a part that was begun is finished, whatever stops the replay.
-            writing = asyncio.ensure_future(self._write(rows))
+            writing = asyncio.ensure_future(self._write(rows, ledger.part))
             try:
                 await asyncio.shield(writing)
             except BaseException:
                 await asyncio.wait({writing})
                 if writing.exception() is not None:
                     self._rows = rows + self._rows
+                else:
+                    ledger.remove()
                 raise
+            ledger.remove()
             self._written_at = time.monotonic()
 
-    async def _write(self, rows: list[dict[str, Any]]) -> None:
+    def _name(self) -> str:
+        return f"{self._prefix}-{self._count:08d}"
+
+    async def _write(self, rows: list[dict[str, Any]], name: str) -> None:
         self._lease.require()
-        self._count += 1
-        name = f"{self._prefix}-{self._count:08d}"
         deadline = time.monotonic() + DISK_FULL_WAIT_S
         full = False
         while True:

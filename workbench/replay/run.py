@@ -89,6 +89,7 @@ def replay(
         store.absorb(wait_s=0)
         return _estimate(workspace, store, spec, planned(), concurrency)
     with ReplayLease(workspace.spool, f"{task}-{fingerprint}") as lease:
+        lease.recover()
         store.absorb()
         plan = planned()
         replay_id = plan.replay.replay_id

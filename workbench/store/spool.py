@@ -66,10 +66,7 @@ def write_part(spool: Path, table: str, rows: Sequence[Mapping[str, Any]], name:
     if not rows:
         raise ValueError("A part needs at least one row.")
     unique = name or f"{time.time_ns():016x}-{os.getpid():x}-{next(_counter):x}-{uuid.uuid4().hex[:8]}"
-    file_name = f"{table}-{unique}.parquet"
-    if not _NAME.fullmatch(file_name):
-        raise ValueError(f"{file_name!r} is no name for a part.")
-    path = spool / file_name
+    path = part_path(spool, table, unique)
     content = arrow.from_rows(rows)
     spool.mkdir(parents=True, exist_ok=True)
     unfinished = spool / f".{path.stem}.{uuid.uuid4().hex[:8]}.part"
@@ -84,6 +81,18 @@ def write_part(spool: Path, table: str, rows: Sequence[Mapping[str, Any]], name:
         raise
     _sync(spool)
     return path
+
+
+def part_path(spool: Path, table: str, name: str) -> Path:
+    """Return where a part of a name lies until it is loaded.
+
+    Raises:
+        ValueError: Table or name can't be part of a file name.
+    """
+    file_name = f"{table}-{name}.parquet"
+    if not _NAME.fullmatch(file_name):
+        raise ValueError(f"{file_name!r} is no name for a part.")
+    return spool / file_name
 
 
 def waiting(spool: Path) -> list[Path]:
