@@ -32,9 +32,12 @@ def is_transient(output: Output) -> bool:
 
 
 def is_refusal(output: Output) -> bool:
-    """Say whether the server refused the request as such (3xx, 4xx)."""
+    """Say whether the server refused the request as such (3xx, 4xx), or is no such server at all."""
     error = output.error
-    return error is not None and error.kind is ErrorKind.HTTP and 300 <= (error.status or 0) < 500
+    if error is None:
+        return False
+    refused = error.kind is ErrorKind.HTTP and 300 <= (error.status or 0) < 500
+    return refused or (error.kind is ErrorKind.INVALID_RESPONSE and error.status is not None)
 
 
 @dataclass(slots=True)
@@ -89,7 +92,7 @@ class Outcomes:
         last = self.held[-1][1].error
         refused = [output for _, output in self.held if is_refusal(output)]
         set_up = [each for each in refused if each.error and (each.error.status or 0) in _SETUP_STATUSES]
-        redirected = [each for each in refused if each.error and (each.error.status or 0) < 400]
+        redirected = [each for each in refused if each.error and 300 <= (each.error.status or 0) < 400]
         if max(len(set_up), len(redirected)) >= REFUSALS or len(refused) >= STREAK:
             self.stop = self._refused(refused[-1])
             return
@@ -124,6 +127,13 @@ class Outcomes:
             hint = "Put a valid key in the variable that `api_key_env` names. Nothing was recorded."
         elif status in (404, 405):
             hint = "Mend `base_url` (it mostly ends in /v1) or `model`. Nothing was recorded."
+        elif error and error.kind is ErrorKind.INVALID_RESPONSE:
+            return ConfigError(
+                f"Candidate {self.name!r}: {self.address} does not answer as a chat completions endpoint "
+                f"does ({message}).",
+                "Mend `base_url` (it mostly ends in /v1), then run the same command again. Nothing was "
+                "recorded.",
+            )
         elif status is not None and status < 400:
             hint = "Redirects are never followed: set `base_url` to the final address. Nothing was recorded."
         return ConfigError(
