@@ -12,7 +12,7 @@ import pytest
 from scoring_world import ByLetters, World, failed, make_world
 
 from workbench.compare import evaluator_version
-from workbench.errors import UsageError
+from workbench.errors import ConfigError, UsageError
 from workbench.records import Action, Basis, ErrorKind, EvalKind, LabelVerdict, Output
 from workbench.scoring import CompareReport, compare, evidence, overview, recommend
 from workbench.scoring.evidence import calls_per_day, span_days
@@ -239,6 +239,18 @@ def test_required_fields_become_outcome_groups_and_unreadable_answers_miss_all_o
         ("field", "id", 30, 20)
     ]
     assert (found.task.disagreements, found.invalid) == (10, 5)
+
+
+def test_a_field_that_no_recorded_output_holds_is_refused(world: World) -> None:
+    """Two answers that both lack a misspelt field would seem to agree."""
+    pairs = [('{"idd": 1, "total": 2}', '{"idd": 1, "total": 3}')] * 30
+    world.add("orders", pairs)
+    with pytest.raises(ConfigError, match="field 'id' stands in none of 30 recorded outputs") as refused:
+        compared(world, "orders")
+    assert "Did you mean 'idd'?" in refused.value.hint
+    assert "required = false" in refused.value.hint
+    world.add("orders", [('{"id": 1}', '{"id": 1}')], first=30, replay="r2")
+    assert compared(world, "orders").compared == 31
 
 
 def test_labels_picked_by_hand_count_only_once_they_cover_every_disagreement(world: World) -> None:

@@ -6,7 +6,7 @@ compared on the same pair of items: an answer that swaps two prices does not pas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
@@ -22,6 +22,9 @@ MAX_ALIGNED = 100
 """Unordered lists longer than this are aligned by equal items alone."""
 MAX_SHOWN = 300
 """Characters of a value kept in the details of a comparison."""
+
+MAX_PATHS = 100
+"""Keys of one object that a message may suggest."""
 
 WHOLE = FieldRule(path="", compare="exact")
 
@@ -57,6 +60,15 @@ class FieldVerdict:
     candidate: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Required fields that none of `readable` recorded answers holds, and the paths these do hold."""
+
+    paths: tuple[str, ...]
+    readable: int
+    known: tuple[str, ...]
+
+
 class FieldsComparator:
     """Compares JSON answers under the rules of an eval, or those its schema implies.
 
@@ -83,6 +95,27 @@ class FieldsComparator:
             value = decode_nested(output.tool_calls[0].arguments, self._wanted)
             return isinstance(value, self._wanted) and not too_deep(value), value
         return extract_json(output.text, self._wanted)
+
+    def absent(self, controls: Iterable[Output]) -> Absent:
+        """Look for required fields that no recorded answer holds: most likely they are misspelt.
+
+        Args:
+            controls: Recorded outputs; those that hold no JSON are passed over.
+        """
+        seen: set[str] = set()
+        keys: dict[str, None] = {}
+        readable = 0
+        for control in controls:
+            good, value = self.read(control)
+            if not good:
+                continue
+            readable += 1
+            keys.update(dict.fromkeys(_paths_in(value)))
+            seen.update(
+                e.rule.path for e in self._walk(self._tree, value, value, "") if e.control is not MISSING
+            )
+        wanted = (each for each in self.rules if each.path and each.required and each.compare != "ignore")
+        return Absent(tuple(e.path for e in wanted if e.path not in seen), readable, tuple(keys))
 
     def judge(self, control: Output, candidate: Output) -> Judgement:
         """Compare two answers; the score is the share of equal fields."""
@@ -259,6 +292,17 @@ def _rules_below(node: _Node) -> Iterator[FieldRule]:
         yield from _rules_below(below)
     if node.items is not None:
         yield from _rules_below(node.items)
+
+
+def _paths_in(value: Any, place: str = "") -> Iterator[str]:
+    """Yield the paths of an answer as an eval writes them, such as `items[].sku`."""
+    if isinstance(value, dict):
+        for key, below in list(value.items())[:MAX_PATHS]:
+            inside = f"{place}.{key}" if place else str(key)
+            yield inside
+            yield from _paths_in(below, inside)
+    elif isinstance(value, list) and value:
+        yield from _paths_in(value[0], f"{place}[]")
 
 
 def _as(kind: type, value: Any) -> Any:

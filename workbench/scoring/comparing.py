@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from workbench import review
 from workbench.compare import Comparator, Judgement, basis, evaluator_version
+from workbench.compare.fields import FieldsComparator
 from workbench.compare.judgement import uncomparable
 from workbench.config import Workspace
 from workbench.embed import Embedder, SentenceTransformers, similarities
-from workbench.errors import UsageError
+from workbench.errors import ConfigError, UsageError, did_you_mean
 from workbench.progress import Listener, Progress, silent
 from workbench.records import (
     Basis,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 TEXT_BATCH, OUTPUT_BATCH = 200_000, 2_000
 """Observations read at once: texts of labels alone, or whole outputs."""
+FIELDS_SAMPLE, FIELDS_SEEN_IN = 1_000, 20
+"""Recorded outputs in which a field is looked for, and how few of them prove nothing."""
 NO_CONTROL = "the log holds no control output"
 
 
@@ -207,12 +210,30 @@ def _compare_one(
     scope = (store, eval.task, fingerprint, version)
     embedded = 0
     failures: tuple[str, ...] = ()
+    if eval.kind is EvalKind.FIELDS:
+        _refuse_absent_fields(workspace, store, eval)
     if waiting and eval.kind is EvalKind.LABEL:
         _compare_texts(eval, scope, waiting, listener)
     elif waiting:
         embedded, failures = _compare_outputs(eval, scope, waiting, listener, embedder)
     gold = review.label_from_gold(workspace, store, eval.task, name)
     return _report(eval, name, scope, absorbed, waiting, embedded, failures, gold)
+
+
+def _refuse_absent_fields(workspace: Workspace, store: Store, eval: EvalConfig) -> None:  # noqa: A002
+    """Refuse a required field that no recorded output holds: two answers without it would seem to agree.
+
+    Raises:
+        ConfigError: There is one; the hint names the closest field that the outputs do hold.
+    """
+    absent = FieldsComparator(eval).absent(rows.recorded_controls(store, eval.task, limit=FIELDS_SAMPLE))
+    if absent.paths and absent.readable >= FIELDS_SEEN_IN:
+        path = absent.paths[0]
+        file = workspace.root / workspace.config.evals / eval.task / "eval.toml"
+        raise ConfigError(
+            f"{file}: field {path!r} stands in none of {absent.readable:,} recorded outputs.",
+            f"{did_you_mean(path, absent.known)} If it may be left out, set its `required = false`.",
+        )
 
 
 Scope = tuple["Store", str, str, str]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from workbench.records import Comparison, to_json
+from workbench.records import Comparison, Output, from_json, to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,18 @@ WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.seq > ?
 def pending_count(store: Store, task: str, fingerprint: str, version: str) -> int:
     """Return how many observations are not compared under an evaluator version."""
     return int(store.value(f"SELECT count(*) {_PENDING}", (task, fingerprint, 0, version)))
+
+
+def recorded_controls(store: Store, task: str, *, limit: int) -> list[Output]:
+    """Return recorded outputs of a task, the earliest first; errors are left out."""
+    found = store.rows(
+        """
+        SELECT control FROM usable_calls
+        WHERE task = ? AND control IS NOT NULL AND control_error_kind IS NULL ORDER BY seq LIMIT ?
+        """,
+        (task, limit),
+    )
+    return [from_json(row["control"], Output) for row in found]
 
 
 def pending_texts(
