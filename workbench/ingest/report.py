@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import UsageError
 from workbench.normal import neutralise_cell
 from workbench.records import UNASSIGNED, Rejected, as_builtins
 
@@ -80,6 +81,9 @@ def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
 
     Returns:
         How many rows were written; the file holds at most `REJECTS_KEPT`.
+
+    Raises:
+        UsageError: The file can't be written; the import itself holds.
     """
     from workbench.store.calls import reject_rows
 
@@ -90,10 +94,16 @@ def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
         rows = reject_rows(store, report.manifest_id, limit=REJECTS_KEPT)
         rows = rows or [as_builtins(each) for each in report.rejects]
     names = ("file", "line", "reason", "content_hash", "snippet")
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows([neutralise_cell(str(row[name])) for name in names] for row in rows)
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(names)
+            writer.writerows([neutralise_cell(str(row[name])) for name in names] for row in rows)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: the rejected records can't be written there: {error.strerror or error}.",
+            "The import itself is done. Name another file with --rejects and import again: nothing doubles.",
+        ) from error
     return len(rows)
 
 

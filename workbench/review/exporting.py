@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -75,7 +76,8 @@ def export_labels(
         How many labels were written.
 
     Raises:
-        UsageError: The suffix is another one, or the task or candidate is not known.
+        UsageError: The suffix is another one, the task or candidate is not known, or the
+            file can't be written.
     """
     target = Path(path)
     writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
@@ -88,16 +90,21 @@ def export_labels(
         workspace.eval_for(task)
     fingerprint = fingerprint_of(workspace, store, candidate) if candidate else None
     found = rows.export_rows(store, task, fingerprint)
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             writers[target.suffix.lower()](file, found)
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
+    except OSError as error:
+        raise UsageError(
+            f"{target} can't be written: {error.strerror or error}.", "Name a file in a folder that is yours."
+        ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return len(found)
 
 
