@@ -273,3 +273,54 @@ def test_both_bounds_together_err_no_more_than_promised() -> None:
                 wrong += 1
                 break
     assert wrong / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
+
+
+CALLS = st.lists(
+    st.tuples(
+        st.sampled_from(".~?webxl"),
+        st.sampled_from(("en", "de", None)),
+        st.sampled_from(("s1", "s2", None)),
+        st.sampled_from("abc"),
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=60,
+)
+
+
+@given(CALLS, st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_a_slice_or_group_is_judged_as_if_its_calls_were_all_there_are(
+    calls: list[tuple[str, str | None, str | None, str, bool, bool]], drawn: bool
+) -> None:
+    """Own evidence only; all that a part takes from the task is a revocation, and the draws' weights."""
+    made = [
+        replace(
+            row,
+            slices=(("language", language),) if language else (),
+            session=session,
+            control_group=label,
+            picked=picked and row.verdict is not None,
+            invalid=invalid and not row.agrees,
+        )
+        for row, (_, language, session, label, picked, invalid) in zip(
+            rows("".join(each[0] for each in calls)), calls, strict=True
+        )
+    ]
+    draws = [DrawRow(row.call_id, 1.25 if row.agrees else 0.8, row.verdict, row.lapsed) for row in made[::2]]
+    basis = Basis.SEMANTIC if drawn else Basis.STRUCTURAL
+    found = from_rows(made, basis=basis, draws=draws, weight_max=1.25)
+    parts = {
+        (each.name, each.value): ([row for row in made if row.slices == ((each.name, each.value),)], each)
+        for each in found.slices
+    }
+    parts |= {
+        (each.kind, each.name): ([row for row in made if row.control_group == each.name], each)  # type: ignore[misc]
+        for each in found.groups
+    }
+    assert {value for _, value in parts if value in ("en", "de")} == {each[1] for each in calls} - {None}
+    for members, part in parts.values():
+        if drawn:
+            assert part.population == semantic(made, draws, weight_max=1.25, part=members)
+        else:
+            assert part.population == structural(members, revoked=found.task.revoked)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from workbench.stats.cluster import NO_EFFECT, design_effect
+from workbench.stats.cluster import NO_EFFECT, design_effect, numbered
 
 
 def test_calls_without_shared_clusters_count_in_full() -> None:
@@ -63,3 +65,8 @@ def test_corrected_bounds_cover_clustered_outcomes() -> None:
         corrected += exact_upper(bad / deff, 600 / deff, 0.05) >= 0.1
     assert plain / 200 < 0.90
     assert corrected / 200 > 0.90
+
+
+@given(st.lists(st.integers(0, 9)))
+def test_numbers_of_a_larger_set_are_counted_anew_like_any_other_key(keys: list[int]) -> None:
+    assert numbered(np.asarray(keys, dtype=np.int64)).tolist() == numbered(keys).tolist()

@@ -9,12 +9,15 @@ is resolved. Semantic evidence is a prefix of the queue's draws by the same rule
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from workbench.records import Basis, Estimate, LabelVerdict
 from workbench.stats.cluster import design_effect
+from workbench.stats.drawn import Draws, closed_draws, outcome_of, semantic
 from workbench.stats.evidence import (
     GROUP_MINIMUM,
     Evidence,
@@ -22,84 +25,34 @@ from workbench.stats.evidence import (
     Population,
     SliceCell,
     SliceEvidence,
-    WeightedOutcome,
+)
+from workbench.stats.rows import (
+    AuditRow,
+    Bools,
+    DrawRow,
+    Places,
+    Table,
+    combine,
+    count,
+    in_audit_order,
 )
 
-SEVERITY = (
-    LabelVerdict.CANDIDATE_BETTER,
-    LabelVerdict.EQUAL,
-    LabelVerdict.BOTH_BAD,
-    LabelVerdict.CONTROL_BETTER,
-)
-"""Verdicts from best to worst for the candidate."""
+__all__ = [
+    "AuditRow",
+    "DrawRow",
+    "closed_draws",
+    "combine",
+    "critical",
+    "from_rows",
+    "in_audit_order",
+    "kappa",
+    "outcome_of",
+    "semantic",
+    "structural",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class AuditRow:
-    """One compared call, repeat 0, of a closed batch.
-
-    `batch` numbers batches in the order they were closed, over all replays.
-    `identical` says that the raw outputs are equal. `verdict` is the one people
-    arrived at (see `combine`). `lapsed` says that it was drawn, then skipped or its
-    lease ran out, without a verdict since. `picked` says that its verdict came by
-    hand, by import or from a gold answer rather than from the queue. `confirmed` says of
-    a pair that agrees only after normalisation that a second reviewer, or the lapse
-    of the second review, confirmed the harm. `critical` says that a critical label
-    or field differs, `critical_reason` that a reviewer called the harm critical.
-    `fields` holds, for each required field of the control, whether it agrees.
-    """
-
-    call_id: str
-    batch: int
-    audit_key: str
-    agrees: bool
-    identical: bool = False
-    invalid: bool = False
-    ignored: bool = False
-    session: str | None = None
-    request_hash: str | None = None
-    verdict: LabelVerdict | None = None
-    lapsed: bool = False
-    picked: bool = False
-    confirmed: bool = False
-    critical: bool = False
-    critical_reason: bool = False
-    control_group: str | None = None
-    candidate_group: str | None = None
-    slices: tuple[tuple[str, str], ...] = ()
-    fields: Mapping[str, bool] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class DrawRow:
-    """One draw of the queue, in draw order.
-
-    `verdict` None without `lapsed` means that the draw is still open. `probability` is
-    that of its stratum when it was drawn, `weight` the stratum's share over it.
-    """
-
-    call_id: str
-    weight: float
-    verdict: LabelVerdict | None = None
-    lapsed: bool = False
-    critical_reason: bool = False
-
-
-def combine(verdicts: Sequence[LabelVerdict], adjudicated: LabelVerdict | None = None) -> LabelVerdict | None:
-    """Return the verdict that counts: the adjudicated one, else the worst for the candidate.
-
-    Args:
-        verdicts: The standing verdict of each reviewer.
-        adjudicated: What an adjudicator decided, if anyone did.
-    """
-    if adjudicated is not None:
-        return adjudicated
-    return max(verdicts, key=SEVERITY.index, default=None)
-
-
-def in_audit_order(rows: Iterable[AuditRow]) -> list[AuditRow]:
-    """Return rows in the order in which disagreements are to be labelled."""
-    return sorted(rows, key=lambda row: (row.batch, row.audit_key, row.call_id))
+SliceKeys = tuple[tuple[str, str], ...]
+"""(name, value) of every slice that a call belongs to."""
 
 
 def structural(rows: Iterable[AuditRow], *, icc: float = 0.05, revoked: bool = False) -> Population:
@@ -110,111 +63,73 @@ def structural(rows: Iterable[AuditRow], *, icc: float = 0.05, revoked: bool = F
         icc: Planned correlation within a cluster.
         revoked: Whether the structural assumption fell elsewhere in the same task.
     """
-    ordered = [_strict(row) for row in in_audit_order(rows)]
-    disagreeing = [row for row in ordered if not row.agrees]
-    covered = _covered(disagreeing)
-    audited = len(ordered)
-    for place, row in enumerate(ordered):
-        if not row.agrees and not _resolved(row, covered):
-            audited = place
-            break
-    prefix = ordered[:audited]
-    labelled = [row for row in disagreeing if _counts(row, covered)]
-    cleared = [row for row in labelled if row.verdict is not LabelVerdict.CONTROL_BETTER]
-    normalised = [row for row in ordered if _normalised(row)]
-    checked = all(map(_settled, normalised))
-    looked_at = [row for row in normalised if _resolved(row, checked)]
-    harmful = [not row.agrees and _harmful(row, covered) for row in prefix]
+    return _structural(Table.of(in_audit_order(rows)), icc, revoked)
+
+
+def _structural(table: Table, icc: float, revoked: bool = False) -> Population:
+    audit = _Audit.of(table)
+    prefix = slice(audit.audited)
+    normalised = table.normalised
+    checked = bool(table.settled[normalised].all())
+    looked_at = normalised & (table.counting(checked) | table.lapsed)
+    harmful = audit.harmful[prefix]
     return Population(
         basis=Basis.STRUCTURAL,
-        compared=len(ordered),
-        disagreements=len(disagreeing),
-        audited=audited,
-        audited_disagreements=sum(not row.agrees for row in prefix),
-        harms=sum(harmful),
-        audited_better=sum(not row.agrees and _better(row, covered) for row in prefix),
-        cleared=len(cleared),
-        cleared_better=sum(row.verdict is LabelVerdict.CANDIDATE_BETTER for row in cleared),
-        normalised=len(normalised),
-        normalised_labelled=len(looked_at),
-        normalised_harms=sum(_harmful(row, checked) for row in looked_at),
-        revoked=revoked or _falls(normalised, checked),
-        looked=sum(row.verdict is not None for row in ordered),
-        disagreement_effect=design_effect([not row.agrees for row in ordered], _clusters(ordered), icc),
-        harm_effect=design_effect(harmful, _clusters(prefix), icc),
+        compared=len(table),
+        disagreements=count(~table.agrees),
+        audited=audit.audited,
+        audited_disagreements=count(~table.agrees[prefix]),
+        harms=count(harmful),
+        audited_better=count((audit.cleared & table.better)[prefix]),
+        cleared=count(audit.cleared),
+        cleared_better=count(audit.cleared & table.better),
+        normalised=count(normalised),
+        normalised_labelled=count(looked_at),
+        normalised_harms=count(looked_at & _harm(table, table.counting(checked))),
+        revoked=revoked or _falls(table),
+        looked=count(table.looked),
+        disagreement_effect=design_effect(~table.agrees, table.clusters, icc),
+        harm_effect=design_effect(harmful, [each[prefix] for each in table.clusters], icc),
     )
 
 
-def semantic(
-    rows: Iterable[AuditRow],
-    draws: Sequence[DrawRow],
-    *,
-    weight_max: float,
-    part: Iterable[AuditRow] | None = None,
-    icc: float = 0.05,
-) -> Population:
-    """Return the evidence of a semantic comparison, or that of a part of its calls.
+@dataclass(frozen=True, slots=True)
+class _Audit:
+    """What labels say of the disagreements: how far they reach, and which are harmful or cleared."""
 
-    Draws that fall into a part are a sample of it whose weights are off by one
-    factor: the part's chance of being drawn over its share of traffic. It follows from
-    the weight of the draw and the share of mismatches, inside the part and overall.
+    audited: int
+    resolved: Bools
+    harmful: Bools
+    cleared: Bools
 
-    Args:
-        rows: Every compared call, each once.
-        draws: The queue's draws of the whole task, in draw order.
-        weight_max: The largest weight of the plan.
-        part: The rows of a slice or group; the whole task if left out.
-        icc: Planned correlation within a cluster.
+    @classmethod
+    def of(cls, table: Table) -> _Audit:
+        differs = ~table.agrees
+        # A lapse settles, so that letting an item lapse never takes harm out of the count.
+        counts = table.counting(bool(table.settled[differs].all()))
+        resolved = counts | table.lapsed
+        waiting = np.flatnonzero(differs & ~resolved)
+        return cls(
+            audited=int(waiting[0]) if waiting.size else len(table),
+            resolved=resolved,
+            harmful=differs & resolved & _harm(table, counts),
+            cleared=differs & counts & ~table.harmful,
+        )
+
+
+def _harm(table: Table, counts: Bools) -> Bools:
+    """Return which calls count as harm once they are resolved: lapsed, or labelled as worse."""
+    return ~counts | table.harmful
+
+
+def _falls(table: Table) -> bool:
+    """Say whether pairs that agree only after normalisation revoke the structural assumption.
+
+    A lapsed audit counts as confirmed harm, so does a lapsed second review (`confirmed`).
     """
-    everything = [_strict(row) for row in rows]
-    chosen = everything if part is None else [_strict(row) for row in part]
-    by_id = {row.call_id: row for row in chosen}
-    closed = closed_draws(draws)
-    overall, within = _mismatch_share(everything), _mismatch_share(chosen)
-    outcomes: list[WeightedOutcome] = []
-    members: list[AuditRow | None] = []
-    largest = weight_max
-    factors: list[float] = []
-    for draw in closed:
-        row = by_id.get(draw.call_id)
-        if row is None and part is not None:
-            continue
-        factor = 1.0 if part is None or row is None else _factor(draw.weight, row.agrees, overall, within)
-        factors.append(factor)
-        outcomes.append(WeightedOutcome(draw.weight * factor, outcome_of(draw)))
-        members.append(row)
-    if factors:
-        largest = max(weight_max * max(factors), *(each.weight for each in outcomes))
-    return Population(
-        basis=Basis.SEMANTIC,
-        compared=len(chosen),
-        disagreements=sum(not row.agrees for row in chosen),
-        draws=tuple(outcomes),
-        weight_max=largest,
-        looked=len(
-            {row.call_id for row in chosen if row.verdict is not None}
-            | {draw.call_id for draw in draws if draw.verdict is not None and draw.call_id in by_id}
-        ),
-        disagreement_effect=design_effect([not row.agrees for row in chosen], _clusters(chosen), icc),
-        harm_effect=design_effect([each.outcome > 0 for each in outcomes], _clusters(members), icc),
-    )
-
-
-def closed_draws(draws: Sequence[DrawRow]) -> list[DrawRow]:
-    """Return the draws that count: those before the first one still open."""
-    closed: list[DrawRow] = []
-    for draw in draws:
-        if draw.verdict is None and not draw.lapsed:
-            break
-        closed.append(draw)
-    return closed
-
-
-def outcome_of(draw: DrawRow) -> int:
-    """Return +1 for harm or a lapse, -1 for a better candidate, 0 otherwise."""
-    if draw.verdict is None or draw.verdict is LabelVerdict.CONTROL_BETTER:
-        return 1
-    return -1 if draw.verdict is LabelVerdict.CANDIDATE_BETTER else 0
+    normalised = table.normalised
+    lapsed = table.lapsed & ~table.counting(bool(table.settled[normalised].all()))
+    return bool((normalised & (lapsed | (table.harmful & table.confirmed))).any())
 
 
 def critical(
@@ -237,34 +152,50 @@ def critical(
         weight_max: The largest weight of the plan.
         icc: Planned correlation within a cluster.
     """
-    ordered = [_strict(row) for row in in_audit_order(rows)]
-    by_id = {row.call_id: row for row in ordered}
+    ordered = in_audit_order(rows)
+    return _critical(ordered, Table.of(ordered), basis, marked, draws, weight_max, icc)
+
+
+def _critical(
+    ordered: Sequence[AuditRow],
+    table: Table,
+    basis: Basis,
+    marked: bool,
+    draws: Sequence[DrawRow],
+    weight_max: float,
+    icc: float,
+) -> Population:
     if basis is Basis.SEMANTIC:
+        wanted = {draw.call_id for draw in draws if draw.verdict is not None}
+        grave_calls = {row.call_id for row in ordered if row.critical and row.call_id in wanted}
         grave = [
             replace(draw, verdict=LabelVerdict.EQUAL)
-            if draw.verdict is not None and not _critical_draw(draw, by_id.get(draw.call_id))
+            if draw.verdict is not None
+            and not (
+                draw.verdict is LabelVerdict.CONTROL_BETTER
+                and (draw.critical_reason or draw.call_id in grave_calls)
+            )
             else draw
             for draw in draws
         ]
-        return semantic(ordered, grave, weight_max=weight_max, icc=icc)
-    whole = structural(ordered, icc=icc)
-    covered = _covered(ordered)
-    harmful = [not row.agrees and _critical_harm(row, covered) for row in ordered]
-    still_open = [
-        not row.agrees and not _resolved(row, covered) and (row.critical or not marked) for row in ordered
-    ]
-    prefix = harmful[: whole.audited]
-    bad = [first or second for first, second in zip(harmful, still_open, strict=True)]
+        return Draws(ordered, table, grave, weight_max, icc).population()
+    audit = _Audit.of(table)
+    differs = ~table.agrees
+    counts = table.counting(bool(table.settled[differs].all()))
+    lapses = differs & table.lapsed & ~counts
+    harmful = lapses | (audit.harmful & (table.critical | table.critical_reason))
+    bad = harmful | (differs & ~audit.resolved & (table.critical | (not marked)))
+    prefix = slice(audit.audited)
     return Population(
         basis=Basis.STRUCTURAL,
-        compared=whole.compared,
-        disagreements=sum(bad),
-        audited=whole.audited,
-        audited_disagreements=whole.audited_disagreements,
-        harms=sum(prefix),
-        looked=whole.looked,
-        disagreement_effect=design_effect(bad, _clusters(ordered), icc),
-        harm_effect=design_effect(prefix, _clusters(ordered[: whole.audited]), icc),
+        compared=len(table),
+        disagreements=count(bad),
+        audited=audit.audited,
+        audited_disagreements=count(differs[prefix]),
+        harms=count(harmful[prefix]),
+        looked=count(table.looked),
+        disagreement_effect=design_effect(bad, table.clusters, icc),
+        harm_effect=design_effect(harmful[prefix], [each[prefix] for each in table.clusters], icc),
     )
 
 
@@ -279,7 +210,7 @@ def from_rows(
     days: float | None = None,
     calls_per_day: float | None = None,
     critical_marked: bool = False,
-    traffic: Mapping[tuple[tuple[str, str], ...], int] | None = None,
+    traffic: Mapping[SliceKeys, int] | None = None,
     latched: Collection[tuple[str, str]] = (),
     latency_p95_ms: Estimate | None = None,
     candidates: int = 1,
@@ -307,56 +238,57 @@ def from_rows(
         drift_alarm: Whether the drift detector has alarmed.
         noise: The frontier's agreement with itself.
     """
-    ordered = [_strict(row) for row in in_audit_order(rows)]
-    normalised = [row for row in ordered if _normalised(row)]
-    fallen = _falls(normalised, all(map(_settled, normalised)))
+    ordered = in_audit_order(rows)
+    table = Table.of(ordered)
+    fallen = _falls(table)
+    queue = Draws(ordered, table, draws, weight_max, icc)
+
+    def population(places: Places, agrees: Bools | None = None) -> Population:
+        if basis is Basis.STRUCTURAL:
+            return _structural(table.take(places, agrees), icc, fallen)
+        return queue.population(places)
+
+    parts = _by_slice(ordered)
     traffic = traffic or Counter(row.slices for row in ordered)
     calls = sum(traffic.values())
-    parts = _by_slice(ordered)
     shares: Counter[tuple[str, str]] = Counter()
-    for keys, count in traffic.items():
-        shares.update(dict.fromkeys(keys, count))
-
-    def population(part: list[AuditRow]) -> Population:
-        if basis is Basis.STRUCTURAL:
-            return structural(part, icc=icc, revoked=fallen)
-        whole = None if part is ordered else part
-        return semantic(ordered, draws, weight_max=weight_max, part=whole, icc=icc)
-
+    for keys, n in traffic.items():
+        shares.update(dict.fromkeys(keys, n))
+    nowhere = np.zeros(0, dtype=np.int64)
     return Evidence(
-        task=population(ordered),
+        task=_structural(table, icc, fallen) if basis is Basis.STRUCTURAL else queue.population(),
         uncomparable=uncomparable,
         invalid=sum(row.invalid for row in ordered),
         ignored=sum(row.ignored for row in ordered),
         days=days,
         calls_per_day=calls_per_day,
         slices=tuple(
-            SliceEvidence(name, value, shares[name, value] / calls, population(parts.get((name, value), [])))
+            SliceEvidence(
+                name, value, shares[name, value] / calls, population(parts.get((name, value), nowhere))
+            )
             for name, value in sorted(shares.keys() | parts.keys())
         ),
         cells=tuple(
-            SliceCell(keys, count / calls)
-            for keys, count in sorted((tuple(sorted(keys)), count) for keys, count in traffic.items())
+            SliceCell(keys, n / calls)
+            for keys, n in sorted((tuple(sorted(keys)), n) for keys, n in traffic.items())
             if keys
         ),
         groups=tuple(
             OutcomeGroup(
                 kind,
                 name,
-                len(part),
-                sum(row.agrees for row in part),
-                population(part),
+                int(places.size),
+                count(agrees),
+                population(places, agrees if kind == "field" else None),
                 (kind, name) in latched,
             )
-            for (kind, name), part in sorted(_by_group(ordered).items())
-            if len(part) >= GROUP_MINIMUM or (kind, name) in latched
+            for kind, name, places, agrees in sorted(_by_group(ordered, table), key=lambda each: each[:2])
+            if places.size >= GROUP_MINIMUM or (kind, name) in latched
         ),
         kappa=kappa(
             [(row.control_group, row.candidate_group) for row in ordered if row.control_group is not None]
         ),
-        critical=critical(
-            ordered, basis=basis, marked=critical_marked, draws=draws, weight_max=weight_max, icc=icc
-        ),
+        critical=_critical(ordered, table, basis, critical_marked, draws, weight_max, icc),
         latency_p95_ms=latency_p95_ms,
         candidates=candidates,
         drift_alarm=drift_alarm,
@@ -382,104 +314,31 @@ def kappa(pairs: Sequence[tuple[str | None, str | None]]) -> float | None:
     return (observed - chance) / (1 - chance) if chance < 1 - 1e-12 else None
 
 
-def _strict(row: AuditRow) -> AuditRow:
-    """An invalid output is a disagreement, whatever the comparator made of it."""
-    return replace(row, agrees=False) if row.invalid and row.agrees else row
+def _by_slice(ordered: Sequence[AuditRow]) -> dict[tuple[str, str], Places]:
+    """Return where the calls of each slice stand."""
+    kinds: dict[SliceKeys, list[int]] = {}
+    for place, row in enumerate(ordered):
+        kinds.setdefault(row.slices, []).append(place)
+    parts: dict[tuple[str, str], list[Places]] = {}
+    for keys, places in kinds.items():
+        for key in dict.fromkeys(keys):
+            parts.setdefault(key, []).append(np.asarray(places, dtype=np.int64))
+    return {key: np.sort(np.concatenate(found)) for key, found in parts.items()}
 
 
-def _covered(rows: Iterable[AuditRow]) -> bool:
-    """Say whether every disagreement is settled: only then do hand-picked verdicts count.
-
-    A lapse settles, so that letting an item lapse never takes harm out of the count.
-    """
-    return all(_settled(row) for row in rows if not row.agrees)
-
-
-def _settled(row: AuditRow) -> bool:
-    return row.verdict is not None or row.lapsed
-
-
-def _normalised(row: AuditRow) -> bool:
-    return row.agrees and not row.identical
-
-
-def _counts(row: AuditRow, covered: bool) -> bool:
-    return row.verdict is not None and (covered or not row.picked)
-
-
-def _resolved(row: AuditRow, covered: bool) -> bool:
-    return _counts(row, covered) or row.lapsed
-
-
-def _harmful(row: AuditRow, covered: bool) -> bool:
-    return _resolved(row, covered) and (
-        not _counts(row, covered) or row.verdict is LabelVerdict.CONTROL_BETTER
-    )
-
-
-def _better(row: AuditRow, covered: bool) -> bool:
-    return _counts(row, covered) and row.verdict is LabelVerdict.CANDIDATE_BETTER
-
-
-def _critical_harm(row: AuditRow, covered: bool) -> bool:
-    lapse = row.lapsed and not _counts(row, covered)
-    return lapse or (_harmful(row, covered) and (row.critical or row.critical_reason))
-
-
-def _critical_draw(draw: DrawRow, row: AuditRow | None) -> bool:
-    grave = draw.critical_reason or (row is not None and row.critical)
-    return draw.verdict is LabelVerdict.CONTROL_BETTER and grave
-
-
-def _falls(normalised: Iterable[AuditRow], checked: bool) -> bool:
-    """Say whether pairs that agree only after normalisation revoke the structural assumption.
-
-    A lapsed audit counts as confirmed harm, so does a lapsed second review (`confirmed`).
-    """
-    return any(
-        (row.lapsed and not _counts(row, checked))
-        or (row.verdict is LabelVerdict.CONTROL_BETTER and row.confirmed)
-        for row in normalised
-    )
-
-
-def _mismatch_share(rows: Sequence[AuditRow]) -> float:
-    return sum(not row.agrees for row in rows) / len(rows) if rows else 0.0
-
-
-def _factor(weight: float, agrees: bool, overall: float, within: float) -> float:
-    """Return the part's chance of being drawn over its share, when this draw was made.
-
-    The plan has two odds of being drawn: of mismatches and of the rest. The draw's own
-    is 1 / weight, and the other follows because all probabilities sum to 1.
-    """
-    own, other = (1 - overall, overall) if agrees else (overall, 1 - overall)
-    odds = 1 / weight
-    others = (1 - own * odds) / other if other > 0 else odds
-    share = 1 - within if agrees else within
-    return share * odds + (1 - share) * max(others, 0.0)
-
-
-def _clusters(rows: Sequence[AuditRow | None]) -> list[list[str | None]]:
-    return [
-        [row.session if row else None for row in rows],
-        [row.request_hash if row else None for row in rows],
-    ]
-
-
-def _by_slice(rows: Iterable[AuditRow]) -> dict[tuple[str, str], list[AuditRow]]:
-    parts: defaultdict[tuple[str, str], list[AuditRow]] = defaultdict(list)
-    for row in rows:
-        for key in row.slices:
-            parts[key].append(row)
-    return parts
-
-
-def _by_group(rows: Iterable[AuditRow]) -> dict[tuple[str, str], list[AuditRow]]:
-    parts: defaultdict[tuple[str, str], list[AuditRow]] = defaultdict(list)
-    for row in rows:
+def _by_group(ordered: Sequence[AuditRow], table: Table) -> Iterator[tuple[str, str, Places, Bools]]:
+    """Yield kind, name, where the calls of the group stand, and which of them agree there."""
+    labels: dict[str, list[int]] = {}
+    fields: dict[str, tuple[list[int], list[bool]]] = {}
+    for place, row in enumerate(ordered):
         if row.control_group is not None:
-            parts["label", row.control_group].append(row)
+            labels.setdefault(row.control_group, []).append(place)
         for name, agrees in row.fields.items():
-            parts["field", name].append(replace(row, agrees=agrees, identical=agrees))
-    return parts
+            places, agreeing = fields.setdefault(name, ([], []))
+            places.append(place)
+            agreeing.append(agrees)
+    for name, members in labels.items():
+        where = np.asarray(members, dtype=np.int64)
+        yield "label", name, where, table.agrees[where]
+    for name, (members, agreeing) in fields.items():
+        yield "field", name, np.asarray(members, dtype=np.int64), np.asarray(agreeing, dtype=np.bool_)

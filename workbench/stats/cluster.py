@@ -36,7 +36,7 @@ NO_EFFECT = DesignEffect()
 
 
 def design_effect(
-    outcomes: ArrayLike, clusters: Sequence[Sequence[Hashable | None]], icc: float
+    outcomes: ArrayLike, clusters: Sequence[Sequence[Hashable | None] | NDArray[np.int64]], icc: float
 ) -> DesignEffect:
     """Return the larger of the estimated and the planned design effect.
 
@@ -44,13 +44,14 @@ def design_effect(
         outcomes: 0 or 1 of each call, length n.
         clusters: One sequence of length n for each kind of cluster (session,
             request); None stands for a call that shares its cluster with no other.
+            An array of numbers says the same faster.
         icc: Planned correlation within a cluster, 0..1.
 
     Returns:
         The effect, at least 1 and at most n.
     """
     values = np.asarray(outcomes, dtype=np.float64)
-    kinds = [ids for ids in map(_numbered, clusters) if ids.size and ids.max() + 1 < ids.size]
+    kinds = [ids for ids in map(numbered, clusters) if ids.size and ids.max() + 1 < ids.size]
     if values.size < 2 or not kinds:
         return NO_EFFECT
     terms = _signed(kinds)
@@ -96,7 +97,18 @@ def _signed(kinds: list[NDArray[np.int64]]) -> list[tuple[int, NDArray[np.int64]
     return [(1, kinds[0]), (1, kinds[1]), (-1, pairs)]
 
 
-def _numbered(keys: Sequence[Hashable | None]) -> NDArray[np.int64]:
+def numbered(keys: Sequence[Hashable | None] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of each call's cluster, counted from 0 in the order they first appear.
+
+    Args:
+        keys: What calls of one cluster share; None is a cluster of its own. Or their
+            numbers in a larger set of calls.
+    """
+    if isinstance(keys, np.ndarray):
+        _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+        number = np.empty(first.size, dtype=np.int64)
+        number[np.argsort(first)] = np.arange(first.size)
+        return number[place]
     seen: dict[Hashable, int] = {}
     alone = object()
     return np.asarray(

@@ -1,0 +1,143 @@
+"""The queue's draws as evidence about all calls they were drawn from, or about a part of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from workbench.records import Basis, LabelVerdict
+from workbench.stats.cluster import design_effect
+from workbench.stats.evidence import Population, WeightedOutcome
+from workbench.stats.rows import AuditRow, Bools, DrawRow, Places, Table, count, in_audit_order
+
+
+def semantic(
+    rows: Iterable[AuditRow],
+    draws: Sequence[DrawRow],
+    *,
+    weight_max: float,
+    part: Iterable[AuditRow] | None = None,
+    icc: float = 0.05,
+) -> Population:
+    """Return the evidence of a semantic comparison, or that of a part of its calls.
+
+    Draws that fall into a part are a sample of it whose weights are off by one
+    factor: the part's chance of being drawn over its share of traffic. It follows from
+    the weight of the draw and the share of mismatches, inside the part and overall.
+
+    Args:
+        rows: Every compared call, each once.
+        draws: The queue's draws of the whole task, in draw order.
+        weight_max: The largest weight of the plan.
+        part: The rows of a slice or group; the whole task if left out.
+        icc: Planned correlation within a cluster.
+    """
+    ordered = in_audit_order(rows)
+    places: Places | None = None
+    if part is not None:
+        members = {row.call_id for row in part}
+        places = np.flatnonzero([row.call_id in members for row in ordered])
+    return Draws(ordered, Table.of(ordered), draws, weight_max, icc).population(places)
+
+
+class Draws:
+    """The queue's draws beside the calls they were drawn from.
+
+    Args:
+        ordered: Every compared call, each once.
+        table: The same as columns.
+        draws: The queue's draws of the whole task, in draw order.
+        weight_max: The largest weight of the plan.
+        icc: Planned correlation within a cluster.
+    """
+
+    def __init__(
+        self,
+        ordered: Sequence[AuditRow],
+        table: Table,
+        draws: Sequence[DrawRow],
+        weight_max: float,
+        icc: float,
+    ) -> None:
+        self.table, self.weight_max, self.icc = table, weight_max, icc
+        wanted = {draw.call_id for draw in draws}
+        self.place_of = {row.call_id: place for place, row in enumerate(ordered) if row.call_id in wanted}
+        self.draws = draws
+        self.closed = closed_draws(draws)
+        self.overall = _share(~table.agrees)
+
+    def population(self, places: Places | None = None) -> Population:
+        """Return the evidence of all calls, or of the calls at some places."""
+        table = self.table
+        part = np.ones(len(table), dtype=np.bool_)
+        if places is not None:
+            part = np.zeros(len(table), dtype=np.bool_)
+            part[places] = True
+        differs = ~table.agrees[part]
+        within = _share(differs)
+        outcomes: list[WeightedOutcome] = []
+        members: list[int | None] = []
+        factors: list[float] = []
+        for draw in self.closed:
+            place = self.place_of.get(draw.call_id)
+            factor = 1.0
+            if places is not None:
+                if place is None or not part[place]:
+                    continue
+                factor = _factor(draw.weight, bool(table.agrees[place]), self.overall, within)
+            factors.append(factor)
+            outcomes.append(WeightedOutcome(draw.weight * factor, outcome_of(draw)))
+            members.append(place)
+        largest = self.weight_max
+        if factors:
+            largest = max(largest * max(factors), *(each.weight for each in outcomes))
+        looked = table.looked
+        for draw in self.draws:
+            if draw.verdict is not None and draw.call_id in self.place_of:
+                looked[self.place_of[draw.call_id]] = True
+        drawn = [[None if place is None else int(ids[place]) for place in members] for ids in table.clusters]
+        return Population(
+            basis=Basis.SEMANTIC,
+            compared=int(differs.size),
+            disagreements=count(differs),
+            draws=tuple(outcomes),
+            weight_max=largest,
+            looked=count(looked & part),
+            disagreement_effect=design_effect(differs, [ids[part] for ids in table.clusters], self.icc),
+            harm_effect=design_effect([each.outcome > 0 for each in outcomes], drawn, self.icc),
+        )
+
+
+def closed_draws(draws: Sequence[DrawRow]) -> list[DrawRow]:
+    """Return the draws that count: those before the first one still open."""
+    closed: list[DrawRow] = []
+    for draw in draws:
+        if draw.verdict is None and not draw.lapsed:
+            break
+        closed.append(draw)
+    return closed
+
+
+def outcome_of(draw: DrawRow) -> int:
+    """Return +1 for harm or a lapse, -1 for a better candidate, 0 otherwise."""
+    if draw.verdict is None or draw.verdict is LabelVerdict.CONTROL_BETTER:
+        return 1
+    return -1 if draw.verdict is LabelVerdict.CANDIDATE_BETTER else 0
+
+
+def _share(marked: Bools) -> float:
+    return count(marked) / marked.size if marked.size else 0.0
+
+
+def _factor(weight: float, agrees: bool, overall: float, within: float) -> float:
+    """Return the part's chance of being drawn over its share, when this draw was made.
+
+    The plan has two odds of being drawn: of mismatches and of the rest. The draw's own
+    is 1 / weight, and the other follows because all probabilities sum to 1.
+    """
+    own, other = (1 - overall, overall) if agrees else (overall, 1 - overall)
+    odds = 1 / weight
+    others = (1 - own * odds) / other if other > 0 else odds
+    share = 1 - within if agrees else within
+    return share * odds + (1 - share) * max(others, 0.0)
