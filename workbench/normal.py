@@ -385,17 +385,21 @@ def system_text(messages: tuple[Message, ...]) -> str:
     return "\n".join(message_text(each) for each in messages if each.role in ("system", "developer"))
 
 
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
-_FORMULA = re.compile(rf"[{_INVISIBLE}]*[=+\-@\t\r]")
+# White space, and what has no width: joiners, marks of direction, fillers, variation selectors.
+_INVISIBLE = (
+    r"\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\ufe00-\ufe0f\ufeff"
+)
+_FORMULA = re.compile(rf"[{_INVISIBLE}]*[=+\-@\uff1d\uff0b\uff0d\uff20\u2212\t\r\n]")
 
 
 def neutralise_cell(text: str) -> str:
     """Return a text that no spreadsheet runs as a formula, by an apostrophe in front.
 
     Args:
-        text: The text of a cell. One that starts with = + - @, a tab or a carriage
-            return, also behind characters of no width, gets the apostrophe; so does
-            one that already had apostrophes before such a start, so that
+        text: The text of a cell. One that starts with = + - @ (also in full width), a tab
+            or a line end gets the apostrophe, also behind spaces and characters of no
+            width; so does one that already had apostrophes before such a start, so that
             `restore_cell` gives every text back as it was.
     """
     return "'" + text if _FORMULA.match(text.lstrip("'")) else text

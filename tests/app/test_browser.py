@@ -173,6 +173,22 @@ def test_hostile_text_is_shown_as_text(address: str, browser: Any) -> None:
     assert seen == Seen()
 
 
+def test_no_table_offers_an_export_that_runs_formulas(address: str, browser: Any) -> None:
+    """Streamlit's own CSV button, which writes cells as they are, is gone; the others of a table stay."""
+    page, _ = watched(browser)
+    page.goto(f"{address}/compare?task=triage")
+    table = page.locator('[data-testid="stDataFrame"]').first
+    table.wait_for()
+    settle(page)
+    table.hover()
+    toolbar = page.locator('[data-testid="stElementToolbar"] button')
+    labels = [toolbar.nth(index).get_attribute("aria-label") for index in range(toolbar.count())]
+    shown = [label for index, label in enumerate(labels) if toolbar.nth(index).is_visible()]
+    assert any("Download" in str(label) for label in labels)
+    assert any("Search" in str(label) for label in shown)
+    assert not any("Download" in str(label) for label in shown)
+
+
 def test_a_reviewer_labels_by_key_and_undoes(place: Workspace, address: str, browser: Any) -> None:
     """Keys commit labels, a burst never labels one item twice, and Z takes the last one back."""
     page, seen = watched(browser)

@@ -172,13 +172,16 @@ async def test_allowed_labels_are_sent_only_when_asked_for(server: Server) -> No
     assert server.stats("good")["last"]["structured_outputs"] == {"choice": ["spam", "ham"]}
 
 
-async def test_the_key_is_sent_and_never_kept(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key reaches the server; what the server echoes of it is redacted."""
-    monkeypatch.setenv("CANARY_KEY", "sk-canary-123")
+@pytest.mark.parametrize("key", ["sk-canary-123", 'sk-"canary"/\\123'])
+async def test_the_key_is_sent_and_never_kept(
+    server: Server, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """The key reaches the server; what the server echoes of it is redacted, however JSON spells it."""
+    monkeypatch.setenv("CANARY_KEY", key)
     for behaviour in ("echo", "unauthorised"):
         output, _ = await ask(server, behaviour, api_key_env="CANARY_KEY")
         assert b"[redacted]" in to_json(output)
-        assert b"sk-canary-123" not in to_json(output)
+        assert b"canary" not in to_json(output)
 
 
 def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

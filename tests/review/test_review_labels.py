@@ -321,11 +321,11 @@ def test_an_import_says_what_it_lacks(world: World) -> None:
         review.export_labels(world.workspace, world.store, world.root / "labels.xlsx")
 
 
-@given(st.text(alphabet="'=+-@\t\r\u200b\ufeffab ", max_size=8))
+@given(st.text(alphabet="'=+-@\t\r\n\u200b\ufeff\u200e\u202e\uff1d\uff0b\u00a0ab ", max_size=8))
 def test_a_neutralised_cell_never_starts_a_formula_and_comes_back_as_it_was(text: str) -> None:
-    """Also behind characters of no width, and with apostrophes of its own."""
+    """Also behind spaces and characters of no width, in full width, and with apostrophes of its own."""
     cell = neutralise_cell(text)
-    assert cell.lstrip("\u200b\ufeff")[:1] not in tuple("=+-@\t\r")
+    assert cell.lstrip("\u200b\ufeff\u200e\u202e\u00a0 ")[:1] not in tuple("=+-@\t\r\n\uff1d\uff0b")
     assert restore_cell(cell) == text
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,7 +23,7 @@ from workbench.engines.privacy import open_gate, resolve
 from workbench.engines.transport import open_session
 from workbench.engines.wire import read_error, read_reply, request_body
 from workbench.errors import ConfigError, EndpointUnreachable
-from workbench.records import ErrorKind, Output, Request
+from workbench.records import ErrorKind, Output, Request, as_builtins
 from workbench.specs import Candidate, EvalConfig
 
 MAX_REPLY_BYTES = 8 * 1024**2
@@ -213,18 +214,43 @@ class OpenAIEngine:
         if self._key and self._key.encode() in data:
             data = data.replace(self._key.encode(), b"[redacted]")
         if status != 200:
-            return _Attempt(read_error(status, data, content_type), status in RETRIED_STATUSES, asked_s)
-        output = read_reply(data, content_type, self._candidate, self._eval)
+            failed = self._without_key(read_error(status, data, content_type))
+            return _Attempt(failed, status in RETRIED_STATUSES, asked_s)
+        output = self._without_key(read_reply(data, content_type, self._candidate, self._eval))
         return _Attempt(replace(output, latency_ms=latency_ms))
 
     def _redact(self, text: str) -> str:
-        return text.replace(self._key, "[redacted]") if self._key else text
+        if not self._key:
+            return text
+        # In JSON that sits in a text, the key stands escaped.
+        for spelling in (self._key, json.dumps(self._key)[1:-1]):
+            text = text.replace(spelling, "[redacted]")
+        return text
+
+    def _without_key(self, output: Output) -> Output:
+        """Redact every text of a decoded reply: on the wire the key may have been escaped."""
+        if not self._key:
+            return output
+        plain = as_builtins(output)
+        redacted = _mapped(plain, self._redact)
+        return output if redacted == plain else msgspec.convert(redacted, Output)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """Return plain data with every text in it changed, keys included."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(key): _mapped(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mapped(item, change) for item in value]
+    return value
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes | None:

@@ -24,6 +24,8 @@ _RULES = """
 .wb-control mark { text-decoration-color: CONTROL; background: GOOD; }
 .wb-candidate mark { text-decoration-color: CANDIDATE; background: SOFT; }
 .wb-blind mark { background: SOFT; }
+/* Streamlit's own export writes cells that a spreadsheet runs as formulas. */
+[data-testid="stElementToolbar"] button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMetricLabel"] { opacity: .85; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-left: .9rem; padding-right: .9rem; }
