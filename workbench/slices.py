@@ -35,6 +35,11 @@ def known_rule(by: str) -> bool:
     return by in _COLUMNS or (by.startswith(ATTRIBUTE) and len(by) > len(ATTRIBUTE))
 
 
+def column_of(rule: SliceRule) -> str:
+    """Return the column of a call that a slice is made from."""
+    return _COLUMNS.get(rule.by, "attributes")
+
+
 def name_of(rule: SliceRule) -> str:
     """Return the name a slice is shown under."""
     return rule.name or rule.by.removeprefix(ATTRIBUTE)
@@ -99,8 +104,26 @@ def slice_values(rules: Sequence[SliceRule], calls: Sequence[Mapping[str, Any]])
     for rule in rules:
         numbers = [_number(_raw(rule, call)) for call in calls] if rule.by == "input_length" else ()
         edges = edges_of(rule, numbers)
-        found[name_of(rule)] = rare_as_other([value_of(rule, call, edges) for call in calls])
+        found[name_of(rule)] = rare_as_other(_values(rule, calls, edges))
     return found
+
+
+def _values(rule: SliceRule, calls: Sequence[Mapping[str, Any]], edges: Sequence[float]) -> list[str]:
+    """Return the value for every call, worked out once for each distinct entry of the log."""
+    source = column_of(rule)
+    known: dict[tuple[type, Any], str] = {}
+    values = []
+    for call in calls:
+        entry = call.get(source)
+        if isinstance(entry, Mapping):
+            values.append(value_of(rule, call, edges))
+            continue
+        key = (type(entry), entry)
+        value = known.get(key)
+        if value is None:
+            value = known[key] = value_of(rule, call, edges)
+        values.append(value)
+    return values
 
 
 def rare_as_other(values: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_stat
 from workbench.review.states import SEVERITY
 from workbench.sampling import WEIGHT_MAX
 from workbench.scoring.comparing import fingerprint_of
-from workbench.slices import name_of, slice_values
+from workbench.slices import column_of, slice_values
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
 from workbench.stats.audit import AuditRow, DrawRow, from_rows
@@ -341,14 +341,12 @@ def _slices(store: Store, config: EvalConfig) -> dict[str, tuple[tuple[str, str]
         return {}
     wanted = [rule.by for rule in config.slices if rule.by.startswith("attributes.")]
     frame = rows.traffic_frame(store, config.task, wanted)
-    columns = [_plain(frame[column]) for column in frame.columns]
-    calls = [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+    names = ["call_id", *dict.fromkeys(column_of(rule) for rule in config.slices)]
+    entries = zip(*(_plain(frame[column]) for column in names), strict=True)
+    calls = [dict(zip(names, row, strict=True)) for row in entries]
     values = slice_values(config.slices, calls)
-    names = [name_of(rule) for rule in config.slices]
-    return {
-        call["call_id"]: tuple((name, values[name][place]) for name in names)
-        for place, call in enumerate(calls)
-    }
+    kinds = zip(*([(name, value) for value in found] for name, found in values.items()), strict=True)
+    return {call["call_id"]: keys for call, keys in zip(calls, kinds, strict=True)}
 
 
 def _plain(column: pd.Series[Any]) -> list[Any]:
