@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -385,19 +384,3 @@ def test_a_killed_process_loses_no_acknowledged_label(tmp_path: Path) -> None:
     assert len(acknowledged) >= 12
     assert set(acknowledged) <= set(kept)
     assert len(kept) == len(set(kept)) <= len(acknowledged) + 3
-
-
-def test_a_label_is_committed_within_50_ms(world: World) -> None:
-    """95 of 100 submits; on a crowded machine, within six times what one bare committed row takes there."""
-    world.add_replay("topics", [("a", "b")] * 60)
-    bare, took = [], []
-    for number in range(40):
-        item = ask(world)
-        started = time.perf_counter()
-        lease = {"draw_id": f"bare {number}", "annotator": "nobody", "expires_at": world.clock()}
-        world.store.append("leases", [lease])
-        between = time.perf_counter()
-        say(world, item)
-        bare.append(between - started)
-        took.append(time.perf_counter() - between)
-    assert sorted(took)[37] < max(0.05, 6 * sorted(bare)[37])
