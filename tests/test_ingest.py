@@ -254,6 +254,7 @@ def test_gold_answers_are_kept_once_and_may_come_later(desk: Desk) -> None:
     assert desk.take(path, mapping=mapping).gold == 0
     with_gold = desk.take(path, mapping=mapping | {"gold": "label"})
     assert (with_gold.skipped, with_gold.gold) == (4, 4)
+    assert "gold answers: 4 new; the next `workbench compare`" in with_gold.text
     assert desk.take(path, mapping=mapping | {"gold": "label"}).gold == 0
     assert {each.native_id: each.gold for each in calls.load_calls(desk.store)} == {
         "1": "billing",
@@ -331,6 +332,37 @@ def test_one_wrong_file_among_several_imports_nothing(desk: Desk) -> None:
     with pytest.raises(UsageError, match="empty"):
         desk.take(SAMPLES / "openai_chat.jsonl", empty)
     assert desk.count("calls") == 0
+
+
+def test_a_path_that_leads_nowhere_is_refused_with_the_closest_that_does(desk: Desk) -> None:
+    """A misspelt step would import every call without its output."""
+    rows = [{"id": n, "q": "Hi", "out": {"choices": [{"text": "yes"}]}, "raw": '{"a": 1}'} for n in range(3)]
+    path = desk.write("rows.jsonl", *rows)
+    mapping = {"id": "id", "input": "q"}
+    with pytest.raises(UsageError, match="nothing lies at") as refused:
+        desk.take(path, mapping=mapping | {"output": "out.choises[0].text"})
+    assert "'out.choices[0].text'" in refused.value.hint
+    for output in ("out.choices[0].text", "$.raw.a"):
+        assert desk.take(path, mapping=mapping | {"output": output}, dry_run=True).accepted == 3
+
+
+def test_a_repeated_column_can_not_be_mapped_by_its_bare_name(desk: Desk) -> None:
+    """Which of the two is meant has to be said, by the number of the column."""
+    path = desk.root / "rows.csv"
+    path.write_text("id,text,text,out\n1,first,second,x\n")
+    with pytest.raises(UsageError, match="no column 'text'"):
+        desk.take(path, mapping={"id": "id", "input": "text", "output": "out"})
+    desk.take(path, mapping={"id": "id", "input": "text (3)", "output": "out"})
+    (call,) = calls.load_calls(desk.store)
+    assert call.request.messages[0].content == "second"
+
+
+def test_rejects_that_can_not_be_written_are_an_error_in_words(desk: Desk) -> None:
+    """The import holds, and a folder that is missing is named."""
+    report = desk.take(desk.write("a.jsonl", pair("1"), [1]))
+    with pytest.raises(UsageError, match="can't be written there") as refused:
+        write_rejects(desk.store, report, desk.root / "missing" / "rejects.csv")
+    assert "nothing doubles" in refused.value.hint
 
 
 def test_volumes_need_times_and_a_sampling_rate(desk: Desk) -> None:

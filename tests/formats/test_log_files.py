@@ -20,7 +20,8 @@ from workbench.errors import UsageError
 from workbench.formats import Blank, Draft, detect, files, open_source, read, read_outputs, tables
 from workbench.formats import containers as containers_module
 from workbench.formats import documents as documents_module
-from workbench.formats.containers import look
+from workbench.formats.base import Record
+from workbench.formats.containers import look, records
 from workbench.records import ErrorKind, Rejected
 
 GOOD = (FOLDER / "openai_chat.jsonl").read_text(encoding="utf-8").splitlines()[0]
@@ -324,3 +325,26 @@ def test_outputs_made_elsewhere_come_with_the_id_of_their_call() -> None:
 def test_outputs_need_both_id_and_output() -> None:
     with pytest.raises(UsageError, match="lacks id"):
         list(read_outputs(FOLDER / "mapped.csv", mapping={"output": "answer"}))
+
+
+def test_parquet_columns_of_one_name_are_told_apart_and_nan_is_a_missing_value(tmp_path: Path) -> None:
+    """Neither column hides the other, and what pandas writes for "nothing" needs no repair."""
+    path = tmp_path / "rows.parquet"
+    names = ["id", "text", "text", "score"]
+    columns = [pa.array([1]), pa.array(["first"]), pa.array(["second"]), pa.array([float("nan")])]
+    pq.write_table(pa.Table.from_arrays(columns, names=names), path)
+    shape = look(path)
+    assert shape.columns == ("id", "text (2)", "text (3)", "score")
+    (record,) = records(shape)
+    assert isinstance(record, Record)
+    assert record.value == {"id": 1, "text (2)": "first", "text (3)": "second", "score": None}
+    assert not record.repaired
+
+
+def test_outputs_without_a_mapping_are_told_how_the_candidate_names_one(tmp_path: Path) -> None:
+    """The hint is what stands in workbench.toml, with the columns that can be guessed."""
+    path = tmp_path / "outputs.csv"
+    path.write_text("row,answer\n1,a\n")
+    with pytest.raises(UsageError, match="needs a mapping") as refused:
+        list(read_outputs(path))
+    assert 'map = { id = "row", output = "answer" }' in refused.value.hint

@@ -27,7 +27,7 @@ from workbench.formats.base import (
 )
 from workbench.formats.containers import look, records
 from workbench.formats.files import Shape
-from workbench.formats.mapped import Mapped, check_columns, suggest_mapping
+from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
 from workbench.formats.openai_batch import OpenAIBatch
 from workbench.formats.openai_chat import OpenAIChat
 from workbench.normal import as_text
@@ -133,11 +133,14 @@ def open_source(
             raise UsageError(f"--map goes with the format mapped, not {format}.", "Leave one of the two out.")
         form = Mapped(mapping, outputs_only=outputs_only)
         check_columns(mapping, columns_of(shape), str(path))
+        sample = islice(records(shape), _COLUMN_SAMPLE_RECORDS)
+        objects = (each.value for each in sample if isinstance(each, Record) and isinstance(each.value, dict))
+        check_paths(mapping, objects, str(path))
         return Source(shape, form, "a mapping was given")
     if format == Mapped.name:
-        raise _needs_mapping(shape)
+        raise _needs_mapping(shape, outputs_only=outputs_only)
     if shape.kind in ("csv", "parquet"):
-        raise _needs_mapping(shape)
+        raise _needs_mapping(shape, outputs_only=outputs_only)
     if format != AUTO:
         return Source(shape, known[format], "the format was given")
     detection = _detect(shape)
@@ -263,11 +266,16 @@ def _detect(shape: Shape) -> Detection:
     )
 
 
-def _needs_mapping(shape: Shape) -> UsageError:
+def _needs_mapping(shape: Shape, *, outputs_only: bool = False) -> UsageError:
     columns = columns_of(shape)
+    example = _example(columns)
+    if outputs_only:
+        guess = suggest_mapping(columns)
+        pairs = (f'{field} = "{guess.get(field, "COLUMN")}"' for field in ("id", "output"))
+        example = f"map = {{ {', '.join(pairs)} }} in the candidate's table"
     return UsageError(
         f"{shape.path} needs a mapping; its columns are {_listed(columns)}.",
-        f"Say which columns to read, for example {_example(columns)}.",
+        f"Say which columns to read, for example {example}.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -19,6 +19,7 @@ FIELDS = (
 )  # fmt: skip
 ATTRIBUTE_PREFIX = "attributes."
 
+MAX_HINT_DEPTH = 6
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _MISSING = object()
 _GUESSES: dict[str, tuple[str, ...]] = {
@@ -222,6 +223,51 @@ def check_columns(mapping: Mapping[str, str], columns: Iterable[str], file: str)
             raise UsageError(
                 f"{file} has no column {path!r} (--map {field}={path}).", did_you_mean(path, shown)
             )
+
+
+def check_paths(mapping: Mapping[str, str], values: Iterable[Mapping[str, Any]], file: str) -> None:
+    """Check that every JSON path leads somewhere in at least one record.
+
+    Args:
+        mapping: Field to column name or JSON path.
+        values: The first records, read only where a path needs it.
+        file: The file, for the message.
+
+    Raises:
+        UsageError: One does not; the hint names the closest path that does.
+    """
+    deep = {field: path for field, path in mapping.items() if len(split_path(path)) > 1}
+    if not deep:
+        return
+    seen, known = 0, dict[str, None]()
+    for value in values:
+        seen += 1
+        known.update(dict.fromkeys(_paths_of(value)))
+        for field, path in list(deep.items()):
+            if path in value or follow(value, split_path(path)) is not _MISSING:
+                del deep[field]
+        if not deep:
+            return
+    for field, path in deep.items() if seen else ():
+        close = get_close_matches(path.removeprefix("$."), known, n=1)
+        raise UsageError(
+            f"{file}: nothing lies at {path!r} (--map {field}={path}) in the first {seen:,} records.",
+            f"Did you mean {close[0]!r}?" if close else "Write the path as keys and [numbers], from the top.",
+        )
+
+
+def _paths_of(value: Any, place: str = "", depth: int = 0) -> Iterator[str]:
+    """Yield the paths in a record, going into JSON text, not beyond a sensible depth."""
+    value = decode_nested(value) if isinstance(value, str) and place else value
+    inner: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, Mapping):
+        inner = [(f"{place}.{key}" if place else str(key), below) for key, below in list(value.items())[:50]]
+    elif isinstance(value, list) and value:
+        inner = [(f"{place}[0]", value[0])]
+    for path, below in inner:
+        yield path
+        if depth < MAX_HINT_DEPTH:
+            yield from _paths_of(below, path, depth + 1)
 
 
 def split_path(path: str) -> list[str | int]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ csv.field_size_limit(MAX_LINE_BYTES)
 
 
 def csv_columns(path: Path, delimiter: str) -> tuple[str, ...]:
-    """Return the names of a CSV file's header; empty and repeated ones get a number."""
+    """Return the names of a CSV file's header; empty and repeated ones get the number of their column."""
     with open_bytes(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         try:
@@ -42,11 +44,7 @@ def csv_columns(path: Path, delimiter: str) -> tuple[str, ...]:
         except csv.Error as error:
             raise UsageError(f"{path}, line 1: {error}.", "Write the CSV file again.") from error
     _refuse_width(path, len(header))
-    names: list[str] = []
-    for index, cell in enumerate(header):
-        name = clean_text(cell)[0].strip() or f"column {index + 1}"
-        names.append(name if name not in names else f"{name} ({index + 1})")
-    return tuple(names)
+    return _told_apart([clean_text(cell)[0].strip() for cell in header])
 
 
 def _refuse_width(path: Path, columns: int) -> None:
@@ -55,6 +53,16 @@ def _refuse_width(path: Path, columns: int) -> None:
             f"{path} has {columns:,} columns; {MAX_COLUMNS:,} are read at most.",
             "Export the columns of the log alone.",
         )
+
+
+def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Number every column whose name is empty or not its own, so that a mapping can't mean the wrong one."""
+    often = Counter(names)
+    found = [
+        name if often[name] == 1 and name else f"{name} ({number})" if name else f"column {number}"
+        for number, name in enumerate(names, start=1)
+    ]
+    return tuple(found) if len(set(found)) == len(found) else _told_apart(found)
 
 
 def _capped_lines(text: io.TextIOWrapper, too_long: list[int]) -> Iterator[str]:
@@ -126,7 +134,7 @@ def parquet_columns(path: Path) -> tuple[str, ...]:
         raise UsageError(
             f"{path} claims {rows:,} rows, more than it has bytes.", "Logs are not like that. Write it again."
         )
-    return names
+    return _told_apart(names)
 
 
 def read_parquet(shape: Shape) -> Iterator[Record | Rejected | Blank]:
@@ -151,7 +159,7 @@ def read_parquet(shape: Shape) -> Iterator[Record | Rejected | Blank]:
                 longest = _longest_shared(shared, group, texts)
                 size = max(1, min(_PARQUET_ROWS, MAX_BATCH_BYTES // longest))
                 for batch in file.iter_batches(batch_size=size, row_groups=[group]):
-                    for value in batch.to_pylist():
+                    for value in batch.rename_columns(list(shape.columns)).to_pylist():
                         row += 1
                         length = sum(len(cell) for cell in value.values() if isinstance(cell, str | bytes))
                         if (left := left - length) < 0:
@@ -203,4 +211,7 @@ def _plain(cell: Any) -> Any:
         return {str(key): _plain(item) for key, item in [cell]} if len(cell) == 2 else list(cell)
     if isinstance(cell, dict):
         return {str(key): _plain(item) for key, item in cell.items()}
+    if isinstance(cell, float) and not math.isfinite(cell):
+        # In Parquet NaN is how pandas says "missing": nothing that would need repair.
+        return None
     return cell

@@ -69,6 +69,10 @@ class ImportReport:
         lines += [f"    {each.file}:{each.line}: {each.reason}" for each in self.rejects[:5]]
         if self.tasks:
             lines.append("  tasks: " + _listed(self.tasks))
+        if self.gold:
+            lines.append(
+                f"  gold answers: {self.gold:,} new; the next `workbench compare` makes labels of them."
+            )
         if self.tasks.get(UNASSIGNED):
             lines.append("  Calls without a task: say --task, or give an eval.toml a [match] table.")
         return "\n".join(lines)
