@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import math
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,40 @@ def test_pickles_and_remote_code_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no config"):
         require_safe(tmp_path)
     assert require_safe(model_folder(tmp_path / "c", model__safetensors=""))
+    index = json.dumps({"weight_map": {"a": "../../elsewhere/model.safetensors"}})
+    with pytest.raises(ConfigError, match="outside its folder"):
+        require_safe(
+            model_folder(tmp_path / "d", model__safetensors="", model__safetensors__index__json=index)
+        )
+
+
+@needs_model
+@pytest.mark.models
+@pytest.mark.parametrize(
+    "damage", ["weights", "tokenizer", "no weights", "unknown kind", "config"], ids=lambda each: each
+)
+async def test_a_broken_model_folder_is_a_clear_error(
+    workspace: Workspace, tmp_path: Path, damage: str
+) -> None:
+    """Whatever the libraries raise, the user reads which folder it is and what to do."""
+    folder = tmp_path / "model"
+    shutil.copytree(packaged("packaged:smollm2-135m"), folder)
+    if damage == "weights":
+        (folder / "model.safetensors").write_bytes(b"\x10" * 5_000)
+    elif damage == "tokenizer":
+        (folder / "tokenizer.json").write_text("{")
+    elif damage == "no weights":
+        (folder / "model.safetensors").rename(folder / "other.safetensors")
+    elif damage == "unknown kind":
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"model_type": "nobody-knows"}))
+    else:
+        (folder / "config.json").write_text("[1]")
+    candidate = Candidate("c", "transformers", model=str(folder))
+    engine = open_engine(workspace, candidate, workspace.eval_for("spam"))
+    with pytest.raises(ConfigError, match="can't be loaded"):
+        await engine.check()
+    await engine.close()
 
 
 def test_a_model_of_a_hub_must_be_pinned(workspace: Workspace) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from conftest import label
 
@@ -91,6 +93,31 @@ def test_a_database_of_somebody_else_is_refused(path: Path) -> None:
         Store.open(path)
     with duckdb.connect(str(path)) as other:
         assert other.execute("SHOW TABLES").fetchall() == [("theirs",)]
+
+
+def test_a_store_of_the_first_version_opens_and_keeps_its_rows(path: Path) -> None:
+    """What the first migration alone made is brought up to date by all that came after it."""
+    migrate.create(path, REAL[:1])
+    with duckdb.connect(str(path)) as made:
+        made.register("first", pa.Table.from_pylist([label("first")]))
+        made.execute("INSERT INTO labels BY NAME SELECT * FROM first")
+    with Store.open(path) as store:
+        store.append("labels", [label("second")])
+        found = store.rows("SELECT label_id FROM labels ORDER BY seq")
+    assert [row["label_id"] for row in found] == ["first", "second"]
+
+
+def test_a_path_that_can_hold_no_store_is_a_clear_error(tmp_path: Path) -> None:
+    """A folder, a pipe, and a place below a file are named, and nothing waits or is replaced."""
+    (tmp_path / "folder.duckdb").mkdir()
+    os.mkfifo(tmp_path / "pipe.duckdb")
+    for name in ("folder.duckdb", "pipe.duckdb"):
+        with pytest.raises(StoreIncompatible, match="not a file"):
+            Store.open(tmp_path / name)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentalError, match="folder of the store"):
+        Store.open(tmp_path / "file" / "a.duckdb")
+    assert (tmp_path / "pipe.duckdb").is_fifo()
 
 
 @pytest.mark.parametrize("content", [b"hello", b"hello" * 10_000, b"\0" * 8 + b"DUCK" + b"\xff" * 20_000])

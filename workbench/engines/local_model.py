@@ -54,7 +54,7 @@ class LocalModel:
         dtype: bfloat16, float32, float16, or None for the fastest exact enough here.
 
     Raises:
-        ConfigError: The dtype is unknown, or the model has no chat template.
+        ConfigError: The dtype is unknown, the model has no chat template or can't be loaded.
     """
 
     def __init__(self, folder: Path, dtype: str | None = None) -> None:
@@ -66,19 +66,29 @@ class LocalModel:
         self.dtype = dtype or best_dtype()
         if self.dtype not in ("bfloat16", "float32", "float16"):
             raise ConfigError(f"Unknown dtype {dtype!r}.", "Use bfloat16, float32 or float16.")
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-        if not getattr(self.tokenizer, "chat_template", None):
-            raise ConfigError(f"{folder} has no chat template.", "Use an instruction-tuned model.")
-        self._model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, self.dtype),
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            attn_implementation="sdpa",
-        ).to(self.device)
+        try:
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            if not getattr(self.tokenizer, "chat_template", None):
+                raise ConfigError(f"{folder} has no chat template.", "Use an instruction-tuned model.")
+            self._model = transformers.AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=getattr(torch, self.dtype),
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                attn_implementation="sdpa",
+            ).to(self.device)
+        except (ConfigError, MemoryError):
+            raise
+        except Exception as error:
+            # Each kind of model fails in its own way; all mean that the folder is no whole model.
+            why = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise ConfigError(
+                f"{folder} can't be loaded as a model: {why}",
+                "Copy the folder again, complete; transformers must know this kind of model by itself.",
+            ) from error
         self._model.eval()
         self._new_cache = transformers.DynamicCache
         config = self._model.config.get_text_config()

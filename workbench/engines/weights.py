@@ -122,6 +122,9 @@ def require_safe(folder: Path) -> Path:
                 f"{path} asks for code that comes with the model (auto_map), which is never run.",
                 "Use a model that transformers knows by itself, or serve it and use engine openai.",
             )
+    for path in folder.glob("*.index.json"):
+        if any(Path(name).name != name for name in _shards(path)):
+            raise ConfigError(f"{path} names files outside its folder.", "Copy the model again.")
     if (folder / "adapter_config.json").exists():
         raise ConfigError(f"{folder} holds an adapter.", "Merge it into its model and save the result.")
     if not any(folder.glob("*.safetensors")):
@@ -132,11 +135,21 @@ def require_safe(folder: Path) -> Path:
 
 
 def _wants_code(path: Path) -> bool:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} can't be read: {error}", "Copy the model again.") from error
+    found = _read(path)
     return isinstance(found, dict) and "auto_map" in found
+
+
+def _shards(path: Path) -> list[str]:
+    found = _read(path)
+    named = found.get("weight_map") if isinstance(found, dict) else None
+    return [str(name) for name in named.values()] if isinstance(named, dict) else []
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} can't be read: {error}", "Copy the model again.") from error
 
 
 def cache_folder() -> Path:

@@ -18,7 +18,7 @@ import duckdb
 import pandas as pd  # DuckDB would import it in the middle of the first insert, with the file held
 import pyarrow as pa
 
-from workbench.errors import StoreBusy
+from workbench.errors import EnvironmentalError, StoreBusy
 from workbench.store import arrow, engine, lease, migrate, shared, spool
 
 T = TypeVar("T")
@@ -94,9 +94,16 @@ class Store:
         Raises:
             StoreBusy: Another process did not give the file up in time.
             StoreIncompatible: It isn't a store, is damaged, or was made by a newer version.
+            EnvironmentalError: Its folder can't be made or written.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentalError(
+                f"The folder of the store {path} can't be made: {error.strerror or error}.",
+                "Name another file under `store` in workbench.toml.",
+            ) from error
         store = cls(path, spool or path.with_name(path.name + ".spool"), wait_s)
         try:
             with store._gate().call(wait_s):

@@ -256,6 +256,11 @@ class Shared:
                 instance.close()
 
     def _create_if_missing(self) -> bool:
+        if self.path.exists() and not self.path.is_file():
+            raise StoreIncompatible(
+                f"{self.path} is a folder or a device, not a file.",
+                "Name another file under `store` in workbench.toml; it is created when it doesn't exist.",
+            )
         if self.path.exists() and self.path.stat().st_size > 0:
             if not engine.looks_like_database(self.path):
                 raise StoreIncompatible(
