@@ -65,6 +65,12 @@ async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse
     return await good(request, body)
 
 
+async def sluggish(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer after a second, so that a person has time to stop it."""
+    await asyncio.sleep(1)
+    return await good(request, body)
+
+
 async def echo(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Answer with the request and its key, as a careless server might."""
     text = json.dumps(body | {"authorization": _.headers.get("Authorization")})
@@ -236,7 +242,7 @@ async def half_down(request: web.Request, body: dict[str, Any]) -> web.StreamRes
 BEHAVIOURS: dict[str, Handler] = {
     each.__name__: each
     for each in (
-        *(good, slow, echo, html, error_with_200, no_choices, empty, empty_body, content_filter),
+        *(good, slow, sluggish, echo, html, error_with_200, no_choices, empty, empty_body, content_filter),
         *(cut_json, broken_off, hangs_up, drip, silent, endless, huge, wrong_model, nan_logprobs),
         *(logprobs, tool_call, surrogates, rate_limited, sometimes_limited, server_error),
         *(context_length, unauthorised, redirect, half_down),

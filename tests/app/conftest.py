@@ -1,10 +1,14 @@
 """Workspaces for the tests of the app."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from app_building import demo_pairs, fill, make_workspace
 
 from workbench.config import Workspace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from typing import Any
 
 import pytest
 from app_building import Pair, answer, demo_pairs, fill, make_workspace
+from servers import serving
 
 from workbench.config import Workspace
 from workbench.store import Store
+from workbench.ui import jobs
 
 pytestmark = pytest.mark.browser
 
@@ -36,6 +39,15 @@ import sys
 from workbench.app_server import serve
 from workbench.config import Workspace
 sys.exit(serve(Workspace.load(sys.argv[1]), port=int(sys.argv[2])))
+"""
+HOLD = """
+import sys
+from workbench.config import Workspace
+from workbench.store import Store
+workspace = Workspace.load(sys.argv[1])
+with Store.open(workspace.store_path, spool=workspace.spool) as store, store.writing():
+    print("held", flush=True)
+    sys.stdin.read()
 """
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Streamlit looks for its server below the page's own path first; that one try may fail."""
@@ -214,21 +226,24 @@ def test_a_reviewer_labels_by_key_and_undoes(place: Workspace, address: str, bro
     assert seen == Seen()
 
 
-def test_from_a_file_to_a_recommendation(
+def test_from_a_file_over_five_labels_to_a_changed_recommendation(
     place: Workspace, address: str, browser: Any, tmp_path: Path
 ) -> None:
-    """Upload a table, say its columns, import, replay recorded answers, and read what may move."""
+    """Upload a table, map its columns, replay, label five cases by key, and see the answer change."""
     log = tmp_path / "orders of march.csv"
-    rows = [f'{n},"order {n}","{{""customer"": ""A"", ""total"": {n}}}"' for n in range(40)]
+    rows = [f'{n},"order {n}","{{""customer"": ""A"", ""total"": {n}}}"' for n in range(60)]
     log.write_text("\n".join(["row,text,answer_then", *rows, "broken"]) + "\n", encoding="utf-8")
+    # Five of the sixty answers differ: too many for any traffic while nobody has looked at them.
+    totals = [n + 1 if n % 12 == 5 else n for n in range(60)]
     outputs = [
-        json.dumps({"id": str(n), "output": json.dumps({"customer": "A", "total": n})}) for n in range(40)
+        json.dumps({"id": str(n), "output": json.dumps({"customer": "A", "total": total})})
+        for n, total in enumerate(totals)
     ]
     (place.root / "uploaded.jsonl").write_text("\n".join(outputs) + "\n", encoding="utf-8")
-    text = (place.root / "workbench.toml").read_text()
-    (place.root / "workbench.toml").write_text(
-        '[[candidates]]\nname = "later"\nengine = "recorded"\noutputs = "uploaded.jsonl"\n'
-        f'map = {{ id = "id", output = "output" }}\n{text}'
+    declare(
+        place,
+        "later",
+        'engine = "recorded"\noutputs = "uploaded.jsonl"\nmap = { id = "id", output = "output" }',
     )
     (place.root / "evals" / "march").mkdir()
     (place.root / "evals" / "march" / "eval.toml").write_text(
@@ -244,26 +259,146 @@ def test_from_a_file_to_a_recommendation(
     page.get_by_text("Read as mapped").wait_for()
     settle(page)
     page.get_by_role("button", name="Import").click()
-    page.get_by_text("40 calls imported.").wait_for()
-    page.get_by_text("41 records = 40 accepted").wait_for()
+    page.get_by_text("60 calls imported.").wait_for()
+    page.get_by_text("61 records = 60 accepted").wait_for()
     page.get_by_role("button", name="Download the rejected lines").wait_for()
     page.get_by_role("button", name="Start a replay").click()
     page.get_by_role("heading", name="Replays", exact=True).wait_for()
     settle(page)
     page.get_by_role("button", name="Start and compare").click()
-    page.get_by_text("40 of 40 answered").first.wait_for()
+    page.get_by_text("60 of 60 answered").first.wait_for()
     page.reload()
-    page.get_by_text("40 of 40 answered").first.wait_for()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        page.goto(f"{address}/ramp?task=march&candidate=later")
-        page.get_by_role("heading", name="Ramp", exact=True).wait_for()
-        settle(page)
-        if page.get_by_text("Move 1").count():
-            break
-        page.wait_for_timeout(1500)
-    page.get_by_text("Move 1").first.wait_for()
+    page.get_by_text("60 of 60 answered").first.wait_for()
+    wait_for_job(place, "march")
+
+    before = answer_on_ramp(page, address)
+    assert before.headline == "Hold at 0 %"
+    assert before.metrics["Cap"] == "0 %"
+
+    page.goto(f"{address}/review?task=march&candidate=later")
+    page.get_by_role("textbox", name="Your name").fill("ann")
+    page.get_by_role("button", name="Start").click()
+    for number in range(5):
+        page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
+        item = page.evaluate(ITEM_ON_PAGE)
+        assert "later" not in page.url
+        page.keyboard.press("e")
+        if number < 4:
+            page.wait_for_function(f"before => ![null, before].includes(({ITEM_ON_PAGE})())", arg=item)
+    page.get_by_text("Nothing waits for your label here").wait_for()
+
+    after = answer_on_ramp(page, address)
+    assert after.headline == "Move 1 % of the traffic"
+    assert after.metrics["Next"] == "1 %"
+    assert after.metrics["Cap"] == "10 %"
+    assert after.worse_at_most < before.worse_at_most / 2
+    assert "from 5 labels" in after.reason
     assert seen == Seen()
+
+
+def test_a_replay_is_stopped_and_gone_on_with_from_the_page(
+    place: Workspace, address: str, browser: Any
+) -> None:
+    """Stop keeps what was answered; Go on answers the rest, and asks nothing twice."""
+    with serving() as server:
+        url = server.url("sluggish")
+        declare(place, "far", f'engine = "openai"\nbase_url = "{url}"\nmodel = "m"\nconcurrency = 4')
+        page, seen = watched(browser)
+        page.goto(f"{address}/replays?task=orders&candidate=far")
+        settle(page)
+        page.get_by_role("button", name="Start and compare").click()
+        job = page.locator('[class*="st-key-job-"]')
+        job.get_by_text(re.compile(r"[1-9]\d* of 30 answered")).wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("Stopped. What was answered is kept").wait_for()
+        page.get_by_role("button", name="Go on").wait_for()
+        assert len(server.stats("sluggish")["prompts"]) < 30
+        page.get_by_role("button", name="Go on").click()
+        far = page.locator('[class*="st-key-replay-"]', has_text="orders / far")
+        far.get_by_text("30 of 30 answered").wait_for()
+        wait_for_job(place, "orders")
+        asked = server.stats("sluggish")["prompts"]
+    with Store.open(place.store_path, spool=place.spool) as store:
+        kept = store.rows(
+            "SELECT o.call_id FROM observations o JOIN replays r USING (replay_id) WHERE r.candidate = 'far'"
+        )
+    assert len(kept) == len({row["call_id"] for row in kept}) == len(asked) == 30
+    assert seen == Seen()
+
+
+def test_a_page_waits_for_a_process_that_holds_the_store_and_goes_on_by_itself(
+    place: Workspace, address: str, browser: Any
+) -> None:
+    """While another process keeps the file the page says so, and shows the data once it lets go."""
+    page, seen = watched(browser)
+    page.goto(f"{address}/compare?task=triage&candidate=small")
+    page.get_by_text("Select a row to open it").wait_for()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(place.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        page.goto(f"{address}/compare?task=triage&candidate=small&search=Ticket+7")
+        page.get_by_text("Another command is writing to the store").wait_for()
+        page.get_by_text(str(holder.pid)).first.wait_for()
+        assert page.locator('[data-testid="stException"]').count() == 0
+    finally:
+        holder.communicate()
+    page.get_by_text("Select a row to open it").wait_for()
+    assert page.get_by_text("Another command is writing to the store").count() == 0
+    assert seen == Seen()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Ramp says at the top."""
+
+    headline: str
+    reason: str
+    metrics: dict[str, str]
+
+    @property
+    def worse_at_most(self) -> float:
+        """Return the bound that the reason gives, in per cent."""
+        found = re.search(r"At most ([\d.]+) % of calls get worse", self.reason)
+        assert found, self.reason
+        return float(found[1])
+
+
+def answer_on_ramp(page: Any, address: str) -> Answer:
+    """Open Ramp and read its answer."""
+    page.goto(f"{address}/ramp?task=march&candidate=later")
+    card = page.locator(".st-key-answer")
+    card.get_by_text("Share now").wait_for()
+    settle(page)
+    metrics = {}
+    for each in card.locator('[data-testid="stMetric"]').all():
+        label = each.locator('[data-testid="stMetricLabel"]').inner_text().strip()
+        metrics[label] = plain(each.locator('[data-testid="stMetricValue"]').inner_text())
+    # The icon before the headline is a ligature: its name is text too.
+    headline = plain(card.get_by_role("heading").first.inner_text()).partition(" ")[2]
+    reason = plain(card.locator('[data-testid="stText"]').first.inner_text())
+    return Answer(headline, reason, metrics)
+
+
+def plain(text: str) -> str:
+    """Return shown text with ordinary spaces."""
+    return text.replace("\u00a0", " ").strip()
+
+
+def declare(place: Workspace, name: str, lines: str) -> None:
+    """Add a candidate to workbench.toml."""
+    path = place.root / "workbench.toml"
+    path.write_text(f'[[candidates]]\nname = "{name}"\n{lines}\n{path.read_text()}')
+
+
+def wait_for_job(place: Workspace, task: str) -> None:
+    """Wait until no command that the page started for a task runs any more."""
+    deadline = time.monotonic() + 60
+    while any(job.running for job in jobs.recent(place) if job.task == task):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def choose(page: Any, label: str, option: str) -> None:
