@@ -63,6 +63,20 @@ def test_a_job_can_be_stopped(workspace: Workspace) -> None:
     assert not jobs.stop(workspace, started.name)
 
 
+def test_a_job_stopped_while_it_starts_ends_without_a_traceback(workspace: Workspace) -> None:
+    """Whoever stops at once reads that it was stopped, not where the interpreter was."""
+    commands = jobs.replay_commands(workspace, "triage", "small", 5)
+    started = jobs.start(workspace, "triage", "small", commands)
+    deadline = time.monotonic() + 60
+    while "$ workbench" not in jobs.tail(started) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert jobs.stop(workspace, started.name)
+    job = ended(workspace, started.name)
+    assert job.code == jobs.EXIT_INTERRUPTED
+    assert "Traceback" not in jobs.tail(job)
+
+
 def test_a_killed_job_is_not_taken_for_a_running_one(workspace: Workspace) -> None:
     """Without its lock a job that noted no end has ended, whatever process has its number now."""
     place = jobs.folder(workspace)

@@ -23,6 +23,15 @@ from pathlib import Path
 from workbench.config import Workspace
 
 EXIT_INTERRUPTED = 130
+COMMAND = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+from workbench.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+"""`python -m workbench`, but stopped while its modules load it ends at once, without a traceback."""
+
 LOG_TAIL_BYTES = 6_000
 KEPT = 50
 
@@ -158,7 +167,9 @@ def main(path: Path) -> int:
             if code:
                 break
             print("$ workbench " + " ".join(arguments), flush=True)
-            code = subprocess.run([sys.executable, "-m", "workbench", *arguments], check=False).returncode  # noqa: S603
+            code = subprocess.run([sys.executable, "-c", COMMAND, *arguments], check=False).returncode  # noqa: S603
+            if interrupted and code < 0:
+                code = EXIT_INTERRUPTED
         partial = path.with_suffix(".ending")
         partial.write_text(str(code))
         partial.replace(path.with_suffix(".code"))
