@@ -18,20 +18,6 @@ _MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
-    """What a number of calls cost. `priced` of the `calls` had both tokens and a price."""
-
-    cost_usd: float
-    priced: int
-    calls: int
-
-    @property
-    def per_call_usd(self) -> float | None:
-        """Return the mean cost of a priced call, or None without one."""
-        return self.cost_usd / self.priced if self.priced else None
-
-
-@dataclass(frozen=True, slots=True)
 class Savings:
     """Monthly cost now and at a share; None where something it needs is not known.
 
@@ -80,14 +66,6 @@ def tokens_cost_usd(
         + output_tokens * price.output_usd_per_million
     )
     return total / _MILLION
-
-
-def spending(parts: Iterable[tuple[float, int, int]]) -> Spending:
-    """Add up (cost in US dollars, priced calls, calls)."""
-    cost, priced, calls = 0.0, 0, 0
-    for each_cost, each_priced, each_calls in parts:
-        cost, priced, calls = cost + each_cost, priced + each_priced, calls + each_calls
-    return Spending(cost, priced, calls)
 
 
 def monthly_savings(

@@ -7,7 +7,6 @@ money is in US dollars.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -361,6 +360,3 @@ def from_json(data: bytes | str, kind: type[T]) -> T:
 def as_builtins(record: object) -> Any:
     """Return a record as plain dictionaries, lists, text and numbers."""
     return msgspec.to_builtins(record)
-
-
-Attributes = Mapping[str, Any]

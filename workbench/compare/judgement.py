@@ -8,9 +8,6 @@ from typing import Any
 
 from workbench.records import Comparison, Output, Verdict
 
-NO_CONTROL_FLAGS = ("truncated", "refusal")
-"""Flags of a recorded output that leave nothing to compare with."""
-
 REFUSAL = re.compile(
     r"^\W*(?:(?:i['’]?m|i am)\s+(?:really\s+|very\s+|so\s+)?sorry\W+(?:but\s+)?)?(?:unfortunately\W+)?"
     r"(?:i\s+(?:can(?:['’]t|not)|am\s+(?:not\s+able|unable)\s+to|won['’]t\s+be\s+able\s+to)"

@@ -42,10 +42,6 @@ class Mark(StrEnum):
     TRUNCATED = "truncated"
 
 
-DERIVED_MARKS = (Mark.NO_OUTPUT, Mark.NO_TIME)
-"""Marks that follow from what is missing, so they vanish when it arrives."""
-
-
 class Unreadable(ValueError):
     """A record does not hold what its format needs; the message says what is missing."""
 

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-BETTING = "anytime betting"
 BETS = 64
 
 _CAUTION: NDArray[np.float64] = ((np.arange(BETS) + 0.5) / BETS) ** 2

@@ -193,15 +193,6 @@ def labels_on_pair(store: Reads, replay_id: str, call_id: str) -> list[dict[str,
     )
 
 
-def label_row(store: Reads, label_id: str) -> dict[str, Any] | None:
-    """Return one label with `current`, or None."""
-    found = store.rows(
-        f"SELECT l.*, {_CURRENT} AS current FROM labels l WHERE label_id = ?",  # noqa: S608 - a constant of this module
-        (label_id,),
-    )
-    return found[0] if found else None
-
-
 def own_labels(
     store: Reads, scope: Scope, annotator: str, *, sources: Iterable[str] = ("queue",), limit: int = 100
 ) -> list[dict[str, Any]]:

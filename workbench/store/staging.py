@@ -59,7 +59,6 @@ SCHEMA = pa.schema(_FIELDS)
 
 _LOCK = "lock"
 _FRESH_S = 60.0
-_POSITIONS = {name: index for index, name in enumerate(SCHEMA.names)}
 
 
 class Staging:
@@ -131,11 +130,6 @@ class Staging:
         """Give the parts in order, with all columns or some."""
         for path in self.parts:
             yield pq.read_table(path, columns=list(columns) if columns else None, memory_map=True)
-
-
-def position_of(column: str) -> int:
-    """Return where a column stands among the values of `Staging.add`."""
-    return _POSITIONS[column] - 1
 
 
 def sweep(root: Path) -> int:

@@ -44,13 +44,6 @@ VERDICTS = {
     Verdict.UNCOMPARABLE: "not comparable",
 }
 
-VERDICT_ICONS = {
-    Verdict.MATCH: ":material/check_circle:",
-    Verdict.MISMATCH: ":material/difference:",
-    Verdict.IGNORED: ":material/remove_circle:",
-    Verdict.UNCOMPARABLE: ":material/help:",
-}
-
 LABEL_VERDICTS = {
     LabelVerdict.CONTROL_BETTER: "frontier better",
     LabelVerdict.EQUAL: "equal",
