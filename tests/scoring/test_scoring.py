@@ -241,6 +241,14 @@ def test_required_fields_become_outcome_groups_and_unreadable_answers_miss_all_o
     assert (found.task.disagreements, found.invalid) == (10, 5)
 
 
+def test_what_can_not_be_compared_is_said_with_its_reason(world: World) -> None:
+    """A label that the eval does not list is told from an error of the frontier's."""
+    world.add("topics", [AGREE] * 10 + [("new label", "a")] * 4)
+    report = compared(world, "topics")
+    assert report.uncomparable_because == {"the control is not one of the labels": 4}
+    assert "4 uncomparable (the control is not one of the labels)" in report.text
+
+
 def test_a_field_that_no_recorded_output_holds_is_refused(world: World) -> None:
     """Two answers that both lack a misspelt field would seem to agree."""
     pairs = [('{"idd": 1, "total": 2}', '{"idd": 1, "total": 3}')] * 30

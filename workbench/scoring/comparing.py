@@ -56,8 +56,8 @@ class CompareReport:
     stands within `mismatch`. `agreement` is (match + ignored) / compared, with limits
     that take calls as independent. `errors`
     counts candidate errors by kind, `ignored_by` the rules that made a difference
-    harmless. `embedded` texts were computed now; `embedding_failures` says why
-    others were not. `labels_from_gold` labels are new.
+    harmless, `uncomparable_because` the commonest reasons. `embedded` texts were
+    computed now; `embedding_failures` says why others were not. `labels_from_gold` labels are new.
     """
 
     task: str
@@ -81,6 +81,7 @@ class CompareReport:
     embedded: int = 0
     embedding_failures: tuple[str, ...] = ()
     labels_from_gold: int = 0
+    uncomparable_because: dict[str, int] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -92,7 +93,7 @@ class CompareReport:
         ]
         for count, words in (
             (self.invalid, "invalid"),
-            (self.uncomparable, "uncomparable"),
+            (self.uncomparable, f"uncomparable{self._mostly}"),
             (self.ignored, "equal by an ignore rule"),
             (self.similarity_missing, "without a similarity"),
             (self.labels_from_gold, "labels from gold answers"),
@@ -100,6 +101,11 @@ class CompareReport:
             if count:
                 parts.append(f"{count:,} {words}")
         return ", ".join(parts) + "."
+
+    @property
+    def _mostly(self) -> str:
+        because = next(iter(self.uncomparable_because), "")
+        return f" ({'' if len(self.uncomparable_because) == 1 else 'mostly: '}{because})" if because else ""
 
 
 def compare(
@@ -425,6 +431,7 @@ def _report(
     verdicts: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     ignored: Counter[str] = Counter()
+    because: Counter[str] = Counter()
     invalid = missing = 0
     for row in rows.summary(store, task, fingerprint, version):
         count = int(row["n"])
@@ -433,6 +440,8 @@ def _report(
         missing += count if row["missing"] else 0
         if row["error_kind"]:
             errors[row["error_kind"]] += count
+        if row["why"]:
+            because[row["why"]] += count
         if row["ignored_by"]:
             ignored[row["ignored_by"]] += count
     agreeing = verdicts[Verdict.MATCH] + verdicts[Verdict.IGNORED]
@@ -459,4 +468,5 @@ def _report(
         embedded=embedded,
         embedding_failures=failures,
         labels_from_gold=gold,
+        uncomparable_because=dict(because.most_common(10)),
     )

@@ -72,12 +72,12 @@ def invalid_rate(evidence: Evidence, delta: float) -> Estimate:
 
 
 def uncomparable_calls(evidence: Evidence, policy: Policy) -> Finding:
-    """Hold where too many controls are errors, truncated or refused."""
+    """Hold where too many controls are errors, truncated, refused or not what the eval describes."""
     total = evidence.task.compared + evidence.uncomparable
     share = evidence.uncomparable / total if total else 0.0
     seen = (
         f"{count(evidence.uncomparable)} of {plural(total, 'call')} can't be compared, because the "
-        f"frontier's own output is an error, truncated or refused"
+        f"frontier's own output is an error, truncated, refused or not what the eval describes"
     )
     if share > policy.maximum_uncomparable + EPSILON:
         return Finding(

@@ -164,12 +164,13 @@ def summary(store: Store, task: str, fingerprint: str, version: str) -> list[dic
     """Return counts of repeat 0 by verdict and reason kind.
 
     Returns:
-        Rows of verdict, ignored_by, invalid, missing (similarity), error_kind, n.
+        Rows of verdict, ignored_by, invalid, missing (similarity), error_kind, why (of what
+        can't be compared), n.
     """
     return store.rows(
         """
         SELECT m.verdict, m.ignored_by, m.invalid, m.reason = 'similarity missing' AS missing,
-               o.error_kind, count(*) AS n
+               o.error_kind, CASE WHEN m.verdict = 'uncomparable' THEN m.reason END AS why, count(*) AS n
         FROM comparisons m
         JOIN replays r ON r.replay_id = m.replay_id
         JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = m.repeat
