@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,6 +84,33 @@ def test_twelve_clean_pairs_are_too_few() -> None:
     found = recommend(Evidence(structural(12, 12), days=10), POLICY)
     check(found, 0.270, Action.COLLECT, 0.0)
     assert found.missing[0] == "8 more compared calls."
+
+
+def test_a_revoked_balance_without_audited_calls_is_forecast_from_all_calls() -> None:
+    """Nothing audited is no reason to divide by nothing, nor to call the limit too close."""
+    task = Population(
+        compared=1000,
+        disagreements=20,
+        normalised=40,
+        normalised_labelled=20,
+        normalised_harms=1,
+        revoked=True,
+        looked=20,
+    )
+    with np.errstate(invalid="raise"):
+        found = recommend(Evidence(task, days=10), replace(POLICY, harm="net"))
+    assert not found.details["too_close"]
+
+
+def test_more_of_the_same_session_is_not_asked_for() -> None:
+    """One session stays worth less than twenty pairs however long it is: other sessions help."""
+    found = from_rows(
+        [AuditRow(f"c{i}", 0, f"{i:04d}", agrees=True, identical=True, session="one") for i in range(2000)],
+        basis=Basis.STRUCTURAL,
+    )
+    answer = recommend(found, POLICY)
+    assert answer.action is Action.COLLECT
+    assert answer.missing[0] == "19 more compared calls, from other sessions and with other requests."
 
 
 def test_thirty_clean_pairs_start_the_ramp() -> None:

@@ -265,7 +265,10 @@ def _missing(
     if "enough_pairs" in failing:
         short = policy.minimum_pairs - task.effective_pairs
         more = math.ceil(short * task.disagreement_effect.value - ladder.EPSILON)
-        lines.append(f"{plural(more, 'more compared call')}.")
+        others = (
+            ", from other sessions and with other requests" if task.disagreement_effect.value > 1.005 else ""
+        )
+        lines.append(f"{plural(more, 'more compared call')}{others}.")
     if "latency" in failing and evidence.latency_p95_ms is None:
         lines.append("A measurement of latency at production rate.")
     if "critical" in failing and evidence.critical is None:

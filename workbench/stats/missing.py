@@ -104,7 +104,8 @@ def _size(population: Population, judged: Harm, bound: float, policy: Policy, de
         return weighted.size_needed(dict(counted), target, delta, weight_max=largest, deff=deff)
     if net:
         n, worse, better = population.audited, population.harms, population.audited_better
-        if judged.by_disagreement and judged.estimate.point == judged.by_disagreement.point:
+        by = judged.by_disagreement
+        if not n or (by and judged.estimate.point == by.point):
             n = population.compared
             worse = population.disagreements - population.cleared
             better = population.cleared_better
