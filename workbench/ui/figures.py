@@ -142,7 +142,7 @@ def bound(
     _label(figure, tolerance, 1.02, f"tolerance {percent(tolerance)}", colours.control, limit, "bottom")
     _label(figure, high, 0.3, f"at most {percent(high)}", colours.text, limit, "top")
     _bare(figure, height=74, colours=colours)
-    figure.update_xaxes(range=[-0.015 * limit, limit])
+    figure.update_xaxes(range=[-0.015 * limit, 1.015 * limit])
     figure.update_yaxes(range=[-0.6, 1.8])
     side = "within" if high <= tolerance + EPSILON else "above"
     figure.update_layout(meta={"within": high <= tolerance + EPSILON})
@@ -251,7 +251,7 @@ def slice_bounds(slices: Sequence[SliceShare], tolerance: float, colours: Palett
         line={"color": colours.control, "width": 2},
     )
     _bare(figure, height=58 + 30 * max(1, len(slices)), colours=colours)
-    figure.update_xaxes(range=[-0.015 * limit, limit], showticklabels=True, tickformat=".0%", automargin=True)
+    figure.update_xaxes(range=[-0.015 * limit, 1.015 * limit], showticklabels=True, tickformat=".0%", automargin=True)
     figure.update_yaxes(
         range=[len(slices) - 0.5, -0.5],
         tickvals=list(range(len(slices))),
