@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,15 @@ def test_a_command_outside_a_workspace_says_how_to_make_one(tmp_path: Path) -> N
     )
     assert done.exit_code == 2
     assert "workbench init" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["replay", "--json"], "--task"), (["import", "--json"], "FILES"), (["replays", "--json"], "replays")],
+)
+def test_a_wrong_command_line_is_one_json_document_too(arguments: list[str], words: str) -> None:
+    command = [sys.executable, "-m", "workbench", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert words in json.loads(done.stdout)["error"]
+    assert "Traceback" not in done.stderr

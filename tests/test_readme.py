@@ -1,0 +1,48 @@
+"""The README shows what is true: its evals are valid, its commands and formats exist."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from workbench.checks import check_eval
+from workbench.cli import cli
+from workbench.config import convert
+from workbench.formats import REGISTRY
+from workbench.specs import ENGINES, EvalConfig
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EVALS = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", EVALS, ids=lambda text: text.split('"')[1])
+def test_every_eval_in_the_readme_is_valid(text: str) -> None:
+    config = convert(tomllib.loads(text), EvalConfig, "README.md")
+    check_eval(config, Path("README.md"))
+
+
+def test_the_readme_shows_an_eval_of_every_kind() -> None:
+    kinds = {tomllib.loads(text)["kind"] for text in EVALS}
+    assert kinds == {"label", "fields", "text", "tool_call"}
+
+
+def test_every_command_in_the_readme_exists_and_every_command_is_in_it() -> None:
+    shown = set(re.findall(r"workbench ([a-z]+)", README))
+    known = set(cli.commands)
+    assert shown - known - {"finds"} == set()
+    listed = README[README.index("## Commands") :]
+    assert {name for name in known if f"`{name}" not in listed and f" {name}" not in listed} == set()
+
+
+def test_every_format_and_engine_has_its_row() -> None:
+    for name in [*(each.name for each in REGISTRY), *ENGINES]:
+        assert f"| `{name}` |" in README
+
+
+def test_every_picture_the_readme_shows_is_there() -> None:
+    for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
+        assert (ROOT / path).is_file(), path
