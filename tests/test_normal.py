@@ -22,14 +22,12 @@ from workbench.normal import (
     decode_nested,
     depth_of,
     last_user_text,
-    normalise_text,
     parse_arguments,
     system_text,
     to_utc,
     usage_openai,
 )
 from workbench.records import Message, Usage
-from workbench.specs import Normalisation
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
@@ -198,22 +196,6 @@ def test_a_time_that_is_not_certain_is_none(value: Any) -> None:
 def test_reading_a_time_never_raises(value: Any) -> None:
     found = to_utc(value)
     assert found is None or found.tzinfo is UTC
-
-
-def test_normalised_text_keeps_what_carries_meaning() -> None:
-    assert normalise_text(' "Billing. " ') == "billing"
-    assert normalise_text("ﬁne   Straße") == "fine strasse"
-    assert normalise_text("-1") != normalise_text("1")
-    assert normalise_text("C++") != normalise_text("C")
-    assert normalise_text("...") == "..."
-    off = Normalisation(case=False, whitespace=False, punctuation=False, unicode=False)
-    assert normalise_text(' "A". ', off) == ' "A". '
-
-
-@given(st.text())
-def test_normalising_twice_changes_nothing_more(text: str) -> None:
-    once = normalise_text(text)
-    assert normalise_text(once) == once
 
 
 def test_the_last_user_message_and_the_system_prompt_are_found() -> None:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,7 +19,6 @@ from typing import Any
 import msgspec
 
 from workbench.records import Message, Usage
-from workbench.specs import Normalisation
 
 MAX_DEPTH = 100
 """Deepest nesting of JSON that is read; real logs stay under 20."""
@@ -29,8 +27,6 @@ REPLACEMENT = "\ufffd"
 
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
 _INTEGRAL_FLOAT = re.compile(rb"[0-9]\.0(?![0-9])|[0-9][eE]")
-_SPACE = re.compile(r"\s+")
-_EDGE = "\"'`*_.,;:!?…。、！？，；：“”‘’«»„ "
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _DATE_FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S UTC")
@@ -223,30 +219,6 @@ def content_hash(*parts: Any) -> str:
         digest.update(b"%d:" % len(data))
         digest.update(data)
     return digest.hexdigest()
-
-
-def normalise_text(text: str, rules: Normalisation | None = None) -> str:
-    """Return a text with the differences removed that an eval declares harmless.
-
-    Args:
-        text: What a model wrote.
-        rules: Which differences: unicode forms (NFKC), case, runs of white space,
-            and quotation marks and stops around the text. Signs inside the text
-            always stay, so that "-1" is not "1" and "C++" is not "C". Wrappers
-            are left to the comparison.
-    """
-    rules = rules or Normalisation()
-    if rules.unicode:
-        text = unicodedata.normalize("NFKC", text)
-    if rules.case:
-        text = text.casefold()
-        if rules.unicode:
-            text = unicodedata.normalize("NFKC", text)
-    if rules.whitespace:
-        text = _SPACE.sub(" ", text).strip()
-    if rules.punctuation:
-        text = text.strip(_EDGE) or text
-    return text
 
 
 def as_count(value: Any) -> int | None:

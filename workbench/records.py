@@ -78,7 +78,6 @@ class ErrorKind(StrEnum):
     CONTEXT_LENGTH = "context_length"
     WRONG_MODEL = "wrong_model"
     MISSING = "missing"
-    REFUSED_BY_GATE = "refused_by_gate"
     OTHER = "other"
 
 
