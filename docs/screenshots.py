@@ -31,7 +31,7 @@ FLAGS = [
 ]
 WIDTH = 1280
 SHOTS = {
-    "overview": ("", "What can move to a small model?", 1000),
+    "overview": ("", "What can move to a small model?", 1380),
     "ramp": ("ramp?task=order_fields&candidate=planted", "Ramp", 1085),
     "compare": ("compare?task=message_rewriting&candidate=planted&verdict=mismatch", "Compare", 1180),
     "review": ("review?task=message_rewriting&candidate=planted", "Review", 850),
@@ -94,4 +94,4 @@ def main(source: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent)
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "demo")

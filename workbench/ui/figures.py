@@ -251,7 +251,9 @@ def slice_bounds(slices: Sequence[SliceShare], tolerance: float, colours: Palett
         line={"color": colours.control, "width": 2},
     )
     _bare(figure, height=58 + 30 * max(1, len(slices)), colours=colours)
-    figure.update_xaxes(range=[-0.015 * limit, 1.015 * limit], showticklabels=True, tickformat=".0%", automargin=True)
+    figure.update_xaxes(
+        range=[-0.015 * limit, 1.015 * limit], showticklabels=True, tickformat=".0%", automargin=True
+    )
     figure.update_yaxes(
         range=[len(slices) - 0.5, -0.5],
         tickvals=list(range(len(slices))),
