@@ -17,6 +17,7 @@ from workbench.records import Action, Basis, ErrorKind, EvalKind, LabelVerdict, 
 from workbench.scoring import CompareReport, compare, evidence, overview, recommend
 from workbench.scoring.evidence import calls_per_day, span_days
 from workbench.specs import EvalConfig
+from workbench.store.comparisons import evidence_frame
 from workbench.store.spool import write_part
 
 AGREE, DIFFER = ("a", "a"), ("a", "b")
@@ -143,6 +144,22 @@ def test_a_call_counts_once_however_often_it_was_replayed(world: World) -> None:
     compared(world)
     found = evidence(world.workspace, world.store, "topics", "small")
     assert (found.task.compared, found.task.disagreements) == (2, 1)
+
+
+def test_a_batch_that_closes_late_stands_behind_those_before_it(world: World) -> None:
+    """Labels given in order keep their place when an older batch gets its last answer."""
+    world.add("topics", [DIFFER] * 3, observed=2)
+    world.add("topics", [AGREE, DIFFER], batch=1, first=3)
+    compared(world)
+    version = evaluator_version(world.workspace.eval_for("topics"))
+    scope = (world.store, "topics", world.fingerprint("small"), version)
+    before = list(evidence_frame(*scope)["call_id"])
+    world.observe("topics", 2, "b")
+    compared(world)
+    after = evidence_frame(*scope)
+    assert len(before) == 2
+    assert list(after["call_id"])[:2] == before
+    assert list(after["batch_order"]) == [0, 0, 1, 1, 1]
 
 
 def test_calls_in_conflict_are_left_out_of_evidence_and_hold_no_batch_open(world: World) -> None:

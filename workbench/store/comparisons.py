@@ -210,7 +210,9 @@ def evidence_frame(
     """Return one row a call of closed batches, in the order in which disagreements are labelled.
 
     A batch is closed once every planned call that is not in conflict is compared.
-    A call counts once, in its earliest closed batch.
+    Batches stand in the order in which their last answer came in, so that one that
+    closes late never changes the order of those before it. A call counts once, in the
+    first batch that closed.
 
     Args:
         store: Where to read.
@@ -228,11 +230,14 @@ def evidence_frame(
     return store.frame(
         f"""
         WITH planned AS (
-            SELECT r.seq AS replay_seq, p.replay_id, p.call_id, p.batch, p.audit_key, m.verdict, m.score,
+            SELECT p.replay_id, p.call_id, p.batch, p.audit_key, m.verdict, m.score,
+                   max(b.seq) OVER (PARTITION BY p.replay_id, p.batch) AS last_seq,
                    m.identical, m.invalid, m.ignored_by, m.control_group, m.candidate_group,
                    len(m.flags) > 0 AS flagged, m.flags, {wanted} AS details
             FROM replays r
             JOIN replay_calls p USING (replay_id)
+            LEFT JOIN observations b
+              ON b.replay_id = p.replay_id AND b.call_id = p.call_id AND b.repeat = 0
             LEFT JOIN comparisons m
               ON m.replay_id = p.replay_id AND m.call_id = p.call_id AND m.repeat = 0
              AND m.evaluator_version = ?
@@ -245,9 +250,10 @@ def evidence_frame(
         ),
         once AS (
             SELECT * FROM closed
-            QUALIFY row_number() OVER (PARTITION BY call_id ORDER BY replay_seq, batch) = 1
+            QUALIFY row_number() OVER (PARTITION BY call_id ORDER BY last_seq, replay_id, batch) = 1
         )
-        SELECT o.replay_id, o.call_id, dense_rank() OVER (ORDER BY o.replay_seq, o.batch) - 1 AS batch_order,
+        SELECT o.replay_id, o.call_id, dense_rank() OVER (ORDER BY o.last_seq, o.replay_id, o.batch) - 1
+                   AS batch_order,
                o.audit_key, o.verdict, o.score, o.identical, o.invalid, o.ignored_by, o.control_group,
                o.candidate_group, o.flagged, o.flags, o.details, c.session_id, c.request_hash, c.occurred_at
         FROM once o JOIN calls c ON c.call_id = o.call_id

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import duckdb
 import pandas as pd  # DuckDB would import it in the middle of the first insert, with the file held
@@ -23,7 +23,7 @@ from workbench.store import arrow, engine, lease, migrate, shared, spool
 
 T = TypeVar("T")
 Params = Sequence[Any] | Mapping[str, Any]
-Rows = Sequence[Mapping[str, Any]] | pa.Table
+Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table
 
 ABSORB_ROWS = 2_000
 """Spool rows loaded in one transaction: some 30 ms, so that a label in between isn't held up."""
