@@ -54,6 +54,18 @@ def test_agreeing_calls_before_the_first_open_disagreement_are_audited_for_free(
     assert structural(rows("........")).audited == 8
 
 
+@pytest.mark.parametrize("first", ["?", "l", "l" + "." * 40 + "l"])
+def test_a_run_of_agreements_that_stands_first_proves_nothing_before_someone_judges(first: str) -> None:
+    """Until a person has judged a disagreement in order, every disagreement counts, wherever it stands."""
+    lucky = structural(rows("." * 150 + first + "." * 40 + "?" * 30 + "." * 100))
+    bound = regressions(lucky, 0.05).estimate
+    assert bound.high == pytest.approx(
+        regressions(replace(lucky, audited=0, audited_disagreements=0, harms=0), 0.05).estimate.high
+    )
+    judged = structural(rows("." * 150 + "e" + "." * 40 + "?" * 30 + "." * 100))
+    assert regressions(judged, 0.05).estimate.high < bound.high
+
+
 def test_a_lapse_is_audited_harmful_and_no_look() -> None:
     found = structural(rows("..l..e.."))
     assert (found.audited, found.harms, found.cleared, found.looked) == (8, 1, 1, 1)

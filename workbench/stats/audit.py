@@ -79,6 +79,7 @@ def _structural(table: Table, icc: float, revoked: bool = False) -> Population:
         disagreements=count(~table.agrees),
         audited=audit.audited,
         audited_disagreements=count(~table.agrees[prefix]),
+        audited_lapses=count(audit.lapses[prefix]),
         harms=count(harmful),
         audited_better=count((audit.cleared & table.better)[prefix]),
         cleared=count(audit.cleared),
@@ -101,6 +102,7 @@ class _Audit:
     resolved: Bools
     harmful: Bools
     cleared: Bools
+    lapses: Bools
 
     @classmethod
     def of(cls, table: Table) -> _Audit:
@@ -114,6 +116,7 @@ class _Audit:
             resolved=resolved,
             harmful=differs & resolved & _harm(table, counts),
             cleared=differs & counts & ~table.harmful,
+            lapses=differs & table.lapsed & ~counts,
         )
 
 
@@ -192,6 +195,7 @@ def _critical(
         disagreements=count(bad),
         audited=audit.audited,
         audited_disagreements=count(differs[prefix]),
+        audited_lapses=count(audit.lapses[prefix]),
         harms=count(harmful[prefix]),
         looked=count(table.looked),
         disagreement_effect=design_effect(bad, table.clusters, icc),

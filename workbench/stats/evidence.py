@@ -31,6 +31,7 @@ class Population:
 
     Structural evidence: calls stand in audit order; `audited` counts those before the
     first open disagreement, `audited_disagreements` the disagreements among them,
+    `audited_lapses` those of them that were skipped or lapsed and so never seen,
     `harms` those of them that are harmful, skipped or lapsed, `audited_better` those
     where the candidate was better. `cleared` counts disagreements labelled not
     harmful in any order, `cleared_better` those of them where the candidate was
@@ -50,6 +51,7 @@ class Population:
     disagreements: int = 0
     audited: int = 0
     audited_disagreements: int = 0
+    audited_lapses: int = 0
     harms: int = 0
     audited_better: int = 0
     cleared: int = 0
@@ -63,6 +65,15 @@ class Population:
     looked: int = 0
     disagreement_effect: DesignEffect = NO_EFFECT
     harm_effect: DesignEffect = NO_EFFECT
+
+    @property
+    def audit_begun(self) -> bool:
+        """Return whether a person has judged the first disagreements in order.
+
+        Before that the audited calls are just the run of agreements that happens to
+        stand first, and a bound from them alone would be luck.
+        """
+        return not self.disagreements or self.audited_disagreements > self.audited_lapses
 
     @property
     def effective_pairs(self) -> float:

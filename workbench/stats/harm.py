@@ -49,7 +49,7 @@ def regressions(population: Population, delta: float) -> Harm:
         deff=population.disagreement_effect.value,
     )
     label = bounds.anytime(population.harms, population.audited, delta, deff=deff)
-    harm = _smaller(disagreement, label, delta)
+    harm = _smaller(disagreement, label, delta, begun=population.audit_begun)
     if not population.revoked:
         return harm
     share_normalised, share_disagreeing = _shares(population)
@@ -61,6 +61,7 @@ def regressions(population: Population, delta: float) -> Harm:
         ),
         bounds.anytime(population.harms, population.audited_disagreements, half, deff=deff),
         half,
+        begun=population.audit_begun,
     ).estimate
     return _stratified(harm, normalised, disagreeing, share_normalised, share_disagreeing, population, deff)
 
@@ -88,7 +89,7 @@ def net(population: Population, delta: float) -> Harm:
         BY_DISAGREEMENT,
     )
     label = _balance(population.harms, population.audited_better, population.audited, delta, deff, BY_LABEL)
-    harm = _smaller(disagreement, label, delta, widest=-1.0)
+    harm = _smaller(disagreement, label, delta, begun=population.audit_begun, widest=-1.0)
     if not population.revoked:
         return harm
     share_normalised, share_disagreeing = _shares(population)
@@ -114,14 +115,17 @@ def net(population: Population, delta: float) -> Harm:
             BY_STRATA,
         ),
         half,
+        begun=population.audit_begun,
         widest=-1.0,
     ).estimate
     return _stratified(harm, normalised, disagreeing, share_normalised, share_disagreeing, population, deff)
 
 
-def _smaller(disagreement: Estimate, label: Estimate, delta: float, widest: float = 0.0) -> Harm:
+def _smaller(
+    disagreement: Estimate, label: Estimate, delta: float, *, begun: bool, widest: float = 0.0
+) -> Harm:
     points = [each.point for each in (label, disagreement) if each.point is not None]
-    binding = label if label.high < disagreement.high else disagreement
+    binding = label if begun and label.high < disagreement.high else disagreement
     low = max(label.low, widest)
     estimate = Estimate(
         point=min(points) if points else None,
