@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config", "checks", "bundle", "formats", "engines", "embed", "language", "store"),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
     ("ui",),
-    ("app", "app_server", "cli", "terminal", "facade", "__main__", "__init__"),
+    ("app", "app_server", "cli", "commands", "terminal", "facade", "__main__", "__init__"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from workbench import slices
 from workbench.errors import ConfigError, did_you_mean
 from workbench.records import EvalKind, Policy
-from workbench.specs import ENGINES, ZONES, Candidate, EvalConfig
+from workbench.specs import DIALECTS, ENGINES, ZONES, Candidate, EvalConfig
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 COMPARATORS = ("exact", "text", "number", "date", "list", "set", "ignore")
@@ -19,6 +19,12 @@ SECRET_PARAMETERS = frozenset(("api_key", "apikey", "authorization", "extra_head
 """Names under which people put a key among the parameters, from where it would reach store and reports."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%25?[A-Za-z0-9._-]+)?")
 NAME_HINT = "Use letters, digits, dot, dash, underscore."
+
+NEEDED_KEYS = {
+    "openai": ("base_url", "model"),
+    "transformers": ("model",),
+    "recorded": ("outputs",),
+}
 
 RANGES = {
     "tolerance": (0.001, 0.5),
@@ -55,8 +61,11 @@ def check_candidates(candidates: Iterable[Candidate], path: Path) -> None:
             raise ConfigError(f"{where}: unknown engine {each.engine!r}.", did_you_mean(each.engine, ENGINES))
         if each.zone is not None and each.zone not in ZONES:
             raise ConfigError(f"{where}: unknown zone {each.zone!r}.", "Use internal or external.")
-        needed = {"openai": ("base_url", "model"), "transformers": ("model",), "recorded": ("outputs",)}
-        for key in needed[each.engine]:
+        if each.dialect not in DIALECTS:
+            raise ConfigError(
+                f"{where}: unknown dialect {each.dialect!r}.", did_you_mean(each.dialect, DIALECTS)
+            )
+        for key in NEEDED_KEYS[each.engine]:
             if getattr(each, key) is None:
                 raise ConfigError(f"{where}: engine {each.engine} needs `{key}`.", "Add the key.")
         if each.base_url is not None:

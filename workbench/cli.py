@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from workbench import setup
+from workbench.commands.base import common, open_workspace
+from workbench.commands.candidates import candidate
+from workbench.commands.labels import label
+from workbench.commands.replays import replay
 from workbench.config import Workspace
 from workbench.errors import EXIT_ENVIRONMENT, UsageError
 from workbench.terminal import (
     emit,
     find_workspace,
-    guarded,
     parse_mapping,
     parse_sampling_rate,
     parse_share,
@@ -23,32 +24,16 @@ from workbench.terminal import (
     recommendation_text,
 )
 
-if TYPE_CHECKING:
-    from workbench.store import Store
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def common(function: F) -> F:
-    """Give a command what every command has: --workspace, --json, errors for people."""
-    wrapped: Any = guarded(function)
-    wrapped = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(wrapped)
-    return click.option(  # type: ignore[no-any-return]
-        "--workspace", metavar="DIR", help="The workspace folder; default: this one or the nearest above."
-    )(wrapped)
-
-
-def _open(workspace: str | None) -> tuple[Workspace, Store]:
-    from workbench.store import Store
-
-    space = Workspace.load(find_workspace(workspace))
-    return space, Store.open(space.store_path, spool=space.spool)
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="shadow-workbench")
 def cli() -> None:
     """Find out how much traffic can move from a frontier model to a small one, from your own logs."""
+
+
+cli.add_command(candidate)
+cli.add_command(label)
+cli.add_command(replay)
 
 
 @cli.command()
@@ -62,84 +47,6 @@ def init(folder: Path, workspace: str | None, as_json: bool) -> None:
         as_json=as_json,
         text=f"Made a workspace in {made.root}.\nNext: workbench import LOG --workspace {made.root}",
     )
-
-
-@cli.group()
-def candidate() -> None:
-    """The small models that may take over."""
-
-
-@candidate.command("add")
-@click.argument("name")
-@click.option("--engine", required=True, help="openai, transformers or recorded.")
-@click.option("--model", help="Model id, folder, or packaged:NAME.")
-@click.option("--revision", help="Commit that pins a model from a hub.")
-@click.option("--base-url", help="Address of an OpenAI-compatible endpoint, ending in /v1.")
-@click.option("--api-key-env", help="Name of the environment variable that holds the key.")
-@click.option("--zone", help="Where its endpoint stands: internal or external.")
-@click.option("--outputs", help="File of outputs made elsewhere (engine recorded).")
-@click.option("--map", "pairs", multiple=True, metavar="FIELD=PATH", help="Fields of that file.")
-@click.option("--param", "parameters", multiple=True, metavar="KEY=VALUE", help="Such as max_tokens=64.")
-@click.option("--price", help="Row of [[prices]] it is paid by; default: its model.")
-@common
-def candidate_add(
-    name: str,
-    pairs: tuple[str, ...],
-    parameters: tuple[str, ...],
-    workspace: str | None,
-    as_json: bool,
-    **keys: str | None,
-) -> None:
-    """Add a candidate to workbench.toml."""
-    table: dict[str, Any] = {"name": name} | {key: value for key, value in keys.items() if value}
-    if pairs:
-        table["map"] = parse_mapping(pairs)
-    if parameters:
-        table["parameters"] = setup.parse_parameters(parameters)
-    added = setup.add_candidate(find_workspace(workspace), table)
-    emit(
-        added,
-        as_json=as_json,
-        text=f"Added candidate {added.name}. Try it: workbench candidate test {added.name}",
-    )
-
-
-@candidate.command("list")
-@common
-def candidate_list(workspace: str | None, as_json: bool) -> None:
-    """List the candidates of the workspace."""
-    space = Workspace.load(find_workspace(workspace))
-    rows = [
-        {
-            "name": each.name,
-            "engine": each.engine,
-            "model": each.model or each.outputs,
-            "zone": each.effective_zone,
-            "price": price.as_of.isoformat() if (price := space.price_of(each.price or each.model)) else None,
-            "synthetic": each.synthetic,
-        }
-        for each in space.config.candidates
-    ]
-    lines = [
-        f"{row['name']:<20} {row['engine']:<13} {row['zone']:<9} {row['model'] or ''}"
-        + ("  (synthetic)" if row["synthetic"] else "")
-        for row in rows
-    ]
-    emit(rows, as_json=as_json, text="\n".join(lines) or "No candidates. Add one: workbench candidate add")
-
-
-@candidate.command("test")
-@click.argument("name")
-@common
-def candidate_test(name: str, workspace: str | None, as_json: bool) -> None:
-    """Send two tiny calls to a candidate and say what came back."""
-    from workbench.engines import test_candidate
-
-    space = Workspace.load(find_workspace(workspace))
-    report = test_candidate(space, space.candidate(name))
-    emit(report, as_json=as_json, text=report.text)
-    if not report.ok:
-        raise SystemExit(EXIT_ENVIRONMENT)
 
 
 @cli.command("import")
@@ -167,7 +74,7 @@ def import_(
     """Import call logs. The same file again adds nothing."""
     from workbench.ingest import import_files, write_rejects
 
-    space, store = _open(workspace)
+    space, store = open_workspace(workspace)
     with store, progress_listener() as listener:
         report = import_files(
             space,
@@ -187,32 +94,6 @@ def import_(
 
 
 @cli.command()
-@click.option("--task", required=True)
-@click.option("--candidate", "candidate_name", required=True)
-@click.option("--limit", type=click.IntRange(min=1), help="Calls to replay; a larger one grows the sample.")
-@click.option("--concurrency", type=click.IntRange(min=1), help="Requests in flight at most.")
-@click.option("--repeats", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the drawn sample.")
-@click.option("--new", is_flag=True, help="Start another replay instead of going on with the last.")
-@click.option("--dry-run", is_flag=True, help="Estimate time and cost; send nothing.")
-@common
-def replay(
-    task: str,
-    candidate_name: str,
-    workspace: str | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Send a task's recorded requests to a candidate. The same command again resumes."""
-    from workbench.replay import replay as run
-
-    space, store = _open(workspace)
-    with store, progress_listener() as listener:
-        report = run(space, store, task, candidate_name, listener=listener, **options)
-    emit(report, as_json=as_json, text=report.text)
-
-
-@cli.command()
 @click.option("--task")
 @click.option("--candidate", "candidate_name")
 @common
@@ -220,7 +101,7 @@ def compare(task: str | None, candidate_name: str | None, workspace: str | None,
     """Compare what candidates answered with the recorded outputs."""
     from workbench.scoring import compare as run
 
-    space, store = _open(workspace)
+    space, store = open_workspace(workspace)
     with store, progress_listener() as listener:
         reports = run(space, store, task, candidate_name, listener=listener)
     nothing = "Nothing to compare. Replay a task first: workbench replay --task T --candidate C"
@@ -239,7 +120,7 @@ def recommend(
     from workbench.scoring import recommend as run
 
     share = parse_share(current_share)
-    space, store = _open(workspace)
+    space, store = open_workspace(workspace)
     with store:
         answer = run(space, store, task, candidate_name, current_share=share)
     emit(
@@ -247,56 +128,6 @@ def recommend(
         as_json=as_json,
         text=recommendation_text(task, candidate_name, answer),
     )
-
-
-@cli.group()
-def label() -> None:
-    """What people said of the outputs."""
-
-
-@label.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--task", required=True)
-@click.option(
-    "--candidate", "candidate_name", help="Needed for verdicts; gold answers serve every candidate."
-)
-@click.option(
-    "--map", "pairs", multiple=True, metavar="FIELD=PATH", help="id, verdict, annotator, ... or gold."
-)
-@common
-def label_import(
-    file: Path,
-    task: str,
-    candidate_name: str | None,
-    pairs: tuple[str, ...],
-    workspace: str | None,
-    as_json: bool,
-) -> None:
-    """Import verdicts of people, or gold answers, from CSV, JSONL or Parquet."""
-    from workbench.review import import_labels
-
-    space, store = _open(workspace)
-    with store:
-        mapping = parse_mapping(pairs) or None
-        report = import_labels(space, store, file, task=task, candidate=candidate_name, mapping=mapping)
-    emit(report, as_json=as_json, text=report.text)
-
-
-@label.command("export")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--task")
-@click.option("--candidate", "candidate_name")
-@common
-def label_export(
-    file: Path, task: str | None, candidate_name: str | None, workspace: str | None, as_json: bool
-) -> None:
-    """Write labels with their provenance to FILE (.csv, .jsonl or .parquet)."""
-    from workbench.review import export_labels
-
-    space, store = _open(workspace)
-    with store:
-        count = export_labels(space, store, file, task=task, candidate=candidate_name)
-    emit({"labels": count, "file": str(file)}, as_json=as_json, text=f"Wrote {count:,} labels to {file}.")
 
 
 @cli.command()

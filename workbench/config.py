@@ -21,7 +21,7 @@ import msgspec
 
 from workbench.checks import check_candidates, check_eval
 from workbench.errors import ConfigError, UsageError, did_you_mean
-from workbench.specs import Candidate, EvalConfig, Price
+from workbench.specs import Candidate, EvalConfig, ModelLife, Price
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ class WorkspaceConfig:
     evals: str = "evals"
     candidates: tuple[Candidate, ...] = ()
     prices: tuple[Price, ...] = ()
+    models: tuple[ModelLife, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ class Workspace:
             parts |= {"outputs": file_hash(self.outputs_path(candidate)), "map": candidate.map}
         elif candidate.revision is None:
             parts["base_url"] = candidate.base_url
+        parts |= _answer_keys(candidate)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def outputs_path(self, candidate: Candidate) -> Path:
@@ -178,6 +180,25 @@ class Workspace:
                 f"Set `outputs` of this candidate in {self.root / CONFIG_NAME}.",
             )
         return path
+
+
+SERVING_KEYS = ("python", "tensor_parallel", "gpu_memory_share", "prefix_caching", "start_timeout_s")
+"""How fast and where a server runs; the rest of `[candidates.server]` decides what it answers."""
+
+
+def _answer_keys(candidate: Candidate) -> dict[str, Any]:
+    """Return the newer keys that decide an answer, only where they are set: old fingerprints stay."""
+    found: dict[str, Any] = {}
+    if candidate.dialect != "auto":
+        found["dialect"] = candidate.dialect
+    if candidate.samples:
+        found["samples"] = [candidate.samples, candidate.samples_temperature]
+    if candidate.patch is not None:
+        found["patch"] = dataclasses.asdict(candidate.patch)
+    if candidate.server is not None:
+        server = dataclasses.asdict(candidate.server)
+        found["server"] = {key: value for key, value in server.items() if key not in SERVING_KEYS}
+    return found
 
 
 def file_hash(path: Path) -> str:

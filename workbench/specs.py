@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from workbench.records import EvalKind, Policy
 
 ENGINES = ("openai", "transformers", "recorded")
+DIALECTS = ("auto", "vllm", "ollama", "openai", "none")
 ZONES = ("internal", "external")
 
 
@@ -42,12 +43,69 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLife:
+    """When a model leaves the market: from then on its noise floor can't be measured any more."""
+
+    model: str
+    retires_on: date
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class VLLMServer:
+    """How the `vllm` engine serves a candidate (`[candidates.server]`).
+
+    `python` is an interpreter that has vLLM; without one, the variable
+    WORKBENCH_VLLM_PYTHON names it. `adapter` is a folder or hub id of a LoRA adapter:
+    candidates that differ in nothing else share one server. `gpu_memory_share` is the
+    part of the GPU's memory it may take, 0..1. `arguments` go to the server as they are.
+    """
+
+    python: str | None = None
+    quantization: str | None = None
+    tensor_parallel: int = 1
+    max_model_len: int | None = None
+    gpu_memory_share: float | None = None
+    adapter: str | None = None
+    tool_parser: str | None = None
+    reasoning_parser: str | None = None
+    chat_template: str | None = None
+    prefix_caching: bool = True
+    enforce_eager: bool = False
+    start_timeout_s: float = 900.0
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPatch:
+    """What a candidate is asked otherwise than the control was (`[candidates.patch]`).
+
+    `system` replaces the system prompt; `system_trim` are regular expressions whose
+    matches are taken out of it. `examples` are ids of calls shown as solved examples:
+    such calls are never evaluated. `response_format` replaces the request's own, and
+    `suffix` is put behind the last user message.
+    """
+
+    system: str | None = None
+    system_trim: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    response_format: dict[str, Any] | None = None
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A small model that may take over: engine, model, sampling, price, privacy zone.
 
     `parameters` override the request's own (max_tokens, temperature, ...).
     `map` names columns or JSON paths of a recorded file, as `import --map` does.
     `price` names a row of `[[prices]]`; the model's own name is the default.
+    `dialect` says how the server takes allowed labels and JSON schemas. `stream` asks
+    for the answer piece by piece, so that the time to the first token is known.
+    `samples` asks that many times more, at `samples_temperature`: how often they agree
+    with the answer is a signal of confidence. `parent` names the candidate that a
+    `patch` started from.
     """
 
     name: str
@@ -68,13 +126,20 @@ class Candidate:
     price: str | None = None
     synthetic: bool = False
     description: str = ""
+    dialect: str = "auto"
+    stream: bool = False
+    samples: int = 0
+    samples_temperature: float = 0.7
+    parent: str | None = None
+    patch: PromptPatch | None = None
+    server: VLLMServer | None = None
 
     @property
     def effective_zone(self) -> str:
         """Return the declared zone; undeclared, only a loopback endpoint is internal."""
         if self.zone:
             return self.zone
-        if self.engine in ("transformers", "recorded"):
+        if self.engine in ("vllm", "transformers", "recorded"):
             return "internal"
         return "internal" if is_loopback(self.base_url or "") else "external"
 

@@ -1,0 +1,1 @@
+"""The commands that are groups, or have many options: one module each."""
