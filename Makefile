@@ -56,7 +56,7 @@ lock: ## Write requirements.lock anew from pyproject.toml, torch apart.
 	echo "$(TORCH)" > $(VENV)/torch.txt
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
-	    --extra models --extra offline --extra dev --constraint $(VENV)/torch.txt --unsafe-package torch \
+	    --extra models --extra offline --extra ray --extra dev --constraint $(VENV)/torch.txt --unsafe-package torch \
 	    --output-file requirements.lock pyproject.toml
 
 .PHONY: clean

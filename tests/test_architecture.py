@@ -35,8 +35,10 @@ ONLY_IN = {
     "sentence_transformers": {"embed"},
     "vllm": {"engines"},
     "aiohttp": {"engines"},
+    "ray": {"replay"},
+    "fsspec": {"replay"},
 }
-LAZY = {"torch", "transformers", "sentence_transformers", "vllm"}
+LAZY = {"torch", "transformers", "sentence_transformers", "vllm", "ray", "fsspec"}
 
 
 def modules() -> list[Path]:
