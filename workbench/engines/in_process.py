@@ -91,6 +91,11 @@ class TransformersEngine:
         return found
 
     @property
+    def context_tokens(self) -> int | None:
+        """Return how many tokens prompt and answer may have together, once the model is loaded."""
+        return None if self._model is None else self._model.context
+
+    @property
     def scores_labels(self) -> bool:
         """Return whether answers are the likeliest allowed label."""
         return (

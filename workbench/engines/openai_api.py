@@ -23,12 +23,14 @@ from workbench.engines.privacy import open_gate, resolve
 from workbench.engines.transport import open_session
 from workbench.engines.wire import read_error, read_reply, request_body
 from workbench.errors import ConfigError, EndpointUnreachable
+from workbench.normal import Undecodable, decode_json
 from workbench.records import ErrorKind, Output, Request, as_builtins
 from workbench.specs import Candidate, EvalConfig
 
 MAX_REPLY_BYTES = 8 * 1024**2
 CONNECT_TIMEOUT_S = 10.0
 CHECK_TIMEOUT_S = 15.0
+PEEK_TIMEOUT_S = 5.0
 RETRIED_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504, 529))
 
 
@@ -234,6 +236,29 @@ class OpenAIEngine:
         plain = as_builtins(output)
         redacted = _mapped(plain, self._redact)
         return output if redacted == plain else msgspec.convert(redacted, Output)
+
+    async def peek(self, path: str) -> Any:
+        """Return what the server tells of itself, JSON or text; None where it doesn't. No data is sent.
+
+        Args:
+            path: Below the base address (`models`), or with a slash, beside it (`/metrics`).
+        """
+        place = f"{str(self._base).removesuffix('/v1')}{path}" if path[:1] == "/" else f"{self._base}/{path}"
+        timeout = aiohttp.ClientTimeout(total=PEEK_TIMEOUT_S, sock_connect=PEEK_TIMEOUT_S)
+        url = URL(place, encoded=True)
+        try:
+            async with self._open().get(
+                url, headers=self._headers, allow_redirects=False, timeout=timeout
+            ) as response:
+                data = await _read_capped(response) if response.status == 200 else None
+        except (TimeoutError, aiohttp.ClientError, ValueError):
+            return None
+        if data is None:
+            return None
+        try:
+            return decode_json(data).value
+        except Undecodable:
+            return data.decode("utf-8", "replace")
 
     async def close(self) -> None:
         """Close the connections."""
