@@ -16,7 +16,7 @@ PACKAGE = ROOT / "workbench"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "errors", "progress", "specs"),
     ("normal", "stats"),
-    ("compare", "agreement", "slices", "sampling", "costing", "confidence", "drift"),
+    ("prompts", "compare", "agreement", "slices", "sampling", "costing", "confidence", "drift"),
     ("ramp",),
     ("config", "checks", "bundle", "formats", "engines", "embed", "language", "store"),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),

@@ -1,0 +1,222 @@
+"""Prompt patches against the store: examples looked up, refused where they leak, shown."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from workbench.compare.labels import LabelReader
+from workbench.config import Workspace
+from workbench.errors import UsageError
+from workbench.prompts import Example, apply_patch
+from workbench.records import EvalKind, Message, Output, Request, from_json
+from workbench.specs import Candidate
+from workbench.store import Store
+from workbench.store import examples as rows
+
+Patcher = Callable[[Request], Request]
+SHOWN_IDS = 5
+
+
+def patcher(store: Store, workspace: Workspace, spec: Candidate, task: str) -> Patcher:
+    """Return what turns a recorded request into the one that a candidate is asked.
+
+    Args:
+        store: Holds the calls shown as examples; read here, not later.
+        workspace: The workspace.
+        spec: The candidate. Without a patch, requests stay as they are; so they do for
+            a recorded one, whose outputs were made with its patch already.
+        task: Whose calls are asked.
+
+    Raises:
+        UsageError: A call named as an example can't be one.
+    """
+    patch = spec.patch
+    if patch is None or spec.engine == "recorded":
+        return lambda request: request
+    shown = [_example(row) for row in find_examples(store, spec, task)]
+    return lambda request: apply_patch(request, patch, shown)
+
+
+def find_examples(store: Store, spec: Candidate, task: str) -> list[rows.ExampleRow]:
+    """Return the calls that a candidate's patch names as examples, in the patch's order.
+
+    Raises:
+        UsageError: An id is not in the log, stands for several calls or for one of another
+            task, or the call has no whole answer, no user message, or is in a conflict.
+    """
+    ids = spec.patch.examples if spec.patch else ()
+    if not ids:
+        return []
+    named: dict[str, list[rows.ExampleRow]] = defaultdict(list)
+    for row in rows.find_named(store, ids):
+        for name in {row.call_id, row.native_id}:
+            named[name].append(row)
+    found: dict[str, rows.ExampleRow] = {}
+    for name in ids:
+        row = _only(spec, name, named.get(name, []), task)
+        fault = _fault(row, task)
+        if fault:
+            raise UsageError(
+                f"Candidate {spec.name!r}: call {name!r} can't be an example: {fault}.",
+                "Name another call in `patch.examples`, or let `workbench candidate patch` pick.",
+            )
+        if row.call_id in found:
+            raise UsageError(
+                f"Candidate {spec.name!r}: `patch.examples` names call {name!r} twice.", "Keep one."
+            )
+        found[row.call_id] = row
+    return list(found.values())
+
+
+def _only(spec: Candidate, name: str, matches: list[rows.ExampleRow], task: str) -> rows.ExampleRow:
+    own = [row for row in matches if row.call_id == name] or [row for row in matches if row.task == task]
+    chosen = own or matches
+    if not chosen:
+        raise UsageError(
+            f"Candidate {spec.name!r}: the log holds no call {name!r}, which `patch.examples` names.",
+            "Import the log it stands in, or name another call.",
+        )
+    if len(chosen) > 1:
+        choices = ", ".join(row.call_id for row in chosen[:SHOWN_IDS])
+        raise UsageError(
+            f"Candidate {spec.name!r}: {name!r} in `patch.examples` stands for {len(chosen)} calls.",
+            f"Name one by its call_id: {choices}.",
+        )
+    return chosen[0]
+
+
+def _fault(row: rows.ExampleRow, task: str) -> str:
+    """Say why a call can't be an example, or nothing where it can."""
+    if row.task != task:
+        return f"it belongs to task {row.task!r}, and this is about {task!r}"
+    if row.in_conflict:
+        return "the log holds two versions of it"
+    if row.control is None:
+        return "the log holds no output for it"
+    control = from_json(row.control, Output)
+    if control.error is not None:
+        return f"its recorded output is an error ({control.error.kind.value})"
+    if "truncated" in control.flags:
+        return "its recorded output breaks off"
+    if not control.text and not control.tool_calls:
+        return "its recorded output is empty"
+    if _asked(from_json(row.request, Request)) is None:
+        return "its request has no user message"
+    return ""
+
+
+def _asked(request: Request) -> Message | None:
+    found = next((each for each in reversed(request.messages) if each.role == "user"), None)
+    return Message("user", found.content) if found is not None and found.content else None
+
+
+def _example(row: rows.ExampleRow) -> Example:
+    control = from_json(row.control or "", Output)
+    # `_fault` refused a call without a user message.
+    asked = _asked(from_json(row.request, Request)) or Message("user", "")
+    return Example(asked, Message("assistant", control.text, tool_calls=control.tool_calls))
+
+
+def hold_out(store: Store, spec: Candidate, task: str, *, is_new: bool) -> rows.HeldOut:
+    """Return the calls that a candidate must never be evaluated on, because it is shown them.
+
+    Args:
+        store: The store.
+        spec: The candidate.
+        task: The task.
+        is_new: Whether the candidate has no replay yet. Then examples must be calls that
+            nothing was evaluated on; later another candidate may be replayed on them.
+
+    Returns:
+        The examples and the calls with the same request; and those that only end on the
+        same user message. Computed from the log as it is: what arrives later is held out too.
+
+    Raises:
+        UsageError: A call named as an example can't be one, or was evaluated already.
+    """
+    examples = [row.call_id for row in find_examples(store, spec, task)]
+    if not examples:
+        return rows.HeldOut(frozenset(), frozenset())
+    if is_new:
+        refuse_evaluated(store, task, examples, f"Candidate {spec.name!r}")
+    return rows.held_out(store, task, examples)
+
+
+def refuse_evaluated(store: Store, task: str, examples: Sequence[str], who: str) -> None:
+    """Refuse examples on which something was evaluated already.
+
+    Args:
+        store: The store.
+        task: The task.
+        examples: Their `call_id`.
+        who: Begins the message.
+
+    Raises:
+        UsageError: One is in the sample of a replay, was labelled or has a gold answer;
+            a call with the same request counts as the same.
+    """
+    known = rows.evaluated(store, task, examples)
+    if known:
+        listed = "; ".join(f"{each} {' and '.join(why)}" for each, why in list(known.items())[:SHOWN_IDS])
+        more = f"; and {len(known) - SHOWN_IDS} more" if len(known) > SHOWN_IDS else ""
+        raise UsageError(
+            f"{who}: what was evaluated can't be shown as an example: {listed}{more}.",
+            "Take calls outside every sample: `workbench candidate patch NAME --parent P --examples N "
+            f"--task {task}` picks them.",
+        )
+
+
+def pick_examples(workspace: Workspace, store: Store, task: str, count: int, seed: int) -> list[str]:
+    """Pick calls to be shown as examples, at random from what no sample holds.
+
+    Where the eval compares labels, labels take turns, so that each is shown as long as
+    there are enough examples.
+
+    Args:
+        workspace: Holds the task's eval.
+        store: The store.
+        task: Whose calls.
+        count: How many examples.
+        seed: Seed of the draw.
+
+    Returns:
+        Their `call_id`, in the order in which they are shown.
+
+    Raises:
+        UsageError: There are not enough calls; the hint says how to hold some out.
+    """
+    eval_config = workspace.eval_for(task)
+    free = rows.free_calls(store, task)
+    if eval_config.kind is EvalKind.LABEL:
+        reader = LabelReader(eval_config)
+        grouped = [(call_id, label) for call_id, text in free if (label := reader.read(text)) is not None]
+    else:
+        grouped = [(call_id, "") for call_id, _ in free]
+    if len(grouped) < count:
+        kind = "calls with one of the labels" if eval_config.kind is EvalKind.LABEL else "calls"
+        raise UsageError(
+            f"Task {task!r} has {len(grouped):,} {kind} that no sample holds and nobody judged; "
+            f"{count} examples were asked for.",
+            "A replay without --limit draws every call. Hold some out: import calls that were not "
+            f"replayed (workbench import MORE --task {task}), or give replays a --limit.",
+        )
+    grouped.sort(key=lambda each: hashlib.sha256(f"example\0{seed}\0{each[0]}".encode()).digest())
+    waiting: dict[str, list[str]] = {label: [] for label in dict.fromkeys((*eval_config.labels, ""))}
+    for call_id, label in grouped:
+        waiting.setdefault(label, []).append(call_id)
+    # Round by round, one of each label; within a round in the order of the labels.
+    rounds = itertools.zip_longest(*waiting.values())
+    return [each for turn in rounds for each in turn if each is not None][:count]
+
+
+__all__ = [
+    "Patcher",
+    "find_examples",
+    "hold_out",
+    "patcher",
+    "pick_examples",
+    "refuse_evaluated",
+]
