@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from workbench.replay.journal import PartWriter, ReplayLease
+from workbench.replay.journal import PartWriter
+from workbench.replay.lease import ReplayLease
 from workbench.replay.ledger import Ledger, recover
 from workbench.store.spool import waiting, write_part
 

@@ -31,7 +31,8 @@ from workbench.errors import (
 from workbench.progress import Progress
 from workbench.records import ErrorKind, Output, OutputError
 from workbench.replay import replay, status
-from workbench.replay.journal import ReplayLease, read_heartbeat
+from workbench.replay.heartbeat import read_heartbeat
+from workbench.replay.lease import ReplayLease
 from workbench.replay.outcomes import Outcomes
 from workbench.store import Store
 
@@ -306,7 +307,7 @@ def test_two_workers_do_not_share_a_replay(tmp_path: Path, server: Server) -> No
 HOLD = """
 import sys
 from pathlib import Path
-from workbench.replay.journal import ReplayLease
+from workbench.replay.lease import ReplayLease
 lease = ReplayLease(Path(sys.argv[1]), sys.argv[2])
 print("held", flush=True)
 sys.stdin.read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.config import Workspace
 from workbench.progress import Listener, silent
@@ -81,6 +81,9 @@ class Workbench:
         new: bool = False,
         dry_run: bool = False,
         seed: int = 0,
+        budget_usd: float | None = None,
+        budget_minutes: float | None = None,
+        checks: bool = True,
         listener: Listener = silent,
     ) -> ReplayReport:
         """Send a task's recorded requests to a candidate. Again: resumes, or does nothing."""
@@ -97,8 +100,19 @@ class Workbench:
             new=new,
             dry_run=dry_run,
             seed=seed,
+            budget_usd=budget_usd,
+            budget_minutes=budget_minutes,
+            checks=checks,
             listener=listener,
         )
+
+    def replay_all(
+        self, task: str, candidates: Sequence[str], *, listener: Listener = silent, **options: Any
+    ) -> list[ReplayReport]:
+        """Replay several candidates one after another; `options` are those of `replay`."""
+        from workbench.replay import replay_all
+
+        return replay_all(self.workspace, self.store, task, candidates, listener=listener, **options)
 
     def compare(
         self, task: str | None = None, candidate: str | None = None, *, listener: Listener = silent

@@ -17,7 +17,8 @@ from workbench.engines import CallContext, Engine
 from workbench.errors import WorkbenchError
 from workbench.progress import Listener, Progress
 from workbench.records import Observation, Output, Request
-from workbench.replay.journal import Heartbeat, PartWriter
+from workbench.replay.heartbeat import Heartbeat
+from workbench.replay.journal import PartWriter
 from workbench.replay.outcomes import Outcomes
 from workbench.store.replays import observation_row
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from workbench.config import Workspace
-from workbench.replay.journal import read_heartbeat
+from workbench.replay.heartbeat import read_heartbeat
 from workbench.store import Store
 from workbench.store.replays import replays_of, tally
 
@@ -25,7 +25,8 @@ class ReplayReport:
 
     `planned` and `done` count calls times repeats; `answered` is what this run added.
     `state` is finished, planned (a dry run) or, from `status`, one of the others.
-    Estimates are None where nothing is known to make them from.
+    Estimates are None where nothing is known to make them from. `exit_code` is that
+    of the error where this candidate failed among others.
     """
 
     replay_id: str | None
@@ -49,12 +50,16 @@ class ReplayReport:
     estimated_input_tokens: int | None = None
     estimated_output_tokens: int | None = None
     estimated_cost_usd: float | None = None
+    exit_code: int = 0
     notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """Return the report as a person reads it."""
-        lines = self._planned_lines() if self.dry_run else self._done_lines()
+        if self.exit_code:
+            lines = [f"{self.task} / {self.candidate}: {self.state}."]
+        else:
+            lines = self._planned_lines() if self.dry_run else self._done_lines()
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
     def _planned_lines(self) -> list[str]:

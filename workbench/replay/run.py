@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from workbench.config import Workspace
@@ -15,7 +15,9 @@ from workbench.engines.privacy import open_gate
 from workbench.errors import StoreBusy, WorkbenchError
 from workbench.progress import Listener, silent
 from workbench.records import Usage
-from workbench.replay.journal import Heartbeat, PartWriter, ReplayLease
+from workbench.replay.heartbeat import Heartbeat
+from workbench.replay.journal import PartWriter
+from workbench.replay.lease import ReplayLease
 from workbench.replay.loop import Ended, Run, note_of
 from workbench.replay.outcomes import Outcomes
 from workbench.replay.plan import Plan, make_plan
@@ -50,6 +52,9 @@ def replay(
     new: bool = False,
     dry_run: bool = False,
     seed: int = 0,
+    budget_usd: float | None = None,
+    budget_minutes: float | None = None,
+    checks: bool = True,
     listener: Listener = silent,
 ) -> ReplayReport:
     """Send a task's recorded requests to a candidate; the same command again resumes or does nothing.
@@ -65,6 +70,9 @@ def replay(
         new: Start another replay instead of going on with the last.
         dry_run: Say what would be sent; send nothing, store nothing.
         seed: Seed of the drawn sample.
+        budget_usd: Pause when the whole replay has cost so much, by the price table.
+        budget_minutes: Pause when this run has lasted so long.
+        checks: Check the candidate with a few calls of no task before anything else is sent.
         listener: Told about once a second.
 
     Returns:
@@ -115,6 +123,60 @@ def replay(
                 "Run the same command again to go on."
             )
         return _report(workspace, store, spec, plan, beat)
+
+
+def replay_all(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidates: Sequence[str],
+    *,
+    listener: Listener = silent,
+    **options: Any,
+) -> list[ReplayReport]:
+    """Replay several candidates one after another; one that fails does not stop the others.
+
+    Args:
+        workspace: The workspace.
+        store: Its store.
+        task: Whose calls.
+        candidates: Names of candidates, in order. All must be declared.
+        listener: Told about once a second.
+        options: Those of `replay`, for each candidate alike.
+
+    Returns:
+        A report for each candidate; of one that failed it says why, with `exit_code`.
+
+    Raises:
+        UsageError: The task or a candidate is not declared: nothing was sent to any.
+        KeyboardInterrupt: Stopped by a signal; those not begun yet stay so.
+    """
+    workspace.eval_for(task)
+    for name in candidates:
+        workspace.candidate(name)
+    reports = []
+    for name in candidates:
+        try:
+            reports.append(replay(workspace, store, task, name, listener=listener, **options))
+        except WorkbenchError as error:
+            reports.append(_failed(task, name, error))
+    return reports
+
+
+def _failed(task: str, candidate: str, error: WorkbenchError) -> ReplayReport:
+    return ReplayReport(
+        replay_id=None,
+        task=task,
+        candidate=candidate,
+        state="failed",
+        calls=0,
+        batches=0,
+        planned=0,
+        done=0,
+        answered=0,
+        exit_code=error.exit_code,
+        notes=tuple(each for each in (error.message, error.hint) if each),
+    )
 
 
 def _apart(work: Callable[[], T]) -> T:
