@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from workbench.checks import check_candidates, check_eval
+from workbench.checks import check_candidates, check_eval, check_models
 from workbench.errors import ConfigError, UsageError, did_you_mean
-from workbench.specs import Candidate, EvalConfig, ModelLife, Price
+from workbench.inheritance import with_parents
+from workbench.specs import CONTROL, Candidate, EvalConfig, ModelLife, Price, PromptPatch
 
 T = TypeVar("T")
 
@@ -37,6 +38,25 @@ class WorkspaceConfig:
     candidates: tuple[Candidate, ...] = ()
     prices: tuple[Price, ...] = ()
     models: tuple[ModelLife, ...] = ()
+
+
+def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
+    """Turn a parsed `workbench.toml` into what it means, parents filled in.
+
+    Args:
+        data: The parsed file.
+        path: Where it lies, for the message.
+
+    Raises:
+        ConfigError: A key is unknown or wrong; the message names it.
+    """
+    tables = data.get("candidates")
+    if isinstance(tables, list):
+        data = data | {"candidates": with_parents(tables, str(path))}
+    config = convert(data, WorkspaceConfig, str(path))
+    check_candidates(config.candidates, path)
+    check_models(config.models, path)
+    return config
 
 
 @dataclass(frozen=True)
@@ -63,9 +83,7 @@ class Workspace:
                 f"{folder} is not a workspace: it has no {CONFIG_NAME}.",
                 f"Run `workbench init {folder}`, or name another folder with --workspace.",
             )
-        config = convert(read_toml(path), WorkspaceConfig, str(path))
-        check_candidates(config.candidates, path)
-        return cls(folder, config)
+        return cls(folder, read_config(read_toml(path), path))
 
     @property
     def store_path(self) -> Path:
@@ -189,11 +207,14 @@ SERVING_KEYS = ("python", "tensor_parallel", "gpu_memory_share", "prefix_caching
 def _answer_keys(candidate: Candidate) -> dict[str, Any]:
     """Return the newer keys that decide an answer, only where they are set: old fingerprints stay."""
     found: dict[str, Any] = {}
+    if candidate.name == CONTROL:
+        # Its answers never mix with those of a candidate, be it the same model at the same address.
+        found["role"] = CONTROL
     if candidate.dialect != "auto":
         found["dialect"] = candidate.dialect
     if candidate.samples:
         found["samples"] = [candidate.samples, candidate.samples_temperature]
-    if candidate.patch is not None:
+    if candidate.patch is not None and candidate.patch != PromptPatch():
         found["patch"] = dataclasses.asdict(candidate.patch)
     if candidate.server is not None:
         server = dataclasses.asdict(candidate.server)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.checks import check_candidates
-from workbench.config import CONFIG_NAME, Workspace, WorkspaceConfig, convert
+from workbench.config import CONFIG_NAME, Workspace, read_config
 from workbench.errors import UsageError
 from workbench.specs import Candidate
 
@@ -101,8 +100,7 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
             row.append(key, value)
     tables.append(row)
     text = tomlkit.dumps(document)
-    config = convert(tomllib.loads(text), WorkspaceConfig, str(path))
-    check_candidates(config.candidates, path)
+    config = read_config(tomllib.loads(text), path)
     path.write_text(text, encoding="utf-8")
     return next(each for each in config.candidates if each.name == table["name"])
 

@@ -127,8 +127,10 @@ def hold_out(store: Store, spec: Candidate, task: str, *, is_new: bool) -> rows.
         store: The store.
         spec: The candidate.
         task: The task.
-        is_new: Whether the candidate has no replay yet. Then examples must be calls that
-            nothing was evaluated on; later another candidate may be replayed on them.
+        is_new: Whether the candidate has no replay yet. Then its examples must be calls
+            that nothing was evaluated on, unless a replayed candidate shows them already:
+            they were chosen in time, whatever others were replayed on later. Outputs
+            made elsewhere are passed too: `export batch` looked before they were made.
 
     Returns:
         The examples and the calls with the same request; and those that only end on the
@@ -137,12 +139,15 @@ def hold_out(store: Store, spec: Candidate, task: str, *, is_new: bool) -> rows.
     Raises:
         UsageError: A call named as an example can't be one, or was evaluated already.
     """
-    examples = [row.call_id for row in find_examples(store, spec, task)]
+    examples = find_examples(store, spec, task)
     if not examples:
         return rows.HeldOut(frozenset(), frozenset())
-    if is_new:
-        refuse_evaluated(store, task, examples, f"Candidate {spec.name!r}")
-    return rows.held_out(store, task, examples)
+    ids = [row.call_id for row in examples]
+    if is_new and spec.engine != "recorded":
+        shown = rows.shown_before(store, task)
+        fresh = [row.call_id for row in examples if not shown & {row.call_id, row.native_id}]
+        refuse_evaluated(store, task, fresh, f"Candidate {spec.name!r}")
+    return rows.held_out(store, task, ids)
 
 
 def refuse_evaluated(store: Store, task: str, examples: Sequence[str], who: str) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from workbench.errors import UsageError
+from workbench.replay.control import only_its_own
+from workbench.replay.patching import hold_out
 from workbench.sampling import SampledCall, audit_key, draw_sample
 from workbench.specs import Candidate
 from workbench.store import Store
@@ -55,13 +57,14 @@ def make_plan(
         seed: Seed of the draw.
 
     Raises:
-        UsageError: The task has no usable call, or the last replay was drawn otherwise.
+        UsageError: The task has no usable call, the last replay was drawn otherwise, or the
+            candidate's patch shows a call that was evaluated, or one that can't be shown.
     """
     if repeats < 1 or (limit is not None and limit < 1):
         raise UsageError("`limit` and `repeats` must be at least 1.", "Leave `limit` out for all calls.")
     earlier = replays_of(store, task, fingerprint)
     row = None if new or not earlier else _to_go_on(earlier, candidate, repeats, seed)
-    calls = {each.call_id: each for each in frame(store, task)}
+    calls = only_its_own(store, task, candidate, {each.call_id: each for each in frame(store, task)})
     if not calls:
         raise UsageError(
             f"Task {task!r} has no call with a recorded output.",
@@ -69,8 +72,20 @@ def make_plan(
         )
     known = drawn(store, row.replay_id) if row else {}
     usable_known = [call_id for call_id in known if call_id in calls]
+    held = hold_out(store, candidate, task, is_new=not earlier)
+    shown = (held.same | held.alike) & (calls.keys() - known.keys())
+    calls = {call_id: each for call_id, each in calls.items() if call_id not in shown}
+    if not calls:
+        raise UsageError(
+            f"Every call of task {task!r} is an example of candidate {candidate.name!r}, or like one.",
+            "Show fewer examples, or import more calls.",
+        )
     sampled = draw_sample(calls, limit, seed, known)
     notes = []
+    if candidate.parent:
+        notes.append(f"{candidate.name} is {candidate.parent} with changes (its parent).")
+    if held.same:
+        notes.append(_held_note(len(held.same & shown), len(held.alike & shown)))
     if row and limit is not None and limit < len(known):
         notes.append(f"The sample holds {len(known):,} calls already; a smaller limit does not shrink it.")
     if len(usable_known) < len(known):
@@ -86,13 +101,24 @@ def make_plan(
             candidate_fingerprint=fingerprint,
             seed=seed,
             repeats=repeats,
-            plan={"limit": limit, "usable": len(calls), "engine": candidate.engine},
+            plan={
+                "limit": limit,
+                "usable": len(calls),
+                "engine": candidate.engine,
+                "parent": candidate.parent,
+                "held_out": len(shown),
+            },
             created_at=datetime.now(UTC),
         )
     batch = max(known.values(), default=0) + 1
     added = _ordered(row.replay_id, sampled, calls, batch)
     native_ids = tuple(calls[call_id].native_id for call_id in (*usable_known, *(s.call_id for s in sampled)))
     return Plan(row, is_new, len(known), added, len(calls), native_ids, tuple(notes))
+
+
+def _held_note(same: int, alike: int) -> str:
+    note = f"{same:,} calls are examples of this candidate, or ask the same, and are never drawn"
+    return f"{note}; nor are {alike:,} that end on the same user message." if alike else f"{note}."
 
 
 def _to_go_on(earlier: list[ReplayRow], candidate: Candidate, repeats: int, seed: int) -> ReplayRow:

@@ -124,6 +124,16 @@ def evaluated(store: Store, task: str, examples: Sequence[str]) -> dict[str, lis
     return found
 
 
+def shown_before(store: Store, task: str) -> set[str]:
+    """Return the ids of calls that candidates replayed on a task are shown, as their patches name them."""
+    found = store.rows(
+        "SELECT DISTINCT unnest(json_extract_string(c.spec, '$.patch.examples[*]')) AS name "
+        "FROM candidates c JOIN replays r ON r.candidate_fingerprint = c.fingerprint WHERE r.task = ?",
+        (task,),
+    )
+    return {row["name"] for row in found}
+
+
 def free_calls(store: Store, task: str) -> list[tuple[str, str]]:
     """Return the calls of a task that may become examples, with the text of their control.
 
