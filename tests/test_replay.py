@@ -318,7 +318,7 @@ def test_a_worker_whose_lease_is_gone_writes_nothing_more(tmp_path: Path) -> Non
     """A lease taken anew under another file has a higher epoch or refuses the old holder's writes."""
     first = ReplayLease(tmp_path, "x")
     first.require()
-    (tmp_path / "leases" / "x.lock").unlink()
+    (tmp_path / "leases" / "x.00000001.lease").unlink()
     second = ReplayLease(tmp_path, "x")
     second.require()
     with pytest.raises(EnvironmentalError, match="lost its lease"):

@@ -24,6 +24,7 @@ from workbench.replay.plan import Plan, make_plan
 from workbench.replay.report import ReplayReport
 from workbench.specs import Candidate
 from workbench.store import Store
+from workbench.store.fence import last_epoch
 from workbench.store.replays import (
     Volume,
     event_row,
@@ -96,7 +97,8 @@ def replay(
     if dry_run:
         store.absorb(wait_s=0)
         return _estimate(workspace, store, spec, planned(), concurrency)
-    with ReplayLease(workspace.spool, f"{task}-{fingerprint}") as lease:
+    above = last_epoch(store, task, fingerprint)
+    with ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
         lease.recover()
         store.absorb()
         plan = planned()

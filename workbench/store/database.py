@@ -19,7 +19,7 @@ import pandas as pd  # DuckDB would import it in the middle of the first insert,
 import pyarrow as pa
 
 from workbench.errors import EnvironmentalError, StoreBusy
-from workbench.store import arrow, engine, lease, migrate, shared, spool
+from workbench.store import arrow, engine, fence, lease, migrate, shared, spool
 
 T = TypeVar("T")
 Params = Sequence[Any] | Mapping[str, Any]
@@ -311,8 +311,12 @@ class Store:
                     "SELECT part FROM absorbed_parts WHERE part IN (SELECT unnest(?))", [names]
                 )
             }
+            late = fence.late_parts(writer, names)
             for path, table, content in group:
                 if path.name in known:
+                    continue
+                if path.name in late:
+                    self._quarantine(path, late[path.name])
                     continue
                 inserted += writer.append(table, content, ignore_known=True)
                 done = {
