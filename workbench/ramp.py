@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.records import Action, Basis, Estimate, Policy, Recommendation, SliceShare
-from workbench.stats import bounds, guards, ladder
+from workbench.stats import bounds, guards, ladder, noise
 from workbench.stats.evidence import (
     Evidence,
     OutcomeGroup,
@@ -215,11 +215,8 @@ def _reasons(
     if clustered:
         reasons.append(clustered)
     if evidence.noise is not None and evidence.noise.point is not None:
-        r = max(evidence.noise.point, 0.0)
-        reasons.append(
-            f"The frontier agrees with itself on {percent(r)} of calls asked again; no candidate can agree "
-            f"with its logged answers on more than {percent(math.sqrt(r))}."
-        )
+        agreement = 1 - task.disagreements / task.compared if task.compared else None
+        reasons.append(noise.sentence(evidence.noise, agreement, structural=not semantic))
     if share >= policy.ladder[-1]:
         reasons.append(f"Keep {percent(RESERVE)} of traffic on the frontier, so that drift is seen.")
     return reasons
@@ -383,7 +380,7 @@ def _details(
     total = task.compared + evidence.uncomparable
     several = len(evidence.slices)
     worse, better = _rates(task)
-    noise = evidence.noise.point if evidence.noise else None
+    self_agreement = evidence.noise.point if evidence.noise else None
     return {
         "bounds": {
             "harm_by_disagreement": harm.by_disagreement,
@@ -415,7 +412,7 @@ def _details(
         "harm_effect": task.harm_effect,
         "kappa": evidence.kappa,
         "noise": evidence.noise,
-        "noise_ceiling": None if noise is None else math.sqrt(max(noise, 0.0)),
+        "noise_ceiling": None if self_agreement is None else noise.ceiling(self_agreement),
         "groups": [
             {
                 "kind": group.kind,

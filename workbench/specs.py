@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 
 from workbench.records import EvalKind, Policy
 
-ENGINES = ("openai", "transformers", "recorded")
+ENGINES = ("openai", "vllm", "transformers", "recorded")
 DIALECTS = ("auto", "vllm", "ollama", "openai", "none")
 ZONES = ("internal", "external")
+CONTROL = "control"
+"""Reserved name: a candidate of this name is the frontier model, asked again for the noise floor."""
 
 
 def is_loopback(url: str) -> bool:
@@ -142,6 +144,24 @@ class Candidate:
         if self.engine in ("vllm", "transformers", "recorded"):
             return "internal"
         return "internal" if is_loopback(self.base_url or "") else "external"
+
+
+@dataclass(frozen=True, slots=True)
+class RayCluster:
+    """Where `replay --on ray` runs (`[ray]`): without an address, on this machine alone.
+
+    `address` is HOST:PORT of a cluster, or auto on one of its machines. `spool` is a folder
+    or an object store's address that all of them reach. `zone` says whether cluster and
+    spool count as internal; undeclared, only this machine does. An actor is one engine;
+    `gpus_per_actor` is the candidate's own need where it is not given.
+    """
+
+    address: str | None = None
+    spool: str | None = None
+    zone: str | None = None
+    actors: int | None = None
+    cpus_per_actor: float = 1.0
+    gpus_per_actor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

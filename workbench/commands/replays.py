@@ -8,6 +8,7 @@ import click
 
 from workbench.commands.base import common, open_workspace
 from workbench.errors import UsageError
+from workbench.specs import CONTROL
 from workbench.terminal import emit, progress_listener
 
 if TYPE_CHECKING:
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
     from workbench.progress import Listener
     from workbench.store import Store
 
-CONTROL = "control"
-"""Reserved name: the recorded model, asked again for the noise floor."""
-
-_PLAIN_ONLY = ("dry_run", "budget_usd", "budget_minutes")
+_BUDGETS = ("budget_usd", "budget_minutes")
+_PLAIN_ONLY = ("dry_run", *_BUDGETS)
 
 
 @click.command()
@@ -85,7 +84,9 @@ def _reports(
     if first == CONTROL:
         from workbench.replay.noise import measure_noise_floor
 
-        return [measure_noise_floor(space, store, task, limit=options["limit"], listener=listener)]
+        names = ("limit", "concurrency", "new", "dry_run", "seed", *_BUDGETS, "checks")
+        chosen = {name: options[name] for name in names}
+        return [measure_noise_floor(space, store, task, **chosen, listener=listener)]
     if options["probe"]:
         from workbench.replay.latency import probe_latency
 
@@ -121,7 +122,9 @@ def _refuse_what_does_not_go_together(candidates: tuple[str, ...], options: dict
     if special and len(set(candidates)) > 1:
         raise UsageError(f"{special[0]} takes one candidate.", "Run the command once for each.")
     plain = [f"--{name.replace('_', '-')}" for name in _PLAIN_ONLY if options[name]]
-    if special and plain:
+    if CONTROL in candidates and options["repeats"] > 1:
+        raise UsageError(f"{CONTROL} is asked each call once more.", "Leave --repeats out.")
+    if special and plain and CONTROL not in candidates:
         raise UsageError(f"{plain[0]} does not go together with {special[0]}.", f"Leave {plain[0]} out.")
     for name, needs in (("speed", "probe"), ("ray_address", "where"), ("actors", "where")):
         if options[name] is not None and not options[needs]:

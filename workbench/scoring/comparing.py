@@ -33,7 +33,7 @@ from workbench.records import (
     from_json,
     to_json,
 )
-from workbench.specs import EvalConfig
+from workbench.specs import CONTROL, EvalConfig
 from workbench.stats import bounds
 from workbench.store import comparisons as rows
 
@@ -139,7 +139,7 @@ def compare(
     """
     absorbed = store.absorb()
     return [
-        _compare_one(workspace, store, *target, absorbed, listener, embedder or _embedder)
+        _compare_one(workspace, store, *target, absorbed, listener, embedder or open_embedder)
         for target in targets(workspace, store, task, candidate)
     ]
 
@@ -160,10 +160,13 @@ def targets(
     """
     if task is not None:
         workspace.eval_for(task)
+    refuse_control(candidate)
     names = [workspace.candidate(candidate)] if candidate is not None else workspace.config.candidates
     replayed = {(row["task"], row["fingerprint"]) for row in rows.replayed(store)}
     found: list[tuple[EvalConfig, str, str]] = []
     for each in names:
+        if each.name == CONTROL:
+            continue
         fingerprint = fingerprint_of(workspace, store, each.name)
         if fingerprint is None:
             continue
@@ -185,6 +188,20 @@ def targets(
     return sorted(found, key=lambda each: (each[0].task, each[1]))
 
 
+def refuse_control(candidate: str | None) -> None:
+    """Refuse the name of the frontier where a candidate is meant: traffic can't move to where it is.
+
+    Raises:
+        UsageError: It is that name.
+    """
+    if candidate == CONTROL:
+        raise UsageError(
+            f"{CONTROL!r} is the frontier model itself, asked again for the noise floor: no candidate, so "
+            "nothing can be compared with it or moved to it.",
+            f"Its answers are compared by `workbench replay --task TASK --candidate {CONTROL}`.",
+        )
+
+
 def fingerprint_of(workspace: Workspace, store: Store, name: str) -> str | None:
     """Return a candidate's fingerprint; if its outputs file is gone, the newest one in the store."""
     try:
@@ -196,8 +213,13 @@ def fingerprint_of(workspace: Workspace, store: Store, name: str) -> str | None:
         return known
 
 
+Scope = tuple["Store", str, str, str]
+"""Store, task, candidate's fingerprint, evaluator version."""
+
+
 @lru_cache(maxsize=2)
-def _embedder(name: str) -> Embedder:
+def open_embedder(name: str) -> Embedder:
+    """Open an embedder by name; one stays loaded for the next task."""
     return SentenceTransformers(name)
 
 
@@ -211,9 +233,33 @@ def _compare_one(
     listener: Listener,
     embedder: Callable[[str], Embedder],
 ) -> CompareReport:
-    version = evaluator_version(eval)
-    waiting = rows.pending_count(store, eval.task, fingerprint, version)
-    scope = (store, eval.task, fingerprint, version)
+    scope = (store, eval.task, fingerprint, evaluator_version(eval))
+    waiting, embedded, failures = bring_up_to_date(workspace, eval, scope, listener, embedder)
+    gold = review.label_from_gold(workspace, store, eval.task, name)
+    return _report(eval, name, scope, absorbed, waiting, embedded, failures, gold)
+
+
+def bring_up_to_date(
+    workspace: Workspace,
+    eval: EvalConfig,  # noqa: A002 - the domain's own word
+    scope: Scope,
+    listener: Listener,
+    embedder: Callable[[str], Embedder] | None = None,
+) -> tuple[int, int, tuple[str, ...]]:
+    """Compare every observation of a scope that is not compared yet.
+
+    Args:
+        workspace: Where the eval lies.
+        eval: The eval.
+        scope: Store, task, fingerprint and evaluator version.
+        listener: Hears how far it is.
+        embedder: Opens an embedder by name; for texts alone.
+
+    Returns:
+        How many were compared, how many texts were embedded, and why others were not.
+    """
+    store, task, fingerprint, version = scope
+    waiting = rows.pending_count(store, task, fingerprint, version)
     embedded = 0
     failures: tuple[str, ...] = ()
     if eval.kind is EvalKind.FIELDS:
@@ -221,9 +267,8 @@ def _compare_one(
     if waiting and eval.kind is EvalKind.LABEL:
         _compare_texts(eval, scope, waiting, listener)
     elif waiting:
-        embedded, failures = _compare_outputs(eval, scope, waiting, listener, embedder)
-    gold = review.label_from_gold(workspace, store, eval.task, name)
-    return _report(eval, name, scope, absorbed, waiting, embedded, failures, gold)
+        embedded, failures = _compare_outputs(eval, scope, waiting, listener, embedder or open_embedder)
+    return waiting, embedded, failures
 
 
 def _refuse_absent_fields(workspace: Workspace, store: Store, eval: EvalConfig) -> None:  # noqa: A002
@@ -240,9 +285,6 @@ def _refuse_absent_fields(workspace: Workspace, store: Store, eval: EvalConfig) 
             f"{file}: field {path!r} stands in none of {absent.readable:,} recorded outputs.",
             f"{did_you_mean(path, absent.known)} If it may be left out, set its `required = false`.",
         )
-
-
-Scope = tuple["Store", str, str, str]
 
 
 def _compare_texts(eval: EvalConfig, scope: Scope, waiting: int, listener: Listener) -> None:  # noqa: A002

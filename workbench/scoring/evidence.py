@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +19,9 @@ from workbench.records import Basis, EvalKind, Policy, Recommendation, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import SEVERITY
 from workbench.sampling import WEIGHT_MAX
-from workbench.scoring.comparing import fingerprint_of
+from workbench.scoring.comparing import fingerprint_of, refuse_control
+from workbench.scoring.noise import floor_of
+from workbench.scoring.retirement import leaving
 from workbench.slices import column_of, slice_values
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
@@ -60,6 +63,7 @@ def evidence(
         UsageError: The task or the candidate is unknown.
     """
     config = workspace.eval_for(task)
+    refuse_control(candidate)
     workspace.candidate(candidate)
     return gather(store, config, fingerprint_of(workspace, store, candidate) or "", policy or config.policy)
 
@@ -72,6 +76,7 @@ def recommend(
     *,
     current_share: float = 0.0,
     policy: Policy | None = None,
+    today: date | None = None,
 ) -> Recommendation:
     """Say how much of a task's traffic may move to a candidate.
 
@@ -83,13 +88,16 @@ def recommend(
         current_share: Share the candidate has now, 0..1. How long it has had it and
             what came of it is not known here, so a live share is never raised.
         policy: Another policy than the eval's own, for what-if questions.
+        today: For what leaves the market; today in UTC unless given.
 
     Raises:
-        UsageError: The task or the candidate is unknown.
+        UsageError: The task or the candidate is unknown, or it is the control.
     """
     chosen = policy or workspace.eval_for(task).policy
     found = evidence(workspace, store, task, candidate, policy=chosen)
-    return ramp.recommend(found, chosen, ramp.State(share=current_share))
+    answer = ramp.recommend(found, chosen, ramp.State(share=current_share))
+    warnings = tuple(each.text for each in leaving(workspace, store, today, task=task))
+    return replace(answer, missing=(*answer.missing, *warnings)) if warnings else answer
 
 
 def gather(store: Store, config: EvalConfig, fingerprint: str, policy: Policy) -> ramp.Evidence:
@@ -117,6 +125,7 @@ def gather(store: Store, config: EvalConfig, fingerprint: str, policy: Policy) -
         calls_per_day=calls_per_day(config, volume),
         critical_marked=bool(config.critical_labels) or any(rule.critical for rule in config.fields),
         latched=latched_groups(audit, policy),
+        noise=floor.agreement if (floor := floor_of(store, config)) else None,
     )
 
 

@@ -11,8 +11,9 @@ from workbench.config import Workspace
 from workbench.costing import Savings, monthly_savings, tokens_cost_usd
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
-from workbench.scoring.comparing import agreement_of, targets
+from workbench.scoring.comparing import agreement_of, refuse_control, targets
 from workbench.scoring.evidence import gather
+from workbench.scoring.noise import NoiseFloor, floor_of
 from workbench.specs import EvalConfig
 from workbench.store import comparisons as rows
 
@@ -28,7 +29,7 @@ class OverviewRow:
 
     Money is None where a price, token counts or the volume is not known; `left_out`
     names the models that it leaves out. `synthetic` marks a candidate made up for
-    the demonstration.
+    the demonstration. `floor` is the frontier's agreement with itself, where measured.
     """
 
     task: str
@@ -49,6 +50,7 @@ class OverviewRow:
     calls_per_day: float | None
     left_out: tuple[str, ...]
     synthetic: bool
+    floor: NoiseFloor | None = None
 
 
 def overview(workspace: Workspace, store: Store) -> list[OverviewRow]:
@@ -89,6 +91,7 @@ def savings(
     Raises:
         UsageError: The candidate is unknown.
     """
+    refuse_control(candidate)
     spec = workspace.candidate(candidate)
     fingerprint = next((known for _, name, known in targets(workspace, store, task) if name == candidate), "")
     left_out: list[str] = []
@@ -167,4 +170,5 @@ def _row(
         calls_per_day=found.calls_per_day,
         left_out=money.left_out,
         synthetic=workspace.candidate(name).synthetic,
+        floor=floor_of(store, config),
     )
