@@ -15,7 +15,7 @@ from workbench.records import Estimate, Verdict
 from workbench.replay.control import is_declared, models_of, with_model
 from workbench.replay.report import ReplayReport, duration
 from workbench.replay.run import replay
-from workbench.scoring.comparing import bring_up_to_date, open_embedder, targets
+from workbench.scoring.comparing import bring_up_to_date, open_embedder
 from workbench.scoring.noise import (
     LEFT_OUT,
     Measured,
@@ -26,6 +26,7 @@ from workbench.scoring.noise import (
     utc_now,
 )
 from workbench.scoring.retirement import leaving
+from workbench.scoring.targets import targets
 from workbench.specs import CONTROL, EvalConfig
 from workbench.stats.noise import MINIMUM, sentence
 from workbench.stats.wording import count, percent

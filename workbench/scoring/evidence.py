@@ -19,9 +19,9 @@ from workbench.records import Basis, EvalKind, Policy, Recommendation, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import SEVERITY
 from workbench.sampling import WEIGHT_MAX
-from workbench.scoring.comparing import fingerprint_of, refuse_control
 from workbench.scoring.noise import floor_of
 from workbench.scoring.retirement import leaving
+from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.slices import column_of, slice_values
 from workbench.specs import EvalConfig
 from workbench.stats import bounds

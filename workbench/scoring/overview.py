@@ -11,9 +11,10 @@ from workbench.config import Workspace
 from workbench.costing import Savings, monthly_savings, tokens_cost_usd
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
-from workbench.scoring.comparing import agreement_of, refuse_control, targets
+from workbench.scoring.comparing import agreement_of
 from workbench.scoring.evidence import gather
 from workbench.scoring.noise import NoiseFloor, floor_of
+from workbench.scoring.targets import refuse_control, targets
 from workbench.specs import EvalConfig
 from workbench.store import comparisons as rows
 
