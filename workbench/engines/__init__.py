@@ -7,7 +7,9 @@ from collections.abc import Callable
 from workbench.config import Workspace
 from workbench.engines.base import CallContext, Engine
 from workbench.engines.probe import CandidateReport, test_candidate
+from workbench.engines.vllm_server import shared_servers
 from workbench.errors import ConfigError, did_you_mean
+from workbench.progress import Listener
 from workbench.specs import Candidate, EvalConfig
 
 EngineFactory = Callable[[Workspace, Candidate, EvalConfig], Engine]
@@ -17,6 +19,12 @@ def _openai(workspace: Workspace, candidate: Candidate, eval_config: EvalConfig)
     from workbench.engines.openai_api import OpenAIEngine
 
     return OpenAIEngine(candidate, eval_config)
+
+
+def _vllm(workspace: Workspace, candidate: Candidate, eval_config: EvalConfig) -> Engine:
+    from workbench.engines.vllm import VLLMEngine
+
+    return VLLMEngine(workspace, candidate, eval_config)
 
 
 def _transformers(workspace: Workspace, candidate: Candidate, eval_config: EvalConfig) -> Engine:
@@ -33,6 +41,7 @@ def _recorded(workspace: Workspace, candidate: Candidate, eval_config: EvalConfi
 
 _FACTORIES: dict[str, EngineFactory] = {
     "openai": _openai,
+    "vllm": _vllm,
     "transformers": _transformers,
     "recorded": _recorded,
 }
@@ -62,7 +71,23 @@ def open_engine(workspace: Workspace, candidate: Candidate, eval_config: EvalCon
             f"Candidate {candidate.name!r}: unknown engine {candidate.engine!r}.",
             did_you_mean(candidate.engine, _FACTORIES),
         )
-    return factory(workspace, candidate, eval_config)
+    if candidate.samples and candidate.engine == "recorded":
+        raise ConfigError(
+            f"Candidate {candidate.name!r}: recorded outputs can't be asked for more samples.",
+            "Take `samples` out of this candidate.",
+        )
+    engine = factory(workspace, candidate, eval_config)
+    if candidate.samples <= 0:
+        return engine
+    from workbench.engines.sampled import SampledEngine
+
+    return SampledEngine(engine, candidate, eval_config)
+
+
+def listen(engine: Engine, listener: Listener) -> None:
+    """Let an engine that takes long to start say how it goes; the others have nothing to say."""
+    if hasattr(engine, "listener"):
+        engine.listener = listener
 
 
 __all__ = [
@@ -70,7 +95,9 @@ __all__ = [
     "CandidateReport",
     "Engine",
     "EngineFactory",
+    "listen",
     "open_engine",
     "register",
+    "shared_servers",
     "test_candidate",
 ]

