@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from workbench.config import CONFIG_NAME, Workspace
@@ -26,16 +27,17 @@ class Check:
     message: str
 
 
-def examine(root: Path) -> list[Check]:
+def examine(root: Path, today: date | None = None) -> list[Check]:
     """Look at Python, packages, weights, and the workspace in a folder.
 
     Args:
         root: The workspace folder; one that is no workspace is a note, not a problem.
+        today: For models that leave the market; today in UTC unless given.
 
     Returns:
         One `Check` a thing looked at, in a fixed order.
     """
-    return [*_machine(), *_workspace(root)]
+    return [*_machine(), *_workspace(root, today)]
 
 
 def _machine() -> Iterator[Check]:
@@ -66,7 +68,7 @@ def _extra() -> str:
     return "shadow-workbench[models]"
 
 
-def _workspace(root: Path) -> Iterator[Check]:
+def _workspace(root: Path, today: date | None) -> Iterator[Check]:
     if not (root / CONFIG_NAME).is_file():
         yield Check("workspace", "note", f"none in {root}; make one: workbench init {root}")
         return
@@ -88,21 +90,27 @@ def _workspace(root: Path) -> Iterator[Check]:
             yield Check(name, "problem", f"the file {space.path(candidate.outputs or '')} is not there")
         else:
             yield Check(name, "ok", f"{candidate.engine}, {candidate.effective_zone}")
-    yield _store(space)
+    yield from _store(space, today)
     free = shutil.disk_usage(space.root).free
     state = "ok" if free > FREE_DISK_WARNING_BYTES else "problem"
     yield Check("disk", state, f"{free / 1024**3:.1f} GB free")
 
 
-def _store(space: Workspace) -> Check:
+def _store(space: Workspace, today: date | None) -> Iterator[Check]:
     if not space.store_path.exists():
-        return Check("store", "note", f"{space.store_path.name} is made by the first import")
+        yield Check("store", "note", f"{space.store_path.name} is made by the first import")
+        return
+    from workbench.scoring.retirement import leaving
     from workbench.store import Store
 
     try:
         with Store.open(space.store_path, spool=space.spool, wait_s=5.0) as store:
             calls = store.value("SELECT count(*) FROM calls")
+            models = leaving(space, store, today)
     except WorkbenchError as error:
-        return Check("store", "problem", f"{error.message} {error.hint}")
+        yield Check("store", "problem", f"{error.message} {error.hint}")
+        return
     size = space.store_path.stat().st_size / 1024**2
-    return Check("store", "ok", f"{calls:,} calls, {size:.1f} MB")
+    yield Check("store", "ok", f"{calls:,} calls, {size:.1f} MB")
+    for each in models:
+        yield Check(f"model {each.model}", "note", each.text)

@@ -14,6 +14,7 @@ from workbench.records import Policy, Recommendation
 if TYPE_CHECKING:
     from workbench.ingest import ImportReport
     from workbench.replay import ReplayReport
+    from workbench.replay.noise import NoiseReport
     from workbench.review import LabelReport
     from workbench.scoring import CompareReport
     from workbench.store import Store
@@ -113,6 +114,38 @@ class Workbench:
         from workbench.replay import replay_all
 
         return replay_all(self.workspace, self.store, task, candidates, listener=listener, **options)
+
+    def noise_floor(
+        self,
+        task: str,
+        *,
+        limit: int | None = None,
+        concurrency: int | None = None,
+        new: bool = False,
+        dry_run: bool = False,
+        seed: int = 0,
+        budget_usd: float | None = None,
+        budget_minutes: float | None = None,
+        checks: bool = True,
+        listener: Listener = silent,
+    ) -> NoiseReport:
+        """Measure how often the frontier agrees with itself: asked again, or from duplicates in the log."""
+        from workbench.replay.noise import measure_noise_floor
+
+        return measure_noise_floor(
+            self.workspace,
+            self.store,
+            task,
+            limit=limit,
+            concurrency=concurrency,
+            new=new,
+            dry_run=dry_run,
+            seed=seed,
+            budget_usd=budget_usd,
+            budget_minutes=budget_minutes,
+            checks=checks,
+            listener=listener,
+        )
 
     def compare(
         self, task: str | None = None, candidate: str | None = None, *, listener: Listener = silent

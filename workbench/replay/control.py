@@ -76,6 +76,11 @@ def only_its_own(store: Store, task: str, candidate: Candidate, calls: Mapping[s
     """
     if candidate.name != CONTROL:
         return dict(calls)
+    if candidate.model is None and candidate.engine == "openai":
+        raise UsageError(
+            f"Which model {CONTROL!r} is stands in the log: it is asked for the noise floor only.",
+            f"Run `workbench replay --task {task} --candidate {CONTROL}`, or Workbench.noise_floor.",
+        )
     own = calls_answered_by(store, task, models_of(store, task, candidate.model))
     found = {call_id: each for call_id, each in calls.items() if call_id in own}
     if calls and not found:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from workbench.config import Workspace
 from workbench.costing import cost_usd
-from workbench.engines import Engine, open_engine
+from workbench.engines import Engine, listen, open_engine
 from workbench.engines.privacy import open_gate
 from workbench.errors import StoreBusy, WorkbenchError
 from workbench.progress import Listener, silent
@@ -22,7 +22,7 @@ from workbench.replay.loop import Ended, Run, note_of
 from workbench.replay.outcomes import Outcomes
 from workbench.replay.plan import Plan, make_plan
 from workbench.replay.report import ReplayReport
-from workbench.specs import Candidate
+from workbench.specs import CONTROL, Candidate
 from workbench.store import Store
 from workbench.store.fence import last_epoch
 from workbench.store.replays import (
@@ -217,6 +217,7 @@ def _answer(
     replay_id, repeats = plan.replay.replay_id, plan.replay.repeats
     with asyncio.Runner() as runner:
         try:
+            listen(engine, listener)
             runner.run(engine.check())
             detail = {"engine": dict(engine.description), "added": len(plan.added), "epoch": lease.epoch}
             write_plan(store, plan.replay, spec, plan.added, "started" if plan.is_new else "resumed", detail)
@@ -228,7 +229,13 @@ def _answer(
                 replay_id=replay_id,
                 pending=todo,
                 fetch=lambda call_ids: requests_of(store, call_ids),
-                writer=PartWriter(workspace.spool, replay_id, lease, note_of(beat)),
+                writer=PartWriter(
+                    workspace.spool,
+                    replay_id,
+                    lease,
+                    note_of(beat),
+                    absorb=lambda: (store.absorb(wait_s=0), store.rest()),
+                ),
                 outcomes=Outcomes(
                     spec.name, spec.base_url or spec.engine, counts.done > sum((counts.errors or {}).values())
                 ),
@@ -274,7 +281,7 @@ def _report(
 ) -> ReplayReport:
     counts = tally(store, plan.replay)
     price = workspace.price_of(spec.price or spec.model)
-    notes = list(plan.notes)
+    notes = [*plan.notes, *_leaving_notes(workspace, store, spec, plan.replay.task)]
     if beat is not None and beat.retries:
         notes.append(f"{beat.retries:,} requests were sent again after a failure.")
     return ReplayReport(
@@ -296,6 +303,15 @@ def _report(
         retries=beat.retries if beat else 0,
         notes=tuple(notes),
     )
+
+
+def _leaving_notes(workspace: Workspace, store: Store, spec: Candidate, task: str) -> list[str]:
+    """Say which models leave before it is known how often they agree with themselves."""
+    if spec.name == CONTROL or not workspace.config.models:
+        return []
+    from workbench.scoring.retirement import leaving
+
+    return [each.text for each in leaving(workspace, store, task=task)]
 
 
 def _estimate(
