@@ -14,7 +14,8 @@ class CallContext:
     """Which call a request belongs to, and what it took to answer it.
 
     `attempts` and `retried` are written by the engine: how often the request was
-    sent, and why each attempt but the last was given up.
+    sent, and why each attempt but the last was given up. `overrides` are parameters over
+    the candidate's own, for another sample of the same request.
     """
 
     call_id: str
@@ -22,6 +23,7 @@ class CallContext:
     repeat: int = 0
     attempts: int = 0
     retried: list[ErrorKind] = field(default_factory=list)
+    overrides: Mapping[str, Any] | None = None
 
 
 class Engine(Protocol):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import random
 import re
 import time
 from collections.abc import Mapping
@@ -14,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from workbench.config import Workspace
 from workbench.engines.base import CallContext, failure, limit_of
 from workbench.engines.privacy import open_gate
-from workbench.engines.signals import margin, token_quantile
+from workbench.engines.reasoning import speaks_of_tags, split_reasoning
+from workbench.engines.signals import Token, answer_tokens, label_margin, margin, token_quantile
 from workbench.engines.weights import find_weights, quiet_transformers
-from workbench.engines.wire import effective_parameters
+from workbench.engines.wire import TOP_LOGPROBS, effective_parameters
 from workbench.normal import clean_text, message_text, parse_arguments
 from workbench.records import ErrorKind, EvalKind, Message, Output, Request, ToolCall, Usage
 from workbench.specs import Candidate, EvalConfig
@@ -37,6 +40,7 @@ _TOOL_CALL = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|$)", re.DOTALL)
 class _Waiting:
     request: Request
     answered: asyncio.Future[Output]
+    temperature: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class _Prompt:
     ids: list[int]
     limit: int
     stops: tuple[str, ...]
+    temperature: float = 0.0
+    is_literal: bool = False
 
 
 class TransformersEngine:
@@ -52,7 +58,8 @@ class TransformersEngine:
 
     For label evals every allowed label is scored exactly, its end included, and the
     likeliest is the answer; `parameters.score_labels = false` has it write freely.
-    Otherwise it writes greedily: asked again, it answers the same.
+    Otherwise it writes greedily: asked again, it answers the same. Samples alone
+    (`candidate.samples`) are drawn, labels by their scores too.
 
     Args:
         workspace: Local model folders are looked for from its folder.
@@ -124,7 +131,8 @@ class TransformersEngine:
         context.attempts = 1
         if self._batching is None:
             self._batching = asyncio.create_task(self._batch())
-        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
+        temperature = float((context.overrides or {}).get("temperature") or 0.0)
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future(), temperature)
         self._waiting.append(waiting)
         self._wake.set()
         return await waiting.answered
@@ -143,8 +151,8 @@ class TransformersEngine:
             if not taken:
                 continue
             try:
-                requests = [each.request for each in taken]
-                outputs = await loop.run_in_executor(self._thread, self.answer, requests)
+                requests, heat = [each.request for each in taken], [each.temperature for each in taken]
+                outputs = await loop.run_in_executor(self._thread, self.answer, requests, heat)
             except Exception as error:
                 for each in taken:
                     if not each.answered.done():
@@ -154,11 +162,12 @@ class TransformersEngine:
                 if not each.answered.done():
                     each.answered.set_result(output)
 
-    def answer(self, requests: list[Request]) -> list[Output]:
+    def answer(self, requests: list[Request], temperatures: list[float] | None = None) -> list[Output]:
         """Answer requests in passes of similar length.
 
         Args:
             requests: In any order.
+            temperatures: Of each request; 0, also where there are none, takes the likeliest.
 
         Returns:
             Outputs in the order of the requests; `latency_ms` is that of the whole pass.
@@ -170,7 +179,8 @@ class TransformersEngine:
             if isinstance(found, Output):
                 outputs[index] = found
             else:
-                prompts.append(found)
+                heat = temperatures[index] if temperatures else 0.0
+                prompts.append(replace(found, temperature=heat))
         for group in _passes(sorted(prompts, key=lambda each: (len(each.ids), each.limit)), self.batch_size):
             started = time.perf_counter()
             answered = self._score(group) if self.scores_labels else self._write(group)
@@ -200,7 +210,8 @@ class TransformersEngine:
             )
         stop = parameters.get("stop") or ()
         stops = (stop,) if isinstance(stop, str) else tuple(str(each) for each in stop)
-        return _Prompt(index, ids, min(limit_of(parameters) or DEFAULT_TOKENS, room), stops)
+        limit = min(limit_of(parameters) or DEFAULT_TOKENS, room)
+        return _Prompt(index, ids, limit, stops, is_literal=speaks_of_tags(request.messages))
 
     def _template(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> list[int] | str:
         """Return the prompt's tokens, or why the template refuses."""
@@ -224,8 +235,6 @@ class TransformersEngine:
         return self._model
 
     def _score(self, group: list[_Prompt]) -> list[Output]:
-        import math
-
         found = []
         scores = self._loaded().score([each.ids for each in group], self._labels)
         for prompt, row in zip(group, scores, strict=True):
@@ -233,7 +242,7 @@ class TransformersEngine:
             shares = {
                 label: math.exp(each - highest) for label, each in zip(self._eval.labels, row, strict=True)
             }
-            best = row.index(highest)
+            best = _pick(row, prompt.temperature)
             found.append(
                 Output(
                     text=self._eval.labels[best],
@@ -241,14 +250,19 @@ class TransformersEngine:
                     usage=Usage(len(prompt.ids), 0, len(self._labels[best]) + 1),
                     confidence={
                         "label_margin": margin(shares) or 0.0,
-                        "label_probability": 1.0 / sum(shares.values()),
+                        "label_probability": shares[self._eval.labels[best]] / sum(shares.values()),
                     },
                 )
             )
         return found
 
     def _write(self, group: list[_Prompt]) -> list[Output]:
-        written = self._loaded().write([each.ids for each in group], [each.limit for each in group])
+        written = self._loaded().write(
+            [each.ids for each in group],
+            [each.limit for each in group],
+            [each.temperature for each in group],
+            TOP_LOGPROBS if self._eval.kind is EvalKind.LABEL else 0,
+        )
         return [self._output(prompt, each) for prompt, each in zip(group, written, strict=True)]
 
     def _output(self, prompt: _Prompt, written: Written) -> Output:
@@ -261,18 +275,37 @@ class TransformersEngine:
         usage = Usage(len(prompt.ids), 0, len(written.ids) + written.ended)
         finish = "stop" if ended else "length"
         flags = (*(() if ended else ("truncated",)), *(("repaired_text",) if repaired else ()))
+        reasoning, text = (None, text) if prompt.is_literal else split_reasoning(text)
         calls = _tool_calls(text)
         if not text.strip():
-            return failure(ErrorKind.EMPTY, "an empty answer", flags=flags, finish_reason=finish, usage=usage)
-        quantile = token_quantile(written.logprobs)
+            what = "only reasoning and no answer" if reasoning else "an empty answer"
+            return failure(
+                ErrorKind.EMPTY, what, flags=flags, finish_reason=finish, usage=usage, reasoning=reasoning
+            )
         return Output(
             text=(_TOOL_CALL.sub("", text).strip() or None) if calls else text.strip(),
             tool_calls=calls,
             finish_reason="tool_calls" if calls and ended else finish,
             usage=usage,
-            confidence={} if quantile is None else {"token_quantile": quantile},
+            reasoning=reasoning,
+            confidence=self._signals(written, text, reasoning is not None),
             flags=flags,
         )
+
+    def _signals(self, written: Written, answer: str, has_reasoning: bool) -> dict[str, float]:
+        """Return the signals that a server's log-probabilities would give."""
+        word = self._loaded().tokenizer.decode
+        tops = written.tops or [{} for _ in written.ids]
+        tokens = [
+            Token(word([token]), logprob, {word([each]): value for each, value in likeliest.items()})
+            for token, logprob, likeliest in zip(written.ids, written.logprobs, tops, strict=False)
+        ]
+        own = answer_tokens(tokens, answer, has_reasoning)
+        found = {"token_quantile": token_quantile([each.logprob for each in own])}
+        if self._eval.kind is EvalKind.LABEL:
+            names = {label: label for label in self._eval.labels} | dict(self._eval.aliases)
+            found["label_margin"] = label_margin(own, names)
+        return {name: value for name, value in found.items() if value is not None}
 
     async def close(self) -> None:
         """Let the pass that is computed end, then free the model."""
@@ -285,6 +318,15 @@ class TransformersEngine:
         self._waiting.clear()
         await asyncio.to_thread(self._thread.shutdown)
         self._model = None
+
+
+def _pick(scores: list[float], temperature: float) -> int:
+    """Return the place of the highest score, or of one drawn by the scores at a temperature."""
+    if temperature <= 0:
+        return scores.index(max(scores))
+    highest = max(scores)
+    weights = [math.exp((each - highest) / temperature) for each in scores]
+    return random.choices(range(len(scores)), weights)[0]  # noqa: S311 - a sample, no secret
 
 
 def _passes(prompts: list[_Prompt], most: int) -> list[list[_Prompt]]:

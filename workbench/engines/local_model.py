@@ -29,11 +29,15 @@ MASKED = "full_attention"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the model wrote: tokens without the end, their log-probabilities, whether it ended itself."""
+    """What the model wrote: tokens without the end, their log-probabilities, whether it ended itself.
+
+    `tops` are the likeliest tokens at each place with their log-probabilities, where asked for.
+    """
 
     ids: list[int]
     logprobs: list[float]
     ended: bool
+    tops: list[dict[int, float]]
 
 
 @dataclass(slots=True)
@@ -216,24 +220,45 @@ class LocalModel:
             scores.append(total + float(torch.logsumexp(logprobs[-1, self.ends], dim=-1)))
         return scores
 
-    def write(self, prompts: Sequence[list[int]], limits: Sequence[int]) -> list[Written]:
-        """Write the likeliest token after token, each prompt up to its limit."""
+    def write(
+        self,
+        prompts: Sequence[list[int]],
+        limits: Sequence[int],
+        temperatures: Sequence[float] | None = None,
+        tops: int = 0,
+    ) -> list[Written]:
+        """Write token after token, each prompt up to its limit.
+
+        Args:
+            prompts: Token ids, each at least one.
+            limits: Most tokens of each answer.
+            temperatures: Of each prompt; 0 writes the likeliest token. None: all 0.
+            tops: How many of the likeliest tokens are kept at each place.
+
+        Returns:
+            What was written. Log-probabilities are the model's own, without the temperature.
+        """
         torch = self._torch
+        heat = torch.tensor(temperatures or [0.0] * len(prompts), device=self.device)[:, None]
         with torch.inference_mode():
             read = self.read(prompts)
             tokens: list[list[int]] = [[] for _ in prompts]
             logprobs: list[list[float]] = [[] for _ in prompts]
+            likeliest: list[list[dict[int, float]]] = [[] for _ in prompts]
             ended = [False] * len(prompts)
             logits, mask = read.next_logits, read.mask
             for step in range(max(limits)):
                 chances = torch.log_softmax(logits, dim=-1)
-                best = chances.max(dim=-1)
-                for row, (token, logprob) in enumerate(
-                    zip(best.indices.tolist(), best.values.tolist(), strict=True)
-                ):
+                chosen = self._choose(chances, heat)
+                values = chances.gather(1, chosen[:, None])[:, 0]
+                top = chances.topk(tops, dim=-1) if tops else None
+                for row, (token, logprob) in enumerate(zip(chosen.tolist(), values.tolist(), strict=True)):
                     if ended[row] or len(tokens[row]) >= limits[row]:
                         continue
                     logprobs[row].append(logprob)
+                    if top is not None:
+                        pairs = zip(top.indices[row].tolist(), top.values[row].tolist(), strict=True)
+                        likeliest[row].append(dict(pairs))
                     if token in self.ends:
                         ended[row] = True
                     else:
@@ -242,14 +267,25 @@ class LocalModel:
                     break
                 mask = torch.cat([mask, mask.new_ones((len(prompts), 1))], dim=1)
                 output = self._model(
-                    input_ids=best.indices[:, None],
+                    input_ids=chosen[:, None],
                     attention_mask=mask,
                     position_ids=(read.lengths + step)[:, None],
                     past_key_values=read.cache,
                     use_cache=True,
                 )
                 logits = output.logits[:, -1].float()
-        return [Written(*parts) for parts in zip(tokens, logprobs, ended, strict=True)]
+        return [Written(*parts) for parts in zip(tokens, logprobs, ended, likeliest, strict=True)]
+
+    def _choose(self, chances: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+        """Return one token a row: the likeliest, or one drawn where the row has a temperature."""
+        torch = self._torch
+        if not bool((heat > 0).any()):
+            return chances.argmax(dim=-1)
+        # The largest of noisy scores is a draw from the softmax (Gumbel 1954).
+        noise = -torch.log(torch.empty_like(chances).exponential_())
+        noisy = chances / heat.clamp(min=1e-6) + noise
+        drawn: torch.Tensor = torch.where(heat > 0, noisy, chances).argmax(dim=-1)
+        return drawn
 
 
 def best_dtype() -> str:

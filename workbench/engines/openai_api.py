@@ -6,11 +6,10 @@ import asyncio
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -19,44 +18,27 @@ from yarl import URL
 
 from workbench.checks import host_of
 from workbench.engines.base import CallContext, failure
+from workbench.engines.dialects import Detected, constraint_of, detect, wants_structure
 from workbench.engines.privacy import open_gate, resolve
-from workbench.engines.transport import open_session
-from workbench.engines.wire import read_error, read_reply, request_body
+from workbench.engines.replies import Asked, read_error, read_reply, read_value
+from workbench.engines.retries import RETRIED_STATUSES, retry_after_s
+from workbench.engines.retries import RetryPolicy as RetryPolicy
+from workbench.engines.streaming import BrokenStream, ReplyBuilder, Streamed, read_stream
+from workbench.engines.transport import open_session, read_capped
+from workbench.engines.wire import constrained_body
 from workbench.errors import ConfigError, EndpointUnreachable
 from workbench.normal import Undecodable, decode_json
 from workbench.records import ErrorKind, Output, Request, as_builtins
 from workbench.specs import Candidate, EvalConfig
 
 MAX_REPLY_BYTES = 8 * 1024**2
+MAX_STREAM_BYTES = 32 * 1024**2
+"""A stream repeats its frame with every token."""
 CONNECT_TIMEOUT_S = 10.0
 CHECK_TIMEOUT_S = 15.0
 PEEK_TIMEOUT_S = 5.0
-RETRIED_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504, 529))
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often and how long to wait. `attempts` counts the first one.
-
-    A time-out is asked again once at most, and never when the reply had begun:
-    a server that drips would drip again.
-    """
-
-    attempts: int = 4
-    after_timeout: int = 1
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 60.0
-
-    def wait_s(self, attempt: int, asked_s: float | None) -> float:
-        """Return how long to wait after an attempt, counted from 1.
-
-        Args:
-            attempt: The attempt that failed.
-            asked_s: What the server asks for (Retry-After); honoured up to the longest wait.
-        """
-        backoff: float = min(self.first_wait_s * 2 ** (attempt - 1), self.longest_wait_s)
-        jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-        return jittered if asked_s is None else min(max(asked_s, jittered), self.longest_wait_s)
+_LOGPROBS = re.compile(r"log[ _-]?prob", re.IGNORECASE)
+_REFUSING_STATUSES = frozenset((400, 403, 404, 422, 500, 501))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +50,23 @@ class _Attempt:
     asked_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a server told about itself."""
+
+    status: int
+    data: bytes
+    server: str
+
+    @property
+    def value(self) -> Any:
+        """Return its JSON, or its text where it is none."""
+        try:
+            return decode_json(self.data).value
+        except Undecodable:
+            return self.data.decode("utf-8", "replace")
+
+
 class OpenAIEngine:
     """Ask an OpenAI-compatible endpoint.
 
@@ -75,6 +74,7 @@ class OpenAIEngine:
         candidate: The candidate; `base_url` ends in `/v1` or the like.
         eval_config: The task's eval: its zone, and its labels.
         retries: How failures that may pass are asked again.
+        key: The key to send, instead of the one that `api_key_env` names.
 
     Raises:
         PrivacyRefused: The task's data may not go there.
@@ -84,7 +84,11 @@ class OpenAIEngine:
     name = "openai"
 
     def __init__(
-        self, candidate: Candidate, eval_config: EvalConfig, retries: RetryPolicy | None = None
+        self,
+        candidate: Candidate,
+        eval_config: EvalConfig,
+        retries: RetryPolicy | None = None,
+        key: str | None = None,
     ) -> None:
         self._gate = open_gate(candidate, eval_config)
         self._candidate = candidate
@@ -94,18 +98,37 @@ class OpenAIEngine:
         base = (candidate.base_url or "").rstrip("/")
         self._base = URL(base.removesuffix("/chat/completions"))
         self._url = URL(f"{self._base}/chat/completions", encoded=True)
-        self._key = api_key(candidate)
+        self._key = key or api_key(candidate)
+        # Such a key stands in JSON as it is, or as \u followed by digits.
+        self._plain_key = bool(self._key and re.fullmatch(r"[A-Za-z0-9._-]+", self._key))
         self._headers = {"Content-Type": "application/json"}
         if self._key:
             self._headers["Authorization"] = f"Bearer {self._key}"
+        if candidate.stream:
+            self._headers["Accept"] = "text/event-stream, application/json"
+        own = candidate.dialect
+        self._detected = None if own == "auto" else Detected(own, "the candidate's `dialect`")
+        self._detecting = asyncio.Lock()
+        # None: the candidate says itself. False: the server refused to be asked.
+        self._ask_logprobs: bool | None = None if "logprobs" in candidate.parameters else True
+        self._has_logprobs: bool | None = None
         self._session: aiohttp.ClientSession | None = None
         self._quiet_until = 0.0
         self.concurrency = candidate.concurrency
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """Return the address."""
-        return {"base_url": str(self._base)}
+        """Return the address, what the server turned out to speak, and whether it gives log-probabilities."""
+        found: dict[str, Any] = {"base_url": str(self._base), "stream": self._candidate.stream}
+        if self._detected is not None:
+            found |= {"dialect": self._detected.dialect, "dialect_by": self._detected.by}
+            if self._detected.server:
+                found["server"] = self._detected.server
+        if self._ask_logprobs is False:
+            found["logprobs"] = "refused by the server, so not asked for"
+        elif self._has_logprobs is not None:
+            found["logprobs"] = "given" if self._has_logprobs else "not given"
+        return found
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -123,15 +146,8 @@ class OpenAIEngine:
             PrivacyRefused: The address may not be used.
         """
         await resolve(self._gate, self._host, self._base.port or 443)
-        timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
         try:
-            async with self._open().get(
-                URL(f"{self._base}/models", encoded=True),
-                headers=self._headers,
-                allow_redirects=False,
-                timeout=timeout,
-            ) as response:
-                status = response.status
+            told = await self._get("models")
         except aiohttp.ServerTimeoutError as error:
             raise self._unreachable("no connection in time") from error
         except TimeoutError:
@@ -140,8 +156,63 @@ class OpenAIEngine:
             raise self._unreachable(error.os_error.strerror or str(error.os_error)) from error
         except aiohttp.ClientError:
             return  # It answered, if not in HTTP that can be read: the calls will say.
-        if status == 401:
-            raise self.key_refused(status)
+        if told.status == 401:
+            raise self.key_refused(told.status)
+        if self._detected is None:
+            await self._recognise(told)
+
+    async def _get(self, path: str, timeout_s: float = CHECK_TIMEOUT_S) -> _Told:
+        """Ask the server about itself; nothing of the task goes along.
+
+        Args:
+            path: Below the base address, or with a slash, beside its version (`/metrics`).
+            timeout_s: Total deadline.
+        """
+        base = str(self._base)
+        url = re.sub(r"/v\d+[a-z0-9]*$", "", base) + path if path.startswith("/") else f"{base}/{path}"
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s))
+        async with self._open().get(
+            URL(url, encoded=True), headers=self._headers, allow_redirects=False, timeout=timeout
+        ) as response:
+            server = response.headers.get("Server", "")
+            data = await read_capped(response, MAX_REPLY_BYTES)
+            return _Told(response.status, data or b"", server)
+
+    async def peek(self, path: str) -> Any:
+        """Return what the server tells about itself, or None where it doesn't; no data of a task is sent.
+
+        Args:
+            path: Below the base address (`models`), or with a slash, beside its version (`/metrics`).
+
+        Returns:
+            Decoded JSON, or text where it is none.
+        """
+        try:
+            told = await self._get(path, PEEK_TIMEOUT_S)
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return None
+        return told.value if told.status == 200 else None
+
+    async def _recognise(self, told: _Told) -> None:
+        """Find out the server's dialect, unless it is in no state to say."""
+        if told.status >= 500:
+            return
+        found = detect(told.value, told.server, self._candidate.model)
+        if found is None:
+            version = await self.peek("/api/version")
+            if isinstance(version, dict) and isinstance(version.get("version"), str):
+                found = Detected("ollama", "answers at /api/version", "Ollama")
+        self._detected = found or Detected("openai", "nothing else was recognised")
+
+    async def _dialect(self) -> str | None:
+        """Return the server's dialect, or None where it can't be asked now."""
+        async with self._detecting:
+            if self._detected is None:
+                try:
+                    await self._recognise(await self._get("models"))
+                except (aiohttp.ClientError, TimeoutError, ValueError):
+                    return None
+        return self._detected.dialect if self._detected else None
 
     def _unreachable(self, why: str) -> EndpointUnreachable:
         return EndpointUnreachable(
@@ -160,25 +231,60 @@ class OpenAIEngine:
         )
 
     async def complete(self, request: Request, context: CallContext) -> Output:
-        """Ask once, and again where that may help; see `Engine.complete`."""
-        body = msgspec.json.encode(request_body(request, self._candidate, self._eval))
-        timeouts = 0
+        """Ask once, and again where that may help; see `Engine.complete`.
+
+        A server that refuses to be asked for log-probabilities is asked without them,
+        once for the call, and from then on for all others, unless the candidate itself
+        asks for them.
+        """
+        dialect = self._detected.dialect if self._detected else "openai"
+        if self._detected is None and wants_structure(self._candidate):
+            told = await self._dialect()
+            if told is None:
+                context.attempts += 1
+                return failure(ErrorKind.CONNECTION, "the server does not say what it is")
+            dialect = told
+        constraint = constraint_of(request, self._candidate, self._eval, dialect)
+        asked = Asked(self._candidate, self._eval, request, constraint.wrapped)
+
+        def body(logprobs: bool | None) -> bytes:
+            return msgspec.json.encode(
+                constrained_body(
+                    request,
+                    self._candidate,
+                    self._eval,
+                    constraint,
+                    logprobs=logprobs,
+                    overrides=context.overrides,
+                )
+            )
+
+        logprobs = self._ask_logprobs
+        sent = body(logprobs)
+        tries = timeouts = 0
         while True:
             await self._wait_for_quiet()
             context.attempts += 1
-            done = await self._send(body)
-            kind = done.output.error.kind if done.output.error else None
-            timeouts += kind is ErrorKind.TIMEOUT
-            if (
-                kind is None
-                or not done.retry
-                or context.attempts >= self._retries.attempts
-                or timeouts > self._retries.after_timeout
-            ):
+            tries += 1
+            done = await self._send(sent, asked)
+            error = done.output.error
+            if error is None:
+                if logprobs is not self._ask_logprobs and logprobs is False:
+                    self._ask_logprobs = False
+                self._has_logprobs = bool(self._has_logprobs or done.output.confidence)
                 return done.output
-            context.retried.append(kind)
-            wait_s = self._retries.wait_s(context.attempts, done.asked_s)
-            if kind is ErrorKind.RATE_LIMITED and done.asked_s is not None:
+            if logprobs and error.status in _REFUSING_STATUSES and _LOGPROBS.search(error.message):
+                logprobs = False
+                sent = body(logprobs)
+                context.retried.append(error.kind)
+                tries -= 1
+                continue
+            timeouts += error.kind is ErrorKind.TIMEOUT
+            if not done.retry or tries >= self._retries.attempts or timeouts > self._retries.after_timeout:
+                return done.output
+            context.retried.append(error.kind)
+            wait_s = self._retries.wait_s(tries, done.asked_s)
+            if error.kind is ErrorKind.RATE_LIMITED and done.asked_s is not None:
                 # All calls share the server's limit: others need not find out one by one.
                 self._quiet_until = max(self._quiet_until, time.monotonic() + wait_s)
             await asyncio.sleep(wait_s)
@@ -188,21 +294,31 @@ class OpenAIEngine:
             # Spread: all calls that wait would otherwise be sent in the same moment.
             await asyncio.sleep(left * random.uniform(1.0, 1.1))  # noqa: S311 - guards nothing
 
-    async def _send(self, body: bytes) -> _Attempt:
+    async def _send(self, body: bytes, asked: Asked) -> _Attempt:
         started = time.perf_counter()
         answering = False
+        streamed: Streamed | None = None
+        data: bytes | None = None
         try:
             async with self._open().post(
                 self._url, data=body, headers=self._headers, allow_redirects=False
             ) as response:
                 answering = True
-                data = await _read_capped(response)
-                latency_ms = (time.perf_counter() - started) * 1000
                 status, content_type = response.status, response.headers.get("Content-Type", "")
+                if self._candidate.stream and status == 200:
+                    pieces = response.content.iter_any()
+                    streamed = await read_stream(pieces, most_bytes=MAX_STREAM_BYTES)
+                    data = streamed.body
+                else:
+                    data = await read_capped(response, MAX_REPLY_BYTES)
+                latency_ms = (time.perf_counter() - started) * 1000
                 asked_s = retry_after_s(response.headers.get("Retry-After"))
         except TimeoutError:
             late = failure(ErrorKind.TIMEOUT, f"no complete reply within {self._candidate.timeout_s:g} s")
             return _Attempt(late, retry=not answering)
+        except BrokenStream as error:
+            broken = failure(ErrorKind.INVALID_RESPONSE, self._redact(str(error)), 200)
+            return _Attempt(broken, retry="breaks off" in str(error))
         except aiohttp.ClientPayloadError:
             return _Attempt(failure(ErrorKind.INVALID_RESPONSE, "the body breaks off"), retry=True)
         except aiohttp.ClientConnectionError as error:
@@ -213,13 +329,23 @@ class OpenAIEngine:
         if data is None:
             large = f"the reply is larger than {MAX_REPLY_BYTES // 1024**2} MB"
             return _Attempt(failure(ErrorKind.INVALID_RESPONSE, large, status))
-        if self._key and self._key.encode() in data:
-            data = data.replace(self._key.encode(), b"[redacted]")
+        if streamed is not None and streamed.builder is not None:
+            first_s = streamed.first_s
+            first_ms = None if first_s is None else (first_s - started) * 1000
+            done = self._put_together(streamed.builder, asked)
+            times = replace(done.output, latency_ms=latency_ms, time_to_first_token_ms=first_ms)
+            return replace(done, output=done.output if done.retry else times)
         if status != 200:
-            failed = self._without_key(read_error(status, data, content_type))
+            failed = self._without_key(read_error(status, data, content_type), data)
             return _Attempt(failed, status in RETRIED_STATUSES, asked_s)
-        output = self._without_key(read_reply(data, content_type, self._candidate, self._eval))
+        output = self._without_key(read_reply(data, content_type, asked), data)
         return _Attempt(replace(output, latency_ms=latency_ms))
+
+    def _put_together(self, builder: ReplyBuilder, asked: Asked) -> _Attempt:
+        if not builder.is_whole:
+            return _Attempt(failure(ErrorKind.INVALID_RESPONSE, "the stream breaks off", 200), retry=True)
+        # The key may lie in two pieces: what they make together is looked at.
+        return _Attempt(self._without_key(read_value(builder.reply(), asked, repaired=builder.is_repaired)))
 
     def _redact(self, text: str) -> str:
         if not self._key:
@@ -229,36 +355,21 @@ class OpenAIEngine:
             text = text.replace(spelling, "[redacted]")
         return text
 
-    def _without_key(self, output: Output) -> Output:
-        """Redact every text of a decoded reply: on the wire the key may have been escaped."""
+    def _without_key(self, output: Output, data: bytes | None = None) -> Output:
+        """Redact every text of a decoded reply: on the wire the key may have been escaped.
+
+        Args:
+            output: What was read.
+            data: All it was read from, where that is one piece: most replies hold neither
+                the key nor a way to write it otherwise, and need no second look.
+        """
         if not self._key:
+            return output
+        if data is not None and self._plain_key and self._key.encode() not in data and b"\\u" not in data:
             return output
         plain = as_builtins(output)
         redacted = _mapped(plain, self._redact)
         return output if redacted == plain else msgspec.convert(redacted, Output)
-
-    async def peek(self, path: str) -> Any:
-        """Return what the server tells of itself, JSON or text; None where it doesn't. No data is sent.
-
-        Args:
-            path: Below the base address (`models`), or with a slash, beside it (`/metrics`).
-        """
-        place = f"{str(self._base).removesuffix('/v1')}{path}" if path[:1] == "/" else f"{self._base}/{path}"
-        timeout = aiohttp.ClientTimeout(total=PEEK_TIMEOUT_S, sock_connect=PEEK_TIMEOUT_S)
-        url = URL(place, encoded=True)
-        try:
-            async with self._open().get(
-                url, headers=self._headers, allow_redirects=False, timeout=timeout
-            ) as response:
-                data = await _read_capped(response) if response.status == 200 else None
-        except (TimeoutError, aiohttp.ClientError, ValueError):
-            return None
-        if data is None:
-            return None
-        try:
-            return decode_json(data).value
-        except Undecodable:
-            return data.decode("utf-8", "replace")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -276,40 +387,6 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list | tuple):
         return [_mapped(item, change) for item in value]
     return value
-
-
-async def _read_capped(response: aiohttp.ClientResponse) -> bytes | None:
-    """Return the body, or None where it is larger than the cap; the rest is not read."""
-    length = response.content_length
-    if length is not None:
-        if length > MAX_REPLY_BYTES:
-            response.close()
-            return None
-        return await response.read()
-    pieces, size = [], 0
-    async for piece in response.content.iter_any():
-        size += len(piece)
-        if size > MAX_REPLY_BYTES:
-            response.close()
-            return None
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def retry_after_s(text: str | None) -> float | None:
-    """Read Retry-After: seconds or an HTTP date. None where it is absent or senseless."""
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.now(UTC)).total_seconds()
-    return seconds if 0 <= seconds < float("inf") else None
 
 
 def api_key(candidate: Candidate) -> str | None:

@@ -2,8 +2,9 @@
 
 A task's data may go as far as its eval's `allowed_zone`. A candidate that is
 declared internal must really be reached at a loopback or private address; link-local
-addresses and the metadata services of clouds are refused for everybody. Names are
-checked when they are resolved, and the connection goes to the checked address.
+addresses and the metadata services of clouds are refused for everybody, and so is a
+public address without encryption. Names are checked when they are resolved, and the
+connection goes to the checked address.
 """
 
 from __future__ import annotations
@@ -91,11 +92,13 @@ class Gate:
     """What was admitted: one candidate for one task's data.
 
     Made by `open_gate` alone, so that holding a gate means that the zones were checked.
+    `plain` says that the data would go unencrypted (http).
     """
 
     candidate: str
     zone: str
     task: str
+    plain: bool = False
 
     def check_address(self, host: str, text: str) -> None:
         """Refuse an address the candidate must not be reached at.
@@ -105,7 +108,8 @@ class Gate:
             text: The address it stands for, IPv4 or IPv6.
 
         Raises:
-            PrivacyRefused: It is forbidden, or the candidate is internal and it is not.
+            PrivacyRefused: It is forbidden; or the candidate is internal and it is not; or
+                data would go to a public address unencrypted.
         """
         address = ipaddress.ip_address(text.split("%", 1)[0])
         where = host if host == text else f"{host} ({text})"
@@ -119,6 +123,11 @@ class Gate:
                 f"Candidate {self.candidate!r} is internal, but {where} is a public address.",
                 'Nothing was sent. Set zone = "external" for this candidate if that is right; then '
                 'the eval of each task it may see needs allowed_zone = "external".',
+            )
+        if self.plain and not is_internal(address):
+            raise PrivacyRefused(
+                f"Candidate {self.candidate!r}: data would go unencrypted to {where}, a public address.",
+                "Nothing was sent. Write https:// in `base_url`, or reach the server through a tunnel.",
             )
 
 
@@ -137,7 +146,8 @@ def open_gate(candidate: Candidate, eval_config: EvalConfig) -> Gate:
             f'Nothing was sent. If this data may go there, set allowed_zone = "external" in {where}; '
             'if the server is your own, set zone = "internal" for the candidate.',
         )
-    gate = Gate(candidate.name, zone, eval_config.task)
+    plain = (candidate.base_url or "").casefold().startswith("http:")
+    gate = Gate(candidate.name, zone, eval_config.task, plain)
     if candidate.base_url:
         host = host_of(f"Candidate {candidate.name!r}", candidate.base_url)
         try:

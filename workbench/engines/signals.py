@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.engines.reasoning import split_reasoning
+from workbench.normal import as_number
 
 QUANTILE = 0.10
 """Low quantile of the tokens: not their sum or mean, which favour short answers (Gupta et al. 2024)."""
+
+ABOVE_ZERO = 1e-3
+"""A log-probability this little above 0 is rounding; more is none."""
+
+_QUOTES = "\"'`*_“”„‘’«»"
+"""What models like to put around an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +27,12 @@ class Token:
     text: str
     logprob: float | None
     tops: Mapping[str, float | None] = field(default_factory=dict)
+    raw: bytes | None = None
 
 
 def probability(logprob: float | None) -> float | None:
     """Return a probability, or None for what is no log-probability (NaN, above 0)."""
-    if logprob is None or math.isnan(logprob) or logprob > 1e-3:
+    if logprob is None or math.isnan(logprob) or logprob > ABOVE_ZERO:
         return None
     return min(math.exp(logprob), 1.0)
 
@@ -48,17 +59,24 @@ def margin(shares: Mapping[str, float]) -> float | None:
     return (best - second) / total
 
 
-def label_margin(tokens: Sequence[Token], names: Mapping[str, str]) -> float | None:
+def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str = "") -> float | None:
     """Return the margin between the two best allowed labels, read off the first deciding token.
+
+    Case, spaces and quotes before a label don't count, unless labels differ in them.
+    Where one label is the beginning of another (spam, spam risk), the token behind it
+    decides: what goes on as no other label means that the shorter one has ended.
 
     Args:
         tokens: The answer, with the likeliest tokens at each place.
         names: What may be written, each with the label it stands for.
+        opening: What stands before the label and is no part of it, as in `{"label": "`.
 
     Returns:
         The margin over the allowed labels, 0..1. None where the likeliest tokens
-        do not tell the labels apart, for example where two labels start alike.
+        do not tell the labels apart, for example where the answer ends on a label
+        that another one begins with.
     """
+    reader = _Beginnings(names, opening)
     written, path = "", 1.0
     shares = dict.fromkeys(names.values(), 0.0)
     for token in tokens:
@@ -66,21 +84,155 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str]) -> float | N
         if own is None:
             return None
         for text, logprob in (dict(token.tops) | {token.text: token.logprob}).items():
-            label = _only_label(written + text, names)
+            label = reader.only(written, text)
             share = probability(logprob)
-            if label and share is not None:
+            if label is not None and share is not None:
                 shares[label] += path * share
+        decided = reader.only(written, token.text)
         written, path = written + token.text, path * own
-        begun = written.strip().casefold()
-        if begun and _only_label(written, names):
+        if decided is not None:
             return margin(shares)
-        if begun and not any(name.casefold().startswith(begun) for name in names):
+        if reader.is_astray(written):
             return None
     return None
 
 
-def _only_label(written: str, names: Mapping[str, str]) -> str | None:
-    """Return the one label that a beginning can still become, or None for none or several."""
-    begun = written.strip().casefold()
-    meant = {label for name, label in names.items() if begun and name.casefold().startswith(begun)}
-    return meant.pop() if len(meant) == 1 else None
+class _Beginnings:
+    """Which label the beginning of an answer can still become."""
+
+    def __init__(self, names: Mapping[str, str], opening: str) -> None:
+        folded: dict[str, set[str]] = {}
+        for name, label in names.items():
+            folded.setdefault(name.casefold(), set()).add(label)
+        # "NO" and "No" may be two labels: then case tells them apart.
+        self._fold: Callable[[str], str] = (
+            str.casefold if all(len(each) == 1 for each in folded.values()) else str
+        )
+        self._names = {self._fold(name): label for name, label in names.items()}
+        starts = {name[:1] for name in self._names}
+        self._before = "".join(each for each in _QUOTES if each not in starts)
+        self._opening = opening.split()
+
+    def _bare(self, written: str) -> str | None:
+        """Return what of a label is written, or None before it begins and off the track."""
+        rest = written.lstrip()
+        for part in self._opening:
+            if not rest.startswith(part):
+                return None
+            rest = rest[len(part) :].lstrip()
+        return self._fold(rest.lstrip(" \t\r\n" + self._before))
+
+    def only(self, written: str, text: str) -> str | None:
+        """Return the one label that a beginning and the next token can still become."""
+        begun = self._bare(written + text)
+        if not begun:
+            return None
+        if not text:
+            # Marks of the end are shown as nothing: what is written is all there is.
+            return self._names.get(begun.rstrip())
+        meant = {label for name, label in self._names.items() if name.startswith(begun)}
+        if meant:
+            return meant.pop() if len(meant) == 1 else None
+        before = self._bare(written)
+        return self._names.get(before.rstrip()) if before else None
+
+    def is_astray(self, written: str) -> bool:
+        """Say whether no label can come of it any more."""
+        begun = self._bare(written)
+        if begun is None:
+            joined = "".join(self._opening)
+            bare = "".join(written.split())
+            return not joined.startswith(bare[: len(joined)])
+        return bool(begun) and not any(name.startswith(begun) for name in self._names)
+
+
+def read_tokens(logprobs: Any) -> list[Token] | None:
+    """Read the log-probabilities of a choice.
+
+    Args:
+        logprobs: Chat completions' own form (`content`), or the older one with `tokens`,
+            `token_logprobs` and `top_logprobs` side by side, as some servers still send.
+
+    Returns:
+        The tokens, or None where there are none that can be read.
+    """
+    if not isinstance(logprobs, dict):
+        return None
+    content = logprobs.get("content")
+    if isinstance(content, list) and content:
+        found = [_token(each) for each in content if isinstance(each, dict)]
+        return found if len(found) == len(content) else None
+    texts, values = logprobs.get("tokens"), logprobs.get("token_logprobs")
+    if not isinstance(texts, list) or not isinstance(values, list) or len(texts) != len(values):
+        return None
+    tops = logprobs.get("top_logprobs")
+    beside = tops if isinstance(tops, list) and len(tops) == len(texts) else [None] * len(texts)
+    return [
+        Token(
+            str(text),
+            as_number(value),
+            {str(key): as_number(item) for key, item in top.items()} if isinstance(top, dict) else {},
+        )
+        for text, value, top in zip(texts, values, beside, strict=True)
+    ] or None
+
+
+def _token(item: dict[str, Any]) -> Token:
+    raw = item.get("top_logprobs")
+    others = [each for each in raw if isinstance(each, dict)] if isinstance(raw, list) else []
+    tops = {str(each.get("token", "")): as_number(each.get("logprob")) for each in others}
+    return Token(
+        str(item.get("token", "")), as_number(item.get("logprob")), tops, _bytes_of(item.get("bytes"))
+    )
+
+
+def _bytes_of(value: Any) -> bytes | None:
+    if not isinstance(value, list):
+        return None
+    try:
+        return bytes(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def answer_tokens(tokens: Sequence[Token], answer: str | None, has_reasoning: bool) -> Sequence[Token]:
+    """Return the tokens that spell an answer, without those of the reasoning before it.
+
+    Args:
+        tokens: Everything the model wrote, as the server tells.
+        answer: The text of the answer; None where it is tool calls.
+        has_reasoning: Whether the reply holds reasoning beside the answer.
+
+    Returns:
+        The answer's tokens; none where they can't be told from the reasoning's.
+    """
+    whole = "".join(each.text for each in tokens)
+    if whole == answer or (answer is None and not has_reasoning):
+        return tokens
+    pieces: list[str] | list[bytes] = [each.text for each in tokens]
+    if answer is not None and answer.strip():
+        wanted = answer.strip()
+        start = whole.rfind(wanted)
+        if start >= 0:
+            return _within(tokens, pieces, start, start + len(wanted))
+        raw = [each.raw if each.raw is not None else each.text.encode() for each in tokens]
+        start = b"".join(raw).rfind(wanted.encode())
+        if start >= 0:
+            return _within(tokens, raw, start, start + len(wanted.encode()))
+    elif answer is None:
+        thoughts, rest = split_reasoning(whole)
+        start = len(whole) - len(rest)
+        return _within(tokens, pieces, start, len(whole)) if thoughts and rest else ()
+    return () if has_reasoning else tokens
+
+
+def _within(
+    tokens: Sequence[Token], pieces: Sequence[str] | Sequence[bytes], start: int, end: int
+) -> Sequence[Token]:
+    found, place = [], 0
+    for token, piece in zip(tokens, pieces, strict=True):
+        after = place + len(piece)
+        if after > start and place < end:
+            found.append(token)
+        place = after
+    return found

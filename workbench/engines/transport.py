@@ -73,3 +73,21 @@ def open_session(gate: Gate, *, timeout_s: float, connect_timeout_s: float) -> a
         trust_env=False,
         headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "workbench"},
     )
+
+
+async def read_capped(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
+    """Return the body, or None where it is larger than the cap; the rest is not read."""
+    length = response.content_length
+    if length is not None:
+        if length > most_bytes:
+            response.close()
+            return None
+        return await response.read()
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > most_bytes:
+            response.close()
+            return None
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,4 +1,4 @@
-"""OpenAI chat completions on the wire: build a body, read a reply. Pure functions."""
+"""OpenAI chat completions on the wire: what is sent. Pure functions; `replies` reads what comes back."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 
 import msgspec
 
-from workbench.engines.base import failure
-from workbench.engines.signals import Token, label_margin, token_quantile
-from workbench.normal import Undecodable, as_number, clean_text, decode_json, parse_arguments, usage_openai
-from workbench.records import ErrorKind, EvalKind, Message, Output, Request, ToolCall
-from workbench.specs import Candidate, EvalConfig
+from workbench.engines.dialects import WRAPPER_TOKENS, Constraint, constraint_of
+from workbench.records import EvalKind, Message, Request
+from workbench.specs import CONTROL, Candidate, EvalConfig
 
 SHARED_PARAMETERS = frozenset(
     (
@@ -32,18 +30,18 @@ SHARED_PARAMETERS = frozenset(
 )
 """What a logged request may pass on. The rest names the frontier's own features or tokens."""
 
+FRONTIER_PARAMETERS = frozenset(
+    ("top_k", "min_p", "repetition_penalty", "logit_bias", "reasoning_effort", "verbosity")
+)
+"""What beyond that decides an answer of the frontier, and is passed on to it alone."""
+
 RENAMED_PARAMETERS = {"stop_sequences": "stop", "max_output_tokens": "max_tokens", "maxTokens": "max_tokens"}
 OWN_PARAMETERS = frozenset(("answers_as", "structured_outputs", "score_labels"))
 """Keys of `parameters` that the workbench reads itself."""
+TOP_LOGPROBS = 5
+"""Likeliest tokens asked for at each place of a label: servers allow 5 to 20, and two decide a margin."""
 
 LIMITS = ("max_tokens", "max_completion_tokens")
-MAX_TEXT_CHARS = 1_000_000
-_CONTEXT = re.compile(
-    r"context[ _-]?(length|window|size)|maximum (context|prompt|input)|prompt is too long|too many tokens"
-    r"|reduce the length",
-    re.IGNORECASE,
-)
-_FILTERED = re.compile(r"content[ _-]?(filter|management|policy)|responsible_?ai", re.IGNORECASE)
 _VERSION = re.compile(r"[-@:](latest|v?\d{3,8}|\d{4}-\d{2}-\d{2})", re.IGNORECASE)
 
 
@@ -53,15 +51,25 @@ def shared_parameters(logged: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in named.items() if key in SHARED_PARAMETERS and value is not None}
 
 
-def effective_parameters(request: Request, candidate: Candidate) -> dict[str, Any]:
+def effective_parameters(
+    request: Request, candidate: Candidate, overrides: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return what a request is sent with: the log's parameters, then the candidate's over them.
 
     One limit of tokens counts: the candidate's own, under the name the candidate uses.
+
+    Args:
+        request: The recorded request.
+        candidate: Its `parameters` override the log's.
+        overrides: What overrides both, as `CallContext` carries it.
     """
     found = shared_parameters(request.parameters)
+    if candidate.name == CONTROL:
+        # The frontier itself is asked with all that the log says: its own features are no strangers to it.
+        found |= {key: request.parameters[key] for key in FRONTIER_PARAMETERS & request.parameters.keys()}
     if any(key in candidate.parameters for key in LIMITS):
         found = {key: value for key, value in found.items() if key not in LIMITS}
-    return found | candidate.parameters
+    return {**found, **candidate.parameters, **(overrides or {})}
 
 
 def message_body(message: Message, call_ids: Iterable[str]) -> dict[str, Any]:
@@ -116,32 +124,81 @@ def message_bodies(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     return bodies
 
 
-def request_body(request: Request, candidate: Candidate, eval_config: EvalConfig) -> dict[str, Any]:
+def request_body(
+    request: Request,
+    candidate: Candidate,
+    eval_config: EvalConfig,
+    *,
+    dialect: str | None = None,
+    logprobs: bool | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the body of one chat completion: what the control was asked, as this candidate.
 
     Args:
         request: The recorded request.
-        candidate: Its `parameters` override the log's. `structured_outputs = true`
-            sends the allowed labels of a label eval as a choice (vLLM's own field);
-            a table is sent as it is.
+        candidate: Its `parameters` override the log's. `structured_outputs = true` sends
+            the allowed labels or the schema of the eval, in the server's dialect; a table
+            is sent as it is (vLLM's own field).
         eval_config: The task's eval.
+        dialect: vllm, ollama, openai or none. None: the candidate's own, vllm for auto.
+        logprobs: Ask for log-probabilities (True), leave them out unless the candidate
+            itself asks for them (False), or do as log and candidate say (None).
+        overrides: Parameters over the candidate's own.
     """
-    parameters = effective_parameters(request, candidate)
+    if dialect is None:
+        dialect = "vllm" if candidate.dialect == "auto" else candidate.dialect
+    constraint = constraint_of(request, candidate, eval_config, dialect)
+    return constrained_body(
+        request, candidate, eval_config, constraint, logprobs=logprobs, overrides=overrides
+    )
+
+
+def constrained_body(
+    request: Request,
+    candidate: Candidate,
+    eval_config: EvalConfig,
+    constraint: Constraint,
+    *,
+    logprobs: bool | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the body of one chat completion under a constraint; see `request_body`."""
+    parameters = effective_parameters(request, candidate, overrides)
     body: dict[str, Any] = {"model": candidate.model, "messages": message_bodies(request.messages)}
     if request.tools:
         body["tools"] = [tool_body(tool) for tool in request.tools]
     else:
         parameters.pop("tool_choice", None)
         parameters.pop("parallel_tool_calls", None)
-    if request.response_format:
-        body["response_format"] = request.response_format
-    structured = parameters.get("structured_outputs")
-    if isinstance(structured, dict):
+    body |= constraint.body
+    if isinstance(structured := parameters.get("structured_outputs"), dict):
         body["structured_outputs"] = structured
-    elif structured and eval_config.kind is EvalKind.LABEL:
-        body["structured_outputs"] = {"choice": list(eval_config.labels)}
+    _ask_logprobs(parameters, candidate, eval_config, logprobs)
+    if constraint.wrapped:
+        for key in LIMITS:
+            if isinstance(parameters.get(key), int):
+                parameters[key] += WRAPPER_TOKENS
     body |= {key: value for key, value in parameters.items() if key not in OWN_PARAMETERS}
+    if candidate.stream:
+        body["stream"] = True
+        body.setdefault("stream_options", {"include_usage": True})
     return body
+
+
+def _ask_logprobs(
+    parameters: dict[str, Any], candidate: Candidate, eval_config: EvalConfig, wanted: bool | None
+) -> None:
+    own = candidate.parameters
+    if wanted and "logprobs" not in own:
+        parameters["logprobs"] = True
+        if eval_config.kind is EvalKind.LABEL:
+            parameters.setdefault("top_logprobs", TOP_LOGPROBS)
+    elif wanted is False and not own.get("logprobs"):
+        parameters.pop("logprobs", None)
+    if not parameters.get("logprobs"):
+        # Servers refuse the one without the other.
+        parameters.pop("top_logprobs", None)
 
 
 def tool_body(tool: dict[str, Any]) -> dict[str, Any]:
@@ -169,171 +226,3 @@ def is_same_model(asked: str, answered: str) -> bool:
         return True
     longer, shorter = (first, second) if len(first) > len(second) else (second, first)
     return longer.startswith(shorter) and bool(_VERSION.fullmatch(longer[len(shorter) :]))
-
-
-def read_error(status: int, body: bytes, content_type: str = "") -> Output:
-    """Return the error that a reply with an error status is."""
-    message = _error_text(body, content_type)
-    if status == 429:
-        return failure(ErrorKind.RATE_LIMITED, message or "too many requests", status)
-    if 300 <= status < 400:
-        return failure(ErrorKind.HTTP, "the server redirects, which is never followed", status)
-    if status in (400, 413, 422):
-        if _CONTEXT.search(message):
-            return failure(ErrorKind.CONTEXT_LENGTH, message, status)
-        if _FILTERED.search(message):
-            return failure(ErrorKind.CONTENT_FILTER, message, status)
-    return failure(ErrorKind.HTTP, message or f"status {status}", status)
-
-
-def _error_text(body: bytes, content_type: str) -> str:
-    try:
-        value = decode_json(body[:100_000]).value
-    except Undecodable:
-        text = body[:2_000].decode("utf-8", "replace")
-        if "html" in content_type or text.lstrip()[:1] == "<":
-            title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-            return f"an HTML page{': ' + title[1].strip() if title else ''}"
-        return clean_text(" ".join(text.split())[:300])[0]
-    return _message_of(value)
-
-
-def _message_of(value: Any) -> str:
-    if isinstance(value, Mapping):
-        inner = value.get("error", value)
-        if isinstance(inner, Mapping):
-            words = [inner.get("message") or inner.get("detail"), inner.get("code") or inner.get("type")]
-            return ": ".join(str(word) for word in words if word)[:500]
-        return str(inner)[:500]
-    return str(value)[:500]
-
-
-def read_reply(body: bytes, content_type: str, candidate: Candidate, eval_config: EvalConfig) -> Output:
-    """Read the body of a reply with status 200.
-
-    Args:
-        body: All of it.
-        content_type: Its media type, for the message where it is no JSON.
-        candidate: Who was asked; another model's answer is an error.
-        eval_config: The task's eval, for the margin between labels.
-
-    Returns:
-        The output; every odd reply is an error of a kind of its own.
-    """
-    try:
-        decoded = decode_json(body)
-    except Undecodable as error:
-        if "html" in content_type or body.lstrip()[:1] == b"<":
-            return failure(ErrorKind.INVALID_RESPONSE, f"not JSON but {_error_text(body, 'html')}", 200)
-        if not body.strip():
-            return failure(ErrorKind.INVALID_RESPONSE, "an empty body", 200)
-        return failure(ErrorKind.INVALID_RESPONSE, f"the body can't be read: {error}", 200)
-    reply = decoded.value
-    if not isinstance(reply, dict):
-        return failure(ErrorKind.INVALID_RESPONSE, "the body is JSON, but no object", 200)
-    if reply.get("error"):
-        message = _message_of(reply)
-        kind = ErrorKind.CONTEXT_LENGTH if _CONTEXT.search(message) else ErrorKind.INVALID_RESPONSE
-        return failure(kind, f"an error with status 200: {message}", 200)
-    choices = reply.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        return failure(ErrorKind.INVALID_RESPONSE, "no choices in the reply", 200)
-    model = reply.get("model")
-    model = model if isinstance(model, str) and model else None
-    asked = str(candidate.parameters.get("answers_as") or candidate.model or "")
-    if model and not is_same_model(asked, model):
-        return failure(
-            ErrorKind.WRONG_MODEL, f"asked {asked!r}, answered by {model!r}", 200, model=clean_text(model)[0]
-        )
-    flags = ["repaired_text"] if decoded.repaired else []
-    return _read_choice(choices[0], reply, model, flags, eval_config)
-
-
-def _read_choice(
-    choice: dict[str, Any],
-    reply: dict[str, Any],
-    model: str | None,
-    flags: list[str],
-    eval_config: EvalConfig,
-) -> Output:
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        return failure(ErrorKind.INVALID_RESPONSE, "the choice holds no message", 200)
-    finish = choice.get("finish_reason")
-    finish = finish if isinstance(finish, str) else None
-    common: dict[str, Any] = {
-        "model": model,
-        "finish_reason": finish,
-        "usage": usage_openai(reply.get("usage")),
-    }
-    if finish == "content_filter":
-        return failure(ErrorKind.CONTENT_FILTER, "the server's content filter", 200, **common)
-    text = _text_of(message.get("content"))
-    calls = _tool_calls(message)
-    refusal = message.get("refusal")
-    if not text and isinstance(refusal, str) and refusal:
-        text = refusal
-        flags.append("refusal")
-    if finish == "length":
-        flags.append("truncated")
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
-    reasoning = reasoning if isinstance(reasoning, str) else None
-    if not (text and text.strip()) and not calls:
-        why = "only reasoning, cut off by the limit of tokens" if reasoning else "an empty answer"
-        return failure(ErrorKind.EMPTY, why, 200, flags=tuple(flags), reasoning=reasoning, **common)
-    if text and len(text) > MAX_TEXT_CHARS:
-        text = text[:MAX_TEXT_CHARS]
-        flags.append("capped")
-    return Output(
-        text=text,
-        tool_calls=calls,
-        reasoning=reasoning,
-        confidence=_confidence(choice.get("logprobs"), eval_config),
-        flags=tuple(flags),
-        **common,
-    )
-
-
-def _text_of(content: Any) -> str | None:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(each for each in texts if isinstance(each, str)) or None
-    return None
-
-
-def _tool_calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
-    raw = message.get("tool_calls")
-    items = [each for each in raw if isinstance(each, dict)] if isinstance(raw, list) else []
-    if isinstance(message.get("function_call"), dict):
-        items.append({"function": message["function_call"]})
-    found = []
-    for item in items:
-        function = item.get("function")
-        if isinstance(function, dict) and isinstance(function.get("name"), str):
-            identity = item.get("id")
-            arguments = parse_arguments(function.get("arguments"))
-            found.append(
-                ToolCall(function["name"], arguments, identity if isinstance(identity, str) else None)
-            )
-    return tuple(found)
-
-
-def _confidence(logprobs: Any, eval_config: EvalConfig) -> dict[str, float]:
-    content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if not isinstance(content, list):
-        return {}
-    tokens = []
-    for item in content:
-        if not isinstance(item, dict):
-            return {}
-        raw = item.get("top_logprobs")
-        others = [each for each in raw if isinstance(each, dict)] if isinstance(raw, list) else []
-        tops = {str(each.get("token", "")): as_number(each.get("logprob")) for each in others}
-        tokens.append(Token(str(item.get("token", "")), as_number(item.get("logprob")), tops))
-    found = {"token_quantile": token_quantile([each.logprob for each in tokens])}
-    if eval_config.kind is EvalKind.LABEL:
-        names = {label: label for label in eval_config.labels} | dict(eval_config.aliases)
-        found["label_margin"] = label_margin(tokens, names)
-    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,249 @@
+"""OpenAI chat completions on the wire: what comes back. Every odd reply is an error of its own kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.engines.base import failure
+from workbench.engines.dialects import WRAPPER_OPENING, unwrap_label
+from workbench.engines.reasoning import speaks_of_tags, split_reasoning
+from workbench.engines.signals import answer_tokens, label_margin, read_tokens, token_quantile
+from workbench.engines.wire import is_same_model
+from workbench.normal import Undecodable, clean_text, decode_json, parse_arguments, usage_openai
+from workbench.records import ErrorKind, EvalKind, Output, Request, ToolCall
+from workbench.specs import Candidate, EvalConfig
+
+MAX_TEXT_CHARS = 1_000_000
+_CONTEXT = re.compile(
+    r"context[ _-]?(length|window|size)|maximum (context|prompt|input)|prompt is too long|too many tokens"
+    r"|reduce the length",
+    re.IGNORECASE,
+)
+_FILTERED = re.compile(r"content[ _-]?(filter|management|policy)|responsible_?ai", re.IGNORECASE)
+_FILTER_REASONS = frozenset(("content_filter", "safety", "blocklist", "prohibited_content"))
+_FAILED_REASONS = frozenset(("error", "abort", "cancelled"))
+
+
+def read_error(status: int, body: bytes, content_type: str = "") -> Output:
+    """Return the error that a reply with an error status is."""
+    message = _error_text(body, content_type)
+    if status == 429:
+        return failure(ErrorKind.RATE_LIMITED, message or "too many requests", status)
+    if 300 <= status < 400:
+        return failure(ErrorKind.HTTP, "the server redirects, which is never followed", status)
+    if status in (400, 413, 422):
+        if _CONTEXT.search(message):
+            return failure(ErrorKind.CONTEXT_LENGTH, message, status)
+        if _FILTERED.search(message):
+            return failure(ErrorKind.CONTENT_FILTER, message, status)
+    return failure(ErrorKind.HTTP, message or f"status {status}", status)
+
+
+def _error_text(body: bytes, content_type: str) -> str:
+    try:
+        value = decode_json(body[:100_000]).value
+    except Undecodable:
+        text = body[:2_000].decode("utf-8", "replace")
+        if "html" in content_type or text.lstrip()[:1] == "<":
+            title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+            return f"an HTML page{': ' + title[1].strip() if title else ''}"
+        return clean_text(" ".join(text.split())[:300])[0]
+    return _message_of(value)
+
+
+def _message_of(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inner = value.get("error", value)
+        if isinstance(inner, Mapping):
+            words = [inner.get("message") or inner.get("detail"), inner.get("code") or inner.get("type")]
+            return ": ".join(str(word) for word in words if word)[:500]
+        return str(inner)[:500]
+    return str(value)[:500]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a reply answers: whom, for which task, and what was said about its form.
+
+    `wrapped` says that a label was asked for in a JSON object. `request` is None where
+    it is not at hand: then a tag of reasoning is never taken for meant.
+    """
+
+    candidate: Candidate
+    eval_config: EvalConfig
+    request: Request | None = None
+    wrapped: bool = False
+
+
+def read_reply(body: bytes, content_type: str, asked: Asked) -> Output:
+    """Read the body of a reply with status 200.
+
+    Args:
+        body: All of it.
+        content_type: Its media type, for the message where it is no JSON.
+        asked: What it answers; another model's answer is an error.
+
+    Returns:
+        The output; every odd reply is an error of a kind of its own.
+    """
+    try:
+        decoded = decode_json(body)
+    except Undecodable as error:
+        if "html" in content_type or body.lstrip()[:1] == b"<":
+            return failure(ErrorKind.INVALID_RESPONSE, f"not JSON but {_error_text(body, 'html')}", 200)
+        if not body.strip():
+            return failure(ErrorKind.INVALID_RESPONSE, "an empty body", 200)
+        return failure(ErrorKind.INVALID_RESPONSE, f"the body can't be read: {error}", 200)
+    return read_value(decoded.value, asked, repaired=decoded.repaired)
+
+
+def read_value(reply: Any, asked: Asked, *, repaired: bool = False) -> Output:
+    """Read a decoded reply with status 200, sent in one piece or put together from a stream.
+
+    Args:
+        reply: The decoded JSON.
+        asked: What it answers.
+        repaired: Its text had to be repaired.
+    """
+    if not isinstance(reply, dict):
+        return failure(ErrorKind.INVALID_RESPONSE, "the body is JSON, but no object", 200)
+    if reply.get("error"):
+        return _failed(_message_of(reply), "an error with status 200")
+    choices = reply.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        return failure(ErrorKind.INVALID_RESPONSE, "no choices in the reply", 200)
+    model = reply.get("model")
+    model = model if isinstance(model, str) and model else None
+    wanted = str(asked.candidate.parameters.get("answers_as") or asked.candidate.model or "")
+    if model and model != wanted and not is_same_model(wanted, model):
+        return failure(
+            ErrorKind.WRONG_MODEL, f"asked {wanted!r}, answered by {model!r}", 200, model=clean_text(model)[0]
+        )
+    flags = ["repaired_text"] if repaired else []
+    return _read_choice(choices[0], reply, model, flags, asked)
+
+
+def _failed(message: str, what: str) -> Output:
+    kind = ErrorKind.INVALID_RESPONSE
+    if _CONTEXT.search(message):
+        kind = ErrorKind.CONTEXT_LENGTH
+    elif _FILTERED.search(message):
+        kind = ErrorKind.CONTENT_FILTER
+    return failure(kind, f"{what}: {message}", 200)
+
+
+def _read_choice(
+    choice: dict[str, Any], reply: dict[str, Any], model: str | None, flags: list[str], asked: Asked
+) -> Output:
+    finish = choice.get("finish_reason")
+    finish = finish if isinstance(finish, str) else None
+    common: dict[str, Any] = {
+        "model": model,
+        "finish_reason": finish,
+        "usage": usage_openai(reply.get("usage")),
+    }
+    reason = (finish or "").casefold()
+    if reason in _FILTER_REASONS:
+        return failure(ErrorKind.CONTENT_FILTER, "the server's content filter", 200, **common)
+    if choice.get("error"):
+        return _failed(_message_of(choice), "the answer ended in an error")
+    if reason in _FAILED_REASONS:
+        what = f"the server gave the answer up (finish_reason {finish!r})"
+        return failure(ErrorKind.INVALID_RESPONSE, what, 200, **common)
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return failure(ErrorKind.INVALID_RESPONSE, "the choice holds no message", 200)
+    text = _text_of(message.get("content"))
+    calls = _tool_calls(message)
+    refusal = message.get("refusal")
+    if not text and isinstance(refusal, str) and refusal:
+        text = refusal
+        flags.append("refusal")
+    if finish == "length":
+        flags.append("truncated")
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    reasoning = reasoning if isinstance(reasoning, str) else None
+    if text and reasoning is None:
+        reasoning, text = _apart(text, asked)
+    if not (text and text.strip()) and not calls:
+        why = "an empty answer"
+        if reasoning:
+            cut = ", cut off by the limit of tokens" if finish == "length" else " and no answer"
+            why = f"only reasoning{cut}"
+        return failure(ErrorKind.EMPTY, why, 200, flags=tuple(flags), reasoning=reasoning, **common)
+    label = unwrap_label(text) if asked.wrapped and text else text
+    confidence = _confidence(choice.get("logprobs"), text, label, reasoning is not None, asked)
+    if label and len(label) > MAX_TEXT_CHARS:
+        label = label[:MAX_TEXT_CHARS]
+        flags.append("capped")
+    return Output(
+        text=label,
+        tool_calls=calls,
+        reasoning=reasoning,
+        confidence=confidence,
+        flags=tuple(flags),
+        **common,
+    )
+
+
+def _apart(text: str, asked: Asked) -> tuple[str | None, str]:
+    """Take the reasoning off a text, unless the user wrote such tags and may want them back."""
+    reasoning, rest = split_reasoning(text)
+    if rest == text or (asked.request is not None and speaks_of_tags(asked.request.messages)):
+        return None, text
+    return reasoning, rest
+
+
+def _text_of(content: Any) -> str | None:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "".join(each for each in texts if isinstance(each, str)) or None
+    return None
+
+
+def _tool_calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
+    raw = message.get("tool_calls")
+    items = [each for each in raw if isinstance(each, dict)] if isinstance(raw, list) else []
+    if isinstance(message.get("function_call"), dict):
+        items.append({"function": message["function_call"]})
+    found = []
+    for item in items:
+        function = item.get("function")
+        if isinstance(function, dict) and isinstance(function.get("name"), str):
+            identity = item.get("id")
+            arguments = parse_arguments(function.get("arguments"))
+            found.append(
+                ToolCall(function["name"], arguments, identity if isinstance(identity, str) else None)
+            )
+    return tuple(found)
+
+
+def _confidence(
+    logprobs: Any, text: str | None, label: str | None, has_reasoning: bool, asked: Asked
+) -> dict[str, float]:
+    """Return the signals of an answer.
+
+    Args:
+        logprobs: As the choice carries them.
+        text: The answer as it was written.
+        label: The answer as it will be compared, out of its wrapper.
+        has_reasoning: Whether tokens of reasoning may stand among the others.
+        asked: What was asked.
+    """
+    tokens = read_tokens(logprobs) if logprobs else None
+    if tokens is None:
+        return {}
+    answer = answer_tokens(tokens, text, has_reasoning)
+    # What a wrapper forces the model to write says nothing about its answer.
+    own = answer if label == text else answer_tokens(answer, label, has_reasoning)
+    found = {"token_quantile": token_quantile([each.logprob for each in own])}
+    config = asked.eval_config
+    if config.kind is EvalKind.LABEL:
+        names = {label: label for label in config.labels} | dict(config.aliases)
+        found["label_margin"] = label_margin(answer, names, WRAPPER_OPENING if asked.wrapped else "")
+    return {name: value for name, value in found.items() if value is not None}
