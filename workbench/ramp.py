@@ -266,8 +266,12 @@ def _missing(
             ", from other sessions and with other requests" if task.disagreement_effect.value > 1.005 else ""
         )
         lines.append(f"{plural(more, 'more compared call')}{others}.")
-    if "latency" in failing and evidence.latency_p95_ms is None:
-        lines.append("A measurement of latency at production rate.")
+    if "latency" in failing:
+        measured = evidence.latency_p95_ms
+        if measured is None:
+            lines.append("A measurement of latency at production rate.")
+        elif not math.isfinite(measured.high):
+            lines.append("A measurement of latency with more calls.")
     if "critical" in failing and evidence.critical is None:
         lines.append("A measurement of critical harm.")
     if "stage" in failing:

@@ -15,7 +15,7 @@ from workbench import ramp
 from workbench.compare import basis, evaluator_version
 from workbench.compare.fields import FieldsComparator
 from workbench.config import Workspace
-from workbench.records import Basis, EvalKind, Policy, Recommendation, Verdict
+from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import SEVERITY
 from workbench.sampling import WEIGHT_MAX
@@ -29,7 +29,9 @@ from workbench.stats.audit import AuditRow, DrawRow, from_rows
 from workbench.stats.cluster import design_effect
 from workbench.stats.evidence import GROUP_MINIMUM
 from workbench.stats.guards import COLLAPSED
+from workbench.stats.percentiles import percentile
 from workbench.store import comparisons as rows
+from workbench.store.probes import newest_probe
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -125,6 +127,7 @@ def gather(store: Store, config: EvalConfig, fingerprint: str, policy: Policy) -
         calls_per_day=calls_per_day(config, volume),
         critical_marked=bool(config.critical_labels) or any(rule.critical for rule in config.fields),
         latched=latched_groups(audit, policy),
+        latency_p95_ms=measured_latency(store, config.task, fingerprint, policy),
         noise=floor.agreement if (floor := floor_of(store, config)) else None,
     )
 
@@ -271,6 +274,25 @@ def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None
     if days < 1 or dated < DATED_SHARE * calls:
         return None
     return float(scaled * (calls / dated) / days)
+
+
+def measured_latency(store: Store, task: str, fingerprint: str, policy: Policy) -> Estimate | None:
+    """Return the 95th percentile of latency at production's pace in ms, with its limits.
+
+    Only a probe says: a replay asks as fast as the server answers. Calls that got no
+    answer are infinitely slow. None where the policy sets no limit, or where no probe at
+    production's pace or faster was made of the candidate as it is configured now.
+
+    Args:
+        store: Holds the probes.
+        task: The task.
+        fingerprint: The candidate's.
+        policy: Its level is that of the limits.
+    """
+    if policy.latency_p95_ms is None:
+        return None
+    probe = newest_probe(store, task, fingerprint, least_speed=1.0)
+    return percentile(probe.latencies_ms, 0.95, policy.delta) if probe else None
 
 
 def latched_groups(audit: Iterable[AuditRow], policy: Policy) -> frozenset[tuple[str, str]]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from workbench.records import Basis, Estimate, Guard, Policy
@@ -263,11 +264,30 @@ def latency(evidence: Evidence, policy: Policy) -> Finding:
             f"Latency at production rate has not been measured; the policy allows {count(limit)} ms (p95).",
             advance=False,
         )
+    if not math.isfinite(measured.high):
+        return _unbounded_latency(measured, limit)
     seen = f"95 % of answers come within {count(measured.high)} ms at production rate (upper end)"
     if measured.high > limit * (1 + EPSILON):
         message = f"{seen}; the policy allows {count(limit)} ms."
         return Finding("latency", False, message, ceiling=0.0, advance=False)
     return Finding("latency", True, f"{seen}; the policy allows {count(limit)} ms.")
+
+
+def _unbounded_latency(measured: Estimate, limit: float) -> Finding:
+    """Say why a measured 95th percentile has no upper end: no answers, or too few calls."""
+    allowed = f"the policy allows {count(limit)} ms (p95)."
+    if measured.low > limit:
+        message = f"Surely slower than {count(measured.low)} ms (p95) at production rate; {allowed}"
+        return Finding("latency", False, message, ceiling=0.0, advance=False)
+    if measured.point is not None and not math.isfinite(measured.point):
+        message = f"5 % or more of {plural(measured.n, 'call')} got no answer at production rate; {allowed}"
+        return Finding("latency", False, message, ceiling=0.0, advance=False)
+    return Finding(
+        "latency",
+        False,
+        f"{plural(measured.n, 'call')} at production rate are too few for an upper end of latency; {allowed}",
+        advance=False,
+    )
 
 
 def enough_pairs(evidence: Evidence, policy: Policy) -> Finding:
