@@ -232,11 +232,186 @@ async def redirect(request: web.Request, _: dict[str, Any]) -> web.StreamRespons
     raise web.HTTPTemporaryRedirect(f"http://{request.host}/good/v1/chat/completions")
 
 
+async def from_cache(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer every second call of `replay_world` as a response cache does: by its header, or the log's id."""
+    prompt = prompt_of(body)
+    number = int(prompt.split()[1].rstrip(":"))
+    found = completion("ham" if number % 2 else answer_to(prompt), body["model"])
+    headers = {"X-Cache": "HIT" if number % 4 == 1 else "MISS"}
+    return web.json_response(
+        found | {"id": f"row-{number}" if number % 4 == 3 else f"fresh-{number}"}, headers=headers
+    )
+
+
 async def half_down(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Work for 30 requests, then hang up on all others."""
     if request.app["hits"]["half_down"] > 30:
         return await hangs_up(request, body)
     return await good(request, body)
+
+
+async def constrained(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer in the form that was asked for: a choice, a label in JSON, JSON, or a bare label."""
+    choices = (body.get("structured_outputs") or {}).get("choice")
+    form = body.get("response_format") or {}
+    schema = (form.get("json_schema") or {}).get("schema") or {}
+    label = (schema.get("properties") or {}).get("label")
+    text = choices[-1] if choices else answer_to(prompt_of(body))
+    if label:
+        text = json.dumps({"label": label["enum"][-1]})
+    elif form:
+        text = json.dumps({"answer": text})
+    choice = {}
+    if body.get("logprobs"):
+        letters = [{"token": each, "logprob": -0.01, "top_logprobs": []} for each in text]
+        choice["logprobs"] = {"content": letters}
+    return web.json_response(completion(text, body["model"], choice=choice))
+
+
+async def vllm(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer as `constrained`, from a server that names itself vLLM."""
+    return await constrained(request, body)
+
+
+async def ollama(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer as `constrained`, from a server that names itself Ollama."""
+    return await constrained(request, body)
+
+
+async def llamacpp(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer as `constrained`, from a server that names itself llama.cpp."""
+    return await constrained(request, body)
+
+
+async def ollama_by_version(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer as `constrained`, from a server that only /api/version shows to be Ollama."""
+    return await constrained(request, body)
+
+
+async def no_logprobs(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Refuse to be asked for log-probabilities, as hosted reasoning models do."""
+    if "logprobs" in body:
+        message = "'logprobs' is not supported with this model."
+        return web.json_response({"error": {"message": message, "param": "logprobs"}}, status=400)
+    return await good(request, body)
+
+
+async def thinks_beside(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with reasoning in a field of its own."""
+    message = {"role": "assistant", "content": "spam", "reasoning_content": "ham? No."}
+    return web.json_response(completion(None, body["model"], choice={"message": message}))
+
+
+async def thinks_inside(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with reasoning in the text."""
+    return web.json_response(completion("<think>\nham? No.\n</think>\n\nspam", body["model"]))
+
+
+async def only_thinks(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Think until the limit of tokens."""
+    choice = {"finish_reason": "length"}
+    return web.json_response(completion("<think>ham? Or", body["model"], choice=choice))
+
+
+async def refusal(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with a refusal in its own field."""
+    message = {"role": "assistant", "content": None, "refusal": "I can't help with that."}
+    return web.json_response(completion(None, body["model"], choice={"message": message}))
+
+
+async def gives_up(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """End the answer by itself, as a server does that is out of memory."""
+    return web.json_response(completion("sp", body["model"], choice={"finish_reason": "abort"}))
+
+
+async def cut_off(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer up to the limit of tokens."""
+    return web.json_response(completion("spam and", body["model"], choice={"finish_reason": "length"}))
+
+
+async def not_an_object(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Answer with JSON that is no object."""
+    return web.json_response(["spam"])
+
+
+async def wavers(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer spam; with a temperature, ham every other time."""
+    is_odd = request.app["hits"]["wavers"] % 2
+    return web.json_response(
+        completion("ham" if body.get("temperature") and is_odd else "spam", body["model"])
+    )
+
+
+async def fails_when_sampled(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer without a temperature, fail with one."""
+    return await (server_error if body.get("temperature") else good)(request, body)
+
+
+def chunks_of(reply: dict[str, Any], pieces: int = 3) -> list[dict[str, Any]]:
+    """Return a completion as the chunks of a stream: the text in pieces, the usage in the last."""
+    choice, text = reply["choices"][0], reply["choices"][0]["message"]["content"] or ""
+    size = max(len(text) // pieces, 1)
+    base = {"id": reply["id"], "object": "chat.completion.chunk", "model": reply["model"]}
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": text[start : start + size]} for start in range(0, len(text), size)]
+    found = [base | {"choices": [{"index": 0, "delta": each, "finish_reason": None}]} for each in deltas]
+    found.append(base | {"choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
+    return [*found, base | {"choices": [], "usage": reply["usage"]}]
+
+
+async def _send_events(request: web.Request, events: list[str], pause_s: float = 0.0) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    for event in events:
+        await response.write(f"data: {event}\n\n".encode())
+        await asyncio.sleep(pause_s)
+    return response
+
+
+async def streams(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer piece by piece where that is asked for, each piece 30 ms after the one before."""
+    reply = completion(answer_to(prompt_of(body)), body["model"])
+    if not body.get("stream"):
+        return web.json_response(reply)
+    return await _send_events(request, [*map(json.dumps, chunks_of(reply)), "[DONE]"], 0.03)
+
+
+async def streams_error(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Begin to answer, then send an error in the middle."""
+    first = chunks_of(completion("spam", body["model"]))[:2]
+    error = {"error": {"message": "the engine died", "code": 500}}
+    return await _send_events(request, [*map(json.dumps, [*first, error]), "[DONE]"])
+
+
+async def streams_break(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Begin to answer, then end in good order without an end of the answer."""
+    return await _send_events(
+        request, [json.dumps(each) for each in chunks_of(completion("spam", body["model"]))[:2]]
+    )
+
+
+async def streams_hang(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer, say that it is done, and keep the connection open."""
+    reply = completion("spam", body["model"])
+    response = await _send_events(request, [*map(json.dumps, chunks_of(reply)), "[DONE]"])
+    await asyncio.sleep(3600)
+    return response
+
+
+async def streams_on(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Send a word every 50 ms, for ever."""
+    chunk = json.dumps(chunks_of(completion("word ", body["model"]), 1)[1])
+    return await _send_events(request, [chunk] * 10_000, 0.05)
+
+
+async def streams_flood(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Send words as fast as it goes, for ever."""
+    chunk = json.dumps(chunks_of(completion("word " * 20_000, body["model"]), 1)[1])
+    return await _send_events(request, [chunk] * 10_000)
+
+
+OWNERS = {"vllm": "vllm", "ollama": "library", "llamacpp": "llamacpp"}
+"""What behaviours say of themselves in their list of models."""
 
 
 BEHAVIOURS: dict[str, Handler] = {
@@ -245,7 +420,10 @@ BEHAVIOURS: dict[str, Handler] = {
         *(good, slow, sluggish, echo, html, error_with_200, no_choices, empty, empty_body, content_filter),
         *(cut_json, broken_off, hangs_up, drip, silent, endless, huge, wrong_model, nan_logprobs),
         *(logprobs, tool_call, surrogates, rate_limited, sometimes_limited, server_error),
-        *(context_length, unauthorised, redirect, half_down),
+        *(constrained, vllm, ollama, llamacpp, ollama_by_version, no_logprobs, thinks_beside, thinks_inside),
+        *(only_thinks, refusal, gives_up, cut_off, not_an_object, wavers, fails_when_sampled),
+        *(streams, streams_error, streams_break, streams_hang, streams_on, streams_flood),
+        *(context_length, unauthorised, redirect, half_down, from_cache),
     )
 }
 
@@ -264,8 +442,16 @@ async def _complete(request: web.Request) -> web.StreamResponse:
 
 
 async def _models(request: web.Request) -> web.StreamResponse:
-    request.app["checks"][request.match_info["behaviour"]] += 1
-    return web.json_response({"object": "list", "data": []})
+    name = request.match_info["behaviour"]
+    request.app["checks"][name] += 1
+    data = [{"id": "m", "object": "model", "owned_by": OWNERS[name]}] if name in OWNERS else []
+    return web.json_response({"object": "list", "data": data})
+
+
+async def _version(request: web.Request) -> web.StreamResponse:
+    if request.match_info["behaviour"] != "ollama_by_version":
+        raise web.HTTPNotFound
+    return web.json_response({"version": "0.40.12"})
 
 
 async def _stats(request: web.Request) -> web.StreamResponse:
@@ -297,6 +483,7 @@ def application() -> web.Application:
     app["prompts"], app["last"], app["hung_up"] = {}, {}, {}
     app.router.add_post("/{behaviour}/v1/chat/completions", _complete)
     app.router.add_get("/{behaviour}/v1/models", _models)
+    app.router.add_get("/{behaviour}/api/version", _version)
     app.router.add_get("/{behaviour}/stats", _stats)
     app.router.add_post("/reset", _reset)
     return app

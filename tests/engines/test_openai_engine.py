@@ -48,6 +48,9 @@ BAD = [
     ("wrong_model", ErrorKind.WRONG_MODEL, "'m-mini'", 1),
     ("rate_limited", ErrorKind.RATE_LIMITED, "slow down", 3),
     ("server_error", ErrorKind.HTTP, "no healthy upstream", 3),
+    ("not_an_object", ErrorKind.INVALID_RESPONSE, "no object", 1),
+    ("gives_up", ErrorKind.INVALID_RESPONSE, "gave the answer up (finish_reason 'abort')", 1),
+    ("only_thinks", ErrorKind.EMPTY, "only reasoning, cut off by the limit of tokens", 1),
     ("context_length", ErrorKind.CONTEXT_LENGTH, "2048", 1),
     ("unauthorised", ErrorKind.HTTP, "Incorrect key", 1),
     ("redirect", ErrorKind.HTTP, "redirects", 1),
@@ -165,11 +168,13 @@ async def test_the_candidate_sees_what_the_control_saw(server: Server) -> None:
 
 
 async def test_allowed_labels_are_sent_only_when_asked_for(server: Server) -> None:
-    """The labels of the eval go along as a choice only where the candidate says so."""
-    await ask(server, "good")
-    assert "structured_outputs" not in server.stats("good")["last"]
-    await ask(server, "good", parameters={"structured_outputs": True})
-    assert server.stats("good")["last"]["structured_outputs"] == {"choice": ["spam", "ham"]}
+    """The labels of the eval go along only where the candidate says so; a table goes as it is."""
+    await ask(server, "vllm")
+    assert not {"structured_outputs", "response_format"} & set(server.stats("vllm")["last"])
+    await ask(server, "vllm", parameters={"structured_outputs": True})
+    assert server.stats("vllm")["last"]["structured_outputs"] == {"choice": ["spam", "ham"]}
+    await ask(server, "vllm", parameters={"structured_outputs": {"regex": "spam|ham"}})
+    assert server.stats("vllm")["last"]["structured_outputs"] == {"regex": "spam|ham"}
 
 
 @pytest.mark.parametrize("key", ["sk-canary-123", 'sk-"canary"/\\123'])
