@@ -161,14 +161,17 @@ class Run:
                 raise _Stop
 
     async def _record(self, rows: list[tuple[dict[str, Any], Output]]) -> None:
-        beat = self._beat
-        for _, output in rows:
-            beat.done += 1
-            beat.input_tokens += output.usage.input_tokens or 0
-            beat.output_tokens += output.usage.output_tokens or 0
-            if output.error:
-                beat.errors[output.error.kind.value] = beat.errors.get(output.error.kind.value, 0) + 1
-        await self._writer.add([row for row, _ in rows])
+        def count() -> None:
+            beat = self._beat
+            for _, output in rows:
+                beat.done += 1
+                beat.input_tokens += output.usage.input_tokens or 0
+                beat.output_tokens += output.usage.output_tokens or 0
+                if output.error:
+                    beat.errors[output.error.kind.value] = beat.errors.get(output.error.kind.value, 0) + 1
+
+        # Counted once they are safe from a kill, not before.
+        await self._writer.add([row for row, _ in rows], count)
 
     async def _tick(self) -> None:
         while True:

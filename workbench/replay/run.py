@@ -234,7 +234,7 @@ def _answer(
                     replay_id,
                     lease,
                     note_of(beat),
-                    absorb=lambda: (store.absorb(wait_s=0), store.rest()),
+                    absorb=lambda: store.absorb(wait_s=0, rest=True),
                 ),
                 outcomes=Outcomes(
                     spec.name, spec.base_url or spec.engine, counts.done > sum((counts.errors or {}).values())

@@ -163,7 +163,7 @@ class Store:
         """Return a number that changes with every commit of any process; doesn't open the file."""
         return self._gate().versions.read()
 
-    def absorb(self, *, wait_s: float | None = None) -> int:
+    def absorb(self, *, wait_s: float | None = None, rest: bool = False) -> int:
         """Load the spool's parts, each exactly once, then delete them.
 
         A part that can't be loaded goes to the spool's `quarantine` folder with the
@@ -172,6 +172,8 @@ class Store:
         Args:
             wait_s: How long to wait for another process, in seconds; 0 loads what is
                 possible now, for callers who will come again.
+            rest: Whether to close the file afterwards until the next call. That frees the
+                memory of its indexes, which grow with every row; reopening costs some 5 ms.
 
         Returns:
             How many rows were added.
@@ -200,6 +202,8 @@ class Store:
         except StoreBusy:
             if wait_s != 0:
                 raise
+        if rest:
+            self._gate().rest()
         return inserted
 
     def quarantined(self) -> list[spool.Quarantined]:

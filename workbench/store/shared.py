@@ -114,6 +114,13 @@ class Shared:
                 self._closing = True
                 self._state.notify_all()
 
+    def rest(self) -> None:
+        """Close the file as soon as no call is in progress; the next call opens it again."""
+        with self._state:
+            if self._opened is not None:
+                self._closing = True
+                self._state.notify_all()
+
     def close(self, wait_s: float | None = None) -> None:
         """Close the file once no call is in progress.
 
