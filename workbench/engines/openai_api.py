@@ -20,7 +20,7 @@ from workbench.checks import host_of
 from workbench.engines.base import CallContext, failure
 from workbench.engines.dialects import Detected, constraint_of, detect, wants_structure
 from workbench.engines.privacy import open_gate, resolve
-from workbench.engines.replies import Asked, read_error, read_reply, read_value
+from workbench.engines.replies import CACHED, Asked, is_cached, read_error, read_reply, read_value
 from workbench.engines.retries import RETRIED_STATUSES, retry_after_s
 from workbench.engines.retries import RetryPolicy as RetryPolicy
 from workbench.engines.streaming import BrokenStream, ReplyBuilder, Streamed, read_stream
@@ -245,7 +245,7 @@ class OpenAIEngine:
                 return failure(ErrorKind.CONNECTION, "the server does not say what it is")
             dialect = told
         constraint = constraint_of(request, self._candidate, self._eval, dialect)
-        asked = Asked(self._candidate, self._eval, request, constraint.wrapped)
+        asked = Asked(self._candidate, self._eval, request, constraint.wrapped, context.native_id)
 
         def body(logprobs: bool | None) -> bytes:
             return msgspec.json.encode(
@@ -305,6 +305,7 @@ class OpenAIEngine:
             ) as response:
                 answering = True
                 status, content_type = response.status, response.headers.get("Content-Type", "")
+                cached = is_cached(response.headers)
                 if self._candidate.stream and status == 200:
                     pieces = response.content.iter_any()
                     streamed = await read_stream(pieces, most_bytes=MAX_STREAM_BYTES)
@@ -333,13 +334,15 @@ class OpenAIEngine:
             first_s = streamed.first_s
             first_ms = None if first_s is None else (first_s - started) * 1000
             done = self._put_together(streamed.builder, asked)
-            times = replace(done.output, latency_ms=latency_ms, time_to_first_token_ms=first_ms)
+            times = replace(
+                _marked(done.output, cached), latency_ms=latency_ms, time_to_first_token_ms=first_ms
+            )
             return replace(done, output=done.output if done.retry else times)
         if status != 200:
             failed = self._without_key(read_error(status, data, content_type), data)
             return _Attempt(failed, status in RETRIED_STATUSES, asked_s)
         output = self._without_key(read_reply(data, content_type, asked), data)
-        return _Attempt(replace(output, latency_ms=latency_ms))
+        return _Attempt(replace(_marked(output, cached), latency_ms=latency_ms))
 
     def _put_together(self, builder: ReplyBuilder, asked: Asked) -> _Attempt:
         if not builder.is_whole:
@@ -376,6 +379,13 @@ class OpenAIEngine:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _marked(output: Output, cached: bool) -> Output:
+    """Return an output with the flag of one that came from a response cache, if it did."""
+    if not cached or CACHED in output.flags:
+        return output
+    return replace(output, flags=(*output.flags, CACHED))
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:

@@ -23,6 +23,9 @@ _CONTEXT = re.compile(
     re.IGNORECASE,
 )
 _FILTERED = re.compile(r"content[ _-]?(filter|management|policy)|responsible_?ai", re.IGNORECASE)
+CACHED = "cached"
+"""Flag of a reply that a response cache gave: it looks as if repeats had no noise."""
+_CACHE_HEADERS = ("cf-aig-cache-status", "helicone-cache", "x-portkey-cache-status", "x-cache")
 _FILTER_REASONS = frozenset(("content_filter", "safety", "blocklist", "prohibited_content"))
 _FAILED_REASONS = frozenset(("error", "abort", "cancelled"))
 
@@ -69,13 +72,20 @@ class Asked:
     """What a reply answers: whom, for which task, and what was said about its form.
 
     `wrapped` says that a label was asked for in a JSON object. `request` is None where
-    it is not at hand: then a tag of reasoning is never taken for meant.
+    it is not at hand: then a tag of reasoning is never taken for meant. `native_id` is
+    the id of the recorded answer: a reply with the same one is that answer, from a cache.
     """
 
     candidate: Candidate
     eval_config: EvalConfig
     request: Request | None = None
     wrapped: bool = False
+    native_id: str | None = None
+
+
+def is_cached(headers: Mapping[str, str]) -> bool:
+    """Say whether a gateway says that it gave the reply from its response cache."""
+    return any(headers.get(name, "").strip().casefold().startswith("hit") for name in _CACHE_HEADERS)
 
 
 def read_reply(body: bytes, content_type: str, asked: Asked) -> Output:
@@ -123,6 +133,8 @@ def read_value(reply: Any, asked: Asked, *, repaired: bool = False) -> Output:
             ErrorKind.WRONG_MODEL, f"asked {wanted!r}, answered by {model!r}", 200, model=clean_text(model)[0]
         )
     flags = ["repaired_text"] if repaired else []
+    if asked.native_id is not None and reply.get("id") == asked.native_id:
+        flags.append(CACHED)
     return _read_choice(choices[0], reply, model, flags, asked)
 
 

@@ -144,6 +144,8 @@ class ReplyBuilder:
         if chunk.get("object") == "error" and "message" in chunk:
             self.error = {"error": chunk}
             return
+        if isinstance(chunk.get("id"), str):
+            self._top.setdefault("id", chunk["id"])
         if isinstance(chunk.get("model"), str) and chunk["model"]:
             self._top.setdefault("model", chunk["model"])
         if isinstance(chunk.get("usage"), dict):
