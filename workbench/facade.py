@@ -14,6 +14,7 @@ from workbench.records import Policy, Recommendation
 if TYPE_CHECKING:
     from workbench.ingest import ImportReport
     from workbench.replay import ReplayReport
+    from workbench.replay.latency_report import LatencyReport
     from workbench.replay.noise import NoiseReport
     from workbench.review import LabelReport
     from workbench.scoring import CompareReport
@@ -144,6 +145,32 @@ class Workbench:
             budget_usd=budget_usd,
             budget_minutes=budget_minutes,
             checks=checks,
+            listener=listener,
+        )
+
+    def latency(
+        self,
+        task: str,
+        candidate: str,
+        *,
+        limit: int | None = None,
+        speed: float | Sequence[float] = 1.0,
+        budget_minutes: float | None = None,
+        seed: int = 0,
+        listener: Listener = silent,
+    ) -> LatencyReport:
+        """Measure a candidate's latency at multiples of production's pace. Nothing is compared."""
+        from workbench.replay.latency import probe_latency
+
+        return probe_latency(
+            self.workspace,
+            self.store,
+            task,
+            candidate,
+            limit=limit,
+            speed=speed,
+            budget_minutes=budget_minutes,
+            seed=seed,
             listener=listener,
         )
 

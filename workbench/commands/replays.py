@@ -50,7 +50,10 @@ _PLAIN_ONLY = ("dry_run", *_BUDGETS)
     "--probe", type=click.Choice(["latency"]), help="Measure latency at the log's own pace instead."
 )
 @click.option(
-    "--speed", type=click.FloatRange(min=0, min_open=True), help="Multiple of the log's pace, for --probe."
+    "--speed",
+    multiple=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Multiple of production's pace, for --probe; several are measured one after another.",
 )
 @click.option("--on", "where", type=click.Choice(["ray"]), help="Spread the replay over a Ray cluster.")
 @click.option("--ray-address", help="Address of the cluster; one is started on this machine without it.")
@@ -90,7 +93,8 @@ def _reports(
     if options["probe"]:
         from workbench.replay.latency import probe_latency
 
-        chosen = {"limit": options["limit"], "speed": options["speed"] or 1.0}
+        chosen = {name: options[name] for name in ("limit", "budget_minutes", "seed")}
+        chosen["speed"] = options["speed"] or (1.0,)
         return [probe_latency(space, store, task, first, **chosen, listener=listener)]
     if options["where"]:
         from workbench.replay.on_ray import replay_on_ray
@@ -121,12 +125,13 @@ def _refuse_what_does_not_go_together(candidates: tuple[str, ...], options: dict
         raise UsageError(f"{special[0]} and {special[1]} do not go together.", "Give one of them.")
     if special and len(set(candidates)) > 1:
         raise UsageError(f"{special[0]} takes one candidate.", "Run the command once for each.")
-    plain = [f"--{name.replace('_', '-')}" for name in _PLAIN_ONLY if options[name]]
+    limited = "budget_minutes" if options["probe"] else ""
+    plain = [f"--{name.replace('_', '-')}" for name in _PLAIN_ONLY if options[name] and name != limited]
     if CONTROL in candidates and options["repeats"] > 1:
         raise UsageError(f"{CONTROL} is asked each call once more.", "Leave --repeats out.")
     if special and plain and CONTROL not in candidates:
         raise UsageError(f"{plain[0]} does not go together with {special[0]}.", f"Leave {plain[0]} out.")
     for name, needs in (("speed", "probe"), ("ray_address", "where"), ("actors", "where")):
-        if options[name] is not None and not options[needs]:
+        if options[name] not in (None, ()) and not options[needs]:
             other = "--probe latency" if needs == "probe" else "--on ray"
             raise UsageError(f"--{name.replace('_', '-')} belongs to {other}.", f"Add {other}.")

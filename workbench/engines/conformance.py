@@ -75,7 +75,7 @@ class Needs:
     response_formats: tuple[str, ...] = ()
     wants_labels: bool = False
     wants_schema: bool = False
-    wants_logprobs: bool = False
+    wants_logprobs: bool = True
     lengths: tuple[int, ...] = ()
 
     @property
@@ -86,12 +86,16 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class ConformanceReport:
-    """What the checks of one candidate showed. `calls` counts the requests that were sent."""
+    """What the checks of one candidate showed. `calls` counts the requests that were sent.
+
+    `unanswered` says that the server did not answer in the middle of it.
+    """
 
     candidate: str
     checks: tuple[Check, ...]
     calls: int = 0
     seconds: float = 0.0
+    unanswered: bool = False
 
     @property
     def ok(self) -> bool:
@@ -149,7 +153,7 @@ async def check_conformance(
     checker = _Checker(engine, candidate, eval_config, needs)
     checks = await checker.run()
     return ConformanceReport(
-        candidate.name, tuple(checks), checker.calls, round(time.perf_counter() - started, 3)
+        candidate.name, tuple(checks), checker.calls, round(time.perf_counter() - started, 3), checker.busy
     )
 
 
@@ -161,11 +165,14 @@ class _Checker:
     """The checks of one candidate, in the order of what depends on what."""
 
     def __init__(self, engine: Engine, candidate: Candidate, eval_config: EvalConfig, needs: Needs) -> None:
-        self._engine = engine
+        # Samples of an answer have its form: they would cost calls and show nothing new.
+        self._engine: Engine = getattr(engine, "unsampled", engine)
         self._candidate = candidate
         self._eval = eval_config
         self._needs = needs
+        self._confidence: dict[str, float] = {}
         self.calls = 0
+        self.busy = False
 
     async def run(self) -> list[Check]:
         found: list[Check] = []
@@ -183,6 +190,7 @@ class _Checker:
             except _Busy as busy:
                 state, message = CheckState.SKIPPED, str(busy)
                 found.append(Check(name, state, message))
+                self.busy = True
                 break
             found.append(Check(name, state, message))
             if name == "chat" and state is CheckState.FAILED:
@@ -202,6 +210,7 @@ class _Checker:
         gone = error and error.kind in (ErrorKind.TIMEOUT, ErrorKind.CONNECTION, ErrorKind.RATE_LIMITED)
         if error and (gone or (error.kind is ErrorKind.HTTP and (error.status or 0) > 500)):
             raise _Busy(f"the server does not answer now ({said(output)}); not checked")
+        self._confidence |= output.confidence
         return output
 
     async def _chat(self) -> tuple[CheckState, str]:
@@ -309,25 +318,28 @@ class _Checker:
 
     async def _logprobs(self) -> tuple[CheckState, str]:
         if not self._needs.wants_logprobs:
-            return CheckState.SKIPPED, "not asked for (parameters.logprobs)"
+            return CheckState.SKIPPED, "not asked for (parameters.logprobs is false)"
         if self._engine.name == "transformers":
             return CheckState.PASSED, "read off the model in this process"
         labels = self._eval.labels if self._eval.kind is EvalKind.LABEL else ()
-        output = await self._ask(label_request(labels) if labels else plain_request())
-        if output.error is not None:
-            if output.error.kind is ErrorKind.EMPTY:
+        if labels and "label_margin" not in self._confidence:
+            # No earlier answer had to be a label.
+            output = await self._ask(label_request(labels))
+            if output.error is not None and output.error.kind is ErrorKind.EMPTY:
                 return CheckState.WARNING, _empty(output)
-            return CheckState.FAILED, f"a request for log-probabilities is refused: {said(output)}."
-        if not output.confidence:
+            if output.error is not None:
+                return CheckState.FAILED, f"a request for a label is refused: {said(output)}."
+        if not self._confidence:
             return CheckState.WARNING, (
                 "none that can be used (absent, NaN, or above 0): confidence thresholds will not be possible"
             )
-        if labels and "label_margin" not in output.confidence:
+        if labels and "label_margin" not in self._confidence:
             return CheckState.WARNING, (
                 "given, but the likeliest tokens don't tell the labels apart: thresholds rest on the written "
                 "tokens alone. Ask for more with parameters.top_logprobs."
             )
-        return CheckState.PASSED, ", ".join(f"{key} {value:.2f}" for key, value in output.confidence.items())
+        found = ", ".join(f"{key} {value:.2f}" for key, value in self._confidence.items())
+        return CheckState.PASSED, f"given ({found})"
 
     async def _context(self) -> tuple[CheckState, str]:
         longest = self._needs.longest_tokens

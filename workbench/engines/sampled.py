@@ -61,6 +61,11 @@ class SampledEngine:
         object.__setattr__(self if own else self._engine, name, value)
 
     @property
+    def unsampled(self) -> Engine:
+        """Return the engine around which this one is, for checks that need no samples."""
+        return self._engine
+
+    @property
     def description(self) -> Mapping[str, Any]:
         """Return the engine's own, and how it is sampled."""
         sampled = {

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 import msgspec
 
 from workbench.config import Workspace
-from workbench.engines import CallContext, Engine, open_engine
+from workbench.engines import CallContext, Engine, listen, open_engine
 from workbench.engines.privacy import open_gate
 from workbench.engines.server_facts import requests_waiting
 from workbench.errors import ConfigError, UsageError
@@ -182,6 +182,7 @@ class _Prober:
             spec = replace(self._spec, stream=stream)
             started = time.perf_counter()
             engine = open_engine(self._workspace, spec, self._eval)
+            listen(engine, self._listener)
             try:
                 await engine.check()
                 self.start_s = self.start_s or time.perf_counter() - started

@@ -9,7 +9,7 @@ from workbench.engines.conformance import Needs
 from workbench.records import EvalKind
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import Store
-from workbench.store.probes import sample_shape
+from workbench.store.probes import arrivals, sample_shape
 
 QUANTILES = 1_000
 """Lengths of a larger sample are given as so many quantiles, the longest among them."""
@@ -36,7 +36,7 @@ def sample_needs(
     has_system = shape.has_system
     if candidate.patch is not None:
         if candidate.patch.response_format:
-            formats = (str(candidate.patch.response_format.get("type", "json_schema")),)
+            formats = (str(candidate.patch.response_format.get("type")),)
         if candidate.patch.system is not None:
             has_system = bool(candidate.patch.system)
     structured = bool(candidate.parameters.get("structured_outputs"))
@@ -44,9 +44,20 @@ def sample_needs(
         has_system=has_system,
         has_turns=shape.has_turns or bool(candidate.patch and candidate.patch.examples),
         has_tools=shape.has_tools,
-        response_formats=tuple(each for each in formats if each != "text"),
+        response_formats=tuple({_format(each): None for each in formats if each != "text"}),
         wants_labels=structured and eval_config.kind is EvalKind.LABEL,
         wants_schema=structured and eval_config.kind is EvalKind.FIELDS and bool(eval_config.schema),
-        wants_logprobs=bool(candidate.parameters.get("logprobs", shape.wants_logprobs)),
+        wants_logprobs=bool(candidate.parameters.get("logprobs", True)),
         lengths=shape.lengths,
     )
+
+
+def task_needs(store: Store, candidate: Candidate, eval_config: EvalConfig) -> Needs | None:
+    """Say what all calls of a task ask, or None where it has none yet."""
+    ids = [each.call_id for each in arrivals(store, eval_config.task)]
+    return sample_needs(store, ids, candidate, eval_config) if ids else None
+
+
+def _format(kind: str) -> str:
+    """Return the type of a response format; a bare schema in its place is one, too."""
+    return kind if kind == "json_object" else "json_schema"

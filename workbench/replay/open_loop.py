@@ -170,7 +170,7 @@ class OpenLoop:
                 others,
                 latency_ms=latency_ms,
                 first_token_ms=None if error else first_ms,
-                attempts=max(context.attempts, 1),
+                attempts=1 + len(context.retried),
                 error_kind=error.kind.value if error else None,
                 unanswered=bool(error and is_transient(output)),
                 output_tokens=output.usage.output_tokens,

@@ -29,7 +29,6 @@ class SampleShape:
     has_system: bool
     has_turns: bool
     has_tools: bool
-    wants_logprobs: bool
     response_formats: tuple[str, ...]
     lengths: tuple[int, ...]
 
@@ -114,7 +113,9 @@ def sample_shape(store: Store, call_ids: Sequence[str], own_limit: int | None, q
         WITH asked AS (
             SELECT request, tool_count,
                    json_extract_string(request, '$.messages[*].role') AS roles,
-                   json_extract_string(request, '$.response_format.type') AS format,
+                   CASE WHEN json_type(request, '$.response_format') = 'OBJECT'
+                   THEN coalesce(json_extract_string(request, '$.response_format.type'), 'json_schema')
+                   END AS format,
                    coalesce(k.input_tokens + coalesce(k.cached_input_tokens, 0), length(request) // 4)
                    + coalesce(?::BIGINT, {_LIMIT}, 0) AS tokens
             FROM calls LEFT JOIN controls k USING (call_id)
@@ -123,8 +124,6 @@ def sample_shape(store: Store, call_ids: Sequence[str], own_limit: int | None, q
         SELECT coalesce(bool_or(list_has_any(roles, ['system', 'developer'])), false) AS has_system,
                coalesce(bool_or(list_contains(roles, 'assistant')), false) AS has_turns,
                coalesce(bool_or(tool_count > 0), false) AS has_tools,
-               coalesce(bool_or(json_extract_string(request, '$.parameters.logprobs') = 'true'), false)
-               AS wants_logprobs,
                coalesce(list_sort(list(DISTINCT format) FILTER (format IS NOT NULL)), []) AS response_formats,
                coalesce(quantile_disc(tokens, ?::DOUBLE[]), []) AS lengths
         FROM asked
