@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from workbench import scoring
 from workbench.records import Action, Basis
 from workbench.scoring import OverviewRow
+from workbench.scoring.retirement import leaving
 from workbench.store import pages
 from workbench.ui import answers, figures, money, navigation, scope, words
 from workbench.ui.diff import visible
@@ -27,6 +30,7 @@ def show() -> None:
     if rows:
         _portfolio(rows)
         _freshness(fresh)
+        _leaving()
         _cards(rows)
     else:
         _freshness(fresh)
@@ -123,6 +127,12 @@ def _freshness(fresh: pages.Freshness) -> None:
     )
 
 
+def _leaving() -> None:
+    """Name models that leave before it is known how often they agree with themselves."""
+    for each in ask(leaving, datetime.now(UTC).date()):
+        st.caption(f":material/event_busy: {answers.quoted(each.text)}")
+
+
 def _cards(rows: list[OverviewRow]) -> None:
     """Lay the cards out in pairs: what can move first, candidates made up for a demonstration last."""
     ordered = sorted(
@@ -171,6 +181,12 @@ def _card(row: OverviewRow) -> None:
         f"{words.counted(row.labels, 'label')}",
         help=f"{words.GLOSSARY['agreement']} {words.GLOSSARY[row.basis.value]}",
     )
+    if row.floor is not None:
+        st.caption(
+            f"The frontier agrees with itself in {words.interval(row.floor.agreement)}, so that a candidate "
+            f"can agree on at most about {words.percent(row.floor.ceiling.point)}.",
+            help=words.GLOSSARY["noise"],
+        )
     st.text(money.sentence(row))
     _next_step(row, mark)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from workbench.normal import content_hash
-from workbench.specs import Candidate, EvalConfig
+from workbench.specs import CONTROL, Candidate, EvalConfig
 from workbench.store import pages
 from workbench.ui import address, navigation
 from workbench.ui.diff import visible
@@ -100,7 +100,7 @@ def offered(*, replayed: bool) -> dict[str, list[str]]:
     """Return the candidates by task, the made-up ones last: those replayed, or all that are declared."""
     workspace = here().workspace
     ordered = sorted(workspace.config.candidates, key=lambda each: each.synthetic)
-    declared = [each.name for each in ordered]
+    declared = [each.name for each in ordered if each.name != CONTROL]
     if not replayed:
         known = {each.task for each in read(pages.tasks)}
         return {task: declared for task in workspace.evals if declared and task in known}
@@ -120,7 +120,7 @@ def _empty(replayed: bool) -> None:
         if st.button("Upload a log", type="primary", key="empty-upload"):
             st.switch_page(navigation.page("upload"))
         return
-    if not here().workspace.config.candidates:
+    if all(each.name == CONTROL for each in here().workspace.config.candidates):
         st.info("No candidate is declared yet. Add the small model you have in mind:", icon=":material/add:")
         st.code("workbench candidate add NAME --engine openai --base-url URL --model MODEL", language=None)
         return

@@ -34,6 +34,10 @@ GLOSSARY = {
     "uncomparable": "The recorded frontier answer is an error, cut short or a refusal.",
     "dry_run": "Counts what would be sent and what it may cost, and sends nothing.",
     "synthetic": "Made from the frontier's answers with planted mistakes, to show that they are found.",
+    "noise": (
+        "How often the frontier agrees with itself when the same call is asked again. No candidate can "
+        "agree with its logged answers on more than the square root of that. It explains, and moves nothing."
+    ),
     "net": "Calls that get worse less calls that get better.",
 }
 
