@@ -71,11 +71,6 @@ def open_engine(workspace: Workspace, candidate: Candidate, eval_config: EvalCon
             f"Candidate {candidate.name!r}: unknown engine {candidate.engine!r}.",
             did_you_mean(candidate.engine, _FACTORIES),
         )
-    if candidate.samples and candidate.engine == "recorded":
-        raise ConfigError(
-            f"Candidate {candidate.name!r}: recorded outputs can't be asked for more samples.",
-            "Take `samples` out of this candidate.",
-        )
     engine = factory(workspace, candidate, eval_config)
     if candidate.samples <= 0:
         return engine
