@@ -9,6 +9,7 @@ import click
 from workbench import setup
 from workbench.commands.base import common, open_workspace
 from workbench.commands.candidates import candidate
+from workbench.commands.exports import export
 from workbench.commands.labels import label
 from workbench.commands.replays import replay
 from workbench.config import Workspace
@@ -32,6 +33,7 @@ def cli() -> None:
 
 
 cli.add_command(candidate)
+cli.add_command(export)
 cli.add_command(label)
 cli.add_command(replay)
 

@@ -13,7 +13,7 @@ OWN_KEYS = frozenset(("name", "description", "parent"))
 ENGINES_OF = {
     "server": ("vllm",),
     "stream": ("openai", "vllm"),
-    "dialect": ("openai", "vllm"),
+    "dialect": ("openai", "vllm", "recorded"),
     "samples": ("openai", "vllm", "transformers"),
     "samples_temperature": ("openai", "vllm", "transformers"),
     "base_url": ("openai", "vllm"),

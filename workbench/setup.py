@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ store = "workbench.duckdb"
 evals = "evals"
 
 # A candidate is a small model that may take over. Engines: openai (any compatible
-# endpoint), transformers (in this process), recorded (outputs made elsewhere).
+# endpoint), vllm (a server started for it), transformers (in this process), recorded
+# (outputs made elsewhere).
 #
 # [[candidates]]
 # name = "qwen-7b"
@@ -27,6 +29,9 @@ evals = "evals"
 # model = "Qwen/Qwen2.5-7B-Instruct"
 # api_key_env = "QWEN_API_KEY"   # the name of the variable, never the key
 # zone = "internal"              # or external: then private data is refused
+#
+# A candidate with a parent takes over all keys that it does not set itself; a prompt
+# patch is such a candidate: workbench candidate patch short --parent qwen-7b --system ...
 #
 # Prices are data: with a date and a source, in US dollars per million tokens.
 #
@@ -92,21 +97,58 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
         document.append("candidates", tables)
     row = tomlkit.table()
     for key, value in table.items():
-        if isinstance(value, dict):
-            inline = tomlkit.inline_table()
-            inline.update(value)
-            row.append(key, inline)
-        else:
-            row.append(key, value)
+        row.append(key, _patch_table(value) if key == "patch" else _toml_value(value))
+    if len(tables):
+        row.trivia.indent = "\n"
     tables.append(row)
     text = tomlkit.dumps(document)
     config = read_config(tomllib.loads(text), path)
-    path.write_text(text, encoding="utf-8")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.chmod(path.stat().st_mode & 0o777)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UsageError(f"{path} can't be written: {error.strerror}.", "Check who owns it.") from error
     return next(each for each in config.candidates if each.name == table["name"])
 
 
-def parse_parameters(pairs: Sequence[str]) -> dict[str, Any]:
+def _toml_value(value: Any) -> Any:
+    """Return a value as it is written on one line; texts of several lines stay readable."""
+    import tomlkit
+
+    if isinstance(value, dict):
+        inline = tomlkit.inline_table()
+        for key, item in value.items():
+            inline.append(key, _toml_value(item) if isinstance(item, dict) else item)
+        return inline
+    if isinstance(value, str) and "\n" in value:
+        return tomlkit.string(value, multiline=True)
+    return value
+
+
+def _patch_table(patch: dict[str, Any]) -> Any:
+    """Return a patch as `[candidates.patch]`, one key a line."""
+    import tomlkit
+
+    table = tomlkit.table()
+    for key, value in patch.items():
+        if isinstance(value, list | tuple):
+            array = tomlkit.array()
+            array.extend(value)
+            table.append(key, array.multiline(len(value) > 1))
+        else:
+            table.append(key, _toml_value(value))
+    return table
+
+
+def parse_parameters(pairs: Sequence[str], option: str = "--param") -> dict[str, Any]:
     """Read `--param KEY=VALUE` options; a value is TOML where it parses as such, else text.
+
+    Args:
+        pairs: What was given.
+        option: The name of the option, for the message.
 
     Raises:
         UsageError: One has no `=`.
@@ -115,7 +157,8 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or not key.strip():
-            raise UsageError(f"--param {pair!r} is not KEY=VALUE.", "For example --param max_tokens=64.")
+            example = "max_tokens=64" if option == "--param" else "max_model_len=8192"
+            raise UsageError(f"{option} {pair!r} is not KEY=VALUE.", f"For example {option} {example}.")
         try:
             read = tomllib.loads(f"value = {value}")
         except tomllib.TOMLDecodeError:

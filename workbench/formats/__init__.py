@@ -28,7 +28,7 @@ from workbench.formats.base import (
 from workbench.formats.containers import look, records
 from workbench.formats.files import Shape
 from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
-from workbench.formats.openai_batch import OpenAIBatch
+from workbench.formats.openai_batch import BatchReply, OpenAIBatch
 from workbench.formats.openai_chat import OpenAIChat
 from workbench.normal import as_text
 from workbench.records import Output, Rejected
@@ -37,6 +37,7 @@ __all__ = [
     "AUTO",
     "FORMATS",
     "REGISTRY",
+    "BatchReply",
     "Blank",
     "Detection",
     "Draft",
@@ -48,6 +49,7 @@ __all__ = [
     "open_source",
     "read",
     "read_outputs",
+    "read_replies",
     "suggest_mapping",
 ]
 
@@ -210,6 +212,46 @@ def read_outputs(
             yield item.native_id, item.output
         elif isinstance(item, Draft) and item.control is not None and item.native_id:
             yield item.native_id, item.control
+
+
+def read_replies(
+    path: Path,
+    format: str = AUTO,
+    mapping: Mapping[str, str] | None = None,
+) -> Iterator[tuple[int, BatchReply | Rejected]] | None:
+    """Read the output file of a batch as the replies it holds, each with its line.
+
+    Args:
+        path: Written by OpenAI's Batch API or by `vllm run-batch`, or several such files
+            one behind the other.
+        format: A name of `FORMATS`, or auto.
+        mapping: Given, the file is no batch.
+
+    Returns:
+        The replies and the lines that can't be read; None where the file has another format.
+
+    Raises:
+        UsageError: The file is no log.
+    """
+    source = open_source(path, format, mapping, outputs_only=True)
+    form = source.format
+    return _replies(source.shape, form) if isinstance(form, OpenAIBatch) else None
+
+
+def _replies(shape: Shape, form: OpenAIBatch) -> Iterator[tuple[int, BatchReply | Rejected]]:
+    for record in records(shape):
+        if isinstance(record, Rejected):
+            yield record.line, record
+        elif isinstance(record, Record):
+            try:
+                if not isinstance(record.value, dict):
+                    raise Unreadable("not a JSON object")
+                reply = form.reply(record.value)
+            except Unreadable as error:
+                yield record.line, record.rejected(shape.name, str(error))
+            else:
+                if reply is not None:
+                    yield record.line, reply
 
 
 def columns_of(shape: Shape) -> tuple[str, ...]:

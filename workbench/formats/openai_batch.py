@@ -1,14 +1,34 @@
-"""OpenAI Batch: an input file and an output file, joined on `custom_id`."""
+"""OpenAI Batch: an input file and an output file, joined on `custom_id`.
+
+`vllm run-batch` takes the same input. Its output differs where a request failed: the
+status stands in `response`, without a body, and what went wrong in `error`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable
 from workbench.formats.chat import error_output, parse_request, parse_response
 from workbench.normal import as_count, as_text, decode_nested, to_utc
 from workbench.records import ErrorKind, Output, OutputError
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReply:
+    """One line of an output file: what a server replied to one request.
+
+    `status` is None where the request never reached a server (expired, cancelled).
+    `body` is the decoded reply with a status below 400, else None; `error` says what went
+    wrong, wherever the line holds it.
+    """
+
+    native_id: str
+    status: int | None
+    body: Any = None
+    error: Any = None
 
 
 class OpenAIBatch:
@@ -33,10 +53,7 @@ class OpenAIBatch:
         Raises:
             Unreadable: It has no custom_id, or neither body nor response.
         """
-        custom_id = value.get("custom_id")
-        if isinstance(custom_id, dict | list | bool) or custom_id is None or custom_id == "":
-            raise Unreadable("the record has no custom_id")
-        native_id = as_text(custom_id)
+        native_id = _custom_id(value)
         if "body" in value:
             return [self._request(native_id, value)]
         if "response" in value or "error" in value:
@@ -66,19 +83,62 @@ class OpenAIBatch:
 
     def _output(self, native_id: str, value: Mapping[str, Any]) -> OutputDraft:
         marks: list[str] = [Mark.NO_LATENCY]
-        response = decode_nested(value.get("response"))
-        if response is None or not isinstance(response, Mapping):
-            output = error_output(value.get("error"), None, marks)
-            return OutputDraft(native_id, output, None, marks, key_name="custom_id")
-        body = decode_nested(response.get("body"))
-        status = as_count(response.get("status_code")) or 200
-        if status >= 400:
-            error = body.get("error") if isinstance(body, Mapping) else body
-            output = error_output(error, status, marks)
+        reply = read_line(native_id, value)
+        if reply.status is None or reply.status >= 400:
+            output = error_output(reply.error, reply.status, marks)
         else:
             # The time a batch took says nothing of the model: latency stays unknown.
-            output = parse_response(body, marks) or Output(
+            output = parse_response(reply.body, marks) or Output(
                 error=OutputError(ErrorKind.INVALID_RESPONSE, "no response body")
             )
-        created = to_utc(body.get("created")) if isinstance(body, Mapping) else None
+        created = to_utc(reply.body.get("created")) if isinstance(reply.body, Mapping) else None
         return OutputDraft(native_id, output, created, marks, key_name="custom_id")
+
+    def reply(self, value: Mapping[str, Any]) -> BatchReply | None:
+        """Read one line of an output file as the reply it holds; None for a line of an input file.
+
+        Raises:
+            Unreadable: It has no custom_id, or neither body nor response.
+        """
+        native_id = _custom_id(value)
+        if "response" in value or "error" in value:
+            return read_line(native_id, value)
+        if "body" in value:
+            return None
+        raise Unreadable("the record has neither body nor response")
+
+
+def _custom_id(value: Mapping[str, Any]) -> str:
+    custom_id = value.get("custom_id")
+    if isinstance(custom_id, dict | list | bool) or custom_id is None or custom_id == "":
+        raise Unreadable("the record has no custom_id")
+    return as_text(custom_id)
+
+
+def read_line(native_id: str, value: Mapping[str, Any]) -> BatchReply:
+    """Read a line of an output file, of OpenAI's or of `vllm run-batch`.
+
+    Args:
+        native_id: Its `custom_id`.
+        value: The decoded line.
+    """
+    error = _inner_error(value.get("error"))
+    response = decode_nested(value.get("response"))
+    if not isinstance(response, Mapping):
+        return BatchReply(native_id, None, error=error or "the line holds neither a response nor an error")
+    status = as_count(response.get("status_code")) or 200
+    body = decode_nested(response.get("body"))
+    if status >= 400:
+        own = _inner_error(body) if body else None
+        return BatchReply(native_id, status, error=own or error)
+    if body is None and error is not None:
+        return BatchReply(native_id, None, error=error)
+    return BatchReply(native_id, status, body)
+
+
+def _inner_error(value: Any) -> Any:
+    """Return the object that says what went wrong, out of as many `error` keys as it is wrapped in."""
+    found = decode_nested(value)
+    while isinstance(found, Mapping) and found.get("error"):
+        found = decode_nested(found["error"])
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from workbench.compare.labels import LabelReader
 from workbench.config import Workspace
@@ -26,15 +26,14 @@ def patcher(store: Store, workspace: Workspace, spec: Candidate, task: str) -> P
     Args:
         store: Holds the calls shown as examples; read here, not later.
         workspace: The workspace.
-        spec: The candidate. Without a patch, requests stay as they are; so they do for
-            a recorded one, whose outputs were made with its patch already.
+        spec: The candidate. Without a patch, requests stay as they are.
         task: Whose calls are asked.
 
     Raises:
         UsageError: A call named as an example can't be one.
     """
     patch = spec.patch
-    if patch is None or spec.engine == "recorded":
+    if patch is None:
         return lambda request: request
     shown = [_example(row) for row in find_examples(store, spec, task)]
     return lambda request: apply_patch(request, patch, shown)
@@ -174,7 +173,9 @@ def refuse_evaluated(store: Store, task: str, examples: Sequence[str], who: str)
         )
 
 
-def pick_examples(workspace: Workspace, store: Store, task: str, count: int, seed: int) -> list[str]:
+def pick_examples(
+    workspace: Workspace, store: Store, task: str, count: int, seed: int, *, besides: Collection[str] = ()
+) -> list[str]:
     """Pick calls to be shown as examples, at random from what no sample holds.
 
     Where the eval compares labels, labels take turns, so that each is shown as long as
@@ -186,6 +187,7 @@ def pick_examples(workspace: Workspace, store: Store, task: str, count: int, see
         task: Whose calls.
         count: How many examples.
         seed: Seed of the draw.
+        besides: Calls that are shown already.
 
     Returns:
         Their `call_id`, in the order in which they are shown.
@@ -194,7 +196,7 @@ def pick_examples(workspace: Workspace, store: Store, task: str, count: int, see
         UsageError: There are not enough calls; the hint says how to hold some out.
     """
     eval_config = workspace.eval_for(task)
-    free = rows.free_calls(store, task)
+    free = [each for each in rows.free_calls(store, task) if each[0] not in besides]
     if eval_config.kind is EvalKind.LABEL:
         reader = LabelReader(eval_config)
         grouped = [(call_id, label) for call_id, text in free if (label := reader.read(text)) is not None]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import msgspec
+
 from workbench.errors import UsageError
+from workbench.records import to_json
 from workbench.replay.control import only_its_own
 from workbench.replay.patching import hold_out
 from workbench.sampling import SampledCall, audit_key, draw_sample
 from workbench.specs import Candidate
 from workbench.store import Store
+from workbench.store.exports import ExportedSample, last_export
 from workbench.store.replays import FrameRow, PlannedCall, ReplayRow, drawn, frame, replays_of
 
 CORE_SHARE = 0.10
@@ -22,7 +26,11 @@ CORE_CALLS = 50
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is to do: the replay, whether it is new, and the calls its sample gains."""
+    """What a run is to do: the replay, whether it is new, and the calls its sample gains.
+
+    `native_ids` are all the names by which outputs made elsewhere may mean its calls: those
+    of the log, then the store's own.
+    """
 
     replay: ReplayRow
     is_new: bool
@@ -71,6 +79,7 @@ def make_plan(
             f"Import its logs first: workbench import FILE --task {task}",
         )
     known = drawn(store, row.replay_id) if row else {}
+    is_file = candidate.engine == "recorded"
     usable_known = [call_id for call_id in known if call_id in calls]
     held = hold_out(store, candidate, task, is_new=not earlier)
     shown = (held.same | held.alike) & (calls.keys() - known.keys())
@@ -80,10 +89,16 @@ def make_plan(
             f"Every call of task {task!r} is an example of candidate {candidate.name!r}, or like one.",
             "Show fewer examples, or import more calls.",
         )
-    sampled = draw_sample(calls, limit, seed, known)
+    exported = _exported(store, task, candidate, fingerprint, new) if row is None or is_file else None
+    if exported is None:
+        sampled = draw_sample(calls, limit, seed, known)
+    else:
+        sampled = _draw_exported(exported, calls, limit, seed, known, only=is_file)
     notes = []
+    if exported is not None:
+        notes.append(f"The sample is the one that was exported for {exported.detail['candidate']}.")
     if candidate.parent:
-        notes.append(f"{candidate.name} is {candidate.parent} with changes (its parent).")
+        notes.append(f"The parent of {candidate.name} is {candidate.parent}.")
     if held.same:
         notes.append(_held_note(len(held.same & shown), len(held.alike & shown)))
     if row and limit is not None and limit < len(known):
@@ -112,7 +127,8 @@ def make_plan(
         )
     batch = max(known.values(), default=0) + 1
     added = _ordered(row.replay_id, sampled, calls, batch)
-    native_ids = tuple(calls[call_id].native_id for call_id in (*usable_known, *(s.call_id for s in sampled)))
+    whole = (*usable_known, *(each.call_id for each in sampled))
+    native_ids = (*(calls[call_id].native_id for call_id in whole), *whole)
     return Plan(row, is_new, len(known), added, len(calls), native_ids, tuple(notes))
 
 
@@ -131,6 +147,50 @@ def _to_go_on(earlier: list[ReplayRow], candidate: Candidate, repeats: int, seed
         f"asks each call {last.repeats} times; this command says seed {seed} and {repeats} times.",
         f"Go on with it: --seed {last.seed} --repeats {last.repeats}. Or start another: --new.",
     )
+
+
+def _exported(
+    store: Store, task: str, candidate: Candidate, fingerprint: str, new: bool
+) -> ExportedSample | None:
+    """Return the sample that was written to a file for this candidate, or for the one it answers for.
+
+    Raises:
+        UsageError: The candidate's patch is not the one that the file was made with.
+    """
+    if candidate.engine != "recorded":
+        return None if new else last_export(store, task, fingerprint=fingerprint)
+    found = last_export(store, task, candidate=candidate.parent) if candidate.parent else None
+    own = msgspec.json.decode(to_json(candidate.patch))
+    if found is not None and found.detail["patch"] != own:
+        raise UsageError(
+            f"The patch of candidate {candidate.name!r} is not the one that requests were exported with for "
+            f"{candidate.parent!r}.",
+            "Take the patch from `parent` unchanged; where the parent was changed since, export again.",
+        )
+    return found
+
+
+def _draw_exported(
+    exported: ExportedSample,
+    calls: dict[str, FrameRow],
+    limit: int | None,
+    seed: int,
+    known: dict[str, int],
+    *,
+    only: bool,
+) -> list[SampledCall]:
+    """Draw from an exported sample first; from the rest of the log only where it can be asked."""
+    pool = {call_id: chance for call_id, chance in exported.calls.items() if call_id in calls}
+    sampled = [
+        replace(each, inclusion_probability=each.inclusion_probability * pool[each.call_id])
+        for each in draw_sample(pool, limit, seed, known)
+    ]
+    if only or (limit is not None and limit <= len(pool)):
+        return sampled
+    more = draw_sample(calls, limit, seed, pool)
+    chance = more[0].inclusion_probability if more else None
+    first = [each if chance is None else replace(each, inclusion_probability=chance) for each in sampled]
+    return [*first, *more]
 
 
 def _ordered(

@@ -31,7 +31,7 @@ WHERE words <> '' AND words IN (
 _FREE = """
 WITH taken AS (
     SELECT DISTINCT request_hash FROM calls WHERE task = $1 AND (
-        call_id IN (SELECT p.call_id FROM replay_calls p JOIN replays r USING (replay_id) WHERE r.task = $1)
+        call_id IN (SELECT call_id FROM replay_calls)
         OR call_id IN (SELECT call_id FROM gold) OR call_id IN (SELECT call_id FROM labels))
 )
 SELECT call_id, coalesce(control_text, '') AS text FROM usable_calls

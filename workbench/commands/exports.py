@@ -1,0 +1,66 @@
+"""`workbench export`: what leaves the workspace as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from workbench.commands.base import common, open_workspace
+from workbench.terminal import emit, progress_listener
+
+
+@click.group()
+def export() -> None:
+    """Write files for other programs."""
+
+
+@export.command("batch")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", required=True)
+@click.option("--candidate", "candidate_name", required=True, help="Who is to answer.")
+@click.option("--limit", type=click.IntRange(min=1), help="Calls to export; a larger one grows the sample.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the drawn sample.")
+@click.option("--new", is_flag=True, help="Draw another sample instead of growing the last.")
+@click.option(
+    "--missing-from",
+    type=click.Path(path_type=Path),
+    metavar="OUTPUTS",
+    help="Only calls without an answer in this output file.",
+)
+@click.option("--max-lines", type=click.IntRange(min=1), default=50_000, show_default=True)
+@click.option("--max-mb", type=click.IntRange(min=1), default=200, show_default=True)
+@common
+def export_batch(
+    file: Path,
+    task: str,
+    candidate_name: str,
+    limit: int | None,
+    seed: int,
+    new: bool,
+    missing_from: Path | None,
+    max_lines: int,
+    max_mb: int,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Write a candidate's requests as input of `vllm run-batch` or OpenAI's Batch API. Sends nothing."""
+    from workbench.replay.batch_export import export_batch as run
+
+    space, store = open_workspace(workspace)
+    with store, progress_listener() as listener:
+        report = run(
+            space,
+            store,
+            file,
+            task,
+            candidate_name,
+            limit=limit,
+            seed=seed,
+            new=new,
+            missing_from=missing_from,
+            max_lines=max_lines,
+            max_bytes=max_mb * 1_000_000,
+            listener=listener,
+        )
+    emit(report, as_json=as_json, text=report.text)
