@@ -20,8 +20,9 @@ from fake_vllm import alive, fake_python, starts
 from replay_world import add_calls, make_workspace, open_store
 
 from workbench.config import Workspace
-from workbench.engines import CallContext, open_engine, shared_servers, test_candidate, vllm, vllm_server
+from workbench.engines import CallContext, shared_servers, test_candidate, vllm, vllm_server
 from workbench.engines.device_lock import DeviceLock
+from workbench.engines.retries import RetryPolicy
 from workbench.engines.vllm import VLLMEngine
 from workbench.engines.vllm_command import check_arguments, devices, kept_variables
 from workbench.engines.vllm_server import ServerProcess, open_log
@@ -87,9 +88,8 @@ def world(root: Path, mode: str = "", says: str = "", **server: Any) -> Workspac
 
 def engine_of(workspace: Workspace, name: str = "c") -> VLLMEngine:
     """Open the engine of a candidate."""
-    engine = open_engine(workspace, workspace.candidate(name), workspace.eval_for("spam"))
-    assert isinstance(engine, VLLMEngine)
-    return engine
+    quick = RetryPolicy(first_wait_s=0.02)
+    return VLLMEngine(workspace, workspace.candidate(name), workspace.eval_for("spam"), quick)
 
 
 async def ask(workspace: Workspace, calls: int = 1, name: str = "c") -> list[str | None]:
@@ -178,10 +178,17 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("moment", ["while it starts", "while it runs"])
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("how", "moment"),
+    [
+        (signal.SIGKILL, "while it starts"),
+        (signal.SIGKILL, "while it runs"),
+        (signal.SIGTERM, "while it starts"),
+        (signal.SIGINT, "while it runs"),
+    ],
+)
 def test_nothing_of_it_outlives_a_workbench_that_is_killed(
-    tmp_path: Path, moment: str, how: signal.Signals
+    tmp_path: Path, how: signal.Signals, moment: str
 ) -> None:
     """A server that ignores SIGTERM, its helper and its orphan in another session go with the workbench."""
     mode = "stubborn silent" if moment == "while it starts" else "stubborn"

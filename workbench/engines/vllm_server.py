@@ -114,10 +114,14 @@ class ServerProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], log: Path, grace_s: float = GRACE_S
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        grace_s: float | None = None,
     ) -> None:
         self.log = log
-        self._grace_s = grace_s
+        self._grace_s = grace_s = GRACE_S if grace_s is None else grace_s
         self._group: int | None = None
         supervisor = [sys.executable, "-I", "-S", vllm_supervisor.__file__, str(log), f"{grace_s:g}"]
         # No terminal's Ctrl-C reaches it: the pipe alone says when it is over.
