@@ -7,20 +7,23 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import Server
 
-from workbench.engines import CallContext, privacy
+from workbench.config import Workspace, WorkspaceConfig
+from workbench.engines import CallContext, open_engine, privacy
 from workbench.engines.openai_api import OpenAIEngine, RetryPolicy
 from workbench.engines.privacy import Gate, is_forbidden, is_internal, open_gate
+from workbench.engines.sampled import SampledEngine
 from workbench.engines.transport import open_session
 from workbench.errors import ConfigError, PrivacyRefused
 from workbench.records import EvalKind, Message, Request
-from workbench.specs import Candidate, EvalConfig
+from workbench.specs import DIALECTS, Candidate, EvalConfig
 
 INTERNAL = EvalConfig(task="t", kind=EvalKind.TEXT)
 EXTERNAL = EvalConfig(task="t", kind=EvalKind.TEXT, allowed_zone="external")
@@ -62,6 +65,77 @@ def test_private_data_never_reaches_an_external_endpoint() -> None:
         with pytest.raises(PrivacyRefused, match="allowed_zone"):
             OpenAIEngine(candidate(f"http://127.0.0.1:{port}/v1", zone="external"), INTERNAL)
         assert received == []
+
+
+@given(
+    keys=st.fixed_dictionaries(
+        {},
+        optional={
+            "stream": st.booleans(),
+            "samples": st.integers(0, 3),
+            "dialect": st.sampled_from(DIALECTS),
+            "parameters": st.fixed_dictionaries({}, optional={"structured_outputs": st.booleans()}),
+        },
+    ),
+    kind=st.sampled_from(EvalKind),
+    secure=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+async def test_no_way_of_asking_reaches_an_external_endpoint(
+    keys: dict[str, Any], kind: EvalKind, secure: bool
+) -> None:
+    """Streaming, sampling, detecting and checking included: of an internal task nothing is sent."""
+    config = EvalConfig(task="t", kind=kind, labels=("a", "b"))
+    with counting_socket() as (port, received):
+        url = f"http{'s' if secure else ''}://127.0.0.1:{port}/v1"
+        with pytest.raises(PrivacyRefused, match="allowed_zone"):
+            open_engine(Workspace(Path(), WorkspaceConfig()), candidate(url, zone="external", **keys), config)
+        assert received == []
+
+
+@pytest.mark.parametrize("keys", [{}, {"stream": True}, {"parameters": {"structured_outputs": True}}])
+async def test_every_send_passes_the_last_check(
+    server: Server, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
+    """An address that turned public gets neither check, detection, peek, answer nor sample."""
+
+    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", server.port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    config = EvalConfig(task="t", kind=EvalKind.LABEL, labels=("spam", "ham"))
+    moved = candidate(f"http://moved.test:{server.port}/good/v1", zone="internal", samples=2, **keys)
+    engine = SampledEngine(OpenAIEngine(moved, config, RetryPolicy(attempts=1)), moved, config)
+    server.reset()
+    for send in (
+        engine.check(),
+        engine.peek("models"),
+        engine.peek("/metrics"),
+        engine.complete(REQUEST, CallContext("c", "n")),
+    ):
+        with pytest.raises(PrivacyRefused, match="public address"):
+            await send
+    await engine.close()
+    stats = server.stats("good")
+    assert (stats["hits"], stats["checks"]) == (0, 0)
+
+
+async def test_data_never_goes_unencrypted_to_a_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain http is for this machine and private networks; public addresses need https, names too."""
+    with pytest.raises(PrivacyRefused, match="unencrypted"):
+        open_gate(candidate("http://93.184.216.34/v1", zone="external"), EXTERNAL)
+    assert open_gate(candidate("https://93.184.216.34/v1", zone="external"), EXTERNAL)
+    assert open_gate(candidate("http://10.0.0.7/v1", zone="external"), EXTERNAL)
+
+    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 80))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    engine = OpenAIEngine(candidate("http://api.test/v1", zone="external"), EXTERNAL)
+    for send in (engine.check(), engine.complete(REQUEST, CallContext("c", "n"))):
+        with pytest.raises(PrivacyRefused, match=r"(?s)unencrypted.*https"):
+            await send
+    await engine.close()
 
 
 @pytest.mark.parametrize(
