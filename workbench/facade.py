@@ -14,10 +14,13 @@ from workbench.records import Policy, Recommendation
 if TYPE_CHECKING:
     from workbench.ingest import ImportReport
     from workbench.replay import ReplayReport
+    from workbench.replay.batch_export import BatchExport
     from workbench.replay.latency_report import LatencyReport
     from workbench.replay.noise import NoiseReport
+    from workbench.replay.patch_setup import PatchPreview
     from workbench.review import LabelReport
     from workbench.scoring import CompareReport
+    from workbench.specs import Candidate
     from workbench.store import Store
 
 
@@ -171,6 +174,80 @@ class Workbench:
             speed=speed,
             budget_minutes=budget_minutes,
             seed=seed,
+            listener=listener,
+        )
+
+    def patch_candidate(
+        self,
+        name: str,
+        parent: str,
+        *,
+        system: str | None = None,
+        system_trim: Sequence[str] = (),
+        suffix: str | None = None,
+        response_format: dict[str, Any] | None = None,
+        examples: int = 0,
+        example_ids: Sequence[str] = (),
+        task: str | None = None,
+        seed: int = 0,
+        description: str = "",
+    ) -> Candidate:
+        """Add a candidate that is another one with its prompt changed."""
+        from workbench.replay.patch_setup import patch_candidate
+
+        added = patch_candidate(
+            self.workspace,
+            self.store,
+            name,
+            parent,
+            system=system,
+            system_trim=system_trim,
+            suffix=suffix,
+            response_format=response_format,
+            examples=examples,
+            example_ids=example_ids,
+            task=task,
+            seed=seed,
+            description=description,
+        )
+        self.workspace = Workspace.load(self.workspace.root)
+        return added
+
+    def preview_patch(self, candidate: str, task: str, call: str | None = None) -> PatchPreview:
+        """Return what a candidate will be asked for one call, beside what was logged. Sends nothing."""
+        from workbench.replay.patch_setup import preview_patch
+
+        return preview_patch(self.workspace, self.store, candidate, task, call)
+
+    def export_batch(
+        self,
+        path: Path | str,
+        task: str,
+        candidate: str,
+        *,
+        limit: int | None = None,
+        new: bool = False,
+        seed: int = 0,
+        missing_from: Path | str | None = None,
+        max_lines: int = 50_000,
+        max_bytes: int = 200_000_000,
+        listener: Listener = silent,
+    ) -> BatchExport:
+        """Write a candidate's requests as input of `vllm run-batch` or a Batch API. Sends nothing."""
+        from workbench.replay.batch_export import export_batch
+
+        return export_batch(
+            self.workspace,
+            self.store,
+            path,
+            task,
+            candidate,
+            limit=limit,
+            new=new,
+            seed=seed,
+            missing_from=missing_from,
+            max_lines=max_lines,
+            max_bytes=max_bytes,
             listener=listener,
         )
 
