@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from workbench.checks import check_candidates, check_eval, check_models
+from workbench.checks import check_candidates, check_eval, check_models, check_ray
 from workbench.errors import ConfigError, UsageError, did_you_mean
 from workbench.inheritance import with_parents
-from workbench.specs import CONTROL, Candidate, EvalConfig, ModelLife, Price, PromptPatch
+from workbench.specs import CONTROL, Candidate, EvalConfig, ModelLife, Price, PromptPatch, RayCluster
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ class WorkspaceConfig:
     candidates: tuple[Candidate, ...] = ()
     prices: tuple[Price, ...] = ()
     models: tuple[ModelLife, ...] = ()
+    ray: RayCluster = RayCluster()
 
 
 def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
@@ -56,6 +57,7 @@ def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
     config = convert(data, WorkspaceConfig, str(path))
     check_candidates(config.candidates, path)
     check_models(config.models, path)
+    check_ray(config.ray, path)
     return config
 
 
@@ -205,7 +207,11 @@ SERVING_KEYS = ("python", "tensor_parallel", "gpu_memory_share", "prefix_caching
 
 
 def _answer_keys(candidate: Candidate) -> dict[str, Any]:
-    """Return the newer keys that decide an answer, only where they are set: old fingerprints stay."""
+    """Return the newer keys that decide an answer, only where they are set: old fingerprints stay.
+
+    A declared dialect counts, since a label in JSON and a bare one may be chosen differently; what
+    `auto` finds depends on the address, which counts where no revision pins the model.
+    """
     found: dict[str, Any] = {}
     if candidate.name == CONTROL:
         # Its answers never mix with those of a candidate, be it the same model at the same address.
