@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -30,11 +31,15 @@ from workbench.errors import (
 )
 from workbench.progress import Progress
 from workbench.records import ErrorKind, Output, OutputError
-from workbench.replay import replay, status
+from workbench.replay import replay as checked_replay
+from workbench.replay import status
 from workbench.replay.heartbeat import read_heartbeat
 from workbench.replay.lease import ReplayLease
 from workbench.replay.outcomes import Outcomes
 from workbench.store import Store
+
+replay = functools.partial(checked_replay, checks=False)
+"""Without the calls that check a candidate, so that each request of a test is one of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +340,7 @@ from workbench.replay import replay
 from workbench.store import Store
 workspace = Workspace.load(Path(sys.argv[1]))
 with Store.open(workspace.store_path, spool=workspace.spool) as store:
-    print(replay(workspace, store, "spam", "c").answered, flush=True)
+    print(replay(workspace, store, "spam", "c", checks=False).answered, flush=True)
 """
 
 

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a piece of long work stands. `total` is None while it is unknown."""
+    """Where a piece of long work stands. `total` is None while it is unknown.
+
+    `per_s` and `left_s` are what the work itself knows of its pace; without them the
+    listener goes by what it has heard.
+    """
 
     stage: str
     done: int
     total: int | None = None
     unit: str = "calls"
     note: str = ""
+    per_s: float | None = None
+    left_s: float | None = None
 
 
 Listener = Callable[[Progress], None]

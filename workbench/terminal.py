@@ -139,8 +139,11 @@ def _bars() -> Iterator[Listener]:
                 known[event.stage] = (task, time.monotonic(), event.done)
             task, since, first = known[event.stage]
             seconds = time.monotonic() - since
-            rate = f"{(event.done - first) / seconds:,.1f} {event.unit}/s" if seconds > 1 else ""
-            bars.update(task, completed=event.done, total=event.total, rate=rate, note=event.note)
+            per_s = (event.done - first) / seconds if event.per_s is None and seconds > 1 else event.per_s
+            rate = "" if per_s is None else f"{per_s:,.1f} {event.unit}/s"
+            left = "" if event.left_s is None else f"about {event.left_s:,.0f} s left"
+            note = ", ".join(each for each in (left, event.note) if each)
+            bars.update(task, completed=event.done, total=event.total, rate=rate, note=note)
 
         yield listen
 
@@ -158,6 +161,7 @@ def _lines() -> Listener:
         last[event.stage] = now
         seconds = now - since
         rate = (event.done - first) / seconds if seconds > 0 else 0.0
+        rate = rate if event.per_s is None else event.per_s
         words = [f"{event.stage}: {event.done:,}"]
         if event.total is not None:
             words.append(f"of {event.total:,}")
@@ -165,7 +169,8 @@ def _lines() -> Listener:
         if rate > 0:
             words.append(f"({rate:,.1f}/s")
             if event.total is not None and not finished:
-                words.append(f"about {(event.total - event.done) / rate:,.0f} s left")
+                left_s = (event.total - event.done) / rate if event.left_s is None else event.left_s
+                words.append(f"about {left_s:,.0f} s left")
             words[-1] += ")"
         if event.note:
             words.append(f"- {event.note}")

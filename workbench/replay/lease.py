@@ -43,6 +43,15 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 class LeaseLost(EnvironmentalError):
     """Another worker took the replay over; this one may write nothing more."""
 
+    @classmethod
+    def of_this_worker(cls) -> LeaseLost:
+        """Return the error for a worker that finds its lease gone."""
+        return cls(
+            "This worker was silent for too long and lost its lease: another worker goes on with the "
+            "replay, or the lease was removed.",
+            "What was answered before is kept. Run the same command again to watch or go on.",
+        )
+
 
 class ReplayLease:
     """The right to replay one task through one candidate.
@@ -200,13 +209,8 @@ class ReplayLease:
         Raises:
             LeaseLost: Its file was removed, or another process took the replay over.
         """
-        if self.held():
-            return
-        raise LeaseLost(
-            "This worker was silent for too long and lost its lease: another worker goes on with the "
-            "replay, or the lease was removed.",
-            "What was answered before is kept. Run the same command again to watch or go on.",
-        )
+        if not self.held():
+            raise LeaseLost.of_this_worker()
 
     def recover(self) -> int:
         """Hand in the answers that an earlier holder had not yet written as parts; return how many."""

@@ -12,8 +12,10 @@ from workbench.records import ErrorKind, Output
 STREAK = 20
 """This many failed sends in a row stop a replay."""
 WINDOW = 50
-WINDOW_FAILURES = 45
-"""So do this many of the last `WINDOW`."""
+WINDOW_FAILURES = 30
+"""So do this many of the last `WINDOW`: most of them."""
+HELD_MOST = 200
+"""More failures than this are not held back: they are recorded, whatever comes."""
 REFUSALS = 3
 """Refusals of the set-up (key, path, model) that stop a replay which never worked."""
 WRONG_MODELS = 3
@@ -44,7 +46,7 @@ def is_refusal(output: Output) -> bool:
 class Outcomes:
     """Decide which outcomes are recorded, and when a replay stops.
 
-    Failures that may be the server's are held back until something works again: then
+    Failures that may be the server's are held back until most calls work again: then
     they were the calls' own and are recorded. Where nothing works any more they are
     dropped, so that a resume asks those calls again.
 
@@ -52,11 +54,13 @@ class Outcomes:
         name: The candidate, for messages.
         address: Where it answers, for messages.
         worked_before: Whether this replay holds an outcome already.
+        final: Failures stand in a file: they are recorded, for asking again changes nothing.
     """
 
     name: str
     address: str
     worked_before: bool
+    final: bool = False
     held: list[tuple[dict[str, Any], Output]] = field(default_factory=list)
     stop: WorkbenchError | None = None
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -64,7 +68,7 @@ class Outcomes:
 
     def take(self, row: dict[str, Any], output: Output) -> list[tuple[dict[str, Any], Output]]:
         """Take an outcome; return what can be recorded now."""
-        transient, refusal = is_transient(output), is_refusal(output)
+        transient, refusal = (False, False) if self.final else (is_transient(output), is_refusal(output))
         self._recent.append(transient)
         if transient or (refusal and not self.worked_before):
             self.held.append((row, output))
@@ -79,6 +83,9 @@ class Outcomes:
                     "Set `model` to the name the server answers with; where it answers under another name "
                     "on purpose, set parameters.answers_as to that name.",
                 )
+        failing = 2 * sum(self._recent) > len(self._recent)
+        if failing and len(self.held) < HELD_MOST:
+            return [(row, output)]
         return [*self.release(), (row, output)]
 
     def release(self) -> list[tuple[dict[str, Any], Output]]:

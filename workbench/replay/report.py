@@ -12,8 +12,10 @@ from typing import Any
 
 from workbench.config import Workspace
 from workbench.replay.heartbeat import read_heartbeat
+from workbench.replay.telling import counted
 from workbench.store import Store
 from workbench.store.replays import replays_of, tally
+from workbench.store.spending import retried
 
 STALE_S = 10.0
 """A heartbeat older than this comes from a process that is gone or stopped."""
@@ -24,7 +26,10 @@ class ReplayReport:
     """What one `replay` did.
 
     `planned` and `done` count calls times repeats; `answered` is what this run added.
-    `state` is finished, planned (a dry run) or, from `status`, one of the others.
+    `state` is finished, paused (a budget is used up), incomplete, failed, or planned (a dry
+    run). `retries` counts the attempts of this run that were given up and made again,
+    `retried` those of the whole replay by kind. `requests` is what a dry run would send:
+    a call with samples sends several.
     Estimates are None where nothing is known to make them from. `exit_code` is that
     of the error where this candidate failed among others.
     """
@@ -44,7 +49,10 @@ class ReplayReport:
     cost_usd: float | None = None
     seconds: float = 0.0
     calls_per_s: float | None = None
+    tokens_per_s: float | None = None
     retries: int = 0
+    retried: dict[str, int] = field(default_factory=dict)
+    requests: int | None = None
     dry_run: bool = False
     estimated_seconds: float | None = None
     estimated_input_tokens: int | None = None
@@ -64,11 +72,12 @@ class ReplayReport:
 
     def _planned_lines(self) -> list[str]:
         left = self.planned - self.done
-        lines = [f"{self.task} / {self.candidate}: {left:,} requests would be sent; nothing was sent."]
+        sent = left if self.requests is None else self.requests
+        lines = [f"{self.task} / {self.candidate}: {sent:,} requests would be sent; nothing was sent."]
         if self.estimated_seconds is not None:
             lines.append(f"  Time: about {duration(self.estimated_seconds)}, from earlier answers.")
         if self.estimated_input_tokens is not None and self.estimated_output_tokens is not None:
-            cost = "" if self.estimated_cost_usd is None else f", about {self.estimated_cost_usd:.2f} USD"
+            cost = "" if self.estimated_cost_usd is None else f", about {_money(self.estimated_cost_usd)} USD"
             lines.append(
                 f"  Tokens: about {self.estimated_input_tokens:,} in and "
                 f"{self.estimated_output_tokens:,} out{cost}."
@@ -79,16 +88,25 @@ class ReplayReport:
         lines = [f"{self.task} / {self.candidate}: {self.done:,} of {self.planned:,} answered, {self.state}."]
         if self.answered:
             rate = f", {self.calls_per_s:,.1f} a second" if self.calls_per_s else ""
-            lines.append(f"  This run: {self.answered:,} in {duration(self.seconds)}{rate}.")
-        else:
+            tokens = f", {self.tokens_per_s:,.0f} tokens a second" if self.tokens_per_s else ""
+            lines.append(f"  This run: {self.answered:,} in {duration(self.seconds)}{rate}{tokens}.")
+        elif self.state != "paused":
             lines.append("  There was nothing left to ask.")
         if self.errors:
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.errors.items()))
             lines.append(f"  Errors: {kinds}. They count against the candidate.")
+        if self.retried:
+            again = sum(self.retried.values())
+            lines.append(f"  Asked again after a failure: {again:,} times ({counted(self.retried)}).")
         if self.cost_usd is not None:
             lines.append(f"  Cost: {self.cost_usd:.4f} USD.")
         lines.append(f"  Next: workbench compare --task {self.task} --candidate {self.candidate}")
         return lines
+
+
+def _money(usd: float) -> str:
+    """Return dollars with as many digits as say something."""
+    return f"{usd:.2f}" if usd >= 0.1 else f"{usd:.2g}"
 
 
 def duration(seconds: float) -> str:
@@ -102,7 +120,8 @@ def duration(seconds: float) -> str:
 class ReplayStatus:
     """Where a replay stands.
 
-    `state` is running, finished, paused (its server was down), interrupted, failed, or
+    `state` is running, finished, paused (its server was down, or a budget was used up;
+    `note` says which), interrupted, failed, or
     stopped (its process ended without a word; the same command goes on). `done` and
     `planned` count calls times repeats. Rates and the time left are those of the run
     that is going on, None without one.
@@ -125,6 +144,10 @@ class ReplayStatus:
     pid: int | None
     note: str
     created_at: datetime
+    in_flight: int | None = None
+    limit: int | None = None
+    spent_usd: float | None = None
+    retried: dict[str, int] = field(default_factory=dict)
 
 
 def status(workspace: Workspace, store: Store, task: str | None = None) -> list[ReplayStatus]:
@@ -147,6 +170,9 @@ def status(workspace: Workspace, store: Store, task: str | None = None) -> list[
             # The heartbeat counts this run's errors, some of which may be loaded already.
             for kind, count in beat.get("errors", {}).items():
                 errors[kind] = max(errors.get(kind, 0), count)
+        again = retried(store, row.replay_id)
+        for kind, count in (beat.get("retried") or {}).items():
+            again[kind] = max(again.get(kind, 0), count)
         found.append(
             ReplayStatus(
                 replay_id=row.replay_id,
@@ -168,6 +194,10 @@ def status(workspace: Workspace, store: Store, task: str | None = None) -> list[
                 if state != "finished"
                 else "",
                 created_at=row.created_at,
+                in_flight=beat.get("in_flight") if alive else None,
+                limit=beat.get("limit") if alive else None,
+                spent_usd=beat.get("spent_usd"),
+                retried=again,
             )
         )
     return found
@@ -190,6 +220,6 @@ def _resting_state(event: str, done: int, planned: int, beat: Mapping[str, Any])
     if done >= planned:
         return "finished"
     said = beat.get("state")
-    if event in ("started", "resumed"):
+    if event in ("started", "resumed", "checked"):
         return str(said) if said in ("paused", "interrupted", "failed") else "stopped"
     return event or "stopped"

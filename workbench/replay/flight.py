@@ -1,0 +1,115 @@
+"""The calls in flight: who may take off, and who is overdue."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from workbench.engines import CallContext
+from workbench.engines.base import failure
+from workbench.records import ErrorKind, Output
+from workbench.replay.limiter import Limiter
+
+GRACE_S = 0.5
+"""A call is cut so long after its deadline: the engine's own deadline comes first."""
+STUBBORN_S = 0.25
+"""An engine that has not let go of a cut call after so long is left behind."""
+LONGEST_WAIT_S = 67.0
+"""Between two attempts an engine may wait for so long: Retry-After is honoured up to a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One call to ask."""
+
+    call_id: str
+    native_id: str
+    repeat: int
+    request: str
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One call in flight.
+
+    `told` counts the retries that were told to the limiter; `estimate_usd` is what the
+    budget holds back for it. `cut_s` says when it was cut, `left` that its task is no
+    longer waited for.
+    """
+
+    job: Job
+    context: CallContext
+    task: asyncio.Task[Any]
+    estimate_usd: float = 0.0
+    started_s: float = field(default_factory=time.monotonic)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    told: int = 0
+    cut_s: float | None = None
+    left: bool = False
+    _seen: tuple[int, int] = (0, 0)
+    _since_s: float = 0.0
+
+    def overdue(self, now_s: float, deadline_s: float, quiet_until_s: float) -> bool:
+        """Say whether the current attempt has lasted beyond its deadline.
+
+        Args:
+            now_s: Time of the monotonic clock.
+            deadline_s: Of one attempt, in seconds.
+            quiet_until_s: Until then the engine sends nothing, because its server asked for it.
+        """
+        seen = (self.context.attempts, len(self.context.retried))
+        if seen != self._seen or not self._since_s:
+            self._seen = seen
+            self._since_s = now_s if self._since_s else self.started_s
+        waits = seen[0] == seen[1]
+        if waits and quiet_until_s:
+            # Its turn comes spread over a tenth more than the wait.
+            since_s = max(self._since_s, quiet_until_s + LONGEST_WAIT_S / 10)
+        else:
+            since_s = self._since_s
+        allowed_s = max(deadline_s, LONGEST_WAIT_S) if waits and seen[1] else deadline_s
+        return now_s - since_s > allowed_s + GRACE_S
+
+    def late(self, deadline_s: float) -> Output:
+        """Return the outcome of a call that was cut."""
+        return failure(ErrorKind.TIMEOUT, f"no answer within {deadline_s:g} s; cut off by the replay")
+
+
+class Gate:
+    """Let calls take off while fewer than the limiter's limit are in flight."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.in_flight = 0
+
+    async def enter(self) -> None:
+        """Wait for a place and take it."""
+        if self.in_flight < self._limiter.limit:
+            self.in_flight += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self.in_flight -= 1
+        self.open()
+
+    def open(self) -> None:
+        """Let in who waits, as far as the limit allows now."""
+        while self._waiting and self.in_flight < self._limiter.limit:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.in_flight += 1
+                turn.set_result(None)

@@ -1,0 +1,38 @@
+"""What a person reads of a running replay, besides the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from workbench.replay.heartbeat import Heartbeat
+
+
+def note_line(beat: Heartbeat, held: int = 0) -> str:
+    """Return the rest of the progress line: tokens a second, in flight, errors, retries, money, warnings.
+
+    Args:
+        beat: Where the run stands.
+        held: Calls that failed in a row and are not recorded yet.
+    """
+    words = []
+    if beat.tokens_per_s >= 0.5:
+        words.append(f"{beat.tokens_per_s:,.0f} tokens/s")
+    if beat.in_flight:
+        words.append(f"{beat.in_flight:,} in flight of {beat.limit:,}")
+    if beat.errors:
+        words.append(f"{sum(beat.errors.values()):,} errors ({counted(beat.errors)})")
+    if beat.retried:
+        words.append(f"{beat.retries:,} retries ({counted(beat.retried)})")
+    if beat.spent_usd is not None:
+        words.append(f"{beat.spent_usd:.4f} USD")
+    if held:
+        words.append(f"{held:,} calls failed and are not recorded yet")
+    if beat.note:
+        words.append(beat.note)
+    return ", ".join(words)
+
+
+def counted(kinds: Mapping[str, int]) -> str:
+    """Return counts by kind, the most frequent first: `timeout 3, http 1`."""
+    ordered = sorted(kinds.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in ordered)
