@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.store import Store
 
-_MODEL = "coalesce(json_extract_string(control, '$.model'), model)"
+_MODEL = "coalesce(model, json_extract_string(control, '$.model'))"
+"""The model that answered, as logged. The output's own name for it is read only where the call has none."""
 
 
 def recorded_models(store: Store, task: str) -> dict[str | None, int]:
@@ -84,24 +85,22 @@ def repeated_requests(store: Store, task: str, *, limit: int, answers: int) -> l
     """
     return store.rows(
         f"""
-        WITH mine AS (
-            SELECT request_hash, call_id, native_id, occurred_at, session_id, {_MODEL} AS logged,
-                   CASE WHEN tool_count > 0 THEN request END AS request,
-                   json_extract_string(request, '$.parameters') AS parameters, control,
-                   control_error_kind AS error_kind, list_concat(marks, control_marks) AS marks, seq
-            FROM usable_calls WHERE task = ? AND control IS NOT NULL
-        ),
-        often AS (
-            SELECT request_hash FROM mine GROUP BY 1 HAVING count(*) > 1
-            ORDER BY md5(request_hash), request_hash LIMIT ?
+        WITH often AS (
+            SELECT request_hash FROM usable_calls WHERE task = ? AND control IS NOT NULL
+            GROUP BY 1 HAVING count(*) > 1 ORDER BY md5(request_hash), request_hash LIMIT ?
         )
-        SELECT * EXCLUDE (seq) FROM mine JOIN often USING (request_hash)
+        SELECT request_hash, call_id, native_id, occurred_at, session_id, {_MODEL} AS logged,
+               CASE WHEN tool_count > 0 THEN request END AS request,
+               json_extract_string(request, '$.parameters') AS parameters, control,
+               control_error_kind AS error_kind, list_concat(marks, control_marks) AS marks
+        FROM usable_calls JOIN often USING (request_hash)
+        WHERE task = ? AND control IS NOT NULL
         QUALIFY row_number() OVER (
             PARTITION BY request_hash ORDER BY occurred_at NULLS LAST, native_id, seq
         ) <= ?
         ORDER BY request_hash, occurred_at NULLS LAST, native_id, seq
         """,  # noqa: S608 - a constant of this module
-        (task, limit, answers),
+        (task, limit, task, answers),
     )
 
 
