@@ -21,6 +21,7 @@ from workbench.specs import (
     EvalConfig,
     ModelLife,
     PromptPatch,
+    RayCluster,
     VLLMServer,
 )
 
@@ -32,7 +33,7 @@ SECRET_PARAMETERS = frozenset(("api_key", "apikey", "authorization", "extra_head
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%25?[A-Za-z0-9._-]+)?")
 SAMPLING_PARAMETERS = frozenset(
     ("temperature", "top_p", "top_k", "min_p", "seed", "n", "stop", "presence_penalty", "frequency_penalty")
-    + ("repetition_penalty", "logit_bias", "reasoning_effort", "verbosity")
+    + ("repetition_penalty", "logit_bias", "reasoning_effort", "verbosity", "structured_outputs", "score_labels")
 )
 NAME_HINT = "Use letters, digits, dot, dash, underscore."
 
@@ -55,6 +56,11 @@ SERVER_RANGES = {
     "max_model_len": (16, 100_000_000),
     "gpu_memory_share": (0.01, 1.0),
     "start_timeout_s": (1.0, 86_400.0),
+}
+RAY_RANGES = {
+    "actors": (1, 100_000),
+    "cpus_per_actor": (0.01, 1_024.0),
+    "gpus_per_actor": (0.0, 1_024.0),
 }
 _SECRET_VARIABLE = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD)$", re.IGNORECASE)
 
@@ -143,6 +149,18 @@ def check_models(models: Iterable[ModelLife], path: Path) -> None:
             raise ConfigError(f"{where}: retires_on = {each.retires_on} can't be.", "Write it as 2027-01-31.")
         if not each.source.strip():
             raise ConfigError(f"{where}: `source` is empty.", "Name the page or mail that says so.")
+
+
+def check_ray(cluster: RayCluster, path: Path) -> None:
+    """Check `[ray]`.
+
+    Raises:
+        ConfigError: A value is out of range; the message names the key.
+    """
+    where = f"{path}: ray"
+    if cluster.zone is not None and cluster.zone not in ZONES:
+        raise ConfigError(f"{where}.zone: {cluster.zone!r} is not known.", did_you_mean(cluster.zone, ZONES))
+    _check_ranges(cluster, RAY_RANGES, str(path), "ray.")
 
 
 def _check_ranges(record: Any, ranges: Mapping[str, tuple[float, float]], where: str, table: str) -> None:

@@ -1,0 +1,403 @@
+"""`replay --on ray`: the same engines inside the actors of Ray Data, one store at the end.
+
+The command draws the plan and holds the lease, as a replay on one machine does. What is
+pending goes as Parquet files into a spool that all machines reach; Ray Data hands the
+files to actors, which answer them and write parts beside them; the command loads the
+parts while it waits. Ray carries no answer, so what it loses is only who was to ask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import queue
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from workbench.config import Workspace
+from workbench.engines.privacy import open_gate
+from workbench.errors import EnvironmentalError, ModelMissing, UsageError, WorkbenchError
+from workbench.progress import Listener, Progress, silent
+from workbench.replay import ray_cluster
+from workbench.replay.heartbeat import Heartbeat
+from workbench.replay.lease import ReplayLease
+from workbench.replay.loop import Ended
+from workbench.replay.needs import sample_needs
+from workbench.replay.patching import patcher
+from workbench.replay.plan import Plan, make_plan
+from workbench.replay.ray_actor import AnsweringActor, RunSettings, error_from_json
+from workbench.replay.ray_run import SharedRun, earlier_runs
+from workbench.replay.remote_spool import RemoteSpool
+from workbench.replay.report import ReplayReport
+from workbench.replay.run import _close, _report
+from workbench.specs import Candidate, EvalConfig, RayCluster
+from workbench.store import Store
+from workbench.store.fence import last_epoch
+from workbench.store.replays import event_row, pending, replays_of, requests_of, tally, write_plan
+
+ACTOR_RESTARTS = 20
+"""So often an actor that dies is made anew; a candidate that kills every actor ends the run."""
+PIECE_RETRIES = 5
+"""So often a piece is given out again after its actor died."""
+TICK_S = 0.5
+ABSORB_EVERY_S = 2.0
+STOP_WAIT_S = 15.0
+"""How long actors have to write what they have when the command is stopped."""
+
+
+def replay_on_ray(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    *,
+    address: str | None = None,
+    actors: int | None = None,
+    spool: str | None = None,
+    limit: int | None = None,
+    repeats: int = 1,
+    new: bool = False,
+    seed: int = 0,
+    concurrency: int | None = None,
+    checks: bool = True,
+    listener: Listener = silent,
+) -> ReplayReport:
+    """Send a task's recorded requests to a candidate from many machines; again resumes, as ever.
+
+    Args:
+        workspace: The workspace; `[ray]` of its configuration holds what is not given here.
+        store: Its store. Only this process opens it.
+        task: Whose calls.
+        candidate: Name of the candidate; each actor opens its engine.
+        address: HOST:PORT of a cluster, or auto; without one, Ray runs on this machine alone.
+        actors: How many engines answer; as many as fit otherwise.
+        spool: Folder or object store that all machines reach.
+        limit: Calls in the whole sample; a larger one grows it, None takes all.
+        repeats: How often each call is asked.
+        new: Start another replay instead of going on with the last.
+        seed: Seed of the drawn sample.
+        concurrency: Requests in flight of each actor at most; the candidate's own otherwise.
+        checks: Check the candidate with a few calls of no task before anything else is sent.
+        listener: Told about twice a second.
+
+    Returns:
+        What the replay holds now, and what this run added.
+
+    Raises:
+        UsageError: The task, the candidate, the sample or the cluster's settings are wrong.
+        PrivacyRefused: The task's data may not go to this candidate, cluster or spool; nothing
+            was sent.
+        EnvironmentalError: Ray or a candidate's server is not there, or actors keep dying.
+        KeyboardInterrupt: Stopped by a signal, after all answers were written.
+    """
+    eval_config = workspace.eval_for(task)
+    spec = workspace.candidate(candidate)
+    open_gate(spec, eval_config)
+    if spec.engine == "recorded":
+        raise UsageError(
+            f"Candidate {candidate!r} is recorded: its answers are there already.", "Leave --on ray out."
+        )
+    declared = workspace.config.ray
+    cluster = dataclasses.replace(
+        declared,
+        address=address or declared.address,
+        actors=actors or declared.actors,
+        spool=spool or declared.spool,
+    )
+    remote = _open_spool(workspace, cluster)
+    ray_cluster.admit_spool(remote, cluster, eval_config)
+    if importlib.util.find_spec("ray") is None:
+        raise ModelMissing(
+            "--on ray needs Ray Data, which is not installed.",
+            "Install it: pip install 'shadow-workbench[ray]'",
+        )
+    fingerprint = workspace.fingerprint(spec)
+    above = last_epoch(store, task, fingerprint)
+    with ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
+        lease.recover()
+        _take_what_earlier_runs_left(workspace, store, remote, task, fingerprint, above)
+        store.absorb()
+        plan = make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
+        replay_id = plan.replay.replay_id
+        todo = [] if plan.is_new else pending(store, replay_id, repeats)
+        if not todo and not plan.added:
+            return _report(workspace, store, spec, plan, None)
+        driver = _Driver(workspace, store, remote, lease, spec, eval_config, plan, listener)
+        ended, beat = driver.run(cluster, concurrency, checks)
+        _close(store, replay_id, ended, beat)
+        driver.tidy()
+        if ended.error is not None:
+            raise ended.error
+        if ended.state == "interrupted":
+            left = beat.total - beat.before - beat.done
+            raise KeyboardInterrupt(
+                f"Interrupted; all answers so far are kept, {left:,} are missing. "
+                "Run the same command again to go on."
+            )
+        return _report(workspace, store, spec, plan, beat)
+
+
+def _open_spool(workspace: Workspace, cluster: RayCluster) -> RemoteSpool:
+    where = cluster.spool or str(workspace.spool / "ray")
+    return RemoteSpool(where if "://" in where else str(workspace.path(where)))
+
+
+def _take_what_earlier_runs_left(
+    workspace: Workspace, store: Store, remote: RemoteSpool, task: str, fingerprint: str, last: int
+) -> None:
+    for row in replays_of(store, task, fingerprint):
+        for run in earlier_runs(remote, row.replay_id):
+            # Older than the last run that began: that one took what there was, the rest came late.
+            if run.epoch >= last:
+                run.end(workspace.spool)
+                store.absorb()
+            run.remove()
+
+
+class _Driver:
+    """One run, from the plan's files to the last part."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        store: Store,
+        remote: RemoteSpool,
+        lease: ReplayLease,
+        spec: Candidate,
+        eval_config: EvalConfig,
+        plan: Plan,
+        listener: Listener,
+    ) -> None:
+        self._workspace = workspace
+        self._store = store
+        self._lease = lease
+        self._spec = spec
+        self._eval = eval_config
+        self._plan = plan
+        self._listener = listener
+        self._run = SharedRun(remote, plan.replay.replay_id, lease.epoch)
+        self._outbox: queue.Queue[Any] = queue.Queue()
+        self._stop = threading.Event()
+        self._done: list[int] = []
+        self._absorbed_at = 0.0
+        self._said_checked = True
+
+    def run(self, cluster: RayCluster, concurrency: int | None, checks: bool) -> tuple[Ended, Heartbeat]:
+        """Answer all that is pending on a cluster, or stop in good order."""
+        needs = ray_cluster.needs_of(self._spec, cluster)
+        replay_id, repeats = self._plan.replay.replay_id, self._plan.replay.repeats
+        beat = Heartbeat(self._workspace.spool, replay_id, 0, 0)
+        with ray_cluster.connected(cluster, self._eval, needs, cluster.actors) as (ray, actors):
+            detail = {
+                "engine": {"on": "ray", "address": cluster.address or "this machine", "actors": actors},
+                "added": len(self._plan.added),
+                "epoch": self._lease.epoch,
+            }
+            event = "started" if self._plan.is_new else "resumed"
+            write_plan(self._store, self._plan.replay, self._spec, self._plan.added, event, detail)
+            todo = pending(self._store, replay_id, repeats)
+            counts = tally(self._store, self._plan.replay)
+            beat = Heartbeat(self._workspace.spool, replay_id, counts.planned, counts.done)
+            with _stopped_by_signals(self._stop):
+                try:
+                    files = self._write_plan(todo, actors, beat)
+                    self._begin(counts.done > sum((counts.errors or {}).values()), concurrency, checks, todo)
+                    ended = self._follow(ray, cluster, needs, actors, files, beat)
+                except WorkbenchError as error:
+                    ended = Ended("failed", error)
+        with contextlib.suppress(WorkbenchError):
+            self._run.end(self._workspace.spool, beat)
+        beat.note = ended.error.message if ended.error else ""
+        return ended, beat
+
+    def tidy(self) -> None:
+        """Remove the run's folder. Its parts are loaded, or wait in the store's spool."""
+        with contextlib.suppress(WorkbenchError):
+            self._run.remove()
+
+    def _write_plan(self, todo: list[tuple[str, int]], actors: int, beat: Heartbeat) -> list[str]:
+        patch = None
+        if self._spec.patch is not None:
+            patch = patcher(self._store, self._workspace, self._spec, self._plan.replay.task)
+
+        def tell(count: int) -> None:
+            if self._stop.is_set():
+                raise _Interrupted
+            self._tell(beat, f"plan written for {count:,} calls")
+
+        try:
+            return self._run.write_plan(
+                todo, lambda call_ids: requests_of(self._store, call_ids), patch, actors, tell
+            )
+        except _Interrupted:
+            return []
+
+    def _begin(
+        self, worked_before: bool, concurrency: int | None, checks: bool, todo: list[tuple[str, int]]
+    ) -> None:
+        passed = self._store.value(
+            "SELECT count(*) FROM replay_events WHERE replay_id = ? AND event = 'checked'",
+            (self._plan.replay.replay_id,),
+        )
+        needs = None
+        if checks and not passed:
+            self._said_checked = False
+            call_ids = list(dict.fromkeys(call_id for call_id, _ in todo))
+            needs = sample_needs(self._store, call_ids, self._spec, self._eval)
+        # The patch was applied when the plan was written: asked again, it would apply twice.
+        candidate = dataclasses.replace(self._spec, patch=None)
+        self._run.begin(
+            RunSettings(
+                replay_id=self._plan.replay.replay_id,
+                epoch=self._lease.epoch,
+                concurrency=concurrency,
+                worked_before=worked_before,
+                needs=needs,
+                candidate=candidate,
+                eval_config=self._eval,
+                root=str(self._workspace.root),
+                config=dataclasses.replace(self._workspace.config, candidates=(candidate,)),
+            )
+        )
+
+    def _follow(
+        self,
+        ray: Any,
+        cluster: RayCluster,
+        needs: ray_cluster.Needs,
+        actors: int,
+        files: list[str],
+        beat: Heartbeat,
+    ) -> Ended:
+        """Load parts while the actors answer, until all pieces are done or something ends it."""
+        if self._stop.is_set():
+            return Ended("interrupted")
+        work = (ray, self._run.spool, self._run.folder, files, actors, needs, self._outbox)
+        threading.Thread(target=_answer_pieces, args=work, name="ray-data", daemon=True).start()
+        ended: Ended | None = None
+        deadline = float("inf")
+        while True:
+            try:
+                item = self._outbox.get(timeout=TICK_S)
+            except queue.Empty:
+                item = ()
+            if item is None:
+                return ended or self._finished(beat)
+            if isinstance(item, BaseException):
+                return ended or Ended("failed", _gave_up(ray, item))
+            if isinstance(item, dict):
+                self._done.append(item["piece"])
+                if item["state"] != "finished" and ended is None:
+                    ended = Ended(item["state"], error_from_json(item["error"]))
+            self._lease.require()
+            self._collect(beat)
+            self._tell(beat, f"{actors} actors")
+            if self._stop.is_set() and ended is None:
+                ended = Ended("interrupted")
+            if ended is not None and deadline == float("inf"):
+                self._run.stop()
+                deadline = time.monotonic() + STOP_WAIT_S
+            if ended is not None and time.monotonic() > deadline:
+                return ended
+
+    def _finished(self, beat: Heartbeat) -> Ended:
+        self._collect(beat, last=True)
+        left = len(pending(self._store, self._plan.replay.replay_id, self._plan.replay.repeats))
+        if left:
+            return Ended(
+                "failed",
+                EnvironmentalError(
+                    f"All pieces were handed out, but {left:,} calls have no answer.",
+                    "Run the same command again: it asks them.",
+                ),
+            )
+        return Ended("finished")
+
+    def _collect(self, beat: Heartbeat, *, last: bool = False) -> None:
+        self._run.take_parts(self._workspace.spool, beat)
+        if not last and time.monotonic() - self._absorbed_at < ABSORB_EVERY_S:
+            return
+        # Pieces known to be done before this look at the parts: all of theirs were taken by it.
+        done, self._done = self._done, []
+        self._store.absorb(wait_s=None if last else 0)
+        self._run.clear_pieces(done)
+        self._absorbed_at = time.monotonic()
+        if not self._said_checked and self._run.check_passed():
+            self._said_checked = True
+            self._store.append("replay_events", [event_row(beat.replay_id, "checked", {"on": "ray"})])
+
+    def _tell(self, beat: Heartbeat, note: str) -> None:
+        beat.write()
+        failed = sum(beat.errors.values())
+        notes = [note, f"{failed:,} errors"] if failed else [note]
+        self._listener(Progress("replay", beat.before + beat.done, beat.total, note=", ".join(notes)))
+
+
+class _Interrupted(Exception):
+    """A signal came while the plan was written."""
+
+
+def _answer_pieces(
+    ray: Any,
+    spool: RemoteSpool,
+    run: str,
+    files: list[str],
+    actors: int,
+    needs: ray_cluster.Needs,
+    outbox: queue.Queue[Any],
+) -> None:
+    """Let Ray Data hand the plan's files to actors; put what they report into the outbox, then None."""
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        # One block a file, and only its name: requests never lie in Ray's object store.
+        plan = ray.data.from_items([{"file": each} for each in files], override_num_blocks=len(files))
+        reports = plan.map_batches(
+            AnsweringActor,
+            fn_constructor_args=(spool.url, run),
+            # One piece at a time: a second one would wait behind the first while others are idle.
+            compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1),
+            batch_size=None,
+            batch_format="pyarrow",
+            num_cpus=needs.cpus,
+            num_gpus=needs.gpus or None,
+            max_restarts=ACTOR_RESTARTS,
+            max_task_retries=PIECE_RETRIES,
+        )
+        for batch in reports.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in batch.to_pylist():
+                outbox.put(row)
+        outbox.put(None)
+    except BaseException as error:
+        outbox.put(error)
+
+
+def _gave_up(ray: Any, error: BaseException) -> WorkbenchError:
+    """Return the error of a cluster that failed; a bug in an actor crashes here with its traceback."""
+    if isinstance(error, ray.exceptions.RayTaskError | ray.exceptions.UserCodeException):
+        raise error
+    text = str(error).strip().splitlines()
+    return EnvironmentalError(
+        f"The Ray cluster gave up: {type(error).__name__}: {text[0] if text else ''}",
+        "What was answered is kept. See the cluster's logs, then run the same command again: it goes on.",
+    )
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the run in good order; only the main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in previous:
+        signal.signal(each, lambda *_: stop.set())
+    try:
+        yield
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)

@@ -1,0 +1,206 @@
+"""One run of a replay in a shared spool: the plan that goes out, the parts that come back."""
+
+from __future__ import annotations
+
+import io
+import math
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.records import Request, to_json
+from workbench.replay.heartbeat import Heartbeat
+from workbench.replay.ledger import recover
+from workbench.replay.ray_actor import CHECKED, SETTINGS, STOP, RunSettings, piece_name, run_folder
+from workbench.replay.remote_spool import RemoteSpool
+from workbench.store.spool import part_path
+
+PIECE_CALLS = 1_000
+"""A piece is what one actor takes at a time; at its end the actor waits for its last answers."""
+PIECE_BYTES = 16 << 20
+PIECES_PER_ACTOR = 4
+"""A small sample is cut finer, so that all actors end together."""
+FETCHED_CALLS = 1_000
+"""Requests read from the store at a time."""
+
+_COLUMNS = pa.schema(
+    [
+        ("call_id", pa.string()),
+        ("repeat", pa.int32()),
+        ("native_id", pa.string()),
+        ("request", pa.string()),
+    ]
+)
+_read_request = msgspec.json.Decoder(Request).decode
+
+Fetch = Callable[[Sequence[str]], dict[str, tuple[str, str]]]
+
+
+class SharedRun:
+    """The folder of one run: settings, plan, parts.
+
+    Args:
+        spool: The shared spool.
+        replay_id: Whose run.
+        epoch: Of the lease under which it runs; parts carry it in their names.
+    """
+
+    def __init__(self, spool: RemoteSpool, replay_id: str, epoch: int) -> None:
+        self.spool = spool
+        self.replay_id = replay_id
+        self.epoch = epoch
+        self.folder = run_folder(replay_id, epoch)
+        self._taken: set[str] = set()
+
+    def write_plan(
+        self,
+        pending: Sequence[tuple[str, int]],
+        fetch: Fetch,
+        patch: Callable[[Request], Request] | None,
+        actors: int,
+        tell: Callable[[int], None] = lambda _: None,
+    ) -> list[str]:
+        """Write what is pending as Parquet files, one a piece.
+
+        Args:
+            pending: Calls and repeats, in order of sending; pieces keep it, so that
+                prompts with one beginning meet one engine.
+            fetch: Returns native id and request of calls.
+            patch: Changes a request as the candidate's prompt patch says; None for none.
+            actors: How many will answer.
+            tell: Told how many calls are written.
+
+        Returns:
+            Names of the files in the spool.
+        """
+        size = min(PIECE_CALLS, max(math.ceil(len(pending) / (actors * PIECES_PER_ACTOR)), 1))
+        names: list[str] = []
+        rows: list[dict[str, Any]] = []
+        held = written = 0
+        for row in _planned_rows(pending, fetch, patch):
+            length = len(row["request"])
+            if rows and (len(rows) >= size or held + length > PIECE_BYTES):
+                names.append(self._write_piece(len(names), rows))
+                written += len(rows)
+                tell(written)
+                rows, held = [], 0
+            rows.append(row)
+            held += length
+        if rows:
+            names.append(self._write_piece(len(names), rows))
+        return names
+
+    def _write_piece(self, piece: int, rows: list[dict[str, Any]]) -> str:
+        table = pa.Table.from_pylist(rows, schema=_COLUMNS)
+        content = io.BytesIO()
+        pq.write_table(table, content, compression="zstd")
+        name = f"{self.folder}/plan/{piece_name(piece)}.parquet"
+        self.spool.write(name, content.getvalue())
+        return name
+
+    def begin(self, settings: RunSettings) -> None:
+        """Let actors write under this run."""
+        self.spool.write(f"{self.folder}/{SETTINGS}", to_json(settings))
+
+    def stop(self) -> None:
+        """Ask the actors to write what they have, and to ask nothing more."""
+        self.spool.write(f"{self.folder}/{STOP}", b"stop")
+
+    def check_passed(self) -> bool:
+        """Say whether an actor found the candidate fit to be asked."""
+        return self.spool.exists(f"{self.folder}/{CHECKED}")
+
+    def take_parts(self, into: Path, beat: Heartbeat | None = None) -> int:
+        """Copy the parts that are new into the store's spool; return how many rows they have.
+
+        Args:
+            into: The store's spool. A part of the same name is loaded once.
+            beat: Counts what they hold.
+
+        A file that is no part of this run is left alone: whoever can write to the storage
+        must not be able to fill other tables.
+        """
+        count = 0
+        for name in self.spool.names(f"{self.folder}/parts"):
+            if name in self._taken:
+                continue
+            file_name = name.rpartition("/")[2]
+            self._taken.add(name)
+            prefix = f"observations-{self.replay_id}-{self.epoch:08d}-"
+            if not (file_name.startswith(prefix) and file_name.endswith(".parquet")):
+                continue
+            data = self.spool.read(name)
+            count += _count(data, self.replay_id, beat)
+            target = part_path(
+                into, "observations", file_name.removeprefix("observations-").removesuffix(".parquet")
+            )
+            into.mkdir(parents=True, exist_ok=True)
+            unfinished = into / f".{target.stem}.{uuid.uuid4().hex[:8]}.part"
+            unfinished.write_bytes(data)
+            unfinished.replace(target)
+        return count
+
+    def clear_pieces(self, pieces: Iterable[int]) -> None:
+        """Remove pieces that are done and loaded, so that listing stays short."""
+        for piece in pieces:
+            name = piece_name(piece)
+            self.spool.remove(f"{self.folder}/plan/{name}.parquet")
+            self.spool.remove(f"{self.folder}/parts/{name}")
+            self.spool.remove(f"{self.folder}/answers/{name}")
+        prefixes = tuple(f"{self.folder}/parts/{piece_name(piece)}/" for piece in pieces)
+        self._taken = {each for each in self._taken if not each.startswith(prefixes)}
+
+    def end(self, into: Path, beat: Heartbeat | None = None) -> int:
+        """End the run: no actor may write under it; take what was answered, in parts or not yet."""
+        self.spool.remove(f"{self.folder}/{SETTINGS}")
+        if self.spool.folder is not None:
+            answers = self.spool.folder / self.folder / "answers"
+            for each in sorted(answers.glob("*")):
+                recover(self.spool.folder / self.folder / "parts" / each.name, each)
+        return self.take_parts(into, beat)
+
+    def remove(self) -> None:
+        """Remove the folder. Only after its parts are loaded."""
+        self.spool.remove(self.folder)
+
+
+def earlier_runs(spool: RemoteSpool, replay_id: str) -> Iterator[SharedRun]:
+    """Yield the runs of a replay whose folders are still there, oldest first."""
+    for name in spool.folders(replay_id):
+        if name.isdigit():
+            yield SharedRun(spool, replay_id, int(name))
+
+
+def _planned_rows(
+    pending: Sequence[tuple[str, int]], fetch: Fetch, patch: Callable[[Request], Request] | None
+) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(pending), FETCHED_CALLS):
+        chunk = pending[start : start + FETCHED_CALLS]
+        found = fetch([call_id for call_id, _ in chunk])
+        for call_id, repeat in chunk:
+            native_id, request = found[call_id]
+            if patch is not None:
+                request = to_json(patch(_read_request(request))).decode()
+            yield {"call_id": call_id, "repeat": repeat, "native_id": native_id, "request": request}
+
+
+def _count(data: bytes, replay_id: str, beat: Heartbeat | None) -> int:
+    columns = ["replay_id", "error_kind", "input_tokens", "output_tokens", "attempts"]
+    table = pq.read_table(io.BytesIO(data), columns=columns).to_pydict()
+    if set(table["replay_id"]) - {replay_id}:
+        raise ValueError("A part of this run holds answers of another replay.")
+    rows = len(table["replay_id"])
+    if beat is not None:
+        beat.done += rows
+        beat.input_tokens += sum(each or 0 for each in table["input_tokens"])
+        beat.output_tokens += sum(each or 0 for each in table["output_tokens"])
+        beat.retries += sum(each - 1 for each in table["attempts"])
+        for kind in table["error_kind"]:
+            if kind is not None:
+                beat.errors[kind] = beat.errors.get(kind, 0) + 1
+    return rows
