@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,45 @@ def test_a_batch_answers_as_single_calls_do(local_model: Any) -> None:
         assert written[index].ids == alone.ids
         assert written[index].logprobs == pytest.approx(alone.logprobs, abs=1e-3)
         assert all(each <= 0 for each in alone.logprobs)
+
+
+def test_a_drawn_label_follows_the_scores() -> None:
+    """Without a temperature the best is taken; with one, labels come as often as their scores say."""
+    from workbench.engines.in_process import _pick
+
+    scores = [math.log(0.75), math.log(0.25)]
+    assert {_pick(scores, 0.0) for _ in range(50)} == {0}
+    drawn = sum(_pick(scores, 1.0) for _ in range(4_000)) / 4_000
+    assert 0.2 < drawn < 0.3
+
+
+@pytest.mark.models
+@needs_model
+def test_samples_are_drawn_beside_answers_that_are_not(local_model: Any) -> None:
+    """In one batch, a prompt with a temperature is drawn and one without is written as ever."""
+    prompts = prompts_of(local_model)
+    plain = local_model.write(prompts, [8] * 4, tops=3)
+    mixed = [local_model.write(prompts, [8] * 4, [0.0, 2.0, 0.0, 2.0]) for _ in range(2)]
+    assert all(each[place].ids == plain[place].ids for each in mixed for place in (0, 2))
+    assert [each.ids for each in mixed[0]] != [each.ids for each in mixed[1]]
+    for token, logprob, top in zip(plain[0].ids, plain[0].logprobs, plain[0].tops, strict=False):
+        assert max(top.values()) == top[token] == pytest.approx(logprob)
+
+
+@pytest.mark.models
+@needs_model
+async def test_the_in_process_engine_gives_the_signals_of_a_server(workspace: Workspace) -> None:
+    """Asked for samples, it says how many agree, beside the signals of its log-probabilities."""
+    for name, signals in (
+        ("transformers", {"label_margin", "label_probability"}),
+        ("writes", {"token_quantile"}),
+    ):
+        candidate = replace(workspace.candidate(name), samples=2)
+        engine = open_engine(workspace, candidate, workspace.eval_for("spam"))
+        output = await engine.complete(request("Win a prize!", max_tokens=6), CallContext("a", "a"))
+        await engine.close()
+        assert signals | {"sample_agreement"} <= set(output.confidence)
+        assert all(0 <= each <= 1 for each in output.confidence.values())
 
 
 @pytest.mark.models

@@ -278,14 +278,13 @@ class LocalModel:
 
     def _choose(self, chances: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
         """Return one token a row: the likeliest, or one drawn where the row has a temperature."""
-        torch = self._torch
-        if not bool((heat > 0).any()):
-            return chances.argmax(dim=-1)
-        # The largest of noisy scores is a draw from the softmax (Gumbel 1954).
-        noise = -torch.log(torch.empty_like(chances).exponential_())
-        noisy = chances / heat.clamp(min=1e-6) + noise
-        drawn: torch.Tensor = torch.where(heat > 0, noisy, chances).argmax(dim=-1)
-        return drawn
+        scores = chances
+        if bool((heat > 0).any()):
+            # The largest of noisy scores is a draw from the softmax (Gumbel 1954).
+            noise = -self._torch.empty_like(chances).exponential_().log()
+            noisy = chances / heat.clamp(min=1e-6) + noise
+            scores = self._torch.where(heat > 0, noisy, chances)
+        return scores.argmax(dim=-1)
 
 
 def best_dtype() -> str:
