@@ -123,7 +123,7 @@ class Candidate:
     parameters: dict[str, Any] = field(default_factory=dict)
     dtype: str | None = None
     batch_size: int = 16
-    concurrency: int = 16
+    concurrency: int = 64
     timeout_s: float = 120.0
     price: str | None = None
     synthetic: bool = False

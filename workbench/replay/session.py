@@ -14,6 +14,7 @@ from workbench.progress import Listener
 from workbench.records import Request
 from workbench.replay.budget import Budget
 from workbench.replay.flight import LONGEST_WAIT_S
+from workbench.replay.garbage import rare_collections
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.journal import PartWriter
 from workbench.replay.lease import ReplayLease
@@ -89,7 +90,7 @@ class Session:
         Raises:
             WorkbenchError: The engine or the candidate is not fit to be asked; nothing is stored.
         """
-        with asyncio.Runner() as runner:
+        with rare_collections(), asyncio.Runner() as runner:
             try:
                 listen(self._engine, self._listener)
                 runner.run(self._engine.check())
