@@ -353,6 +353,20 @@ def test_latency_must_be_measured_and_fast_enough() -> None:
     check(recommend(replace(evidence, latency_p95_ms=fast), policy, live(0.05)), None, Action.RAMP, 0.10)
 
 
+def test_a_latency_without_an_upper_end_never_promotes() -> None:
+    """Too few calls hold the share, answers that never came and surely slow ones take it back."""
+    policy = replace(POLICY, latency_p95_ms=500.0)
+    evidence = Evidence(labelled(5000, 100, 20), days=10)
+    few = Estimate(200.0, 100.0, math.inf, 0.95, "measured", 40, 40)
+    found = recommend(replace(evidence, latency_p95_ms=few), policy, live(0.05))
+    check(found, None, Action.HOLD, 0.05)
+    assert "too few" in found.binding_reason
+    assert any("more calls" in line for line in found.missing)
+    for gone in (replace(few, point=math.inf), replace(few, low=600.0, point=700.0)):
+        found = recommend(replace(evidence, latency_p95_ms=gone), policy, live(0.05))
+        check(found, None, Action.ROLLBACK, 0.0)
+
+
 def test_the_top_keeps_a_reserve_on_the_frontier() -> None:
     found = recommend(Evidence(labelled(5000, 100, 20), days=10), POLICY, live(0.50))
     check(found, None, Action.RAMP, 1.0, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -95,16 +96,28 @@ def test_a_database_of_somebody_else_is_refused(path: Path) -> None:
         assert other.execute("SHOW TABLES").fetchall() == [("theirs",)]
 
 
-def test_a_store_of_the_first_version_opens_and_keeps_its_rows(path: Path) -> None:
-    """What the first migration alone made is brought up to date by all that came after it."""
-    migrate.create(path, REAL[:1])
+@pytest.mark.parametrize("version", range(1, len(REAL) + 1))
+def test_a_store_of_every_version_opens_and_keeps_its_rows(path: Path, version: int) -> None:
+    """What the first migrations alone made is brought up to date by all that came after them."""
+    migrate.create(path, REAL[:version])
     with duckdb.connect(str(path)) as made:
         made.register("first", pa.Table.from_pylist([label("first")]))
         made.execute("INSERT INTO labels BY NAME SELECT * FROM first")
     with Store.open(path) as store:
         store.append("labels", [label("second")])
         found = store.rows("SELECT label_id FROM labels ORDER BY seq")
+        probes = store.value(
+            "SELECT count(*) FROM latency_probes p JOIN latency_probe_calls USING (probe_id)"
+        )
     assert [row["label_id"] for row in found] == ["first", "second"]
+    assert probes == 0
+    assert len(backups(path)) == (version < len(REAL))
+
+
+def test_a_migration_that_made_stores_is_never_changed() -> None:
+    """A store that has it would differ from a new one; what is to change goes into the next one."""
+    found = {step.name: hashlib.sha256(step.sql.encode()).hexdigest()[:16] for step in REAL}
+    assert found["0001_first"] == "b2ceda44e743d0fe"
 
 
 def test_a_path_that_can_hold_no_store_is_a_clear_error(tmp_path: Path) -> None:
