@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM_VENV := .venv-vllm
 STAMP := $(VENV)/.installed
 APP ?= 1
 PORT ?= 8501
@@ -37,6 +38,14 @@ demo: $(STAMP) ## Build a workspace from the sample logs, replay a small model, 
 app: $(STAMP) ## Start the app on the demo workspace.
 	$(BIN)/workbench app --workspace demo --port $(PORT)
 
+.PHONY: vllm
+vllm: ## Make .venv-vllm with vLLM (its CPU build where there is no GPU): 3.4 GB, some minutes.
+	bash tests/vllm/environment.sh $(VLLM_VENV) $(PYTHON)
+
+.PHONY: gpu-check
+gpu-check: $(STAMP) ## On a machine with a GPU: run the vLLM tests and the benchmark there, write docs/gpu-check.md.
+	$(BIN)/python benchmarks/gpu_check.py
+
 .PHONY: test
 test: $(STAMP) ## Run the whole suite, lint and types included.
 	bash tests/system_packages.sh
@@ -44,6 +53,10 @@ test: $(STAMP) ## Run the whole suite, lint and types included.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+.PHONY: bench
+bench: $(STAMP) ## Measure how fast replay is, as ratios in one run (BENCH="--only sink --sink-calls 1000000").
+	$(BIN)/python benchmarks/run.py $(BENCH)
 
 .PHONY: format
 format: $(STAMP) ## Format and sort imports.
@@ -61,4 +74,4 @@ lock: ## Write requirements.lock anew from pyproject.toml, torch apart.
 
 .PHONY: clean
 clean: ## Remove the virtual environment, the demo workspace and caches.
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
