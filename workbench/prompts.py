@@ -52,7 +52,7 @@ def apply_patch(request: Request, patch: PromptPatch, examples: Sequence[Example
         messages = _trimmed(messages, patch.system_trim)
     if patch.system is not None:
         messages = _with_system(messages, patch.system, patch.system_trim)
-    if patch.suffix:
+    if patch.suffix.strip():
         messages = _with_suffix(messages, patch.suffix)
     if examples:
         place = next((i for i, each in enumerate(messages) if each.role not in SYSTEM_ROLES), len(messages))
