@@ -15,13 +15,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 LABELS = ("spam", "ham")
-
-
-def answer_to(body: bytes) -> str:
-    """Return the label that a request with this body is answered with."""
-    return LABELS[zlib.crc32(body) & 1]
 
 
 def _http(body: bytes) -> bytes:
@@ -40,7 +36,7 @@ def _completion(text: str) -> bytes:
 class _Stub(asyncio.Protocol):
     """One connection: whole requests in, whole replies out."""
 
-    asked = 0
+    answered: ClassVar[list[int]] = [0, 0]
     replies = tuple(_completion(label) for label in LABELS)
     models = _http(b'{"object": "list", "data": []}')
 
@@ -66,9 +62,10 @@ class _Stub(asyncio.Protocol):
 
     def _reply(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"post"):
-            _Stub.asked += 1
-            return self.replies[zlib.crc32(body) & 1]
-        return _http(b'{"asked": %d}' % _Stub.asked) if b"/stats " in head else self.models
+            which = zlib.crc32(body) & 1
+            self.answered[which] += 1
+            return self.replies[which]
+        return _http(json.dumps(self.answered).encode()) if b"/stats " in head else self.models
 
 
 class Stub:
@@ -77,11 +74,11 @@ class Stub:
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/v1"
 
-    def asked(self) -> int:
-        """Return how many completions it was asked for."""
+    def answered(self) -> dict[str, int]:
+        """Return how many completions were answered with each label."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{self.url}/stats") as reply:
-            return int(json.load(reply)["asked"])
+            return dict(zip(LABELS, json.load(reply), strict=True))
 
 
 @contextmanager

@@ -12,9 +12,8 @@ from workbench.replay.garbage import RARELY, rare_collections
 def test_the_collector_is_put_back_when_the_last_block_ends() -> None:
     """Blocks of several replays may overlap; an error leaves nothing changed either."""
     before = gc.get_threshold()
-    with pytest.raises(RuntimeError), rare_collections():
-        with rare_collections():
-            assert gc.get_threshold() == RARELY
+    with rare_collections():
+        with pytest.raises(RuntimeError), rare_collections():
+            raise RuntimeError
         assert gc.get_threshold() == RARELY
-        raise RuntimeError
     assert gc.get_threshold() == before

@@ -1,0 +1,109 @@
+"""Measure a stored, validated replay against a bare aiohttp loop and against the openai SDK.
+
+All ask the same stub in one run, in turn; the best of three counts for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+from measures import Figures, Rate, messages_of, open_store, workspace_with_calls
+from openai import AsyncOpenAI
+from stub import serving
+
+from workbench.config import Workspace
+from workbench.replay import replay
+
+TIMES = 3
+FEW, MANY = 64, 512
+SDK_SHARE = 8
+"""The SDK is asked for so many times fewer calls: it takes that much longer."""
+
+
+async def bare(url: str, calls: int, in_flight: int) -> Rate:
+    """Measure a loop that sends, reads and parses, and does nothing else."""
+    queue = iter(range(calls))
+
+    async def work(session: aiohttp.ClientSession) -> None:
+        for index in queue:
+            body = {"model": "m", "messages": messages_of(index), "temperature": 0, "max_tokens": 8}
+            async with session.post(f"{url}/chat/completions", json=body) as reply:
+                json.loads(await reply.read())
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        started, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(work(session) for _ in range(in_flight)))
+        return rate(calls, started, cpu)
+
+
+async def with_sdk(url: str, calls: int, in_flight: int) -> Rate:
+    """Measure the same loop through the openai SDK."""
+    queue = iter(range(calls))
+
+    async def work(client: AsyncOpenAI) -> None:
+        for index in queue:
+            reply = await client.chat.completions.create(
+                model="m",
+                messages=messages_of(index),  # type: ignore[arg-type]
+                temperature=0,
+                max_tokens=8,
+            )
+            if not reply.choices[0].message.content:
+                raise SystemExit("the stub answered nothing")
+
+    async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+        started, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(work(client) for _ in range(in_flight)))
+        return rate(calls, started, cpu)
+
+
+def stored(workspace: Workspace, calls: int, in_flight: int) -> Rate:
+    """Measure a whole replay: sample drawn, asked, validated, in the store."""
+    with open_store(workspace) as store:
+        started, cpu = time.perf_counter(), time.process_time()
+        report = replay(workspace, store, "spam", "stub", concurrency=in_flight, new=True, checks=False)
+        took = rate(calls, started, cpu)
+    if report.done != calls or report.errors:
+        raise SystemExit(f"the replay did not go well: {report.text}")
+    return took
+
+
+def rate(calls: int, started_s: float, cpu_s: float) -> Rate:
+    """Return what so many calls took since two clocks were read."""
+    took_s = time.perf_counter() - started_s
+    return Rate(calls / took_s, 1000 * (time.process_time() - cpu_s) / calls)
+
+
+def fastest(rates: list[Rate]) -> Rate:
+    """Return the best of some rates."""
+    return max(rates, key=lambda each: each.per_s)
+
+
+def measure(figures: Figures, calls: int) -> None:
+    """Print the ratios at 64 and 512 in flight."""
+    loops: dict[int, list[Rate]] = {FEW: [], MANY: []}
+    replays: dict[int, list[Rate]] = {FEW: [], MANY: []}
+    sdk: list[Rate] = []
+    with serving() as stub, tempfile.TemporaryDirectory() as folder:
+        workspace = workspace_with_calls(Path(folder), calls, stub.url)
+        for _ in range(TIMES):
+            for in_flight in (FEW, MANY):
+                loops[in_flight].append(asyncio.run(bare(stub.url, calls, in_flight)))
+                replays[in_flight].append(stored(workspace, calls, in_flight))
+            sdk.append(asyncio.run(with_sdk(stub.url, calls // SDK_SHARE, FEW)))
+    for in_flight in (FEW, MANY):
+        loop, ours = fastest(loops[in_flight]), fastest(replays[in_flight])
+        name = f"replay against a bare loop, {in_flight} in flight"
+        figures.ratio(name, ours.per_s / loop.per_s, 0.5, f"replay {ours}, bare loop {loop}")
+        least = min(each.cpu_ms for each in replays[in_flight])
+        name = f"milliseconds of processor time a call, {in_flight} in flight"
+        figures.ratio(name, least, 0.5, "all of the replay's threads, planning and storing", at_most=True)
+    few, many = fastest(replays[FEW]), fastest(replays[MANY])
+    figures.ratio("replay, 512 against 64 in flight", many.per_s / few.per_s, 1.0, f"{many} against {few}")
+    best = fastest(sdk)
+    figures.ratio("replay against the openai SDK", few.per_s / best.per_s, 3.0, f"replay {few}, SDK {best}")
