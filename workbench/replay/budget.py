@@ -65,6 +65,17 @@ class Budget:
     _output: int = 0
     _answers: int = 0
 
+    def begin_with(self, earlier: Spending) -> None:
+        """Take over what earlier runs of the replay have spent, and how long their answers were."""
+        if self.price is None:
+            return
+        self.spent_usd = spent_usd(earlier, self.price)
+        self.unmetered = earlier.unmetered
+        self._chars = earlier.metered_characters
+        self._input = earlier.input_tokens + earlier.cached_input_tokens
+        self._output = earlier.output_tokens
+        self._answers = earlier.metered
+
     @property
     def total_usd(self) -> float | None:
         """Return what the replay has cost so far, by the price table; None without a price."""

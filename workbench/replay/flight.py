@@ -14,9 +14,9 @@ from workbench.engines.base import failure
 from workbench.records import ErrorKind, Output
 from workbench.replay.limiter import Limiter
 
-GRACE_S = 0.5
+GRACE_S = 0.4
 """A call is cut so long after its deadline: the engine's own deadline comes first."""
-STUBBORN_S = 0.25
+STUBBORN_S = 0.1
 """An engine that has not let go of a cut call after so long is left behind."""
 LONGEST_WAIT_S = 67.0
 """Between two attempts an engine may wait for so long: Retry-After is honoured up to a minute."""

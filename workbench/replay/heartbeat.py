@@ -45,12 +45,18 @@ class Heartbeat:
     most: int = 0
     spent_usd: float | None = None
     _started: float = field(default_factory=time.monotonic)
+    _ended: float | None = None
     _seen: deque[tuple[float, int, int]] = field(default_factory=deque)
 
     @property
     def seconds(self) -> float:
         """Return how long this run has lasted."""
-        return max(time.monotonic() - self._started, 1e-9)
+        end = time.monotonic() if self._ended is None else self._ended
+        return max(end - self._started, 1e-9)
+
+    def end(self) -> None:
+        """Stop the clock of this run."""
+        self._ended = time.monotonic()
 
     @property
     def average_per_s(self) -> float:

@@ -32,7 +32,7 @@ from workbench.store.replays import observation_row
 CHUNK = 1_000
 """Requests read from the store at a time, so that it is free while models answer."""
 TICK_S = 1.0
-WATCH_S = 0.2
+WATCH_S = 0.1
 """How often calls in flight are looked at: a cut comes at most so much later."""
 LET_GO_S = 2.0
 """How long the end of a run waits for calls that it cancelled."""
@@ -133,6 +133,7 @@ class Run:
                 await asyncio.gather(ticking, return_exceptions=True)
                 with contextlib.suppress(LeaseLost):
                     await self._writer.flush()
+        self._beat.end()
         self._beat.state = ended.state
         self._beat.note = ended.error.message if ended.error else ended.why
         self._tell()
@@ -157,6 +158,7 @@ class Run:
         except WorkbenchError as error:
             return Ended("failed", error)
         finally:
+            self._closing = self._closing or "the run is over"
             self.dropped_usd += self._budget.reserved_usd
             await self._let_go({feeding, watching, stopping, over, *self._workers, *self._left})
 

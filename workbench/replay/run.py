@@ -214,7 +214,7 @@ def _budget_of(
     if budget.price is None:
         return budget
     if not plan.is_new:
-        budget.spent_usd = spent_usd(spending(store, plan.replay.replay_id), budget.price)
+        budget.begin_with(spending(store, plan.replay.replay_id))
     seen = recorded(store, [each.call_id for each in plan.added[:EXPECTED_FROM]])
     if seen.calls > seen.unknown:
         budget.output_tokens = max(seen.output_tokens / (seen.calls - seen.unknown), 1.0)

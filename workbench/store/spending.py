@@ -12,6 +12,7 @@ from workbench.store import Store
 class Spending:
     """Tokens of all observations of a replay, failed ones included.
 
+    `metered` of them came with counts of tokens, for requests of so many characters.
     `unmetered` observations came without counts of tokens, though the model may have
     worked; the lengths of their requests and answers stand in for them.
     `unrecorded_usd` is what runs noted of calls that left no observation.
@@ -20,6 +21,8 @@ class Spending:
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0
+    metered: int = 0
+    metered_characters: int = 0
     unmetered: int = 0
     unmetered_characters: int = 0
     unmetered_text_characters: int = 0
@@ -50,6 +53,8 @@ def spending(store: Store, replay_id: str) -> Spending:
         "SELECT coalesce(sum(input_tokens), 0)::BIGINT AS input_tokens, "
         "coalesce(sum(cached), 0)::BIGINT AS cached_input_tokens, "
         "coalesce(sum(output_tokens), 0)::BIGINT AS output_tokens, "
+        "count(input_tokens) AS metered, "
+        "coalesce(sum(characters) FILTER (input_tokens IS NOT NULL), 0)::BIGINT AS metered_characters, "
         "count(*) FILTER (unmetered) AS unmetered, "
         "coalesce(sum(characters) FILTER (unmetered), 0)::BIGINT AS unmetered_characters, "
         "coalesce(sum(length(text)) FILTER (unmetered), 0)::BIGINT AS unmetered_text_characters FROM seen",

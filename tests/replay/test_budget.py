@@ -1,0 +1,185 @@
+"""Budgets: a replay stops taking calls when its money or its minutes are used up, and goes on with more."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from replay_world import add_calls, candidate_toml, make_workspace, open_store
+from servers import Server, serving
+
+from workbench.config import Workspace
+from workbench.engines.base import failure
+from workbench.errors import ConfigError
+from workbench.records import ErrorKind, Output, Usage
+from workbench.replay import replay as checked_replay
+from workbench.replay import status
+from workbench.replay.budget import Budget
+from workbench.specs import Price
+
+replay = functools.partial(checked_replay, checks=False)
+PRICE = Price("m", date(2026, 1, 1), "a test", 1_000.0, 10_000.0)
+"""A call of the stub reads 12 tokens and writes 3: 0.042 USD."""
+CALL_USD = 0.042
+PRICE_TOML = (
+    '[[prices]]\nmodel = "m"\nas_of = 2026-01-01\nsource = "a test"\n'
+    "input_usd_per_million = 1000.0\noutput_usd_per_million = 10000.0\n"
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A stub server in a process of its own."""
+    with serving() as found:
+        yield found
+
+
+def world(root: Path, server: Server, behaviour: str = "good", priced: bool = True, **keys: Any) -> Workspace:
+    """Make a workspace of 60 calls, with a price for the model."""
+    server.reset()
+    keys = {"engine": "openai", "base_url": server.url(behaviour), "model": "m", "timeout_s": 5} | keys
+    workspace = make_workspace(root, candidate_toml("c", **keys), *([PRICE_TOML] if priced else []))
+    with open_store(workspace) as store:
+        add_calls(store, 60)
+    return workspace
+
+
+def test_money_pauses_a_replay_and_more_money_goes_on(tmp_path: Path, server: Server) -> None:
+    """Paused within the budget with a message; the same command does no more; a larger one goes on."""
+    workspace = world(tmp_path, server, concurrency=4)
+    with open_store(workspace) as store:
+        first = replay(workspace, store, "spam", "c", budget_usd=1.0)
+        assert first.state == "paused"
+        assert first.cost_usd is not None
+        assert 0.7 < first.cost_usd <= 1.0
+        assert first.done == round(first.cost_usd / CALL_USD) == server.stats("good")["hits"]
+        assert "budget of 1 USD" in first.text
+        assert "larger budget goes on" in first.text
+        (state,) = status(workspace, store)
+        assert state.state == "paused"
+        assert "budget of 1 USD" in state.note
+        again = replay(workspace, store, "spam", "c", budget_usd=1.0)
+        assert (again.state, again.answered) == ("paused", 0)
+        more = replay(workspace, store, "spam", "c", budget_usd=2.0)
+        assert more.state == "paused"
+        assert more.cost_usd is not None
+        assert 1.7 < more.cost_usd <= 2.0
+        done = replay(workspace, store, "spam", "c", budget_usd=20.0)
+        assert (done.state, done.done) == ("finished", 60)
+        assert done.cost_usd == pytest.approx(60 * CALL_USD)
+    assert server.stats("good")["hits"] == 60
+
+
+def test_a_budget_without_a_price_is_refused(tmp_path: Path, server: Server) -> None:
+    """The message names the row that is missing; nothing is sent, with a dry run neither."""
+    workspace = world(tmp_path, server, priced=False)
+    with open_store(workspace) as store:
+        for dry_run in (True, False):
+            with pytest.raises(ConfigError, match="no \\[\\[prices\\]\\] row of model 'm'"):
+                replay(workspace, store, "spam", "c", budget_usd=1.0, dry_run=dry_run)
+        assert replay(workspace, store, "spam", "c").cost_usd is None
+    assert server.stats("good")["checks"] == 1
+
+
+def test_minutes_pause_a_replay(tmp_path: Path, server: Server) -> None:
+    """After its minutes a run takes no more calls; the same command goes on with another run."""
+    workspace = world(tmp_path, server, "sluggish", concurrency=4, priced=False)
+    with open_store(workspace) as store:
+        report = replay(workspace, store, "spam", "c", budget_minutes=1.5 / 60)
+        assert report.state == "paused"
+        assert 4 <= report.done <= 12
+        assert "minutes of this run are used up" in report.text
+
+
+def test_answers_without_counts_of_tokens_stand_at_their_estimate() -> None:
+    """No usage: the estimate counts as spent, and is said; a refused connection costs nothing."""
+    budget = Budget(PRICE, usd=10.0, output_tokens=3)
+    estimate = budget.estimate_usd(400)
+    assert estimate == pytest.approx(0.1 + 0.03)
+    for output, spent in (
+        (Output(text="x"), 1),
+        (failure(ErrorKind.CONNECTION), 1),
+        (failure(ErrorKind.TIMEOUT), 2),
+    ):
+        assert budget.take(estimate)
+        budget.settle(estimate, 400, output)
+        assert budget.spent_usd == pytest.approx(spent * estimate)
+    assert budget.unmetered == 2
+    assert budget.reserved_usd == 0.0
+
+
+@given(
+    st.floats(0.001, 2.0),
+    st.lists(st.tuples(st.integers(10, 5_000), st.integers(0, 400), st.booleans()), max_size=80),
+    st.integers(1, 16),
+)
+def test_no_more_is_overspent_than_what_was_in_flight(
+    usd: float, calls: list[tuple[int, int, bool]], most: int
+) -> None:
+    """Whatever calls turn out to cost, the sum is beyond the budget at most by those in flight."""
+    budget = Budget(PRICE, usd=usd, output_tokens=10)
+    flying: list[tuple[float, int, float, Output]] = []
+    largest = 0.0
+    for characters, tokens, lands in calls:
+        estimate = budget.estimate_usd(characters)
+        output = Output(text="x", usage=Usage(characters // 4, 0, tokens))
+        cost = characters // 4 * 0.001 + tokens * 0.01
+        if len(flying) < most and budget.take(estimate):
+            flying.append((estimate, characters, cost, output))
+            assert budget.spent_usd <= usd + 1e-9 or budget.spent_usd + budget.reserved_usd <= usd + largest
+        if flying and (lands or len(flying) == most):
+            taken, length, cost, output = flying.pop(0)
+            largest += max(cost - taken, 0.0)
+            budget.settle(taken, length, output)
+    for taken, length, cost, output in flying:
+        largest += max(cost - taken, 0.0)
+        budget.settle(taken, length, output)
+    assert budget.spent_usd <= usd + largest + 1e-9
+    assert not budget.taken
+
+
+def test_a_dry_run_counts_samples_and_says_whether_the_budget_will_do(tmp_path: Path, server: Server) -> None:
+    """With two samples a call is three requests; a budget that is too small is said to be."""
+    workspace = world(tmp_path, server, samples=2)
+    with open_store(workspace) as store:
+        report = replay(workspace, store, "spam", "c", limit=40, dry_run=True, budget_usd=1.0)
+        assert (report.planned, report.requests) == (40, 120)
+        assert (report.estimated_input_tokens, report.estimated_output_tokens) == (2400, 120)
+        assert report.estimated_cost_usd == pytest.approx(2.4 + 1.2)
+        assert "120 requests would be sent" in report.text
+        assert "will not do: about 3.6000 USD" in report.text
+        ample = replay(workspace, store, "spam", "c", limit=40, dry_run=True, budget_usd=5.0)
+        assert "budget of 5 USD will do" in ample.text
+    assert server.stats("good")["hits"] == 0
+
+
+def test_a_dry_run_knows_the_pace_of_the_last_run_and_the_length_of_a_patch(
+    tmp_path: Path, server: Server
+) -> None:
+    """Time comes from the last run of the candidate, tokens from the patched requests."""
+    workspace = world(tmp_path, server, "slow", concurrency=4)
+    with open_store(workspace) as store:
+        plain = replay(workspace, store, "spam", "c", limit=40, dry_run=True)
+        assert plain.estimated_seconds is None
+        ran = replay(workspace, store, "spam", "c", limit=40)
+        assert ran.calls_per_s is not None
+        grown = replay(workspace, store, "spam", "c", dry_run=True)
+        assert grown.estimated_seconds == pytest.approx(20 / ran.calls_per_s, rel=0.01)
+        longer = {"patch": {"suffix": "x" * 400}}
+        patched = world(tmp_path / "patched", server, **longer)
+    with open_store(patched) as store:
+        report = replay(patched, store, "spam", "c", limit=40, dry_run=True)
+        assert report.estimated_input_tokens is not None
+        assert plain.estimated_input_tokens is not None
+        assert report.estimated_input_tokens - plain.estimated_input_tokens >= 40 * 100
+        assert "characters longer" in report.text
