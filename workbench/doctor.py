@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import importlib.util
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.errors import WorkbenchError
+from workbench.specs import VLLMServer
 
 FREE_DISK_WARNING_BYTES = 2 * 1024**3
 
@@ -62,6 +64,18 @@ def _machine() -> Iterator[Check]:
             yield Check(name, "note", f"not installed; needed offline: {install}")
         else:
             yield Check(name, "ok", "found")
+    yield _vllm(Path.cwd(), VLLMServer(), "note")
+
+
+def _vllm(root: Path, settings: VLLMServer, state: str, name: str = "vllm") -> Check:
+    """Look for an interpreter with vLLM; `state` is what to call it where there is none."""
+    from workbench.engines.vllm_launch import find_vllm
+
+    try:
+        python, version = asyncio.run(find_vllm(root, settings, "Candidates of engine vllm"))
+    except WorkbenchError as error:
+        return Check(name, state, f"{error.message} {error.hint}")
+    return Check(name, "ok", f"vLLM {version} in {python}")
 
 
 def _extra() -> str:
@@ -86,6 +100,8 @@ def _workspace(root: Path, today: date | None) -> Iterator[Check]:
         name = f"candidate {candidate.name}"
         if candidate.api_key_env and not os.environ.get(candidate.api_key_env):
             yield Check(name, "problem", f"the variable {candidate.api_key_env} is not set")
+        elif candidate.engine == "vllm":
+            yield _vllm(space.root, candidate.server or VLLMServer(), "problem", name)
         elif candidate.engine == "recorded" and not space.path(candidate.outputs or "").is_file():
             yield Check(name, "problem", f"the file {space.path(candidate.outputs or '')} is not there")
         else:

@@ -12,7 +12,7 @@ from workbench import setup
 from workbench.commands.base import common, open_workspace
 from workbench.config import Workspace
 from workbench.errors import EXIT_ENVIRONMENT, UsageError
-from workbench.terminal import emit, find_workspace, parse_mapping
+from workbench.terminal import emit, find_workspace, parse_mapping, progress_listener
 
 
 @click.group()
@@ -106,7 +106,8 @@ def candidate_test(name: str, task: str | None, workspace: str | None, as_json: 
 
     if task is None:
         space = Workspace.load(find_workspace(workspace))
-        report = test_candidate(space, space.candidate(name))
+        with progress_listener() as listener:
+            report = test_candidate(space, space.candidate(name), listener=listener)
     else:
         from workbench.replay.needs import task_needs
 
@@ -114,7 +115,8 @@ def candidate_test(name: str, task: str | None, workspace: str | None, as_json: 
         with store:
             config, spec = space.eval_for(task), space.candidate(name)
             needs = task_needs(store, spec, config)
-        report = test_candidate(space, spec, config, needs)
+        with progress_listener() as listener:
+            report = test_candidate(space, spec, config, needs, listener)
     emit(report, as_json=as_json, text=report.text)
     if not report.ok:
         raise SystemExit(EXIT_ENVIRONMENT)

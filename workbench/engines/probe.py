@@ -9,6 +9,7 @@ from workbench.config import Workspace
 from workbench.engines.conformance import Check, CheckState, ConformanceReport, Needs, check_conformance
 from workbench.engines.dialects import wants_structure
 from workbench.errors import WorkbenchError
+from workbench.progress import Listener, silent
 from workbench.records import EvalKind
 from workbench.specs import Candidate, EvalConfig
 
@@ -44,6 +45,7 @@ def test_candidate(
     candidate: Candidate,
     eval_config: EvalConfig | None = None,  # noqa: PT028 - no test, whatever its name
     needs: Needs | None = None,  # noqa: PT028
+    listener: Listener = silent,  # noqa: PT028
 ) -> CandidateReport:
     """Send a candidate at most five tiny calls that hold none of anybody's data.
 
@@ -53,6 +55,7 @@ def test_candidate(
         eval_config: The eval of the task it is tried for; without one, all that a task
             could ask is tried: roles, a tool, a JSON schema.
         needs: What the task's calls ask, where that is known.
+        listener: Told how the start of a server goes.
 
     Returns:
         What came back. Set-up errors are in it, with the way to mend them.
@@ -63,7 +66,7 @@ def test_candidate(
     wanted = needs or _all_needs(candidate, config, known=eval_config is not None)
     zone = candidate.effective_zone
     try:
-        found = asyncio.run(_probe(workspace, candidate, config, wanted))
+        found = asyncio.run(_probe(workspace, candidate, config, wanted, listener))
     except WorkbenchError as problem:
         return CandidateReport(
             candidate.name, candidate.engine, zone, False, (), task, error=problem.message, hint=problem.hint
@@ -102,11 +105,12 @@ def _all_needs(candidate: Candidate, config: EvalConfig, *, known: bool) -> Need
 
 
 async def _probe(
-    workspace: Workspace, candidate: Candidate, config: EvalConfig, needs: Needs
+    workspace: Workspace, candidate: Candidate, config: EvalConfig, needs: Needs, listener: Listener
 ) -> ConformanceReport:
-    from workbench.engines import open_engine
+    from workbench.engines import listen, open_engine
 
     engine = open_engine(workspace, candidate, config)
+    listen(engine, listener)
     try:
         await engine.check()
         return await check_conformance(engine, candidate, config, needs)

@@ -118,7 +118,7 @@ class VLLMEngine:
         return await self._asking.peek(path) if self._asking else None
 
     def _say(self, text: str) -> None:
-        self.listener(Progress("vllm", 0, None, unit="servers", note=f"vLLM {text}"))
+        self.listener(Progress("server", 0, 1, unit="servers", note=f"vLLM {text}"))
 
     async def check(self) -> None:
         """Start the server and wait until it answers; no data of the task is sent.
@@ -157,6 +157,8 @@ class VLLMEngine:
             self._retired.append(self._asking)
         self._asking = OpenAIEngine(served, self._eval, self._retries, key=server.api_key)
         await self._asking.check()
+        took = f"vLLM answers, {server.started_s:.0f} s after its start"
+        self.listener(Progress("server", 1, 1, unit="servers", note=took))
 
     async def _launch(self, prepared: Prepared, lock: DeviceLock | None) -> Running:
         """Start a server on devices that this process holds, or waits for."""

