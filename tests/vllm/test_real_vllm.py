@@ -22,11 +22,13 @@ from replay_world import add_calls, open_store
 
 from workbench.config import Workspace
 from workbench.engines import shared_servers
+from workbench.engines.vllm_command import kept_variables
 from workbench.engines.vllm_supervisor import processes
 from workbench.engines.weights import find_weights
 from workbench.normal import content_hash
 from workbench.records import Message, Request, to_json
 from workbench.replay import replay
+from workbench.replay.batch_export import export_batch
 from workbench.specs import Candidate
 from workbench.store import Store
 
@@ -40,7 +42,7 @@ pytestmark = [
     pytest.mark.skipif(not HAS_MODEL, reason="needs the packaged weights, or WORKBENCH_VLLM_MODEL"),
 ]
 
-LABEL_CALLS, TUNED_CALLS, JSON_CALLS = 140, 20, 40
+LABEL_CALLS, TUNED_CALLS, JSON_CALLS, BATCH_CALLS = 140, 20, 40, 12
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -224,6 +226,39 @@ def test_two_hundred_calls_through_one_server(tmp_path: Path, vllm_python: str) 
             assert answer["city"] in SCHEMA["properties"]["city"]["enum"]  # type: ignore[index]
             assert isinstance(answer["guests"], int)
             assert 0 <= answer["guests"] <= 9
+            assert 0 <= output["confidence"]["token_quantile"] <= 1
+
+
+def test_what_vllm_run_batch_writes_is_read_as_live_replies_are(tmp_path: Path, vllm_python: str) -> None:
+    """`export batch` writes its input, any machine does the work, engine `recorded` takes the output."""
+    workspace = make_world(tmp_path, vllm_python)
+    requests, answers = tmp_path / "batch.jsonl", tmp_path / "out.jsonl"
+    with open_store(workspace) as store:
+        add_calls(store, BATCH_CALLS)
+        export_batch(workspace, store, requests, "spam", "plain")
+        model = find_weights(workspace, workspace.candidate("plain"))
+        command = [vllm_python, "-m", "vllm.entrypoints.openai.run_batch", "-i", str(requests)]
+        command += ["-o", str(answers), "--model", str(model), "--served-model-name", MODEL]
+        command += ["--max-model-len", "1024", "--enforce-eager"]
+        variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+        with (tmp_path / "batch.log").open("wb") as log:
+            done = subprocess.run(
+                command,
+                env=kept_variables(os.environ) | variables,
+                cwd=tmp_path,
+                stdout=log,
+                stderr=log,
+                timeout=420,
+                check=False,
+            )
+        assert done.returncode == 0, (tmp_path / "batch.log").read_text()[-3000:]
+        with (tmp_path / "workbench.toml").open("a") as file:
+            file.write('[[candidates]]\nname = "batch"\nparent = "plain"\nengine = "recorded"\n')
+            file.write('outputs = "out.jsonl"\n')
+        report = replay(Workspace.load(tmp_path), store, "spam", "batch")
+        assert (report.done, report.errors) == (BATCH_CALLS, {})
+        for output in outputs(store, report.replay_id).values():
+            assert output["text"] in ("spam", "ham")
             assert 0 <= output["confidence"]["token_quantile"] <= 1
 
 

@@ -121,7 +121,7 @@ class VLLMEngine:
         self.listener(Progress("server", 0, 1, unit="servers", note=f"vLLM {text}"))
 
     async def check(self) -> None:
-        """Start the server and wait until it answers; no data of the task is sent.
+        """See that the server answers; start it first where it doesn't run. No data of the task is sent.
 
         Raises:
             ModelMissing: There is no vLLM, or the weights are missing.
@@ -133,8 +133,10 @@ class VLLMEngine:
         async with self._turn:
             if self._given_up is not None:
                 raise self._given_up
-            if self._server is None:
+            if self._server is None or self._asking is None:
                 await self._start()
+            else:
+                await self._asking.check()
 
     async def _start(self, lock: DeviceLock | None = None) -> None:
         if self._prepared is None:
