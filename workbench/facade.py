@@ -119,6 +119,14 @@ class Workbench:
 
         return replay_all(self.workspace, self.store, task, candidates, listener=listener, **options)
 
+    def replay_on_ray(
+        self, task: str, candidate: str, *, listener: Listener = silent, **options: Any
+    ) -> ReplayReport:
+        """Replay from many machines; `options` are those of `workbench.replay.on_ray.replay_on_ray`."""
+        from workbench.replay.on_ray import replay_on_ray
+
+        return replay_on_ray(self.workspace, self.store, task, candidate, listener=listener, **options)
+
     def noise_floor(
         self,
         task: str,

@@ -99,7 +99,7 @@ def _reports(
     if options["where"]:
         from workbench.replay.on_ray import replay_on_ray
 
-        shared = ("limit", "repeats", "new", "seed", "concurrency", "actors")
+        shared = ("limit", "repeats", "new", "seed", "concurrency", "actors", "checks")
         chosen = {name: options[name] for name in shared} | {"address": options["ray_address"]}
         return [replay_on_ray(space, store, task, first, **chosen, listener=listener)]
     names = ("limit", "concurrency", "repeats", "new", "dry_run", "seed", "budget_usd", "budget_minutes")

@@ -139,7 +139,7 @@ def replay_on_ray(
                 f"Interrupted; all answers so far are kept, {left:,} are missing. "
                 "Run the same command again to go on."
             )
-        return _report(workspace, store, spec, plan, beat)
+        return _report(workspace, store, spec, plan, beat, ended)
 
 
 def _open_spool(workspace: Workspace, cluster: RayCluster) -> RemoteSpool:
@@ -327,9 +327,11 @@ class _Driver:
         self._store.absorb(wait_s=None if last else 0)
         self._run.clear_pieces(done)
         self._absorbed_at = time.monotonic()
-        if not self._said_checked and self._run.check_passed():
+        if not self._said_checked and (found := self._run.check_passed()) is not None:
             self._said_checked = True
-            self._store.append("replay_events", [event_row(beat.replay_id, "checked", {"on": "ray"})])
+            if found.checks:
+                detail = {each.name: [each.state.value, each.message] for each in found.checks}
+                self._store.append("replay_events", [event_row(beat.replay_id, "checked", detail)])
 
     def _tell(self, beat: Heartbeat, note: str) -> None:
         beat.write()

@@ -36,9 +36,11 @@ from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.journal import PartWriter
 from workbench.replay.lease import ReplayLease
 from workbench.replay.ledger import recover
+from workbench.replay.limiter import Limiter
 from workbench.replay.loop import Ended, Run
 from workbench.replay.outcomes import Outcomes
 from workbench.replay.remote_spool import RemoteSpool
+from workbench.replay.session import IN_PROCESS, attempt_deadline_s
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import arrow
 
@@ -88,6 +90,7 @@ class _Opened:
     engine: Engine
     worked: bool
     checked: bool
+    limiter: Limiter
 
 
 def run_folder(replay_id: str, epoch: int) -> str:
@@ -212,7 +215,12 @@ class AnsweringActor:
             except BaseException:
                 await engine.close()
                 raise
-            self._opened = _Opened(settings, engine, settings.worked_before, settings.needs is None)
+            limiter = Limiter(
+                settings.concurrency or engine.concurrency,
+                attempt_deadline_s(settings.candidate),
+                adaptive=settings.candidate.engine not in IN_PROCESS,
+            )
+            self._opened = _Opened(settings, engine, settings.worked_before, settings.needs is None, limiter)
         return self._opened
 
     async def _ask(self, opened: _Opened, piece: int, rows: Sequence[Mapping[str, Any]]) -> tuple[int, Ended]:
@@ -235,8 +243,11 @@ class AnsweringActor:
             writer=self._writer(settings, piece),
             outcomes=outcomes,
             beat=beat,
-            concurrency=settings.concurrency or opened.engine.concurrency,
+            concurrency=opened.limiter.maximum,
             listener=silent,
+            # What one piece taught of the server, the next one need not learn again.
+            limiter=opened.limiter,
+            deadline_s=attempt_deadline_s(candidate),
         )
         running = asyncio.create_task(run.run())
         watching = asyncio.create_task(self._watch(running))

@@ -7,18 +7,21 @@ import ipaddress
 import logging
 import os
 import secrets
-import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from workbench.engines.privacy import is_forbidden, is_internal
 from workbench.errors import EnvironmentalError, ModelMissing, PrivacyRefused, UsageError
+from workbench.replay.ray_reaper import LONGEST_S, MARK
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.specs import Candidate, EvalConfig, RayCluster
 
@@ -33,6 +36,8 @@ _LOCAL_VARIABLES = {
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": _TOKEN,
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_prestart_worker_first_driver": "0",  # Workers that nobody asked for slow the first ones down.
+    "RAY_worker_maximum_startup_concurrency": "16",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
@@ -93,26 +98,55 @@ def connected(
     """
     if cluster.address is not None:
         _admit_address(cluster, eval_config)
-    with _environment({} if cluster.address else _LOCAL_VARIABLES), _signals_kept():
+    with (
+        _environment({} if cluster.address else _LOCAL_VARIABLES),
+        _signals_kept(),
+        # Ray prints what goes wrong in a cluster; standard output is for the command's own document.
+        contextlib.redirect_stdout(sys.stderr),
+    ):
         ray = load_ray()
         if ray.is_initialized():
             raise UsageError(
                 "This process is connected to a Ray cluster already.",
                 "Call ray.shutdown() first, or run the command in a process of its own.",
             )
-        folder = None if cluster.address else tempfile.mkdtemp(prefix="workbench-ray-")
-        try:
-            if folder:
+        with contextlib.ExitStack() as stack:
+            folder = None if cluster.address else stack.enter_context(_session_folder())
+            stack.callback(_shut_down, ray)
+            if folder is not None:
                 count = actors or max(int((os.cpu_count() or 1) / max(needs.cpus, 0.01)), 1)
                 _start(ray, folder, count, needs)
             else:
                 count = _connect(ray, cluster, eval_config, needs, actors)
             yield ray, count
-        finally:
-            with contextlib.suppress(Exception):
-                ray.shutdown()
-            if folder:
-                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shut_down(ray: Any) -> None:
+    with contextlib.suppress(Exception):
+        ray.shutdown()
+
+
+@contextmanager
+def _session_folder() -> Iterator[str]:
+    """Give a folder to Ray, private to this user; at the end nothing of the session is left.
+
+    Killed, a command can't stop what it started, and Ray's helpers would look for it for a
+    minute: a process beside it sees the end of the command and ends them.
+    """
+    folder = tempfile.mkdtemp(prefix="workbench-ray-")
+    script = Path(__file__).with_name("ray_reaper.py")
+    with subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, "-I", str(script), folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as reaper:
+        with _environment({MARK: folder}):
+            yield folder
+        if reaper.stdin is not None:
+            reaper.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            reaper.wait(LONGEST_S + 5.0)
 
 
 def _start(ray: Any, folder: str, actors: int, needs: Needs) -> None:

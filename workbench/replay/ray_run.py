@@ -13,7 +13,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.records import Request, to_json
+from workbench.engines.conformance import ConformanceReport
+from workbench.records import Request, from_json, to_json
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.ledger import recover
 from workbench.replay.ray_actor import CHECKED, SETTINGS, STOP, RunSettings, piece_name, run_folder
@@ -111,9 +112,12 @@ class SharedRun:
         """Ask the actors to write what they have, and to ask nothing more."""
         self.spool.write(f"{self.folder}/{STOP}", b"stop")
 
-    def check_passed(self) -> bool:
-        """Say whether an actor found the candidate fit to be asked."""
-        return self.spool.exists(f"{self.folder}/{CHECKED}")
+    def check_passed(self) -> ConformanceReport | None:
+        """Return what an actor found that checked the candidate; None while nobody has."""
+        try:
+            return from_json(self.spool.read(f"{self.folder}/{CHECKED}"), ConformanceReport)
+        except FileNotFoundError:
+            return None
 
     def take_parts(self, into: Path, beat: Heartbeat | None = None) -> int:
         """Copy the parts that are new into the store's spool; return how many rows they have.
@@ -190,7 +194,7 @@ def _planned_rows(
 
 
 def _count(data: bytes, replay_id: str, beat: Heartbeat | None) -> int:
-    columns = ["replay_id", "error_kind", "input_tokens", "output_tokens", "attempts"]
+    columns = ["replay_id", "error_kind", "input_tokens", "output_tokens", "retried"]
     table = pq.read_table(io.BytesIO(data), columns=columns).to_pydict()
     if set(table["replay_id"]) - {replay_id}:
         raise ValueError("A part of this run holds answers of another replay.")
@@ -199,7 +203,9 @@ def _count(data: bytes, replay_id: str, beat: Heartbeat | None) -> int:
         beat.done += rows
         beat.input_tokens += sum(each or 0 for each in table["input_tokens"])
         beat.output_tokens += sum(each or 0 for each in table["output_tokens"])
-        beat.retries += sum(each - 1 for each in table["attempts"])
+        for retried in filter(None, table["retried"]):
+            for kind in retried.split(","):
+                beat.retry(kind)
         for kind in table["error_kind"]:
             if kind is not None:
                 beat.errors[kind] = beat.errors.get(kind, 0) + 1
