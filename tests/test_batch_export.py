@@ -306,6 +306,18 @@ def test_every_failure_in_a_batch_is_an_error_of_its_own(tmp_path: Path) -> None
     assert by_place[33].error.kind is ErrorKind.MISSING
 
 
+def test_a_batch_full_of_failures_is_recorded_to_its_end(tmp_path: Path) -> None:
+    """Failures in a file are no server that is down: no pause, whatever their number or order."""
+    workspace = world(tmp_path, calls=90)
+    with open_store(workspace) as store:
+        export_batch(workspace, store, tmp_path / "in.jsonl", "spam", "c")
+        asked = lines(tmp_path / "in.jsonl")
+        rows = [failed(line, 503, "overloaded") for line in asked[:80]]
+        write(tmp_path / "out.jsonl", rows + [answer(line) for line in asked[80:]])
+        report = replay(workspace, store, "spam", "r")
+    assert (report.state, report.done, report.errors) == ("finished", 90, {"http": 80})
+
+
 def test_three_answers_of_another_model_stop_the_reading(tmp_path: Path) -> None:
     """A file of the wrong model is no evidence about this one."""
     workspace = world(tmp_path)

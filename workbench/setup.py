@@ -89,7 +89,7 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
     import tomlkit
 
     workspace = Workspace.load(root)
-    path = workspace.root / CONFIG_NAME
+    path = (workspace.root / CONFIG_NAME).resolve()
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     tables = document.get("candidates")
     if tables is None:

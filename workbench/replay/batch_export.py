@@ -27,7 +27,7 @@ from workbench.replay.plan import Plan, make_plan
 from workbench.specs import Candidate
 from workbench.store import Store
 from workbench.store.exports import planned_calls, shared_native_ids, write_export
-from workbench.store.replays import PlannedCall, requests_of
+from workbench.store.replays import PlannedCall, replays_of, requests_of
 
 URL = "/v1/chat/completions"
 MAX_LINES = 50_000
@@ -73,12 +73,12 @@ class BatchExport:
             *(f"  {note}" for note in self.notes),
         ]
         if self.files:
-            first = Path(self.files[0])
-            outputs = first.with_name(f"{Path(self.target).stem}-out.jsonl")
+            first, target = Path(self.files[0]), Path(self.target)
+            run, outputs = (each.with_name(f"{each.stem}-out.jsonl") for each in (first, target))
             if len(self.files) > 1:
-                lines.append(f"  One run a file; then put the outputs one behind the other into {outputs}.")
+                lines.append(f"  Run each file; then put their outputs one behind the other into {outputs}.")
             lines += [
-                f"  Next: vllm run-batch -i {first} -o {outputs} --model {self.model}",
+                f"  Next: vllm run-batch -i {first} -o {run} --model {self.model}",
                 f"        workbench candidate add {self.candidate}-batch --parent {self.candidate} "
                 f"--engine recorded --outputs {outputs}",
                 f"        workbench replay --task {self.task} --candidate {self.candidate}-batch",
@@ -139,12 +139,15 @@ def export_batch(
         )
     if max_lines < 1 or max_bytes < 1:
         raise UsageError("A file holds at least one request.", "Mend --max-lines and --max-mb.")
-    target = Path(path)
+    target = Path(path).resolve()
     if target.is_dir():
         raise UsageError(f"{target} is a folder.", f"Name a file in it, such as {target / 'batch.jsonl'}.")
     fingerprint = workspace.fingerprint(spec)
     store.absorb()
-    plan = make_plan(store, task, spec, fingerprint, limit=limit, repeats=1, new=new, seed=seed)
+    # A live replay may ask each call several times; its sample is the same.
+    earlier = [row.repeats for row in replays_of(store, task, fingerprint) if row.seed == seed]
+    repeats = earlier[-1] if earlier else 1
+    plan = make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
     sample = _sample(store, plan)
     answered = _answered(workspace, spec, missing_from) if missing_from is not None else set()
     patch = patcher(store, workspace, spec, task)

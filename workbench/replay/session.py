@@ -151,7 +151,12 @@ class Session:
                 note_of(self.beat),
                 absorb=lambda: store.absorb(wait_s=0, rest=True),
             ),
-            outcomes=Outcomes(spec.name, spec.base_url or spec.engine, counts.done > failed),
+            outcomes=Outcomes(
+                spec.name,
+                spec.base_url or spec.engine,
+                counts.done > failed,
+                final=getattr(self._engine, "final_failures", False),
+            ),
             beat=self.beat,
             concurrency=most,
             listener=self._listener,
