@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +13,8 @@ from workbench.records import ErrorKind, Output
 
 STREAK = 20
 """This many failed sends in a row stop a replay."""
+SLOW_STREAK, SLOW_STREAK_S = 8, 60.0
+"""So do fewer in a row where nothing has worked for so long: each may take minutes to fail."""
 WINDOW = 50
 WINDOW_FAILURES = 30
 """So do this many of the last `WINDOW`: most of them."""
@@ -54,6 +58,7 @@ class Outcomes:
         name: The candidate, for messages.
         address: Where it answers, for messages.
         worked_before: Whether this replay holds an outcome already.
+        clock: Seconds on a clock that never jumps.
         final: Failures stand in a file: they are recorded, for asking again changes nothing.
     """
 
@@ -63,8 +68,13 @@ class Outcomes:
     final: bool = False
     held: list[tuple[dict[str, Any], Output]] = field(default_factory=list)
     stop: WorkbenchError | None = None
+    clock: Callable[[], float] = time.monotonic
+    _worked_at: float = field(init=False)
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _wrong_models: int = 0
+
+    def __post_init__(self) -> None:
+        self._worked_at = self.clock()
 
     def take(self, row: dict[str, Any], output: Output) -> list[tuple[dict[str, Any], Output]]:
         """Take an outcome; return what can be recorded now."""
@@ -75,6 +85,7 @@ class Outcomes:
             self._judge()
             return []
         self.worked_before = True
+        self._worked_at = self.clock()
         if output.error and output.error.kind is ErrorKind.WRONG_MODEL:
             self._wrong_models += 1
             if self._wrong_models >= WRONG_MODELS and self.stop is None:
@@ -104,9 +115,10 @@ class Outcomes:
             self.stop = self._refused(refused[-1])
             return
         recent = list(self._recent)
-        gone = len(recent) >= STREAK and all(recent[-STREAK:])
+        streak = SLOW_STREAK if self.clock() - self._worked_at >= SLOW_STREAK_S else STREAK
+        gone = len(recent) >= streak and all(recent[-streak:])
         if gone or sum(recent) >= WINDOW_FAILURES:
-            what = f"the last {STREAK} calls" if gone else f"{sum(recent)} of the last {len(recent)} calls"
+            what = f"the last {streak} calls" if gone else f"{sum(recent)} of the last {len(recent)} calls"
             self.stop = self._gone(what, f"{last.kind}: {last.message}" if last else "")
 
     def conclude(self) -> WorkbenchError | None:
