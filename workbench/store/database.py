@@ -28,6 +28,9 @@ Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table
 ABSORB_ROWS = 2_000
 """Spool rows loaded in one transaction: some 30 ms, so that a label in between isn't held up."""
 
+FETCHED_ROWS = 10_000
+"""Rows held at a time as DuckDB gives them, on the way to what is made of them."""
+
 CLOSED_TABLES = frozenset({"absorbed_parts", migrate.LEDGER})
 """Tables that spool parts may not fill."""
 
@@ -121,6 +124,16 @@ class Store:
             params: Values for `?` or `$name`.
         """
         return self._read(lambda cursor: _rows(cursor, sql, params))
+
+    def each(self, make: Callable[..., T], sql: str, params: Params = ()) -> list[T]:
+        """Return what is made of each row of a query, for results of a million rows.
+
+        Args:
+            make: Takes a row's values, one argument a column. It must not use the store.
+            sql: One SELECT.
+            params: Values for `?` or `$name`.
+        """
+        return self._read(lambda cursor: _made(make, _run(cursor, sql, params)))
 
     def value(self, sql: str, params: Params = ()) -> Any:
         """Return the first column of the first row of a query, or None if there is no row."""
@@ -363,6 +376,13 @@ def _run(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> duckdb.
 
 def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> list[dict[str, Any]]:
     return arrow.rows_of(_run(cursor, sql, params))
+
+
+def _made(make: Callable[..., T], cursor: duckdb.DuckDBPyConnection) -> list[T]:
+    found: list[T] = []
+    while rows := cursor.fetchmany(FETCHED_ROWS):
+        found += [make(*row) for row in rows]
+    return found
 
 
 def _value(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> Any:

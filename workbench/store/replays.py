@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -64,15 +65,17 @@ def replays_of(store: Store, task: str | None = None, fingerprint: str | None = 
 
 def frame(store: Store, task: str) -> list[FrameRow]:
     """Return the calls of a task that may be replayed: usable, with a control, in order of id."""
-    rows = store.rows(
-        "SELECT call_id, native_id, coalesce(input_chars, 0) AS input_chars, "
+    return store.each(
+        # Most calls share their system prompt: one text for all of them, not one each.
+        lambda call_id, native_id, system_hash, chars: FrameRow(
+            call_id, native_id, intern(system_hash), chars
+        ),
+        "SELECT call_id, native_id, "
         "CASE WHEN json_extract_string(request, '$.messages[0].role') IN ('system', 'developer') "
-        "THEN md5(coalesce(json_extract_string(request, '$.messages[0].content'), '')) ELSE '' END "
-        "AS system_hash "
-        "FROM usable_calls WHERE task = ? AND control IS NOT NULL ORDER BY call_id",
+        "THEN md5(coalesce(json_extract_string(request, '$.messages[0].content'), '')) ELSE '' END, "
+        "coalesce(input_chars, 0) FROM usable_calls WHERE task = ? AND control IS NOT NULL ORDER BY call_id",
         (task,),
     )
-    return [FrameRow(**row) for row in rows]
 
 
 def drawn(store: Store, replay_id: str) -> dict[str, int]:
