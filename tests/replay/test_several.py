@@ -1,0 +1,152 @@
+"""Several candidates in one command, checks before the first call, and what a watcher sees."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from replay_world import add_calls, candidate_toml, make_workspace, open_store
+from servers import Server, serving
+
+from workbench.cli import cli
+from workbench.config import Workspace
+from workbench.errors import ConfigError, UsageError
+from workbench.facade import Workbench
+from workbench.progress import Progress
+from workbench.replay import replay, replay_all, status
+from workbench.replay.heartbeat import read_heartbeat
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A stub server in a process of its own."""
+    with serving() as found:
+        yield found
+
+
+def world(root: Path, server: Server, calls: int = 30, **behaviours: str) -> Workspace:
+    """Make a workspace with candidates named after what their servers do."""
+    server.reset()
+    tables = [
+        candidate_toml(name, engine="openai", base_url=server.url(behaviour), model=name, timeout_s=8)
+        for name, behaviour in behaviours.items()
+    ]
+    workspace = make_workspace(root, *tables)
+    with open_store(workspace) as store:
+        add_calls(store, calls)
+    return workspace
+
+
+def run(*arguments: str) -> Any:
+    """Run the command line."""
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def test_one_command_replays_several_and_one_that_fails_stops_no_other(
+    tmp_path: Path, server: Server
+) -> None:
+    """The second of three refuses its key: its report says so, the third is asked, the exit code is its."""
+    workspace = world(tmp_path, server, a="good", b="unauthorised", c="empty")
+    with open_store(workspace) as store:
+        first, second, third = replay_all(workspace, store, "spam", ["a", "b", "c"], limit=20, checks=False)
+        assert (first.state, first.done, first.exit_code) == ("finished", 20, 0)
+        assert (second.state, second.exit_code) == ("failed", 2)
+        assert "refuses the calls" in second.text
+        assert (third.state, third.errors) == ("finished", {"empty": 20})
+        with pytest.raises(UsageError, match="no candidate 'd'"):
+            replay_all(workspace, store, "spam", ["a", "d"])
+    arguments = ["replay", "--workspace", str(tmp_path), "--task", "spam", "--limit", "20", "--no-checks"]
+    done = run(*arguments, "--candidate", "a", "--candidate", "b", "--candidate", "a", "--json")
+    assert done.exit_code == 2
+    assert [(each["candidate"], each["state"]) for each in json.loads(done.stdout)] == [
+        ("a", "finished"),
+        ("b", "failed"),
+    ]
+    one = run(*arguments, "--candidate", "a", "--json")
+    assert (one.exit_code, json.loads(one.stdout)["done"]) == (0, 20)
+    with Workbench(tmp_path) as bench:
+        assert [each.done for each in bench.replay_all("spam", ["a"], limit=20, checks=False)] == [20]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--candidate", "control", "--candidate", "a"], "takes one candidate"),
+        (["--candidate", "a", "--probe", "latency", "--on", "ray"], "do not go together"),
+        (
+            ["--candidate", "a", "--probe", "latency", "--budget-usd", "3"],
+            "--budget-usd does not go together",
+        ),
+        (["--candidate", "a", "--speed", "2"], "--speed belongs to --probe latency"),
+        (["--candidate", "a", "--actors", "2"], "--actors belongs to --on ray"),
+        (["--candidate", "a", "--budget-minutes", "0"], "budget-minutes"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    tmp_path: Path, server: Server, options: list[str], said: str
+) -> None:
+    """A senseless combination says which option to leave out; nothing runs."""
+    world(tmp_path, server, calls=1, a="good")
+    done = run("replay", "--workspace", str(tmp_path), "--task", "spam", *options)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert server.stats("good")["hits"] == 0
+
+
+def test_a_candidate_is_checked_once_before_the_first_call(tmp_path: Path, server: Server) -> None:
+    """The checks send calls of their own, once a replay; they are noted as an event, and can be left out."""
+    workspace = world(tmp_path, server, a="good")
+    with open_store(workspace) as store:
+        replay(workspace, store, "spam", "a", limit=10)
+        asked = server.stats("good")["hits"]
+        assert 10 < asked <= 15
+        replay(workspace, store, "spam", "a", limit=20)
+        assert server.stats("good")["hits"] == asked + 10
+        events = [row["event"] for row in store.rows("SELECT event FROM replay_events ORDER BY seq")]
+        assert events == ["checked", "started", "finished", "resumed", "finished"]
+
+
+def test_a_candidate_that_fails_its_checks_is_asked_nothing(tmp_path: Path, server: Server) -> None:
+    """Another model answers: said before any call of the task is sent, and nothing is planned."""
+    workspace = world(tmp_path, server, a="wrong_model")
+    with open_store(workspace) as store:
+        with pytest.raises(ConfigError, match="can't be asked what this sample asks"):
+            replay(workspace, store, "spam", "a")
+        assert store.rows("SELECT * FROM replays") == []
+        assert not [each for each in server.stats("wrong_model")["prompts"] if each.startswith("Message")]
+
+
+def test_a_watcher_sees_pace_errors_limit_and_time_left(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Progress and heartbeat show calls and tokens a second, the limit, errors and what is left."""
+    monkeypatch.setattr("workbench.replay.loop.TICK_S", 0.05)
+    workspace = world(tmp_path, server, calls=300, a="slow")
+    heard: list[Progress] = []
+    seen: list[dict[str, Any]] = []
+    with open_store(workspace) as store:
+
+        def listen(event: Progress) -> None:
+            heard.append(event)
+            (state,) = status(workspace, store)
+            beat = read_heartbeat(workspace.spool, state.replay_id)
+            if beat is not None and 0 < event.done < 300:
+                seen.append(dict(beat))
+                assert (state.limit, state.in_flight) == (beat["limit"], beat["in_flight"])
+
+        replay(workspace, store, "spam", "a", concurrency=16, checks=False, listener=listen)
+    middle = seen[len(seen) // 2]
+    assert middle["calls_per_s"] > 0
+    assert middle["tokens_per_s"] == pytest.approx(3 * middle["calls_per_s"], rel=0.2)
+    assert 0 < middle["in_flight"] <= middle["limit"] <= middle["most"] == 16
+    assert middle["eta_s"] > 0
+    assert any("tokens/s" in each.note and "in flight of" in each.note for each in heard)
+    assert any(each.per_s and each.left_s is not None for each in heard)
