@@ -45,7 +45,11 @@ def measure_plan(store: Store, folder: Path, calls: list[str]) -> None:
     run = SharedRun(RemoteSpool(str(folder / "shared")), REPLAY, 1)
     started, used = time.perf_counter(), processor_s()
     files = run.write_plan(
-        [(each, 0) for each in calls], lambda call_ids: requests_of(store, call_ids), None, actors=4
+        [[(each, 0) for each in calls]],
+        len(calls),
+        lambda call_ids: requests_of(store, call_ids),
+        None,
+        actors=4,
     )
     seconds, used = time.perf_counter() - started, processor_s() - used
     size = sum((folder / "shared" / each).stat().st_size for each in files)
@@ -95,11 +99,19 @@ def measure_actor(workspace: Workspace, store: Store, folder: Path, calls: list[
     """Answer pieces as an actor does, without Ray."""
     run = SharedRun(RemoteSpool(str(folder / "actor")), REPLAY, 1)
     files = run.write_plan(
-        [(each, 0) for each in calls], lambda call_ids: requests_of(store, call_ids), None, actors=1
+        [[(each, 0) for each in calls]],
+        len(calls),
+        lambda call_ids: requests_of(store, call_ids),
+        None,
+        actors=1,
     )
     spec, eval_config = workspace.candidate("c"), workspace.eval_for("spam")
     root = str(workspace.root)
-    run.begin(RunSettings(REPLAY, 1, None, False, None, spec, eval_config, root, workspace.config))
+    run.begin(
+        RunSettings(
+            REPLAY, 1, None, False, None, workspace.config.ray, spec, eval_config, root, workspace.config
+        )
+    )
     actor = AnsweringActor(str(folder / "actor"), run.folder)
     started, used = time.perf_counter(), processor_s()
     done = sum(each["answered"] for name in files for each in actor(pa.table({"file": [name]})).to_pylist())

@@ -71,10 +71,16 @@ def a_run(workspace: Workspace, url: str, epoch: int = 1) -> tuple[SharedRun, li
     run = SharedRun(RemoteSpool(url), REPLAY, epoch)
     with open_store(workspace) as store:
         todo = [(row["call_id"], 0) for row in store.rows("SELECT call_id FROM calls ORDER BY native_id")]
-        files = run.write_plan(todo, lambda call_ids: requests_of(store, call_ids), None, actors=1)
+        files = run.write_plan(
+            [todo], len(todo), lambda call_ids: requests_of(store, call_ids), None, actors=1
+        )
     spec, eval_config = workspace.candidate("c"), workspace.eval_for("spam")
     root = str(workspace.root)
-    run.begin(RunSettings(REPLAY, epoch, None, False, None, spec, eval_config, root, workspace.config))
+    run.begin(
+        RunSettings(
+            REPLAY, epoch, None, False, None, workspace.config.ray, spec, eval_config, root, workspace.config
+        )
+    )
     return run, files
 
 
@@ -181,7 +187,8 @@ def test_the_prompt_patch_is_in_the_plan(tmp_path: Path, server: Server) -> None
     with open_store(workspace) as store:
         todo = [(row["call_id"], 0) for row in store.rows("SELECT call_id FROM calls ORDER BY native_id")]
         files = run.write_plan(
-            todo,
+            [todo],
+            len(todo),
             lambda call_ids: requests_of(store, call_ids),
             lambda request: Request((Message("user", "patched"), *request.messages)),
             actors=1,

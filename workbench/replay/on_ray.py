@@ -15,7 +15,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,10 +35,12 @@ from workbench.replay.ray_run import SharedRun, earlier_runs
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.replay.report import ReplayReport
 from workbench.replay.run import _close, _report
+from workbench.replay.session import LOOKED_AT, pages_of
 from workbench.specs import Candidate, EvalConfig, RayCluster
 from workbench.store import Store
 from workbench.store.fence import last_epoch
-from workbench.store.replays import event_row, pending, replays_of, requests_of, tally, write_plan
+from workbench.store.queue import pending_page
+from workbench.store.replays import event_row, replays_of, requests_of, tally, write_plan
 
 ACTOR_RESTARTS = 20
 """So often an actor that dies is made anew; a candidate that kills every actor ends the run."""
@@ -124,11 +126,10 @@ def replay_on_ray(
         store.absorb()
         plan = make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
         replay_id = plan.replay.replay_id
-        todo = [] if plan.is_new else pending(store, replay_id, repeats)
-        if not todo and not plan.added:
+        if not plan.added and (plan.is_new or not _next_pending(store, replay_id, repeats, 1)):
             return _report(workspace, store, spec, plan, None)
-        driver = _Driver(workspace, store, remote, lease, spec, eval_config, plan, listener)
-        ended, beat = driver.run(cluster, concurrency, checks)
+        driver = _Driver(workspace, store, remote, lease, spec, eval_config, cluster, plan, listener)
+        ended, beat = driver.run(concurrency, checks)
         _close(store, replay_id, ended, beat)
         driver.tidy()
         if ended.error is not None:
@@ -159,6 +160,10 @@ def _take_what_earlier_runs_left(
             run.remove()
 
 
+def _next_pending(store: Store, replay_id: str, repeats: int, count: int) -> Sequence[tuple[str, int]]:
+    return pending_page(store, replay_id, repeats, None, count)[0]
+
+
 class _Driver:
     """One run, from the plan's files to the last part."""
 
@@ -170,6 +175,7 @@ class _Driver:
         lease: ReplayLease,
         spec: Candidate,
         eval_config: EvalConfig,
+        cluster: RayCluster,
         plan: Plan,
         listener: Listener,
     ) -> None:
@@ -178,6 +184,7 @@ class _Driver:
         self._lease = lease
         self._spec = spec
         self._eval = eval_config
+        self._cluster = cluster
         self._plan = plan
         self._listener = listener
         self._run = SharedRun(remote, plan.replay.replay_id, lease.epoch)
@@ -187,10 +194,11 @@ class _Driver:
         self._absorbed_at = 0.0
         self._said_checked = True
 
-    def run(self, cluster: RayCluster, concurrency: int | None, checks: bool) -> tuple[Ended, Heartbeat]:
+    def run(self, concurrency: int | None, checks: bool) -> tuple[Ended, Heartbeat]:
         """Answer all that is pending on a cluster, or stop in good order."""
+        cluster = self._cluster
         needs = ray_cluster.needs_of(self._spec, cluster)
-        replay_id, repeats = self._plan.replay.replay_id, self._plan.replay.repeats
+        replay_id = self._plan.replay.replay_id
         beat = Heartbeat(self._workspace.spool, replay_id, 0, 0)
         with ray_cluster.connected(cluster, self._eval, needs, cluster.actors) as (ray, actors):
             detail = {
@@ -200,14 +208,15 @@ class _Driver:
             }
             event = "started" if self._plan.is_new else "resumed"
             write_plan(self._store, self._plan.replay, self._spec, self._plan.added, event, detail)
-            todo = pending(self._store, replay_id, repeats)
+            # A million planned calls need not lie in memory while they are asked.
+            self._plan = dataclasses.replace(self._plan, added=(), native_ids=())
             counts = tally(self._store, self._plan.replay)
             beat = Heartbeat(self._workspace.spool, replay_id, counts.planned, counts.done)
             with _stopped_by_signals(self._stop):
                 try:
-                    files = self._write_plan(todo, actors, beat)
-                    self._begin(counts.done > sum((counts.errors or {}).values()), concurrency, checks, todo)
-                    ended = self._follow(ray, cluster, needs, actors, files, beat)
+                    files = self._write_plan(actors, beat)
+                    self._begin(counts.done > sum((counts.errors or {}).values()), concurrency, checks)
+                    ended = self._follow(ray, needs, actors, files, beat)
                 except WorkbenchError as error:
                     ended = Ended("failed", error)
         with contextlib.suppress(WorkbenchError):
@@ -220,7 +229,7 @@ class _Driver:
         with contextlib.suppress(WorkbenchError):
             self._run.remove()
 
-    def _write_plan(self, todo: list[tuple[str, int]], actors: int, beat: Heartbeat) -> list[str]:
+    def _write_plan(self, actors: int, beat: Heartbeat) -> list[str]:
         patch = None
         if self._spec.patch is not None:
             patch = patcher(self._store, self._workspace, self._spec, self._plan.replay.task)
@@ -231,15 +240,19 @@ class _Driver:
             self._tell(beat, f"plan written for {count:,} calls")
 
         try:
+            row = self._plan.replay
             return self._run.write_plan(
-                todo, lambda call_ids: requests_of(self._store, call_ids), patch, actors, tell
+                iter(pages_of(self._store, row.replay_id, row.repeats), []),
+                beat.total - beat.before,
+                lambda call_ids: requests_of(self._store, call_ids),
+                patch,
+                actors,
+                tell,
             )
         except _Interrupted:
             return []
 
-    def _begin(
-        self, worked_before: bool, concurrency: int | None, checks: bool, todo: list[tuple[str, int]]
-    ) -> None:
+    def _begin(self, worked_before: bool, concurrency: int | None, checks: bool) -> None:
         passed = self._store.value(
             "SELECT count(*) FROM replay_events WHERE replay_id = ? AND event = 'checked'",
             (self._plan.replay.replay_id,),
@@ -247,7 +260,9 @@ class _Driver:
         needs = None
         if checks and not passed:
             self._said_checked = False
-            call_ids = list(dict.fromkeys(call_id for call_id, _ in todo))
+            row = self._plan.replay
+            some = _next_pending(self._store, row.replay_id, row.repeats, LOOKED_AT)
+            call_ids = list(dict.fromkeys(call_id for call_id, _ in some))
             needs = sample_needs(self._store, call_ids, self._spec, self._eval)
         # The patch was applied when the plan was written: asked again, it would apply twice.
         candidate = dataclasses.replace(self._spec, patch=None)
@@ -258,6 +273,7 @@ class _Driver:
                 concurrency=concurrency,
                 worked_before=worked_before,
                 needs=needs,
+                cluster=self._cluster,
                 candidate=candidate,
                 eval_config=self._eval,
                 root=str(self._workspace.root),
@@ -268,7 +284,6 @@ class _Driver:
     def _follow(
         self,
         ray: Any,
-        cluster: RayCluster,
         needs: ray_cluster.Needs,
         actors: int,
         files: list[str],
@@ -307,12 +322,11 @@ class _Driver:
 
     def _finished(self, beat: Heartbeat) -> Ended:
         self._collect(beat, last=True)
-        left = len(pending(self._store, self._plan.replay.replay_id, self._plan.replay.repeats))
-        if left:
+        if _next_pending(self._store, self._plan.replay.replay_id, self._plan.replay.repeats, 1):
             return Ended(
                 "failed",
                 EnvironmentalError(
-                    f"All pieces were handed out, but {left:,} calls have no answer.",
+                    "All pieces were handed out, but some calls have no answer.",
                     "Run the same command again: it asks them.",
                 ),
             )

@@ -39,9 +39,10 @@ from workbench.replay.ledger import recover
 from workbench.replay.limiter import Limiter
 from workbench.replay.loop import Ended, Run
 from workbench.replay.outcomes import Outcomes
+from workbench.replay.ray_cluster import admit, own_address
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.replay.session import IN_PROCESS, attempt_deadline_s
-from workbench.specs import Candidate, EvalConfig
+from workbench.specs import Candidate, EvalConfig, RayCluster
 from workbench.store import arrow
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class RunSettings:
     concurrency: int | None
     worked_before: bool
     needs: Needs | None
+    cluster: RayCluster
     candidate: Candidate
     eval_config: EvalConfig
     root: str
@@ -208,6 +210,9 @@ class AnsweringActor:
                     "All machines need the same spool and the same version of the workbench.",
                 ) from error
             open_gate(settings.candidate, settings.eval_config)
+            if settings.cluster.address is not None:
+                # Machines may have joined since the command looked at them.
+                admit([own_address()], settings.cluster, settings.eval_config)
             workspace = Workspace(Path(settings.root), settings.config)
             engine = await asyncio.to_thread(open_engine, workspace, settings.candidate, settings.eval_config)
             try:
@@ -263,7 +268,7 @@ class AnsweringActor:
 
     async def _watch(self, running: asyncio.Task[Ended]) -> None:
         while await asyncio.to_thread(self._still):  # noqa: ASYNC110 - what it looks at is a file
-            await asyncio.sleep(WATCH_EVERY_S)
+            await asyncio.sleep(WATCH_EVERY_S if self._spool.folder else OBJECT_EVERY_S)
         running.cancel()
 
     async def _check(self, opened: _Opened) -> None:

@@ -222,6 +222,11 @@ def _admit_address(cluster: RayCluster, eval_config: EvalConfig) -> None:
     admit([str(each[4][0]) for each in found], cluster, eval_config)
 
 
+def own_address() -> str:
+    """Return the address of the machine that this actor runs on."""
+    return str(load_ray().util.get_node_ip_address())
+
+
 def admit(addresses: list[str], cluster: RayCluster, eval_config: EvalConfig) -> None:
     """Admit a task's data to the machines of a cluster, or refuse before anything is sent.
 

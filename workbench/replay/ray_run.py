@@ -6,6 +6,7 @@ import io
 import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ PIECE_CALLS = 1_000
 PIECE_BYTES = 16 << 20
 PIECES_PER_ACTOR = 4
 """A small sample is cut finer, so that all actors end together."""
+READ_AT_ONCE = 16
 FETCHED_CALLS = 1_000
 """Requests read from the store at a time."""
 
@@ -60,7 +62,8 @@ class SharedRun:
 
     def write_plan(
         self,
-        pending: Sequence[tuple[str, int]],
+        pages: Iterable[Sequence[tuple[str, int]]],
+        total: int,
         fetch: Fetch,
         patch: Callable[[Request], Request] | None,
         actors: int,
@@ -69,8 +72,9 @@ class SharedRun:
         """Write what is pending as Parquet files, one a piece.
 
         Args:
-            pending: Calls and repeats, in order of sending; pieces keep it, so that
+            pages: Calls and repeats, in order of sending; pieces keep it, so that
                 prompts with one beginning meet one engine.
+            total: How many they are.
             fetch: Returns native id and request of calls.
             patch: Changes a request as the candidate's prompt patch says; None for none.
             actors: How many will answer.
@@ -79,11 +83,11 @@ class SharedRun:
         Returns:
             Names of the files in the spool.
         """
-        size = min(PIECE_CALLS, max(math.ceil(len(pending) / (actors * PIECES_PER_ACTOR)), 1))
+        size = min(PIECE_CALLS, max(math.ceil(total / (actors * PIECES_PER_ACTOR)), 1))
         names: list[str] = []
         rows: list[dict[str, Any]] = []
         held = written = 0
-        for row in _planned_rows(pending, fetch, patch):
+        for row in _planned_rows(pages, fetch, patch):
             length = len(row["request"])
             if rows and (len(rows) >= size or held + length > PIECE_BYTES):
                 names.append(self._write_piece(len(names), rows))
@@ -130,15 +134,13 @@ class SharedRun:
         must not be able to fill other tables.
         """
         count = 0
-        for name in self.spool.names(f"{self.folder}/parts"):
-            if name in self._taken:
-                continue
+        prefix = f"observations-{self.replay_id}-{self.epoch:08d}-"
+        new = [each for each in self.spool.names(f"{self.folder}/parts") if each not in self._taken]
+        own = [
+            each for each in new if each.rpartition("/")[2].startswith(prefix) and each.endswith(".parquet")
+        ]
+        for name, data in self._read(own):
             file_name = name.rpartition("/")[2]
-            self._taken.add(name)
-            prefix = f"observations-{self.replay_id}-{self.epoch:08d}-"
-            if not (file_name.startswith(prefix) and file_name.endswith(".parquet")):
-                continue
-            data = self.spool.read(name)
             count += _count(data, self.replay_id, beat)
             target = part_path(
                 into, "observations", file_name.removeprefix("observations-").removesuffix(".parquet")
@@ -147,7 +149,15 @@ class SharedRun:
             unfinished = into / f".{target.stem}.{uuid.uuid4().hex[:8]}.part"
             unfinished.write_bytes(data)
             unfinished.replace(target)
+        self._taken.update(new)
         return count
+
+    def _read(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield files with their content; from object storage several at a time, which hides its latency."""
+        with ThreadPoolExecutor(READ_AT_ONCE) as pool:
+            for start in range(0, len(names), READ_AT_ONCE):
+                chunk = names[start : start + READ_AT_ONCE]
+                yield from zip(chunk, pool.map(self.spool.read, chunk), strict=True)
 
     def clear_pieces(self, pieces: Iterable[int]) -> None:
         """Remove pieces that are done and loaded, so that listing stays short."""
@@ -181,16 +191,19 @@ def earlier_runs(spool: RemoteSpool, replay_id: str) -> Iterator[SharedRun]:
 
 
 def _planned_rows(
-    pending: Sequence[tuple[str, int]], fetch: Fetch, patch: Callable[[Request], Request] | None
+    pages: Iterable[Sequence[tuple[str, int]]],
+    fetch: Fetch,
+    patch: Callable[[Request], Request] | None,
 ) -> Iterator[dict[str, Any]]:
-    for start in range(0, len(pending), FETCHED_CALLS):
-        chunk = pending[start : start + FETCHED_CALLS]
-        found = fetch([call_id for call_id, _ in chunk])
-        for call_id, repeat in chunk:
-            native_id, request = found[call_id]
-            if patch is not None:
-                request = to_json(patch(_read_request(request))).decode()
-            yield {"call_id": call_id, "repeat": repeat, "native_id": native_id, "request": request}
+    for page in pages:
+        for start in range(0, len(page), FETCHED_CALLS):
+            chunk = page[start : start + FETCHED_CALLS]
+            found = fetch([call_id for call_id, _ in chunk])
+            for call_id, repeat in chunk:
+                native_id, request = found[call_id]
+                if patch is not None:
+                    request = to_json(patch(_read_request(request))).decode()
+                yield {"call_id": call_id, "repeat": repeat, "native_id": native_id, "request": request}
 
 
 def _count(data: bytes, replay_id: str, beat: Heartbeat | None) -> int:

@@ -142,7 +142,7 @@ class Session:
         return Run(
             engine=self._engine,
             replay_id=row.replay_id,
-            pending=_pages(store, row.replay_id, row.repeats),
+            pending=pages_of(store, row.replay_id, row.repeats),
             fetch=lambda call_ids: requests_of(store, call_ids),
             writer=PartWriter(
                 self._workspace.spool,
@@ -180,7 +180,8 @@ def attempt_deadline_s(spec: Candidate) -> float | None:
     return 2 * spec.timeout_s + 3 * LONGEST_WAIT_S if spec.samples > 0 else spec.timeout_s
 
 
-def _pages(store: Store, replay_id: str, repeats: int) -> Pages:
+def pages_of(store: Store, replay_id: str, repeats: int) -> Pages:
+    """Return what reads the next pending calls each time it is called; nothing at the end."""
     place: Place | None = None
 
     def next_page() -> Sequence[tuple[str, int]]:
