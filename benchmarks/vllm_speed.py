@@ -45,6 +45,7 @@ logprobs = true
 top_logprobs = 5
 [candidates.server]
 max_model_len = 1024
+environment = {{ VLLM_CPU_KVCACHE_SPACE = "1" }}
 """
 
 

@@ -234,6 +234,21 @@ async def test_a_supervisor_that_is_killed_takes_its_server_along(tmp_path: Path
         await engine.close()
 
 
+ROOT_CAUSE = (
+    """\
+(VllmWorker-0 pid=16520) ERROR 11-22 06:40:11 [multiproc_executor.py:953] ValueError: Available memory on \
+node 0 (11.32/15.09 GiB) on startup is less than desired CPU memory utilization (0.92, 13.88 GiB).
+(EngineCore pid=15505) INFO 11-22 06:39:26 [core.py:133] with config: quantization=None, lora_config=None
+"""
+    + "".join(
+        f"(EngineCore pid=15505) ERROR 11-22 06:40:17 [core.py:1510]   line {number} of a traceback\n"
+        for number in range(40)
+    )
+    + "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
+)
+"""As vLLM 0.32 says it: the cause stands far above the last line."""
+
+
 @pytest.mark.parametrize(
     ("says", "helps"),
     [
@@ -243,7 +258,8 @@ async def test_a_supervisor_that_is_killed_takes_its_server_along(tmp_path: Path
         ("ValueError: Model architectures ['NewForCausalLM'] are not supported for now.", "architecture"),
         ("ModuleNotFoundError: No module named 'xgrammar'", "module is missing"),
         ("api_server.py: error: unrecognized arguments: --no-such", "server.arguments"),
-        ("something nobody knows", "log"),
+        ("torch.AcceleratorError: CUDA error: device-side assert triggered", "log"),
+        (ROOT_CAUSE, "gpu_memory_share"),
     ],
 )
 async def test_a_server_that_ends_at_its_start_is_said_with_its_last_words(
@@ -253,7 +269,7 @@ async def test_a_server_that_ends_at_its_start_is_said_with_its_last_words(
     workspace = world(tmp_path, "ends", says)
     with pytest.raises(EndpointUnreachable, match="ended with code 1") as caught:
         await ask(workspace)
-    assert says in caught.value.message
+    assert says.strip().splitlines()[0].rpartition("] ")[2] in caught.value.message
     assert helps in caught.value.hint
     assert ".log" in caught.value.message
 

@@ -27,15 +27,22 @@ from workbench.engines.vllm_command import HOST, Launch
 GRACE_S = 10.0
 """How long a server may take to end by itself before it is killed."""
 KEPT_LOGS = 10
-TAIL_LINES = 15
-TAIL_BYTES = 64 * 1024
+TAIL_LINES = 12
+TAIL_BYTES = 256 * 1024
+CAUSES = 3
+_PREFIX = re.compile(r"^\([\w-]+ pid=\d+\) (?:[A-Z]+ \d\d-\d\d [\d:]+ \[[^\]]*\] ?)?")
+"""What vLLM puts before the lines of its processes."""
+_CAUSE = re.compile(r"^(?:[\w.]+(?:Error|Exception|Exit)\b: .+|[\w.]+: error: .+)")
+_FOLLOWS = re.compile(r"See root cause|initialization failed|due to previous error")
+"""Errors that only say that another one came before."""
 
 HINTS: tuple[tuple[str, str], ...] = (
     (
-        r"out of memory|OutOfMemory|No available memory for the cache blocks|Free memory on device"
+        r"out of memory|OutOfMemory|No available memory for the cache blocks|less than desired \w+ memory"
         r"|larger than the available KV cache|KV cache is needed|not enough memory",
         "The device's memory does not suffice: lower `server.max_model_len` or `server.gpu_memory_share`, "
-        "or see with nvidia-smi who else uses it.",
+        "or see with nvidia-smi who else uses it. On a CPU set VLLM_CPU_KVCACHE_SPACE (GiB) in "
+        "`server.environment`.",
     ),
     (
         r"Tensor parallel size .* cannot be larger|World size .* is larger than|not enough (GPUs|devices)"
@@ -182,9 +189,16 @@ class ServerProcess:
         _ = self.exit_code
 
     def tail(self) -> str:
-        """Return the last lines of its log."""
-        lines = [line.rstrip() for line in self._end_of_log().splitlines() if line.strip()]
-        return "\n".join(line[:300] for line in lines[-TAIL_LINES:])
+        """Return the last lines of its log, and before them the errors that came first."""
+        lines = [line.rstrip()[:300] for line in self._end_of_log().splitlines() if line.strip()]
+        first = [f"cause: {each}" for each in self.causes() if each not in "\n".join(lines[-TAIL_LINES:])]
+        return "\n".join([*first, *lines[-TAIL_LINES:]])
+
+    def causes(self) -> list[str]:
+        """Return the first errors in its log: vLLM's last lines mostly say that something failed before."""
+        lines = [_PREFIX.sub("", line).strip() for line in self._end_of_log().splitlines()]
+        errors = [line[:500] for line in lines if _CAUSE.match(line) and not _FOLLOWS.search(line)]
+        return list(dict.fromkeys(errors))[:CAUSES]
 
     def stage(self) -> str:
         """Return where its start stands, in words."""
@@ -197,8 +211,11 @@ class ServerProcess:
 
     def hint(self) -> str:
         """Return what helps against what ended it."""
-        text = self._end_of_log()
+        # Where no error stands out, its last words; never the rest, which names everything there is.
+        text = "\n".join(self.causes()) or self.tail()
         known = next((hint for pattern, hint in HINTS if re.search(pattern, text)), "")
+        if not known and self.exit_code == 128 + signal.SIGKILL:
+            known = "It was killed from outside, mostly by a system that is out of memory: see its journal."
         return known or "See its log for the cause; then run the same command again."
 
     def _end_of_log(self) -> str:
