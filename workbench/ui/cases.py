@@ -232,7 +232,8 @@ def _case(pool: Pool, call_id: str) -> None:
                 f"Recorded {case.occurred_at:%Y-%m-%d %H:%M} UTC" if case.occurred_at else "No time recorded"
             )
             for side, output in (("Frontier", case.control), ("Candidate", case.observed)):
-                st.text(visible(f"{side}: {_facts(output)}"))
+                # A replay runs at full speed: its latencies say nothing beside production's.
+                st.text(visible(f"{side}: {_facts(output, timed=output is case.control)}"))
 
 
 def _rules(case: Case) -> dict[str, bool] | None:
@@ -243,12 +244,13 @@ def _rules(case: Case) -> dict[str, bool] | None:
     return {each["path"]: bool(each["equal"]) or "ignored" in each for each in fields}
 
 
-def _facts(output: Output | None) -> str:
+def _facts(output: Output | None, *, timed: bool) -> str:
     if output is None:
         return "nothing recorded"
+    latency = f"{output.latency_ms:,.0f} ms" if output.latency_ms is not None else "latency not recorded"
     facts = [
         output.model or "model not named",
-        f"{output.latency_ms:,.0f} ms" if output.latency_ms is not None else "latency not recorded",
+        latency if timed else "",
         f"{output.usage.output_tokens:,} tokens" if output.usage.output_tokens is not None else "",
         f"finished: {output.finish_reason}" if output.finish_reason else "",
         *output.flags,
