@@ -174,11 +174,12 @@ def pending(store: Store, replay_id: str, repeats: int) -> list[tuple[str, int]]
 
 def requests_of(store: Store, call_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return native id and request (as JSON) of calls."""
-    rows = store.rows(
+    found = store.each(
+        lambda call_id, native_id, request: (call_id, (native_id, request)),
         "SELECT call_id, native_id, request FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))",
         (list(call_ids),),
     )
-    return {row["call_id"]: (row["native_id"], row["request"]) for row in rows}
+    return dict(found)
 
 
 def observation_row(observation: Observation) -> dict[str, Any]:
