@@ -6,6 +6,7 @@ docs/scale.md computes from these figures how it goes to a hundred GPUs.
 
 from __future__ import annotations
 
+import random
 import resource
 import sys
 import tempfile
@@ -59,35 +60,37 @@ def measure_plan(store: Store, folder: Path, calls: list[str]) -> None:
     )
 
 
-def measure_absorbing(store: Store, calls: list[str]) -> None:
-    """Write parts of short answers and load them into the store."""
-    size = 0
+def measure_absorbing(store: Store, calls: list[str], words: int) -> None:
+    """Write parts of answers of so many words and load them into the store."""
+    size, dice = 0, random.Random(7)  # noqa: S311 - words, no secret
+    replay_id = f"{words:032x}"
     for start in range(0, len(calls), PART_ROWS):
-        rows = [observation(each) for each in calls[start : start + PART_ROWS]]
-        size += write_part(store.spool, "observations", rows, f"{REPLAY}-00000001-{start:08d}").stat().st_size
+        rows = [observation(replay_id, each, words, dice) for each in calls[start : start + PART_ROWS]]
+        part = write_part(store.spool, "observations", rows, f"{replay_id}-00000001-{start:08d}")
+        size += part.stat().st_size
     started, used = time.perf_counter(), processor_s()
     loaded = store.absorb()
     seconds, used = time.perf_counter() - started, processor_s() - used
+    print(f"answers of {words} words")
     print(f"parts: {size / len(calls):.0f} bytes an answer, {PART_ROWS:,} answers a part")
     print(f"loading: {loaded / seconds:,.0f} answers/s, {1e6 * used / loaded:.0f} us of processor an answer")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"store: {store.path.stat().st_size / 1e6:,.0f} MB; memory at most {memory:,.0f} MB")
 
 
-def observation(call_id: str) -> dict[str, object]:
-    """Return a short answer, as a label is."""
-    output = (
-        '{"text":"spam","finish_reason":"stop","model":"m","usage":{"input_tokens":12,"output_tokens":3}}'
-    )
+def observation(replay_id: str, call_id: str, words: int, dice: random.Random) -> dict[str, object]:
+    """Return an answer of random words out of 5,000."""
+    text = " ".join(f"w{dice.randrange(5_000)}" for _ in range(words))
+    output = f'{{"text":"{text}","finish_reason":"stop","model":"m","usage":{{"output_tokens":{words}}}}}'
     return {
-        "replay_id": REPLAY,
+        "replay_id": replay_id,
         "call_id": call_id,
         "repeat": 0,
         "output": output,
-        "text": "spam",
+        "text": text,
         "error_kind": None,
         "attempts": 1,
-        "latency_ms": 12.5,
+        "latency_ms": dice.random() * 1_000,
         "input_tokens": 12,
         "output_tokens": 3,
         "started_at": datetime.now(UTC),
@@ -150,7 +153,8 @@ def main() -> None:
                 measure_ray(workspace, store)
             measure_actor(workspace, store, folder, calls[:ACTOR_CALLS])
             measure_plan(store, folder, calls)
-            measure_absorbing(store, calls)
+            for words in (1, 200):
+                measure_absorbing(store, calls, words)
 
 
 if __name__ == "__main__":

@@ -239,7 +239,9 @@ def commands() -> Iterator[list[subprocess.Popen[bytes]]]:
     yield started
     for each in started:
         each.kill()
-        each.communicate()
+        each.wait()
+        if each.stdout is not None:
+            each.stdout.close()
 
 
 def start(
