@@ -142,6 +142,7 @@ class Run:
     async def _drive(self, stop: asyncio.Event) -> Ended:
         feeding = self._start(self._feed())
         watching = self._start(self._watch(), counts=False)
+        flushing = self._start(self._flush(), counts=False)
         for _ in range(self._workers_wanted):
             self._start(self._work())
         stopping = asyncio.create_task(stop.wait())
@@ -160,7 +161,7 @@ class Run:
         finally:
             self._closing = self._closing or "the run is over"
             self.dropped_usd += self._budget.reserved_usd
-            await self._let_go({feeding, watching, stopping, over, *self._workers, *self._left})
+            await self._let_go({feeding, watching, flushing, stopping, over, *self._workers, *self._left})
 
     def _start(self, work: Any, counts: bool = True) -> asyncio.Task[None]:
         """Start a task whose failure ends the run; the run is over when those that count are done."""
@@ -353,8 +354,12 @@ class Run:
                     return
             self._tell()
             await asyncio.sleep(TICK_S)
-            with contextlib.suppress(LeaseLost):
-                await self._writer.flush_if_due()
+
+    async def _flush(self) -> None:
+        """Write parts that are due. Apart from the ticking: on a full disk this waits, and that must not."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self._writer.flush_if_due()
 
     def _tell(self) -> None:
         if self._lease is not None and not self._lease.held():
