@@ -132,6 +132,7 @@ async def test_a_server_is_started_asked_and_ended(tmp_path: Path, monkeypatch: 
     assert not [word for word in argv if "trust" in word or "log-requests" in word or "api-key" in word]
     assert len(env["VLLM_API_KEY"]) > 30
     assert env["VLLM_API_KEY"] not in " ".join(argv)
+    assert env["PATH"].startswith(str(tmp_path / "fake") + os.pathsep), "vLLM finds its own tools"
     assert (env["MINE"], env["VLLM_CPU_KVCACHE_SPACE"]) == ("1", "3")
     assert (env["VLLM_NO_USAGE_STATS"], env["HF_HUB_OFFLINE"]) == ("1", "1")
     assert "canary" not in json.dumps(start)

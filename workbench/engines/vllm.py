@@ -130,18 +130,26 @@ class VLLMEngine:
                 in the message.
             EnvironmentalError: Another process has the GPU.
         """
+        if not await self._ensure() and self._asking is not None:
+            await self._asking.check()
+
+    async def _ensure(self) -> bool:
+        """Start the server unless it was started; say whether it was now."""
         async with self._turn:
             if self._given_up is not None:
                 raise self._given_up
-            if self._server is None or self._asking is None:
-                await self._start()
-            else:
-                await self._asking.check()
+            if self._server is not None:
+                return False
+            await self._start()
+            return True
 
     async def _start(self, lock: DeviceLock | None = None) -> None:
         if self._prepared is None:
             self._prepared = await prepare(self._workspace, self._candidate, self._say)
         server = await asyncio.to_thread(KEEPER.take, self._prepared.launch)
+        if server is not None and not await self._is_healthy(server):
+            await asyncio.shield(asyncio.to_thread(server.stop))
+            server = None
         if server is None:
             server = await self._launch(self._prepared, lock)
         self._server = server
@@ -157,8 +165,8 @@ class VLLMEngine:
         if self._asking is not None:
             # Calls that are under way on it end by themselves; it is closed with the engine.
             self._retired.append(self._asking)
+        # Not checked once more: calls may be under way on it already, and one may have ended it.
         self._asking = OpenAIEngine(served, self._eval, self._retries, key=server.api_key)
-        await self._asking.check()
         took = f"vLLM answers, {server.started_s:.0f} s after its start"
         self.listener(Progress("server", 1, 1, unit="servers", note=took))
 
@@ -250,7 +258,7 @@ class VLLMEngine:
             EndpointUnreachable: It died too often; the last lines of its log are in the message.
         """
         if self._asking is None or self._given_up is not None:
-            await self.check()
+            await self._ensure()
         while True:
             asked = self._asking
             if asked is None:
@@ -284,7 +292,11 @@ class VLLMEngine:
 
     async def _restart(self, server: Running, what: str) -> None:
         self._server = None
-        await asyncio.shield(asyncio.to_thread(server.process.stop))
+        try:
+            await asyncio.shield(asyncio.to_thread(server.process.stop))
+        except BaseException:
+            server.lock.release()
+            raise
         if self._restarts >= RESTARTS:
             server.lock.release()
             raise self._dead(server.process, f"{what}; it was started again {RESTARTS} times already")

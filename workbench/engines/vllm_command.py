@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,6 +208,8 @@ def environment(
         secret_names: Variables that hold keys of candidates.
     """
     found = {"VLLM_HOST_IP": HOST} | kept_variables(inherited, secret_names)
+    # vLLM compiles with tools of its own environment, such as ninja.
+    found["PATH"] = os.pathsep.join([str(Path(launch.python).parent), found.get("PATH", os.defpath)])
     return found | launch.settings.environment | FORCED | {"VLLM_API_KEY": api_key}
 
 
