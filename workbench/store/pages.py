@@ -419,3 +419,23 @@ def _filtered(chosen: CaseFilter) -> tuple[str, Sequence[Any]]:
         values.extend([spelled, plain, plain, plain])
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"{' '.join(joins)} {where}", values
+
+
+def checks(store: Store, replay_id: str) -> dict[str, tuple[str, str]]:
+    """Return what the checks before a replay found: state and message by name, or nothing."""
+    detail = store.value(
+        "SELECT detail FROM replay_events WHERE replay_id = ? AND event = 'checked' "
+        "ORDER BY seq DESC LIMIT 1",
+        (replay_id,),
+    )
+    return {name: (state, message) for name, (state, message) in json.loads(detail or "{}").items()}
+
+
+def latency_runs(store: Store, task: str, fingerprint: str, limit: int = 12) -> list[tuple[datetime, str]]:
+    """Return the newest latency probes of a candidate: when, and the report as JSON."""
+    rows = store.rows(
+        "SELECT created_at, report FROM latency_probes "
+        "WHERE task = ? AND candidate_fingerprint = ? ORDER BY seq DESC LIMIT ?",
+        (task, fingerprint, limit),
+    )
+    return [(row["created_at"], row["report"]) for row in rows]

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.config import Workspace
+from workbench.specs import CONTROL
 
 EXIT_INTERRUPTED = 130
 COMMAND = """
@@ -49,6 +50,13 @@ class Job:
     code: int | None
     log: Path
 
+    @property
+    def kind(self) -> str:
+        """Return what it does: replay, latency or noise."""
+        if self.candidate == CONTROL:
+            return "noise"
+        return "latency" if self.commands and "--probe" in self.commands[0] else "replay"
+
 
 def folder(workspace: Workspace) -> Path:
     """Return where jobs of a workspace are noted."""
@@ -56,21 +64,52 @@ def folder(workspace: Workspace) -> Path:
 
 
 def replay_commands(
-    workspace: Workspace, task: str, candidate: str, limit: int | None, *, compare: bool = True
+    workspace: Workspace,
+    task: str,
+    candidate: str,
+    limit: int | None,
+    *,
+    compare: bool = True,
+    options: Sequence[str] = (),
 ) -> list[list[str]]:
     """Return the commands of a replay: what a person would type.
 
     Args:
         workspace: Where it runs.
         task: The task.
-        candidate: The candidate's name.
+        candidate: The candidate's name; the control is compared by the replay itself.
         limit: Calls to replay at most; None for all.
         compare: Compare afterwards.
+        options: Further options of `workbench replay`.
     """
     where = ["--workspace", str(workspace.root)]
     what = ["--task", task, "--candidate", candidate]
-    first = ["replay", *where, *what, *(["--limit", str(limit)] if limit else [])]
-    return [first, ["compare", *where, *what]] if compare else [first]
+    first = ["replay", *where, *what, *(["--limit", str(limit)] if limit else []), *options]
+    return [first, ["compare", *where, *what]] if compare and candidate != CONTROL else [first]
+
+
+def option(name: str, value: float | None) -> list[str]:
+    """Return an option of the command line with its value, or nothing where there is none."""
+    return [] if value is None else [f"--{name}", f"{value:.12g}"]
+
+
+def again(workspace: Workspace, task: str, candidate: str, calls: int) -> list[list[str]]:
+    """Return the commands that go on with a replay: those that began it here, budgets included.
+
+    Args:
+        workspace: Where it runs.
+        task: The task.
+        candidate: The candidate's name.
+        calls: Size of its sample, for one that was begun elsewhere: it goes on and does not grow.
+    """
+    for job in recent(workspace, KEPT):
+        if (job.task, job.candidate) == (task, candidate) and job.kind != "latency" and job.commands:
+            first, *rest = (list(each) for each in job.commands)
+            if "--limit" in first and calls:
+                # The size of the sample makes the command go on, not grow.
+                first[first.index("--limit") + 1] = str(calls)
+            return [first, *rest]
+    return replay_commands(workspace, task, candidate, calls or None)
 
 
 def start(workspace: Workspace, task: str, candidate: str, commands: Sequence[Sequence[str]]) -> Job:

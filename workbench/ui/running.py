@@ -1,0 +1,258 @@
+"""What runs and what ran: a job while it works, its pace and its errors, and every replay there is."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import streamlit as st
+
+from workbench import replay
+from workbench.replay import ReplayStatus
+from workbench.specs import CONTROL
+from workbench.store import pages
+from workbench.ui import answers, jobs, navigation, words
+from workbench.ui.diff import visible
+from workbench.ui.jobs import Job
+from workbench.ui.session import friendly, here, read
+
+WATCH_EVERY_S = 2
+SHOWN = 20
+INTERRUPTED = 130
+
+STATES = {
+    "running": ("running", ":material/progress_activity:"),
+    "finished": ("finished", ":material/check_circle:"),
+    "paused": ("paused", ":material/pause_circle:"),
+    "interrupted": ("interrupted", ":material/front_hand:"),
+    "failed": ("failed", ":material/error:"),
+    "stopped": ("stopped without a word", ":material/help:"),
+}
+CHECKS = {
+    "passed": ":material/check_circle:",
+    "failed": ":material/error:",
+    "warning": ":material/warning:",
+    "skipped": ":material/do_not_disturb_on:",
+}
+_PROGRESS = re.compile(r"[a-z][a-z -]*: ([\d,]+)(?: of ([\d,]+))? ")
+KINDS = {"replay": "", "latency": " · latency", "noise": ""}
+
+
+def watch() -> None:
+    """Show every job and replay, and look again every two seconds while one runs."""
+    running = any(job.running for job in jobs.recent(here().workspace)) or _any_running(_statuses())
+
+    @st.fragment(run_every=WATCH_EVERY_S if running else None)
+    def panel() -> None:
+        with friendly():
+            found = jobs.recent(here().workspace)
+            statuses = _statuses()
+            for job in found:
+                if job.running or _just_ended(job):
+                    _job(job, statuses)
+            if running and not any(job.running for job in found) and not _any_running(statuses):
+                # The last one has ended: one full run takes the finished numbers over.
+                st.rerun(scope="app")
+            _all(statuses, {(job.task, job.candidate) for job in found if job.running})
+
+    panel()
+
+
+def titled(task: str, candidate: str) -> str:
+    """Return the name of a replay; the control is no candidate, and is called what it is."""
+    return f"{task} / {'frontier, asked again' if candidate == CONTROL else candidate}"
+
+
+def _statuses() -> list[ReplayStatus]:
+    now = here()
+    return list(reversed(replay.status(now.workspace, now.store)))
+
+
+def _any_running(statuses: list[ReplayStatus]) -> bool:
+    return any(each.state == "running" for each in statuses)
+
+
+def _just_ended(job: Job) -> bool:
+    """Say whether a job that ended badly is still worth a look: until another one starts."""
+    newest = jobs.recent(here().workspace, 1)
+    return bool(newest) and newest[0].name == job.name and (job.code or 0) != 0
+
+
+def _job(job: Job, statuses: list[ReplayStatus]) -> None:
+    with st.container(border=True, key=f"job-{job.name}"):
+        st.text(visible(titled(job.task, job.candidate) + KINDS[job.kind]))
+        if job.running:
+            status = next(
+                (
+                    each
+                    for each in statuses
+                    if (each.task, each.candidate) == (job.task, job.candidate) and each.state == "running"
+                ),
+                None,
+            )
+            if status is not None and status.planned and job.kind != "latency":
+                bar(status)
+                _pace(status)
+            else:
+                _own_words(job)
+            if st.button("Stop", key=f"stop-{job.name}", icon=":material/stop_circle:"):
+                jobs.stop(here().workspace, job.name)
+                st.toast("Stopping after what is in flight. Starting again goes on from there.")
+        elif job.code == INTERRUPTED:
+            st.info(
+                "Stopped. What was answered is kept; starting again goes on.", icon=":material/front_hand:"
+            )
+        else:
+            st.error("This run did not end well. Its last lines say why.", icon=":material/error:")
+        if lines := jobs.tail(job):
+            with st.expander("What it says", icon=":material/terminal:", expanded=not job.running):
+                answers.plain("\n".join(lines.splitlines()[-20:]), height=None)
+
+
+def _own_words(job: Job) -> None:
+    """Show what a job says of its progress before the first call, after the last, and without a replay."""
+    text, share = "Starting", 0.0
+    for line in jobs.tail(job).splitlines():
+        if line.startswith("$ "):
+            text, share = ("Comparing" if line.startswith("$ workbench compare") else "Starting"), 0.0
+        elif found := _PROGRESS.match(line):
+            done, total = (int(each.replace(",", "")) if each else 0 for each in found.groups())
+            text, share = answers.quoted(line), min(1.0, done / total) if total else 0.0
+    st.progress(share, text=text)
+
+
+def bar(status: ReplayStatus) -> None:
+    """Draw how much of a replay is answered."""
+    st.progress(
+        min(1.0, status.done / max(status.planned, 1)),
+        text=f"{status.done:,} of {status.planned:,} answered",
+    )
+
+
+def _pace(status: ReplayStatus) -> None:
+    """Show how fast a replay goes, what it costs and what was asked again."""
+    with st.container(horizontal=True, gap="large", key=f"pace-{status.replay_id}"):
+        st.metric("Calls a second", _rate(status.calls_per_s), width="content")
+        st.metric(
+            "Tokens a second", _rate(status.tokens_per_s), width="content", help="Written by the model."
+        )
+        st.metric("Left", words.duration(status.eta_s), width="content", help="At the pace of the last 30 s.")
+        if status.in_flight is not None:
+            most = f" of {status.limit:,}" if status.limit else ""
+            st.metric(
+                "In flight",
+                f"{status.in_flight:,}{most}",
+                width="content",
+                help="More are tried while they make the server faster, fewer when it is overloaded.",
+            )
+        if status.spent_usd is not None:
+            st.metric("Spent", words.money(status.spent_usd), width="content", help="By the price table.")
+
+
+def _rate(per_s: float | None) -> str:
+    return "–" if per_s is None else f"{per_s:,.1f}" if per_s < 100 else f"{per_s:,.0f}"
+
+
+def _all(statuses: list[ReplayStatus], shown: set[tuple[str, str]]) -> None:
+    if not statuses:
+        st.caption("No replay yet.")
+        return
+    st.subheader("All replays", anchor=False)
+    for each in statuses[:SHOWN]:
+        _one(each, above=(each.task, each.candidate) in shown)
+    if len(statuses) > SHOWN:
+        st.caption(f"The newest {SHOWN} of {len(statuses):,}.")
+
+
+def _one(each: ReplayStatus, *, above: bool) -> None:
+    """Show a replay; `above` says that a job at work on it is shown already."""
+    said, icon = STATES.get(each.state, (each.state, ":material/help:"))
+    resting = each.state not in ("running", "finished")
+    with st.container(border=True, key=f"replay-{each.replay_id}"):
+        with st.container(
+            horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=True
+        ):
+            st.text(visible(titled(each.task, each.candidate)), width=260)
+            st.badge(said, icon=icon, color="orange" if resting else "green" if each.done else "gray")
+            st.caption(_facts(each))
+            if resting:
+                if st.button(
+                    "Go on",
+                    key=f"resume-{each.replay_id}",
+                    icon=":material/resume:",
+                    type="primary",
+                    disabled=above,
+                    help="Its command is still at work." if above else None,
+                ):
+                    _resume(each)
+            elif each.candidate != CONTROL and st.button(
+                "See the cases",
+                key=f"cases-{each.replay_id}",
+                icon=":material/compare_arrows:",
+                disabled=not each.done,
+            ):
+                query = {"task": each.task, "candidate": each.candidate}
+                st.switch_page(navigation.page("compare"), query_params=query)
+        if each.state != "finished" and not (above and each.state == "running"):
+            bar(each)
+            if each.state == "running":
+                _pace(each)
+        if each.note:
+            st.text(visible(each.note))
+        if each.state == "paused" and "--budget-usd" in _commands_again(each)[0]:
+            st.caption("Going on keeps its budget. For more, set it above and start again.")
+        _checks(each)
+        _errors(each)
+
+
+def _facts(each: ReplayStatus) -> str:
+    parts = [f"{each.done:,} of {each.planned:,} answered", f"begun {words.ago(each.created_at)}"]
+    if each.state != "running" and each.spent_usd is not None:
+        parts.append(words.money(each.spent_usd).replace("$", "\\$"))
+    if each.retried:
+        parts.append(f"{words.counted(sum(each.retried.values()), 'request')} sent again")
+    return " · ".join(parts)
+
+
+def _checks(each: ReplayStatus) -> None:
+    """Show what the calls before the first one found."""
+    found = read(pages.checks, each.replay_id)
+    if not found:
+        return
+    odd = sum(state not in ("passed", "skipped") for state, _ in found.values())
+    label = f"{words.counted(len(found), 'check')} before the first call" + (
+        f", {odd} to read" if odd else ""
+    )
+    with st.expander(label, icon=":material/fact_check:"):
+        for name, (state, message) in found.items():
+            st.markdown(f"{CHECKS.get(state, '')} **{answers.quoted(name)}** {answers.quoted(state)}")
+            st.text(visible(message))
+
+
+def _errors(status: ReplayStatus) -> None:
+    if not status.errors:
+        return
+    rows = sorted(status.errors.items(), key=lambda each: -each[1])
+    against = (
+        "left out of the noise floor" if status.candidate == CONTROL else "counted against the candidate"
+    )
+    st.caption(f"{words.counted(sum(status.errors.values()), 'error')}, {against}:")
+    st.dataframe(
+        pd.DataFrame(
+            [(words.ERROR_KINDS.get(kind, kind), count) for kind, count in rows], columns=["Error", "Calls"]
+        ),
+        hide_index=True,
+        lazy=False,
+        height="content",
+        width=420,
+        alt="; ".join(f"{words.ERROR_KINDS.get(kind, kind)}: {count}" for kind, count in rows),
+    )
+
+
+def _commands_again(status: ReplayStatus) -> list[list[str]]:
+    return jobs.again(here().workspace, status.task, status.candidate, status.calls)
+
+
+def _resume(status: ReplayStatus) -> None:
+    jobs.start(here().workspace, status.task, status.candidate, _commands_again(status))
+    st.rerun(scope="app")

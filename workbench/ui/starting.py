@@ -1,0 +1,62 @@
+"""Starting commands from a page: a button, what it runs, and what a dry run says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from workbench.errors import WorkbenchError
+from workbench.replay import ReplayReport
+from workbench.ui import jobs, words
+from workbench.ui.diff import visible
+from workbench.ui.session import complain, here
+
+
+def start_button(
+    task: str, candidate: str, commands: Sequence[Sequence[str]], *, label: str, key: str
+) -> bool:
+    """Offer to start commands, and start them; two of one candidate never run at once.
+
+    Returns:
+        Whether they were started now.
+    """
+    workspace = here().workspace
+    busy = any(
+        job.running and (job.task, job.candidate) == (task, candidate) for job in jobs.recent(workspace)
+    )
+    pressed = st.button(
+        label,
+        type="primary",
+        icon=":material/play_arrow:",
+        key=key,
+        disabled=busy,
+        help="This is running already." if busy else "It goes on when this page is closed.",
+    )
+    if pressed:
+        jobs.start(workspace, task, candidate, commands)
+    return pressed
+
+
+def on_the_command_line(commands: Sequence[Sequence[str]]) -> None:
+    """Show the commands that a button runs."""
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        lines = "\n".join("workbench " + " ".join(each) for each in commands)
+        st.code(lines, language=None, wrap_lines=True)
+
+
+def show_estimate(report: ReplayReport | WorkbenchError) -> None:
+    """Show what a dry run says, or why it can't say anything."""
+    if isinstance(report, WorkbenchError):
+        complain(report)
+        return
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Would be sent", words.count(report.planned - report.done), width="content")
+        st.metric(
+            "About", words.duration(report.estimated_seconds), width="content", help="From earlier answers."
+        )
+        st.metric("Tokens in", words.count(report.estimated_input_tokens), width="content")
+        st.metric("Tokens out", words.count(report.estimated_output_tokens), width="content")
+        st.metric("Cost", words.money(report.estimated_cost_usd), width="content")
+    for note in report.notes:
+        st.text(visible(note))
