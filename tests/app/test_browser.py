@@ -326,6 +326,39 @@ def test_a_replay_is_stopped_and_gone_on_with_from_the_page(
     assert seen == Seen()
 
 
+def test_the_frontier_is_asked_again_and_a_budget_pauses_from_the_page(
+    place: Workspace, address: str, browser: Any
+) -> None:
+    """The floor is measured by a click and shown; a replay stops at its money, says so and is kept."""
+    with serving() as server:
+        declare(place, "control", f'engine = "openai"\nbase_url = "{server.url("good")}"')
+        far = f'engine = "openai"\nbase_url = "{server.url("slow")}"\nmodel = "m2"\nprice = "dear"'
+        prices = "input_usd_per_million = 10.0\noutput_usd_per_million = 0.0"
+        declare(
+            place, "priced", f'{far}\n[[prices]]\nmodel = "dear"\nas_of = 2026-01-01\nsource = "x"\n{prices}'
+        )
+        page, seen = watched(browser)
+        page.goto(f"{address}/replays?task=triage&candidate=priced")
+        settle(page)
+        page.get_by_text("What it may take").click()
+        page.get_by_role("spinbutton", name="US dollars at most").fill("0.01")
+        page.keyboard.press("Tab")
+        settle(page)
+        page.get_by_role("button", name="Start and compare").click()
+        paused = page.locator('[class*="st-key-replay-"]', has_text="triage / priced")
+        paused.get_by_text("The budget of 0.01 USD has no room").wait_for()
+        assert 0 < server.stats("slow")["hits"] < 240
+        page.get_by_role("tab", name="Noise floor").click()
+        page.get_by_role("spinbutton", name="Calls to ask the frontier again").fill("40")
+        page.keyboard.press("Tab")
+        settle(page)
+        page.get_by_role("button", name="Ask the frontier again", exact=True).click()
+        page.locator(".st-key-floor").get_by_text("40", exact=True).wait_for()
+        page.get_by_text("frontier, asked again").first.wait_for()
+        wait_for_job(place, "triage")
+    assert seen == Seen()
+
+
 def test_a_page_waits_for_a_process_that_holds_the_store_and_goes_on_by_itself(
     place: Workspace, address: str, browser: Any
 ) -> None:
