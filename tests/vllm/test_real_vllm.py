@@ -249,7 +249,7 @@ def test_what_vllm_run_batch_writes_is_read_as_live_replies_are(tmp_path: Path, 
                 cwd=tmp_path,
                 stdout=log,
                 stderr=log,
-                timeout=420,
+                timeout=900,
                 check=False,
             )
         assert done.returncode == 0, (tmp_path / "batch.log").read_text()[-3000:]
@@ -281,7 +281,7 @@ def test_nothing_of_real_vllm_outlives_a_killed_workbench(tmp_path: Path, vllm_p
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)])
     try:
         # The supervisor, the server, and at least one process that the server started.
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 600
         while len(of_this_server(logs)) < 4 and child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
         assert len(of_this_server(logs)) >= 4
