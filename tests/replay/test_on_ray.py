@@ -117,6 +117,19 @@ def test_a_piece_given_out_again_is_asked_only_what_it_lacks(
     second.close()
 
 
+def test_a_piece_that_kills_its_actors_is_not_given_out_for_ever(tmp_path: Path, server: Server) -> None:
+    """After six lost actors the run ends with the reason; the answers there are stay."""
+    workspace = world(tmp_path / "w", server)
+    run, files = a_run(workspace, str(tmp_path / "spool"))
+    for attempt in range(6):
+        run.spool.write(f"{run.folder}/attempts/p00000000/{attempt + 1:04d}", b"begun")
+    actor = AnsweringActor(str(tmp_path / "spool"), run.folder)
+    first, second = told(actor, files[:2])
+    assert (first["state"], second["state"]) == ("failed", "finished")
+    assert "6 actors died" in first["error"]
+    actor.close()
+
+
 def test_a_run_that_was_ended_takes_no_more_answers(tmp_path: Path, server: Server) -> None:
     """An actor that outlives its command asks nothing more and writes nothing more."""
     workspace = world(tmp_path / "w", server)

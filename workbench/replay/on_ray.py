@@ -25,7 +25,7 @@ from workbench.errors import EnvironmentalError, ModelMissing, UsageError, Workb
 from workbench.progress import Listener, Progress, silent
 from workbench.replay import ray_cluster
 from workbench.replay.heartbeat import Heartbeat
-from workbench.replay.lease import ReplayLease
+from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.loop import Ended
 from workbench.replay.needs import sample_needs
 from workbench.replay.patching import patcher
@@ -42,10 +42,6 @@ from workbench.store.fence import last_epoch
 from workbench.store.queue import pending_page
 from workbench.store.replays import event_row, replays_of, requests_of, tally, write_plan
 
-ACTOR_RESTARTS = 20
-"""So often an actor that dies is made anew; a candidate that kills every actor ends the run."""
-PIECE_RETRIES = 5
-"""So often a piece is given out again after its actor died."""
 TICK_S = 0.5
 ABSORB_EVERY_S = 2.0
 STOP_WAIT_S = 15.0
@@ -219,6 +215,9 @@ class _Driver:
                     ended = self._follow(ray, needs, actors, files, beat)
                 except WorkbenchError as error:
                     ended = Ended("failed", error)
+        if isinstance(ended.error, LeaseLost):
+            # Whoever took the replay over has taken the parts as well.
+            raise ended.error
         with contextlib.suppress(WorkbenchError):
             self._run.end(self._workspace.spool, beat)
         beat.note = ended.error.message if ended.error else ""
@@ -381,8 +380,6 @@ def _answer_pieces(
             batch_format="pyarrow",
             num_cpus=needs.cpus,
             num_gpus=needs.gpus or None,
-            max_restarts=ACTOR_RESTARTS,
-            max_task_retries=PIECE_RETRIES,
         )
         for batch in reports.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             for row in batch.to_pylist():

@@ -54,6 +54,8 @@ CHECKED = "checked.json"
 STOP = "stop"
 """While this lies there, actors write what they have and ask nothing more."""
 
+PIECE_ATTEMPTS = 6
+"""So many actors may die of one piece; then the run ends and says so."""
 WATCH_EVERY_S = 1.0
 CLOSE_WAIT_S = 30.0
 OBJECT_ROWS = 1_000
@@ -173,6 +175,7 @@ class AnsweringActor:
         try:
             if await asyncio.to_thread(self.may_go_on):
                 opened = await self._open()
+                await asyncio.to_thread(self._note_attempt, piece)
                 rows = await asyncio.to_thread(self._planned, file)
                 answered, ended = await self._ask(opened, piece, rows)
         except WorkbenchError as error:
@@ -297,6 +300,18 @@ class AnsweringActor:
                 f"An actor can't find {file} in the spool {self._spool.url}.",
                 "All machines need the same spool: see [ray] in workbench.toml.",
             ) from error
+
+    def _note_attempt(self, piece: int) -> None:
+        """Note that a piece is begun: Ray gives one whose actor died to another, without end."""
+        folder = self._folder("attempts", piece)
+        earlier = len(self._spool.names(folder))
+        if earlier >= PIECE_ATTEMPTS:
+            raise EnvironmentalError(
+                f"{earlier} actors died while they answered piece {piece} of the plan.",
+                "What was answered is kept. Ray's logs say why they died (memory, most often); then run the "
+                "same command again.",
+            )
+        self._spool.write(f"{folder}/{earlier + 1:04d}", b"begun")
 
     def _folder(self, kind: str, piece: int) -> str:
         return f"{self._run}/{kind}/{piece_name(piece)}"

@@ -166,6 +166,7 @@ class SharedRun:
             self.spool.remove(f"{self.folder}/plan/{name}.parquet")
             self.spool.remove(f"{self.folder}/parts/{name}")
             self.spool.remove(f"{self.folder}/answers/{name}")
+            self.spool.remove(f"{self.folder}/attempts/{name}")
         prefixes = tuple(f"{self.folder}/parts/{piece_name(piece)}/" for piece in pieces)
         self._taken = {each for each in self._taken if not each.startswith(prefixes)}
 
