@@ -317,7 +317,8 @@ def test_a_replay_is_stopped_and_gone_on_with_from_the_page(
         far = page.locator('[class*="st-key-replay-"]', has_text="orders / far")
         far.get_by_text("30 of 30 answered").wait_for()
         wait_for_job(place, "orders")
-        asked = server.stats("sluggish")["prompts"]
+        # The checks before the first call ask something of their own.
+        asked = [each for each in server.stats("sluggish")["prompts"] if each.startswith("Order")]
     with Store.open(place.store_path, spool=place.spool) as store:
         kept = store.rows(
             "SELECT o.call_id FROM observations o JOIN replays r USING (replay_id) WHERE r.candidate = 'far'"
