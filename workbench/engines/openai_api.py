@@ -130,6 +130,11 @@ class OpenAIEngine:
             found["logprobs"] = "given" if self._has_logprobs else "not given"
         return found
 
+    @property
+    def quiet_until(self) -> float:
+        """Return until when nothing is sent, on the monotonic clock: the server asked for it."""
+        return self._quiet_until
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = open_session(
