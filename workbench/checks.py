@@ -32,8 +32,11 @@ SECRET_PARAMETERS = frozenset(("api_key", "apikey", "authorization", "extra_head
 """Names under which people put a key among the parameters, from where it would reach store and reports."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%25?[A-Za-z0-9._-]+)?")
 SAMPLING_PARAMETERS = frozenset(
-    ("temperature", "top_p", "top_k", "min_p", "seed", "n", "stop", "presence_penalty", "frequency_penalty")
-    + ("repetition_penalty", "logit_bias", "reasoning_effort", "verbosity", "structured_outputs", "score_labels")
+    (
+        *("temperature", "top_p", "top_k", "min_p", "seed", "n", "stop", "presence_penalty"),
+        *("frequency_penalty", "repetition_penalty", "logit_bias", "reasoning_effort", "verbosity"),
+        *("structured_outputs", "score_labels"),
+    )
 )
 NAME_HINT = "Use letters, digits, dot, dash, underscore."
 
