@@ -36,16 +36,6 @@ def calls_answered_by(store: Store, task: str, models: Sequence[str | None]) -> 
     return {row["call_id"] for row in rows}
 
 
-def newest_asking(store: Store, task: str, name: str) -> str | None:
-    """Return the fingerprint under which a task's calls were last asked by a name, or None."""
-    found: str | None = store.value(
-        "SELECT candidate_fingerprint FROM replays WHERE task = ? AND candidate = ? "
-        "ORDER BY seq DESC LIMIT 1",
-        (task, name),
-    )
-    return found
-
-
 def second_answers(store: Store, task: str, fingerprint: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return what is known of each answer to a second asking, by (replay, call).
 

@@ -251,29 +251,6 @@ def tally(store: Store, replay: ReplayRow) -> Tally:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """Tokens of the recorded calls of a planned sample; `unknown` calls log none."""
-
-    input_tokens: int
-    output_tokens: int
-    unknown: int
-    characters: int
-
-
-def recorded_volume(store: Store, call_ids: Sequence[str]) -> Volume:
-    """Return how many tokens the frontier model read and wrote for some calls."""
-    row = store.rows(
-        "SELECT coalesce(sum(control_input_tokens + coalesce(control_cached_input_tokens, 0)), 0)::BIGINT "
-        "AS input_tokens, coalesce(sum(control_output_tokens), 0)::BIGINT AS output_tokens, "
-        "count(*) FILTER (control_input_tokens IS NULL OR control_output_tokens IS NULL) AS unknown, "
-        "coalesce(sum(length(request)), 0)::BIGINT AS characters "
-        "FROM usable_calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))",
-        (list(call_ids),),
-    )[0]
-    return Volume(**row)
-
-
 def typical_latency_ms(store: Store, fingerprint: str) -> float | None:
     """Return the median latency of a candidate's earlier answers, or None without any."""
     value = store.value(
