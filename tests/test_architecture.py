@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("normal", "stats"),
     ("prompts", "compare", "agreement", "slices", "sampling", "costing", "confidence", "drift"),
     ("ramp",),
-    ("config", "checks", "inheritance", "bundle", "formats", "engines", "embed", "language", "store"),
+    ("config", "contents", "checks", "inheritance", "bundle", "formats", "engines", "embed", "language", "store"),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
     ("ui",),
     ("app", "app_server", "cli", "commands", "terminal", "facade", "__main__", "__init__"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from workbench import setup
 from workbench.config import Workspace
 from workbench.errors import ConfigError, UsageError
-from workbench.specs import Candidate, is_loopback
+from workbench.specs import Candidate, VLLMServer, is_loopback
 
 LABEL_EVAL = 'task = "triage"\nkind = "label"\nlabels = ["a", "b"]\n'
 
@@ -156,6 +157,50 @@ def test_the_fingerprint_of_a_recorded_candidate_follows_the_content_of_its_file
     first = space.fingerprint(each)
     (tmp_path / "out.csv").write_text("id,output\n1,b\n")
     assert space.fingerprint(each) != first
+
+
+def test_the_fingerprint_follows_a_model_an_adapter_and_a_template_trained_or_written_anew(
+    tmp_path: Path,
+) -> None:
+    """Weights of the same size under the same path, or a template edited in place, are another candidate."""
+    space = workspace(tmp_path)
+    for name in ("base", "lora"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+        (tmp_path / name / "model.safetensors").write_bytes(bytes(9 << 20))
+    (tmp_path / "chat.jinja").write_text("{{ messages }}")
+    server = VLLMServer(adapter="lora", chat_template="chat.jinja")
+    each = Candidate("a", "vllm", model="base", server=server)
+    seen = [space.fingerprint(each)]
+    (tmp_path / "lora" / "README.md").write_text("how it was trained")
+    (tmp_path / "lora" / "checkpoint-1").mkdir()
+    assert space.fingerprint(each) == seen[0]
+    trained = bytes(5 << 20) + bytes([1]) * (4 << 20)
+    for change in (
+        lambda: (tmp_path / "lora" / "model.safetensors").write_bytes(trained),
+        lambda: (tmp_path / "base" / "model.safetensors").write_bytes(trained),
+        lambda: (tmp_path / "base" / "config.json").write_text("[]"),
+        lambda: (tmp_path / "chat.jinja").write_text("{{ messagez }}"),
+    ):
+        change()
+        seen.append(space.fingerprint(each))
+    assert len(set(seen)) == 5
+    local = Candidate("b", "transformers", model="base")
+    before = space.fingerprint(local)
+    (tmp_path / "base" / "config.json").write_text("{ }")
+    assert space.fingerprint(local) != before
+
+
+def test_what_decides_speed_alone_is_known_apart_from_the_fingerprint(tmp_path: Path) -> None:
+    """Half the GPUs give the same answers later: comparisons stay, measured latency does not."""
+    space = workspace(tmp_path)
+    four = Candidate("a", "vllm", model="o/m", revision="1" * 40, server=VLLMServer(tensor_parallel=4))
+    two = dataclasses.replace(four, server=VLLMServer(tensor_parallel=2))
+    slow = dataclasses.replace(four, base_url="http://127.0.0.1:9/v1")
+    assert {space.fingerprint(each) for each in (two, slow)} == {space.fingerprint(four)}
+    assert len({space.serving(each) for each in (four, two, slow)}) == 3
+    patient = dataclasses.replace(four, server=VLLMServer(tensor_parallel=4, start_timeout_s=9.0))
+    assert space.serving(patient) == space.serving(four)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from workbench.checks import check_candidates, check_eval, check_models, check_ray
+from workbench.contents import local_contents
 from workbench.errors import ConfigError, UsageError, did_you_mean
 from workbench.inheritance import with_parents
 from workbench.specs import CONTROL, Candidate, EvalConfig, ModelLife, Price, PromptPatch, RayCluster
@@ -168,7 +169,8 @@ class Workspace:
 
         Price, zone, speed and description are left out. The address counts only
         where no revision pins the model, since another server may serve another
-        model under one name. For `recorded`, the file's content counts.
+        model under one name. For `recorded`, the file's content counts; so does that of
+        a model, an adapter or a chat template that lies on this machine.
 
         Raises:
             UsageError: The outputs file of a recorded candidate is missing.
@@ -185,6 +187,17 @@ class Workspace:
         elif candidate.revision is None:
             parts["base_url"] = candidate.base_url
         parts |= _answer_keys(candidate)
+        contents = local_contents(self.root, candidate)
+        if contents:
+            parts["contents"] = contents
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def serving(self, candidate: Candidate) -> str:
+        """Return the hash of what decides how fast a candidate answers, beside its fingerprint."""
+        keys = dataclasses.asdict(candidate.server) if candidate.server is not None else {}
+        parts: dict[str, Any] = {key: keys[key] for key in SERVING_KEYS if key in keys}
+        parts.pop("start_timeout_s", None)
+        parts |= {"base_url": candidate.base_url, "batch_size": candidate.batch_size}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def outputs_path(self, candidate: Candidate) -> Path:
