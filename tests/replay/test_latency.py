@@ -205,3 +205,40 @@ def test_the_command_takes_several_speeds_and_prints_json(tmp_path: Path, server
     document = json.loads(done.stdout)
     assert [run["speed"] for run in document["runs"]] == [1.0, 3.0]
     assert document["runs"][0]["latency"][1]["q"] == 0.95
+
+
+def test_measuring_again_makes_the_limits_wider_and_another_server_has_no_probe(
+    tmp_path: Path, server: Server
+) -> None:
+    """The last of many probes counts at a level that leaves no gain in trying, and for its own server only."""
+    workspace = make(tmp_path, server, "good", revision="1" * 40)
+    spec = workspace.candidate("small")
+    with open_store(workspace) as store:
+        fill(store, gap_ms=1)
+        levels = []
+        for _ in range(3):
+            report = probe_latency(workspace, store, "spam", "small", limit=3)
+            here = workspace.serving(spec)
+            found = measured_latency(store, "spam", report.fingerprint, LIMITED, here)
+            assert found is not None
+            levels.append(1 - found.level)
+        assert levels == pytest.approx([0.05 / 2, 0.05 / 6, 0.05 / 12])
+        moved = replace(spec, base_url=server.url("slow"))
+        assert workspace.fingerprint(moved) == report.fingerprint
+        there = workspace.serving(moved)
+        assert measured_latency(store, "spam", report.fingerprint, LIMITED, there) is None
+
+
+def test_answers_of_a_response_cache_are_no_latency_of_the_model(tmp_path: Path, server: Server) -> None:
+    """A replay filled the cache before the probe: what comes out of it is counted and left out."""
+    workspace = make(tmp_path, server, "from_cache")
+    with open_store(workspace) as store:
+        fill(store, gap_ms=1)
+        report = probe_latency(workspace, store, "spam", "small", limit=40)
+        (run,) = report.runs
+        assert run.errors["cached"] >= 10
+        assert run.answered == 40 - run.errors["cached"]
+        found = measured_latency(store, "spam", report.fingerprint, LIMITED)
+        assert found is not None
+        assert found.n == run.answered
+    assert "response cache" in report.text

@@ -169,6 +169,7 @@ class _Prober:
                     schedule = pace.schedule.faster(speed)
                     driven, timeline = runner.run(self._drive(engine, schedule, ids, speed))
                     run = summarise(driven, schedule, speed, pace.rate_known, timeline)
+                    run = replace(run, serving=self._workspace.serving(self._spec))
                     keep(run, driven, ids)
                     found.append(run)
             finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.replay.arrivals import Schedule
-from workbench.replay.open_loop import DROPPED, MOST_IN_FLIGHT, Driven, Sent
+from workbench.replay.open_loop import CACHED, DROPPED, MOST_IN_FLIGHT, Driven, Sent
 from workbench.replay.report import duration
 from workbench.stats.percentiles import nearest_rank, percentile
 
@@ -44,7 +44,8 @@ class SpeedRun:
     `unanswered` calls (dropped, timed out, refused as too many, failed by the server)
     count as infinitely slow in the percentiles; `errors` counts these and, apart from the
     percentiles, answers that are of no use. `cut_s` is idle time that was not
-    waited for. `timeline` holds (seconds, in flight, waiting in the server's queue).
+    waited for. `timeline` holds (seconds, in flight, waiting in the server's queue), `serving`
+    the hash of what served the candidate.
     """
 
     probe_id: str
@@ -74,6 +75,7 @@ class SpeedRun:
     cut_s: float
     stopped_early: bool
     timeline: tuple[tuple[float, int, float | None], ...] = ()
+    serving: str = ""
 
     @property
     def lines(self) -> list[str]:
@@ -95,6 +97,11 @@ class SpeedRun:
         if self.errors:
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.errors.items()))
             lines.append(f"    errors: {kinds}; {self.unanswered:,} of them count as infinitely slow.")
+        if cached := self.errors.get(CACHED, 0):
+            lines.append(
+                f"    {cached:,} answers came from a response cache and are left out: they say nothing about "
+                "the model. Switch the cache off for the probe."
+            )
         if self.dropped:
             lines.append(
                 f"    {self.dropped:,} calls were not sent: {MOST_IN_FLIGHT} were in flight. The server does "

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from workbench.engines import CallContext
+from workbench.engines.replies import CACHED
 from workbench.records import Output
 from workbench.replay.outcomes import is_transient
 
@@ -30,7 +31,8 @@ class Sent:
     """One call of a probe. Times in ms count from when it was due; `in_flight` are the others then.
 
     `unanswered` calls were dropped or failed for the server's sake: to their caller they
-    are infinitely slow. Other errors are answers that are of no use.
+    are infinitely slow. Other errors are answers that are of no use; so is one that a
+    response cache gave, which holds what a replay asked before.
     """
 
     position: int
@@ -171,7 +173,7 @@ class OpenLoop:
                 latency_ms=latency_ms,
                 first_token_ms=None if error else first_ms,
                 attempts=1 + len(context.retried),
-                error_kind=error.kind.value if error else None,
+                error_kind=error.kind.value if error else CACHED if CACHED in output.flags else None,
                 unanswered=bool(error and is_transient(output)),
                 output_tokens=output.usage.output_tokens,
             )

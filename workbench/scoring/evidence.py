@@ -67,7 +67,9 @@ def evidence(
     config = workspace.eval_for(task)
     refuse_control(candidate)
     workspace.candidate(candidate)
-    return gather(store, config, fingerprint_of(workspace, store, candidate) or "", policy or config.policy)
+    fingerprint = fingerprint_of(workspace, store, candidate) or ""
+    serving = workspace.serving(workspace.candidate(candidate))
+    return gather(store, config, fingerprint, policy or config.policy, serving)
 
 
 def recommend(
@@ -102,8 +104,10 @@ def recommend(
     return replace(answer, missing=(*answer.missing, *warnings)) if warnings else answer
 
 
-def gather(store: Store, config: EvalConfig, fingerprint: str, policy: Policy) -> ramp.Evidence:
-    """Return the evidence of one fingerprint under one eval."""
+def gather(
+    store: Store, config: EvalConfig, fingerprint: str, policy: Policy, serving: str | None = None
+) -> ramp.Evidence:
+    """Return the evidence of one fingerprint under one eval; latency is that of what serves it now."""
     version = evaluator_version(config)
     scope = (store, config.task, fingerprint, version)
     fields = config.kind is EvalKind.FIELDS
@@ -127,7 +131,7 @@ def gather(store: Store, config: EvalConfig, fingerprint: str, policy: Policy) -
         calls_per_day=calls_per_day(config, volume),
         critical_marked=bool(config.critical_labels) or any(rule.critical for rule in config.fields),
         latched=latched_groups(audit, policy),
-        latency_p95_ms=measured_latency(store, config.task, fingerprint, policy),
+        latency_p95_ms=measured_latency(store, config.task, fingerprint, policy, serving),
         noise=floor.agreement if (floor := floor_of(store, config)) else None,
     )
 
@@ -276,23 +280,31 @@ def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None
     return float(scaled * (calls / dated) / days)
 
 
-def measured_latency(store: Store, task: str, fingerprint: str, policy: Policy) -> Estimate | None:
+def measured_latency(
+    store: Store, task: str, fingerprint: str, policy: Policy, serving: str | None = None
+) -> Estimate | None:
     """Return the 95th percentile of latency at production's pace in ms, with its limits.
 
     Only a probe says: a replay asks as fast as the server answers. Calls that got no
     answer are infinitely slow. None where the policy sets no limit, or where no probe at
-    production's pace or faster was made of the candidate as it is configured now.
+    production's pace or faster was made of the candidate as it is configured and served now.
+
+    The newest probe says, so the k-th has the error probability delta / (k (k + 1)): these
+    add up to delta however often somebody measures until it looks good.
 
     Args:
         store: Holds the probes.
         task: The task.
         fingerprint: The candidate's.
-        policy: Its level is that of the limits.
+        policy: Its level is that of the limits, over all probes together.
+        serving: Hash of what serves it now; None takes any.
     """
     if policy.latency_p95_ms is None:
         return None
-    probe = newest_probe(store, task, fingerprint, least_speed=1.0)
-    return percentile(probe.latencies_ms, 0.95, policy.delta) if probe else None
+    probe = newest_probe(store, task, fingerprint, least_speed=1.0, serving=serving)
+    if probe is None:
+        return None
+    return percentile(probe.latencies_ms, 0.95, policy.delta / (probe.place * (probe.place + 1)))
 
 
 def latched_groups(audit: Iterable[AuditRow], policy: Policy) -> frozenset[tuple[str, str]]:

@@ -140,7 +140,7 @@ def _row(
     version = evaluator_version(config)
     if not rows.summary(store, config.task, fingerprint, version):
         return None
-    found = gather(store, config, fingerprint, config.policy)
+    found = gather(store, config, fingerprint, config.policy, workspace.serving(workspace.candidate(name)))
     decided = ramp.recommend(found, config.policy, ramp.State())
     compared = found.task.compared
     money = savings(

@@ -62,7 +62,10 @@ def write_probe(store: Store, head: Mapping[str, Any], calls: Sequence[Mapping[s
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A stored probe. `latencies_ms` are in order of sending, infinite where no answer came."""
+    """A stored probe. `latencies_ms` are in order of sending, infinite where no answer came.
+
+    `place` counts the probes at this speed of what serves the candidate now, from 1.
+    """
 
     probe_id: str
     speed: float
@@ -70,9 +73,12 @@ class Probe:
     calls_per_s: float
     created_at: datetime
     latencies_ms: tuple[float, ...]
+    place: int = 1
 
 
-def newest_probe(store: Store, task: str, fingerprint: str, *, least_speed: float = 0.0) -> Probe | None:
+def newest_probe(
+    store: Store, task: str, fingerprint: str, *, least_speed: float = 0.0, serving: str | None = None
+) -> Probe | None:
     """Return the newest probe of a candidate at the least speed it was probed at, or None.
 
     Args:
@@ -81,12 +87,16 @@ def newest_probe(store: Store, task: str, fingerprint: str, *, least_speed: floa
         fingerprint: The candidate's.
         least_speed: Slower probes are passed over, and with a speed above 0 those of which
             nobody knows what share of the traffic the log holds.
+        serving: Hash of what serves the candidate now; probes of another server are passed
+            over. None takes all.
     """
     rows = store.rows(
-        "SELECT probe_id, speed, rate_known, calls_per_s, created_at FROM latency_probes "
+        "SELECT probe_id, speed, rate_known, calls_per_s, created_at, "
+        "row_number() OVER (PARTITION BY speed ORDER BY seq) AS place FROM latency_probes "
         "WHERE task = ? AND candidate_fingerprint = ? AND speed >= ? AND (rate_known OR ? <= 0) "
+        "AND (?::VARCHAR IS NULL OR json_extract_string(report, '$.serving') = ?) "
         "ORDER BY speed, seq DESC LIMIT 1",
-        (task, fingerprint, least_speed, least_speed),
+        (task, fingerprint, least_speed, least_speed, serving, serving),
     )
     if not rows:
         return None
