@@ -24,6 +24,7 @@ from workbench.engines.privacy import open_gate
 from workbench.errors import EnvironmentalError, ModelMissing, UsageError, WorkbenchError
 from workbench.progress import Listener, Progress, silent
 from workbench.replay import ray_cluster
+from workbench.replay.ending import close_run, interrupted, report_of
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.loop import Ended
@@ -34,13 +35,12 @@ from workbench.replay.ray_actor import AnsweringActor, RunSettings, error_from_j
 from workbench.replay.ray_run import SharedRun, earlier_runs
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.replay.report import ReplayReport
-from workbench.replay.run import _close, _report
-from workbench.replay.session import LOOKED_AT, pages_of
+from workbench.replay.session import LOOKED_AT, note_checked, pages_of, was_checked
 from workbench.specs import Candidate, EvalConfig, RayCluster
 from workbench.store import Store
 from workbench.store.fence import last_epoch
 from workbench.store.queue import pending_page
-from workbench.store.replays import event_row, replays_of, requests_of, tally, write_plan
+from workbench.store.replays import replays_of, requests_of, tally, write_plan
 
 TICK_S = 0.5
 ABSORB_EVERY_S = 2.0
@@ -123,20 +123,16 @@ def replay_on_ray(
         plan = make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
         replay_id = plan.replay.replay_id
         if not plan.added and (plan.is_new or not _next_pending(store, replay_id, repeats, 1)):
-            return _report(workspace, store, spec, plan, None)
+            return report_of(workspace, store, spec, plan)
         driver = _Driver(workspace, store, remote, lease, spec, eval_config, cluster, plan, listener)
         ended, beat = driver.run(concurrency, checks)
-        _close(store, replay_id, ended, beat)
+        close_run(store, replay_id, ended, beat)
         driver.tidy()
         if ended.error is not None:
             raise ended.error
         if ended.state == "interrupted":
-            left = beat.total - beat.before - beat.done
-            raise KeyboardInterrupt(
-                f"Interrupted; all answers so far are kept, {left:,} are missing. "
-                "Run the same command again to go on."
-            )
-        return _report(workspace, store, spec, plan, beat, ended)
+            raise interrupted(beat)
+        return report_of(workspace, store, spec, plan, beat, ended)
 
 
 def _open_spool(workspace: Workspace, cluster: RayCluster) -> RemoteSpool:
@@ -252,14 +248,9 @@ class _Driver:
             return []
 
     def _begin(self, worked_before: bool, concurrency: int | None, checks: bool) -> None:
-        passed = self._store.value(
-            "SELECT count(*) FROM replay_events WHERE replay_id = ? AND event = 'checked'",
-            (self._plan.replay.replay_id,),
-        )
-        needs = None
-        if checks and not passed:
+        row, needs = self._plan.replay, None
+        if checks and not was_checked(self._store, row.replay_id):
             self._said_checked = False
-            row = self._plan.replay
             some = _next_pending(self._store, row.replay_id, row.repeats, LOOKED_AT)
             call_ids = list(dict.fromkeys(call_id for call_id, _ in some))
             needs = sample_needs(self._store, call_ids, self._spec, self._eval)
@@ -267,7 +258,7 @@ class _Driver:
         candidate = dataclasses.replace(self._spec, patch=None)
         self._run.begin(
             RunSettings(
-                replay_id=self._plan.replay.replay_id,
+                replay_id=row.replay_id,
                 epoch=self._lease.epoch,
                 concurrency=concurrency,
                 worked_before=worked_before,
@@ -342,9 +333,7 @@ class _Driver:
         self._absorbed_at = time.monotonic()
         if not self._said_checked and (found := self._run.check_passed()) is not None:
             self._said_checked = True
-            if found.checks:
-                detail = {each.name: [each.state.value, each.message] for each in found.checks}
-                self._store.append("replay_events", [event_row(beat.replay_id, "checked", detail)])
+            note_checked(self._store, beat.replay_id, found)
 
     def _tell(self, beat: Heartbeat, note: str) -> None:
         beat.write()

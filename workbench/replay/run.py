@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from workbench.config import Workspace
 from workbench.engines import open_engine, shared_servers
 from workbench.engines.privacy import open_gate
-from workbench.errors import StoreBusy, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.progress import Listener, silent
 from workbench.replay.apart import run_apart
-from workbench.replay.budget import Budget, open_budget, spent_usd
+from workbench.replay.budget import Budget, open_budget
+from workbench.replay.ending import close_run, interrupted, note_end, report_of
 from workbench.replay.estimate import estimate
-from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.lease import LeaseLost, ReplayLease
-from workbench.replay.loop import Ended
 from workbench.replay.patching import patcher
 from workbench.replay.plan import Plan, make_plan
 from workbench.replay.report import ReplayReport
 from workbench.replay.session import Session
-from workbench.specs import CONTROL, Candidate
+from workbench.specs import Candidate
 from workbench.store import Store
 from workbench.store.fence import last_epoch
 from workbench.store.queue import pending_page
-from workbench.store.replays import event_row, tally
-from workbench.store.spending import recorded, retried, spending
+from workbench.store.spending import recorded, spending
 
 EXPECTED_FROM = 2_000
 """Calls whose recorded answers say how long an answer is, until the candidate has answered."""
@@ -100,7 +97,7 @@ def replay(
         store.absorb()
         plan = make_plan(store, task, spec, fingerprint, **sample)
         if not plan.added and not _is_anything_pending(store, plan):
-            return _report(workspace, store, spec, plan, None)
+            return report_of(workspace, store, spec, plan)
         budget = _budget_of(workspace, store, spec, plan, budgets)
         engine = open_engine(workspace, spec, eval_config)
         require = getattr(engine, "require_any", None)
@@ -127,21 +124,17 @@ def replay(
             # A bug or a second Ctrl-C: what was answered is in parts; say how it ended, then crash.
             if session.beat.total and lease.held():
                 replay_id = session.beat.replay_id
-                _note_end(store, replay_id, "failed", {"message": type(error).__name__}, session.beat)
+                note_end(store, replay_id, "failed", {"message": type(error).__name__}, session.beat)
             raise
         if isinstance(ended.error, LeaseLost):
             raise ended.error
         beat = session.beat
-        _close(store, beat.replay_id, ended, beat, budget.extra_usd + session.dropped_usd)
+        close_run(store, beat.replay_id, ended, beat, budget.extra_usd + session.dropped_usd)
         if ended.error is not None:
             raise ended.error
         if ended.state == "interrupted":
-            left = beat.total - beat.before - beat.done
-            raise KeyboardInterrupt(
-                f"Interrupted; all answers so far are kept, {left:,} are missing. "
-                "Run the same command again to go on."
-            )
-        return _report(workspace, store, spec, session.plan, beat, ended)
+            raise interrupted(beat)
+        return report_of(workspace, store, spec, session.plan, beat, ended)
 
 
 def replay_all(
@@ -219,75 +212,3 @@ def _budget_of(
     if seen.calls > seen.unknown:
         budget.output_tokens = max(seen.output_tokens / (seen.calls - seen.unknown), 1.0)
     return budget
-
-
-def _close(store: Store, replay_id: str, ended: Ended, beat: Heartbeat, unrecorded_usd: float = 0.0) -> None:
-    detail: dict[str, Any] = {"answered": beat.done, "seconds": round(beat.seconds, 3)}
-    if ended.error is not None or ended.why:
-        detail["message"] = ended.error.message if ended.error else ended.why
-    if unrecorded_usd:
-        detail["unrecorded_usd"] = unrecorded_usd
-    if beat.retried:
-        detail["retried"] = beat.retried
-    _note_end(store, replay_id, ended.state, detail, beat)
-    try:
-        store.absorb()
-    except StoreBusy:
-        # The parts stay in the spool, and the next to open the store loads them.
-        if ended.state == "finished":
-            raise
-
-
-def _note_end(store: Store, replay_id: str, state: str, detail: dict[str, Any], beat: Heartbeat) -> None:
-    beat.state = state
-    beat.write()
-    # Where the store is busy, the heartbeat says how it ended.
-    with contextlib.suppress(StoreBusy):
-        store.append("replay_events", [event_row(replay_id, state, detail)])
-
-
-def _report(
-    workspace: Workspace,
-    store: Store,
-    spec: Candidate,
-    plan: Plan,
-    beat: Heartbeat | None,
-    ended: Ended | None = None,
-) -> ReplayReport:
-    row = plan.replay
-    counts = tally(store, row)
-    price = workspace.price_of(spec.price or spec.model)
-    notes = [*plan.notes, *_leaving_notes(workspace, store, spec, row.task)]
-    if ended is not None and ended.why:
-        notes.append(f"{ended.why} The same command with a larger budget goes on.")
-    state = "finished" if counts.done >= counts.planned else "incomplete"
-    return ReplayReport(
-        replay_id=row.replay_id,
-        task=row.task,
-        candidate=spec.name,
-        state="paused" if ended is not None and ended.state == "paused" else state,
-        calls=counts.calls,
-        batches=counts.batches,
-        planned=counts.planned,
-        done=counts.done,
-        answered=beat.done if beat else 0,
-        errors=dict(counts.errors or {}),
-        input_tokens=counts.input_tokens,
-        output_tokens=counts.output_tokens,
-        cost_usd=None if price is None else spent_usd(spending(store, row.replay_id), price),
-        seconds=beat.seconds if beat else 0.0,
-        calls_per_s=beat.average_per_s if beat else None,
-        tokens_per_s=beat.output_tokens / beat.seconds if beat else None,
-        retries=beat.retries if beat else 0,
-        retried=retried(store, row.replay_id),
-        notes=tuple(notes),
-    )
-
-
-def _leaving_notes(workspace: Workspace, store: Store, spec: Candidate, task: str) -> list[str]:
-    """Say which models leave before it is known how often they agree with themselves."""
-    if spec.name == CONTROL or not workspace.config.models:
-        return []
-    from workbench.scoring.retirement import leaving
-
-    return [each.text for each in leaving(workspace, store, task=task)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from workbench.config import Workspace
 from workbench.engines import Engine, listen
-from workbench.engines.conformance import check_conformance
+from workbench.engines.conformance import ConformanceReport, check_conformance
 from workbench.errors import WorkbenchError
 from workbench.progress import Listener
 from workbench.records import Request
@@ -107,14 +107,12 @@ class Session:
 
     async def _check_candidate(self) -> None:
         replay_id = self.plan.replay.replay_id
-        if not self._checks or _was_checked(self._store, replay_id):
+        if not self._checks or was_checked(self._store, replay_id):
             return
         needs = sample_needs(self._store, self._some_calls(), self._spec, self._eval)
         found = await check_conformance(self._engine, self._spec, self._eval, needs)
         found.require()
-        if found.checks:
-            detail = {each.name: [each.state.value, each.message] for each in found.checks}
-            self._store.append("replay_events", [event_row(replay_id, "checked", detail)])
+        note_checked(self._store, replay_id, found)
 
     def _some_calls(self) -> list[str]:
         row = self.plan.replay
@@ -192,9 +190,17 @@ def pages_of(store: Store, replay_id: str, repeats: int) -> Pages:
     return next_page
 
 
-def _was_checked(store: Store, replay_id: str) -> bool:
+def was_checked(store: Store, replay_id: str) -> bool:
+    """Say whether the candidate of a replay passed its checks in an earlier run."""
     return bool(
         store.value(
             "SELECT count(*) FROM replay_events WHERE replay_id = ? AND event = 'checked'", (replay_id,)
         )
     )
+
+
+def note_checked(store: Store, replay_id: str, found: ConformanceReport) -> None:
+    """Note what the checks of a replay's candidate found; nothing where its engine needs none."""
+    if found.checks:
+        detail = {each.name: [each.state.value, each.message] for each in found.checks}
+        store.append("replay_events", [event_row(replay_id, "checked", detail)])

@@ -1,0 +1,125 @@
+"""The end of a run: what the store notes, and what a person is told."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.config import Workspace
+from workbench.errors import StoreBusy
+from workbench.replay.budget import spent_usd
+from workbench.replay.heartbeat import Heartbeat
+from workbench.replay.loop import Ended
+from workbench.replay.plan import Plan
+from workbench.replay.report import ReplayReport
+from workbench.specs import CONTROL, Candidate
+from workbench.store import Store
+from workbench.store.replays import event_row, tally
+from workbench.store.spending import retried, spending
+
+
+def close_run(
+    store: Store, replay_id: str, ended: Ended, beat: Heartbeat, unrecorded_usd: float = 0.0
+) -> None:
+    """Note in the store how a run ended, and load what it answered.
+
+    Args:
+        store: The store.
+        replay_id: Whose run.
+        ended: How it ended.
+        beat: Where it stands.
+        unrecorded_usd: What it has cost that no observation will show.
+
+    Raises:
+        StoreBusy: The run finished, but its last parts could not be loaded. They stay in the spool.
+    """
+    detail: dict[str, Any] = {"answered": beat.done, "seconds": round(beat.seconds, 3)}
+    if ended.error is not None or ended.why:
+        detail["message"] = ended.error.message if ended.error else ended.why
+    if unrecorded_usd:
+        detail["unrecorded_usd"] = unrecorded_usd
+    if beat.retried:
+        detail["retried"] = beat.retried
+    note_end(store, replay_id, ended.state, detail, beat)
+    try:
+        store.absorb()
+    except StoreBusy:
+        # The parts stay in the spool, and the next to open the store loads them.
+        if ended.state == "finished":
+            raise
+
+
+def note_end(store: Store, replay_id: str, state: str, detail: Mapping[str, Any], beat: Heartbeat) -> None:
+    """Write how a run ended into its heartbeat, and into the store where that is free."""
+    beat.state = state
+    beat.write()
+    # Where the store is busy, the heartbeat says how it ended.
+    with contextlib.suppress(StoreBusy):
+        store.append("replay_events", [event_row(replay_id, state, detail)])
+
+
+def interrupted(beat: Heartbeat) -> KeyboardInterrupt:
+    """Return what a run that was stopped by a signal raises."""
+    left = beat.total - beat.before - beat.done
+    return KeyboardInterrupt(
+        f"Interrupted; all answers so far are kept, {left:,} are missing. "
+        "Run the same command again to go on."
+    )
+
+
+def report_of(
+    workspace: Workspace,
+    store: Store,
+    spec: Candidate,
+    plan: Plan,
+    beat: Heartbeat | None = None,
+    ended: Ended | None = None,
+) -> ReplayReport:
+    """Return what a replay holds now, and what a run added.
+
+    Args:
+        workspace: The workspace.
+        store: Its store, with all parts loaded.
+        spec: The candidate.
+        plan: What the run had to do.
+        beat: What the run did; None where nothing was left to ask.
+        ended: How it ended.
+    """
+    row = plan.replay
+    counts = tally(store, row)
+    price = workspace.price_of(spec.price or spec.model)
+    notes = [*plan.notes, *_leaving_notes(workspace, store, spec, row.task)]
+    if ended is not None and ended.why:
+        notes.append(f"{ended.why} The same command with a larger budget goes on.")
+    state = "finished" if counts.done >= counts.planned else "incomplete"
+    return ReplayReport(
+        replay_id=row.replay_id,
+        task=row.task,
+        candidate=spec.name,
+        state="paused" if ended is not None and ended.state == "paused" else state,
+        calls=counts.calls,
+        batches=counts.batches,
+        planned=counts.planned,
+        done=counts.done,
+        answered=beat.done if beat else 0,
+        errors=dict(counts.errors or {}),
+        input_tokens=counts.input_tokens,
+        output_tokens=counts.output_tokens,
+        cost_usd=None if price is None else spent_usd(spending(store, row.replay_id), price),
+        seconds=beat.seconds if beat else 0.0,
+        calls_per_s=beat.average_per_s if beat else None,
+        tokens_per_s=beat.output_tokens / beat.seconds if beat else None,
+        retries=beat.retries if beat else 0,
+        retried=retried(store, row.replay_id),
+        notes=tuple(notes),
+    )
+
+
+def _leaving_notes(workspace: Workspace, store: Store, spec: Candidate, task: str) -> list[str]:
+    """Say which models leave before it is known how often they agree with themselves."""
+    if spec.name == CONTROL or not workspace.config.models:
+        return []
+    from workbench.scoring.retirement import leaving
+
+    return [each.text for each in leaving(workspace, store, task=task)]
