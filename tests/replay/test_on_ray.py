@@ -22,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from replay_world import add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
+from small_disk import small_disk
 
 from workbench.config import Workspace
-from workbench.errors import ConfigError, ModelMissing, PrivacyRefused, UsageError
+from workbench.errors import ConfigError, EnvironmentalError, ModelMissing, PrivacyRefused, UsageError
 from workbench.records import Message, Request
 from workbench.replay.on_ray import replay_on_ray
 from workbench.replay.ray_actor import AnsweringActor, RunSettings, error_from_json, error_to_json
@@ -191,6 +192,26 @@ def test_only_parts_of_this_run_are_taken(tmp_path: Path, server: Server) -> Non
     write_part(parts, "observations", [{"replay_id": "z"}], f"{'cd' * 16}-00000001-x")
     assert run.take_parts(workspace.spool) == 0
     assert list(workspace.spool.glob("*.parquet")) == []
+
+
+def test_parts_that_the_full_disk_of_the_store_refuses_are_taken_when_there_is_room(
+    tmp_path: Path, server: Server
+) -> None:
+    """A full disk is said with what to do, no half part is left, and the next try takes the part."""
+    run, _ = a_run(world(tmp_path / "w", server), str(tmp_path / "spool"))
+    row = {"replay_id": REPLAY, "error_kind": "http", "input_tokens": 1, "output_tokens": 1}
+    parts = tmp_path / "spool" / run.folder / "parts" / "p00000000"
+    write_part(parts, "observations", [row | {"retried": "http"}], f"{REPLAY}-00000001-x")
+    with small_disk(tmp_path / "disk") as disk:
+        into = disk.path / "spool"
+        into.mkdir()
+        disk.fill()
+        with pytest.raises(EnvironmentalError, match="can't be written") as refused:
+            run.take_parts(into)
+        assert "Make room" in (refused.value.hint or "")
+        assert list(into.iterdir()) == []
+        disk.make_room()
+        assert run.take_parts(into) == 1
 
 
 def test_the_prompt_patch_is_in_the_plan(tmp_path: Path, server: Server) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,10 +16,10 @@ import pyarrow.parquet as pq
 from workbench.engines.conformance import ConformanceReport
 from workbench.records import Request, from_json, to_json
 from workbench.replay.heartbeat import Heartbeat
-from workbench.replay.ledger import recover
+from workbench.replay.ledger import recover, unwritable
 from workbench.replay.ray_actor import CHECKED, SETTINGS, STOP, RunSettings, piece_name, run_folder
 from workbench.replay.remote_spool import RemoteSpool
-from workbench.store.spool import part_path
+from workbench.store.spool import part_path, written_whole
 
 PIECE_CALLS = 1_000
 """A piece is what one actor takes at a time; at its end the actor waits for its last answers."""
@@ -132,6 +131,9 @@ class SharedRun:
 
         A file that is no part of this run is left alone: whoever can write to the storage
         must not be able to fill other tables.
+
+        Raises:
+            EnvironmentalError: The store's spool can't be written: a full disk, say.
         """
         count = 0
         prefix = f"observations-{self.replay_id}-{self.epoch:08d}-"
@@ -145,10 +147,11 @@ class SharedRun:
             target = part_path(
                 into, "observations", file_name.removeprefix("observations-").removesuffix(".parquet")
             )
-            into.mkdir(parents=True, exist_ok=True)
-            unfinished = into / f".{target.stem}.{uuid.uuid4().hex[:8]}.part"
-            unfinished.write_bytes(data)
-            unfinished.replace(target)
+            try:
+                with written_whole(target) as file:
+                    file.write(data)
+            except OSError as error:
+                raise unwritable(into, error) from error
         self._taken.update(new)
         return count
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import uuid
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from workbench.errors import ConfigError, EnvironmentalError, ModelMissing
+from workbench.store.spool import written_whole
 
 OBJECT_STORES = frozenset(
     ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2", "tos", "memory")
@@ -80,18 +80,8 @@ class RemoteSpool:
             if self.folder is None:
                 self.filesystem.pipe_file(self.path(name), data)
                 return
-            path = Path(self.path(name))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-            try:
-                with unfinished.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                unfinished.replace(path)
-            except BaseException:
-                unfinished.unlink(missing_ok=True)
-                raise
+            with written_whole(Path(self.path(name))) as file:
+                file.write(data)
         except OSError as error:
             raise self._failed("written", error) from error
 

@@ -13,10 +13,10 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,19 +68,33 @@ def write_part(spool: Path, table: str, rows: Sequence[Mapping[str, Any]], name:
     unique = name or f"{time.time_ns():016x}-{os.getpid():x}-{next(_counter):x}-{uuid.uuid4().hex[:8]}"
     path = part_path(spool, table, unique)
     content = arrow.from_rows(rows)
-    spool.mkdir(parents=True, exist_ok=True)
-    unfinished = spool / f".{path.stem}.{uuid.uuid4().hex[:8]}.part"
+    with written_whole(path) as file:
+        pq.write_table(content, file)
+    return path
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears complete and on disk when the block ends, or not at all.
+
+    Args:
+        path: The file. Its folder is made if it doesn't exist.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with unfinished.open("wb") as file:
-            pq.write_table(content, file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    _sync(spool)
-    return path
+    _sync(path.parent)
 
 
 def part_path(spool: Path, table: str, name: str) -> Path:
