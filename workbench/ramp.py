@@ -85,6 +85,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         guards.consistent_batches(judged),
         guards.enough_pairs(evidence, policy),
         guards.looked_at(evidence, policy, evidence_cap),
+        *(Finding("held", False, each, advance=False) for each in evidence.held),
     ]
     limited = [each for each in blocking if not each.ok]
     # The drift alarm moves the share once; what the evidence supports stays as it is.

@@ -210,7 +210,7 @@ def test_the_command_takes_several_speeds_and_prints_json(tmp_path: Path, server
 def test_measuring_again_makes_the_limits_wider_and_another_server_has_no_probe(
     tmp_path: Path, server: Server
 ) -> None:
-    """The last of many probes counts at a level that leaves no gain in trying, and for its own server only."""
+    """The last of many probes counts at a level that leaves no gain in trying, for its server alone."""
     workspace = make(tmp_path, server, "good", revision="1" * 40)
     spec = workspace.candidate("small")
     with open_store(workspace) as store:

@@ -21,9 +21,10 @@ from workbench.review.states import SEVERITY
 from workbench.sampling import WEIGHT_MAX
 from workbench.scoring.noise import floor_of
 from workbench.scoring.retirement import leaving
+from workbench.scoring.stricter import decide
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.slices import column_of, slice_values
-from workbench.specs import EvalConfig
+from workbench.specs import CONTROL, EvalConfig
 from workbench.stats import bounds
 from workbench.stats.audit import AuditRow, DrawRow, from_rows
 from workbench.stats.cluster import design_effect
@@ -99,19 +100,81 @@ def recommend(
     """
     chosen = policy or workspace.eval_for(task).policy
     found = evidence(workspace, store, task, candidate, policy=chosen)
-    answer = ramp.recommend(found, chosen, ramp.State(share=current_share))
+    fingerprint = fingerprint_of(workspace, store, candidate) or ""
+    state = ramp.State(share=current_share)
+    answer = decided(store, workspace.eval_for(task), fingerprint, found, chosen, state)
     warnings = tuple(each.text for each in leaving(workspace, store, today, task=task))
     return replace(answer, missing=(*answer.missing, *warnings)) if warnings else answer
+
+
+def decided(
+    store: Store,
+    config: EvalConfig,
+    fingerprint: str,
+    found: ramp.Evidence,
+    policy: Policy,
+    state: ramp.State,
+) -> Recommendation:
+    """Return the decision on evidence that `gather` returned, held where a stricter reading holds it."""
+
+    def begun() -> tuple[ramp.Evidence, int] | None:
+        if not rows.has_begun(store, config.task, fingerprint):
+            return None
+        return gather_begun(store, config, fingerprint, policy, found)
+
+    tried = rows.candidates_tried(store, config.task, fingerprint, CONTROL)
+    return decide(found, policy, state, begun, tried)
+
+
+def gather_begun(
+    store: Store, config: EvalConfig, fingerprint: str, policy: Policy, found: ramp.Evidence
+) -> tuple[ramp.Evidence, int]:
+    """Return the evidence as it would be with the answers of batches that are not closed.
+
+    Of two answers to a call the worse counts: asking again must not mend the first.
+
+    Args:
+        store: Holds the comparisons.
+        config: The eval.
+        fingerprint: The candidate's.
+        policy: What the team accepts.
+        found: The evidence without them.
+
+    Returns:
+        The evidence, and how many calls of open batches are in it.
+    """
+    scope = (store, config.task, fingerprint, evaluator_version(config))
+    fields = config.kind is EvalKind.FIELDS
+    closed = rows.evidence_frame(*scope, details=fields)
+    opened = rows.evidence_frame(*scope, details=fields, begun=True)
+    agreeing = set(closed.loc[closed["verdict"].isin(_AGREES), "call_id"])
+    known = set(closed["call_id"])
+    worse = opened["call_id"].isin(agreeing) & (opened["verdict"] == Verdict.MISMATCH.value)
+    opened = opened[worse | ~opened["call_id"].isin(known)]
+    after = int(closed["batch_order"].max()) + 1 if len(closed) else 0
+    opened = opened.assign(batch_order=opened["batch_order"] + after)
+    frame = pd.concat([closed[~closed["call_id"].isin(set(opened["call_id"]))], opened], ignore_index=True)
+    other = _evidence_of(store, config, scope, frame, policy)
+    return replace(other, latency_p95_ms=found.latency_p95_ms), len(opened)
 
 
 def gather(
     store: Store, config: EvalConfig, fingerprint: str, policy: Policy, serving: str | None = None
 ) -> ramp.Evidence:
     """Return the evidence of one fingerprint under one eval; latency is that of what serves it now."""
-    version = evaluator_version(config)
-    scope = (store, config.task, fingerprint, version)
-    fields = config.kind is EvalKind.FIELDS
-    frame = rows.evidence_frame(*scope, details=fields)
+    scope = (store, config.task, fingerprint, evaluator_version(config))
+    frame = rows.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
+    found = _evidence_of(store, config, scope, frame, policy)
+    return replace(found, latency_p95_ms=measured_latency(store, config.task, fingerprint, policy, serving))
+
+
+def _evidence_of(
+    store: Store,
+    config: EvalConfig,
+    scope: tuple[Store, str, str, str],
+    frame: pd.DataFrame,
+    policy: Policy,
+) -> ramp.Evidence:
     verdicts = effective_verdicts(*scope)
     states = draw_states(*scope)
     compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
@@ -131,7 +194,6 @@ def gather(
         calls_per_day=calls_per_day(config, volume),
         critical_marked=bool(config.critical_labels) or any(rule.critical for rule in config.fields),
         latched=latched_groups(audit, policy),
-        latency_p95_ms=measured_latency(store, config.task, fingerprint, policy, serving),
         noise=floor.agreement if (floor := floor_of(store, config)) else None,
     )
 

@@ -12,7 +12,7 @@ from workbench.costing import Savings, monthly_savings, tokens_cost_usd
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
 from workbench.scoring.comparing import agreement_of
-from workbench.scoring.evidence import gather
+from workbench.scoring.evidence import decided, gather
 from workbench.scoring.noise import NoiseFloor, floor_of
 from workbench.scoring.targets import refuse_control, targets
 from workbench.specs import EvalConfig
@@ -141,14 +141,14 @@ def _row(
     if not rows.summary(store, config.task, fingerprint, version):
         return None
     found = gather(store, config, fingerprint, config.policy, workspace.serving(workspace.candidate(name)))
-    decided = ramp.recommend(found, config.policy, ramp.State())
+    decision = decided(store, config, fingerprint, found, config.policy, ramp.State())
     compared = found.task.compared
     money = savings(
         workspace,
         store,
         config.task,
         name,
-        share=decided.effective_share,
+        share=decision.effective_share,
         fallback_share=found.invalid / compared if compared else 0.0,
         calls_per_day=found.calls_per_day,
     )
@@ -164,7 +164,7 @@ def _row(
         uncomparable=found.uncomparable,
         labels=len(effective_verdicts(store, config.task, fingerprint, version)),
         agreement=agreement_estimate(found, config.policy),
-        recommendation=decided,
+        recommendation=decision,
         cost_now_usd_month=money.now_usd_month,
         cost_at_share_usd_month=money.at_share_usd_month,
         saving_usd_month=money.saving_usd_month,

@@ -125,7 +125,8 @@ class Evidence:
     `critical` holds critical harm over all calls, None where it was not measured.
     `latency_p95_ms` is the measured interval at production rate. `candidates` is the
     number of candidates the best one was picked from on these data. `noise` is the
-    frontier's agreement with itself.
+    frontier's agreement with itself. `held` says why the share must not grow although the
+    evidence here would let it.
     """
 
     task: Population = Population()
@@ -143,3 +144,4 @@ class Evidence:
     candidates: int = 1
     drift_alarm: bool = False
     noise: Estimate | None = None
+    held: tuple[str, ...] = ()

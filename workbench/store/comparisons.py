@@ -205,7 +205,7 @@ def fingerprint_by_name(store: Store, name: str) -> str | None:
 
 
 def evidence_frame(
-    store: Store, task: str, fingerprint: str, version: str, *, details: bool = False
+    store: Store, task: str, fingerprint: str, version: str, *, details: bool = False, begun: bool = False
 ) -> pd.DataFrame:
     """Return one row a call of closed batches, in the order in which disagreements are labelled.
 
@@ -220,6 +220,8 @@ def evidence_frame(
         fingerprint: The candidate's.
         version: The evaluator version.
         details: Whether per-field details are wanted; they are large.
+        begun: Return the compared calls of batches that are not closed, instead. They are no
+            random part of their batch.
 
     Returns:
         Columns replay_id, call_id, batch_order (0, 1, ...), audit_key, verdict, score,
@@ -227,6 +229,7 @@ def evidence_frame(
         details, session_id, request_hash, occurred_at.
     """
     wanted = "m.details" if details else "NULL"
+    missing = "> 0" if begun else "= 0"
     return store.frame(
         f"""
         WITH planned AS (
@@ -246,10 +249,10 @@ def evidence_frame(
         ),
         closed AS (
             SELECT * FROM planned
-            QUALIFY count(*) FILTER (WHERE verdict IS NULL) OVER (PARTITION BY replay_id, batch) = 0
+            QUALIFY count(*) FILTER (WHERE verdict IS NULL) OVER (PARTITION BY replay_id, batch) {missing}
         ),
         once AS (
-            SELECT * FROM closed
+            SELECT * FROM closed WHERE verdict IS NOT NULL
             QUALIFY row_number() OVER (PARTITION BY call_id ORDER BY last_seq, replay_id, batch) = 1
         )
         SELECT o.replay_id, o.call_id, dense_rank() OVER (ORDER BY o.last_seq, o.replay_id, o.batch) - 1
@@ -260,6 +263,52 @@ def evidence_frame(
         ORDER BY batch_order, o.audit_key, o.call_id
         """,  # noqa: S608 - a constant of this module
         (version, task, fingerprint),
+    )
+
+
+def has_begun(store: Store, task: str, fingerprint: str) -> bool:
+    """Say whether a batch of a candidate has some answers, and others not."""
+    return bool(
+        store.value(
+            """
+            SELECT count(*) FROM (
+                SELECT 1 FROM replays r JOIN replay_calls p USING (replay_id)
+                LEFT JOIN observations o
+                  ON o.replay_id = p.replay_id AND o.call_id = p.call_id AND o.repeat = 0
+                WHERE r.task = ? AND r.candidate_fingerprint = ?
+                GROUP BY p.replay_id, p.batch HAVING count(o.seq) BETWEEN 1 AND count(*) - 1
+            )
+            """,
+            (task, fingerprint),
+        )
+    )
+
+
+def candidates_tried(store: Store, task: str, fingerprint: str, control: str) -> int:
+    """Return how many candidates were compared on calls that one was compared on too, itself included.
+
+    A candidate that was changed counts as another.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        fingerprint: The one's.
+        control: Name under which the frontier itself is asked again: no candidate.
+    """
+    return int(
+        store.value(
+            """
+            WITH compared AS (SELECT DISTINCT replay_id FROM comparisons),
+            mine AS (
+                SELECT DISTINCT p.call_id FROM replays r JOIN compared USING (replay_id)
+                JOIN replay_calls p USING (replay_id) WHERE r.task = $1 AND r.candidate_fingerprint = $2
+            )
+            SELECT count(DISTINCT r.candidate_fingerprint) FROM replays r JOIN compared USING (replay_id)
+            JOIN replay_calls p USING (replay_id)
+            WHERE r.task = $1 AND r.candidate <> $3 AND p.call_id IN (SELECT call_id FROM mine)
+            """,
+            (task, fingerprint, control),
+        )
     )
 
 
