@@ -15,8 +15,16 @@ from hypothesis import strategies as st
 from workbench.cli import cli
 from workbench.config import Workspace
 from workbench.errors import StoreBusy, UsageError
+from workbench.progress import Progress
 from workbench.setup import parse_parameters
-from workbench.terminal import guarded, parse_mapping, parse_sampling_rate, parse_share
+from workbench.terminal import (
+    emit,
+    guarded,
+    parse_mapping,
+    parse_sampling_rate,
+    parse_share,
+    progress_listener,
+)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +153,33 @@ def test_a_wrong_command_line_is_one_json_document_too(arguments: list[str], wor
     assert done.returncode == 2
     assert words in json.loads(done.stdout)["error"]
     assert "Traceback" not in done.stderr
+
+
+HOSTILE = "\x1b]52;c;aGk=\x07\x1b[2Jgone \u202efdp.exe\x9b1m [/bold] [link=x]"
+
+
+def test_what_a_server_wrote_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Errors, reports and progress show what others wrote with its control characters as escapes."""
+
+    @guarded
+    def fail() -> None:
+        raise UsageError(f"refused: {HOSTILE}", f"hint {HOSTILE}")
+
+    with pytest.raises(SystemExit):
+        fail()
+    emit({}, as_json=False, text=f"two\nlines\t{HOSTILE}")
+    with progress_listener() as listen:
+        listen(Progress("replay", 1, 1, note=HOSTILE))
+    said = capsys.readouterr()
+    for stream in (said.out, said.err):
+        assert "\\x1b]52" in stream
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(stream)
+    assert "two\nlines\t" in said.out
+
+
+def test_a_note_at_a_terminal_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note with brackets, as in an address or a server's words, neither vanishes nor ends the run."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with progress_listener() as listen:
+        listen(Progress("replay", 1, 2, note=HOSTILE))
+        listen(Progress("replay", 2, 2, note="[/]"))

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -25,6 +26,8 @@ MAX_DEPTH = 100
 
 REPLACEMENT = "\ufffd"
 
+_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+"""Categories of characters that could steer a terminal or hide text."""
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
 _INTEGRAL_FLOAT = re.compile(rb"[0-9]\.0(?![0-9])|[0-9][eE]")
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -57,6 +60,25 @@ def clean_text(text: str) -> tuple[str, bool]:
         return text, False
     paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return paired.replace("\x00", REPLACEMENT), True
+
+
+def visible(text: str, keep: str = "\t") -> str:
+    """Return text that can't steer a terminal: control and hidden characters as escapes.
+
+    Args:
+        text: Anything, such as what a server or a model wrote.
+        keep: Control characters that stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char if char in keep or unicodedata.category(char) not in _HIDDEN else _escape(char) for char in text
+    )
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
 
 
 def clean_value(value: Any) -> Any:

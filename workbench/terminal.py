@@ -18,6 +18,7 @@ import click
 
 from workbench.config import CONFIG_NAME
 from workbench.errors import EXIT_INTERRUPTED, UsageError, WorkbenchError
+from workbench.normal import visible
 from workbench.progress import Listener, Progress
 from workbench.records import Recommendation, as_builtins, to_json
 
@@ -38,8 +39,13 @@ def emit(document: object, *, as_json: bool, text: str) -> None:
     if as_json:
         sys.stdout.write(to_json(document).decode() + "\n")
     elif text:
-        click.echo(text)
+        click.echo(_harmless(text))
     sys.stdout.flush()
+
+
+def _harmless(text: str) -> str:
+    """Return text whose lines and tabs stay: what a server, a model or a log wrote steers no terminal."""
+    return visible(text, keep="\n\t")
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -128,7 +134,7 @@ def _bars() -> Iterator[Listener]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
         known: dict[str, tuple[Any, float, int]] = {}
@@ -142,7 +148,7 @@ def _bars() -> Iterator[Listener]:
             per_s = (event.done - first) / seconds if event.per_s is None and seconds > 1 else event.per_s
             rate = "" if per_s is None else f"{per_s:,.1f} {event.unit}/s"
             left = "" if event.left_s is None else f"about {event.left_s:,.0f} s left"
-            note = ", ".join(each for each in (left, event.note) if each)
+            note = ", ".join(each for each in (left, visible(event.note)) if each)
             bars.update(task, completed=event.done, total=event.total, rate=rate, note=note)
 
         yield listen
@@ -173,7 +179,7 @@ def _lines() -> Listener:
                 words.append(f"about {left_s:,.0f} s left")
             words[-1] += ")"
         if event.note:
-            words.append(f"- {event.note}")
+            words.append(f"- {visible(event.note)}")
         click.echo(" ".join(words), err=True)
 
     return listen
@@ -199,9 +205,9 @@ def guarded(function: Callable[P, R]) -> Callable[P, R]:
         except WorkbenchError as error:
             if kwargs.get("as_json"):
                 emit({"error": error.message, "hint": error.hint}, as_json=True, text="")
-            click.echo(f"workbench: {error.message}", err=True)
+            click.echo(_harmless(f"workbench: {error.message}"), err=True)
             if error.hint:
-                click.echo(f"  {error.hint}", err=True)
+                click.echo(_harmless(f"  {error.hint}"), err=True)
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt as interrupt:
             say = str(interrupt) or "Interrupted. Run the same command again to go on."

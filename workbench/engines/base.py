@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from workbench.normal import clean_text
 from workbench.records import ErrorKind, Output, OutputError, Request
 
 
@@ -67,7 +68,7 @@ class Engine(Protocol):
 
 def failure(kind: ErrorKind, message: str = "", status: int | None = None, **fields: Any) -> Output:
     """Return an output that is an error; `fields` are other fields of `Output`."""
-    return Output(error=OutputError(kind, message[:500], status), **fields)
+    return Output(error=OutputError(kind, clean_text(message[:500])[0], status), **fields)
 
 
 def limit_of(parameters: Mapping[str, Any]) -> int | None:

@@ -24,7 +24,7 @@ from workbench.engines.replies import CACHED, Asked, is_cached, read_error, read
 from workbench.engines.retries import RETRIED_STATUSES, retry_after_s
 from workbench.engines.retries import RetryPolicy as RetryPolicy
 from workbench.engines.streaming import BrokenStream, ReplyBuilder, Streamed, read_stream
-from workbench.engines.transport import open_session, read_capped
+from workbench.engines.transport import body_pieces, open_session, read_capped
 from workbench.engines.wire import constrained_body
 from workbench.errors import ConfigError, EndpointUnreachable
 from workbench.normal import Undecodable, decode_json
@@ -203,7 +203,10 @@ class OpenAIEngine:
         if told.status >= 500:
             return
         found = detect(told.value, told.server, self._candidate.model)
-        if found is None:
+        if found is not None:
+            # A server that shows its caller the request may name itself after the key.
+            found = replace(found, by=self._redact(found.by))
+        else:
             version = await self.peek("/api/version")
             if isinstance(version, dict) and isinstance(version.get("version"), str):
                 found = Detected("ollama", "answers at /api/version", "Ollama")
@@ -312,7 +315,7 @@ class OpenAIEngine:
                 status, content_type = response.status, response.headers.get("Content-Type", "")
                 cached = is_cached(response.headers)
                 if self._candidate.stream and status == 200:
-                    pieces = response.content.iter_any()
+                    pieces = body_pieces(response)
                     streamed = await read_stream(pieces, most_bytes=MAX_STREAM_BYTES)
                     data = streamed.body
                 else:

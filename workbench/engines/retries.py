@@ -44,8 +44,8 @@ def retry_after_s(text: str | None) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            seconds = (moment - datetime.now(UTC)).total_seconds()
+        except (ValueError, OverflowError):
             return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.now(UTC)).total_seconds()
     return seconds if 0 <= seconds < float("inf") else None

@@ -16,6 +16,10 @@ QUANTILE = 0.10
 ABOVE_ZERO = 1e-3
 """A log-probability this little above 0 is rounding; more is none."""
 
+LABEL_TOKENS = 500
+"""A label is decided within so many tokens of the answer, or not at all: what a model that repeats
+itself writes is read anew with each token."""
+
 _QUOTES = "\"'`*_“”„‘’«»"
 """What models like to put around an answer."""
 
@@ -79,7 +83,7 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str
     reader = _Beginnings(names, opening)
     written, path = "", 1.0
     shares = dict.fromkeys(names.values(), 0.0)
-    for token in tokens:
+    for token in tokens[:LABEL_TOKENS]:
         own = probability(token.logprob)
         if own is None:
             return None
@@ -92,7 +96,7 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str
         written, path = written + token.text, path * own
         if decided is not None:
             return margin(shares)
-        if reader.is_astray(written):
+        if reader.is_astray(written) or len(written) > reader.longest:
             return None
     return None
 
@@ -112,6 +116,7 @@ class _Beginnings:
         starts = {name[:1] for name in self._names}
         self._before = "".join(each for each in _QUOTES if each not in starts)
         self._opening = opening.split()
+        self.longest = LABEL_TOKENS + len(opening) + max(map(len, names), default=0)
 
     def _bare(self, written: str) -> str | None:
         """Return what of a label is written, or None before it begins and off the track."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+import zlib
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from workbench.engines.privacy import Gate, resolve
+
+UNPACKED_BYTES = 256 * 1024
+"""A compressed body is unpacked in pieces of at most so much: a small one may hold gigabytes."""
+_WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_UNREADABLE = frozenset(("br", "zstd", "compress", "x-compress"))
 
 
 class GuardedResolver(AbstractResolver):
@@ -71,6 +77,8 @@ def open_session(gate: Gate, *, timeout_s: float, connect_timeout_s: float) -> a
         timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(connect_timeout_s, timeout_s)),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
+        # A compressed body would be unpacked whole before anybody could count it: see `body_pieces`.
+        auto_decompress=False,
         headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "workbench"},
     )
 
@@ -82,12 +90,54 @@ async def read_capped(response: aiohttp.ClientResponse, most_bytes: int) -> byte
         if length > most_bytes:
             response.close()
             return None
-        return await response.read()
+        if not _encoding(response):
+            return await response.read()
     pieces, size = [], 0
-    async for piece in response.content.iter_any():
+    async for piece in body_pieces(response):
         size += len(piece)
         if size > most_bytes:
             response.close()
             return None
         pieces.append(piece)
     return b"".join(pieces)
+
+
+async def body_pieces(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the body as it comes, unpacked where the server compressed it though nobody asked for that.
+
+    Who counts the pieces can stop before a small body has become a large one.
+
+    Raises:
+        aiohttp.ClientPayloadError: It breaks off, or is not what its encoding says.
+        ValueError: It is packed in a way that can't be read here.
+    """
+    encoding = _encoding(response)
+    if not encoding:
+        async for piece in response.content.iter_any():
+            yield piece
+        return
+    if encoding in _UNREADABLE:
+        raise ValueError(f"the body is packed ({encoding}), which nobody asked for")
+    unpacking = zlib.decompressobj(_WBITS[encoding])
+    begun = False
+    async for piece in response.content.iter_any():
+        if not begun and encoding == "deflate" and piece and piece[0] & 0x0F != 8:
+            unpacking = zlib.decompressobj(-15)  # Some servers leave out the frame of zlib.
+        begun = True
+        while piece:
+            try:
+                found = unpacking.decompress(piece, UNPACKED_BYTES)
+            except zlib.error as error:
+                raise aiohttp.ClientPayloadError(f"the body is no {encoding}") from error
+            if found:
+                yield found
+            piece = unpacking.unconsumed_tail
+    if begun and not unpacking.eof:
+        raise aiohttp.ClientPayloadError("the packed body breaks off")
+
+
+def _encoding(response: aiohttp.ClientResponse) -> str:
+    """Return how the body is packed, or an empty text where it is not."""
+    named = response.headers.get("Content-Encoding", "").strip().casefold()
+    # Some servers name a character set here: what is no packing is passed over.
+    return named if named in _WBITS or named in _UNREADABLE else ""

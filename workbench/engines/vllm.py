@@ -19,10 +19,10 @@ from yarl import URL
 from workbench.config import Workspace
 from workbench.engines.base import CallContext
 from workbench.engines.device_lock import DeviceLock
-from workbench.engines.openai_api import OpenAIEngine
+from workbench.engines.openai_api import MAX_REPLY_BYTES, OpenAIEngine
 from workbench.engines.privacy import Gate, open_gate
 from workbench.engines.retries import RetryPolicy
-from workbench.engines.transport import open_session
+from workbench.engines.transport import open_session, read_capped
 from workbench.engines.vllm_command import HOST, check_arguments, command, devices, environment
 from workbench.engines.vllm_launch import Prepared, prepare
 from workbench.engines.vllm_server import KEEPER, Running, ServerProcess, free_port, open_log
@@ -241,7 +241,7 @@ class VLLMEngine:
         async with session:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with session.get(URL(url), headers=headers, allow_redirects=False) as reply:
-                    return await reply.read() if reply.status == 200 else None
+                    return await read_capped(reply, MAX_REPLY_BYTES) if reply.status == 200 else None
         return None
 
     def _dead(self, process: ServerProcess, what: str) -> EndpointUnreachable:

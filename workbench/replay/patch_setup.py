@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from workbench import setup
 from workbench.config import Workspace
 from workbench.errors import UsageError
-from workbench.normal import canonical_json, message_text
+from workbench.normal import canonical_json, message_text, visible
 from workbench.prompts import SYSTEM_ROLES
 from workbench.records import Message, Request, as_builtins, from_json
 from workbench.replay.patching import find_examples, hold_out, patcher, pick_examples, refuse_evaluated
@@ -24,9 +23,6 @@ from workbench.store.replays import frame, replays_of, requests_of
 
 CHARS_PER_TOKEN = 4
 """For the estimate in tokens: no tokenizer of the candidate is at hand."""
-
-_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
-"""Categories of characters that could steer a terminal or hide text: written as escapes."""
 
 
 def patch_candidate(
@@ -256,18 +252,6 @@ def _characters(request: Request) -> int:
         len(message_text(each)) + sum(len(canonical_json(call.arguments)) for call in each.tool_calls)
         for each in request.messages
     )
-
-
-def visible(text: str) -> str:
-    """Return text that can't steer a terminal: control and hidden characters as escapes."""
-    return "".join(
-        char if char == "\t" or unicodedata.category(char) not in _HIDDEN else _escape(char) for char in text
-    )
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
 
 
 def _lines(request: Request) -> list[str]:
