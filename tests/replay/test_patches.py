@@ -27,6 +27,7 @@ from workbench.records import ErrorKind, Message, Output, OutputError, Request, 
 from workbench.replay import replay as checked_replay
 from workbench.replay.patch_setup import patch_candidate, preview_patch
 from workbench.store import Store
+from workbench.store.comparisons import held_out_share
 
 replay = functools.partial(checked_replay, checks=False)
 
@@ -194,6 +195,29 @@ def test_what_is_shown_is_never_drawn(tmp_path: Path, server: Server) -> None:
         assert other in sample(store)
         chances = store.rows("SELECT DISTINCT inclusion_probability AS p FROM replay_calls WHERE batch = 1")
         assert [row["p"] for row in chances] == [pytest.approx(10 / 19)]
+
+
+def test_calls_of_an_example_s_session_are_held_out_and_the_share_is_told(
+    tmp_path: Path, server: Server
+) -> None:
+    """A session goes on where the example stopped; an id that half the log bears is no session."""
+    workspace = make_workspace(tmp_path, base(server.url("good")), child(shown([call(3), call(4)])))
+    with open_store(workspace) as store:
+        add_calls(store, 240)
+        with store.writing() as writer:
+            writer.execute(
+                "UPDATE calls SET session_id = CASE WHEN call_id IN (SELECT unnest(?::VARCHAR[])) "
+                "THEN 'chat' WHEN call_id <> ? THEN 'job' END",
+                ([call(index) for index in (3, 5, 6)], call(4)),
+            )
+            writer.execute("UPDATE calls SET session_id = 'job' WHERE call_id = ?", (call(4),))
+        report = replay(workspace, store, "spam", "child", limit=200)
+        assert "nor are 2 that end on the same user message or are of the same session" in report.text
+        assert "nothing about them: 1.7% of the calls" in report.text
+        assert not sample(store) & {call(index) for index in (3, 4, 5, 6)}
+        grown = replay(workspace, store, "spam", "child")
+        assert grown.done == 236
+        assert held_out_share(store, "spam", workspace.fingerprint(workspace.candidate("child"))) == 4 / 240
 
 
 def test_what_was_evaluated_can_not_become_an_example(tmp_path: Path, server: Server) -> None:

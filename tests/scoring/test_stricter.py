@@ -88,7 +88,7 @@ def test_the_best_of_several_candidates_is_judged_as_such(world: World) -> None:
 
 
 def test_leaving_each_sample_at_its_first_bad_answer_proves_nothing() -> None:
-    """At 10 % harm one of 40 samples mostly comes out clean; with what was left counted, it proves nothing."""
+    """At 10 % harm one of 40 samples mostly comes out clean; counted with what was left it proves nothing."""
     generator, delta, size = np.random.default_rng(5), 0.05, 36
     clean_is_enough = bounds.anytime_upper(0, size, delta) <= 0.10
     alone = pooled = 0
@@ -104,3 +104,15 @@ def test_leaving_each_sample_at_its_first_bad_answer_proves_nothing() -> None:
             break
     assert alone / 200 > 0.5
     assert pooled / 200 <= delta
+
+
+@pytest.mark.parametrize(("held_out", "share"), [(12, 0.01), (30, 0.0)])
+def test_calls_held_out_for_examples_are_missing_evidence(world: World, held_out: int, share: float) -> None:
+    """Above the share of calls that may stay unknown, the share of traffic does not grow."""
+    world.add("topics", [AGREE] * 240)
+    with world.store.writing() as writer:
+        plan = f'{{"held_out": {held_out}, "usable": 240}}'
+        writer.execute("UPDATE replays SET plan = ?", (plan,))
+    found = asked(world)
+    assert found[1] == share
+    assert ("held out" in found[2]) == (share == 0)

@@ -100,7 +100,7 @@ def make_plan(
     if candidate.parent:
         notes.append(f"The parent of {candidate.name} is {candidate.parent}.")
     if held.same:
-        notes.append(_held_note(len(held.same & shown), len(held.alike & shown)))
+        notes.append(_held_note(len(held.same & shown), len(held.alike & shown), len(calls)))
     if row and limit is not None and limit < len(known):
         notes.append(f"The sample holds {len(known):,} calls already; a smaller limit does not shrink it.")
     if len(usable_known) < len(known):
@@ -132,9 +132,13 @@ def make_plan(
     return Plan(row, is_new, len(known), added, len(calls), native_ids, tuple(notes))
 
 
-def _held_note(same: int, alike: int) -> str:
+def _held_note(same: int, alike: int, left: int) -> str:
     note = f"{same:,} calls are examples of this candidate, or ask the same, and are never drawn"
-    return f"{note}; nor are {alike:,} that end on the same user message." if alike else f"{note}."
+    note += (
+        f"; nor are {alike:,} that end on the same user message or are of the same session." if alike else "."
+    )
+    share = (same + alike) / max(same + alike + left, 1)
+    return f"{note} The evidence says nothing about them: {share:.1%} of the calls."
 
 
 def _to_go_on(earlier: list[ReplayRow], candidate: Candidate, repeats: int, seed: int) -> ReplayRow:

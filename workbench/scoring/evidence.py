@@ -30,7 +30,9 @@ from workbench.stats.audit import AuditRow, DrawRow, from_rows
 from workbench.stats.cluster import design_effect
 from workbench.stats.evidence import GROUP_MINIMUM
 from workbench.stats.guards import COLLAPSED
+from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
+from workbench.stats.wording import percent
 from workbench.store import comparisons as rows
 from workbench.store.probes import newest_probe
 
@@ -155,7 +157,7 @@ def gather_begun(
     opened = opened.assign(batch_order=opened["batch_order"] + after)
     frame = pd.concat([closed[~closed["call_id"].isin(set(opened["call_id"]))], opened], ignore_index=True)
     other = _evidence_of(store, config, scope, frame, policy)
-    return replace(other, latency_p95_ms=found.latency_p95_ms), len(opened)
+    return replace(other, latency_p95_ms=found.latency_p95_ms, held=found.held), len(opened)
 
 
 def gather(
@@ -165,7 +167,22 @@ def gather(
     scope = (store, config.task, fingerprint, evaluator_version(config))
     frame = rows.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
     found = _evidence_of(store, config, scope, frame, policy)
-    return replace(found, latency_p95_ms=measured_latency(store, config.task, fingerprint, policy, serving))
+    return replace(
+        found,
+        latency_p95_ms=measured_latency(store, config.task, fingerprint, policy, serving),
+        held=_unseen(rows.held_out_share(store, config.task, fingerprint), policy),
+    )
+
+
+def _unseen(share: float, policy: Policy) -> tuple[str, ...]:
+    """Say that too many calls were never evaluated, because they are like the candidate's examples."""
+    if share <= policy.maximum_uncomparable + EPSILON:
+        return ()
+    most = percent(policy.maximum_uncomparable)
+    return (
+        f"{percent(share)} of the calls are like the candidate's examples and were held out, so nothing is "
+        f"known about them; {most} is the most allowed. Show other examples.",
+    )
 
 
 def _evidence_of(

@@ -55,7 +55,7 @@ def decide(
             sure = percent(1 - policy.delta / tried)
             held.append(TRIED.format(tried=plural(tried, "candidate"), sure=sure))
         if held:
-            answer = ramp.recommend(replace(found, held=tuple(held)), policy, state)
+            answer = ramp.recommend(replace(found, held=(*found.held, *held)), policy, state)
     if tried <= 1:
         return answer
     best = ramp.recommend(several, policy, state)

@@ -312,6 +312,21 @@ def candidates_tried(store: Store, task: str, fingerprint: str, control: str) ->
     )
 
 
+def held_out_share(store: Store, task: str, fingerprint: str) -> float:
+    """Return what share of a task's calls was held out of a candidate's samples for its examples, 0..1."""
+    return float(
+        store.value(
+            """
+            SELECT coalesce(max(held / nullif(held + usable, 0)), 0.0) FROM (
+                SELECT CAST(json_extract_string(plan, '$.held_out') AS DOUBLE) AS held,
+                       CAST(json_extract_string(plan, '$.usable') AS DOUBLE) AS usable
+                FROM replays WHERE task = ? AND candidate_fingerprint = ?)
+            """,
+            (task, fingerprint),
+        )
+    )
+
+
 def traffic_frame(store: Store, task: str, attributes: Sequence[str] = ()) -> pd.DataFrame:
     """Return what is known before each usable call of a task.
 

@@ -28,6 +28,16 @@ WHERE words <> '' AND words IN (
 """
 """Calls that end on the same user message; case, white space and punctuation are no difference."""
 
+SESSION_MOST = 100
+"""A session of more calls is no conversation, but a user's or a job's id."""
+
+_SAME_SESSION = """
+SELECT call_id FROM usable_calls WHERE task = $1 AND session_id IN (
+    SELECT session_id FROM usable_calls WHERE task = $1 AND session_id IN (
+        SELECT session_id FROM calls WHERE call_id IN (SELECT unnest($2::VARCHAR[])))
+    GROUP BY session_id HAVING count(*) <= $3)
+"""
+
 _FREE = """
 WITH taken AS (
     SELECT DISTINCT request_hash FROM calls WHERE task = $1 AND (
@@ -60,7 +70,7 @@ class ExampleRow:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Calls that must not be drawn: the same request as an example, or only the same last message."""
+    """Calls that must not be drawn: the same request as an example, or only its last message or session."""
 
     same: frozenset[str]
     alike: frozenset[str]
@@ -93,6 +103,7 @@ def held_out(store: Store, task: str, examples: Sequence[str]) -> HeldOut:
         (task, list(examples)),
     )
     alike = store.rows(_ALIKE, (task, list(examples)))
+    alike += store.rows(_SAME_SESSION, (task, list(examples), SESSION_MOST))
     found = frozenset(row["call_id"] for row in same)
     return HeldOut(found, frozenset(row["call_id"] for row in alike) - found)
 
