@@ -111,6 +111,13 @@ async def test_an_empty_sample_does_not_agree_and_a_lost_one_leaves_no_signal() 
     assert (context.attempts, len(engine.outputs)) == (2, 1)
 
 
+async def test_a_sample_from_a_response_cache_leaves_no_signal() -> None:
+    """The cache repeats one sample for ever: that is no sign of a model that is sure."""
+    output, _, _ = await agreement(LABELS, answer("spam"), answer("spam"), answer("spam", flags=("cached",)))
+    assert "sample_agreement" not in output.confidence
+    assert "samples_lost" in output.flags
+
+
 async def test_a_failed_answer_is_not_sampled() -> None:
     """Where there is no answer, nothing is asked for to agree with it."""
     output, context, _ = await agreement(LABELS, failure(ErrorKind.EMPTY), answer("spam"))

@@ -81,6 +81,7 @@ def add_repeated(store: Store, requests: Sequence[Sequence[Answer]], first: int 
                     "manifest_id": "m2",
                     "source": source,
                     "native_id": native,
+                    "session_id": answer.get("session"),
                     "task": "spam",
                     "occurred_at": None if minute is None else START + timedelta(minutes=minute),
                     "input_chars": 12,
@@ -343,6 +344,21 @@ def test_one_call_exported_twice_is_no_duplicate(tmp_path: Path) -> None:
     assert report.agreement is not None
     assert (report.agreement.point, report.agreement.n) == (1.0, 25)
     assert report.left_out == {"copies": 2, "cached": 1, "undated": 2, "cut_off": 1}
+
+
+def test_a_session_s_retry_is_no_second_draw(tmp_path: Path) -> None:
+    """An agent asks again because of what it got; the same request hours later or elsewhere is one."""
+    workspace = no_control(tmp_path)
+    retried = [{"text": "ham", "session": "s"}, {"text": "spam", "session": "s", "minute": 2}]
+    later = [{"text": "ham", "session": "s"}, {"text": "ham", "session": "s", "minute": 300}]
+    elsewhere = [{"text": "ham", "session": "s"}, {"text": "ham", "session": "t", "minute": 2}]
+    with open_store(workspace) as store:
+        add_repeated(store, [*([retried] * 10), *([later] * 15), *([elsewhere] * 15)])
+    report = measured(workspace)
+    assert report.agreement is not None
+    assert (report.agreement.point, report.agreement.n) == (1.0, 30)
+    assert report.left_out == {"retries": 10}
+    assert "came minutes after the same request of their session" in report.text
 
 
 @pytest.mark.parametrize("requests", [0, 19])

@@ -9,6 +9,7 @@ from typing import Any
 from workbench.compare import Comparator
 from workbench.compare.reading import text_normaliser
 from workbench.engines.base import CallContext, Engine
+from workbench.engines.replies import CACHED
 from workbench.engines.wire import effective_parameters
 from workbench.records import ErrorKind, EvalKind, Output, Request, Usage, Verdict
 from workbench.specs import Candidate, EvalConfig
@@ -30,8 +31,8 @@ class SampledEngine:
     are asked one after another, so that no more requests are in flight than the engine
     was told. A sample agrees where the eval itself would call the two equal. One that is
     empty, filtered or unreadable does not agree. Where one could not be asked for (time-out,
-    connection, limit, status), the answer has no agreement and the flag `samples_lost`:
-    a server's bad minute must not look like a model's doubt.
+    connection, limit, status) or came from a response cache, the answer has no agreement and
+    the flag `samples_lost`: a server's bad minute must not look like a model's doubt.
 
     Usage and attempts of the samples are added to the answer's: that is what the signal
     costs, in the replay and later in production.
@@ -92,7 +93,9 @@ class SampledEngine:
             context.attempts += own.attempts
             context.retried += own.retried
             usage = _sum(usage, sample.usage)
-            if sample.error is not None and sample.error.kind in _LOST_KINDS:
+            # A response cache gives one sample again and again: no doubt would ever show.
+            cached = CACHED in sample.flags
+            if cached or (sample.error is not None and sample.error.kind in _LOST_KINDS):
                 # The others would not help any more: a share of fewer samples is another signal.
                 lost = True
                 break

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ REQUESTS, ANSWERS = 1_000, 8
 """How many repeated requests are read, drawn by chance, and how many answers to each, the earliest."""
 CACHED = "cached"
 """Flag of an answer that a response cache gave, and mark of a call that the log says was one."""
+RETRY = timedelta(minutes=10)
+"""The same request of a session that comes so soon again was made for the answer's sake: an agent's retry."""
 _TAKEN = ("replay_id", "call_id", "verdict", "score", "session_id", "request_hash")
 _AGREES = (Verdict.MATCH, Verdict.IGNORED)
 _CACHE_MARK = "cache_hit"
@@ -41,6 +43,7 @@ LEFT_OUT = {
     "uncomparable": "can't be compared",
     "undated": "have no time, so that they may be one call exported twice",
     "copies": "have the id or the time of another, and count as one call exported twice",
+    "retries": "came minutes after the same request of their session: asked again for their answer",
 }
 """Why an answer says nothing about the frontier's agreement with itself."""
 
@@ -207,7 +210,8 @@ def from_duplicates(
     """Measure from requests that the log holds more than once, answered by one model at several times.
 
     Which calls count is decided without a look at their answers: those with an id and a
-    time of their own. Rows of equal id or equal time may be one call exported twice.
+    time of their own. Rows of equal id or equal time may be one call exported twice, and
+    of a session's retries the first counts.
 
     Args:
         store: Holds the calls.
@@ -277,12 +281,15 @@ def _independent(group: Sequence[Mapping[str, Any]], left_out: Counter[str]) -> 
     kept_answers: list[Output] = []
     ids: set[str] = set()
     times: set[datetime] = set()
+    asked: dict[str, datetime] = {}
     for row in group:
         control = from_json(row["control"], Output)
         if row["occurred_at"] is None:
             left_out["undated"] += 1
         elif row["native_id"] in ids or row["occurred_at"] in times:
             left_out["copies"] += 1
+        elif _is_retry(row, asked):
+            left_out["retries"] += 1
         elif _CACHE_MARK in row["marks"]:
             left_out["cached"] += 1
         elif control_problem(row["error_kind"], control.finish_reason, control.flags):
@@ -291,7 +298,15 @@ def _independent(group: Sequence[Mapping[str, Any]], left_out: Counter[str]) -> 
             kept_answers.append(control)
         ids.add(row["native_id"])
         times.add(row["occurred_at"])
+        if row["session_id"] is not None and row["occurred_at"] is not None:
+            asked[row["session_id"]] = row["occurred_at"]
     return kept_answers
+
+
+def _is_retry(row: Mapping[str, Any], asked: Mapping[str, datetime]) -> bool:
+    """Say whether a session asked the same only minutes before: what it got decided that it asked again."""
+    before = asked.get(row["session_id"])
+    return before is not None and row["occurred_at"] - before <= RETRY
 
 
 Known = Mapping[tuple[str, str], float | None]
