@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import stat
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +13,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from replay_world import add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 

@@ -147,6 +147,15 @@ def answer(text: str, *, model: str = "frontier-1", tools: tuple[ToolCall, ...] 
     )
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A workspace with its store and the ids of its replays by task."""
+
+    workspace: Workspace
+    store: Store
+    replays: dict[str, str]
+
+
 def fill(
     workspace: Workspace,
     store: Store,

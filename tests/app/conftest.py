@@ -1,27 +1,18 @@
 """Workspaces for the tests of the app."""
 
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from app_building import Filled, demo_pairs, fill, make_workspace
+from app_reading import Visit
+from streamlit.testing.v1 import AppTest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from app_building import demo_pairs, fill, make_workspace
-
-from workbench.config import Workspace
+import workbench
 from workbench.store import Store
+from workbench.ui import navigation
 
-
-@dataclass(frozen=True)
-class Filled:
-    """A workspace with its store and the ids of its replays by task."""
-
-    workspace: Workspace
-    store: Store
-    replays: dict[str, str]
+ROUTER = Path(workbench.__file__).with_name("app.py")
 
 
 @pytest.fixture
@@ -41,3 +32,21 @@ def filled(tmp_path: Path) -> Iterator[Filled]:
         replays = fill(workspace, store, pairs)
         fill(workspace, store, [each for each in pairs if each.task == "triage"], "planted", new_calls=False)
         yield Filled(workspace, store, replays)
+
+
+@pytest.fixture
+def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
+    """Open a page of a workspace as a person would, with filters in the address."""
+
+    def open_page(place: Filled, page: str, /, **query: str) -> AppTest:
+        monkeypatch.setenv("WORKBENCH_WORKSPACE", str(place.workspace.root))
+        at = AppTest.from_file(str(ROUTER), default_timeout=60)
+        at.run()
+        for name, value in query.items():
+            at.query_params[name] = value
+        if page != "overview":
+            at.switch_page(str(navigation.folder() / f"{page}.py"))
+            at.run()
+        return at
+
+    return open_page

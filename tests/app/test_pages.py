@@ -4,63 +4,25 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
-from app_building import Pair, answer, call_id_of, demo_pairs, fill
-from conftest import Filled
+from app_building import Filled, Pair, answer, call_id_of, demo_pairs, fill
+from app_reading import Visit, fine, said
 from streamlit.testing.v1 import AppTest
 
-import workbench
 from workbench import scoring
 from workbench.records import LabelVerdict, ToolCall
 from workbench.store import pages
-from workbench.ui import money, navigation
+from workbench.ui import money
 from workbench.ui.labelling import ITEM
 from workbench.ui.scope import queue_token
 
-ROUTER = Path(workbench.__file__).with_name("app.py")
 PAGES = ["overview", "upload", "replays", "compare", "review", "ramp"]
 SECRET_TAGS = ("<script", "<img", "<iframe", "![")
-
-Visit = Callable[..., AppTest]
-
-
-@pytest.fixture
-def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
-    """Open a page of a workspace as a person would, with filters in the address."""
-
-    def open_page(place: Filled, page: str, /, **query: str) -> AppTest:
-        monkeypatch.setenv("WORKBENCH_WORKSPACE", str(place.workspace.root))
-        at = AppTest.from_file(str(ROUTER), default_timeout=60)
-        at.run()
-        for name, value in query.items():
-            at.query_params[name] = value
-        if page != "overview":
-            at.switch_page(str(navigation.folder() / f"{page}.py"))
-            at.run()
-        return at
-
-    return open_page
-
-
-def said(at: AppTest) -> str:
-    """Return every word a page shows outside tables and code."""
-    parts: list[Any] = []
-    for kind in ("title", "subheader", "markdown", "caption", "text", "info", "success", "warning", "error"):
-        parts += [each.value for each in at.get(kind)]
-    parts += [f"{each.label} {each.value}" for each in at.metric]
-    parts += [each.label for each in at.button]
-    return "\n".join(str(each) for each in parts).replace("\u00a0", " ")
-
-
-def fine(at: AppTest) -> AppTest:
-    assert not at.exception, at.exception
-    return at
 
 
 @pytest.mark.parametrize("page", PAGES)

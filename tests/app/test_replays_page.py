@@ -7,9 +7,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from conftest import Filled
-from test_pages import Visit, fine, said
-from test_pages import visit as visit
+from app_building import Filled
+from app_reading import Visit, fine, said
 
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
@@ -223,7 +222,7 @@ def test_a_running_replay_shows_its_pace_and_money(visit: Visit, filled: Filled)
     assert shown["Spent"] == "$0.42"
     assert {"Calls a second", "Tokens a second", "Left"} <= shown.keys()
     assert "1 request sent again" in said(at)
-    assert any("server error" in str(each.value.to_dict("list")) for each in at.dataframe)
+    assert any("error from the server" in str(each.value.to_dict("list")) for each in at.dataframe)
 
 
 def test_checks_before_the_first_call_are_listed(visit: Visit, filled: Filled) -> None:

@@ -17,9 +17,6 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from replay_world import add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 from small_disk import small_disk

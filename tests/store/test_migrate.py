@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from conftest import label
+from store_world import label
 
 from workbench.errors import EnvironmentalError, StoreIncompatible
 from workbench.store import Store, migrate

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import finished, label, said
+from store_world import finished, label, said
 
 from workbench.errors import StoreBusy
 from workbench.store import Store

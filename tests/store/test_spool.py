@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import finished, observation, said
+from store_world import finished, observation, said
 
 from workbench.store import Store
 from workbench.store.spool import write_part

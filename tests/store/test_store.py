@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from conftest import label
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from store_world import label
 
 from workbench.errors import EnvironmentalError
 from workbench.store import RowRefused, Store

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".venv-vllm"
 
