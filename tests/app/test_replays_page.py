@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -47,12 +48,11 @@ def measured(place: Filled, point: float = 0.8) -> NoiseFloor:
 
 def probe(place: Filled, fingerprint: str, latency: tuple[Percentile, ...], **changes: Any) -> None:
     """Store a latency probe of the task triage."""
-    plain: dict[str, Any] = dict.fromkeys(SpeedRun.__dataclass_fields__, None)
+    plain: dict[str, Any] = {each.name: None for each in fields(SpeedRun) if each.default is MISSING}
     plain |= dict.fromkeys(("calls", "sent", "answered", "unanswered", "dropped", "retried"), 0)
     plain |= dict.fromkeys(("calls_per_s", "peak_per_s", "independent_calls", "mean_in_flight"), 1.0)
     plain |= {"probe_id": "p1", "speed": 2.0, "rate_known": True, "most_in_flight": 4, "errors": {}}
     plain |= {"latency": latency, "first_token": (), "seconds": 9.0, "cut_s": 0.0, "stopped_early": False}
-    plain |= {"timeline": ()}
     row = {
         "probe_id": "p1",
         "task": "triage",
