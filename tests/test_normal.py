@@ -148,7 +148,8 @@ def test_usage_takes_the_cached_tokens_out_of_the_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "count"), [(3, 3), (3.0, 3), ("3", 3), (True, None), (-1, None), ("x", None), (0.5, None)]
+    ("value", "count"),
+    [(3, 3), (3.0, 3), ("3", 3), (True, None), (-1, None), ("x", None), (0.5, None), (2**62, None)],
 )
 def test_counts_are_whole_and_not_negative(value: Any, count: int | None) -> None:
     assert as_count(value) == count

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.errors import UsageError
 from workbench.prompts import Example, apply_patch
 from workbench.records import Message, Request, ToolCall
 from workbench.specs import PromptPatch
@@ -200,3 +201,12 @@ def test_the_response_format_is_replaced() -> None:
     assert apply_patch(request, PromptPatch(response_format={"type": "text"})).response_format == {
         "type": "text"
     }
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_a_pattern_without_end_is_given_up(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nested repeats would search a short text for years and hold every other call up."""
+    monkeypatch.setattr("workbench.prompts.TRIM_S", 0.1)
+    request = Request((Message(role, "a" * 60 + "!"), Message("user", "x")))
+    with pytest.raises(UsageError, match=r"system_trim '\(a\|aa\|a\+\)\+\$' takes more than"):
+        apply_patch(request, PromptPatch(system_trim=("(a|aa|a+)+$",)))

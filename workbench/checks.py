@@ -200,7 +200,7 @@ def _check_engine_keys(each: Candidate, where: str) -> None:
 
 def _check_patch(patch: PromptPatch, where: str) -> None:
     for pattern in patch.system_trim:
-        _pattern(pattern, f"{where}: patch.system_trim {pattern!r}")
+        _trim_pattern(pattern, f"{where}: patch.system_trim {pattern!r}")
     if not all(each.strip() for each in (*patch.system_trim, *patch.examples)):
         raise ConfigError(f"{where}: patch holds an empty pattern or example.", "Take it out.")
     twice = [each for each in patch.examples if patch.examples.count(each) > 1]
@@ -330,6 +330,17 @@ def _check_policy(policy: Policy, path: Path) -> None:
     ladder = list(policy.ladder)
     if len(ladder) < 2 or ladder != sorted(set(ladder)) or (ladder[0], ladder[-1]) != (0, 1):
         raise ConfigError(f"{path}: policy.ladder must rise from 0 to 1.", "For example [0, 0.1, 1].")
+
+
+def _trim_pattern(pattern: str, where: str) -> None:
+    """Refuse what is no pattern, for `re` as for `regex`, which trims prompts in bounded time."""
+    import regex
+
+    _pattern(pattern, where)
+    try:
+        regex.compile(pattern, regex.VERSION0)
+    except regex.error as error:
+        raise ConfigError(f"{where}: not a regular expression: {error}.", "Mend the pattern.") from error
 
 
 def _pattern(pattern: str | None, where: str) -> re.Pattern[str]:

@@ -26,6 +26,9 @@ MAX_DEPTH = 100
 
 REPLACEMENT = "\ufffd"
 
+COUNT_END = 2**40
+"""No call has so many tokens: a server that says so makes sums over calls overflow."""
+
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 """Categories of characters that could steer a terminal or hide text."""
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
@@ -252,8 +255,8 @@ def as_count(value: Any) -> int | None:
         if value is None:
             return None
     if isinstance(value, int):
-        return value if 0 <= value < 2**63 else None
-    if isinstance(value, float) and value.is_integer() and 0 <= value < 2**53:
+        return value if 0 <= value < COUNT_END else None
+    if isinstance(value, float) and value.is_integer() and 0 <= value < COUNT_END:
         return int(value)
     return None
 

@@ -7,17 +7,20 @@ reaches the candidate as the log has it.
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workbench.errors import UsageError
 from workbench.records import Message, Request
 from workbench.specs import PromptPatch
 
 SYSTEM_ROLES = ("system", "developer")
 TOOL_DONE = "ok"
 """What a tool answers in an example: servers refuse a tool call that nothing answers."""
+TRIM_S = 2.0
+"""One pattern may search one text for so long: some patterns take for ever on some texts."""
 
 Content = str | list[dict[str, Any]] | None
 
@@ -81,11 +84,10 @@ def _with_system(messages: list[Message], text: str, trims: Sequence[str]) -> li
 
 
 def _trimmed(messages: list[Message], trims: Sequence[str]) -> list[Message]:
-    patterns = [re.compile(each) for each in trims]
     found = []
     for message in messages:
         if message.role in SYSTEM_ROLES:
-            content = _trim(message.content, patterns)
+            content = _trim(message.content, trims)
             if content != message.content:
                 if not content:
                     continue
@@ -94,11 +96,35 @@ def _trimmed(messages: list[Message], trims: Sequence[str]) -> list[Message]:
     return found
 
 
-def _trim(content: Content, patterns: Sequence[re.Pattern[str]]) -> Content:
+def trim(pattern: str, text: str) -> str:
+    """Return a text without what a pattern of `system_trim` matches.
+
+    Raises:
+        UsageError: It takes longer than `TRIM_S`, as nested repeats can on some texts.
+    """
+    try:
+        return str(_compiled(pattern).sub("", text, timeout=TRIM_S))
+    except TimeoutError:
+        raise UsageError(
+            f"patch.system_trim {pattern!r} takes more than {TRIM_S:g} s on one system prompt of "
+            f"{len(text):,} characters.",
+            "Write it without one repeat inside another, such as (a+)+.",
+        ) from None
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(pattern: str) -> Any:
+    # Unlike `re` it can be told when to give up; loaded only where a patch trims.
+    import regex
+
+    return regex.compile(pattern, regex.VERSION0)
+
+
+def _trim(content: Content, patterns: Sequence[str]) -> Content:
     if isinstance(content, str):
         text = content
         for pattern in patterns:
-            text = pattern.sub("", text)
+            text = trim(pattern, text)
         return content if text == content else text.strip()
     if content is None:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +11,7 @@ from workbench import setup
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.normal import canonical_json, message_text, visible
-from workbench.prompts import SYSTEM_ROLES
+from workbench.prompts import SYSTEM_ROLES, trim
 from workbench.records import Message, Request, as_builtins, from_json
 from workbench.replay.patching import find_examples, hold_out, patcher, pick_examples, refuse_evaluated
 from workbench.sampling import draw_sample
@@ -241,7 +240,7 @@ def _notes(store: Store, task: str, patch: PromptPatch, before: Request) -> list
         notes += [
             f"system_trim {pattern!r} matches nothing in this call."
             for pattern in patch.system_trim
-            if not re.search(pattern, systems)
+            if trim(pattern, systems) == systems
         ]
     return notes
 
