@@ -56,6 +56,14 @@ def test_a_wrapped_label_is_read_behind_its_wrapper() -> None:
     assert label_margin([token("Sure", 1.0)], names("spam", "ham"), WRAPPER_OPENING) is None
 
 
+def test_a_label_that_was_sampled_against_the_odds_has_no_margin() -> None:
+    """At a temperature the model may write what it thinks unlikely: its sureness was of the other label."""
+    for written, expected in (("spam", 0.9), ("ham", 0.0)):
+        likely = {"spam": math.log(0.95), "ham": math.log(0.05)}
+        token = Token(written, likely[written], likely)
+        assert label_margin([token], {"spam": "spam", "ham": "ham"}) == pytest.approx(expected)
+
+
 def test_an_answer_that_is_no_label_has_no_margin() -> None:
     """Astray, without log-probability, or of no tokens: no signal rather than a wrong one."""
     assert label_margin([token("Well", 0.9, ham=0.1)], names("spam", "ham")) is None

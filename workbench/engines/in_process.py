@@ -243,14 +243,16 @@ class TransformersEngine:
                 label: math.exp(each - highest) for label, each in zip(self._eval.labels, row, strict=True)
             }
             best = _pick(row, prompt.temperature)
+            given = self._eval.labels[best]
+            ahead = margin(shares, given)
             found.append(
                 Output(
-                    text=self._eval.labels[best],
+                    text=given,
                     finish_reason="stop",
                     usage=Usage(len(prompt.ids), 0, len(self._labels[best]) + 1),
                     confidence={
-                        "label_margin": margin(shares) or 0.0,
-                        "label_probability": shares[self._eval.labels[best]] / sum(shares.values()),
+                        **({} if ahead is None else {"label_margin": ahead}),
+                        "label_probability": shares[given] / sum(shares.values()),
                     },
                 )
             )

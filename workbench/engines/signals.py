@@ -54,17 +54,21 @@ def token_quantile(logprobs: Sequence[float | None]) -> float | None:
     return ordered[max(math.ceil(QUANTILE * len(ordered)) - 1, 0)]
 
 
-def margin(shares: Mapping[str, float]) -> float | None:
-    """Return the distance of the two likeliest after normalising all to sum to 1."""
+def margin(shares: Mapping[str, float], given: str) -> float | None:
+    """Return how far the given answer lies before the next likeliest, all normalised to sum to 1.
+
+    At a temperature above 0 another answer may be the likeliest one: then the margin is 0,
+    for the model was sure of that one and not of this.
+    """
     total = sum(shares.values())
     if len(shares) < 2 or total <= 0:
         return None
-    best, second = sorted(shares.values(), reverse=True)[:2]
-    return (best - second) / total
+    second = max(share for label, share in shares.items() if label != given)
+    return max(shares[given] - second, 0.0) / total
 
 
 def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str = "") -> float | None:
-    """Return the margin between the two best allowed labels, read off the first deciding token.
+    """Return the margin of the given label over the next best, read off the first deciding token.
 
     Case, spaces and quotes before a label don't count, unless labels differ in them.
     Where one label is the beginning of another (spam, spam risk), the token behind it
@@ -95,7 +99,7 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str
         decided = reader.only(written, token.text)
         written, path = written + token.text, path * own
         if decided is not None:
-            return margin(shares)
+            return margin(shares, decided)
         if reader.is_astray(written) or len(written) > reader.longest:
             return None
     return None
