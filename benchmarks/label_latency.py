@@ -13,15 +13,16 @@ import sys
 import tempfile
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "review"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "store"))
 
 from review_world import World, make_world
+from store_world import label
 
 from workbench import review
+from workbench.stats.percentiles import nearest_rank
 from workbench.store import Store
 
 REVIEWERS, SUBMITS = 8, 40
@@ -42,23 +43,7 @@ for part in range(1_000_000):
 
 def p95_ms(took_s: list[float]) -> float:
     """Return the 95th percentile in milliseconds."""
-    return 1000 * sorted(took_s)[int(0.95 * len(took_s))]
-
-
-def label(name: str) -> dict[str, Any]:
-    """Return a row for the table of labels."""
-    return {
-        "label_id": name,
-        "replay_id": "r",
-        "call_id": "c",
-        "verdict": "equal",
-        "annotator": "a",
-        "reasons": [],
-        "note": "",
-        "source": "queue",
-        "skipped": False,
-        "created_at": datetime.now(UTC),
-    }
+    return 1000 * (nearest_rank(took_s, 0.95) or 0.0)
 
 
 def commits(store: Store, seconds: float) -> list[float]:

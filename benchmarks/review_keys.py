@@ -9,7 +9,6 @@ run, since no page can be faster than that.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import shutil
 import signal
@@ -25,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
+
+from workbench.stats.percentiles import nearest_rank
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -110,7 +111,7 @@ def report(name: str, taken: list[float]) -> float:
     if not taken:
         raise SystemExit(f"{name}: no item came after the first keys; take a task with more to label.")
     p50 = statistics.median(taken)
-    p95 = sorted(taken)[max(0, math.ceil(0.95 * len(taken)) - 1)]
+    p95 = nearest_rank(taken, 0.95) or 0.0
     print(f"{name}: p50 {p50:.0f} ms, p95 {p95:.0f} ms over {len(taken)} keys")
     return p50
 

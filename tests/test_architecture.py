@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("normal", "stats"),
     ("prompts", "compare", "agreement", "slices", "sampling", "costing", "confidence", "drift"),
     ("ramp",),
-    ("config", "contents", "checks", "inheritance", "bundle", "formats", "engines", "embed", "language", "store"),
+    (
+        "config",
+        "contents",
+        "checks",
+        "inheritance",
+        "bundle",
+        "formats",
+        "engines",
+        "embed",
+        "language",
+        "store",
+    ),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
     ("ui",),
     ("app", "app_server", "cli", "commands", "terminal", "facade", "__main__", "__init__"),
@@ -82,6 +94,15 @@ def test_a_module_imports_only_its_own_layer_or_a_lower_one(path: Path) -> None:
         elif top in ONLY_IN:
             assert unit in ONLY_IN[top], f"{unit} imports {top}"
             assert inside or top not in LAZY, f"{unit} imports {top} outside a function"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_private_name_stays_in_its_module(path: Path) -> None:
+    """What another module needs has a public name; nobody imports one with an underscore."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workbench"):
+            private = [each.name for each in node.names if re.match(r"_[^_]", each.name)]
+            assert not private, f"line {node.lineno} takes {private} of {node.module}"
 
 
 def test_pages_are_thin() -> None:

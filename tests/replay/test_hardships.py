@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -62,18 +61,19 @@ def test_a_full_disk_holds_the_replay_up_and_loses_nothing(
     monkeypatch.setattr(journal, "ROOM_EVERY_S", 0.1)
     monkeypatch.setattr("workbench.replay.loop.TICK_S", 0.1)
     with small_disk(workspace.spool, 2048) as disk, open_store(workspace) as store:
-        notes: set[str] = set()
-        room = threading.Timer(2.5, disk.make_room)
+        filled_at: list[int] = []
+        said_at: list[int] = []
 
         def listen(event: Progress) -> None:
-            notes.update(each for each in ("the disk is full",) if each in event.note)
-            if event.done >= 60 and not room.is_alive() and room.ident is None:
+            if event.done >= 60 and not filled_at:
                 disk.fill()
-                room.start()
+                filled_at.append(event.done)
+            elif "the disk is full" in event.note and not said_at:
+                said_at.append(event.done)
+                disk.make_room()
 
         report = replay(workspace, store, "spam", "c", listener=listen)
-        room.join()
-        assert notes == {"the disk is full"}
+        assert 60 <= said_at[0] < 400
         assert (report.state, report.done) == ("finished", 400)
     prompts = server.stats("slow")["prompts"]
     assert len(prompts) == 400
