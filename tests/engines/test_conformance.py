@@ -268,7 +268,26 @@ async def test_a_wrong_key_path_or_model_fails_with_the_key_to_mend(answer: Answ
 async def test_a_model_that_only_thinks_is_a_warning() -> None:
     """Within the limit of tokens it answers nothing: the calls of the log may end so, too."""
     report, _ = await checked(
-        lambda body: reply(None, body, message={"content": None, "reasoning_content": "Let me see"}), Needs()
+        lambda body: reply(
+            None,
+            body,
+            message={"content": None, "reasoning_content": "Let me see"},
+            finish_reason="length",
+        ),
+        Needs(),
     )
     assert report.checks[0].state is CheckState.WARNING
     assert "Turn thinking off" in report.checks[0].message
+
+
+async def test_an_answer_that_the_server_takes_for_reasoning_stops_the_replay() -> None:
+    """As vLLM 0.32 replies with a reasoning parser over a model that doesn't think: nothing is an answer."""
+
+    def parsed_wrongly(body: dict[str, Any]) -> web.Response:
+        message = {"role": "assistant", "content": None, "refusal": None, "reasoning": "Yes please! ;-)"}
+        return reply(None, body, message=message, finish_reason="stop", stop_reason=None)
+
+    report, sent = await checked(parsed_wrongly, Needs())
+    assert not report.ok
+    assert "--reasoning-parser" in report.text
+    assert len(sent) == 1

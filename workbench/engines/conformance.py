@@ -220,7 +220,8 @@ class _Checker:
             return CheckState.PASSED, f"answered {(output.text or '')[:40]!r}"
         kind, status = output.error.kind, output.error.status or 0
         if kind is ErrorKind.EMPTY:
-            return CheckState.WARNING, _empty(output)
+            # One word was asked for, and the model came to its end: every answer would be lost so.
+            return CheckState.FAILED if _is_mistaken(output) else CheckState.WARNING, _empty(output)
         if kind is ErrorKind.CONTENT_FILTER:
             return CheckState.WARNING, "the server's content filter took a harmless sentence"
         if kind is ErrorKind.WRONG_MODEL:
@@ -266,7 +267,7 @@ class _Checker:
 
     async def _labels(self) -> tuple[CheckState, str]:
         if self._eval.kind is not EvalKind.LABEL or not self._eval.labels:
-            return CheckState.SKIPPED, "the eval has no labels"
+            return CheckState.SKIPPED, "there are no labels to allow; they come from the eval of a task"
         if self._engine.name == "transformers":
             return CheckState.PASSED, "scored in this process unless parameters.score_labels is false"
         if not self._needs.wants_labels:
@@ -411,7 +412,18 @@ def _holds_label(text: str, allowed: set[str]) -> bool:
     return len(held) == 1 and str(held[0]).casefold() in allowed
 
 
+def _is_mistaken(output: Output) -> bool:
+    """Say whether a server seems to take the answer for reasoning: nothing else came, and no limit cut it."""
+    return bool(output.reasoning) and output.finish_reason == "stop"
+
+
 def _empty(output: Output) -> str:
+    if _is_mistaken(output):
+        return (
+            f"all it wrote came as reasoning ({(output.reasoning or '')[:40]!r}), no answer behind it: the "
+            "server's reasoning parser seems to be another model's, or the model does not think. Start the "
+            "server without it (vLLM: --reasoning-parser; llama.cpp: --reasoning-format)."
+        )
     if output.reasoning:
         return (
             "thought until the limit of tokens and answered nothing: with the log's own limits calls may end "
