@@ -40,6 +40,7 @@ def test_an_estimate_is_never_shown_without_its_limits_and_n() -> None:
         (3.456, "$3.46"),
         (12345.6, "$12,346"),
         (-250, "−$250"),
+        (0.00002, "<$0.0001"),
     ],
 )
 def test_money_is_rounded_to_what_matters(usd: float | None, text: str) -> None:

@@ -126,7 +126,13 @@ class Session:
         """Store the plan and return the loop over what is pending."""
         store, spec, plan, lease = self._store, self._spec, self.plan, self._lease
         row = plan.replay
-        detail = {"engine": dict(self._engine.description), "added": len(plan.added), "epoch": lease.epoch}
+        detail = {
+            "engine": dict(self._engine.description),
+            "added": len(plan.added),
+            "epoch": lease.epoch,
+            # Whoever goes on with it from elsewhere must not spend more than was allowed.
+            "budget": {"usd": self.budget.usd, "minutes": self.budget.minutes},
+        }
         lease.require()
         write_plan(store, row, spec, plan.added, "started" if plan.is_new else "resumed", detail)
         # A million planned calls need not lie in memory while they are asked.

@@ -431,6 +431,17 @@ def checks(store: Store, replay_id: str) -> dict[str, tuple[str, str]]:
     return {name: (state, message) for name, (state, message) in json.loads(detail or "{}").items()}
 
 
+def budget(store: Store, replay_id: str) -> dict[str, float]:
+    """Return what the last run of a replay was allowed: `usd`, `minutes`, or nothing."""
+    detail = store.value(
+        "SELECT detail FROM replay_events WHERE replay_id = ? AND event IN ('started', 'resumed') "
+        "ORDER BY seq DESC LIMIT 1",
+        (replay_id,),
+    )
+    found = json.loads(detail or "{}").get("budget") or {}
+    return {name: float(most) for name, most in found.items() if most is not None}
+
+
 def latency_runs(store: Store, task: str, fingerprint: str, limit: int = 12) -> list[tuple[datetime, str]]:
     """Return the newest latency probes of a candidate: when, and the report as JSON."""
     rows = store.rows(

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,23 +93,31 @@ def option(name: str, value: float | None) -> list[str]:
     return [] if value is None else [f"--{name}", f"{value:.12g}"]
 
 
-def again(workspace: Workspace, task: str, candidate: str, calls: int) -> list[list[str]]:
-    """Return the commands that go on with a replay: those that began it here, budgets included.
+def again(
+    workspace: Workspace, task: str, candidate: str, calls: int, budget: Mapping[str, float] | None = None
+) -> list[list[str]]:
+    """Return the commands that go on with a replay: those that began it here, under the budget it has.
 
     Args:
         workspace: Where it runs.
         task: The task.
         candidate: The candidate's name.
         calls: Size of its sample, for one that was begun elsewhere: it goes on and does not grow.
+        budget: What its last run was allowed, `usd` and `minutes`, wherever it was begun.
     """
+    allowed = dict(budget or {})
+    limits = [part for name, most in allowed.items() for part in option(f"budget-{name}", most)]
     for job in recent(workspace, KEPT):
         if (job.task, job.candidate) == (task, candidate) and job.kind != "latency" and job.commands:
             first, *rest = (list(each) for each in job.commands)
             if "--limit" in first and calls:
                 # The size of the sample makes the command go on, not grow.
                 first[first.index("--limit") + 1] = str(calls)
-            return [first, *rest]
-    return replay_commands(workspace, task, candidate, calls or None)
+            for name in allowed:
+                if (flag := f"--budget-{name}") in first:
+                    del first[first.index(flag) : first.index(flag) + 2]
+            return [[*first, *limits], *rest]
+    return replay_commands(workspace, task, candidate, calls or None, options=limits)
 
 
 def start(workspace: Workspace, task: str, candidate: str, commands: Sequence[Sequence[str]]) -> Job:

@@ -30,6 +30,17 @@ PROBE_CALLS = 300
 SPEEDS = (1, 2, 4, 8)
 FLOOR_ESTIMATE = "noise.estimate"
 SOURCES = {"asked_again": "Asked again", "duplicates": "Duplicates in the log"}
+COLUMNS = {
+    "Pace": "Multiple of production's pace; of the log's, where it is not known which share that is.",
+    "p50": "Half of the calls are answered within this time.",
+    "p95": "95 % of the calls are answered within this time: what a policy's latency_p95_ms is held to.",
+    "p99": "99 % of the calls are answered within this time.",
+    "First token p50": "Until the first piece of the answer, where the server streams: half of the calls.",
+    "First token p95": "The same for 95 % of the calls.",
+    "Answered": "Calls with an answer, of those that were to be sent.",
+    "In flight": "Requests sent and not answered yet: on average, and at most.",
+    "Errors": "Calls without a usable answer, by kind.",
+}
 _read_run = msgspec.json.Decoder(SpeedRun).decode
 
 
@@ -61,6 +72,10 @@ def latency(chosen: Scope) -> None:
             key=f"probe-speeds-{chosen.task}-{spec.name}",
             help="Multiples of production's pace, measured one after another on different calls.",
         )
+    if not speeds:
+        st.caption("Choose a pace to measure at.")
+        _latency_table(chosen)
+        return
     options = ["--probe", "latency"]
     for speed in sorted(speeds):
         options += jobs.option("speed", speed)
@@ -86,6 +101,10 @@ def _latency_table(chosen: Scope) -> None:
             hide_index=True,
             lazy=False,
             height="content",
+            column_config={
+                name: st.column_config.TextColumn(f"{name}, ms" if name[-3:-2] == "p" else name, help=told)
+                for name, told in COLUMNS.items()
+            },
             alt="; ".join(
                 f"{row['Pace']}: p50 {row['p50']}, p95 {row['p95']}, p99 {row['p99']}" for row in rows
             ),
@@ -93,8 +112,8 @@ def _latency_table(chosen: Scope) -> None:
     limit = chosen.eval.policy.latency_p95_ms
     allowed = "" if limit is None else f" The policy allows {limit:,.0f} ms for p95."
     st.caption(
-        "Milliseconds with limits, each 95 % sure; ? means too few calls for that limit. Calls that got no "
-        f"answer count as infinitely slow.{allowed}"
+        "Milliseconds, and in brackets their limits, each 95 % sure; ? means too few calls for that limit. "
+        f"Calls that got no answer count as infinitely slow.{allowed}"
     )
     for at, run in runs[:3]:
         with st.expander(f"{_pace(run)}, {words.ago(at)}", icon=":material/speed:"):

@@ -211,9 +211,21 @@ def wants_labels(row: OverviewRow) -> bool:
     answer = row.recommendation
     if answer.cap >= ENOUGH_AT or answer.action in (Action.STOP, Action.ROLLBACK):
         return False
+    if _fails(row, "invalid_outputs"):
+        # Outputs that can't be used stay so, whatever people say of the others.
+        return False
     return (row.basis is Basis.SEMANTIC and answer.cap <= 0) or any(
         "label" in each.lower() for each in answer.missing
     )
+
+
+def _fails(row: OverviewRow, guard: str) -> bool:
+    return any(each.name == guard and not each.ok for each in row.recommendation.guards)
+
+
+def _wants_latency(row: OverviewRow) -> bool:
+    """Say whether a measurement of latency is what a row waits for, and no label would help it."""
+    return _fails(row, "latency") and any("of latency" in each for each in row.recommendation.missing)
 
 
 def _next_step(row: OverviewRow, mark: str) -> None:
@@ -225,6 +237,10 @@ def _next_step(row: OverviewRow, mark: str) -> None:
         steps = [("Replay more calls", "replays", ":material/play_circle:"), why]
     elif row.recommendation.action is Action.RAMP:
         steps = [("See what to move", "ramp", ":material/stacked_line_chart:"), label]
+    elif _fails(row, "invalid_outputs"):
+        steps = [("See the cases", "compare", ":material/compare_arrows:"), why]
+    elif _wants_latency(row):
+        steps = [("Measure latency", "replays", ":material/speed:"), label if wants_labels(row) else why]
     elif wants_labels(row):
         steps = [label, why]
     else:
@@ -234,6 +250,8 @@ def _next_step(row: OverviewRow, mark: str) -> None:
             first = index == 0
             if st.button(words_of, key=f"{page}-{mark}", icon=icon, type="primary" if first else "secondary"):
                 asked = blind if page == "review" else query
+                if page == "replays" and _wants_latency(row):
+                    asked = query | {"measure": "latency"}
                 st.switch_page(navigation.page(page), query_params=asked)
 
 

@@ -15,6 +15,8 @@ from workbench.ui.starting import on_the_command_line, show_estimate, start_butt
 
 TYPICAL_SAMPLE = 500
 ESTIMATE = "replays.estimate"
+TABS = {"latency": "Latency", "noise": "Noise floor"}
+"""What the address may open first (`measure=latency`), and its tab."""
 
 
 def show() -> None:
@@ -26,7 +28,8 @@ def show() -> None:
     if not total:
         st.info("This task has no call with a recorded answer yet.", icon=":material/info:")
     else:
-        asking, latency, noise = st.tabs(["Replay", "Latency", "Noise floor"])
+        first = TABS.get(st.query_params.get("measure", ""), "Replay")
+        asking, latency, noise = st.tabs(["Replay", *TABS.values()], default=first)
         with asking:
             _replay(chosen, total)
         with latency:

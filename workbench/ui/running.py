@@ -8,13 +8,15 @@ import pandas as pd
 import streamlit as st
 
 from workbench import replay
+from workbench.config import Workspace
+from workbench.errors import WorkbenchError
 from workbench.replay import ReplayStatus
 from workbench.specs import CONTROL
-from workbench.store import pages
+from workbench.store import Store, pages
 from workbench.ui import answers, jobs, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.jobs import Job
-from workbench.ui.session import friendly, here, read
+from workbench.ui.session import ask, friendly, here, read
 
 WATCH_EVERY_S = 2
 SHOWN = 20
@@ -40,9 +42,9 @@ KINDS = {"replay": "", "latency": " · latency", "noise": ""}
 
 def watch() -> None:
     """Show every job and replay, and look again every two seconds while one runs."""
-    running = any(job.running for job in jobs.recent(here().workspace)) or _any_running(_statuses())
+    at_work = _at_work(jobs.recent(here().workspace), _statuses())
 
-    @st.fragment(run_every=WATCH_EVERY_S if running else None)
+    @st.fragment(run_every=WATCH_EVERY_S if at_work else None)
     def panel() -> None:
         with friendly():
             found = jobs.recent(here().workspace)
@@ -50,8 +52,8 @@ def watch() -> None:
             for job in found:
                 if job.running or _just_ended(job):
                     _job(job, statuses)
-            if running and not any(job.running for job in found) and not _any_running(statuses):
-                # The last one has ended: one full run takes the finished numbers over.
+            if at_work - _at_work(found, statuses):
+                # One has ended: a full run takes its numbers over, and lets its buttons be pressed again.
                 st.rerun(scope="app")
             _all(statuses, {(job.task, job.candidate) for job in found if job.running})
 
@@ -68,8 +70,11 @@ def _statuses() -> list[ReplayStatus]:
     return list(reversed(replay.status(now.workspace, now.store)))
 
 
-def _any_running(statuses: list[ReplayStatus]) -> bool:
-    return any(each.state == "running" for each in statuses)
+def _at_work(found: list[Job], statuses: list[ReplayStatus]) -> set[str]:
+    """Return what runs: jobs by name, replays by id."""
+    return {job.name for job in found if job.running} | {
+        each.replay_id for each in statuses if each.state == "running"
+    }
 
 
 def _just_ended(job: Job) -> bool:
@@ -138,12 +143,14 @@ def _pace(status: ReplayStatus) -> None:
         )
         st.metric("Left", words.duration(status.eta_s), width="content", help="At the pace of the last 30 s.")
         if status.in_flight is not None:
-            most = f" of {status.limit:,}" if status.limit else ""
+            # Lowered a moment ago, the limit holds for the next; those that fly end.
+            most = f" of {max(status.limit, status.in_flight):,}" if status.limit else ""
             st.metric(
                 "In flight",
                 f"{status.in_flight:,}{most}",
                 width="content",
-                help="More are tried while they make the server faster, fewer when it is overloaded.",
+                help="Requests sent and not answered yet, and how many it dares to have. More are tried "
+                "while they make the server faster, fewer when it is overloaded.",
             )
         if status.spent_usd is not None:
             st.metric("Spent", words.money(status.spent_usd), width="content", help="By the price table.")
@@ -158,13 +165,38 @@ def _all(statuses: list[ReplayStatus], shown: set[tuple[str, str]]) -> None:
         st.caption("No replay yet.")
         return
     st.subheader("All replays", anchor=False)
-    for each in statuses[:SHOWN]:
-        _one(each, above=(each.task, each.candidate) in shown)
-    if len(statuses) > SHOWN:
-        st.caption(f"The newest {SHOWN} of {len(statuses):,}.")
+    # One that runs is never below the fold, however long ago it was begun.
+    ordered = sorted(statuses, key=lambda each: each.state != "running")
+    newest = {(each.task, each.candidate): each.replay_id for each in reversed(statuses)}
+    for each in ordered[:SHOWN]:
+        above = (each.task, each.candidate) in shown
+        _one(each, above=above, newest=newest[each.task, each.candidate] == each.replay_id)
+    if len(ordered) > SHOWN:
+        st.caption(f"Those that run, then the newest: {SHOWN} of {len(ordered):,}.")
 
 
-def _one(each: ReplayStatus, *, above: bool) -> None:
+def _why_not(each: ReplayStatus, *, above: bool, newest: bool) -> str | None:
+    """Return why a replay can't be gone on with here, or None: its command would do something else."""
+    if above:
+        return "Its command is still at work."
+    if not newest:
+        return "A newer replay of this candidate has taken its place."
+    if each.candidate == CONTROL:
+        return None
+    if all(spec.name != each.candidate for spec in here().workspace.config.candidates):
+        return "This candidate is not declared any more."
+    try:
+        changed = ask(_fingerprint, each.candidate) != each.fingerprint
+    except WorkbenchError as error:
+        return answers.quoted(error.message)
+    return "The candidate has changed since: start it above, as another one." if changed else None
+
+
+def _fingerprint(workspace: Workspace, _store: Store, candidate: str) -> str:
+    return workspace.fingerprint(workspace.candidate(candidate))
+
+
+def _one(each: ReplayStatus, *, above: bool, newest: bool) -> None:
     """Show a replay; `above` says that a job at work on it is shown already."""
     said, icon = STATES.get(each.state, (each.state, ":material/help:"))
     resting = each.state not in ("running", "finished")
@@ -176,13 +208,14 @@ def _one(each: ReplayStatus, *, above: bool) -> None:
             st.badge(said, icon=icon, color="orange" if resting else "green" if each.done else "gray")
             st.caption(_facts(each))
             if resting:
+                why_not = _why_not(each, above=above, newest=newest)
                 if st.button(
                     "Go on",
                     key=f"resume-{each.replay_id}",
                     icon=":material/resume:",
                     type="primary",
-                    disabled=above,
-                    help="Its command is still at work." if above else None,
+                    disabled=why_not is not None,
+                    help=why_not,
                 ):
                     _resume(each)
             elif each.candidate != CONTROL and st.button(
@@ -250,7 +283,8 @@ def _errors(status: ReplayStatus) -> None:
 
 
 def _commands_again(status: ReplayStatus) -> list[list[str]]:
-    return jobs.again(here().workspace, status.task, status.candidate, status.calls)
+    allowed = read(pages.budget, status.replay_id)
+    return jobs.again(here().workspace, status.task, status.candidate, status.calls, allowed)
 
 
 def _resume(status: ReplayStatus) -> None:

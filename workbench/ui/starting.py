@@ -31,7 +31,9 @@ def start_button(
         icon=":material/play_arrow:",
         key=key,
         disabled=busy,
-        help="This is running already." if busy else "It goes on when this page is closed.",
+        help="A run of this candidate on this task is at work."
+        if busy
+        else "It goes on when this page is closed.",
     )
     if pressed:
         jobs.start(workspace, task, candidate, commands)

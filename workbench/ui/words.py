@@ -9,6 +9,9 @@ from workbench.records import Action, Basis, Estimate, LabelVerdict, Verdict
 NARROW = "\u00a0"
 """Between a number and its unit, so that no line breaks there."""
 
+LEAST_USD = 0.0001
+"""Smaller sums are said to be below it."""
+
 GLOSSARY = {
     "harm": "The share of calls for which a reviewer says that the frontier's answer was better.",
     "bound": (
@@ -72,7 +75,7 @@ BASES = {
 ERROR_KINDS = {
     "timeout": "no answer in time",
     "connection": "no connection",
-    "http": "server error",
+    "http": "error from the server",
     "rate_limited": "too many requests",
     "invalid_response": "reply not understood",
     "empty": "empty reply",
@@ -122,6 +125,9 @@ def money(usd: float | None) -> str:
     if usd is None:
         return "not priced"
     size = abs(usd)
+    if 0 < size < LEAST_USD:
+        # Never nothing where something was paid.
+        return f"<${LEAST_USD}"
     digits = 0 if size >= 100 else 2 if size >= 0.01 or size == 0 else 4
     return f"{'−' if usd < 0 else ''}${size:,.{digits}f}"
 
