@@ -46,7 +46,7 @@ class BatchExport:
     """What was written.
 
     `calls` is the size of the sample, `written` the lines in the files: fewer where only
-    what another file lacks was asked for.
+    what another file lacks (`missing_from`) was asked for.
     """
 
     task: str
@@ -58,6 +58,7 @@ class BatchExport:
     model: str
     target: str
     notes: tuple[str, ...] = ()
+    missing_from: str | None = None
 
     @property
     def text(self) -> str:
@@ -67,7 +68,7 @@ class BatchExport:
         )
         lines = [
             f"{self.task} / {self.candidate}: wrote {self.written:,} requests "
-            f"({self.bytes / 1e6:,.1f} MB) to {names}.",
+            f"({_size(self.bytes)}) to {names}.",
             "  They hold your users' data: only you can read them. Move them to no machine where the data "
             "may not be, and delete them afterwards.",
             *(f"  {note}" for note in self.notes),
@@ -77,8 +78,14 @@ class BatchExport:
             run, outputs = (each.with_name(f"{each.stem}-out.jsonl") for each in (first, target))
             if len(self.files) > 1:
                 lines.append(f"  Run each file; then put their outputs one behind the other into {outputs}.")
+            packaged = self.model.startswith("packaged:")  # a name that no other program knows
+            model = f"FOLDER --served-model-name {self.model}" if packaged else self.model
+            lines.append(f"  Next: vllm run-batch -i {first} -o {run} --model {model}")
+            if self.missing_from is not None:
+                # Outputs of these calls alone would be a candidate that misses all others.
+                lines.append(f"        then append {outputs} to {self.missing_from} and replay that.")
+                return "\n".join(lines)
             lines += [
-                f"  Next: vllm run-batch -i {first} -o {run} --model {self.model}",
                 f"        workbench candidate add {self.candidate}-batch --parent {self.candidate} "
                 f"--engine recorded --outputs {outputs}",
                 f"        workbench replay --task {self.task} --candidate {self.candidate}-batch",
@@ -204,7 +211,13 @@ def export_batch(
         spec.model,
         str(target),
         tuple(notes),
+        None if missing_from is None else str(Path(missing_from).resolve()),
     )
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes in the unit people would use."""
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{max(count / 1e3, 0.1):,.1f} kB"
 
 
 def _sample(store: Store, plan: Plan) -> list[PlannedCall]:

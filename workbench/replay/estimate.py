@@ -53,6 +53,11 @@ def estimate(
     cost = None
     if budget.price is not None and tokens_in is not None and tokens_out is not None:
         cost = tokens_cost_usd(tokens_in, 0, tokens_out, budget.price)
+    if budget.price is None and tokens_in:
+        notes.append(
+            "What it costs is not known: workbench.toml has no [[prices]] row of "
+            f"{spec.price or spec.model!r}."
+        )
     if spec.samples > 0 and asked:
         notes.append(f"Each call is {1 + spec.samples} requests: {spec.samples} samples beside the answer.")
     notes += _what_the_budget_says(budget, cost, seconds)
@@ -131,11 +136,11 @@ def _what_the_budget_says(budget: Budget, cost: float | None, seconds: float | N
     notes = []
     if budget.usd is not None:
         left = budget.usd - budget.spent_usd
-        spent = f", {budget.spent_usd:.4f} USD of them spent" if budget.spent_usd else ""
+        spent = f" ({budget.spent_usd:.4f} USD of it spent)" if budget.spent_usd else ""
         if cost is not None and cost > left:
             notes.append(
                 f"The budget of {budget.usd:g} USD{spent} will not do: about {cost:.4f} USD are needed. "
-                f"The replay will pause after about {max(left, 0) / cost:.0%} of what is left."
+                f"The replay will pause after about {100 * max(left, 0) / cost:.0f} % of what is left."
             )
         elif cost is not None:
             notes.append(f"The budget of {budget.usd:g} USD{spent} will do.")

@@ -73,8 +73,12 @@ class ReplayReport:
     def _planned_lines(self) -> list[str]:
         left = self.planned - self.done
         sent = left if self.requests is None else self.requests
-        lines = [f"{self.task} / {self.candidate}: {sent:,} requests would be sent; nothing was sent."]
-        if self.estimated_seconds is not None:
+        is_read = self.estimated_input_tokens is None
+        what = "outputs made elsewhere would be read" if is_read else "requests would be sent"
+        lines = [f"{self.task} / {self.candidate}: {sent:,} {what}; nothing was sent."]
+        if self.estimated_seconds is None and not is_read:
+            lines.append("  Time: not known before this candidate has answered; try a small --limit first.")
+        elif self.estimated_seconds is not None:
             lines.append(f"  Time: about {duration(self.estimated_seconds)}, from earlier answers.")
         if self.estimated_input_tokens is not None and self.estimated_output_tokens is not None:
             cost = "" if self.estimated_cost_usd is None else f", about {_money(self.estimated_cost_usd)} USD"
