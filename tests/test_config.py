@@ -62,7 +62,7 @@ def test_a_key_in_the_configuration_is_refused_and_not_shown(tmp_path: Path, con
         (candidate(name="../x"), ["../x", "not a name"]),
         ('[[candidates]]\nname = "small"\nengine = "openai"\nmodel = "m"\n', ["base_url"]),
         ('[[candidates]]\nname = "small"\nengine = "recorded"\n', ["outputs"]),
-        ("store = 3\n", ["store", "str"]),
+        ("store = 3\n", ["store", "should be a text"]),
         ("store = \n", ["line 1"]),
     ],
 )
@@ -246,3 +246,34 @@ def test_of_several_prices_the_newest_counts_and_a_missing_one_is_none(tmp_path:
     assert price is not None
     assert price.input_usd_per_million == 2.0
     assert space.price_of("other") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[[prices]]\nmodel = "m"\n', "'prices[0]' has no 'as_of'."),
+        (
+            '[[models]]\nmodel = "m"\nsource = "s"\nretires_on = "soon"\n',
+            "'models[0].retires_on' is no date.",
+        ),
+        (
+            '[[candidates]]\nname = "c"\nengine = "openai"\ntimeout_s = "fast"\n',
+            "'candidates[0].timeout_s' is a text, and should be a number.",
+        ),
+        ("[ray]\nactors = true\n", "'ray.actors' is true or false, and should be a whole number."),
+    ],
+)
+def test_a_wrong_value_is_said_in_plain_words(tmp_path: Path, text: str, words: str) -> None:
+    """The message names the key and what belongs there, in no language but English."""
+    (tmp_path / "workbench.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        Workspace.load(tmp_path)
+    assert words in str(caught.value)
+
+
+def test_a_misspelt_kind_is_told_the_known_one(tmp_path: Path) -> None:
+    (tmp_path / "workbench.toml").write_text("")
+    (tmp_path / "evals" / "t").mkdir(parents=True)
+    (tmp_path / "evals" / "t" / "eval.toml").write_text('task = "t"\nkind = "lable"\n')
+    with pytest.raises(ConfigError, match=r"'kind' can't be 'lable'\.\n.*Did you mean 'label'"):
+        _ = Workspace.load(tmp_path).evals

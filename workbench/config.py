@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import tomllib
 import types
 import typing
@@ -23,11 +24,23 @@ from workbench.checks import check_candidates, check_eval, check_models, check_r
 from workbench.contents import local_contents
 from workbench.errors import ConfigError, UsageError, did_you_mean
 from workbench.inheritance import with_parents
+from workbench.records import EvalKind
 from workbench.specs import CONTROL, Candidate, EvalConfig, ModelLife, Price, PromptPatch, RayCluster
 
 T = TypeVar("T")
 
 CONFIG_NAME = "workbench.toml"
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "date": "a date",
+    "datetime": "a time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +290,31 @@ def convert(data: Any, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(data, type=kind, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {str(error).replace('$.', '')}", "Mend the key.") from error
+        raise ConfigError(*_plain(str(error), where)) from error
+
+
+def _plain(error: str, where: str) -> tuple[str, str]:
+    """Return what msgspec says of a wrong value as people would say it, and what to do."""
+    what, _, path = error.replace("$.", "").partition(" - at ")
+    key = path.strip("`")
+    if missing := re.fullmatch("Object missing required field `(.+)`", what):
+        name = missing[1]
+        inside = f"{key!r}" if key and key != "$" else "the file"
+        return f"{where}: {inside} has no {name!r}.", "Add the key."
+    if wrong := re.fullmatch("Expected `(.+)`, got `(.+)`", what):
+        expected = [_KINDS.get(each, each) for each in wrong[1].split(" | ") if each != "null"]
+        got = _KINDS.get(wrong[2], wrong[2])
+        return f"{where}: {key!r} is {got}, and should be {' or '.join(expected)}.", "Mend the value."
+    if unknown := re.fullmatch("Invalid enum value '(.*)'", what):
+        known = (
+            did_you_mean(unknown[1], [each.value for each in EvalKind])
+            if key == "kind"
+            else "Mend the value."
+        )
+        return f"{where}: {key!r} can't be {unknown[1]!r}.", known
+    if "date" in what:
+        return f"{where}: {key!r} is no date.", "Write year, month and day, such as 2027-06-30."
+    return f"{where}: {key!r}: {what}.", "Mend the value."
 
 
 def _refuse_unknown(data: Any, kind: Any, where: str, path: str) -> None:

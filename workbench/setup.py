@@ -32,6 +32,7 @@ evals = "evals"
 #
 # A candidate with a parent takes over all keys that it does not set itself; a prompt
 # patch is such a candidate: workbench candidate patch short --parent qwen-7b --system ...
+# A candidate named control is the recorded model itself, asked again for its noise floor.
 #
 # Prices are data: with a date and a source, in US dollars per million tokens.
 #
@@ -42,6 +43,20 @@ evals = "evals"
 # input_usd_per_million = 0.0
 # cached_input_usd_per_million = 0.0
 # output_usd_per_million = 0.0
+#
+# Models that leave the market: a warning comes while their noise floor can still be measured.
+#
+# [[models]]
+# model = "name-in-your-log"
+# retires_on = 2027-06-30
+# source = "the page it stands in"
+#
+# Where `replay --on ray` runs; without this, on this machine alone.
+#
+# [ray]
+# address = "10.0.0.5:6379"
+# spool = "s3://bucket/replays"  # or a folder that all machines reach
+# zone = "internal"
 """
 
 
@@ -90,7 +105,8 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
 
     workspace = Workspace.load(root)
     path = (workspace.root / CONFIG_NAME).resolve()
-    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    text_before = path.read_text(encoding="utf-8")
+    document = tomlkit.parse(text_before)
     tables = document.get("candidates")
     if tables is None:
         tables = tomlkit.aot()
@@ -98,7 +114,7 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
     row = tomlkit.table()
     for key, value in table.items():
         row.append(key, _patch_table(value) if key == "patch" else _toml_value(value))
-    if len(tables):
+    if len(tables) or text_before.strip():
         row.trivia.indent = "\n"
     tables.append(row)
     text = tomlkit.dumps(document)
