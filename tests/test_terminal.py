@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.cli import cli
-from workbench.config import Workspace
+from workbench.config import Workspace, read_config
 from workbench.errors import StoreBusy, UsageError
 from workbench.progress import Progress
-from workbench.setup import parse_parameters
+from workbench.replay.batch_export import BatchExport
+from workbench.replay.report import ReplayReport
+from workbench.setup import TEMPLATE, add_candidate, init, parse_parameters
 from workbench.terminal import (
     emit,
     guarded,
@@ -126,6 +131,61 @@ def test_an_interrupt_exits_with_130_and_says_how_to_go_on(capsys: pytest.Captur
     assert "same command" in capsys.readouterr().err
 
 
+def test_an_interrupt_is_one_json_document_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that reads standard output finds what happened there, with the keys of every error."""
+
+    @guarded
+    def stopped(*, as_json: bool) -> None:
+        raise KeyboardInterrupt("Interrupted; 3 are missing.")
+
+    with pytest.raises(SystemExit) as caught:
+        stopped(as_json=True)
+    assert caught.value.code == 130
+    assert json.loads(capsys.readouterr().out) == {"error": "Interrupted; 3 are missing.", "hint": ""}
+
+
+def test_a_stage_that_begins_anew_has_a_pace_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second speed of a probe, or the second candidate, is not timed from the start of the first."""
+    clock = iter((0.0, 100.0, 100.0, 110.0))
+    monkeypatch.setattr("workbench.terminal.time.monotonic", lambda: next(clock))
+    with progress_listener() as listen:
+        for done in (0, 40, 0, 20):
+            listen(Progress("probe", done, 40))
+    assert "probe: 20 of 40 calls (2.0/s about 10 s left)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--repeats", "2"], ["--new"], ["--concurrency", "4"], ["--no-checks"]])
+def test_a_probe_refuses_what_it_would_not_heed(tmp_path: Path, option: list[str]) -> None:
+    run = CliRunner()
+    run.invoke(cli, ["init", str(tmp_path)])
+    command = ["replay", "--task", "t", "--candidate", "c", "--probe", "latency", *option]
+    done = run.invoke(cli, [*command, "--workspace", str(tmp_path)])
+    assert done.exit_code == 2
+    assert f"{option[0]} means nothing to --probe" in done.stderr
+
+
+def test_a_file_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
+    run = CliRunner()
+    run.invoke(cli, ["init", str(tmp_path)])
+    command = ["candidate", "patch", "p", "--parent", "c", "--system", f"@{tmp_path / 'gone.txt'}"]
+    done = run.invoke(cli, [*command, "--workspace", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "gone.txt: the file can't be read: No such file or directory." in done.stderr
+
+
+def test_the_template_of_a_workspace_is_valid_once_its_examples_are_uncommented(tmp_path: Path) -> None:
+    """Each key that it shows exists; a candidate that is added stands apart from the examples."""
+    text = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", TEMPLATE)
+    config = read_config(tomllib.loads(text), tmp_path / "workbench.toml")
+    assert (len(config.candidates), len(config.prices), len(config.models)) == (1, 1, 1)
+    assert config.ray.spool is not None
+    init(tmp_path)
+    add_candidate(tmp_path, {"name": "c", "engine": "transformers", "model": "packaged:smollm2-135m"})
+    assert '\n\n[[candidates]]\nname = "c"' in (tmp_path / "workbench.toml").read_text()
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     @guarded
     def broken() -> None:
@@ -183,3 +243,27 @@ def test_a_note_at_a_terminal_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> N
     with progress_listener() as listen:
         listen(Progress("replay", 1, 2, note=HOSTILE))
         listen(Progress("replay", 2, 2, note="[/]"))
+
+
+def test_a_dry_run_says_what_it_can_not_tell() -> None:
+    """An estimate that is missing is named, and a file of outputs is no server that is asked."""
+    planned = ReplayReport(None, "t", "c", "planned", calls=5, batches=0, planned=5, done=0, answered=0)
+    planned = replace(planned, dry_run=True, requests=5)
+    asked = replace(planned, estimated_input_tokens=10, estimated_output_tokens=5).text
+    assert "5 requests would be sent" in asked
+    assert "Time: not known before this candidate has answered" in asked
+    assert "5 outputs made elsewhere would be read" in planned.text
+    assert "Time" not in planned.text
+
+
+def test_the_rest_of_a_batch_is_appended_and_makes_no_candidate_of_its_own() -> None:
+    """Outputs of the missing calls alone would be a candidate without an answer to all others."""
+    whole = BatchExport("t", "c", ("/w/in.jsonl",), 100, 100, 150_000, "m", "/w/in.jsonl")
+    assert "(0.1 MB)" in whole.text
+    assert "workbench candidate add c-batch" in whole.text
+    rest = replace(whole, written=10, bytes=15_000, missing_from="/w/out.jsonl").text
+    assert "(15.0 kB)" in rest
+    assert "append /w/in-out.jsonl to /w/out.jsonl" in rest
+    assert "candidate add" not in rest
+    packaged = replace(whole, model="packaged:x").text
+    assert "--model FOLDER --served-model-name packaged:x" in packaged

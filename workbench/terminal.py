@@ -157,9 +157,13 @@ def _bars() -> Iterator[Listener]:
 def _lines() -> Listener:
     started: dict[str, tuple[float, int]] = {}
     last: dict[str, float] = {}
+    seen: dict[str, int] = {}
 
     def listen(event: Progress) -> None:
         now = time.monotonic()
+        if event.done < seen.get(event.stage, 0):
+            del started[event.stage]  # It begins anew, as for another speed or candidate.
+        seen[event.stage] = event.done
         since, first = started.setdefault(event.stage, (now, event.done))
         finished = event.total is not None and event.done >= event.total
         if not finished and now - last.get(event.stage, 0.0) < PLAIN_PROGRESS_EVERY_S:
@@ -211,6 +215,8 @@ def guarded(function: Callable[P, R]) -> Callable[P, R]:
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt as interrupt:
             say = str(interrupt) or "Interrupted. Run the same command again to go on."
+            if kwargs.get("as_json"):
+                emit({"error": say, "hint": ""}, as_json=True, text="")
             click.echo(f"\nworkbench: {say}", err=True)
             raise SystemExit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:

@@ -39,7 +39,7 @@ def candidate() -> None:
 @click.option("--samples-temperature", type=float, help="Temperature of these; default 0.7.")
 @click.option("--dtype", help="Precision of the weights, such as bfloat16.")
 @click.option("--timeout-s", type=float, help="Seconds that one call may take; default 120.")
-@click.option("--concurrency", type=int, help="Requests in flight at most; default 16.")
+@click.option("--concurrency", type=int, help="Requests in flight at most; default 64.")
 @click.option("--price", help="Row of [[prices]] it is paid by; default: its model.")
 @common
 def candidate_add(
@@ -205,8 +205,9 @@ def _text_of(value: str | None, option: str) -> str | None:
     try:
         return path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
+        why = (error.strerror or str(error)) if isinstance(error, OSError) else "it is no text in UTF-8"
         raise UsageError(
-            f"{option} {value}: the file can't be read: {error}.", "Name a text file in UTF-8."
+            f"{option} {value}: the file can't be read: {why}.", "Name a text file in UTF-8."
         ) from error
 
 

@@ -17,7 +17,7 @@ def export() -> None:
 
 @export.command("batch")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--task", required=True)
+@click.option("--task", required=True, help="Whose calls are exported.")
 @click.option("--candidate", "candidate_name", required=True, help="Who is to answer.")
 @click.option("--limit", type=click.IntRange(min=1), help="Calls to export; a larger one grows the sample.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the drawn sample.")
@@ -28,8 +28,12 @@ def export() -> None:
     metavar="OUTPUTS",
     help="Only calls without an answer in this output file.",
 )
-@click.option("--max-lines", type=click.IntRange(min=1), default=50_000, show_default=True)
-@click.option("--max-mb", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option(
+    "--max-lines", type=click.IntRange(min=1), default=50_000, show_default=True, help="Lines of one file."
+)
+@click.option(
+    "--max-mb", type=click.IntRange(min=1), default=200, show_default=True, help="Size of one file, in MB."
+)
 @common
 def export_batch(
     file: Path,

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 _BUDGETS = ("budget_usd", "budget_minutes")
 _PLAIN_ONLY = ("dry_run", *_BUDGETS)
+_NOT_FOR_PROBES = ("concurrency", "new")
 
 
 @click.command()
-@click.option("--task", required=True)
+@click.option("--task", required=True, help="Whose calls are asked.")
 @click.option(
     "--candidate",
     "candidates",
@@ -31,7 +32,13 @@ _PLAIN_ONLY = ("dry_run", *_BUDGETS)
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Calls to replay; a larger one grows the sample.")
 @click.option("--concurrency", type=click.IntRange(min=1), help="Requests in flight at most.")
-@click.option("--repeats", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How often each call is asked.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the drawn sample.")
 @click.option("--new", is_flag=True, help="Start another replay instead of going on with the last.")
 @click.option("--dry-run", is_flag=True, help="Estimate time and cost; send nothing.")
@@ -41,10 +48,15 @@ _PLAIN_ONLY = ("dry_run", *_BUDGETS)
     help="Pause when the whole replay has cost this much, by the price table.",
 )
 @click.option(
-    "--budget-minutes", type=click.FloatRange(min=0, min_open=True), help="Pause after so long a run."
+    "--budget-minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Pause after so many minutes; for --probe, end there.",
 )
 @click.option(
-    "--checks/--no-checks", default=True, show_default=True, help="Check the candidate with five calls first."
+    "--checks/--no-checks",
+    default=True,
+    show_default=True,
+    help="Check the candidate with at most five tiny calls first.",
 )
 @click.option(
     "--probe", type=click.Choice(["latency"]), help="Measure latency at the log's own pace instead."
@@ -129,6 +141,16 @@ def _refuse_what_does_not_go_together(candidates: tuple[str, ...], options: dict
     plain = [f"--{name.replace('_', '-')}" for name in _PLAIN_ONLY if options[name] and name != limited]
     if CONTROL in candidates and options["repeats"] > 1:
         raise UsageError(f"{CONTROL} is asked each call once more.", "Leave --repeats out.")
+    if options["probe"]:
+        unused = [f"--{name}" for name in _NOT_FOR_PROBES if options[name]]
+        unused += ["--repeats"] if options["repeats"] > 1 else []
+        unused += [] if options["checks"] else ["--no-checks"]
+        if unused:
+            raise UsageError(
+                f"{unused[0]} means nothing to --probe: a probe checks nothing, and sends each call once, "
+                "at the time the log gives it.",
+                f"Leave {unused[0]} out.",
+            )
     if special and plain and CONTROL not in candidates:
         raise UsageError(f"{plain[0]} does not go together with {special[0]}.", f"Leave {plain[0]} out.")
     for name, needs in (("speed", "probe"), ("ray_address", "where"), ("actors", "where")):
