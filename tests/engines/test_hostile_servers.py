@@ -14,7 +14,7 @@ from workbench.engines import CallContext, signals
 from workbench.engines.openai_api import OpenAIEngine
 from workbench.engines.retries import RetryPolicy, retry_after_s
 from workbench.engines.signals import LABEL_TOKENS, Token, label_margin
-from workbench.records import ErrorKind, EvalKind, Message, Output, Request
+from workbench.records import ErrorKind, EvalKind, Message, Output, Request, to_json
 from workbench.specs import Candidate, EvalConfig
 
 LABELS = EvalConfig(task="t", kind=EvalKind.LABEL, labels=("spam", "ham"))
@@ -185,3 +185,15 @@ async def test_a_server_that_names_itself_after_the_key_does_not_get_it_into_the
     finally:
         await engine.close()
         server.close()
+
+
+async def test_nothing_that_a_reply_says_is_kept_without_bound() -> None:
+    """Reasoning is capped and flagged as an answer is, and names are cut."""
+    message = {"content": "spam", "reasoning_content": "x" * 2_000_000}
+    choice = {"message": message, "finish_reason": "y" * 100_000}
+    output = await ask_raw(reply(json.dumps({"model": "m", "choices": [choice]}).encode()))
+    assert (output.text, output.flags) == ("spam", ("capped",))
+    assert len(output.reasoning or "") == 1_000_000
+    assert len(output.finish_reason or "") == 200
+    other = json.dumps({"model": "z" * 100_000, "choices": [choice]}).encode()
+    assert len(to_json(await ask_raw(reply(other)))) < 2_000

@@ -17,6 +17,7 @@ from workbench.records import ErrorKind, EvalKind, Output, Request, ToolCall
 from workbench.specs import Candidate, EvalConfig
 
 MAX_TEXT_CHARS = 1_000_000
+MAX_NAME_CHARS = 200
 _CONTEXT = re.compile(
     r"context[ _-]?(length|window|size)|maximum (context|prompt|input)|prompt is too long|too many tokens"
     r"|reduce the length",
@@ -85,7 +86,8 @@ class Asked:
 
 def is_cached(headers: Mapping[str, str]) -> bool:
     """Say whether a gateway says that it gave the reply from its response cache."""
-    return any(headers.get(name, "").strip().casefold().startswith("hit") for name in _CACHE_HEADERS)
+    found = [headers[name] for name in _CACHE_HEADERS if name in headers]
+    return any(value.strip().casefold().startswith("hit") for value in found)
 
 
 def read_reply(body: bytes, content_type: str, asked: Asked) -> Output:
@@ -130,7 +132,10 @@ def read_value(reply: Any, asked: Asked, *, repaired: bool = False) -> Output:
     wanted = str(asked.candidate.parameters.get("answers_as") or asked.candidate.model or "")
     if model and model != wanted and not is_same_model(wanted, model):
         return failure(
-            ErrorKind.WRONG_MODEL, f"asked {wanted!r}, answered by {model!r}", 200, model=clean_text(model)[0]
+            ErrorKind.WRONG_MODEL,
+            f"asked {wanted!r}, answered by {model!r}",
+            200,
+            model=clean_text(model[:MAX_NAME_CHARS])[0],
         )
     flags = ["repaired_text"] if repaired else []
     if asked.native_id is not None and reply.get("id") == asked.native_id:
@@ -151,7 +156,7 @@ def _read_choice(
     choice: dict[str, Any], reply: dict[str, Any], model: str | None, flags: list[str], asked: Asked
 ) -> Output:
     finish = choice.get("finish_reason")
-    finish = finish if isinstance(finish, str) else None
+    finish = finish[:MAX_NAME_CHARS] if isinstance(finish, str) else None
     common: dict[str, Any] = {
         "model": model,
         "finish_reason": finish,
@@ -180,6 +185,9 @@ def _read_choice(
     reasoning = reasoning if isinstance(reasoning, str) else None
     if text and reasoning is None:
         reasoning, text = _apart(text, asked)
+    if reasoning and len(reasoning) > MAX_TEXT_CHARS:
+        reasoning = reasoning[:MAX_TEXT_CHARS]
+        flags.append("capped")
     if not (text and text.strip()) and not calls:
         why = "an empty answer"
         if reasoning:
@@ -190,7 +198,7 @@ def _read_choice(
     confidence = _confidence(choice.get("logprobs"), text, label, reasoning is not None, asked)
     if label and len(label) > MAX_TEXT_CHARS:
         label = label[:MAX_TEXT_CHARS]
-        flags.append("capped")
+        flags = [*dict.fromkeys([*flags, "capped"])]
     return Output(
         text=label,
         tool_calls=calls,
