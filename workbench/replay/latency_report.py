@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from workbench.engines.replies import CACHED
 from workbench.replay.arrivals import Schedule
-from workbench.replay.open_loop import CACHED, DROPPED, MOST_IN_FLIGHT, Driven, Sent
+from workbench.replay.open_loop import DROPPED, MOST_IN_FLIGHT, Driven, Sent
 from workbench.replay.report import duration
 from workbench.stats.percentiles import nearest_rank, percentile
 
