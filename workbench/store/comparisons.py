@@ -295,6 +295,12 @@ def candidates_tried(store: Store, task: str, fingerprint: str, control: str) ->
         fingerprint: The one's.
         control: Name under which the frontier itself is asked again: no candidate.
     """
+    known = store.value(
+        "SELECT count(DISTINCT candidate_fingerprint) FROM replays WHERE task = ? AND candidate <> ?",
+        (task, control),
+    )
+    if known <= 1:  # Mostly so: then the samples need not be read.
+        return int(known)
     return int(
         store.value(
             """
