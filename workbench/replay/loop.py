@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +23,7 @@ from workbench.replay.journal import PartWriter
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.limiter import Limiter
 from workbench.replay.outcomes import Outcomes, is_transient
+from workbench.replay.stopping import stopped_by_signals
 from workbench.replay.telling import note_line
 from workbench.store.replays import observation_row
 
@@ -124,7 +122,8 @@ class Run:
         """Answer all that is pending, or stop in good order."""
         stop = asyncio.Event()
         pulsed = self._lease.pulsed() if self._lease else contextlib.nullcontext()
-        with _stopped_by_signals(stop), rare_collections(), pulsed:
+        loop = asyncio.get_running_loop()
+        with stopped_by_signals(stop.set, loop), rare_collections(), pulsed:
             ticking = asyncio.create_task(self._tick())
             try:
                 ended = await self._drive(stop)
@@ -388,24 +387,6 @@ def _pages_of(pending: Sequence[tuple[str, int]]) -> Pages:
     """Return pages of a list that lies in memory."""
     pages = iter([pending])
     return lambda: next(pages, ())
-
-
-@contextmanager
-def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the loop in good order; only the main thread can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    previous = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    for each in previous:
-        loop.add_signal_handler(each, stop.set)
-    try:
-        yield
-    finally:
-        for each, handler in previous.items():
-            loop.remove_signal_handler(each)
-            signal.signal(each, handler)
 
 
 def note_of(beat: Heartbeat) -> Callable[[str], None]:

@@ -7,12 +7,10 @@ import ipaddress
 import logging
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from workbench.engines.privacy import is_forbidden, is_internal
 from workbench.errors import EnvironmentalError, ModelMissing, PrivacyRefused, UsageError
 from workbench.replay.ray_reaper import LONGEST_S, MARK
 from workbench.replay.remote_spool import RemoteSpool
+from workbench.replay.stopping import signals_kept
 from workbench.specs import Candidate, EvalConfig, RayCluster
 
 OBJECT_STORE_BYTES = 128 * 1024**2
@@ -100,7 +99,7 @@ def connected(
         _admit_address(cluster, eval_config)
     with (
         _environment({} if cluster.address else _LOCAL_VARIABLES),
-        _signals_kept(),
+        signals_kept(),
         # Ray prints what goes wrong in a cluster; standard output is for the command's own document.
         contextlib.redirect_stdout(sys.stderr),
     ):
@@ -282,17 +281,3 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Undo that Ray takes SIGTERM for itself."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in kept.items():
-            signal.signal(each, handler)
