@@ -277,3 +277,14 @@ def test_a_misspelt_kind_is_told_the_known_one(tmp_path: Path) -> None:
     (tmp_path / "evals" / "t" / "eval.toml").write_text('task = "t"\nkind = "lable"\n')
     with pytest.raises(ConfigError, match=r"'kind' can't be 'lable'\.\n.*Did you mean 'label'"):
         _ = Workspace.load(tmp_path).evals
+
+
+ODD_HOST = '[[candidates]]\nname = "c"\nengine = "openai"\nmodel = "m"\nbase_url = "http://[::1]x/v1"\n'
+
+
+@pytest.mark.parametrize("config", ["a = " + "[" * 50_000, "a = " + "9" * 5_000, "a = '\ud800'", ODD_HOST])
+def test_a_hostile_file_is_refused_with_its_name(tmp_path: Path, config: str) -> None:
+    """Nesting without end, endless numbers, broken text and odd addresses end in a message."""
+    (tmp_path / "workbench.toml").write_bytes(config.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ConfigError, match=r"workbench\.toml"):
+        Workspace.load(tmp_path)

@@ -263,7 +263,9 @@ def host_of(where: str, url: str) -> str:
     except ValueError:
         host, parts = "", urlsplit("")
     printable = url.isprintable() and "\\" not in url and " " not in url
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or not printable:
+    # Nothing beside host and port: programs differ in what they make of `[::1]name`.
+    whole = re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]*)(:\d*)?", parts.netloc) is not None
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or not (printable and whole):
         raise ConfigError(
             f"{where}: base_url {url!r} is not an http or https address.",
             'For example base_url = "http://127.0.0.1:8000/v1". Write a name in other letters as xn--...',

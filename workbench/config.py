@@ -271,7 +271,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deep to be read.", "Mend the file.") from error
+    except ValueError as error:  # Not TOML, not UTF-8, or a number of thousands of digits.
         raise ConfigError(f"{path}: {error}", "Mend the file and run the command again.") from error
 
 
