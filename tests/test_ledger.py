@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import struct
 import tempfile
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -151,3 +154,19 @@ def test_recovering_on_a_full_disk_keeps_the_answers(tmp_path: Path) -> None:
         assert "Make room" in str(raised.value.hint)
         disk.make_room()
         assert recovered(disk.path) == ["c1", "c2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("bad name", [{"a": 1}]), ("number", 5), ("mixed", [{"a": 1}, {"a": "x"}]), ("rows", [5])],
+)
+def test_a_foreign_file_among_the_answers_stops_no_replay(tmp_path: Path, name: str, content: object) -> None:
+    """What is whole but no ledger is put aside; the answers beside it are handed in."""
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    body = msgspec.msgpack.encode(content)
+    (folder / f"{name}.answers").write_bytes(struct.pack("<II", len(body), zlib.crc32(body)) + body)
+    Ledger(folder, "zz-1").add([{"call_id": "c1"}])
+    assert recover(tmp_path, folder) == 1
+    assert [each.name for each in folder.iterdir()] == [f"{name}.unreadable"]
+    assert recover(tmp_path, folder) == 0

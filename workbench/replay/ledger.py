@@ -117,6 +117,9 @@ def recover(spool: Path, folder: Path) -> int:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(spool, error) from error
+        except (ValueError, TypeError, msgspec.MsgspecError):
+            # Whole, yet none of ours: it is put aside, and what it may have held is asked again.
+            path.replace(path.with_suffix(".unreadable"))
     return count
 
 
