@@ -138,7 +138,10 @@ class OpenAIEngine:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = open_session(
-                self._gate, timeout_s=self._candidate.timeout_s, connect_timeout_s=CONNECT_TIMEOUT_S
+                self._gate,
+                timeout_s=self._candidate.timeout_s,
+                connect_timeout_s=CONNECT_TIMEOUT_S,
+                headers=self._headers,
             )
         return self._session
 
@@ -177,7 +180,7 @@ class OpenAIEngine:
         url = re.sub(r"/v\d+[a-z0-9]*$", "", base) + path if path.startswith("/") else f"{base}/{path}"
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s))
         async with self._open().get(
-            URL(url, encoded=True), headers=self._headers, allow_redirects=False, timeout=timeout
+            URL(url, encoded=True), allow_redirects=False, timeout=timeout
         ) as response:
             server = response.headers.get("Server", "")
             data = await read_capped(response, MAX_REPLY_BYTES)
@@ -307,10 +310,10 @@ class OpenAIEngine:
         answering = False
         streamed: Streamed | None = None
         data: bytes | None = None
+        # Made here: aiohttp would first look through all kinds of bodies that it knows.
+        payload = aiohttp.BytesPayload(body, content_type="application/json")
         try:
-            async with self._open().post(
-                self._url, data=body, headers=self._headers, allow_redirects=False
-            ) as response:
+            async with self._open().post(self._url, data=payload, allow_redirects=False) as response:
                 answering = True
                 status, content_type = response.status, response.headers.get("Content-Type", "")
                 cached = is_cached(response.headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -62,14 +62,19 @@ def guarded_socket(gate: Gate) -> Callable[[Any], socket.socket]:
     return make
 
 
-def open_session(gate: Gate, *, timeout_s: float, connect_timeout_s: float) -> aiohttp.ClientSession:
+def open_session(
+    gate: Gate, *, timeout_s: float, connect_timeout_s: float, headers: Mapping[str, str] | None = None
+) -> aiohttp.ClientSession:
     """Open a session that follows the gate, and nothing from the environment.
 
     Args:
         gate: What was admitted.
         timeout_s: Total deadline of one attempt, from connecting to the last byte.
         connect_timeout_s: The part of it that connecting may take.
+        headers: Sent with every request, over those of all sessions: merging them once costs
+            less than with each request.
     """
+    own = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "workbench"}
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0, resolver=GuardedResolver(gate), ttl_dns_cache=30, socket_factory=guarded_socket(gate)
@@ -79,7 +84,7 @@ def open_session(gate: Gate, *, timeout_s: float, connect_timeout_s: float) -> a
         trust_env=False,
         # A compressed body would be unpacked whole before anybody could count it: see `body_pieces`.
         auto_decompress=False,
-        headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "workbench"},
+        headers=own | dict(headers or {}),
     )
 
 
