@@ -73,6 +73,29 @@ async def test_answers_of_one_turn_are_one_write_and_count_after_it(tmp_path: Pa
         assert lease.recover() == 100
 
 
+async def test_answers_of_turns_that_follow_each_other_share_a_write(tmp_path: Path) -> None:
+    """A write waits while each turn brings another answer, a few turns at most, and no longer than that."""
+    with ReplayLease(tmp_path, "task-x") as lease:
+        writer = PartWriter(tmp_path, "r", lease)
+        frames: list[int] = []
+
+        def kept() -> None:
+            frames.append(ledgers(lease)[0].read_bytes().count(b"call_id"))
+
+        adding = []
+        for number in range(100):
+            adding.append(asyncio.create_task(writer.add([row(number)], kept)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*adding)
+        assert 2 <= frames[0] <= journal.TURNS + 1
+        assert frames == sorted(frames)
+        alone = asyncio.create_task(writer.add([row(100)], kept))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert alone.done()
+        assert frames[-1] == 101
+
+
 async def test_an_answer_whose_worker_is_stopped_meanwhile_is_kept_and_counted(tmp_path: Path) -> None:
     """Stopping in the very moment loses neither the answer nor its place in the count."""
     with ReplayLease(tmp_path, "task-x") as lease:

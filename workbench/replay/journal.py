@@ -24,6 +24,8 @@ PART_BYTES = 8 << 20
 """So many bytes of answers make a part as well, whatever their number."""
 PART_EVERY_S = 2.0
 """And so many seconds do, so that who watches sees answers soon."""
+TURNS = 4
+"""For so many turns of the loop a group waits for more answers, while each brings some."""
 PARTS_BEHIND = 2
 """With so many parts unwritten the replay waits: memory must not grow where a disk is slow."""
 ABSORB_ROWS = 20_000
@@ -48,7 +50,8 @@ class PartWriter:
     """Acknowledge answers in groups, and write them as parts, about every two seconds.
 
     An answer counts once `add` returns: it lies in the ledger by then. Answers that
-    come in one turn of the event loop are handed to the ledger together. On a full disk
+    come close together, in a few turns of the event loop, are handed to the ledger in one
+    write. On a full disk
     nothing is acknowledged: the replay stands still until there is room.
 
     Args:
@@ -100,7 +103,7 @@ class PartWriter:
         loop = asyncio.get_running_loop()
         if not self._group:
             self._settled.clear()
-            loop.call_soon(self._commit)
+            loop.call_soon(self._gather, 0, TURNS)
         done = loop.create_future()
         self._group.append((rows, kept, done))
         await done
@@ -134,6 +137,13 @@ class PartWriter:
     def _begin(self) -> _Batch:
         self._count += 1
         return _Batch(Ledger(self._lease.answers, f"{self._prefix}-{self._count:08d}"))
+
+    def _gather(self, size: int, turns: int) -> None:
+        """Wait while answers keep coming: a write for each turn of the loop costs as much as a call."""
+        if turns and len(self._group) > size:
+            asyncio.get_running_loop().call_soon(self._gather, len(self._group), turns - 1)
+        else:
+            self._commit()
 
     def _commit(self) -> None:
         """Hand the group to the ledger, and tell all who wait."""
