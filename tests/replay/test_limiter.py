@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.replay.limiter import START, Limiter
+from workbench.replay.limiter import BATCHING_START, START, Limiter
 
 
 @dataclass
@@ -128,6 +128,18 @@ def test_latency_near_the_deadline_stops_the_rise() -> None:
     limiter = Limiter(512, deadline_s=20)
     seen = simulate(limiter, lambda busy, _: 1.0 * busy**0.6, 900)
     assert max(seen.limits) ** 0.6 <= 20
+
+
+@pytest.mark.parametrize("capacity", [24, 200])
+def test_a_limit_that_begins_high_finds_the_same_place(capacity: int) -> None:
+    """Begun with more in flight, a server is used to the full and left without a long queue."""
+    dice = random.Random(capacity)
+    limiter = Limiter(512, deadline_s=120, start=BATCHING_START)
+    assert limiter.limit == BATCHING_START
+    seen = simulate(limiter, lambda *_: dice.uniform(0.5, 1.5), 600, capacity=capacity)
+    assert seen.rate >= 0.85 * capacity
+    assert max(seen.limits) <= max(4 * capacity, START)
+    assert Limiter(16, start=BATCHING_START).limit == 16
 
 
 def test_a_fixed_limit_stays() -> None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 
 START = 8
 """Requests in flight at first: what a small server on a laptop stands."""
+BATCHING_START = 32
+"""Requests in flight at first to a vLLM of our own: it queues what it does not batch, and refuses nothing."""
 WINDOW_S = 0.1
 """A measurement lasts so long at least, and takes as many answers as the limit."""
 PAYS = 0.15
@@ -58,11 +60,13 @@ class Limiter:
         maximum: Most requests in flight.
         deadline_s: When a call is given up, in seconds; None where none is.
         adaptive: Whether the limit moves at all; it stays at `maximum` otherwise.
+        start: Requests in flight at first.
     """
 
     maximum: int
     deadline_s: float | None = None
     adaptive: bool = True
+    start: int = START
     limit: int = field(init=False)
     _window: _Window = field(init=False, default_factory=_Window)
     _doubling: bool = field(init=False, default=True)
@@ -79,7 +83,7 @@ class Limiter:
 
     def __post_init__(self) -> None:
         self.maximum = max(self.maximum, 1)
-        self.limit = min(START, self.maximum) if self.adaptive else self.maximum
+        self.limit = min(self.start, self.maximum) if self.adaptive else self.maximum
 
     def finished(self, now_s: float, started_s: float, in_flight: int, answered: bool = True) -> None:
         """Learn from a call that ended.

@@ -18,7 +18,7 @@ from workbench.replay.garbage import rare_collections
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.journal import PartWriter
 from workbench.replay.lease import ReplayLease
-from workbench.replay.limiter import Limiter
+from workbench.replay.limiter import BATCHING_START, START, Limiter
 from workbench.replay.loop import Ended, Pages, Run, note_of
 from workbench.replay.needs import sample_needs
 from workbench.replay.outcomes import Outcomes
@@ -141,6 +141,7 @@ class Session:
         failed = sum((counts.errors or {}).values())
         self.beat = Heartbeat(self._workspace.spool, row.replay_id, counts.planned, counts.done)
         adaptive = spec.engine not in IN_PROCESS
+        start = BATCHING_START if spec.engine == "vllm" else START
         deadline_s = attempt_deadline_s(spec)
         most = self._concurrency or self._engine.concurrency
         return Run(
@@ -165,7 +166,7 @@ class Session:
             concurrency=most,
             listener=self._listener,
             patch=self._patch,
-            limiter=Limiter(most, deadline_s, adaptive),
+            limiter=Limiter(most, deadline_s, adaptive, start),
             budget=self.budget,
             deadline_s=deadline_s,
             lease=lease,
