@@ -23,8 +23,9 @@ from servers import serving
 
 from workbench.config import Workspace
 from workbench.replay.on_ray import replay_on_ray
-from workbench.replay.ray_actor import AnsweringActor, RunSettings
+from workbench.replay.ray_actor import AnsweringActor
 from workbench.replay.ray_run import SharedRun
+from workbench.replay.ray_settings import RunSettings
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.store import Store
 from workbench.store.replays import requests_of

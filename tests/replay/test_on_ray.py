@@ -25,8 +25,9 @@ from workbench.config import Workspace
 from workbench.errors import ConfigError, EnvironmentalError, ModelMissing, PrivacyRefused, UsageError
 from workbench.records import Message, Request
 from workbench.replay.on_ray import replay_on_ray
-from workbench.replay.ray_actor import AnsweringActor, RunSettings, error_from_json, error_to_json
+from workbench.replay.ray_actor import AnsweringActor
 from workbench.replay.ray_run import SharedRun
+from workbench.replay.ray_settings import RunSettings, error_from_json, error_to_json
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.store.replays import requests_of
 from workbench.store.spool import write_part

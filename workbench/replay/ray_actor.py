@@ -11,21 +11,19 @@ import asyncio
 import atexit
 import contextlib
 import io
-import json
 import secrets
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench import errors
-from workbench.config import Workspace, WorkspaceConfig
+from workbench.config import Workspace
 from workbench.engines import Engine, open_engine
 from workbench.engines.conformance import Needs, check_conformance
 from workbench.engines.privacy import open_gate
@@ -40,19 +38,20 @@ from workbench.replay.limiter import Limiter
 from workbench.replay.loop import Ended, Run
 from workbench.replay.outcomes import Outcomes
 from workbench.replay.ray_cluster import admit, own_address
+from workbench.replay.ray_settings import (
+    CHECKED,
+    SETTINGS,
+    STOP,
+    RunSettings,
+    error_to_json,
+    piece_name,
+    piece_of,
+)
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.replay.session import IN_PROCESS, attempt_deadline_s
-from workbench.specs import Candidate, EvalConfig, RayCluster
 from workbench.store import arrow
 
 T = TypeVar("T")
-
-SETTINGS = "run.json"
-"""What the actors of a run need to know. While it lies there, they may write."""
-CHECKED = "checked.json"
-"""An actor writes this once the candidate passed its checks; who begins later need not check it."""
-STOP = "stop"
-"""While this lies there, actors write what they have and ask nothing more."""
 
 PIECE_ATTEMPTS = 6
 """So many actors may die of one piece; then the run ends and says so."""
@@ -67,25 +66,6 @@ REPORT = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """What the actors of one run of one replay need. It holds no key: each machine has its own.
-
-    `needs` is what the sample asks, for the checks before the first call; None for no checks.
-    """
-
-    replay_id: str
-    epoch: int
-    concurrency: int | None
-    worked_before: bool
-    needs: Needs | None
-    cluster: RayCluster
-    candidate: Candidate
-    eval_config: EvalConfig
-    root: str
-    config: WorkspaceConfig
-
-
 @dataclass(slots=True)
 class _Opened:
     """An actor's engine, and what is known of it."""
@@ -95,39 +75,6 @@ class _Opened:
     worked: bool
     checked: bool
     limiter: Limiter
-
-
-def run_folder(replay_id: str, epoch: int) -> str:
-    """Return the folder of one run in the shared spool."""
-    return f"{replay_id}/{epoch:08d}"
-
-
-def piece_name(piece: int) -> str:
-    """Return the folder name of a piece."""
-    return f"p{piece:08d}"
-
-
-def piece_of(file: str) -> int:
-    """Return the number of the piece that a plan file holds."""
-    return int(PurePosixPath(file).stem.removeprefix("p"))
-
-
-def error_to_json(error: WorkbenchError | None) -> str:
-    """Return an error as text that another machine can raise again."""
-    if error is None:
-        return ""
-    return json.dumps({"kind": type(error).__name__, "message": error.message, "hint": error.hint})
-
-
-def error_from_json(text: str) -> WorkbenchError | None:
-    """Return the error that `error_to_json` wrote."""
-    if not text:
-        return None
-    found = json.loads(text)
-    kind = getattr(errors, found["kind"], EnvironmentalError)
-    if not (isinstance(kind, type) and issubclass(kind, WorkbenchError)):
-        kind = EnvironmentalError
-    return kind(found["message"], found["hint"])
 
 
 class AnsweringActor:

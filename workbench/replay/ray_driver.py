@@ -20,8 +20,9 @@ from workbench.replay.loop import Ended
 from workbench.replay.needs import sample_needs
 from workbench.replay.patching import patcher
 from workbench.replay.plan import Plan
-from workbench.replay.ray_actor import AnsweringActor, RunSettings, error_from_json
+from workbench.replay.ray_actor import AnsweringActor
 from workbench.replay.ray_run import SharedRun
+from workbench.replay.ray_settings import RunSettings, error_from_json
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.replay.session import LOOKED_AT, note_checked, pages_of, was_checked
 from workbench.replay.stopping import stopped_by_signals

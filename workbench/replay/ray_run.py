@@ -17,7 +17,7 @@ from workbench.engines.conformance import ConformanceReport
 from workbench.records import Request, from_json, to_json
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.ledger import recover, unwritable
-from workbench.replay.ray_actor import CHECKED, SETTINGS, STOP, RunSettings, piece_name, run_folder
+from workbench.replay.ray_settings import CHECKED, SETTINGS, STOP, RunSettings, piece_name, run_folder
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.store.spool import part_path, written_whole
 
