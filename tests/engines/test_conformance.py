@@ -218,9 +218,12 @@ async def test_log_probabilities_that_can_not_be_used_are_a_warning(value: float
     ("lengths", "state"),
     [((100, 900), "passed"), ((100,) * 99 + (2100,), "warning"), ((100, 9000), "failed")],
 )
-async def test_a_context_too_short_for_much_of_the_sample_fails(lengths: tuple[int, ...], state: str) -> None:
+@pytest.mark.parametrize("told", [{"meta": {"n_ctx": 2048}}, {"max_input_tokens": 2048}])
+async def test_a_context_too_short_for_much_of_the_sample_fails(
+    lengths: tuple[int, ...], state: str, told: dict[str, Any]
+) -> None:
     """The share that is too long is stated; a few calls are a warning."""
-    models = {"data": [{"id": "other", "max_model_len": 10}, {"id": "m", "meta": {"n_ctx": 2048}}]}
+    models = {"data": [{"id": "other", "max_model_len": 10}, {"id": "m", **told}]}
     report, _ = await checked(fit, Needs(lengths=lengths), models=models)
     assert states(report)["context"] == state
     assert "2,048 tokens" in message(report, "context")
@@ -254,6 +257,9 @@ async def test_a_busy_server_is_not_taken_for_an_unfit_one() -> None:
     [
         (lambda _: refuse("no such key", 401), "api_key_env"),
         (lambda _: refuse("model not found", 404), "Mend `base_url`"),
+        # As LiteLLM 1.x replies without a database.
+        (lambda _: refuse("No connected db."), "api_key_env"),
+        (lambda _: refuse("/chat/completions: Invalid model name passed in model=m."), "Mend `model`"),
         (lambda body: web.json_response(completion("x", "another-model")), "answers_as"),
     ],
 )

@@ -229,9 +229,9 @@ class _Checker:
                 f"{output.error.message}: set `model` to the name the server answers with, or "
                 "parameters.answers_as where it answers under another name on purpose."
             )
-        set_up = kind is ErrorKind.HTTP and (300 <= status < 400 or status in (401, 403, 404, 405))
-        if set_up or not (needs.has_system or needs.has_turns):
-            return CheckState.FAILED, f"{said(output)}. {_set_up_hint(status)}".strip()
+        hint = _set_up_hint(status, output.error.message)
+        if (kind is ErrorKind.HTTP and hint) or not (needs.has_system or needs.has_turns):
+            return CheckState.FAILED, f"{said(output)}. {hint}".strip()
         if (await self._ask(plain_request())).error is None:
             what = [*(["a system message"] if needs.has_system else [])]
             what += ["earlier turns of the assistant"] if needs.has_turns else []
@@ -239,7 +239,7 @@ class _Checker:
                 f"takes one user message, but not {' and '.join(what)}, as the sample has: {said(output)}. "
                 "Serve the model with another chat template, or leave them out with a prompt patch."
             )
-        return CheckState.FAILED, f"{said(output)}. {_set_up_hint(status)}".strip()
+        return CheckState.FAILED, f"{said(output)}. {hint}".strip()
 
     async def _tools(self) -> tuple[CheckState, str]:
         if not self._needs.has_tools:
@@ -432,11 +432,14 @@ def _empty(output: Output) -> str:
     return "answered nothing"
 
 
-def _set_up_hint(status: int) -> str:
-    if status in (401, 403):
+def _set_up_hint(status: int, message: str) -> str:
+    # LiteLLM without a database says so, with status 400, of a key that it does not know.
+    if status in (401, 403) or "no connected db" in message.casefold():
         return "Put a valid key in the variable that `api_key_env` names."
     if status in (404, 405):
         return "Mend `base_url` (it mostly ends in /v1) or `model`."
+    if "model name" in message.casefold():
+        return "Mend `model`."
     if 300 <= status < 400:
         return "Redirects are never followed: set `base_url` to the final address."
     return ""

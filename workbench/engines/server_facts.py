@@ -17,6 +17,7 @@ LENGTH_KEYS = (
     "context_window",  # Groq
     "max_context_length",  # Mistral
     "context_length",  # Ollama, OpenRouter, Together
+    "max_input_tokens",  # LiteLLM: of the prompt alone, mostly the same number
 )
 """Where servers say how many tokens fit, in the order of trust."""
 _WAITING = re.compile(r"^vllm:num_requests_waiting(?:\{[^}]*\})?\s+([0-9.eE+]+)", re.MULTILINE)
