@@ -37,7 +37,7 @@ def read_error(status: int, body: bytes, content_type: str = "") -> Output:
     if status == 429:
         return failure(ErrorKind.RATE_LIMITED, message or "too many requests", status)
     if 300 <= status < 400:
-        return failure(ErrorKind.HTTP, "the server redirects, which is never followed", status)
+        return failure(ErrorKind.HTTP, "the server redirects to another address", status)
     if status in (400, 413, 422):
         if _CONTEXT.search(message):
             return failure(ErrorKind.CONTEXT_LENGTH, message, status)

@@ -90,7 +90,8 @@ class CompareReport:
         point = self.agreement.point
         share = "no agreement yet" if point is None else f"{point:.1%} agree"
         parts = [
-            f"{self.task} / {self.candidate}: {self.compared:,} pairs compared ({self.new:,} now), {share}"
+            f"{self.task} / {self.candidate}: {self.compared:,} calls compared "
+            f"({self.new:,} answers now), {share}"
         ]
         for count, words in (
             (self.invalid, "invalid"),
