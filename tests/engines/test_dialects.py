@@ -71,7 +71,8 @@ async def test_allowed_labels_hold_in_every_dialect(server: Server, behaviour: s
     assert output.text == "ham"
     assert output.error is None
     assert output.confidence["token_quantile"] == pytest.approx(0.99, abs=0.01)
-    assert output.confidence["label_margin"] == 1.0
+    # One token is told: the other label may have all that is left of 1.
+    assert output.confidence["label_margin"] == pytest.approx(0.98, abs=0.01)
     assert context.attempts == server.stats(behaviour)["hits"] == 1
     if behaviour == "vllm":
         assert body["structured_outputs"] == {"choice": ["spam", "ham"]}

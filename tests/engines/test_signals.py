@@ -64,6 +64,21 @@ def test_a_label_that_was_sampled_against_the_odds_has_no_margin() -> None:
         assert label_margin([token], {"spam": "spam", "ham": "ham"}) == pytest.approx(expected)
 
 
+def test_a_label_too_unlikely_to_be_told_counts_with_the_most_it_can_have() -> None:
+    """As llama.cpp replies under a grammar: it tells what the model would have written freely."""
+    tops = {"S": -2.65, "Call": -3.58, "2": -4.15, "Message": -4.15, "message": -4.2}
+    found = label_margin([Token("sp", -5.42, tops), Token("am", -0.02)], names("spam", "ham"))
+    own, most = math.exp(-2.65) + math.exp(-5.42), math.exp(-4.2)
+    assert found == pytest.approx((own - most) / (own + most))
+    weak = {"I": math.log(0.5), "The": math.log(0.2), "It": math.log(0.1)}
+    assert label_margin([Token("spam", math.log(0.01), weak)], names("spam", "ham")) == 0.0
+    # No likeliest tokens at all: the other label may have all that is left.
+    assert label_margin([Token("spam", math.log(0.8))], names("spam", "ham")) == pytest.approx(0.6)
+    # As vLLM 0.32 replies: what is not allowed has -9999, so the other label has nothing.
+    masked = {"sp": -0.25, "s": -1.51, "<|im_start|>": -9999.0}
+    assert label_margin([Token("sp", -0.25, masked)], names("spam", "ham")) == pytest.approx(1.0)
+
+
 def test_an_answer_that_is_no_label_has_no_margin() -> None:
     """Astray, without log-probability, or of no tokens: no signal rather than a wrong one."""
     assert label_margin([token("Well", 0.9, ham=0.1)], names("spam", "ham")) is None

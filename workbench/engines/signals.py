@@ -73,6 +73,9 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str
     Case, spaces and quotes before a label don't count, unless labels differ in them.
     Where one label is the beginning of another (spam, spam risk), the token behind it
     decides: what goes on as no other label means that the shorter one has ended.
+    A label that is not among the likeliest counts with the most that it can have: servers
+    that hold an answer to labels may tell what the model would have written freely
+    (llama.cpp does), where the other labels often stand too far down to be told.
 
     Args:
         tokens: The answer, with the likeliest tokens at each place.
@@ -85,13 +88,16 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str
         that another one begins with.
     """
     reader = _Beginnings(names, opening)
-    written, path = "", 1.0
+    written, path, unseen = "", 1.0, 0.0
     shares = dict.fromkeys(names.values(), 0.0)
     for token in tokens[:LABEL_TOKENS]:
         own = probability(token.logprob)
         if own is None:
             return None
-        for text, logprob in (dict(token.tops) | {token.text: token.logprob}).items():
+        listed = dict(token.tops) | {token.text: token.logprob}
+        if reader.has_begun(written + token.text):
+            unseen = max(unseen, path * _most_unseen(token, listed))
+        for text, logprob in listed.items():
             label = reader.only(written, text)
             share = probability(logprob)
             if label is not None and share is not None:
@@ -99,10 +105,18 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str
         decided = reader.only(written, token.text)
         written, path = written + token.text, path * own
         if decided is not None:
-            return margin(shares, decided)
+            absent = next((label for label, share in shares.items() if not share), None)
+            return margin(shares if absent is None else shares | {absent: unseen}, decided)
         if reader.is_astray(written) or len(written) > reader.longest:
             return None
     return None
+
+
+def _most_unseen(token: Token, listed: Mapping[str, float | None]) -> float:
+    """Return the most that a token which is not listed can have: no more than any of the likeliest."""
+    found = [probability(each) or 0.0 for each in listed.values()]
+    likeliest = [probability(each) or 0.0 for each in token.tops.values()]
+    return max(min([*likeliest, 1.0 - sum(found)]), 0.0)
 
 
 class _Beginnings:
@@ -130,6 +144,10 @@ class _Beginnings:
                 return None
             rest = rest[len(part) :].lstrip()
         return self._fold(rest.lstrip(" \t\r\n" + self._before))
+
+    def has_begun(self, written: str) -> bool:
+        """Say whether something of a label is written."""
+        return bool(self._bare(written))
 
     def only(self, written: str, text: str) -> str | None:
         """Return the one label that a beginning and the next token can still become."""
