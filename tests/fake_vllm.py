@@ -47,7 +47,7 @@ def alive(folder: Path) -> list[int]:
     for path in folder.glob("pids/*"):
         try:
             state = Path(f"/proc/{path.name}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         if state not in ("Z", "X"):
             found.append(int(path.name))

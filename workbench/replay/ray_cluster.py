@@ -140,7 +140,9 @@ def _session_folder() -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     ) as reaper:
-        with _environment({MARK: folder}):
+        # Ray's processes write their title over their environment, where /proc reads the mark;
+        # this variable of setproctitle has them leave it as it is.
+        with _environment({MARK: folder, "SPT_NOENV": "1"}):
             yield folder
         # A word instead of a sudden end: Ray was shut down in good order.
         with contextlib.suppress(subprocess.TimeoutExpired, OSError):
