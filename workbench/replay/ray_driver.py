@@ -233,6 +233,10 @@ class Driver:
 
     def _collect(self, beat: Heartbeat, *, last: bool = False) -> None:
         self._run.take_parts(self._workspace.spool, beat)
+        # At once: were this command killed before the next load, the check would be paid for again.
+        if not self._said_checked and (found := self._run.check_passed()) is not None:
+            self._said_checked = True
+            note_checked(self._store, beat.replay_id, found)
         if not last and time.monotonic() - self._absorbed_at < ABSORB_EVERY_S:
             return
         # Pieces known to be done before this look at the parts: all of theirs were taken by it.
@@ -240,9 +244,6 @@ class Driver:
         self._store.absorb(wait_s=None if last else 0)
         self._run.clear_pieces(done)
         self._absorbed_at = time.monotonic()
-        if not self._said_checked and (found := self._run.check_passed()) is not None:
-            self._said_checked = True
-            note_checked(self._store, beat.replay_id, found)
 
     def _tell(self, beat: Heartbeat, note: str) -> None:
         beat.write()
