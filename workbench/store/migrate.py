@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import duckdb
 
 from workbench.errors import EnvironmentalError, StoreIncompatible
 from workbench.store import engine
+from workbench.store.spool import sync_to_disk
 
 LEDGER = "workbench_migrations"
 """Name of the table that says which migrations a file has; a file without it isn't a store."""
@@ -58,9 +58,9 @@ def create(path: Path, steps: list[Migration]) -> None:
         )
         for step in steps:
             _apply(connection, step)
-    _sync(unfinished)
+    sync_to_disk(unfinished)
     unfinished.replace(path)
-    _sync(path.parent)
+    sync_to_disk(path.parent)
 
 
 def applied(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -145,7 +145,7 @@ def back_up(path: Path, version: int) -> Path:
     try:
         expected = _counts(path)
         shutil.copyfile(path, unfinished)
-        _sync(unfinished)
+        sync_to_disk(unfinished)
         found = _counts(unfinished)
     except (OSError, duckdb.Error) as error:
         _remove(unfinished)
@@ -160,7 +160,7 @@ def back_up(path: Path, version: int) -> Path:
             "Check the disk, then try again; the store is unchanged.",
         )
     unfinished.replace(backup)
-    _sync(backup.parent)
+    sync_to_disk(backup.parent)
     return backup
 
 
@@ -198,14 +198,6 @@ def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:
 def _remove(path: Path) -> None:
     for leftover in (path, path.with_name(path.name + ".wal")):
         leftover.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _first_line(error: BaseException) -> str:

@@ -94,7 +94,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync_to_disk(path.parent)
 
 
 def part_path(spool: Path, table: str, name: str) -> Path:
@@ -184,8 +184,9 @@ def quarantined(spool: Path) -> list[Quarantined]:
     return found
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_to_disk(path: Path) -> None:
+    """Have the disk hold a file's content, or a folder's names, before going on."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
