@@ -237,12 +237,15 @@ def test_what_a_server_wrote_steers_no_terminal(capsys: pytest.CaptureFixture[st
     assert "two\nlines\t" in said.out
 
 
-def test_a_note_at_a_terminal_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_at_a_terminal_is_no_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A note with brackets, as in an address or a server's words, neither vanishes nor ends the run."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with progress_listener() as listen:
         listen(Progress("replay", 1, 2, note=HOSTILE))
         listen(Progress("replay", 2, 2, note="[/]"))
+    assert "[/]" in capsys.readouterr().err
 
 
 def test_a_dry_run_says_what_it_can_not_tell() -> None:
