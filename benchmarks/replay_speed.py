@@ -1,12 +1,14 @@
 """Measure a stored, validated replay against a bare aiohttp loop and against the openai SDK.
 
-All ask the same stub in one run, in turn; the best of three counts for each.
+All ask the same stub in one run, in turn. Each ratio is the median over rounds of two rates measured one
+right after the other: on a machine whose speed swings by half, the best of each would not belong together.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +21,7 @@ from stub import serving
 from workbench.config import Workspace
 from workbench.replay import replay
 
-TIMES = 3
+ROUNDS = 5
 FEW, MANY = 64, 512
 SDK_SHARE = 8
 """The SDK is asked for so many times fewer calls: it takes that much longer."""
@@ -79,9 +81,15 @@ def rate(calls: int, started_s: float, cpu_s: float) -> Rate:
     return Rate(calls / took_s, 1000 * (time.process_time() - cpu_s) / calls)
 
 
-def fastest(rates: list[Rate]) -> Rate:
-    """Return the best of some rates."""
-    return max(rates, key=lambda each: each.per_s)
+def middle(over: list[Rate], under: list[Rate]) -> float:
+    """Return the median of the ratios of rates that were measured next to each other."""
+    return statistics.median(a.per_s / b.per_s for a, b in zip(over, under, strict=True))
+
+
+def typical(rates: list[Rate]) -> Rate:
+    """Return the medians of some rates."""
+    per_s = statistics.median(each.per_s for each in rates)
+    return Rate(per_s, statistics.median(each.cpu_ms for each in rates))
 
 
 def measure(figures: Figures, calls: int) -> None:
@@ -91,19 +99,21 @@ def measure(figures: Figures, calls: int) -> None:
     sdk: list[Rate] = []
     with serving() as stub, tempfile.TemporaryDirectory() as folder:
         workspace = workspace_with_calls(Path(folder), calls, stub.url)
-        for _ in range(TIMES):
-            for in_flight in (FEW, MANY):
+        for turn in range(ROUNDS):
+            # The store grows with each replay: neither is always the later one.
+            for in_flight in (FEW, MANY) if turn % 2 else (MANY, FEW):
                 loops[in_flight].append(asyncio.run(bare(stub.url, calls, in_flight)))
                 replays[in_flight].append(stored(workspace, calls, in_flight))
             sdk.append(asyncio.run(with_sdk(stub.url, calls // SDK_SHARE, FEW)))
     for in_flight in (FEW, MANY):
-        loop, ours = fastest(loops[in_flight]), fastest(replays[in_flight])
+        loop, ours = loops[in_flight], replays[in_flight]
         name = f"replay against a bare loop, {in_flight} in flight"
-        figures.ratio(name, ours.per_s / loop.per_s, 0.5, f"replay {ours}, bare loop {loop}")
-        least = min(each.cpu_ms for each in replays[in_flight])
+        figures.ratio(name, middle(ours, loop), 0.5, f"replay {typical(ours)}, bare loop {typical(loop)}")
         name = f"milliseconds of processor time a call, {in_flight} in flight"
-        figures.ratio(name, least, 0.5, "all of the replay's threads, planning and storing", at_most=True)
-    few, many = fastest(replays[FEW]), fastest(replays[MANY])
-    figures.ratio("replay, 512 against 64 in flight", many.per_s / few.per_s, 1.0, f"{many} against {few}")
-    best = fastest(sdk)
-    figures.ratio("replay against the openai SDK", few.per_s / best.per_s, 3.0, f"replay {few}, SDK {best}")
+        detail = "all of the replay's threads, planning and storing"
+        figures.ratio(name, typical(ours).cpu_ms, 0.5, detail, at_most=True)
+    few, many = replays[FEW], replays[MANY]
+    name = "replay, 512 against 64 in flight"
+    figures.ratio(name, middle(many, few), 1.0, f"{typical(many)} against {typical(few)}")
+    name = "replay against the openai SDK"
+    figures.ratio(name, middle(few, sdk), 3.0, f"replay {typical(few)}, SDK {typical(sdk)}")

@@ -127,7 +127,7 @@ def decode_json(data: bytes | str) -> Decoded:
         value, repaired = _decode_loosely(raw)
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
         raise Undecodable(f"nested deeper than {MAX_DEPTH} levels")
-    if repaired or b"\\u0000" in raw or b"\\ud" in raw.lower():
+    if repaired or (b"\\u" in raw and (b"\\u0000" in raw or b"\\ud" in raw.lower())):
         cleaned = clean_value(value)
         repaired = repaired or cleaned != value
         value = cleaned

@@ -168,17 +168,17 @@ class Mistaken:
 def test_a_wrong_model_stops_after_three_and_says_how_many_were_in_flight(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The third answer by another model stops the replay at once; five in flight are named and dropped."""
+    """The third answer by another model stops the replay at once; all in flight are named and dropped."""
     workspace = world(tmp_path, server, "good", concurrency=8)
     monkeypatch.setitem(engines._FACTORIES, "openai", lambda *_: Mistaken())
     with open_store(workspace) as store:
         with pytest.raises(UsageError, match="3 times") as caught:
             replay(workspace, store, "spam", "c")
-        assert "5 more were in flight and are asked again" in caught.value.message
+        assert "7 more were in flight and are asked again" in caught.value.message
         assert [row["error_kind"] for row in store.rows("SELECT error_kind FROM observations")] == [
             "wrong_model"
         ] * 3
-        assert "5 more were in flight" in status(workspace, store)[0].note
+        assert "7 more were in flight" in status(workspace, store)[0].note
 
 
 def test_most_calls_failing_pauses_and_drops_the_failures() -> None:

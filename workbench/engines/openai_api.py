@@ -274,7 +274,8 @@ class OpenAIEngine:
         sent = body(logprobs)
         tries = timeouts = 0
         while True:
-            await self._wait_for_quiet()
+            if self._quiet_until:
+                await self._wait_for_quiet()
             context.attempts += 1
             tries += 1
             done = await self._send(sent, asked)
@@ -352,8 +353,8 @@ class OpenAIEngine:
         if status != 200:
             failed = self._without_key(read_error(status, data, content_type), data)
             return _Attempt(failed, status in RETRIED_STATUSES, asked_s)
-        output = self._without_key(read_reply(data, content_type, asked), data)
-        return _Attempt(replace(_marked(output, cached), latency_ms=latency_ms))
+        output = self._without_key(read_reply(data, content_type, asked, latency_ms), data)
+        return _Attempt(_marked(output, cached))
 
     def _put_together(self, builder: ReplyBuilder, asked: Asked) -> _Attempt:
         if not builder.is_whole:

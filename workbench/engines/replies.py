@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.engines.base import failure
@@ -90,13 +90,14 @@ def is_cached(headers: Mapping[str, str]) -> bool:
     return any(value.strip().casefold().startswith("hit") for value in found)
 
 
-def read_reply(body: bytes, content_type: str, asked: Asked) -> Output:
+def read_reply(body: bytes, content_type: str, asked: Asked, latency_ms: float | None = None) -> Output:
     """Read the body of a reply with status 200.
 
     Args:
         body: All of it.
         content_type: Its media type, for the message where it is no JSON.
         asked: What it answers; another model's answer is an error.
+        latency_ms: How long it took; of an odd reply, too.
 
     Returns:
         The output; every odd reply is an error of a kind of its own.
@@ -104,21 +105,30 @@ def read_reply(body: bytes, content_type: str, asked: Asked) -> Output:
     try:
         decoded = decode_json(body)
     except Undecodable as error:
-        if "html" in content_type or body.lstrip()[:1] == b"<":
-            return failure(ErrorKind.INVALID_RESPONSE, f"not JSON but {_error_text(body, 'html')}", 200)
-        if not body.strip():
-            return failure(ErrorKind.INVALID_RESPONSE, "an empty body", 200)
-        return failure(ErrorKind.INVALID_RESPONSE, f"the body can't be read: {error}", 200)
-    return read_value(decoded.value, asked, repaired=decoded.repaired)
+        found = _undecodable(body, content_type, error)
+    else:
+        found = read_value(decoded.value, asked, repaired=decoded.repaired, latency_ms=latency_ms)
+    return found if found.error is None else replace(found, latency_ms=latency_ms)
 
 
-def read_value(reply: Any, asked: Asked, *, repaired: bool = False) -> Output:
+def _undecodable(body: bytes, content_type: str, error: Undecodable) -> Output:
+    if "html" in content_type or body.lstrip()[:1] == b"<":
+        return failure(ErrorKind.INVALID_RESPONSE, f"not JSON but {_error_text(body, 'html')}", 200)
+    if not body.strip():
+        return failure(ErrorKind.INVALID_RESPONSE, "an empty body", 200)
+    return failure(ErrorKind.INVALID_RESPONSE, f"the body can't be read: {error}", 200)
+
+
+def read_value(
+    reply: Any, asked: Asked, *, repaired: bool = False, latency_ms: float | None = None
+) -> Output:
     """Read a decoded reply with status 200, sent in one piece or put together from a stream.
 
     Args:
         reply: The decoded JSON.
         asked: What it answers.
         repaired: Its text had to be repaired.
+        latency_ms: How long it took; left out of failures.
     """
     if not isinstance(reply, dict):
         return failure(ErrorKind.INVALID_RESPONSE, "the body is JSON, but no object", 200)
@@ -140,7 +150,7 @@ def read_value(reply: Any, asked: Asked, *, repaired: bool = False) -> Output:
     flags = ["repaired_text"] if repaired else []
     if asked.native_id is not None and reply.get("id") == asked.native_id:
         flags.append(CACHED)
-    return _read_choice(choices[0], reply, model, flags, asked)
+    return _read_choice(choices[0], reply, model, flags, asked, latency_ms)
 
 
 def _failed(message: str, what: str) -> Output:
@@ -153,7 +163,12 @@ def _failed(message: str, what: str) -> Output:
 
 
 def _read_choice(
-    choice: dict[str, Any], reply: dict[str, Any], model: str | None, flags: list[str], asked: Asked
+    choice: dict[str, Any],
+    reply: dict[str, Any],
+    model: str | None,
+    flags: list[str],
+    asked: Asked,
+    latency_ms: float | None,
 ) -> Output:
     finish = choice.get("finish_reason")
     finish = finish[:MAX_NAME_CHARS] if isinstance(finish, str) else None
@@ -205,6 +220,7 @@ def _read_choice(
         reasoning=reasoning,
         confidence=confidence,
         flags=tuple(flags),
+        latency_ms=latency_ms,
         **common,
     )
 

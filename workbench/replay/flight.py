@@ -1,10 +1,9 @@
-"""The calls in flight: who may take off, and who is overdue."""
+"""The calls in flight, and which of them are overdue."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 from workbench.engines import CallContext
 from workbench.engines.base import failure
 from workbench.records import ErrorKind, Output
-from workbench.replay.limiter import Limiter
 
 GRACE_S = 0.4
 """A call is cut so long after its deadline: the engine's own deadline comes first."""
@@ -77,39 +75,3 @@ class Slot:
     def late(self, deadline_s: float) -> Output:
         """Return the outcome of a call that was cut."""
         return failure(ErrorKind.TIMEOUT, f"no answer within {deadline_s:g} s; cut off by the replay")
-
-
-class Gate:
-    """Let calls take off while fewer than the limiter's limit are in flight."""
-
-    def __init__(self, limiter: Limiter) -> None:
-        self._limiter = limiter
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self.in_flight = 0
-
-    async def enter(self) -> None:
-        """Wait for a place and take it."""
-        if self.in_flight < self._limiter.limit:
-            self.in_flight += 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave()
-            raise
-
-    def leave(self) -> None:
-        """Give a place back."""
-        self.in_flight -= 1
-        self.open()
-
-    def open(self) -> None:
-        """Let in who waits, as far as the limit allows now."""
-        while self._waiting and self.in_flight < self._limiter.limit:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self.in_flight += 1
-                turn.set_result(None)

@@ -75,7 +75,8 @@ class PartWriter:
         self._prefix = f"{replay_id}-{lease.epoch:08d}-{secrets.token_hex(4)}"
         self._count = 0
         self._warn = warn
-        self._group: list[tuple[Sequence[Row], Callable[[], object] | None, asyncio.Future[None]]] = []
+        self._group: list[tuple[Sequence[Row], Callable[[], object] | None, asyncio.Future[None] | None]] = []
+        self.unsettled = 0
         self._settled = asyncio.Event()
         self._settled.set()
         self._full_since: float | None = None
@@ -100,16 +101,51 @@ class PartWriter:
         """
         if not rows:
             return
-        loop = asyncio.get_running_loop()
-        if not self._group:
-            self._settled.clear()
-            loop.call_soon(self._gather, 0, TURNS)
-        done = loop.create_future()
-        self._group.append((rows, kept, done))
+        done = asyncio.get_running_loop().create_future()
+        self._join(rows, kept, done)
         await done
         self._raise_failed()
-        if len(self._sealed) >= PARTS_BEHIND:
+        if self.is_behind:
             await self._drain()
+
+    def take(self, rows: Sequence[Row], kept: Callable[[], object] | None = None) -> None:
+        """Take rows without waiting until they are safe; `unsettled` counts those that are not yet.
+
+        Args:
+            rows: Rows of the table `observations`.
+            kept: Called in the moment they are safe; never, where they do not become so.
+
+        Raises:
+            EnvironmentalError: Earlier rows could not be kept: the disk, or the lease.
+        """
+        self._raise_failed()
+        if rows:
+            self._join(rows, kept, None)
+
+    @property
+    def is_behind(self) -> bool:
+        """Say whether so many parts are unwritten that no more rows should come."""
+        return len(self._sealed) >= PARTS_BEHIND
+
+    async def settle(self) -> None:
+        """Wait until all rows that were taken are safe, and not too many parts unwritten.
+
+        Raises:
+            EnvironmentalError: They can't be kept: the disk, or the lease.
+        """
+        await self._settled.wait()
+        self._raise_failed()
+        if self.is_behind:
+            await self._drain()
+
+    def _join(
+        self, rows: Sequence[Row], kept: Callable[[], object] | None, done: asyncio.Future[None] | None
+    ) -> None:
+        if not self._group:
+            self._settled.clear()
+            asyncio.get_running_loop().call_soon(self._gather, 0, TURNS)
+        self._group.append((rows, kept, done))
+        self.unsettled += len(rows)
 
     async def flush_if_due(self) -> None:
         """Begin a part if the oldest answer in none waits for long; who calls this does not wait for it."""
@@ -168,6 +204,7 @@ class PartWriter:
             self._full_since = None
             self._warn("")
         self._group = []
+        self.unsettled = 0
         self._settled.set()
         if not batch.rows:
             batch.since = time.monotonic()
@@ -175,7 +212,7 @@ class PartWriter:
         for _, kept, done in group:
             if kept is not None:
                 kept()
-            if not done.done():
+            if done is not None and not done.done():
                 done.set_result(None)
         if len(batch.rows) >= PART_ROWS or batch.ledger.size >= PART_BYTES:
             self._seal()
@@ -187,7 +224,7 @@ class PartWriter:
         group, self._group = self._group, []
         self._settled.set()
         for _, _, done in group:
-            if not done.done():
+            if done is not None and not done.done():
                 done.set_exception(error)
 
     def _drain_soon(self) -> None:

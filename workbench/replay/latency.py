@@ -23,6 +23,7 @@ from workbench.progress import Listener, Progress, silent
 from workbench.records import ErrorKind, Output, Request
 from workbench.replay.apart import run_apart
 from workbench.replay.arrivals import Schedule
+from workbench.replay.event_loop import new_event_loop
 from workbench.replay.latency_report import LatencyReport, SpeedRun, summarise
 from workbench.replay.lease import ReplayLease
 from workbench.replay.open_loop import MOST_IN_FLIGHT, Driven, OpenLoop
@@ -162,7 +163,7 @@ class _Prober:
     def run(self, pace: Pace, jobs: list[tuple[float, list[str]]], cold: str, keep: Keep) -> list[SpeedRun]:
         """Return a run for each speed; each is kept as soon as it is over."""
         found = []
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             engine = runner.run(self._open(cold))
             try:
                 for speed, ids in jobs:

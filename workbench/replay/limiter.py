@@ -35,6 +35,12 @@ LOWER = 0.7
 """Factor of a fall, that of CUBIC: gentler than TCP's half, since failed calls are asked again."""
 OVERLOADED = 0.1
 """Share of a window's requests, one at least, whose overload makes the limit fall."""
+QUICK_S = 0.012
+"""Answers that come within this wait in no queue worth shortening: there a rise pays unless it costs
+throughput, and no try goes the other direction. What is left to gain is the client's own work, done for many
+answers at a time."""
+COSTS = 0.05
+"""A loss of throughput below this part is noise."""
 LATE = 0.5
 """No rise while the mean latency is beyond this part of the deadline."""
 
@@ -151,7 +157,10 @@ class Limiter:
             self._set(min(self.limit + small, self._broke_at - 1), now_s)
         elif self._doubling or self._steady >= self._patience:
             if late or self._trims_next or self.limit >= self.maximum:
-                self._try(int(self.limit * TRIM), now_s, latency_s)
+                if latency_s > QUICK_S:
+                    self._try(int(self.limit * TRIM), now_s, latency_s)
+                else:
+                    self._trims_next = False
             elif self._doubling:
                 self._try(2 * self.limit, now_s, latency_s)
             else:
@@ -168,6 +177,8 @@ class Limiter:
         by_latency = change * before_s / latency_s if latency_s > 0 else 1.0
         needed = 1 + PAYS * (change - 1)
         if change > 1:
+            if latency_s <= QUICK_S:
+                needed = 1 - COSTS
             pays = min(rate / before, by_latency) >= needed and not late
         else:
             pays = rate / before >= needed

@@ -16,7 +16,7 @@ from workbench.errors import WorkbenchError
 from workbench.progress import Listener, Progress
 from workbench.records import ErrorKind, Observation, Output, Request
 from workbench.replay.budget import Budget
-from workbench.replay.flight import STUBBORN_S, Gate, Job, Slot
+from workbench.replay.flight import STUBBORN_S, Job, Slot
 from workbench.replay.garbage import rare_collections
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.journal import PartWriter
@@ -106,12 +106,12 @@ class Run:
         self._budget = budget or Budget()
         self._deadline_s = deadline_s
         self._lease = lease
-        self._gate = Gate(self._limiter)
         self._workers_wanted = max(min(self._limiter.maximum, beat.total - beat.before), 1)
         self._queue: asyncio.Queue[Job | None] = asyncio.Queue(maxsize=CHUNK)
         self._slots: set[Slot] = set()
         self._workers: set[asyncio.Task[None]] = set()
         self._left: set[asyncio.Task[None]] = set()
+        self._working = 0
         self._over = asyncio.Event()
         self._settled = asyncio.Event()
         self._fault: BaseException | None = None
@@ -142,8 +142,7 @@ class Run:
         feeding = self._start(self._feed())
         watching = self._start(self._watch(), counts=False)
         flushing = self._start(self._flush(), counts=False)
-        for _ in range(self._workers_wanted):
-            self._start(self._work())
+        self._hire()
         stopping = asyncio.create_task(stop.wait())
         over = asyncio.create_task(self._over.wait())
         try:
@@ -199,7 +198,8 @@ class Run:
         return error
 
     async def _conclude(self) -> Ended:
-        """Record what was held back, if the server still answers."""
+        """See that all is kept, and record what was held back, if the server still answers."""
+        await self._writer.settle()
         never_worked = self._outcomes.conclude()
         if self._outcomes.held:
             try:
@@ -208,7 +208,8 @@ class Run:
                 return Ended("paused", error)
         if never_worked:
             return Ended("paused", never_worked)
-        await self._record(self._outcomes.release())
+        self._record(self._outcomes.release())
+        await self._writer.settle()
         return Ended("paused", why=self._closing) if self._closing else Ended("finished")
 
     async def _feed(self) -> None:
@@ -221,19 +222,27 @@ class Run:
                 for call_id, repeat in chunk:
                     native_id, request = found[call_id]
                     await self._queue.put(Job(call_id, native_id, repeat, request))
-        for _ in range(self._workers_wanted):
-            await self._queue.put(None)
+        await self._queue.put(None)
+
+    def _hire(self) -> None:
+        """Start workers up to the limit: each has one request in flight at most."""
+        wanted = min(self._limiter.limit, self._workers_wanted)
+        while self._working < wanted:
+            self._working += 1
+            self._start(self._work())
 
     async def _work(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
-        while (job := await self._queue.get()) is not None:
+        while self._working <= self._limiter.limit:
+            job = await self._queue.get()
+            if job is None:
+                await self._queue.put(None)  # For the next worker: nobody knows how many there will be.
+                break
             if self._closing:
                 continue  # Nothing more is taken; what is queued is asked by a resume.
-            await self._gate.enter()
             estimate_usd = self._budget.estimate_usd(len(job.request))
             if not await self._afford(estimate_usd):
-                self._gate.leave()
                 continue
             context = CallContext(job.call_id, job.native_id, job.repeat)
             slot = Slot(job, context, task, estimate_usd)
@@ -251,6 +260,7 @@ class Run:
                 task.uncancel()
                 output = slot.late(self._deadline_s or 0.0)
             await self._land(slot, output)
+        self._working -= 1
 
     async def _afford(self, estimate_usd: float) -> bool:
         """Take a call from the budget; wait while only calls in flight stand in its way."""
@@ -272,9 +282,9 @@ class Run:
         transient = is_transient(output)
         if transient:
             self._limiter.overloaded(now, slot.started_s)
-        self._limiter.finished(now, slot.started_s, self._gate.in_flight, answered=not transient)
+        self._limiter.finished(now, slot.started_s, len(self._slots), answered=not transient)
         self._slots.discard(slot)
-        self._gate.leave()
+        self._hire()
         late = context.retried.count(ErrorKind.TIMEOUT)
         self._budget.settle(slot.estimate_usd, len(job.request), output, late)
         self._settled.set()
@@ -283,9 +293,12 @@ class Run:
         )
         row = observation_row(observation)
         row["retried"] = ",".join(context.retried) or None
-        await self._record(self._outcomes.take(row, output))
+        self._record(self._outcomes.take(row, output))
         if self._outcomes.stop is not None:
             raise _Stop
+        # What a kill would cost, in flight or not yet on its way to the disk, is never more than could fly.
+        if len(self._slots) + self._writer.unsettled >= self._workers_wanted or self._writer.is_behind:
+            await self._writer.settle()
 
     def _tell_retries(self, slot: Slot, now_s: float) -> None:
         retried = slot.context.retried
@@ -295,7 +308,7 @@ class Run:
                 self._limiter.overloaded(now_s, slot.started_s)
         slot.told = len(retried)
 
-    async def _record(self, rows: list[tuple[dict[str, Any], Output]]) -> None:
+    def _record(self, rows: list[tuple[dict[str, Any], Output]]) -> None:
         def count() -> None:
             beat = self._beat
             for _, output in rows:
@@ -306,7 +319,7 @@ class Run:
                     beat.errors[output.error.kind.value] = beat.errors.get(output.error.kind.value, 0) + 1
 
         # Counted once they are safe from a kill, not before; the writer looks at the lease.
-        await self._writer.add([row for row, _ in rows], count)
+        self._writer.take([row for row, _ in rows], count)
 
     async def _watch(self) -> None:
         """Look at the calls in flight: what was retried, what is overdue, who takes no notice."""

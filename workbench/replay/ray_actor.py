@@ -30,6 +30,7 @@ from workbench.engines.privacy import open_gate
 from workbench.errors import EnvironmentalError, WorkbenchError
 from workbench.progress import silent
 from workbench.records import to_json
+from workbench.replay.event_loop import new_event_loop
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.journal import PartWriter
 from workbench.replay.lease import ReplayLease
@@ -91,7 +92,7 @@ class AnsweringActor:
         self._opened: _Opened | None = None
         # A loop of its own, outside the main thread: connections live as long as the actor,
         # and the loop leaves the signals to Ray.
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="answering", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -315,15 +316,30 @@ class _ObjectWriter(PartWriter):
         self._head = f"observations-{settings.replay_id}-{settings.epoch:08d}-{secrets.token_hex(4)}"
         self._number = 0
         self._pending: list[Mapping[str, Any]] = []
+        self.unsettled = 0
         self._one_at_a_time = asyncio.Lock()
         self._last = time.monotonic()
 
     async def add(self, rows: Sequence[Mapping[str, Any]], kept: Callable[[], object] | None = None) -> None:
         """Take rows; write a part when there are enough."""
+        self.take(rows, kept)
+        if self.is_behind:
+            await self.flush()
+
+    def take(self, rows: Sequence[Mapping[str, Any]], kept: Callable[[], object] | None = None) -> None:
+        """Take rows; what is in no part yet is as safe as it can be here."""
         self._pending.extend(rows)
         if kept is not None:
             kept()
-        if len(self._pending) >= OBJECT_ROWS:
+
+    @property
+    def is_behind(self) -> bool:
+        """Say whether there are enough rows for a part."""
+        return len(self._pending) >= OBJECT_ROWS
+
+    async def settle(self) -> None:
+        """Write a part where there are enough rows for one."""
+        if self.is_behind:
             await self.flush()
 
     async def flush_if_due(self) -> None:

@@ -13,6 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.progress import Listener
 from workbench.records import Request
 from workbench.replay.budget import Budget
+from workbench.replay.event_loop import new_event_loop
 from workbench.replay.flight import LONGEST_WAIT_S
 from workbench.replay.garbage import rare_collections
 from workbench.replay.heartbeat import Heartbeat
@@ -90,7 +91,7 @@ class Session:
         Raises:
             WorkbenchError: The engine or the candidate is not fit to be asked; nothing is stored.
         """
-        with rare_collections(), asyncio.Runner() as runner:
+        with rare_collections(), asyncio.Runner(loop_factory=new_event_loop) as runner:
             try:
                 listen(self._engine, self._listener)
                 runner.run(self._engine.check())
