@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import embed_speed
 import replay_speed
 import result_sink
 import vllm_speed
@@ -17,10 +18,13 @@ from measures import Figures
 def main() -> None:
     """Run what was asked for and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=("speed", "sink", "vllm"), help="run these alone")
+    parser.add_argument(
+        "--only", nargs="+", choices=("speed", "sink", "vllm", "embed"), help="run these alone"
+    )
     parser.add_argument("--calls", type=int, default=20_000, help="calls of each replay (20000)")
     parser.add_argument("--sink-calls", type=int, default=100_000, help="calls of the sink's replay (100000)")
     parser.add_argument("--vllm-calls", type=int, default=200, help="calls through vLLM (200)")
+    parser.add_argument("--texts", type=int, default=1_500, help="distinct texts to embed (1500)")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     given = parser.parse_args()
     figures = Figures(given.json)
@@ -30,6 +34,8 @@ def main() -> None:
         result_sink.measure(figures, given.sink_calls)
     if not given.only or "vllm" in given.only:
         vllm_speed.measure(figures, given.vllm_calls)
+    if not given.only or "embed" in given.only:
+        embed_speed.measure(figures, given.texts)
     figures.write()
 
 

@@ -1,1 +1,122 @@
-"""Bounds, clusters, and the rules by which looked-at calls become evidence. Pure."""
+"""Statistics that need neither store nor app: bounds, thresholds, agreement, drift.
+
+>>> from workbench.stats import anytime_upper
+>>> round(anytime_upper(0, 74, 0.05), 3)
+0.05
+
+Each name is imported when it is first asked for, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.stats.agreement import (
+        agreement_by_label,
+        cohen_kappa,
+        confusion,
+        gwet_ac1,
+        krippendorff_alpha,
+        pairwise_kappa,
+    )
+    from workbench.stats.bounds import (
+        anytime,
+        anytime_lower,
+        anytime_upper,
+        calls_needed,
+        exact,
+        exact_lower,
+        exact_upper,
+        size_needed,
+    )
+    from workbench.stats.calibration import calibrated
+    from workbench.stats.cluster import design_effect
+    from workbench.stats.drift import EDetector, population_stability, two_sample
+    from workbench.stats.harm import net, regressions
+    from workbench.stats.latency_pairs import compare_latencies
+    from workbench.stats.paired import mcnemar, tango
+    from workbench.stats.percentiles import percentile
+    from workbench.stats.prediction import ppi_mean, predicted_harm
+    from workbench.stats.thresholds import auroc, frozen_grid, is_for_tuning, learn_then_test
+    from workbench.stats.weighted import lower as weighted_lower
+    from workbench.stats.weighted import upper as weighted_upper
+
+__all__ = [
+    "EDetector",
+    "agreement_by_label",
+    "anytime",
+    "anytime_lower",
+    "anytime_upper",
+    "auroc",
+    "calibrated",
+    "calls_needed",
+    "cohen_kappa",
+    "compare_latencies",
+    "confusion",
+    "design_effect",
+    "exact",
+    "exact_lower",
+    "exact_upper",
+    "frozen_grid",
+    "gwet_ac1",
+    "is_for_tuning",
+    "krippendorff_alpha",
+    "learn_then_test",
+    "mcnemar",
+    "net",
+    "pairwise_kappa",
+    "percentile",
+    "population_stability",
+    "ppi_mean",
+    "predicted_harm",
+    "regressions",
+    "size_needed",
+    "tango",
+    "two_sample",
+    "weighted_lower",
+    "weighted_upper",
+]
+
+_HOMES = {
+    "agreement": (
+        "agreement_by_label",
+        "cohen_kappa",
+        "confusion",
+        "gwet_ac1",
+        "krippendorff_alpha",
+        "pairwise_kappa",
+    ),
+    "bounds": (
+        "anytime",
+        "anytime_lower",
+        "anytime_upper",
+        "calls_needed",
+        "exact",
+        "exact_lower",
+        "exact_upper",
+        "size_needed",
+    ),
+    "calibration": ("calibrated",),
+    "cluster": ("design_effect",),
+    "drift": ("EDetector", "population_stability", "two_sample"),
+    "harm": ("net", "regressions"),
+    "latency_pairs": ("compare_latencies",),
+    "paired": ("mcnemar", "tango"),
+    "percentiles": ("percentile",),
+    "prediction": ("ppi_mean", "predicted_harm"),
+    "thresholds": ("auroc", "frozen_grid", "is_for_tuning", "learn_then_test"),
+    "weighted": ("weighted_lower", "weighted_upper"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name.removeprefix("weighted_"))
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,84 @@
+"""Prediction-powered estimates: unbiased whatever the predictor, narrower with a good one, else refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from workbench.stats.prediction import ppi_mean, predicted_harm
+
+Floats = NDArray[np.float64]
+
+
+def world(dice: np.random.Generator, n: int, skill: float) -> tuple[Floats, Floats]:
+    """Return outcomes at a rate of 10 %, and a predictor that knows them with some skill and is biased up."""
+    y = (dice.random(n) < 0.10).astype(float)
+    noise = dice.random(n)
+    return y, np.clip(skill * y + (1 - skill) * noise + 0.15, 0, 1)
+
+
+def test_without_other_calls_it_is_the_plain_mean() -> None:
+    """The predictor can say nothing: mean and normal interval of the labels alone."""
+    y = np.asarray([0.0, 1.0, 0.0, 0.0, 1.0, 0.0])
+    found, power = ppi_mean(y, y, [], 0.05)
+    assert power == 0
+    assert found.point == pytest.approx(y.mean())
+    assert found.high - (found.point or 0) == pytest.approx(1.6449 * y.std(ddof=1) / 6**0.5, rel=1e-3)
+
+
+def test_a_biased_predictor_does_not_bias_and_a_good_one_narrows() -> None:
+    """Over 400 worlds the interval covers at its level; with skill it is narrower than labels alone."""
+    dice = np.random.default_rng(7)
+    covered, widths, plain = 0, [], []
+    for _ in range(400):
+        y, f = world(dice, 4_000, 0.8)
+        labels = dice.permutation(4_000)[:400]
+        rest = np.setdiff1d(np.arange(4_000), labels)
+        found, _ = ppi_mean(y[labels], f[labels], f[rest], 0.025)
+        alone, _ = ppi_mean(y[labels], f[labels], [], 0.025)
+        covered += found.low <= 0.10 <= found.high
+        widths.append(found.high - found.low)
+        plain.append(alone.high - alone.low)
+        assert found.n_effective >= 400
+    assert 0.92 <= covered / 400 <= 0.98
+    assert np.mean(widths) < 0.7 * np.mean(plain)
+
+
+def test_a_predictor_without_information_is_ignored() -> None:
+    """Lambda is near 0 and the interval that of the labels."""
+    dice = np.random.default_rng(3)
+    y = (dice.random(400) < 0.2).astype(float)
+    found, power = ppi_mean(y, dice.random(400), dice.random(4_000), 0.025)
+    alone, _ = ppi_mean(y, y, [], 0.025)
+    assert power < 0.15
+    assert found.high - found.low <= (alone.high - alone.low) * 1.02
+
+
+def test_draw_weights_undo_a_queue_that_aims_at_harm() -> None:
+    """Labels drawn three times as often where harm is are weighted back to the traffic."""
+    dice = np.random.default_rng(9)
+    y, f = world(dice, 60_000, 0.7)
+    odds = np.where(y > 0, 3.0, 1.0)
+    chance = odds / odds.sum()
+    drawn = dice.choice(60_000, 3_000, p=chance)
+    found, _ = ppi_mean(y[drawn], f[drawn], f, 0.005, weights=1 / (60_000 * chance[drawn]))
+    assert found.low <= y.mean() <= found.high
+    biased, _ = ppi_mean(y[drawn], f[drawn], [], 0.005)
+    assert biased.low > y.mean()
+
+
+@pytest.mark.parametrize(("labels", "harms", "word"), [(299, 50, "300"), (400, 9, "9 harms")])
+def test_too_few_labels_or_harms_give_a_reason_instead(labels: int, harms: int, word: str) -> None:
+    """Where the normal interval is known to cover too rarely there is no estimate."""
+    y = np.zeros(labels)
+    y[:harms] = 1
+    found = predicted_harm(y, y, np.zeros(1_000), 0.05)
+    assert found.estimate is None
+    assert word in found.reason
+
+
+def test_lengths_must_agree() -> None:
+    """A prediction short is a mistake of the caller."""
+    with pytest.raises(ValueError, match="put together"):
+        ppi_mean([0, 1, 1], [0, 1], [0.5], 0.05)

@@ -1,0 +1,170 @@
+"""Confidence thresholds: the case of the specification, the promise by simulation, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from workbench.stats import bounds
+from workbench.stats.calibration import calibrated
+from workbench.stats.thresholds import auroc, frozen_grid, is_for_tuning, learn_then_test
+
+GRID = (0.95, 0.9, 0.8, 0.7, 0.5)
+
+
+def worked_case() -> tuple[list[float], list[int]]:
+    """Return calls with n 80/150/300/450/600 and harms 0/2/6/15/40 at or above .95/.9/.8/.7/.5."""
+    scores: list[float] = []
+    losses: list[int] = []
+    before_n, before_bad = 0, 0
+    for step, n, bad in zip(GRID, (80, 150, 300, 450, 600), (0, 2, 6, 15, 40), strict=True):
+        scores += [step] * (n - before_n)
+        losses += [1] * (bad - before_bad) + [0] * (n - before_n - bad + before_bad)
+        before_n, before_bad = n, bad
+    return scores, losses
+
+
+@pytest.mark.parametrize(("method", "best", "high"), [("anytime", 0.95, 0.046), ("exact", 0.8, 0.039)])
+def test_the_worked_case(method: str, best: float, high: float) -> None:
+    """Anytime proves .95 and a single look .8, never .7, whose observed error looks good enough."""
+    scores, losses = worked_case()
+    found = learn_then_test(scores, losses, scores, tolerance=0.05, delta=0.05, grid=GRID, method=method)
+    assert found.best is not None
+    assert found.best.confidence == best
+    assert found.best.risk.high == pytest.approx(high, abs=0.003)
+    assert f"{found.best.routed:.1%} of calls" in found.sentence
+
+
+def world(dice: np.random.Generator, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return confidences, and losses that are rarer where the confidence is higher."""
+    scores = dice.beta(4, 1.2, n)
+    return scores, (dice.random(n) < risk_at(scores)).astype(float)
+
+
+def risk_at(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the true risk at a confidence."""
+    return np.asarray(0.25 * (1 - scores) ** 0.8)
+
+
+def test_the_promise_holds_where_the_usual_choice_breaks_it() -> None:
+    """In at most 5 % of worlds the chosen threshold's true risk is above tolerance; observed error: many."""
+    dice = np.random.default_rng(5)
+    population = dice.beta(4, 1.2, 100_000)
+    broken = naive = chosen = 0
+    runs = 250
+    for _ in range(runs):
+        scores, losses = world(dice, 500)
+        grid = frozen_grid(population[:2_000])
+        found = learn_then_test(
+            scores, losses, population[:2_000], tolerance=0.05, delta=0.05, grid=grid, method=bounds.EXACT
+        )
+        if found.best:
+            chosen += 1
+            routed = population[population >= found.best.confidence]
+            broken += float(risk_at(routed).mean()) > 0.05
+        passing = [t for t in grid if (scores >= t).any() and losses[scores >= t].mean() <= 0.05]
+        naive += bool(passing) and float(risk_at(population[population >= min(passing)]).mean()) > 0.05
+    assert chosen > runs / 3
+    assert broken / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
+    assert naive / runs > 0.2
+
+
+def test_thresholds_with_too_few_calls_are_passed_over_not_failed() -> None:
+    """Ten sure calls prove nothing, but they do not end the walk before it has begun."""
+    scores = [0.99] * 10 + [0.9] * 200
+    found = learn_then_test(scores, [0] * 210, scores, tolerance=0.05, delta=0.05, grid=(0.99, 0.9))
+    assert [row.tested for row in found.rows] == [False, True]
+    assert found.best is not None
+    assert found.best.confidence == 0.9
+
+
+def test_three_starting_points_get_past_a_bad_first_step() -> None:
+    """An unlucky cautious start does not hide what is proven further on, at a third of the error each."""
+    scores = [0.99] * 120 + [0.8] * 2_000
+    losses = [1] * 12 + [0] * 108 + [0] * 2_000
+    grid = (0.99, 0.8, 0.79)
+    one = learn_then_test(scores, losses, scores, tolerance=0.05, delta=0.05, grid=grid)
+    three = learn_then_test(scores, losses, scores, tolerance=0.05, delta=0.05, grid=grid, starts=3)
+    assert one.best is None
+    assert three.best is not None
+    assert three.best.risk.level == pytest.approx(1 - 0.05 / 3)
+
+
+def test_three_starting_points_need_labels() -> None:
+    """With few labels a third of the error costs more than it brings: refused."""
+    with pytest.raises(ValueError, match="200 labels"):
+        learn_then_test([0.5] * 20, [0] * 20, [0.5], tolerance=0.05, delta=0.05, starts=3)
+
+
+def test_budget_mode_bounds_harm_among_all_calls() -> None:
+    """The same harms are fewer among all calls than among the routed ones: more can be routed."""
+    scores, losses = worked_case()
+    found = learn_then_test(scores, losses, scores, tolerance=0.05, delta=0.05, grid=GRID, budget_mode=True)
+    assert all(row.risk.n == len(scores) for row in found.rows)
+    assert found.best is not None
+    assert found.best.confidence < 0.95
+    assert "routed and harmed" in found.sentence
+
+
+def test_blended_cost_counts_both_models_where_the_candidate_was_not_sure() -> None:
+    """A call below the threshold has cost the candidate and then the control."""
+    scores = [0.9] * 75 + [0.1] * 25
+    found = learn_then_test(
+        scores, [0] * 100, scores, tolerance=0.05, delta=0.05, grid=(0.9, 0.1), costs_usd=(1.0, 10.0)
+    )
+    assert found.rows[0].cost_usd == pytest.approx(1 + 0.25 * 10)
+    assert found.rows[0].latency_ms is None
+
+
+def test_confidence_without_information_is_said_to_be_so() -> None:
+    """Where harm is as frequent among sure calls, the answer says that confidence is of no use."""
+    dice = np.random.default_rng(1)
+    scores, losses = dice.random(500), (dice.random(500) < 0.2).astype(float)
+    found = learn_then_test(scores, losses, scores, tolerance=0.05, delta=0.05)
+    assert found.auroc == pytest.approx(0.5, abs=0.08)
+    assert ("no information" in found.sentence) == ((found.auroc or 0) <= 0.55)
+    assert found.best is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=40))
+@settings(max_examples=80, deadline=None)
+def test_auroc_is_the_share_of_pairs_in_the_right_order(calls: list[tuple[float, bool]]) -> None:
+    """Counting all pairs of a harmed and an unharmed call one by one gives the same number."""
+    bad = [score for score, harmed in calls if harmed]
+    good = [score for score, harmed in calls if not harmed]
+    found = auroc([score for score, _ in calls], [float(harmed) for _, harmed in calls])
+    if not bad or not good:
+        assert found is None
+        return
+    wins = sum((b < g) + 0.5 * (b == g) for b in bad for g in good)
+    assert found == pytest.approx(wins / (len(bad) * len(good)))
+
+
+def test_calls_without_a_confidence_are_never_routed() -> None:
+    """NaN passes no threshold, neither among the labelled nor among all calls."""
+    scores = [0.9] * 100 + [float("nan")] * 100
+    found = learn_then_test(scores, [0] * 100 + [1] * 100, scores, tolerance=0.05, delta=0.05)
+    assert found.best is not None
+    assert found.best.routed == 0.5
+
+
+def test_tuning_and_reporting_halves_are_stable_and_even() -> None:
+    """A call always falls into the same half, and the halves are about equal."""
+    ids = [f"call-{number}" for number in range(2_000)]
+    halves = [is_for_tuning(each) for each in ids]
+    assert halves == [is_for_tuning(each) for each in ids]
+    assert 0.45 < sum(halves) / len(halves) < 0.55
+
+
+@pytest.mark.parametrize("n", [150, 2_000])
+def test_calibration_follows_the_true_chance_and_never_falls(n: int) -> None:
+    """Under and over 200 labels the shown chance rises with confidence and is near the truth."""
+    dice = np.random.default_rng(2)
+    scores = dice.random(n)
+    losses = (dice.random(n) > scores).astype(float)
+    shown = calibrated(scores, losses)(np.linspace(0.1, 0.9, 9))
+    assert (np.diff(shown) >= -1e-9).all()
+    assert np.abs(shown - np.linspace(0.1, 0.9, 9)).max() < (0.2 if n < 200 else 0.12)

@@ -1,0 +1,205 @@
+"""Agreement beyond chance: of two answers to the same calls, and among the people who label.
+
+Chance-corrected coefficients explain, they never gate: kappa falls where one answer is common
+(Feinstein and Cicchetti 1990), which is why Gwet's AC1 stands beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from workbench.records import Estimate
+from workbench.stats import bounds
+
+COHEN = "Cohen's kappa, jackknife"
+GWET = "Gwet's AC1, jackknife"
+KRIPPENDORFF = "Krippendorff's alpha, bootstrap over items"
+LOW_AGREEMENT = 0.6
+"""Below this the bound on harm measures the reviewers, not the model."""
+DRAWS = 1_000
+
+Category = TypeVar("Category", bound=Hashable)
+Coefficient = Callable[[NDArray[np.float64]], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often each answer of one side met each answer of the other; `categories` orders both."""
+
+    categories: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def n(self) -> int:
+        """Return the number of pairs."""
+        return sum(map(sum, self.counts))
+
+
+def confusion(pairs: Mapping[tuple[str, str], int]) -> Confusion:
+    """Return the full table of how often each pair of answers occurred.
+
+    Args:
+        pairs: Count by (answer of the control, answer of the candidate).
+    """
+    categories = tuple(sorted({each for pair in pairs for each in pair}))
+    counts = tuple(tuple(int(pairs.get((row, column), 0)) for column in categories) for row in categories)
+    return Confusion(categories, counts)
+
+
+def agreement_by_label(
+    table: Confusion, delta: float, effects: Mapping[str, float] | None = None
+) -> dict[str, Estimate]:
+    """Return how often the candidate agrees, for each answer of the control, with anytime limits.
+
+    Args:
+        table: Rows are the control's answers.
+        delta: Error probability of each limit.
+        effects: Design effect by answer; 1 where it is left out.
+    """
+    found = {}
+    for place, category in enumerate(table.categories):
+        n = sum(table.counts[place])
+        if n:
+            deff = (effects or {}).get(category, 1.0)
+            found[category] = bounds.anytime(table.counts[place][place], n, delta, deff=deff)
+    return found
+
+
+def cohen_kappa(table: Confusion, delta: float = 0.025) -> Estimate:
+    """Return Cohen's kappa (p - e) / (1 - e): p observed agreement, e = sum of products of margins.
+
+    Source: Cohen, Educational and Psychological Measurement 20, 1960. Limits by the jackknife over
+    pairs (Fleiss and Davies 1982), so no worse than approximate in small tables.
+
+    Args:
+        table: Counts of pairs of answers.
+        delta: Error probability of each limit.
+
+    Returns:
+        The coefficient; its point is None where chance alone explains everything.
+    """
+    return _jackknifed(table, delta, COHEN, _kappa)
+
+
+def gwet_ac1(table: Confusion, delta: float = 0.025) -> Estimate:
+    """Return Gwet's AC1 (p - e) / (1 - e) with e = sum of m (1 - m) / (k - 1), m the mean margin.
+
+    Source: Gwet, British Journal of Mathematical and Statistical Psychology 61, 2008. It stays high where
+    one answer is common and both sides mostly give it. k is the number of categories that occur.
+
+    Args:
+        table: Counts of pairs of answers.
+        delta: Error probability of each limit.
+    """
+    return _jackknifed(table, delta, GWET, _ac1)
+
+
+def _kappa(counts: NDArray[np.float64]) -> float:
+    n = counts.sum()
+    chance = float(counts.sum(axis=1) @ counts.sum(axis=0)) / (n * n)
+    return float((np.trace(counts) / n - chance) / (1 - chance)) if chance < 1 - 1e-12 else math.nan
+
+
+def _ac1(counts: NDArray[np.float64]) -> float:
+    n = counts.sum()
+    mean = (counts.sum(axis=1) + counts.sum(axis=0)) / (2 * n)
+    if mean.size < 2:
+        return math.nan
+    chance = float((mean * (1 - mean)).sum()) / (mean.size - 1)
+    return float((np.trace(counts) / n - chance) / (1 - chance)) if chance < 1 - 1e-12 else math.nan
+
+
+def _jackknifed(table: Confusion, delta: float, method: str, coefficient: Coefficient) -> Estimate:
+    counts = np.asarray(table.counts, dtype=np.float64).reshape(len(table.categories), -1)
+    n = int(counts.sum())
+    point = coefficient(counts) if n else math.nan
+    if n < 3 or math.isnan(point):
+        return Estimate(None if math.isnan(point) else point, -1.0, 1.0, 1 - delta, method, n, float(n))
+    values, weights = [], []
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        counts[row, column] -= 1
+        value = coefficient(counts)
+        counts[row, column] += 1
+        values.append(point if math.isnan(value) else value)
+        weights.append(counts[row, column])
+    # Pairs in one cell leave the same table behind: each cell counts as often as it holds pairs.
+    pseudo = n * point - (n - 1) * np.asarray(values)
+    mean = float(np.average(pseudo, weights=weights))
+    variance = float(np.average((pseudo - mean) ** 2, weights=weights)) / (n - 1)
+    reach = -float(ndtri(delta)) * math.sqrt(variance)
+    return Estimate(point, max(point - reach, -1.0), min(point + reach, 1.0), 1 - delta, method, n, float(n))
+
+
+def krippendorff_alpha(
+    ratings: Sequence[Mapping[Hashable, Category]], delta: float = 0.025, seed: int = 0
+) -> Estimate:
+    """Return Krippendorff's alpha 1 - D_o / D_e for names of categories, any number of raters, gaps allowed.
+
+    D_o is the share of differing pairs of ratings within items, each item's pairs weighted by
+    1 / (m - 1) for its m ratings; D_e that among all ratings of such items, drawn without putting back.
+    Source: Krippendorff, Content Analysis, 2004 (11.3); limits by a bootstrap over items with a fixed seed.
+
+    Args:
+        ratings: For each item the rating of each annotator who rated it; items with fewer than two are
+            left out.
+        delta: Error probability of each limit.
+        seed: Of the bootstrap.
+
+    Returns:
+        The coefficient; its point is None without two ratings of one item, or where all ratings are one.
+    """
+    items = [list(each.values()) for each in ratings if len(each) >= 2]
+    categories = {
+        value: place for place, value in enumerate(dict.fromkeys(v for each in items for v in each))
+    }
+    table = np.zeros((len(items), max(len(categories), 1)))
+    for place, values in enumerate(items):
+        for value, times in Counter(values).items():
+            table[place, categories[value]] = times
+    point = _alpha(table) if len(items) else math.nan
+    n = len(items)
+    if math.isnan(point) or n < 3:
+        return Estimate(None if math.isnan(point) else point, -1.0, 1.0, 1 - delta, KRIPPENDORFF, n, float(n))
+    dice = np.random.default_rng(seed)
+    drawn = np.asarray([_alpha(table[dice.integers(0, n, n)]) for _ in range(DRAWS)])
+    # A draw of one category alone has no disagreement to explain.
+    drawn = np.where(np.isnan(drawn), 1.0, drawn)
+    low, high = np.quantile(drawn, (delta, 1 - delta))
+    return Estimate(
+        point, float(min(low, point)), float(max(high, point)), 1 - delta, KRIPPENDORFF, n, float(n)
+    )
+
+
+def _alpha(table: NDArray[np.float64]) -> float:
+    sizes = table.sum(axis=1)
+    total = float(sizes.sum())
+    same = (table * (table - 1)).sum(axis=1)
+    observed = 1 - float((same / (sizes - 1)).sum()) / total
+    margins = table.sum(axis=0)
+    expected = 1 - float((margins * (margins - 1)).sum()) / (total * (total - 1))
+    return 1 - observed / expected if expected > 1e-12 else math.nan
+
+
+def pairwise_kappa(
+    ratings: Sequence[Mapping[str, str]], delta: float = 0.025
+) -> dict[tuple[str, str], Estimate]:
+    """Return Cohen's kappa of every two annotators who rated items in common.
+
+    Args:
+        ratings: For each item the rating of each annotator who rated it.
+        delta: Error probability of each limit.
+    """
+    counts: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
+    for each in ratings:
+        for first, second in combinations(sorted(each), 2):
+            counts.setdefault((first, second), Counter())[each[first], each[second]] += 1
+    return {pair: cohen_kappa(confusion(found), delta) for pair, found in sorted(counts.items())}

@@ -1,0 +1,180 @@
+"""Has live traffic become another than the evaluated one: in its outcomes, its mix, its content.
+
+The e-detector (Shin, Ramdas and Rinaldo, 2022) may be looked at after every call; the two others are
+tests of one window against another, with permutation p-values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FACTORS = (1.5, 2.0, 3.0, 5.0)
+"""Rates that are looked out for, as multiples of the evaluated one."""
+MOST = 0.999
+ALARM = 10_000.0
+"""At this value the detector alarms: without drift on average once in so many calls at the earliest."""
+PERMUTATIONS = 999
+FOLDS = 5
+
+
+@dataclass(slots=True)
+class EDetector:
+    """Watch the rate of a live outcome for a rise above the evaluated one.
+
+    For each p1 in 1.5, 2, 3, 5 times p0: M = (1 + M) L with L = (p1/p0)^x ((1-p1)/(1-p0))^(1-x); the mean
+    of the four is watched. Under any rate up to p0 each L has a mean of at most 1, so that calls
+    until a false alarm are at least the threshold on average.
+
+    Args:
+        p0: The anytime upper bound on the same rate from the evaluation, in 0..1.
+        alarm_at: The value that alarms.
+
+    Raises:
+        ValueError: p0 is not inside 0..1: 1 leaves nothing to rise to.
+    """
+
+    p0: float
+    alarm_at: float = ALARM
+    calls: int = 0
+    alarms: list[int] = field(default_factory=list)
+    _rates: NDArray[np.float64] = field(init=False)
+    _values: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.p0 < MOST:
+            raise ValueError(f"a rate of {self.p0:g} can't be watched for a rise")
+        self._rates = np.minimum(np.asarray(FACTORS) * self.p0, MOST)
+        self._values = np.zeros(len(FACTORS))
+
+    @property
+    def value(self) -> float:
+        """Return the evidence for a rise so far."""
+        return float(self._values.mean())
+
+    def observe(self, outcome: float) -> bool:
+        """Take the next call; return whether it alarms. After an alarm the detector starts anew.
+
+        Args:
+            outcome: 0..1, 1 for a disagreement or a harmed call.
+        """
+        if not 0 <= outcome <= 1:
+            raise ValueError(f"an outcome of {outcome:g} is not in 0..1")
+        self.calls += 1
+        up = np.log(self._rates / self.p0) * outcome
+        down = np.log((1 - self._rates) / (1 - self.p0)) * (1 - outcome)
+        self._values = (1 + self._values) * np.exp(up + down)
+        if self.value < self.alarm_at:
+            return False
+        self.alarms.append(self.calls)
+        self._values = np.zeros(len(FACTORS))
+        return True
+
+    def run(self, outcomes: Iterable[float]) -> list[int]:
+        """Take many calls; return after how many the detector alarmed, counted from its start."""
+        before = len(self.alarms)
+        for outcome in outcomes:
+            self.observe(float(outcome))
+        return self.alarms[before:]
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """How far two windows differ, and how often chance alone makes them differ as much."""
+
+    value: float
+    p_value: float
+
+
+def population_stability(
+    before: Mapping[str, int], after: Mapping[str, int], *, seed: int = 0, permutations: int = PERMUTATIONS
+) -> Shift:
+    """Return the population stability index of two mixes, with a permutation p-value.
+
+    Sum over values of (a - b) ln(a / b), a and b their shares with half a call added to each value, so
+    that a value seen on one side alone stays finite.
+
+    Args:
+        before: Calls by slice value in the evaluated window.
+        after: The same, live.
+        seed: Of the permutations.
+        permutations: How often all calls are dealt anew to both windows.
+
+    Raises:
+        ValueError: A window is empty.
+    """
+    names = sorted(before.keys() | after.keys())
+    first = np.asarray([before.get(name, 0) for name in names], dtype=np.int64)
+    second = np.asarray([after.get(name, 0) for name in names], dtype=np.int64)
+    if not first.sum() or not second.sum():
+        raise ValueError("a window without calls can't be compared")
+    found = float(_stability(first[None, :], second[None, :])[0])
+    dealt = np.random.default_rng(seed).multivariate_hypergeometric(
+        first + second, int(first.sum()), permutations
+    )
+    others = _stability(dealt, first + second - dealt)
+    return Shift(found, float((1 + (others >= found - 1e-12).sum()) / (1 + permutations)))
+
+
+def _stability(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+    a, b = first + 0.5, second + 0.5
+    a, b = a / a.sum(axis=1, keepdims=True), b / b.sum(axis=1, keepdims=True)
+    return np.asarray(((a - b) * np.log(a / b)).sum(axis=1), dtype=np.float64)
+
+
+def two_sample(before: ArrayLike, after: ArrayLike, *, seed: int = 0, permutations: int = 199) -> Shift:
+    """Return how well a classifier tells live calls from evaluated ones by their embeddings.
+
+    Classifier two-sample test (Lopez-Paz and Oquab, 2017): the balanced accuracy, in 5-fold
+    cross-validation, of the linear discriminant between the two means with a shrunk covariance; .5 is
+    chance. The p-value comes from dealing the windows anew, since folds are not independent.
+
+    Args:
+        before: Embeddings of evaluated calls, n x d.
+        after: Embeddings of live calls, m x d.
+        seed: Of folds and permutations.
+        permutations: How often the windows are dealt anew.
+
+    Raises:
+        ValueError: A window holds fewer calls than folds, or the dimensions differ.
+    """
+    first, second = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+        raise ValueError(f"embeddings of shape {first.shape} and {second.shape} can't be compared")
+    if min(len(first), len(second)) < FOLDS:
+        raise ValueError(f"each window needs at least {FOLDS} calls")
+    points = np.concatenate([first, second])
+    live = np.arange(len(points)) >= len(first)
+    dice = np.random.default_rng(seed)
+    found = _accuracy(points, live, dice.permutation(len(points)))
+    others = [
+        _accuracy(points, dice.permutation(live), dice.permutation(len(points))) for _ in range(permutations)
+    ]
+    above = sum(each >= found - 1e-12 for each in others)
+    return Shift(found, (1 + above) / (1 + permutations))
+
+
+def _accuracy(
+    points: NDArray[np.float64], live: NDArray[np.bool_], order: Sequence[int] | NDArray[np.int64]
+) -> float:
+    right = np.zeros(2)
+    seen = np.zeros(2)
+    for fold in np.array_split(np.asarray(order), FOLDS):
+        held = np.zeros(len(points), dtype=np.bool_)
+        held[fold] = True
+        train, marks = points[~held], live[~held]
+        if marks.all() or not marks.any():
+            continue
+        middle = (train[marks].mean(axis=0), train[~marks].mean(axis=0))
+        spread = np.cov(train, rowvar=False).reshape(points.shape[1], -1)
+        shrunk = 0.5 * spread + 0.5 * np.eye(len(spread)) * max(float(np.trace(spread)) / len(spread), 1e-12)
+        direction = np.linalg.solve(shrunk, middle[0] - middle[1])
+        guess = (points[fold] - (middle[0] + middle[1]) / 2) @ direction > 0
+        for which in (0, 1):
+            mine = live[fold] == bool(which)
+            seen[which] += mine.sum()
+            right[which] += (guess[mine] == bool(which)).sum()
+    return float((right / np.maximum(seen, 1)).mean())

@@ -1,0 +1,114 @@
+"""Harm estimated from few labels and a prediction for every call. Shown beside the bound, never the gate.
+
+PPI++ (Angelopoulos, Duchi and Zrnic, 2023): theta = mean of y over the labels plus
+lambda (mean of f over all other calls - mean of f over the labels). lambda is tuned to the least
+variance, so that a predictor without information costs nothing. The interval is a normal one: with few labels or few harms
+it covers too rarely (.88 where .95 is promised, at 100 labels), which is why it is refused there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from workbench.records import Estimate
+
+METHOD = "PPI++, normal interval"
+MINIMUM_LABELS = 300
+MINIMUM_HARMS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """A prediction-powered estimate, or why there is none.
+
+    `power` is the tuned lambda: 0 ignores the predictor, 1 trusts it as far as it goes.
+    """
+
+    estimate: Estimate | None
+    power: float = 0.0
+    reason: str = ""
+
+
+def predicted_harm(
+    outcomes: ArrayLike,
+    predictions: ArrayLike,
+    other_predictions: ArrayLike,
+    delta: float,
+    *,
+    weights: ArrayLike | None = None,
+) -> Predicted:
+    """Return the estimate of harm where there is enough to make one from.
+
+    Args:
+        outcomes: 1 for a harmed call, 0 otherwise; labelled calls, length n.
+        predictions: The predictor's value for the labelled calls, length n.
+        other_predictions: Its value for calls without a label, length m.
+        delta: Error probability of each limit.
+        weights: Share over draw probability of each label, length n; 1 if left out.
+
+    Returns:
+        The estimate, or the reason why there is none: under 300 labels or 10 harms.
+    """
+    y = np.asarray(outcomes, dtype=np.float64)
+    if y.size < MINIMUM_LABELS:
+        return Predicted(None, reason=f"{y.size} labels; an estimate needs {MINIMUM_LABELS}")
+    if (y > 0).sum() < MINIMUM_HARMS:
+        return Predicted(None, reason=f"{int((y > 0).sum())} harms; an estimate needs {MINIMUM_HARMS}")
+    estimate, power = ppi_mean(y, predictions, other_predictions, delta, weights=weights)
+    return Predicted(estimate, power)
+
+
+def ppi_mean(
+    outcomes: ArrayLike,
+    predictions: ArrayLike,
+    other_predictions: ArrayLike,
+    delta: float,
+    *,
+    weights: ArrayLike | None = None,
+) -> tuple[Estimate, float]:
+    """Return the prediction-powered mean of an outcome and the tuned lambda.
+
+    lambda = cov(w y, w f) / ((1 + n / m) var(w f)), cut to 0..1; variance
+    var(w y - lambda w f) / n + lambda^2 var(f) / m.
+
+    Args:
+        outcomes: Of the labelled calls, length n of at least 2.
+        predictions: For the labelled calls, length n.
+        other_predictions: For the calls without a label, length m; with none the labels speak alone.
+        delta: Error probability of each limit.
+        weights: Share over draw probability of each label, length n; 1 if left out.
+
+    Raises:
+        ValueError: Lengths differ, or there are fewer than two labels.
+    """
+    y, f = np.asarray(outcomes, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
+    others = np.asarray(other_predictions, dtype=np.float64)
+    w = np.ones_like(y) if weights is None else np.asarray(weights, dtype=np.float64)
+    if y.shape != f.shape or y.shape != w.shape or y.size < 2:
+        raise ValueError(
+            f"{y.size} outcomes, {f.size} predictions and {w.size} weights can't be put together"
+        )
+    n, m = y.size, others.size
+    wy, wf = w * y, w * f
+    power = _power(wy, wf, n, m)
+    point = float(wy.mean() + power * ((others.mean() if m else 0.0) - wf.mean()))
+    variance = float(np.var(wy - power * wf, ddof=1)) / n
+    if m > 1:
+        variance += power**2 * float(np.var(others, ddof=1)) / m
+    reach = -float(ndtri(delta)) * math.sqrt(variance)
+    alone = float(np.var(wy, ddof=1)) / n
+    worth = n * alone / variance if variance > 0 else float(n)
+    return Estimate(point, point - reach, point + reach, 1 - delta, METHOD, n, worth), power
+
+
+def _power(wy: NDArray[np.float64], wf: NDArray[np.float64], n: int, m: int) -> float:
+    spread = float(np.var(wf, ddof=1))
+    if not m or spread <= 0:
+        return 0.0
+    together = float(np.cov(wy, wf, ddof=1)[0, 1])
+    return min(max(together / ((1 + n / m) * spread), 0.0), 1.0)

@@ -1,0 +1,230 @@
+"""From which confidence on a candidate may answer, so that the risk is proven and not just observed.
+
+"The lowest threshold whose observed error is within tolerance" is picked because it looks good, and breaks
+its promise in a third of all runs and more. Fixed-sequence testing keeps it: a grid that was frozen without
+looking at labels is walked from cautious to permissive, and the walk ends at the first threshold that can't
+be proven (Angelopoulos, Bates, Candes, Jordan and Lei, Learn then Test, 2021; the sequence: Maurer, Hothorn
+and Lehmacher 1995). Budget mode bounds the share of all calls that are routed and harmed (Bates,
+Angelopoulos, Lei, Malik and Jordan, Distribution-free risk-controlling prediction sets, 2021).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+from workbench.records import Estimate
+from workbench.stats import bounds
+
+GRID = 20
+THREE_STARTS_FROM = 200
+"""Labels from which three starting points are worth the third of the error that each gets."""
+STARTS = (0.0, 1 / 3, 2 / 3)
+"""Where in the grid the three walks start."""
+UNINFORMATIVE = 0.55
+"""Up to this AUROC the confidence says nothing about harm."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One threshold: calls with at least this confidence go to the candidate.
+
+    `routed` is their share of the unlabelled calls, `risk` the harm among them (in budget mode: among all
+    calls), `proven` whether that is within tolerance by fixed-sequence testing, and `tested` whether the
+    walk came there. Cost and latency are those of the blend; None where they are not known.
+    """
+
+    confidence: float
+    routed: float
+    risk: Estimate
+    proven: bool = False
+    tested: bool = False
+    cost_usd: float | None = None
+    latency_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdTable:
+    """All thresholds, most cautious first. `best` is the lowest proven one, None where nothing is proven.
+
+    `auroc` is the chance that a harmed call has the lower confidence; None without both kinds of calls.
+    """
+
+    rows: tuple[Threshold, ...]
+    best: Threshold | None
+    tolerance: float
+    auroc: float | None
+    starts: int
+    budget_mode: bool
+
+    @property
+    def sentence(self) -> str:
+        """Return the answer in words."""
+        if self.auroc is not None and self.auroc <= UNINFORMATIVE:
+            lead = f"Confidence carries no information about harm (AUROC {self.auroc:.2f}). "
+        else:
+            lead = ""
+        if self.best is None:
+            return f"{lead}No threshold is proven to keep harm within {self.tolerance:.1%}."
+        what = "of all calls are routed and harmed" if self.budget_mode else "of the routed calls get worse"
+        return (
+            f"{lead}At confidence {self.best.confidence:.3g} and above, {self.best.routed:.1%} of calls go "
+            f"to the candidate and at most {self.best.risk.high:.1%} {what} ({self.best.risk.level:.0%} sure)."
+        )
+
+
+def frozen_grid(confidences: ArrayLike, size: int = GRID) -> tuple[float, ...]:
+    """Return thresholds at equal steps of the unlabelled confidences, most cautious first.
+
+    Args:
+        confidences: Of calls without labels, 0..1; NaN where there is none.
+        size: Thresholds at most; equal ones are kept once.
+    """
+    known = _known(confidences)
+    if not known.size:
+        return ()
+    steps = np.quantile(known, np.arange(size) / size, method="lower")
+    return tuple(sorted({float(each) for each in steps}, reverse=True))
+
+
+def learn_then_test(
+    confidences: ArrayLike,
+    losses: ArrayLike,
+    unlabelled: ArrayLike,
+    *,
+    tolerance: float,
+    delta: float,
+    grid: Sequence[float] | None = None,
+    method: str = bounds.ANYTIME,
+    starts: int = 1,
+    budget_mode: bool = False,
+    deff: float = 1.0,
+    costs_usd: tuple[float, float] | None = None,
+    latencies_ms: tuple[float, float] | None = None,
+) -> ThresholdTable:
+    """Return which thresholds are proven to keep the risk within tolerance.
+
+    Calls without a confidence (NaN) are never routed; where they have a label they count in budget mode
+    as not routed.
+
+    Args:
+        confidences: Of the labelled calls, length n; None of them may have chosen the grid by its label.
+        losses: 1 where the call was harmed (or differs, for a structural task), 0 otherwise; length n.
+        unlabelled: Confidences of all calls the threshold is for; they make the grid and the shares.
+        tolerance: Largest risk that is accepted, 0..1.
+        delta: Error probability of the whole answer.
+        grid: Thresholds, frozen before anybody looked at labels; 20 quantiles of `unlabelled` if left out.
+        method: `anytime`, or `exact` for one look.
+        starts: 1, or 3 with delta / 3 each, from 200 labels on.
+        budget_mode: Bound P(confidence >= t and harm) over all calls instead of the harm among the routed.
+        deff: Design effect that counts are divided by.
+        costs_usd: Per call of the candidate and of the control.
+        latencies_ms: Typical latency of the candidate and of the control.
+
+    Raises:
+        ValueError: Lengths differ, or three starts are asked for with too few labels.
+    """
+    scores, harmed = np.asarray(confidences, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+    if scores.shape != harmed.shape:
+        raise ValueError(f"{scores.size} confidences and {harmed.size} losses don't belong together")
+    if starts not in (1, 3) or (starts == 3 and scores.size < THREE_STARTS_FROM):
+        raise ValueError(f"{starts} starting points need {THREE_STARTS_FROM} labels; there are {scores.size}")
+    steps = tuple(sorted(grid, reverse=True)) if grid is not None else frozen_grid(unlabelled)
+    bound = bounds.exact if method == bounds.EXACT else bounds.anytime
+    least = bounds.calls_needed(0, tolerance, delta / starts, method=method) or math.inf
+    pool = np.asarray(unlabelled, dtype=np.float64)
+    rows = []
+    for step in steps:
+        routed = float(np.mean(pool >= step)) if pool.size else 0.0
+        chosen = scores >= step
+        n = scores.size if budget_mode else int(chosen.sum())
+        risk = bound(float(harmed[chosen].sum()), n, delta / starts, deff=deff)
+        rows.append(
+            Threshold(
+                step,
+                routed,
+                risk,
+                cost_usd=_blend(costs_usd, routed),
+                latency_ms=_blend(latencies_ms, routed),
+            )
+        )
+    rows = _walked(rows, tolerance, least * deff, starts)
+    proven = [row for row in rows if row.proven]
+    best = min(proven, key=lambda row: row.confidence) if proven else None
+    return ThresholdTable(tuple(rows), best, tolerance, auroc(scores, harmed), starts, budget_mode)
+
+
+def _walked(rows: list[Threshold], tolerance: float, least: float, starts: int) -> list[Threshold]:
+    """Walk from each starting point to permissive thresholds until one can't be proven."""
+    proven: set[int] = set()
+    tested: set[int] = set()
+    # Which thresholds have too few calls is known without their labels: leaving them out costs nothing.
+    usable = [place for place, row in enumerate(rows) if row.risk.n >= least - 1e-9]
+    for start in STARTS[:starts]:
+        for place in usable[int(start * len(usable)) :]:
+            tested.add(place)
+            if rows[place].risk.high > tolerance + 1e-9:
+                break
+            proven.add(place)
+    return [
+        Threshold(
+            row.confidence,
+            row.routed,
+            row.risk,
+            place in proven,
+            place in tested,
+            row.cost_usd,
+            row.latency_ms,
+        )
+        for place, row in enumerate(rows)
+    ]
+
+
+def auroc(confidences: ArrayLike, losses: ArrayLike) -> float | None:
+    """Return the chance that a harmed call has a lower confidence than one that is not; ties count half.
+
+    The Mann-Whitney statistic over its number of pairs (Hanley and McNeil 1982); None without both kinds.
+
+    Args:
+        confidences: Of each call; NaN leaves a call out.
+        losses: Above 0 for a harmed call, same length.
+    """
+    scores, harmed = np.asarray(confidences, dtype=np.float64), np.asarray(losses, dtype=np.float64) > 0
+    known = ~np.isnan(scores)
+    scores, harmed = scores[known], harmed[known]
+    bad, good = int(harmed.sum()), int((~harmed).sum())
+    if not bad or not good:
+        return None
+    ranks = rankdata(-scores)
+    return float((ranks[harmed].sum() - bad * (bad + 1) / 2) / (bad * good))
+
+
+def is_for_tuning(call_id: str, seed: int = 0) -> bool:
+    """Say whether a call belongs to the half on which a threshold is tuned; the other half reports it.
+
+    Args:
+        call_id: The call; the same one always falls into the same half.
+        seed: Of the split.
+    """
+    return hashlib.sha256(f"threshold\0{seed}\0{call_id}".encode()).digest()[0] % 2 == 0
+
+
+def _known(values: ArrayLike) -> Floats:
+    found = np.asarray(values, dtype=np.float64)
+    return found[~np.isnan(found)]
+
+
+def _blend(pair: tuple[float, float] | None, routed: float) -> float | None:
+    """Return the mean over all calls; a call whose confidence is too low has been asked of both."""
+    if pair is None:
+        return None
+    candidate, control = pair
+    return candidate + (1 - routed) * control
