@@ -17,7 +17,18 @@ PACKAGE = ROOT / "workbench"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "errors", "progress", "specs"),
     ("normal", "stats"),
-    ("prompts", "compare", "agreement", "slices", "sampling", "costing", "confidence", "drift"),
+    (
+        "prompts",
+        "compare",
+        "agreement",
+        "slices",
+        "slices_found",
+        "routing",
+        "sampling",
+        "costing",
+        "confidence",
+        "drift",
+    ),
     ("ramp",),
     (
         "config",

@@ -320,6 +320,61 @@ def test_a_small_group_says_nothing() -> None:
     assert recommend(Evidence(labelled(1000, 20, 0), groups=(group,)), POLICY).share == 0.01
 
 
+def test_a_critical_answer_is_guarded_however_few_calls_it_has() -> None:
+    """One disagreement holds at 5 % until it is labelled harmless; too few calls hold at 10 %."""
+    few = OutcomeGroup("label", "fraud", 8, 7, structural(7, 8), critical=True)
+    evidence = Evidence(labelled(3000, 30, 0), groups=(few,), days=10)
+    found = recommend(evidence, POLICY, live(0.05))
+    check(found, None, Action.HOLD, 0.05, 0.05)
+    assert "label 'fraud' in 7 of 8 cases" in " ".join(found.reasons)
+    harmful = replace(few, population=labelled(8, 1, 1))
+    assert recommend(replace(evidence, groups=(harmful,)), POLICY, live(0.05)).cap == 0.05
+    cleared = replace(few, population=labelled(8, 1, 0))
+    found = recommend(replace(evidence, groups=(cleared,)), POLICY, live(0.10))
+    check(found, None, Action.HOLD, 0.10, 0.10)
+    assert "8 compared calls with label 'fraud'" in found.binding_reason
+    assert "More compared calls with label 'fraud'." in found.missing
+    plain = replace(few, critical=False)
+    assert recommend(replace(evidence, groups=(plain,)), POLICY, live(0.10)).share == 0.25
+
+
+def test_a_critical_answer_with_enough_calls_is_judged_by_its_own_bound() -> None:
+    """Seventeen clean calls bound harm below 20 %; disagreements need to be bounded, too, and are shown."""
+    evidence = Evidence(labelled(3000, 30, 0), days=10)
+
+    def cap(n: int, agreements: int, population: Population) -> Recommendation:
+        group = OutcomeGroup("field", "total", n, agreements, population, critical=True)
+        return recommend(replace(evidence, groups=(group,)), POLICY, live(0.10))
+
+    assert cap(16, 16, structural(16, 16)).share == 0.10
+    assert cap(17, 17, structural(17, 17)).share == 0.25
+    assert cap(30, 27, structural(27, 30)).cap == 0.05
+    bounded = cap(100, 97, structural(97, 100))
+    assert bounded.share == 0.25
+    (guard,) = [each for each in bounded.guards if each.name == "outcome_groups"]
+    assert guard.message.endswith("Field 'total': 3 of 100 cases differ.")
+
+
+def test_a_critical_answer_that_is_lost_stops_everything_from_few_calls_on() -> None:
+    """Nought of seven is a proof already; a critical answer never compared is no pass either."""
+    rows = [AuditRow(f"c{i}", 0, f"{i:05d}", True, True, control_group="common") for i in range(2000)]
+    rows += [AuditRow(f"d{i}", 1, f"{i:05d}", False, control_group="fraud") for i in range(7)]
+    marked = from_rows(rows, basis=Basis.STRUCTURAL, days=10, critical_groups=[("label", "fraud")])
+    check(recommend(marked, POLICY, live(0.05)), None, Action.ROLLBACK, 0.0, 0.0)
+    unmarked = from_rows(rows, basis=Basis.STRUCTURAL, days=10)
+    assert recommend(unmarked, POLICY, live(0.05)).share > 0
+    never = from_rows(
+        [replace(rows[0], verdict=LabelVerdict.EQUAL), *rows[1:2000]],
+        basis=Basis.STRUCTURAL,
+        days=10,
+        critical_groups=[("label", "fraud")],
+    )
+    found = recommend(never, POLICY, live(0.10))
+    check(found, None, Action.HOLD, 0.10, 0.10)
+    assert "0 compared calls with label 'fraud'" in found.binding_reason
+    assert to_json(found)
+
+
 def test_low_kappa_beside_high_agreement_is_a_warning() -> None:
     found = recommend(Evidence(labelled(1000, 20, 0), kappa=0.2), POLICY)
     assert any("kappa only 0.20" in line for line in found.reasons)

@@ -73,6 +73,7 @@ RANGES = {
     "icc": (0.0, 1.0),
     "exploration_budget": (0.0, 0.5),
     "critical_tolerance": (0.0001, 0.5),
+    "session_tolerance": (0.001, 0.5),
     "maximum_uncomparable": (0.0, 1.0),
     "maximum_invalid": (0.0, 1.0),
     "minimum_pairs": (20, 1_000_000),

@@ -209,24 +209,54 @@ def similarities(
     Raises:
         ModelMissing: The model or its package is not installed.
     """
-    texts = {text_hash(text): text for pair in pairs for text in pair}
+    found = vectors_of(store, embedder, [text for pair in pairs for text in pair], listener=listener)
+    vectors = found.by_hash
+    values = [_cosine(vectors.get(text_hash(left)), vectors.get(text_hash(right))) for left, right in pairs]
+    missing = sum(value is None for value in values)
+    return Similarities(values, found.computed, found.known, missing, found.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors by the hash of their text, and what it took; see `Similarities`."""
+
+    by_hash: dict[str, Vectors]
+    computed: int
+    known: int
+    failures: tuple[str, ...] = ()
+
+
+def vectors_of(
+    store: Store, embedder: Embedder, texts: Iterable[str], *, listener: Listener = silent
+) -> Embedded:
+    """Return the vector of each distinct text, as `similarities` does.
+
+    Args:
+        store: Holds the vectors.
+        embedder: Makes the missing ones.
+        texts: What is to be embedded.
+        listener: Hears how many texts are done.
+
+    Raises:
+        ModelMissing: The model or its package is not installed.
+    """
+    distinct = {text_hash(text): text for text in texts}
     vectors = {
         key: np.asarray(value, dtype=np.float32)
-        for key, value in comparisons.vectors(store, embedder.model, list(texts)).items()
+        for key, value in comparisons.vectors(store, embedder.model, list(distinct)).items()
     }
     known = len(vectors)
-    waiting = sorted((key for key in texts if key not in vectors), key=lambda key: len(texts[key]))
+    waiting = sorted((key for key in distinct if key not in vectors), key=lambda key: len(distinct[key]))
     failures: dict[str, None] = {}
     computed = 0
     for start in range(0, len(waiting), BATCH_TEXTS):
         keys = waiting[start : start + BATCH_TEXTS]
-        found = _embedded(embedder, {key: texts[key] for key in keys}, failures)
+        found = _embedded(embedder, {key: distinct[key] for key in keys}, failures)
         comparisons.add_vectors(store, embedder.model, {key: value.tolist() for key, value in found.items()})
         vectors |= found
         computed += len(found)
         listener(Progress("embedding", computed, len(waiting), "texts"))
-    values = [_cosine(vectors.get(text_hash(left)), vectors.get(text_hash(right))) for left, right in pairs]
-    return Similarities(values, computed, known, sum(value is None for value in values), tuple(failures))
+    return Embedded(vectors, computed, known, tuple(failures))
 
 
 def text_hash(text: str) -> str:

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.records import Action, Basis, Estimate, Policy, Recommendation, SliceShare
+from workbench.records import Action, Basis, Estimate, Policy, Recommendation
 from workbench.stats import bounds, guards, ladder, noise
 from workbench.stats.evidence import (
     Evidence,
@@ -25,6 +25,8 @@ from workbench.stats.evidence import (
 from workbench.stats.guards import Finding
 from workbench.stats.harm import Harm, net, regressions
 from workbench.stats.missing import Missing, missing_for_next
+from workbench.stats.sessions import session_rate
+from workbench.stats.slice_shares import effective_share, estimate_forbids, slice_share
 from workbench.stats.wording import bound_sentence, cluster_sentence, count, percent, plural
 
 __all__ = [
@@ -81,6 +83,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         guards.drift(evidence, policy, current),
         guards.outcome_groups(evidence, policy, delta),
         guards.critical_harm(evidence, policy, delta),
+        guards.session_harm(evidence, policy, delta),
         guards.latency(evidence, policy),
         guards.consistent_batches(judged),
         guards.enough_pairs(evidence, policy),
@@ -92,7 +95,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     cap = min([evidence_cap, *(each.ceiling for each in limited if each.name != "drift")])
     ceiling = min([cap, *(each.ceiling for each in limited)])
     pacing = [] if ceiling < current else _pacing(evidence, policy, state, ceiling)
-    above_estimate = _estimate_forbids(judged.estimate, policy)
+    above_estimate = estimate_forbids(judged.estimate, policy)
     findings = [*blocking, *pacing]
 
     advance = all(each.ok or each.advance for each in findings) and not above_estimate
@@ -104,7 +107,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         share = following
     action = _action(share, current, limited)
 
-    slices = tuple(_slice_share(each, share, policy, delta) for each in evidence.slices)
+    slices = tuple(slice_share(each, share, policy, delta) for each in evidence.slices)
     unseen = next(each for each in blocking if each.name == "looked")
     reached = evidence_cap if unseen.ok else min(evidence_cap, unseen.ceiling)
     missing = missing_for_next(evidence.task, judged, reached, policy, delta)
@@ -115,7 +118,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         share=share,
         cap=cap,
         current_share=current,
-        effective_share=_effective_share(evidence, slices, share),
+        effective_share=effective_share(evidence, slices, share),
         harm=harm.estimate,
         net=balance.estimate,
         basis=evidence.task.basis,
@@ -127,11 +130,6 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         guards=tuple(each.guard for each in findings),
         details=_details(evidence, policy, delta, harm, balance, evidence_cap, missing),
     )
-
-
-def _estimate_forbids(estimate: Estimate, policy: Policy) -> bool:
-    """Rule 6: never up while the estimate itself is above the tolerance."""
-    return estimate.point is not None and estimate.point > policy.tolerance + ladder.EPSILON
 
 
 def _action(share: float, current: float, limited: list[Finding]) -> Action:
@@ -275,6 +273,8 @@ def _missing(
             lines.append("A measurement of latency with more calls.")
     if "critical" in failing and evidence.critical is None:
         lines.append("A measurement of critical harm.")
+    if "sessions" in failing:
+        lines += _missing_sessions(evidence)
     if "stage" in failing:
         live = policy.minimum_live_calls - (state.live_compared or 0)
         days = policy.minimum_days_in_stage - (state.days_in_stage or 0.0)
@@ -290,7 +290,7 @@ def _missing(
             else f"Evidence from {_days(short)} more of traffic."
         )
     if "outcome_groups" in failing:
-        lines += _missing_groups(evidence, policy.delta / max(evidence.candidates, 1))
+        lines.append(guards.missing_for_groups(evidence, policy, policy.delta / max(evidence.candidates, 1)))
     # Labels don't help where another rule allows no traffic at all.
     shut = any(
         not each.ok and each.ceiling <= 0 and each.name not in ("looked", "drift") for each in findings
@@ -301,74 +301,31 @@ def _missing(
     return lines
 
 
-def _missing_groups(evidence: Evidence, delta: float) -> list[str]:
-    collapsed = [group for group in evidence.groups if guards.is_collapsed(group, delta)]
-    if collapsed:
-        names = ", ".join(f"{group.kind} {group.name!r}" for group in collapsed)
-        return [f"A candidate that gets {names} right, compared in a new evidence window."]
-    return ["Labels on the disagreements of the groups where the candidate agrees least."]
+def _missing_sessions(evidence: Evidence) -> list[str]:
+    found = evidence.sessions
+    if found is None:
+        return ["A measurement of harm by session."]
+    if found.unseen:
+        noun = "sessions" if found.unseen > 1 else "session"
+        return [f"The calls not compared yet of {count(found.unseen)} {noun}."]
+    return ["More compared sessions, or labels on their disagreements."]
 
 
-def _slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: float) -> SliceShare:
-    """Rule 8: a slice stands on its own evidence and is never faster than the task."""
-    population = each.population
-    harm = regressions(population, delta)
-    judged = (net(population, delta) if policy.harm == "net" else harm).estimate
-    cap = ladder.cap_of(judged.high, policy)
-    seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
-    cap = min(cap, 1.0 if seen.ok else seen.ceiling)
-    share, tolerance = 0.0, percent(policy.tolerance)
-    sentence = bound_sentence(judged, population, policy.tolerance, balance=policy.harm == "net")
-    if judged.low > policy.tolerance + ladder.EPSILON:
-        status, reason = "excluded", f"At least {percent(judged.low)} get worse; tolerance {tolerance}."
-    elif _estimate_forbids(judged, policy):
-        status = "suspect"
-        reason = f"The estimate, {percent(judged.point or 0.0)}, is above the tolerance of {tolerance}."
-    elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
-        status = "unproven"
-        reason = (
-            f"{plural(population.compared, 'compared call')}: at least {policy.minimum_pairs} are needed."
-        )
-    elif cap <= 0:
-        status = "unproven"
-        reason = seen.message if not seen.ok else sentence
-    else:
-        status, share = "active", min(task_share, cap)
-        reason = sentence
-    return SliceShare(
-        name=each.name,
-        value=each.value,
-        traffic_share=each.traffic_share,
-        n=population.compared,
-        harm=harm.estimate,
-        cap=cap if status == "active" else 0.0,
-        share=share,
-        status=status,
-        reason=reason,
-    )
-
-
-def _effective_share(evidence: Evidence, slices: tuple[SliceShare, ...], share: float) -> float:
-    """Return the share of traffic that moves when every slice gets its own share.
-
-    Where it is known which slices overlap, a call moves at the smallest share among
-    its slices. Where it is not, the slicing that lets least through is taken; traffic
-    that a slicing does not name does not move.
-    """
-    if not slices:
-        return share
-    if evidence.cells:
-        shares = {(each.name, each.value): each.share for each in slices}
-        moved = (
-            cell.traffic_share * min((shares[key] for key in cell.keys if key in shares), default=share)
-            for cell in evidence.cells
-        )
-        rest = max(1.0 - math.fsum(cell.traffic_share for cell in evidence.cells), 0.0)
-        return math.fsum(moved) + rest * share
-    names = {each.name for each in slices}
-    return min(
-        math.fsum(each.traffic_share * each.share for each in slices if each.name == name) for name in names
-    )
+def _sessions(evidence: Evidence, delta: float) -> dict[str, Any] | None:
+    """Show harm by session wherever a session has more than one call, gated or not."""
+    found = evidence.sessions
+    if found is None or not found.several:
+        return None
+    return {
+        "n": found.n,
+        "several": found.several,
+        "unseen": found.unseen,
+        "longest": found.longest,
+        "harm": session_rate(found, delta),
+        "harm_seen": session_rate(replace(found, unseen=0, doubted=found.seen), delta)
+        if found.seen.basis is Basis.STRUCTURAL
+        else None,
+    }
 
 
 def _details(
@@ -396,6 +353,7 @@ def _details(
         "agreement": bounds.anytime(task.compared - task.disagreements, task.compared, delta, deff=deff),
         "invalid": guards.invalid_rate(evidence, delta),
         "critical": guards.critical_rate(evidence, delta),
+        "sessions": _sessions(evidence, delta),
         "worse": worse,
         "better": better,
         "compared": task.compared,
@@ -426,6 +384,8 @@ def _details(
                 "agreements": group.agreements,
                 "agreement": guards.group_agreement(group, delta),
                 "collapsed": guards.is_collapsed(group, delta),
+                "critical": group.critical,
+                "harm": regressions(group.population, delta).estimate,
             }
             for group in evidence.groups
         ],

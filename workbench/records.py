@@ -285,6 +285,7 @@ class Policy:
     maximum_invalid: float = 0.02
     latency_p95_ms: float | None = None
     critical_tolerance: float | None = None
+    session_tolerance: float | None = None
 
     @property
     def delta(self) -> float:

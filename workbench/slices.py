@@ -126,10 +126,10 @@ def _values(rule: SliceRule, calls: Sequence[Mapping[str, Any]], edges: Sequence
     return values
 
 
-def rare_as_other(values: Sequence[str]) -> list[str]:
-    """Return values with the rare ones replaced by `other`."""
+def rare_as_other(values: Sequence[str], fewest: int = RARE_CALLS) -> list[str]:
+    """Return values with the rare ones, those of less than `fewest` calls, replaced by `other`."""
     counts = Counter(values)
-    kept = {value for value, count in counts.most_common(MOST_VALUES) if count >= RARE_CALLS}
+    kept = {value for value, count in counts.most_common(MOST_VALUES) if count >= fewest}
     if len(counts) - len(kept) <= 1 and len(counts) <= MOST_VALUES:
         return list(values)
     return [value if value in kept else OTHER for value in values]

@@ -109,7 +109,12 @@ async def test_a_packed_answer_is_read_though_nobody_asked_for_it(
 
 @pytest.mark.parametrize(
     ("encoding", "body"),
-    [("gzip", COMPLETION), ("gzip", gzip.compress(COMPLETION, mtime=0)[:-20]), ("br", COMPLETION), ("zstd", b"")],
+    [
+        ("gzip", COMPLETION),
+        ("gzip", gzip.compress(COMPLETION, mtime=0)[:-20]),
+        ("br", COMPLETION),
+        ("zstd", b""),
+    ],
 )
 async def test_a_body_that_is_not_what_its_encoding_says_is_an_error_of_its_call(
     encoding: str, body: bytes

@@ -258,6 +258,24 @@ def test_required_fields_become_outcome_groups_and_unreadable_answers_miss_all_o
     assert (found.task.disagreements, found.invalid) == (10, 5)
 
 
+def test_sessions_and_critical_answers_are_counted_from_the_log(world: World) -> None:
+    """A session replayed in part is known as such; a critical label is evidence from its first call on."""
+    pairs = [AGREE] * 24 + [("b", "a"), ("neither", "a")]
+    for start in range(0, 26, 2):
+        both = pairs[start : start + 2]
+        world.add("topics", both, first=start, batch=start, session=f"s{start}")
+    world.add("topics", [(None, "a")], first=26, batch=26, session="s0", observed=0)
+    compared(world)
+    found = evidence(world.workspace, world.store, "topics", "small")
+    assert found.sessions is not None
+    assert (found.sessions.n, found.sessions.several, found.sessions.unseen) == (13, 12, 0)
+    (group,) = [each for each in found.groups if each.name == "b"]
+    assert (group.n, group.agreements, group.critical) == (1, 0, True)
+    world.add("topics", [AGREE], first=30, batch=27, session="s0", observed=0)
+    assert (again := evidence(world.workspace, world.store, "topics", "small").sessions) is not None
+    assert again.unseen == 1
+
+
 def test_what_can_not_be_compared_is_said_with_its_reason(world: World) -> None:
     """A label that the eval does not list is told from an error of the frontier's."""
     world.add("topics", [AGREE] * 10 + [("new label", "a")] * 4)

@@ -8,28 +8,23 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pandas as pd
 
 from workbench import ramp
 from workbench.compare import basis, evaluator_version
-from workbench.compare.fields import FieldsComparator
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import SEVERITY
 from workbench.sampling import WEIGHT_MAX
+from workbench.scoring.groups import critical_groups, field_agreement, guarded_fields, latched_groups
 from workbench.scoring.noise import floor_of
 from workbench.scoring.retirement import leaving
 from workbench.scoring.stricter import decide
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.slices import column_of, slice_values
 from workbench.specs import CONTROL, EvalConfig
-from workbench.stats import bounds
 from workbench.stats.audit import AuditRow, DrawRow, from_rows
-from workbench.stats.cluster import design_effect
-from workbench.stats.evidence import GROUP_MINIMUM
-from workbench.stats.guards import COLLAPSED
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
 from workbench.stats.wording import percent
@@ -46,7 +41,6 @@ DATED_SHARE = 0.5
 
 _AGREES = (Verdict.MATCH.value, Verdict.IGNORED.value)
 _UNRESOLVED = (State.LAPSED, State.SKIPPED)
-_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 def evidence(
@@ -199,6 +193,7 @@ def _evidence_of(
     audit = audit_rows(config, compared, verdicts, states, slices)
     volume = rows.volume(store, config.task)
     draws, weight_max = draw_rows(states)
+    critical = critical_groups(config)
     return from_rows(
         audit,
         basis=basis(config),
@@ -210,7 +205,9 @@ def _evidence_of(
         traffic=Counter(slices.values()),
         calls_per_day=calls_per_day(config, volume),
         critical_marked=bool(config.critical_labels) or any(rule.critical for rule in config.fields),
-        latched=latched_groups(audit, policy),
+        critical_groups=critical,
+        session_calls=_session_calls(store, config, frame),
+        latched=latched_groups(audit, policy, critical),
         noise=floor.agreement if (floor := floor_of(store, config)) else None,
     )
 
@@ -241,7 +238,7 @@ def audit_rows(
         elif state.state in _UNRESOLVED:
             lapsed.add(pair)
     confirmed |= {pair for pair, each in verdicts.items() if each.adjudicated}
-    required = _required(config)
+    required = guarded_fields(config)
     critical = frozenset(config.critical_labels)
     found = []
     for row in zip(*(_plain(frame[name]) for name in _TAKEN), strict=True):
@@ -262,7 +259,7 @@ def audit_rows(
         pair = (replay_id, call_id)
         effective = verdicts.get(pair)
         agrees = verdict in _AGREES
-        per_field, grave_field = _fields(details, required, invalid=bool(invalid))
+        per_field, grave_field = field_agreement(details, required, invalid=bool(invalid))
         found.append(
             AuditRow(
                 call_id=call_id,
@@ -386,76 +383,20 @@ def measured_latency(
     return percentile(probe.latencies_ms, 0.95, policy.delta / (probe.place * (probe.place + 1)))
 
 
-def latched_groups(audit: Iterable[AuditRow], policy: Policy) -> frozenset[tuple[str, str]]:
-    """Return the outcome groups found collapsed after any closed batch of this window.
-
-    Once an answer is found lost, later batches alone do not bring it back.
-
-    Args:
-        audit: Compared calls.
-        policy: Its level is that of the bound.
-    """
-    batches: dict[int, list[AuditRow]] = {}
-    for row in audit:
-        batches.setdefault(row.batch, []).append(row)
-    if len(batches) < 2:
-        return frozenset()
-    seen: dict[tuple[str, str], list[tuple[bool, AuditRow]]] = {}
-    found = set()
-    for number in sorted(batches):
-        for row in batches[number]:
-            for key, agrees in _groups(row):
-                seen.setdefault(key, []).append((agrees, row))
-        found |= {key for key, members in seen.items() if key not in found and _collapsed(members, policy)}
-    return frozenset(found)
-
-
-def _groups(row: AuditRow) -> Iterable[tuple[tuple[str, str], bool]]:
-    if row.control_group is not None:
-        yield ("label", row.control_group), row.agrees and not row.invalid
-    for name, agrees in row.fields.items():
-        yield ("field", name), agrees
-
-
-def _collapsed(members: list[tuple[bool, AuditRow]], policy: Policy) -> bool:
-    """Say whether agreement within a group is surely too low, as the decision's own guard does."""
-    n, agreeing = len(members), sum(agrees for agrees, _ in members)
-    if n < GROUP_MINIMUM or bounds.anytime(agreeing, n, policy.delta).high >= COLLAPSED:
-        return False
-    effect = design_effect(
-        [not agrees for agrees, _ in members],
-        [[row.session for _, row in members], [row.request_hash for _, row in members]],
-        policy.icc,
-    )
-    return bounds.anytime(agreeing, n, policy.delta, deff=effect.value).high < COLLAPSED
-
-
-def _required(config: EvalConfig) -> dict[str, bool]:
-    """Return the required fields of an eval and whether each is critical."""
-    if config.kind is not EvalKind.FIELDS:
+def _session_calls(store: Store, config: EvalConfig, frame: pd.DataFrame) -> dict[str, int]:
+    """Return how many calls of each session could be compared; what can't be stands outside."""
+    if frame["session_id"].isna().all():
         return {}
-    return {
-        rule.path: rule.critical
-        for rule in FieldsComparator(config).rules
-        if rule.required and rule.path and rule.compare != "ignore"
-    }
-
-
-def _fields(details: Any, required: Mapping[str, bool], *, invalid: bool) -> tuple[dict[str, bool], bool]:
-    """Return agreement by required field of the control, and whether a critical field differs."""
-    if not required:
-        return {}, False
-    shown = _decoder.decode(details).get("fields") if isinstance(details, str) else None
-    if not shown:
-        # An answer that can't be read has none of its fields.
-        return (dict.fromkeys(required, False), any(required.values())) if invalid else ({}, False)
-    found = {
-        each["path"]: bool(each["equal"])
-        for each in shown
-        if each["path"] in required and each.get("control") != {"missing": True}
-    }
-    grave = any(each.get("critical") and not each["equal"] for each in shown)
-    return found, grave
+    outside = set(frame.loc[frame["verdict"] == Verdict.UNCOMPARABLE.value, "call_id"])
+    logged = store.frame(
+        """
+        SELECT call_id, session_id FROM usable_calls
+        WHERE task = ? AND session_id IS NOT NULL AND control IS NOT NULL
+        """,
+        (config.task,),
+    )
+    counted = logged.loc[~logged["call_id"].isin(outside), "session_id"].value_counts()
+    return {str(session): int(n) for session, n in counted.items()}
 
 
 def _slices(store: Store, config: EvalConfig) -> dict[str, tuple[tuple[str, str], ...]]:

@@ -23,6 +23,7 @@ from workbench.stats.evidence import (
     Evidence,
     OutcomeGroup,
     Population,
+    SessionEvidence,
     SliceCell,
     SliceEvidence,
 )
@@ -36,6 +37,7 @@ from workbench.stats.rows import (
     count,
     in_audit_order,
 )
+from workbench.stats.sessions import drawn_sessions, structural_sessions, unseen_sessions
 
 __all__ = [
     "AuditRow",
@@ -203,6 +205,40 @@ def _critical(
     )
 
 
+def _sessions(
+    ordered: Sequence[AuditRow],
+    table: Table,
+    task: Population,
+    queue: Draws,
+    logged: Mapping[str, int] | None,
+    icc: float,
+) -> SessionEvidence | None:
+    if not ordered:
+        return None
+    unseen = unseen_sessions(ordered, table, logged)
+    if task.basis is Basis.SEMANTIC:
+        places = [queue.place_of.get(draw.call_id) for draw in queue.closed]
+        return drawn_sessions(task, table.session, places, unseen)
+    audit = _Audit.of(table)
+    differs, harmful = ~table.agrees, audit.harmful
+    doubtful = np.zeros(len(table), dtype=np.bool_)
+    if task.revoked:
+        counts = table.counting(bool(table.settled[table.normalised].all()))
+        looked_at = table.normalised & (counts | table.lapsed)
+        harmful = harmful | (looked_at & _harm(table, counts))
+        doubtful = table.normalised & ~looked_at
+    return structural_sessions(
+        table,
+        harmful=harmful,
+        waiting=differs & ~audit.resolved,
+        lapsed=audit.lapses,
+        differs=differs,
+        doubtful=doubtful,
+        unseen=unseen,
+        icc=icc,
+    )
+
+
 def from_rows(
     rows: Iterable[AuditRow],
     *,
@@ -214,6 +250,8 @@ def from_rows(
     days: float | None = None,
     calls_per_day: float | None = None,
     critical_marked: bool = False,
+    critical_groups: Collection[tuple[str, str]] = (),
+    session_calls: Mapping[str, int] | None = None,
     traffic: Mapping[SliceKeys, int] | None = None,
     latched: Collection[tuple[str, str]] = (),
     latency_p95_ms: Estimate | None = None,
@@ -234,6 +272,10 @@ def from_rows(
         days: How much traffic the evidence spans.
         calls_per_day: Volume of the task.
         critical_marked: Whether the eval marks labels or fields as critical.
+        critical_groups: (kind, name) of the outcome groups that the eval marks: they are
+            evidence however few calls they have, and where they have none.
+        session_calls: Comparable calls of the task's log by session, so that a session that
+            was compared in part is known; if left out, all of them were compared.
         traffic: Calls of the task's whole log by their slices, so that a slice of which
             nothing was compared is known, too; the compared calls if left out.
         latched: (kind, name) of outcome groups found collapsed in this window.
@@ -259,8 +301,9 @@ def from_rows(
     for keys, n in traffic.items():
         shares.update(dict.fromkeys(keys, n))
     nowhere = np.zeros(0, dtype=np.int64)
+    task = _structural(table, icc, fallen) if basis is Basis.STRUCTURAL else queue.population()
     return Evidence(
-        task=_structural(table, icc, fallen) if basis is Basis.STRUCTURAL else queue.population(),
+        task=task,
         uncomparable=uncomparable,
         invalid=sum(row.invalid for row in ordered),
         ignored=sum(row.ignored for row in ordered),
@@ -285,14 +328,18 @@ def from_rows(
                 count(agrees),
                 population(places, agrees if kind == "field" else None),
                 (kind, name) in latched,
+                (kind, name) in critical_groups,
             )
-            for kind, name, places, agrees in sorted(_by_group(ordered, table), key=lambda each: each[:2])
-            if places.size >= GROUP_MINIMUM or (kind, name) in latched
+            for kind, name, places, agrees in sorted(
+                _by_group(ordered, table, critical_groups), key=lambda each: each[:2]
+            )
+            if places.size >= GROUP_MINIMUM or (kind, name) in {*latched, *critical_groups}
         ),
         kappa=kappa(
             [(row.control_group, row.candidate_group) for row in ordered if row.control_group is not None]
         ),
         critical=_critical(ordered, table, basis, critical_marked, draws, weight_max, icc),
+        sessions=_sessions(ordered, table, task, queue, session_calls, icc),
         latency_p95_ms=latency_p95_ms,
         candidates=candidates,
         drift_alarm=drift_alarm,
@@ -330,10 +377,20 @@ def _by_slice(ordered: Sequence[AuditRow]) -> dict[tuple[str, str], Places]:
     return {key: np.sort(np.concatenate(found)) for key, found in parts.items()}
 
 
-def _by_group(ordered: Sequence[AuditRow], table: Table) -> Iterator[tuple[str, str, Places, Bools]]:
-    """Yield kind, name, where the calls of the group stand, and which of them agree there."""
+def _by_group(
+    ordered: Sequence[AuditRow], table: Table, named: Iterable[tuple[str, str]]
+) -> Iterator[tuple[str, str, Places, Bools]]:
+    """Yield kind, name, where the calls of the group stand, and which of them agree there.
+
+    The `named` groups are among them even where they have no calls.
+    """
     labels: dict[str, list[int]] = {}
     fields: dict[str, tuple[list[int], list[bool]]] = {}
+    for kind, name in named:
+        if kind == "label":
+            labels[name] = []
+        else:
+            fields[name] = ([], [])
     for place, row in enumerate(ordered):
         if row.control_group is not None:
             labels.setdefault(row.control_group, []).append(place)

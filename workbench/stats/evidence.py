@@ -104,7 +104,8 @@ class OutcomeGroup:
     """What is known of calls with one frontier label or one required field.
 
     `kind` is label or field. `latched` says that the group was found collapsed
-    earlier in this evidence window.
+    earlier in this evidence window, `critical` that the eval marks it as critical: then
+    it is guarded however few calls it has.
     """
 
     kind: str
@@ -113,6 +114,25 @@ class OutcomeGroup:
     agreements: int
     population: Population = Population()
     latched: bool = False
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvidence:
+    """What is known of sessions with compared calls; `sessions.session_rate` makes a rate of it.
+
+    `n` counts them, `several` those with more than one compared call, `unseen` those with
+    calls that were not compared, and `longest` is the most compared calls of one.
+    `seen` is what the compared calls show, the session being the unit; `doubted` is the
+    same with all that nobody has seen counted as harm.
+    """
+
+    n: int
+    several: int
+    unseen: int
+    longest: int
+    seen: Population
+    doubted: Population
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +142,8 @@ class Evidence:
     `uncomparable` calls stand outside `task.compared`; `invalid` and `ignored` inside.
     `days` is how much traffic the evidence spans, `calls_per_day` its volume; None
     where the log does not say. `kappa` is Cohen's, between control and candidate labels.
-    `critical` holds critical harm over all calls, None where it was not measured.
+    `critical` holds critical harm over all calls, `sessions` harm by session; None where it
+    was not measured.
     `latency_p95_ms` is the measured interval at production rate. `candidates` is the
     number of candidates the best one was picked from on these data. `noise` is the
     frontier's agreement with itself. `held` says why the share must not grow although the
@@ -140,6 +161,7 @@ class Evidence:
     groups: tuple[OutcomeGroup, ...] = ()
     kappa: float | None = None
     critical: Population | None = None
+    sessions: SessionEvidence | None = None
     latency_p95_ms: Estimate | None = None
     candidates: int = 1
     drift_alarm: bool = False

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workbench.records import Basis, Estimate, Guard, Policy
 from workbench.stats import bounds
 from workbench.stats.evidence import GROUP_MINIMUM, Evidence, OutcomeGroup
 from workbench.stats.harm import Harm, regressions
 from workbench.stats.ladder import CEILING, EPSILON, floor_stage, stage_below
+from workbench.stats.sessions import session_rate
 from workbench.stats.wording import count, percent, plural
 
 UNSEEN_CAP = 0.25
@@ -142,20 +143,51 @@ def outcome_groups(evidence: Evidence, policy: Policy, delta: float) -> Finding:
         more = f" The same goes for {plural(others, 'other answer')}." if others else ""
         return Finding("outcome_groups", False, _collapse_sentence(worst) + more, ceiling=0.0, advance=False)
     weak = [group for group in evidence.groups if _is_weak(group, policy, delta)]
+    limit = percent(CEILING * policy.tolerance)
     if weak:
-        worst = min(weak, key=lambda group: (group.agreements / group.n, group.name))
+        worst = min(weak, key=lambda group: (not group.critical, group.agreements / group.n, group.name))
         return Finding(
             "outcome_groups",
             False,
             f"The candidate agrees on {_named(worst)} in {count(worst.agreements)} of "
             f"{plural(worst.n, 'case')}: at most {percent(WEAK_CAP)} until labels bound the harm there below "
-            f"{percent(CEILING * policy.tolerance)}.",
+            f"{limit}.",
             ceiling=floor_stage(WEAK_CAP, policy),
         )
+    few = [group for group in evidence.groups if group.critical and not _is_bounded(group, policy, delta)]
+    if few:
+        least = min(few, key=lambda group: (group.n, group.name))
+        return Finding(
+            "outcome_groups",
+            False,
+            f"{plural(least.n, 'compared call')} with {_named(least)}, which the eval marks as critical: at "
+            f"most {percent(CRITICAL_CAP)} until there are enough to bound the harm there below {limit}.",
+            ceiling=floor_stage(CRITICAL_CAP, policy),
+        )
+    different = [group for group in evidence.groups if group.critical and group.agreements < group.n]
+    shown = "".join(
+        f" {_named(group)[0].upper()}{_named(group)[1:]}: {count(group.n - group.agreements)} of "
+        f"{plural(group.n, 'case')} {'differs' if group.n - group.agreements == 1 else 'differ'}."
+        for group in different
+    )
     seen = [group for group in evidence.groups if group.n >= GROUP_MINIMUM]
     if not seen:
-        return Finding("outcome_groups", True, f"No outcome group has {GROUP_MINIMUM} calls yet.")
-    return Finding("outcome_groups", True, "The candidate still gives every answer the frontier gives.")
+        message = f"No outcome group has {GROUP_MINIMUM} calls yet.{shown}"
+        return Finding("outcome_groups", True, message)
+    message = f"The candidate still gives every answer the frontier gives.{shown}"
+    return Finding("outcome_groups", True, message)
+
+
+def missing_for_groups(evidence: Evidence, policy: Policy, delta: float) -> str:
+    """Say what the outcome groups that block are waiting for."""
+    collapsed = [group for group in evidence.groups if is_collapsed(group, delta)]
+    if collapsed:
+        names = ", ".join(f"{group.kind} {group.name!r}" for group in collapsed)
+        return f"A candidate that gets {names} right, compared in a new evidence window."
+    if any(_is_weak(group, policy, delta) for group in evidence.groups):
+        return "Labels on the disagreements of the groups where the candidate agrees least."
+    few = [group for group in evidence.groups if group.critical and not _is_bounded(group, policy, delta)]
+    return f"More compared calls with {', '.join(_named(group) for group in few)}."
 
 
 def group_agreement(group: OutcomeGroup, delta: float) -> Estimate:
@@ -168,20 +200,34 @@ def is_collapsed(group: OutcomeGroup, delta: float) -> bool:
     """Say whether the candidate has stopped giving an answer, now or earlier in this window."""
     if group.latched:
         return True
-    return group.n >= GROUP_MINIMUM and group_agreement(group, delta).high < COLLAPSED - EPSILON
+    enough = group.critical or group.n >= GROUP_MINIMUM
+    return enough and group_agreement(group, delta).high < COLLAPSED - EPSILON
 
 
 def _is_weak(group: OutcomeGroup, policy: Policy, delta: float) -> bool:
+    """Say whether a group is held low: agreement is poor or, where it is critical, not whole.
+
+    For a critical group one disagreement is enough, of however few calls, as long as it is
+    not labelled harmless and the harm within the group is not bounded.
+    """
+    if group.critical:
+        standing = group.n - group.agreements - group.population.cleared
+        if standing > 0 and not _is_bounded(group, policy, delta):
+            return True
     if group.n < GROUP_MINIMUM or group.agreements / group.n >= WEAK - EPSILON:
         return False
     if not group.population.looked:
         return True
+    return not _is_bounded(group, policy, delta)
+
+
+def _is_bounded(group: OutcomeGroup, policy: Policy, delta: float) -> bool:
     bound = regressions(group.population, delta).estimate.high
-    return bound >= CEILING * policy.tolerance - EPSILON
+    return bound < CEILING * policy.tolerance - EPSILON
 
 
 def _named(group: OutcomeGroup) -> str:
-    return f"{'label' if group.kind == 'label' else 'field'} {group.name!r}"
+    return f"{group.kind} {group.name!r}"
 
 
 def _collapse_sentence(group: OutcomeGroup) -> str:
@@ -212,36 +258,61 @@ def kappa_warning(evidence: Evidence) -> str | None:
 
 def critical_harm(evidence: Evidence, policy: Policy, delta: float) -> Finding:
     """Rule 10: critical harm has its own, smaller tolerance."""
-    limit = policy.critical_tolerance
+    return _own_tolerance(
+        "critical",
+        "critical harm",
+        "of calls get critically worse",
+        policy.critical_tolerance,
+        critical_rate(evidence, delta),
+        policy,
+    )
+
+
+def session_harm(evidence: Evidence, policy: Policy, delta: float) -> Finding:
+    """Rule 10 for sessions: where the policy says so, few sessions may hold a harmed call."""
+    found = evidence.sessions
+    finding = _own_tolerance(
+        "sessions",
+        "harm by session",
+        "of sessions hold a call that gets worse",
+        policy.session_tolerance,
+        None if found is None else session_rate(found, delta),
+        policy,
+    )
+    if finding.ok or finding.stop or found is None or not found.unseen:
+        return finding
+    have = "has" if found.unseen == 1 else "have"
+    unseen = (
+        f"{count(found.unseen)} of {plural(found.n, 'session')} {have} calls that were not compared and "
+        f"{'counts' if found.unseen == 1 else 'count'} as harmed"
+    )
+    return replace(finding, message=f"{finding.message} {unseen}.")
+
+
+def _own_tolerance(
+    name: str, what: str, happens: str, limit: float | None, rate: Estimate | None, policy: Policy
+) -> Finding:
     if limit is None:
-        return Finding("critical", True, "No tolerance for critical harm is set.")
-    rate = critical_rate(evidence, delta)
+        return Finding(name, True, f"No tolerance for {what} is set.")
+    low_stage = floor_stage(CRITICAL_CAP, policy)
     if rate is None:
-        return Finding(
-            "critical",
-            False,
-            f"Critical harm has not been measured: at most {percent(CRITICAL_CAP)} until it is.",
-            ceiling=floor_stage(CRITICAL_CAP, policy),
+        message = (
+            f"{what[0].upper()}{what[1:]} has not been measured: at most {percent(CRITICAL_CAP)} until it is."
         )
+        return Finding(name, False, message, ceiling=low_stage)
+    sure, tolerated = f"({percent(rate.level)} sure)", f"{percent(limit)} is tolerated."
     if rate.low > limit + EPSILON:
-        return Finding(
-            "critical",
-            False,
-            f"At least {percent(rate.low)} of calls get critically worse ({percent(rate.level)} sure); "
-            f"{percent(limit)} is tolerated.",
-            ceiling=0.0,
-            advance=False,
-            stop=True,
-        )
-    seen = f"At most {percent(rate.high)} of calls get critically worse ({percent(rate.level)} sure)"
+        message = f"At least {percent(rate.low)} {happens} {sure}; {tolerated}"
+        return Finding(name, False, message, ceiling=0.0, advance=False, stop=True)
+    seen = f"At most {percent(rate.high)} {happens} {sure}"
     if rate.high <= limit + EPSILON:
-        return Finding("critical", True, f"{seen}; {percent(limit)} is tolerated.")
+        return Finding(name, True, f"{seen}; {tolerated}")
     if rate.high <= CEILING * limit + EPSILON:
         below = stage_below(policy.ladder[-1], policy)
         message = f"{seen}; above {percent(below)} of traffic needs at most {percent(limit)}."
-        return Finding("critical", False, message, ceiling=below)
+        return Finding(name, False, message, ceiling=below)
     message = f"{seen}; above {percent(CRITICAL_CAP)} of traffic needs at most {percent(CEILING * limit)}."
-    return Finding("critical", False, message, ceiling=floor_stage(CRITICAL_CAP, policy))
+    return Finding(name, False, message, ceiling=low_stage)
 
 
 def critical_rate(evidence: Evidence, delta: float) -> Estimate | None:

@@ -2,8 +2,8 @@
 
 PPI++ (Angelopoulos, Duchi and Zrnic, 2023): theta = mean of y over the labels plus
 lambda (mean of f over all other calls - mean of f over the labels). lambda is tuned to the least
-variance, so that a predictor without information costs nothing. The interval is a normal one: with few labels or few harms
-it covers too rarely (.88 where .95 is promised, at 100 labels), which is why it is refused there.
+variance, so that a predictor without information costs nothing. The interval is a normal one: with few
+labels or few harms it covers too rarely (.88 where .95 is promised, at 100 labels) and is refused.
 """
 
 from __future__ import annotations

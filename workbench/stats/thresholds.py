@@ -77,7 +77,8 @@ class ThresholdTable:
         what = "of all calls are routed and harmed" if self.budget_mode else "of the routed calls get worse"
         return (
             f"{lead}At confidence {self.best.confidence:.3g} and above, {self.best.routed:.1%} of calls go "
-            f"to the candidate and at most {self.best.risk.high:.1%} {what} ({self.best.risk.level:.0%} sure)."
+            f"to the candidate and at most {self.best.risk.high:.1%} {what} "
+            f"({self.best.risk.level:.0%} sure)."
         )
 
 

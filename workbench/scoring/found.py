@@ -1,0 +1,317 @@
+"""Which slices of a task go wrong for a candidate, though nobody declared them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from workbench.compare import basis, evaluator_version
+from workbench.config import Workspace
+from workbench.embed import text_hash, vectors_of
+from workbench.errors import ModelMissing, UsageError
+from workbench.normal import last_user_text, system_text
+from workbench.progress import Listener, silent
+from workbench.records import Basis, EvalKind, Policy, Request, Verdict, from_json
+from workbench.review import DrawState, EffectiveVerdict, draw_states, effective_verdicts
+from workbench.routing import RoutingReport, features_of, route
+from workbench.scoring.comparing import open_embedder
+from workbench.scoring.evidence import audit_rows, draw_rows
+from workbench.scoring.targets import fingerprint_of, refuse_control
+from workbench.slices_found import (
+    FoundSlice,
+    LengthLimit,
+    clusters_and_tail,
+    find,
+    length_keys,
+    length_limits,
+    longest_within,
+    ranked,
+)
+from workbench.slices_found.ranking import AT_MOST
+from workbench.specs import EvalConfig
+from workbench.stats.audit import AuditRow, DrawRow, from_rows
+from workbench.stats.wording import count, percent, plural
+from workbench.store import comparisons
+
+if TYPE_CHECKING:
+    from workbench.embed import Embedder
+    from workbench.store import Store
+
+SHOWN = 20
+SIGNALS = ("label_margin", "token_quantile", "sample_agreement")
+"""Signals of confidence, the most telling first."""
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReport:
+    """The slices found for a task and candidate, the worst first, and the longest safe input.
+
+    `notes` say what could not be looked at, and why. Rates hold for all slices at once:
+    each is `level` sure.
+    """
+
+    task: str
+    candidate: str
+    basis: Basis
+    compared: int
+    tolerance: float
+    level: float
+    slices: tuple[FoundSlice, ...]
+    limit: LengthLimit | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return the report as lines."""
+        lines = [
+            f"{self.task}, {self.candidate}: {plural(len(self.slices), 'slice')} of "
+            f"{plural(self.compared, 'compared call')} looked at; tolerance {percent(self.tolerance)}."
+        ]
+        if not any(each.status == "bad" for each in self.slices):
+            lines.append("No slice is proven to be worse than the tolerance.")
+        known = [each for each in self.slices if each.harm.point is not None]
+        lines += [f"  {each.status:<8} {each.sentence}" for each in known[:SHOWN]]
+        rest = len(known) - SHOWN
+        if rest > 0:
+            lines.append(f"  and {count(rest)} more.")
+        lines.append(self.limit.sentence if self.limit else "No input length is proven to be safe yet.")
+        return "\n".join([*lines, *self.notes])
+
+
+def found_slices(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    *,
+    policy: Policy | None = None,
+    embedder: Callable[[str], Embedder] | None = None,
+    seed: int = 0,
+    listener: Listener = silent,
+) -> FoundReport:
+    """Find the slices of a task's compared calls in which a candidate does worst.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds calls, comparisons, draws and labels.
+        task: The task.
+        candidate: The candidate's name.
+        policy: Another policy than the eval's own.
+        embedder: Opens an embedder by name, for similar inputs; the eval's own without one.
+        seed: Of the clusters.
+        listener: Hears how many inputs are embedded.
+
+    Raises:
+        UsageError: Task or candidate is unknown, or no batch of it is compared.
+    """
+    gathered = _gather(workspace, store, task, candidate, policy)
+    calls, policy = gathered.calls, gathered.policy
+    systems, texts = [each["system"] for each in calls], [each["text"] for each in calls]
+    slicings = find(calls, systems, texts)
+    model = workspace.eval_for(task).embedder
+    by_input, notes = _by_input(store, texts, model, embedder or open_embedder, seed, listener)
+    slicings |= by_input
+
+    limits = length_limits([each["input_chars"] for each in calls])
+    keys = {
+        call["call_id"]: (
+            *((name, values[place]) for name, values in slicings.items()),
+            *length_keys(call["input_chars"], limits),
+        )
+        for place, call in enumerate(calls)
+    }
+    evidence = from_rows(
+        gathered.rows(keys),
+        basis=gathered.basis,
+        draws=gathered.draws,
+        weight_max=gathered.weight_max,
+        icc=policy.icc,
+    )
+    slices = ranked([each for each in evidence.slices if each.name != AT_MOST], policy)
+    parts = {int(each.value): each for each in evidence.slices if each.name == AT_MOST}
+    if not evidence.task.looked:
+        notes = (*notes, _unlabelled(gathered.basis))
+    return FoundReport(
+        task=task,
+        candidate=candidate,
+        basis=gathered.basis,
+        compared=evidence.task.compared,
+        tolerance=policy.tolerance,
+        level=1 - policy.delta / (len(slices) + 1),
+        slices=slices,
+        limit=longest_within(parts, policy, claims=len(slices)),
+        notes=notes,
+    )
+
+
+def routing_rule(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    *,
+    policy: Policy | None = None,
+    seed: int = 0,
+) -> RoutingReport:
+    """Learn where to send a task's calls before the candidate is asked, and prove it on other calls.
+
+    The candidate's confidence, where most of its answers have one, is set beside the rule.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds calls, comparisons, draws and labels.
+        task: The task.
+        candidate: The candidate's name.
+        policy: Another policy than the eval's own.
+        seed: Of the two halves.
+
+    Raises:
+        UsageError: Task or candidate is unknown, or no batch of it is compared.
+    """
+    found = _gather(workspace, store, task, candidate, policy)
+    rows = found.rows({})
+    place = {call["call_id"]: number for number, call in enumerate(found.calls)}
+    calls = [found.calls[place[row.call_id]] for row in rows]
+    columns = features_of(calls, [each["system"] for each in calls], [each["text"] for each in calls])
+    return route(
+        rows,
+        columns,
+        found.policy,
+        basis=found.basis,
+        draws=found.draws,
+        weight_max=found.weight_max,
+        confidence=_confidence(store, found.frame),
+        seed=seed,
+    )
+
+
+def _confidence(store: Store, frame: pd.DataFrame) -> list[float | None] | None:
+    """Return the candidate's confidence in each answer: the first signal that most answers have."""
+    pairs = dict.fromkeys(zip(frame["replay_id"], frame["call_id"], strict=True))
+    answers = store.rows(
+        """
+        SELECT replay_id, call_id, CAST(json_extract(output, '$.confidence') AS VARCHAR) AS signals
+        FROM observations WHERE repeat = 0 AND replay_id IN (SELECT unnest(?))
+        """,
+        (sorted(set(frame["replay_id"])),),
+    )
+    known = {
+        (each["replay_id"], each["call_id"]): _decoder.decode(each["signals"])
+        for each in answers
+        if each["signals"] and (each["replay_id"], each["call_id"]) in pairs
+    }
+    for signal in SIGNALS:
+        found = [known.get(pair, {}).get(signal) for pair in pairs]
+        if 2 * sum(each is not None for each in found) > len(found):
+            return found
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """Compared calls of a task and candidate, what is known before them, and what people said."""
+
+    config: EvalConfig
+    policy: Policy
+    frame: pd.DataFrame
+    calls: list[dict[str, Any]]
+    verdicts: Mapping[tuple[str, str], EffectiveVerdict]
+    states: Sequence[DrawState]
+
+    @property
+    def basis(self) -> Basis:
+        return basis(self.config)
+
+    @property
+    def draws(self) -> list[DrawRow]:
+        return draw_rows(self.states)[0] if self.basis is Basis.SEMANTIC else []
+
+    @property
+    def weight_max(self) -> float:
+        return draw_rows(self.states)[1]
+
+    def rows(self, slices: Mapping[str, tuple[tuple[str, str], ...]]) -> list[AuditRow]:
+        return audit_rows(self.config, self.frame, self.verdicts, self.states, slices)
+
+
+def _gather(
+    workspace: Workspace, store: Store, task: str, candidate: str, policy: Policy | None
+) -> _Gathered:
+    config = workspace.eval_for(task)
+    refuse_control(candidate)
+    workspace.candidate(candidate)
+    scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
+    frame = comparisons.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
+    frame = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
+    if frame.empty:
+        raise UsageError(
+            f"Nothing of {candidate!r} on {task!r} is compared yet.",
+            f"Run `workbench replay --task {task} --candidate {candidate}`, then `workbench compare`.",
+        )
+    return _Gathered(
+        config=config,
+        policy=policy or config.policy,
+        frame=frame,
+        calls=_calls(store, list(frame["call_id"])),
+        verdicts=effective_verdicts(*scope),
+        states=draw_states(*scope),
+    )
+
+
+def _unlabelled(kind: Basis) -> str:
+    if kind is Basis.SEMANTIC:
+        return "Nobody has looked at an output, so nothing is known of any slice: label what the queue draws."
+    return "Nobody has looked at an output: every disagreement counts as harm, and none proves it."
+
+
+def _calls(store: Store, wanted: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what is known before each of the calls, in the order of their ids."""
+    rows = store.rows(
+        """
+        SELECT call_id, language, input_chars, turn_depth, tool_count, model, attributes, request
+        FROM usable_calls WHERE call_id IN (SELECT unnest(?)) ORDER BY call_id
+        """,
+        (list(wanted),),
+    )
+    for row in rows:
+        messages = from_json(row.pop("request"), Request).messages
+        row["attributes"] = _decoder.decode(row["attributes"] or "{}")
+        row["system"], row["text"] = system_text(messages), last_user_text(messages)
+    return rows
+
+
+def _by_input(
+    store: Store,
+    texts: Sequence[str],
+    model: str,
+    opened: Callable[[str], Embedder],
+    seed: int,
+    listener: Listener,
+) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """Return the slicings by embedding, or why there are none."""
+    distinct = [text for text in dict.fromkeys(texts) if text.strip()]
+    try:
+        found = vectors_of(store, opened(model), distinct, listener=listener)
+    except ModelMissing as missing:
+        return {}, (
+            f"Similar inputs and the long tail are left out. {missing.message} {missing.hint}".strip(),
+        )
+    usable = [text for text in distinct if text_hash(text) in found.by_hash]
+    notes = tuple(f"Inputs without an embedding: {each}." for each in found.failures)
+    if not usable:
+        return {}, notes
+    place = {text: number for number, text in enumerate(usable)}
+    vectors = np.stack([found.by_hash[text_hash(text)] for text in usable])
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    input_of = np.asarray([place.get(text, -1) for text in texts], dtype=np.int64)
+    slicings = clusters_and_tail(vectors, input_of, usable, seed=seed)
+    if not slicings:
+        few = f"{plural(len(usable), 'distinct input')}: too few for groups of similar ones."
+        return {}, (*notes, few)
+    return slicings, notes

@@ -1,0 +1,107 @@
+"""Outcome groups of an eval: which there are, which are critical, and which were found lost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from workbench.compare.fields import FieldsComparator
+from workbench.records import EvalKind, Policy
+from workbench.specs import EvalConfig
+from workbench.stats import bounds
+from workbench.stats.audit import AuditRow
+from workbench.stats.cluster import design_effect
+from workbench.stats.evidence import GROUP_MINIMUM
+from workbench.stats.guards import COLLAPSED
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def critical_groups(config: EvalConfig) -> frozenset[tuple[str, str]]:
+    """Return (kind, name) of the outcome groups that an eval marks as critical."""
+    fields = {("field", path) for path, critical in guarded_fields(config).items() if critical}
+    labels = config.critical_labels if config.kind is EvalKind.LABEL else ()
+    return frozenset(fields | {("label", label) for label in labels})
+
+
+def latched_groups(
+    audit: Iterable[AuditRow], policy: Policy, critical: Collection[tuple[str, str]] = ()
+) -> frozenset[tuple[str, str]]:
+    """Return the outcome groups found collapsed after any closed batch of this window.
+
+    Once an answer is found lost, later batches alone do not bring it back.
+
+    Args:
+        audit: Compared calls.
+        policy: Its level is that of the bound.
+        critical: (kind, name) of the groups that are guarded however few calls they have.
+    """
+    batches: dict[int, list[AuditRow]] = {}
+    for row in audit:
+        batches.setdefault(row.batch, []).append(row)
+    if len(batches) < 2:
+        return frozenset()
+    seen: dict[tuple[str, str], list[tuple[bool, AuditRow]]] = {}
+    found = set()
+    for number in sorted(batches):
+        for row in batches[number]:
+            for key, agrees in _groups(row):
+                seen.setdefault(key, []).append((agrees, row))
+        found |= {
+            key
+            for key, members in seen.items()
+            if key not in found and _collapsed(members, policy, 1 if key in critical else GROUP_MINIMUM)
+        }
+    return frozenset(found)
+
+
+def _groups(row: AuditRow) -> Iterable[tuple[tuple[str, str], bool]]:
+    if row.control_group is not None:
+        yield ("label", row.control_group), row.agrees and not row.invalid
+    for name, agrees in row.fields.items():
+        yield ("field", name), agrees
+
+
+def _collapsed(members: list[tuple[bool, AuditRow]], policy: Policy, minimum: int) -> bool:
+    """Say whether agreement within a group is surely too low, as the decision's own guard does."""
+    n, agreeing = len(members), sum(agrees for agrees, _ in members)
+    if n < minimum or bounds.anytime(agreeing, n, policy.delta).high >= COLLAPSED:
+        return False
+    effect = design_effect(
+        [not agrees for agrees, _ in members],
+        [[row.session for _, row in members], [row.request_hash for _, row in members]],
+        policy.icc,
+    )
+    return bounds.anytime(agreeing, n, policy.delta, deff=effect.value).high < COLLAPSED
+
+
+def guarded_fields(config: EvalConfig) -> dict[str, bool]:
+    """Return the required and the critical fields of an eval, and whether each is critical."""
+    if config.kind is not EvalKind.FIELDS:
+        return {}
+    return {
+        rule.path: rule.critical
+        for rule in FieldsComparator(config).rules
+        if (rule.required or rule.critical) and rule.path and rule.compare != "ignore"
+    }
+
+
+def field_agreement(
+    details: Any, required: Mapping[str, bool], *, invalid: bool
+) -> tuple[dict[str, bool], bool]:
+    """Return agreement by required field of the control, and whether a critical field differs."""
+    if not required:
+        return {}, False
+    shown = _decoder.decode(details).get("fields") if isinstance(details, str) else None
+    if not shown:
+        # An answer that can't be read has none of its fields.
+        return (dict.fromkeys(required, False), any(required.values())) if invalid else ({}, False)
+    found = {
+        each["path"]: bool(each["equal"])
+        for each in shown
+        if each["path"] in required and each.get("control") != {"missing": True}
+    }
+    grave = any(each.get("critical") and not each["equal"] for each in shown)
+    return found, grave

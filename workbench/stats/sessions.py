@@ -1,0 +1,176 @@
+"""Sessions: the share of them that hold at least one call that gets worse. Pure.
+
+What is claimed: of the task's sessions with compared calls, how many hold a call that
+a reviewer finds worse. A call without a session is a session of one, and regressions
+count here even where the policy looks at the balance.
+
+What is not claimed: a session with calls in the log that were never compared may hold
+harm that nobody has seen. The lower bound and the estimate speak of the compared calls
+only; the upper bound counts every such session as harmed, so that leaving calls out never
+promotes. Calls whose control can't be compared, or that the log does not hold, stand
+outside, as they do for the task. A session that goes on is judged by what there is of it now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from workbench.records import Basis, Estimate
+from workbench.stats.cluster import design_effect
+from workbench.stats.evidence import Population, SessionEvidence, WeightedOutcome
+from workbench.stats.harm import regressions
+from workbench.stats.rows import AuditRow, Bools, Places, Table, count
+
+
+def session_rate(found: SessionEvidence, delta: float) -> Estimate:
+    """Return the share of sessions with a harmed call; what it claims stands at the module's head.
+
+    The upper bound is the smaller of two that invert one process: all sessions with every
+    open one counted as harmed, and the sessions in audit order before the first open one
+    (see `harm.regressions`). For drawn labels it is the bound on harmed calls times
+    calls a session: more sessions than harmed calls can't be harmed.
+
+    Args:
+        found: The evidence.
+        delta: Error probability of each bound, over all looks together.
+    """
+    seen, doubted = regressions(found.seen, delta).estimate, regressions(found.doubted, delta).estimate
+    semantic = found.seen.basis is Basis.SEMANTIC
+    high = doubted.high + (found.unseen / found.n if semantic and found.n else 0.0)
+    return replace(
+        seen,
+        # A harmed call more or less says nothing of how many sessions harmed calls fall into.
+        point=None if semantic and found.longest > 1 else seen.point,
+        high=min(1.0, max(high, seen.low)),
+        method=doubted.method,
+        n=found.n,
+        n_effective=doubted.n_effective,
+    )
+
+
+def unseen_sessions(ordered: Sequence[AuditRow], table: Table, logged: Mapping[str, int] | None) -> Bools:
+    """Return which sessions hold comparable calls that were not compared.
+
+    Args:
+        ordered: Compared calls in audit order.
+        table: The same as columns.
+        logged: Comparable calls of the log by session; None says that all were compared.
+    """
+    sizes = np.bincount(table.session)
+    unseen = np.zeros(sizes.size, dtype=np.bool_)
+    if logged is not None:
+        numbers, first = np.unique(table.session, return_index=True)
+        for number, place in zip(numbers.tolist(), first.tolist(), strict=True):
+            session = ordered[place].session
+            unseen[number] = session is not None and logged.get(session, 0) > sizes[number]
+    return unseen
+
+
+def structural_sessions(
+    table: Table,
+    *,
+    harmful: Bools,
+    waiting: Bools,
+    lapsed: Bools,
+    differs: Bools,
+    doubtful: Bools,
+    unseen: Bools,
+    icc: float,
+) -> SessionEvidence:
+    """Return the evidence of a structural comparison by session, in the order of their first calls.
+
+    Args:
+        table: Compared calls in audit order, at least one.
+        harmful: Calls that count as harmful.
+        waiting: Disagreements that are still open.
+        lapsed: Disagreements that were drawn and never judged.
+        differs: All disagreements.
+        doubtful: Agreeing calls that may be harmful and that no label will settle in order.
+        unseen: Sessions with calls that were not compared.
+        icc: Planned correlation of sessions that ask exactly the same.
+    """
+    session = table.session
+    sizes = np.bincount(session)
+    n = int(sizes.size)
+
+    def holds(marked: Bools) -> Bools:
+        return np.asarray(np.bincount(session, weights=marked, minlength=n) > 0, dtype=np.bool_)
+
+    worse, open_, differing = holds(harmful), holds(waiting), holds(differs)
+    judged = holds(differs & ~lapsed & ~waiting)
+    first = np.flatnonzero(open_)
+    audited = int(first[0]) if first.size else n
+    prefix = slice(audited)
+    same = _alike(session, table.request, n)
+
+    def population(bad: Bools) -> Population:
+        return Population(
+            basis=Basis.STRUCTURAL,
+            compared=n,
+            disagreements=count(bad | open_),
+            audited=audited,
+            audited_disagreements=count(differing[prefix]),
+            audited_lapses=count((differing & ~judged)[prefix]),
+            harms=count(bad[prefix]),
+            looked=count(holds(table.looked)),
+            disagreement_effect=design_effect(bad | open_, [same], icc),
+            harm_effect=design_effect(bad[prefix], [same[prefix]], icc),
+        )
+
+    return SessionEvidence(
+        n=n,
+        several=count(sizes > 1),
+        unseen=count(unseen),
+        longest=int(sizes.max()),
+        seen=population(worse),
+        doubted=population(worse | unseen | holds(doubtful)),
+    )
+
+
+def drawn_sessions(
+    task: Population, session: Places, drawn: Sequence[int | None], unseen: Bools
+) -> SessionEvidence:
+    """Return the evidence of a semantic comparison by session: from drawn labels only.
+
+    Draws are of calls, so a session is never known whole. Summed over calls, harm is at
+    least the number of harmed sessions; summed with one over the session's length it is
+    at most that number. The first carries the upper bound, the second the lower one.
+
+    Args:
+        task: The task's draws.
+        session: Number of each compared call's session, at least one call.
+        drawn: Where the call of each of the task's draws stands; None is a call that is
+            no longer among the compared ones.
+        unseen: Sessions with calls that were not compared.
+    """
+    sizes = np.bincount(session)
+    mean, longest = session.size / sizes.size, int(sizes.max())
+    length = [longest if place is None else int(sizes[session[place]]) for place in drawn]
+    largest = task.weight_max * mean
+    below = tuple(
+        WeightedOutcome(each.weight * mean / size, each.outcome)
+        for each, size in zip(task.draws, length, strict=True)
+    )
+    above = tuple(WeightedOutcome(each.weight * mean, each.outcome) for each in task.draws)
+    return SessionEvidence(
+        n=int(sizes.size),
+        several=count(sizes > 1),
+        unseen=count(unseen),
+        longest=longest,
+        seen=replace(task, draws=below, weight_max=largest),
+        doubted=replace(task, draws=above, weight_max=largest),
+    )
+
+
+def _alike(session: Places, request: Places, n: int) -> Places:
+    """Return one number for sessions with the same set of requests: such sessions are a cluster."""
+    kinds = int(request.max()) + 1
+    pairs = np.unique(session * kinds + request)
+    codes = np.random.default_rng(0).integers(1, 1 << 62, size=kinds, dtype=np.int64)
+    # Sums wrap around; two different sets with one sum are as likely as two equal hashes.
+    sums = np.add.reduceat(codes[pairs % kinds], np.searchsorted(pairs // kinds, np.arange(n)))
+    _, alike = np.unique(sums, return_inverse=True)
+    return np.asarray(alike, dtype=np.int64)

@@ -1,0 +1,79 @@
+"""What each slice of a task may carry, and what of the traffic moves then. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from workbench.records import Estimate, Policy, SliceShare
+from workbench.stats import guards, ladder
+from workbench.stats.evidence import Evidence, SliceEvidence
+from workbench.stats.harm import net, regressions
+from workbench.stats.wording import bound_sentence, percent, plural
+
+
+def estimate_forbids(estimate: Estimate, policy: Policy) -> bool:
+    """Rule 6: never up while the estimate itself is above the tolerance."""
+    return estimate.point is not None and estimate.point > policy.tolerance + ladder.EPSILON
+
+
+def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: float) -> SliceShare:
+    """Rule 8: a slice stands on its own evidence and is never faster than the task."""
+    population = each.population
+    harm = regressions(population, delta)
+    judged = (net(population, delta) if policy.harm == "net" else harm).estimate
+    cap = ladder.cap_of(judged.high, policy)
+    seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
+    cap = min(cap, 1.0 if seen.ok else seen.ceiling)
+    share, tolerance = 0.0, percent(policy.tolerance)
+    sentence = bound_sentence(judged, population, policy.tolerance, balance=policy.harm == "net")
+    if judged.low > policy.tolerance + ladder.EPSILON:
+        status, reason = "excluded", f"At least {percent(judged.low)} get worse; tolerance {tolerance}."
+    elif estimate_forbids(judged, policy):
+        status = "suspect"
+        reason = f"The estimate, {percent(judged.point or 0.0)}, is above the tolerance of {tolerance}."
+    elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
+        status = "unproven"
+        reason = (
+            f"{plural(population.compared, 'compared call')}: at least {policy.minimum_pairs} are needed."
+        )
+    elif cap <= 0:
+        status = "unproven"
+        reason = seen.message if not seen.ok else sentence
+    else:
+        status, share = "active", min(task_share, cap)
+        reason = sentence
+    return SliceShare(
+        name=each.name,
+        value=each.value,
+        traffic_share=each.traffic_share,
+        n=population.compared,
+        harm=harm.estimate,
+        cap=cap if status == "active" else 0.0,
+        share=share,
+        status=status,
+        reason=reason,
+    )
+
+
+def effective_share(evidence: Evidence, slices: tuple[SliceShare, ...], share: float) -> float:
+    """Return the share of traffic that moves when every slice gets its own share.
+
+    Where it is known which slices overlap, a call moves at the smallest share among
+    its slices. Where it is not, the slicing that lets least through is taken; traffic
+    that a slicing does not name does not move.
+    """
+    if not slices:
+        return share
+    if evidence.cells:
+        shares = {(each.name, each.value): each.share for each in slices}
+        moved = (
+            cell.traffic_share * min((shares[key] for key in cell.keys if key in shares), default=share)
+            for cell in evidence.cells
+        )
+        rest = max(1.0 - math.fsum(cell.traffic_share for cell in evidence.cells), 0.0)
+        return math.fsum(moved) + rest * share
+    names = {each.name for each in slices}
+    return min(
+        math.fsum(each.traffic_share * each.share for each in slices if each.name == name) for name in names
+    )
