@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evals.truth.paths import upper_crossings
 from evals.truth.table import DELTA, Row, Size, compared, generator, promised, spread, target
 from workbench.records import Policy
-from workbench.stats import thresholds
+from workbench.stats import bounds, thresholds
 
 NAME = "thresholds"
 TOLERANCE = Policy().tolerance
@@ -54,6 +55,8 @@ def rows(size: Size) -> Iterator[Row]:
     """Yield how often a threshold is called proven that is not."""
     for world in WORLDS if size.scale >= 1 else (WORLDS[0], WORLDS[-1]):
         yield from _rows(size, world)
+    if size.scale > 1:
+        yield _many_looks()
 
 
 def _rows(size: Size, world: Risk) -> Iterator[Row]:
@@ -125,6 +128,47 @@ def _rows(size: Size, world: Risk) -> Iterator[Row]:
         best = min((TOLERANCE * (world.power + 1) / world.most) ** (1 / world.power), 1.0)
         what = f"share routed, one start, mean (best possible {best:.2f})"
         yield compared(NAME, world.name, what, float(np.mean(routed)), None)
+
+
+def _many_looks() -> Row:
+    """Harm just above the tolerance everywhere, one start, a look after every 50th label.
+
+    The start is fixed by the planned number of labels. Only where that threshold passes can anything be
+    proven, so only there the real walk is asked; what it says is what counts.
+    """
+    runs, labels, rate = 3000, 1500, TOLERANCE * 1.01
+    least = bounds.calls_needed(0, TOLERANCE, DELTA) or labels
+    crossings = upper_crossings(
+        lambda bad, n: bounds.anytime_upper(bad, n, DELTA), TOLERANCE + 1e-9, labels, within=True
+    )
+    enough = np.full(labels + 1, labels + 1)
+    enough[: crossings.size] = crossings[: labels + 1]
+    rng, broken = generator(NAME, "many looks"), 0
+    for _ in range(runs):
+        pool, scores = rng.random(POOL // 4), rng.random(labels)
+        losses = (rng.random(labels) < rate).astype(np.float64)
+        grid = thresholds.frozen_grid(pool)
+        chosen = scores[:, None] >= np.asarray(grid)
+        first = int(np.argmax([labels * np.mean(pool >= step) >= least for step in grid]))
+        calls, bad = chosen.cumsum(axis=0), (chosen & (losses[:, None] > 0)).cumsum(axis=0)
+        for n in range(LOOKS[0], labels + 1, 50):
+            if calls[n - 1, first] < enough[bad[n - 1, first]]:
+                continue
+            found = thresholds.learn_then_test(
+                scores[:n],
+                losses[:n],
+                pool,
+                tolerance=TOLERANCE,
+                delta=DELTA,
+                grid=grid,
+                planned_labels=labels,
+            )
+            if found.best is not None:
+                broken += 1
+                break
+    world = f"confidence says nothing, {rate:.2%} harm"
+    what = "proven, but risk above 5 %: fixed-sequence, anytime, a look every 50 labels from 200 to 1,500"
+    return promised(NAME, world, what, broken, runs)
 
 
 def _breaks(risk: Callable[[float], float], threshold: float | None) -> bool:

@@ -93,6 +93,20 @@ def test_three_starting_points_get_past_a_bad_first_step() -> None:
     assert three.best.risk.level == pytest.approx(1 - 0.05 / 3)
 
 
+def test_a_planned_number_of_labels_fixes_where_every_look_starts() -> None:
+    """Early looks prove nothing at the planned start instead of starting elsewhere; later ones go on."""
+    scores = [0.9, 0.5] * 400
+    at: dict[str, object] = {"tolerance": 0.05, "delta": 0.05, "grid": (0.9, 0.5)}
+    early = learn_then_test(scores[:100], [0] * 100, scores, planned_labels=800, **at)  # type: ignore[arg-type]
+    assert [row.tested for row in early.rows] == [True, False]
+    assert early.best is None
+    elsewhere = learn_then_test(scores[:100], [0] * 100, scores, **at)  # type: ignore[arg-type]
+    assert [row.tested for row in elsewhere.rows] == [False, True]
+    late = learn_then_test(scores, [0] * 800, scores, planned_labels=800, **at)  # type: ignore[arg-type]
+    assert late.best is not None
+    assert late.best.confidence == 0.5
+
+
 def test_three_starting_points_need_labels() -> None:
     """With few labels a third of the error costs more than it brings: refused."""
     with pytest.raises(ValueError, match="200 labels"):

@@ -106,6 +106,7 @@ def learn_then_test(
     grid: Sequence[float] | None = None,
     method: str = bounds.ANYTIME,
     starts: int = 1,
+    planned_labels: int | None = None,
     budget_mode: bool = False,
     deff: float = 1.0,
     costs_usd: tuple[float, float] | None = None,
@@ -125,6 +126,9 @@ def learn_then_test(
         grid: Thresholds, frozen before anybody looked at labels; 20 quantiles of `unlabelled` if left out.
         method: `anytime`, or `exact` for one look.
         starts: 1, or 3 with delta / 3 each, from 200 labels on.
+        planned_labels: How many labels there will be, fixed before the first look. The walk then starts
+            where so many would be enough, at every look in the same place, so that an anytime answer holds
+            however often anyone looks. Without it the start follows the labels there are: one look.
         budget_mode: Bound P(confidence >= t and harm) over all calls instead of the harm among the routed.
         deff: Design effect that counts are divided by.
         costs_usd: Per call of the candidate and of the control.
@@ -157,18 +161,26 @@ def learn_then_test(
                 latency_ms=_blend(latencies_ms, routed),
             )
         )
-    rows = _walked(rows, tolerance, least * deff, starts)
+    counts = [
+        row.risk.n if planned_labels is None else planned_labels * (1.0 if budget_mode else row.routed)
+        for row in rows
+    ]
+    rows = _walked(
+        rows, tolerance, [place for place, n in enumerate(counts) if n >= least * deff - 1e-9], starts
+    )
     proven = [row for row in rows if row.proven]
     best = min(proven, key=lambda row: row.confidence) if proven else None
     return ThresholdTable(tuple(rows), best, tolerance, auroc(scores, harmed), starts, budget_mode)
 
 
-def _walked(rows: list[Threshold], tolerance: float, least: float, starts: int) -> list[Threshold]:
-    """Walk from each starting point to permissive thresholds until one can't be proven."""
+def _walked(rows: list[Threshold], tolerance: float, usable: list[int], starts: int) -> list[Threshold]:
+    """Walk from each starting point to permissive thresholds until one can't be proven.
+
+    Which thresholds have too few calls (are not `usable`) is known without labels: leaving them out costs
+    nothing.
+    """
     proven: set[int] = set()
     tested: set[int] = set()
-    # Which thresholds have too few calls is known without their labels: leaving them out costs nothing.
-    usable = [place for place, row in enumerate(rows) if row.risk.n >= least - 1e-9]
     for start in STARTS[:starts]:
         for place in usable[int(start * len(usable)) :]:
             tested.add(place)
