@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import doctest
 import inspect
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import sys
 import pytest
 
 import workbench.stats as stats
+from workbench.stats import bounds, weighted
 
 
 @pytest.mark.parametrize("name", stats.__all__)
@@ -34,3 +37,32 @@ def test_the_package_alone_loads_nothing_heavy_and_no_store() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:3] == ["False", "0.05", "[]"]
+
+
+def test_what_type_checkers_see_is_what_is_there() -> None:
+    """The imports under TYPE_CHECKING name each public name once, from the module that it comes from."""
+    tree = ast.parse(inspect.getsource(stats))
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        each.asname or each.name: (node.module, each.name)
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for each in node.names
+    }
+    assert sorted(seen) == sorted(stats.__all__) == stats.__all__ == dir(stats)
+    for name, (module, inner) in seen.items():
+        assert getattr(stats, name) is getattr(sys.modules[str(module)], inner)
+
+
+def test_the_short_names_of_the_weighted_bounds_are_told_apart() -> None:
+    """`upper` and `lower` of weighted draws carry their module's name in public."""
+    assert stats.weighted_upper is weighted.upper
+    assert stats.weighted_lower is weighted.lower
+    assert stats.anytime_upper is bounds.anytime_upper
+
+
+def test_the_example_in_the_package_works() -> None:
+    """What its docstring shows is what comes out."""
+    done = doctest.testmod(stats)
+    assert done.attempted == 2
+    assert not done.failed

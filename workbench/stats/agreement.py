@@ -28,7 +28,7 @@ LOW_AGREEMENT = 0.6
 DRAWS = 1_000
 
 Category = TypeVar("Category", bound=Hashable)
-Coefficient = Callable[[NDArray[np.float64]], float]
+Chance = Callable[[NDArray[np.float64]], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,9 @@ def agreement_by_label(
         table: Rows are the control's answers.
         delta: Error probability of each limit.
         effects: Design effect by answer; 1 where it is left out.
+
+    Returns:
+        Agreement, 0..1, by answer of the control; answers that it never gave are left out.
     """
     found = {}
     for place, category in enumerate(table.categories):
@@ -78,56 +81,66 @@ def cohen_kappa(table: Confusion, delta: float = 0.025) -> Estimate:
     """Return Cohen's kappa (p - e) / (1 - e): p observed agreement, e = sum of products of margins.
 
     Source: Cohen, Educational and Psychological Measurement 20, 1960. Limits by the jackknife over
-    pairs (Fleiss and Davies 1982), so no worse than approximate in small tables.
+    pairs (Fleiss and Davies 1982), so no better than approximate in small tables. Where all pairs agree the
+    jackknife sees no spread: the lower limit is then that of the agreement (Clopper and Pearson 1934), e
+    held. Where it sees none though pairs differ, nothing is claimed.
 
     Args:
         table: Counts of pairs of answers.
         delta: Error probability of each limit.
 
     Returns:
-        The coefficient; its point is None where chance alone explains everything.
+        The coefficient, -1..1; its point is None without pairs, or where chance alone explains everything.
     """
-    return _jackknifed(table, delta, COHEN, _kappa)
+    return _jackknifed(table, delta, COHEN, _chance_kappa)
 
 
 def gwet_ac1(table: Confusion, delta: float = 0.025) -> Estimate:
     """Return Gwet's AC1 (p - e) / (1 - e) with e = sum of m (1 - m) / (k - 1), m the mean margin.
 
     Source: Gwet, British Journal of Mathematical and Statistical Psychology 61, 2008. It stays high where
-    one answer is common and both sides mostly give it. k is the number of categories that occur.
+    one answer is common and both sides mostly give it. k is the number of categories of the table. Limits
+    as for Cohen's kappa.
 
     Args:
         table: Counts of pairs of answers.
         delta: Error probability of each limit.
+
+    Returns:
+        The coefficient, -1..1; its point is None without pairs, or with one category alone.
     """
-    return _jackknifed(table, delta, GWET, _ac1)
+    return _jackknifed(table, delta, GWET, _chance_ac1)
 
 
-def _kappa(counts: NDArray[np.float64]) -> float:
+def _chance_kappa(counts: NDArray[np.float64]) -> float:
     n = counts.sum()
-    chance = float(counts.sum(axis=1) @ counts.sum(axis=0)) / (n * n)
-    return float((np.trace(counts) / n - chance) / (1 - chance)) if chance < 1 - 1e-12 else math.nan
+    return float(counts.sum(axis=1) @ counts.sum(axis=0)) / float(n * n)
 
 
-def _ac1(counts: NDArray[np.float64]) -> float:
-    n = counts.sum()
-    mean = (counts.sum(axis=1) + counts.sum(axis=0)) / (2 * n)
-    if mean.size < 2:
+def _chance_ac1(counts: NDArray[np.float64]) -> float:
+    mean = (counts.sum(axis=1) + counts.sum(axis=0)) / (2 * counts.sum())
+    return float((mean * (1 - mean)).sum()) / (mean.size - 1) if mean.size > 1 else 1.0
+
+
+def _corrected(counts: NDArray[np.float64], chance: Chance) -> float:
+    if not counts.sum():
         return math.nan
-    chance = float((mean * (1 - mean)).sum()) / (mean.size - 1)
-    return float((np.trace(counts) / n - chance) / (1 - chance)) if chance < 1 - 1e-12 else math.nan
+    expected = chance(counts)
+    agreed = float(np.trace(counts) / counts.sum())
+    return (agreed - expected) / (1 - expected) if expected < 1 - 1e-12 else math.nan
 
 
-def _jackknifed(table: Confusion, delta: float, method: str, coefficient: Coefficient) -> Estimate:
-    counts = np.asarray(table.counts, dtype=np.float64).reshape(len(table.categories), -1)
+def _jackknifed(table: Confusion, delta: float, method: str, chance: Chance) -> Estimate:
+    k = len(table.categories)
+    counts = np.asarray(table.counts, dtype=np.float64).reshape(k, k)
     n = int(counts.sum())
-    point = coefficient(counts) if n else math.nan
+    point = _corrected(counts, chance)
     if n < 3 or math.isnan(point):
         return Estimate(None if math.isnan(point) else point, -1.0, 1.0, 1 - delta, method, n, float(n))
     values, weights = [], []
     for row, column in zip(*np.nonzero(counts), strict=True):
         counts[row, column] -= 1
-        value = coefficient(counts)
+        value = _corrected(counts, chance)
         counts[row, column] += 1
         values.append(point if math.isnan(value) else value)
         weights.append(counts[row, column])
@@ -135,6 +148,10 @@ def _jackknifed(table: Confusion, delta: float, method: str, coefficient: Coeffi
     pseudo = n * point - (n - 1) * np.asarray(values)
     mean = float(np.average(pseudo, weights=weights))
     variance = float(np.average((pseudo - mean) ** 2, weights=weights)) / (n - 1)
+    if variance < 1e-15:
+        # Every pair left out tells the same: no spread to see, which is not the same as certainty.
+        slack = bounds.exact_upper(0, n, delta) / (1 - chance(counts)) if np.trace(counts) == n else 2.0
+        return Estimate(point, max(1 - slack, -1.0), 1.0, 1 - delta, method, n, float(n))
     reach = -float(ndtri(delta)) * math.sqrt(variance)
     return Estimate(point, max(point - reach, -1.0), min(point + reach, 1.0), 1 - delta, method, n, float(n))
 
@@ -147,6 +164,8 @@ def krippendorff_alpha(
     D_o is the share of differing pairs of ratings within items, each item's pairs weighted by
     1 / (m - 1) for its m ratings; D_e that among all ratings of such items, drawn without putting back.
     Source: Krippendorff, Content Analysis, 2004 (11.3); limits by a bootstrap over items with a fixed seed.
+    Where no item shows a disagreement every draw says 1: the lower limit is then 1 - U / D_e, U the upper
+    limit on the share of items that would (Clopper and Pearson 1934).
 
     Args:
         ratings: For each item the rating of each annotator who rated it; items with fewer than two are
@@ -169,6 +188,9 @@ def krippendorff_alpha(
     n = len(items)
     if math.isnan(point) or n < 3:
         return Estimate(None if math.isnan(point) else point, -1.0, 1.0, 1 - delta, KRIPPENDORFF, n, float(n))
+    if point >= 1:
+        low = max(1 - bounds.exact_upper(0, n, delta) / _expected(table), -1.0)
+        return Estimate(point, low, 1.0, 1 - delta, KRIPPENDORFF, n, float(n))
     dice = np.random.default_rng(seed)
     drawn = np.asarray([_alpha(table[dice.integers(0, n, n)]) for _ in range(DRAWS)])
     # A draw of one category alone has no disagreement to explain.
@@ -179,13 +201,15 @@ def krippendorff_alpha(
     )
 
 
+def _expected(table: NDArray[np.float64]) -> float:
+    margins, total = table.sum(axis=0), float(table.sum())
+    return 1 - float((margins * (margins - 1)).sum()) / (total * (total - 1))
+
+
 def _alpha(table: NDArray[np.float64]) -> float:
     sizes = table.sum(axis=1)
-    total = float(sizes.sum())
-    same = (table * (table - 1)).sum(axis=1)
-    observed = 1 - float((same / (sizes - 1)).sum()) / total
-    margins = table.sum(axis=0)
-    expected = 1 - float((margins * (margins - 1)).sum()) / (total * (total - 1))
+    differing = sizes - (table * (table - 1)).sum(axis=1) / (sizes - 1)
+    observed, expected = float(differing.sum() / sizes.sum()), _expected(table)
     return 1 - observed / expected if expected > 1e-12 else math.nan
 
 
@@ -197,6 +221,9 @@ def pairwise_kappa(
     Args:
         ratings: For each item the rating of each annotator who rated it.
         delta: Error probability of each limit.
+
+    Returns:
+        The coefficient by pair of annotators, names in order; n is the number of items both rated.
     """
     counts: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
     for each in ratings:

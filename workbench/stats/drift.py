@@ -6,7 +6,7 @@ tests of one window against another, with permutation p-values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,13 +41,15 @@ class EDetector:
     alarm_at: float = ALARM
     calls: int = 0
     alarms: list[int] = field(default_factory=list)
-    _rates: NDArray[np.float64] = field(init=False)
-    _values: NDArray[np.float64] = field(init=False)
+    _rise: NDArray[np.float64] = field(init=False, repr=False)
+    _fall: NDArray[np.float64] = field(init=False, repr=False)
+    _values: NDArray[np.float64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.p0 < MOST:
             raise ValueError(f"a rate of {self.p0:g} can't be watched for a rise")
-        self._rates = np.minimum(np.asarray(FACTORS) * self.p0, MOST)
+        rates = np.minimum(np.asarray(FACTORS) * self.p0, MOST)
+        self._rise, self._fall = np.log(rates / self.p0), np.log((1 - rates) / (1 - self.p0))
         self._values = np.zeros(len(FACTORS))
 
     @property
@@ -60,13 +62,14 @@ class EDetector:
 
         Args:
             outcome: 0..1, 1 for a disagreement or a harmed call.
+
+        Raises:
+            ValueError: The outcome is missing or outside 0..1.
         """
         if not 0 <= outcome <= 1:
             raise ValueError(f"an outcome of {outcome:g} is not in 0..1")
         self.calls += 1
-        up = np.log(self._rates / self.p0) * outcome
-        down = np.log((1 - self._rates) / (1 - self.p0)) * (1 - outcome)
-        self._values = (1 + self._values) * np.exp(up + down)
+        self._values = (1 + self._values) * np.exp(self._rise * outcome + self._fall * (1 - outcome))
         if self.value < self.alarm_at:
             return False
         self.alarms.append(self.calls)
@@ -130,7 +133,8 @@ def two_sample(before: ArrayLike, after: ArrayLike, *, seed: int = 0, permutatio
 
     Classifier two-sample test (Lopez-Paz and Oquab, 2017): the balanced accuracy, in 5-fold
     cross-validation, of the linear discriminant between the two means with a shrunk covariance; .5 is
-    chance. The p-value comes from dealing the windows anew, since folds are not independent.
+    chance. The p-value comes from dealing the windows anew in the same folds, since guesses of one fold
+    are not independent.
 
     Args:
         before: Embeddings of evaluated calls, n x d.
@@ -139,7 +143,7 @@ def two_sample(before: ArrayLike, after: ArrayLike, *, seed: int = 0, permutatio
         permutations: How often the windows are dealt anew.
 
     Raises:
-        ValueError: A window holds fewer calls than folds, or the dimensions differ.
+        ValueError: A window holds fewer calls than folds, the dimensions differ, or a value is missing.
     """
     first, second = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
@@ -147,34 +151,39 @@ def two_sample(before: ArrayLike, after: ArrayLike, *, seed: int = 0, permutatio
     if min(len(first), len(second)) < FOLDS:
         raise ValueError(f"each window needs at least {FOLDS} calls")
     points = np.concatenate([first, second])
+    if not np.isfinite(points).all():
+        raise ValueError("an embedding has a value that is missing or infinite")
     live = np.arange(len(points)) >= len(first)
     dice = np.random.default_rng(seed)
-    found = _accuracy(points, live, dice.permutation(len(points)))
-    others = [
-        _accuracy(points, dice.permutation(live), dice.permutation(len(points))) for _ in range(permutations)
-    ]
-    above = sum(each >= found - 1e-12 for each in others)
-    return Shift(found, (1 + above) / (1 + permutations))
+    folds = np.array_split(dice.permutation(len(points)), FOLDS)
+    dealt = dice.permuted(np.tile(live, (permutations, 1)), axis=1)
+    found = _accuracies(points, np.vstack([live, dealt]), folds)
+    above = int((found[1:] >= found[0] - 1e-12).sum())
+    return Shift(float(found[0]), (1 + above) / (1 + permutations))
 
 
-def _accuracy(
-    points: NDArray[np.float64], live: NDArray[np.bool_], order: Sequence[int] | NDArray[np.int64]
-) -> float:
-    right = np.zeros(2)
-    seen = np.zeros(2)
-    for fold in np.array_split(np.asarray(order), FOLDS):
-        held = np.zeros(len(points), dtype=np.bool_)
-        held[fold] = True
-        train, marks = points[~held], live[~held]
-        if marks.all() or not marks.any():
-            continue
-        middle = (train[marks].mean(axis=0), train[~marks].mean(axis=0))
+def _accuracies(
+    points: NDArray[np.float64], marks: NDArray[np.bool_], folds: list[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """Return the balanced accuracy for each row of `marks`, which says what counts as live.
+
+    The covariance of a fold knows nothing of the marks: all rows share it.
+    """
+    right, seen = np.zeros((2, len(marks))), np.zeros((2, len(marks)))
+    for fold in folds:
+        train, there = np.delete(points, fold, axis=0), np.delete(marks, fold, axis=1)
+        live = there.sum(axis=1)
+        both = (live > 0) & (live < len(train))
+        total = there.astype(np.float64) @ train
+        lives = total / np.maximum(live, 1)[:, None]
+        others = (train.sum(axis=0) - total) / np.maximum(len(train) - live, 1)[:, None]
         spread = np.cov(train, rowvar=False).reshape(points.shape[1], -1)
         shrunk = 0.5 * spread + 0.5 * np.eye(len(spread)) * max(float(np.trace(spread)) / len(spread), 1e-12)
-        direction = np.linalg.solve(shrunk, middle[0] - middle[1])
-        guess = (points[fold] - (middle[0] + middle[1]) / 2) @ direction > 0
-        for which in (0, 1):
-            mine = live[fold] == bool(which)
-            seen[which] += mine.sum()
-            right[which] += (guess[mine] == bool(which)).sum()
-    return float((right / np.maximum(seen, 1)).mean())
+        direction = np.linalg.solve(shrunk, (lives - others).T)
+        middle = ((lives + others) / 2 * direction.T).sum(axis=1)
+        guess = points[fold] @ direction > middle
+        here = marks[:, fold].T
+        for which, (mine, told) in enumerate(((here & both, guess), (~here & both, ~guess))):
+            seen[which] += mine.sum(axis=0)
+            right[which] += (mine & told).sum(axis=0)
+    return np.asarray((right / np.maximum(seen, 1)).mean(axis=0), dtype=np.float64)

@@ -53,6 +53,9 @@ def predicted_harm(
 
     Returns:
         The estimate, or the reason why there is none: under 300 labels or 10 harms.
+
+    Raises:
+        ValueError: Lengths differ, or a value is missing.
     """
     y = np.asarray(outcomes, dtype=np.float64)
     if y.size < MINIMUM_LABELS:
@@ -73,18 +76,23 @@ def ppi_mean(
 ) -> tuple[Estimate, float]:
     """Return the prediction-powered mean of an outcome and the tuned lambda.
 
-    lambda = cov(w y, w f) / ((1 + n / m) var(w f)), cut to 0..1; variance
-    var(w y - lambda w f) / n + lambda^2 var(f) / m.
+    lambda = cov(w y, w f) / (var(w f) + n / m var(f)), cut to 0..1, makes the least of the variance
+    var(w y - lambda w f) / n + lambda^2 var(f) / m, var(f) that of the other calls. Without weights this is
+    the lambda of Angelopoulos, Duchi and Zrnic (2023).
 
     Args:
         outcomes: Of the labelled calls, length n of at least 2.
         predictions: For the labelled calls, length n.
-        other_predictions: For the calls without a label, length m; with none the labels speak alone.
+        other_predictions: For the calls without a label, length m; under two the labels speak alone.
         delta: Error probability of each limit.
         weights: Share over draw probability of each label, length n; 1 if left out.
 
+    Returns:
+        The estimate, its limits not cut to 0..1, and lambda. `n_effective` says how many labels alone would
+        be as sure.
+
     Raises:
-        ValueError: Lengths differ, or there are fewer than two labels.
+        ValueError: Lengths differ, a value is missing, or there are fewer than two labels.
     """
     y, f = np.asarray(outcomes, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
     others = np.asarray(other_predictions, dtype=np.float64)
@@ -93,12 +101,14 @@ def ppi_mean(
         raise ValueError(
             f"{y.size} outcomes, {f.size} predictions and {w.size} weights can't be put together"
         )
+    if not all(np.isfinite(each).all() for each in (y, f, w, others)):
+        raise ValueError("an outcome, a prediction or a weight is missing; leave such calls out of both")
     n, m = y.size, others.size
     wy, wf = w * y, w * f
-    power = _power(wy, wf, n, m)
-    point = float(wy.mean() + power * ((others.mean() if m else 0.0) - wf.mean()))
-    variance = float(np.var(wy - power * wf, ddof=1)) / n
+    power = _power(wy, wf, others)
+    point, variance = float(wy.mean()), float(np.var(wy - power * wf, ddof=1)) / n
     if m > 1:
+        point += power * float(others.mean() - wf.mean())
         variance += power**2 * float(np.var(others, ddof=1)) / m
     reach = -float(ndtri(delta)) * math.sqrt(variance)
     alone = float(np.var(wy, ddof=1)) / n
@@ -106,9 +116,9 @@ def ppi_mean(
     return Estimate(point, point - reach, point + reach, 1 - delta, METHOD, n, worth), power
 
 
-def _power(wy: NDArray[np.float64], wf: NDArray[np.float64], n: int, m: int) -> float:
-    spread = float(np.var(wf, ddof=1))
-    if not m or spread <= 0:
+def _power(wy: NDArray[np.float64], wf: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+    if others.size < 2:
         return 0.0
+    spread = float(np.var(wf, ddof=1) + wf.size / others.size * np.var(others, ddof=1))
     together = float(np.cov(wy, wf, ddof=1)[0, 1])
-    return min(max(together / ((1 + n / m) * spread), 0.0), 1.0)
+    return min(max(together / spread, 0.0), 1.0) if spread > 0 else 0.0

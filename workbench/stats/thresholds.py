@@ -39,7 +39,7 @@ class Threshold:
 
     `routed` is their share of the unlabelled calls, `risk` the harm among them (in budget mode: among all
     calls), `proven` whether that is within tolerance by fixed-sequence testing, and `tested` whether the
-    walk came there. Cost and latency are those of the blend; None where they are not known.
+    walk came there. Cost and latency are the means of the blend; None where they are not known.
     """
 
     confidence: float
@@ -109,8 +109,8 @@ def learn_then_test(
     planned_labels: int | None = None,
     budget_mode: bool = False,
     deff: float = 1.0,
-    costs_usd: tuple[float, float] | None = None,
-    latencies_ms: tuple[float, float] | None = None,
+    costs_usd: tuple[ArrayLike, ArrayLike] | None = None,
+    latencies_ms: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> ThresholdTable:
     """Return which thresholds are proven to keep the risk within tolerance.
 
@@ -118,34 +118,49 @@ def learn_then_test(
     as not routed.
 
     Args:
-        confidences: Of the labelled calls, length n; None of them may have chosen the grid by its label.
-        losses: 1 where the call was harmed (or differs, for a structural task), 0 otherwise; length n.
-        unlabelled: Confidences of all calls the threshold is for; they make the grid and the shares.
+        confidences: Of the labelled calls, length n; none of them may have chosen the grid by its label.
+        losses: 1 where the call was harmed (or differs, for a structural task), 0 otherwise; length n. The
+            anytime bound takes anything in 0..1.
+        unlabelled: Confidences of all calls the threshold is for, length m; they make grid and shares.
         tolerance: Largest risk that is accepted, 0..1.
         delta: Error probability of the whole answer.
         grid: Thresholds, frozen before anybody looked at labels; 20 quantiles of `unlabelled` if left out.
         method: `anytime`, or `exact` for one look.
-        starts: 1, or 3 with delta / 3 each, from 200 labels on.
+        starts: 1, or 3 with delta / 3 each, from 200 labels (or planned labels) on.
         planned_labels: How many labels there will be, fixed before the first look. The walk then starts
             where so many would be enough, at every look in the same place, so that an anytime answer holds
             however often anyone looks. Without it the start follows the labels there are: one look.
         budget_mode: Bound P(confidence >= t and harm) over all calls instead of the harm among the routed.
         deff: Design effect that counts are divided by.
-        costs_usd: Per call of the candidate and of the control.
-        latencies_ms: Typical latency of the candidate and of the control.
+        costs_usd: Of the candidate and of the control: what a call costs, or the cost of each of the m
+            calls. A call with less confidence than the threshold has cost both.
+        latencies_ms: The same of latency: a typical one, or that of each of the m calls; a call that either
+            has no latency for (NaN) is left out of the mean.
+
+    Returns:
+        A row for each threshold of the grid, most cautious first, and the lowest one that is proven.
 
     Raises:
-        ValueError: Lengths differ, or three starts are asked for with too few labels.
+        ValueError: Lengths differ, a loss is missing or outside 0..1 (for `exact`: neither 0 nor 1), the
+            method is another, or three starts are asked for with too few labels.
     """
     scores, harmed = np.asarray(confidences, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     if scores.shape != harmed.shape:
         raise ValueError(f"{scores.size} confidences and {harmed.size} losses don't belong together")
-    if starts not in (1, 3) or (starts == 3 and scores.size < THREE_STARTS_FROM):
-        raise ValueError(f"{starts} starting points need {THREE_STARTS_FROM} labels; there are {scores.size}")
+    if method not in (bounds.ANYTIME, bounds.EXACT):
+        raise ValueError(f"no bound is called {method!r}; there are {bounds.ANYTIME!r} and {bounds.EXACT!r}")
+    if not ((harmed >= 0) & (harmed <= 1)).all():
+        raise ValueError("each loss must be known and within 0..1: a missing one proves nothing")
+    if method == bounds.EXACT and not np.isin(harmed, (0, 1)).all():
+        raise ValueError("the exact bound counts: each loss must be 0 or 1")
+    labels = scores.size if planned_labels is None else planned_labels
+    if starts not in (1, 3) or (starts == 3 and labels < THREE_STARTS_FROM):
+        raise ValueError(f"{starts} starting points need {THREE_STARTS_FROM} labels; there are {labels}")
     steps = tuple(sorted(grid, reverse=True)) if grid is not None else frozen_grid(unlabelled)
     bound = bounds.exact if method == bounds.EXACT else bounds.anytime
     least = bounds.calls_needed(0, tolerance, delta / starts, method=method) or math.inf
     pool = np.asarray(unlabelled, dtype=np.float64)
+    costs, latencies = _of_each(costs_usd, pool.size), _of_each(latencies_ms, pool.size)
     rows = []
     for step in steps:
         routed = float(np.mean(pool >= step)) if pool.size else 0.0
@@ -157,8 +172,8 @@ def learn_then_test(
                 step,
                 routed,
                 risk,
-                cost_usd=_blend(costs_usd, routed),
-                latency_ms=_blend(latencies_ms, routed),
+                cost_usd=_blend(costs, pool >= step),
+                latency_ms=_blend(latencies, pool >= step),
             )
         )
     counts = [
@@ -184,7 +199,8 @@ def _walked(rows: list[Threshold], tolerance: float, usable: list[int], starts: 
     for start in STARTS[:starts]:
         for place in usable[int(start * len(usable)) :]:
             tested.add(place)
-            if rows[place].risk.high > tolerance + 1e-9:
+            # Asked this way round, a bound that is not a number proves nothing.
+            if not rows[place].risk.high <= tolerance + 1e-9:
                 break
             proven.add(place)
     return [
@@ -208,11 +224,11 @@ def auroc(confidences: ArrayLike, losses: ArrayLike) -> float | None:
 
     Args:
         confidences: Of each call; NaN leaves a call out.
-        losses: Above 0 for a harmed call, same length.
+        losses: Above 0 for a harmed call, same length; NaN leaves a call out.
     """
-    scores, harmed = np.asarray(confidences, dtype=np.float64), np.asarray(losses, dtype=np.float64) > 0
-    known = ~np.isnan(scores)
-    scores, harmed = scores[known], harmed[known]
+    scores, found = np.asarray(confidences, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+    known = ~(np.isnan(scores) | np.isnan(found))
+    scores, harmed = scores[known], found[known] > 0
     bad, good = int(harmed.sum()), int((~harmed).sum())
     if not bad or not good:
         return None
@@ -235,9 +251,23 @@ def _known(values: ArrayLike) -> Floats:
     return found[~np.isnan(found)]
 
 
-def _blend(pair: tuple[float, float] | None, routed: float) -> float | None:
+def _of_each(pair: tuple[ArrayLike, ArrayLike] | None, calls: int) -> tuple[Floats, Floats] | None:
+    """Return what candidate and control take for each call, where one number may stand for all."""
+    if pair is None:
+        return None
+    candidate, control = (np.asarray(each, dtype=np.float64) for each in pair)
+    for each in (candidate, control):
+        if each.shape not in ((), (calls,)):
+            raise ValueError(f"{each.size} costs or latencies and {calls} calls don't belong together")
+    return np.broadcast_to(candidate, calls), np.broadcast_to(control, calls)
+
+
+def _blend(pair: tuple[Floats, Floats] | None, routed: NDArray[np.bool_]) -> float | None:
     """Return the mean over all calls; a call whose confidence is too low has been asked of both."""
     if pair is None:
         return None
     candidate, control = pair
-    return candidate + (1 - routed) * control
+    # The same calls at every threshold, so that the rows can be compared.
+    known = ~(np.isnan(candidate) | np.isnan(control))
+    taken = candidate + np.where(routed, 0.0, control)
+    return float(taken[known].mean()) if known.any() else None
