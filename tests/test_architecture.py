@@ -16,7 +16,7 @@ PACKAGE = ROOT / "workbench"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "errors", "progress", "specs"),
-    ("normal", "stats"),
+    ("normal", "stats", "language"),
     (
         "prompts",
         "compare",
@@ -39,7 +39,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "formats",
         "engines",
         "embed",
-        "language",
         "store",
     ),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
@@ -60,8 +59,10 @@ ONLY_IN = {
     "aiohttp": {"engines"},
     "ray": {"replay"},
     "fsspec": {"replay"},
+    "json_repair": {"compare"},
+    "rapidfuzz": {"compare"},
 }
-LAZY = {"torch", "transformers", "sentence_transformers", "vllm", "ray", "fsspec"}
+LAZY = {"torch", "transformers", "sentence_transformers", "vllm", "ray", "fsspec", "json_repair", "rapidfuzz"}
 
 
 def modules() -> list[Path]:

@@ -27,7 +27,7 @@ def test_every_eval_in_the_readme_is_valid(text: str) -> None:
 
 def test_the_readme_shows_an_eval_of_every_kind() -> None:
     kinds = {tomllib.loads(text)["kind"] for text in EVALS}
-    assert kinds == {"label", "fields", "text", "tool_call"}
+    assert kinds == {"label", "fields", "text", "tool_call", "ranking"}
 
 
 def test_every_command_in_the_readme_exists_and_every_command_is_in_it() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workbench import slices
+from workbench.compare.labels import JOINED
+from workbench.compare.money import CODES
 from workbench.errors import ConfigError, did_you_mean
 from workbench.inheritance import ENGINES_OF
 from workbench.records import EvalKind, Policy
@@ -19,6 +21,7 @@ from workbench.specs import (
     ZONES,
     Candidate,
     EvalConfig,
+    FieldRule,
     ModelLife,
     PromptPatch,
     RayCluster,
@@ -26,7 +29,10 @@ from workbench.specs import (
 )
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-COMPARATORS = ("exact", "text", "number", "date", "list", "set", "ignore")
+COMPARATORS = ("exact", "text", "fuzzy", "number", "money", "date", "list", "set", "ignore")
+LEAST_RATIO = 0.5
+"""Fuzzy texts may be declared equal from this ratio on."""
+_PLAIN_RULE, _PLAIN_EVAL = FieldRule(""), EvalConfig("", EvalKind.LABEL)
 VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECRET_PARAMETERS = frozenset(("api_key", "apikey", "authorization", "extra_headers", "headers", "token"))
 """Names under which people put a key among the parameters, from where it would reach store and reports."""
@@ -296,14 +302,12 @@ def check_eval(each: EvalConfig, path: Path) -> None:
     for label in (*each.aliases.values(), *each.critical_labels):
         if each.kind is EvalKind.LABEL and label not in each.labels:
             raise ConfigError(f"{path}: {label!r} is not one of `labels`.", did_you_mean(label, each.labels))
+    _check_several(each, path)
+    _check_ranking(each, path)
     for rule in each.fields:
-        if rule.compare not in COMPARATORS:
-            raise ConfigError(
-                f"{path}: field {rule.path!r}: unknown compare {rule.compare!r}.",
-                did_you_mean(rule.compare, COMPARATORS),
-            )
-        if not 0 <= rule.tolerance < float("inf"):
-            raise ConfigError(f"{path}: field {rule.path!r}: tolerance can't be negative.", "Use 0 or more.")
+        _check_field(rule, f"{path}: field {rule.path!r}")
+    if each.repair and each.kind is not EvalKind.FIELDS:
+        raise ConfigError(f"{path}: `repair` means nothing to kind {each.kind.value}.", "Take it out.")
     for cut in each.slices:
         if not slices.known_rule(cut.by):
             raise ConfigError(
@@ -321,6 +325,100 @@ def check_eval(each: EvalConfig, path: Path) -> None:
     if each.match:
         for key in ("system_prompt", "input", "model"):
             _pattern(getattr(each.match, key), f"{path}: match.{key}")
+
+
+def _check_field(rule: FieldRule, where: str) -> None:
+    """Refuse a comparator that is not known, and numbers that it would pass over or that can't be."""
+    if rule.compare not in COMPARATORS:
+        raise ConfigError(
+            f"{where}: unknown compare {rule.compare!r}.", did_you_mean(rule.compare, COMPARATORS)
+        )
+    if not 0 <= rule.tolerance < float("inf"):
+        raise ConfigError(f"{where}: tolerance can't be negative.", "Use 0 or more.")
+    if not 0 <= rule.relative < 1:
+        raise ConfigError(
+            f"{where}: relative = {rule.relative:g} is no share below 1.",
+            "For example relative = 0.01 for 1 %.",
+        )
+    if not LEAST_RATIO <= rule.minimum <= 1:
+        raise ConfigError(
+            f"{where}: minimum = {rule.minimum:g} is outside {LEAST_RATIO:g} to 1.",
+            "Below that nearly any two texts are alike; 0.9 is usual.",
+        )
+    if rule.currency is not None and rule.currency not in CODES:
+        raise ConfigError(
+            f"{where}: currency {rule.currency!r} is no ISO 4217 code.", did_you_mean(rule.currency, CODES)
+        )
+    for key, comparators in (
+        ("relative", ("number", "money")),
+        ("minimum", ("fuzzy",)),
+        ("currency", ("money",)),
+    ):
+        if getattr(rule, key) != getattr(_PLAIN_RULE, key) and rule.compare not in comparators:
+            known = " or ".join(f'compare = "{each}"' for each in comparators)
+            raise ConfigError(
+                f"{where}: `{key}` means nothing to compare = {rule.compare!r}.", f"Use {known}."
+            )
+
+
+def _check_several(each: EvalConfig, path: Path) -> None:
+    """Refuse labels that could not be told from several of them."""
+    if each.separators != _PLAIN_EVAL.separators and not each.several:
+        raise ConfigError(f"{path}: `separators` need `several = true`.", "Add it, or take them out.")
+    if not each.several:
+        return
+    if each.kind is not EvalKind.LABEL:
+        raise ConfigError(f"{path}: `several` means nothing to kind {each.kind.value}.", "Take it out.")
+    if not all(each.separators):
+        raise ConfigError(f"{path}: separators: an empty text separates nothing.", "Take it out.")
+    for name in (*each.labels, *each.aliases):
+        inside = next((mark for mark in (*each.separators, JOINED) if mark in name), None)
+        if inside is not None:
+            raise ConfigError(
+                f"{path}: {name!r} holds {inside!r}, which stands between labels.",
+                "Write other `separators`, or another name.",
+            )
+    if each.critical_labels:
+        raise ConfigError(
+            f"{path}: `critical_labels` guard whole answers; with `several` these are sets of labels.",
+            "Take one of the two out.",
+        )
+
+
+OPTION_KEYS = ("options", "options_pattern", "options_path")
+"""Where the options of a ranking stand: exactly one of these is given."""
+
+
+def _check_ranking(each: EvalConfig, path: Path) -> None:
+    """Refuse a ranking whose options could not be known, and its keys elsewhere."""
+    given = [key for key in OPTION_KEYS if getattr(each, key)]
+    if each.kind is not EvalKind.RANKING:
+        for key in (*given, *(("top",) if each.top is not None else ())):
+            raise ConfigError(
+                f"{path}: `{key}` means nothing to kind {each.kind.value}.", 'Use kind = "ranking".'
+            )
+        return
+    if len(given) != 1:
+        what = " and ".join(f"`{key}`" for key in given) or "no options"
+        raise ConfigError(
+            f"{path}: kind ranking has {what}.",
+            "Give one of options (always the same), options_pattern or options_path (read from the request).",
+        )
+    if each.options and (len(set(each.options)) < 2 or len(set(each.options)) < len(each.options)):
+        raise ConfigError(f"{path}: `options` needs two or more, each once.", "List every option once.")
+    if _pattern(each.options_pattern, f"{path}: options_pattern").groups > 1:
+        raise ConfigError(
+            f"{path}: options_pattern has more than one group.",
+            "Keep the one around the option, and write the others as (?:...).",
+        )
+    for alias, option in each.aliases.items():
+        if each.options and option not in each.options:
+            raise ConfigError(
+                f"{path}: alias {alias!r}: {option!r} is not one of `options`.",
+                did_you_mean(option, each.options),
+            )
+    if each.top is not None and each.top < 1:
+        raise ConfigError(f"{path}: top = {each.top} counts no place.", "Use 1 or more.")
 
 
 def _check_policy(policy: Policy, path: Path) -> None:

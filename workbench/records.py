@@ -45,6 +45,7 @@ class EvalKind(StrEnum):
     FIELDS = "fields"
     TEXT = "text"
     TOOL_CALL = "tool_call"
+    RANKING = "ranking"
 
 
 class Basis(StrEnum):

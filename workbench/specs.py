@@ -169,12 +169,17 @@ class FieldRule:
     """How one field of a JSON output is compared.
 
     `path` uses dots and `[]` for list items (`items[].sku`). `compare` is one of
-    exact, text, number, date, list, set, ignore. `tolerance` is absolute.
+    exact, text, fuzzy, number, money, date, list, set, ignore. `tolerance` is absolute
+    (days for dates), `relative` a share of the larger of two numbers. `minimum` is the
+    ratio, 0..1, from which fuzzy texts are equal. `currency` is that of amounts that name none.
     """
 
     path: str
     compare: str = "exact"
     tolerance: float = 0.0
+    relative: float = 0.0
+    minimum: float = 0.9
+    currency: str | None = None
     ordered: bool = True
     required: bool = True
     critical: bool = False
@@ -227,20 +232,35 @@ class Normalisation:
 class EvalConfig:
     """How one task's outputs are compared, and what its team accepts.
 
-    `allowed_zone` is the widest zone the task's data may be sent to.
+    `allowed_zone` is the widest zone the task's data may be sent to. With `several`, an
+    answer is a set of labels, written with one of the `separators` between them or as a JSON
+    list. With `repair`, JSON that can't be read is mended where that is possible.
+
+    What a ranking orders are its `options`, or what the request holds: the matches of
+    `options_pattern` (its group, where it has one) or the values at `options_path` of its
+    JSON. With `top`, only the first places count. `evaluator` names an installed Python
+    entry point of the group `workbench.evaluators` that compares instead of the kind's own rule.
     """
 
     task: str
     kind: EvalKind
     description: str = ""
     labels: tuple[str, ...] = ()
+    several: bool = False
+    separators: tuple[str, ...] = (",", ";", "\n")
     aliases: dict[str, str] = field(default_factory=dict)
     critical_labels: tuple[str, ...] = ()
     normalise: Normalisation = Normalisation()
     fields: tuple[FieldRule, ...] = ()
     schema: dict[str, Any] | None = None
+    repair: bool = False
     match_at: float = 0.8
     embedder: str = "all-MiniLM-L6-v2"
+    options: tuple[str, ...] = ()
+    options_pattern: str | None = None
+    options_path: str | None = None
+    top: int | None = None
+    evaluator: str | None = None
     match: MatchRule | None = None
     policy: Policy = Policy()
     slices: tuple[SliceRule, ...] = ()
@@ -249,6 +269,11 @@ class EvalConfig:
     allowed_zone: str = "internal"
     guidelines: str = ""
     root: str = ""
+
+    @property
+    def names_one_label(self) -> bool:
+        """Return whether an answer is one label: only then can a model be held to the labels."""
+        return self.kind is EvalKind.LABEL and not self.several
 
     @property
     def guideline_version(self) -> str:

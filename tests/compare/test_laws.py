@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.checks import COMPARATORS
 from workbench.compare import Comparator, Judgement, compare_outputs
+from workbench.compare.alignment import best_pairs, near_best_pairs
+from workbench.compare.reading import extract_json, repair_json, text_normaliser
+from workbench.compare.values import equal_values, ratio
 from workbench.records import ErrorKind, EvalKind, Output, OutputError, Request, ToolCall, Verdict
 from workbench.specs import EvalConfig, FieldRule, IgnoreRule, Normalisation
 
@@ -23,6 +27,13 @@ FIELDS = (
     FieldRule("items[].price", "number", ordered=False, required=False),
     FieldRule("note", "ignore"),
 )
+NEAR = (
+    FieldRule("total", "money", relative=0.01, currency="EUR"),
+    FieldRule("name", "fuzzy", minimum=0.8, critical=True),
+    FieldRule("codes[]", "number", relative=0.1, ordered=False),
+    FieldRule("items[].sku", "fuzzy", ordered=False),
+    FieldRule("items[].price", "money", ordered=False, required=False),
+)
 EVALS = {
     "label": EvalConfig(
         "t", EvalKind.LABEL, labels=("billing", "Outage", "0", "-0"), aliases={"bill": "billing"}
@@ -30,7 +41,17 @@ EVALS = {
     "wrapped label": EvalConfig(
         "t", EvalKind.LABEL, labels=("a", "b"), normalise=Normalisation(wrappers=("json", r"answer:\s*(.*)"))
     ),
+    "several labels": EvalConfig(
+        "t",
+        EvalKind.LABEL,
+        labels=("a", "b", "Outage", "0", "-0"),
+        several=True,
+        separators=(",", "\n", " and "),
+        normalise=Normalisation(wrappers=("json", r"answer:\s*(.*)")),
+    ),
     "fields": EvalConfig("t", EvalKind.FIELDS, fields=FIELDS),
+    "near fields": EvalConfig("t", EvalKind.FIELDS, fields=NEAR),
+    "repaired fields": EvalConfig("t", EvalKind.FIELDS, fields=FIELDS, repair=True),
     "schema": EvalConfig(
         "t",
         EvalKind.FIELDS,
@@ -55,7 +76,22 @@ json_values = st.recursive(
 records = st.fixed_dictionaries(
     {},
     optional={
-        "total": st.sampled_from([1, 1.0, "1,000", "1.000,5", "one", None, True, float("nan")]),
+        "total": st.sampled_from(
+            [
+                1,
+                1.0,
+                "1,000",
+                "1.000,5",
+                "one",
+                None,
+                True,
+                float("nan"),
+                "€1",
+                "1.00 EUR",
+                "$1,000",
+                "1.000 EUR",
+            ]
+        ),
         "when": st.sampled_from(["2024-03-13", "13/03/2024", "03/04/2024", "13 March 2024", "soon", 5]),
         "name": st.text(max_size=6) | json_values,
         "tags": st.lists(st.sampled_from(["a", "b", 1, True]), max_size=3) | st.just('["a"]'),
@@ -77,6 +113,13 @@ SAID = (
     "**outage**",
     '{"x": "a"}',
     "answer: b",
+    "answer: b, a",
+    "- b\n- a",
+    '["a", "b", "a"]',
+    "[]",
+    "[[[",
+    "{'total': 1, name: 'x',",
+    '{"total": 1, "items": [{"sku": "A"}], "name": oops}',
     "I'm sorry, but I can't help.",
     "",
     "0",
@@ -93,6 +136,8 @@ texts = st.one_of(
     records.map(json.dumps),
     records.map(lambda value: f"Sure:\n```json\n{json.dumps(value)}\n```\nDone."),
     records.map(lambda value: json.dumps(json.dumps(value))),
+    st.builds(lambda value, cut: json.dumps(value)[:-cut], records, st.integers(1, 9)),
+    st.lists(st.sampled_from(["a", "b", "Outage", "0", "c"]), max_size=4).map(", ".join),
 )
 tool_calls = st.builds(
     ToolCall, st.sampled_from(["find", "book"]), st.one_of(json_values, records, texts), st.none()
@@ -177,3 +222,100 @@ def test_nesting_beyond_any_recursion_limit_is_unreadable_rather_than_a_crash() 
     good = Output(tool_calls=(ToolCall("find", {"a": 1}),))
     assert compare_outputs(EVALS["tool_call"], None, good, called).invalid
     assert compare_outputs(EVALS["tool_call"], None, called, good).verdict is Verdict.UNCOMPARABLE
+
+
+RULES = {
+    "exact": FieldRule("x"),
+    "text": FieldRule("x", "text"),
+    "fuzzy": FieldRule("x", "fuzzy", minimum=0.6),
+    "number": FieldRule("x", "number"),
+    "number within an absolute tolerance": FieldRule("x", "number", tolerance=0.5),
+    "number within a relative tolerance": FieldRule("x", "number", relative=0.2),
+    "money": FieldRule("x", "money"),
+    "money within a tolerance": FieldRule("x", "money", tolerance=1.0, relative=0.1, currency="USD"),
+    "date": FieldRule("x", "date", tolerance=1),
+    "list": FieldRule("x", "list"),
+    "list in any order": FieldRule("x", "list", ordered=False),
+    "set": FieldRule("x", "set"),
+}
+numbers_written = st.builds(
+    lambda sign, digits, mark, rest, unit: f"{sign}{digits}{mark}{rest}{unit}",
+    st.sampled_from(["", "-", "+", "$", "($", "€ ", "USD "]),
+    st.sampled_from(["1", "1234", "1,234", "1.234", "1 234", "1'234'567", "12,34,567", "0", "9" * 40]),
+    st.sampled_from([".", ",", ""]),
+    st.sampled_from(["", "5", "50", "500", "1e5"]),
+    st.sampled_from(["", " EUR", "$", " kr", "¥", ")", " CAD", "%", "."]),
+)
+values = st.one_of(
+    json_values,
+    numbers_written,
+    texts,
+    st.sampled_from(
+        [2**53, 2**53 + 1, 10**30, -(10**400), 1e308, float("inf"), "\ud800", "2024-03-13", "[1, 2]"]
+    ),
+    st.fixed_dictionaries({"amount": json_values | numbers_written}, optional={"currency": json_values}),
+)
+
+
+def test_every_comparator_of_fields_has_its_law() -> None:
+    """A new comparator can't be left out of the laws below."""
+    assert {rule.compare for rule in RULES.values()} == set(COMPARATORS) - {"ignore"}
+
+
+@pytest.mark.parametrize("name", RULES)
+@settings(max_examples=150, deadline=None)
+@given(first=values, second=values)
+def test_equality_of_values_is_reflexive_and_symmetric_and_never_raises(
+    name: str, first: Any, second: Any
+) -> None:
+    """Whatever two values are, they get the same answer both ways round, and each equals itself."""
+    rule, text = RULES[name], text_normaliser(Normalisation())
+    assert equal_values(first, first, rule, text)
+    assert equal_values(first, second, rule, text) is equal_values(second, first, rule, text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(first=st.text(max_size=40), second=st.text(max_size=40))
+def test_the_ratio_of_two_texts_is_a_share_and_symmetric(first: str, second: str) -> None:
+    """1 for equal texts, within 0..1 for any, the same both ways round."""
+    assert ratio(first, first) == 1
+    assert 0 <= ratio(first, second) <= 1
+    assert ratio(first, second) == ratio(second, first)
+
+
+@settings(max_examples=100, deadline=None)
+@given(first=st.lists(st.integers(0, 3), max_size=5), second=st.lists(st.integers(0, 3), max_size=5))
+def test_lists_without_order_are_paired_alike_both_ways_round(first: list[int], second: list[int]) -> None:
+    """Every item has one partner at most, as many are equal as can be, and swapping changes nothing."""
+
+    def equal_parts(a: int, b: int) -> list[bool]:
+        return [a == b, a % 2 == b % 2]
+
+    for there, back in (
+        (best_pairs(first, second, equal_parts, None), best_pairs(second, first, equal_parts, None)),
+        (
+            near_best_pairs(first, second, hash, equal_parts, None),
+            near_best_pairs(second, first, hash, equal_parts, None),
+        ),
+    ):
+        assert sorted(map(repr, there)) == sorted(repr((a, b)) for b, a in back)
+        assert sorted(a for a, _ in there if a is not None) == sorted(first)
+        assert sorted(b for _, b in there if b is not None) == sorted(second)
+        assert sum(a == b for a, b in there) == sum(min(first.count(x), second.count(x)) for x in range(4))
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.one_of(texts, st.text(alphabet="{}[]\",:\\ a1\n`/*'", max_size=80)))
+def test_mending_json_never_raises_and_gives_what_was_wanted(text: str) -> None:
+    """An object with content, or nothing."""
+    good, value = repair_json(text)
+    assert (isinstance(value, dict) and bool(value)) if good else value is None
+    extract_json(text, (dict, list))
+
+
+@pytest.mark.parametrize(
+    "text", ["{" * 20_000, "[" * 20_000, '{"a":' * 20_000, '{"' * 20_000, '{"a": "' + "\\" * 40_001]
+)
+def test_mending_hostile_text_is_given_up_rather_than_waited_for(text: str) -> None:
+    """What opens without end is unreadable at once."""
+    assert repair_json(text) in ((False, None), (True, {"a": "\\"}))

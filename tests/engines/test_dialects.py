@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,6 +107,16 @@ def body_of(request: Request, eval_config: EvalConfig, dialect: str, **keys: Any
     """Return a body for a dialect."""
     keys = {"parameters": STRUCTURED} | keys
     return request_body(request, Candidate("c", "openai", model="m", **keys), eval_config, dialect=dialect)
+
+
+@pytest.mark.parametrize("dialect", ["vllm", "ollama", "openai"])
+def test_an_answer_of_several_labels_is_not_held_to_one(dialect: str) -> None:
+    """A task whose answers may name several labels is asked freely: to allow one would make it wrong."""
+    several = replace(LABELS, several=True)
+    one, free = (body_of(REQUEST, each, dialect) for each in (LABELS, several))
+    assert "structured_outputs" in one or "response_format" in one
+    assert "structured_outputs" not in free
+    assert "response_format" not in free
 
 
 def test_the_requests_own_format_comes_first() -> None:

@@ -17,18 +17,27 @@ from dataclasses import replace
 
 import msgspec
 
+from workbench.compare.custom import EVALUATOR_ERROR, Evaluator, load_evaluator
 from workbench.compare.fields import FieldsComparator
-from workbench.compare.flags import CONTRADICTIONS, NOTES, contradictions, is_contradicted
+from workbench.compare.flags import (
+    CONTRADICTIONS,
+    NOTES,
+    contradictions,
+    detector_version,
+    is_contradicted,
+)
 from workbench.compare.judgement import (
     Judgement,
     control_problem,
     invalid,
-    is_refusal,
     same_raw,
     uncomparable,
 )
 from workbench.compare.labels import LabelReader, judge_labels
-from workbench.compare.text import SIMILARITY_MISSING, TextComparator
+from workbench.compare.ranking import RankingComparator
+from workbench.compare.reading import repairer_version
+from workbench.compare.refusals import is_refusal
+from workbench.compare.text import CONTROL_REFUSES, SIMILARITY_MISSING, TextComparator, refused_control
 from workbench.compare.tools import ToolComparator
 from workbench.records import Basis, EvalKind, Output, Request, Verdict
 from workbench.specs import EvalConfig, IgnoreRule
@@ -36,9 +45,11 @@ from workbench.specs import EvalConfig, IgnoreRule
 __all__ = [
     "CONTRADICTIONS",
     "EVALUATOR",
+    "EVALUATOR_ERROR",
     "NOTES",
     "SIMILARITY_MISSING",
     "Comparator",
+    "Evaluator",
     "Judgement",
     "basis",
     "compare_outputs",
@@ -49,14 +60,17 @@ __all__ = [
     "is_refusal",
 ]
 
-EVALUATOR = 1
+EVALUATOR = 2
 """Raised whenever the code here may give another verdict for the same pair."""
 
 _DECIDING: dict[EvalKind, tuple[str, ...]] = {
-    EvalKind.LABEL: ("kind", "labels", "aliases", "normalise", "ignore"),
-    EvalKind.FIELDS: ("kind", "fields", "schema", "normalise", "ignore"),
+    EvalKind.LABEL: ("kind", "labels", "several", "separators", "aliases", "normalise", "ignore"),
+    EvalKind.FIELDS: ("kind", "fields", "schema", "repair", "normalise", "ignore"),
     EvalKind.TEXT: ("kind", "normalise", "match_at", "embedder", "ignore"),
     EvalKind.TOOL_CALL: ("kind", "normalise", "ignore"),
+    EvalKind.RANKING: (
+        *("kind", "options", "options_pattern", "options_path", "top", "aliases", "normalise", "ignore"),
+    ),
 }
 
 _Judge = Callable[[Output, Output, "Request | None", "float | None"], Judgement]
@@ -67,10 +81,14 @@ class Comparator:
 
     Args:
         eval: The task's eval.
+
+    Raises:
+        ConfigError: The eval names an evaluator that is not installed or can't be used.
     """
 
     def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
         self.eval = eval
+        self._custom = load_evaluator(eval)
         self._judge = _judge_for(eval)
         self._ignoring = [(rule.name, _ignoring(eval, (rule,))) for rule in eval.ignore]
         if len(eval.ignore) > 1:
@@ -89,15 +107,23 @@ class Comparator:
         Args:
             control: The recorded frontier output.
             observed: What the candidate answered, or the error in its place.
-            request: What was asked; only its tools are looked at.
+            request: What was asked: its tools, its options, and what facts it holds.
             similarity: Cosine of the two texts' embeddings; None where it is missing.
 
         Returns:
             MATCH, MISMATCH, IGNORED by a named rule, or UNCOMPARABLE because of the control.
         """
+        found = self._compared(control, observed, request, similarity)
+        return self._custom.signed(found) if self._custom else found
+
+    def _compared(
+        self, control: Output, observed: Output, request: Request | None, similarity: float | None
+    ) -> Judgement:
         problem = control_problem(
             control.error.kind.value if control.error else None, control.finish_reason, control.flags
         )
+        if problem == CONTROL_REFUSES and self.eval.kind is EvalKind.TEXT:
+            return refused_control(observed)
         if problem:
             return uncomparable(problem)
         if observed.error:
@@ -113,7 +139,7 @@ class Comparator:
         self, control: Output, observed: Output, request: Request | None, similarity: float | None
     ) -> Judgement:
         plain = self._judge(control, observed, request, similarity)
-        if plain.verdict is Verdict.MATCH or not self._ignoring:
+        if plain.verdict is Verdict.MATCH or not self._ignoring or EVALUATOR_ERROR in plain.flags:
             return plain
         identical = same_raw(control, observed)
         for name, judge in self._ignoring:
@@ -129,7 +155,7 @@ class Comparator:
 
     def needs_similarity(self, control: Output, observed: Output) -> bool:
         """Say whether a pair of texts can only be judged with a similarity."""
-        if self.eval.kind is not EvalKind.TEXT or control.error or observed.error:
+        if self.eval.kind is not EvalKind.TEXT or self._custom or control.error or observed.error:
             return False
         if control_problem(None, control.finish_reason, control.flags):
             return False
@@ -169,20 +195,49 @@ def compare_outputs(
 
 
 def evaluator_version(eval: EvalConfig) -> str:  # noqa: A002 - the domain's own word
-    """Return the hash of all that decides a verdict: the eval's own keys and the code's version."""
+    """Return the hash of all that decides a verdict: the eval's own keys and the code's version.
+
+    Raises:
+        ConfigError: The eval names an evaluator that is not installed or can't be used.
+    """
     parts = {key: msgspec.to_builtins(getattr(eval, key)) for key in _DECIDING[eval.kind]}
     for rule in parts.get("fields", ()):
         rule.pop("critical", None)
+    if parts.get("repair"):
+        parts["json-repair"] = repairer_version()
+    if eval.kind is EvalKind.TEXT:
+        # It chooses the words that negate where the commonest words do not tell the language.
+        parts["py3langid"] = detector_version()
+    if custom := load_evaluator(eval):
+        parts["evaluator"] = [custom.name, custom.version]
     data = msgspec.json.encode([EVALUATOR, parts], order="sorted")
     return hashlib.sha256(data).hexdigest()[:16]
 
 
 def basis(eval: EvalConfig) -> Basis:  # noqa: A002 - the domain's own word
-    """Return what agreement proves: structural where every comparator is a declared equality."""
-    return Basis.SEMANTIC if eval.kind is EvalKind.TEXT else Basis.STRUCTURAL
+    """Return what agreement proves: structural where every comparator is a declared equality.
+
+    Raises:
+        ConfigError: The eval names an evaluator that is not installed or can't be used.
+    """
+    if custom := load_evaluator(eval):
+        return Basis.STRUCTURAL if custom.structural else Basis.SEMANTIC
+    near = eval.kind is EvalKind.FIELDS and any(rule.compare == "fuzzy" for rule in eval.fields)
+    return Basis.SEMANTIC if near or eval.kind is EvalKind.TEXT else Basis.STRUCTURAL
 
 
 def _judge_for(eval: EvalConfig, without: frozenset[str] = frozenset()) -> _Judge:  # noqa: A002
+    """Return the comparison that an eval asks for: its kind's, or that of its own evaluator on top."""
+    plain = _judge_of_kind(eval, without)
+    custom = load_evaluator(eval)
+    if custom is None:
+        return plain
+    return lambda control, observed, request, similarity: custom.judge(
+        control, observed, request, plain(control, observed, request, similarity)
+    )
+
+
+def _judge_of_kind(eval: EvalConfig, without: frozenset[str]) -> _Judge:  # noqa: A002
     """Return the comparison of one kind of eval."""
     if eval.kind is EvalKind.LABEL:
         reader = LabelReader(eval)
@@ -195,6 +250,9 @@ def _judge_for(eval: EvalConfig, without: frozenset[str] = frozenset()) -> _Judg
         return lambda control, observed, request, _similarity: replace(
             tools.judge(control, observed, request, without), identical=same_raw(control, observed)
         )
+    if eval.kind is EvalKind.RANKING:
+        ranking = RankingComparator(eval)
+        return lambda control, observed, request, _similarity: ranking.judge(control, observed, request)
     return TextComparator(eval).judge
 
 

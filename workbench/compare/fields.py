@@ -6,20 +6,28 @@ compared on the same pair of items: an answer that swaps two prices does not pas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
+from workbench.compare.alignment import MAX_ALIGNED, best_pairs, near_best_pairs
 from workbench.compare.judgement import Judgement, invalid, uncomparable
-from workbench.compare.reading import decode_nested, extract_json, freeze, text_normaliser, too_deep
+from workbench.compare.reading import (
+    decode_nested,
+    extract_json,
+    freeze,
+    repair_json,
+    text_normaliser,
+    too_deep,
+)
 from workbench.compare.schema import schema_problem
 from workbench.compare.values import equal_values
 from workbench.records import Output, Verdict
 from workbench.specs import EvalConfig, FieldRule
 
-MAX_ALIGNED = 100
-"""Unordered lists longer than this are aligned by equal items alone."""
+JSON_REPAIRED = "json_repaired"
+"""Flag of a pair of which one answer could be read only after it was mended."""
 MAX_SHOWN = 300
 """Characters of a value kept in the details of a comparison."""
 
@@ -61,6 +69,15 @@ class FieldVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What an output holds: whether it is a JSON value, the value, and whether it had to be mended."""
+
+    good: bool
+    value: Any
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Absent:
     """Required fields that none of `readable` recorded answers holds, and the paths these do hold."""
 
@@ -73,7 +90,7 @@ class FieldsComparator:
     """Compares JSON answers under the rules of an eval, or those its schema implies.
 
     Args:
-        eval: Fields, schema and normalisation.
+        eval: Fields, schema, normalisation, and whether broken JSON is mended.
     """
 
     def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
@@ -84,17 +101,28 @@ class FieldsComparator:
         self._wanted: tuple[type, ...] = (list,) if self._tree.items is not None else (dict,)
         if self.rules == (WHOLE,):
             self._wanted = (dict, list)
+        self._repair = eval.repair
 
-    def read(self, output: Output) -> tuple[bool, Any]:
-        """Return whether an output holds a JSON value, and the value.
+    def read(self, output: Output) -> Reading:
+        """Read the JSON value of an output.
 
         The arguments of a lone tool call count where there is no text: that is how
         some models return structured answers.
+
+        Raises:
+            ModelMissing: JSON has to be mended and json-repair is not installed.
         """
-        if not output.text and len(output.tool_calls) == 1:
+        text = output.text
+        if not text and len(output.tool_calls) == 1:
             value = decode_nested(output.tool_calls[0].arguments, self._wanted)
-            return isinstance(value, self._wanted) and not too_deep(value), value
-        return extract_json(output.text, self._wanted)
+            if not isinstance(value, str):
+                return Reading(isinstance(value, self._wanted) and not too_deep(value), value)
+            text = value
+        good, value = extract_json(text, self._wanted)
+        if good or not self._repair:
+            return Reading(good, value)
+        good, value = repair_json(text, self._wanted)
+        return Reading(good, value, repaired=good)
 
     def absent(self, controls: Iterable[Output]) -> Absent:
         """Look for required fields that no recorded answer holds: most likely they are misspelt.
@@ -106,10 +134,10 @@ class FieldsComparator:
         keys: dict[str, None] = {}
         readable = 0
         for control in controls:
-            good, value = self.read(control)
-            if not good:
+            found = self.read(control)
+            if not found.good:
                 continue
-            readable += 1
+            readable, value = readable + 1, found.value
             keys.update(dict.fromkeys(_paths_in(value)))
             seen.update(
                 e.rule.path for e in self._walk(self._tree, value, value, "") if e.control is not MISSING
@@ -119,19 +147,25 @@ class FieldsComparator:
 
     def judge(self, control: Output, candidate: Output) -> Judgement:
         """Compare two answers; the score is the share of equal fields."""
-        readable, left = self.read(control)
-        if not readable:
+        left, right = self.read(control), self.read(candidate)
+        if not left.good:
             return uncomparable("the control is not readable JSON")
-        readable, right = self.read(candidate)
-        if not readable:
+        if not right.good:
             return invalid("the answer is not readable JSON" if candidate.text else "no answer")
         identical = (control.text or "") == (candidate.text or "") and bool(control.text)
-        if not identical and self._schema and schema_problem(left, self._schema) is None:
-            problem = schema_problem(right, self._schema)
-            if problem:
-                found = self._verdict(left, right, identical=False)
-                return replace(found, verdict=Verdict.MISMATCH, invalid=True, ignored_by=None, reason=problem)
-        return self._verdict(left, right, identical=identical)
+        found = self._verdict(left.value, right.value, identical=identical)
+        notes: dict[str, Any] = {}
+        if left.repaired or right.repaired:
+            sides = [name for name, each in (("control", left), ("candidate", right)) if each.repaired]
+            notes["repaired"] = sides
+            found = replace(found, flags=(*found.flags, JSON_REPAIRED))
+        problem = schema_problem(right.value, self._schema) if self._schema else None
+        if problem:
+            notes["schema_problem"] = problem[:MAX_SHOWN]
+        found = replace(found, details=found.details | notes)
+        if problem and not identical and schema_problem(left.value, self._schema) is None:
+            return replace(found, verdict=Verdict.MISMATCH, invalid=True, ignored_by=None, reason=problem)
+        return found
 
     def _verdict(self, left: Any, right: Any, *, identical: bool) -> Judgement:
         by_path: dict[str, list[FieldVerdict]] = {}
@@ -199,23 +233,15 @@ class FieldsComparator:
         """Pair the items of two lists: by place, or so that most fields agree."""
         if node.ordered:
             return list(zip_longest(first, second, fillvalue=MISSING))
-        if max(len(first), len(second)) > MAX_ALIGNED:
-            return _aligned_by_key(first, second, self._text)
-        import numpy as np
-        from scipy.optimize import linear_sum_assignment
-
         assert node.items is not None  # noqa: S101 - the caller looked
         below = node.items
-        gain = np.zeros((len(first), len(second)))
-        for i, a in enumerate(first):
-            for j, b in enumerate(second):
-                verdicts = [e.equal for e in self._walk(below, a, b, "")]
-                # A whole equal item outweighs any number of equal fields elsewhere.
-                gain[i, j] = sum(verdicts) + (len(self.rules) * len(first) + 1 if all(verdicts) else 0)
-        rows, columns = linear_sum_assignment(-gain)
-        pairs = [(first[i], second[j]) for i, j in zip(rows, columns, strict=True)]
-        pairs += [(a, MISSING) for i, a in enumerate(first) if i not in set(rows.tolist())]
-        return pairs + [(MISSING, b) for j, b in enumerate(second) if j not in set(columns.tolist())]
+
+        def equal_parts(a: Any, b: Any) -> list[bool]:
+            return [each.equal for each in self._walk(below, a, b, "")]
+
+        if max(len(first), len(second)) <= MAX_ALIGNED:
+            return best_pairs(first, second, equal_parts, MISSING)
+        return near_best_pairs(first, second, lambda each: freeze(each, self._text), equal_parts, MISSING)
 
     def _equal(self, rule: FieldRule, left: Any, right: Any) -> bool:
         if rule.compare == "ignore":
@@ -312,22 +338,6 @@ def _as(kind: type, value: Any) -> Any:
 
 def _get(value: Any, key: str) -> Any:
     return value.get(key, MISSING) if isinstance(value, dict) else MISSING
-
-
-def _aligned_by_key(first: list[Any], second: list[Any], text: Callable[[str], str]) -> list[tuple[Any, Any]]:
-    """Pair equal items, then the rest by place."""
-    waiting: dict[Any, list[Any]] = {}
-    for item in second:
-        waiting.setdefault(freeze(item, text), []).append(item)
-    pairs, rest = [], []
-    for item in first:
-        same = waiting.get(freeze(item, text))
-        if same:
-            pairs.append((item, same.pop()))
-        else:
-            rest.append(item)
-    left_over = [item for items in waiting.values() for item in items]
-    return pairs + list(zip_longest(rest, left_over, fillvalue=MISSING))
 
 
 def _shown(rule: FieldRule, places: list[FieldVerdict]) -> dict[str, Any]:

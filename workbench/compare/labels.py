@@ -1,4 +1,4 @@
-"""Answers from a fixed set of labels."""
+"""Answers from a fixed set of labels: one, or where the eval says so, several."""
 
 from __future__ import annotations
 
@@ -15,17 +15,29 @@ from workbench.specs import EvalConfig, Normalisation
 JSON_WRAPPER = "json"
 """A wrapper of this name unwraps a JSON object that holds one text, number or truth value."""
 CACHE_TEXTS, CACHE_CHARS = 65_536, 400
+JOINED = " + "
+"""Stands between the labels of an answer in the name of its group."""
+NO_LABEL = "(no label)"
+"""Group of an answer that says, as an empty JSON list, that no label fits."""
+MAX_LABELS = 1_000
+"""An answer of more pieces is none."""
 _MARKS = "*_~<>"
+_BULLET = re.compile(r"(?:[-*•–]|\d{1,3}[.)])[ \t]+")
+
+Labels = tuple[str, ...]
+"""The labels of one answer, sorted, each once."""
 
 
 class LabelReader:
-    """Reads one label out of an answer, as far as the eval declares answers equal.
+    """Reads the labels of an answer, as far as the eval declares answers equal.
 
     Every declared normalisation is tried from the strictest on, and a form that
-    two labels share is left out: labels that differ in case alone stay apart.
+    two labels share is left out: labels that differ in case alone stay apart. An
+    answer holds one label; where the eval declares several, it holds a set of them,
+    all of which have to be known.
 
     Args:
-        eval: The labels, aliases, normalisation and wrappers.
+        eval: The labels, aliases, normalisation, wrappers and separators.
     """
 
     def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
@@ -36,11 +48,24 @@ class LabelReader:
         )
         self._json = JSON_WRAPPER in eval.normalise.wrappers
         self._open = not eval.labels
+        self._several = eval.several
+        self._between = re.compile("|".join(map(re.escape, eval.separators)) or r"(?!)")
         self._levels = [(level, _forms(eval, level)) for level in _levels(eval.normalise)]
-        self._known: dict[str, str | None] = {}
+        self._known: dict[str, Labels | None] = {}
 
     def read(self, text: str | None) -> str | None:
-        """Return the label that an answer names, or None where it names none.
+        """Return the group that an answer names, or None where it names none.
+
+        That is its label; where there are several, all of them in one order.
+
+        Args:
+            text: The answer as the model wrote it.
+        """
+        labels = self.labels(text)
+        return None if labels is None else group_of(labels)
+
+    def labels(self, text: str | None) -> Labels | None:
+        """Return the labels that an answer names, or None where it names none or an unknown one.
 
         Args:
             text: The answer as the model wrote it.
@@ -49,22 +74,62 @@ class LabelReader:
             return None
         if text in self._known:
             return self._known[text]
-        label = self._find(text)
+        found = self._find(text)
         if len(text) <= CACHE_CHARS:
             if len(self._known) >= CACHE_TEXTS:
                 self._known.clear()
-            self._known[text] = label
-        return label
+            self._known[text] = found
+        return found
 
-    def _find(self, text: str) -> str | None:
+    def _find(self, text: str) -> Labels | None:
         for answer in self._unwrapped(text):
-            for level, forms in self._levels:
-                form = level(answer)
-                if form in forms:
-                    return forms[form]
+            if (label := self._one(answer)) is not None:
+                return (label,)
+            if self._several and (labels := self._all(self._pieces(answer))) is not None:
+                return labels
             if self._open and (form := self._levels[-1][0](answer)):
-                return form
+                return (form,)
+        return self._listed(text) if self._several else None
+
+    def _one(self, answer: str) -> str | None:
+        """Return the label that an answer is, or None."""
+        for level, forms in self._levels:
+            form = level(answer)
+            if form in forms:
+                return forms[form]
         return None
+
+    def _pieces(self, answer: str) -> list[str]:
+        """Split an answer at the declared separators; nothing between two of them is no label."""
+        return [piece for piece in self._between.split(answer) if piece.strip()]
+
+    def _all(self, pieces: list[str]) -> Labels | None:
+        """Return the labels of all pieces, or None where one is not known."""
+        if not 0 < len(pieces) <= MAX_LABELS:
+            return None
+        found: set[str] = set()
+        for piece in pieces:
+            label = self._one(piece)
+            if label is None:
+                label = self._one(_BULLET.sub("", piece.strip(), count=1))
+            if label is None and self._open:
+                label = self._levels[-1][0](piece) or None
+            if label is None:
+                return None
+            found.add(label)
+        return tuple(sorted(found))
+
+    def _listed(self, text: str) -> Labels | None:
+        """Read a JSON list of labels, alone or, under the JSON wrapper, in an object of one key."""
+        good, value = extract_json(text, (list, dict) if self._json else (list,))
+        if good and isinstance(value, dict) and len(value) == 1:
+            value = next(iter(value.values()))
+        if not good or not isinstance(value, list) or len(value) > MAX_LABELS:
+            return None
+        if not value:
+            return ()
+        names = [_name(each) for each in value]
+        return None if None in names else self._all([name for name in names if name is not None])
 
     def _unwrapped(self, text: str) -> list[str]:
         """Return the answers a text may hold, the text itself first unless labels are open."""
@@ -72,11 +137,8 @@ class LabelReader:
         if self._json:
             good, value = extract_json(text)
             if good and len(value) == 1:
-                only = next(iter(value.values()))
-                if isinstance(only, bool):
-                    inner.append(str(only).lower())
-                elif isinstance(only, (str, int, float)):
-                    inner.append(str(only))
+                only = _name(next(iter(value.values())))
+                inner += [only] if only is not None else []
         for wrapper in self._wrappers:
             if found := wrapper.search(text):
                 answer = found.group(1) if found.re.groups else found.group(0)
@@ -87,23 +149,40 @@ class LabelReader:
 def judge_labels(reader: LabelReader, control: str | None, candidate: str | None) -> Judgement:
     """Compare two answers from a set of labels. Symmetric where both are in the set.
 
+    The score is the share of labels in common, of those that either side names.
+
     Args:
         reader: Reads labels as the eval declares.
         control: The frontier's answer.
         candidate: The candidate's answer.
     """
-    left = reader.read(control)
+    left = reader.labels(control)
     if left is None:
         return uncomparable("the control is not one of the labels" if control else "the control is empty")
-    right = reader.read(candidate)
+    group = group_of(left)
+    right = reader.labels(candidate)
     if right is None:
         reason = "the answer is not one of the labels" if candidate and candidate.strip() else "no answer"
-        return invalid(reason, control_group=left)
+        return invalid(reason, control_group=group)
+    other = group_of(right)
     if left == right:
         same = control == candidate
-        return Judgement(Verdict.MATCH, 1.0, identical=same, control_group=left, candidate_group=right)
-    reason = f"{left} became {right}"
-    return Judgement(Verdict.MISMATCH, 0.0, reason, control_group=left, candidate_group=right)
+        return Judgement(Verdict.MATCH, 1.0, identical=same, control_group=group, candidate_group=other)
+    score = len(set(left) & set(right)) / len(set(left) | set(right))
+    reason = f"{group} became {other}"
+    return Judgement(Verdict.MISMATCH, score, reason, control_group=group, candidate_group=other)
+
+
+def group_of(labels: Labels) -> str:
+    """Return the name of the outcome group of an answer with these labels."""
+    return JOINED.join(labels) or NO_LABEL
+
+
+def _name(value: Any) -> str | None:
+    """Return a scalar of a JSON answer as the label it may be."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (str, int, float)) else None
 
 
 def _levels(rules: Normalisation) -> list[Callable[[str], str]]:

@@ -7,8 +7,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Hashable
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from workbench.errors import ModelMissing
 from workbench.specs import Normalisation
 
 MAX_DEPTH = 100
@@ -22,6 +24,11 @@ _OUTER = re.compile(rf"(?<![^\W_])[{re.escape(_STOPS)}]+|[{re.escape(_STOPS)}]+(
 _SPACE = re.compile(r"\s+")
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*?)```", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
+_BRACE = re.compile(r"\{")
+_OBJECT = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:')
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\]]', re.DOTALL)
+MAX_REPAIRED = 50_000
+"""Longer texts are not repaired."""
 
 Wanted = tuple[type, ...]
 
@@ -96,7 +103,8 @@ def extract_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]
     """Find the JSON value in a model's answer: alone, fenced, or amid prose.
 
     The whole text is tried first, then fenced blocks (the last one that holds a
-    value), then the longest value that starts at a bracket.
+    value), then the longest value that starts at a bracket. What stands inside an object
+    that can't be read is no answer by itself.
 
     Args:
         text: What the model wrote.
@@ -123,11 +131,83 @@ def extract_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]
         try:
             value, end = _DECODER.raw_decode(text, found.start())
         except (ValueError, RecursionError):
+            if _OBJECT.match(text, found.start()):
+                position = _end_of(text, found.start())
             continue
         if isinstance(value, wanted) and end - found.start() > best[0] and not too_deep(value):
             best = (end - found.start(), value)
         position = end
     return best[0] > 0, best[1]
+
+
+def _end_of(text: str, start: int) -> int:
+    """Return where the brackets that open at a place are closed again, or the text's end."""
+    depth = 0
+    for each in _STRUCTURE.finditer(text, start):
+        mark = each.group()
+        if mark in "{[":
+            depth += 1
+        elif mark in "}]":
+            depth -= 1
+            if depth == 0:
+                return each.end()
+    return len(text)
+
+
+def repair_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]:
+    """Mend the JSON value of an answer in which `extract_json` finds none.
+
+    Quotes, commas and closing brackets are added, comments and prose dropped, by json-repair.
+    A value without content is none: anything could be read as that.
+
+    Args:
+        text: What the model wrote.
+        wanted: The types that count.
+
+    Returns:
+        Whether there is one, and the value.
+
+    Raises:
+        ModelMissing: json-repair is not installed.
+    """
+    opening = _OPENING if list in wanted else _BRACE
+    found = opening.search(text or "")
+    if not text or not found or len(text) > MAX_REPAIRED or _opens_deeply(text):
+        return False, None
+    try:
+        from json_repair import repair_json as mend
+    except ImportError as error:
+        raise ModelMissing(
+            "An eval has `repair = true`, and json-repair is not installed.",
+            "Install it with: pip install 'shadow-workbench[repair]'.",
+        ) from error
+    try:
+        value = mend(text[found.start() :], return_objects=True, skip_json_loads=True)
+    except Exception:
+        # Whatever it stumbles on in foreign text, the answer can't be read.
+        return False, None
+    good = isinstance(value, wanted) and bool(value) and not too_deep(value)
+    return good, value if good else None
+
+
+def repairer_version() -> str | None:
+    """Return the version of json-repair, which decides how an answer is mended; None where it is missing."""
+    try:
+        return version("json-repair")
+    except PackageNotFoundError:
+        return None
+
+
+def _opens_deeply(text: str) -> bool:
+    """Say whether more brackets are open at one place than a value may have; mending takes their square."""
+    depth = deepest = 0
+    for mark in text:
+        if mark in "{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark in "}]" and depth:
+            depth -= 1
+    return deepest > MAX_DEPTH
 
 
 def too_deep(value: Any) -> bool:

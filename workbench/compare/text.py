@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from workbench.compare.features import notes_of
 from workbench.compare.flags import contradictions, is_contradicted
-from workbench.compare.judgement import Judgement, invalid, is_refusal, uncomparable
+from workbench.compare.judgement import Judgement, invalid, uncomparable
 from workbench.compare.reading import text_normaliser
+from workbench.compare.refusals import is_refusal
 from workbench.compare.tools import ToolComparator
 from workbench.records import Output, Request, Verdict
 from workbench.specs import EvalConfig
 
 SIMILARITY_MISSING = "similarity missing"
+CONTROL_REFUSES = "the control is a refusal"
 
 
 class TextComparator:
@@ -43,7 +48,7 @@ class TextComparator:
         Args:
             control: The frontier's output.
             candidate: The candidate's output.
-            request: What was asked, for its tools.
+            request: What was asked: its tools, and the facts it holds.
             similarity: Cosine of the two texts' embeddings, -1..1; None where it is missing.
         """
         if control.tool_calls or candidate.tool_calls:
@@ -52,23 +57,43 @@ class TextComparator:
         if not left.strip():
             return uncomparable("the control is empty")
         if is_refusal(left):
-            return uncomparable("the control is a refusal")
+            return refused_control(candidate)
         if not right.strip():
             return invalid("no answer")
         if self._text(left) == self._text(right):
             return Judgement(Verdict.MATCH, 1.0, identical=left == right)
         flags = contradictions(left, right)
+        notes, details = notes_of(left, right, request)
+        flags = (*flags, *notes)
         if candidate.finish_reason in ("length", "max_tokens") or "truncated" in candidate.flags:
             flags = (*flags, "truncated")
         if similarity is None:
-            return Judgement(Verdict.MISMATCH, None, SIMILARITY_MISSING, flags=flags)
+            return Judgement(Verdict.MISMATCH, None, SIMILARITY_MISSING, flags=flags, details=details)
         score = min(1.0, max(0.0, float(similarity)))
+        verdict, reason = Verdict.MATCH, f"similarity {similarity:.2f}"
         if similarity < self._match_at:
-            return Judgement(Verdict.MISMATCH, score, f"similarity {similarity:.2f}", flags=flags)
-        if is_contradicted(flags):
+            verdict = Verdict.MISMATCH
+        elif is_contradicted(flags):
+            verdict = Verdict.MISMATCH
             reason = f"similar ({similarity:.2f}), but differs in {' and '.join(_contradicting(flags))}"
-            return Judgement(Verdict.MISMATCH, score, reason, flags=flags)
-        return Judgement(Verdict.MATCH, score, f"similarity {similarity:.2f}", flags=flags)
+        return Judgement(verdict, score, reason, flags=flags, details=details)
+
+
+def refused_control(candidate: Output) -> Judgement:
+    """Return the verdict for a control that refuses, flagged where the candidate does not.
+
+    Args:
+        candidate: What the candidate answered.
+    """
+    found = uncomparable(CONTROL_REFUSES)
+    refuses = (
+        candidate.error
+        or candidate.finish_reason in ("content_filter", "refusal")
+        or "refusal" in candidate.flags
+        or not (candidate.text or "").strip()
+        or is_refusal(candidate.text)
+    )
+    return found if refuses else replace(found, flags=("refusal",), details={"refusal": "control"})
 
 
 def _contradicting(flags: tuple[str, ...]) -> list[str]:

@@ -1,16 +1,21 @@
 """Tool calls: the same tools with the same arguments, whatever their order.
 
+JSON within an argument's text is read as what it holds, so that its key order and white space
+do not count. Whether a tool takes an object or its text is for the tool's schema to say.
+
 Two answers without any tool call are compared as normalised text: the decision
 not to call a tool agrees, and equal words prove that nothing else changed.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.compare.alignment import MAX_ALIGNED, best_pairs
 from workbench.compare.judgement import Judgement, invalid, uncomparable
 from workbench.compare.reading import decode_nested, freeze, text_normaliser, too_deep
 from workbench.compare.schema import schema_problem
@@ -18,13 +23,26 @@ from workbench.records import Output, Request, Verdict
 from workbench.specs import EvalConfig
 
 NO_TOOL = "(no tool)"
+MISSING = "(missing)"
+MAX_NAMED, MAX_SHOWN, MAX_CHARS = 5, 20, 200
+"""Tools that a reason names, entries that the details keep, and characters of each value."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadCall:
     name: str
     arguments: Any
+    read: Any
     key: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class _Unpaired:
+    """Calls without an equal one: of tools that one side called more often, and with other arguments."""
+
+    missing: Counter[str]
+    extra: Counter[str]
+    changed: list[tuple[_ReadCall, _ReadCall]]
 
 
 class ToolComparator:
@@ -85,17 +103,14 @@ class ToolComparator:
             same = self._text(control.text or "") == self._text(candidate.text or "")
             return (1.0, "") if same else (0.0, "no tool called, and the texts differ")
         first, second = Counter(each.key for each in left), Counter(each.key for each in right)
-        common = sum((first & second).values())
-        score = common / max(len(left), len(right))
         if first == second:
             return 1.0, ""
-        names, others = Counter(each.name for each in left), Counter(each.name for each in right)
-        if names == others:
-            tools = sorted({each.name for each in left if first[each.key] > second[each.key]})
-            return score, f"other arguments for {', '.join(tools[:5])}"
-        missing, extra = names - others, others - names
-        parts = [f"missing call of {', '.join(sorted(missing)[:5])}"] if missing else []
-        parts += [f"extra call of {', '.join(sorted(extra)[:5])}"] if extra else []
+        score = (first & second).total() / max(len(left), len(right))
+        unpaired = _unpaired(left, right)
+        parts = [f"missing call of {_counted(unpaired.missing)}"] if unpaired.missing else []
+        parts += [f"extra call of {_counted(unpaired.extra)}"] if unpaired.extra else []
+        changed = sorted({one.name for one, _ in unpaired.changed})
+        parts += [f"other arguments for {', '.join(changed[:MAX_NAMED])}"] if changed else []
         return score, "; ".join(parts)
 
 
@@ -116,10 +131,30 @@ def _read(output: Output, without: frozenset[str]) -> tuple[list[_ReadCall], str
         if too_deep(arguments):
             return [], f"arguments of {call.name} are nested too deeply"
         arguments = {} if arguments is None else arguments
+        read = _decoded(arguments)
+        if too_deep(read):
+            return [], f"arguments of {call.name} are nested too deeply"
         if without and isinstance(arguments, dict):
             arguments = {key: each for key, each in arguments.items() if f"{call.name}.{key}" not in without}
-        found.append(_ReadCall(call.name, arguments, (call.name, freeze(arguments))))
+            read = _decoded(arguments)
+        found.append(_ReadCall(call.name, arguments, read, (call.name, freeze(read))))
     return found, ""
+
+
+def _decoded(value: Any) -> Any:
+    """Return a JSON value of no unusual depth with the objects and lists in its texts read.
+
+    A text in quotation marks stays one: a search for `"a b"` is another than one for `a b`.
+    """
+    inner = decode_nested(value)
+    value = value if isinstance(inner, str) else inner
+    if too_deep(value):
+        return value
+    if isinstance(value, dict):
+        return {key: _decoded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_decoded(each) for each in value]
+    return value
 
 
 def _contract_problem(left: list[_ReadCall], right: list[_ReadCall], request: Request | None) -> str:
@@ -148,9 +183,80 @@ def _offered(request: Request | None) -> dict[str, Any]:
     return offered
 
 
+def _unpaired(left: list[_ReadCall], right: list[_ReadCall]) -> _Unpaired:
+    """Tell calls that one side did not make from those that it made with other arguments."""
+    ours = _rest(left, Counter(each.key for each in right))
+    theirs = _rest(right, Counter(each.key for each in left))
+    here, there = Counter(each.name for each in ours), Counter(each.name for each in theirs)
+    changed = []
+    for name in sorted(here & there):
+        one = [each for each in ours if each.name == name]
+        other = [each for each in theirs if each.name == name]
+        if len(one) == len(other) == 1 or max(len(one), len(other)) > MAX_ALIGNED:
+            changed += list(zip(one, other, strict=False))
+        else:
+            pairs = best_pairs(one, other, lambda a, b: _equal_arguments(a.read, b.read), None)
+            found = [(a, b) for a, b in pairs if a is not None and b is not None]
+            place = {id(each): number for number, each in enumerate(one)}
+            changed += sorted(found, key=lambda pair: place[id(pair[0])])
+    return _Unpaired(here - there, there - here, changed)
+
+
+def _rest(calls: list[_ReadCall], known: Counter[Hashable]) -> list[_ReadCall]:
+    """Return the calls that have no equal one on the other side, each of which is used once."""
+    rest = []
+    for each in calls:
+        if known[each.key] > 0:
+            known[each.key] -= 1
+        else:
+            rest.append(each)
+    return rest
+
+
+def _equal_arguments(one: Any, other: Any) -> list[bool]:
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return [freeze(one) == freeze(other)]
+    keys = sorted({*one, *other}, key=str)
+    return [key in one and key in other and freeze(one[key]) == freeze(other[key]) for key in keys] or [True]
+
+
+def _counted(names: Counter[str]) -> str:
+    return ", ".join(
+        name if count == 1 else f"{name} ({count} times)" for name, count in sorted(names.items())[:MAX_NAMED]
+    )
+
+
 def _details(left: list[_ReadCall], right: list[_ReadCall]) -> dict[str, Any]:
-    first, second = Counter(each.key for each in left), Counter(each.key for each in right)
+    """Return which tools were called less and more often, and which arguments differ where both called."""
+    unpaired = _unpaired(left, right)
     return {
-        "missing": sorted({each.name for each in left if first[each.key] > second[each.key]})[:20],
-        "extra": sorted({each.name for each in right if second[each.key] > first[each.key]})[:20],
+        "missing": sorted(unpaired.missing.elements())[:MAX_SHOWN],
+        "extra": sorted(unpaired.extra.elements())[:MAX_SHOWN],
+        "changed": [
+            {"tool": one.name, "arguments": _apart(one.read, other.read)}
+            for one, other in unpaired.changed[:MAX_SHOWN]
+        ],
     }
+
+
+def _apart(one: Any, other: Any) -> list[dict[str, str]]:
+    """Return the arguments that differ, each with both values as they would be written."""
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return [{"name": "", "control": _shown(one), "candidate": _shown(other)}]
+    names = [
+        key
+        for key in sorted({*one, *other}, key=str)
+        if key not in one or key not in other or freeze(one[key]) != freeze(other[key])
+    ]
+    return [
+        {
+            "name": str(key),
+            "control": _shown(one[key]) if key in one else MISSING,
+            "candidate": _shown(other[key]) if key in other else MISSING,
+        }
+        for key in names[:MAX_SHOWN]
+    ]
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)[:MAX_CHARS]

@@ -1,4 +1,4 @@
-"""Equality of single values: numbers with a tolerance, dates, lists and sets."""
+"""Equality of single values: numbers with a tolerance, money, dates, near texts, lists and sets."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
 
+from workbench.compare.money import as_money
 from workbench.compare.reading import decode_nested, freeze
 from workbench.specs import FieldRule
 
 EPSILON = 1e-9
 """Relative slack, so that a tolerance of .1 lets 1.1 equal 1.0 in floating point."""
+MAX_FUZZY = 20_000
+"""Longer texts are near each other only where they are equal: the ratio takes the product of both lengths."""
 
+_DIGITS = re.compile(r"[+-]?[0-9]+")
 _SPACES = re.compile(r"[\s\u00a0\u202f_'’]")
 _GROUPED_COMMA = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
 _GROUPED_POINT = re.compile(r"[+-]?\d{1,3}((\.\d{3}){2,}|(\.\d{3})+,\d+)$")
@@ -150,7 +155,11 @@ def equal_values(control: Any, candidate: Any, rule: FieldRule, text: Callable[[
         text: Brings texts into the form in which they are compared.
     """
     if rule.compare == "number":
-        return _equal_numbers(control, candidate, rule.tolerance, text)
+        return _equal_numbers(control, candidate, rule, text)
+    if rule.compare == "money":
+        return _equal_money(control, candidate, rule, text)
+    if rule.compare == "fuzzy":
+        return _near(control, candidate, rule.minimum, text)
     if rule.compare == "date":
         return _equal_dates(control, candidate, rule.tolerance, text)
     if rule.compare in ("list", "set"):
@@ -164,15 +173,62 @@ def _plain(value: Any, other: Any) -> Any:
     return decode_nested(value) if isinstance(other, (dict, list)) else value
 
 
-def _equal_numbers(control: Any, candidate: Any, tolerance: float, text: Callable[[str], str]) -> bool:
+def _equal_numbers(control: Any, candidate: Any, rule: FieldRule, text: Callable[[str], str]) -> bool:
     left, right = as_number(control), as_number(candidate)
     if left is None or right is None:
         return left is None and right is None and freeze(control, text) == freeze(candidate, text)
     if left == right:
-        return True
+        # Above 2**53 two whole numbers may be one in floating point.
+        first, second = _whole(control), _whole(candidate)
+        return first is None or second is None or first == second
     if math.isinf(left) or math.isinf(right):
         return False
-    return tolerance > 0 and abs(left - right) <= tolerance + EPSILON * max(1.0, abs(left), abs(right))
+    allowed = max(rule.tolerance, rule.relative * max(abs(left), abs(right)))
+    return allowed > 0 and abs(left - right) <= allowed + EPSILON * max(1.0, abs(left), abs(right))
+
+
+def _whole(value: Any) -> int | None:
+    """Return a whole number as it is written, or None."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def _equal_money(control: Any, candidate: Any, rule: FieldRule, text: Callable[[str], str]) -> bool:
+    control, candidate = decode_nested(control, (dict,)), decode_nested(candidate, (dict,))
+    left, right = as_money(control, rule.currency), as_money(candidate, rule.currency)
+    if left is None or right is None:
+        return left is None and right is None and freeze(control, text) == freeze(candidate, text)
+    if left.currency != right.currency:
+        return False
+    if left.amount == right.amount:
+        return True
+    largest = max(abs(left.amount), abs(right.amount))
+    allowed = max(Decimal(repr(rule.tolerance)), Decimal(repr(rule.relative)) * largest)
+    return allowed > 0 and abs(left.amount - right.amount) <= allowed
+
+
+def _near(control: Any, candidate: Any, minimum: float, text: Callable[[str], str]) -> bool:
+    if not isinstance(control, str) or not isinstance(candidate, str):
+        return freeze(_plain(control, candidate), text) == freeze(_plain(candidate, control), text)
+    left, right = text(control), text(candidate)
+    return left == right or ratio(left, right) >= minimum - EPSILON
+
+
+def ratio(left: str, right: str) -> float:
+    """Return how near two texts are, 0..1: 2 m / (a + b), m the length of their longest common subsequence.
+
+    That is the normalised similarity of insertions and deletions. Source: rapidfuzz, `fuzz.ratio`.
+
+    Args:
+        left: One text of a characters.
+        right: The other of b characters.
+    """
+    if max(len(left), len(right)) > MAX_FUZZY:
+        return float(left == right)
+    from rapidfuzz import fuzz
+
+    return float(fuzz.ratio(left, right)) / 100
 
 
 def _equal_dates(control: Any, candidate: Any, tolerance: float, text: Callable[[str], str]) -> bool:

@@ -9,72 +9,150 @@ def _by_word(table: dict[str, str]) -> dict[str, str]:
 
 UNITS = _by_word(
     {
-        "%": "% percent prozent pct pourcent",
-        "‰": "‰",
-        "usd": "$ dollar dollars usd",
+        "%": "% percent prozent pct pourcent porcentaje",
+        "‰": "‰ promille",
+        "usd": "$ dollar dollars usd dólar dólares dolar dolares dollari dólares",
         "eur": "€ euro euros eur",
         "gbp": "£ gbp",
+        "chf": "chf franken francs franc",
         "jpy": "¥ yen jpy",
         "inr": "₹ inr rupees",
-        "km": "km kilometers kilometres kilometer kilometre",
-        "m": "m meters metres meter metre",
-        "cm": "cm",
-        "mm": "mm",
-        "mi": "mi miles mile",
-        "kg": "kg kilograms kilogram kilo kilos",
-        "g": "g grams gram gramm",
-        "mg": "mg milligrams",
-        "lb": "lb lbs pounds",
-        "oz": "oz ounces",
+        "km": "km kilometers kilometres kilometer kilometre kilometern kilomètre kilómetro kilómetros",
+        "m": "m meters metres meter metre metern mètre mètres metro metros",
+        "cm": "cm centimeters centimetres zentimeter centimètres centímetros",
+        "mm": "mm millimeter millimeters millimetres millimètres milímetros",
+        "mi": "mi miles mile meilen millas",
+        "kg": "kg kilograms kilogram kilo kilos kilogramm kilogrammes kilogramos",
+        "g": "g grams gram gramm gramme grammes gramo gramos",
+        "mg": "mg milligrams milligramm milligrammes miligramos",
+        "lb": "lb lbs pounds libras",
+        "oz": "oz ounces unzen onces onzas",
         "ft": "ft feet foot",
-        "l": "l liters litres liter litre",
-        "ml": "ml",
+        "l": "l liters litres liter litre litern litro litros",
+        "ml": "ml milliliter millilitres milliliters mililitros",
         "tb": "tb",
         "gb": "gb",
         "mb": "mb",
         "kb": "kb",
-        "ms": "ms",
-        "s": "s second seconds sec secs sekunden",
-        "min": "min mins minute minutes minuten",
-        "h": "h hr hrs hour hours stunde stunden heures horas",
-        "d": "d day days tag tage jours días",
-        "wk": "week weeks woche wochen semaines semanas",
-        "mo": "month months monat monate mois meses",
-        "yr": "year years jahr jahre ans años",
-        "thousand": "k thousand tausend",
-        "million": "million millions mio millionen",
-        "billion": "billion billions mrd milliarden",
-        "°c": "°c",
-        "°f": "°f",
+        "ms": "ms millisekunden milliseconds millisecondes milisegundos",
+        "s": "s second seconds sec secs sekunde sekunden seconde secondes segundo segundos",
+        "min": "min mins minute minutes minuten minuto minutos minuti",
+        "h": "h hr hrs hour hours std stunde stunden heure heures hora horas ore",
+        "d": "d day days tag tage tagen jour jours día días dia dias giorni",
+        "wk": "week weeks woche wochen semaine semaines semana semanas settimane",
+        "mo": "month months monat monate monaten mois mes meses mesi",
+        "yr": "year years jahr jahre jahren ans année années año años anno anni anos",
+        "°c": "°c celsius",
+        "°f": "°f fahrenheit",
         "°": "°",
-        "w": "w",
-        "kw": "kw",
-        "kwh": "kwh",
+        "w": "w watt watts",
+        "kw": "kw kilowatt kilowatts",
+        "kwh": "kwh kilowattstunden",
         "mph": "mph",
+        "km/h": "kmh",
     }
 )
 """Unit by how it is written; other words after a number are not units."""
 
-NUMBER_WORDS = {
-    word: float(number)
-    for word, number in _by_word(
-        {
-            "2": "two zwei deux dos due dois twee",
-            "3": "three drei trois tres tre três drie",
-            "4": "four vier quatre cuatro quattro quatro",
-            "5": "five fünf cinq cinco cinque vijf",
-            "6": "six sechs seis sei zes",
-            "7": "seven sieben sept siete sette sete zeven",
-            "8": "eight acht huit ocho otto oito",
-            "9": "nine neun neuf nueve nove negen",
-            "10": "ten zehn dix diez dieci dez tien",
-            "11": "eleven elf onze once undici",
-            "12": "twelve zwölf douze doce dodici doze twaalf",
-            "20": "twenty zwanzig vingt veinte venti vinte",
-            "100": "hundred hundert cent cien cento cem honderd",
-        }
-    ).items()
+_LONG_SCALE = "de fr es it pt nl pl cs da sv".split()  # noqa: SIM905 - a list of words
+_SCALES = {
+    "k": 1e3,
+    **dict.fromkeys("thousand tausend tsd mille mil mila".split(), 1e3),  # noqa: SIM905 - a list of words
+    **dict.fromkeys("million millions mio millionen millón millones milioni milhões".split(), 1e6),  # noqa: SIM905
+    **dict.fromkeys("mrd milliarde milliarden milliard milliards miliardi bn".split(), 1e9),  # noqa: SIM905
+    **dict.fromkeys("billion billions billionen billón billones".split(), 1e9),  # noqa: SIM905 - a list
+    **dict.fromkeys("trillion trillions".split(), 1e12),  # noqa: SIM905 - a list of words
 }
+
+
+def scale_of(word: str, language: str | None) -> float | None:
+    """Return what a number is multiplied by, or None; a billion is a million millions in most of Europe."""
+    scale = _SCALES.get(word)
+    if scale == 1e9 and word.startswith("bill") and language in _LONG_SCALE:
+        return 1e12
+    return scale
+
+
+def _numbered(words: str, numbers: tuple[int, ...]) -> dict[str, float]:
+    return {
+        word: float(number)
+        for group, number in zip(words.split(), numbers, strict=True)
+        for word in group.split("/")
+    }
+
+
+_COUNT = (*range(2, 21), 30, 40, 50, 60, 70, 80, 90, 100, 1000)
+NUMBER_WORDS: dict[str, dict[str, float]] = {
+    "en": _numbered(
+        "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand",
+        _COUNT,
+    ),
+    "de": _numbered(
+        "zwei/zwo drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn "
+        "siebzehn achtzehn neunzehn zwanzig dreißig/dreissig vierzig fünfzig sechzig siebzig achtzig "
+        "neunzig hundert/einhundert tausend/eintausend",
+        _COUNT,
+    ),
+    "fr": _numbered(
+        "deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept "
+        "dix-huit dix-neuf vingt trente quarante cinquante soixante soixante-dix/septante "
+        "quatre-vingts/quatre-vingt/huitante quatre-vingt-dix/nonante cent mille",
+        _COUNT,
+    ),
+    "es": _numbered(
+        "dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis "
+        "diecisiete dieciocho diecinueve veinte treinta cuarenta cincuenta sesenta setenta ochenta "
+        "noventa cien/ciento mil",
+        _COUNT,
+    ),
+    "it": _numbered("due tre quattro cinque sei sette otto nove dieci", tuple(range(2, 11))),
+    "pt": _numbered("dois/duas três quatro cinco seis sete oito nove dez", tuple(range(2, 11))),
+    "nl": _numbered("twee drie vier vijf zes zeven acht negen tien", tuple(range(2, 11))),
+}
+"""Numbers by word and language. One is left out: in most languages it is an article, too."""
+
+_AMBIGUOUS = frozenset("once sei seis due cent mil neuf acht six dix sept mille onze".split())  # noqa: SIM905
+ANY_NUMBER_WORD = {
+    word: number
+    for words in NUMBER_WORDS.values()
+    for word, number in words.items()
+    if word not in _AMBIGUOUS
+}
+"""Used where the language is not known: without words that mean something else in another language."""
+
+HONORIFICS = frozenset("herr herrn frau dr prof familie firma professor doktor".split())  # noqa: SIM905
+"""German words that a name follows."""
+NO_PLACES = frozenset(
+    "hause haus ordnung kürze höhe form bezug zukunft betrieb kraft anspruch angriff frage raten arbeit "  # noqa: SIM905
+    "erhalt eingang absprache rücksprache ablauf wunsch bedarf versehen sicht verbindung zusammenhang "
+    "gründen angaben minuten stunden tagen wochen monaten jahren euro folge ruhe fällen teilen sachen "
+    "stand gang not eile wahrheit wirklichkeit summe anlehnung auftrag absicht".split()
+)
+"""German nouns that stand behind in, nach or aus without an article and are no places."""
+
+WEEKDAYS = {
+    word: day
+    for day, words in enumerate(
+        (
+            "monday montag lundi lunes lunedì",
+            "tuesday dienstag mardi martes martedì",
+            "wednesday mittwoch mercredi miércoles mercoledì",
+            "thursday donnerstag jeudi jueves giovedì",
+            "friday freitag vendredi viernes venerdì",
+            "saturday samstag sonnabend samedi sábado sabato",
+            "sunday sonntag dimanche domingo domenica",
+        )
+    )
+    for word in words.split()
+}
+RELATIVE_DAYS = {
+    "en": {"yesterday": -1, "today": 0, "tonight": 0, "tomorrow": 1},
+    "de": {"gestern": -1, "heute": 0, "morgen": 1, "übermorgen": 2},
+    "fr": {"hier": -1, "aujourd'hui": 0, "demain": 1, "après-demain": 2},
+    "es": {"ayer": -1, "hoy": 0, "mañana": 1},
+}
+"""Days counted from today. The morning (`heute morgen`, `la mañana`) is told apart where it is read."""
 
 
 def _sets(table: dict[str, str]) -> dict[str, frozenset[str]]:
@@ -84,9 +162,10 @@ def _sets(table: dict[str, str]) -> dict[str, frozenset[str]]:
 NEGATIONS = _sets(
     {
         "en": "not no never none nobody nothing neither nor without cannot nowhere",
-        "de": "nicht nie niemals nichts niemand ohne weder nirgends kein keine keinen keinem keiner keines",
-        "fr": "pas jamais aucun aucune rien sans ni personne",
-        "es": "no nunca jamás ningún ninguna ninguno nada nadie sin tampoco ni",
+        "de": "nicht nie niemals nichts niemand niemanden niemandem ohne weder nirgends nirgendwo nein "
+        "keinesfalls keineswegs kein keine keinen keinem keiner keines keins",
+        "fr": "pas jamais aucun aucune rien sans ni non nulle guère",
+        "es": "no nunca jamás ningún ninguna ninguno ningunos ningunas nada nadie sin tampoco ni",
         "it": "non mai nessun nessuno nessuna niente nulla senza né",
         "pt": "não nunca jamais nenhum nenhuma nada ninguém sem nem",
         "nl": "niet geen nooit niets niemand zonder noch",
@@ -99,6 +178,21 @@ NEGATIONS = _sets(
     }
 )
 """Words that negate. French `ne` is left out, since `ne ... pas` is one negation."""
+
+CONCORD = frozenset("fr es it pt ru pl cs".split())  # noqa: SIM905 - a list of words
+"""Languages in which several such words are one negation (`no hay nada`): clauses are counted there."""
+
+NOT_NEGATIONS = (
+    r"\bnot only\b|\bno (?:later|more|less|fewer|sooner) than\b|\b(?:do not|don't) hesitate\b"
+    r"|\bno (?:problem|worries|doubt)\b"
+    r"|\bnot just\b|\bnicht nur\b|\bzögern sie (?:bitte )?nicht\b|\bkein problem\b|\bohne weiteres\b"
+    r"|\bnon seulement\b|\bn'hésitez pas\b|\bpas de (?:problème|souci)\b|\bsans (?:problème|faute|doute)\b"
+    r"|\bno (?:solo|sólo|solamente)\b|\bno dud(?:e|es|en)\b|\bsin (?:problema|duda|falta)\w*"
+)
+"""Turns of phrase in which a negating word negates nothing; they come and go between equal answers."""
+
+NE_PLUS = r"\bn(?:e\s+|')\w+(?:\s+\w+)?\s+(?:plus|personne|point)\b"
+"""French `ne ... plus` and `ne ... personne`: alone, the second words mean more, and a person."""
 
 _ELSEWHERE = frozenset("no ni non sin mai sem né personne bez ej".split())  # noqa: SIM905 - a list of words
 ANY_NEGATION = frozenset().union(*NEGATIONS.values()) - _ELSEWHERE | {"no"}

@@ -30,7 +30,7 @@ from workbench.engines.synthetic import (
 )
 from workbench.errors import ConfigError
 from workbench.normal import Undecodable, decode_json
-from workbench.records import ErrorKind, EvalKind, Output, Request
+from workbench.records import ErrorKind, Output, Request
 from workbench.specs import Candidate, EvalConfig
 
 CALL_LIMIT_S = 60.0
@@ -266,7 +266,7 @@ class _Checker:
         return CheckState.WARNING, f"answered {text[:60]!r} where a tool was to be called"
 
     async def _labels(self) -> tuple[CheckState, str]:
-        if self._eval.kind is not EvalKind.LABEL or not self._eval.labels:
+        if not self._eval.names_one_label or not self._eval.labels:
             return CheckState.SKIPPED, "there are no labels to allow; they come from the eval of a task"
         if self._engine.name == "transformers":
             return CheckState.PASSED, "scored in this process unless parameters.score_labels is false"
@@ -322,7 +322,7 @@ class _Checker:
             return CheckState.SKIPPED, "not asked for (parameters.logprobs is false)"
         if self._engine.name == "transformers":
             return CheckState.PASSED, "read off the model in this process"
-        labels = self._eval.labels if self._eval.kind is EvalKind.LABEL else ()
+        labels = self._eval.labels if self._eval.names_one_label else ()
         if labels and "label_margin" not in self._confidence:
             # No earlier answer had to be a label.
             output = await self._ask(label_request(labels))

@@ -119,7 +119,7 @@ def constraint_of(
             return found
     if request.tools or not wants_structure(candidate):
         return NOTHING
-    if eval_config.kind is EvalKind.LABEL and eval_config.labels:
+    if eval_config.names_one_label and eval_config.labels:
         return label_constraint(dialect, eval_config.labels)
     if eval_config.kind is EvalKind.FIELDS and eval_config.schema:
         return schema_constraint(dialect, eval_config.schema)

@@ -21,7 +21,7 @@ from workbench.engines.signals import Token, answer_tokens, label_margin, margin
 from workbench.engines.weights import find_weights, quiet_transformers
 from workbench.engines.wire import TOP_LOGPROBS, effective_parameters
 from workbench.normal import clean_text, message_text, parse_arguments
-from workbench.records import ErrorKind, EvalKind, Message, Output, Request, ToolCall, Usage
+from workbench.records import ErrorKind, Message, Output, Request, ToolCall, Usage
 from workbench.specs import Candidate, EvalConfig
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class TransformersEngine:
     def scores_labels(self) -> bool:
         """Return whether answers are the likeliest allowed label."""
         return (
-            self._eval.kind is EvalKind.LABEL
+            self._eval.names_one_label
             and bool(self._eval.labels)
             and bool(self._candidate.parameters.get("score_labels", True))
         )
@@ -263,7 +263,7 @@ class TransformersEngine:
             [each.ids for each in group],
             [each.limit for each in group],
             [each.temperature for each in group],
-            TOP_LOGPROBS if self._eval.kind is EvalKind.LABEL else 0,
+            TOP_LOGPROBS if self._eval.names_one_label else 0,
         )
         return [self._output(prompt, each) for prompt, each in zip(group, written, strict=True)]
 
@@ -304,7 +304,7 @@ class TransformersEngine:
         ]
         own = answer_tokens(tokens, answer, has_reasoning)
         found = {"token_quantile": token_quantile([each.logprob for each in own])}
-        if self._eval.kind is EvalKind.LABEL:
+        if self._eval.names_one_label:
             names = {label: label for label in self._eval.labels} | dict(self._eval.aliases)
             found["label_margin"] = label_margin(own, names)
         return {name: value for name, value in found.items() if value is not None}

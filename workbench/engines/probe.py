@@ -98,7 +98,7 @@ def _all_needs(candidate: Candidate, config: EvalConfig, *, known: bool) -> Need
     return Needs(
         has_tools=config.kind is EvalKind.TOOL_CALL or not known,
         response_formats=() if known else ("json_schema",),
-        wants_labels=structured and config.kind is EvalKind.LABEL,
+        wants_labels=structured and config.names_one_label,
         wants_schema=structured and config.kind is EvalKind.FIELDS and bool(config.schema),
         wants_logprobs=bool(candidate.parameters.get("logprobs", True)),
     )

@@ -15,7 +15,7 @@ from workbench.engines.dialects import constraint_of, wants_structure
 from workbench.engines.privacy import open_gate
 from workbench.engines.replies import Asked, read_error, read_value
 from workbench.errors import UsageError
-from workbench.records import ErrorKind, EvalKind, Output, Rejected, Request
+from workbench.records import ErrorKind, Output, Rejected, Request
 from workbench.specs import Candidate, EvalConfig
 
 NEVER_SENT = {"batch_expired": ErrorKind.TIMEOUT}
@@ -52,7 +52,7 @@ class RecordedEngine:
         self._dialect = "vllm" if candidate.dialect == "auto" else candidate.dialect
         # Only then must the request say how an answer is read: labels may travel in JSON.
         self._by_request = (
-            wants_structure(candidate) and eval_config.kind is EvalKind.LABEL and self._dialect != "vllm"
+            wants_structure(candidate) and eval_config.names_one_label and self._dialect != "vllm"
         )
         self._path = workspace.outputs_path(candidate)
         self._outputs: dict[str, Output] = {}

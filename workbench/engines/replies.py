@@ -13,7 +13,7 @@ from workbench.engines.reasoning import speaks_of_tags, split_reasoning
 from workbench.engines.signals import answer_tokens, label_margin, read_tokens, token_quantile
 from workbench.engines.wire import is_same_model
 from workbench.normal import Undecodable, clean_text, decode_json, parse_arguments, usage_openai
-from workbench.records import ErrorKind, EvalKind, Output, Request, ToolCall
+from workbench.records import ErrorKind, Output, Request, ToolCall
 from workbench.specs import Candidate, EvalConfig
 
 MAX_TEXT_CHARS = 1_000_000
@@ -279,7 +279,7 @@ def _confidence(
     own = answer if label == text else answer_tokens(answer, label, has_reasoning)
     found = {"token_quantile": token_quantile([each.logprob for each in own])}
     config = asked.eval_config
-    if config.kind is EvalKind.LABEL:
+    if config.names_one_label:
         names = {label: label for label in config.labels} | dict(config.aliases)
         found["label_margin"] = label_margin(answer, names, WRAPPER_OPENING if asked.wrapped else "")
     return {name: value for name, value in found.items() if value is not None}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from workbench.engines.dialects import WRAPPER_TOKENS, Constraint, constraint_of
-from workbench.records import EvalKind, Message, Request
+from workbench.records import Message, Request
 from workbench.specs import CONTROL, Candidate, EvalConfig
 
 SHARED_PARAMETERS = frozenset(
@@ -192,7 +192,7 @@ def _ask_logprobs(
     own = candidate.parameters
     if wanted and "logprobs" not in own:
         parameters["logprobs"] = True
-        if eval_config.kind is EvalKind.LABEL:
+        if eval_config.names_one_label:
             parameters.setdefault("top_logprobs", TOP_LOGPROBS)
     elif wanted is False and not own.get("logprobs"):
         parameters.pop("logprobs", None)

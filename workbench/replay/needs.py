@@ -45,7 +45,7 @@ def sample_needs(
         has_turns=shape.has_turns or bool(candidate.patch and candidate.patch.examples),
         has_tools=shape.has_tools,
         response_formats=tuple({_format(each): None for each in formats if each != "text"}),
-        wants_labels=structured and eval_config.kind is EvalKind.LABEL,
+        wants_labels=structured and eval_config.names_one_label,
         wants_schema=structured and eval_config.kind is EvalKind.FIELDS and bool(eval_config.schema),
         wants_logprobs=bool(candidate.parameters.get("logprobs", True)),
         lengths=shape.lengths,

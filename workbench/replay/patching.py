@@ -11,7 +11,7 @@ from workbench.compare.labels import LabelReader
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.prompts import Example, apply_patch
-from workbench.records import EvalKind, Message, Output, Request, from_json
+from workbench.records import Message, Output, Request, from_json
 from workbench.specs import Candidate
 from workbench.store import Store
 from workbench.store import examples as rows
@@ -197,13 +197,13 @@ def pick_examples(
     """
     eval_config = workspace.eval_for(task)
     free = [each for each in rows.free_calls(store, task) if each[0] not in besides]
-    if eval_config.kind is EvalKind.LABEL:
+    if eval_config.names_one_label:
         reader = LabelReader(eval_config)
         grouped = [(call_id, label) for call_id, text in free if (label := reader.read(text)) is not None]
     else:
         grouped = [(call_id, "") for call_id, _ in free]
     if len(grouped) < count:
-        kind = "calls with one of the labels" if eval_config.kind is EvalKind.LABEL else "calls"
+        kind = "calls with one of the labels" if eval_config.names_one_label else "calls"
         raise UsageError(
             f"Task {task!r} has {len(grouped):,} {kind} that no sample holds and nobody judged; "
             f"{count} examples were asked for.",

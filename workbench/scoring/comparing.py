@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from workbench import review
 from workbench.compare import Comparator, Judgement, basis, evaluator_version
@@ -33,16 +30,18 @@ from workbench.records import (
     from_json,
     to_json,
 )
+from workbench.scoring.tables import FieldTables, LabelTables, shown, tables
 from workbench.scoring.targets import targets
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
 from workbench.store import comparisons as rows
+from workbench.store import label_pairs
 
 if TYPE_CHECKING:
     from workbench.store import Store
 
-TEXT_BATCH, OUTPUT_BATCH = 200_000, 2_000
-"""Observations read at once: texts of labels alone, or whole outputs."""
+PAIRS_AT_ONCE, KINDS_AT_ONCE, OUTPUT_BATCH = 2_000_000, 50_000, 2_000
+"""How many are compared in one transaction: pairs of labels and the kinds of these, or whole outputs."""
 FIELDS_SAMPLE, FIELDS_SEEN_IN = 1_000, 20
 """Recorded outputs in which a field is looked for, and how few of them prove nothing."""
 NO_CONTROL = "the log holds no control output"
@@ -55,10 +54,11 @@ class CompareReport:
     `new` comparisons were made now. The counts are over every replay of this
     candidate, repeat 0: `compared` is match + mismatch + ignored, and `invalid`
     stands within `mismatch`. `agreement` is (match + ignored) / compared, with limits
-    that take calls as independent. `errors`
+    that take calls as independent, and so is `invalid_share`, invalid / compared. `errors`
     counts candidate errors by kind, `ignored_by` the rules that made a difference
     harmless, `uncomparable_because` the commonest reasons. `embedded` texts were
     computed now; `embedding_failures` says why others were not. `labels_from_gold` labels are new.
+    `tables` say what the agreement is made of, by label or by field.
     """
 
     task: str
@@ -76,6 +76,7 @@ class CompareReport:
     uncomparable: int
     invalid: int
     agreement: Estimate
+    invalid_share: Estimate
     similarity_missing: int
     errors: dict[str, int] = field(default_factory=dict)
     ignored_by: dict[str, int] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class CompareReport:
     embedding_failures: tuple[str, ...] = ()
     labels_from_gold: int = 0
     uncomparable_because: dict[str, int] = field(default_factory=dict)
+    tables: LabelTables | FieldTables | None = None
 
     @property
     def text(self) -> str:
@@ -102,7 +104,7 @@ class CompareReport:
         ):
             if count:
                 parts.append(f"{count:,} {words}")
-        return ", ".join(parts) + "."
+        return ", ".join([*parts, *shown(self.tables)]) + "."
 
     @property
     def _mostly(self) -> str:
@@ -197,7 +199,7 @@ def bring_up_to_date(
     failures: tuple[str, ...] = ()
     if eval.kind is EvalKind.FIELDS:
         _refuse_absent_fields(workspace, store, eval)
-    if waiting and eval.kind is EvalKind.LABEL:
+    if waiting and eval.kind is EvalKind.LABEL and eval.evaluator is None:
         _compare_texts(eval, scope, waiting, listener)
     elif waiting:
         embedded, failures = _compare_outputs(eval, scope, waiting, listener, embedder or open_embedder)
@@ -221,88 +223,56 @@ def _refuse_absent_fields(workspace: Workspace, store: Store, eval: EvalConfig) 
 
 
 def _compare_texts(eval: EvalConfig, scope: Scope, waiting: int, listener: Listener) -> None:  # noqa: A002
-    """Compare labels: every distinct pair of answers is judged once."""
-    store, task, fingerprint, version = scope
+    """Compare labels: of pairs that differ in nothing a verdict depends on, one is judged for all."""
     comparator = Comparator(eval)
-    after, done = 0, 0
-    while True:
-        frame = rows.pending_texts(store, task, fingerprint, version, after=after, limit=TEXT_BATCH)
-        if frame.empty:
+    done, last = 0, -1
+    while done < waiting:
+        until = None
+        if waiting - done > PAIRS_AT_ONCE:
+            until = label_pairs.waiting_until(*scope, limit=PAIRS_AT_ONCE)
+        kinds = label_pairs.waiting(*scope, until=until, limit=KINDS_AT_ONCE)
+        if not kinds:
             return
-        after = int(frame["seq"].max())
-        judged, place = _distinct(frame)
-        answers = [_judge_texts(comparator, row) for row in judged]
-        rows.add_columns(
-            store,
-            {
-                "replay_id": pa.array(frame["replay_id"]),
-                "call_id": pa.array(frame["call_id"]),
-                "repeat": pa.array(frame["repeat"]),
-                "evaluator_version": pa.repeat(version, len(frame)),
-                **_columns(answers, place),
-            },
-        )
-        done += len(frame)
-        listener(Progress("comparing", done, waiting, "pairs"))
+        if kinds[0]["first"] <= last:
+            raise RuntimeError(f"comparisons of {scope[1:]} were not stored")
+        last = kinds[0]["first"]
+        judged = [_columns(_judge_texts(comparator, kind)) | {"first": kind["first"]} for kind in kinds]
+        label_pairs.add(*scope, until=until, judged=judged)
+        done += sum(kind["n"] for kind in kinds)
+        listener(Progress("comparing", min(done, waiting), waiting, "pairs"))
 
 
-_JUDGED = (
-    "has_control",
-    "control_text",
-    "control_error",
-    "control_finish",
-    "control_flags",
-    "text",
-    "error_kind",
-)
-
-
-def _distinct(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], np.ndarray[Any, Any]]:
-    """Return the distinct rows of what a label verdict depends on, and each row's place among them."""
-    codes = np.zeros(len(frame), dtype=np.int64)
-    for name in _JUDGED:
-        values, known = pd.factorize(frame[name], use_na_sentinel=False)
-        codes, _ = pd.factorize(codes * len(known) + values)
-    _, first, place = np.unique(codes, return_index=True, return_inverse=True)
-    distinct = frame.iloc[first][list(_JUDGED)].astype(object)
-    records: list[Any] = distinct.where(distinct.notna(), None).to_dict("records")
-    return records, place
-
-
-def _judge_texts(comparator: Comparator, row: dict[str, Any]) -> Judgement:
-    if not row["has_control"]:
+def _judge_texts(comparator: Comparator, kind: dict[str, Any]) -> Judgement:
+    if not kind["has_control"]:
         return uncomparable(NO_CONTROL)
-    flags = row["control_flags"]
+    flags = kind["control_flags"]
     control = Output(
-        text=row["control_text"],
-        finish_reason=row["control_finish"],
+        text=kind["control_text"],
+        finish_reason=kind["control_finish"],
         flags=tuple(msgspec.json.decode(flags)) if flags else (),
-        error=_error(row["control_error"]),
+        error=_error(kind["control_error"]),
     )
-    return comparator.compare(control, Output(text=row["text"], error=_error(row["error_kind"])))
+    return comparator.compare(control, Output(text=kind["text"], error=_error(kind["error_kind"])))
 
 
 def _error(kind: str | None) -> OutputError | None:
     return OutputError(ErrorKind(kind)) if kind else None
 
 
-def _columns(answers: Sequence[Judgement], place: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """Return the columns of a batch, each distinct judgement repeated where it belongs."""
-    indices = pa.array(place)
-    columns: dict[str, list[Any]] = {
-        "verdict": [each.verdict.value for each in answers],
-        "score": [each.score for each in answers],
-        "reason": [each.reason for each in answers],
-        "identical": [each.identical for each in answers],
-        "invalid": [each.invalid for each in answers],
-        "ignored_by": [each.ignored_by for each in answers],
-        "control_group": [each.control_group for each in answers],
-        "candidate_group": [each.candidate_group for each in answers],
-        "flags": [list(each.flags) for each in answers],
-        "details": [to_json(each.details).decode() for each in answers],
+def _columns(found: Judgement) -> dict[str, Any]:
+    """Return what is stored of a judgement."""
+    return {
+        "verdict": found.verdict.value,
+        "score": found.score,
+        "reason": found.reason,
+        "identical": found.identical,
+        "invalid": found.invalid,
+        "ignored_by": found.ignored_by,
+        "control_group": found.control_group,
+        "candidate_group": found.candidate_group,
+        "flags": found.flags,
+        "details": to_json(found.details).decode(),
     }
-    types = {each.name: each.type for each in rows.SCHEMA}
-    return {name: pa.array(values, types[name]).take(indices) for name, values in columns.items()}
 
 
 def _compare_outputs(
@@ -316,9 +286,13 @@ def _compare_outputs(
     store, task, fingerprint, version = scope
     comparator = Comparator(eval)
     after, done, embedded = 0, 0, 0
+    # Options of a ranking may stand in any request, and an evaluator of one's own may look for anything.
+    requests = eval.kind is EvalKind.RANKING or eval.evaluator is not None
     failures: dict[str, None] = {}
     while True:
-        batch = rows.pending_outputs(store, task, fingerprint, version, after=after, limit=OUTPUT_BATCH)
+        batch = rows.pending_outputs(
+            store, task, fingerprint, version, after=after, limit=OUTPUT_BATCH, requests=requests
+        )
         if not batch:
             return embedded, tuple(failures)
         after = int(batch[-1]["seq"])
@@ -437,6 +411,7 @@ def _report(
         uncomparable=verdicts[Verdict.UNCOMPARABLE],
         invalid=invalid,
         agreement=agreement_of(agreeing, compared, eval.policy.delta),
+        invalid_share=bounds.anytime(invalid, compared, eval.policy.delta),
         similarity_missing=missing,
         errors=dict(errors.most_common()),
         ignored_by=dict(ignored.most_common()),
@@ -444,4 +419,5 @@ def _report(
         embedding_failures=failures,
         labels_from_gold=gold,
         uncomparable_because=dict(because.most_common(10)),
+        tables=tables(store, eval, fingerprint),
     )

@@ -32,7 +32,7 @@ _TYPES: list[tuple[str, pa.DataType]] = [
 ]
 SCHEMA = pa.schema(_TYPES)
 
-_PENDING = """
+PENDING = """
 FROM observations o
 JOIN replays r ON r.replay_id = o.replay_id
 JOIN usable_calls c ON c.call_id = o.call_id
@@ -42,11 +42,12 @@ WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.seq > ?
       WHERE m.replay_id = o.replay_id AND m.call_id = o.call_id AND m.repeat = o.repeat
         AND m.evaluator_version = ?)
 """
+"""Takes the task, the candidate's fingerprint, `seq` after which to begin, and the evaluator version."""
 
 
 def pending_count(store: Store, task: str, fingerprint: str, version: str) -> int:
     """Return how many observations are not compared under an evaluator version."""
-    return int(store.value(f"SELECT count(*) {_PENDING}", (task, fingerprint, 0, version)))
+    return int(store.value(f"SELECT count(*) {PENDING}", (task, fingerprint, 0, version)))
 
 
 def recorded_controls(store: Store, task: str, *, limit: int) -> list[Output]:
@@ -61,38 +62,8 @@ def recorded_controls(store: Store, task: str, *, limit: int) -> list[Output]:
     return [from_json(row["control"], Output) for row in found]
 
 
-def pending_texts(
-    store: Store, task: str, fingerprint: str, version: str, *, after: int, limit: int
-) -> pd.DataFrame:
-    """Return the next observations to compare, texts only, in the order they were stored.
-
-    Args:
-        store: Where to read.
-        task: The task.
-        fingerprint: The candidate's.
-        version: The evaluator version.
-        after: `seq` of the last one read before.
-        limit: Rows at most.
-
-    Returns:
-        Columns seq, replay_id, call_id, repeat, has_control, control_text,
-        control_error, control_finish, control_flags, text, error_kind.
-    """
-    return store.frame(
-        f"""
-        SELECT o.seq, o.replay_id, o.call_id, o.repeat, c.control IS NOT NULL AS has_control,
-               c.control_text, c.control_error_kind AS control_error,
-               json_extract_string(c.control, '$.finish_reason') AS control_finish,
-               json_extract_string(c.control, '$.flags') AS control_flags,
-               o.text, o.error_kind
-        {_PENDING} ORDER BY o.seq LIMIT ?
-        """,
-        (task, fingerprint, after, version, limit),
-    )
-
-
 def pending_outputs(
-    store: Store, task: str, fingerprint: str, version: str, *, after: int, limit: int
+    store: Store, task: str, fingerprint: str, version: str, *, after: int, limit: int, requests: bool = False
 ) -> list[dict[str, Any]]:
     """Return the next observations to compare with both outputs and the request, as JSON.
 
@@ -103,15 +74,17 @@ def pending_outputs(
         version: The evaluator version.
         after: `seq` of the last one read before.
         limit: Rows at most.
+        requests: Whether every request is wanted; else those that offer tools.
 
     Returns:
         Rows of seq, replay_id, call_id, repeat, request, tool_count, control, output.
     """
+    wanted = "c.request" if requests else "CASE WHEN c.tool_count > 0 THEN c.request END"
     return store.rows(
         f"""
         SELECT o.seq, o.replay_id, o.call_id, o.repeat, c.tool_count,
-               CASE WHEN c.tool_count > 0 THEN c.request END AS request, c.control, o.output
-        {_PENDING} ORDER BY o.seq LIMIT ?
+               {wanted} AS request, c.control, o.output
+        {PENDING} ORDER BY o.seq LIMIT ?
         """,
         (task, fingerprint, after, version, limit),
     )

@@ -1,0 +1,245 @@
+"""What an agreement is made of: which label became which, which fields differ, what was no answer at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.compare import evaluator_version
+from workbench.compare.fields import JSON_REPAIRED, FieldsComparator
+from workbench.records import Estimate, EvalKind
+from workbench.specs import EvalConfig
+from workbench.stats import bounds
+from workbench.stats.agreement import Confusion, cohen_kappa, gwet_ac1
+from workbench.stats.agreement import confusion as confusion_of
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+INVALID = "(invalid)"
+"""Column of the answers that are no label, in a confusion table."""
+MAX_GROUPS = 100
+"""Of more outcome groups neither a table nor a coefficient is made; the pairs stand in `pairs`."""
+PAIRS_SHOWN, TEXTS_SHOWN, TEXT_CHARS = 1_000, 10, 200
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPair:
+    """How often one answer of the frontier met one of the candidate."""
+
+    control: str
+    candidate: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidText:
+    """An answer outside the labels, cut to 200 characters, and how often it came."""
+
+    text: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTables:
+    """How a candidate's labels compare with the frontier's, label by label.
+
+    `confusion` has a row for each answer of the frontier and a column for each of the
+    candidate, `(invalid)` among them; it and the coefficients are None where there are more
+    than a hundred answers or none. `pairs` are the same counts, the commonest first.
+    `agreement` is by the frontier's answer, with limits that hold however often anyone looks
+    and take calls as independent. `kappa` and `ac1` explain and never gate. `invalid_texts`
+    are the commonest answers that are no label.
+    """
+
+    confusion: Confusion | None
+    pairs: tuple[LabelPair, ...]
+    agreement: dict[str, Estimate]
+    kappa: Estimate | None
+    ac1: Estimate | None
+    invalid_texts: tuple[InvalidText, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldAgreement:
+    """How often one field agrees, of the calls in which either side has it.
+
+    An answer that can't be read has none of the fields, and disagrees in all of them.
+    """
+
+    path: str
+    compare: str
+    required: bool
+    critical: bool
+    agreement: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTables:
+    """How a candidate's JSON compares with the frontier's, field by field.
+
+    `schema_valid` is the share of compared answers that keep the eval's schema, whatever the
+    frontier did and said; None where there is no schema. `repaired` counts candidate answers
+    that could be read only after they were mended, `control_repaired` the frontier's.
+    """
+
+    fields: tuple[FieldAgreement, ...]
+    schema_valid: Estimate | None
+    repaired: int
+    control_repaired: int
+
+
+def tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTables | FieldTables | None:
+    """Return the tables of one task and candidate, over every compared call, repeat 0.
+
+    Args:
+        store: Holds the comparisons.
+        config: The task's eval, as it stands.
+        fingerprint: The candidate's.
+
+    Returns:
+        Tables of labels or of fields; None for other kinds of evals.
+    """
+    if config.kind is EvalKind.LABEL:
+        return label_tables(store, config, fingerprint)
+    if config.kind is EvalKind.FIELDS:
+        return field_tables(store, config, fingerprint)
+    return None
+
+
+_COMPARED = """
+FROM comparisons m JOIN replays r ON r.replay_id = m.replay_id
+WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
+  AND m.verdict <> 'uncomparable' AND m.call_id NOT IN (SELECT call_id FROM conflicts)
+"""
+
+
+def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTables:
+    """Return which label became which, agreement by label, and the commonest answers that are none.
+
+    Args:
+        store: Holds the comparisons.
+        config: An eval of labels.
+        fingerprint: The candidate's.
+    """
+    scope = (config.task, fingerprint, evaluator_version(config))
+    found = store.rows(
+        f"""
+        SELECT m.control_group AS control, CASE WHEN m.invalid THEN ? ELSE m.candidate_group END AS candidate,
+               count(*) AS n, count(*) FILTER (WHERE m.verdict <> 'mismatch') AS agreeing
+        {_COMPARED} AND m.control_group IS NOT NULL GROUP BY ALL ORDER BY n DESC, control, candidate
+        """,
+        (INVALID, *scope),
+    )
+    counts = {(row["control"], row["candidate"]): int(row["n"]) for row in found}
+    texts = store.rows(
+        f"""
+        SELECT left(coalesce(o.text, ''), ?) AS text, count(*) AS n
+        FROM (SELECT m.replay_id, m.call_id {_COMPARED} AND m.invalid) m
+        JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = 0
+        WHERE o.error_kind IS NULL GROUP BY 1 ORDER BY n DESC, text LIMIT ?
+        """,  # noqa: S608 - a constant of this module
+        (TEXT_CHARS, *scope, TEXTS_SHOWN),
+    )
+    table = None
+    if counts and len({each for pair in counts for each in pair}) <= MAX_GROUPS:
+        table = confusion_of(counts)
+    delta = config.policy.delta
+    return LabelTables(
+        confusion=table,
+        pairs=tuple(LabelPair(*pair, n) for pair, n in list(counts.items())[:PAIRS_SHOWN]),
+        agreement=_by_label(found, delta),
+        kappa=cohen_kappa(table, delta) if table else None,
+        ac1=gwet_ac1(table, delta) if table else None,
+        invalid_texts=tuple(InvalidText(row["text"], int(row["n"])) for row in texts),
+    )
+
+
+def _by_label(found: Sequence[Mapping[str, Any]], delta: float) -> dict[str, Estimate]:
+    """Return agreement by the frontier's answer, the commonest first, however many answers there are."""
+    totals: Counter[str] = Counter()
+    agreeing: Counter[str] = Counter()
+    for row in found:
+        totals[row["control"]] += int(row["n"])
+        agreeing[row["control"]] += int(row["agreeing"])
+    return {label: bounds.anytime(agreeing[label], n, delta) for label, n in totals.most_common()}
+
+
+def field_tables(store: Store, config: EvalConfig, fingerprint: str) -> FieldTables:
+    """Return agreement by field, how many answers keep the schema, and how many had to be mended.
+
+    Args:
+        store: Holds the comparisons.
+        config: An eval of fields.
+        fingerprint: The candidate's.
+    """
+    scope = (config.task, fingerprint, evaluator_version(config))
+    counted = store.rows(
+        f"""
+        WITH each AS (
+            SELECT unnest(CAST(json_extract(m.details, '$.fields') AS JSON[])) AS field {_COMPARED}
+        )
+        SELECT json_extract_string(field, '$.path') AS path, count(*) AS n,
+               count(*) FILTER (WHERE CAST(json_extract(field, '$.equal') AS BOOLEAN)) AS equal
+        FROM each
+        WHERE coalesce(json_extract_string(field, '$.control.missing'), '')
+              || coalesce(json_extract_string(field, '$.candidate.missing'), '') <> 'truetrue'
+        GROUP BY 1
+        """,  # noqa: S608 - a constant of this module
+        scope,
+    )
+    whole = store.rows(
+        f"""
+        SELECT count(*) AS n,
+               count(*) FILTER (WHERE m.invalid AND json_extract(m.details, '$.fields') IS NULL) AS unread,
+               count(*) FILTER (
+                   WHERE NOT m.invalid AND json_extract(m.details, '$.schema_problem') IS NULL) AS valid,
+               count(*) FILTER (WHERE {_repaired("candidate")}) AS repaired,
+               count(*) FILTER (WHERE {_repaired("control")}) AS control_repaired
+        {_COMPARED}
+        """,
+        scope,
+    )[0]
+    found = {row["path"]: (int(row["equal"]), int(row["n"])) for row in counted}
+    delta, unread = config.policy.delta, int(whole["unread"])
+    return FieldTables(
+        fields=tuple(
+            FieldAgreement(
+                path=rule.path,
+                compare=rule.compare,
+                required=rule.required,
+                critical=rule.critical,
+                agreement=bounds.anytime(equal, n + unread, delta),
+            )
+            for rule in FieldsComparator(config).rules
+            if rule.compare != "ignore"
+            for equal, n in (found.get(rule.path, (0, 0)),)
+        ),
+        schema_valid=bounds.anytime(int(whole["valid"]), int(whole["n"]), delta) if config.schema else None,
+        repaired=int(whole["repaired"]),
+        control_repaired=int(whole["control_repaired"]),
+    )
+
+
+def _repaired(side: str) -> str:
+    return (
+        f"list_contains(m.flags, '{JSON_REPAIRED}') "
+        f"AND list_contains(CAST(json_extract(m.details, '$.repaired') AS VARCHAR[]), '{side}')"
+    )
+
+
+def shown(found: LabelTables | FieldTables | None) -> list[str]:
+    """Return what a report's line says of the tables, in parts.
+
+    Args:
+        found: The tables, if there are any.
+    """
+    parts: list[str] = []
+    if isinstance(found, FieldTables):
+        if found.schema_valid is not None and found.schema_valid.point is not None:
+            parts.append(f"{found.schema_valid.point:.1%} keep the schema")
+        if found.repaired:
+            parts.append(f"{found.repaired:,} read only after their JSON was mended")
+    return parts
