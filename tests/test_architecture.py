@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "formats",
         "engines",
         "embed",
+        "parts",
         "store",
     ),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from import_world import Desk, pair, tallies
 
-from workbench.config import Workspace
 from workbench.errors import UsageError
-from workbench.ingest import ImportReport, call_id, import_files, preview, write_rejects
+from workbench.ingest import call_id, preview, write_rejects
 from workbench.records import UNASSIGNED, to_json
-from workbench.store import Store, calls
+from workbench.store import calls
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs" / "formats"
 DATA = Path(os.environ.get("WORKBENCH_DATA", ""))
@@ -30,57 +30,11 @@ needs_data = pytest.mark.skipif(
 )
 
 
-class Desk:
-    """A workspace and its store, with imports checked by the equation."""
-
-    def __init__(self, root: Path) -> None:
-        (root / "workbench.toml").touch()
-        self.root = root
-        self.workspace = Workspace.load(root)
-        self.store = Store.open(self.workspace.store_path, spool=self.workspace.spool)
-
-    def take(self, *files: Path, **options: Any) -> ImportReport:
-        report = import_files(self.workspace, self.store, files, **options)
-        assert counted(report) == report.records
-        return report
-
-    def write(self, name: str, *rows: Any) -> Path:
-        path = self.root / name
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return path
-
-    def count(self, table: str) -> int:
-        return int(self.store.value(f"SELECT count(*) FROM {table}"))  # noqa: S608 -- names in this file
-
-
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path)
     yield made
     made.store.close()
-
-
-def counted(report: ImportReport) -> int:
-    return (
-        report.accepted + report.joined + report.rejected + report.skipped + report.conflicts + report.blank
-    )
-
-
-def pair(identity: str | None, question: str = "Hello?", answer: str = "Hi.", **more: Any) -> dict[str, Any]:
-    response: dict[str, Any] = {
-        "created": 1_760_000_000,
-        "model": "gpt-4o",
-        "choices": [{"message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 2},
-    }
-    if identity is not None:
-        response["id"] = identity
-    return {"request": {"messages": [{"role": "user", "content": question}]}, "response": response} | more
-
-
-def tallies(report: ImportReport) -> dict[str, int]:
-    names = ("accepted", "joined", "rejected", "skipped", "conflicts", "blank")
-    return {name: getattr(report, name) for name in names if getattr(report, name)}
 
 
 def test_the_sample_logs_import_as_their_readme_says(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from workbench import setup
 from workbench.commands.base import common, open_workspace
 from workbench.commands.candidates import candidate
 from workbench.commands.exports import export
+from workbench.commands.imports import conflicts, import_
 from workbench.commands.labels import label
 from workbench.commands.replays import replay
 from workbench.commands.slices import slices
@@ -18,8 +19,6 @@ from workbench.errors import EXIT_ENVIRONMENT, UsageError
 from workbench.terminal import (
     emit,
     find_workspace,
-    parse_mapping,
-    parse_sampling_rate,
     parse_share,
     progress_listener,
     recommendation_document,
@@ -34,7 +33,9 @@ def cli() -> None:
 
 
 cli.add_command(candidate)
+cli.add_command(conflicts)
 cli.add_command(export)
+cli.add_command(import_)
 cli.add_command(label)
 cli.add_command(replay)
 cli.add_command(slices)
@@ -51,50 +52,6 @@ def init(folder: Path, workspace: str | None, as_json: bool) -> None:
         as_json=as_json,
         text=f"Made a workspace in {made.root}.\nNext: workbench import LOG --workspace {made.root}",
     )
-
-
-@cli.command("import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--format", "format_name", default="auto", help="auto, or the name of a format.")
-@click.option("--task", help="Task of every call in the files.")
-@click.option("--source", help="Name of the export; tells two exports with the same ids apart.")
-@click.option("--map", "pairs", multiple=True, metavar="FIELD=PATH", help="Column or JSON path of a field.")
-@click.option("--sampling-rate", help="Share of traffic that was logged, such as 10% or 0.1.")
-@click.option("--dry-run", is_flag=True, help="Read and report; store nothing.")
-@click.option("--rejects", type=click.Path(path_type=Path), help="Write rejected records to this CSV file.")
-@common
-def import_(
-    files: tuple[Path, ...],
-    format_name: str,
-    task: str | None,
-    source: str | None,
-    pairs: tuple[str, ...],
-    sampling_rate: str | None,
-    dry_run: bool,
-    rejects: Path | None,
-    workspace: str | None,
-    as_json: bool,
-) -> None:
-    """Import call logs. The same file again adds nothing."""
-    from workbench.ingest import import_files, write_rejects
-
-    space, store = open_workspace(workspace)
-    with store, progress_listener() as listener:
-        report = import_files(
-            space,
-            store,
-            files,
-            format=format_name,
-            task=task,
-            source=source,
-            mapping=parse_mapping(pairs) or None,
-            sampling_rate=parse_sampling_rate(sampling_rate),
-            dry_run=dry_run,
-            listener=listener,
-        )
-        if rejects is not None:
-            write_rejects(store, report, rejects)
-    emit(report, as_json=as_json, text=report.text)
 
 
 @cli.command()

@@ -12,7 +12,7 @@ from workbench.progress import Listener, silent
 from workbench.records import Policy, Recommendation
 
 if TYPE_CHECKING:
-    from workbench.ingest import ImportReport
+    from workbench.ingest import Conflict, ImportReport, ImportRow, Resolution, UndoReport
     from workbench.replay import ReplayReport
     from workbench.replay.batch_export import BatchExport
     from workbench.replay.latency_report import LatencyReport
@@ -74,6 +74,32 @@ class Workbench:
             dry_run=dry_run,
             listener=listener,
         )
+
+    def imports(self, *, limit: int = 100) -> list[ImportRow]:
+        """Return the imports that stand, newest first."""
+        from workbench.ingest import list_imports
+
+        return list_imports(self.store, limit=limit)
+
+    def undo_import(self, manifest_id: str, *, with_evidence: bool = False) -> UndoReport:
+        """Take an import back, with the answers and labels that rest on it if asked for."""
+        from workbench.ingest import undo_import
+
+        return undo_import(self.store, manifest_id, with_evidence=with_evidence)
+
+    def conflicts(self, *, limit: int = 100, offset: int = 0) -> list[Conflict]:
+        """Return calls that two imports tell differently."""
+        from workbench.ingest import conflicts
+
+        return conflicts(self.store, limit=limit, offset=offset)
+
+    def resolve_conflicts(
+        self, keep: str, *, call_ids: Sequence[str] | None = None, manifest_id: str | None = None
+    ) -> Resolution:
+        """Say which version of calls is right: `stored` or `arrived`."""
+        from workbench.ingest import resolve_conflicts
+
+        return resolve_conflicts(self.store, keep, call_ids=call_ids, manifest_id=manifest_id)
 
     def replay(
         self,

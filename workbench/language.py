@@ -9,6 +9,7 @@ texts without language (`tests/test_language.py`): at 0.45 none is named wrongly
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,8 @@ LANGUAGES = (  # noqa: SIM905 -- a list of 53 strings reads worse
 ).split()
 
 _WINDOW = 120
+HEAD_CHARS = 4 * _WINDOW
+"""What of a text is looked at."""
 _WIDE_SCRIPTS = r"\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef\u0e00-\u0e7f"
 _WIDE = re.compile(rf"[{_WIDE_SCRIPTS}]")
 # Scripts without spaces end an identifier: one digit must not take the whole sentence with it.
@@ -28,6 +31,9 @@ _NARROW = rf"[^\s{_WIDE_SCRIPTS}]"
 _NOISE = re.compile(
     rf"```.*?(?:```|$)|https?://\S+|\S+@\S+|<[^<>]{{1,200}}>|{_NARROW}*[_\\{{}}=|\d]{_NARROW}*", re.DOTALL
 )
+
+_SUSPECT = re.compile(r"[@_\\{}=|\d]|://")
+"""A word without any of these holds no noise."""
 
 
 @lru_cache(maxsize=1)
@@ -50,14 +56,124 @@ def detect(text: str) -> str | None:
         An ISO 639-1 code, or None where the text is short, is not language, or no
         language is likely enough.
     """
-    return _detect(text[: 4 * _WINDOW])
+    return detect_many([text])[0]
 
 
-@lru_cache(maxsize=50_000)
-def _detect(text: str) -> str | None:
-    words = " ".join(_NOISE.sub(" ", text).split())[:_WINDOW]
-    letters = sum(map(str.isalpha, words))
-    if letters < (3 if _WIDE.search(words) else 6):
-        return None
-    code, probability = _identifier().classify(words)
-    return None if code == "zxx" or probability < THRESHOLD else str(code)
+def detect_many(texts: Sequence[str | None]) -> list[str | None]:
+    """Name the languages of many texts at once: a twentieth of the time for each.
+
+    The scores are those of py3langid's `classify`: the automaton walks over all texts a
+    byte at a time, and one sparse product scores them.
+
+    Args:
+        texts: Any texts, as for `detect`; None stays None.
+
+    Returns:
+        A code or None for each.
+    """
+    heads = [None if text is None else text[:HEAD_CHARS] for text in texts]
+    words = {head: found for head in set(heads) if head is not None and (found := _words(head))}
+    codes = dict(zip(words, _classified(list(words.values())), strict=True))
+    return [codes.get(head) if head is not None else None for head in heads]
+
+
+def _words(head: str) -> str | None:
+    """Return what of a text is language; None where that is too little to tell."""
+    if "```" in head or "<" in head or not (head.isascii() or _WIDE.search(head) is None):
+        words = " ".join(_NOISE.sub(" ", head).split())[:_WINDOW]
+    elif not _SUSPECT.search(head):
+        words = " ".join(head.split())[:_WINDOW]
+    else:  # Then nothing of the noise reaches beyond a word, and the first words are enough.
+        kept: list[str] = []
+        length = 0
+        for word in head.split():
+            if not word.isalpha() and _SUSPECT.search(word):
+                word = " ".join(_NOISE.sub(" ", word).split())
+                if not word:
+                    continue
+            kept.append(word)
+            length += len(word) + 1
+            if length > _WINDOW:
+                break
+        words = " ".join(kept)[:_WINDOW]
+    needed = 3 if not words.isascii() and _WIDE.search(words) else 6
+    enough = sum(map(str.isalpha, words[:12])) >= needed or sum(map(str.isalpha, words)) >= needed
+    return words if enough else None
+
+
+def _classified(texts: list[str]) -> list[str | None]:
+    if not texts:
+        return []
+    import numpy as np
+
+    rows, step = _identifier(), 4_096
+    found: list[str | None] = []
+    for start in range(0, len(texts), step):
+        scores = _probabilities(rows, texts[start : start + step])
+        best = scores.argmax(axis=1)
+        sure = scores[np.arange(len(best)), best] >= THRESHOLD
+        codes = [rows.nb_classes[index] for index in best.tolist()]
+        found += [
+            str(code) if good and code != "zxx" else None
+            for code, good in zip(codes, sure.tolist(), strict=True)
+        ]
+    return found
+
+
+def _probabilities(identifier: Any, texts: list[str]) -> Any:
+    """Return the probability of each language, float32 of shape (texts, languages)."""
+    import numpy as np
+    from scipy import sparse
+
+    moves, rowbase, output = _automaton()
+    encoded = [identifier._encode(text) for text in texts]
+    lengths = np.array([len(each) for each in encoded])
+    order = np.argsort(-lengths, kind="stable")
+    width = int(lengths.max(initial=0))
+    letters = (
+        np.frombuffer(b"".join(encoded[index].ljust(width, b"\0") for index in order), np.uint8)
+        .reshape(len(texts), width)
+        .T.copy()
+    )
+    # Texts stand by falling length, so that those which are not over yet are the first ones.
+    going = np.searchsorted(-lengths[order], -np.arange(width), side="left")
+    state = np.zeros(len(texts), np.int64)
+    rows: list[Any] = []
+    features: list[Any] = []
+    for place in range(width):
+        count = int(going[place])
+        state = moves[rowbase[state[:count]] + letters[place, :count]]
+        feature = output[state]
+        seen = np.flatnonzero(feature >= 0)
+        rows.append(seen)
+        features.append(feature[seen])
+    counts = sparse.csr_matrix(
+        (np.ones(sum(map(len, rows)), np.float32), (np.concatenate(rows), np.concatenate(features))),
+        shape=(len(texts), identifier.nb_ptc.shape[0]),
+    )
+    counts.sum_duplicates()
+    counts.data = np.log1p(counts.data)
+    scores = np.asarray(counts @ identifier.nb_ptc + identifier.nb_pc, dtype=np.float32)
+    scores[np.diff(counts.indptr) == 0] = 0.0
+    scores *= (1.0 / np.sqrt(np.maximum(lengths[order], 1)))[:, None].astype(np.float32)
+    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+    scores /= scores.sum(axis=1, keepdims=True)
+    for first, double in identifier._alias_pairs:
+        scores[:, first] += scores[:, double]
+        scores[:, double] = 0.0
+    found = np.empty_like(scores)
+    found[order] = scores
+    return found
+
+
+@lru_cache(maxsize=1)
+def _automaton() -> tuple[Any, Any, Any]:
+    """Return moves by row and byte, where each state's row begins, and the feature that ends there."""
+    import numpy as np
+
+    identifier = _identifier()
+    return (
+        np.asarray(identifier.tk_nextmove, np.int64),
+        np.asarray(identifier.tk_row, np.int64) << 8,
+        np.asarray(identifier.tk_output, np.int64),
+    )

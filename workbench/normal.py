@@ -32,6 +32,7 @@ COUNT_END = 2**40
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 """Categories of characters that could steer a terminal or hide text."""
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
+_POINT_ZERO, _EXPONENT = re.compile(rb"\.0(?![0-9])"), re.compile(rb"e[-+0-9]")
 _INTEGRAL_FLOAT = re.compile(rb"[0-9]\.0(?![0-9])|[0-9][eE]")
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
@@ -211,9 +212,14 @@ def canonical_json(value: Any) -> str:
     except (TypeError, UnicodeEncodeError, ValueError):
         value = clean_value(msgspec.to_builtins(value, str_keys=True, enc_hook=str))
         data = msgspec.json.encode(value, order="deterministic")
-    if _INTEGRAL_FLOAT.search(data):
+    if _may_hold_floats(data) and _INTEGRAL_FLOAT.search(data):
         data = msgspec.json.encode(_fold_numbers(msgspec.to_builtins(value)), order="deterministic")
     return data.decode()
+
+
+def _may_hold_floats(data: bytes) -> bool:
+    """Say quickly whether the search can find anything: a literal start is looked for at memory speed."""
+    return bool(_POINT_ZERO.search(data) or _EXPONENT.search(data))
 
 
 def _fold_numbers(value: Any) -> Any:

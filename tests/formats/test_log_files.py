@@ -18,8 +18,8 @@ from format_samples import FOLDER, MAPPING
 
 from workbench.errors import UsageError
 from workbench.formats import Blank, Draft, detect, files, open_source, read, read_outputs, tables
-from workbench.formats import containers as containers_module
 from workbench.formats import documents as documents_module
+from workbench.formats import lines as lines_module
 from workbench.formats.base import Record
 from workbench.formats.containers import look, records
 from workbench.records import ErrorKind, Rejected
@@ -99,7 +99,7 @@ def test_a_line_over_the_cap_is_rejected_and_the_next_one_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line that is too long is passed over without being held."""
-    monkeypatch.setattr(containers_module, "MAX_LINE_BYTES", 4_000)
+    monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 4_000)
     path = tmp_path / "calls.jsonl"
     path.write_text(f"{GOOD}\n{'x' * 100_000}\n{GOOD}\n")
     kinds = [type(item) for item in read([path])]

@@ -27,6 +27,7 @@ from workbench.formats.base import (
 )
 from workbench.formats.containers import look, records
 from workbench.formats.files import Shape
+from workbench.formats.lines import Share
 from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
 from workbench.formats.openai_batch import BatchReply, OpenAIBatch
 from workbench.formats.openai_chat import OpenAIChat
@@ -43,6 +44,7 @@ __all__ = [
     "Draft",
     "Mark",
     "OutputDraft",
+    "Share",
     "Source",
     "columns_with_samples",
     "detect",
@@ -77,10 +79,19 @@ class Source:
         """Return the name under which reports speak of the file."""
         return self.shape.name
 
-    def items(self) -> Iterator[Item]:
-        """Give every source record as drafts, a rejected one or a blank one. Never raises on data."""
+    @property
+    def shareable(self) -> bool:
+        """Return whether several readers can share the file: lines, each of which stands for itself."""
+        return self.shape.kind == "jsonl" and not getattr(self.format, "joins_records", False)
+
+    def items(self, share: Share | None = None) -> Iterator[Item]:
+        """Give every source record as drafts, a rejected one or a blank one. Never raises on data.
+
+        Args:
+            share: Which of several readers this is.
+        """
         name = self.shape.name
-        for record in records(self.shape):
+        for record in records(self.shape, share):
             if isinstance(record, Record):
                 yield from parse_record(self.format, record, name)
             else:

@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import UsageError, did_you_mean
-from workbench.formats.base import Blank, Record, reject
+from workbench.formats.base import Blank, Record
 from workbench.formats.documents import ENVELOPES, read_document
 from workbench.formats.files import (
-    BROKEN_STREAM,
     HEAD_BYTES,
-    MAX_LINE_BYTES,
     REFUSED_SUFFIXES,
     Shape,
-    open_bytes,
     read_head,
     refuse_binary,
 )
+from workbench.formats.lines import Share, read_lines
 from workbench.formats.tables import csv_columns, parquet_columns, read_csv, read_parquet
 from workbench.normal import Undecodable, decode_json
 from workbench.records import Rejected
@@ -63,13 +61,19 @@ def look(path: Path) -> Shape:
     return _text_shape(path, head)
 
 
-def records(shape: Shape) -> Iterator[Record | Rejected | Blank]:
+def records(shape: Shape, share: Share | None = None) -> Iterator[Record | Rejected | Blank]:
     """Give every source record of a file, in order, with its line.
+
+    Args:
+        shape: How the file is laid out.
+        share: Which of several readers this is; only JSONL can be shared.
 
     Raises:
         UsageError: The file expands beyond any log, or a document is too large to hold.
     """
-    reader = {"jsonl": _read_lines, "json": read_document, "csv": read_csv, "parquet": read_parquet}
+    if shape.kind == "jsonl":
+        return read_lines(shape) if share is None else read_lines(shape, share)
+    reader = {"json": read_document, "csv": read_csv, "parquet": read_parquet}
     return reader[shape.kind](shape)
 
 
@@ -143,30 +147,3 @@ def _envelope_key(value: dict[str, Any]) -> str | None:
         if isinstance(items, list) and all(isinstance(item, dict) for item in items):
             return key
     return None
-
-
-def _read_lines(shape: Shape) -> Iterator[Record | Rejected | Blank]:
-    line = 0
-    with open_bytes(shape.path) as stream:
-        try:
-            while raw := stream.readline(MAX_LINE_BYTES + 1):
-                line += 1
-                if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
-                    while (piece := stream.readline(1 << 20)) and not piece.endswith(b"\n"):
-                        pass
-                    yield reject(shape.name, line, f"longer than {MAX_LINE_BYTES >> 20} MB", raw[:4096])
-                    continue
-                raw = raw.strip()
-                if line == 1:
-                    raw = raw.removeprefix(b"\xef\xbb\xbf")
-                if not raw:
-                    yield Blank(shape.name, line)
-                    continue
-                try:
-                    decoded = decode_json(raw)
-                except Undecodable as error:
-                    yield reject(shape.name, line, str(error), raw)
-                    continue
-                yield Record(line, decoded.value, raw, decoded.repaired)
-        except BROKEN_STREAM as error:
-            yield reject(shape.name, line + 1, f"the compressed file breaks off here: {error}", b"")

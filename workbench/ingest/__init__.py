@@ -1,5 +1,15 @@
 """Importing logs: files in, calls in the store, and a count for every source record."""
 
+from workbench.ingest.corrections import (
+    Conflict,
+    ImportRow,
+    Resolution,
+    UndoReport,
+    conflicts,
+    list_imports,
+    resolve_conflicts,
+    undo_import,
+)
 from workbench.ingest.importing import import_files
 from workbench.ingest.preview import Column, Preview, preview
 from workbench.ingest.report import ImportReport, write_rejects
@@ -7,11 +17,19 @@ from workbench.ingest.rows import call_id, default_source
 
 __all__ = [
     "Column",
+    "Conflict",
     "ImportReport",
+    "ImportRow",
     "Preview",
+    "Resolution",
+    "UndoReport",
     "call_id",
+    "conflicts",
     "default_source",
     "import_files",
+    "list_imports",
     "preview",
+    "resolve_conflicts",
+    "undo_import",
     "write_rejects",
 ]

@@ -6,9 +6,8 @@ is invisible until its manifest is committed; the same file again adds nothing.
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,20 +17,18 @@ import msgspec
 from workbench.checks import NAME_PATTERN
 from workbench.config import Workspace, file_hash
 from workbench.errors import UsageError
-from workbench.formats import AUTO, Blank, Draft, OutputDraft, Source, open_source
-from workbench.formats.base import Item
-from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport
+from workbench.formats import AUTO
+from workbench.ingest.children import read_files
+from workbench.ingest.reading import Count, Job, Look
+from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport, reject_reason
 from workbench.ingest.routing import TaskRouter
-from workbench.ingest.rows import RowMaker, default_source
+from workbench.ingest.rows import Renumber
 from workbench.progress import Listener, Progress, silent
 from workbench.records import Rejected, to_json
 
 if TYPE_CHECKING:
     from workbench.store import Store
     from workbench.store.imports import Loaded
-
-_REPORT_EVERY = 2_000
-_QUOTED = re.compile(r"'[^']*'|\d+")
 
 
 def import_files(
@@ -72,22 +69,22 @@ def import_files(
 
     paths = [Path(each) for each in files]
     check_arguments(paths, task, source, sampling_rate)
-    sources = [open_source(path, format, mapping) for path in paths]
-    names = {each.format.name: source or default_source(task, each.format.name) for each in sources}
-    report = ImportReport(
-        manifest_id=f"import-{uuid.uuid4().hex[:12]}",
-        task=task,
-        source=", ".join(sorted(set(names.values()))),
-        format=", ".join(sorted({each.format.name for each in sources})),
-        dry_run=dry_run,
-    )
     router = TaskRouter(workspace.evals.values(), task)
-    rejects: list[Rejected] = []
+    report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
     with Staging(store.spool, report.manifest_id or "") as staging:
-        maker = RowMaker(staging.add, router, sampling_rate)
-        for each in sources:
-            _read_file(each, names[each.format.name], maker, report, rejects, listener)
-        staging.flush()
+        job = Job(
+            files=[str(each.absolute()) for each in paths],
+            format=format,
+            mapping=dict(mapping) if mapping else None,
+            task=task,
+            source=source,
+            sampling_rate=sampling_rate,
+            rules=router.rules,
+            folder=str(staging.folder),
+        )
+        looks, count = read_files(job, _reading(listener))
+        rejects = _describe(report, paths, looks, count)
+        staging.complete(Renumber() if count.unnamed else None)
         now = datetime.now(UTC)
 
         def tick(done: int) -> None:
@@ -117,53 +114,33 @@ class _DryRun(Exception):
     """Leaves the transaction without a commit."""
 
 
-def _read_file(
-    source: Source,
-    source_name: str,
-    maker: RowMaker,
-    report: ImportReport,
-    rejects: list[Rejected],
-    listener: Listener,
-) -> None:
-    maker.next_file()
-    before = report.records
-    for item in source.items():
-        report.records += 1
-        _take(item, source_name, maker, report, rejects)
-        if report.records % _REPORT_EVERY == 0:
-            listener(Progress("reading", report.records, None, "records", source.name))
-    listener(Progress("reading", report.records, None, "records", source.name))
-    path = source.shape.path
-    report.files.append(
-        {
-            "name": source.name,
-            "bytes": path.stat().st_size,
-            "sha256": file_hash(path),
-            "format": source.format.name,
-            "because": source.because,
-            "records": report.records - before,
-        }
-    )
+def _reading(listener: Listener) -> Callable[[Sequence[Look], int, int], None]:
+    def told(looks: Sequence[Look], file: int, records: int) -> None:
+        listener(Progress("reading", records, None, "records", looks[file].name))
+
+    return told
 
 
-def _take(
-    item: Item, source_name: str, maker: RowMaker, report: ImportReport, rejects: list[Rejected]
-) -> None:
-    if isinstance(item, Draft):
-        maker.call(item, source_name)
-    elif isinstance(item, OutputDraft):
-        maker.output(item, source_name)
-    elif isinstance(item, Blank):
-        report.blank += 1
-    else:
-        report.rejected += 1
-        reason = _QUOTED.sub("…", item.reason)
-        if len(report.reject_reasons) < 100 or reason in report.reject_reasons:
-            report.reject_reasons[reason] = report.reject_reasons.get(reason, 0) + 1
-        else:
-            report.reject_reasons["other"] = report.reject_reasons.get("other", 0) + 1
-        if len(rejects) < REJECTS_KEPT:
-            rejects.append(item)
+def _describe(
+    report: ImportReport, paths: Sequence[Path], looks: Sequence[Look], count: Count
+) -> list[Rejected]:
+    """Put into a report what was read, and return the rejected records."""
+    report.source = ", ".join(sorted({each.source for each in looks}))
+    report.format = ", ".join(sorted({each.format for each in looks}))
+    report.records, report.blank, report.rejected = sum(count.records), count.blank, count.rejected
+    report.reject_reasons = dict(count.reasons)
+    for path, look, records in zip(paths, looks, count.records, strict=True):
+        report.files.append(
+            {
+                "name": look.name,
+                "bytes": look.bytes,
+                "sha256": file_hash(path),
+                "format": look.format,
+                "because": look.because,
+                "records": records,
+            }
+        )
+    return [each for _, each in count.rejects[:REJECTS_KEPT]]
 
 
 def _complete(report: ImportReport, loaded: Loaded, rejects: list[Rejected]) -> None:
@@ -173,7 +150,7 @@ def _complete(report: ImportReport, loaded: Loaded, rejects: list[Rejected]) -> 
     report.conflicts = loaded.counts.get("conflict", 0)
     report.rejected += loaded.rejected
     if loaded.rejected:
-        reason = _QUOTED.sub("…", loaded.rejects[0].reason) if loaded.rejects else "no request with this id"
+        reason = reject_reason(loaded.rejects[0].reason) if loaded.rejects else "no request with this id"
         report.reject_reasons[reason] = report.reject_reasons.get(reason, 0) + loaded.rejected
     rejects.extend(loaded.rejects)
     report.rejects = rejects[:REJECTS_SHOWN]

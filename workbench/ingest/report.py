@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,8 @@ from workbench.records import UNASSIGNED, Rejected, as_builtins
 
 if TYPE_CHECKING:
     from workbench.store import Store
+
+_QUOTED = re.compile(r"'[^']*'|\d+")
 
 REJECTS_SHOWN = 50
 REJECTS_KEPT = 10_000
@@ -109,6 +112,11 @@ def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
             "The import itself is done. Name another file with --rejects and import again: nothing doubles.",
         ) from error
     return len(rows)
+
+
+def reject_reason(text: str) -> str:
+    """Return a reason without what differs from record to record, so that equal ones are counted together."""
+    return _QUOTED.sub("…", text)
 
 
 def _listed(counts: Mapping[str, int]) -> str:

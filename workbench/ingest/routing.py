@@ -26,8 +26,10 @@ class TaskRouter:
 
     def __init__(self, evals: Iterable[EvalConfig], task: str | None) -> None:
         self._task = task
-        rules = sorted(((each.task, each.match) for each in evals if each.match), key=lambda rule: rule[0])
-        self._rules = [(name, _compile(name, rule)) for name, rule in rules]
+        ordered = sorted(evals, key=lambda each: each.task)
+        self.rules = {each.task: each.match for each in ordered if each.match}
+        """By task, in the order in which they are tried."""
+        self._rules = [(name, _compile(name, rule)) for name, rule in self.rules.items()]
 
     def task_of(self, draft: Draft) -> str:
         """Return the task of a call; several rules that fit leave a mark and the first one wins."""

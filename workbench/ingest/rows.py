@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from workbench import language
 from workbench.formats import Draft, Mark, OutputDraft
 from workbench.ingest.routing import TaskRouter
 from workbench.normal import content_hash, last_user_text, message_text
-from workbench.records import Output, to_json
+from workbench.records import Output, Request, to_json
 
 MAX_ATTRIBUTE_CHARS = 2_000
 """A column of a table longer than this that no field names is left out, and marked."""
@@ -40,16 +42,13 @@ class RowMaker:
 
     def __init__(self, add: Any, router: TaskRouter, sampling_rate: float | None) -> None:
         self._add, self._router, self._sampling_rate = add, router, sampling_rate
-        self._copies: Counter[str] = Counter()
-
-    def next_file(self) -> None:
-        """Begin a file: equal rows without ids are told apart by their count within it."""
-        self._copies.clear()
+        self.unnamed = False
+        """Whether a row had no id; `Renumber` has to tell equal ones apart."""
 
     def call(self, draft: Draft, source: str) -> None:
         """Stage a call."""
         request = draft.request
-        request_hash = content_hash([request.messages, request.tools, request.response_format])
+        request_hash = _request_hash(request)
         output_hash = _output_hash(draft.control)
         native_id = draft.native_id
         if native_id is None:
@@ -57,8 +56,7 @@ class RowMaker:
                 request_hash, request.parameters, output_hash,
                 [draft.occurred_at, draft.session_id, draft.attributes],
             )  # fmt: skip
-            self._copies[native_id] += 1
-            native_id = f"{native_id}#{self._copies[native_id]}"
+            self.unnamed = True
         task = self._router.task_of(draft)
         attributes = _attributes(draft)
         request_json = to_json(request).decode()
@@ -76,7 +74,7 @@ class RowMaker:
                 draft.served_by,
                 self._sampling_rate,
                 draft.model,
-                language.detect(text),
+                text[: language.HEAD_CHARS],  # The language is found out for a whole part at once.
                 sum(len(message_text(each)) for each in request.messages),
                 sum(each.role == "user" for each in request.messages),
                 len(request.tools),
@@ -92,6 +90,7 @@ class RowMaker:
                 draft.file,
                 draft.line,
                 "id",
+                draft.native_id is None,
             ),
             len(request_json) + len(control[0] or "") + len(attributes) + 400,
         )
@@ -128,9 +127,51 @@ class RowMaker:
                 draft.file,
                 draft.line,
                 draft.key_name,
+                False,
             ),
             len(control[0] or "") + 300,
         )
+
+
+class Renumber:
+    """Tells equal rows without ids apart by their count within a file, over all of its parts in order."""
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+        self._copies: Counter[str] = Counter()
+
+    def __call__(self, file: int, table: pa.Table) -> pa.Table:
+        """Return a part with the final ids; parts come in order.
+
+        Args:
+            file: Number of the file that the part is from.
+            table: The part.
+        """
+        if file != self._file:
+            self._file = file
+            self._copies.clear()
+        columns = ("unnamed", "native_id", "call_id", "source")
+        unnamed, native, calls, sources = (table.column(name).to_pylist() for name in columns)
+        for row in (row for row, bare in enumerate(unnamed) if bare):
+            self._copies[native[row]] += 1
+            native[row] = f"{native[row]}#{self._copies[native[row]]}"
+            calls[row] = call_id(sources[row], native[row])
+        for name, values in (("native_id", native), ("call_id", calls)):
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(place), pa.array(values, pa.string()))
+        return table
+
+
+def _request_hash(request: Request) -> str:
+    """Return the hash of what was asked; parameters are not part of it."""
+    asked = [request.messages, request.tools, request.response_format]
+    if not (request.tools or request.response_format):
+        said = request.messages
+        if all(isinstance(each.content, str | None) and not each.tool_calls for each in said):
+            # Text alone: no number is written in two ways, so nothing has to be searched for it.
+            with contextlib.suppress(UnicodeEncodeError):
+                return content_hash(msgspec.json.encode(asked, order="deterministic"))
+    return content_hash(asked)
 
 
 def _output_hash(output: Output | None) -> str:

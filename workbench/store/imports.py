@@ -90,10 +90,12 @@ numbered AS (
     FROM second_look
 )
 SELECT n.row, n.call_id,
-       CASE WHEN n.outcome = 'conflict' AND (n.copy > 1 OR x.call_id IS NOT NULL) THEN 'skipped'
+       CASE WHEN n.outcome = 'conflict'
+                 AND (n.copy > 1 OR x.call_id IS NOT NULL OR z.call_id IS NOT NULL) THEN 'skipped'
             ELSE n.outcome END AS outcome
 FROM numbered n
 LEFT JOIN conflicts x ON x.call_id = n.call_id AND x.content_hash = n.content_hash
+LEFT JOIN conflict_resolutions z ON z.call_id = n.call_id AND z.content_hash = n.content_hash
 """
 
 _LATE = """

@@ -8,55 +8,17 @@ from __future__ import annotations
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-PART_ROWS = 5_000
-PART_BYTES = 32 * 1024 * 1024
+from workbench import parts
 
-_FIELDS: list[tuple[str, Any]] = [
-    ("row", pa.int64()),
-    ("kind", pa.string()),
-    ("call_id", pa.string()),
-    ("source", pa.string()),
-    ("native_id", pa.string()),
-    ("task", pa.string()),
-    ("occurred_at", pa.timestamp("us")),
-    ("session_id", pa.string()),
-    ("served_by", pa.string()),
-    ("sampling_rate", pa.float64()),
-    ("model", pa.string()),
-    ("language", pa.string()),
-    ("input_chars", pa.int32()),
-    ("turn_depth", pa.int32()),
-    ("tool_count", pa.int32()),
-    ("request_hash", pa.string()),
-    ("content_hash", pa.string()),
-    ("request", pa.string()),
-    ("attributes", pa.string()),
-    ("marks", pa.list_(pa.string())),
-    ("output", pa.string()),
-    ("output_hash", pa.string()),
-    ("text", pa.string()),
-    ("error_kind", pa.string()),
-    ("latency_ms", pa.float64()),
-    ("input_tokens", pa.int64()),
-    ("cached_input_tokens", pa.int64()),
-    ("output_tokens", pa.int64()),
-    ("control_marks", pa.list_(pa.string())),
-    ("gold", pa.string()),
-    ("file", pa.string()),
-    ("line", pa.int64()),
-    ("key_name", pa.string()),
-]
-SCHEMA = pa.schema(_FIELDS)
-"""One staged row: a call with or without its output (`kind` call), or an output alone."""
-
+ROW = "row"
 _LOCK = "lock"
 _FRESH_S = 60.0
 
@@ -73,8 +35,7 @@ class Staging:
         self._root = spool / "imports"
         self._folder = self._root / import_id
         self._lock: IO[str] | None = None
-        self._columns: list[list[Any]] = [[] for _ in SCHEMA.names]
-        self._bytes = 0
+        self._firsts: list[int] = []
         self.rows = 0
         self.parts: list[Path] = []
 
@@ -93,43 +54,34 @@ class Staging:
         if self._lock is not None:
             self._lock.close()
 
-    def add(self, values: Sequence[Any], size: int) -> None:
-        """Add one row.
+    @property
+    def folder(self) -> Path:
+        """Return where the parts are written."""
+        return self._folder
+
+    def complete(self, renumber: Callable[[int, pa.Table], pa.Table] | None = None) -> None:
+        """Take the parts that lie in the folder as all there are.
 
         Args:
-            values: In the order of `SCHEMA`, without the row number.
-            size: Roughly how many bytes it takes; decides when a part is written.
+            renumber: Applied to the number of the file and its rows, part by part in order, where
+                rows without ids have to be told apart.
         """
-        columns = self._columns
-        columns[0].append(self.rows)
-        for index, value in enumerate(values, 1):
-            columns[index].append(value)
-        self.rows += 1
-        self._bytes += size
-        if len(columns[0]) >= PART_ROWS or self._bytes >= PART_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is waiting as a part."""
-        if not self._columns[0]:
-            return
-        arrays = [pa.array(column, field.type) for column, field in zip(self._columns, SCHEMA, strict=True)]
-        path = self._folder / f"part-{len(self.parts):06d}.parquet"
-        pq.write_table(
-            pa.table(arrays, schema=SCHEMA),
-            path,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=False,
-        )
-        self.parts.append(path)
-        self._columns = [[] for _ in SCHEMA.names]
-        self._bytes = 0
+        self.parts = parts.listed(self._folder)
+        self._firsts = []
+        self.rows = 0
+        for path in self.parts:
+            if renumber is not None:
+                parts.write(renumber(parts.file_number(path), pq.read_table(path)), path)
+            self._firsts.append(self.rows)
+            self.rows += pq.read_metadata(path).num_rows
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Give the parts in order, with all columns or some."""
-        for path in self.parts:
-            yield pq.read_table(path, columns=list(columns) if columns else None, memory_map=True)
+        """Give the parts in order, with all columns or some, and the number of each row in front."""
+        wanted = [name for name in columns if name != ROW] if columns else None
+        for path, first in zip(self.parts, self._firsts, strict=True):
+            table = pq.read_table(path, columns=wanted, memory_map=True)
+            numbers = pa.array(range(first, first + table.num_rows), pa.int64())
+            yield table.add_column(0, ROW, numbers)
 
 
 def sweep(root: Path) -> int:

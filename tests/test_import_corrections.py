@@ -1,0 +1,195 @@
+"""A wrong import can be taken back, and a conflict resolved; nothing else changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from import_world import Desk, pair, tallies
+
+from workbench.cli import cli
+from workbench.errors import UsageError
+from workbench.ingest import (
+    call_id,
+    conflicts,
+    list_imports,
+    resolve_conflicts,
+    undo_import,
+)
+from workbench.records import Label, LabelVerdict, Observation, Output
+from workbench.store import calls
+from workbench.store.labels import add_label
+from workbench.store.replays import observation_row
+
+CONTENT = ("calls", "controls", "conflicts", "rejects", "gold", "manifests", "observations", "labels")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.store.close()
+
+
+def content(desk: Desk) -> dict[str, list[Any]]:
+    """Return what the store holds, without the numbers that order its rows."""
+    found = {}
+    for table in CONTENT:
+        rows = desk.store.rows(f"SELECT * FROM {table}")  # noqa: S608 -- names in this file
+        found[table] = sorted(str({k: v for k, v in row.items() if k != "seq"}) for row in rows)
+    return found
+
+
+def test_an_import_taken_back_leaves_the_store_as_it_was_before_it(desk: Desk) -> None:
+    """Its calls, conflicts and rejects go; all else stays, and it can come again."""
+    desk.take(desk.write("one.jsonl", pair("a"), pair("b")))
+    before = content(desk)
+    rows = [pair("c"), pair("a", answer="Other."), {"no": "request"}, pair("b")]
+    wrong = desk.write("two.jsonl", *rows)
+    with wrong.open("a") as file:
+        file.write("not json\n")
+    report = desk.take(wrong, format="openai_chat")
+    assert tallies(report) == {"accepted": 1, "conflicts": 1, "rejected": 2, "skipped": 1}
+    assert report.manifest_id is not None
+    undone = undo_import(desk.store, report.manifest_id)
+    assert undone.removed == {"calls": 1, "controls": 1, "conflicts": 1, "rejects": 2, "manifests": 1}
+    assert content(desk) == before
+    assert tallies(desk.take(wrong, format="openai_chat")) == tallies(report)
+
+
+def test_a_late_output_goes_with_the_import_that_brought_it(desk: Desk) -> None:
+    """The request stays, without an output, and takes the right one later."""
+    line = {"custom_id": "q", "body": {"model": "m", "messages": [{"role": "user", "content": "x"}]}}
+    desk.take(desk.write("in.jsonl", line | {"method": "POST", "url": "/v1/chat/completions"}))
+    answer = {
+        "custom_id": "q",
+        "response": {"status_code": 200, "body": pair("r", answer="Wrong.")["response"]},
+    }
+    report = desk.take(desk.write("out.jsonl", answer))
+    assert tallies(report) == {"joined": 1}
+    undo_import(desk.store, report.manifest_id or "")
+    assert [each.control for each in calls.load_calls(desk.store)] == [None]
+    answer["response"] = {"status_code": 200, "body": pair("r", answer="Right.")["response"]}
+    assert tallies(desk.take(desk.write("out2.jsonl", answer))) == {"joined": 1}
+
+
+def observe(desk: Desk, identity: str) -> str:
+    """Store a candidate's answer, and a label, for a call of the source openai_chat."""
+    call = call_id("openai_chat", identity)
+    desk.store.append("observations", [observation_row(Observation("replay", call, 0, Output(text="Hey.")))])
+    label = Label("label", "replay", call, LabelVerdict.EQUAL, "ann", created_at=datetime.now(UTC))
+    add_label(desk.store, label)
+    return call
+
+
+def test_what_rests_on_an_import_is_only_removed_when_asked_for(desk: Desk) -> None:
+    """Answers and labels of people are counted, and nothing goes until --with-evidence."""
+    report = desk.take(desk.write("one.jsonl", pair("a"), pair("b")))
+    observe(desk, "a")
+    before = content(desk)
+    with pytest.raises(UsageError, match="1 answers of candidates and 1 labels rest"):
+        undo_import(desk.store, report.manifest_id or "")
+    assert content(desk) == before
+    removed = undo_import(desk.store, report.manifest_id or "", with_evidence=True).removed
+    assert (removed["observations"], removed["labels"], removed["calls"]) == (1, 1, 2)
+    assert not any(content(desk).values())
+
+
+def test_taking_back_twice_or_what_never_was_says_so(desk: Desk) -> None:
+    report = desk.take(desk.write("one.jsonl", pair("a")))
+    assert [each.manifest_id for each in list_imports(desk.store)] == [report.manifest_id]
+    undo_import(desk.store, report.manifest_id or "")
+    with pytest.raises(UsageError, match="was taken back on"):
+        undo_import(desk.store, report.manifest_id or "")
+    with pytest.raises(UsageError, match="no import 'import-x'"):
+        undo_import(desk.store, "import-x")
+
+
+def texts(desk: Desk) -> dict[str, str | None]:
+    return {
+        each.native_id: each.control.text if each.control else None for each in calls.load_calls(desk.store)
+    }
+
+
+@pytest.mark.parametrize("keep", ["stored", "arrived"])
+def test_a_resolved_conflict_is_used_again_and_both_files_add_nothing(desk: Desk, keep: str) -> None:
+    """The version that is right is used; either file again is known, and no conflict comes back."""
+    one = desk.write("one.jsonl", pair("a", answer="One."), pair("b"))
+    two = desk.write("two.jsonl", pair("a", answer="Two."))
+    desk.take(one)
+    desk.take(two)
+    (open_one,) = conflicts(desk.store)
+    assert (open_one.differs, open_one.stored.control.text, open_one.arrived.control.text) == (
+        ["text"], "One.", "Two.",
+    )  # fmt: skip
+    assert texts(desk) == {"b": "Hi."}
+    assert resolve_conflicts(desk.store, keep, call_ids=[open_one.call_id]).resolved == 1
+    assert texts(desk)["a"] == ("One." if keep == "stored" else "Two.")
+    assert conflicts(desk.store) == []
+    assert tallies(desk.take(one)) == {"skipped": 2}
+    assert tallies(desk.take(two)) == {"skipped": 1}
+    kept = desk.store.rows("SELECT DISTINCT kept, given_up FROM conflict_resolutions")
+    given_up = {json.loads(row["given_up"])["control"]["text"] for row in kept}
+    assert given_up == {"Two." if keep == "stored" else "One."}
+
+
+def test_another_request_that_arrived_takes_the_place_of_the_stored_one(desk: Desk) -> None:
+    """Its messages, sizes and hashes are those of a fresh import of it."""
+    desk.take(desk.write("one.jsonl", pair("a", question="Old?")))
+    new = desk.write("two.jsonl", pair("a", question="Quelle est la question du jour ?"))
+    desk.take(new)
+    resolve_conflicts(desk.store, "arrived")
+    fresh = Desk(desk.root / "fresh") if (desk.root / "fresh").mkdir() is None else desk
+    fresh.take(new)
+    columns = "call_id, request_hash, content_hash, language, input_chars, turn_depth, request, model, marks"
+    sql = f"SELECT {columns} FROM calls"  # noqa: S608 -- names in this file
+    assert desk.store.rows(sql) == fresh.store.rows(sql)
+    fresh.store.close()
+
+
+def test_a_labelled_call_keeps_the_version_people_judged(desk: Desk) -> None:
+    desk.take(desk.write("one.jsonl", pair("a")))
+    call = observe(desk, "a")
+    desk.take(desk.write("two.jsonl", pair("a", answer="Two.")))
+    report = resolve_conflicts(desk.store, "arrived")
+    assert report.resolved == 0
+    assert "labelled" in report.refused[call]
+    assert resolve_conflicts(desk.store, "stored").resolved == 1
+
+
+def test_of_several_versions_that_arrived_one_import_is_named(desk: Desk) -> None:
+    desk.take(desk.write("one.jsonl", pair("a", answer="One.")))
+    desk.take(desk.write("two.jsonl", pair("a", answer="Two.")))
+    third = desk.take(desk.write("three.jsonl", pair("a", answer="Three.")))
+    assert "2 different versions" in next(iter(resolve_conflicts(desk.store, "arrived").refused.values()))
+    assert resolve_conflicts(desk.store, "arrived", manifest_id=third.manifest_id).resolved == 1
+    assert texts(desk) == {"a": "Three."}
+    assert tallies(desk.take(desk.root / "two.jsonl")) == {"skipped": 1}
+
+
+def test_the_commands_list_undo_and_resolve(desk: Desk) -> None:
+    """`import --list`, `import --undo`, `conflicts list` and `conflicts resolve` print JSON."""
+    desk.take(desk.write("one.jsonl", pair("a")))
+    desk.take(desk.write("two.jsonl", pair("a", answer="Two.")))
+
+    def run(*arguments: str, code: int = 0) -> Any:
+        done = CliRunner().invoke(cli, [*arguments, "--workspace", str(desk.root), "--json"])
+        assert done.exit_code == code, done.output
+        return json.loads(done.stdout) if code == 0 else done.output
+
+    listed = run("import", "--list")
+    assert [each["files"] for each in listed] == [["two.jsonl"], ["one.jsonl"]]
+    (conflict,) = run("conflicts", "list")
+    assert conflict["differs"] == ["text"]
+    assert "Say which conflicts" in run("conflicts", "resolve", "--keep", "stored", code=2)
+    assert run("conflicts", "resolve", "--keep", "stored", "--all")["resolved"] == 1
+    assert run("import", "--undo", listed[0]["manifest_id"])["removed"] == {
+        "conflict_resolutions": 1,
+        "manifests": 1,
+    }
+    assert "Say what to do" in run("import", code=2)

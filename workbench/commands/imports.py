@@ -1,0 +1,144 @@
+"""`workbench import` and `workbench conflicts`: logs in, and mistakes mended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from workbench.commands.base import common, open_workspace
+from workbench.errors import UsageError
+from workbench.terminal import emit, parse_mapping, parse_sampling_rate, progress_listener
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--format", "format_name", default="auto", help="auto, or the name of a format.")
+@click.option("--task", help="Task of every call in the files.")
+@click.option("--source", help="Name of the export; tells two exports with the same ids apart.")
+@click.option("--map", "pairs", multiple=True, metavar="FIELD=PATH", help="Column or JSON path of a field.")
+@click.option("--sampling-rate", help="Share of traffic that was logged, such as 10% or 0.1.")
+@click.option("--dry-run", is_flag=True, help="Read and report; store nothing.")
+@click.option("--rejects", type=click.Path(path_type=Path), help="Write rejected records to this CSV file.")
+@click.option("--list", "listing", is_flag=True, help="List the imports that stand, newest first.")
+@click.option("--undo", metavar="MANIFEST", help="Take an import back: its calls go, and its rejects.")
+@click.option(
+    "--with-evidence", is_flag=True, help="With --undo: also what candidates answered and people labelled."
+)
+@common
+def import_(
+    files: tuple[Path, ...],
+    format_name: str,
+    task: str | None,
+    source: str | None,
+    pairs: tuple[str, ...],
+    sampling_rate: str | None,
+    dry_run: bool,
+    rejects: Path | None,
+    listing: bool,
+    undo: str | None,
+    with_evidence: bool,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Import call logs: files, folders or patterns. The same file again adds nothing."""
+    if sum((bool(files), listing, undo is not None)) != 1:
+        raise UsageError(
+            "Say what to do: files to import, --list, or --undo MANIFEST.", "See workbench import --help."
+        )
+    if listing:
+        _list(workspace, as_json)
+        return
+    if undo is not None:
+        _undo(undo, with_evidence, workspace, as_json)
+        return
+    from workbench.ingest import import_files, write_rejects
+
+    space, store = open_workspace(workspace)
+    with store, progress_listener() as listener:
+        report = import_files(
+            space,
+            store,
+            files,
+            format=format_name,
+            task=task,
+            source=source,
+            mapping=parse_mapping(pairs) or None,
+            sampling_rate=parse_sampling_rate(sampling_rate),
+            dry_run=dry_run,
+            listener=listener,
+        )
+        if rejects is not None:
+            write_rejects(store, report, rejects)
+    emit(report, as_json=as_json, text=report.text)
+
+
+def _list(workspace: str | None, as_json: bool) -> None:
+    from workbench.ingest import list_imports
+
+    _, store = open_workspace(workspace)
+    with store:
+        found = list_imports(store)
+    lines = [
+        f"{each.manifest_id}  {each.created_at:%Y-%m-%d %H:%M}  {each.accepted:>9,} calls  "
+        f"{each.source}: {', '.join(each.files)}"
+        for each in found
+    ]
+    emit(found, as_json=as_json, text="\n".join(lines) or "Nothing has been imported.")
+
+
+def _undo(manifest_id: str, with_evidence: bool, workspace: str | None, as_json: bool) -> None:
+    from workbench.ingest import undo_import
+
+    _, store = open_workspace(workspace)
+    with store:
+        report = undo_import(store, manifest_id, with_evidence=with_evidence)
+    emit(report, as_json=as_json, text=report.text)
+
+
+@click.group("conflicts")
+def conflicts() -> None:
+    """Calls that two imports tell differently: kept out of use until one version is right."""
+
+
+@conflicts.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@common
+def conflicts_list(limit: int, workspace: str | None, as_json: bool) -> None:
+    """List open conflicts: the stored call, what arrived, and what differs."""
+    from workbench.ingest import conflicts as find
+
+    _, store = open_workspace(workspace)
+    with store:
+        found = find(store, limit=limit)
+    lines = [
+        f"{each.call_id}  {each.stored.source} {each.stored.native_id}: {', '.join(each.differs)} differ"
+        f"  ({each.file}:{each.line} of {each.manifest_id})"
+        for each in found
+    ]
+    emit(found, as_json=as_json, text="\n".join(lines) or "No call is in conflict.")
+
+
+@conflicts.command("resolve")
+@click.argument("calls", nargs=-1)
+@click.option("--keep", type=click.Choice(["stored", "arrived"]), required=True, help="The right version.")
+@click.option("--import", "manifest_id", metavar="MANIFEST", help="All conflicts that this import brought.")
+@click.option("--all", "everything", is_flag=True, help="All open conflicts.")
+@common
+def conflicts_resolve(
+    calls: tuple[str, ...],
+    keep: str,
+    manifest_id: str | None,
+    everything: bool,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Say which version of CALLS is right: the stored one, or the one that arrived later."""
+    if not calls and manifest_id is None and not everything:
+        raise UsageError("Say which conflicts.", "Name calls, or use --import MANIFEST or --all.")
+    from workbench.ingest import resolve_conflicts
+
+    _, store = open_workspace(workspace)
+    with store:
+        report = resolve_conflicts(store, keep, call_ids=calls or None, manifest_id=manifest_id)
+    emit(report, as_json=as_json, text=report.text)

@@ -1,0 +1,225 @@
+"""Reading log files in processes of their own, and what to say when one of them ends badly."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+import msgspec
+
+import workbench
+from workbench.errors import EnvironmentalError, UsageError
+from workbench.formats import Share
+from workbench.ingest.reading import MAX_MEMORY_BYTES, Count, Job, Look, Told
+
+SILENCE_S = 120.0
+"""A process that says nothing for so long hangs on what it reads, and is ended."""
+SHARED_FROM_BYTES = 24 * 1024 * 1024
+"""Below, starting a second process takes longer than it saves."""
+MAX_READERS = 4
+
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "WORKBENCH_READER_MEMORY")
+_ONE_THREAD = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OMP_THREAD_LIMIT": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+def read_files(
+    job: Job, told: Callable[[Sequence[Look], int, int], None], *, silence_s: float = SILENCE_S
+) -> tuple[list[Look], Count]:
+    """Read files into parts.
+
+    Args:
+        job: What, and where the parts go.
+        told: Hears the files, the number of the one being read and how many records are done.
+        silence_s: How long a process may say nothing before it is ended.
+
+    Returns:
+        What the files are, and what became of their records.
+
+    Raises:
+        UsageError: A file is no log, or takes more memory or time than any log.
+        EnvironmentalError: A process was ended from outside.
+    """
+    readers = _reader_count(job)
+    with contextlib.ExitStack() as stack:
+        children = [stack.enter_context(_Child(job)) for _ in range(readers)]
+        conversation = _Conversation(job, children, silence_s)
+        looks = conversation.looks()
+        shared = readers > 1 and (any(each.shareable for each in looks) or len(looks) > 1)
+        used = children if shared else children[:1]
+        for index, child in enumerate(used):
+            child.send(Share(index, len(used)))
+        for child in children[len(used) :]:
+            child.end()
+        counts = conversation.counts(used, lambda file, done: told(looks, file, done))
+    return looks, _sum(counts)
+
+
+def _reader_count(job: Job) -> int:
+    size = sum(Path(each).stat().st_size for each in job.files if Path(each).is_file())
+    packed = any(each.endswith((".gz", ".zst")) for each in job.files)
+    if size * (5 if packed else 1) < SHARED_FROM_BYTES:
+        return 1
+    return max(1, min(MAX_READERS, os.cpu_count() or 1))
+
+
+def _sum(counts: Sequence[Count]) -> Count:
+    total = Count(records=[sum(each) for each in zip(*(count.records for count in counts), strict=True)])
+    for count in counts:
+        total.blank += count.blank
+        total.rejected += count.rejected
+        total.unnamed |= count.unnamed
+        for reason, number in count.reasons.items():
+            total.reasons[reason] = total.reasons.get(reason, 0) + number
+        total.rejects += count.rejects
+    total.rejects.sort(key=lambda pair: (pair[0], pair[1].line))
+    return total
+
+
+class _Child:
+    """One reading process."""
+
+    def __init__(self, job: Job) -> None:
+        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in __exit__
+        root = str(Path(workbench.__file__).parents[1])
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        # -P keeps the folder that somebody happens to stand in off the path.
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "workbench.ingest.reading"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env=environment | _ONE_THREAD | {"PYTHONPATH": root, "PYTHONHASHSEED": "0"},
+        )
+        self.process = process
+        self._input, self.output = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        self._rest = b""
+        self._send(msgspec.json.encode(job))
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.output.close()
+        self.errors.close()
+
+    def send(self, share: Share) -> None:
+        """Say which share to read."""
+        self._send(msgspec.json.encode(share))
+
+    def end(self) -> None:
+        """Say that there is nothing more to do."""
+        with contextlib.suppress(BrokenPipeError):
+            self._input.close()
+
+    def messages(self) -> list[Told] | None:
+        """Return what it said just now; None at its end."""
+        data = os.read(self.output.fileno(), 1 << 20)
+        if not data:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [msgspec.json.decode(line, type=Told) for line in lines]
+
+    def _send(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # Its end says more.
+            self._input.write(data + b"\n")
+            self._input.flush()
+
+
+class _Conversation:
+    """Listens to the processes until they are done, or one ends badly."""
+
+    def __init__(self, job: Job, children: Sequence[_Child], silence_s: float) -> None:
+        self._job, self._children, self._silence_s = job, children, silence_s
+        self._heard: list[tuple[_Child, Told]] = []
+        self._where = "The files"
+
+    def looks(self) -> list[Look]:
+        """Return what the first process says the files are."""
+        for child, message in self._listen([self._children[0]]):
+            if message.looks is not None:
+                self._where = Path(self._job.files[0]).name if self._job.files else self._where
+                return message.looks
+            raise AssertionError(f"{child} speaks before it has looked")
+        raise AssertionError("a process ends without a word")
+
+    def counts(self, children: Sequence[_Child], told: Callable[[int, int], None]) -> list[Count]:
+        """Return what each of the processes counted, in their order."""
+        done: dict[_Child, Count] = {}
+        records: dict[tuple[_Child, int], int] = {}
+        for child, message in self._listen(children):
+            if message.done is not None:
+                done[child] = message.done
+            elif message.looks is None:
+                records[child, message.file] = message.records
+                self._where = Path(self._job.files[message.file]).name
+                told(message.file, sum(records.values()))
+            if len(done) == len(children):
+                break
+        return [done[child] for child in children]
+
+    def _listen(self, children: Sequence[_Child]) -> Iterator[tuple[_Child, Told]]:
+        with selectors.DefaultSelector() as selector:
+            for each in children:
+                selector.register(each.output, selectors.EVENT_READ, each)
+            spoke = dict.fromkeys(children, time.monotonic())
+            finished: set[_Child] = set()
+            while True:
+                for key, _ in selector.select(timeout=1.0):
+                    child: _Child = key.data
+                    messages = child.messages()
+                    if messages is None:
+                        if child not in finished:
+                            raise self._ended(child)
+                        selector.unregister(key.fileobj)
+                        continue
+                    spoke[child] = time.monotonic()
+                    for message in messages:
+                        if message.refused is not None:
+                            raise UsageError(*message.refused)
+                        if message.done is not None:
+                            finished.add(child)
+                        yield child, message
+                for each, at in spoke.items():
+                    if each not in finished and time.monotonic() - at > self._silence_s:
+                        raise UsageError(
+                            f"{self._where}: one record took more than {self._silence_s:.0f} s to read.",
+                            "Nothing was imported. Look at that file: a rule of an eval or a record in it "
+                            "may be built to never end.",
+                        )
+
+    def _ended(self, child: _Child) -> Exception:
+        status = child.process.wait()
+        child.errors.seek(0)
+        said = child.errors.read()[-20_000:].decode("utf-8", "replace").strip()
+        last = said.splitlines()[-1] if said else ""
+        if "MemoryError" in last or "ArrowMemoryError" in last or "bad_alloc" in said:
+            return UsageError(
+                f"{self._where} takes more than {MAX_MEMORY_BYTES >> 30} GB of memory to read.",
+                "Nothing was imported. Logs of any size can be read as JSONL, one record a line.",
+            )
+        if status < 0:
+            name = signal.Signals(-status).name
+            return EnvironmentalError(
+                f"The process that read {self._where} was ended by {name}.",
+                "Nothing was imported. If memory is short, import one file after the other; then try again.",
+            )
+        return RuntimeError(f"The process that read {self._where} failed with status {status}:\n{said}")

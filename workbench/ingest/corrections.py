@@ -1,0 +1,283 @@
+"""Taking an import back, and saying which of two versions of a call is right."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench import language
+from workbench.errors import UsageError
+from workbench.formats import Draft, OutputDraft
+from workbench.ingest.routing import TaskRouter
+from workbench.ingest.rows import RowMaker
+from workbench.parts import SCHEMA
+from workbench.records import Call, Output
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+KEPT_SIDES = ("stored", "arrived")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """One import that stands."""
+
+    manifest_id: str
+    created_at: datetime
+    task: str | None
+    source: str
+    format: str
+    files: list[str]
+    records: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class UndoReport:
+    """What taking an import back removed: rows by table."""
+
+    manifest_id: str
+    removed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Return the report as a person reads it."""
+        rows = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in self.removed.items())
+        return f"Took {self.manifest_id} back: removed {rows or 'nothing'}."
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A record that carries the id of a stored call but differs from it. Both are kept out of use."""
+
+    call_id: str
+    manifest_id: str
+    file: str
+    line: int
+    differs: list[str]
+    stored: Call
+    arrived: Call
+    observations: int
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What resolving conflicts did. `refused` names the calls that stay as they were, and why."""
+
+    resolved: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    compared_anew: int = 0
+
+    @property
+    def text(self) -> str:
+        """Return the report as a person reads it."""
+        lines = [f"Resolved {self.resolved:,} calls."]
+        if self.compared_anew:
+            lines.append(
+                f"{self.compared_anew:,} of them had been compared; run `workbench replay` and "
+                "`workbench compare` again."
+            )
+        lines += [f"  {call}: {why}" for call, why in list(self.refused.items())[:20]]
+        return "\n".join(lines)
+
+
+def list_imports(store: Store, *, limit: int = 100) -> list[ImportRow]:
+    """Return the imports that stand, newest first."""
+    from workbench.store.calls import manifest_rows
+
+    return [
+        ImportRow(
+            manifest_id=row["manifest_id"],
+            created_at=row["created_at"].replace(tzinfo=UTC),
+            task=row["task"],
+            source=row["source"],
+            format=row["format"],
+            files=[each["name"] for each in row["files"]],
+            records=row["report"]["records"],
+            accepted=row["report"]["accepted"],
+        )
+        for row in manifest_rows(store, limit=limit)
+    ]
+
+
+def undo_import(store: Store, manifest_id: str, *, with_evidence: bool = False) -> UndoReport:
+    """Take an import back: its calls, outputs, conflicts and rejected records.
+
+    Args:
+        store: Where it lies.
+        manifest_id: The import, as its report and `list_imports` name it.
+        with_evidence: Whether answers of candidates and labels of people that rest on its calls
+            go too; without it nothing is removed where there are any.
+
+    Raises:
+        UsageError: There is no such import, it was taken back before, or something rests on it.
+    """
+    from workbench.store import corrections
+
+    with store.writing() as writer:
+        if corrections.manifest(store, manifest_id) is None:
+            at = corrections.undone(store, manifest_id)
+            if at is not None:
+                raise UsageError(f"The import {manifest_id} was taken back on {at:%Y-%m-%d %H:%M} UTC.", "")
+            raise UsageError(
+                f"There is no import {manifest_id!r}.",
+                "List them: workbench import --list",
+            )
+        rests = corrections.resting(writer, manifest_id)
+        if any(rests.values()) and not with_evidence:
+            raise UsageError(
+                f"{rests['observations']:,} answers of candidates and {rests['labels']:,} labels rest on "
+                f"calls of {manifest_id}; nothing was removed.",
+                "Export the labels first (workbench label export FILE); then add --with-evidence, and they "
+                "go too.",
+            )
+        removed = corrections.take_back(writer, manifest_id, _person(), _now())
+    return UndoReport(manifest_id, removed)
+
+
+def conflicts(
+    store: Store, *, call_id: str | None = None, limit: int = 100, offset: int = 0
+) -> list[Conflict]:
+    """Return open conflicts in the order of import, with what differs.
+
+    Args:
+        store: Where to read.
+        call_id: Only this call's.
+        limit: How many at most.
+        offset: How many to pass over.
+    """
+    from workbench.store import corrections
+
+    rows = corrections.open_conflicts(store, call_id=call_id, limit=limit, offset=offset)
+    return [
+        Conflict(
+            call_id=row["call_id"],
+            manifest_id=row["manifest_id"],
+            file=row["file"],
+            line=row["line"],
+            differs=_differences(row["stored"], row["arrived"]),
+            stored=row["stored"],
+            arrived=row["arrived"],
+            observations=row["resting"]["observations"],
+            labels=row["resting"]["labels"],
+        )
+        for row in rows
+    ]
+
+
+def resolve_conflicts(
+    store: Store,
+    keep: str,
+    *,
+    call_ids: Sequence[str] | None = None,
+    manifest_id: str | None = None,
+) -> Resolution:
+    """Say which version of calls is right; they are used again from then on.
+
+    What is given up stays readable in the store, and is passed over when it is imported again.
+
+    Args:
+        store: Where the conflicts lie.
+        keep: `stored` for the version that was there first, `arrived` for the other one.
+        call_ids: Of which calls; None for all, or for all that one import brought.
+        manifest_id: Only conflicts of this import.
+
+    Returns:
+        How many were resolved. A call with labels keeps its stored version: people judged
+        that one. So does one for which several different versions arrived.
+
+    Raises:
+        UsageError: `keep` is neither side, or a call is in no conflict.
+    """
+    from workbench.store import corrections
+
+    if keep not in KEPT_SIDES:
+        raise UsageError(f"{keep!r} is no side of a conflict.", "Use stored or arrived.")
+    in_conflict = corrections.conflicting_ids(store, manifest_id)
+    wanted = in_conflict if call_ids is None else list(dict.fromkeys(call_ids))
+    unknown = sorted(set(wanted) - set(in_conflict))
+    if unknown:
+        raise UsageError(f"The call {unknown[0]!r} is in no conflict.", "List them: workbench conflicts list")
+    refused: dict[str, str] = {}
+    resolved = compared = 0
+    with store.writing() as writer:
+        for each in wanted:
+            if keep == "stored":
+                corrections.keep_stored(writer, each, _person(), _now())
+                resolved += 1
+                continue
+            rows = corrections.open_conflicts(store, call_id=each, limit=1000)
+            rows = [row for row in rows if manifest_id in (None, row["manifest_id"])]
+            if rows[0]["resting"]["labels"]:
+                refused[each] = "people labelled the stored version; keep that one"
+            elif len(rows) > 1:
+                refused[each] = f"{len(rows)} different versions arrived; name their import"
+            else:
+                row = rows[0]
+                corrections.take_arrived(
+                    writer, each, row["content_hash"], _columns(row["arrived"]), _person(), _now()
+                )
+                resolved += 1
+                compared += bool(row["resting"]["observations"])
+    return Resolution(resolved, refused, compared)
+
+
+def _differences(stored: Call, arrived: Call) -> list[str]:
+    found = []
+    if arrived.request.messages:
+        pairs = (
+            ("messages", stored.request.messages, arrived.request.messages),
+            ("tools", stored.request.tools, arrived.request.tools),
+            ("response format", stored.request.response_format, arrived.request.response_format),
+        )
+        found += [name for name, one, other in pairs if one != other]
+    one, other = stored.control or Output(), arrived.control or Output()
+    if one.text != other.text:
+        found.append("text")
+    if [(each.name, each.arguments) for each in one.tool_calls] != [
+        (each.name, each.arguments) for each in other.tool_calls
+    ]:
+        found.append("tool calls")
+    if (one.error and one.error.kind) != (other.error and other.error.kind):
+        found.append("error")
+    return found
+
+
+def _columns(call: Call) -> dict[str, Any]:
+    """Return the staged row of a call that arrived, by column; without a request where it had none."""
+    rows: list[Sequence[Any]] = []
+    maker = RowMaker(lambda row, _: rows.append(row), TaskRouter([], call.task or None), call.sampling_rate)
+    if call.request.messages:
+        draft = Draft(
+            request=call.request,
+            native_id=call.native_id,
+            control=call.control,
+            occurred_at=call.occurred_at,
+            session_id=call.session_id,
+            served_by=call.served_by,
+            model=call.control.model if call.control else None,
+            attributes=call.attributes,
+            marks=list(call.marks),
+        )
+        maker.call(draft, call.source)
+    else:
+        maker.output(OutputDraft(call.native_id, call.control or Output()), call.source)
+    found = dict(zip(SCHEMA.names, rows[0], strict=True))
+    found["language"] = language.detect(found["language"]) if found["language"] else None
+    return found
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

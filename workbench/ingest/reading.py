@@ -1,0 +1,221 @@
+"""The process that reads log files for an import: limited, without keys, on its own.
+
+Files come from anywhere, so they are opened, unpacked and parsed here and nowhere else. What
+it makes of them are parts (`workbench.parts`), and JSON lines on standard output that say how
+far it is. It is started by `workbench.ingest.children`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from workbench import language
+from workbench.errors import UsageError
+from workbench.formats import Blank, Draft, OutputDraft, Share, Source, open_source
+from workbench.formats.base import Item
+from workbench.ingest.report import REJECTS_KEPT, reject_reason
+from workbench.ingest.routing import TaskRouter
+from workbench.ingest.rows import RowMaker, default_source
+from workbench.parts import PartWriter
+from workbench.records import EvalKind, Rejected
+from workbench.specs import EvalConfig, MatchRule
+
+REASONS_KEPT = 100
+MAX_MEMORY_BYTES = 3 << 30
+"""Address space, of which libraries take a good third without using it."""
+
+_TELL_EVERY_S = 0.3
+_ITEMS_A_LOOK = 200
+
+
+@dataclass(slots=True)
+class Job:
+    """What is to be read, and how. `rules` say which calls belong to which task."""
+
+    files: list[str]
+    format: str
+    mapping: dict[str, str] | None
+    task: str | None
+    source: str | None
+    sampling_rate: float | None
+    rules: dict[str, MatchRule]
+    folder: str
+
+
+@dataclass(slots=True)
+class Look:
+    """What a look into the head of a file says."""
+
+    name: str
+    format: str
+    because: str
+    source: str
+    shareable: bool
+    bytes: int
+
+
+@dataclass(slots=True)
+class Told:
+    """One message of a reading process; only what it is about is filled in.
+
+    `looks` comes first; `records` says how far it is in `file`; `refused` holds
+    message and hint of a user's mistake; `done` comes last.
+    """
+
+    looks: list[Look] | None = None
+    file: int = 0
+    records: int = 0
+    refused: tuple[str, str] | None = None
+    done: Count | None = None
+
+
+@dataclass(slots=True)
+class Count:
+    """What became of the records that one process read, before the store judges them."""
+
+    records: list[int] = field(default_factory=list)
+    blank: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    rejects: list[tuple[int, Rejected]] = field(default_factory=list)
+    unnamed: bool = False
+
+    def reject(self, file: int, item: Rejected) -> None:
+        """Count a rejected record, and keep it as long as there is room."""
+        self.rejected += 1
+        reason = reject_reason(item.reason)
+        if reason not in self.reasons and len(self.reasons) >= REASONS_KEPT:
+            reason = "other"
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        if len(self.rejects) < REJECTS_KEPT:
+            self.rejects.append((file, item))
+
+
+class Reading:
+    """Reads this process's share of the files of one job.
+
+    Args:
+        job: What is to be read.
+        tell: Takes messages for the other side.
+    """
+
+    def __init__(self, job: Job, tell: Any) -> None:
+        self._job, self._tell = job, tell
+        self._sources = [open_source(Path(each), job.format, job.mapping) for each in job.files]
+        self._names = [job.source or default_source(job.task, each.format.name) for each in self._sources]
+        self.count = Count()
+        self._told = time.monotonic()
+
+    def looks(self) -> list[Look]:
+        """Return what each file is."""
+        pairs = zip(self._sources, self._names, strict=True)
+        return [
+            Look(
+                name=each.name,
+                format=each.format.name,
+                because=each.because,
+                source=source,
+                shareable=each.shareable,
+                bytes=each.shape.path.stat().st_size,
+            )
+            for each, source in pairs
+        ]
+
+    def read(self, share: Share) -> None:
+        """Read what is this process's: its lines of files that can be shared, and some of the other files."""
+        job = self._job
+        rules = [EvalConfig(task, EvalKind.LABEL, match=rule) for task, rule in job.rules.items()]
+        writer = PartWriter(Path(job.folder), {"language": language.detect_many})
+        maker = RowMaker(writer.add, TaskRouter(rules, job.task), job.sampling_rate)
+        for number, source in enumerate(self._sources):
+            shared = source.shareable and share.of > 1
+            if not shared and number % share.of != share.index:
+                self.count.records.append(0)
+                continue
+            writer.begin_file(number, shared=shared)
+            self._read_file(number, source, share if shared else None, writer, maker)
+        writer.flush()
+        self.count.unnamed = maker.unnamed
+
+    def _read_file(
+        self, number: int, source: Source, share: Share | None, writer: PartWriter, maker: RowMaker
+    ) -> None:
+        records, last = 0, 0
+        for item in source.items(share):
+            if share is not None and item.line > last + 1:
+                writer.flush()  # The lines between are another reader's.
+            last = item.line
+            records += 1
+            self._take(number, item, maker)
+            if records % _ITEMS_A_LOOK == 0:
+                self._say(number, records)
+        self.count.records.append(records)
+        self._say(number, records, now=True)
+
+    def _take(self, number: int, item: Item, maker: RowMaker) -> None:
+        if isinstance(item, Draft):
+            maker.call(item, self._names[number])
+        elif isinstance(item, OutputDraft):
+            maker.output(item, self._names[number])
+        elif isinstance(item, Blank):
+            self.count.blank += 1
+        else:
+            self.count.reject(number, item)
+
+    def _say(self, number: int, records: int, *, now: bool = False) -> None:
+        if now or time.monotonic() - self._told > _TELL_EVERY_S:
+            self._told = time.monotonic()
+            self._tell(Told(file=number, records=records))
+
+
+def limit_resources(memory_bytes: int = MAX_MEMORY_BYTES) -> None:
+    """Take from this process what reading a log never needs: endless memory, core dumps, many files."""
+    try:
+        import resource
+    except ImportError:  # Not on this system: the caps of the formats still hold.
+        return
+    for limit, value in (
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 256),
+    ):
+        _, hard = resource.getrlimit(limit)
+        if hard == resource.RLIM_INFINITY or value <= hard:
+            resource.setrlimit(limit, (value, value))
+
+
+def main() -> int:
+    """Read a job from standard input, tell what the files are, and read the share named next."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's to handle.
+    limit_resources(int(os.environ.get("WORKBENCH_READER_MEMORY", MAX_MEMORY_BYTES)))
+    output = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # Whatever a library prints does not get between the messages.
+
+    def tell(message: Told) -> None:
+        output.write(msgspec.json.encode(message) + b"\n")
+
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    try:
+        reading = Reading(job, tell)
+        tell(Told(looks=reading.looks()))
+        share = msgspec.json.decode(sys.stdin.buffer.readline() or b"null", type=Share | None)
+        if share is not None:
+            reading.read(share)
+            tell(Told(done=reading.count))
+    except UsageError as error:
+        tell(Told(refused=(error.message, error.hint)))
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

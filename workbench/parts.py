@@ -1,0 +1,131 @@
+"""The parts of an import: rows of Parquet that a reading process writes and the store loads.
+
+A row is a call with or without its output (`kind` call), or an output alone (`kind` output).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+PART_ROWS = 5_000
+PART_BYTES = 32 * 1024 * 1024
+
+_FIELDS: list[tuple[str, Any]] = [
+    ("kind", pa.string()),
+    ("call_id", pa.string()),
+    ("source", pa.string()),
+    ("native_id", pa.string()),
+    ("task", pa.string()),
+    ("occurred_at", pa.timestamp("us")),
+    ("session_id", pa.string()),
+    ("served_by", pa.string()),
+    ("sampling_rate", pa.float64()),
+    ("model", pa.string()),
+    ("language", pa.string()),
+    ("input_chars", pa.int32()),
+    ("turn_depth", pa.int32()),
+    ("tool_count", pa.int32()),
+    ("request_hash", pa.string()),
+    ("content_hash", pa.string()),
+    ("request", pa.string()),
+    ("attributes", pa.string()),
+    ("marks", pa.list_(pa.string())),
+    ("output", pa.string()),
+    ("output_hash", pa.string()),
+    ("text", pa.string()),
+    ("error_kind", pa.string()),
+    ("latency_ms", pa.float64()),
+    ("input_tokens", pa.int64()),
+    ("cached_input_tokens", pa.int64()),
+    ("output_tokens", pa.int64()),
+    ("control_marks", pa.list_(pa.string())),
+    ("gold", pa.string()),
+    ("file", pa.string()),
+    ("line", pa.int64()),
+    ("key_name", pa.string()),
+    ("unnamed", pa.bool_()),
+]
+SCHEMA = pa.schema(_FIELDS)
+"""`unnamed`: the log gives no id, so `native_id` is a hash, and equal rows are told apart later."""
+
+Finish = Mapping[str, Callable[[list[Any]], list[Any]]]
+
+
+class PartWriter:
+    """Writes rows as Parquet parts whose names, in order, are the order of the rows.
+
+    Args:
+        folder: Where the parts go.
+        finish: By column what turns the values of a part into those that are kept: for what
+            is cheaper to work out for many rows at once.
+    """
+
+    def __init__(self, folder: Path, finish: Finish) -> None:
+        self._folder = folder
+        self._finish = {SCHEMA.get_field_index(name): each for name, each in finish.items()}
+        self._rows: list[Sequence[Any]] = []
+        self._bytes = 0
+        self._file, self._line, self._count, self._shared = 0, 0, 0, False
+
+    def add(self, values: Sequence[Any], size: int) -> None:
+        """Add one row.
+
+        Args:
+            values: In the order of `SCHEMA`.
+            size: Roughly how many bytes it takes; decides when a part is written.
+        """
+        if not self._rows:
+            self._line = values[_LINE]
+        self._rows.append(values)
+        self._bytes += size
+        if len(self._rows) >= PART_ROWS or self._bytes >= PART_BYTES:
+            self.flush()
+
+    def begin_file(self, number: int, *, shared: bool = False) -> None:
+        """Go on with another file.
+
+        Args:
+            number: Parts stand in the order of these numbers.
+            shared: Whether other writers have a share in the file: then a part stands where its
+                first line does, and the caller flushes before lines of another writer.
+        """
+        self.flush()
+        self._file, self._shared = number, shared
+
+    def flush(self) -> None:
+        """Write what is waiting as a part."""
+        if not self._rows:
+            return
+        columns: list[Any] = list(zip(*self._rows, strict=True))
+        for place, finish in self._finish.items():
+            columns[place] = finish(list(columns[place]))
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        first = self._line if self._shared else 0
+        name = f"part-{self._file:06d}-{first:012d}-{self._count:08d}.parquet"
+        self._count += 1
+        write(pa.table(arrays, schema=SCHEMA), self._folder / name)
+        self._rows = []
+        self._bytes = 0
+
+
+_LINE = SCHEMA.get_field_index("line")
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write a part; it lives for minutes, so it is packed lightly."""
+    pq.write_table(table, path, compression="lz4", use_dictionary=False, write_statistics=False)
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return the parts of a folder in the order of their rows."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def file_number(path: Path) -> int:
+    """Return the number of the file that a part's rows are from."""
+    return int(path.name.split("-")[1])

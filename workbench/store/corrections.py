@@ -1,0 +1,273 @@
+"""Taking an import back, and resolving calls that two imports tell differently."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench.normal import content_hash
+from workbench.records import Call, from_json, to_json
+from workbench.store.calls import to_call
+from workbench.store.engine import quoted
+
+if TYPE_CHECKING:
+    from workbench.store import Store, Writer
+
+STORED, ARRIVED = "stored", "arrived"
+
+_CALL_TABLES = """
+SELECT c.table_name FROM duckdb_columns() c JOIN duckdb_tables() t USING (table_oid, database_name)
+WHERE NOT t.internal AND c.column_name = 'call_id' AND database_name = current_database()
+  AND NOT t.temporary AND c.table_name NOT IN ('conflict_resolutions', 'calls')
+ORDER BY c.table_name
+"""
+_AFFECTED = """
+CREATE OR REPLACE TEMP TABLE taken_back AS
+SELECT call_id, TRUE AS whole FROM calls WHERE manifest_id = $m
+UNION ALL
+SELECT call_id, FALSE FROM controls WHERE manifest_id = $m
+    AND call_id NOT IN (SELECT call_id FROM calls WHERE manifest_id = $m)
+"""
+_OF_CONTROL = ("comparisons", "labels", "draws")
+"""What speaks of a pair of outputs, and means nothing once one of them is gone."""
+
+_OF_REQUEST = (
+    "occurred_at", "session_id", "model", "language", "input_chars", "turn_depth", "tool_count",
+    "request_hash", "content_hash", "request", "attributes", "marks",
+)  # fmt: skip
+_OF_OUTPUT = (
+    "output", "text", "error_kind", "latency_ms", "input_tokens", "cached_input_tokens", "output_tokens",
+    "control_marks", "output_hash",
+)  # fmt: skip
+
+
+def manifest(store: Store, manifest_id: str) -> dict[str, Any] | None:
+    """Return the row of an import, or None."""
+    found = store.rows("SELECT * FROM manifests WHERE manifest_id = ?", (manifest_id,))
+    return found[0] if found else None
+
+
+def undone(store: Store, manifest_id: str) -> datetime | None:
+    """Return when an import was taken back, in UTC, or None."""
+    found: datetime | None = store.value(
+        "SELECT undone_at FROM undone_imports WHERE manifest_id = ?", (manifest_id,)
+    )
+    return found
+
+
+def resting(writer: Writer, manifest_id: str) -> dict[str, int]:
+    """Return what rests on the calls of an import: answers of candidates, and labels of people."""
+    writer.execute(_AFFECTED, {"m": manifest_id})
+    mine = "WHERE call_id IN (SELECT call_id FROM temp.taken_back)"
+    return {
+        "observations": writer.value(f"SELECT count(*) FROM observations {mine}"),  # noqa: S608
+        "labels": writer.value(f"SELECT count(*) FROM labels {mine} AND source <> 'gold'"),  # noqa: S608
+    }
+
+
+def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -> dict[str, int]:
+    """Remove all that an import brought, and all that rests on it.
+
+    A call of this import goes with everything; of a call that it only gave an output, what
+    speaks of that output goes. What later imports brought under the same ids was held as a
+    conflict with calls that are no more, and goes too.
+
+    Args:
+        writer: The open transaction.
+        manifest_id: The import.
+        undone_by: Who asked.
+        now: In UTC.
+
+    Returns:
+        Removed rows by table, those with none left out.
+    """
+    writer.execute(_AFFECTED, {"m": manifest_id})
+    source = writer.value("SELECT source FROM manifests WHERE manifest_id = ?", (manifest_id,))
+    removed: dict[str, int] = {}
+
+    def delete(table: str, where: str, params: Sequence[Any] = ()) -> None:
+        name = quoted(table)
+        count = writer.value(f"SELECT count(*) FROM {name} WHERE {where}", params)  # noqa: S608
+        if count:
+            writer.execute(f"DELETE FROM {name} WHERE {where}", params)  # noqa: S608
+            removed[table] = removed.get(table, 0) + count
+
+    whole = "call_id IN (SELECT call_id FROM temp.taken_back WHERE whole)"
+    partly = "call_id IN (SELECT call_id FROM temp.taken_back WHERE NOT whole)"
+    delete("leases", f"draw_id IN (SELECT draw_id FROM draws WHERE {whole} OR {partly})")  # noqa: S608
+    for row in writer.rows(_CALL_TABLES):
+        delete(row["table_name"], whole)
+    for table in _OF_CONTROL:
+        delete(table, partly)
+    delete("gold", "origin = ?", (f"import {manifest_id}",))
+    for table in ("controls", "conflicts", "conflict_resolutions", "rejects", "calls", "manifests"):
+        delete(table, "manifest_id = ?", (manifest_id,))
+    writer.execute("DROP TABLE temp.taken_back")
+    writer.append(
+        "undone_imports",
+        [
+            {
+                "manifest_id": manifest_id,
+                "source": source,
+                "removed": json.dumps(removed),
+                "undone_by": undone_by,
+                "undone_at": now,
+            }
+        ],
+    )
+    return removed
+
+
+def open_conflicts(
+    store: Store, *, call_id: str | None = None, limit: int = 100, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Return open conflicts, the stored call and what arrived under its id.
+
+    Args:
+        store: Where to read.
+        call_id: Only this call's.
+        limit: How many at most.
+        offset: How many to pass over.
+
+    Returns:
+        Rows of call_id, content_hash, manifest_id, file, line, stored and arrived (both `Call`),
+        resting (how many observations and labels rest on the stored call).
+    """
+    rows = store.rows(
+        """
+        SELECT x.call_id, x.content_hash, x.manifest_id, x.file, x.line, x.call, c.source, c.native_id,
+               c.task, c.request, k.output AS control, c.occurred_at, c.session_id, c.served_by,
+               c.sampling_rate, c.attributes, c.marks, k.marks AS control_marks, NULL AS gold,
+               (SELECT count(*) FROM observations o WHERE o.call_id = x.call_id) AS observations,
+               (SELECT count(*) FROM labels l WHERE l.call_id = x.call_id AND l.source <> 'gold') AS labels
+        FROM conflicts x JOIN calls c USING (call_id) LEFT JOIN controls k USING (call_id)
+        WHERE ($id IS NULL OR x.call_id = $id)
+        ORDER BY c.seq, x.file, x.line, x.content_hash LIMIT $limit OFFSET $offset
+        """,
+        {"id": call_id, "limit": limit, "offset": offset},
+    )
+    return [
+        {
+            "call_id": row["call_id"],
+            "content_hash": row["content_hash"],
+            "manifest_id": row["manifest_id"],
+            "file": row["file"],
+            "line": row["line"],
+            "stored": to_call(row),
+            "arrived": from_json(row["call"], Call),
+            "resting": {"observations": row["observations"], "labels": row["labels"]},
+        }
+        for row in rows
+    ]
+
+
+def conflicting_ids(store: Store, manifest_id: str | None = None) -> list[str]:
+    """Return the calls in conflict, or those that one import brought into it, in the order of import."""
+    rows = store.rows(
+        """
+        SELECT c.call_id FROM calls c
+        WHERE c.call_id IN (SELECT call_id FROM conflicts WHERE ($m IS NULL OR manifest_id = $m))
+        ORDER BY c.seq
+        """,
+        {"m": manifest_id},
+    )
+    return [row["call_id"] for row in rows]
+
+
+def keep_stored(writer: Writer, call_id: str, resolved_by: str, now: datetime) -> int:
+    """Resolve a call's conflicts: the stored one is right. What arrived is passed over from now on.
+
+    Returns:
+        How many conflicting records were given up.
+    """
+    rows = writer.rows("SELECT * FROM conflicts WHERE call_id = ?", (call_id,))
+    for row in rows:
+        _resolved(writer, row, STORED, row["content_hash"], row["call"], resolved_by, now)
+    writer.execute("DELETE FROM conflicts WHERE call_id = ?", (call_id,))
+    return len(rows)
+
+
+def take_arrived(
+    writer: Writer, call_id: str, hash_taken: str, columns: dict[str, Any], resolved_by: str, now: datetime
+) -> None:
+    """Resolve a call's conflicts: one that arrived is right, and takes the place of the stored one.
+
+    The caller makes sure that no label rests on the stored call.
+
+    Args:
+        writer: The open transaction.
+        call_id: The call.
+        hash_taken: `content_hash` of the conflicting record that is right.
+        columns: Its staged row by column: what the store keeps of the request (`request` is
+            None where only the output arrived) and of the output.
+        resolved_by: Who says so.
+        now: In UTC.
+    """
+    rows = {
+        row["content_hash"]: row
+        for row in writer.rows("SELECT * FROM conflicts WHERE call_id = ?", (call_id,))
+    }
+    taken = rows[hash_taken]
+    old = writer.rows(
+        """
+        SELECT c.*, k.output AS control, k.marks AS control_marks, k.content_hash AS output_hash, NULL AS gold
+        FROM calls c LEFT JOIN controls k USING (call_id) WHERE call_id = ?
+        """,
+        (call_id,),
+    )[0]
+    given_up = to_json(to_call(old)).decode()
+    # A record may say all of the call, or its output alone: either is known from now on.
+    output_hash = old["output_hash"] or ""
+    for known in (
+        content_hash(old["request_hash"], output_hash),
+        content_hash("output", output_hash),
+    ):
+        _resolved(writer, taken, ARRIVED, known, given_up, resolved_by, now)
+    for known, row in rows.items():
+        if known != hash_taken:
+            _resolved(writer, row, ARRIVED, known, row["call"], resolved_by, now)
+    writer.execute("DELETE FROM conflicts WHERE call_id = ?", (call_id,))
+    writer.execute("DELETE FROM comparisons WHERE call_id = ?", (call_id,))
+    if columns["request"] is not None and columns["request_hash"] != old["request_hash"]:
+        writer.execute("DELETE FROM observations WHERE call_id = ?", (call_id,))
+    writer.execute(
+        "DELETE FROM conflict_resolutions WHERE call_id = ? AND content_hash = ?", (call_id, hash_taken)
+    )
+    if columns["request"] is not None:
+        assignments = ", ".join(f"{name} = ?" for name in (*_OF_REQUEST, "manifest_id"))
+        writer.execute(
+            f"UPDATE calls SET {assignments} WHERE call_id = ?",  # noqa: S608 -- names of this module
+            [*(columns[name] for name in _OF_REQUEST), taken["manifest_id"], call_id],
+        )
+    if columns["output"] is not None:
+        values = [columns[name] for name in _OF_OUTPUT]
+        writer.execute(
+            """
+            INSERT OR REPLACE INTO controls (call_id, manifest_id, output, text, error_kind, latency_ms,
+                input_tokens, cached_input_tokens, output_tokens, marks, content_hash)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [call_id, taken["manifest_id"], *values],
+        )
+
+
+def _resolved(
+    writer: Writer, row: dict[str, Any], kept: str, known: str, given_up: str, resolved_by: str, now: datetime
+) -> None:
+    writer.append(
+        "conflict_resolutions",
+        [
+            {
+                "call_id": row["call_id"],
+                "content_hash": known,
+                "kept": kept,
+                "manifest_id": row["manifest_id"],
+                "given_up": given_up,
+                "resolved_by": resolved_by,
+                "resolved_at": now,
+            }
+        ],
+        ignore_known=True,
+    )
