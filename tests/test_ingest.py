@@ -411,7 +411,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(LINES, min_size=1, max_size=12), again=st.lists(LINES, max_size=6))
 def test_the_equation_holds_for_any_lines_and_repeats_add_nothing(
     desk: Desk, lines: list[bytes], again: list[bytes]
@@ -475,7 +475,7 @@ def test_an_import_leaves_the_staging_of_another_that_runs_alone(tmp_path: Path)
     """Sweeping up spares folders whose import is alive."""
     from workbench.store.staging import Staging
 
-    with Staging(tmp_path, "first"), Staging(tmp_path, "second"):
+    with Staging(tmp_path, "first", list), Staging(tmp_path, "second", list):
         assert len(list((tmp_path / "imports").iterdir())) == 2
     assert list((tmp_path / "imports").iterdir()) == []
 

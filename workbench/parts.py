@@ -5,7 +5,7 @@ A row is a call with or without its output (`kind` call), or an output alone (`k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,10 @@ _FIELDS: list[tuple[str, Any]] = [
     ("unnamed", pa.bool_()),
 ]
 SCHEMA = pa.schema(_FIELDS)
-"""`unnamed`: the log gives no id, so `native_id` is a hash, and equal rows are told apart later."""
+"""`language` holds the beginning of the text it is to be found out from.
 
-Finish = Mapping[str, Callable[[list[Any]], list[Any]]]
+`unnamed`: the log gives no id, so `native_id` is a hash, and equal rows are told apart later.
+"""
 
 
 class PartWriter:
@@ -61,13 +62,11 @@ class PartWriter:
 
     Args:
         folder: Where the parts go.
-        finish: By column what turns the values of a part into those that are kept: for what
-            is cheaper to work out for many rows at once.
+        written: Is told the name of every part that is complete.
     """
 
-    def __init__(self, folder: Path, finish: Finish) -> None:
-        self._folder = folder
-        self._finish = {SCHEMA.get_field_index(name): each for name, each in finish.items()}
+    def __init__(self, folder: Path, written: Callable[[str], None]) -> None:
+        self._folder, self._written = folder, written
         self._rows: list[Sequence[Any]] = []
         self._bytes = 0
         self._file, self._line, self._count, self._shared = 0, 0, 0, False
@@ -101,9 +100,7 @@ class PartWriter:
         """Write what is waiting as a part."""
         if not self._rows:
             return
-        columns: list[Any] = list(zip(*self._rows, strict=True))
-        for place, finish in self._finish.items():
-            columns[place] = finish(list(columns[place]))
+        columns = zip(*self._rows, strict=True)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
         first = self._line if self._shared else 0
         name = f"part-{self._file:06d}-{first:012d}-{self._count:08d}.parquet"
@@ -111,6 +108,7 @@ class PartWriter:
         write(pa.table(arrays, schema=SCHEMA), self._folder / name)
         self._rows = []
         self._bytes = 0
+        self._written(name)
 
 
 _LINE = SCHEMA.get_field_index("line")

@@ -19,15 +19,19 @@ import msgspec
 import workbench
 from workbench.errors import EnvironmentalError, UsageError
 from workbench.formats import Share
-from workbench.ingest.reading import MAX_MEMORY_BYTES, Count, Job, Look, Told
+from workbench.ingest.job import Count, Job, Look, Told
+from workbench.ingest.preview import Preview
+from workbench.records import from_json
 
 SILENCE_S = 120.0
 """A process that says nothing for so long hangs on what it reads, and is ended."""
 SHARED_FROM_BYTES = 24 * 1024 * 1024
 """Below, starting a second process takes longer than it saves."""
 MAX_READERS = 4
+MAX_MEMORY_BYTES = 3 << 30
+"""Address space of a reading process, of which libraries take a good third without using it."""
 
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "WORKBENCH_READER_MEMORY")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
 _ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -38,14 +42,16 @@ _ONE_THREAD = {
 
 
 def read_files(
-    job: Job, told: Callable[[Sequence[Look], int, int], None], *, silence_s: float = SILENCE_S
+    job: Job,
+    told: Callable[[Sequence[Look], int, int], None],
+    written: Callable[[str], None],
 ) -> tuple[list[Look], Count]:
     """Read files into parts.
 
     Args:
         job: What, and where the parts go.
         told: Hears the files, the number of the one being read and how many records are done.
-        silence_s: How long a process may say nothing before it is ended.
+        written: Hears the name of every part that is complete.
 
     Returns:
         What the files are, and what became of their records.
@@ -57,7 +63,7 @@ def read_files(
     readers = _reader_count(job)
     with contextlib.ExitStack() as stack:
         children = [stack.enter_context(_Child(job)) for _ in range(readers)]
-        conversation = _Conversation(job, children, silence_s)
+        conversation = _Conversation(job, children)
         looks = conversation.looks()
         shared = readers > 1 and (any(each.shareable for each in looks) or len(looks) > 1)
         used = children if shared else children[:1]
@@ -65,8 +71,19 @@ def read_files(
             child.send(Share(index, len(used)))
         for child in children[len(used) :]:
             child.end()
-        counts = conversation.counts(used, lambda file, done: told(looks, file, done))
+        counts = conversation.counts(used, lambda file, done: told(looks, file, done), written)
     return looks, _sum(counts)
+
+
+def look_into_files(job: Job) -> Preview:
+    """Look into the heads of files; see `workbench.ingest.preview`.
+
+    Raises:
+        UsageError: A file is no log, or takes more memory or time than any log.
+        EnvironmentalError: The process was ended from outside.
+    """
+    with _Child(job) as child:
+        return from_json(_Conversation(job, [child]).preview(), Preview)
 
 
 def _reader_count(job: Job) -> int:
@@ -98,8 +115,8 @@ class _Child:
         root = str(Path(workbench.__file__).parents[1])
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # -P keeps the folder that somebody happens to stand in off the path.
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "workbench.ingest.reading"],
+        process = subprocess.Popen(  # noqa: S603 -- this very Python
+            [sys.executable, "-P", "-m", "workbench.ingest.reading", str(MAX_MEMORY_BYTES)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -147,8 +164,8 @@ class _Child:
 class _Conversation:
     """Listens to the processes until they are done, or one ends badly."""
 
-    def __init__(self, job: Job, children: Sequence[_Child], silence_s: float) -> None:
-        self._job, self._children, self._silence_s = job, children, silence_s
+    def __init__(self, job: Job, children: Sequence[_Child]) -> None:
+        self._job, self._children = job, children
         self._heard: list[tuple[_Child, Told]] = []
         self._where = "The files"
 
@@ -161,13 +178,24 @@ class _Conversation:
             raise AssertionError(f"{child} speaks before it has looked")
         raise AssertionError("a process ends without a word")
 
-    def counts(self, children: Sequence[_Child], told: Callable[[int, int], None]) -> list[Count]:
+    def preview(self) -> bytes:
+        """Return the preview, as JSON."""
+        for _, message in self._listen(self._children):
+            if message.preview is not None:
+                return message.preview
+        raise AssertionError("a process ends without a word")
+
+    def counts(
+        self, children: Sequence[_Child], told: Callable[[int, int], None], written: Callable[[str], None]
+    ) -> list[Count]:
         """Return what each of the processes counted, in their order."""
         done: dict[_Child, Count] = {}
         records: dict[tuple[_Child, int], int] = {}
         for child, message in self._listen(children):
             if message.done is not None:
                 done[child] = message.done
+            elif message.part is not None:
+                written(message.part)
             elif message.looks is None:
                 records[child, message.file] = message.records
                 self._where = Path(self._job.files[message.file]).name
@@ -199,9 +227,9 @@ class _Conversation:
                             finished.add(child)
                         yield child, message
                 for each, at in spoke.items():
-                    if each not in finished and time.monotonic() - at > self._silence_s:
+                    if each not in finished and time.monotonic() - at > SILENCE_S:
                         raise UsageError(
-                            f"{self._where}: one record took more than {self._silence_s:.0f} s to read.",
+                            f"{self._where}: one record took more than {SILENCE_S:.0f} s to read.",
                             "Nothing was imported. Look at that file: a rule of an eval or a record in it "
                             "may be built to never end.",
                         )

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.checks import NAME_PATTERN
+from workbench import language
 from workbench.config import Workspace, file_hash
-from workbench.errors import UsageError
 from workbench.formats import AUTO
 from workbench.ingest.children import read_files
-from workbench.ingest.reading import Count, Job, Look
+from workbench.ingest.job import Count, Job, Look, check_arguments
 from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport, reject_reason
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import Renumber
@@ -71,7 +70,7 @@ def import_files(
     check_arguments(paths, task, source, sampling_rate)
     router = TaskRouter(workspace.evals.values(), task)
     report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
-    with Staging(store.spool, report.manifest_id or "") as staging:
+    with Staging(store.spool, report.manifest_id or "", language.detect_many) as staging:
         job = Job(
             files=[str(each.absolute()) for each in paths],
             format=format,
@@ -82,7 +81,7 @@ def import_files(
             rules=router.rules,
             folder=str(staging.folder),
         )
-        looks, count = read_files(job, _reading(listener))
+        looks, count = read_files(job, _reading(listener), staging.add)
         rejects = _describe(report, paths, looks, count)
         staging.complete(Renumber() if count.unnamed else None)
         now = datetime.now(UTC)
@@ -171,23 +170,3 @@ def _manifest(report: ImportReport, sampling_rate: float | None, now: datetime) 
         "sampling_rate": sampling_rate,
         "report": to_json(report).decode(),
     }
-
-
-def check_arguments(
-    paths: Sequence[Path], task: str | None, source: str | None, sampling_rate: float | None
-) -> None:
-    """Check what a person typed.
-
-    Raises:
-        UsageError: An argument is wrong.
-    """
-    if not paths:
-        raise UsageError("No file to import.", "Name at least one file.")
-    if task is not None and not NAME_PATTERN.fullmatch(task):
-        raise UsageError(f"{task!r} is no name for a task.", "Use letters, digits, dot, dash, underscore.")
-    if source is not None and (not source.strip() or len(source) > 200 or not source.isprintable()):
-        raise UsageError(f"{source[:50]!r} is no name for a source.", "Use a short name such as `prod-eu`.")
-    if sampling_rate is not None and not 0 < sampling_rate <= 1:
-        raise UsageError(
-            f"The sampling rate {sampling_rate} is not a share of traffic.", "Use 10% or 0.1, up to 100%."
-        )

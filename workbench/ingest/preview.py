@@ -18,7 +18,7 @@ from workbench.formats import (
     open_source,
     suggest_mapping,
 )
-from workbench.ingest.importing import check_arguments
+from workbench.ingest.job import Job, check_arguments, evals_of
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id, default_source
 from workbench.normal import content_hash
@@ -56,7 +56,7 @@ def preview(
     mapping: Mapping[str, str] | None = None,
     limit: int = 20,
 ) -> Preview:
-    """Look into files without importing them.
+    """Look into files without importing them, in a process of its own as an import does.
 
     Args:
         workspace: Its evals say which calls belong to which task.
@@ -69,8 +69,35 @@ def preview(
     Raises:
         UsageError: A file is no log, or the mapping does not fit it.
     """
+    from workbench.ingest.children import look_into_files
+
     paths = [Path(each) for each in files]
     check_arguments(paths, task, None, None)
+    job = Job(
+        files=[str(each.absolute()) for each in paths],
+        format=format,
+        mapping=dict(mapping) if mapping else None,
+        task=task,
+        source=None,
+        sampling_rate=None,
+        rules=TaskRouter(workspace.evals.values(), task).rules,
+        folder="",
+        preview=limit,
+    )
+    return look_into_files(job)
+
+
+def look_into(job: Job) -> Preview:
+    """Do what `preview` promises, in this process.
+
+    Args:
+        job: Its `preview` says how many calls and rejected records to show.
+
+    Raises:
+        UsageError: A file is no log, or the mapping does not fit it.
+    """
+    paths = [Path(each) for each in job.files]
+    format, task, mapping, limit = job.format, job.task, job.mapping, job.preview or 1
     columns = [Column(name, samples) for name, samples in columns_with_samples(paths[0])]
     used = dict(mapping) if mapping else {}
     why = None if used else _why_a_mapping(paths[0], format)
@@ -80,7 +107,7 @@ def preview(
         if not {"input", "messages"} & used.keys():
             return Preview(paths[0].name, "mapped", why, columns, used, needs, [], [])
     sources = [open_source(path, format, used or None) for path in paths]
-    router = TaskRouter(workspace.evals.values(), task)
+    router = TaskRouter(evals_of(job.rules), task)
     drafts: list[Draft] = []
     rejects: list[Rejected] = []
     outputs: dict[str, OutputDraft] = {}

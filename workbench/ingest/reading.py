@@ -11,92 +11,23 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from workbench import language
 from workbench.errors import UsageError
 from workbench.formats import Blank, Draft, OutputDraft, Share, Source, open_source
 from workbench.formats.base import Item
-from workbench.ingest.report import REJECTS_KEPT, reject_reason
+from workbench.ingest.job import Count, Job, Look, Told, evals_of
+from workbench.ingest.preview import look_into
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, default_source
 from workbench.parts import PartWriter
-from workbench.records import EvalKind, Rejected
-from workbench.specs import EvalConfig, MatchRule
-
-REASONS_KEPT = 100
-MAX_MEMORY_BYTES = 3 << 30
-"""Address space, of which libraries take a good third without using it."""
+from workbench.records import to_json
 
 _TELL_EVERY_S = 0.3
 _ITEMS_A_LOOK = 200
-
-
-@dataclass(slots=True)
-class Job:
-    """What is to be read, and how. `rules` say which calls belong to which task."""
-
-    files: list[str]
-    format: str
-    mapping: dict[str, str] | None
-    task: str | None
-    source: str | None
-    sampling_rate: float | None
-    rules: dict[str, MatchRule]
-    folder: str
-
-
-@dataclass(slots=True)
-class Look:
-    """What a look into the head of a file says."""
-
-    name: str
-    format: str
-    because: str
-    source: str
-    shareable: bool
-    bytes: int
-
-
-@dataclass(slots=True)
-class Told:
-    """One message of a reading process; only what it is about is filled in.
-
-    `looks` comes first; `records` says how far it is in `file`; `refused` holds
-    message and hint of a user's mistake; `done` comes last.
-    """
-
-    looks: list[Look] | None = None
-    file: int = 0
-    records: int = 0
-    refused: tuple[str, str] | None = None
-    done: Count | None = None
-
-
-@dataclass(slots=True)
-class Count:
-    """What became of the records that one process read, before the store judges them."""
-
-    records: list[int] = field(default_factory=list)
-    blank: int = 0
-    rejected: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-    rejects: list[tuple[int, Rejected]] = field(default_factory=list)
-    unnamed: bool = False
-
-    def reject(self, file: int, item: Rejected) -> None:
-        """Count a rejected record, and keep it as long as there is room."""
-        self.rejected += 1
-        reason = reject_reason(item.reason)
-        if reason not in self.reasons and len(self.reasons) >= REASONS_KEPT:
-            reason = "other"
-        self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        if len(self.rejects) < REJECTS_KEPT:
-            self.rejects.append((file, item))
 
 
 class Reading:
@@ -132,9 +63,8 @@ class Reading:
     def read(self, share: Share) -> None:
         """Read what is this process's: its lines of files that can be shared, and some of the other files."""
         job = self._job
-        rules = [EvalConfig(task, EvalKind.LABEL, match=rule) for task, rule in job.rules.items()]
-        writer = PartWriter(Path(job.folder), {"language": language.detect_many})
-        maker = RowMaker(writer.add, TaskRouter(rules, job.task), job.sampling_rate)
+        writer = PartWriter(Path(job.folder), lambda name: self._tell(Told(part=name)))
+        maker = RowMaker(writer.add, TaskRouter(evals_of(job.rules), job.task), job.sampling_rate)
         for number, source in enumerate(self._sources):
             shared = source.shareable and share.of > 1
             if not shared and number % share.of != share.index:
@@ -176,7 +106,7 @@ class Reading:
             self._tell(Told(file=number, records=records))
 
 
-def limit_resources(memory_bytes: int = MAX_MEMORY_BYTES) -> None:
+def limit_resources(memory_bytes: int) -> None:
     """Take from this process what reading a log never needs: endless memory, core dumps, many files."""
     try:
         import resource
@@ -195,7 +125,7 @@ def limit_resources(memory_bytes: int = MAX_MEMORY_BYTES) -> None:
 def main() -> int:
     """Read a job from standard input, tell what the files are, and read the share named next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's to handle.
-    limit_resources(int(os.environ.get("WORKBENCH_READER_MEMORY", MAX_MEMORY_BYTES)))
+    limit_resources(int(sys.argv[1]))
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # Whatever a library prints does not get between the messages.
 
@@ -204,6 +134,9 @@ def main() -> int:
 
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     try:
+        if job.preview is not None:
+            tell(Told(preview=to_json(look_into(job)), done=Count()))
+            return 0
         reading = Reading(job, tell)
         tell(Told(looks=reading.looks()))
         share = msgspec.json.decode(sys.stdin.buffer.readline() or b"null", type=Share | None)

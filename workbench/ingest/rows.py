@@ -74,7 +74,7 @@ class RowMaker:
                 draft.served_by,
                 self._sampling_rate,
                 draft.model,
-                text[: language.HEAD_CHARS],  # The language is found out for a whole part at once.
+                text[: language.HEAD_CHARS],  # Languages are told for a whole part at once.
                 sum(len(message_text(each)) for each in request.messages),
                 sum(each.role == "user" for each in request.messages),
                 len(request.tools),

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from workbench import parts
 
-ROW = "row"
+ROW, LANGUAGE = "row", "language"
 _LOCK = "lock"
 _FRESH_S = 60.0
 
@@ -29,12 +29,20 @@ class Staging:
     Args:
         spool: The store's spool.
         import_id: Names the folder.
+        languages: Tells the languages of many texts at once.
     """
 
-    def __init__(self, spool: Path, import_id: str) -> None:
+    def __init__(
+        self,
+        spool: Path,
+        import_id: str,
+        languages: Callable[[Sequence[str | None]], Sequence[str | None]],
+    ) -> None:
         self._root = spool / "imports"
         self._folder = self._root / import_id
         self._lock: IO[str] | None = None
+        self._find = languages
+        self._languages: dict[str, pa.Array] = {}
         self._firsts: list[int] = []
         self.rows = 0
         self.parts: list[Path] = []
@@ -59,6 +67,12 @@ class Staging:
         """Return where the parts are written."""
         return self._folder
 
+    def add(self, name: str) -> None:
+        """Take a part that is complete: its languages are told here, while others are still being written."""
+        heads = pq.read_table(self._folder / name, columns=[LANGUAGE])
+        found = self._find(heads.column(LANGUAGE).to_pylist())
+        self._languages[name] = pa.array(found, pa.string())
+
     def complete(self, renumber: Callable[[int, pa.Table], pa.Table] | None = None) -> None:
         """Take the parts that lie in the folder as all there are.
 
@@ -80,6 +94,10 @@ class Staging:
         wanted = [name for name in columns if name != ROW] if columns else None
         for path, first in zip(self.parts, self._firsts, strict=True):
             table = pq.read_table(path, columns=wanted, memory_map=True)
+            place = table.schema.get_field_index(LANGUAGE)
+            if place >= 0:
+                field = table.schema.field(place)
+                table = table.set_column(place, field, self._languages[path.name])
             numbers = pa.array(range(first, first + table.num_rows), pa.int64())
             yield table.add_column(0, ROW, numbers)
 

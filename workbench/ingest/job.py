@@ -1,0 +1,110 @@
+"""What is said between an import and the processes that read for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.checks import NAME_PATTERN
+from workbench.errors import UsageError
+from workbench.ingest.report import REJECTS_KEPT, reject_reason
+from workbench.records import EvalKind, Rejected
+from workbench.specs import EvalConfig, MatchRule
+
+REASONS_KEPT = 100
+
+
+@dataclass(slots=True)
+class Job:
+    """What is to be read, and how. `rules` say which calls belong to which task.
+
+    With `preview`, so many calls are shown and nothing is written.
+    """
+
+    files: list[str]
+    format: str
+    mapping: dict[str, str] | None
+    task: str | None
+    source: str | None
+    sampling_rate: float | None
+    rules: dict[str, MatchRule]
+    folder: str
+    preview: int | None = None
+
+
+@dataclass(slots=True)
+class Look:
+    """What a look into the head of a file says."""
+
+    name: str
+    format: str
+    because: str
+    source: str
+    shareable: bool
+    bytes: int
+
+
+@dataclass(slots=True)
+class Told:
+    """One message of a reading process; only what it is about is filled in.
+
+    `looks` comes first; `records` says how far it is in `file`,
+    `part` which part is complete; `refused` holds
+    message and hint of a user's mistake, `preview` a `Preview` as JSON; `done` comes last.
+    """
+
+    looks: list[Look] | None = None
+    file: int = 0
+    records: int = 0
+    refused: tuple[str, str] | None = None
+    preview: bytes | None = None
+    part: str | None = None
+    done: Count | None = None
+
+
+@dataclass(slots=True)
+class Count:
+    """What became of the records that one process read, before the store judges them."""
+
+    records: list[int] = field(default_factory=list)
+    blank: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    rejects: list[tuple[int, Rejected]] = field(default_factory=list)
+    unnamed: bool = False
+
+    def reject(self, file: int, item: Rejected) -> None:
+        """Count a rejected record, and keep it as long as there is room."""
+        self.rejected += 1
+        reason = reject_reason(item.reason)
+        if reason not in self.reasons and len(self.reasons) >= REASONS_KEPT:
+            reason = "other"
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        if len(self.rejects) < REJECTS_KEPT:
+            self.rejects.append((file, item))
+
+
+def evals_of(rules: Mapping[str, MatchRule]) -> list[EvalConfig]:
+    """Return evals that hold what a `TaskRouter` asks of them, and nothing else."""
+    return [EvalConfig(task, EvalKind.LABEL, match=rule) for task, rule in rules.items()]
+
+
+def check_arguments(
+    paths: Sequence[Path], task: str | None, source: str | None, sampling_rate: float | None
+) -> None:
+    """Check what a person typed.
+
+    Raises:
+        UsageError: An argument is wrong.
+    """
+    if not paths:
+        raise UsageError("No file to import.", "Name at least one file.")
+    if task is not None and not NAME_PATTERN.fullmatch(task):
+        raise UsageError(f"{task!r} is no name for a task.", "Use letters, digits, dot, dash, underscore.")
+    if source is not None and (not source.strip() or len(source) > 200 or not source.isprintable()):
+        raise UsageError(f"{source[:50]!r} is no name for a source.", "Use a short name such as `prod-eu`.")
+    if sampling_rate is not None and not 0 < sampling_rate <= 1:
+        raise UsageError(
+            f"The sampling rate {sampling_rate} is not a share of traffic.", "Use 10% or 0.1, up to 100%."
+        )
