@@ -26,7 +26,7 @@ from workbench.formats.base import (
     Unreadable,
 )
 from workbench.formats.containers import look, records
-from workbench.formats.files import Shape
+from workbench.formats.files import Meter, Shape
 from workbench.formats.lines import Share
 from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
 from workbench.formats.openai_batch import BatchReply, OpenAIBatch
@@ -43,6 +43,7 @@ __all__ = [
     "Detection",
     "Draft",
     "Mark",
+    "Meter",
     "OutputDraft",
     "Share",
     "Source",
@@ -84,14 +85,15 @@ class Source:
         """Return whether several readers can share the file: lines, each of which stands for itself."""
         return self.shape.kind == "jsonl" and not getattr(self.format, "joins_records", False)
 
-    def items(self, share: Share | None = None) -> Iterator[Item]:
+    def items(self, share: Share | None = None, meter: Meter | None = None) -> Iterator[Item]:
         """Give every source record as drafts, a rejected one or a blank one. Never raises on data.
 
         Args:
             share: Which of several readers this is.
+            meter: Says how far it is.
         """
         name = self.shape.name
-        for record in records(self.shape, share):
+        for record in records(self.shape, share, meter):
             if isinstance(record, Record):
                 yield from parse_record(self.format, record, name)
             else:

@@ -19,6 +19,7 @@ from workbench.formats.documents import ENVELOPES, read_document
 from workbench.formats.files import (
     HEAD_BYTES,
     REFUSED_SUFFIXES,
+    Meter,
     Shape,
     read_head,
     refuse_binary,
@@ -61,18 +62,21 @@ def look(path: Path) -> Shape:
     return _text_shape(path, head)
 
 
-def records(shape: Shape, share: Share | None = None) -> Iterator[Record | Rejected | Blank]:
+def records(
+    shape: Shape, share: Share | None = None, meter: Meter | None = None
+) -> Iterator[Record | Rejected | Blank]:
     """Give every source record of a file, in order, with its line.
 
     Args:
         shape: How the file is laid out.
         share: Which of several readers this is; only JSONL can be shared.
+        meter: Says how far it is, for JSONL.
 
     Raises:
         UsageError: The file expands beyond any log, or a document is too large to hold.
     """
     if shape.kind == "jsonl":
-        return read_lines(shape) if share is None else read_lines(shape, share)
+        return read_lines(shape, share, meter)
     reader = {"json": read_document, "csv": read_csv, "parquet": read_parquet}
     return reader[shape.kind](shape)
 

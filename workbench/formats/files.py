@@ -95,9 +95,27 @@ class _Capped(io.RawIOBase):
         super().close()
 
 
-def open_bytes(path: Path) -> io.BufferedReader:
+class Meter:
+    """Says how far the reading of a file is, in bytes of the file as it lies on disk."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] | None = None
+
+    def watch(self, file: IO[bytes]) -> None:
+        """Go by the position in this file."""
+        self._file = file
+
+    @property
+    def position(self) -> int:
+        """Return the position; 0 before and after the reading."""
+        return 0 if self._file is None or self._file.closed else self._file.tell()
+
+
+def open_bytes(path: Path, meter: Meter | None = None) -> io.BufferedReader:
     """Open a file for reading, decompressed where its first bytes say gzip or zstd."""
     file = path.open("rb")
+    if meter is not None:
+        meter.watch(file)
     start = file.read(4)
     file.seek(0)
     inner: Any

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from workbench.formats.base import Blank, Record, reject
-from workbench.formats.files import BROKEN_STREAM, MAX_LINE_BYTES, Shape, open_bytes
+from workbench.formats.files import BROKEN_STREAM, MAX_LINE_BYTES, Meter, Shape, open_bytes
 from workbench.normal import Undecodable, decode_json
 from workbench.records import Rejected
 
@@ -28,14 +28,17 @@ class Share:
 _ALL = Share(0, 1)
 
 
-def read_lines(shape: Shape, share: Share = _ALL) -> Iterator[Record | Rejected | Blank]:
+def read_lines(
+    shape: Shape, share: Share | None = None, meter: Meter | None = None
+) -> Iterator[Record | Rejected | Blank]:
     """Give the records of a JSONL file with their lines; what can't be read is rejected.
 
     All readers of a file go through all of it, which costs little: reading JSON is what takes time.
     """
     line = position = 0
+    share = share or _ALL
     alone = share.of == 1
-    with open_bytes(shape.path) as stream:
+    with open_bytes(shape.path, meter) as stream:
         try:
             while raw := stream.readline(MAX_LINE_BYTES + 1):
                 line += 1

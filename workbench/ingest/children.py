@@ -43,14 +43,15 @@ _ONE_THREAD = {
 
 def read_files(
     job: Job,
-    told: Callable[[Sequence[Look], int, int], None],
+    told: Callable[[str, int, int | None], None],
     written: Callable[[str], None],
 ) -> tuple[list[Look], Count]:
     """Read files into parts.
 
     Args:
         job: What, and where the parts go.
-        told: Hears the files, the number of the one being read and how many records are done.
+        told: Hears the name of the file being read, how many records are done, and of how many
+            there will be, by the bytes that are left; None where that can't be said.
         written: Hears the name of every part that is complete.
 
     Returns:
@@ -71,7 +72,7 @@ def read_files(
             child.send(Share(index, len(used)))
         for child in children[len(used) :]:
             child.end()
-        counts = conversation.counts(used, lambda file, done: told(looks, file, done), written)
+        counts = conversation.counts(used, looks, told, written)
     return looks, _sum(counts)
 
 
@@ -161,6 +162,34 @@ class _Child:
             self._input.flush()
 
 
+class _Pace:
+    """How many records are done, and how many there will be if the rest of the bytes is like these."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = sizes
+        self._told: dict[tuple[object, int], Told] = {}
+
+    def hear(self, child: object, message: Told) -> None:
+        """Take what a process says of a file."""
+        self._told[child, message.file] = message
+
+    @property
+    def records(self) -> int:
+        """Return how many records are done."""
+        return sum(each.records for each in self._told.values())
+
+    @property
+    def expected(self) -> int | None:
+        """Return how many there will be, or None."""
+        places: dict[int, list[int]] = {}
+        for (_, file), message in self._told.items():
+            places.setdefault(file, []).append(message.position)
+        if any(0 in positions for positions in places.values()):
+            return None
+        done = sum(sum(positions) / len(positions) for positions in places.values())
+        return max(self.records, round(self.records * sum(self._sizes) / done)) if done else None
+
+
 class _Conversation:
     """Listens to the processes until they are done, or one ends badly."""
 
@@ -186,20 +215,24 @@ class _Conversation:
         raise AssertionError("a process ends without a word")
 
     def counts(
-        self, children: Sequence[_Child], told: Callable[[int, int], None], written: Callable[[str], None]
+        self,
+        children: Sequence[_Child],
+        looks: Sequence[Look],
+        told: Callable[[str, int, int | None], None],
+        written: Callable[[str], None],
     ) -> list[Count]:
         """Return what each of the processes counted, in their order."""
         done: dict[_Child, Count] = {}
-        records: dict[tuple[_Child, int], int] = {}
+        pace = _Pace([each.bytes for each in looks])
         for child, message in self._listen(children):
             if message.done is not None:
                 done[child] = message.done
             elif message.part is not None:
                 written(message.part)
             elif message.looks is None:
-                records[child, message.file] = message.records
+                pace.hear(child, message)
                 self._where = Path(self._job.files[message.file]).name
-                told(message.file, sum(records.values()))
+                told(looks[message.file].name, pace.records, pace.expected)
             if len(done) == len(children):
                 break
         return [done[child] for child in children]

@@ -7,7 +7,7 @@ is invisible until its manifest is committed; the same file again adds nothing.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,10 @@ def import_files(
     paths = [Path(each) for each in files]
     check_arguments(paths, task, source, sampling_rate)
     router = TaskRouter(workspace.evals.values(), task)
+
+    def reading(name: str, done: int, total: int | None) -> None:
+        listener(Progress("reading", done, total, "records", name))
+
     report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
     with Staging(store.spool, report.manifest_id or "", language.detect_many) as staging:
         job = Job(
@@ -81,7 +85,7 @@ def import_files(
             rules=router.rules,
             folder=str(staging.folder),
         )
-        looks, count = read_files(job, _reading(listener), staging.add)
+        looks, count = read_files(job, reading, staging.add)
         rejects = _describe(report, paths, looks, count)
         staging.complete(Renumber() if count.unnamed else None)
         now = datetime.now(UTC)
@@ -111,13 +115,6 @@ def import_files(
 
 class _DryRun(Exception):
     """Leaves the transaction without a commit."""
-
-
-def _reading(listener: Listener) -> Callable[[Sequence[Look], int, int], None]:
-    def told(looks: Sequence[Look], file: int, records: int) -> None:
-        listener(Progress("reading", records, None, "records", looks[file].name))
-
-    return told
 
 
 def _describe(

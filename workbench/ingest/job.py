@@ -49,14 +49,15 @@ class Look:
 class Told:
     """One message of a reading process; only what it is about is filled in.
 
-    `looks` comes first; `records` says how far it is in `file`,
-    `part` which part is complete; `refused` holds
+    `looks` comes first; `records` and the `position` in bytes (0: not known) say how far it is in
+    `file`, `part` which part is complete; `refused` holds
     message and hint of a user's mistake, `preview` a `Preview` as JSON; `done` comes last.
     """
 
     looks: list[Look] | None = None
     file: int = 0
     records: int = 0
+    position: int = 0
     refused: tuple[str, str] | None = None
     preview: bytes | None = None
     part: str | None = None

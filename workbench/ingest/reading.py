@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from workbench.errors import UsageError
-from workbench.formats import Blank, Draft, OutputDraft, Share, Source, open_source
+from workbench.formats import Blank, Draft, Meter, OutputDraft, Share, Source, open_source
 from workbench.formats.base import Item
 from workbench.ingest.job import Count, Job, Look, Told, evals_of
 from workbench.ingest.preview import look_into
@@ -79,16 +79,17 @@ class Reading:
         self, number: int, source: Source, share: Share | None, writer: PartWriter, maker: RowMaker
     ) -> None:
         records, last = 0, 0
-        for item in source.items(share):
+        meter = Meter()
+        for item in source.items(share, meter):
             if share is not None and item.line > last + 1:
                 writer.flush()  # The lines between are another reader's.
             last = item.line
             records += 1
             self._take(number, item, maker)
             if records % _ITEMS_A_LOOK == 0:
-                self._say(number, records)
+                self._say(number, records, meter.position)
         self.count.records.append(records)
-        self._say(number, records, now=True)
+        self._say(number, records, source.shape.path.stat().st_size, now=True)
 
     def _take(self, number: int, item: Item, maker: RowMaker) -> None:
         if isinstance(item, Draft):
@@ -100,10 +101,10 @@ class Reading:
         else:
             self.count.reject(number, item)
 
-    def _say(self, number: int, records: int, *, now: bool = False) -> None:
+    def _say(self, number: int, records: int, position: int, *, now: bool = False) -> None:
         if now or time.monotonic() - self._told > _TELL_EVERY_S:
             self._told = time.monotonic()
-            self._tell(Told(file=number, records=records))
+            self._tell(Told(file=number, records=records, position=position))
 
 
 def limit_resources(memory_bytes: int) -> None:
