@@ -46,7 +46,11 @@ class UndoReport:
     @property
     def text(self) -> str:
         """Return the report as a person reads it."""
-        rows = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in self.removed.items())
+        names = {name: name.replace("_", " ") for name in self.removed}
+        ordered = sorted(self.removed.items(), key=lambda pair: pair[0] != "calls")
+        rows = ", ".join(
+            f"{n:,} {names[name].removesuffix('s') if n == 1 else names[name]}" for name, n in ordered
+        )
         return f"Took {self.manifest_id} back: removed {rows or 'nothing'}."
 
 
@@ -168,6 +172,13 @@ def conflicts(
         )
         for row in rows
     ]
+
+
+def conflict_count(store: Store) -> int:
+    """Return how many conflicting records are open."""
+    from workbench.store import corrections
+
+    return corrections.count_conflicts(store)
 
 
 def resolve_conflicts(

@@ -163,6 +163,11 @@ def open_conflicts(
     ]
 
 
+def count_conflicts(store: Store) -> int:
+    """Return how many conflicting records are open."""
+    return int(store.value("SELECT count(*) FROM conflicts JOIN calls USING (call_id)"))
+
+
 def conflicting_ids(store: Store, manifest_id: str | None = None) -> list[str]:
     """Return the calls in conflict, or those that one import brought into it, in the order of import."""
     rows = store.rows(

@@ -17,7 +17,7 @@ from workbench.normal import last_user_text
 from workbench.progress import Progress
 from workbench.records import UNASSIGNED
 from workbench.store import pages
-from workbench.ui import answers, inbox, navigation, words
+from workbench.ui import answers, corrections, inbox, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.session import complain, here, read
 
@@ -324,6 +324,7 @@ def _report(report: ImportReport) -> None:
 
 def _earlier() -> None:
     found = read(pages.imports)
+    corrections.show(found)
     if not found:
         return
     st.subheader("Imports so far", anchor=False)
