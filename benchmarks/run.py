@@ -10,6 +10,7 @@ from pathlib import Path
 
 import compare_speed
 import embed_speed
+import import_speed
 import replay_speed
 import result_sink
 import vllm_speed
@@ -20,13 +21,17 @@ def main() -> None:
     """Run what was asked for and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        "--only", nargs="+", choices=("speed", "sink", "vllm", "embed", "compare"), help="run these alone"
+        "--only",
+        nargs="+",
+        choices=("speed", "sink", "vllm", "embed", "compare", "import"),
+        help="run these alone",
     )
     parser.add_argument("--calls", type=int, default=20_000, help="calls of each replay (20000)")
     parser.add_argument("--sink-calls", type=int, default=100_000, help="calls of the sink's replay (100000)")
     parser.add_argument("--vllm-calls", type=int, default=200, help="calls through vLLM (200)")
     parser.add_argument("--texts", type=int, default=1_500, help="distinct texts to embed (1500)")
     parser.add_argument("--pairs", type=int, default=1_000_000, help="label pairs to compare (1000000)")
+    parser.add_argument("--megabytes", type=int, default=300, help="size of the log to import (300)")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     given = parser.parse_args()
     figures = Figures(given.json)
@@ -40,6 +45,8 @@ def main() -> None:
         embed_speed.measure(figures, given.texts)
     if not given.only or "compare" in given.only:
         compare_speed.measure(figures, given.pairs)
+    if not given.only or "import" in given.only:
+        import_speed.measure(figures, given.megabytes)
     figures.write()
 
 

@@ -239,7 +239,7 @@ def content_hash(*parts: Any) -> str:
         parts: Text or bytes as they are, anything else as canonical JSON. The cut
             between parts counts: ("ab", "c") differs from ("a", "bc").
     """
-    digest = hashlib.blake2b(digest_size=16)
+    pieces: list[bytes] = []
     for part in parts:
         if isinstance(part, bytes):
             data = part
@@ -247,9 +247,8 @@ def content_hash(*parts: Any) -> str:
             data = part.encode("utf-8", "surrogatepass")
         else:
             data = canonical_json(part).encode()
-        digest.update(b"%d:" % len(data))
-        digest.update(data)
-    return digest.hexdigest()
+        pieces += (b"%d:" % len(data), data)
+    return hashlib.blake2b(b"".join(pieces), digest_size=16).hexdigest()
 
 
 def as_count(value: Any) -> int | None:
