@@ -31,6 +31,7 @@ COUNT_END = 2**40
 
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 """Categories of characters that could steer a terminal or hide text."""
+_NO_OPENINGS = bytes(each for each in range(256) if each not in b"{[")
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
 _POINT_ZERO, _EXPONENT = re.compile(rb"\.0(?![0-9])"), re.compile(rb"e[-+0-9]")
 _INTEGRAL_FLOAT = re.compile(rb"[0-9]\.0(?![0-9])|[0-9][eE]")
@@ -126,9 +127,9 @@ def decode_json(data: bytes | str) -> Decoded:
         raise Undecodable(f"nested deeper than {MAX_DEPTH} levels") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         value, repaired = _decode_loosely(raw)
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
+    if len(raw.translate(None, _NO_OPENINGS)) > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
         raise Undecodable(f"nested deeper than {MAX_DEPTH} levels")
-    if repaired or (b"\\u" in raw and (b"\\u0000" in raw or b"\\ud" in raw.lower())):
+    if repaired or (b"\\" in raw and (b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw)):
         cleaned = clean_value(value)
         repaired = repaired or cleaned != value
         value = cleaned

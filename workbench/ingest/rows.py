@@ -14,7 +14,7 @@ import pyarrow as pa
 from workbench import language
 from workbench.formats import Draft, Mark, OutputDraft
 from workbench.ingest.routing import TaskRouter
-from workbench.normal import content_hash, last_user_text, message_text
+from workbench.normal import content_hash, message_text
 from workbench.records import Output, Request, to_json
 
 MAX_ATTRIBUTE_CHARS = 2_000
@@ -60,7 +60,13 @@ class RowMaker:
         task = self._router.task_of(draft)
         attributes = _attributes(draft)
         request_json = to_json(request).decode()
-        text = last_user_text(request.messages)
+        text, chars, turns = "", 0, 0
+        for message in request.messages:
+            said = message_text(message)
+            chars += len(said)
+            if message.role == "user":
+                text = said
+                turns += 1
         control = _control_columns(draft.control, draft.control_marks)
         self._add(
             (
@@ -75,8 +81,8 @@ class RowMaker:
                 self._sampling_rate,
                 draft.model,
                 text[: language.HEAD_CHARS],  # Languages are told for a whole part at once.
-                sum(len(message_text(each)) for each in request.messages),
-                sum(each.role == "user" for each in request.messages),
+                chars,
+                turns,
                 len(request.tools),
                 request_hash,
                 content_hash(request_hash, output_hash),
@@ -210,7 +216,7 @@ def _attributes(draft: Draft) -> str:
 
 
 def _texts(marks: Sequence[str]) -> list[str]:
-    return [str(each) for each in dict.fromkeys(marks)]
+    return [str(each) for each in dict.fromkeys(marks)] if marks else []
 
 
 def _naive(time: datetime | None) -> datetime | None:
