@@ -12,6 +12,7 @@ from workbench.commands.candidates import candidate
 from workbench.commands.exports import export
 from workbench.commands.labels import label
 from workbench.commands.replays import replay
+from workbench.commands.reports import report
 from workbench.commands.slices import slices
 from workbench.config import Workspace
 from workbench.errors import EXIT_ENVIRONMENT, UsageError
@@ -37,6 +38,7 @@ cli.add_command(candidate)
 cli.add_command(export)
 cli.add_command(label)
 cli.add_command(replay)
+cli.add_command(report)
 cli.add_command(slices)
 
 
