@@ -13,6 +13,7 @@ from workbench.commands.exports import export
 from workbench.commands.imports import conflicts, import_
 from workbench.commands.labels import label
 from workbench.commands.replays import replay
+from workbench.commands.reports import report
 from workbench.commands.slices import slices
 from workbench.config import Workspace
 from workbench.errors import EXIT_ENVIRONMENT, UsageError
@@ -38,6 +39,7 @@ cli.add_command(export)
 cli.add_command(import_)
 cli.add_command(label)
 cli.add_command(replay)
+cli.add_command(report)
 cli.add_command(slices)
 
 

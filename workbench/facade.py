@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workbench.replay.latency_report import LatencyReport
     from workbench.replay.noise import NoiseReport
     from workbench.replay.patch_setup import PatchPreview
+    from workbench.report import Report
     from workbench.review import LabelReport
     from workbench.scoring import CompareReport
     from workbench.specs import Candidate
@@ -325,6 +326,17 @@ class Workbench:
         return recommend(
             self.workspace, self.store, task, candidate, current_share=current_share, policy=policy
         )
+
+    def report(
+        self, task: str, candidate: str, path: Path | str | None = None, *, current_share: float = 0.0
+    ) -> Report:
+        """Gather a report on a candidate, and write it to a file (.html or .md) if one is named."""
+        from workbench.report import gather_report, write_report
+
+        found = gather_report(self.workspace, self.store, task, candidate, current_share=current_share)
+        if path is not None:
+            write_report(found, Path(path))
+        return found
 
     def close(self) -> None:
         """Give the store up."""

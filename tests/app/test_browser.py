@@ -201,6 +201,24 @@ def test_no_table_offers_an_export_that_runs_formulas(address: str, browser: Any
     assert not any("Download" in str(label) for label in shown)
 
 
+def test_the_report_is_downloaded_and_opens_silently(address: str, browser: Any, tmp_path: Path) -> None:
+    """The button on Ramp gives one file, which says what the page says and asks nobody for anything."""
+    page, seen = watched(browser, accept_downloads=True)
+    page.goto(f"{address}/ramp?task=triage&candidate=small")
+    headline = page.locator('[class*="st-key-answer"] h3')
+    headline.wait_for()
+    settle(page)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Report (HTML)").click()
+    saved = tmp_path / waiting.value.suggested_filename
+    waiting.value.save_as(saved)
+    assert saved.name == "triage-small.html"
+    page.goto(saved.as_uri())
+    assert page.locator("h1").inner_text() == "triage: small"
+    assert page.locator("svg").count() == 2
+    assert seen == Seen(foreign=[saved.as_uri()])
+
+
 def test_a_reviewer_labels_by_key_and_undoes(place: Workspace, address: str, browser: Any) -> None:
     """Keys commit labels, a burst never labels one item twice, and Z takes the last one back."""
     page, seen = watched(browser)

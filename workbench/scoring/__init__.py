@@ -5,14 +5,17 @@
 
 from workbench.scoring.comparing import CompareReport, compare
 from workbench.scoring.evidence import evidence, recommend
-from workbench.scoring.overview import OverviewRow, overview, savings
+from workbench.scoring.overview import OverviewRow, overview, overview_row, savings
+from workbench.scoring.retirement import leaving
 
 __all__ = [
     "CompareReport",
     "OverviewRow",
     "compare",
     "evidence",
+    "leaving",
     "overview",
+    "overview_row",
     "recommend",
     "savings",
 ]

@@ -9,6 +9,7 @@ from workbench import ramp
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.costing import Savings, monthly_savings, tokens_cost_usd
+from workbench.errors import UsageError
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
 from workbench.scoring.comparing import agreement_of
@@ -66,6 +67,31 @@ def overview(workspace: Workspace, store: Store) -> list[OverviewRow]:
         for config, name, fingerprint in targets(workspace, store)
         if (row := _row(workspace, store, config, name, fingerprint)) is not None
     ]
+
+
+def overview_row(
+    workspace: Workspace, store: Store, task: str, candidate: str, *, current_share: float = 0.0
+) -> OverviewRow:
+    """Return the row of one task and candidate.
+
+    Args:
+        workspace: Names evals, candidates and prices.
+        store: Holds everything else.
+        task: The task.
+        candidate: The candidate's name.
+        current_share: Share that it serves now, 0..1.
+
+    Raises:
+        UsageError: Either is unknown, nothing was replayed, or nothing is compared.
+    """
+    (config, name, fingerprint), *_ = targets(workspace, store, task, candidate)
+    row = _row(workspace, store, config, name, fingerprint, current_share)
+    if row is None:
+        raise UsageError(
+            f"Nothing is compared for task {task!r} and candidate {candidate!r}.",
+            "Run `workbench compare` first.",
+        )
+    return row
 
 
 def savings(
@@ -135,13 +161,18 @@ def agreement_estimate(found: ramp.Evidence, policy: Policy) -> Estimate:
 
 
 def _row(
-    workspace: Workspace, store: Store, config: EvalConfig, name: str, fingerprint: str
+    workspace: Workspace,
+    store: Store,
+    config: EvalConfig,
+    name: str,
+    fingerprint: str,
+    current_share: float = 0.0,
 ) -> OverviewRow | None:
     version = evaluator_version(config)
     if not rows.summary(store, config.task, fingerprint, version):
         return None
     found = gather(store, config, fingerprint, config.policy, workspace.serving(workspace.candidate(name)))
-    decision = decided(store, config, fingerprint, found, config.policy, ramp.State())
+    decision = decided(store, config, fingerprint, found, config.policy, ramp.State(share=current_share))
     compared = found.task.compared
     money = savings(
         workspace,

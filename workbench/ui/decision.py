@@ -9,7 +9,7 @@ import streamlit as st
 
 from workbench import scoring
 from workbench.records import Action, Policy, Recommendation
-from workbench.ui import address, answers, figures, money, overview, words
+from workbench.ui import address, answers, figures, money, overview, reporting, words
 from workbench.ui.heuristic import usual_rule
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours
@@ -36,6 +36,7 @@ def show(scope: Scope) -> None:
         _what_if(scope, answer, current)
     with right:
         _usual(scope, answer)
+    reporting.show(scope, current)
 
 
 def _present_share(policy: Policy) -> float:

@@ -1,0 +1,171 @@
+"""A report says what moves and why in one file, loads nothing, and holds no text of a call."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from app_building import Filled, demo_pairs, fill, make_workspace
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.cli import cli
+from workbench.errors import UsageError
+from workbench.records import Estimate
+from workbench.report import Report, as_html, as_markdown, drawing, gather_report, write_report
+from workbench.scoring import recommend
+from workbench.store import Store
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script> ![x](http://example.org/x.png) | a `b` \u202e <b>"
+VOID = {"meta", "rect", "line", "circle"}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    workspace = make_workspace(tmp_path_factory.mktemp("report") / "space")
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        return Filled(workspace, store, fill(workspace, store, demo_pairs()))
+
+
+@pytest.fixture
+def report(filled: Filled) -> Report:
+    with Store.open(filled.workspace.store_path, spool=filled.workspace.spool) as store:
+        return gather_report(filled.workspace, store, "triage", "small", now=NOW)
+
+
+class Reader(HTMLParser):
+    """Checks that every element is closed in order, and remembers what stands in the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text += data
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    assert reader.open == []
+    return reader
+
+
+def test_a_report_says_what_recommend_says(filled: Filled, report: Report) -> None:
+    """Share, cap, bound, reasons and what is missing are those of the recommendation."""
+    with Store.open(filled.workspace.store_path, spool=filled.workspace.spool) as store:
+        found = recommend(filled.workspace, store, "triage", "small")
+    assert replace(report.row.recommendation, missing=()) == replace(found, missing=())
+    text = read(as_html(report)).text
+    for each in (*found.reasons, *found.missing, found.binding_reason):
+        assert each in text
+    assert report.evidence_hash in text
+
+
+def test_a_report_loads_nothing_and_runs_nothing(report: Report) -> None:
+    """No script, no link, no image, no address; the policy of the page forbids them too."""
+    page = read(as_html(report))
+    assert not page.tags & {"script", "link", "img", "iframe", "object", "a", "form"}
+    assert not [name for name, _ in page.attributes if name.startswith("on") or name in ("src", "href")]
+    policy = next(
+        value for name, value in page.attributes if name == "content" and value and "default" in value
+    )
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+    assert "http" not in as_html(report).replace("http-equiv", "")
+
+
+def test_a_report_holds_no_text_of_a_call(report: Report) -> None:
+    """Neither prompts nor answers are in it, in either form."""
+    whole = as_html(report) + as_markdown(report)
+    for pair in demo_pairs()[:60]:
+        assert pair.text not in whole
+
+
+def test_hostile_names_stay_text(report: Report) -> None:
+    """What somebody wrote into a description, a slice or a reason is neither HTML nor Markdown."""
+    found = replace(report.row.recommendation, reasons=(HOSTILE,), missing=(HOSTILE,), binding_reason=HOSTILE)
+    hostile = replace(report, description=HOSTILE, row=replace(report.row, recommendation=found))
+    page = read(as_html(hostile))
+    assert "script" not in page.tags
+    assert "b" not in page.tags
+    assert "\u202e" not in as_html(hostile)
+    markdown = as_markdown(hostile)
+    assert "\\<script\\>" in markdown
+    assert "![x]" not in markdown
+
+
+def test_the_evidence_hash_changes_with_the_evidence_alone(filled: Filled, report: Report) -> None:
+    """Made again it is the same; one label more, and it is another."""
+    with Store.open(filled.workspace.store_path, spool=filled.workspace.spool) as store:
+        again = gather_report(filled.workspace, store, "triage", "small")
+        assert again.evidence_hash == report.evidence_hash
+        call = store.value("SELECT call_id FROM comparisons ORDER BY call_id LIMIT 1")
+        replay = store.value("SELECT replay_id FROM replays WHERE task = 'triage' ORDER BY seq LIMIT 1")
+        label = {
+            "label_id": "one-more", "replay_id": replay, "call_id": call, "verdict": "equal",
+            "annotator": "ann", "reasons": [], "note": "", "source": "picked", "skipped": False,
+            "created_at": datetime(2026, 3, 1),  # noqa: DTZ001 - as the store keeps it
+        }  # fmt: skip
+        store.append("labels", [label])
+        assert gather_report(filled.workspace, store, "triage", "small").evidence_hash != report.evidence_hash
+
+
+def test_the_command_writes_html_markdown_and_json(filled: Filled, tmp_path: Path) -> None:
+    """By the ending of the file; any other is refused, and nothing half is left."""
+    base = ["report", "--task", "triage", "--candidate", "small", "--workspace", str(filled.workspace.root)]
+    for name, begins in (("r.html", "<!doctype html>"), ("r.md", "# triage")):
+        done = CliRunner().invoke(cli, [*base, str(tmp_path / name)])
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / name).read_text().startswith(begins)
+    document = json.loads(CliRunner().invoke(cli, [*base, "--json"]).stdout)
+    assert document["row"]["recommendation"]["harm"]["level"] == 0.95
+    refused = CliRunner().invoke(cli, [*base, str(tmp_path / "r.pdf")])
+    assert refused.exit_code == 2
+    assert "neither .html nor .md" in refused.output
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["r.html", "r.md"]
+
+
+def test_a_report_that_can_not_be_written_leaves_the_old_one(report: Report, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="can't be written there"):
+        write_report(report, tmp_path / "missing" / "r.html")
+
+
+RATES = st.floats(0, 1, allow_nan=False)
+
+
+@given(low=RATES, point=RATES, high=RATES, tolerance=st.floats(0.001, 0.5))
+def test_the_figure_of_harm_keeps_its_order_and_its_frame(
+    low: float, point: float, high: float, tolerance: float
+) -> None:
+    """Whatever the limits, everything lies within the figure, and low stands left of high."""
+    low, point, high = sorted((low, point, high))
+    drawn = drawing.harm(Estimate(point, low, high, 0.95, "anytime", 10, 10), tolerance, 4 * tolerance)
+    places = [float(each) for each in re.findall(r'(?:x1|x2|cx|x)="([0-9.]+)"', drawn)]
+    assert all(0 <= each <= drawing.WIDTH for each in places)
+    band = re.search(r'class="band" x1="([0-9.]+)" y1="40" x2="([0-9.]+)"', drawn)
+    assert band is not None
+    assert float(band[1]) <= float(band[2])

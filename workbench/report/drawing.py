@@ -1,0 +1,68 @@
+"""Two figures as SVG: the ladder of shares, and harm with its limits against the tolerance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from workbench.records import Estimate
+from workbench.report.wording import percent, stage
+
+WIDTH = 640
+
+
+def ladder(steps: Sequence[float], current: float, share: float, cap: float) -> str:
+    """Draw the ladder: what is served now, what is recommended, and what the evidence supports.
+
+    Args:
+        steps: The stages, 0..1, rising.
+        current: Share now.
+        share: Recommended share.
+        cap: The largest share that the evidence supports.
+    """
+    gap = WIDTH / max(len(steps), 1)
+    alt = f"Ladder: now {stage(current)}, recommended {stage(share)}, supported up to {stage(cap)}."
+    parts = [f'<svg viewBox="0 0 {WIDTH} 74" role="img" aria-label="{alt}"><title>{alt}</title>']
+    for index, each in enumerate(steps):
+        kind = "reached" if each <= share + 1e-9 else "supported" if each <= cap + 1e-9 else "open"
+        left = index * gap + 3
+        parts.append(f'<rect class="{kind}" x="{left:.1f}" y="24" width="{gap - 6:.1f}" height="18" rx="3"/>')
+        middle = left + (gap - 6) / 2
+        parts.append(f'<text x="{middle:.1f}" y="60" text-anchor="middle">{stage(each)}</text>')
+        if math.isclose(each, current, abs_tol=1e-9):
+            parts.append(f'<text x="{middle:.1f}" y="16" text-anchor="middle">now</text>')
+        elif math.isclose(each, share, abs_tol=1e-9):
+            parts.append(f'<text class="strong" x="{middle:.1f}" y="16" text-anchor="middle">next</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def harm(estimate: Estimate, tolerance: float, ceiling: float) -> str:
+    """Draw the estimate of harm with its limits, on a scale that holds tolerance and live ceiling.
+
+    Args:
+        estimate: Of the share of calls that get worse.
+        tolerance: What the team accepts, 0..1.
+        ceiling: Above it nothing is served live, 0..1.
+    """
+    most = min(1.0, max(estimate.high, ceiling) * 1.1) or 1.0
+
+    def place(rate: float) -> float:
+        return 8 + (WIDTH - 16) * min(max(rate, 0.0), most) / most
+
+    alt = (
+        f"Harm {percent(estimate.point)}, between {percent(estimate.low)} and {percent(estimate.high)}; "
+        f"tolerance {percent(tolerance)}."
+    )
+    low, high = place(estimate.low), place(estimate.high)
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} 74" role="img" aria-label="{alt}"><title>{alt}</title>',
+        f'<line class="axis" x1="8" y1="40" x2="{WIDTH - 8}" y2="40"/>',
+        f'<line class="limit" x1="{place(tolerance):.1f}" y1="22" x2="{place(tolerance):.1f}" y2="58"/>',
+        f'<text x="{place(tolerance):.1f}" y="16" text-anchor="middle">tolerance {percent(tolerance)}</text>',
+        f'<line class="band" x1="{low:.1f}" y1="40" x2="{max(high, low + 1):.1f}" y2="40"/>',
+    ]
+    if estimate.point is not None:
+        parts.append(f'<circle class="point" cx="{place(estimate.point):.1f}" cy="40" r="6"/>')
+    left = min(high, WIDTH - 60)
+    parts.append(f'<text x="{left:.1f}" y="68" text-anchor="middle">at most {percent(estimate.high)}</text>')
+    return "".join([*parts, "</svg>"])

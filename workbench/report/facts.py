@@ -1,0 +1,142 @@
+"""What a report says, gathered from the store: figures and hashes, and no text of any call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench.compare import evaluator_version
+from workbench.config import Workspace
+from workbench.records import Policy, as_builtins, to_json
+from workbench.scoring import OverviewRow, leaving, overview_row
+from workbench.store import reports as rows
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A file that calls of the task came from, by its content."""
+
+    name: str
+    sha256: str
+    source: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayFact:
+    """One run of the candidate over a sample."""
+
+    replay_id: str
+    created_at: datetime
+    planned: int
+    answered: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFact:
+    """How many standing labels there are of one origin and guideline version."""
+
+    source: str
+    guideline_version: str | None
+    labels: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a report shows. `evidence_hash` changes whenever the evidence behind it does."""
+
+    made_at: datetime
+    row: OverviewRow
+    policy: Policy
+    description: str
+    candidate: dict[str, Any]
+    evaluator_version: str
+    guideline_version: str
+    first_at: datetime | None
+    last_at: datetime | None
+    verdicts: dict[str, int]
+    log_files: tuple[LogFile, ...]
+    replays: tuple[ReplayFact, ...]
+    labels: tuple[LabelFact, ...]
+    evidence_hash: str
+
+
+def gather_report(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    *,
+    current_share: float = 0.0,
+    now: datetime | None = None,
+) -> Report:
+    """Gather a report on a candidate for a task.
+
+    Args:
+        workspace: Names evals, candidates and prices.
+        store: Holds everything else.
+        task: The task.
+        candidate: The candidate's name.
+        current_share: Share that it serves now, 0..1.
+        now: When the report is made; this moment unless given.
+
+    Raises:
+        UsageError: Either is unknown, or nothing was replayed or compared.
+    """
+    row = overview_row(workspace, store, task, candidate, current_share=current_share)
+    warnings = tuple(each.text for each in leaving(workspace, store, None, task=task))
+    decision = replace(row.recommendation, missing=(*row.recommendation.missing, *warnings))
+    row = replace(row, recommendation=decision)
+    config = workspace.eval_for(task)
+    version = evaluator_version(config)
+    spec = workspace.candidate(candidate)
+    span = rows.span(store, task)
+    replays = tuple(ReplayFact(**_in_utc(each)) for each in rows.replays(store, task, row.fingerprint))
+    labels = tuple(LabelFact(**each) for each in rows.labels(store, task, row.fingerprint))
+    files = tuple(
+        LogFile(each["name"], each["sha256"], found["source"], found["calls"])
+        for found in rows.manifests(store, task)
+        for each in json.loads(found["files"])
+    )
+    verdicts = rows.verdicts(store, task, row.fingerprint, version)
+    known = [files, replays, labels, verdicts, version, config.guideline_version, row.fingerprint]
+    evidence = to_json([as_builtins(each) for each in known])
+    return Report(
+        made_at=now or datetime.now(UTC),
+        row=row,
+        policy=config.policy,
+        description=config.description,
+        candidate={
+            "engine": spec.engine,
+            "model": spec.model,
+            "revision": spec.revision,
+            "zone": spec.effective_zone,
+            "fingerprint": row.fingerprint,
+            "parent": spec.parent,
+        },
+        evaluator_version=version,
+        guideline_version=config.guideline_version,
+        first_at=_zoned(span["first_at"]),
+        last_at=_zoned(span["last_at"]),
+        verdicts=verdicts,
+        log_files=files,
+        replays=replays,
+        labels=labels,
+        evidence_hash=hashlib.sha256(evidence).hexdigest()[:16],
+    )
+
+
+def _in_utc(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"created_at": _zoned(row["created_at"])}
+
+
+def _zoned(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time

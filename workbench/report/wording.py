@@ -1,0 +1,210 @@
+"""The sentences and tables of a report, the same in HTML and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from workbench.records import Action, Basis, Estimate
+from workbench.report.facts import Report
+
+METHODS = (
+    (
+        "Upper bound on harm",
+        "A call is harmed where a reviewer says the frontier's output was better. The bound is a confidence "
+        "sequence from a mixture of likelihood ratios (Robbins 1970; Howard et al. 2021): it holds however "
+        "often anybody looks at it, so looking every day breaks nothing.",
+    ),
+    (
+        "Structural tasks",
+        "Outputs that are equal after the normalisation that the eval declares can't harm anybody. Before "
+        "anyone has labelled, every disagreement counts as harm.",
+    ),
+    (
+        "Semantic tasks",
+        "Similarity orders the queue and never moves traffic. Pairs are drawn with stored probabilities, "
+        "agreeing ones too, and weighted by them (Waudby-Smith and Ramdas 2024).",
+    ),
+    (
+        "Clusters",
+        "Calls of one session and identical requests depend on each other. Counts are divided by a design "
+        "effect, at least the planned one; the confidence is approximate then.",
+    ),
+    (
+        "Missing evidence",
+        "An item that nobody resolved, an invalid answer, a lapsed draw count against the candidate. "
+        "What is not known never raises a share.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its title, what stands above the columns, and the rows."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    empty: str = ""
+
+
+def percent(share: float | None) -> str:
+    """Return a share with one decimal, or a dash where it is not known."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def stage(share: float) -> str:
+    """Return a share of traffic as people name stages: 5 %, 19.5 %."""
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def interval(estimate: Estimate) -> str:
+    """Return an estimate with its limits and what it rests on."""
+    return (
+        f"{percent(estimate.point)} ({percent(estimate.low)} to {percent(estimate.high)}, "
+        f"n = {estimate.n:,.0f}, worth {estimate.n_effective:,.0f})"
+    )
+
+
+def money(usd: float | None) -> str:
+    """Return US dollars a month, or that they are not known."""
+    return "not known" if usd is None else f"${usd:,.2f}"
+
+
+def moment(time: datetime | None) -> str:
+    """Return a time in UTC to the minute, or that it is not known."""
+    return "not known" if time is None else f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def title(report: Report) -> str:
+    """Return the title of a report."""
+    return f"{report.row.task}: {report.row.candidate}"
+
+
+def headline(report: Report) -> str:
+    """Return the recommendation as one sentence."""
+    found = report.row.recommendation
+    share, cap = stage(found.share), stage(found.cap)
+    sentences = {
+        Action.COLLECT: f"Collect evidence; nothing moves yet. The evidence supports up to {cap}.",
+        Action.HOLD: f"Hold at {share}. The evidence supports up to {cap}.",
+        Action.RAMP: f"Move to {share}. The evidence supports up to {cap}.",
+        Action.STEP_DOWN: f"Step down to {share}.",
+        Action.ROLLBACK: f"Roll back to {share}.",
+        Action.STOP: "Stop: the candidate is proven to be worse than the tolerance allows.",
+    }
+    return sentences[found.action]
+
+
+def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
+    """Return the figures at the top: name and value."""
+    row, found = report.row, report.row.recommendation
+    per_day = found.harm_per_day_at_most
+    return (
+        ("Share now", stage(found.current_share)),
+        ("Recommended share", stage(found.share)),
+        ("Effective share, over slices", stage(found.effective_share)),
+        ("Cap by evidence", stage(found.cap)),
+        ("Harm at most", f"{percent(found.harm.high)} of calls ({stage(found.harm.level)} sure)"),
+        ("Tolerance", percent(report.policy.tolerance)),
+        ("Harmed calls a day at most", "no figure" if per_day is None else f"{per_day:,.1f}"),
+        ("Saving a month at this share", money(row.saving_usd_month)),
+        ("Cost a month now", money(row.cost_now_usd_month)),
+    )
+
+
+def reasons(report: Report) -> Sequence[str]:
+    """Return why, the binding reason first."""
+    found = report.row.recommendation
+    return list(dict.fromkeys((found.binding_reason, *found.reasons)))
+
+
+def tables(report: Report) -> tuple[Table, ...]:
+    """Return all tables in their order."""
+    row, found = report.row, report.row.recommendation
+    basis = "structural: equality after normalisation" if row.basis is Basis.STRUCTURAL else "semantic"
+    floor = "not measured" if row.floor is None else interval(row.floor.agreement)
+    return (
+        Table(
+            "Evidence",
+            ("What", "Value"),
+            (
+                ("Calls in the log", f"{row.calls:,}"),
+                ("Time span", f"{moment(report.first_at)} to {moment(report.last_at)}"),
+                ("Compared", f"{row.compared:,}"),
+                ("Agreement", interval(row.agreement)),
+                ("Invalid answers", f"{row.invalid:,}"),
+                ("Not comparable", f"{row.uncomparable:,}"),
+                ("Pairs with a verdict by a person or gold", f"{row.labels:,}"),
+                ("Harm", interval(found.harm)),
+                ("Worse minus better", interval(found.net)),
+                ("Basis", basis),
+                ("Frontier's agreement with itself", floor),
+            ),
+        ),
+        Table(
+            "Slices",
+            ("Slice", "Of traffic", "Share", "State", "Harm at most", "Calls", "Why"),
+            tuple(
+                (
+                    f"{each.name} = {each.value}",
+                    percent(each.traffic_share),
+                    stage(each.share),
+                    each.status,
+                    percent(each.harm.high),
+                    f"{each.n:,.0f}",
+                    each.reason,
+                )
+                for each in found.slices
+            ),
+            "The eval declares no slices.",
+        ),
+        Table(
+            "Guards",
+            ("Guard", "State", "What it says"),
+            tuple(
+                (each.name.replace("_", " "), "ok" if each.ok else "holds", each.message)
+                for each in found.guards
+            ),
+            "No guard applies.",
+        ),
+        Table(
+            "Labels",
+            ("Source", "Guidelines", "Labels", "People"),
+            tuple(
+                (each.source, each.guideline_version or "–", f"{each.labels:,}", f"{each.people:,}")
+                for each in report.labels
+            ),
+            "Nobody has labelled yet.",
+        ),
+        Table(
+            "Replays",
+            ("Replay", "Began", "Planned", "Answered", "Seed"),
+            tuple(
+                (
+                    each.replay_id,
+                    moment(each.created_at),
+                    f"{each.planned:,}",
+                    f"{each.answered:,}",
+                    str(each.seed),
+                )
+                for each in report.replays
+            ),
+        ),
+        Table(
+            "Data",
+            ("File", "Source", "Calls of this task", "SHA-256"),
+            tuple((each.name, each.source, f"{each.calls:,}", each.sha256) for each in report.log_files),
+        ),
+        Table(
+            "Versions",
+            ("What", "Value"),
+            (
+                *((name.capitalize(), str(value)) for name, value in report.candidate.items() if value),
+                ("Evaluator version", report.evaluator_version),
+                ("Guideline version", report.guideline_version),
+                ("Evidence hash", report.evidence_hash),
+            ),
+        ),
+    )
