@@ -52,7 +52,8 @@ test: $(STAMP) ## Run the whole suite, lint and types included.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not vllm"
+	$(BIN)/python -m pytest -m vllm
 
 .PHONY: bench
 bench: $(STAMP) ## Measure how fast replay is, as ratios in one run (BENCH="--only sink --sink-calls 1000000").
