@@ -378,11 +378,6 @@ def _check_several(each: EvalConfig, path: Path) -> None:
                 f"{path}: {name!r} holds {inside!r}, which stands between labels.",
                 "Write other `separators`, or another name.",
             )
-    if each.critical_labels:
-        raise ConfigError(
-            f"{path}: `critical_labels` guard whole answers; with `several` these are sets of labels.",
-            "Take one of the two out.",
-        )
 
 
 OPTION_KEYS = ("options", "options_pattern", "options_path")
