@@ -44,6 +44,7 @@ PAIRS_AT_ONCE, KINDS_AT_ONCE, OUTPUT_BATCH = 2_000_000, 50_000, 2_000
 """How many are compared in one transaction: pairs of labels and the kinds of these, or whole outputs."""
 FIELDS_SAMPLE, FIELDS_SEEN_IN = 1_000, 20
 """Recorded outputs in which a field is looked for, and how few of them prove nothing."""
+REASONS_SHOWN = 10
 NO_CONTROL = "the log holds no control output"
 
 
@@ -56,9 +57,10 @@ class CompareReport:
     stands within `mismatch`. `agreement` is (match + ignored) / compared, with limits
     that take calls as independent, and so is `invalid_share`, invalid / compared. `errors`
     counts candidate errors by kind, `ignored_by` the rules that made a difference
-    harmless, `uncomparable_because` the commonest reasons. `embedded` texts were
-    computed now; `embedding_failures` says why others were not. `labels_from_gold` labels are new.
-    `tables` say what the agreement is made of, by label or by field.
+    harmless, `uncomparable_because` the commonest reasons. `evaluator_errors` of the mismatches
+    are no verdict at all: the eval's own evaluator failed, `evaluator_errors_because` of this.
+    `embedded` texts were computed now; `embedding_failures` says why others were not.
+    `labels_from_gold` labels are new. `tables` say what the agreement is made of, by label or by field.
     """
 
     task: str
@@ -84,6 +86,8 @@ class CompareReport:
     embedding_failures: tuple[str, ...] = ()
     labels_from_gold: int = 0
     uncomparable_because: dict[str, int] = field(default_factory=dict)
+    evaluator_errors: int = 0
+    evaluator_errors_because: dict[str, int] = field(default_factory=dict)
     tables: LabelTables | FieldTables | None = None
 
     @property
@@ -97,7 +101,8 @@ class CompareReport:
         ]
         for count, words in (
             (self.invalid, "invalid"),
-            (self.uncomparable, f"uncomparable{self._mostly}"),
+            (self.evaluator_errors, f"evaluator errors{_mostly(self.evaluator_errors_because)}"),
+            (self.uncomparable, f"uncomparable{_mostly(self.uncomparable_because)}"),
             (self.ignored, "equal by an ignore rule"),
             (self.similarity_missing, "without a similarity"),
             (self.labels_from_gold, "labels from gold answers"),
@@ -106,10 +111,10 @@ class CompareReport:
                 parts.append(f"{count:,} {words}")
         return ", ".join([*parts, *shown(self.tables)]) + "."
 
-    @property
-    def _mostly(self) -> str:
-        because = next(iter(self.uncomparable_because), "")
-        return f" ({'' if len(self.uncomparable_because) == 1 else 'mostly: '}{because})" if because else ""
+
+def _mostly(because: dict[str, int]) -> str:
+    first = next(iter(because), "")
+    return f" ({'' if len(because) == 1 else 'mostly: '}{first})" if first else ""
 
 
 def compare(
@@ -381,12 +386,13 @@ def _report(
     errors: Counter[str] = Counter()
     ignored: Counter[str] = Counter()
     because: Counter[str] = Counter()
-    invalid = missing = 0
+    invalid = missing = broken = 0
     for row in rows.summary(store, task, fingerprint, version):
         count = int(row["n"])
         verdicts[row["verdict"]] += count
         invalid += count if row["invalid"] else 0
         missing += count if row["missing"] else 0
+        broken += count if row["broken"] else 0
         if row["error_kind"]:
             errors[row["error_kind"]] += count
         if row["why"]:
@@ -418,6 +424,8 @@ def _report(
         embedded=embedded,
         embedding_failures=failures,
         labels_from_gold=gold,
-        uncomparable_because=dict(because.most_common(10)),
+        uncomparable_because=dict(because.most_common(REASONS_SHOWN)),
+        evaluator_errors=broken,
+        evaluator_errors_because=rows.evaluator_errors(*scope, limit=REASONS_SHOWN) if broken else {},
         tables=tables(store, eval, fingerprint),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Comparison, Output, from_json, to_json
 
 if TYPE_CHECKING:
@@ -137,13 +138,14 @@ def summary(store: Store, task: str, fingerprint: str, version: str) -> list[dic
     """Return counts of repeat 0 by verdict and reason kind.
 
     Returns:
-        Rows of verdict, ignored_by, invalid, missing (similarity), error_kind, why (of what
-        can't be compared), n.
+        Rows of verdict, ignored_by, invalid, missing (similarity), broken (an evaluator of one's
+        own failed), error_kind, why (of what can't be compared), n.
     """
     return store.rows(
         """
         SELECT m.verdict, m.ignored_by, m.invalid, m.reason = 'similarity missing' AS missing,
-               o.error_kind, CASE WHEN m.verdict = 'uncomparable' THEN m.reason END AS why, count(*) AS n
+               list_contains(m.flags, ?) AS broken, o.error_kind,
+               CASE WHEN m.verdict = 'uncomparable' THEN m.reason END AS why, count(*) AS n
         FROM comparisons m
         JOIN replays r ON r.replay_id = m.replay_id
         JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = m.repeat
@@ -151,8 +153,24 @@ def summary(store: Store, task: str, fingerprint: str, version: str) -> list[dic
           AND m.call_id NOT IN (SELECT call_id FROM conflicts)
         GROUP BY ALL
         """,
-        (task, fingerprint, version),
+        (EVALUATOR_ERROR, task, fingerprint, version),
     )
+
+
+def evaluator_errors(
+    store: Store, task: str, fingerprint: str, version: str, *, limit: int
+) -> dict[str, int]:
+    """Return why an evaluator of one's own failed on pairs of repeat 0, the commonest reasons first."""
+    found = store.rows(
+        """
+        SELECT m.reason, count(*) AS n FROM comparisons m JOIN replays r ON r.replay_id = m.replay_id
+        WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
+          AND list_contains(m.flags, ?) AND m.call_id NOT IN (SELECT call_id FROM conflicts)
+        GROUP BY m.reason ORDER BY n DESC, m.reason LIMIT ?
+        """,
+        (task, fingerprint, version, EVALUATOR_ERROR, limit),
+    )
+    return {row["reason"]: int(row["n"]) for row in found}
 
 
 def replayed(store: Store) -> list[dict[str, Any]]:
