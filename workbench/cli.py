@@ -10,6 +10,7 @@ from workbench import setup
 from workbench.commands.base import common, open_workspace
 from workbench.commands.candidates import candidate
 from workbench.commands.exports import export
+from workbench.commands.judges import judge
 from workbench.commands.labels import label
 from workbench.commands.replays import replay
 from workbench.commands.slices import slices
@@ -35,6 +36,7 @@ def cli() -> None:
 
 cli.add_command(candidate)
 cli.add_command(export)
+cli.add_command(judge)
 cli.add_command(label)
 cli.add_command(replay)
 cli.add_command(slices)

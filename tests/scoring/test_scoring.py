@@ -276,6 +276,15 @@ def test_sessions_and_critical_answers_are_counted_from_the_log(world: World) ->
     assert again.unseen == 1
 
 
+def test_texts_are_noted_for_facts_that_the_request_does_not_hold(world: World) -> None:
+    """The request is read for that; the verdict is the similarity's all the same."""
+    world.add("rewrite", [("Pay it.", "Pay it: 99 EUR."), ("Pay it.", "Pay it.")])
+    compared(world, "rewrite")
+    rows = world.store.rows("SELECT flags FROM comparisons ORDER BY call_id")
+    assert "new_number" in rows[0]["flags"]
+    assert rows[1]["flags"] == []
+
+
 def test_a_critical_label_among_several_is_guarded_wherever_it_stands(world: World) -> None:
     """A lost one holds traffic back; where it stays, a difference is critical and the answer still given."""
     world.add("tags", [("a", "a")] * 20 + [("fraud, a", "a, fraud")] * 4 + [("fraud", "fraud")])

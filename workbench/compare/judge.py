@@ -12,6 +12,7 @@ orders, and `measure` says how far such a judge can be believed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -24,6 +25,8 @@ from workbench.records import Estimate, LabelVerdict, Message, Output, Request
 
 MAX_CHARS = 20_000
 """Characters of a request or an answer that a judge is shown."""
+MAX_REASON_CHARS = 500
+"""Characters that are kept of a judge's reason."""
 CUT = " [cut off here by the workbench]"
 
 
@@ -151,6 +154,17 @@ def _cut(text: str) -> str:
     return text if len(text) <= MAX_CHARS else text[:MAX_CHARS] + CUT
 
 
+def prompt_version(guidelines: str = "") -> str:
+    """Return the hash of all that a prompt says beside its pair: votes under other words never mix.
+
+    Args:
+        guidelines: What the task's reviewers go by.
+    """
+    empty = _prompt("", "", "", guidelines)
+    parts = [[each.content for each in empty.messages], SCHEMA, empty.parameters, MAX_CHARS, CUT]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "replace")).hexdigest()[:12]
+
+
 def read_vote(output: Output) -> Vote | Unreadable:
     """Read a judge's answer: one JSON object, alone or fenced, that keeps the schema.
 
@@ -179,6 +193,22 @@ def read_vote(output: Output) -> Vote | Unreadable:
     if not isinstance(verdict, str) or verdict not in set(Vote):
         return Unreadable(f"the judge's verdict is {str(verdict)[:40]!r}, not first, second or equal")
     return Vote(verdict)
+
+
+def reason_in(output: Output) -> str:
+    """Return what a judge gave as its reason, or where it gave no vote, what came instead; cut.
+
+    Args:
+        output: What the judge answered. Its words are data, to be shown as plain text alone.
+    """
+    if output.error:
+        return output.error.message[:MAX_REASON_CHARS]
+    text = (output.text or "").strip()
+    if isinstance(read_vote(output), Unreadable):
+        return text[:MAX_REASON_CHARS]
+    _, value = extract_json(text)
+    reason = value.get("reason") if isinstance(value, dict) else None
+    return (reason if isinstance(reason, str) else "")[:MAX_REASON_CHARS]
 
 
 _CONTROL_FIRST = {

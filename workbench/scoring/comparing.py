@@ -30,6 +30,7 @@ from workbench.records import (
     from_json,
     to_json,
 )
+from workbench.scoring.judging import JudgeResults, judge_results
 from workbench.scoring.tables import FieldTables, LabelTables, shown, tables
 from workbench.scoring.targets import targets
 from workbench.specs import EvalConfig
@@ -60,7 +61,8 @@ class CompareReport:
     harmless, `uncomparable_because` the commonest reasons. `evaluator_errors` of the mismatches
     are no verdict at all: the eval's own evaluator failed, `evaluator_errors_because` of this.
     `embedded` texts were computed now; `embedding_failures` says why others were not.
-    `labels_from_gold` labels are new. `tables` say what the agreement is made of, by label or by field.
+    `labels_from_gold` labels are new. `tables` say what the agreement is made of, by label or
+    by field. `judge` is what the eval's judge said of the pairs; it enters nothing else here.
     """
 
     task: str
@@ -89,6 +91,7 @@ class CompareReport:
     evaluator_errors: int = 0
     evaluator_errors_because: dict[str, int] = field(default_factory=dict)
     tables: LabelTables | FieldTables | None = None
+    judge: JudgeResults | None = None
 
     @property
     def text(self) -> str:
@@ -109,7 +112,8 @@ class CompareReport:
         ):
             if count:
                 parts.append(f"{count:,} {words}")
-        return ", ".join([*parts, *shown(self.tables)]) + "."
+        line = ", ".join([*parts, *shown(self.tables)]) + "."
+        return "\n  ".join([line, *(self.judge.lines if self.judge else ())])
 
 
 def _mostly(because: dict[str, int]) -> str:
@@ -176,7 +180,8 @@ def _compare_one(
     scope = (store, eval.task, fingerprint, evaluator_version(eval))
     waiting, embedded, failures = bring_up_to_date(workspace, eval, scope, listener, embedder)
     gold = review.label_from_gold(workspace, store, eval.task, name)
-    return _report(eval, name, scope, absorbed, waiting, embedded, failures, gold)
+    judged = judge_results(workspace, store, eval, fingerprint)
+    return _report(eval, name, scope, absorbed, waiting, embedded, failures, gold, judged)
 
 
 def bring_up_to_date(
@@ -291,8 +296,9 @@ def _compare_outputs(
     store, task, fingerprint, version = scope
     comparator = Comparator(eval)
     after, done, embedded = 0, 0, 0
-    # Options of a ranking may stand in any request, and an evaluator of one's own may look for anything.
-    requests = eval.kind is EvalKind.RANKING or eval.evaluator is not None
+    # Options of a ranking, and facts that a text only repeats, may stand in any request; an evaluator of
+    # one's own may look for anything.
+    requests = eval.kind in (EvalKind.RANKING, EvalKind.TEXT) or eval.evaluator is not None
     failures: dict[str, None] = {}
     while True:
         batch = rows.pending_outputs(
@@ -380,6 +386,7 @@ def _report(
     embedded: int,
     failures: tuple[str, ...],
     gold: int,
+    judged: JudgeResults | None,
 ) -> CompareReport:
     store, task, fingerprint, version = scope
     verdicts: Counter[str] = Counter()
@@ -428,4 +435,5 @@ def _report(
         evaluator_errors=broken,
         evaluator_errors_because=rows.evaluator_errors(*scope, limit=REASONS_SHOWN) if broken else {},
         tables=tables(store, eval, fingerprint),
+        judge=judged,
     )
