@@ -392,6 +392,7 @@ HOSTILE_VOTES = {
     "huge": '{"reason": "' + "x" * 2_000_000 + '", "verdict": "tie"}',
     "deep": "[" * 100_000,
     "control": "\x00\u001b[2J\ud800",
+    "surrogate": '{"reason": "\\ud800 \\u0000", "verdict": "equal"}',
 }
 
 

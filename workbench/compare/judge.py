@@ -14,19 +14,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from workbench.compare.reading import extract_json, parse_json
+from workbench.normal import clean_text
 from workbench.records import Estimate, LabelVerdict, Message, Output, Request
 
 MAX_CHARS = 20_000
 """Characters of a request or an answer that a judge is shown."""
 MAX_REASON_CHARS = 500
 """Characters that are kept of a judge's reason."""
+_FENCED = re.compile(r"```[\w+-]*\s*(.*?)\s*```", re.DOTALL)
 CUT = " [cut off here by the workbench]"
 
 
@@ -180,11 +182,8 @@ def read_vote(output: Output) -> Vote | Unreadable:
         return Unreadable(f"the judge failed ({output.error.kind.value})")
     if output.finish_reason in ("length", "max_tokens", "MAX_TOKENS") or "truncated" in output.flags:
         return Unreadable("the judge's answer is cut off")
-    text = (output.text or "").strip()
-    good, value = parse_json(text)
-    if not good and text.startswith("```") and text.endswith("```"):
-        good, value = extract_json(text)
-    if not good or not isinstance(value, dict):
+    value = _object_in(output.text)
+    if value is None:
         return Unreadable("the judge's answer is not one JSON object")
     unknown = sorted(set(value) - set(SCHEMA["properties"]))
     if unknown:
@@ -203,12 +202,34 @@ def reason_in(output: Output) -> str:
     """
     if output.error:
         return output.error.message[:MAX_REASON_CHARS]
-    text = (output.text or "").strip()
     if isinstance(read_vote(output), Unreadable):
-        return text[:MAX_REASON_CHARS]
-    _, value = extract_json(text)
-    reason = value.get("reason") if isinstance(value, dict) else None
-    return (reason if isinstance(reason, str) else "")[:MAX_REASON_CHARS]
+        return (output.text or "").strip()[:MAX_REASON_CHARS]
+    reason = (_object_in(output.text) or {}).get("reason")
+    # Half a surrogate pair may stand escaped in it, which nothing could store.
+    return clean_text(reason[:MAX_REASON_CHARS])[0] if isinstance(reason, str) else ""
+
+
+def _object_in(text: str | None) -> dict[str, Any] | None:
+    """Return the one JSON object that a text is, alone or in one fence; None where it is anything else."""
+    body = (text or "").strip()
+    if fenced := _FENCED.fullmatch(body):
+        body = fenced[1]
+    try:
+        value = json.loads(body, object_pairs_hook=_each_once, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands there twice: which one is meant would be a guess")
+    return found
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
 
 
 _CONTROL_FIRST = {

@@ -31,7 +31,7 @@ class Arms:
         if model is None:
             return ""
         for side, names in (("the compared candidate", self.candidate), ("the frontier", self.control)):
-            if any(is_same_model(name, model) for name in names):
+            if any(_is_same(name, model) for name in names):
                 return side
         return ""
 
@@ -86,6 +86,13 @@ def eval_for_judge(config: EvalConfig) -> EvalConfig:
     Labels and schemas of the task are none of the judge's.
     """
     return EvalConfig(config.task, EvalKind.TEXT, allowed_zone=config.allowed_zone, root=config.root)
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Say whether two names are one model's, whatever provider a gateway puts before them."""
+    if all(name.startswith(("/", ".", "~")) for name in (one, other)):
+        return one == other  # Two folders: their last part alone says nothing.
+    return is_same_model(*(name.rstrip("/").rsplit("/", 1)[-1] for name in (one, other)))
 
 
 def _names(spec: Candidate) -> list[str]:
