@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import msgspec
 
 from workbench import review
 from workbench.compare import Comparator, Judgement, basis, evaluator_version
+from workbench.compare.features import MAX_REQUEST_CHARS
 from workbench.compare.fields import FieldsComparator
 from workbench.compare.judgement import uncomparable
 from workbench.config import Workspace
@@ -298,11 +300,19 @@ def _compare_outputs(
     after, done, embedded = 0, 0, 0
     # Options of a ranking, and facts that a text only repeats, may stand in any request; an evaluator of
     # one's own may look for anything.
-    requests = eval.kind in (EvalKind.RANKING, EvalKind.TEXT) or eval.evaluator is not None
+    anything = eval.kind is EvalKind.RANKING or eval.evaluator is not None
+    text = 2 * MAX_REQUEST_CHARS if eval.kind is EvalKind.TEXT else 0
+    requests_up_to = sys.maxsize if anything else text
     failures: dict[str, None] = {}
     while True:
         batch = rows.pending_outputs(
-            store, task, fingerprint, version, after=after, limit=OUTPUT_BATCH, requests=requests
+            store,
+            task,
+            fingerprint,
+            version,
+            after=after,
+            limit=OUTPUT_BATCH,
+            requests_up_to=requests_up_to,
         )
         if not batch:
             return embedded, tuple(failures)

@@ -64,7 +64,14 @@ def recorded_controls(store: Store, task: str, *, limit: int) -> list[Output]:
 
 
 def pending_outputs(
-    store: Store, task: str, fingerprint: str, version: str, *, after: int, limit: int, requests: bool = False
+    store: Store,
+    task: str,
+    fingerprint: str,
+    version: str,
+    *,
+    after: int,
+    limit: int,
+    requests_up_to: int = 0,
 ) -> list[dict[str, Any]]:
     """Return the next observations to compare with both outputs and the request, as JSON.
 
@@ -75,19 +82,20 @@ def pending_outputs(
         version: The evaluator version.
         after: `seq` of the last one read before.
         limit: Rows at most.
-        requests: Whether every request is wanted; else those that offer tools.
+        requests_up_to: Characters of JSON up to which requests are wanted; those that offer tools
+            always are.
 
     Returns:
         Rows of seq, replay_id, call_id, repeat, request, tool_count, control, output.
     """
-    wanted = "c.request" if requests else "CASE WHEN c.tool_count > 0 THEN c.request END"
     return store.rows(
         f"""
         SELECT o.seq, o.replay_id, o.call_id, o.repeat, c.tool_count,
-               {wanted} AS request, c.control, o.output
+               CASE WHEN c.tool_count > 0 OR length(c.request) <= ? THEN c.request END AS request,
+               c.control, o.output
         {PENDING} ORDER BY o.seq LIMIT ?
         """,
-        (task, fingerprint, after, version, limit),
+        (requests_up_to, task, fingerprint, after, version, limit),
     )
 
 
