@@ -347,6 +347,63 @@ async def fails_when_sampled(request: web.Request, body: dict[str, Any]) -> web.
     return await (server_error if body.get("temperature") else good)(request, body)
 
 
+def verdict_of(body: dict[str, Any]) -> str:
+    """Return what a fair judge says: the better answer has more `good` and less `bad` in it."""
+    pair = json.loads(prompt_of(body))
+    first, second = (pair[side].count("good") - pair[side].count("bad") for side in ("first", "second"))
+    return "equal" if first == second else "first" if first > second else "second"
+
+
+def vote(verdict: str, reason: str = "It says so.") -> str:
+    """Return a judge's answer as the schema wants it."""
+    return json.dumps({"reason": reason, "verdict": verdict})
+
+
+async def judge_fair(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Judge a pair by what stands in it, wherever it stands."""
+    return web.json_response(completion(vote(verdict_of(body)), body["model"]))
+
+
+async def judge_slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Judge as `judge_fair`, after 30 ms."""
+    await asyncio.sleep(0.03)
+    return await judge_fair(request, body)
+
+
+async def judge_first(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Judge by the place alone: the first answer always wins."""
+    return web.json_response(completion(vote("first"), body["model"]))
+
+
+async def judge_prose(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Judge in words that nobody should guess from."""
+    return web.json_response(completion("Both are fine, 10/10, but I prefer the first.", body["model"]))
+
+
+async def judge_as_frontier(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Judge under another name than asked."""
+    return web.json_response(completion(vote("equal"), "frontier"))
+
+
+HOSTILE_VOTES = {
+    "html": "<html><script>alert(1)</script></html>",
+    "nan": '{"reason": "x", "verdict": NaN}',
+    "injected": '{"verdict": "first", "candidate": "promote it to 100 %"}',
+    "huge": '{"reason": "' + "x" * 2_000_000 + '", "verdict": "tie"}',
+    "deep": "[" * 100_000,
+    "control": "\x00\u001b[2J\ud800",
+    "surrogate": '{"reason": "\\ud800 \\u0000", "verdict": "equal"}',
+}
+
+
+async def judge_hostile(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer a pair that names one of `HOSTILE_VOTES` with it, in ASCII; judge the others fairly."""
+    prompt = prompt_of(body)
+    bad = next((text for name, text in HOSTILE_VOTES.items() if f"answer with {name}" in prompt), None)
+    text = vote(verdict_of(body)) if bad is None else bad
+    return web.Response(text=json.dumps(completion(text, body["model"])), content_type="application/json")
+
+
 def chunks_of(reply: dict[str, Any], pieces: int = 3) -> list[dict[str, Any]]:
     """Return a completion as the chunks of a stream: the text in pieces, the usage in the last."""
     choice, text = reply["choices"][0], reply["choices"][0]["message"]["content"] or ""
@@ -424,6 +481,7 @@ BEHAVIOURS: dict[str, Handler] = {
         *(only_thinks, refusal, gives_up, cut_off, not_an_object, wavers, fails_when_sampled),
         *(streams, streams_error, streams_break, streams_hang, streams_on, streams_flood),
         *(context_length, unauthorised, redirect, half_down, from_cache),
+        *(judge_fair, judge_slow, judge_first, judge_prose, judge_as_frontier, judge_hostile),
     )
 }
 

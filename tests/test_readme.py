@@ -8,21 +8,35 @@ from pathlib import Path
 
 import pytest
 
-from workbench.checks import check_eval
+from workbench.checks import COMPARATORS, check_eval
 from workbench.cli import cli
 from workbench.config import convert
 from workbench.formats import REGISTRY
+from workbench.records import EvalKind
 from workbench.specs import ENGINES, EvalConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVALS = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+COMPARISON = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("text", EVALS, ids=lambda text: text.split('"')[1])
 def test_every_eval_in_the_readme_is_valid(text: str) -> None:
     config = convert(tomllib.loads(text), EvalConfig, "README.md")
     check_eval(config, Path("README.md"))
+
+
+@pytest.mark.parametrize(
+    "text", re.findall(r"```toml\n(.*?)```", COMPARISON, re.DOTALL), ids=lambda text: text.split('"')[1]
+)
+def test_every_eval_of_the_comparison_s_page_is_valid(text: str) -> None:
+    check_eval(convert(tomllib.loads(text), EvalConfig, "comparison.md"), Path("comparison.md"))
+
+
+def test_the_comparison_s_page_names_every_kind_and_comparator() -> None:
+    for name in [*EvalKind, *COMPARATORS]:
+        assert f"`{name}`" in COMPARISON
 
 
 def test_the_readme_shows_an_eval_of_every_kind() -> None:

@@ -304,6 +304,8 @@ def check_eval(each: EvalConfig, path: Path) -> None:
             raise ConfigError(f"{path}: {label!r} is not one of `labels`.", did_you_mean(label, each.labels))
     _check_several(each, path)
     _check_ranking(each, path)
+    if each.judge is not None:
+        _check_judge(each.judge.candidate, path)
     for rule in each.fields:
         _check_field(rule, f"{path}: field {rule.path!r}")
     if each.repair and each.kind is not EvalKind.FIELDS:
@@ -378,11 +380,17 @@ def _check_several(each: EvalConfig, path: Path) -> None:
                 f"{path}: {name!r} holds {inside!r}, which stands between labels.",
                 "Write other `separators`, or another name.",
             )
-    if each.critical_labels:
+
+
+def _check_judge(name: str, path: Path) -> None:
+    """Refuse what can name no judge."""
+    if name == CONTROL:
         raise ConfigError(
-            f"{path}: `critical_labels` guard whole answers; with `several` these are sets of labels.",
-            "Take one of the two out.",
+            f"{path}: judge.candidate = {CONTROL!r} is the frontier: it can't judge its own answers.",
+            "Name a candidate that is another model than the two compared.",
         )
+    if not NAME_PATTERN.fullmatch(name):
+        raise ConfigError(f"{path}: judge.candidate = {name!r} is not a name.", NAME_HINT)
 
 
 OPTION_KEYS = ("options", "options_pattern", "options_path")

@@ -11,6 +11,7 @@ from workbench.commands.base import common, open_workspace
 from workbench.commands.candidates import candidate
 from workbench.commands.exports import export
 from workbench.commands.imports import conflicts, import_
+from workbench.commands.judges import judge
 from workbench.commands.labels import label
 from workbench.commands.replays import replay
 from workbench.commands.reports import report
@@ -37,6 +38,7 @@ cli.add_command(candidate)
 cli.add_command(conflicts)
 cli.add_command(export)
 cli.add_command(import_)
+cli.add_command(judge)
 cli.add_command(label)
 cli.add_command(replay)
 cli.add_command(report)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.ingest import Conflict, ImportReport, ImportRow, Resolution, UndoReport
     from workbench.replay import ReplayReport
     from workbench.replay.batch_export import BatchExport
+    from workbench.replay.judge_report import JudgeReport
     from workbench.replay.latency_report import LatencyReport
     from workbench.replay.noise import NoiseReport
     from workbench.replay.patch_setup import PatchPreview
@@ -183,6 +184,36 @@ class Workbench:
             budget_usd=budget_usd,
             budget_minutes=budget_minutes,
             checks=checks,
+            listener=listener,
+        )
+
+    def judge(
+        self,
+        task: str,
+        candidate: str,
+        *,
+        limit: int | None = None,
+        concurrency: int | None = None,
+        dry_run: bool = False,
+        seed: int = 0,
+        budget_usd: float | None = None,
+        budget_minutes: float | None = None,
+        listener: Listener = silent,
+    ) -> JudgeReport:
+        """Ask a task's judge which of two answers is better, blind and in both orders. Again: resumes."""
+        from workbench.replay.judge import judge
+
+        return judge(
+            self.workspace,
+            self.store,
+            task,
+            candidate,
+            limit=limit,
+            concurrency=concurrency,
+            dry_run=dry_run,
+            seed=seed,
+            budget_usd=budget_usd,
+            budget_minutes=budget_minutes,
             listener=listener,
         )
 

@@ -218,6 +218,16 @@ class MatchRule:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeRule:
+    """Which model may say what it thinks of pairs (`[judge]`): one of `[[candidates]]`, never an arm.
+
+    `candidate` is its name. What it says is shown and measured against people, and decides nothing.
+    """
+
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
 class Normalisation:
     """What is equal before outputs are compared. Declared, so that equality stays structural."""
 
@@ -240,6 +250,7 @@ class EvalConfig:
     `options_pattern` (its group, where it has one) or the values at `options_path` of its
     JSON. With `top`, only the first places count. `evaluator` names an installed Python
     entry point of the group `workbench.evaluators` that compares instead of the kind's own rule.
+    `judge` names a model that is asked which of two answers is better.
     """
 
     task: str
@@ -261,6 +272,7 @@ class EvalConfig:
     options_path: str | None = None
     top: int | None = None
     evaluator: str | None = None
+    judge: JudgeRule | None = None
     match: MatchRule | None = None
     policy: Policy = Policy()
     slices: tuple[SliceRule, ...] = ()

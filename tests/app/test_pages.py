@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -180,6 +181,48 @@ def test_field_tasks_show_fields_the_unequal_first(visit: Visit, filled: Filled)
     fields = at.dataframe[1].value
     assert fields["Field"].iloc[0] == "total"
     assert fields["State"].iloc[0] == "differs"
+
+
+def test_notes_on_texts_are_sentences_and_only_text(visit: Visit, empty: Filled) -> None:
+    """What a comparison noticed stands on the case; what models wrote in it is read by no Markdown."""
+    control = "Your parcel arrives on Monday at 10:30. It costs 5 EUR."
+    said_instead = (
+        "**Your parcel** arrives on Tuesday, says ![x](https://example.org/x.png) Mr Kowalski: 7 EUR."
+    )
+    fill(empty.workspace, empty.store, [Pair("rewrite", 0, "Rewrite", answer(control), answer(said_instead))])
+    at = fine(visit(empty, "compare", task="rewrite", candidate="small"))
+    (notes,) = [each.value for each in at.text if each.value.startswith("•")]
+    assert "• Numbers differ: 5 eur (control only); 7 eur (candidate only)." in notes
+    assert "What the comparison noticed" in [each.value for each in at.caption]
+    for kind in ("markdown", "caption", "subheader", "warning"):
+        assert not any("owalski" in str(each.value).lower() for each in at.get(kind))
+
+
+def test_details_of_any_shape_break_no_page(visit: Visit, filled: Filled) -> None:
+    """An evaluator of one's own may use the words of the notes for what it likes."""
+    odd = {"differs": ["x"], "languages": 3, "length_ratio": "long", "formats": {"a": 1}, "new": {"b": None}}
+    flags = ["numbers", "language", "length", "format", "evaluator_error", "<b>x</b>"]
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE comparisons SET flags = ?, details = ?", (flags, json.dumps(odd)))
+    for task in ("rewrite", "orders", "triage"):
+        at = fine(visit(filled, "compare", task=task, candidate="small"))
+        assert not [each for each in at.text if each.value.startswith("•")]
+
+
+def test_failures_of_an_evaluator_are_said_and_lead_to_their_cases(visit: Visit, filled: Filled) -> None:
+    """The page warns with the count; the filter shows these cases alone."""
+    at = fine(visit(filled, "compare", task="rewrite", candidate="small"))
+    assert not at.warning
+    with filled.store.writing() as writer:
+        writer.execute(
+            "UPDATE comparisons SET flags = ['evaluator_error'] WHERE replay_id = ? AND verdict = 'mismatch'",
+            (filled.replays["rewrite"],),
+        )
+    at = fine(visit(filled, "compare", task="rewrite", candidate="small"))
+    assert "evaluator failed on 10\u00a0pairs" in at.warning[0].value
+    at = fine(visit(filled, "compare", task="rewrite", candidate="small", flag="evaluator_error"))
+    assert len(table(at)) == 10
+    assert "evaluator error (10)" in [each for box in at.selectbox for each in box.options]
 
 
 def test_an_older_eval_is_named_rather_than_mixed(visit: Visit, filled: Filled) -> None:

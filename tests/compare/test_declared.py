@@ -31,6 +31,7 @@ def read(text: str) -> EvalConfig:
         FIELD + 'compare = "money"\ncurrency = "EUR"\ntolerance = 0.01\n',
         FIELD + 'compare = "fuzzy"\nminimum = 0.85\n',
         "repair = true\n" + FIELD,
+        LABELS + 'several = true\ncritical_labels = ["a"]\n',
     ],
 )
 def test_what_is_documented_is_accepted(text: str) -> None:
@@ -45,7 +46,7 @@ def test_what_is_documented_is_accepted(text: str) -> None:
         (LABELS + 'several = true\nseparators = [""]\n', "an empty text separates nothing", "Take it out"),
         (LABELS + 'several = true\naliases = { "x, y" = "a" }\n', "'x, y' holds ','", "another name"),
         (LABELS.replace('"b"', '"b + c"') + "several = true\n", r"'b \+ c' holds ' \+ '", "another name"),
-        (LABELS + 'several = true\ncritical_labels = ["a"]\n', "`critical_labels`", "one of the two"),
+        (LABELS + 'several = true\ncritical_labels = ["z"]\n', "'z' is not one of `labels`", "Known: a, b"),
         ("several = true\n" + FIELD, "`several` means nothing to kind fields", "Take it out"),
         (LABELS + "repair = true\n", "`repair` means nothing to kind label", "Take it out"),
         (FIELD + 'compare = "fuzy"\n', "unknown compare 'fuzy'", "Did you mean 'fuzzy'"),

@@ -15,12 +15,15 @@ import workbench
 from workbench.compare.judge import (
     CUT,
     MAX_CHARS,
+    MAX_REASON_CHARS,
     SCHEMA,
     Ruling,
     Unreadable,
     Vote,
     measure,
+    prompt_version,
     read_vote,
+    reason_in,
     requests,
     rule,
 )
@@ -95,6 +98,9 @@ def test_a_vote_is_read_from_one_json_object_alone_or_fenced(vote: Vote) -> None
         '{"verdict": "first"',
         '{"verdict": "first", "score": 10}',
         '[{"verdict": "first"}]',
+        '{"verdict": "first", "verdict": "second"}',
+        '```json\n{"verdict": "first"}\n```\nor\n```json\n{"verdict": "second"}\n```',
+        '{"verdict": "first", "reason": NaN}',
         'I think {"verdict": "first"} or rather {"verdict": "second"}',
         "",
         "[" * 5_000,
@@ -121,6 +127,22 @@ def test_what_is_no_vote_is_an_error_and_never_a_tie(answer: str) -> None:
 def test_a_judge_that_failed_or_was_cut_off_has_no_vote(output: Output) -> None:
     """A time-out is no opinion, and a cut answer may have gone on."""
     assert isinstance(read_vote(output), Unreadable)
+
+
+def test_what_a_judge_gave_as_its_reason_can_be_stored() -> None:
+    """Cut, and without half a surrogate pair; of no vote, what came instead; of an error, its message."""
+    said = reason_in(Output('{"reason": "odd \\ud800' + "x" * 900 + '", "verdict": "first"}'))
+    assert said.startswith("odd \ufffdx")
+    assert len(said.encode()) <= MAX_REASON_CHARS + 2
+    assert reason_in(Output("The first.")) == "The first."
+    assert reason_in(Output(error=OutputError(ErrorKind.HTTP, "no such model"))) == "no such model"
+    assert reason_in(Output('{"reason": ["x"], "verdict": "first"}')) == ""
+
+
+def test_other_guidelines_are_another_prompt() -> None:
+    """Only what the prompt says counts; white space around the guidelines does not."""
+    assert prompt_version("Be brief.") == prompt_version("Be brief.\n") != prompt_version()
+    assert prompt_version() == prompt_version("  ")
 
 
 def test_both_orders_decide_together() -> None:
@@ -184,9 +206,14 @@ def test_without_anything_to_measure_nothing_is_claimed() -> None:
     assert (found.agreement.low, found.agreement.high) == (0, 1)
 
 
+MAY_SEE_A_JUDGE = {"scoring/judging.py", "scoring/comparing.py"}
+"""What makes its figures, and the report that shows them; nothing of these is read by a decision."""
+
+
 def test_no_verdict_bound_or_decision_can_see_a_judge() -> None:
-    """It never gates: no module of the core, the scoring or the store imports it."""
+    """It never gates: no module of the core, the scoring or the store imports it, but its own report."""
     package = Path(workbench.__file__).parent
+    judges = {"workbench.compare.judge", "workbench.scoring.judging", "workbench.store.judgements"}
     paths = [
         *package.glob("compare/*.py"),
         *package.glob("stats/*.py"),
@@ -196,9 +223,11 @@ def test_no_verdict_bound_or_decision_can_see_a_judge() -> None:
     ]
     assert len(paths) > 30
     for path in paths:
+        if str(path.relative_to(package)) in MAY_SEE_A_JUDGE:
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 names = {f"{node.module}.{each.name}" for each in node.names} | {node.module}
-                assert not names & {"workbench.compare.judge"}, path
+                assert not names & judges, path
             if isinstance(node, ast.Import):
-                assert "workbench.compare.judge" not in {each.name for each in node.names}, path
+                assert not judges & {each.name for each in node.names}, path

@@ -44,6 +44,7 @@ output_usd_per_million = 0.2
 """
 EVALS = {
     "topics": 'kind = "label"\nlabels = ["a", "b"]\ncritical_labels = ["b"]\n[[slices]]\nby = "language"\n',
+    "tags": ('kind = "label"\nlabels = ["a", "b", "fraud"]\nseveral = true\ncritical_labels = ["fraud"]\n'),
     "orders": 'kind = "fields"\n[[fields]]\npath = "id"\n[[fields]]\npath = "note"\nrequired = false\n',
     "rewrite": 'kind = "text"\n',
 }

@@ -276,6 +276,39 @@ def test_sessions_and_critical_answers_are_counted_from_the_log(world: World) ->
     assert again.unseen == 1
 
 
+def test_texts_are_noted_for_facts_that_the_request_does_not_hold(world: World) -> None:
+    """The request is read for that; the verdict is the similarity's all the same."""
+    world.add("rewrite", [("Pay it.", "Pay it: 99 EUR."), ("Pay it.", "Pay it.")])
+    compared(world, "rewrite")
+    rows = world.store.rows("SELECT flags FROM comparisons ORDER BY call_id")
+    assert "new_number" in rows[0]["flags"]
+    assert rows[1]["flags"] == []
+
+
+def test_a_critical_label_among_several_is_guarded_wherever_it_stands(world: World) -> None:
+    """A lost one holds traffic back; where it stays, a difference is critical and the answer still given."""
+    world.add("tags", [("a", "a")] * 20 + [("fraud, a", "a, fraud")] * 4 + [("fraud", "fraud")])
+    world.add("tags", [("a, fraud", "fraud"), ("b", "b, fraud"), ("a, b", "a")], first=25, batch=1)
+    compared(world, "tags")
+
+    def seen() -> tuple[int, int, int]:
+        found = evidence(world.workspace, world.store, "tags", "small")
+        (group,) = [each for each in found.groups if each.critical]
+        assert (group.kind, group.name) == ("label", "fraud")
+        assert found.critical is not None
+        return group.n, group.agreements, found.critical.disagreements
+
+    # The frontier's and the candidate's own; the pair without it is not about it.
+    assert seen() == (6, 6, 2)
+    world.add("tags", [("fraud, b", "b"), ("fraud", "no idea")], first=28, batch=2)
+    compared(world, "tags")
+    assert seen() == (8, 6, 4)
+    answer = recommend(world.workspace, world.store, "tags", "small")
+    guard = next(each for each in answer.guards if each.name == "outcome_groups")
+    assert not guard.ok
+    assert "label 'fraud' in 6 of 8 cases" in guard.message
+
+
 def test_what_can_not_be_compared_is_said_with_its_reason(world: World) -> None:
     """A label that the eval does not list is told from an error of the frontier's."""
     world.add("topics", [AGREE] * 10 + [("new label", "a")] * 4)

@@ -336,3 +336,18 @@ def test_a_slice_or_group_is_judged_as_if_its_calls_were_all_there_are(
             assert part.population == semantic(made, draws, weight_max=1.25, part=members)
         else:
             assert part.population == structural(members, revoked=found.task.revoked)
+
+
+def test_a_guarded_label_among_others_has_a_group_of_its_own() -> None:
+    """Every answer with it counts, alone or not, and agrees where the candidate gives that label, too."""
+    made = [
+        AuditRow("1", 0, "1", True, True, control_group="fraud", labels={"fraud": True}),
+        AuditRow("2", 0, "2", False, control_group="a + fraud", labels={"fraud": True}),
+        AuditRow("3", 0, "3", False, control_group="b + fraud", labels={"fraud": False}),
+        AuditRow("4", 0, "4", False, control_group="b"),
+    ]
+    found = from_rows(made, basis=Basis.STRUCTURAL, critical_groups=[("label", "fraud"), ("label", "never")])
+    groups = {each.name: (each.n, each.agreements, each.critical) for each in found.groups}
+    assert groups == {"fraud": (3, 2, True), "never": (0, 0, True)}
+    (fraud, _) = found.groups
+    assert (fraud.population.compared, fraud.population.disagreements) == (3, 1)

@@ -194,16 +194,18 @@ def text_of(request: Request | None) -> str | None:
 def in_words(flags: tuple[str, ...], details: dict[str, Any]) -> list[str]:
     """Return the notes on a pair as sentences for a page, the contradictions first.
 
+    Details may come from an evaluator of one's own: of what has another shape nothing is said.
+
     Args:
         flags: The flags of a comparison.
         details: Its details.
     """
     said = []
-    for kind, sides in details.get("differs", {}).items():
-        if kind in flags:
-            only = [f"{', '.join(values)} ({side} only)" for side, values in sides.items() if values]
-            said.append(f"{kind.capitalize()} differ: {'; '.join(only)}.")
-    if "dates" in flags and "dates" not in details.get("differs", {}):
+    apart = _table(details, "differs")
+    for kind, sides in apart.items():
+        if kind in flags and (only := _only(sides)):
+            said.append(f"{kind.capitalize()} differ: {only}.")
+    if "dates" in flags and "dates" not in apart:
         said.append("Days or months in words differ.")
     if "units" in flags:
         said.append("The same number stands with another unit.")
@@ -211,17 +213,34 @@ def in_words(flags: tuple[str, ...], details: dict[str, Any]) -> list[str]:
         said.append("One side negates what the other does not.")
     if "refusal" in flags:
         side = details.get("refusal")
-        said.append(f"Only the {side} refuses to answer." if side else "Only one side refuses to answer.")
-    if "language" in flags:
-        named = details.get("languages", {})
+        known = side in ("control", "candidate")
+        said.append(f"Only the {side} refuses to answer." if known else "Only one side refuses to answer.")
+    named = _table(details, "languages")
+    if "language" in flags and named:
         said.append(
             f"Languages differ: {named.get('control')} (control), {named.get('candidate')} (candidate)."
         )
-    if "length" in flags:
-        said.append(f"The candidate's answer is {details.get('length_ratio', 0):.1f} times as long.")
-    if "format" in flags:
-        only = [f"{', '.join(v)} ({side} only)" for side, v in details.get("formats", {}).items() if v]
-        said.append(f"Form differs: {'; '.join(only)}.")
-    for kind, values in details.get("new", {}).items():
-        said.append(f"In neither request nor control: {kind} {', '.join(values)}.")
+    ratio = details.get("length_ratio")
+    if "length" in flags and isinstance(ratio, (int, float)):
+        said.append(f"The candidate's answer is {ratio:.1f} times as long.")
+    if "format" in flags and (only := _only(details.get("formats"))):
+        said.append(f"Form differs: {only}.")
+    for kind, values in _table(details, "new").items():
+        if shown := _listed(values):
+            said.append(f"In neither request nor control: {kind} {shown}.")
     return said
+
+
+def _table(details: dict[str, Any], key: str) -> dict[str, Any]:
+    value = details.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(map(str, values)) if isinstance(values, (list, tuple)) else ""
+
+
+def _only(sides: Any) -> str:
+    """Return what each side alone has, in words."""
+    parts = sides.items() if isinstance(sides, dict) else ()
+    return "; ".join(f"{shown} ({side} only)" for side, values in parts if (shown := _listed(values)))

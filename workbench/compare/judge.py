@@ -12,18 +12,23 @@ orders, and `measure` says how far such a judge can be believed.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from workbench.compare.reading import extract_json, parse_json
+from workbench.normal import clean_text
 from workbench.records import Estimate, LabelVerdict, Message, Output, Request
 
 MAX_CHARS = 20_000
 """Characters of a request or an answer that a judge is shown."""
+MAX_REASON_CHARS = 500
+"""Characters that are kept of a judge's reason."""
+_FENCED = re.compile(r"```[\w+-]*\s*(.*?)\s*```", re.DOTALL)
 CUT = " [cut off here by the workbench]"
 
 
@@ -151,6 +156,17 @@ def _cut(text: str) -> str:
     return text if len(text) <= MAX_CHARS else text[:MAX_CHARS] + CUT
 
 
+def prompt_version(guidelines: str = "") -> str:
+    """Return the hash of all that a prompt says beside its pair: votes under other words never mix.
+
+    Args:
+        guidelines: What the task's reviewers go by.
+    """
+    empty = _prompt("", "", "", guidelines)
+    parts = [[each.content for each in empty.messages], SCHEMA, empty.parameters, MAX_CHARS, CUT]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "replace")).hexdigest()[:12]
+
+
 def read_vote(output: Output) -> Vote | Unreadable:
     """Read a judge's answer: one JSON object, alone or fenced, that keeps the schema.
 
@@ -166,11 +182,8 @@ def read_vote(output: Output) -> Vote | Unreadable:
         return Unreadable(f"the judge failed ({output.error.kind.value})")
     if output.finish_reason in ("length", "max_tokens", "MAX_TOKENS") or "truncated" in output.flags:
         return Unreadable("the judge's answer is cut off")
-    text = (output.text or "").strip()
-    good, value = parse_json(text)
-    if not good and text.startswith("```") and text.endswith("```"):
-        good, value = extract_json(text)
-    if not good or not isinstance(value, dict):
+    value = _object_in(output.text)
+    if value is None:
         return Unreadable("the judge's answer is not one JSON object")
     unknown = sorted(set(value) - set(SCHEMA["properties"]))
     if unknown:
@@ -179,6 +192,44 @@ def read_vote(output: Output) -> Vote | Unreadable:
     if not isinstance(verdict, str) or verdict not in set(Vote):
         return Unreadable(f"the judge's verdict is {str(verdict)[:40]!r}, not first, second or equal")
     return Vote(verdict)
+
+
+def reason_in(output: Output) -> str:
+    """Return what a judge gave as its reason, or where it gave no vote, what came instead; cut.
+
+    Args:
+        output: What the judge answered. Its words are data, to be shown as plain text alone.
+    """
+    if output.error:
+        return output.error.message[:MAX_REASON_CHARS]
+    if isinstance(read_vote(output), Unreadable):
+        return (output.text or "").strip()[:MAX_REASON_CHARS]
+    reason = (_object_in(output.text) or {}).get("reason")
+    # Half a surrogate pair may stand escaped in it, which nothing could store.
+    return clean_text(reason[:MAX_REASON_CHARS])[0] if isinstance(reason, str) else ""
+
+
+def _object_in(text: str | None) -> dict[str, Any] | None:
+    """Return the one JSON object that a text is, alone or in one fence; None where it is anything else."""
+    body = (text or "").strip()
+    if fenced := _FENCED.fullmatch(body):
+        body = fenced[1]
+    try:
+        value = json.loads(body, object_pairs_hook=_each_once, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands there twice: which one is meant would be a guess")
+    return found
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
 
 
 _CONTROL_FIRST = {

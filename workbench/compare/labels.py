@@ -178,6 +178,15 @@ def group_of(labels: Labels) -> str:
     return JOINED.join(labels) or NO_LABEL
 
 
+def labels_of(group: str | None) -> frozenset[str]:
+    """Return the labels of an answer by the name of its outcome group; none where it is no answer.
+
+    Args:
+        group: What `group_of` named, of an eval with several labels.
+    """
+    return frozenset() if group is None or group == NO_LABEL else frozenset(group.split(JOINED))
+
+
 def _name(value: Any) -> str | None:
     """Return a scalar of a JSON answer as the label it may be."""
     if isinstance(value, bool):

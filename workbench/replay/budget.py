@@ -17,7 +17,7 @@ CHARS_PER_TOKEN = 4
 DEFAULT_OUTPUT_TOKENS = 256
 """Tokens of an answer where neither log nor server say anything."""
 
-_BILLED = frozenset(
+BILLED = frozenset(
     (
         ErrorKind.TIMEOUT,
         ErrorKind.INVALID_RESPONSE,
@@ -133,7 +133,7 @@ class Budget:
             self._input += usage.input_tokens + cached
             self._output += usage.output_tokens
             self._answers += 1
-        elif error is None or error.kind in _BILLED:
+        elif error is None or error.kind in BILLED:
             self.spent_usd += estimate_usd
             self.unmetered += 1
 

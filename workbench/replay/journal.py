@@ -60,6 +60,7 @@ class PartWriter:
         lease: Under which they are written.
         warn: Told when the disk is full, and when it is no longer (an empty text).
         absorb: Loads waiting parts into the store; called in a thread, now and then.
+        table: What the answers are rows of.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class PartWriter:
         lease: ReplayLease,
         warn: Callable[[str], None] = lambda _: None,
         absorb: Callable[[], object] | None = None,
+        table: str = "observations",
     ) -> None:
         self._spool = spool
+        self._table = table
         self._lease = lease
         self._prefix = f"{replay_id}-{lease.epoch:08d}-{secrets.token_hex(4)}"
         self._count = 0
@@ -93,7 +96,7 @@ class PartWriter:
         """Take rows; they are safe from a kill when this returns.
 
         Args:
-            rows: Rows of the table `observations`.
+            rows: Rows of the table.
             kept: Called in the moment they are safe, also where the caller was cancelled meanwhile.
 
         Raises:
@@ -112,7 +115,7 @@ class PartWriter:
         """Take rows without waiting until they are safe; `unsettled` counts those that are not yet.
 
         Args:
-            rows: Rows of the table `observations`.
+            rows: Rows of the table.
             kept: Called in the moment they are safe; never, where they do not become so.
 
         Raises:
@@ -266,9 +269,7 @@ class PartWriter:
         full = False
         while True:
             try:
-                await asyncio.to_thread(
-                    write_part, self._spool, "observations", batch.rows, batch.ledger.part
-                )
+                await asyncio.to_thread(write_part, self._spool, self._table, batch.rows, batch.ledger.part)
             except OSError as error:
                 if error.errno not in _FULL or time.monotonic() > deadline:
                     raise unwritable(self._spool, error) from error

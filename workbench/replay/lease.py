@@ -36,6 +36,7 @@ LEASE_WAIT_S = 3.0
 """How long a worker waits for a holder that is about to end."""
 SILENCE_S = 30.0
 """A holder that has not been heard of for so long is taken for stopped; WORKBENCH_LEASE_S sets it."""
+REPLAYING = "replaying this task through this candidate"
 _NOTE_BYTES = 512
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -61,12 +62,21 @@ class ReplayLease:
         name: What is leased: task and fingerprint.
         wait_s: How long to wait for a holder that is about to end.
         above: The epoch is higher than this: the last one that the store knows.
+        doing: What its holder does, for the message to others.
 
     Raises:
         EnvironmentalError: Another process holds it; the message names that process.
     """
 
-    def __init__(self, spool: Path, name: str, wait_s: float = LEASE_WAIT_S, above: int = 0) -> None:
+    def __init__(
+        self,
+        spool: Path,
+        name: str,
+        wait_s: float = LEASE_WAIT_S,
+        above: int = 0,
+        doing: str = REPLAYING,
+    ) -> None:
+        self._doing = doing
         self.answers = spool / FOLDER / name
         self.silence_s = float(os.environ.get("WORKBENCH_LEASE_S", SILENCE_S))
         self._spool = spool
@@ -111,12 +121,13 @@ class ReplayLease:
 
     def _busy(self, note: dict[str, Any], silent_s: float) -> EnvironmentalError:
         who = f"Process {note.get('pid', '?')} on {note.get('host', '?')}"
-        hint = "Watch it in the app, or wait until it ends; then the same command goes on."
+        wait = "Watch it in the app, or wait" if self._doing == REPLAYING else "Wait"
+        hint = f"{wait} until it ends; then the same command goes on."
         if silent_s > self.silence_s / 3:
             who = f"{who}, not heard of for {silent_s:.0f} s,"
-            hint = f"After {self.silence_s:g} s of silence the same command takes the replay over."
+            hint = f"After {self.silence_s:g} s of silence the same command takes over."
         since = note.get("since", "?")
-        return EnvironmentalError(f"{who} is replaying this task through this candidate since {since}.", hint)
+        return EnvironmentalError(f"{who} is {self._doing} since {since}.", hint)
 
     def _newest(self) -> tuple[int, Path | None]:
         """Return the highest epoch that was ever taken, with its file."""
@@ -212,9 +223,9 @@ class ReplayLease:
         if not self.held():
             raise LeaseLost.of_this_worker()
 
-    def recover(self) -> int:
+    def recover(self, table: str = "observations") -> int:
         """Hand in the answers that an earlier holder had not yet written as parts; return how many."""
-        return recover(self._spool, self.answers)
+        return recover(self._spool, self.answers, table)
 
     def close(self) -> None:
         """Let another process have it. Its file stays, so that epochs only rise."""

@@ -93,12 +93,13 @@ class Ledger:
         return self._descriptor
 
 
-def recover(spool: Path, folder: Path) -> int:
+def recover(spool: Path, folder: Path, table: str = "observations") -> int:
     """Turn what killed replays left into parts. Only for the holder of the lease.
 
     Args:
         spool: The workspace's spool.
         folder: Of the lease.
+        table: What the answers are rows of.
 
     Returns:
         How many answers were recovered.
@@ -111,8 +112,8 @@ def recover(spool: Path, folder: Path) -> int:
         try:
             rows = _read(path)
             # A part of this name that was loaded is not loaded again; one that waits is complete.
-            if rows and not part_path(spool, "observations", path.stem).exists():
-                write_part(spool, "observations", rows, path.stem)
+            if rows and not part_path(spool, table, path.stem).exists():
+                write_part(spool, table, rows, path.stem)
                 count += len(rows)
             path.unlink(missing_ok=True)
         except OSError as error:

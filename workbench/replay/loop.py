@@ -74,6 +74,8 @@ class Run:
         deadline_s: Of one attempt, in seconds: the loop cuts what the engine does not.
             None for engines that can't be cut.
         lease: Shows that this worker lives, and whether it may still write.
+        row_of: Makes the row that is kept of an answer.
+        stage: What the work is called where it reports.
     """
 
     def __init__(
@@ -92,8 +94,12 @@ class Run:
         budget: Budget | None = None,
         deadline_s: float | None = None,
         lease: ReplayLease | None = None,
+        row_of: Callable[[Observation], dict[str, Any]] = observation_row,
+        stage: str = "replay",
     ) -> None:
         self._engine = engine
+        self._row_of = row_of
+        self._stage = stage
         self._replay_id = replay_id
         self._pages = pending if callable(pending) else _pages_of(pending)
         self._fetch = fetch
@@ -291,7 +297,7 @@ class Run:
         observation = Observation(
             self._replay_id, job.call_id, job.repeat, output, max(context.attempts, 1), slot.started_at
         )
-        row = observation_row(observation)
+        row = self._row_of(observation)
         row["retried"] = ",".join(context.retried) or None
         self._record(self._outcomes.take(row, output))
         if self._outcomes.stop is not None:
@@ -382,7 +388,7 @@ class Run:
         beat.write()
         self._listener(
             Progress(
-                "replay",
+                self._stage,
                 beat.before + beat.done,
                 beat.total,
                 note=note_line(beat, len(self._outcomes.held)),

@@ -60,12 +60,16 @@ class Outcomes:
         worked_before: Whether this replay holds an outcome already.
         clock: Seconds on a clock that never jumps.
         final: Failures stand in a file: they are recorded, for asking again changes nothing.
+        role: What answers, for messages.
+        work: What is paused, for messages.
     """
 
     name: str
     address: str
     worked_before: bool
     final: bool = False
+    role: str = "Candidate"
+    work: str = "replay"
     held: list[tuple[dict[str, Any], Output]] = field(default_factory=list)
     stop: WorkbenchError | None = None
     clock: Callable[[], float] = time.monotonic
@@ -90,7 +94,7 @@ class Outcomes:
             self._wrong_models += 1
             if self._wrong_models >= WRONG_MODELS and self.stop is None:
                 self.stop = UsageError(
-                    f"Candidate {self.name!r}: {output.error.message}, {WRONG_MODELS} times.",
+                    f"{self.role} {self.name!r}: {output.error.message}, {WRONG_MODELS} times.",
                     "Set `model` to the name the server answers with; where it answers under another name "
                     "on purpose, set parameters.answers_as to that name.",
                 )
@@ -133,7 +137,7 @@ class Outcomes:
 
     def _gone(self, what: str, why: str) -> EndpointUnreachable:
         return EndpointUnreachable(
-            f"Candidate {self.name!r}: {what} to {self.address} failed ({why}). The replay is paused.",
+            f"{self.role} {self.name!r}: {what} to {self.address} failed ({why}). The {self.work} is paused.",
             "Failed calls were not recorded. Mend the server (or raise `timeout_s`, lower "
             "`concurrency`), then run the same command again: it goes on where it stopped.",
         )
@@ -148,7 +152,7 @@ class Outcomes:
             hint = "Mend `base_url` (it mostly ends in /v1) or `model`. Nothing was recorded."
         elif error and error.kind is ErrorKind.INVALID_RESPONSE:
             return ConfigError(
-                f"Candidate {self.name!r}: {self.address} does not answer as a chat completions endpoint "
+                f"{self.role} {self.name!r}: {self.address} does not answer as a chat completions endpoint "
                 f"does ({message}).",
                 "Mend `base_url` (it mostly ends in /v1), then run the same command again. Nothing was "
                 "recorded.",
@@ -156,5 +160,5 @@ class Outcomes:
         elif status is not None and status < 400:
             hint = "Redirects are never followed: set `base_url` to the final address. Nothing was recorded."
         return ConfigError(
-            f"Candidate {self.name!r}: {self.address} refuses the calls (status {status}: {message}).", hint
+            f"{self.role} {self.name!r}: {self.address} refuses the calls (status {status}: {message}).", hint
         )

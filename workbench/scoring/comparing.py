@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import msgspec
 
 from workbench import review
 from workbench.compare import Comparator, Judgement, basis, evaluator_version
+from workbench.compare.features import MAX_REQUEST_CHARS
 from workbench.compare.fields import FieldsComparator
 from workbench.compare.judgement import uncomparable
 from workbench.config import Workspace
@@ -30,6 +32,7 @@ from workbench.records import (
     from_json,
     to_json,
 )
+from workbench.scoring.judging import JudgeResults, judge_results
 from workbench.scoring.tables import FieldTables, LabelTables, shown, tables
 from workbench.scoring.targets import targets
 from workbench.specs import EvalConfig
@@ -44,6 +47,7 @@ PAIRS_AT_ONCE, KINDS_AT_ONCE, OUTPUT_BATCH = 2_000_000, 50_000, 2_000
 """How many are compared in one transaction: pairs of labels and the kinds of these, or whole outputs."""
 FIELDS_SAMPLE, FIELDS_SEEN_IN = 1_000, 20
 """Recorded outputs in which a field is looked for, and how few of them prove nothing."""
+REASONS_SHOWN = 10
 NO_CONTROL = "the log holds no control output"
 
 
@@ -56,9 +60,11 @@ class CompareReport:
     stands within `mismatch`. `agreement` is (match + ignored) / compared, with limits
     that take calls as independent, and so is `invalid_share`, invalid / compared. `errors`
     counts candidate errors by kind, `ignored_by` the rules that made a difference
-    harmless, `uncomparable_because` the commonest reasons. `embedded` texts were
-    computed now; `embedding_failures` says why others were not. `labels_from_gold` labels are new.
-    `tables` say what the agreement is made of, by label or by field.
+    harmless, `uncomparable_because` the commonest reasons. `evaluator_errors` of the mismatches
+    are no verdict at all: the eval's own evaluator failed, `evaluator_errors_because` of this.
+    `embedded` texts were computed now; `embedding_failures` says why others were not.
+    `labels_from_gold` labels are new. `tables` say what the agreement is made of, by label or
+    by field. `judge` is what the eval's judge said of the pairs; it enters nothing else here.
     """
 
     task: str
@@ -84,7 +90,10 @@ class CompareReport:
     embedding_failures: tuple[str, ...] = ()
     labels_from_gold: int = 0
     uncomparable_because: dict[str, int] = field(default_factory=dict)
+    evaluator_errors: int = 0
+    evaluator_errors_because: dict[str, int] = field(default_factory=dict)
     tables: LabelTables | FieldTables | None = None
+    judge: JudgeResults | None = None
 
     @property
     def text(self) -> str:
@@ -97,19 +106,21 @@ class CompareReport:
         ]
         for count, words in (
             (self.invalid, "invalid"),
-            (self.uncomparable, f"uncomparable{self._mostly}"),
+            (self.evaluator_errors, f"evaluator errors{_mostly(self.evaluator_errors_because)}"),
+            (self.uncomparable, f"uncomparable{_mostly(self.uncomparable_because)}"),
             (self.ignored, "equal by an ignore rule"),
             (self.similarity_missing, "without a similarity"),
             (self.labels_from_gold, "labels from gold answers"),
         ):
             if count:
                 parts.append(f"{count:,} {words}")
-        return ", ".join([*parts, *shown(self.tables)]) + "."
+        line = ", ".join([*parts, *shown(self.tables)]) + "."
+        return "\n  ".join([line, *(self.judge.lines if self.judge else ())])
 
-    @property
-    def _mostly(self) -> str:
-        because = next(iter(self.uncomparable_because), "")
-        return f" ({'' if len(self.uncomparable_because) == 1 else 'mostly: '}{because})" if because else ""
+
+def _mostly(because: dict[str, int]) -> str:
+    first = next(iter(because), "")
+    return f" ({'' if len(because) == 1 else 'mostly: '}{first})" if first else ""
 
 
 def compare(
@@ -171,7 +182,8 @@ def _compare_one(
     scope = (store, eval.task, fingerprint, evaluator_version(eval))
     waiting, embedded, failures = bring_up_to_date(workspace, eval, scope, listener, embedder)
     gold = review.label_from_gold(workspace, store, eval.task, name)
-    return _report(eval, name, scope, absorbed, waiting, embedded, failures, gold)
+    judged = judge_results(workspace, store, eval, fingerprint)
+    return _report(eval, name, scope, absorbed, waiting, embedded, failures, gold, judged)
 
 
 def bring_up_to_date(
@@ -286,12 +298,21 @@ def _compare_outputs(
     store, task, fingerprint, version = scope
     comparator = Comparator(eval)
     after, done, embedded = 0, 0, 0
-    # Options of a ranking may stand in any request, and an evaluator of one's own may look for anything.
-    requests = eval.kind is EvalKind.RANKING or eval.evaluator is not None
+    # Options of a ranking, and facts that a text only repeats, may stand in any request; an evaluator of
+    # one's own may look for anything.
+    anything = eval.kind is EvalKind.RANKING or eval.evaluator is not None
+    text = 2 * MAX_REQUEST_CHARS if eval.kind is EvalKind.TEXT else 0
+    requests_up_to = sys.maxsize if anything else text
     failures: dict[str, None] = {}
     while True:
         batch = rows.pending_outputs(
-            store, task, fingerprint, version, after=after, limit=OUTPUT_BATCH, requests=requests
+            store,
+            task,
+            fingerprint,
+            version,
+            after=after,
+            limit=OUTPUT_BATCH,
+            requests_up_to=requests_up_to,
         )
         if not batch:
             return embedded, tuple(failures)
@@ -375,18 +396,20 @@ def _report(
     embedded: int,
     failures: tuple[str, ...],
     gold: int,
+    judged: JudgeResults | None,
 ) -> CompareReport:
     store, task, fingerprint, version = scope
     verdicts: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     ignored: Counter[str] = Counter()
     because: Counter[str] = Counter()
-    invalid = missing = 0
+    invalid = missing = broken = 0
     for row in rows.summary(store, task, fingerprint, version):
         count = int(row["n"])
         verdicts[row["verdict"]] += count
         invalid += count if row["invalid"] else 0
         missing += count if row["missing"] else 0
+        broken += count if row["broken"] else 0
         if row["error_kind"]:
             errors[row["error_kind"]] += count
         if row["why"]:
@@ -418,6 +441,9 @@ def _report(
         embedded=embedded,
         embedding_failures=failures,
         labels_from_gold=gold,
-        uncomparable_because=dict(because.most_common(10)),
+        uncomparable_because=dict(because.most_common(REASONS_SHOWN)),
+        evaluator_errors=broken,
+        evaluator_errors_because=rows.evaluator_errors(*scope, limit=REASONS_SHOWN) if broken else {},
         tables=tables(store, eval, fingerprint),
+        judge=judged,
     )

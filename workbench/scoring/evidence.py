@@ -17,7 +17,13 @@ from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation,
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import SEVERITY
 from workbench.sampling import WEIGHT_MAX
-from workbench.scoring.groups import critical_groups, field_agreement, guarded_fields, latched_groups
+from workbench.scoring.groups import (
+    critical_groups,
+    critical_labels,
+    field_agreement,
+    guarded_fields,
+    latched_groups,
+)
 from workbench.scoring.noise import floor_of
 from workbench.scoring.retirement import leaving
 from workbench.scoring.stricter import decide
@@ -239,7 +245,6 @@ def audit_rows(
             lapsed.add(pair)
     confirmed |= {pair for pair, each in verdicts.items() if each.adjudicated}
     required = guarded_fields(config)
-    critical = frozenset(config.critical_labels)
     found = []
     for row in zip(*(_plain(frame[name]) for name in _TAKEN), strict=True):
         (
@@ -260,6 +265,7 @@ def audit_rows(
         effective = verdicts.get(pair)
         agrees = verdict in _AGREES
         per_field, grave_field = field_agreement(details, required, invalid=bool(invalid))
+        per_label, grave_label = critical_labels(config, group, None if invalid else other)
         found.append(
             AuditRow(
                 call_id=call_id,
@@ -275,12 +281,13 @@ def audit_rows(
                 lapsed=pair in lapsed,
                 picked=effective is not None and not effective.counted,
                 confirmed=pair in confirmed,
-                critical=grave_field or (not agrees and group in critical),
+                critical=grave_field or (not agrees and grave_label),
                 critical_reason=effective is not None and effective.critical,
                 control_group=group,
                 candidate_group=other,
                 slices=slices.get(call_id, ()),
                 fields=per_field,
+                labels=per_label,
             )
         )
     return found

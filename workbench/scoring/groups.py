@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from workbench.compare.fields import FieldsComparator
+from workbench.compare.labels import labels_of
 from workbench.records import EvalKind, Policy
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
@@ -20,7 +21,11 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 def critical_groups(config: EvalConfig) -> frozenset[tuple[str, str]]:
-    """Return (kind, name) of the outcome groups that an eval marks as critical."""
+    """Return (kind, name) of the outcome groups that an eval marks as critical.
+
+    Where answers hold several labels, the group of a critical one are all answers with it, alone or
+    among others.
+    """
     fields = {("field", path) for path, critical in guarded_fields(config).items() if critical}
     labels = config.critical_labels if config.kind is EvalKind.LABEL else ()
     return frozenset(fields | {("label", label) for label in labels})
@@ -58,8 +63,10 @@ def latched_groups(
 
 
 def _groups(row: AuditRow) -> Iterable[tuple[tuple[str, str], bool]]:
-    if row.control_group is not None:
+    if row.control_group is not None and row.control_group not in row.labels:
         yield ("label", row.control_group), row.agrees and not row.invalid
+    for name, agrees in row.labels.items():
+        yield ("label", name), agrees
     for name, agrees in row.fields.items():
         yield ("field", name), agrees
 
@@ -75,6 +82,30 @@ def _collapsed(members: list[tuple[bool, AuditRow]], policy: Policy, minimum: in
         policy.icc,
     )
     return bounds.anytime(agreeing, n, policy.delta, deff=effect.value).high < COLLAPSED
+
+
+def critical_labels(
+    config: EvalConfig, control: str | None, candidate: str | None
+) -> tuple[dict[str, bool], bool]:
+    """Return what a pair of answers says of the labels that an eval marks as critical.
+
+    Args:
+        config: The eval.
+        control: Outcome group of the frontier's answer.
+        candidate: Outcome group of the candidate's; None where it is no answer.
+
+    Returns:
+        Of several labels, for each critical one of the control whether the candidate gives it, too; and
+        whether the pair is about a critical label: the control's or, of several, either side's.
+    """
+    critical = frozenset(config.critical_labels) if config.kind is EvalKind.LABEL else frozenset()
+    if not critical:
+        return {}, False
+    if not config.several:
+        return {}, control in critical
+    there = labels_of(candidate)
+    kept = {label: label in there for label in sorted(critical & labels_of(control))}
+    return kept, bool(kept) or bool(critical & there)
 
 
 def guarded_fields(config: EvalConfig) -> dict[str, bool]:

@@ -326,11 +326,11 @@ def from_rows(
                 name,
                 int(places.size),
                 count(agrees),
-                population(places, agrees if kind == "field" else None),
+                population(places, agrees if by_part else None),
                 (kind, name) in latched,
                 (kind, name) in critical_groups,
             )
-            for kind, name, places, agrees in sorted(
+            for kind, name, places, agrees, by_part in sorted(
                 _by_group(ordered, table, critical_groups), key=lambda each: each[:2]
             )
             if places.size >= GROUP_MINIMUM or (kind, name) in {*latched, *critical_groups}
@@ -379,27 +379,31 @@ def _by_slice(ordered: Sequence[AuditRow]) -> dict[tuple[str, str], Places]:
 
 def _by_group(
     ordered: Sequence[AuditRow], table: Table, named: Iterable[tuple[str, str]]
-) -> Iterator[tuple[str, str, Places, Bools]]:
-    """Yield kind, name, where the calls of the group stand, and which of them agree there.
+) -> Iterator[tuple[str, str, Places, Bools, bool]]:
+    """Yield kind, name, where the calls of the group stand, which of them agree there, and whether by part.
 
+    By part means that not the whole answers agree or differ, but one field or label of them.
     The `named` groups are among them even where they have no calls.
     """
-    labels: dict[str, list[int]] = {}
-    fields: dict[str, tuple[list[int], list[bool]]] = {}
+    whole: dict[str, list[int]] = {}
+    parts: dict[tuple[str, str], tuple[list[int], list[bool]]] = {}
     for kind, name in named:
         if kind == "label":
-            labels[name] = []
+            whole[name] = []
         else:
-            fields[name] = ([], [])
+            parts[kind, name] = ([], [])
     for place, row in enumerate(ordered):
-        if row.control_group is not None:
-            labels.setdefault(row.control_group, []).append(place)
-        for name, agrees in row.fields.items():
-            places, agreeing = fields.setdefault(name, ([], []))
-            places.append(place)
-            agreeing.append(agrees)
-    for name, members in labels.items():
+        if row.control_group is not None and row.control_group not in row.labels:
+            whole.setdefault(row.control_group, []).append(place)
+        for kind, kept in (("label", row.labels), ("field", row.fields)):
+            for name, agrees in kept.items():
+                places, agreeing = parts.setdefault((kind, name), ([], []))
+                places.append(place)
+                agreeing.append(agrees)
+    for name, members in whole.items():
+        if ("label", name) not in parts:
+            where = np.asarray(members, dtype=np.int64)
+            yield "label", name, where, table.agrees[where], False
+    for (kind, name), (members, agreeing) in parts.items():
         where = np.asarray(members, dtype=np.int64)
-        yield "label", name, where, table.agrees[where]
-    for name, (members, agreeing) in fields.items():
-        yield "field", name, np.asarray(members, dtype=np.int64), np.asarray(agreeing, dtype=np.bool_)
+        yield kind, name, where, np.asarray(agreeing, dtype=np.bool_), True

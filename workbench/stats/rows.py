@@ -33,7 +33,9 @@ class AuditRow:
     a pair that agrees only after normalisation that a second reviewer, or the lapse
     of the second review, confirmed the harm. `critical` says that a critical label
     or field differs, `critical_reason` that a reviewer called the harm critical.
-    `fields` holds, for each required field of the control, whether it agrees.
+    `fields` holds, for each required field of the control, whether it agrees, and `labels`,
+    where answers hold several labels, for each guarded one of the control whether the candidate
+    gives it, too.
     """
 
     call_id: str
@@ -55,6 +57,7 @@ class AuditRow:
     candidate_group: str | None = None
     slices: tuple[tuple[str, str], ...] = ()
     fields: Mapping[str, bool] = field(default_factory=dict)
+    labels: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

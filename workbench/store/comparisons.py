@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Comparison, Output, from_json, to_json
 
 if TYPE_CHECKING:
@@ -63,7 +64,14 @@ def recorded_controls(store: Store, task: str, *, limit: int) -> list[Output]:
 
 
 def pending_outputs(
-    store: Store, task: str, fingerprint: str, version: str, *, after: int, limit: int, requests: bool = False
+    store: Store,
+    task: str,
+    fingerprint: str,
+    version: str,
+    *,
+    after: int,
+    limit: int,
+    requests_up_to: int = 0,
 ) -> list[dict[str, Any]]:
     """Return the next observations to compare with both outputs and the request, as JSON.
 
@@ -74,19 +82,20 @@ def pending_outputs(
         version: The evaluator version.
         after: `seq` of the last one read before.
         limit: Rows at most.
-        requests: Whether every request is wanted; else those that offer tools.
+        requests_up_to: Characters of JSON up to which requests are wanted; those that offer tools
+            always are.
 
     Returns:
         Rows of seq, replay_id, call_id, repeat, request, tool_count, control, output.
     """
-    wanted = "c.request" if requests else "CASE WHEN c.tool_count > 0 THEN c.request END"
     return store.rows(
         f"""
         SELECT o.seq, o.replay_id, o.call_id, o.repeat, c.tool_count,
-               {wanted} AS request, c.control, o.output
+               CASE WHEN c.tool_count > 0 OR length(c.request) <= ? THEN c.request END AS request,
+               c.control, o.output
         {PENDING} ORDER BY o.seq LIMIT ?
         """,
-        (task, fingerprint, after, version, limit),
+        (requests_up_to, task, fingerprint, after, version, limit),
     )
 
 
@@ -137,13 +146,14 @@ def summary(store: Store, task: str, fingerprint: str, version: str) -> list[dic
     """Return counts of repeat 0 by verdict and reason kind.
 
     Returns:
-        Rows of verdict, ignored_by, invalid, missing (similarity), error_kind, why (of what
-        can't be compared), n.
+        Rows of verdict, ignored_by, invalid, missing (similarity), broken (an evaluator of one's
+        own failed), error_kind, why (of what can't be compared), n.
     """
     return store.rows(
         """
         SELECT m.verdict, m.ignored_by, m.invalid, m.reason = 'similarity missing' AS missing,
-               o.error_kind, CASE WHEN m.verdict = 'uncomparable' THEN m.reason END AS why, count(*) AS n
+               list_contains(m.flags, ?) AS broken, o.error_kind,
+               CASE WHEN m.verdict = 'uncomparable' THEN m.reason END AS why, count(*) AS n
         FROM comparisons m
         JOIN replays r ON r.replay_id = m.replay_id
         JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = m.repeat
@@ -151,8 +161,24 @@ def summary(store: Store, task: str, fingerprint: str, version: str) -> list[dic
           AND m.call_id NOT IN (SELECT call_id FROM conflicts)
         GROUP BY ALL
         """,
-        (task, fingerprint, version),
+        (EVALUATOR_ERROR, task, fingerprint, version),
     )
+
+
+def evaluator_errors(
+    store: Store, task: str, fingerprint: str, version: str, *, limit: int
+) -> dict[str, int]:
+    """Return why an evaluator of one's own failed on pairs of repeat 0, the commonest reasons first."""
+    found = store.rows(
+        """
+        SELECT m.reason, count(*) AS n FROM comparisons m JOIN replays r ON r.replay_id = m.replay_id
+        WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
+          AND list_contains(m.flags, ?) AND m.call_id NOT IN (SELECT call_id FROM conflicts)
+        GROUP BY m.reason ORDER BY n DESC, m.reason LIMIT ?
+        """,
+        (task, fingerprint, version, EVALUATOR_ERROR, limit),
+    )
+    return {row["reason"]: int(row["n"]) for row in found}
 
 
 def replayed(store: Store) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Output, Request, Verdict, from_json
 
 if TYPE_CHECKING:
@@ -372,8 +373,9 @@ def _tally(store: Store, pool: Pool, expression: str) -> dict[str, int]:
         f"""SELECT value, count(*) AS n
             FROM (SELECT {expression} AS value FROM {_compared(store, pool)} x
                   {"JOIN calls c USING (call_id)" if "c." in expression else ""})
-            GROUP BY value ORDER BY n DESC, value LIMIT {FACET_LIMIT}""",  # noqa: S608
-        _key(pool),
+            GROUP BY value ORDER BY value <> ?, n DESC, value LIMIT {FACET_LIMIT}""",  # noqa: S608
+        # An evaluator of one's own may flag so much that its failures would not be among them.
+        [*_key(pool), EVALUATOR_ERROR],
     )
     return {row["value"]: row["n"] for row in found}
 

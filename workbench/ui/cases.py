@@ -7,16 +7,19 @@ import math
 import pandas as pd
 import streamlit as st
 
-from workbench.compare import evaluator_version
+from workbench.compare import EVALUATOR_ERROR, evaluator_version
+from workbench.compare.features import in_words
 from workbench.records import EvalKind, LabelVerdict, Output, Verdict
 from workbench.store import pages
 from workbench.store.pages import PAGE_SIZE, Case, CaseFilter, CaseRow, Facets, Pool
 from workbench.ui import address, answers, figures, navigation, words
-from workbench.ui.diff import visible
+from workbench.ui.diff import capped, visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import colours, here, read
 
 EVERYTHING = "all"
+NOTES_CHARS = 4_000
+"""Of the notes on one case; an evaluator of one's own may say more."""
 
 
 def pool_of(scope: Scope) -> Pool:
@@ -32,6 +35,7 @@ def show(scope: Scope) -> None:
         _nothing(scope, pool)
         return
     _summary(facets)
+    _evaluator_errors(scope, facets)
     if scope.eval.kind is EvalKind.LABEL:
         _confusion(scope, pool)
     chosen = _filters(facets)
@@ -79,6 +83,26 @@ def _summary(facets: Facets) -> None:
             width="content",
             help=words.GLOSSARY["uncomparable"],
         )
+
+
+def _evaluator_errors(scope: Scope, facets: Facets) -> None:
+    """Say how often the eval's own evaluator failed, and lead to these cases."""
+    failed = facets.flags.get(EVALUATOR_ERROR, 0)
+    if not failed:
+        return
+    st.warning(
+        f"The eval's own evaluator failed on {words.counted(failed, 'pair')}. They count as different, so "
+        "the candidate looks worse than it may be. Mend the evaluator and raise its version.",
+        icon=":material/report:",
+    )
+    navigation.link(
+        "compare",
+        "Show these cases",
+        icon=":material/filter_alt:",
+        task=scope.task,
+        candidate=scope.candidate.name,
+        flag=EVALUATOR_ERROR,
+    )
 
 
 def _confusion(scope: Scope, pool: Pool) -> None:
@@ -218,6 +242,7 @@ def _case(pool: Pool, call_id: str) -> None:
         st.subheader(words.VERDICTS[verdict].capitalize(), anchor=False)
         if case.reason:
             st.text(visible(case.reason))
+        _notes(case)
         answers.show_pair(case.control, case.observed, _rules(case))
         st.caption("Request")
         answers.show_request(case.request)
@@ -234,6 +259,14 @@ def _case(pool: Pool, call_id: str) -> None:
             for side, output in (("Frontier", case.control), ("Candidate", case.observed)):
                 # A replay runs at full speed: its latencies say nothing beside production's.
                 st.text(visible(f"{side}: {_facts(output, timed=output is case.control)}"))
+
+
+def _notes(case: Case) -> None:
+    """Say what the comparison noticed beside the verdict; the facts in it come from logs and models."""
+    notes = in_words(case.flags, case.details)
+    if notes:
+        st.caption("What the comparison noticed")
+        st.text(visible(capped("\n".join(f"• {each}" for each in notes), NOTES_CHARS)))
 
 
 def _rules(case: Case) -> dict[str, bool] | None:
