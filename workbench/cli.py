@@ -13,6 +13,7 @@ from workbench.commands.exports import export
 from workbench.commands.labels import label
 from workbench.commands.replays import replay
 from workbench.commands.slices import slices
+from workbench.commands.thresholds import thresholds
 from workbench.config import Workspace
 from workbench.errors import EXIT_ENVIRONMENT, UsageError
 from workbench.terminal import (
@@ -38,6 +39,7 @@ cli.add_command(export)
 cli.add_command(label)
 cli.add_command(replay)
 cli.add_command(slices)
+cli.add_command(thresholds)
 
 
 @cli.command()

@@ -94,11 +94,16 @@ def recommend(
     Raises:
         UsageError: The task or the candidate is unknown, or it is the control.
     """
+    # What stands beside a decision is built on this module.
+    from workbench.scoring.beside import beside
+
     chosen = policy or workspace.eval_for(task).policy
     found = evidence(workspace, store, task, candidate, policy=chosen)
     fingerprint = fingerprint_of(workspace, store, candidate) or ""
     state = ramp.State(share=current_share)
     answer = decided(store, workspace.eval_for(task), fingerprint, found, chosen, state)
+    more = beside(workspace, store, task, candidate, found.task.compared, chosen)
+    answer = replace(answer, details={**answer.details, **more})
     warnings = tuple(each.text for each in leaving(workspace, store, today, task=task))
     return replace(answer, missing=(*answer.missing, *warnings)) if warnings else answer
 

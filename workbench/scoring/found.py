@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 
-from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.embed import text_hash, vectors_of
-from workbench.errors import ModelMissing, UsageError
+from workbench.errors import ModelMissing
 from workbench.normal import last_user_text, system_text
 from workbench.progress import Listener, silent
-from workbench.records import Basis, EvalKind, Policy, Request, Verdict, from_json
-from workbench.review import DrawState, EffectiveVerdict, draw_states, effective_verdicts
+from workbench.records import Basis, Policy, Request, from_json
 from workbench.routing import RoutingReport, features_of, route
 from workbench.scoring.comparing import open_embedder
-from workbench.scoring.evidence import audit_rows, draw_rows
-from workbench.scoring.targets import fingerprint_of, refuse_control
+from workbench.scoring.confidences import chosen_signal, signals_of
+from workbench.scoring.gathered import Gathered, gather_compared
 from workbench.slices_found import (
     FoundSlice,
     LengthLimit,
@@ -33,18 +31,14 @@ from workbench.slices_found import (
     ranked,
 )
 from workbench.slices_found.ranking import AT_MOST
-from workbench.specs import EvalConfig
-from workbench.stats.audit import AuditRow, DrawRow, from_rows
+from workbench.stats.audit import from_rows
 from workbench.stats.wording import count, percent, plural
-from workbench.store import comparisons
 
 if TYPE_CHECKING:
     from workbench.embed import Embedder
     from workbench.store import Store
 
 SHOWN = 20
-SIGNALS = ("label_margin", "token_quantile", "sample_agreement")
-"""Signals of confidence, the most telling first."""
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -110,8 +104,8 @@ def found_slices(
     Raises:
         UsageError: Task or candidate is unknown, or no batch of it is compared.
     """
-    gathered = _gather(workspace, store, task, candidate, policy)
-    calls, policy = gathered.calls, gathered.policy
+    gathered = gather_compared(workspace, store, task, candidate, policy)
+    calls, policy = _calls(store, list(gathered.frame["call_id"])), gathered.policy
     systems, texts = [each["system"] for each in calls], [each["text"] for each in calls]
     slicings = find(calls, systems, texts)
     model = workspace.eval_for(task).embedder
@@ -174,10 +168,10 @@ def routing_rule(
     Raises:
         UsageError: Task or candidate is unknown, or no batch of it is compared.
     """
-    found = _gather(workspace, store, task, candidate, policy)
-    rows = found.rows({})
-    place = {call["call_id"]: number for number, call in enumerate(found.calls)}
-    calls = [found.calls[place[row.call_id]] for row in rows]
+    found = gather_compared(workspace, store, task, candidate, policy)
+    rows = found.audit
+    known = {call["call_id"]: call for call in _calls(store, list(found.frame["call_id"]))}
+    calls = [known[row.call_id] for row in rows]
     columns = features_of(calls, [each["system"] for each in calls], [each["text"] for each in calls])
     return route(
         rows,
@@ -186,82 +180,18 @@ def routing_rule(
         basis=found.basis,
         draws=found.draws,
         weight_max=found.weight_max,
-        confidence=_confidence(store, found.frame),
+        confidence=_confidence(store, found),
         seed=seed,
     )
 
 
-def _confidence(store: Store, frame: pd.DataFrame) -> list[float | None] | None:
+def _confidence(store: Store, found: Gathered) -> list[float | None] | None:
     """Return the candidate's confidence in each answer: the first signal that most answers have."""
-    pairs = dict.fromkeys(zip(frame["replay_id"], frame["call_id"], strict=True))
-    answers = store.rows(
-        """
-        SELECT replay_id, call_id, CAST(json_extract(output, '$.confidence') AS VARCHAR) AS signals
-        FROM observations WHERE repeat = 0 AND replay_id IN (SELECT unnest(?))
-        """,
-        (sorted(set(frame["replay_id"])),),
-    )
-    known = {
-        (each["replay_id"], each["call_id"]): _decoder.decode(each["signals"])
-        for each in answers
-        if each["signals"] and (each["replay_id"], each["call_id"]) in pairs
-    }
-    for signal in SIGNALS:
-        found = [known.get(pair, {}).get(signal) for pair in pairs]
-        if 2 * sum(each is not None for each in found) > len(found):
-            return found
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Gathered:
-    """Compared calls of a task and candidate, what is known before them, and what people said."""
-
-    config: EvalConfig
-    policy: Policy
-    frame: pd.DataFrame
-    calls: list[dict[str, Any]]
-    verdicts: Mapping[tuple[str, str], EffectiveVerdict]
-    states: Sequence[DrawState]
-
-    @property
-    def basis(self) -> Basis:
-        return basis(self.config)
-
-    @property
-    def draws(self) -> list[DrawRow]:
-        return draw_rows(self.states)[0] if self.basis is Basis.SEMANTIC else []
-
-    @property
-    def weight_max(self) -> float:
-        return draw_rows(self.states)[1]
-
-    def rows(self, slices: Mapping[str, tuple[tuple[str, str], ...]]) -> list[AuditRow]:
-        return audit_rows(self.config, self.frame, self.verdicts, self.states, slices)
-
-
-def _gather(
-    workspace: Workspace, store: Store, task: str, candidate: str, policy: Policy | None
-) -> _Gathered:
-    config = workspace.eval_for(task)
-    refuse_control(candidate)
-    workspace.candidate(candidate)
-    scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
-    frame = comparisons.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
-    frame = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
-    if frame.empty:
-        raise UsageError(
-            f"Nothing of {candidate!r} on {task!r} is compared yet.",
-            f"Run `workbench replay --task {task} --candidate {candidate}`, then `workbench compare`.",
-        )
-    return _Gathered(
-        config=config,
-        policy=policy or config.policy,
-        frame=frame,
-        calls=_calls(store, list(frame["call_id"])),
-        verdicts=effective_verdicts(*scope),
-        states=draw_states(*scope),
-    )
+    answers = signals_of(store, found)
+    signal = chosen_signal(answers)
+    if signal is None:
+        return None
+    return [None if math.isnan(value) else float(value) for value in answers[signal]]
 
 
 def _unlabelled(kind: Basis) -> str:
