@@ -356,6 +356,7 @@ class Workbench:
         candidate: str,
         *,
         policy: Policy | None = None,
+        similar: bool = True,
         seed: int = 0,
         listener: Listener = silent,
     ) -> FoundReport:
@@ -363,7 +364,14 @@ class Workbench:
         from workbench.scoring.found import found_slices
 
         return found_slices(
-            self.workspace, self.store, task, candidate, policy=policy, seed=seed, listener=listener
+            self.workspace,
+            self.store,
+            task,
+            candidate,
+            policy=policy,
+            similar=similar,
+            seed=seed,
+            listener=listener,
         )
 
     def routing_rule(

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from scoring_world import CONFIG, START, World, failed, make_world
+from scoring_world import CONFIG, World, failed, make_world
 
 from workbench import Workbench
 from workbench.cli import cli
-from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.records import LabelVerdict, Output, Policy, Usage, to_json
@@ -164,60 +163,15 @@ def test_semantic_thresholds_count_drawn_labels_alone(world: World) -> None:
     assert "label what the queue draws" in found.text
 
 
-def drawn(world: World, outcomes: list[tuple[int, LabelVerdict | None]]) -> None:
-    """Store draws of the queue with their labels; None lapsed long ago."""
-    scope = {
-        "task": "rewrite",
-        "candidate_fingerprint": world.fingerprint("small"),
-        "evaluator_version": evaluator_version(world.workspace.eval_for("rewrite")),
-    }
-    draws, labels = [], []
-    for position, (number, verdict) in enumerate(outcomes):
-        pair = {"replay_id": "r1", "call_id": f"rewrite-{number:05d}"}
-        draws.append(
-            scope
-            | pair
-            | {
-                "draw_id": f"d{number}",
-                "plan": "mix",
-                "position": position,
-                "stratum": "match",
-                "stratum_share": 1.0,
-                "draw_probability": 1.0,
-                "weight": 1.0,
-                "weight_max": 1.25,
-                "created_at": START,
-            }
-        )
-        if verdict is not None:
-            labels.append(
-                pair
-                | {
-                    "label_id": f"l{number}",
-                    "verdict": verdict.value,
-                    "annotator": "mia",
-                    "reasons": [],
-                    "note": "",
-                    "draw_id": f"d{number}",
-                    "draw_probability": 1.0,
-                    "source": "queue",
-                    "skipped": False,
-                    "created_at": START,
-                }
-            )
-    world.store.append("draws", draws)
-    world.store.append("labels", labels)
-
-
 def test_a_lapsed_draw_counts_as_harm(world: World) -> None:
     """With clean labels a threshold is proven; the same draws left to lapse prove none."""
     world.add("rewrite", [("same text", sure("same text", (i + 1) / 601)) for i in range(600)])
     compare(world.workspace, world.store, "rewrite")
-    drawn(world, [(number, LabelVerdict.EQUAL) for number in range(600) if number % 6])
+    world.draw("rewrite", [(number, LabelVerdict.EQUAL) for number in range(600) if number % 6])
     clean = report(world, "rewrite")
     assert clean.best is not None
     assert clean.tuned_on + clean.reported_on == 500
-    drawn(world, [(number, None) for number in range(0, 600, 6)])
+    world.draw("rewrite", [(number, None) for number in range(0, 600, 6)])
     lapsed = report(world, "rewrite")
     assert lapsed.rows[-1].risk.point is not None
     assert lapsed.rows[-1].risk.point > 0.1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,9 @@ from workbench.routing import RoutingReport, features_of, route
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.confidences import chosen_signal, signals_of
 from workbench.scoring.gathered import Gathered, gather_compared
+from workbench.slices import OTHER, rare_as_other
 from workbench.slices_found import (
+    FEWEST_CALLS,
     FoundSlice,
     LengthLimit,
     clusters_and_tail,
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 SHOWN = 20
+LOG_AT_MOST = 20_000
+"""Calls of the log from which shares of traffic are counted; more are drawn from."""
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -85,11 +90,14 @@ def found_slices(
     candidate: str,
     *,
     policy: Policy | None = None,
+    similar: bool = True,
     embedder: Callable[[str], Embedder] | None = None,
     seed: int = 0,
     listener: Listener = silent,
 ) -> FoundReport:
     """Find the slices of a task's compared calls in which a candidate does worst.
+
+    Shares of traffic are those of the task's whole log; of a long one, of a random part.
 
     Args:
         workspace: Names the eval and the candidate.
@@ -97,6 +105,7 @@ def found_slices(
         task: The task.
         candidate: The candidate's name.
         policy: Another policy than the eval's own.
+        similar: Whether similar inputs are looked at, which embeds all that are compared.
         embedder: Opens an embedder by name, for similar inputs; the eval's own without one.
         seed: Of the clusters.
         listener: Hears how many inputs are embedded.
@@ -105,20 +114,31 @@ def found_slices(
         UsageError: Task or candidate is unknown, or no batch of it is compared.
     """
     gathered = gather_compared(workspace, store, task, candidate, policy)
-    calls, policy = _calls(store, list(gathered.frame["call_id"])), gathered.policy
-    systems, texts = [each["system"] for each in calls], [each["text"] for each in calls]
-    slicings = find(calls, systems, texts)
-    model = workspace.eval_for(task).embedder
-    by_input, notes = _by_input(store, texts, model, embedder or open_embedder, seed, listener)
-    slicings |= by_input
+    policy = gathered.policy
+    compared = _calls(store, list(gathered.frame["call_id"]))
+    log, whole = _log(store, task)
+    slicings, shares = _known_before(compared, log)
+    notes: tuple[str, ...] = ()
+    if similar:
+        model = workspace.eval_for(task).embedder
+        texts = [each["text"] for each in compared]
+        by_input, notes = _by_input(store, texts, model, embedder or open_embedder, seed, listener)
+        slicings |= by_input
+    if not whole:
+        notes = (*notes, f"Shares of traffic are from {count(len(log))} calls drawn from the task's log.")
 
-    limits = length_limits([each["input_chars"] for each in calls])
+    limits = length_limits([each["input_chars"] for each in compared])
     keys = {
         call["call_id"]: (
             *((name, values[place]) for name, values in slicings.items()),
             *length_keys(call["input_chars"], limits),
         )
-        for place, call in enumerate(calls)
+        for place, call in enumerate(compared)
+    }
+    lengths = [each["input_chars"] for each in log]
+    shares |= {
+        (AT_MOST, str(limit)): sum(each is not None and each <= limit for each in lengths) / len(log)
+        for limit in limits
     }
     evidence = from_rows(
         gathered.rows(keys),
@@ -127,8 +147,13 @@ def found_slices(
         weight_max=gathered.weight_max,
         icc=policy.icc,
     )
-    slices = ranked([each for each in evidence.slices if each.name != AT_MOST], policy)
-    parts = {int(each.value): each for each in evidence.slices if each.name == AT_MOST}
+    # Inputs outside the sample are not embedded: groups of similar ones keep their share of the sample.
+    found = [
+        replace(each, traffic_share=shares.get((each.name, each.value), each.traffic_share))
+        for each in evidence.slices
+    ]
+    slices = ranked([each for each in found if each.name != AT_MOST], policy)
+    parts = {int(each.value): each for each in found if each.name == AT_MOST}
     if not evidence.task.looked:
         notes = (*notes, _unlabelled(gathered.basis))
     return FoundReport(
@@ -200,20 +225,60 @@ def _unlabelled(kind: Basis) -> str:
     return "Nobody has looked at an output: every disagreement counts as harm, and none proves it."
 
 
+_BEFORE = "call_id, language, input_chars, turn_depth, tool_count, model, attributes, request"
+"""What is known of a call before it is answered."""
+
+
 def _calls(store: Store, wanted: Sequence[str]) -> list[dict[str, Any]]:
     """Return what is known before each of the calls, in the order of their ids."""
-    rows = store.rows(
-        """
-        SELECT call_id, language, input_chars, turn_depth, tool_count, model, attributes, request
-        FROM usable_calls WHERE call_id IN (SELECT unnest(?)) ORDER BY call_id
-        """,
-        (list(wanted),),
+    return _read(
+        store.rows(
+            f"SELECT {_BEFORE} FROM usable_calls WHERE call_id IN (SELECT unnest(?)) ORDER BY call_id",  # noqa: S608
+            (list(wanted),),
+        )
     )
+
+
+def _log(store: Store, task: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return the same of the task's whole log, or of a random part of it, and whether it is whole."""
+    rows = store.rows(
+        f"SELECT {_BEFORE} FROM usable_calls WHERE task = ? ORDER BY md5(call_id) LIMIT ?",  # noqa: S608
+        (task, LOG_AT_MOST + 1),
+    )
+    return _read(rows[:LOG_AT_MOST]), len(rows) <= LOG_AT_MOST
+
+
+def _read(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         messages = from_json(row.pop("request"), Request).messages
         row["attributes"] = _decoder.decode(row["attributes"] or "{}")
         row["system"], row["text"] = system_text(messages), last_user_text(messages)
     return rows
+
+
+def _known_before(
+    compared: Sequence[dict[str, Any]], log: Sequence[dict[str, Any]]
+) -> tuple[dict[str, list[str]], dict[tuple[str, str], float]]:
+    """Return the slicings of the compared calls, and the share of the log by slice.
+
+    Limits and values are those of the log. A value that few compared calls have joins the others:
+    it proves nothing, and each costs the rest certainty.
+    """
+    every = [*compared, *log]
+    n = len(compared)
+    slicings: dict[str, list[str]] = {}
+    shares: dict[tuple[str, str], float] = {}
+    for name, values in find(
+        every, [each["system"] for each in every], [each["text"] for each in every]
+    ).items():
+        mine = rare_as_other(values[:n], FEWEST_CALLS)
+        kept = set(mine)
+        if len(kept) < 2:
+            continue
+        slicings[name] = mine
+        counts = Counter(value if value in kept else OTHER for value in values[n:])
+        shares |= {(name, value): counts[value] / len(log) for value in kept}
+    return slicings, shares
 
 
 def _by_input(

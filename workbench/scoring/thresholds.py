@@ -115,7 +115,7 @@ class ThresholdReport:
         lines = [f"{self.task}, {self.candidate}: {self.sentence}"]
         if self.rows:
             lines.append(
-                f"  {'confidence':>10} {'routed':>7} {'risk at most':>12} {'on others':>22} "
+                f"  {'confidence':>10} {'routed':>7} {'risk at most':>12} {'on others':>15} "
                 f"{'cost a call':>11} {'latency':>9}"
             )
             lines += [f"  {_line(row)}" for row in self.rows]
@@ -130,13 +130,11 @@ class ThresholdReport:
 
 
 def _line(row: ThresholdRow) -> str:
-    others = "-"
-    if row.reported.point is not None:
-        others = f"{percent(row.reported.point)} (at most {percent(row.reported.high)})"
+    others = f"{percent(row.reported.high)} of {count(row.reported.n)}"
     latency = "-" if row.latency_ms is None else f"{row.latency_ms:,.0f} ms"
     mark = "proven" if row.proven else "failed" if row.tested else ""
     return (
-        f"{row.confidence:>10.3g} {percent(row.routed):>7} {percent(row.risk.high):>12} {others:>22} "
+        f"{row.confidence:>10.3g} {percent(row.routed):>7} {percent(row.risk.high):>12} {others:>15} "
         f"{_usd(row.cost_usd):>11} {latency:>9}  {mark}"
     ).rstrip()
 
@@ -263,11 +261,8 @@ def threshold_report(
     sentence = ThresholdTable(
         tuple(rows), low, chosen.tolerance, area, max(len(begins), 1), budget_mode
     ).sentence
-    if best is not None and best.reported.point is not None:
-        sentence += (
-            f" On other calls {percent(best.reported.point)} do, at most {percent(best.reported.high)} "
-            f"(n = {count(best.reported.n)})."
-        )
+    if best is not None:
+        sentence += f" On other calls: at most {percent(best.reported.high)} (n = {count(best.reported.n)})."
     report = ThresholdReport(
         task=task,
         candidate=candidate,
