@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.scoring.latency_pairs import PairedLatency
     from workbench.scoring.predicted import PredictedHarm
     from workbench.scoring.thresholds import ThresholdReport
+    from workbench.scoring.watching import WatchReport
     from workbench.specs import Candidate
     from workbench.store import Store
 
@@ -381,6 +383,30 @@ class Workbench:
         from workbench.scoring.found import routing_rule
 
         return routing_rule(self.workspace, self.store, task, candidate, policy=policy, seed=seed)
+
+    def watch(
+        self,
+        task: str,
+        candidate: str,
+        *,
+        since: datetime | None = None,
+        current_share: float | None = None,
+        policy: Policy | None = None,
+        seed: int = 0,
+    ) -> WatchReport:
+        """Look for drift in what was imported after the evaluation: outcomes, mix, content."""
+        from workbench.scoring.watching import watch
+
+        return watch(
+            self.workspace,
+            self.store,
+            task,
+            candidate,
+            since=since,
+            current_share=current_share,
+            policy=policy,
+            seed=seed,
+        )
 
     def close(self) -> None:
         """Give the store up."""
