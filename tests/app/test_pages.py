@@ -494,7 +494,7 @@ def test_the_ramp_page_shows_thresholds_and_what_they_cost(visit: Visit, confide
     assert "yes" in set(table["Proven"])
     assert all(each.startswith("$") for each in table["Cost a call"])
     assert set(table["Latency"]) == {"not known"}
-    assert "--probe latency" in words.replace("\\", "")
+    assert "its latency can't be measured" in words.replace("\\", "")
 
 
 def test_the_ramp_page_says_why_there_is_no_threshold(visit: Visit, filled: Filled) -> None:

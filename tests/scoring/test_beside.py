@@ -18,7 +18,7 @@ from workbench import Workbench
 from workbench.cli import cli
 from workbench.records import LabelVerdict, Output, Usage
 from workbench.scoring import beside, compare, recommend
-from workbench.scoring.latency_pairs import paired_latency
+from workbench.scoring.latency_pairs import paired_latency, unmeasured
 from workbench.scoring.predicted import predicted
 from workbench.scoring.thresholds import thresholds
 
@@ -147,7 +147,9 @@ def test_a_replays_latencies_never_stand_beside_the_controls(
     world.probe("topics", [100.0] * 100, speed=speed, rate_known=rate_known)
     found = paired_latency(world.workspace, world.store, "topics", "small")
     assert found.pairs == ()
-    assert "--probe latency" in found.reason
+    assert "its latency can't be measured" in found.reason
+    server = replace(world.workspace.candidate("small"), engine="openai")
+    assert "--candidate small --probe latency" in unmeasured("topics", server)
 
 
 def test_a_probe_of_calls_without_a_logged_latency_says_so(world: World) -> None:
@@ -208,4 +210,4 @@ def test_command_line_and_facade_show_them(world: World) -> None:
     assert details["thresholds"]["signal"] is None
     with Workbench(root) as bench:
         assert bench.predicted("rewrite", "small").labels == 320
-        assert "--probe latency" in bench.paired_latency("rewrite", "small").reason
+        assert "can't be measured" in bench.paired_latency("rewrite", "small").reason

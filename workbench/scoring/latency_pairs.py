@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from workbench.config import Workspace
 from workbench.records import Estimate, Policy
 from workbench.scoring.targets import fingerprint_of, refuse_control
+from workbench.specs import Candidate
 from workbench.stats.latency_pairs import LatencyPair, compare_latencies
 from workbench.stats.wording import plural
 from workbench.store.probes import newest_probe, paired_latencies
@@ -41,6 +42,16 @@ class PairedLatency:
             f"frontier, difference {ms(pair.difference_ms)}"
             for pair in self.pairs
         ]
+
+
+def unmeasured(task: str, spec: Candidate) -> str:
+    """Say that a candidate's latency at production's pace is not measured, and what to do."""
+    if spec.engine == "recorded":
+        return "The candidate is recorded: no model runs, so its latency can't be measured."
+    return (
+        "The candidate's latency at production's pace is not measured: "
+        f"`workbench replay --task {task} --candidate {spec.name} --probe latency`."
+    )
 
 
 def ms(found: Estimate) -> str:
@@ -77,11 +88,7 @@ def paired_latency(
     fingerprint = fingerprint_of(workspace, store, candidate) or ""
     probe = newest_probe(store, task, fingerprint, least_speed=1.0, serving=workspace.serving(spec))
     if probe is None:
-        reason = (
-            "The candidate's latency at production's pace is not measured: "
-            f"`workbench replay --task {task} --candidate {candidate} --probe latency`."
-        )
-        return PairedLatency(0, None, None, (), reason)
+        return PairedLatency(0, None, None, (), unmeasured(task, spec))
     found = paired_latencies(store, probe.probe_id)
     if not found:
         reason = "No probed call has a latency of the frontier in the log."

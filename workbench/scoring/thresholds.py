@@ -24,6 +24,7 @@ from workbench.records import Basis, Estimate, Policy
 from workbench.routing.certified import losses_of
 from workbench.scoring.confidences import chosen_signal, signals_of
 from workbench.scoring.gathered import Gathered, gather_compared
+from workbench.scoring.latency_pairs import unmeasured
 from workbench.specs import Candidate, Price
 from workbench.stats import bounds
 from workbench.stats.calibration import calibrated
@@ -385,10 +386,7 @@ def _latencies(
     probe = newest_probe(store, task, fingerprint, least_speed=1.0, serving=workspace.serving(spec))
     finite = [each for each in probe.latencies_ms if math.isfinite(each)] if probe else []
     if not finite:
-        return None, (
-            "The candidate's latency at production's pace is not measured: "
-            f"`workbench replay --task {task} --candidate {spec.name} --probe latency`."
-        )
+        return None, unmeasured(task, spec)
     return of_each((float(np.mean(finite)), control), len(control)), ""
 
 

@@ -95,7 +95,7 @@ def _table(scope: Scope, report: FoundReport, known: list[FoundSlice]) -> None:
         lazy=False,
         height="content" if len(frame) <= 12 else 460,
         column_config={
-            "Slice": st.column_config.TextColumn(width="large"),
+            "Slice": st.column_config.TextColumn(width="medium"),
             "Of traffic": st.column_config.TextColumn(help="Share of the task's whole log."),
         },
         alt=f"{len(frame)} slices, the worst first, with status, harm and share of traffic.",
@@ -161,7 +161,7 @@ def _leaves(report: RoutingReport) -> None:
         hide_index=True,
         lazy=False,
         height="content",
-        column_config={"Calls with": st.column_config.TextColumn(width="large")},
+        column_config={"Calls with": st.column_config.TextColumn(width="medium")},
         alt=f"{len(frame)} kinds of calls with where they go and their harm.",
     )
     for way in report.ways:
