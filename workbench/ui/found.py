@@ -96,7 +96,7 @@ def _table(scope: Scope, report: FoundReport, known: list[FoundSlice]) -> None:
         height="content" if len(frame) <= 12 else 460,
         column_config={
             "Slice": st.column_config.TextColumn(width="medium"),
-            "Of traffic": st.column_config.TextColumn(help="Share of the task's whole log."),
+            "Of traffic": st.column_config.TextColumn(help="Share of the task's whole log; of groups of similar inputs, of the compared calls."),
         },
         alt=f"{len(frame)} slices, the worst first, with status, harm and share of traffic.",
     )
