@@ -19,6 +19,7 @@ AT_ONCE = 20_000
 """With more compared calls a page waits to be asked."""
 DRAWN = 20
 DECLARED = "Declared slices"
+TRAFFIC = "Share of the task's whole log; of groups of similar inputs, of the compared calls."
 LINKED = 6
 
 
@@ -96,7 +97,7 @@ def _table(scope: Scope, report: FoundReport, known: list[FoundSlice]) -> None:
         height="content" if len(frame) <= 12 else 460,
         column_config={
             "Slice": st.column_config.TextColumn(width="medium"),
-            "Of traffic": st.column_config.TextColumn(help="Share of the task's whole log; of groups of similar inputs, of the compared calls."),
+            "Of traffic": st.column_config.TextColumn(help=TRAFFIC),
         },
         alt=f"{len(frame)} slices, the worst first, with status, harm and share of traffic.",
     )
