@@ -62,6 +62,12 @@ def test_numbers_names_and_quoted_text_are_masked(text: str, shape: str) -> None
     assert masked(text) == shape
 
 
+@pytest.mark.parametrize("piece", ["x", "‘", "“", "a.", "a@", "@", "1.", "`", "A "])
+def test_a_megabyte_is_masked_by_its_beginning(piece: str) -> None:
+    """A text without an end says no more than its first 4,000 characters, and does not hang the command."""
+    assert masked(piece * 1_000_000) == masked((piece * 4_000)[:4_000])
+
+
 def test_a_template_is_the_system_prompt_or_how_the_input_begins() -> None:
     """Filled-in system prompts are one template; without different ones the first line counts."""
     prompts = ["You sort mails of Acme."] * 10 + ["You write replies for case 17."] * 10

@@ -87,6 +87,7 @@ RANGES = {
     "minimum_days_in_stage": (0.0, 365.0),
     "minimum_days_of_traffic": (0.0, 365.0),
     "latency_p95_ms": (0.1, 3_600_000.0),
+    "planned_labels": (20, 1_000_000),
 }
 """Smallest and largest value of each number of a policy."""
 

@@ -16,6 +16,8 @@ from workbench.commands.labels import label
 from workbench.commands.replays import replay
 from workbench.commands.reports import report
 from workbench.commands.slices import slices
+from workbench.commands.thresholds import thresholds
+from workbench.commands.watch import watch
 from workbench.config import Workspace
 from workbench.errors import EXIT_ENVIRONMENT, UsageError
 from workbench.terminal import (
@@ -43,6 +45,8 @@ cli.add_command(label)
 cli.add_command(replay)
 cli.add_command(report)
 cli.add_command(slices)
+cli.add_command(thresholds)
+cli.add_command(watch)
 
 
 @cli.command()

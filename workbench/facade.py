@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from workbench.replay.patch_setup import PatchPreview
     from workbench.report import Report
     from workbench.review import LabelReport
+    from workbench.routing import RoutingReport
     from workbench.scoring import CompareReport
+    from workbench.scoring.found import FoundReport
+    from workbench.scoring.latency_pairs import PairedLatency
+    from workbench.scoring.predicted import PredictedHarm
+    from workbench.scoring.thresholds import ThresholdReport
+    from workbench.scoring.watching import WatchReport
     from workbench.specs import Candidate
     from workbench.store import Store
 
@@ -368,6 +375,107 @@ class Workbench:
         if path is not None:
             write_report(found, Path(path))
         return found
+
+    def thresholds(
+        self,
+        task: str,
+        candidate: str,
+        *,
+        signal: str | None = None,
+        budget_mode: bool = False,
+        planned_labels: int | None = None,
+        policy: Policy | None = None,
+        seed: int = 0,
+    ) -> ThresholdReport:
+        """Find the lowest confidence from which a candidate's answers are proven to be good enough."""
+        from workbench.scoring.thresholds import thresholds
+
+        return thresholds(
+            self.workspace,
+            self.store,
+            task,
+            candidate,
+            signal=signal,
+            budget_mode=budget_mode,
+            planned_labels=planned_labels,
+            policy=policy,
+            seed=seed,
+        )
+
+    def predicted(
+        self,
+        task: str,
+        candidate: str,
+        *,
+        predictions: Mapping[str, float] | None = None,
+        policy: Policy | None = None,
+    ) -> PredictedHarm:
+        """Estimate harm with a prediction for every call (PPI++). Shown, never a gate."""
+        from workbench.scoring.predicted import predicted
+
+        return predicted(self.workspace, self.store, task, candidate, predictions=predictions, policy=policy)
+
+    def paired_latency(self, task: str, candidate: str, *, policy: Policy | None = None) -> PairedLatency:
+        """Set the frontier's recorded latency against the candidate's at production's pace."""
+        from workbench.scoring.latency_pairs import paired_latency
+
+        return paired_latency(self.workspace, self.store, task, candidate, policy=policy)
+
+    def slices(
+        self,
+        task: str,
+        candidate: str,
+        *,
+        policy: Policy | None = None,
+        similar: bool = True,
+        seed: int = 0,
+        listener: Listener = silent,
+    ) -> FoundReport:
+        """Find the slices in which a candidate does worst, though nobody declared them."""
+        from workbench.scoring.found import found_slices
+
+        return found_slices(
+            self.workspace,
+            self.store,
+            task,
+            candidate,
+            policy=policy,
+            similar=similar,
+            seed=seed,
+            listener=listener,
+        )
+
+    def routing_rule(
+        self, task: str, candidate: str, *, policy: Policy | None = None, seed: int = 0
+    ) -> RoutingReport:
+        """Learn where to send a call before the candidate is asked, and prove it on other calls."""
+        from workbench.scoring.found import routing_rule
+
+        return routing_rule(self.workspace, self.store, task, candidate, policy=policy, seed=seed)
+
+    def watch(
+        self,
+        task: str,
+        candidate: str,
+        *,
+        since: datetime | None = None,
+        current_share: float | None = None,
+        policy: Policy | None = None,
+        seed: int = 0,
+    ) -> WatchReport:
+        """Look for drift in what was imported after the evaluation: outcomes, mix, content."""
+        from workbench.scoring.watching import watch
+
+        return watch(
+            self.workspace,
+            self.store,
+            task,
+            candidate,
+            since=since,
+            current_share=current_share,
+            policy=policy,
+            seed=seed,
+        )
 
     def close(self) -> None:
         """Give the store up."""

@@ -287,6 +287,7 @@ class Policy:
     latency_p95_ms: float | None = None
     critical_tolerance: float | None = None
     session_tolerance: float | None = None
+    planned_labels: int | None = None
 
     @property
     def delta(self) -> float:

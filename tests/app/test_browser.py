@@ -161,6 +161,7 @@ def test_every_page_opens_without_an_error_or_a_foreign_request(
         "upload": "Upload",
         "replays": "Replays",
         "compare?task=rewrite&search=script": "Compare",
+        "slices?task=triage": "Slices",
         "review?task=rewrite": "Review",
         "ramp?task=triage": "Ramp",
     }

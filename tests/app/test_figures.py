@@ -1,10 +1,15 @@
 """What the figures draw, and that their words say the same."""
 
+from dataclasses import replace
+
 import pytest
 
-from workbench.records import Estimate, SliceShare
+from workbench.records import Basis, Estimate, SliceShare
+from workbench.scoring.thresholds import ThresholdReport, ThresholdRow
 from workbench.ui import figures
+from workbench.ui.curves import threshold_curve
 from workbench.ui.palette import DARK, LIGHT
+from workbench.ui.words import NARROW
 
 LADDER = (0.0, 0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
 
@@ -127,3 +132,65 @@ def test_text_is_readable_on_every_ground_it_stands_on(colours) -> None:
     assert contrast(colours.muted, colours.ground) >= 4.5
     assert contrast(colours.control, colours.ground) >= 4.5
     assert contrast(colours.candidate, colours.ground) >= 3
+
+
+def report(**changes: object) -> ThresholdReport:
+    """Return a report of three thresholds, the middle one proven."""
+    rows = tuple(
+        ThresholdRow(
+            confidence=confidence,
+            routed=routed,
+            risk=Estimate(high / 2, 0.0, high, 0.95, "anytime", 100, 100),
+            proven=proven,
+            tested=True,
+            reported=Estimate(high / 2, 0.0, high, 0.95, "anytime", 100, 100),
+            chance_fine=0.9,
+            cost_usd=cost,
+            latency_ms=None,
+        )
+        for confidence, routed, high, proven, cost in (
+            (0.9, 0.2, 0.06, False, 0.9),
+            (0.5, 0.5, 0.04, True, 0.6),
+            (0.1, 1.0, 0.9, False, 0.1),
+        )
+    )
+    found = ThresholdReport(
+        task="t",
+        candidate="c",
+        signal="label_margin",
+        basis=Basis.STRUCTURAL,
+        budget_mode=False,
+        tolerance=0.05,
+        level=0.95,
+        calls=200,
+        known=200,
+        tuned_on=100,
+        reported_on=100,
+        planned_labels=None,
+        auroc=0.8,
+        informative=True,
+        rows=rows,
+        best=rows[1],
+        control_cost_usd=1.0,
+        control_latency_ms=None,
+        sentence="",
+    )
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def test_a_threshold_curve_tells_proven_points_from_others() -> None:
+    """Proven points are filled; what lies far above the tolerance is cut off, and said in words."""
+    drawing = threshold_curve(report())
+    points, cost = drawing.figure.data
+    assert list(points.marker.symbol) == ["circle-open", "circle", "circle-open"]
+    assert max(points.y) < 0.9
+    assert "at most 90.0" in drawing.alt.replace(NARROW, " ")
+    assert "The lowest proven threshold: confidence 0.5" in drawing.alt
+    assert list(cost.y) == [0.9, 0.6, 0.1]
+
+
+def test_a_threshold_curve_without_prices_shows_risk_alone() -> None:
+    """What is not known on both sides is left out, never drawn as nothing."""
+    drawing = threshold_curve(report(control_cost_usd=None, best=None), DARK)
+    assert len(drawing.figure.data) == 1
+    assert drawing.alt.endswith("No threshold is proven.")

@@ -11,18 +11,18 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from app_building import Filled, Pair, answer, call_id_of, demo_pairs, fill
+from app_building import START, Filled, Pair, answer, call_id_of, demo_pairs, fill
 from app_reading import Visit, fine, said
 from streamlit.testing.v1 import AppTest
 
 from workbench import scoring
-from workbench.records import LabelVerdict, ToolCall
+from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import pages
 from workbench.ui import money
 from workbench.ui.labelling import ITEM
 from workbench.ui.scope import queue_token
 
-PAGES = ["overview", "upload", "replays", "compare", "review", "ramp"]
+PAGES = ["overview", "upload", "replays", "compare", "slices", "review", "ramp"]
 SECRET_TAGS = ("<script", "<img", "<iframe", "![")
 
 
@@ -464,3 +464,97 @@ def test_upload_shows_earlier_imports_and_the_command_for_large_files(visit: Vis
     assert any("workbench import" in each.value for each in at.code)
     assert list(at.dataframe[0].value["Records"]) == [290]
     assert pages.imports(filled.store)[0].report["accepted"] == 290
+
+
+# --- Slices, thresholds, sessions, latency ----------------------------------------------------------
+
+
+def sure(text: str, confidence: float) -> Output:
+    """Return an answer with a confidence."""
+    return replace(answer(text, model="small-model"), confidence={"label_margin": confidence})
+
+
+@pytest.fixture
+def confident(empty: Filled) -> Filled:
+    """Give a task whose answers have a confidence: German ones go wrong, and mostly unsure ones."""
+    pairs = []
+    for number in range(600):
+        wrong = number % 2 == 1 and number % 3 == 0
+        said = "outage" if wrong else "billing"
+        confidence = (number % 100) / 250 if wrong else 0.4 + (number % 100) / 200
+        pairs.append(
+            Pair(
+                "triage",
+                number,
+                f"Ticket {number}",
+                answer("billing"),
+                sure(said, confidence),
+                "de" if number % 2 else "en",
+            )
+        )
+    replays = fill(empty.workspace, empty.store, pairs)
+    rows = [
+        {
+            "label_id": f"l{pair.number}",
+            "replay_id": replays["triage"],
+            "call_id": call_id_of(pair),
+            "verdict": "control_better",
+            "annotator": "ann",
+            "reasons": [],
+            "note": "",
+            "source": "picked",
+            "skipped": False,
+            "created_at": START,
+        }
+        for pair in pairs
+        if pair.observed.text == "outage"
+    ]
+    empty.store.append("labels", rows)
+    return Filled(empty.workspace, empty.store, replays)
+
+
+def test_slices_stand_worst_first_with_a_way_to_their_cases(visit: Visit, confident: Filled) -> None:
+    """The bad language is named with its bound, links to its differing cases, and a rule keeps it away."""
+    at = fine(visit(confident, "slices", task="triage", candidate="small"))
+    words = said(at)
+    assert "get worse where language is 'de'" in words
+    assert at.dataframe[0].value["Slice"][0] == "language = de"
+    assert at.dataframe[0].value["Status"][0] == "bad"
+    links = [each.proto for each in at.get("page_link")]
+    assert any("Differing cases in de" in str(each) and "language=de" in str(each) for each in links)
+    assert "Declared slices" in words
+    at = press(at, "Learn a rule")
+    assert "By the rule:" in said(at)
+
+
+def test_the_ramp_page_shows_thresholds_and_what_they_cost(visit: Visit, confident: Filled) -> None:
+    """A curve with its table: routed share, risk, cost; latency only where it was measured."""
+    at = fine(visit(confident, "ramp", task="triage", candidate="small"))
+    words = said(at)
+    assert "At confidence 0." in words
+    assert "margin between the two best labels" in words
+    table = next(each.value for each in at.dataframe if "Routed" in each.value)
+    assert "yes" in set(table["Proven"])
+    assert all(each.startswith("$") for each in table["Cost a call"])
+    assert set(table["Latency"]) == {"not known"}
+    assert "its latency can't be measured" in words.replace("\\", "")
+
+
+def test_the_ramp_page_says_why_there_is_no_threshold(visit: Visit, filled: Filled) -> None:
+    """Without a recorded confidence it says so and what to do."""
+    words = said(fine(visit(filled, "ramp", task="triage", candidate="small")))
+    assert "No confidence is recorded" in words
+    assert "samples = 5" in words.replace("\\", "")
+
+
+def test_the_ramp_page_counts_sessions(visit: Visit, filled: Filled) -> None:
+    """Where sessions hold several calls, the share of those with a worse call stands in the evidence."""
+    with filled.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET session_id = 's' || (CAST(split_part(native_id, '-', 2) AS INT) // 3)"
+        )
+    at = fine(visit(filled, "ramp", task="triage", candidate="small"))
+    evidence = next(each.value for each in at.dataframe if "Evidence" in each.value)
+    shown = dict(zip(evidence["Evidence"], evidence["Value"], strict=True))
+    assert "n = 80" in shown["Sessions with a worse call"]
+    assert shown["Sessions seen in part, harmful"] == "0"

@@ -84,6 +84,23 @@ def test_a_probe_measures_and_the_decision_finds_it(tmp_path: Path, server: Serv
     assert "p95" in report.text
 
 
+def test_both_models_stand_beside_each_other_on_the_same_calls(tmp_path: Path, server: Server) -> None:
+    """Where the log holds the frontier's latency, the report sets it against the probe's, call by call."""
+    workspace = make(tmp_path, server)
+    with open_store(workspace) as store:
+        fill(store)
+        with store.writing() as writer:
+            writer.execute("UPDATE controls SET latency_ms = 2000")
+        report = probe_latency(workspace, store, "spam", "small", limit=60)
+        assert report.compared is not None
+        assert report.compared.calls == 60
+        half = report.compared.pairs[0]
+        assert half.control_ms.point == 2000
+        assert half.candidate_ms.point == pytest.approx(report.runs[0].latency[0].ms)
+        assert half.difference_ms.high < 0
+    assert "2,000 ms (2,000 to 2,000) of the frontier" in report.text
+
+
 def test_speeds_are_measured_apart_on_different_calls_and_the_slowest_counts(
     tmp_path: Path, server: Server
 ) -> None:

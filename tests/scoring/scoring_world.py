@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.records import ErrorKind, LabelVerdict, Output, OutputError, Request, Usage, to_json
 from workbench.sampling import audit_key
 from workbench.store import Store
+from workbench.store.probes import write_probe
 
 CONFIG = """
 [[candidates]]
@@ -162,6 +165,82 @@ class World:
                 }
             ],
         )
+
+    def draw(
+        self, task: str, outcomes: Sequence[tuple[int, LabelVerdict | None]], *, replay: str = "r1"
+    ) -> None:
+        """Store draws of the queue with weight 1 and their labels; a draw with None lapsed long ago."""
+        scope = {
+            "task": task,
+            "candidate_fingerprint": self.fingerprint("small"),
+            "evaluator_version": evaluator_version(self.workspace.eval_for(task)),
+        }
+        plan = {"plan": "mix", "stratum": "match", "stratum_share": 1.0, "draw_probability": 1.0}
+        said = {"annotator": "mia", "reasons": [], "note": "", "source": "queue", "skipped": False}
+        before = int(self.store.value("SELECT count(*) FROM draws"))
+        draws, labels = [], []
+        for position, (number, verdict) in enumerate(outcomes, start=before):
+            pair = {"replay_id": replay, "call_id": f"{task}-{number:05d}", "created_at": START}
+            name = f"{task}-{number}"
+            drawn = {"draw_id": name, "position": position, "weight": 1.0, "weight_max": 1.25}
+            draws.append({**scope, **pair, **plan, **drawn})
+            if verdict is not None:
+                own = {"label_id": name, "draw_id": name, "verdict": verdict.value, "draw_probability": 1.0}
+                labels.append({**pair, **said, **own})
+        self.store.append("draws", draws)
+        if labels:
+            self.store.append("labels", labels)
+
+    def probe(
+        self,
+        task: str,
+        latencies_ms: Sequence[float],
+        *,
+        speed: float = 1.0,
+        rate_known: bool = True,
+        candidate: str = "small",
+    ) -> None:
+        """Store a latency probe of the first calls of a task; infinite is no answer."""
+        known = int(self.store.value("SELECT count(*) FROM latency_probes"))
+        probe_id = f"p{known}"
+        serving = self.workspace.serving(self.workspace.candidate(candidate))
+        head = {
+            "probe_id": probe_id,
+            "task": task,
+            "candidate": candidate,
+            "candidate_fingerprint": self.fingerprint(candidate),
+            "speed": speed,
+            "rate_known": rate_known,
+            "calls_per_s": 1.0,
+            "report": {"serving": serving},
+        }
+        calls = [
+            {
+                "probe_id": probe_id,
+                "position": place,
+                "call_id": f"{task}-{place:05d}",
+                "scheduled_s": float(place),
+                "late_ms": 0.0,
+                "latency_ms": None if math.isinf(each) else each,
+                "first_token_ms": None,
+                "attempts": 1,
+                "in_flight": 0,
+                "error_kind": "timeout" if math.isinf(each) else None,
+                "unanswered": math.isinf(each),
+            }
+            for place, each in enumerate(latencies_ms)
+        ]
+        write_probe(self.store, head, calls)
+
+    def control_latency(self, task: str, latency_ms: str) -> None:
+        """Give the recorded answers of a task a latency: SQL over the call's number `n`."""
+        with self.store.writing() as writer:
+            writer.execute(
+                f"UPDATE controls SET latency_ms = {latency_ms} FROM "  # noqa: S608 - text of a test
+                "(SELECT call_id, CAST(native_id AS BIGINT) AS n FROM calls WHERE task = ?) c "
+                "WHERE controls.call_id = c.call_id",
+                (task,),
+            )
 
     def fingerprint(self, candidate: str) -> str:
         return self.workspace.fingerprint(self.workspace.candidate(candidate))

@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner
 from scoring_world import World, make_world
 
+from workbench import Workbench
 from workbench.cli import cli
 from workbench.errors import ModelMissing, UsageError
 from workbench.records import LabelVerdict, Message, Request, to_json
-from workbench.scoring import compare
+from workbench.scoring import compare, found
 from workbench.scoring.found import FoundReport, found_slices, routing_rule
 
 
@@ -155,3 +156,42 @@ def test_the_command_prints_the_report_or_the_rule(world: World) -> None:
     assert json.loads(document.output)["leaves"]
     unknown = CliRunner().invoke(cli, ["slices", "--task", "none", *scope[3:]])
     assert unknown.exit_code == 2
+
+
+def test_shares_of_traffic_are_those_of_the_whole_log(world: World) -> None:
+    """Calls of the log that were never replayed count for what a slice is of the traffic, and for no harm."""
+    before = {(each.name, each.value): each for each in report(world).slices}
+    world.add("topics", [("a", "a")] * CALLS, replay="r2", first=CALLS, observed=0)
+    with world.store.writing() as writer:
+        writer.execute("UPDATE calls SET language = 'de' WHERE CAST(native_id AS INTEGER) >= ?", (CALLS,))
+    after = {(each.name, each.value): each for each in report(world).slices}
+    assert before["language", "en"].traffic_share == pytest.approx(0.5)
+    assert after["language", "en"].traffic_share == pytest.approx(0.25)
+    assert after["language", "de"].traffic_share == pytest.approx(0.75)
+    assert after["language", "en"].calls == before["language", "en"].calls == CALLS // 2
+    similar = [key for key in after if key[0] == "similar inputs"]
+    assert similar
+    assert all(after[key].traffic_share == before[key].traffic_share for key in similar)
+
+
+def test_a_long_log_is_drawn_from_and_the_report_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond so many calls shares come from a random part of the log."""
+    monkeypatch.setattr(found, "LOG_AT_MOST", 100)
+    assert report(world).notes == ("Shares of traffic are from 100 calls drawn from the task's log.",)
+
+
+def test_python_gives_what_the_command_does(world: World) -> None:
+    """`Workbench.slices` and `Workbench.routing_rule` are the use cases of `workbench slices`."""
+    with Workbench(world.workspace.root) as bench:
+        slices = bench.slices("topics", "small", similar=False)
+        rule = bench.routing_rule("topics", "small")
+    command = ["slices", "--task", "topics", "--candidate", "small", "--json"]
+    place = ["--workspace", str(world.workspace.root)]
+    shown = CliRunner().invoke(cli, [*command, "--no-similar", *place])
+    assert json.loads(shown.stdout) == json.loads(to_json(slices))
+    assert not any(each.name == "similar inputs" for each in slices.slices)
+    assert json.loads(CliRunner().invoke(cli, [*command, "--rule", *place]).stdout) == json.loads(
+        to_json(rule)
+    )

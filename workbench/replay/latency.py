@@ -30,6 +30,7 @@ from workbench.replay.open_loop import MOST_IN_FLIGHT, Driven, OpenLoop
 from workbench.replay.outcomes import is_refusal
 from workbench.replay.pace import Pace, pace_of
 from workbench.replay.patching import patcher
+from workbench.scoring.latency_pairs import paired_latency
 from workbench.specs import Candidate, EvalConfig
 from workbench.stats.percentiles import nearest_rank
 from workbench.store import Store
@@ -123,6 +124,7 @@ def probe_latency(
             control_calls=len(control),
             control_p50_ms=nearest_rank(control, 0.50),
             control_p95_ms=nearest_rank(control, 0.95),
+            compared=paired_latency(workspace, store, task, candidate),
             notes=tuple(notes),
         )
 

@@ -13,6 +13,7 @@ from workbench.engines.replies import CACHED
 from workbench.replay.arrivals import Schedule
 from workbench.replay.open_loop import DROPPED, MOST_IN_FLIGHT, Driven, Sent
 from workbench.replay.report import duration
+from workbench.scoring.latency_pairs import PairedLatency, heading
 from workbench.stats.percentiles import nearest_rank, percentile
 
 QUANTILES = (0.50, 0.95, 0.99)
@@ -136,7 +137,8 @@ class LatencyReport:
 
     `engine_start_s` is how long the engine took until it could answer, `cold_ms` and
     `cold_first_token_ms` what the first call took, alone and outside the percentiles.
-    `control_*` is the frontier's own latency for the calls of the first run, where logged.
+    `control_*` is the frontier's own latency for the calls of the first run, where logged, and
+    `compared` sets both against each other on the same calls, at production's pace.
     """
 
     task: str
@@ -149,6 +151,7 @@ class LatencyReport:
     control_calls: int = 0
     control_p50_ms: float | None = None
     control_p95_ms: float | None = None
+    compared: PairedLatency | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -168,6 +171,9 @@ class LatencyReport:
                 f"  The frontier took, by the log: p50 {self.control_p50_ms:,.0f} ms, p95 "
                 f"{self.control_p95_ms:,.0f} ms ({self.control_calls:,} calls)."
             )
+        if self.compared is not None and self.compared.pairs:
+            lines.append(f"  {heading(self.compared)}:")
+            lines += [f"    {line}" for line in self.compared.lines]
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 

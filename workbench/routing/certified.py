@@ -166,7 +166,7 @@ def route(
         seed: Of the halves.
     """
     learning = learning_half(rows, seed=seed)
-    loss, weight = _losses(rows, draws, basis)
+    loss, weight = losses_of(rows, draws, basis)
     tree = grow(
         {name: column[learning] for name, column in columns.items()},
         loss[learning],
@@ -222,7 +222,7 @@ def route(
     )
 
 
-def _losses(rows: Sequence[AuditRow], draws: Sequence[DrawRow], basis: Basis) -> tuple[Floats, Floats]:
+def losses_of(rows: Sequence[AuditRow], draws: Sequence[DrawRow], basis: Basis) -> tuple[Floats, Floats]:
     """Return harm and weight of each call, to learn from."""
     worse = LabelVerdict.CONTROL_BETTER
     if basis is Basis.SEMANTIC:

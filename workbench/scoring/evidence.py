@@ -84,6 +84,8 @@ def recommend(
     current_share: float = 0.0,
     policy: Policy | None = None,
     today: date | None = None,
+    drift_alarm: bool = False,
+    held: tuple[str, ...] = (),
 ) -> Recommendation:
     """Say how much of a task's traffic may move to a candidate.
 
@@ -96,15 +98,23 @@ def recommend(
             what came of it is not known here, so a live share is never raised.
         policy: Another policy than the eval's own, for what-if questions.
         today: For what leaves the market; today in UTC unless given.
+        drift_alarm: Whether the drift detector alarmed (see `watching.watch`).
+        held: More reasons why the share must not grow.
 
     Raises:
         UsageError: The task or the candidate is unknown, or it is the control.
     """
+    # What stands beside a decision is built on this module.
+    from workbench.scoring.beside import beside
+
     chosen = policy or workspace.eval_for(task).policy
     found = evidence(workspace, store, task, candidate, policy=chosen)
+    found = replace(found, drift_alarm=drift_alarm, held=(*found.held, *held))
     fingerprint = fingerprint_of(workspace, store, candidate) or ""
     state = ramp.State(share=current_share)
     answer = decided(store, workspace.eval_for(task), fingerprint, found, chosen, state)
+    more = beside(workspace, store, task, candidate, found.task.compared, chosen)
+    answer = replace(answer, details={**answer.details, **more})
     warnings = tuple(each.text for each in leaving(workspace, store, today, task=task))
     return replace(answer, missing=(*answer.missing, *warnings)) if warnings else answer
 

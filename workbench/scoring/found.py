@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 
-from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.embed import text_hash, vectors_of
-from workbench.errors import ModelMissing, UsageError
+from workbench.errors import ModelMissing
 from workbench.normal import last_user_text, system_text
 from workbench.progress import Listener, silent
-from workbench.records import Basis, EvalKind, Policy, Request, Verdict, from_json
-from workbench.review import DrawState, EffectiveVerdict, draw_states, effective_verdicts
+from workbench.records import Basis, Policy, Request, from_json
 from workbench.routing import RoutingReport, features_of, route
 from workbench.scoring.comparing import open_embedder
-from workbench.scoring.evidence import audit_rows, draw_rows
-from workbench.scoring.targets import fingerprint_of, refuse_control
+from workbench.scoring.confidences import chosen_signal, signals_of
+from workbench.scoring.gathered import Gathered, gather_compared
+from workbench.slices import OTHER, rare_as_other
 from workbench.slices_found import (
+    FEWEST_CALLS,
     FoundSlice,
     LengthLimit,
     clusters_and_tail,
@@ -33,18 +34,16 @@ from workbench.slices_found import (
     ranked,
 )
 from workbench.slices_found.ranking import AT_MOST
-from workbench.specs import EvalConfig
-from workbench.stats.audit import AuditRow, DrawRow, from_rows
+from workbench.stats.audit import from_rows
 from workbench.stats.wording import count, percent, plural
-from workbench.store import comparisons
 
 if TYPE_CHECKING:
     from workbench.embed import Embedder
     from workbench.store import Store
 
 SHOWN = 20
-SIGNALS = ("label_margin", "token_quantile", "sample_agreement")
-"""Signals of confidence, the most telling first."""
+LOG_AT_MOST = 20_000
+"""Calls of the log from which shares of traffic are counted; more are drawn from."""
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -91,11 +90,14 @@ def found_slices(
     candidate: str,
     *,
     policy: Policy | None = None,
+    similar: bool = True,
     embedder: Callable[[str], Embedder] | None = None,
     seed: int = 0,
     listener: Listener = silent,
 ) -> FoundReport:
     """Find the slices of a task's compared calls in which a candidate does worst.
+
+    Shares of traffic are those of the task's whole log; of a long one, of a random part.
 
     Args:
         workspace: Names the eval and the candidate.
@@ -103,6 +105,7 @@ def found_slices(
         task: The task.
         candidate: The candidate's name.
         policy: Another policy than the eval's own.
+        similar: Whether similar inputs are looked at, which embeds all that are compared.
         embedder: Opens an embedder by name, for similar inputs; the eval's own without one.
         seed: Of the clusters.
         listener: Hears how many inputs are embedded.
@@ -110,21 +113,32 @@ def found_slices(
     Raises:
         UsageError: Task or candidate is unknown, or no batch of it is compared.
     """
-    gathered = _gather(workspace, store, task, candidate, policy)
-    calls, policy = gathered.calls, gathered.policy
-    systems, texts = [each["system"] for each in calls], [each["text"] for each in calls]
-    slicings = find(calls, systems, texts)
-    model = workspace.eval_for(task).embedder
-    by_input, notes = _by_input(store, texts, model, embedder or open_embedder, seed, listener)
-    slicings |= by_input
+    gathered = gather_compared(workspace, store, task, candidate, policy)
+    policy = gathered.policy
+    compared = _calls(store, list(gathered.frame["call_id"]))
+    log, whole = _log(store, task)
+    slicings, shares = _known_before(compared, log)
+    notes: tuple[str, ...] = ()
+    if similar:
+        model = workspace.eval_for(task).embedder
+        texts = [each["text"] for each in compared]
+        by_input, notes = _by_input(store, texts, model, embedder or open_embedder, seed, listener)
+        slicings |= by_input
+    if not whole:
+        notes = (*notes, f"Shares of traffic are from {count(len(log))} calls drawn from the task's log.")
 
-    limits = length_limits([each["input_chars"] for each in calls])
+    limits = length_limits([each["input_chars"] for each in compared])
     keys = {
         call["call_id"]: (
             *((name, values[place]) for name, values in slicings.items()),
             *length_keys(call["input_chars"], limits),
         )
-        for place, call in enumerate(calls)
+        for place, call in enumerate(compared)
+    }
+    lengths = [each["input_chars"] for each in log]
+    shares |= {
+        (AT_MOST, str(limit)): sum(each is not None and each <= limit for each in lengths) / len(log)
+        for limit in limits
     }
     evidence = from_rows(
         gathered.rows(keys),
@@ -133,8 +147,13 @@ def found_slices(
         weight_max=gathered.weight_max,
         icc=policy.icc,
     )
-    slices = ranked([each for each in evidence.slices if each.name != AT_MOST], policy)
-    parts = {int(each.value): each for each in evidence.slices if each.name == AT_MOST}
+    # Inputs outside the sample are not embedded: groups of similar ones keep their share of the sample.
+    found = [
+        replace(each, traffic_share=shares.get((each.name, each.value), each.traffic_share))
+        for each in evidence.slices
+    ]
+    slices = ranked([each for each in found if each.name != AT_MOST], policy)
+    parts = {int(each.value): each for each in found if each.name == AT_MOST}
     if not evidence.task.looked:
         notes = (*notes, _unlabelled(gathered.basis))
     return FoundReport(
@@ -174,10 +193,10 @@ def routing_rule(
     Raises:
         UsageError: Task or candidate is unknown, or no batch of it is compared.
     """
-    found = _gather(workspace, store, task, candidate, policy)
-    rows = found.rows({})
-    place = {call["call_id"]: number for number, call in enumerate(found.calls)}
-    calls = [found.calls[place[row.call_id]] for row in rows]
+    found = gather_compared(workspace, store, task, candidate, policy)
+    rows = found.audit
+    known = {call["call_id"]: call for call in _calls(store, list(found.frame["call_id"]))}
+    calls = [known[row.call_id] for row in rows]
     columns = features_of(calls, [each["system"] for each in calls], [each["text"] for each in calls])
     return route(
         rows,
@@ -186,82 +205,18 @@ def routing_rule(
         basis=found.basis,
         draws=found.draws,
         weight_max=found.weight_max,
-        confidence=_confidence(store, found.frame),
+        confidence=_confidence(store, found),
         seed=seed,
     )
 
 
-def _confidence(store: Store, frame: pd.DataFrame) -> list[float | None] | None:
+def _confidence(store: Store, found: Gathered) -> list[float | None] | None:
     """Return the candidate's confidence in each answer: the first signal that most answers have."""
-    pairs = dict.fromkeys(zip(frame["replay_id"], frame["call_id"], strict=True))
-    answers = store.rows(
-        """
-        SELECT replay_id, call_id, CAST(json_extract(output, '$.confidence') AS VARCHAR) AS signals
-        FROM observations WHERE repeat = 0 AND replay_id IN (SELECT unnest(?))
-        """,
-        (sorted(set(frame["replay_id"])),),
-    )
-    known = {
-        (each["replay_id"], each["call_id"]): _decoder.decode(each["signals"])
-        for each in answers
-        if each["signals"] and (each["replay_id"], each["call_id"]) in pairs
-    }
-    for signal in SIGNALS:
-        found = [known.get(pair, {}).get(signal) for pair in pairs]
-        if 2 * sum(each is not None for each in found) > len(found):
-            return found
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Gathered:
-    """Compared calls of a task and candidate, what is known before them, and what people said."""
-
-    config: EvalConfig
-    policy: Policy
-    frame: pd.DataFrame
-    calls: list[dict[str, Any]]
-    verdicts: Mapping[tuple[str, str], EffectiveVerdict]
-    states: Sequence[DrawState]
-
-    @property
-    def basis(self) -> Basis:
-        return basis(self.config)
-
-    @property
-    def draws(self) -> list[DrawRow]:
-        return draw_rows(self.states)[0] if self.basis is Basis.SEMANTIC else []
-
-    @property
-    def weight_max(self) -> float:
-        return draw_rows(self.states)[1]
-
-    def rows(self, slices: Mapping[str, tuple[tuple[str, str], ...]]) -> list[AuditRow]:
-        return audit_rows(self.config, self.frame, self.verdicts, self.states, slices)
-
-
-def _gather(
-    workspace: Workspace, store: Store, task: str, candidate: str, policy: Policy | None
-) -> _Gathered:
-    config = workspace.eval_for(task)
-    refuse_control(candidate)
-    workspace.candidate(candidate)
-    scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
-    frame = comparisons.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
-    frame = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
-    if frame.empty:
-        raise UsageError(
-            f"Nothing of {candidate!r} on {task!r} is compared yet.",
-            f"Run `workbench replay --task {task} --candidate {candidate}`, then `workbench compare`.",
-        )
-    return _Gathered(
-        config=config,
-        policy=policy or config.policy,
-        frame=frame,
-        calls=_calls(store, list(frame["call_id"])),
-        verdicts=effective_verdicts(*scope),
-        states=draw_states(*scope),
-    )
+    answers = signals_of(store, found)
+    signal = chosen_signal(answers)
+    if signal is None:
+        return None
+    return [None if math.isnan(value) else float(value) for value in answers[signal]]
 
 
 def _unlabelled(kind: Basis) -> str:
@@ -270,20 +225,60 @@ def _unlabelled(kind: Basis) -> str:
     return "Nobody has looked at an output: every disagreement counts as harm, and none proves it."
 
 
+_BEFORE = "call_id, language, input_chars, turn_depth, tool_count, model, attributes, request"
+"""What is known of a call before it is answered."""
+
+
 def _calls(store: Store, wanted: Sequence[str]) -> list[dict[str, Any]]:
     """Return what is known before each of the calls, in the order of their ids."""
-    rows = store.rows(
-        """
-        SELECT call_id, language, input_chars, turn_depth, tool_count, model, attributes, request
-        FROM usable_calls WHERE call_id IN (SELECT unnest(?)) ORDER BY call_id
-        """,
-        (list(wanted),),
+    return _read(
+        store.rows(
+            f"SELECT {_BEFORE} FROM usable_calls WHERE call_id IN (SELECT unnest(?)) ORDER BY call_id",  # noqa: S608
+            (list(wanted),),
+        )
     )
+
+
+def _log(store: Store, task: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return the same of the task's whole log, or of a random part of it, and whether it is whole."""
+    rows = store.rows(
+        f"SELECT {_BEFORE} FROM usable_calls WHERE task = ? ORDER BY md5(call_id) LIMIT ?",  # noqa: S608
+        (task, LOG_AT_MOST + 1),
+    )
+    return _read(rows[:LOG_AT_MOST]), len(rows) <= LOG_AT_MOST
+
+
+def _read(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         messages = from_json(row.pop("request"), Request).messages
         row["attributes"] = _decoder.decode(row["attributes"] or "{}")
         row["system"], row["text"] = system_text(messages), last_user_text(messages)
     return rows
+
+
+def _known_before(
+    compared: Sequence[dict[str, Any]], log: Sequence[dict[str, Any]]
+) -> tuple[dict[str, list[str]], dict[tuple[str, str], float]]:
+    """Return the slicings of the compared calls, and the share of the log by slice.
+
+    Limits and values are those of the log. A value that few compared calls have joins the others:
+    it proves nothing, and each costs the rest certainty.
+    """
+    every = [*compared, *log]
+    n = len(compared)
+    slicings: dict[str, list[str]] = {}
+    shares: dict[tuple[str, str], float] = {}
+    for name, values in find(
+        every, [each["system"] for each in every], [each["text"] for each in every]
+    ).items():
+        mine = rare_as_other(values[:n], FEWEST_CALLS)
+        kept = set(mine)
+        if len(kept) < 2:
+            continue
+        slicings[name] = mine
+        counts = Counter(value if value in kept else OTHER for value in values[n:])
+        shares |= {(name, value): counts[value] / len(log) for value in kept}
+    return slicings, shares
 
 
 def _by_input(

@@ -14,13 +14,16 @@ from workbench.slices import OTHER, RARE_CALLS, UNKNOWN, rare_as_other
 
 NAME_WORDS = 3
 SHOWN_CHARS = 60
+MASKED_CHARS = 4_000
+"""So much of a text makes its template: a log may hold one of a megabyte."""
 
 _QUOTED = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]+`|\"[^\"\n]+\"|“[^”\n]+”|„[^“”\n]+[“”]|«[^»\n]+»|‘[^’\n]+’|(?<!\w)'[^'\n]+'(?!\w)",
     re.DOTALL,
 )
-_ADDRESS = re.compile(r"https?://\S+|\S+@\S+\.\w+")
-_NUMBER = re.compile(r"\w*\d(?:[\w.,:/-]*\w)?")
+# Each begins where a word does and gives nothing back, so that a long word costs one look.
+_ADDRESS = re.compile(r"https?://\S+|(?<!\S)[^\s@]++@\S+\.\w+")
+_NUMBER = re.compile(r"(?<!\w)[^\W\d]*+\d(?:[\w.,:/-]*\w)?")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _SENTENCE_END = (".", "!", "?", ":", ";")
 
@@ -28,9 +31,10 @@ _SENTENCE_END = (".", "!", "?", ":", ";")
 def masked(text: str) -> str:
     """Return a text with quoted text as “…”, numbers as #, addresses as @ and names as ¤.
 
-    A name is a capitalised word inside a sentence; names in a row are one.
+    A name is a capitalised word inside a sentence; names in a row are one. Of a long text the beginning
+    is taken.
     """
-    text = _QUOTED.sub("“…”", text)
+    text = _QUOTED.sub("“…”", text[:MASKED_CHARS])
     text = _ADDRESS.sub("@", text)
     text = _NUMBER.sub("#", text)
     found: list[str] = []

@@ -40,17 +40,20 @@ from workbench.stats.rows import (
 from workbench.stats.sessions import drawn_sessions, structural_sessions, unseen_sessions
 
 __all__ = [
+    "Audit",
     "AuditRow",
     "DrawRow",
     "closed_draws",
     "combine",
     "critical",
+    "falls",
     "from_rows",
     "in_audit_order",
     "kappa",
     "outcome_of",
     "semantic",
     "structural",
+    "structural_of",
 ]
 
 SliceKeys = tuple[tuple[str, str], ...]
@@ -65,11 +68,12 @@ def structural(rows: Iterable[AuditRow], *, icc: float = 0.05, revoked: bool = F
         icc: Planned correlation within a cluster.
         revoked: Whether the structural assumption fell elsewhere in the same task.
     """
-    return _structural(Table.of(in_audit_order(rows)), icc, revoked)
+    return structural_of(Table.of(in_audit_order(rows)), icc, revoked)
 
 
-def _structural(table: Table, icc: float, revoked: bool = False) -> Population:
-    audit = _Audit.of(table)
+def structural_of(table: Table, icc: float, revoked: bool = False) -> Population:
+    """Return the same from calls that stand in audit order as columns."""
+    audit = Audit.of(table)
     prefix = slice(audit.audited)
     normalised = table.normalised
     checked = bool(table.settled[normalised].all())
@@ -89,7 +93,7 @@ def _structural(table: Table, icc: float, revoked: bool = False) -> Population:
         normalised=count(normalised),
         normalised_labelled=count(looked_at),
         normalised_harms=count(looked_at & _harm(table, table.counting(checked))),
-        revoked=revoked or _falls(table),
+        revoked=revoked or falls(table),
         looked=count(table.looked),
         disagreement_effect=design_effect(~table.agrees, table.clusters, icc),
         harm_effect=design_effect(harmful, [each[prefix] for each in table.clusters], icc),
@@ -97,7 +101,7 @@ def _structural(table: Table, icc: float, revoked: bool = False) -> Population:
 
 
 @dataclass(frozen=True, slots=True)
-class _Audit:
+class Audit:
     """What labels say of the disagreements: how far they reach, and which are harmful or cleared."""
 
     audited: int
@@ -107,7 +111,8 @@ class _Audit:
     lapses: Bools
 
     @classmethod
-    def of(cls, table: Table) -> _Audit:
+    def of(cls, table: Table) -> Audit:
+        """Return what labels say of calls that stand in audit order."""
         differs = ~table.agrees
         # A lapse settles, so that letting an item lapse never takes harm out of the count.
         counts = table.counting(bool(table.settled[differs].all()))
@@ -127,7 +132,7 @@ def _harm(table: Table, counts: Bools) -> Bools:
     return ~counts | table.harmful
 
 
-def _falls(table: Table) -> bool:
+def falls(table: Table) -> bool:
     """Say whether pairs that agree only after normalisation revoke the structural assumption.
 
     A lapsed audit counts as confirmed harm, so does a lapsed second review (`confirmed`).
@@ -184,7 +189,7 @@ def _critical(
             for draw in draws
         ]
         return Draws(ordered, table, grave, weight_max, icc).population()
-    audit = _Audit.of(table)
+    audit = Audit.of(table)
     differs = ~table.agrees
     counts = table.counting(bool(table.settled[differs].all()))
     lapses = differs & table.lapsed & ~counts
@@ -219,7 +224,7 @@ def _sessions(
     if task.basis is Basis.SEMANTIC:
         places = [queue.place_of.get(draw.call_id) for draw in queue.closed]
         return drawn_sessions(task, table.session, places, unseen)
-    audit = _Audit.of(table)
+    audit = Audit.of(table)
     differs, harmful = ~table.agrees, audit.harmful
     doubtful = np.zeros(len(table), dtype=np.bool_)
     if task.revoked:
@@ -286,12 +291,12 @@ def from_rows(
     """
     ordered = in_audit_order(rows)
     table = Table.of(ordered)
-    fallen = _falls(table)
+    fallen = falls(table)
     queue = Draws(ordered, table, draws, weight_max, icc)
 
     def population(places: Places, agrees: Bools | None = None) -> Population:
         if basis is Basis.STRUCTURAL:
-            return _structural(table.take(places, agrees), icc, fallen)
+            return structural_of(table.take(places, agrees), icc, fallen)
         return queue.population(places)
 
     parts = _by_slice(ordered)
@@ -301,7 +306,7 @@ def from_rows(
     for keys, n in traffic.items():
         shares.update(dict.fromkeys(keys, n))
     nowhere = np.zeros(0, dtype=np.int64)
-    task = _structural(table, icc, fallen) if basis is Basis.STRUCTURAL else queue.population()
+    task = structural_of(table, icc, fallen) if basis is Basis.STRUCTURAL else queue.population()
     return Evidence(
         task=task,
         uncomparable=uncomparable,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ THREE_STARTS_FROM = 200
 """Labels from which three starting points are worth the third of the error that each gets."""
 STARTS = (0.0, 1 / 3, 2 / 3)
 """Where in the grid the three walks start."""
+SHARES = (1 / 4, 1 / 2, 4 / 5)
+"""Where they start without a plan: at the first thresholds that route so much."""
 UNINFORMATIVE = 0.55
 """Up to this AUROC the confidence says nothing about harm."""
 
@@ -160,7 +162,7 @@ def learn_then_test(
     bound = bounds.exact if method == bounds.EXACT else bounds.anytime
     least = bounds.calls_needed(0, tolerance, delta / starts, method=method) or math.inf
     pool = np.asarray(unlabelled, dtype=np.float64)
-    costs, latencies = _of_each(costs_usd, pool.size), _of_each(latencies_ms, pool.size)
+    costs, latencies = of_each(costs_usd, pool.size), of_each(latencies_ms, pool.size)
     rows = []
     for step in steps:
         routed = float(np.mean(pool >= step)) if pool.size else 0.0
@@ -172,32 +174,42 @@ def learn_then_test(
                 step,
                 routed,
                 risk,
-                cost_usd=_blend(costs, pool >= step),
-                latency_ms=_blend(latencies, pool >= step),
+                cost_usd=blend(costs, pool >= step),
+                latency_ms=blend(latencies, pool >= step),
             )
         )
     counts = [
         row.risk.n if planned_labels is None else planned_labels * (1.0 if budget_mode else row.routed)
         for row in rows
     ]
-    rows = _walked(
-        rows, tolerance, [place for place, n in enumerate(counts) if n >= least * deff - 1e-9], starts
-    )
-    proven = [row for row in rows if row.proven]
-    best = min(proven, key=lambda row: row.confidence) if proven else None
+    # Which thresholds have too few calls is known without labels: leaving them out costs nothing.
+    usable = [place for place, n in enumerate(counts) if n >= least * deff - 1e-9]
+    begins = [usable[int(start * len(usable))] for start in STARTS[:starts]] if usable else []
+    rows = walked(rows, tolerance, begins, skipped=set(range(len(rows))) - set(usable))
+    best = lowest_proven(rows)
     return ThresholdTable(tuple(rows), best, tolerance, auroc(scores, harmed), starts, budget_mode)
 
 
-def _walked(rows: list[Threshold], tolerance: float, usable: list[int], starts: int) -> list[Threshold]:
+def walked(
+    rows: Sequence[Threshold], tolerance: float, begins: Iterable[int], *, skipped: Collection[int] = ()
+) -> list[Threshold]:
     """Walk from each starting point to permissive thresholds until one can't be proven.
 
-    Which thresholds have too few calls (are not `usable`) is known without labels: leaving them out costs
-    nothing.
+    Args:
+        rows: Most cautious first; their `risk` is bounded at delta over the number of starting points.
+        tolerance: Largest risk that is accepted.
+        begins: Where the walks start, chosen without a look at losses.
+        skipped: Rows that no walk tests, chosen likewise.
+
+    Returns:
+        The rows, with what was tested and proven.
     """
     proven: set[int] = set()
     tested: set[int] = set()
-    for start in STARTS[:starts]:
-        for place in usable[int(start * len(usable)) :]:
+    for begin in begins:
+        for place in range(begin, len(rows)):
+            if place in skipped:
+                continue
             tested.add(place)
             # Asked this way round, a bound that is not a number proves nothing.
             if not rows[place].risk.high <= tolerance + 1e-9:
@@ -215,6 +227,32 @@ def _walked(rows: list[Threshold], tolerance: float, usable: list[int], starts: 
         )
         for place, row in enumerate(rows)
     ]
+
+
+def lowest_proven(rows: Iterable[Threshold]) -> Threshold | None:
+    """Return the lowest threshold that is proven, None where none is."""
+    return min((row for row in rows if row.proven), key=lambda row: row.confidence, default=None)
+
+
+def starting_places(routed: Sequence[float], shares: Sequence[float] = SHARES) -> tuple[int, ...]:
+    """Return where walks start that need no plan of how many labels there will be.
+
+    The places are fixed by the shares of calls that a frozen grid routes, so that they are the same at
+    every look, and answers with anytime bounds hold however often anyone looks.
+
+    Args:
+        routed: Share of calls at each threshold of the grid, most cautious first, frozen with it.
+        shares: A walk starts at the first threshold that routes at least so much.
+
+    Returns:
+        Each place once, ascending.
+    """
+    slack = 1e-9
+    found = {
+        next((place for place, share in enumerate(routed) if share >= wanted - slack), None)
+        for wanted in shares
+    }
+    return tuple(sorted(place for place in found if place is not None))
 
 
 def auroc(confidences: ArrayLike, losses: ArrayLike) -> float | None:
@@ -251,7 +289,7 @@ def _known(values: ArrayLike) -> Floats:
     return found[~np.isnan(found)]
 
 
-def _of_each(pair: tuple[ArrayLike, ArrayLike] | None, calls: int) -> tuple[Floats, Floats] | None:
+def of_each(pair: tuple[ArrayLike, ArrayLike] | None, calls: int) -> tuple[Floats, Floats] | None:
     """Return what candidate and control take for each call, where one number may stand for all."""
     if pair is None:
         return None
@@ -262,8 +300,13 @@ def _of_each(pair: tuple[ArrayLike, ArrayLike] | None, calls: int) -> tuple[Floa
     return np.broadcast_to(candidate, calls), np.broadcast_to(control, calls)
 
 
-def _blend(pair: tuple[Floats, Floats] | None, routed: NDArray[np.bool_]) -> float | None:
-    """Return the mean over all calls; a call whose confidence is too low has been asked of both."""
+def blend(pair: tuple[Floats, Floats] | None, routed: NDArray[np.bool_]) -> float | None:
+    """Return the mean over all calls; a call whose confidence is too low has been asked of both.
+
+    Args:
+        pair: What candidate and control take for each of m calls, NaN where it is not known; None without.
+        routed: Which of the m calls go to the candidate alone.
+    """
     if pair is None:
         return None
     candidate, control = pair

@@ -109,6 +109,24 @@ def newest_probe(
     return Probe(**rows[0], latencies_ms=found)
 
 
+def paired_latencies(store: Store, probe_id: str) -> list[tuple[float, float]]:
+    """Return the latencies in ms of a probe's calls, the frontier's as logged and the candidate's.
+
+    The candidate's is infinite where no answer came. Calls are left out whose recorded answer is an error
+    or has no latency, and those that the candidate answered uselessly.
+    """
+    rows = store.rows(
+        "SELECT k.latency_ms AS control_ms, p.latency_ms, p.unanswered FROM latency_probe_calls p "
+        "JOIN controls k USING (call_id) WHERE p.probe_id = ? AND k.latency_ms >= 0 "
+        "AND k.error_kind IS NULL AND (p.unanswered OR p.latency_ms IS NOT NULL) ORDER BY p.position",
+        (probe_id,),
+    )
+    return [
+        (float(row["control_ms"]), math.inf if row["unanswered"] else float(row["latency_ms"]))
+        for row in rows
+    ]
+
+
 def sample_shape(store: Store, call_ids: Sequence[str], own_limit: int | None, quantiles: int) -> SampleShape:
     """Return what the requests of a sample hold.
 

@@ -9,7 +9,19 @@ import streamlit as st
 
 from workbench import scoring
 from workbench.records import Action, Policy, Recommendation
-from workbench.ui import address, answers, figures, money, overview, reporting, words
+from workbench.scoring.latency_pairs import PairedLatency, heading, ms
+from workbench.scoring.predicted import PredictedHarm
+from workbench.ui import (
+    address,
+    answers,
+    figures,
+    money,
+    navigation,
+    overview,
+    reporting,
+    thresholds,
+    words,
+)
 from workbench.ui.heuristic import usual_rule
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours
@@ -30,7 +42,10 @@ def show(scope: Scope) -> None:
     with right:
         _figure_bound(answer, policy)
         _numbers(answer)
-    _slices(answer, policy)
+    declared(answer, policy)
+    navigation.link("slices", "Find slices nobody declared", task=scope.task, candidate=scope.candidate.name)
+    _latency(answer)
+    thresholds.panel(scope, int(answer.details["compared"]))
     left, right = st.columns(2, gap="large")
     with left:
         _what_if(scope, answer, current)
@@ -141,6 +156,7 @@ def _numbers(answer: Recommendation) -> None:
         ("Calls (n)", words.count(harm.n)),
         ("Worth as independent calls", words.count(harm.n_effective)),
         ("Harm a day, at most", _per_day(answer.harm_per_day_at_most)),
+        *_sessions(answer),
     ]
     st.dataframe(
         pd.DataFrame(rows, columns=["Evidence", "Value"]),
@@ -150,6 +166,19 @@ def _numbers(answer: Recommendation) -> None:
         alt="; ".join(f"{name}: {value}" for name, value in rows),
     )
     st.caption(answers.quoted(f"Method: {harm.method}. In this task {words.BASES[answer.basis]}."))
+    predicted: PredictedHarm | None = answer.details["predicted"]
+    if predicted is not None and predicted.estimate is not None:
+        st.caption(answers.quoted(predicted.sentence), help=words.GLOSSARY["predicted"])
+
+
+def _sessions(answer: Recommendation) -> list[tuple[str, str]]:
+    found = answer.details["sessions"]
+    if found is None:
+        return []
+    return [
+        ("Sessions with a worse call", words.interval(found["harm"])),
+        ("Sessions seen in part, harmful", words.count(found["unseen"])),
+    ]
 
 
 def _net(point: float | None, low: float, high: float) -> str:
@@ -160,10 +189,38 @@ def _per_day(harmed: float | None) -> str:
     return "unknown: the log's sampling rate is not given" if harmed is None else f"{harmed:,.1f} calls"
 
 
-def _slices(answer: Recommendation, policy: Policy) -> None:
+def _latency(answer: Recommendation) -> None:
+    """Show both models' latencies on the same calls; without a probe the page says how to get them."""
+    found: PairedLatency = answer.details["latency"]
+    st.subheader("Latency of both models", anchor=False)
+    if not found.pairs:
+        st.caption(answers.quoted(found.reason))
+        return
+    rows = [
+        {
+            "Percentile": f"p{pair.percentile * 100:g}",
+            "Candidate": ms(pair.candidate_ms),
+            "Frontier": ms(pair.control_ms),
+            "Candidate minus frontier": ms(pair.difference_ms),
+        }
+        for pair in found.pairs
+    ]
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, lazy=False, height="content", alt="; ".join(found.lines)
+    )
+    st.caption(
+        answers.quoted(
+            f"{heading(found)}, measured {words.ago(found.measured_at)}. Limits by the bootstrap, each "
+            f"{words.percent(found.pairs[0].control_ms.level, 0)} sure, for one look."
+        )
+    )
+
+
+def declared(answer: Recommendation, policy: Policy, heading: str = "Slices") -> None:
+    """Show the slices that the eval declares, where it declares any."""
     if not answer.slices:
         return
-    st.subheader("Slices", anchor=False, help=words.GLOSSARY["slice"])
+    st.subheader(heading, anchor=False, help=words.GLOSSARY["slice"])
     frame = pd.DataFrame(
         {
             "Slice": [f"{each.name} = {each.value}" for each in answer.slices],

@@ -8,10 +8,11 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import plotly.graph_objects as go
 
-from workbench.records import Estimate, SliceShare
+from workbench.records import Estimate
 from workbench.ui.palette import LIGHT, Palette
 from workbench.ui.words import count, interval, percent, stage
 
@@ -28,6 +29,22 @@ class Drawing:
 
     figure: go.Figure
     alt: str
+
+
+class Sliced(Protocol):
+    """What is drawn of a slice, declared or found."""
+
+    @property
+    def name(self) -> str:
+        """Return what the slice is made by."""
+
+    @property
+    def value(self) -> str:
+        """Return its value."""
+
+    @property
+    def harm(self) -> Estimate:
+        """Return its harm with limits."""
 
 
 def ladder(
@@ -196,7 +213,7 @@ def confusion(
     return Drawing(figure, alt)
 
 
-def slice_bounds(slices: Sequence[SliceShare], tolerance: float, colours: Palette = LIGHT) -> Drawing:
+def slice_bounds(slices: Sequence[Sliced], tolerance: float, colours: Palette = LIGHT) -> Drawing:
     """Draw the harm of each slice as an interval against the tolerance.
 
     Args:
@@ -345,6 +362,7 @@ def _bare(figure: go.Figure, *, height: int, colours: Palette) -> None:
 __all__ = [
     "CONFIG",
     "Drawing",
+    "Sliced",
     "bound",
     "clipped",
     "confusion",

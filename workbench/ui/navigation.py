@@ -23,6 +23,7 @@ MENU = (
     Entry("upload", "Upload", ":material/upload_file:"),
     Entry("replays", "Replays", ":material/play_circle:"),
     Entry("compare", "Compare", ":material/compare_arrows:"),
+    Entry("slices", "Slices", ":material/data_table:"),
     Entry("review", "Review", ":material/rate_review:"),
     Entry("ramp", "Ramp", ":material/stacked_line_chart:"),
 )

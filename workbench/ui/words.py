@@ -34,12 +34,25 @@ GLOSSARY = {
     ),
     "n_effective": "What the calls are worth where those of one session or one request count less.",
     "slice": "Calls that share something known before the call, such as their language.",
+    "found_slice": (
+        "Calls that share something known before the call, though the eval does not name it. Bounds are "
+        "corrected for how many slices were looked at."
+    ),
+    "routing_rule": "Sends a call to one model or the other before any of them is asked.",
     "uncomparable": "The recorded frontier answer is an error, cut short or a refusal.",
     "dry_run": "Counts what would be sent and what it may cost, and sends nothing.",
     "synthetic": "Made from the frontier's answers with planted mistakes, to show that they are found.",
     "noise": (
         "How often the frontier agrees with itself when the same call is asked again. No candidate can "
         "agree with its logged answers on more than the square root of that. It explains, and moves nothing."
+    ),
+    "threshold": (
+        "Leave to the candidate what it is sure of, and ask the frontier for the rest. A threshold is proven "
+        "on one half of the calls and reported on the other; it holds however often you look."
+    ),
+    "predicted": (
+        "Prediction-powered: labels correct what similarity predicts for every call. Shown from 300 known "
+        "outcomes and 10 harms on; the bound decides, never this."
     ),
     "net": "Calls that get worse less calls that get better.",
 }

@@ -1,0 +1,96 @@
+"""The compared calls of a task and candidate with what people said of them, for claims about parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from workbench.compare import basis, evaluator_version
+from workbench.config import Workspace
+from workbench.errors import UsageError
+from workbench.records import Basis, EvalKind, Policy, Verdict
+from workbench.review import DrawState, EffectiveVerdict, draw_states, effective_verdicts
+from workbench.scoring.evidence import audit_rows, draw_rows
+from workbench.scoring.targets import fingerprint_of, refuse_control
+from workbench.specs import EvalConfig
+from workbench.stats.audit import AuditRow, DrawRow
+from workbench.store import comparisons
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Comparable calls of closed batches, each once, in audit order; verdicts and draws of people."""
+
+    config: EvalConfig
+    policy: Policy
+    fingerprint: str
+    frame: pd.DataFrame
+    verdicts: Mapping[tuple[str, str], EffectiveVerdict]
+    states: Sequence[DrawState]
+
+    @property
+    def basis(self) -> Basis:
+        """Return what agreement proves."""
+        return basis(self.config)
+
+    @property
+    def draws(self) -> list[DrawRow]:
+        """Return the queue's draws in order, for a semantic comparison."""
+        return draw_rows(self.states)[0] if self.basis is Basis.SEMANTIC else []
+
+    @property
+    def weight_max(self) -> float:
+        """Return the largest weight of the queue's plan."""
+        return draw_rows(self.states)[1]
+
+    @cached_property
+    def audit(self) -> list[AuditRow]:
+        """Return the calls as the evidence builders take them, in the order of `frame`."""
+        return self.rows({})
+
+    def rows(self, slices: Mapping[str, tuple[tuple[str, str], ...]]) -> list[AuditRow]:
+        """Return the same with their slices, by call id."""
+        return audit_rows(self.config, self.frame, self.verdicts, self.states, slices)
+
+
+def gather_compared(
+    workspace: Workspace, store: Store, task: str, candidate: str, policy: Policy | None = None
+) -> Gathered:
+    """Return what is compared of a candidate on a task, as both are configured now.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds comparisons, draws and labels.
+        task: The task.
+        candidate: The candidate's name.
+        policy: Another policy than the eval's own.
+
+    Raises:
+        UsageError: Task or candidate is unknown, or no batch of it is compared.
+    """
+    config = workspace.eval_for(task)
+    refuse_control(candidate)
+    workspace.candidate(candidate)
+    scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
+    frame = comparisons.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
+    frame = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value].reset_index(drop=True)
+    if frame.empty:
+        raise UsageError(
+            f"Nothing of {candidate!r} on {task!r} is compared yet.",
+            f"Run `workbench replay --task {task} --candidate {candidate}`, then `workbench compare`.",
+        )
+    return Gathered(
+        config=config,
+        policy=policy or config.policy,
+        fingerprint=scope[2],
+        frame=frame,
+        verdicts=effective_verdicts(*scope),
+        states=draw_states(*scope),
+    )

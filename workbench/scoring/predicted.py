@@ -1,0 +1,117 @@
+"""Harm estimated with a prediction for every call: shown beside the bound, never a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.config import Workspace
+from workbench.records import Estimate, Policy, Verdict
+from workbench.scoring.gathered import Gathered, gather_compared
+from workbench.stats.parts import outcomes_of
+from workbench.stats.prediction import predicted_harm
+from workbench.stats.wording import count, percent, plural
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+SCORE = "1 - similarity score"
+GIVEN = "given predictions"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedHarm:
+    """A prediction-powered estimate of the share of calls that get worse, or why there is none.
+
+    `labels` outcomes were known, `others` calls had a prediction alone, and `left_out` had
+    neither a prediction nor a place in the estimate. `power` says how far the predictor is
+    trusted: 0 ignores it. No share rests on this.
+    """
+
+    estimate: Estimate | None
+    power: float
+    predictor: str
+    labels: int
+    others: int
+    left_out: int
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """Return the estimate in words."""
+        if self.estimate is None or self.estimate.point is None:
+            return f"No estimate with predictions: {self.reason}."
+        low, high = max(self.estimate.low, 0.0), min(self.estimate.high, 1.0)
+        return (
+            f"Estimated with predictions for all calls: {percent(max(self.estimate.point, 0.0))} get worse "
+            f"({percent(low)} to {percent(high)}; {plural(self.labels, 'known outcome')}, "
+            f"{count(self.others)} other calls). It moves no traffic."
+        )
+
+
+def predicted(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    *,
+    predictions: Mapping[str, float] | None = None,
+    policy: Policy | None = None,
+) -> PredictedHarm:
+    """Estimate the harm of a candidate by PPI++ (Angelopoulos, Duchi and Zrnic, 2023).
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds comparisons, draws and labels.
+        task: The task.
+        candidate: The candidate's name.
+        predictions: Chance of harm by call id, of a judge for example, for labelled and other calls
+            alike; calls without one are left out. 1 - the similarity score unless given.
+        policy: Another policy than the eval's own.
+
+    Raises:
+        UsageError: Task or candidate is unknown, or no batch is compared.
+    """
+    return predict(gather_compared(workspace, store, task, candidate, policy), predictions)
+
+
+def predict(found: Gathered, predictions: Mapping[str, float] | None = None) -> PredictedHarm:
+    """Return the estimate from calls that are gathered already; see `predicted`."""
+    frame = found.frame
+    if predictions is None:
+        differs = (frame["verdict"] == Verdict.MISMATCH.value).to_numpy()
+        scores = frame["score"].to_numpy(dtype=np.float64, na_value=np.nan)
+        # A difference without a score, such as an error, is as far from equal as can be.
+        guesses = np.where(np.isnan(scores), differs.astype(np.float64), 1 - scores)
+    else:
+        guesses = np.asarray([predictions.get(each, np.nan) for each in frame["call_id"]], dtype=np.float64)
+    name = SCORE if predictions is None else GIVEN
+    outcomes = outcomes_of(found.audit, basis=found.basis, draws=found.draws)
+    if outcomes is None:
+        reason = "an answer that is equal after normalisation was found worse, so outcomes are not known"
+        return PredictedHarm(None, 0.0, name, 0, 0, len(frame), reason)
+    known = np.isfinite(guesses)
+    labelled = np.zeros(len(frame), dtype=np.bool_)
+    labelled[outcomes.places] = True
+    used = known[outcomes.places]
+    places = outcomes.places[used]
+    others = guesses[known & ~labelled]
+    answer = predicted_harm(
+        outcomes.harmed[used],
+        guesses[places],
+        others,
+        found.policy.delta,
+        weights=outcomes.weights[used],
+    )
+    return PredictedHarm(
+        estimate=answer.estimate,
+        power=answer.power,
+        predictor=name,
+        labels=int(places.size),
+        others=int(others.size),
+        left_out=int((~known).sum()),
+        reason=answer.reason,
+    )

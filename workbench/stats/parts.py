@@ -1,0 +1,117 @@
+"""Evidence about sets of calls, such as those above a confidence, and known outcomes call by call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.records import Basis, LabelVerdict
+from workbench.stats.audit import Audit, falls, structural_of
+from workbench.stats.drawn import Draws, closed_draws, outcome_of
+from workbench.stats.evidence import Population
+from workbench.stats.rows import AuditRow, Bools, DrawRow, Table
+
+
+def parts_of(
+    rows: Sequence[AuditRow],
+    members: Sequence[Bools],
+    *,
+    basis: Basis,
+    draws: Sequence[DrawRow] = (),
+    weight_max: float = 1.0,
+    icc: float = 0.05,
+    whole: Bools | None = None,
+) -> list[Population]:
+    """Return the evidence of sets of calls, for claims about each of them.
+
+    Args:
+        rows: Compared calls in any order, each call once.
+        members: Which calls belong to each set, arrays of the length of `rows`.
+        basis: What agreement proves.
+        draws: The queue's draws in draw order, for a semantic comparison.
+        weight_max: The largest weight of the queue's plan.
+        icc: Planned correlation within a cluster.
+        whole: Return the evidence of these calls instead, once for each set, calls outside the
+            set being harmless whatever was answered: the share of `whole` that is in the
+            set and harmed.
+    """
+    places = sorted(range(len(rows)), key=lambda at: (rows[at].batch, rows[at].audit_key, rows[at].call_id))
+    ordered = [rows[at] for at in places]
+    sets = [np.asarray(each, dtype=np.bool_)[places] for each in members]
+    inside = None if whole is None else np.asarray(whole, dtype=np.bool_)[places]
+    table = Table.of(ordered)
+    if basis is Basis.STRUCTURAL:
+        fallen = falls(table)
+        if inside is None:
+            return [structural_of(table.take(np.flatnonzero(each)), icc, fallen) for each in sets]
+        return [
+            structural_of(_spared(table, ~each).take(np.flatnonzero(inside)), icc, fallen) for each in sets
+        ]
+    queue = Draws(ordered, table, draws, weight_max, icc)
+    if inside is None:
+        return [queue.population(np.flatnonzero(each)) for each in sets]
+    found = []
+    for each in sets:
+        routed = {row.call_id for row, member in zip(ordered, each.tolist(), strict=True) if member}
+        spared = [
+            draw if draw.call_id in routed else replace(draw, verdict=LabelVerdict.EQUAL, lapsed=False)
+            for draw in draws
+        ]
+        found.append(Draws(ordered, table, spared, weight_max, icc).population(np.flatnonzero(inside)))
+    return found
+
+
+def _spared(table: Table, spared: Bools) -> Table:
+    """Return the calls with some of them harmless."""
+    return replace(
+        table,
+        agrees=table.agrees | spared,
+        identical=table.identical | spared,
+        invalid=table.invalid & ~spared,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Calls whose outcome is known as a bound takes it: where they stand, whether harmed, and their weight.
+
+    `places` are those of the rows that were given; `harmed` is 1 or 0, a lapse counting as harm.
+    """
+
+    places: NDArray[np.int64]
+    harmed: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
+def outcomes_of(rows: Sequence[AuditRow], *, basis: Basis, draws: Sequence[DrawRow] = ()) -> Outcomes | None:
+    """Return the calls with a known outcome: the audited ones, or the closed draws.
+
+    Args:
+        rows: Compared calls in any order, each call once.
+        basis: What agreement proves.
+        draws: The queue's draws in draw order, for a semantic comparison.
+
+    Returns:
+        Them, or None where equality has turned out to prove nothing (see `falls`).
+    """
+    if basis is Basis.SEMANTIC:
+        place_of = {row.call_id: place for place, row in enumerate(rows)}
+        closed = [draw for draw in closed_draws(draws) if draw.call_id in place_of]
+        return Outcomes(
+            np.asarray([place_of[draw.call_id] for draw in closed], dtype=np.int64),
+            np.asarray([outcome_of(draw) > 0 for draw in closed], dtype=np.float64),
+            np.asarray([draw.weight for draw in closed], dtype=np.float64),
+        )
+    places = sorted(range(len(rows)), key=lambda at: (rows[at].batch, rows[at].audit_key, rows[at].call_id))
+    table = Table.of([rows[at] for at in places])
+    if falls(table):
+        return None
+    audit = Audit.of(table)
+    return Outcomes(
+        np.asarray(places[: audit.audited], dtype=np.int64),
+        audit.harmful[: audit.audited].astype(np.float64),
+        np.ones(audit.audited),
+    )

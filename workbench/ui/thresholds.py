@@ -1,0 +1,116 @@
+"""On the Ramp page: from which confidence a candidate may answer alone, and what the blend takes."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from workbench.scoring.thresholds import ThresholdReport, ThresholdRow, thresholds
+from workbench.ui import answers, curves, figures, words
+from workbench.ui.diff import visible
+from workbench.ui.scope import Scope
+from workbench.ui.session import ask, colours
+
+AT_ONCE = 20_000
+"""With more compared calls a page waits to be asked."""
+SIGNALS = {
+    "label_margin": "margin between the two best labels",
+    "token_quantile": "low quantile of the tokens' probabilities",
+    "sample_agreement": "agreement among samples",
+}
+
+
+def panel(scope: Scope, compared: int) -> None:
+    """Show the table of thresholds with its figure, or why there is none.
+
+    Args:
+        scope: The task and candidate.
+        compared: How many calls are compared.
+    """
+    st.subheader("Confidence threshold", anchor=False, help=words.GLOSSARY["threshold"])
+    if not compared:
+        st.caption("Nothing is compared yet.")
+        return
+    over_all = st.toggle(
+        "Count harm over all calls (budget mode)",
+        key=f"budget-{scope.task}-{scope.candidate.name}",
+        help="Bounds the share of all calls that are left to the candidate and get worse, instead of the "
+        "harm among those left to it.",
+    )
+    wanted = f"thresholds.{scope.task}.{scope.candidate.name}"
+    if compared > AT_ONCE and not st.session_state.get(wanted):
+        st.caption(f"{words.counted(compared, 'compared call')}: this takes a while.")
+        if not st.button("Work out thresholds", icon=":material/tune:", key="work-out-thresholds"):
+            return
+        st.session_state[wanted] = True
+    with st.spinner("Working out thresholds", show_time=True):
+        report = ask(thresholds, scope.task, scope.candidate.name, budget_mode=over_all)
+    st.text(visible(report.sentence))
+    if report.rows:
+        _shown(report)
+    for note in report.notes:
+        st.caption(answers.quoted(note))
+
+
+def _shown(report: ThresholdReport) -> None:
+    drawing = curves.threshold_curve(report, colours())
+    st.plotly_chart(drawing.figure, key="thresholds", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    semantic = report.basis == "semantic"
+    noun = "label" if semantic else "compared call"
+    st.caption(
+        answers.quoted(
+            f"Confidence: {SIGNALS.get(report.signal or '', report.signal)}. "
+            f"AUROC {'unknown' if report.auroc is None else f'{report.auroc:.2f}'}. Tuned on "
+            f"{words.counted(report.tuned_on, noun)}, reported on {words.count(report.reported_on)} others. "
+            "Filled points are proven; the dotted line is the lowest of them."
+        )
+    )
+    frame = pd.DataFrame(
+        {
+            "Confidence": [f"{row.confidence:.3g}" for row in report.rows],
+            "Routed": [words.percent(row.routed) for row in report.rows],
+            "Risk, at most": [words.percent(row.risk.high) for row in report.rows],
+            "Proven": ["yes" if row.proven else "no" if row.tested else "not tested" for row in report.rows],
+            "On other calls, at most": [_others(row) for row in report.rows],
+            "Fine, estimated": [words.percent(row.chance_fine, 0) for row in report.rows],
+            "Cost a call": [_cost(row.cost_usd) for row in report.rows],
+            "Latency": [_latency(row.latency_ms) for row in report.rows],
+        }
+    )
+    st.dataframe(
+        frame,
+        hide_index=True,
+        lazy=False,
+        height="content" if len(frame) <= 8 else 320,
+        column_config={
+            name: st.column_config.TextColumn(name, help=told, width="small")
+            for name, told in COLUMNS.items()
+        },
+        alt=f"{len(frame)} thresholds with routed share, risk, cost and latency. {drawing.alt}",
+    )
+    alone = f"{_cost(report.control_cost_usd)} and {_latency(report.control_latency_ms)} a call"
+    st.caption(answers.quoted(f"The frontier alone: {alone}. A call that falls back pays for both."))
+
+
+COLUMNS = {
+    "Confidence": "Calls with at least this confidence are left to the candidate; others fall back.",
+    "Routed": "Share of all answers with at least this confidence.",
+    "Risk, at most": "Upper bound on harm, from the half of the calls that thresholds are tuned on.",
+    "Proven": "Whether fixed-sequence testing came here and the bound is within the tolerance.",
+    "On other calls, at most": "Upper bound on harm on the other half, and how many calls it is from.",
+    "Fine, estimated": "Estimated chance that a call of just this confidence is fine. For display alone.",
+    "Cost a call": "Mean of the blend: the candidate, and the frontier where it falls back.",
+    "Latency": "Mean of the blend: the candidate's at production's pace, and the frontier's as logged.",
+}
+
+
+def _others(row: ThresholdRow) -> str:
+    return f"{words.percent(row.reported.high)} (n = {words.count(row.reported.n)})"
+
+
+def _cost(usd: float | None) -> str:
+    return "not known" if usd is None else f"${usd:.3g}"
+
+
+def _latency(found_ms: float | None) -> str:
+    return "not known" if found_ms is None else f"{found_ms:,.0f} ms"
