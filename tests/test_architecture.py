@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("normal", "stats", "language"),
     (
         "prompts",
+        "redaction",
         "compare",
         "agreement",
         "slices",
@@ -40,6 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "engines",
         "embed",
         "store",
+        "capture",
     ),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
     ("ui",),
@@ -60,9 +62,24 @@ ONLY_IN = {
     "ray": {"replay"},
     "fsspec": {"replay"},
     "json_repair": {"compare"},
+    "litellm": {"capture"},
+    "presidio_analyzer": {"redaction"},
+    "spacy": {"redaction"},
     "rapidfuzz": {"compare"},
 }
-LAZY = {"torch", "transformers", "sentence_transformers", "vllm", "ray", "fsspec", "json_repair", "rapidfuzz"}
+LAZY = {
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "vllm",
+    "ray",
+    "fsspec",
+    "json_repair",
+    "rapidfuzz",
+    "litellm",
+    "presidio_analyzer",
+    "spacy",
+}
 
 
 def modules() -> list[Path]:

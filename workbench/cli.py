@@ -60,6 +60,10 @@ def init(folder: Path, workspace: str | None, as_json: bool) -> None:
 @click.option("--source", help="Name of the export; tells two exports with the same ids apart.")
 @click.option("--map", "pairs", multiple=True, metavar="FIELD=PATH", help="Column or JSON path of a field.")
 @click.option("--sampling-rate", help="Share of traffic that was logged, such as 10% or 0.1.")
+@click.option(
+    "--redact", is_flag=True, help="Replace e-mail, phone, card, IBAN, IP and keys by placeholders."
+)
+@click.option("--redact-model", metavar="MODEL", help="A spaCy model that finds names too; needs Presidio.")
 @click.option("--dry-run", is_flag=True, help="Read and report; store nothing.")
 @click.option("--rejects", type=click.Path(path_type=Path), help="Write rejected records to this CSV file.")
 @common
@@ -70,6 +74,8 @@ def import_(
     source: str | None,
     pairs: tuple[str, ...],
     sampling_rate: str | None,
+    redact: bool,
+    redact_model: str | None,
     dry_run: bool,
     rejects: Path | None,
     workspace: str | None,
@@ -89,6 +95,8 @@ def import_(
             source=source,
             mapping=parse_mapping(pairs) or None,
             sampling_rate=parse_sampling_rate(sampling_rate),
+            redact=redact,
+            redact_model=redact_model,
             dry_run=dry_run,
             listener=listener,
         )

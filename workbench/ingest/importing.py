@@ -20,6 +20,7 @@ from workbench.config import Workspace, file_hash
 from workbench.errors import UsageError
 from workbench.formats import AUTO, Blank, Draft, OutputDraft, Source, open_source
 from workbench.formats.base import Item
+from workbench.ingest.redacting import Redaction, check_treatment, redaction_of
 from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, default_source
@@ -44,6 +45,8 @@ def import_files(
     source: str | None = None,
     mapping: Mapping[str, str] | None = None,
     sampling_rate: float | None = None,
+    redact: bool = False,
+    redact_model: str | None = None,
     dry_run: bool = False,
     listener: Listener = silent,
 ) -> ImportReport:
@@ -57,7 +60,10 @@ def import_files(
         task: Of every call; else the evals' rules and the log's own metadata decide.
         source: Name of the export; task and format unless given.
         mapping: Field to column or JSON path, for tables.
-        sampling_rate: Share of traffic that was logged, 0 to 1; None if unknown.
+        sampling_rate: Share of traffic that was logged, 0 to 1; None if unknown. A rate that a
+            record itself carries goes before.
+        redact: Replace personal data by placeholders before anything is stored.
+        redact_model: A spaCy model by which names are redacted too; implies `redact`.
         dry_run: Whether to count only.
         listener: Is told where it stands.
 
@@ -74,6 +80,8 @@ def import_files(
     check_arguments(paths, task, source, sampling_rate)
     sources = [open_source(path, format, mapping) for path in paths]
     names = {each.format.name: source or default_source(task, each.format.name) for each in sources}
+    redaction = redaction_of(workspace, redact_model) if redact or redact_model else None
+    check_treatment(store, list(names.values()), redaction)
     report = ImportReport(
         manifest_id=f"import-{uuid.uuid4().hex[:12]}",
         task=task,
@@ -86,7 +94,7 @@ def import_files(
     with Staging(store.spool, report.manifest_id or "") as staging:
         maker = RowMaker(staging.add, router, sampling_rate)
         for each in sources:
-            _read_file(each, names[each.format.name], maker, report, rejects, listener)
+            _read_file(each, names[each.format.name], maker, report, rejects, listener, redaction)
         staging.flush()
         now = datetime.now(UTC)
 
@@ -104,10 +112,12 @@ def import_files(
                     tick=tick,
                 )
                 _complete(report, loaded, rejects)
+                if redaction is not None:
+                    report.redacted = dict(redaction.found.most_common())
                 if dry_run:
                     raise _DryRun
                 imports.append_rejects(writer, report.manifest_id or "", rejects)
-                imports.append_manifest(writer, _manifest(report, sampling_rate, now))
+                imports.append_manifest(writer, _manifest(report, sampling_rate, now, redaction))
         except _DryRun:
             report.manifest_id = None
     return report
@@ -124,11 +134,13 @@ def _read_file(
     report: ImportReport,
     rejects: list[Rejected],
     listener: Listener,
+    redaction: Redaction | None,
 ) -> None:
     maker.next_file()
     before = report.records
     for item in source.items():
         report.records += 1
+        item = item if redaction is None else redaction(item)
         _take(item, source_name, maker, report, rejects)
         if report.records % _REPORT_EVERY == 0:
             listener(Progress("reading", report.records, None, "records", source.name))
@@ -183,7 +195,9 @@ def _complete(report: ImportReport, loaded: Loaded, rejects: list[Rejected]) -> 
     report.open_conflicts = loaded.open_conflicts
 
 
-def _manifest(report: ImportReport, sampling_rate: float | None, now: datetime) -> dict[str, Any]:
+def _manifest(
+    report: ImportReport, sampling_rate: float | None, now: datetime, redaction: Redaction | None
+) -> dict[str, Any]:
     return {
         "manifest_id": report.manifest_id,
         "created_at": now,
@@ -193,6 +207,7 @@ def _manifest(report: ImportReport, sampling_rate: float | None, now: datetime) 
         "files": msgspec.json.encode(report.files).decode(),
         "sampling_rate": sampling_rate,
         "report": to_json(report).decode(),
+        "redaction": None if redaction is None else redaction.described,
     }
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from workbench import language
 from workbench.formats import Draft, Mark, OutputDraft
+from workbench.ingest.captured import take_capture
 from workbench.ingest.routing import TaskRouter
 from workbench.normal import content_hash, last_user_text, message_text
 from workbench.records import Output, to_json
@@ -48,12 +49,13 @@ class RowMaker:
 
     def call(self, draft: Draft, source: str) -> None:
         """Stage a call."""
+        sampling_rate = take_capture(draft, self._sampling_rate)
         request = draft.request
         request_hash = content_hash([request.messages, request.tools, request.response_format])
         output_hash = _output_hash(draft.control)
         native_id = draft.native_id
         if native_id is None:
-            native_id = content_hash(
+            native_id = draft.content_key or content_hash(
                 request_hash, request.parameters, output_hash,
                 [draft.occurred_at, draft.session_id, draft.attributes],
             )  # fmt: skip
@@ -74,7 +76,7 @@ class RowMaker:
                 _naive(draft.occurred_at),
                 draft.session_id,
                 draft.served_by,
-                self._sampling_rate,
+                sampling_rate,
                 draft.model,
                 language.detect(text),
                 sum(len(message_text(each)) for each in request.messages),
