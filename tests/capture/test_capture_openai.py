@@ -12,7 +12,7 @@ from typing import Any
 import openai
 import pytest
 from capture_server import CALL, Server, serving
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, AzureOpenAI, OpenAI
 from pydantic import BaseModel
 
 from workbench.capture import CaptureLog, tag, wrap
@@ -263,6 +263,15 @@ def test_a_stream_left_early_has_no_answer(server: Server, log: CaptureLog) -> N
     found = drafts(log)
     assert len(found) == 2
     assert all(each.control is None and "stream_not_rebuilt" in each.control_marks for each in found)
+
+
+def test_azure_clients_are_captured(server: Server, log: CaptureLog) -> None:
+    """AzureOpenAI, whose paths name a deployment and whose key is a header of its own, is captured alike."""
+    azure = AzureOpenAI(azure_endpoint=server.url(), api_key=KEY, api_version="2024-10-21")
+    wrap(azure, log).chat.completions.create(model="m", messages=ASK)
+    (draft,) = drafts(log)
+    assert draft.control is not None
+    assert draft.control.text == f"echo: {ASK[0]['content']}"
 
 
 def test_other_calls_pass_untouched(server: Server, log: CaptureLog) -> None:

@@ -88,7 +88,7 @@ def test_nothing_personal_reaches_the_disk(bench: Workbench, tmp_path: Path) -> 
     """Of messages, arguments, results, tools, outputs, ids, attributes and rejects nothing is stored."""
     broken = '{"request": {"messages": [{"role": "user", "content": "ann.lee@example.com'
     no_request = json.dumps({"request": {"messages": []}, "response": {}, "x": "ann.lee@example.com"})
-    path = log(tmp_path, [pair(1), pair(2, named=False), broken, no_request])
+    path = log(tmp_path, [pair(1), pair(2, named=False), broken, no_request], "ann.lee@example.com.jsonl")
     report = bench.import_logs([path], task="t", redact=True)
     assert (report.accepted, report.rejected) == (2, 2)
     assert report.redacted is not None

@@ -133,7 +133,8 @@ def test_one_person_is_one_placeholder(one: str, other: str) -> None:
         "version 1.2.3.4", "Chrome/120.0.0.0 Safari/537.36", "std::vector<int> a::b", "127.0.0.1 and ::1",
         "lodash@4.17.21", "@app.route", "4111 1111 1111 1112", "DE89370400440532013001",
         "password: required", "uuid 3f2a9c1e-4155-5501-23ab-0123456789ab", "01.02.2024 10:30",
-        "3.14159265358979", "sk-learn-is-a-nice-library", "the token budget: 4096", "call 911",
+        "3.14159265358979", "sk-learn-is-a-nice-library", "the token budget: 4096",
+        '{"password": {"type": "string"}, "api_key": "string"}', "call 911",
     ],
 )  # fmt: skip
 def test_ordinary_numbers_stay(text: str) -> None:

@@ -287,8 +287,8 @@ _LOGS: weakref.WeakSet[CaptureLog] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    for log in list(_LOGS):
-        with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception):
+        for log in list(_LOGS):
             for file in log._files.values():
                 file.close()
             log._begin()

@@ -148,7 +148,7 @@ def _read_file(
     path = source.shape.path
     report.files.append(
         {
-            "name": source.name,
+            "name": source.name if redaction is None else redaction.text(source.name),
             "bytes": path.stat().st_size,
             "sha256": file_hash(path),
             "format": source.format.name,

@@ -61,6 +61,7 @@ class Redaction:
         after = (draft.control, draft.native_id, draft.session_id, draft.gold, draft.attributes, draft.rest)
         if after != before:
             _add(draft.control_marks)
+        draft.file = self.text(draft.file)
         return draft
 
     def _output_draft(self, draft: OutputDraft) -> OutputDraft:
@@ -68,14 +69,16 @@ class Redaction:
         if output is not None and output != draft.output:
             draft.output = output
             _add(draft.marks)
-        draft.native_id = self._redactor.text(draft.native_id, self.found)
+        draft.native_id = self.text(draft.native_id)
+        draft.file = self.text(draft.file)
         return draft
 
     def _rejected(self, item: Rejected) -> Rejected:
         """Return a rejected record without its beginning, which may be cut amid an address."""
         return replace(
             item,
-            reason=self._redactor.text(item.reason, self.found),
+            file=self.text(item.file),
+            reason=self.text(item.reason),
             content_hash=self._redactor.digest(item.content_hash),
             snippet="",
         )
@@ -95,8 +98,12 @@ class Redaction:
         clean = plain | {key: self._value(plain[key]) for key in ("text", "tool_calls", "reasoning", "error")}
         return output if clean == plain else msgspec.convert(clean, Output)
 
+    def text(self, text: str) -> str:
+        """Return a text without personal data, such as the name of a file."""
+        return self._redactor.text(text, self.found)
+
     def _text(self, text: str | None) -> str | None:
-        return None if text is None else self._redactor.text(text, self.found)
+        return None if text is None else self.text(text)
 
     def _value(self, value: Any) -> Any:
         return self._redactor.value(value, self.found)

@@ -49,6 +49,19 @@ _SAID = re.compile(
     r"(\+?\d(?:[ ().\-/]{0,2}\d){6,14})(?![\w])",
     re.IGNORECASE,
 )
+_PARTS_OF_WORDS = (
+    "phone",
+    "tel",
+    "mobil",
+    "whatsapp",
+    "fax",
+    "handy",
+    "móvil",
+    "cel",
+    "call",
+    "portable",
+    "télé",
+)
 _PHONE_KEY = re.compile(
     rf"(?:^|[^a-z])(?:{_WORDS})(?:$|[^a-z])|(?:phone|mobile)(?:number|no)?$", re.IGNORECASE
 )
@@ -159,7 +172,8 @@ def find_phones(text: str) -> Iterator[Span]:
     for found in _NATIONAL.finditer(text):
         if 9 <= len(digits_of(found[0])) <= 13 and not _DATE.match(found[0].lstrip("(")):
             yield _phone(found.start(), found.end(), found[0])
-    for found in _SAID.finditer(text):
+    lower = text.lower()
+    for found in _SAID.finditer(text) if any(each in lower for each in _PARTS_OF_WORDS) else ():
         yield _phone(found.start(1), found.end(1), found[1])
 
 

@@ -58,11 +58,30 @@ _FIELDS_OF_SECRETS = (
     r"api[_-]?key|secret[_-]?key|secret[_-]?access[_-]?key|access[_-]?token|refresh[_-]?token|auth[_-]?token"
     r"|client[_-]?secret|private[_-]?key|password|passwd|passwort|pwd"
 )
+_PARTS_OF_NAMES = ("key", "token", "secret", "passw", "pwd")
+"""Of these one stands in each of those names, and is quick to look for."""
 _ASSIGNED = re.compile(
     rf"(?:{_FIELDS_OF_SECRETS})[\"']{{0,1}}\s{{0,3}}[:=]\s{{0,3}}[\"']{{0,1}}([^\s\"',;&<>\[\]{{}}()]{{6,200}})",
     re.IGNORECASE,
 )
 _SECRET_KEY = re.compile(rf"(?:^|[^a-z])(?:{_FIELDS_OF_SECRETS}|authorization|x-api-key)$", re.IGNORECASE)
+
+
+_NO_SECRETS = frozenset(
+    (
+        "string",
+        "number",
+        "integer",
+        "boolean",
+        "object",
+        "required",
+        "optional",
+        "missing",
+        "invalid",
+        "unknown",
+    )
+)
+"""What schemas and messages say of a field that is named like a secret."""
 
 
 def find_emails(text: str) -> Iterator[Span]:
@@ -92,10 +111,12 @@ def find_keys(text: str) -> Iterator[Span]:
                 yield Span(found.start(), found.end(), KEY, found[0])
     if "://" in text:
         yield from _groups(_IN_URL, text)
-    for found in _BEARER.finditer(text):
+    lower = text.lower()
+    for found in _BEARER.finditer(text) if "bearer" in lower or "basic" in lower else ():
         if any(char.isdigit() for char in found[1]):
             yield Span(found.start(1), found.end(1), KEY, found[1])
-    for found in _ASSIGNED.finditer(text):
+    named = any(each in lower for each in _PARTS_OF_NAMES)
+    for found in _ASSIGNED.finditer(text) if named else ():
         value = found[1].rstrip(".!?:")
         if _is_mixed(value):
             yield Span(found.start(1), found.start(1) + len(value), KEY, value)
@@ -108,7 +129,11 @@ def is_secret_key(name: str) -> bool:
 
 def secret_of(text: str) -> Span | None:
     """Return a whole text as a secret where it can be one: of a field that is named so."""
-    if 6 <= len(text) <= 4_000 and not any(char.isspace() for char in text.removeprefix("Bearer ")):
+    if (
+        6 <= len(text) <= 4_000
+        and text.lower() not in _NO_SECRETS
+        and not any(char.isspace() for char in text.removeprefix("Bearer "))
+    ):
         return Span(0, len(text), KEY, text)
     return None
 
