@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("normal", "stats", "language"),
     (
         "prompts",
+        "redaction",
         "compare",
         "agreement",
         "slices",
@@ -41,6 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "embed",
         "parts",
         "store",
+        "capture",
     ),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
     ("ui",),
@@ -61,9 +63,24 @@ ONLY_IN = {
     "ray": {"replay"},
     "fsspec": {"replay"},
     "json_repair": {"compare"},
+    "litellm": {"capture"},
+    "presidio_analyzer": {"redaction"},
+    "spacy": {"redaction"},
     "rapidfuzz": {"compare"},
 }
-LAZY = {"torch", "transformers", "sentence_transformers", "vllm", "ray", "fsspec", "json_repair", "rapidfuzz"}
+LAZY = {
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "vllm",
+    "ray",
+    "fsspec",
+    "json_repair",
+    "rapidfuzz",
+    "litellm",
+    "presidio_analyzer",
+    "spacy",
+}
 
 
 def modules() -> list[Path]:

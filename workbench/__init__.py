@@ -8,6 +8,20 @@ model to a small one, how sure that is, what it saves and what evidence is missi
 >>> bench.recommend("support_triage", "planted").binding_reason   # doctest: +SKIP
 """
 
-from workbench.facade import Workbench
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.facade import Workbench
 
 __all__ = ["Workbench"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the facade when it is asked for: `workbench.capture` runs in applications without it."""
+    if name == "Workbench":
+        from workbench.facade import Workbench
+
+        return Workbench
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -65,6 +65,8 @@ class Workbench:
         source: str | None = None,
         mapping: Mapping[str, str] | None = None,
         sampling_rate: float | None = None,
+        redact: bool = False,
+        redact_model: str | None = None,
         dry_run: bool = False,
         listener: Listener = silent,
     ) -> ImportReport:
@@ -80,6 +82,8 @@ class Workbench:
             source=source,
             mapping=mapping,
             sampling_rate=sampling_rate,
+            redact=redact,
+            redact_model=redact_model,
             dry_run=dry_run,
             listener=listener,
         )

@@ -315,6 +315,29 @@ def test_from_a_file_over_five_labels_to_a_changed_recommendation(
     assert seen == Seen()
 
 
+def test_an_upload_is_redacted_before_it_is_stored(
+    place: Workspace, address: str, browser: Any, tmp_path: Path
+) -> None:
+    """With the box ticked, what is personal in an upload is counted and is nowhere on the disk."""
+    log = tmp_path / "personal.jsonl"
+    choice = {"message": {"content": "Dear zoe@example.com"}, "finish_reason": "stop"}
+    request = {"messages": [{"role": "user", "content": "I am zoe@example.com, 4111 1111 1111 1111"}]}
+    log.write_text(json.dumps({"request": request, "response": {"id": "p1", "choices": [choice]}}) + "\n")
+    page, seen = watched(browser)
+    page.goto(f"{address}/upload")
+    page.locator('input[type="file"]').set_input_files(log)
+    page.get_by_text("What it holds").wait_for()
+    page.get_by_text("Replace personal data before it is stored").click()
+    settle(page)
+    page.get_by_role("button", name="Import").click()
+    page.get_by_text("1 call imported.").wait_for()
+    page.get_by_text("2 email, 1 card").wait_for()
+    kept = b"".join(each.read_bytes() for each in place.root.rglob("*") if each.is_file())
+    assert b"zoe@example.com" not in kept
+    assert b"4111 1111" not in kept
+    assert seen == Seen()
+
+
 def test_a_replay_is_stopped_and_gone_on_with_from_the_page(
     place: Workspace, address: str, browser: Any
 ) -> None:

@@ -79,7 +79,9 @@ def test_a_report_says_what_recommend_says(filled: Filled, report: Report) -> No
     """Share, cap, bound, reasons and what is missing are those of the recommendation."""
     with Store.open(filled.workspace.store_path, spool=filled.workspace.spool) as store:
         found = recommend(filled.workspace, store, "triage", "small")
-    assert replace(report.row.recommendation, missing=()) == replace(found, missing=())
+    assert replace(report.row.recommendation, missing=(), details={}) == replace(
+        found, missing=(), details={}
+    )
     text = read(as_html(report)).text
     for each in (*found.reasons, *found.missing, found.binding_reason):
         assert each in text

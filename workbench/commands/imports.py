@@ -18,6 +18,10 @@ from workbench.terminal import emit, parse_mapping, parse_sampling_rate, progres
 @click.option("--source", help="Name of the export; tells two exports with the same ids apart.")
 @click.option("--map", "pairs", multiple=True, metavar="FIELD=PATH", help="Column or JSON path of a field.")
 @click.option("--sampling-rate", help="Share of traffic that was logged, such as 10% or 0.1.")
+@click.option(
+    "--redact", is_flag=True, help="Replace e-mail, phone, card, IBAN, IP and keys by placeholders."
+)
+@click.option("--redact-model", metavar="MODEL", help="A spaCy model that finds names too; needs Presidio.")
 @click.option("--dry-run", is_flag=True, help="Read and report; store nothing.")
 @click.option("--rejects", type=click.Path(path_type=Path), help="Write rejected records to this CSV file.")
 @click.option("--list", "listing", is_flag=True, help="List the imports that stand, newest first.")
@@ -33,6 +37,8 @@ def import_(
     source: str | None,
     pairs: tuple[str, ...],
     sampling_rate: str | None,
+    redact: bool,
+    redact_model: str | None,
     dry_run: bool,
     rejects: Path | None,
     listing: bool,
@@ -65,6 +71,8 @@ def import_(
             source=source,
             mapping=parse_mapping(pairs) or None,
             sampling_rate=parse_sampling_rate(sampling_rate),
+            redact=redact,
+            redact_model=redact_model,
             dry_run=dry_run,
             listener=listener,
         )

@@ -36,6 +36,7 @@ class Mark(StrEnum):
     NO_LATENCY = "no_latency"
     NO_OUTPUT = "no_output"
     NO_TIME = "no_time"
+    REDACTED = "redacted"
     REFUSAL = "refusal"
     REPAIRED_TEXT = "repaired_text"
     STREAM_NOT_REBUILT = "stream_not_rebuilt"
@@ -73,11 +74,13 @@ class Blank:
 class Draft:
     """A call as its format reads it, before source, task and identity are settled.
 
-    `native_id` is None where the log has none; `task` is what the log itself says.
+    `native_id` is None where the log has none, and `content_key` then stands for what the
+    record held before it was redacted; `task` is what the log itself says.
     """
 
     request: Request
     native_id: str | None = None
+    content_key: str | None = None
     control: Output | None = None
     occurred_at: datetime | None = None
     session_id: str | None = None

@@ -16,7 +16,7 @@ from typing import IO, cast
 
 import msgspec
 
-import workbench
+from workbench import errors
 from workbench.errors import EnvironmentalError, UsageError
 from workbench.formats import Share
 from workbench.ingest.job import Count, Job, Look, Told
@@ -43,6 +43,7 @@ _ONE_THREAD = {
 
 def read_files(
     job: Job,
+    looked: Callable[[Sequence[Look]], None],
     told: Callable[[str, int, int | None], None],
     written: Callable[[str], None],
 ) -> tuple[list[Look], Count]:
@@ -50,6 +51,7 @@ def read_files(
 
     Args:
         job: What, and where the parts go.
+        looked: Hears what the files are before they are read; what it raises ends the import.
         told: Hears the name of the file being read, how many records are done, and of how many
             there will be, by the bytes that are left; None where that can't be said.
         written: Hears the name of every part that is complete.
@@ -66,6 +68,7 @@ def read_files(
         children = [stack.enter_context(_Child(job)) for _ in range(readers)]
         conversation = _Conversation(job, children)
         looks = conversation.looks()
+        looked(looks)
         shared = readers > 1 and (any(each.shareable for each in looks) or len(looks) > 1)
         used = children if shared else children[:1]
         for index, child in enumerate(used):
@@ -87,6 +90,11 @@ def look_into_files(job: Job) -> Preview:
         return from_json(_Conversation(job, [child]).preview(), Preview)
 
 
+def _memory_bytes(job: Job) -> int:
+    """Return the address space of a reading process; a language model takes some of its own."""
+    return MAX_MEMORY_BYTES * (2 if job.secret is not None and job.secret.model else 1)
+
+
 def _reader_count(job: Job) -> int:
     size = sum(Path(each).stat().st_size for each in job.files if Path(each).is_file())
     packed = any(each.endswith((".gz", ".zst")) for each in job.files)
@@ -104,6 +112,8 @@ def _sum(counts: Sequence[Count]) -> Count:
         for reason, number in count.reasons.items():
             total.reasons[reason] = total.reasons.get(reason, 0) + number
         total.rejects += count.rejects
+        for kind, number in count.redacted.items():
+            total.redacted[kind] = total.redacted.get(kind, 0) + number
     total.rejects.sort(key=lambda pair: (pair[0], pair[1].line))
     return total
 
@@ -113,11 +123,11 @@ class _Child:
 
     def __init__(self, job: Job) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in __exit__
-        root = str(Path(workbench.__file__).parents[1])
+        root = str(Path(__file__).parents[2])
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # -P keeps the folder that somebody happens to stand in off the path.
         process = subprocess.Popen(  # noqa: S603 -- this very Python
-            [sys.executable, "-P", "-m", "workbench.ingest.reading", str(MAX_MEMORY_BYTES)],
+            [sys.executable, "-P", "-m", "workbench.ingest.reading", str(_memory_bytes(job))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -255,7 +265,8 @@ class _Conversation:
                     spoke[child] = time.monotonic()
                     for message in messages:
                         if message.refused is not None:
-                            raise UsageError(*message.refused)
+                            kind, *said = message.refused
+                            raise getattr(errors, kind)(*said)
                         if message.done is not None:
                             finished.add(child)
                         yield child, message

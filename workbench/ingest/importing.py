@@ -18,7 +18,8 @@ from workbench import language
 from workbench.config import Workspace, file_hash
 from workbench.formats import AUTO
 from workbench.ingest.children import read_files
-from workbench.ingest.job import Count, Job, Look, check_arguments
+from workbench.ingest.job import Count, Job, Look, Secret, check_arguments
+from workbench.ingest.redacting import Redaction, check_treatment, redaction_of
 from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport, reject_reason
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import Renumber
@@ -40,6 +41,8 @@ def import_files(
     source: str | None = None,
     mapping: Mapping[str, str] | None = None,
     sampling_rate: float | None = None,
+    redact: bool = False,
+    redact_model: str | None = None,
     dry_run: bool = False,
     listener: Listener = silent,
 ) -> ImportReport:
@@ -53,7 +56,10 @@ def import_files(
         task: Of every call; else the evals' rules and the log's own metadata decide.
         source: Name of the export; task and format unless given.
         mapping: Field to column or JSON path, for tables.
-        sampling_rate: Share of traffic that was logged, 0 to 1; None if unknown.
+        sampling_rate: Share of traffic that was logged, 0 to 1; None if unknown. A rate that a
+            record itself carries goes before.
+        redact: Replace personal data by placeholders before anything is stored.
+        redact_model: A spaCy model by which names are redacted too; implies `redact`.
         dry_run: Whether to count only.
         listener: Is told where it stands.
 
@@ -69,9 +75,14 @@ def import_files(
     paths = [Path(each) for each in files]
     check_arguments(paths, task, source, sampling_rate)
     router = TaskRouter(workspace.evals.values(), task)
+    redaction = redaction_of(workspace) if redact or redact_model else None
+
+    def looked(looks: Sequence[Look]) -> None:
+        check_treatment(store, [each.source for each in looks], redaction)
 
     def reading(name: str, done: int, total: int | None) -> None:
-        listener(Progress("reading", done, total, "records", name))
+        shown = name if redaction is None else redaction.text(name)
+        listener(Progress("reading", done, total, "records", shown))
 
     report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
     with Staging(store.spool, report.manifest_id or "", language.detect_many) as staging:
@@ -84,9 +95,10 @@ def import_files(
             sampling_rate=sampling_rate,
             rules=router.rules,
             folder=str(staging.folder),
+            secret=None if redaction is None else Secret(redaction.key.hex(), redact_model),
         )
-        looks, count = read_files(job, reading, staging.add)
-        rejects = _describe(report, paths, looks, count)
+        looks, count = read_files(job, looked, reading, staging.add)
+        rejects = _describe(report, paths, looks, count, redaction)
         staging.complete(Renumber() if count.unnamed else None)
         now = datetime.now(UTC)
 
@@ -104,10 +116,12 @@ def import_files(
                     tick=tick,
                 )
                 _complete(report, loaded, rejects)
+                if redaction is not None:
+                    report.redacted = dict(sorted(count.redacted.items(), key=lambda pair: -pair[1]))
                 if dry_run:
                     raise _DryRun
                 imports.append_rejects(writer, report.manifest_id or "", rejects)
-                imports.append_manifest(writer, _manifest(report, sampling_rate, now))
+                imports.append_manifest(writer, _manifest(report, sampling_rate, now, redaction))
         except _DryRun:
             report.manifest_id = None
     return report
@@ -118,7 +132,11 @@ class _DryRun(Exception):
 
 
 def _describe(
-    report: ImportReport, paths: Sequence[Path], looks: Sequence[Look], count: Count
+    report: ImportReport,
+    paths: Sequence[Path],
+    looks: Sequence[Look],
+    count: Count,
+    redaction: Redaction | None,
 ) -> list[Rejected]:
     """Put into a report what was read, and return the rejected records."""
     report.source = ", ".join(sorted({each.source for each in looks}))
@@ -128,7 +146,7 @@ def _describe(
     for path, look, records in zip(paths, looks, count.records, strict=True):
         report.files.append(
             {
-                "name": look.name,
+                "name": look.name if redaction is None else redaction.text(look.name),
                 "bytes": look.bytes,
                 "sha256": file_hash(path),
                 "format": look.format,
@@ -156,7 +174,9 @@ def _complete(report: ImportReport, loaded: Loaded, rejects: list[Rejected]) -> 
     report.open_conflicts = loaded.open_conflicts
 
 
-def _manifest(report: ImportReport, sampling_rate: float | None, now: datetime) -> dict[str, Any]:
+def _manifest(
+    report: ImportReport, sampling_rate: float | None, now: datetime, redaction: Redaction | None
+) -> dict[str, Any]:
     return {
         "manifest_id": report.manifest_id,
         "created_at": now,
@@ -166,4 +186,5 @@ def _manifest(report: ImportReport, sampling_rate: float | None, now: datetime) 
         "files": msgspec.json.encode(report.files).decode(),
         "sampling_rate": sampling_rate,
         "report": to_json(report).decode(),
+        "redaction": None if redaction is None else redaction.described,
     }

@@ -16,10 +16,22 @@ REASONS_KEPT = 100
 
 
 @dataclass(slots=True)
+class Secret:
+    """What personal data is replaced with: the workspace's key as hexadecimal digits, and a model's name.
+
+    It goes through the pipe to the reading process, never through its environment or arguments.
+    """
+
+    key: str
+    model: str | None = None
+
+
+@dataclass(slots=True)
 class Job:
     """What is to be read, and how. `rules` say which calls belong to which task.
 
-    With `preview`, so many calls are shown and nothing is written.
+    With `preview`, so many calls are shown and nothing is written. With `secret`, personal
+    data is replaced.
     """
 
     files: list[str]
@@ -31,6 +43,7 @@ class Job:
     rules: dict[str, MatchRule]
     folder: str
     preview: int | None = None
+    secret: Secret | None = None
 
 
 @dataclass(slots=True)
@@ -51,14 +64,14 @@ class Told:
 
     `looks` comes first; `records` and the `position` in bytes (0: not known) say how far it is in
     `file`, `part` which part is complete; `refused` holds
-    message and hint of a user's mistake, `preview` a `Preview` as JSON; `done` comes last.
+    kind, message and hint of an error for people, `preview` a `Preview` as JSON; `done` comes last.
     """
 
     looks: list[Look] | None = None
     file: int = 0
     records: int = 0
     position: int = 0
-    refused: tuple[str, str] | None = None
+    refused: tuple[str, str, str] | None = None
     preview: bytes | None = None
     part: str | None = None
     done: Count | None = None
@@ -74,6 +87,7 @@ class Count:
     reasons: dict[str, int] = field(default_factory=dict)
     rejects: list[tuple[int, Rejected]] = field(default_factory=list)
     unnamed: bool = False
+    redacted: dict[str, int] = field(default_factory=dict)
 
     def reject(self, file: int, item: Rejected) -> None:
         """Count a rejected record, and keep it as long as there is room."""

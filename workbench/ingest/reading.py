@@ -16,11 +16,12 @@ from typing import Any
 
 import msgspec
 
-from workbench.errors import UsageError
+from workbench.errors import WorkbenchError
 from workbench.formats import Blank, Draft, Meter, OutputDraft, Share, Source, open_source
 from workbench.formats.base import Item
 from workbench.ingest.job import Count, Job, Look, Told, evals_of
 from workbench.ingest.preview import look_into
+from workbench.ingest.redacting import redaction_with
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, default_source
 from workbench.parts import PartWriter
@@ -42,6 +43,9 @@ class Reading:
         self._job, self._tell = job, tell
         self._sources = [open_source(Path(each), job.format, job.mapping) for each in job.files]
         self._names = [job.source or default_source(job.task, each.format.name) for each in self._sources]
+        self._redaction = (
+            None if job.secret is None else redaction_with(bytes.fromhex(job.secret.key), job.secret.model)
+        )
         self.count = Count()
         self._told = time.monotonic()
 
@@ -74,6 +78,8 @@ class Reading:
             self._read_file(number, source, share if shared else None, writer, maker)
         writer.flush()
         self.count.unnamed = maker.unnamed
+        if self._redaction is not None:
+            self.count.redacted = dict(self._redaction.found)
 
     def _read_file(
         self, number: int, source: Source, share: Share | None, writer: PartWriter, maker: RowMaker
@@ -85,7 +91,7 @@ class Reading:
                 writer.flush()  # The lines between are another reader's.
             last = item.line
             records += 1
-            self._take(number, item, maker)
+            self._take(number, item if self._redaction is None else self._redaction(item), maker)
             if records % _ITEMS_A_LOOK == 0:
                 self._say(number, records, meter.position)
         self.count.records.append(records)
@@ -144,8 +150,8 @@ def main() -> int:
         if share is not None:
             reading.read(share)
             tell(Told(done=reading.count))
-    except UsageError as error:
-        tell(Told(refused=(error.message, error.hint)))
+    except WorkbenchError as error:
+        tell(Told(refused=(type(error).__name__, error.message, error.hint)))
     except BrokenPipeError:
         return 1
     return 0

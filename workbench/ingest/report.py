@@ -51,6 +51,7 @@ class ImportReport:
     languages: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
     open_conflicts: int = 0
+    redacted: dict[str, int] | None = None
     dry_run: bool = False
 
     @property
@@ -66,6 +67,9 @@ class ImportReport:
             )
         if self.marks:
             lines.append("  marks: " + _listed(self.marks))
+        if self.redacted is not None:
+            found = _listed({kind.lower(): count for kind, count in self.redacted.items()}) or "nothing"
+            lines.append(f"  redacted: {found} (it detects and does not guarantee)")
         if self.reject_reasons:
             lines.append("  rejected because:")
             lines += [f"    {count:,} x {reason}" for reason, count in list(self.reject_reasons.items())[:10]]

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from workbench import language
 from workbench.formats import Draft, Mark, OutputDraft
+from workbench.ingest.captured import take_capture
 from workbench.ingest.routing import TaskRouter
 from workbench.normal import content_hash, message_text
 from workbench.records import Output, Request, to_json
@@ -47,12 +48,13 @@ class RowMaker:
 
     def call(self, draft: Draft, source: str) -> None:
         """Stage a call."""
+        sampling_rate = take_capture(draft, self._sampling_rate)
         request = draft.request
         request_hash = _request_hash(request)
         output_hash = _output_hash(draft.control)
         native_id = draft.native_id
         if native_id is None:
-            native_id = content_hash(
+            native_id = draft.content_key or content_hash(
                 request_hash, request.parameters, output_hash,
                 [draft.occurred_at, draft.session_id, draft.attributes],
             )  # fmt: skip
@@ -78,7 +80,7 @@ class RowMaker:
                 _naive(draft.occurred_at),
                 draft.session_id,
                 draft.served_by,
-                self._sampling_rate,
+                sampling_rate,
                 draft.model,
                 text[: language.HEAD_CHARS],  # Languages are told for a whole part at once.
                 chars,

@@ -15,6 +15,7 @@ from workbench.replay.plan import Plan
 from workbench.replay.report import ReplayReport
 from workbench.specs import CONTROL, Candidate
 from workbench.store import Store
+from workbench.store.comparisons import redacted_share
 from workbench.store.replays import event_row, tally
 from workbench.store.spending import retried, spending
 
@@ -92,6 +93,10 @@ def report_of(
     notes = [*plan.notes, *_leaving_notes(workspace, store, spec, row.task)]
     if ended is not None and ended.why:
         notes.append(f"{ended.why} The same command with a larger budget goes on.")
+    redacted, asked = redacted_share(store, row.task, row.candidate_fingerprint)
+    if redacted:
+        seen = "the frontier had seen everything"
+        notes.append(f"redacted-input: {redacted:,} of {asked:,} calls were redacted; {seen}.")
     state = "finished" if counts.done >= counts.planned else "incomplete"
     return ReplayReport(
         replay_id=row.replay_id,
@@ -112,6 +117,7 @@ def report_of(
         tokens_per_s=beat.output_tokens / beat.seconds if beat else None,
         retries=beat.retries if beat else 0,
         retried=retried(store, row.replay_id),
+        marks=("redacted-input",) if redacted else (),
         notes=tuple(notes),
     )
 

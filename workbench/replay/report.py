@@ -30,6 +30,7 @@ class ReplayReport:
     run). `retries` counts the attempts of this run that were given up and made again,
     `retried` those of the whole replay by kind. `requests` is what a dry run would send:
     a call with samples sends several.
+    `marks` holds `redacted-input` where the candidate is asked redacted requests.
     Estimates are None where nothing is known to make them from. `exit_code` is that
     of the error where this candidate failed among others.
     """
@@ -59,6 +60,7 @@ class ReplayReport:
     estimated_output_tokens: int | None = None
     estimated_cost_usd: float | None = None
     exit_code: int = 0
+    marks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

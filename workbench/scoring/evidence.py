@@ -115,8 +115,22 @@ def recommend(
     answer = decided(store, workspace.eval_for(task), fingerprint, found, chosen, state)
     more = beside(workspace, store, task, candidate, found.task.compared, chosen)
     answer = replace(answer, details={**answer.details, **more})
+    answer = _told_of_redaction(store, task, fingerprint, answer)
     warnings = tuple(each.text for each in leaving(workspace, store, today, task=task))
     return replace(answer, missing=(*answer.missing, *warnings)) if warnings else answer
+
+
+def _told_of_redaction(store: Store, task: str, fingerprint: str, answer: Recommendation) -> Recommendation:
+    """Say that a candidate was asked redacted requests, where the frontier had seen everything."""
+    redacted, calls = rows.redacted_share(store, task, fingerprint)
+    if not redacted:
+        return answer
+    reason = (
+        f"redacted-input: in {redacted:,} of {calls:,} replayed calls the candidate saw placeholders where "
+        "the frontier had seen personal data. It may do better or worse on live traffic."
+    )
+    details = answer.details | {"redacted_input": {"calls": redacted, "of": calls}}
+    return replace(answer, reasons=(*answer.reasons, reason), details=details)
 
 
 def decided(

@@ -332,6 +332,20 @@ def held_out_share(store: Store, task: str, fingerprint: str) -> float:
     )
 
 
+def redacted_share(store: Store, task: str, fingerprint: str) -> tuple[int, int]:
+    """Return how many calls of a candidate's replays were redacted in what was asked, and of how many."""
+    row = store.rows(
+        """
+        SELECT count(*) FILTER (WHERE list_contains(c.marks, 'redacted')) AS redacted, count(*) AS calls
+        FROM calls c WHERE c.call_id IN (
+            SELECT p.call_id FROM replays r JOIN replay_calls p USING (replay_id)
+            WHERE r.task = ? AND r.candidate_fingerprint = ?)
+        """,
+        (task, fingerprint),
+    )[0]
+    return int(row["redacted"]), int(row["calls"])
+
+
 def traffic_frame(store: Store, task: str, attributes: Sequence[str] = ()) -> pd.DataFrame:
     """Return what is known before each usable call of a task.
 

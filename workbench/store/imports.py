@@ -15,7 +15,7 @@ from workbench.records import Call, Output, Rejected, Request, from_json, to_jso
 from workbench.store.staging import Staging
 
 if TYPE_CHECKING:
-    from workbench.store import Writer
+    from workbench.store import Store, Writer
 
 ACCEPTED, JOINED, SKIPPED, CONFLICT, ORPHAN = "accepted", "joined", "skipped", "conflict", "orphan"
 
@@ -331,6 +331,16 @@ def append_rejects(writer: Writer, manifest_id: str, rejects: Sequence[Rejected]
         for each in fresh
     ]
     return writer.append("rejects", rows)
+
+
+def treatments(store: Store, source: str) -> list[str | None]:
+    """Return how the calls of a source were redacted: each way once, None for as logged."""
+    rows = store.rows(
+        "SELECT DISTINCT redaction FROM manifests WHERE manifest_id IN"
+        " (SELECT DISTINCT manifest_id FROM calls WHERE source = ?)",
+        (source,),
+    )
+    return [row["redaction"] for row in rows]
 
 
 def append_manifest(writer: Writer, row: Mapping[str, Any]) -> None:

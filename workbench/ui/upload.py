@@ -150,10 +150,17 @@ def _options() -> dict[str, Any]:
         key="upload-rate",
         help="Without it no figure per day is shown: the log could be all of the traffic or a hundredth.",
     )
+    redact = st.checkbox(
+        "Replace personal data before it is stored",
+        key="upload-redact",
+        help="E-mail, phone, card, IBAN and IP numbers and keys become placeholders. "
+        "It detects and does not guarantee; candidates are then asked with the placeholders.",
+    )
     return {
         "format": chosen_format or AUTO,
         "task": None if task in (None, BY_RULES) else str(task).strip(),
         "sampling_rate": logged / 100 if logged else None,
+        "redact": redact,
     }
 
 
@@ -293,6 +300,10 @@ def _report(report: ImportReport) -> None:
                     ", ".join(f"{count:,} {mark.replace('_', ' ')}" for mark, count in report.marks.items())
                 )
             )
+        if report.redacted is not None:
+            st.caption("Replaced by placeholders")
+            found = ", ".join(f"{count:,} {kind.lower()}" for kind, count in report.redacted.items())
+            st.text(visible(found or "nothing was found"))
         if report.tasks:
             st.caption("By task")
             st.text(visible(", ".join(f"{count:,} {task}" for task, count in report.tasks.items())))

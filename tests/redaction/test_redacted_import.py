@@ -1,0 +1,270 @@
+"""`import --redact`: nothing personal is stored, and a call stays the call that it is."""
+
+from __future__ import annotations
+
+import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from workbench import Workbench
+from workbench.cli import cli
+from workbench.errors import ConfigError, UsageError
+from workbench.redaction import PLACEHOLDER, KeyUnusable, load_key
+from workbench.store.calls import conflict_rows, load_calls, manifest_rows, reject_rows
+
+SECRETS = {
+    "mail": "ann.lee@example.com",
+    "card": "4111111111111111",
+    "phone": "+44 20 7946 0958",
+    "iban": "DE89370400440532013000",
+    "ip": "203.0.113.77",
+    "key": "sk-proj-abc123def456ghi789jkl",
+}
+
+
+def pair(number: int, *, named: bool = True) -> dict[str, Any]:
+    """Return a call with something personal in every place that a log has."""
+    arguments = json.dumps({"to": SECRETS["mail"], "card": int(SECRETS["card"])})
+    call = {"id": "c1", "type": "function", "function": {"name": "send", "arguments": arguments}}
+    return {
+        "request": {
+            "model": "gpt",
+            "messages": [
+                {"role": "system", "content": f"Support. Ask {SECRETS['ip']}"},
+                {"role": "user", "content": [{"type": "text", "text": f"{number} I am {SECRETS['mail']}"}]},
+                {"role": "assistant", "content": None, "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "c1", "content": json.dumps({"iban": SECRETS["iban"]})},
+            ],
+            "tools": [{"function": {"name": "send", "description": f"e.g. {SECRETS['phone']}"}}],
+            "user": SECRETS["mail"],
+        },
+        "response": {
+            **({"id": f"r{number}"} if named else {}),
+            "created": 1767225600 + number,
+            "model": "gpt",
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {
+                        "role": "assistant",
+                        "content": f"Dear {SECRETS['mail']}, card {SECRETS['card']}, key {SECRETS['key']}",
+                        "tool_calls": [call],
+                    },
+                }
+            ],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 4},
+        },
+        "metadata": {"session_id": f"session of {SECRETS['mail']}", "contact": SECRETS["phone"]},
+        "customer": {"phone": 4155550123},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    """Return an empty workspace."""
+    root = tmp_path / "space"
+    assert CliRunner().invoke(cli, ["init", str(root)]).exit_code == 0
+    return Workbench(root)
+
+
+def log(tmp_path: Path, records: list[Any], name: str = "log.jsonl") -> Path:
+    path = tmp_path / name
+    path.write_text("".join((each if isinstance(each, str) else json.dumps(each)) + "\n" for each in records))
+    return path
+
+
+def everything(folder: Path) -> bytes:
+    """Return all bytes that a workspace has on disk, but its secret."""
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_nothing_personal_reaches_the_disk(bench: Workbench, tmp_path: Path) -> None:
+    """Of messages, arguments, results, tools, outputs, ids, attributes and rejects nothing is stored."""
+    broken = '{"request": {"messages": [{"role": "user", "content": "ann.lee@example.com'
+    no_request = json.dumps({"request": {"messages": []}, "response": {}, "x": "ann.lee@example.com"})
+    path = log(tmp_path, [pair(1), pair(2, named=False), broken, no_request], "ann.lee@example.com.jsonl")
+    report = bench.import_logs([path], task="t", redact=True)
+    assert (report.accepted, report.rejected) == (2, 2)
+    assert report.redacted is not None
+    assert set(report.redacted) == {"EMAIL", "CARD", "PHONE", "IBAN", "IP", "KEY"}
+    assert "it detects and does not guarantee" in report.text
+    rejects = reject_rows(bench.store)
+    assert all(each["snippet"] == "" for each in rejects)
+    calls = load_calls(bench.store)
+    bench.close()
+    stored = everything(bench.workspace.root)
+    for secret in (*SECRETS.values(), "4155550123", "ann.lee"):
+        assert secret.encode() not in stored
+    call = next(each for each in calls if each.native_id == "r1")
+    assert call.control is not None
+    (mail,) = set(PLACEHOLDER.findall(call.session_id or ""))
+    content: Any = call.request.messages[1].content
+    assert mail in content[0]["text"]
+    assert mail in str(call.control.text)
+    assert call.request.messages[2].tool_calls[0].arguments["to"] == mail
+    assert call.control.tool_calls[0].arguments["to"] == mail
+    assert PLACEHOLDER.fullmatch(call.control.tool_calls[0].arguments["card"])
+    assert PLACEHOLDER.fullmatch(json.loads(str(call.request.messages[3].content))["iban"])
+    assert "redacted" in call.marks
+    assert call.control.usage.output_tokens == 4
+
+
+def test_calls_without_anything_personal_are_as_logged(bench: Workbench, tmp_path: Path) -> None:
+    """What holds nothing personal is stored as without --redact, and carries no mark."""
+    plain = {
+        "request": {"messages": [{"role": "user", "content": "hello"}]},
+        "response": {"id": "a", "choices": [{"message": {"content": "spam"}, "finish_reason": "stop"}]},
+    }
+    report = bench.import_logs([log(tmp_path, [plain])], task="t", redact=True)
+    (call,) = load_calls(bench.store)
+    assert report.redacted == {}
+    assert "redacted" not in call.marks
+    assert call.request.messages[0].content == "hello"
+
+
+def test_the_same_file_again_adds_nothing(bench: Workbench, tmp_path: Path) -> None:
+    """Redacted twice, a file adds nothing the second time, with ids or without, and copies are kept."""
+    path = log(tmp_path, [pair(1), pair(2, named=False), pair(2, named=False)])
+    first = bench.import_logs([path], task="t", redact=True)
+    again = bench.import_logs([path], task="t", redact=True)
+    assert (first.accepted, again.accepted, again.skipped, again.conflicts) == (3, 0, 3, 0)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_one_source_is_never_both(bench: Workbench, tmp_path: Path, first: bool, named: bool) -> None:
+    """Redacted after as logged, or the other way, is refused: no call stands there twice."""
+    path = log(tmp_path, [pair(1, named=named)])
+    bench.import_logs([path], task="t", redact=first)
+    with pytest.raises(UsageError, match="imported"):
+        bench.import_logs([path], task="t", redact=not first)
+    assert len(load_calls(bench.store)) == 1
+    assert conflict_rows(bench.store) == []
+    bench.import_logs([path], task="t", source="apart", redact=not first)
+    assert len(load_calls(bench.store)) == 2
+
+
+def test_another_secret_is_refused(bench: Workbench, tmp_path: Path) -> None:
+    """With the secret lost, the source is closed to further imports rather than doubled."""
+    path = log(tmp_path, [pair(1)])
+    bench.import_logs([path], task="t", redact=True)
+    (bench.workspace.root / ".redaction-key").unlink()
+    with pytest.raises(UsageError, match="another secret"):
+        bench.import_logs([path], task="t", redact=True)
+
+
+def test_the_secret_is_its_owners_alone(bench: Workbench, tmp_path: Path) -> None:
+    """The secret is made once, readable by its owner alone; one that others may read is refused."""
+    bench.import_logs([log(tmp_path, [pair(1)])], task="t", redact=True)
+    path = bench.workspace.root / ".redaction-key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    secret = path.read_text().strip().encode()
+    bench.close()
+    path.rename(tmp_path / "kept")
+    assert secret not in everything(bench.workspace.root)
+    (tmp_path / "kept").rename(path)
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        bench.import_logs([log(tmp_path, [pair(1)])], task="t", redact=True)
+    path.chmod(0o600)
+    path.write_text("short")
+    with pytest.raises(KeyUnusable):
+        load_key(bench.workspace.root)
+
+
+def test_two_that_begin_at_once_share_one_secret(tmp_path: Path) -> None:
+    """Of many processes that make the secret at once all use the same."""
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: load_key(tmp_path), range(32)))
+    assert len(keys) == 1
+    assert [each.name for each in tmp_path.iterdir()] == [".redaction-key"]
+
+
+def test_outputs_that_come_later_join_their_calls(bench: Workbench, tmp_path: Path) -> None:
+    """A Batch output joins its input although both are redacted, at different times, ids included."""
+    asked = {
+        "custom_id": SECRETS["mail"], "method": "POST", "url": "/v1/chat/completions",
+        "body": {"model": "m", "messages": [{"role": "user", "content": f"I am {SECRETS['mail']}"}]},
+    }  # fmt: skip
+    answer = {"choices": [{"message": {"content": f"Hi {SECRETS['mail']}"}, "finish_reason": "stop"}]}
+    came = {"custom_id": SECRETS["mail"], "response": {"status_code": 200, "request_id": "q", "body": answer}}
+    bench.import_logs([log(tmp_path, [asked], "in.jsonl")], task="t", redact=True)
+    report = bench.import_logs([log(tmp_path, [came], "out.jsonl")], task="t", redact=True)
+    assert report.joined == 1
+    (call,) = load_calls(bench.store)
+    assert call.control is not None
+    assert PLACEHOLDER.fullmatch(call.native_id)
+    assert call.native_id in str(call.control.text)
+    assert "redacted" in call.marks
+
+
+def test_tables_and_gold_go_through(bench: Workbench, tmp_path: Path) -> None:
+    """Columns of a table, mapped or not, and gold answers are redacted too."""
+    path = tmp_path / "table.csv"
+    mail = SECRETS["mail"]
+    path.write_text(f"id,text,out,truth,note\n1,mail {mail},{mail},{mail},{mail}\n")
+    mapping = {"id": "id", "input": "text", "output": "out", "gold": "truth"}
+    bench.import_logs([path], task="t", mapping=mapping, redact=True)
+    (call,) = load_calls(bench.store)
+    assert call.gold == call.attributes["note"]
+    assert PLACEHOLDER.fullmatch(call.gold or "")
+    bench.close()
+    assert b"ann.lee" not in everything(bench.workspace.root)
+
+
+def test_the_manifest_says_how(bench: Workbench, tmp_path: Path) -> None:
+    """The import's manifest keeps counts by kind and the secret's fingerprint, and nothing that was found."""
+    bench.import_logs([log(tmp_path, [pair(1)])], task="t", redact=True)
+    (row,) = manifest_rows(bench.store)
+    assert row["report"]["redacted"]["EMAIL"] > 0
+    assert set(json.loads(row["redaction"])) == {"key", "version"}
+
+
+def test_the_command_redacts(bench: Workbench, tmp_path: Path) -> None:
+    """`workbench import --redact --json` counts by kind; a dry run stores nothing."""
+    path = log(tmp_path, [pair(1)])
+    bench.close()
+    arguments = [
+        "import",
+        str(path),
+        "--task",
+        "t",
+        "--redact",
+        "--workspace",
+        str(bench.workspace.root),
+        "--json",
+    ]
+    dry = CliRunner().invoke(cli, [*arguments, "--dry-run"])
+    assert dry.exit_code == 0, dry.output
+    assert load_calls(bench.store) == []
+    bench.close()
+    done = CliRunner().invoke(cli, arguments)
+    assert json.loads(done.stdout)["redacted"] == json.loads(dry.stdout)["redacted"]
+    assert json.loads(done.stdout)["redacted"]["CARD"] >= 2
+
+
+def test_a_record_carries_its_own_sampling_rate(bench: Workbench, tmp_path: Path) -> None:
+    """A record's own rate goes before the one that is typed; another meaning of the word does not."""
+    records = [pair(1) | {"sampling_rate": 0.1}, pair(2), pair(3) | {"sampling_rate": 16000}]
+    bench.import_logs([log(tmp_path, records)], task="t", sampling_rate=0.5)
+    calls = {each.native_id: each for each in load_calls(bench.store)}
+    assert {name: call.sampling_rate for name, call in calls.items()} == {"r1": 0.1, "r2": 0.5, "r3": 0.5}
+    assert "sampling_rate" not in calls["r1"].attributes
+    assert calls["r3"].attributes["sampling_rate"] == 16000
+
+
+def test_a_log_redacted_when_it_was_captured_is_marked(bench: Workbench, tmp_path: Path) -> None:
+    """What the capture log redacted is marked without --redact, and counts don't become attributes."""
+    bench.import_logs(
+        [log(tmp_path, [pair(1) | {"redacted": {"EMAIL": 2}}, pair(2) | {"redacted": {}}])], task="t"
+    )
+    calls = {each.native_id: each for each in load_calls(bench.store)}
+    assert "redacted" in calls["r1"].marks
+    assert "redacted" not in calls["r2"].marks
+    assert all("redacted" not in each.attributes for each in calls.values())

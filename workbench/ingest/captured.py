@@ -1,0 +1,30 @@
+"""What the capture log says of itself in a record: its sampling rate, and what it redacted."""
+
+from __future__ import annotations
+
+from workbench.formats import Draft, Mark
+from workbench.normal import as_number
+
+RATE, REDACTED = "sampling_rate", "redacted"
+
+
+def take_capture(draft: Draft, sampling_rate: float | None) -> float | None:
+    """Take what the capture log wrote about a record out of its attributes.
+
+    Args:
+        draft: Gets the mark `redacted` where the log was redacted as it was written.
+        sampling_rate: What the person who imports says; the record's own rate is more exact.
+
+    Returns:
+        The share of traffic that was logged, 0 to 1; None if unknown.
+    """
+    redacted = draft.attributes.get(REDACTED)
+    if isinstance(redacted, dict) and all(isinstance(each, int) for each in redacted.values()):
+        del draft.attributes[REDACTED]
+        if redacted and Mark.REDACTED not in draft.marks:
+            draft.marks.append(Mark.REDACTED)
+    rate = as_number(draft.attributes.get(RATE))
+    if rate is None or not 0 < rate <= 1:
+        return sampling_rate
+    del draft.attributes[RATE]
+    return rate

@@ -1,0 +1,158 @@
+"""E-mail addresses and keys: what programs write and people paste."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from workbench.redaction.spans import Span
+
+EMAIL, KEY = "EMAIL", "KEY"
+
+_LOCAL_CHARS = 256
+_AT = re.compile(r"(?<=[\w.%+'-])(?:@|%40|\uff20|\ufe6b)(?=[^\W_])", re.IGNORECASE)
+_DOMAIN = re.compile(
+    r"(?:[^\W_](?:[^\W_]|-(?=[^\W_]|-)){0,62}\.){1,8}(?:xn--[0-9A-Za-z-]{2,59}|[^\W\d_]{2,24})", re.IGNORECASE
+)
+
+_BEGIN, _END = "-----BEGIN ", "-----END "
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+
+_EDGE = r"(?<![0-9A-Za-z])"
+_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (start, re.compile(_EDGE + pattern))
+    for start, pattern in (
+        ("sk-", r"sk-(?=[\w-]{0,60}\d)[\w-]{18,}"),
+        ("k_live_", r"[srp]k_live_[0-9A-Za-z]{10,}"),
+        ("k_test_", r"[srp]k_test_[0-9A-Za-z]{10,}"),
+        ("whsec_", r"whsec_[0-9A-Za-z]{20,}"),
+        ("gh", r"gh[pousr]_[0-9A-Za-z]{30,}"),
+        ("github_pat_", r"github_pat_\w{30,}"),
+        ("glpat-", r"glpat-[\w-]{18,}"),
+        ("xox", r"xox[abeoprs]-[0-9A-Za-z-]{10,}"),
+        ("xapp-", r"xapp-[0-9A-Za-z-]{20,}"),
+        ("AKIA", r"AKIA[0-9A-Z]{16}(?![0-9A-Z])"),
+        ("ASIA", r"ASIA[0-9A-Z]{16}(?![0-9A-Z])"),
+        ("AIza", r"AIza[\w-]{35}"),
+        ("ya29.", r"ya29\.[\w-]{20,}"),
+        ("GOCSPX-", r"GOCSPX-[\w-]{20,}"),
+        ("hf_", r"hf_[0-9A-Za-z]{30,}"),
+        ("gsk_", r"gsk_[0-9A-Za-z]{30,}"),
+        ("xai-", r"xai-[0-9A-Za-z]{30,}"),
+        ("nvapi-", r"nvapi-[\w-]{30,}"),
+        ("r8_", r"r8_[0-9A-Za-z]{30,}"),
+        ("npm_", r"npm_[0-9A-Za-z]{36}"),
+        ("pypi-", r"pypi-[\w-]{50,}"),
+        ("SG.", r"SG\.[\w-]{16,}\.[\w-]{16,}"),
+        ("dop_v1_", r"dop_v1_[0-9a-f]{40,}"),
+        ("shpat_", r"shpat_[0-9a-f]{32}"),
+        ("eyJ", r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{5,}"),
+    )
+)
+"""A piece that every key of a shape has, which is quick to look for, and the shape itself."""
+
+_BEARER = re.compile(r"(?<![^\W_])(?:bearer|basic)[ \t]{1,4}([0-9A-Za-z._~+/=-]{16,})", re.IGNORECASE)
+_IN_URL = re.compile(r"://[^\s/:@\[\]]{1,64}:([^\s/@\[\]]{1,128})@")
+_FIELDS_OF_SECRETS = (
+    r"api[_-]?key|secret[_-]?key|secret[_-]?access[_-]?key|access[_-]?token|refresh[_-]?token|auth[_-]?token"
+    r"|client[_-]?secret|private[_-]?key|password|passwd|passwort|pwd"
+)
+_PARTS_OF_NAMES = ("key", "token", "secret", "passw", "pwd")
+"""Of these one stands in each of those names, and is quick to look for."""
+_ASSIGNED = re.compile(
+    rf"(?:{_FIELDS_OF_SECRETS})[\"']{{0,1}}\s{{0,3}}[:=]\s{{0,3}}[\"']{{0,1}}([^\s\"',;&<>\[\]{{}}()]{{6,200}})",
+    re.IGNORECASE,
+)
+_SECRET_KEY = re.compile(rf"(?:^|[^a-z])(?:{_FIELDS_OF_SECRETS}|authorization|x-api-key)$", re.IGNORECASE)
+
+
+_NO_SECRETS = frozenset(
+    (
+        "string",
+        "number",
+        "integer",
+        "boolean",
+        "object",
+        "required",
+        "optional",
+        "missing",
+        "invalid",
+        "unknown",
+    )
+)
+"""What schemas and messages say of a field that is named like a secret."""
+
+
+def find_emails(text: str) -> Iterator[Span]:
+    """Give e-mail addresses, also with %40 for the @ as in URLs."""
+    taken = 0
+    for found in _AT.finditer(text):
+        domain = _DOMAIN.match(text, found.end())
+        if domain is None:
+            continue
+        start, least = found.start(), max(taken, found.start() - _LOCAL_CHARS)
+        while start > least and (text[start - 1].isalnum() or text[start - 1] in "._%+'-"):
+            start -= 1
+        while start < found.start() and text[start] in ".'%":
+            start += 1
+        if start < found.start():
+            taken = domain.end()
+            yield Span(start, taken, EMAIL, f"{text[start : found.start()]}@{domain[0]}".lower())
+
+
+def find_keys(text: str) -> Iterator[Span]:
+    """Give keys and tokens of known shapes, passwords in URLs and behind their names, and private keys."""
+    if _BEGIN in text:
+        yield from _private_keys(text)
+    for start, pattern in _SHAPES:
+        if start in text:
+            for found in pattern.finditer(text):
+                yield Span(found.start(), found.end(), KEY, found[0])
+    if "://" in text:
+        yield from _groups(_IN_URL, text)
+    lower = text.lower()
+    for found in _BEARER.finditer(text) if "bearer" in lower or "basic" in lower else ():
+        if any(char.isdigit() for char in found[1]):
+            yield Span(found.start(1), found.end(1), KEY, found[1])
+    named = any(each in lower for each in _PARTS_OF_NAMES)
+    for found in _ASSIGNED.finditer(text) if named else ():
+        value = found[1].rstrip(".!?:")
+        if _is_mixed(value):
+            yield Span(found.start(1), found.start(1) + len(value), KEY, value)
+
+
+def is_secret_key(name: str) -> bool:
+    """Say whether a field of this name holds a secret, such as `db_password` or `api_key`."""
+    return bool(_SECRET_KEY.search(name[-60:]))
+
+
+def secret_of(text: str) -> Span | None:
+    """Return a whole text as a secret where it can be one: of a field that is named so."""
+    if (
+        6 <= len(text) <= 4_000
+        and text.lower() not in _NO_SECRETS
+        and not any(char.isspace() for char in text.removeprefix("Bearer "))
+    ):
+        return Span(0, len(text), KEY, text)
+    return None
+
+
+def _groups(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
+    for found in pattern.finditer(text):
+        yield Span(found.start(1), found.end(1), KEY, found[1])
+
+
+def _private_keys(text: str) -> Iterator[Span]:
+    at = 0
+    while found := _PEM.search(text, at):
+        end = _PEM_END.search(text, found.end())
+        # Without its end the key is cut off: what follows is it.
+        at = end.end() if end else len(text)
+        yield Span(found.start(), at, KEY, text[found.start() : at])
+
+
+def _is_mixed(value: str) -> bool:
+    """Say whether a word is no word: "password: required" names none."""
+    kinds = (str.isdigit, str.isupper, str.islower, lambda char: not char.isalnum())
+    return sum(any(kind(char) for char in value) for kind in kinds) >= 2 and not value.isalpha()
