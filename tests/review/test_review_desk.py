@@ -205,17 +205,20 @@ def set_rules(world: World, rules: str, guidelines: str = "Judge topics with car
 
 def test_agreement_is_told_per_guideline_version_and_pair_of_people(world: World) -> None:
     """Labels under other guidelines are not held against each other; low agreement is warned of."""
-    world.add_replay("topics", [("a", "b")] * 24)
     answers = (("equal", "control_better"), ("control_better", "control_better"), ("equal", "equal"))
 
-    def double(rounds: int, differ: bool) -> None:
-        for number in range(rounds):
-            first, second = answers[number % 3] if differ else answers[1 + number % 2]
-            say(world, ask(world), first)
-            say(world, ask(world, "noor"), second, "noor")
+    def double(differ: bool) -> None:
+        """Let both judge twelve pairs; what they say follows from the pair."""
+        replay = world.add_replay("topics", [("a", "b")] * 12)
+        for _ in range(12):
+            for place, who in enumerate(("mia", "noor")):
+                item = ask(world, who)
+                number = int(item.call_id.removeprefix(f"call-{replay}-0-"))
+                said = answers[number % 3] if differ else answers[1 + number % 2]
+                say(world, item, said[place], who)
 
     set_rules(world, "double_share = 1.0")
-    double(12, differ=True)
+    double(differ=True)
     first = review.agreement(world.workspace, world.store, *WHERE)
     (version,) = first.versions
     assert (version.labels, version.reviewers, version.doubled, version.current) == (24, 2, 12, True)
@@ -228,7 +231,7 @@ def test_agreement_is_told_per_guideline_version_and_pair_of_people(world: World
     assert version.low
     assert "the guidelines as they stand" in first.warning
     set_rules(world, "double_share = 1.0", "Clearer rules.\n")
-    double(12, differ=False)
+    double(differ=False)
     second = review.agreement(world.workspace, world.store, "topics")
     assert [(each.current, each.doubled, each.alpha.point == 1) for each in second.versions] == [
         (True, 12, True),
