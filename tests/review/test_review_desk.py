@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -262,18 +263,75 @@ def test_ten_by_hand_are_blind_kept_and_never_counted(world: World) -> None:
     assert review.draw_states(world.store, *world.scope("topics").params) == []
 
 
-def test_hand_picked_labels_stay_out_of_every_verdict_that_counts(world: World) -> None:
-    """Neither alone, nor beside a label of the queue, in neither direction."""
-    world.add_replay("topics", [("a", "b")])
+def test_hand_picked_labels_stay_out_of_the_bound(world: World) -> None:
+    """Alone they are shown and don't count; beside a label of the queue they have no say, either way."""
+    world.add_replay("topics", [("a", "b")] * 3)
     picked = review.pick(world.workspace, world.store, *WHERE, "mia", "replay-1-0-0", now=world.clock)
     label = say(world, picked, "control_better")
     assert (label.source, label.draw_probability) == ("picked", None)
-    assert verdicts(world) == {}
-    item = ask(world)
-    say(world, item, "equal")
-    assert verdicts(world) == {item.call_id: "equal"}
-    assert len(review.history(world.workspace, world.store, *WHERE, "mia")) == 2
+    (shown,) = review.effective_verdicts(world.store, *world.scope("topics").params).values()
+    assert (shown.verdict, shown.counted) == ("control_better", False)
+    seen = set()
+    while item := review.next_item(world.workspace, world.store, *WHERE, "noor", now=world.clock):
+        say(world, item, "equal", "noor")
+        seen.add(item.call_id)
+    assert picked.call_id in seen
+    assert set(verdicts(world).values()) == {"equal"}
+    assert not review.disputes(world.workspace, world.store, *WHERE)
+    assert len(review.history(world.workspace, world.store, *WHERE, "mia")) == 1
     states = review.draw_states(world.store, *world.scope("topics").params, now=world.clock)
-    assert [each.plan for each in states] == [Plan.AUDIT]
+    assert {each.plan for each in states} == {Plan.AUDIT}
     with pytest.raises(UsageError, match="no output"):
         review.pick(world.workspace, world.store, *WHERE, "mia", "nothing")
+
+
+def test_a_corrected_answer_is_gold_until_it_is_taken_back(world: World) -> None:
+    """The newest counts, an adjudicated one outranks all, and the file of them imports again."""
+    pairs = [("a", "b"), ("a", "b")]
+    world.add_replay("topics", pairs)
+    item = ask(world)
+    say(world, item, "both_bad", corrected="c")
+    assert [each.gold for each in review.gold_answers(world.workspace, world.store, "topics")] == ["c"]
+    assert review.label_from_gold(world.workspace, world.store, "topics") == 0
+    world.store.append(
+        "gold", [{"call_id": item.call_id, "answer": "a", "origin": "file", "created_at": world.clock()}]
+    )
+    assert [each.gold for each in review.gold_answers(world.workspace, world.store, "topics")] == ["a"]
+    assert review.label_from_gold(world.workspace, world.store, "topics") == 1
+    (head,) = review.conflicts(world.workspace, world.store, *WHERE, "ada", now=world.clock)
+    opened = review.open_conflict(world.workspace, world.store, *WHERE, "ada", head.key, now=world.clock)
+    review.adjudicate(world.workspace, world.store, opened, "ada", "both_bad", corrected="c", now=world.clock)
+    (answer,) = review.gold_answers(world.workspace, world.store, "topics")
+    assert (answer.gold, answer.origin) == ("c", "adjudication")
+    written = review.write_gold_set(world.workspace, world.store, "topics")
+    assert written.answers == 1
+    file = world.root / "evals" / "topics" / "gold.jsonl"
+    assert json.loads(file.read_text())["gold"] == "c"
+    assert (
+        review.import_labels(world.workspace, world.store, file, task="topics", now=world.clock).accepted == 1
+    )
+    assert review.import_labels(world.workspace, world.store, file, task="topics").skipped == 1
+
+
+def test_an_undone_correction_takes_its_gold_labels_along(world: World) -> None:
+    """Another candidate's pair is labelled by it, and no longer once the reviewer took it back."""
+    world.add_replay("topics", [("a", "b")])
+    item = ask(world)
+    other = world.scope("topics", "other-llm")
+    world.add_replay("topics", [("a", "a")], candidate="other-llm")
+    with world.store.writing() as writer:
+        for table in ("observations", "comparisons", "replay_calls"):
+            move = f"UPDATE {table} SET call_id = ? WHERE replay_id = 'replay-2'"  # noqa: S608 - constants
+            writer.execute(move, (item.call_id,))
+    say(world, item, "both_bad", corrected="b")
+    assert review.label_from_gold(world.workspace, world.store, "topics") == 1
+    (found,) = review.effective_verdicts(world.store, *other.params).values()
+    assert (found.verdict, found.source, found.counted) == (
+        "both_bad",
+        "gold",
+        False,
+    ) or found.verdict == "equal"
+    assert review.label_from_gold(world.workspace, world.store, "topics") == 0
+    review.undo(world.workspace, world.store, *WHERE, "mia", now=world.clock)
+    review.label_from_gold(world.workspace, world.store, "topics")
+    assert review.effective_verdicts(world.store, *other.params) == {}
