@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from review_world import EVALS, World
+from review_world import EVALS, World, make_world
 
 from workbench import review
 from workbench.config import Workspace
@@ -335,3 +336,36 @@ def test_an_undone_correction_takes_its_gold_labels_along(world: World) -> None:
     review.undo(world.workspace, world.store, *WHERE, "mia", now=world.clock)
     review.label_from_gold(world.workspace, world.store, "topics")
     assert review.effective_verdicts(world.store, *other.params) == {}
+
+
+def test_what_was_said_of_each_side_survives_a_file(world: World, tmp_path: Path) -> None:
+    """Into another store, from every format, with the fields that were called wrong."""
+    world.add_replay("orders", [('{"sku": "x", "total": 1}', '{"sku": "y", "total": 2}')])
+    item = ask(world, where=("orders", "tiny-llm"))
+    judged = AbsoluteJudgement(True, False, (), ("sku", "total"))
+    review.submit_absolute(world.workspace, world.store, item, "mia", judged, now=world.clock)
+    other = make_world(tmp_path / "other")
+    with other.store:
+        other.add_replay("orders", [('{"sku": "x", "total": 1}', '{"sku": "y", "total": 2}')])
+        for form in ("csv", "jsonl", "parquet"):
+            file = tmp_path / f"labels.{form}"
+            review.export_labels(world.workspace, world.store, file)
+            with other.store.writing() as writer:
+                writer.execute("DELETE FROM labels")
+            report = review.import_labels(other.workspace, other.store, file, task="orders")
+            assert report.accepted == 1, report.text
+            truth = review.paired_truth(other.workspace, other.store, "orders", "tiny-llm")
+            assert (truth.control_only, [each.path for each in truth.fields]) == (1, ["sku", "total"])
+
+
+def test_a_newer_answer_of_a_reviewer_removes_no_vote_of_a_gold_file(world: World) -> None:
+    """A file said that the control was right: a correction on the same pair is a conflict, not its end."""
+    world.add_replay("topics", [("a", "b")])
+    item = ask(world)
+    row = {"call_id": item.call_id, "answer": "a", "origin": "file", "created_at": world.clock()}
+    world.store.append("gold", [row])
+    review.label_from_gold(world.workspace, world.store, "topics")
+    say(world, item, "both_bad", corrected="c")
+    review.label_from_gold(world.workspace, world.store, "topics")
+    assert verdicts(world) == {item.call_id: "control_better"}
+    assert len(review.disputes(world.workspace, world.store, *WHERE)) == 1

@@ -11,7 +11,7 @@ from workbench.config import Workspace
 from workbench.errors import WorkbenchError
 from workbench.records import SliceShare
 from workbench.review.items import ReviewProgress
-from workbench.review.states import APART_SOURCES, scope_of
+from workbench.review.states import APART_SOURCES, PICKED, scope_of
 from workbench.store import Store
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
@@ -78,7 +78,7 @@ def _current(
     workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope
 ) -> tuple[_Forecast, int]:
     """Return a forecast that is fresh enough, and how many pairs are reviewed now."""
-    reviewed = rows.count_reviewed(store, scope, APART_SOURCES)
+    reviewed = rows.count_reviewed(store, scope, APART_SOURCES | {PICKED})
     key = (str(store.path), scope)
     with _lock:
         known = _forecasts.get(key)

@@ -287,7 +287,7 @@ class Handing:
         """Return the first draw that waits for somebody who reads it."""
         for each in self.states:
             pair = (each.replay_id, each.call_id)
-            if each.state is State.OPEN and self._is_waiting(each) and self._may(pair):
+            if self._is_waiting(each) and self._may(pair):
                 return each.draw_id, pair
         return None
 

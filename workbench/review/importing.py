@@ -18,7 +18,7 @@ from workbench.normal import (
     restore_cell,
     to_utc,
 )
-from workbench.records import Label, Rejected
+from workbench.records import AbsoluteJudgement, Label, Rejected
 from workbench.review.argilla import RECORDS
 from workbench.review.gold import label_from_gold
 from workbench.review.items import CANDIDATE_LEFT, CONTROL_LEFT, check_reasons
@@ -356,7 +356,20 @@ class _Importer:
             guideline_version=guideline[:64] or None,
             source="imported",
             created_at=to_utc(value.get(self.where.get("time", ""))) or self.moment,
+            absolute=self._absolute(value),
         )
+
+    def _absolute(self, value: dict[str, Any]) -> AbsoluteJudgement | None:
+        """Return what an exported file says of each side by itself."""
+        right = [
+            {"true": True, "false": False}.get(as_text(value.get(name)).strip().lower())
+            for name in ("control_right", "candidate_right")
+            if name in self.columns
+        ]
+        if len(right) != 2 or right[0] is None or right[1] is None:
+            return None
+        wrong = [_several(value.get(name)) for name in ("control_wrong", "candidate_wrong")]
+        return AbsoluteJudgement(right[0], right[1], *wrong)
 
     def _pair(self, value: dict[str, Any]) -> tuple[str, str]:
         if "replay_id" in self.columns and "call_id" in self.columns:
@@ -384,6 +397,13 @@ class _Importer:
         if number is None or not 0 < number <= 1:
             raise _Refused("draw_probability is not above 0 and at most 1")
         return number
+
+
+def _several(found: Any) -> tuple[str, ...]:
+    if isinstance(found, list):
+        return tuple(as_text(each) for each in found)
+    text = clean_text(restore_cell(as_text(found)))[0] if found is not None else ""
+    return tuple(part for part in text.split("|") if part)
 
 
 def _is_id(text: str) -> bool:

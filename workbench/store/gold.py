@@ -100,14 +100,19 @@ def gold_pairs(store: Reads, scope: Scope) -> list[dict[str, Any]]:
 
 
 def outdated_gold_labels(store: Reads, scope: Scope) -> list[dict[str, Any]]:
-    """Return the standing gold labels of a candidate whose right answer was taken back."""
+    """Return the standing gold labels of a candidate for which no right answer is left.
+
+    An answer that was only outranked leaves its label standing: a vote goes where it was
+    taken back, not where somebody else said something newer.
+    """
     return store.rows(
         f"""
         WITH {_ANSWERS}
         SELECT l.* FROM labels l JOIN replays r USING (replay_id)
-        LEFT JOIN newest n ON n.call_id = l.call_id AND n.replay_id IS DISTINCT FROM l.replay_id
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND l.source = 'gold' AND l.verdict IS NOT NULL
-          AND {CURRENT} AND n.call_id IS NULL
+          AND {CURRENT}
+          AND NOT EXISTS (SELECT 1 FROM given g WHERE g.call_id = l.call_id AND g.answer IS NOT NULL
+                          AND g.replay_id IS DISTINCT FROM l.replay_id)
         ORDER BY l.seq
         """,  # noqa: S608 - constants of this module
         (scope.task, scope.fingerprint),
