@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "drift",
     ),
     ("ramp",),
+    ("sensitivity",),
     (
         "config",
         "contents",

@@ -4,7 +4,7 @@
 """
 
 from workbench.scoring.comparing import CompareReport, compare
-from workbench.scoring.evidence import evidence, recommend
+from workbench.scoring.evidence import compared_rows, evidence, recommend
 from workbench.scoring.overview import OverviewRow, overview, overview_row, savings
 from workbench.scoring.retirement import leaving
 
@@ -12,6 +12,7 @@ __all__ = [
     "CompareReport",
     "OverviewRow",
     "compare",
+    "compared_rows",
     "evidence",
     "leaving",
     "overview",
