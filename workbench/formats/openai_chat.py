@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.formats.answers import read_response, whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable
 from workbench.formats.chat import error_output, parse_request, parse_response
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
@@ -54,7 +55,11 @@ class OpenAIChat:
             ),
             None,
         )
-        control = parse_response(response, control_marks, latency_ms)
+        if isinstance(response, list):
+            control = read_response(response, control_marks, latency_ms)
+            response = whole_body(response)
+        else:
+            control = parse_response(response, control_marks, latency_ms)
         failed = value.get("error") or ((as_count(value.get("status_code")) or 200) >= 400)
         if control is None and failed:
             control = error_output(value.get("error"), value.get("status_code"), control_marks)

@@ -18,7 +18,18 @@ import msgspec
 from workbench.checks import NAME_PATTERN
 from workbench.config import Workspace, file_hash
 from workbench.errors import UsageError
-from workbench.formats import AUTO, Blank, Draft, OutputDraft, Source, open_source
+from workbench.formats import (
+    AUTO,
+    Blank,
+    Draft,
+    Feedback,
+    Joiner,
+    OutputDraft,
+    Passed,
+    Source,
+    log_files,
+    open_source,
+)
 from workbench.formats.base import Item
 from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport
 from workbench.ingest.routing import TaskRouter
@@ -28,6 +39,7 @@ from workbench.records import Rejected, to_json
 
 if TYPE_CHECKING:
     from workbench.store import Store
+    from workbench.store.imported_labels import LoadedLabels
     from workbench.store.imports import Loaded
 
 _REPORT_EVERY = 2_000
@@ -52,7 +64,8 @@ def import_files(
     Args:
         workspace: Its evals say which calls belong to which task.
         store: Where the calls go.
-        files: Read in this order; a Batch output may come before its input.
+        files: Files, folders or patterns, read in this order; a Batch output may come before
+            its input.
         format: auto, or the name of a format.
         task: Of every call; else the evals' rules and the log's own metadata decide.
         source: Name of the export; task and format unless given.
@@ -67,12 +80,12 @@ def import_files(
     Raises:
         UsageError: An argument or a file is wrong; nothing is imported.
     """
-    from workbench.store import imports
+    from workbench.store import imported_labels, imports
     from workbench.store.staging import Staging
 
-    paths = [Path(each) for each in files]
-    check_arguments(paths, task, source, sampling_rate)
-    sources = [open_source(path, format, mapping) for path in paths]
+    names_given = list(files)
+    check_arguments(names_given, task, source, sampling_rate)
+    sources = open_sources(names_given, format, mapping)
     names = {each.format.name: source or default_source(task, each.format.name) for each in sources}
     report = ImportReport(
         manifest_id=f"import-{uuid.uuid4().hex[:12]}",
@@ -83,11 +96,16 @@ def import_files(
     )
     router = TaskRouter(workspace.evals.values(), task)
     rejects: list[Rejected] = []
-    with Staging(store.spool, report.manifest_id or "") as staging:
-        maker = RowMaker(staging.add, router, sampling_rate)
+    staged_labels = Staging(store.spool, f"{report.manifest_id}-labels", imported_labels.STAGED)
+    with Staging(store.spool, report.manifest_id or "") as staging, staged_labels as labels:
+        maker = RowMaker(staging.add, router, sampling_rate, add_label=labels.add)
+        joiner = Joiner()
         for each in sources:
-            _read_file(each, names[each.format.name], maker, report, rejects, listener)
+            _read_file(each, names[each.format.name], joiner, maker, report, rejects, listener)
+        for item, name in joiner.finish():
+            _take(item, name, maker, report, rejects)
         staging.flush()
+        labels.flush()
         now = datetime.now(UTC)
 
         def tick(done: int) -> None:
@@ -103,7 +121,10 @@ def import_files(
                     orphan_limit=max(REJECTS_KEPT - len(rejects), 0),
                     tick=tick,
                 )
-                _complete(report, loaded, rejects)
+                added = imported_labels.load_staged(
+                    writer, labels, report.manifest_id or "", limit=max(REJECTS_KEPT - len(rejects), 0)
+                )
+                _complete(report, loaded, added, rejects)
                 if dry_run:
                     raise _DryRun
                 imports.append_rejects(writer, report.manifest_id or "", rejects)
@@ -120,6 +141,7 @@ class _DryRun(Exception):
 def _read_file(
     source: Source,
     source_name: str,
+    joiner: Joiner,
     maker: RowMaker,
     report: ImportReport,
     rejects: list[Rejected],
@@ -128,8 +150,9 @@ def _read_file(
     maker.next_file()
     before = report.records
     for item in source.items():
-        report.records += 1
-        _take(item, source_name, maker, report, rejects)
+        report.records += 1 + (item.parts if isinstance(item, Draft | Passed) else 0)
+        for settled, name in joiner.take(item, source_name):
+            _take(settled, name, maker, report, rejects)
         if report.records % _REPORT_EVERY == 0:
             listener(Progress("reading", report.records, None, "records", source.name))
     listener(Progress("reading", report.records, None, "records", source.name))
@@ -151,11 +174,20 @@ def _take(
 ) -> None:
     if isinstance(item, Draft):
         maker.call(item, source_name)
+        for label in item.feedback:
+            maker.label(label, source_name, is_record=False)
     elif isinstance(item, OutputDraft):
         maker.output(item, source_name)
+    elif isinstance(item, Feedback):
+        maker.label(item, source_name, is_record=True)
+    elif isinstance(item, Passed):
+        report.skipped += 1 + item.parts
+        report.skip_reasons[item.reason] = report.skip_reasons.get(item.reason, 0) + 1 + item.parts
+        for label in item.feedback:
+            maker.label(label, source_name, is_record=False)
     elif isinstance(item, Blank):
         report.blank += 1
-    else:
+    elif isinstance(item, Rejected):
         report.rejected += 1
         reason = _QUOTED.sub("…", item.reason)
         if len(report.reject_reasons) < 100 or reason in report.reject_reasons:
@@ -166,11 +198,18 @@ def _take(
             rejects.append(item)
 
 
-def _complete(report: ImportReport, loaded: Loaded, rejects: list[Rejected]) -> None:
+def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, rejects: list[Rejected]) -> None:
+    parts = loaded.parts
     report.accepted = loaded.counts.get("accepted", 0)
-    report.joined = loaded.counts.get("joined", 0)
-    report.skipped = loaded.counts.get("skipped", 0)
-    report.conflicts = loaded.counts.get("conflict", 0)
+    # The parts of a new call joined it; those of a call that is known already are known, too.
+    report.joined = loaded.counts.get("joined", 0) + parts.get("accepted", 0) + parts.get("joined", 0)
+    report.joined += labels.records.get("new", 0)
+    report.skipped += loaded.counts.get("skipped", 0) + parts.get("skipped", 0)
+    report.skipped += labels.records.get("known", 0)
+    report.conflicts = loaded.counts.get("conflict", 0) + parts.get("conflict", 0)
+    report.conflicts += labels.records.get("conflict", 0)
+    report.labels, report.labels_without_call = labels.names, labels.without_call
+    rejects.extend(labels.conflicts)
     report.rejected += loaded.rejected
     if loaded.rejected:
         reason = _QUOTED.sub("…", loaded.rejects[0].reason) if loaded.rejects else "no request with this id"
@@ -196,8 +235,18 @@ def _manifest(report: ImportReport, sampling_rate: float | None, now: datetime) 
     }
 
 
+def open_sources(names: Sequence[Path | str], format: str, mapping: Mapping[str, str] | None) -> list[Source]:
+    """Settle how every file is read; those that add to the calls of others come first.
+
+    Raises:
+        UsageError: A name stands for no file, or a file is no log.
+    """
+    sources = [open_source(path, format, mapping) for path in log_files(names)]
+    return sorted(sources, key=lambda each: not each.early)
+
+
 def check_arguments(
-    paths: Sequence[Path], task: str | None, source: str | None, sampling_rate: float | None
+    paths: Sequence[Path | str], task: str | None, source: str | None, sampling_rate: float | None
 ) -> None:
     """Check what a person typed.
 

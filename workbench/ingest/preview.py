@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from workbench.config import Workspace
@@ -12,9 +12,11 @@ from workbench.errors import UsageError
 from workbench.formats import (
     AUTO,
     Draft,
+    Joiner,
     OutputDraft,
     columns_with_samples,
     detect,
+    log_files,
     open_source,
     suggest_mapping,
 )
@@ -69,8 +71,9 @@ def preview(
     Raises:
         UsageError: A file is no log, or the mapping does not fit it.
     """
-    paths = [Path(each) for each in files]
-    check_arguments(paths, task, None, None)
+    given = list(files)
+    check_arguments(given, task, None, None)
+    paths = log_files(given)
     columns = [Column(name, samples) for name, samples in columns_with_samples(paths[0])]
     used = dict(mapping) if mapping else {}
     why = None if used else _why_a_mapping(paths[0], format)
@@ -84,8 +87,10 @@ def preview(
     drafts: list[Draft] = []
     rejects: list[Rejected] = []
     outputs: dict[str, OutputDraft] = {}
-    for each in sources:
-        for item in islice(each.items(), 100 * limit):
+    joiner = Joiner()
+    for each in sorted(sources, key=lambda source: not source.early):
+        held = (settled for item in islice(each.items(), 100 * limit) for settled, _ in joiner.take(item, ""))
+        for item in chain(held, (settled for settled, _ in joiner.finish())):
             if isinstance(item, Draft) and len(drafts) < limit:
                 drafts.append(item)
             elif isinstance(item, OutputDraft):

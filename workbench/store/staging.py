@@ -53,9 +53,13 @@ _FIELDS: list[tuple[str, Any]] = [
     ("file", pa.string()),
     ("line", pa.int64()),
     ("key_name", pa.string()),
+    ("parts", pa.int32()),
 ]
 SCHEMA = pa.schema(_FIELDS)
-"""One staged row: a call with or without its output (`kind` call), or an output alone."""
+"""One staged row: a call with or without its output (`kind` call), or an output alone.
+
+`parts` counts the further source records that went into it.
+"""
 
 _LOCK = "lock"
 _FRESH_S = 60.0
@@ -67,13 +71,15 @@ class Staging:
     Args:
         spool: The store's spool.
         import_id: Names the folder.
+        schema: Of the rows; the first column numbers them.
     """
 
-    def __init__(self, spool: Path, import_id: str) -> None:
+    def __init__(self, spool: Path, import_id: str, schema: Any = SCHEMA) -> None:
+        self._schema = schema
         self._root = spool / "imports"
         self._folder = self._root / import_id
         self._lock: IO[str] | None = None
-        self._columns: list[list[Any]] = [[] for _ in SCHEMA.names]
+        self._columns: list[list[Any]] = [[] for _ in self._schema.names]
         self._bytes = 0
         self.rows = 0
         self.parts: list[Path] = []
@@ -97,7 +103,7 @@ class Staging:
         """Add one row.
 
         Args:
-            values: In the order of `SCHEMA`, without the row number.
+            values: In the order of the schema, without the row number.
             size: Roughly how many bytes it takes; decides when a part is written.
         """
         columns = self._columns
@@ -113,17 +119,19 @@ class Staging:
         """Write what is waiting as a part."""
         if not self._columns[0]:
             return
-        arrays = [pa.array(column, field.type) for column, field in zip(self._columns, SCHEMA, strict=True)]
+        arrays = [
+            pa.array(column, field.type) for column, field in zip(self._columns, self._schema, strict=True)
+        ]
         path = self._folder / f"part-{len(self.parts):06d}.parquet"
         pq.write_table(
-            pa.table(arrays, schema=SCHEMA),
+            pa.table(arrays, schema=self._schema),
             path,
             compression="zstd",
             compression_level=1,
             use_dictionary=False,
         )
         self.parts.append(path)
-        self._columns = [[] for _ in SCHEMA.names]
+        self._columns = [[] for _ in self._schema.names]
         self._bytes = 0
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
