@@ -165,7 +165,7 @@ def log_files(names: Iterable[Path | str]) -> list[Path]:
     Raises:
         UsageError: A folder holds no log, or a pattern matches nothing.
     """
-    found: dict[Path, None] = {}
+    found: list[Path] = []
     for name in names:
         path = Path(name)
         if path.is_dir():
@@ -175,7 +175,7 @@ def log_files(names: Iterable[Path | str]) -> list[Path]:
                     f"{path} holds no logs: no file ends in .jsonl, .json, .csv or .parquet.",
                     "Name the files themselves; any ending will do then.",
                 )
-            found |= dict.fromkeys(inside)
+            found += inside
         elif any(char in str(name) for char in "*?[") and not path.exists():
             matched = [Path(each) for each in sorted(glob.glob(str(name), recursive=True))]  # noqa: PTH207 -- absolute patterns too
             matched = [each for each in matched if each.is_file()]
@@ -183,10 +183,10 @@ def log_files(names: Iterable[Path | str]) -> list[Path]:
                 raise UsageError(
                     f"{name}: no file matches this pattern.", "Check the folder and the pattern."
                 )
-            found |= dict.fromkeys(matched)
+            found += matched
         else:
-            found[path] = None
-    return list(found)
+            found.append(path)
+    return found
 
 
 def _is_log(path: Path, folder: Path) -> bool:

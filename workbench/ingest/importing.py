@@ -96,8 +96,10 @@ def import_files(
     )
     router = TaskRouter(workspace.evals.values(), task)
     rejects: list[Rejected] = []
-    staged_labels = Staging(store.spool, f"{report.manifest_id}-labels", imported_labels.STAGED)
-    with Staging(store.spool, report.manifest_id or "") as staging, staged_labels as labels:
+    with (
+        Staging(store.spool, report.manifest_id or "") as staging,
+        Staging(store.spool, "", imported_labels.STAGED, inside=staging) as labels,
+    ):
         maker = RowMaker(staging.add, router, sampling_rate, add_label=labels.add)
         joiner = Joiner()
         for each in sources:

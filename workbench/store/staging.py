@@ -72,12 +72,15 @@ class Staging:
         spool: The store's spool.
         import_id: Names the folder.
         schema: Of the rows; the first column numbers them.
+        inside: Another staging, entered already, whose folder holds these rows, too.
     """
 
-    def __init__(self, spool: Path, import_id: str, schema: Any = SCHEMA) -> None:
-        self._schema = schema
+    def __init__(
+        self, spool: Path, import_id: str, schema: Any = SCHEMA, *, inside: Staging | None = None
+    ) -> None:
+        self._schema, self._inside = schema, inside
         self._root = spool / "imports"
-        self._folder = self._root / import_id
+        self._folder = inside._folder if inside is not None else self._root / import_id
         self._lock: IO[str] | None = None
         self._columns: list[list[Any]] = [[] for _ in self._schema.names]
         self._bytes = 0
@@ -85,6 +88,8 @@ class Staging:
         self.parts: list[Path] = []
 
     def __enter__(self) -> Staging:
+        if self._inside is not None:
+            return self
         self._root.mkdir(parents=True, exist_ok=True)
         sweep(self._root)
         self._folder.mkdir()
@@ -95,7 +100,8 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._inside is None:
+            shutil.rmtree(self._folder, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
 
@@ -122,7 +128,8 @@ class Staging:
         arrays = [
             pa.array(column, field.type) for column, field in zip(self._columns, self._schema, strict=True)
         ]
-        path = self._folder / f"part-{len(self.parts):06d}.parquet"
+        name = "part" if self._inside is None else "more"
+        path = self._folder / f"{name}-{len(self.parts):06d}.parquet"
         pq.write_table(
             pa.table(arrays, schema=self._schema),
             path,
