@@ -80,7 +80,7 @@ class Staging:
     ) -> None:
         self._schema, self._inside = schema, inside
         self._root = spool / "imports"
-        self._folder = inside._folder if inside is not None else self._root / import_id
+        self._folder: Path = inside._folder if inside is not None else self._root / import_id
         self._lock: IO[str] | None = None
         self._columns: list[list[Any]] = [[] for _ in self._schema.names]
         self._bytes = 0
