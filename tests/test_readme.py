@@ -52,9 +52,12 @@ def test_every_command_in_the_readme_exists_and_every_command_is_in_it() -> None
     assert {name for name in known if f"`{name}" not in listed and f" {name}" not in listed} == set()
 
 
+FORMATS_PAGE = (Path(__file__).parents[1] / "docs" / "formats.md").read_text(encoding="utf-8")
+
+
 def test_every_format_and_engine_has_its_row() -> None:
     for name in [*(each.name for each in REGISTRY), *ENGINES]:
-        assert f"| `{name}` |" in README
+        assert f"| `{name}` |" in README + FORMATS_PAGE
 
 
 def test_every_picture_the_readme_shows_is_there() -> None:

@@ -352,6 +352,12 @@ class Workbench:
             self.workspace, self.store, Path(file), task=task, candidate=candidate, mapping=mapping
         )
 
+    def imported_labels(self, task: str) -> list[dict[str, Any]]:
+        """Return what other tools recorded about the calls of a task; none of it enters a bound."""
+        from workbench.store.imported_labels import labels_of_task
+
+        return labels_of_task(self.store, task)
+
     def export_labels(
         self,
         path: Path | str,

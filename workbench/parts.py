@@ -49,12 +49,32 @@ _FIELDS: list[tuple[str, Any]] = [
     ("line", pa.int64()),
     ("key_name", pa.string()),
     ("unnamed", pa.bool_()),
+    ("parts", pa.int32()),
 ]
 SCHEMA = pa.schema(_FIELDS)
 """`language` holds the beginning of the text it is to be found out from.
 
 `unnamed`: the log gives no id, so `native_id` is a hash, and equal rows are told apart later.
+`parts` counts the further source records that went into it.
 """
+
+LABEL_TEXTS = (
+    "source", "origin", "native_id", "target_kind", "target_id", "name", "kind", "value", "comment",
+    "annotator", "annotator_kind", "attributes", "content_hash",
+)  # fmt: skip
+_LABEL_FIELDS: list[tuple[str, Any]] = [
+    ("label_id", pa.string()),
+    ("is_record", pa.bool_()),
+    *((name, pa.string()) for name in LABEL_TEXTS),
+    ("created_at", pa.timestamp("us")),
+    ("file", pa.string()),
+    ("line", pa.int64()),
+]
+LABELS = pa.schema(_LABEL_FIELDS)
+"""A label of another tool; `is_record` says whether it is a source record by itself."""
+
+CALL_PARTS, LABEL_PARTS = "part", "label"
+"""How the names of parts begin, by what they hold."""
 
 
 class PartWriter:
@@ -63,10 +83,20 @@ class PartWriter:
     Args:
         folder: Where the parts go.
         written: Is told the name of every part that is complete.
+        schema: Of the rows.
+        prefix: How the names of the parts begin.
     """
 
-    def __init__(self, folder: Path, written: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        written: Callable[[str], None],
+        schema: pa.Schema = SCHEMA,
+        prefix: str = CALL_PARTS,
+    ) -> None:
         self._folder, self._written = folder, written
+        self._schema, self._prefix = schema, prefix
+        self._line_at = schema.get_field_index("line")
         self._rows: list[Sequence[Any]] = []
         self._bytes = 0
         self._file, self._line, self._count, self._shared = 0, 0, 0, False
@@ -79,7 +109,7 @@ class PartWriter:
             size: Roughly how many bytes it takes; decides when a part is written.
         """
         if not self._rows:
-            self._line = values[_LINE]
+            self._line = values[self._line_at]
         self._rows.append(values)
         self._bytes += size
         if len(self._rows) >= PART_ROWS or self._bytes >= PART_BYTES:
@@ -101,17 +131,14 @@ class PartWriter:
         if not self._rows:
             return
         columns = zip(*self._rows, strict=True)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
         first = self._line if self._shared else 0
-        name = f"part-{self._file:06d}-{first:012d}-{self._count:08d}.parquet"
+        name = f"{self._prefix}-{self._file:06d}-{first:012d}-{self._count:08d}.parquet"
         self._count += 1
-        write(pa.table(arrays, schema=SCHEMA), self._folder / name)
+        write(pa.table(arrays, schema=self._schema), self._folder / name)
         self._rows = []
         self._bytes = 0
         self._written(name)
-
-
-_LINE = SCHEMA.get_field_index("line")
 
 
 def write(table: pa.Table, path: Path) -> None:
@@ -119,9 +146,9 @@ def write(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="lz4", use_dictionary=False, write_statistics=False)
 
 
-def listed(folder: Path) -> list[Path]:
+def listed(folder: Path, prefix: str = CALL_PARTS) -> list[Path]:
     """Return the parts of a folder in the order of their rows."""
-    return sorted(folder.glob("part-*.parquet"))
+    return sorted(folder.glob(f"{prefix}-*.parquet"))
 
 
 def file_number(path: Path) -> int:

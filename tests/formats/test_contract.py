@@ -15,8 +15,18 @@ from format_samples import mapping_of, samples_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.formats import FORMATS, REGISTRY, Blank, Draft, OutputDraft, detect, read
-from workbench.formats.base import Format, Item, Unreadable
+from workbench.formats import (
+    FORMATS,
+    REGISTRY,
+    Draft,
+    Feedback,
+    OutputDraft,
+    Passed,
+    detect,
+    open_source,
+    read,
+)
+from workbench.formats.base import Format, Item, Joins, Part, Splits, Unreadable
 from workbench.formats.mapped import Mapped
 from workbench.records import Rejected, to_json
 
@@ -45,9 +55,27 @@ JSON_VALUES = st.recursive(
 
 def content(item: Item) -> Any:
     """Return an item without file and line."""
-    if isinstance(item, Draft | OutputDraft | Rejected):
+    if isinstance(item, Draft):
+        labels = [replace(each, file="", line=0) for each in item.feedback]
+        return replace(item, file="", line=0, feedback=labels)
+    if isinstance(item, OutputDraft | Rejected | Passed | Feedback | Part):
         return replace(item, file="", line=0)
     return type(item)
+
+
+def items_of(path: Path, format: str = "auto") -> list[Item]:
+    """Return the source records of a file before those of one call are joined."""
+    return list(open_source(path, format).items())
+
+
+def in_order(lines: list[int]) -> list[int]:
+    """Return line numbers, each once: a line may hold several records."""
+    return [line for index, line in enumerate(lines) if index == 0 or line != lines[index - 1]]
+
+
+def units(form: Format, record: Mapping[str, Any]) -> list[Any]:
+    """Return the source records of a line."""
+    return list(form.split(record)) if isinstance(form, Splits) else [record]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,7 +84,8 @@ def test_every_format_has_a_sample_file_that_is_read_without_a_reject(name: str)
     assert samples_of(name)
     items = list(read(samples_of(name), mapping=mapping_of(name)))
     assert items
-    assert all(isinstance(item, Draft | OutputDraft) for item in items)
+    assert all(isinstance(item, Draft | OutputDraft | Passed | Feedback) for item in items)
+    assert any(isinstance(item, Draft) for item in items)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,8 +100,8 @@ def test_a_sample_is_detected_with_the_reason(name: str) -> None:
 @pytest.mark.parametrize(("name", "path"), JSONL, ids=lambda value: getattr(value, "name", value))
 def test_lines_are_numbered_from_one(name: str, path: Path) -> None:
     """A record carries the number of its line."""
-    items = list(read([path]))
-    assert [item.line for item in items] == list(range(1, len(path.read_text().splitlines()) + 1))
+    lines = in_order([item.line for item in items_of(path)])
+    assert lines == list(range(1, len(path.read_text().splitlines()) + 1))
 
 
 @pytest.mark.parametrize(("name", "path"), JSONL, ids=lambda value: getattr(value, "name", value))
@@ -118,12 +147,12 @@ def test_junk_lines_stop_nothing(name: str, path: Path, data: st.DataObject, tmp
         lines.insert(data.draw(st.integers(1, len(lines))), (extra, False))
     file = tmp_path / "junk.jsonl"
     file.write_bytes(b"\n".join(line for line, _ in lines) + b"\n")
-    items = list(read([file], format=name))
-    assert [item.line for item in items] == list(range(1, len(lines) + 1))
-    kept = [content(item) for item, (_, is_good) in zip(items, lines, strict=True) if is_good]
-    assert kept == [content(item) for item in read([path])]
-    for item in items:
-        assert isinstance(item, Draft | OutputDraft | Rejected | Blank)
+    items = items_of(file, name)
+    assert in_order([item.line for item in items]) == list(range(1, len(lines) + 1))
+    kept = [content(item) for item in items if lines[item.line - 1][1]]
+    assert kept == [content(item) for item in items_of(path, name)]
+    for item in [*items, *read([file], format=name)]:
+        assert not isinstance(item, Draft) or item.request.messages
         if isinstance(item, Rejected):
             assert item.reason
             assert len(item.content_hash) == 32
@@ -171,13 +200,25 @@ def test_any_value_in_any_place_is_read_or_refused_with_a_reason(
     """A record with a wrong value anywhere gives drafts that can be stored, or `Unreadable`; nothing else."""
     record = data.draw(st.sampled_from(records))
     path = data.draw(st.sampled_from(places(record)))
-    try:
-        drafts = form.parse(planted(record, path, data.draw(JSON_VALUES)))
-    except Unreadable as error:
-        assert str(error)  # noqa: PT017 -- either outcome is fine
-        return
-    assert drafts
+    drafts: list[Any] = []
+    for unit in units(form, planted(record, path, data.draw(JSON_VALUES))):
+        try:
+            parsed = form.parse(unit) if isinstance(unit, Mapping) else []
+        except Unreadable as error:
+            assert str(error)  # noqa: PT017 -- either outcome is fine
+            continue
+        assert parsed or not isinstance(unit, Mapping)
+        parts = [each for each in parsed if isinstance(each, Part)]
+        if parts and isinstance(form, Joins):
+            try:
+                drafts.append(form.assemble(parts))
+            except Unreadable as error:
+                assert str(error)  # noqa: PT017 -- either outcome is fine
+        drafts += parsed
     for draft in drafts:
+        assert not isinstance(draft, Feedback) or isinstance(draft.native_id, str)
+        if isinstance(draft, Feedback | Passed | Part):
+            continue
         if isinstance(draft, Draft):
             assert draft.request.messages
             assert all(isinstance(each.role, str) for each in draft.request.messages)

@@ -20,7 +20,11 @@ FILES = sorted(path.name for path in FOLDER.iterdir() if path.suffix in (".jsonl
 def bare(value: Any) -> Any:
     """Return a value without the fields that say nothing."""
     if isinstance(value, dict):
-        return {key: bare(item) for key, item in value.items() if item not in (None, [], {}, "")}
+        return {
+            key: bare(item)
+            for key, item in value.items()
+            if item not in (None, [], {}, "") and not (key == "parts" and item == 0)
+        }
     return [bare(item) for item in value] if isinstance(value, list) else value
 
 

@@ -1,7 +1,7 @@
 """Log formats: tell which one a file has, and read it as drafts of calls.
 
-A new format is one file with one class that satisfies `Format`, and one line in
-`REGISTRY`; the contract test then runs over it.
+A new format is one file with one class that satisfies `Format`, and one line in the
+registry; the contract test then runs over it.
 """
 
 from __future__ import annotations
@@ -9,28 +9,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import UsageError, did_you_mean
+from workbench.formats.azure_apim import NO_CONTENT, lacks_content
 from workbench.formats.base import (
     Blank,
     Detection,
     Draft,
+    Feedback,
     Format,
     Item,
     Mark,
     OutputDraft,
+    Passed,
     Record,
     Unreadable,
 )
 from workbench.formats.containers import look, records
-from workbench.formats.files import Meter, Shape
+from workbench.formats.files import Meter, Shape, log_files
+from workbench.formats.joining import Joiner
 from workbench.formats.lines import Share
 from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
 from workbench.formats.openai_batch import BatchReply, OpenAIBatch
-from workbench.formats.openai_chat import OpenAIChat
+from workbench.formats.registry import FORMATS, REGISTRY, STAND_ALONE, parse_record, recognised
 from workbench.normal import as_text
 from workbench.records import Output, Rejected
 
@@ -42,13 +46,17 @@ __all__ = [
     "Blank",
     "Detection",
     "Draft",
+    "Feedback",
+    "Joiner",
     "Mark",
     "Meter",
     "OutputDraft",
+    "Passed",
     "Share",
     "Source",
     "columns_with_samples",
     "detect",
+    "log_files",
     "open_source",
     "read",
     "read_outputs",
@@ -60,20 +68,20 @@ AUTO = "auto"
 _SAMPLE_RECORDS = 50
 _COLUMN_SAMPLE_RECORDS = 1000
 
-REGISTRY: tuple[Format, ...] = (OpenAIBatch(), OpenAIChat())
-"""Formats that content tells apart, the most particular first."""
-
-FORMATS: tuple[str, ...] = (*(each.name for each in REGISTRY), Mapped.name)
-"""Every name that `--format` takes, besides auto."""
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file, how it is laid out, and the format that reads it."""
+    """A file, how it is laid out, and the format that reads it.
+
+    `given` says that a person named the format, `early` that the file adds to the calls of
+    others and is read before them.
+    """
 
     shape: Shape
     format: Format
     because: str
+    given: bool = False
+    early: bool = False
 
     @property
     def name(self) -> str:
@@ -81,12 +89,19 @@ class Source:
         return self.shape.name
 
     @property
+    def alone(self) -> bool:
+        """Return whether every record stands for itself: nothing has to be joined with another one."""
+        return self.format.name in STAND_ALONE
+
+    @property
     def shareable(self) -> bool:
         """Return whether several readers can share the file: lines, each of which stands for itself."""
-        return self.shape.kind == "jsonl" and not getattr(self.format, "joins_records", False)
+        return self.shape.kind == "jsonl" and self.alone
 
     def items(self, share: Share | None = None, meter: Meter | None = None) -> Iterator[Item]:
-        """Give every source record as drafts, a rejected one or a blank one. Never raises on data.
+        """Give every source record once: as a draft, a part of one, rejected or blank. Never raises on data.
+
+        Parts are put together by a `Joiner`, over all files of an import.
 
         Args:
             share: Which of several readers this is.
@@ -95,30 +110,9 @@ class Source:
         name = self.shape.name
         for record in records(self.shape, share, meter):
             if isinstance(record, Record):
-                yield from parse_record(self.format, record, name)
+                yield from parse_record(self.format, record, name, given=self.given)
             else:
                 yield record
-
-
-def parse_record(form: Format, record: Record, file: str) -> Iterator[Draft | OutputDraft | Rejected]:
-    """Read one record with one format; what it can't read is rejected with its reason."""
-    if not isinstance(record.value, dict):
-        yield record.rejected(file, "not a JSON object")
-        return
-    try:
-        parsed = form.parse(record.value)
-    except Unreadable as error:
-        yield record.rejected(file, str(error))
-        return
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError) as error:
-        # The contract test proves that formats don't do this; one odd line must still not stop a million.
-        yield record.rejected(file, f"can't be read as {form.name}: {type(error).__name__}: {error}")
-        return
-    for draft in parsed:
-        draft.file, draft.line = file, record.line
-        if record.repaired:
-            draft.marks.append(Mark.REPAIRED_TEXT)
-        yield draft
 
 
 def open_source(
@@ -148,18 +142,23 @@ def open_source(
             raise UsageError(f"--map goes with the format mapped, not {format}.", "Leave one of the two out.")
         form = Mapped(mapping, outputs_only=outputs_only)
         check_columns(mapping, columns_of(shape), str(path))
-        sample = islice(records(shape), _COLUMN_SAMPLE_RECORDS)
-        objects = (each.value for each in sample if isinstance(each, Record) and isinstance(each.value, dict))
+        first = islice(records(shape), _COLUMN_SAMPLE_RECORDS)
+        objects = (each.value for each in first if isinstance(each, Record) and isinstance(each.value, dict))
         check_paths(mapping, objects, str(path))
-        return Source(shape, form, "a mapping was given")
+        return Source(shape, form, "a mapping was given", given=True)
     if format == Mapped.name:
         raise _needs_mapping(shape, outputs_only=outputs_only)
-    if shape.kind in ("csv", "parquet"):
-        raise _needs_mapping(shape, outputs_only=outputs_only)
+    sample = _sample(shape)
     if format != AUTO:
-        return Source(shape, known[format], "the format was given")
-    detection = _detect(shape)
-    return Source(shape, known[detection.format], detection.because)
+        _refuse_without_content(shape, sample)
+        return Source(
+            shape, known[format], "the format was given", given=True, early=_early(known[format], sample)
+        )
+    detection = _told_table(shape, sample) if shape.kind in ("csv", "parquet") else _detect(shape, sample)
+    if detection is None:
+        raise _needs_mapping(shape, outputs_only=outputs_only)
+    found = known[detection.format]
+    return Source(shape, found, detection.because, early=_early(found, sample))
 
 
 def detect(path: Path) -> Detection:
@@ -174,8 +173,9 @@ def detect(path: Path) -> Detection:
     shape = look(path)
     if shape.kind in ("csv", "parquet"):
         what = "CSV" if shape.kind == "csv" else "Parquet"
-        return Detection(Mapped.name, f"it is a {what} file with the columns {_listed(shape.columns)}")
-    return _detect(shape)
+        columns = f"it is a {what} file with the columns {_listed(shape.columns)}"
+        return _told_table(shape, _sample(shape)) or Detection(Mapped.name, columns)
+    return _detect(shape, _sample(shape))
 
 
 def read(
@@ -198,8 +198,11 @@ def read(
         UsageError: A file is no log, or the mapping does not fit it.
     """
     sources = [open_source(path, format, mapping) for path in paths]
-    for source in sources:
-        yield from source.items()
+    joiner = Joiner()
+    for source in sorted(sources, key=lambda each: not each.early):
+        for item in source.items():
+            yield from (each for each, _ in joiner.take(item, source.format.name))
+    yield from (each for each, _ in joiner.finish())
 
 
 def read_outputs(
@@ -218,7 +221,9 @@ def read_outputs(
         UsageError: The file is no log, or the mapping does not fit it.
     """
     source = open_source(path, format, mapping, outputs_only=True)
-    for item in source.items():
+    joiner = Joiner()
+    held = (each for item in source.items() for each, _ in joiner.take(item, ""))
+    for item in chain(held, (each for each, _ in joiner.finish())):
         if isinstance(item, Rejected):
             yield item
         elif isinstance(item, OutputDraft):
@@ -295,18 +300,48 @@ def columns_with_samples(path: Path, values: int = 3) -> list[tuple[str, list[st
     return list(found.items())
 
 
-def _detect(shape: Shape) -> Detection:
+def _sample(shape: Shape) -> list[Mapping[str, Any]]:
+    found = (each.value for each in islice(records(shape), _SAMPLE_RECORDS) if isinstance(each, Record))
+    return [each for each in found if isinstance(each, dict)]
+
+
+def _early(form: Format, sample: Sequence[Mapping[str, Any]]) -> bool:
+    is_early = getattr(form, "is_early", None)
+    return bool(sample) and is_early is not None and is_early(sample[0])
+
+
+def _votes(sample: Sequence[Mapping[str, Any]]) -> tuple[Counter[str], dict[str, str]]:
     votes: Counter[str] = Counter()
     reasons: dict[str, str] = {}
-    sample = [each for each in islice(records(shape), _SAMPLE_RECORDS) if isinstance(each, Record)]
-    objects = [each.value for each in sample if isinstance(each.value, dict)]
-    for value in objects:
-        for form in REGISTRY:
-            because = form.recognise(value)
-            if because is not None:
-                votes[form.name] += 1
-                reasons.setdefault(form.name, because)
-                break
+    for value in sample:
+        found = recognised(value)
+        if found is not None:
+            votes[found[0].name] += 1
+            reasons.setdefault(found[0].name, found[1])
+    return votes, reasons
+
+
+def _refuse_without_content(shape: Shape, sample: Sequence[Mapping[str, Any]]) -> None:
+    if sample and all(lacks_content(each) for each in sample):
+        why, _, instead = NO_CONTENT.partition(" Log through")
+        raise UsageError(f"{shape.path}: {why}", f"Log through{instead}.")
+
+
+def _told_table(shape: Shape, sample: Sequence[Mapping[str, Any]]) -> Detection | None:
+    """Tell whether a table is a known log's; one whose columns say nothing needs a mapping."""
+    _refuse_without_content(shape, sample)
+    votes, reasons = _votes(sample)
+    if not votes:
+        return None
+    name, count = votes.most_common(1)[0]
+    if 2 * count < len(sample):
+        return None
+    return Detection(name, f"{count} of the first {len(sample)} rows have {reasons[name]}")
+
+
+def _detect(shape: Shape, objects: Sequence[Mapping[str, Any]]) -> Detection:
+    _refuse_without_content(shape, objects)
+    votes, reasons = _votes(objects)
     if votes:
         name, count = votes.most_common(1)[0]
         return Detection(name, f"{count} of the first {len(objects)} records have {reasons[name]}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from workbench.normal import canonical_json, content_hash
 from workbench.records import Output, Rejected, Request
@@ -36,6 +36,7 @@ class Mark(StrEnum):
     NO_LATENCY = "no_latency"
     NO_OUTPUT = "no_output"
     NO_TIME = "no_time"
+    NOT_RENDERED = "not_rendered"
     REDACTED = "redacted"
     REFUSAL = "refusal"
     REPAIRED_TEXT = "repaired_text"
@@ -71,11 +72,62 @@ class Blank:
 
 
 @dataclass(slots=True)
+class Feedback:
+    """A judgement that another tool recorded about a call, a session or a trace.
+
+    Kept under its own origin and shown beside the call; it never enters a bound, since
+    nobody knows how the judged calls were drawn, nor that a person judged blind.
+    """
+
+    origin: str
+    native_id: str
+    target_kind: str
+    target_id: str
+    name: str
+    value: Any = None
+    kind: str = "text"
+    comment: str = ""
+    annotator: str = ""
+    annotator_kind: str = ""
+    created_at: datetime | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A source record that is no call by its kind, such as the span of a tool; counted as skipped."""
+
+    reason: str
+    span: tuple[str, str | None] | None = None
+    feedback: tuple[Feedback, ...] = ()
+    file: str = ""
+    line: int = 0
+    parts: int = 0
+
+
+@dataclass(slots=True)
+class Part:
+    """One of several source records that make up one call; `key` is what they share."""
+
+    key: str
+    data: Any
+    span: tuple[str, str | None] | None = None
+    file: str = ""
+    line: int = 0
+    size: int = 0
+    form: Any = None
+
+
+@dataclass(slots=True)
 class Draft:
     """A call as its format reads it, before source, task and identity are settled.
 
     `native_id` is None where the log has none, and `content_key` then stands for what the
-    record held before it was redacted; `task` is what the log itself says.
+    record held before it was redacted; `task` is what the log itself says. `parts` counts
+    the other source records that went into it, `part_key` names those that may still come.
+    `span` is its own id and its parent's, where the log is a tree of spans.
     """
 
     request: Request
@@ -94,6 +146,10 @@ class Draft:
     control_marks: list[str] = field(default_factory=list)
     file: str = ""
     line: int = 0
+    parts: int = 0
+    part_key: str | None = None
+    span: tuple[str, str | None] | None = None
+    feedback: list[Feedback] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -109,8 +165,8 @@ class OutputDraft:
     key_name: str = "id"
 
 
-Parsed = Draft | OutputDraft
-Item = Draft | OutputDraft | Rejected | Blank
+Parsed = Draft | OutputDraft | Feedback | Passed | Part
+Item = Parsed | Rejected | Blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +193,37 @@ class Format(Protocol):
         Raises:
             Unreadable: The record lacks what a call needs.
         """
+        ...
+
+
+@runtime_checkable
+class Splits(Protocol):
+    """A format whose lines hold several source records, such as the spans of an export."""
+
+    def split(self, value: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the source records of a line; each is parsed, counted and rejected by itself."""
+        ...
+
+
+@runtime_checkable
+class Joins(Protocol):
+    """A format where one call may be spread over several source records.
+
+    `late` says why a part that comes after its call was complete adds nothing.
+    """
+
+    late: str
+
+    def assemble(self, parts: Sequence[Part]) -> Draft:
+        """Make one call of its parts.
+
+        Raises:
+            Unreadable: They don't hold what a call needs.
+        """
+        ...
+
+    def attach(self, draft: Draft, parts: Sequence[Part]) -> None:
+        """Add to a call what parts that share its `part_key` say of it."""
         ...
 
 

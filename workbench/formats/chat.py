@@ -18,7 +18,7 @@ PARAMETERS = frozenset(
 )  # fmt: skip
 """What of a request's body decides the answer, and so is sent to a candidate too."""
 
-_MEDIA = {
+MEDIA: Mapping[str, Mark] = {
     "image_url": Mark.IMAGE,
     "image": Mark.IMAGE,
     "input_image": Mark.IMAGE,
@@ -75,8 +75,8 @@ def parse_content(value: Any, marks: list[str]) -> str | list[dict[str, Any]] | 
     for item in value:
         part = dict(item) if isinstance(item, Mapping) else {"type": "text", "text": as_text(item)}
         kind = part.get("type")
-        if isinstance(kind, str) and kind in _MEDIA:
-            _add(marks, _MEDIA[kind])
+        if isinstance(kind, str) and kind in MEDIA:
+            add(marks, MEDIA[kind])
         parts.append(part)
     return parts
 
@@ -96,7 +96,7 @@ def parse_tool_calls(message: Mapping[str, Any], marks: list[str]) -> tuple[Tool
         )
         arguments = parse_arguments(inner.get("arguments", inner.get("input")))
         if isinstance(arguments, str) and "function" in call:
-            _add(marks, Mark.BAD_ARGUMENTS)
+            add(marks, Mark.BAD_ARGUMENTS)
         identity = call.get("id")
         parsed.append(
             ToolCall(as_text(inner.get("name") or ""), arguments, as_text(identity) if identity else None)
@@ -146,7 +146,7 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
     if body is None or body == {} or body == "":
         return None
     if isinstance(body, list):
-        _add(marks, Mark.STREAM_NOT_REBUILT)
+        add(marks, Mark.STREAM_NOT_REBUILT)
         return None
     if not isinstance(body, Mapping):
         raise Unreadable("the response is not an object")
@@ -158,7 +158,7 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
         raise Unreadable("the response has no choices")
     usage = usage_openai(body.get("usage"))
     if not choices or not isinstance(choices[0], Mapping):
-        _add(marks, Mark.ERROR)
+        add(marks, Mark.ERROR)
         return Output(
             model=model,
             usage=usage,
@@ -166,7 +166,7 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
             error=OutputError(ErrorKind.INVALID_RESPONSE, "no choices"),
         )
     if len(choices) > 1:
-        _add(marks, Mark.MULTIPLE_CHOICES)
+        add(marks, Mark.MULTIPLE_CHOICES)
     return _output(choices[0], model, usage, latency_ms, marks)
 
 
@@ -176,25 +176,28 @@ def _output(
     message = choice.get("message")
     message = message if isinstance(message, Mapping) else {}
     finish = choice.get("finish_reason")
+    if isinstance(finish, Mapping):
+        # LangSmith's JavaScript client keeps the whole last chunk here.
+        finish = finish.get("finish_reason")
     text = text_of(message.get("content", choice.get("text")), marks)
     calls = parse_tool_calls(message, marks)
     flags: list[str] = []
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         flags.append("refusal")
-        _add(marks, Mark.REFUSAL)
+        add(marks, Mark.REFUSAL)
         text = text or refusal
     error = None
     if finish == "length":
         flags.append("truncated")
         marks.extend(each for each in (Mark.TRUNCATED, Mark.FINISH_LENGTH) if each not in marks)
     if finish == "content_filter":
-        _add(marks, Mark.CONTENT_FILTER)
+        add(marks, Mark.CONTENT_FILTER)
         if not text and not calls:
             error = OutputError(ErrorKind.CONTENT_FILTER, "the content filter stopped the answer")
     elif not text and not calls:
         error = OutputError(ErrorKind.EMPTY, "the answer is empty")
-        _add(marks, Mark.EMPTY_OUTPUT)
+        add(marks, Mark.EMPTY_OUTPUT)
     reasoning = message.get("reasoning_content", message.get("reasoning"))
     return Output(
         text=text,
@@ -222,7 +225,7 @@ def text_of(content: Any, marks: list[str]) -> str | None:
 
 def error_output(error: Any, status: Any, marks: list[str], model: str | None = None) -> Output:
     """Return the output that stands for a failed request."""
-    _add(marks, Mark.ERROR)
+    add(marks, Mark.ERROR)
     status = as_count(status)
     code, message = "", as_text(error) if error else f"status {status}"
     if isinstance(error, Mapping):
@@ -243,6 +246,12 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _add(marks: list[str], mark: str) -> None:
+def word(value: Any) -> str | None:
+    """Return a value that names a kind; None for anything but text, such as a list in its place."""
+    return value if isinstance(value, str) else None
+
+
+def add(marks: list[str], mark: str) -> None:
+    """Add a mark once."""
     if mark not in marks:
         marks.append(mark)

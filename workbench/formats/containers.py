@@ -1,8 +1,8 @@
 """Files as streams of records: JSONL, JSON arrays and envelopes, CSV, Parquet, compressed or not.
 
-JSONL, CSV and Parquet are read in bounded memory; a JSON document is held whole,
-up to a cap. What can't be read is a `Rejected` with its line, what was never a log
-is a `UsageError`.
+All are read in bounded memory, JSON arrays and envelopes item by item; only one JSON
+object without a list is held whole, up to a cap. What can't be read is a `Rejected`
+with its line, what was never a log is a `UsageError`.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import io
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -164,3 +166,51 @@ def refuse_binary(path: Path, head: bytes) -> None:
             f"{path} is a binary file, not a log.",
             "Import JSON, JSONL, CSV or Parquet; .gz and .zst are fine.",
         )
+
+
+_LOG_SUFFIXES = frozenset((".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".parquet", ".log", ".txt"))
+_PACKED = (".gz", ".zst")
+
+
+def log_files(names: Iterable[Path | str]) -> list[Path]:
+    """Return the files that names stand for: a file, a folder with all below it, or a pattern.
+
+    Args:
+        names: A folder gives its files whose names end like a log's (.jsonl, .json, .csv,
+            .parquet and the like, also with .gz or .zst), hidden ones left out, in the order
+            of their names. A pattern (`*`, `?`, `[...]`, `**`) gives what it matches.
+
+    Raises:
+        UsageError: A folder holds no log, or a pattern matches nothing.
+    """
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            inside = [each for each in sorted(path.rglob("*")) if _is_log(each, path)]
+            if not inside:
+                raise UsageError(
+                    f"{path} holds no logs: no file ends in .jsonl, .json, .csv or .parquet.",
+                    "Name the files themselves; any ending will do then.",
+                )
+            found += inside
+        elif any(char in str(name) for char in "*?[") and not path.exists():
+            matched = [Path(each) for each in sorted(glob.glob(str(name), recursive=True))]  # noqa: PTH207 -- absolute patterns too
+            matched = [each for each in matched if each.is_file()]
+            if not matched:
+                raise UsageError(
+                    f"{name}: no file matches this pattern.", "Check the folder and the pattern."
+                )
+            found += matched
+        else:
+            found.append(path)
+    return found
+
+
+def _is_log(path: Path, folder: Path) -> bool:
+    if not path.is_file() or any(part.startswith(".") for part in path.relative_to(folder).parts):
+        return False
+    suffixes = [each.lower() for each in path.suffixes]
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in _LOG_SUFFIXES

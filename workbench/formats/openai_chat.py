@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.formats.answers import read_response, whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable
 from workbench.formats.chat import error_output, parse_request, parse_response
+from workbench.formats.pairs import parse_pair
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 
 _TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
@@ -44,8 +46,10 @@ class OpenAIChat:
         body = decode_nested(value.get("request"))
         if body is None:
             raise Unreadable("the record has no request")
-        request = parse_request(body, marks)
         response = decode_nested(value.get("response"))
+        if _of_another_provider(response):
+            return parse_pair(value, body, response)
+        request = parse_request(body, marks)
         latency_ms = next(
             (
                 found
@@ -54,7 +58,11 @@ class OpenAIChat:
             ),
             None,
         )
-        control = parse_response(response, control_marks, latency_ms)
+        if isinstance(response, list):
+            control = read_response(response, control_marks, latency_ms)
+            response = whole_body(response)
+        else:
+            control = parse_response(response, control_marks, latency_ms)
         failed = value.get("error") or ((as_count(value.get("status_code")) or 200) >= 400)
         if control is None and failed:
             control = error_output(value.get("error"), value.get("status_code"), control_marks)
@@ -86,6 +94,15 @@ class OpenAIChat:
                 control_marks=control_marks,
             )
         ]
+
+
+def _of_another_provider(response: Any) -> bool:
+    """Tell whether one line of a mixed file holds another provider's answer."""
+    if isinstance(response, list):
+        return any(isinstance(each, Mapping) and each.get("type") == "message_start" for each in response[:2])
+    if not isinstance(response, Mapping) or "choices" in response:
+        return False
+    return response.get("type") in ("message", "error") or "candidates" in response or "output" in response
 
 
 def _attributes(value: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:

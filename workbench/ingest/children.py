@@ -69,7 +69,9 @@ def read_files(
         conversation = _Conversation(job, children)
         looks = conversation.looks()
         looked(looks)
-        shared = readers > 1 and (any(each.shareable for each in looks) or len(looks) > 1)
+        # Records that join others have to be read by one process, in their order.
+        shared = readers > 1 and all(each.alone for each in looks)
+        shared = shared and (any(each.shareable for each in looks) or len(looks) > 1)
         used = children if shared else children[:1]
         for index, child in enumerate(used):
             child.send(Share(index, len(used)))
@@ -108,12 +110,15 @@ def _sum(counts: Sequence[Count]) -> Count:
     for count in counts:
         total.blank += count.blank
         total.rejected += count.rejected
+        total.passed += count.passed
         total.unnamed |= count.unnamed
         for reason, number in count.reasons.items():
             total.reasons[reason] = total.reasons.get(reason, 0) + number
         total.rejects += count.rejects
         for kind, number in count.redacted.items():
             total.redacted[kind] = total.redacted.get(kind, 0) + number
+        for reason, number in count.skip_reasons.items():
+            total.skip_reasons[reason] = total.skip_reasons.get(reason, 0) + number
     total.rejects.sort(key=lambda pair: (pair[0], pair[1].line))
     return total
 
@@ -241,7 +246,7 @@ class _Conversation:
                 written(message.part)
             elif message.looks is None:
                 pace.hear(child, message)
-                self._where = Path(self._job.files[message.file]).name
+                self._where = looks[message.file].name
                 told(looks[message.file].name, pace.records, pace.expected)
             if len(done) == len(children):
                 break

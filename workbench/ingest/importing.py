@@ -16,7 +16,7 @@ import msgspec
 
 from workbench import language
 from workbench.config import Workspace, file_hash
-from workbench.formats import AUTO
+from workbench.formats import AUTO, log_files
 from workbench.ingest.children import read_files
 from workbench.ingest.job import Count, Job, Look, Secret, check_arguments
 from workbench.ingest.redacting import Redaction, check_treatment, redaction_of
@@ -28,6 +28,7 @@ from workbench.records import Rejected, to_json
 
 if TYPE_CHECKING:
     from workbench.store import Store
+    from workbench.store.imported_labels import LoadedLabels
     from workbench.store.imports import Loaded
 
 
@@ -51,7 +52,8 @@ def import_files(
     Args:
         workspace: Its evals say which calls belong to which task.
         store: Where the calls go.
-        files: Read in this order; a Batch output may come before its input.
+        files: Files, folders or patterns, read in this order; a Batch output may come before
+            its input.
         format: auto, or the name of a format.
         task: Of every call; else the evals' rules and the log's own metadata decide.
         source: Name of the export; task and format unless given.
@@ -69,11 +71,12 @@ def import_files(
     Raises:
         UsageError: An argument or a file is wrong; nothing is imported.
     """
-    from workbench.store import imports
+    from workbench.store import imported_labels, imports
     from workbench.store.staging import Staging
 
-    paths = [Path(each) for each in files]
-    check_arguments(paths, task, source, sampling_rate)
+    given = list(files)
+    check_arguments(given, task, source, sampling_rate)
+    paths = log_files(given)
     router = TaskRouter(workspace.evals.values(), task)
     redaction = redaction_of(workspace) if redact or redact_model else None
 
@@ -98,7 +101,7 @@ def import_files(
             secret=None if redaction is None else Secret(redaction.key.hex(), redact_model),
         )
         looks, count = read_files(job, looked, reading, staging.add)
-        rejects = _describe(report, paths, looks, count, redaction)
+        rejects = _describe(report, looks, count, redaction)
         staging.complete(Renumber() if count.unnamed else None)
         now = datetime.now(UTC)
 
@@ -115,7 +118,13 @@ def import_files(
                     orphan_limit=max(REJECTS_KEPT - len(rejects), 0),
                     tick=tick,
                 )
-                _complete(report, loaded, rejects)
+                added = imported_labels.load_staged(
+                    writer,
+                    staging.labels,
+                    report.manifest_id or "",
+                    limit=max(REJECTS_KEPT - len(rejects), 0),
+                )
+                _complete(report, loaded, added, rejects)
                 if redaction is not None:
                     report.redacted = dict(sorted(count.redacted.items(), key=lambda pair: -pair[1]))
                 if dry_run:
@@ -133,7 +142,6 @@ class _DryRun(Exception):
 
 def _describe(
     report: ImportReport,
-    paths: Sequence[Path],
     looks: Sequence[Look],
     count: Count,
     redaction: Redaction | None,
@@ -142,13 +150,14 @@ def _describe(
     report.source = ", ".join(sorted({each.source for each in looks}))
     report.format = ", ".join(sorted({each.format for each in looks}))
     report.records, report.blank, report.rejected = sum(count.records), count.blank, count.rejected
-    report.reject_reasons = dict(count.reasons)
-    for path, look, records in zip(paths, looks, count.records, strict=True):
+    report.skipped = count.passed
+    report.reject_reasons, report.skip_reasons = dict(count.reasons), dict(count.skip_reasons)
+    for look, records in zip(looks, count.records, strict=True):
         report.files.append(
             {
                 "name": look.name if redaction is None else redaction.text(look.name),
                 "bytes": look.bytes,
-                "sha256": file_hash(path),
+                "sha256": file_hash(Path(look.path)),
                 "format": look.format,
                 "because": look.because,
                 "records": records,
@@ -157,11 +166,18 @@ def _describe(
     return [each for _, each in count.rejects[:REJECTS_KEPT]]
 
 
-def _complete(report: ImportReport, loaded: Loaded, rejects: list[Rejected]) -> None:
+def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, rejects: list[Rejected]) -> None:
+    parts = loaded.parts
     report.accepted = loaded.counts.get("accepted", 0)
-    report.joined = loaded.counts.get("joined", 0)
-    report.skipped = loaded.counts.get("skipped", 0)
-    report.conflicts = loaded.counts.get("conflict", 0)
+    # The parts of a new call joined it; those of a call that is known already are known, too.
+    report.joined = loaded.counts.get("joined", 0) + parts.get("accepted", 0) + parts.get("joined", 0)
+    report.joined += labels.records.get("new", 0)
+    report.skipped += loaded.counts.get("skipped", 0) + parts.get("skipped", 0)
+    report.skipped += labels.records.get("known", 0)
+    report.conflicts = loaded.counts.get("conflict", 0) + parts.get("conflict", 0)
+    report.conflicts += labels.records.get("conflict", 0)
+    report.labels, report.labels_without_call = labels.names, labels.without_call
+    rejects.extend(labels.conflicts)
     report.rejected += loaded.rejected
     if loaded.rejected:
         reason = reject_reason(loaded.rejects[0].reason) if loaded.rejects else "no request with this id"

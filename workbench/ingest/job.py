@@ -8,6 +8,7 @@ from pathlib import Path
 
 from workbench.checks import NAME_PATTERN
 from workbench.errors import UsageError
+from workbench.formats import Passed
 from workbench.ingest.report import REJECTS_KEPT, reject_reason
 from workbench.records import EvalKind, Rejected
 from workbench.specs import EvalConfig, MatchRule
@@ -48,12 +49,14 @@ class Job:
 
 @dataclass(slots=True)
 class Look:
-    """What a look into the head of a file says."""
+    """What a look into the head of a file says. `alone`: no record has to be joined with another."""
 
+    path: str
     name: str
     format: str
     because: str
     source: str
+    alone: bool
     shareable: bool
     bytes: int
 
@@ -85,9 +88,16 @@ class Count:
     blank: int = 0
     rejected: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    passed: int = 0
+    skip_reasons: dict[str, int] = field(default_factory=dict)
     rejects: list[tuple[int, Rejected]] = field(default_factory=list)
     unnamed: bool = False
     redacted: dict[str, int] = field(default_factory=dict)
+
+    def skip(self, item: Passed) -> None:
+        """Count records that are no calls, by their kind."""
+        self.passed += 1 + item.parts
+        self.skip_reasons[item.reason] = self.skip_reasons.get(item.reason, 0) + 1 + item.parts
 
     def reject(self, file: int, item: Rejected) -> None:
         """Count a rejected record, and keep it as long as there is room."""
@@ -106,7 +116,7 @@ def evals_of(rules: Mapping[str, MatchRule]) -> list[EvalConfig]:
 
 
 def check_arguments(
-    paths: Sequence[Path], task: str | None, source: str | None, sampling_rate: float | None
+    paths: Sequence[Path | str], task: str | None, source: str | None, sampling_rate: float | None
 ) -> None:
     """Check what a person typed.
 

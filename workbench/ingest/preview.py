@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from workbench.config import Workspace
@@ -12,9 +12,11 @@ from workbench.errors import UsageError
 from workbench.formats import (
     AUTO,
     Draft,
+    Joiner,
     OutputDraft,
     columns_with_samples,
     detect,
+    log_files,
     open_source,
     suggest_mapping,
 )
@@ -71,8 +73,9 @@ def preview(
     """
     from workbench.ingest.children import look_into_files
 
-    paths = [Path(each) for each in files]
-    check_arguments(paths, task, None, None)
+    given = list(files)
+    check_arguments(given, task, None, None)
+    paths = log_files(given)
     job = Job(
         files=[str(each.absolute()) for each in paths],
         format=format,
@@ -111,8 +114,10 @@ def look_into(job: Job) -> Preview:
     drafts: list[Draft] = []
     rejects: list[Rejected] = []
     outputs: dict[str, OutputDraft] = {}
-    for each in sources:
-        for item in islice(each.items(), 100 * limit):
+    joiner = Joiner()
+    for each in sorted(sources, key=lambda source: not source.early):
+        held = (settled for item in islice(each.items(), 100 * limit) for settled, _ in joiner.take(item, ""))
+        for item in chain(held, (settled for settled, _ in joiner.finish())):
             if isinstance(item, Draft) and len(drafts) < limit:
                 drafts.append(item)
             elif isinstance(item, OutputDraft):

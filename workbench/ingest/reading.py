@@ -17,15 +17,26 @@ from typing import Any
 import msgspec
 
 from workbench.errors import WorkbenchError
-from workbench.formats import Blank, Draft, Meter, OutputDraft, Share, Source, open_source
+from workbench.formats import (
+    Blank,
+    Draft,
+    Feedback,
+    Joiner,
+    Meter,
+    OutputDraft,
+    Passed,
+    Share,
+    Source,
+    open_source,
+)
 from workbench.formats.base import Item
 from workbench.ingest.job import Count, Job, Look, Told, evals_of
 from workbench.ingest.preview import look_into
 from workbench.ingest.redacting import redaction_with
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, default_source
-from workbench.parts import PartWriter
-from workbench.records import to_json
+from workbench.parts import LABEL_PARTS, LABELS, PartWriter
+from workbench.records import Rejected, to_json
 
 _TELL_EVERY_S = 0.3
 _ITEMS_A_LOOK = 200
@@ -41,7 +52,10 @@ class Reading:
 
     def __init__(self, job: Job, tell: Any) -> None:
         self._job, self._tell = job, tell
-        self._sources = [open_source(Path(each), job.format, job.mapping) for each in job.files]
+        found = [open_source(Path(each), job.format, job.mapping) for each in job.files]
+        # Those that add to the calls of others come first.
+        self._sources = sorted(found, key=lambda each: not each.early)
+        self._joiner = Joiner()
         self._names = [job.source or default_source(job.task, each.format.name) for each in self._sources]
         self._redaction = (
             None if job.secret is None else redaction_with(bytes.fromhex(job.secret.key), job.secret.model)
@@ -54,10 +68,12 @@ class Reading:
         pairs = zip(self._sources, self._names, strict=True)
         return [
             Look(
+                path=str(each.shape.path),
                 name=each.name,
                 format=each.format.name,
                 because=each.because,
                 source=source,
+                alone=each.alone,
                 shareable=each.shareable,
                 bytes=each.shape.path.stat().st_size,
             )
@@ -67,8 +83,12 @@ class Reading:
     def read(self, share: Share) -> None:
         """Read what is this process's: its lines of files that can be shared, and some of the other files."""
         job = self._job
-        writer = PartWriter(Path(job.folder), lambda name: self._tell(Told(part=name)))
-        maker = RowMaker(writer.add, TaskRouter(evals_of(job.rules), job.task), job.sampling_rate)
+        folder = Path(job.folder)
+        writer = PartWriter(folder, lambda name: self._tell(Told(part=name)))
+        labels = PartWriter(folder, lambda _: None, LABELS, f"{LABEL_PARTS}-{share.index:02d}")
+        maker = RowMaker(
+            writer.add, TaskRouter(evals_of(job.rules), job.task), job.sampling_rate, add_label=labels.add
+        )
         for number, source in enumerate(self._sources):
             shared = source.shareable and share.of > 1
             if not shared and number % share.of != share.index:
@@ -76,7 +96,10 @@ class Reading:
                 continue
             writer.begin_file(number, shared=shared)
             self._read_file(number, source, share if shared else None, writer, maker)
+        for item, name in self._joiner.finish():
+            self._take(len(self._sources) - 1, item, name, maker)
         writer.flush()
+        labels.flush()
         self.count.unnamed = maker.unnamed
         if self._redaction is not None:
             self.count.redacted = dict(self._redaction.found)
@@ -87,24 +110,35 @@ class Reading:
         records, last = 0, 0
         meter = Meter()
         for item in source.items(share, meter):
-            if share is not None and item.line > last + 1:
-                writer.flush()  # The lines between are another reader's.
-            last = item.line
-            records += 1
-            self._take(number, item if self._redaction is None else self._redaction(item), maker)
+            if share is not None:
+                if item.line > last + 1:
+                    writer.flush()  # The lines between are another reader's.
+                last = item.line
+            records += 1 + (item.parts if isinstance(item, Draft | Passed) else 0)
+            for settled, name in self._joiner.take(item, self._names[number]):
+                self._take(number, settled, name, maker)
             if records % _ITEMS_A_LOOK == 0:
                 self._say(number, records, meter.position)
         self.count.records.append(records)
         self._say(number, records, source.shape.path.stat().st_size, now=True)
 
-    def _take(self, number: int, item: Item, maker: RowMaker) -> None:
+    def _take(self, number: int, item: Item, name: str, maker: RowMaker) -> None:
+        item = item if self._redaction is None else self._redaction(item)
         if isinstance(item, Draft):
-            maker.call(item, self._names[number])
+            maker.call(item, name)
+            for label in item.feedback:
+                maker.label(label, name, is_record=False)
         elif isinstance(item, OutputDraft):
-            maker.output(item, self._names[number])
+            maker.output(item, name)
+        elif isinstance(item, Feedback):
+            maker.label(item, name, is_record=True)
+        elif isinstance(item, Passed):
+            self.count.skip(item)
+            for label in item.feedback:
+                maker.label(label, name, is_record=False)
         elif isinstance(item, Blank):
             self.count.blank += 1
-        else:
+        elif isinstance(item, Rejected):
             self.count.reject(number, item)
 
     def _say(self, number: int, records: int, position: int, *, now: bool = False) -> None:

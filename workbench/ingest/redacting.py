@@ -12,7 +12,7 @@ import msgspec
 
 from workbench.config import Workspace
 from workbench.errors import ConfigError, UsageError
-from workbench.formats import Blank, Draft, Mark, OutputDraft
+from workbench.formats import Draft, Feedback, Mark, OutputDraft, Passed
 from workbench.formats.base import Item
 from workbench.normal import canonical_json
 from workbench.records import Output, Rejected, Request
@@ -42,7 +42,11 @@ class Redaction:
             return self._draft(item)
         if isinstance(item, OutputDraft):
             return self._output_draft(item)
-        return item if isinstance(item, Blank) else self._rejected(item)
+        if isinstance(item, Feedback):
+            return self._feedback(item)
+        if isinstance(item, Passed):
+            return replace(item, feedback=tuple(map(self._feedback, item.feedback)))
+        return self._rejected(item) if isinstance(item, Rejected) else item
 
     def _draft(self, draft: Draft) -> Draft:
         if draft.native_id is None:
@@ -63,7 +67,17 @@ class Redaction:
         if after != before:
             _add(draft.control_marks)
         draft.file = self.text(draft.file)
+        for label in draft.feedback:
+            self._feedback(label)
         return draft
+
+    def _feedback(self, label: Feedback) -> Feedback:
+        # What it is about is redacted as the ids of calls are, so that it still finds its call.
+        for name in ("native_id", "target_id", "name", "comment", "annotator", "file"):
+            setattr(label, name, self.text(getattr(label, name)))
+        label.value = self._value(label.value)
+        label.attributes = self._value(label.attributes)
+        return label
 
     def _output_draft(self, draft: OutputDraft) -> OutputDraft:
         output = self._output(draft.output)

@@ -26,7 +26,11 @@ REJECTS_KEPT = 10_000
 
 @dataclass(slots=True)
 class ImportReport:
-    """What one import did. The six counts add up to `records`."""
+    """What one import did. The six counts add up to `records`.
+
+    `labels` counts new imported labels by name, `skip_reasons` the records that are no
+    calls by their kind; the other skipped ones were known.
+    """
 
     records: int = 0
     accepted: int = 0
@@ -42,8 +46,11 @@ class ImportReport:
     format: str = ""
     files: list[dict[str, Any]] = field(default_factory=list)
     reject_reasons: dict[str, int] = field(default_factory=dict)
+    skip_reasons: dict[str, int] = field(default_factory=dict)
     rejects: list[Rejected] = field(default_factory=list)
     gold: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    labels_without_call: int = 0
     tokens: dict[str, int] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
     first_at: datetime | None = None
@@ -74,6 +81,14 @@ class ImportReport:
             lines.append("  rejected because:")
             lines += [f"    {count:,} x {reason}" for reason, count in list(self.reject_reasons.items())[:10]]
         lines += [f"    {each.file}:{each.line}: {each.reason}" for each in self.rejects[:5]]
+        if self.skip_reasons:
+            lines.append("  passed over: " + _listed(self.skip_reasons))
+        if self.labels:
+            lines.append(
+                "  imported labels: " + _listed(self.labels) + " (shown beside their calls, never in a bound)"
+            )
+        if self.labels_without_call:
+            lines.append(f"  {self.labels_without_call:,} of them name a call that is not here (yet).")
         if self.tasks:
             lines.append("  tasks: " + _listed(self.tasks))
         if self.gold:

@@ -12,10 +12,10 @@ import msgspec
 import pyarrow as pa
 
 from workbench import language
-from workbench.formats import Draft, Mark, OutputDraft
+from workbench.formats import Draft, Feedback, Mark, OutputDraft
 from workbench.ingest.captured import take_capture
 from workbench.ingest.routing import TaskRouter
-from workbench.normal import content_hash, message_text
+from workbench.normal import canonical_json, content_hash, message_text
 from workbench.records import Output, Request, to_json
 
 MAX_ATTRIBUTE_CHARS = 2_000
@@ -39,10 +39,14 @@ class RowMaker:
         add: Takes a row and its size in bytes.
         router: Decides on the task.
         sampling_rate: Share of traffic that was logged.
+        add_label: Takes the row of an imported label and its size in bytes.
     """
 
-    def __init__(self, add: Any, router: TaskRouter, sampling_rate: float | None) -> None:
+    def __init__(
+        self, add: Any, router: TaskRouter, sampling_rate: float | None, *, add_label: Any = None
+    ) -> None:
         self._add, self._router, self._sampling_rate = add, router, sampling_rate
+        self._add_label = add_label
         self.unnamed = False
         """Whether a row had no id; `Renumber` has to tell equal ones apart."""
 
@@ -99,6 +103,7 @@ class RowMaker:
                 draft.line,
                 "id",
                 draft.native_id is None,
+                draft.parts,
             ),
             len(request_json) + len(control[0] or "") + len(attributes) + 400,
         )
@@ -136,8 +141,46 @@ class RowMaker:
                 draft.line,
                 draft.key_name,
                 False,
+                0,
             ),
             len(control[0] or "") + 300,
+        )
+
+    def label(self, draft: Feedback, source: str, *, is_record: bool) -> None:
+        """Stage an imported label.
+
+        Args:
+            draft: The label.
+            source: Of the export it comes from.
+            is_record: Whether it is a source record by itself, not a field of a call's record.
+        """
+        value = canonical_json(draft.value)
+        attributes = msgspec.json.encode(draft.attributes).decode()
+        says = content_hash(
+            draft.target_kind, draft.target_id, draft.name, draft.kind, value, draft.comment, draft.annotator
+        )
+        self._add_label(
+            (
+                content_hash("imported label", source, draft.origin, draft.native_id),
+                is_record,
+                source,
+                draft.origin,
+                draft.native_id,
+                draft.target_kind,
+                draft.target_id,
+                draft.name,
+                draft.kind,
+                value,
+                draft.comment,
+                draft.annotator,
+                draft.annotator_kind,
+                attributes,
+                says,
+                _naive(draft.created_at),
+                draft.file,
+                draft.line,
+            ),
+            len(value) + len(draft.comment) + len(attributes) + 300,
         )
 
 

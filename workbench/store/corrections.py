@@ -102,7 +102,15 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
     for table in _OF_CONTROL:
         delete(table, partly)
     delete("gold", "origin = ?", (f"import {manifest_id}",))
-    for table in ("controls", "conflicts", "conflict_resolutions", "rejects", "calls", "manifests"):
+    for table in (
+        "controls",
+        "conflicts",
+        "conflict_resolutions",
+        "imported_labels",
+        "rejects",
+        "calls",
+        "manifests",
+    ):
         delete(table, "manifest_id = ?", (manifest_id,))
     writer.execute("DROP TABLE temp.taken_back")
     writer.append(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ACCEPTED, JOINED, SKIPPED, CONFLICT, ORPHAN = "accepted", "joined", "skipped", "conflict", "orphan"
 
-_KEYS = ("row", "kind", "call_id", "request_hash", "content_hash", "output_hash", "gold")
+_KEYS = ("row", "kind", "call_id", "request_hash", "content_hash", "output_hash", "gold", "parts")
 _CALL_COLUMNS = (
     "call_id", "source", "native_id", "task", "occurred_at", "session_id", "served_by", "sampling_rate",
     "model", "language", "input_chars", "turn_depth", "tool_count", "request_hash", "content_hash",
@@ -41,7 +41,7 @@ _CONTROL_COLUMNS = {
 _STAGED = """
 CREATE OR REPLACE TEMP TABLE staged (
     row BIGINT, kind VARCHAR, call_id VARCHAR, request_hash VARCHAR, content_hash VARCHAR,
-    output_hash VARCHAR, gold VARCHAR
+    output_hash VARCHAR, gold VARCHAR, parts INTEGER
 )
 """
 
@@ -123,7 +123,10 @@ ORDER BY a.call_id
 
 @dataclass(slots=True)
 class Loaded:
-    """What one transaction made of the staged rows; `rejects` are outputs without a request."""
+    """What one transaction made of the staged rows; `rejects` are outputs without a request.
+
+    `parts` counts, by outcome, the further source records of the rows.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     rejects: list[Rejected] = field(default_factory=list)
@@ -137,6 +140,7 @@ class Loaded:
     first_at: datetime | None = None
     last_at: datetime | None = None
     open_conflicts: int = 0
+    parts: dict[str, int] = field(default_factory=dict)
 
 
 def load_staged(
@@ -163,12 +167,17 @@ def load_staged(
     """
     writer.execute(_STAGED)
     for table in staging.tables(_KEYS):
-        _stage(writer, "staged", table)
+        stage_rows(writer, "staged", table)
     writer.execute(_JUDGE)
     writer.execute(_LATE)
     loaded = Loaded()
     for outcome, count in pairs(writer, "SELECT outcome AS name, count(*) AS n FROM judged GROUP BY ALL"):
         loaded.counts[outcome] = count
+    parts = (
+        "SELECT j.outcome AS name, sum(s.parts) AS n FROM judged j JOIN staged s USING (row)"
+        " WHERE s.parts > 0 GROUP BY ALL"
+    )
+    loaded.parts = dict(pairs(writer, parts))
     done = 0
     for table in staging.tables():
         _load_part(writer, table, manifest_id, loaded, orphan_limit)
@@ -187,7 +196,7 @@ def load_staged(
     return loaded
 
 
-def _stage(writer: Writer, table: str, rows: pa.Table) -> None:
+def stage_rows(writer: Writer, table: str, rows: pa.Table) -> None:
     """Fill a temporary table of this transaction, which the store's catalogue does not know."""
     writer._cursor.register("staged_rows", rows)
     try:
@@ -211,7 +220,7 @@ def _load_part(writer: Writer, table: pa.Table, manifest_id: str, loaded: Loaded
         joined = table.filter(pa.array([each == JOINED for each in listed]))
         _append_controls(writer, joined, manifest_id)
         if joined.num_rows:
-            _stage(writer, "late", joined.select(["call_id", "occurred_at", "model"]))
+            stage_rows(writer, "late", joined.select(["call_id", "occurred_at", "model"]))
     if CONFLICT in loaded.counts:
         conflicting = table.filter(pa.array([each == CONFLICT for each in listed]))
         writer.append("conflicts", [_conflict(row, manifest_id) for row in conflicting.to_pylist()])

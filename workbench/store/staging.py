@@ -23,6 +23,30 @@ _LOCK = "lock"
 _FRESH_S = 60.0
 
 
+class Numbered:
+    """Parts that are complete, and the number of each row over all of them.
+
+    Args:
+        paths: In the order of the rows.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.parts = list(paths)
+        self.rows = 0
+        self._firsts: list[int] = []
+        for path in self.parts:
+            self._firsts.append(self.rows)
+            self.rows += pq.read_metadata(path).num_rows
+
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+        """Give name and rows of the parts in order, with all columns or some, and the number in front."""
+        wanted = [name for name in columns if name != ROW] if columns else None
+        for path, first in zip(self.parts, self._firsts, strict=True):
+            table = pq.read_table(path, columns=wanted, memory_map=True)
+            numbers = pa.array(range(first, first + table.num_rows), pa.int64())
+            yield path.name, table.add_column(0, ROW, numbers)
+
+
 class Staging:
     """The parts of one import, in a folder of its own that no one else may sweep.
 
@@ -43,9 +67,7 @@ class Staging:
         self._lock: IO[str] | None = None
         self._find = languages
         self._languages: dict[str, pa.Array] = {}
-        self._firsts: list[int] = []
-        self.rows = 0
-        self.parts: list[Path] = []
+        self._calls = self.labels = Numbered(())
 
     def __enter__(self) -> Staging:
         self._root.mkdir(parents=True, exist_ok=True)
@@ -80,26 +102,25 @@ class Staging:
             renumber: Applied to the number of the file and its rows, part by part in order, where
                 rows without ids have to be told apart.
         """
-        self.parts = parts.listed(self._folder)
-        self._firsts = []
-        self.rows = 0
-        for path in self.parts:
-            if renumber is not None:
+        paths = parts.listed(self._folder)
+        if renumber is not None:
+            for path in paths:
                 parts.write(renumber(parts.file_number(path), pq.read_table(path)), path)
-            self._firsts.append(self.rows)
-            self.rows += pq.read_metadata(path).num_rows
+        self._calls = Numbered(paths)
+        self.labels = Numbered(parts.listed(self._folder, parts.LABEL_PARTS))
+
+    @property
+    def rows(self) -> int:
+        """Return how many calls and outputs wait."""
+        return self._calls.rows
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Give the parts in order, with all columns or some, and the number of each row in front."""
-        wanted = [name for name in columns if name != ROW] if columns else None
-        for path, first in zip(self.parts, self._firsts, strict=True):
-            table = pq.read_table(path, columns=wanted, memory_map=True)
+        for name, table in self._calls.tables(columns):
             place = table.schema.get_field_index(LANGUAGE)
             if place >= 0:
-                field = table.schema.field(place)
-                table = table.set_column(place, field, self._languages[path.name])
-            numbers = pa.array(range(first, first + table.num_rows), pa.int64())
-            yield table.add_column(0, ROW, numbers)
+                table = table.set_column(place, table.schema.field(place), self._languages[name])
+            yield table
 
 
 def sweep(root: Path) -> int:

@@ -1,0 +1,475 @@
+"""Answers of any provider as one `Output`: told apart by their keys, streams put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.formats.base import Mark, Unreadable
+from workbench.formats.chat import add, error_output, parse_response, word
+from workbench.formats.streams import events_of_text, rebuild
+from workbench.formats.turns import read_answer
+from workbench.formats.usage import inclusive_usage, read_usage
+from workbench.normal import as_text, decode_nested
+from workbench.records import ErrorKind, Output, OutputError, Usage
+
+_FINISH = {
+    "end_turn": "stop", "stop_sequence": "stop", "STOP": "stop", "FINISH": "stop", "finished": "stop",
+    "completed": "stop", "COMPLETE": "stop", "complete": "stop", "stop": "stop",
+    "CONTENT_FILTERED": "content_filter",
+    "max_tokens": "length", "max_output_tokens": "length", "MAX_TOKENS": "length", "LENGTH": "length",
+    "max_length": "length", "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls", "tool_call": "tool_calls", "tool_calls": "tool_calls",
+    "TOOL_CALL": "tool_calls",
+    "tool-calls": "tool_calls", "content-filter": "content_filter", "refusal": "content_filter",
+    "SAFETY": "content_filter", "PROHIBITED_CONTENT": "content_filter", "RECITATION": "content_filter",
+    "guardrail_intervened": "content_filter", "content_filtered": "content_filter",
+    "ERROR_TOXIC": "content_filter",
+    "blocklist": "content_filter",
+}  # fmt: skip
+
+
+def finish_of(value: Any) -> str | None:
+    """Return a reason for ending under OpenAI's name; unknown ones stay as they are."""
+    if value is None or value == "":
+        return None
+    text = as_text(value)
+    return _FINISH.get(text, text)
+
+
+def read_response(body: Any, marks: list[str], latency_ms: float | None = None) -> Output | None:
+    """Read an answer's body of any provider, or the error in its place.
+
+    Args:
+        body: The body, JSON text of it, the chunks of a stream, or plain text.
+        marks: Gets what is odd about it.
+        latency_ms: What the log says of its duration.
+
+    Returns:
+        The output; None where the log holds none, or a stream nobody can put together.
+
+    Raises:
+        Unreadable: It is no answer.
+    """
+    body = decode_nested(body)
+    if body is None or body in ({}, "", []):
+        return None
+    if isinstance(body, str):
+        events = events_of_text(body)
+        if events is None:
+            return output_of(body, marks, latency_ms=latency_ms)
+        body = events
+    if isinstance(body, list):
+        return _list(body, marks, latency_ms)
+    if not isinstance(body, Mapping):
+        raise Unreadable("the response is not an object")
+    if _is_chunk(body):
+        return _list([body], marks, latency_ms)
+    if isinstance(body.get("choices"), list):
+        return parse_response(body, marks, latency_ms)
+    if body.get("error") or body.get("type") == "error":
+        return error_output(body.get("error") or body.get("message"), None, marks, _model(body))
+    found = (
+        _responses(body, marks, latency_ms)
+        or _converse(body, marks, latency_ms)
+        or _gemini(body, marks, latency_ms)
+        or _langchain(body, marks, latency_ms)
+        or _bedrock_text(body, marks, latency_ms)
+        or _message(body, marks, latency_ms)
+    )
+    if found is None:
+        if set(body) <= {"message", "__type", "code", "type"} and isinstance(body.get("message"), str):
+            return error_output(body, None, marks)
+        raise Unreadable(f"the response has none of the shapes known; it has the keys {_keys(body)}")
+    return found
+
+
+def whole_body(body: Any) -> Any:
+    """Return a streamed answer put together, so that its id and time can be read; others as they are."""
+    found = decode_nested(body)
+    chunks = events_of_text(found) if isinstance(found, str) else found
+    rebuilt = rebuild(chunks) if isinstance(chunks, list) else None
+    return rebuilt[0] if rebuilt is not None else found
+
+
+def _keys(body: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(as_text(key)[:30] for key in list(body)[:8]))
+
+
+def _is_chunk(body: Mapping[str, Any]) -> bool:
+    choices = body.get("choices")
+    return body.get("object") == "chat.completion.chunk" and any(
+        isinstance(each, Mapping) and "delta" in each and "message" not in each
+        for each in (choices if isinstance(choices, list) else ())
+    )
+
+
+def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Output | None:
+    decoded = [decode_nested(each) for each in items]
+    only = decoded[0] if len(decoded) == 1 else None
+    if isinstance(only, Mapping) and "choices" in only and not _is_chunk(only):
+        return read_response(only, marks, latency_ms)
+    rebuilt = rebuild(decoded)
+    if rebuilt is not None:
+        body, ended = rebuilt
+        output = read_response(body, marks, latency_ms)
+        if not ended:
+            add(marks, Mark.TRUNCATED)
+        return output
+    if all(
+        isinstance(each, Mapping) and ("role" in each or "type" in each or "text" in each) for each in decoded
+    ):
+        return _messages(decoded, marks, latency_ms)
+    add(marks, Mark.STREAM_NOT_REBUILT)
+    return None
+
+
+def _messages(items: list[Any], marks: list[str], latency_ms: float | None) -> Output:
+    """Read a list that is an answer: its last message, or its blocks."""
+    spoken = [each for each in items if "role" in each or word(each.get("type")) in ("ai", "AIMessage")]
+    if not spoken:
+        return output_of(items, marks, latency_ms=latency_ms)
+    last = spoken[-1]
+    finish = last.get("finish_reason", last.get("finishReason"))
+    return output_of(last, marks, finish=finish, latency_ms=latency_ms)
+
+
+def output_of(
+    answer: Any,
+    marks: list[str],
+    *,
+    finish: Any = None,
+    model: str | None = None,
+    usage: Usage = Usage(),  # noqa: B008 -- frozen
+    latency_ms: float | None = None,
+) -> Output:
+    """Return the output that an answer's message, blocks or text stand for, with its marks.
+
+    Raises:
+        Unreadable: It is no answer.
+    """
+    before = Mark.REFUSAL in marks
+    message, reasoning = read_answer(answer, marks)
+    text = message.content if isinstance(message.content, str) else None
+    calls = message.tool_calls
+    reason = finish_of(finish)
+    flags: list[str] = []
+    error = None
+    if finish == "refusal" or (Mark.REFUSAL in marks and not before):
+        add(marks, Mark.REFUSAL)
+        flags.append("refusal")
+    if reason == "length":
+        flags.append("truncated")
+        add(marks, Mark.TRUNCATED)
+        add(marks, Mark.FINISH_LENGTH)
+    if reason == "content_filter" and finish != "refusal":
+        add(marks, Mark.CONTENT_FILTER)
+    if not text and not calls:
+        if reason == "content_filter":
+            error = OutputError(ErrorKind.CONTENT_FILTER, "the content filter stopped the answer")
+        else:
+            error = OutputError(ErrorKind.EMPTY, "the answer is empty")
+            add(marks, Mark.EMPTY_OUTPUT)
+    return Output(
+        text=text,
+        tool_calls=calls,
+        finish_reason=reason,
+        model=model,
+        usage=usage,
+        latency_ms=latency_ms,
+        reasoning=reasoning,
+        flags=tuple(flags),
+        error=error,
+    )
+
+
+def _model(body: Mapping[str, Any]) -> str | None:
+    found = next((body[key] for key in ("model", "modelVersion", "model_version") if body.get(key)), None)
+    return as_text(found) if found else None
+
+
+def _responses(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
+    """Read an answer of OpenAI's responses API."""
+    items = decode_nested(body.get("output"))
+    if not isinstance(items, list):
+        if body.get("object") == "response" and isinstance(body.get("output_text"), str):
+            items = [{"type": "output_text", "text": body["output_text"]}]
+        else:
+            return None
+    blocks: list[Any] = []
+    calls = 0
+    for item in items:
+        if not isinstance(item, Mapping):
+            continue
+        content = item.get("content")
+        if item.get("type") == "message" and isinstance(content, list):
+            blocks += content
+        else:
+            known = item.get("type") in ("function_call", "custom_tool_call", "reasoning", "output_text")
+            calls += item.get("type") in ("function_call", "custom_tool_call")
+            # Calls of built-in tools are the provider's own business and no part of the answer.
+            blocks += [item] if known else []
+    details = decode_nested(body.get("incomplete_details"))
+    reason = details.get("reason") if isinstance(details, Mapping) else None
+    status = body.get("status")
+    finish = reason or ("tool_calls" if calls else "stop" if status in ("completed", None) else status)
+    return output_of(
+        blocks or None,
+        marks,
+        finish=finish,
+        model=_model(body),
+        usage=read_usage(body.get("usage")),
+        latency_ms=latency_ms,
+    )
+
+
+def _converse(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
+    output = decode_nested(body.get("output"))
+    if not isinstance(output, Mapping) or not isinstance(output.get("message"), Mapping):
+        return None
+    return output_of(
+        output["message"],
+        marks,
+        finish=body.get("stopReason"),
+        model=_model(body),
+        usage=read_usage(body.get("usage")),
+        latency_ms=latency_ms,
+    )
+
+
+def _gemini(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
+    candidates = decode_nested(body.get("candidates"))
+    usage = body.get("usageMetadata", body.get("usage_metadata"))
+    if not isinstance(candidates, list):
+        content = body.get("content")
+        if not (isinstance(content, Mapping) and isinstance(content.get("parts"), list)):
+            return None
+        candidates = [body]
+    if not candidates or not isinstance(candidates[0], Mapping):
+        return output_of(None, marks, finish="content_filter", model=_model(body), usage=read_usage(usage))
+    if len(candidates) > 1:
+        add(marks, Mark.MULTIPLE_CHOICES)
+    first = candidates[0]
+    finish = first.get("finishReason", first.get("finish_reason"))
+    if isinstance(finish, int) and not isinstance(finish, bool):
+        finish = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}.get(finish, finish)
+    return output_of(
+        first.get("content") or None,
+        marks,
+        finish=finish,
+        model=_model(body),
+        usage=read_usage(usage),
+        latency_ms=latency_ms,
+    )
+
+
+def _langchain(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
+    """Read LangChain's `generations` and chat messages."""
+    generations = decode_nested(body.get("generations"))
+    if isinstance(generations, list) and generations:
+        first = generations[0][0] if isinstance(generations[0], list) and generations[0] else generations[0]
+        if not isinstance(first, Mapping):
+            return None
+        kept = body.get("llm_output")
+        kept = kept if isinstance(kept, Mapping) else {}
+        info = first.get("generation_info")
+        info = info if isinstance(info, Mapping) else {}
+        inner = first.get("message") if isinstance(first.get("message"), Mapping) else None
+        finish = info.get("finish_reason", first.get("finish_reason"))
+        model = info.get("model_name") or kept.get("model_name")
+        usage = read_usage(kept.get("token_usage"))
+        return output_of(
+            inner if inner is not None else first.get("text"),
+            marks,
+            finish=finish if finish is not None else _said(inner, "finish_reason", "stop_reason"),
+            model=as_text(model) if model else _said(inner, "model_name", "model"),
+            usage=_message_usage(inner) or usage,
+            latency_ms=latency_ms,
+        )
+    return None
+
+
+def _said(message: Any, *keys: str) -> Any:
+    """Return what a LangChain message keeps of the provider's answer."""
+    for holder in _holders(message):
+        metadata = holder.get("response_metadata")
+        for key in keys:
+            if isinstance(metadata, Mapping) and metadata.get(key):
+                return metadata[key]
+    return None
+
+
+def _message_usage(message: Any) -> Usage | None:
+    for holder in _holders(message):
+        usage = holder.get("usage_metadata")
+        if isinstance(usage, Mapping) and ("input_tokens" in usage or "output_tokens" in usage):
+            if "input_token_details" in usage or "output_token_details" in usage:
+                return read_usage(usage)
+            return inclusive_usage(usage.get("input_tokens"), None, usage.get("output_tokens"))
+    return None
+
+
+def _holders(message: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(message, Mapping):
+        return []
+    return [message, *(message[key] for key in ("kwargs", "data") if isinstance(message.get(key), Mapping))]
+
+
+def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
+    """Read the answers of Bedrock's older model families: one text under a key of their own."""
+    results, outputs, older = (body.get(key) for key in ("results", "outputs", "completions"))
+    if (
+        isinstance(results, list)
+        and results
+        and isinstance(results[0], Mapping)
+        and "outputText" in results[0]
+    ):
+        first = results[0]
+        usage = inclusive_usage(body.get("inputTextTokenCount"), None, first.get("tokenCount"))
+        return output_of(
+            first["outputText"],
+            marks,
+            finish=first.get("completionReason"),
+            usage=usage,
+            latency_ms=latency_ms,
+        )
+    if isinstance(outputs, list) and outputs and isinstance(outputs[0], Mapping) and "text" in outputs[0]:
+        first = outputs[0]
+        return output_of(first["text"], marks, finish=first.get("stop_reason"), latency_ms=latency_ms)
+    if (
+        isinstance(older, list)
+        and older
+        and isinstance(older[0], Mapping)
+        and isinstance(older[0].get("data"), Mapping)
+    ):
+        reason = older[0].get("finishReason")
+        finish = reason.get("reason") if isinstance(reason, Mapping) else reason
+        return output_of(older[0]["data"].get("text"), marks, finish=finish, latency_ms=latency_ms)
+    metrics = body.get("amazon-bedrock-invocationMetrics")
+    usage = read_usage(metrics)
+    if usage == Usage() and isinstance(metrics, Mapping):
+        usage = inclusive_usage(metrics.get("inputTokenCount"), None, metrics.get("outputTokenCount"))
+    if usage == Usage():
+        usage = inclusive_usage(body.get("prompt_token_count"), None, body.get("generation_token_count"))
+    for key in ("generation", "completion", "outputText"):
+        if isinstance(body.get(key), str):
+            finish = next(
+                (body[each] for each in ("stop_reason", "completionReason") if body.get(each)), None
+            )
+            return output_of(body[key], marks, finish=finish, usage=usage, latency_ms=latency_ms)
+    if isinstance(body.get("text"), str) and ("finish_reason" in body or "generation_id" in body):
+        return output_of(
+            {"role": "assistant", "content": body["text"], "tool_calls": body.get("tool_calls")},
+            marks,
+            finish=body.get("finish_reason"),
+            usage=usage,
+            latency_ms=latency_ms,
+        )
+    return None
+
+
+def _message(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
+    """Read an answer that is one message: Anthropic's, LangChain's, OpenTelemetry's, or a bare one."""
+    inner = decode_nested(body.get("message"))
+    if isinstance(inner, Mapping):
+        finish = body.get("finish_reason", body.get("done_reason"))
+        usage = read_usage(body.get("usage"))
+        if "eval_count" in body:  # Ollama
+            usage = inclusive_usage(body.get("prompt_eval_count"), None, body.get("eval_count"))
+        return output_of(inner, marks, finish=finish, model=_model(body), usage=usage, latency_ms=latency_ms)
+    nested = decode_nested(body.get("messages"))
+    if isinstance(nested, list) and nested and isinstance(nested[-1], Mapping):
+        return output_of(nested[-1], marks, latency_ms=latency_ms)
+    nested = decode_nested(body.get("output"))
+    if isinstance(nested, str | Mapping) and "role" not in body:
+        return read_response(nested, marks, latency_ms)
+    holds = ("content", "parts", "tool_calls", "kwargs", "data", "text", "refusal")
+    if not any(key in body for key in holds):
+        return None
+    finish = next(
+        (body[key] for key in ("stop_reason", "finish_reason", "finishReason") if body.get(key)), None
+    )
+    return output_of(
+        body if "role" in body or "type" in body or "kwargs" in body else {"role": "assistant", **body},
+        marks,
+        finish=finish if finish is not None else _said(body, "finish_reason", "stop_reason"),
+        model=_model(body) or _said(body, "model_name", "model"),
+        usage=_message_usage(body) or read_usage(body.get("usage")),
+        latency_ms=latency_ms,
+    )
+
+
+_STRONG = ("choices", "candidates", "generations", "tool_calls", "kwargs")
+_BLOCK_TYPES = frozenset(
+    (
+        "text",
+        "output_text",
+        "tool_use",
+        "tool_call",
+        "function_call",
+        "message",
+        "thinking",
+        "reasoning",
+        "refusal",
+    )
+)
+
+
+def read_logged(value: Any, marks: list[str], latency_ms: float | None = None) -> Output | None:
+    """Read an answer that a log holds in any form, where text may itself be JSON.
+
+    A model's own JSON answer stays text; only what has the shape of a message or of a
+    provider's body is taken apart.
+
+    Raises:
+        Unreadable: It has such a shape, but can't be read.
+    """
+    decoded = decode_nested(value)
+    if isinstance(decoded, Mapping) and decoded:
+        if _is_body(decoded) or (
+            isinstance(value, Mapping)
+            and any(key in decoded for key in ("content", "parts", "message", "messages"))
+        ):
+            return read_response(decoded, marks, latency_ms)
+        text = value if isinstance(value, str) else as_text(decoded)
+        return output_of(text, marks, latency_ms=latency_ms)
+    if isinstance(decoded, list) and decoded and all(_is_piece(each) for each in decoded):
+        return read_response(decoded, marks, latency_ms)
+    if value is None or value == "" or value == [] or value == {}:
+        return None
+    if isinstance(value, str):
+        return read_response(value, marks, latency_ms) if value.startswith("data:") else output_of(
+            value, marks, latency_ms=latency_ms
+        )  # fmt: skip
+    return output_of(as_text(value), marks, latency_ms=latency_ms)
+
+
+def _is_body(value: Mapping[str, Any]) -> bool:
+    if any(isinstance(value.get(key), list | dict) for key in _STRONG):
+        return True
+    if isinstance(value.get("role"), str) and any(key in value for key in ("content", "parts")):
+        return True
+    message = value.get("message")
+    if isinstance(message, Mapping) and "role" in message:
+        return True
+    if value.get("object") == "response" or value.get("type") in (
+        "message",
+        "ai",
+        "AIMessage",
+        "AIMessageChunk",
+    ):
+        return True
+    for key in ("content", "output"):
+        inner = value.get(key)
+        if isinstance(inner, list) and inner and all(_is_piece(each) for each in inner):
+            return True
+        if isinstance(inner, Mapping) and ("parts" in inner or "message" in inner):
+            return True
+    return False
+
+
+def _is_piece(value: Any) -> bool:
+    return isinstance(value, Mapping) and (
+        isinstance(value.get("role"), str) or word(value.get("type")) in _BLOCK_TYPES or "delta" in value
+        or ("message" in value and "finish_reason" in value)
+    )  # fmt: skip

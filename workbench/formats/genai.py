@@ -1,0 +1,303 @@
+"""OpenTelemetry's GenAI conventions, new and old, and the Vercel AI SDK's spans beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.formats.answers import finish_of, output_of
+from workbench.formats.base import Draft, Mark, Unreadable
+from workbench.formats.chat import add
+from workbench.formats.drafts import as_list, as_mapping, make_draft, milliseconds_between, seconds
+from workbench.formats.requests import read_request
+from workbench.formats.spans import LogEvent, Span, indexed, service_attributes
+from workbench.formats.usage import inclusive_usage, known
+from workbench.normal import as_number, as_text, decode_nested
+from workbench.records import Output, Usage
+
+_MODEL_OPERATIONS = frozenset(
+    ("chat", "text_completion", "generate_content", "completion", "message", "response")
+)
+_CONTENT = (
+    "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions",
+    "gen_ai.tool.definitions",
+    "gen_ai.prompt", "gen_ai.completion", "gen_ai.usage.", "gen_ai.request.", "gen_ai.response.",
+    "llm.", "ai.prompt",
+    "ai.response", "ai.usage", "ai.settings", "ai.request", "gen_ai.headers", "traceloop.entity",
+    "input.", "output.",
+)  # fmt: skip
+_INPUTS = ("gen_ai.input.messages", "gen_ai.prompt", "gen_ai.request.messages", "ai.prompt.messages")
+_OUTPUTS = ("gen_ai.output.messages", "gen_ai.completion")
+_DETAILS = "gen_ai.client.inference.operation.details"
+_CHOICE = "gen_ai.choice"
+_ROLES = {
+    "gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+}  # fmt: skip
+_VERCEL = (".doGenerate", ".doStream")
+
+
+def is_content_event(name: str) -> bool:
+    """Tell whether an event carries messages, in the new or the old conventions."""
+    return name in (_DETAILS, _CHOICE, "gen_ai.content.prompt", "gen_ai.content.completion") or name in _ROLES
+
+
+def is_model_span(span: Span) -> bool:
+    """Tell whether a span is a call of a model, not an agent, a tool or an embedding."""
+    attributes = span.attributes
+    vercel = attributes.get("ai.operationId")
+    if isinstance(vercel, str):
+        return vercel.endswith(_VERCEL)
+    operation = attributes.get("gen_ai.operation.name", attributes.get("llm.request.type"))
+    if isinstance(operation, str) and operation:
+        return operation.lower() in _MODEL_OPERATIONS
+    if as_text(attributes.get("traceloop.span.kind") or "") in ("workflow", "task", "agent", "tool"):
+        return False
+    if not (attributes.get("gen_ai.request.model") or attributes.get("gen_ai.response.model")):
+        return False
+    return any(key.startswith(("gen_ai.usage.", "gen_ai.prompt", "gen_ai.input.", "gen_ai.completion"))
+               for key in attributes) or any(is_content_event(name) for name, _ in span.events)  # fmt: skip
+
+
+def holds_messages(span: Span) -> bool:
+    """Tell whether what was asked stands in the span itself."""
+    attributes = span.attributes
+    if (
+        any(attributes.get(key) not in (None, "", []) for key in _INPUTS)
+        or "gen_ai.prompt.0.role" in attributes
+    ):
+        return True
+    return any(is_content_event(name) for name, _ in span.events)
+
+
+def read_genai(span: Span, logs: Sequence[LogEvent] = ()) -> Draft:
+    """Read a span of a model, with the log events that carry its messages.
+
+    Args:
+        span: The span; its attributes may hold the messages, or its events.
+        logs: Log records of the span, in the order of time.
+
+    Raises:
+        Unreadable: Nothing holds its messages, or they can't be read.
+    """
+    attributes = dict(span.attributes)
+    marks: list[str] = []
+    control_marks: list[str] = []
+    events = [*span.events, *((each.name, _event_attributes(each)) for each in logs)]
+    for name, held in events:
+        if name in (_DETAILS, "gen_ai.content.prompt", "gen_ai.content.completion"):
+            attributes = {**held, **{key: item for key, item in attributes.items() if item not in (None, "")}}
+    asked = _asked(attributes, events)
+    if not asked:
+        raise Unreadable(
+            "the span holds no messages: capture of content was off, or it lies in logs that are not here"
+        )
+    tools = attributes.get("gen_ai.tool.definitions") or _indexed_tools(attributes)
+    more = {
+        "system": _system(attributes.get("gen_ai.system_instructions")),
+        "tools": tools or None,
+        **_parameters(attributes),
+    }
+    request = read_request(
+        {"messages": asked},
+        marks,
+        more={key: item for key, item in more.items() if item not in (None, "", [])},
+    )
+    latency = milliseconds_between(span.start, span.end)
+    control = _answer(attributes, events, control_marks, latency)
+    if attributes.get("gen_ai.response.cache_hit") is True:
+        add(marks, Mark.CACHE_HIT)
+    cut = attributes.get("gen_ai.input.messages.truncated") or attributes.get(
+        "gen_ai.output.messages.truncated"
+    )
+    if cut:
+        add(marks, Mark.TRUNCATED)
+    kept = service_attributes(span, _CONTENT)
+    task = kept.get("task")
+    draft = make_draft(
+        request,
+        control,
+        native_id=span.native_id,
+        time=span.start if span.start is not None else (logs[0].time if logs else None),
+        latency_ms=latency,
+        first_token_ms=_first_token(attributes),
+        model=_first(
+            attributes, "gen_ai.response.model", "gen_ai.request.model", "ai.response.model", "ai.model.id"
+        ),
+        usage=_usage(attributes),
+        session=_first(
+            attributes, "gen_ai.conversation.id", "session.id", "traceloop.association.properties.session_id"
+        ),
+        task=task,
+        error=span.error if control is None or control.error is not None else None,
+        attributes=kept,
+        marks=marks,
+    )
+    draft.control_marks = [
+        *control_marks,
+        *(each for each in draft.control_marks if each not in control_marks),
+    ]
+    draft.span = span.place
+    return draft
+
+
+def _event_attributes(event: LogEvent) -> dict[str, Any]:
+    body = event.body
+    held = dict(event.attributes)
+    if isinstance(body, Mapping):
+        held |= {as_text(key): item for key, item in body.items()}
+    elif isinstance(decode_nested(body), Mapping):
+        held |= decode_nested(body)
+    return held
+
+
+def _first(attributes: Mapping[str, Any], *keys: str) -> Any:
+    return next((attributes[key] for key in keys if attributes.get(key) not in (None, "", [])), None)
+
+
+def _asked(attributes: Mapping[str, Any], events: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
+    found = decode_nested(_first(attributes, *_INPUTS))
+    if found is not None:
+        if isinstance(found, Mapping):
+            found = found.get("messages", [found])
+        return found if isinstance(found, list) else [{"role": "user", "content": as_text(found)}]
+    listed = indexed(attributes, "gen_ai.prompt")
+    if listed:
+        return [_indexed_message(each) for each in listed]
+    return [_event_message(_ROLES[name], held) for name, held in events if name in _ROLES]
+
+
+def _indexed_message(each: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message of the flat attributes `gen_ai.prompt.0.role`, `.content`, `.tool_calls.0.name`."""
+    calls = [
+        {"id": call.get("id"), "function": {"name": call.get("name"), "arguments": call.get("arguments")}}
+        for call in indexed(each, "tool_calls")
+    ]
+    message: dict[str, Any] = {"role": each.get("role") or "user", "content": each.get("content")}
+    content = decode_nested(message["content"])
+    if isinstance(content, list) and all(isinstance(item, Mapping) and "type" in item for item in content):
+        message["content"] = content
+    if calls:
+        message["tool_calls"] = calls
+    if each.get("tool_call_id"):
+        message["tool_call_id"] = each["tool_call_id"]
+    return message
+
+
+def _event_message(role: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "role": held.get("role") or role,
+        "content": held.get("content", held.get("gen_ai.event.content")),
+        **({"tool_calls": as_list(held["tool_calls"])} if held.get("tool_calls") else {}),
+        **({"tool_call_id": held["id"]} if role == "tool" and held.get("id") else {}),
+    }
+
+
+def _system(value: Any) -> Any:
+    found = decode_nested(value)
+    if isinstance(found, Mapping):
+        found = found.get("parts", [found])
+    return found
+
+
+def _indexed_tools(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    for prefix in ("llm.request.functions", "gen_ai.request.tools"):
+        found = [
+            {
+                key: decode_nested(each.get(key))
+                for key in ("name", "description", "parameters")
+                if each.get(key)
+            }
+            for each in indexed(attributes, prefix)
+        ]
+        if found:
+            return found
+    return [dict(each) for item in as_list(attributes.get("ai.prompt.tools")) if (each := as_mapping(item))]
+
+
+def _parameters(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    found = {
+        key.removeprefix("gen_ai.request."): item
+        for key, item in attributes.items()
+        if key.startswith("gen_ai.request.") and not isinstance(item, Mapping)
+    }
+    schema = attributes.get("gen_ai.request.structured_output_schema")
+    if schema is not None:
+        found["output_schema"] = schema
+    return {key: item for key, item in found.items() if key not in ("model", "messages", "tools")}
+
+
+def _answer(
+    attributes: Mapping[str, Any],
+    events: Sequence[tuple[str, dict[str, Any]]],
+    marks: list[str],
+    latency_ms: float | None,
+) -> Output | None:
+    reasons = as_list(attributes.get("gen_ai.response.finish_reasons"))
+    finish = reasons[0] if reasons else attributes.get("ai.response.finishReason")
+    found = decode_nested(_first(attributes, *_OUTPUTS))
+    if isinstance(found, list) and found:
+        if len(found) > 1 and all(isinstance(each, Mapping) and "role" in each for each in found):
+            add(marks, Mark.MULTIPLE_CHOICES)
+        first = found[0]
+        own = as_mapping(first).get("finish_reason")
+        return output_of(first, marks, finish=own or finish, latency_ms=latency_ms)
+    if found is not None:
+        return output_of(found, marks, finish=finish, latency_ms=latency_ms)
+    listed = indexed(attributes, "gen_ai.completion")
+    if listed:
+        own = listed[0].get("finish_reason")
+        message = _indexed_message({"role": "assistant", **listed[0]})
+        return output_of(message, marks, finish=own or finish, latency_ms=latency_ms)
+    for name, held in events:
+        if name == _CHOICE:
+            said: Mapping[str, Any] = as_mapping(held.get("message")) or {
+                "content": held.get("content", held.get("gen_ai.event.content")),
+                "tool_calls": held.get("tool_calls"),
+            }
+            own = held.get("finish_reason")
+            item = {"role": "assistant", **{key: each for key, each in said.items() if each is not None}}
+            if held.get("tool_calls") and not item.get("tool_calls"):
+                item["tool_calls"] = as_list(held["tool_calls"])
+            return output_of(item, marks, finish=own or finish, latency_ms=latency_ms)
+    text = _first(attributes, "ai.response.text", "ai.response.object")
+    calls = as_list(attributes.get("ai.response.toolCalls"))
+    if text is not None or calls:
+        item = {
+            "role": "assistant",
+            "content": [
+                *([{"type": "text", "text": as_text(text)}] if text else []),
+                *(_vercel_call(each) for each in calls if isinstance(each, Mapping)),
+            ],
+        }  # fmt: skip
+        return output_of(item, marks, finish=finish_of(finish), latency_ms=latency_ms)
+    return None
+
+
+def _vercel_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = call.get("input", call.get("args"))
+    identity, name = call.get("toolCallId"), call.get("toolName")
+    return {"type": "tool_call", "id": identity, "name": name, "arguments": arguments}
+
+
+def _usage(attributes: Mapping[str, Any]) -> Usage | None:
+    usage = inclusive_usage(
+        _first(attributes, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "ai.usage.promptTokens",
+               "ai.usage.inputTokens", "llm.usage.prompt_tokens"),
+        _first(attributes, "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
+               "gen_ai.usage.details.cache_read_tokens", "ai.usage.cachedInputTokens"),
+        _first(attributes, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens",
+               "ai.usage.completionTokens", "ai.usage.outputTokens", "llm.usage.completion_tokens"),
+        _first(attributes, "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
+               "ai.usage.reasoningTokens"),
+    )  # fmt: skip
+    return usage if known(usage) else None
+
+
+def _first_token(attributes: Mapping[str, Any]) -> float | None:
+    vercel = as_number(attributes.get("ai.response.msToFirstChunk"))
+    if vercel is not None:
+        return vercel
+    return seconds(
+        _first(attributes, "gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
+    )

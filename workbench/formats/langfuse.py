@@ -1,0 +1,248 @@
+"""Langfuse: observations row by row, traces with their observations, and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.formats.answers import read_logged
+from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable
+from workbench.formats.chat import add, word
+from workbench.formats.drafts import (
+    as_list,
+    as_mapping,
+    feedback,
+    id_of,
+    make_draft,
+    milliseconds_between,
+    seconds,
+)
+from workbench.formats.requests import read_logged_request
+from workbench.formats.usage import known, usage_details
+from workbench.normal import as_text, decode_nested
+
+_TYPES = frozenset(
+    (
+        "GENERATION",
+        "SPAN",
+        "EVENT",
+        "AGENT",
+        "TOOL",
+        "CHAIN",
+        "RETRIEVER",
+        "EVALUATOR",
+        "EMBEDDING",
+        "GUARDRAIL",
+    )
+)
+_INTERNAL = ("langfuse-", "sdk-experiment")
+_CUT = "<truncated due to size exceeding limit>"
+
+
+class Langfuse:
+    """Observations of type GENERATION are calls; the others are passed over and counted."""
+
+    name = "langfuse"
+    title = "Langfuse observations, trace exports and scores"
+
+    def recognise(self, value: Mapping[str, Any]) -> str | None:
+        """Say whether a record is a trace with observations, an observation, or a score."""
+        observations = value.get("observations")
+        if isinstance(observations, list) and (
+            "trace" in value or "sessionId" in value or "projectId" in value
+        ):
+            return "a trace with observations"
+        if (
+            word(value.get("type")) in _TYPES
+            and _get(value, "traceId") is not None
+            and _get(value, "startTime") is not None
+        ):
+            return "an observation's type, trace and start time"
+        scored = ("dataType" in value or "data_type" in value) and "name" in value and "value" in value
+        return "a score's name, value and trace" if scored and _get(value, "traceId") is not None else None
+
+    def split(self, value: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the observations of a trace, each with what the trace says, and its scores on the first."""
+        observations = value.get("observations")
+        if not isinstance(observations, list):
+            return [value]
+        trace = value.get("trace")
+        trace = (
+            trace if isinstance(trace, Mapping) else {k: v for k, v in value.items() if k != "observations"}
+        )
+        trace = {key: item for key, item in trace.items() if key not in ("observations", "input", "output")}
+        light = {key: item for key, item in trace.items() if key not in ("scores", "corrections")}
+        units: list[Any] = [
+            {"observation": each, "trace": trace if index == 0 else light}
+            for index, each in enumerate(observations)
+        ]
+        return units or [{"observation": None, "trace": trace}]
+
+    def parse(self, value: Mapping[str, Any]) -> Sequence[Parsed]:
+        """Read one observation or score.
+
+        Raises:
+            Unreadable: A generation lacks its input, or it can't be read.
+        """
+        trace: Mapping[str, Any] = {}
+        observation: Any = value
+        if "observation" in value and "trace" in value:
+            trace, observation = as_mapping(value["trace"]), value["observation"]
+            if observation is None:
+                return [Passed("a trace without observations", None, tuple(_labels(trace, trace)))]
+        if not isinstance(observation, Mapping):
+            raise Unreadable("the observation is not an object")
+        if "observations" in observation:
+            raise Unreadable("a trace stands where an observation was expected")
+        if word(observation.get("type")) not in _TYPES and "value" in observation and "name" in observation:
+            return _score_rows(observation)
+        trace_id = id_of(_get(observation, "traceId")) or id_of(trace.get("id"))
+        identity = id_of(observation.get("id"))
+        if identity is None:
+            raise Unreadable("the observation has no id")
+        parent = id_of(_get(observation, "parentObservationId"))
+        span = (f"{trace_id}/{identity}", f"{trace_id}/{parent}" if parent else None)
+        labels = _labels(trace, observation)
+        if observation.get("type") != "GENERATION":
+            kind = as_text(observation.get("type") or "observation").lower()[:40]
+            return [Passed(f"an observation of type {kind}, no generation", span, tuple(labels))]
+        draft = _generation(observation, trace, identity, trace_id)
+        draft.span = span
+        draft.feedback = labels
+        return [draft]
+
+
+def _get(value: Mapping[str, Any], camel: str) -> Any:
+    """Return a field, which the API writes in camel case and the blob export with underscores."""
+    snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in camel)
+    found = value.get(camel)
+    return found if found is not None else value.get(snake)
+
+
+def _generation(
+    observation: Mapping[str, Any], trace: Mapping[str, Any], identity: str, trace_id: str | None
+) -> Draft:
+    asked = observation.get("input")
+    if asked in (None, "", [], {}):
+        raise Unreadable("the generation has no input")
+    marks: list[str] = []
+    control_marks: list[str] = []
+    start = _get(observation, "startTime")
+    latency = milliseconds_between(start, _get(observation, "endTime"))
+    if latency is None:
+        latency = seconds(observation.get("latency"))
+    parameters = as_mapping(_get(observation, "modelParameters"))
+    tools = _get(observation, "toolDefinitions")
+    parameters = {key: item for key, item in parameters.items() if key not in ("system", "input", "messages")}
+    more = {**parameters, **({"tools": _tool_list(tools)} if tools else {})}
+    request = read_logged_request(asked, marks, more=more)
+    control = read_logged(observation.get("output"), control_marks, latency)
+    if _CUT in as_text(asked) or _CUT in as_text(observation.get("output") or ""):
+        add(marks, Mark.TRUNCATED)
+    environment = observation.get("environment") or trace.get("environment")
+    if isinstance(environment, str) and environment.startswith(_INTERNAL):
+        add(marks, Mark.INTERNAL)
+    usage = usage_details(_get(observation, "usageDetails") or observation.get("usage"))
+    failed = observation.get("level") == "ERROR"
+    draft = make_draft(
+        request,
+        control,
+        native_id=identity,
+        time=start,
+        latency_ms=latency,
+        first_token_ms=milliseconds_between(start, _get(observation, "completionStartTime")),
+        model=_get(observation, "providedModelName") or observation.get("model"),
+        usage=usage if known(usage) else None,
+        usage_first=True,
+        session=_get(observation, "sessionId") or _get(trace, "sessionId"),
+        error=(_get(observation, "statusMessage") or "error") if failed else None,
+        attributes=_attributes(observation, trace, trace_id),
+        marks=marks,
+    )
+    draft.control_marks = [*control_marks, *draft.control_marks]
+    task = draft.attributes.get("task")
+    draft.task = task if isinstance(task, str) else None
+    return draft
+
+
+def _tool_list(tools: Any) -> list[Any]:
+    found = decode_nested(tools)
+    if isinstance(found, list):
+        return found
+    named = []
+    for name, each in as_mapping(found).items():
+        tool = as_mapping(each)
+        named.append(tool if "name" in tool or "function" in tool else {"name": name, **tool})
+    return named
+
+
+def _attributes(
+    observation: Mapping[str, Any], trace: Mapping[str, Any], trace_id: str | None
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"trace_id": trace_id}
+    for holder in (trace, observation):
+        for key, item in as_mapping(holder.get("metadata")).items():
+            if key not in ("attributes", "resourceAttributes", "scope") and isinstance(
+                item, str | int | float | bool
+            ):
+                found[str(key)] = item
+    named = {
+        "trace_name": trace.get("name") or _get(observation, "traceName"),
+        "name": observation.get("name"),
+        "user": _get(observation, "userId") or _get(trace, "userId"),
+        "tags": as_list(observation.get("tags")) or as_list(trace.get("tags")),
+        "prompt_name": _get(observation, "promptName"),
+        "prompt_version": _get(observation, "promptVersion"),
+        "environment": observation.get("environment") or trace.get("environment"),
+        "release": observation.get("release") or trace.get("release"),
+        "version": observation.get("version") or trace.get("version"),
+    }
+    return found | {key: item for key, item in named.items() if item not in (None, "", [])}
+
+
+def _labels(trace: Mapping[str, Any], observation: Mapping[str, Any]) -> list[Feedback]:
+    found: list[Feedback] = []
+    for holder in (trace, observation) if trace is not observation else (trace,):
+        for each in (*as_list(holder.get("scores")), *as_list(holder.get("corrections"))):
+            if isinstance(each, Mapping):
+                found += _score_labels(each, as_text(trace.get("id") or _get(observation, "traceId") or ""))
+    return found
+
+
+def _score_labels(score: Mapping[str, Any], trace_id: str) -> list[Feedback]:
+    target = id_of(_get(score, "observationId"))
+    session = id_of(_get(score, "sessionId"))
+    trace = id_of(_get(score, "traceId")) or trace_id
+    kind, identity = ("call", target) if target else ("trace", trace) if trace else ("session", session)
+    if not identity:
+        return []
+    text = next(
+        (item for key in ("stringValue", "longStringValue") if (item := _get(score, key)) not in (None, "")),
+        None,
+    )
+    value = score.get("value")
+    if _get(score, "dataType") == "BOOLEAN" and value in (0, 1):
+        value = bool(value)
+    elif text is not None:
+        value = text
+    return [
+        feedback(
+            "langfuse",
+            target_kind=kind,
+            target_id=identity,
+            native_id=score.get("id"),
+            name=score.get("name"),
+            value=value,
+            comment=score.get("comment"),
+            annotator=_get(score, "authorUserId"),
+            annotator_kind=score.get("source"),
+            time=score.get("timestamp") or _get(score, "createdAt"),
+        )
+    ]
+
+
+def _score_rows(score: Mapping[str, Any]) -> list[Parsed]:
+    found = _score_labels(score, "")
+    if not found:
+        raise Unreadable("the score names neither observation, trace nor session")
+    return list(found)

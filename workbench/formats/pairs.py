@@ -1,0 +1,74 @@
+"""A provider's request and response bodies on one line, with whatever the logger wrote beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.formats.answers import whole_body
+from workbench.formats.base import Draft, Mark, Parsed, Unreadable
+from workbench.formats.chat import add
+from workbench.formats.drafts import as_mapping, id_of, make_draft, milliseconds_between, truthy
+from workbench.normal import as_count, as_number, decode_nested
+
+TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
+LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms")
+_OWN = frozenset(
+    ("request", "response", "metadata", "id", "request_id", "error", "status_code", *TIME_KEYS, *LATENCY_KEYS)
+)
+
+
+def parse_pair(
+    value: Mapping[str, Any], request: Any, response: Any, *, own: frozenset[str] = _OWN
+) -> Sequence[Parsed]:
+    """Read one request and its response, in the shape of any provider.
+
+    Args:
+        value: The whole line.
+        request: The request's body.
+        response: The response's body, or None.
+        own: Keys of the line that are no attributes.
+
+    Raises:
+        Unreadable: There is no request, or one of the two is not in shape.
+    """
+    if request is None:
+        raise Unreadable("the record has no request")
+    marks: list[str] = []
+    asked, answer = as_mapping(request), as_mapping(whole_body(response))
+    attributes = {key: item for key, item in value.items() if key not in own}
+    for holder in (asked, answer, value):
+        metadata = decode_nested(holder.get("metadata"))
+        if isinstance(metadata, Mapping):
+            attributes |= metadata
+    for holder in (asked, answer):
+        if holder.get("user") is not None:
+            attributes.setdefault("user", holder["user"])
+    user = attributes.get("user_id")
+    if user is not None:
+        attributes.setdefault("user", user)
+    if truthy(value.get("cache_hit")) or truthy(attributes.get("cache_hit")):
+        add(marks, Mark.CACHE_HIT)
+    status = as_count(value.get("status_code"))
+    error = value.get("error") or (f"status {status}" if status is not None and status >= 400 else None)
+    latency = next((found for key in LATENCY_KEYS if (found := as_number(value.get(key))) is not None), None)
+    if latency is None:
+        latency = milliseconds_between(answer.get("created_at"), answer.get("completed_at"))
+    own_time = next((value[key] for key in TIME_KEYS if value.get(key) is not None), None)
+    time = own_time if own_time is not None else answer.get("created_at", answer.get("created"))
+    task = attributes.get("task")
+    draft: Draft = make_draft(
+        request,
+        response,
+        native_id=id_of(answer.get("id")) or id_of(value.get("id")) or id_of(value.get("request_id")),
+        time=time,
+        latency_ms=latency,
+        first_token_ms=as_number(value.get("time_to_first_token_ms")),
+        model=answer.get("model") or asked.get("model"),
+        task=task,
+        error=error,
+        status=status,
+        attributes=attributes,
+        marks=marks,
+    )
+    return [draft]

@@ -1,0 +1,266 @@
+"""Streamed answers put together again: chunks of any provider as the body they stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.normal import Undecodable, as_text, decode_json, decode_nested
+
+_DATA_LINE = re.compile(r"^data:[ \t]?(.*)$", re.MULTILINE)
+
+
+def events_of_text(text: str) -> list[dict[str, Any]] | None:
+    """Return the JSON events of a server-sent stream that was logged as text; None if it is none."""
+    if not text.lstrip().startswith(("data:", "event:")):
+        return None
+    found: list[dict[str, Any]] = []
+    for match in _DATA_LINE.finditer(text):
+        try:
+            value = decode_json(match.group(1)).value
+        except Undecodable:
+            continue
+        if isinstance(value, dict):
+            found.append(value)
+    return found or None
+
+
+def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
+    """Put the chunks of a stream together.
+
+    Args:
+        chunks: In order: OpenAI chat or responses, Anthropic, Bedrock Converse, Titan, Llama,
+            Gemini; as objects or as JSON text.
+
+    Returns:
+        The body of the answer as the provider gives it without streaming, and whether the
+        stream reached its end; None where the chunks are of no known provider.
+    """
+    events = [event for each in chunks if isinstance(event := decode_nested(each), Mapping)]
+    events = [_inner(each) for each in events]
+    if not events or len(events) < len(chunks):
+        return None
+    for fits, build in (
+        (_is_responses, _responses),
+        (_is_anthropic, _anthropic),
+        (_is_converse, _converse),
+        (_is_chat, _chat),
+        (_is_gemini, _gemini),
+        (_is_plain, _plain),
+    ):
+        if any(fits(each) for each in events):
+            return build(events)
+    return None
+
+
+def _inner(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the event inside Bedrock's `{"chunk": {"bytes": ...}}` wrapping."""
+    chunk = event.get("chunk")
+    if isinstance(chunk, Mapping):
+        inner = decode_nested(chunk.get("bytes", chunk))
+        return inner if isinstance(inner, Mapping) else event
+    return event
+
+
+def _is_responses(event: Mapping[str, Any]) -> bool:
+    kind = event.get("type")
+    return isinstance(kind, str) and kind.startswith("response.")
+
+
+def _responses(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool] | None:
+    ends = ("response.completed", "response.incomplete", "response.failed")
+    for event in reversed(events):
+        if event.get("type") in ends and isinstance(event.get("response"), Mapping):
+            return dict(event["response"]), True
+    texts = [as_text(e.get("delta") or "") for e in events if e.get("type") == "response.output_text.delta"]
+    first: Mapping[str, Any] = next(
+        (e["response"] for e in events if isinstance(e.get("response"), Mapping)), {}
+    )
+    items = [e["item"] for e in events if e.get("type") == "response.output_item.done" and "item" in e]
+    if not items and texts:
+        items = [{"type": "message", "content": [{"type": "output_text", "text": "".join(texts)}]}]
+    return (
+        ({**first, "object": "response", "output": items, "status": "incomplete"}, False) if items else None
+    )
+
+
+def _is_anthropic(event: Mapping[str, Any]) -> bool:
+    return event.get("type") in ("message_start", "content_block_delta", "message_delta")
+
+
+def _anthropic(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
+    body: dict[str, Any] = {"type": "message", "role": "assistant"}
+    blocks: dict[Any, dict[str, Any]] = {}
+    pieces: dict[Any, list[str]] = {}
+    usage: dict[str, Any] = {}
+    ended = False
+    for event in events:
+        kind, index = event.get("type"), as_text(event.get("index", 0))
+        message = event.get("message")
+        if kind == "message_start" and isinstance(message, Mapping):
+            body |= {key: item for key, item in message.items() if key != "content"}
+            if isinstance(message.get("usage"), Mapping):
+                usage |= message["usage"]
+        elif kind == "content_block_start" and isinstance(event.get("content_block"), Mapping):
+            blocks[index] = dict(event["content_block"])
+        elif kind == "content_block_delta" and isinstance(event.get("delta"), Mapping):
+            block = blocks.setdefault(index, {"type": "text"})
+            for key in ("text", "partial_json", "thinking"):
+                if isinstance(event["delta"].get(key), str):
+                    pieces.setdefault(index, []).append(event["delta"][key])
+                    if key == "partial_json" and block.get("type") == "text":
+                        block["type"] = "tool_use"
+        elif kind == "message_delta":
+            delta = event.get("delta")
+            if isinstance(delta, Mapping):
+                body |= {key: item for key, item in delta.items() if item is not None}
+            if isinstance(event.get("usage"), Mapping):
+                usage |= {key: item for key, item in event["usage"].items() if item is not None}
+        elif kind == "message_stop":
+            ended = True
+        elif kind == "error":
+            body["error"] = event.get("error")
+    for index, block in blocks.items():
+        whole = "".join(pieces.get(index, []))
+        if block.get("type") == "tool_use":
+            block["input"] = whole if whole else block.get("input") or {}
+        elif block.get("type") == "thinking":
+            block["thinking"] = as_text(block.get("thinking") or "") + whole
+        else:
+            block["text"] = as_text(block.get("text") or "") + whole
+    body["content"] = list(blocks.values())
+    body["usage"] = usage
+    return body, ended or body.get("stop_reason") is not None
+
+
+def _is_converse(event: Mapping[str, Any]) -> bool:
+    return "contentBlockDelta" in event or "messageStop" in event
+
+
+def _converse(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
+    blocks: dict[Any, dict[str, Any]] = {}
+    body: dict[str, Any] = {}
+    ended = False
+    for event in events:
+        start, delta = event.get("contentBlockStart"), event.get("contentBlockDelta")
+        if isinstance(start, Mapping) and isinstance(start.get("start"), Mapping):
+            tool = start["start"].get("toolUse")
+            if isinstance(tool, Mapping):
+                index = as_text(start.get("contentBlockIndex", 0))
+                blocks[index] = {"toolUse": {**tool, "input": ""}}
+        elif isinstance(delta, Mapping) and isinstance(delta.get("delta"), Mapping):
+            inner = delta["delta"]
+            block = blocks.setdefault(as_text(delta.get("contentBlockIndex", 0)), {})
+            if isinstance(inner.get("text"), str):
+                block["text"] = as_text(block.get("text") or "") + inner["text"]
+            elif isinstance(inner.get("toolUse"), Mapping):
+                tool = block.setdefault("toolUse", {"input": ""})
+                tool["input"] = as_text(tool["input"]) + as_text(inner["toolUse"].get("input") or "")
+            elif isinstance(inner.get("reasoningContent"), Mapping):
+                text = as_text(inner["reasoningContent"].get("text") or "")
+                known = block.setdefault("reasoningContent", {"reasoningText": {"text": ""}})
+                known["reasoningText"]["text"] += text
+        elif isinstance(event.get("messageStop"), Mapping):
+            body["stopReason"] = event["messageStop"].get("stopReason")
+            ended = True
+        elif isinstance(event.get("metadata"), Mapping):
+            body |= {key: event["metadata"].get(key) for key in ("usage", "metrics")}
+    body["output"] = {"message": {"role": "assistant", "content": list(blocks.values())}}
+    return body, ended
+
+
+def _is_chat(event: Mapping[str, Any]) -> bool:
+    choices = event.get("choices")
+    return isinstance(choices, list) and any(
+        isinstance(each, Mapping) and ("delta" in each or "text" in each) for each in choices
+    )
+
+
+def _chat(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
+    body: dict[str, Any] = {}
+    texts: list[str] = []
+    refusals: list[str] = []
+    thoughts: list[str] = []
+    calls: dict[str, dict[str, Any]] = {}
+    finish: Any = None
+    for event in events:
+        body |= {key: event[key] for key in ("id", "model", "created", "usage", "error") if event.get(key)}
+        choices = event.get("choices")
+        for choice in choices if isinstance(choices, list) else []:
+            if not isinstance(choice, Mapping) or choice.get("index") not in (0, None):
+                continue
+            finish = choice.get("finish_reason") or finish
+            delta = choice.get("delta")
+            delta = delta if isinstance(delta, Mapping) else {"content": choice.get("text")}
+            for key, into in (("content", texts), ("refusal", refusals), ("reasoning_content", thoughts)):
+                if isinstance(delta.get(key), str):
+                    into.append(delta[key])
+            listed = delta.get("tool_calls")
+            for position, call in enumerate(listed if isinstance(listed, list) else []):
+                if isinstance(call, Mapping):
+                    _add_call(calls, as_text(call.get("index", position)), call)
+            old = delta.get("function_call")
+            if isinstance(old, Mapping):
+                _add_call(calls, "function_call", {"function": old})
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None}
+    if calls:
+        message["tool_calls"] = list(calls.values())
+    if refusals:
+        message["refusal"] = "".join(refusals)
+    if thoughts:
+        message["reasoning_content"] = "".join(thoughts)
+    body["choices"] = [{"index": 0, "message": message, "finish_reason": finish}]
+    return body, finish is not None
+
+
+def _add_call(calls: dict[str, dict[str, Any]], index: str, call: Mapping[str, Any]) -> None:
+    known = calls.setdefault(index, {"type": "function", "function": {"name": "", "arguments": ""}})
+    if call.get("id"):
+        known["id"] = call["id"]
+    function = call.get("function")
+    if isinstance(function, Mapping):
+        for key in ("name", "arguments"):
+            if isinstance(function.get(key), str):
+                known["function"][key] += function[key]
+
+
+def _is_gemini(event: Mapping[str, Any]) -> bool:
+    return isinstance(event.get("candidates"), list)
+
+
+def _gemini(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
+    body: dict[str, Any] = {}
+    parts: list[Any] = []
+    finish: Any = None
+    for event in events:
+        body |= {key: item for key, item in event.items() if key != "candidates" and item is not None}
+        candidates = event.get("candidates")
+        first = candidates[0] if isinstance(candidates, list) and candidates else None
+        if isinstance(first, Mapping):
+            content = first.get("content")
+            found = content.get("parts") if isinstance(content, Mapping) else None
+            parts += found if isinstance(found, list) else []
+            finish = first.get("finishReason", first.get("finish_reason")) or finish
+    body["candidates"] = [{"content": {"role": "model", "parts": parts}, "finishReason": finish}]
+    return body, finish is not None
+
+
+def _is_plain(event: Mapping[str, Any]) -> bool:
+    return any(isinstance(event.get(key), str) for key in ("outputText", "generation", "completion"))
+
+
+def _plain(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
+    """Put together the chunks of Titan, Llama and older Claude on Bedrock: one text in pieces."""
+    body: dict[str, Any] = {}
+    texts: list[str] = []
+    for event in events:
+        for key, item in event.items():
+            if key in ("outputText", "generation", "completion"):
+                texts.append(item if isinstance(item, str) else "")
+                body.setdefault(key, "")
+            elif item is not None:
+                body[key] = item
+    key = next(each for each in ("outputText", "generation", "completion") if each in body)
+    body[key] = "".join(texts)
+    return body, any(body.get(each) for each in ("completionReason", "stop_reason"))

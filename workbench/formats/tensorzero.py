@@ -1,0 +1,241 @@
+"""TensorZero: chat and JSON inferences, the model inferences below them, and feedback."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from workbench.formats.answers import output_of
+from workbench.formats.base import Draft, Feedback, Mark, Parsed, Part, Passed, Unreadable
+from workbench.formats.chat import add
+from workbench.formats.drafts import as_list, as_mapping, feedback, id_of, make_draft, truthy
+from workbench.formats.requests import read_parameters, read_response_format, read_tools
+from workbench.formats.turns import read_turns
+from workbench.normal import as_count, as_number, as_text, decode_nested
+from workbench.records import Message, Output, Request, Usage
+
+_JUDGES = ("tensorzero::llm_judge", "tensorzero::optimization")
+_TESTS = ("tensorzero::evaluation", "tensorzero::datapoint_id", "tensorzero::dataset")
+
+
+def time_of_uuid7(text: Any) -> datetime | None:
+    """Return the time that a UUID of version 7 begins with (RFC 9562); None for any other."""
+    try:
+        found = uuid.UUID(as_text(text))
+    except ValueError:
+        return None
+    if found.version != 7:
+        return None
+    return datetime.fromtimestamp((found.int >> 80) / 1000, UTC)
+
+
+class TensorZero:
+    """Rows of ChatInference, JsonInference, ModelInference and of the feedback tables."""
+
+    name = "tensorzero"
+    title = "TensorZero inferences and feedback"
+    late = "a model inference that comes after its inference: put its file first to add tokens"
+
+    def recognise(self, value: Mapping[str, Any]) -> str | None:
+        """Say whether a record is a row of TensorZero's tables."""
+        if "function_name" in value and "episode_id" in value and "input" in value:
+            return "function_name, episode_id and input"
+        if "inference_id" in value and ("raw_request" in value or "model_provider_name" in value):
+            return "inference_id and raw_request"
+        if "target_id" in value and "value" in value and ("metric_name" in value or "target_type" in value):
+            return "feedback's target_id and value"
+        if "inference_id" in value and "value" in value and ("tags" in value or "function_name" in value):
+            return "inference_id and value"
+        return None
+
+    def is_early(self, value: Mapping[str, Any]) -> bool:
+        """Say whether a file that begins so is read before the others: it adds to their calls."""
+        return "inference_id" in value and ("raw_request" in value or "model_provider_name" in value)
+
+    def parse(self, value: Mapping[str, Any]) -> Sequence[Parsed]:
+        """Read one row.
+
+        Raises:
+            Unreadable: It is of none of these tables, or can't be read.
+        """
+        if self.is_early(value):
+            key = id_of(value["inference_id"])
+            if key is None:
+                raise Unreadable("the model inference names no inference")
+            kept = {
+                name: item
+                for name, item in value.items()
+                if name not in ("raw_request", "raw_response", "output")
+            }
+            return [Part(key, kept, size=len(as_text(kept)))]
+        if "function_name" in value and "key" in value and "input" not in value:
+            return [Passed("a row of an index of tags: the inference holds them, too")]
+        if "function_name" not in value:
+            return [_feedback(value)]
+        if "dataset_name" in value:
+            return [Passed("a datapoint of a dataset, which people may have edited: no recorded call")]
+        return [_inference(value)]
+
+    def attach(self, draft: Draft, parts: Sequence[Part]) -> None:
+        """Add tokens, model and the rendered prompt of the model inferences to their inference."""
+        rows = [as_mapping(each.data) for each in parts]
+        if any(truthy(row.get("cached")) for row in rows):
+            add(draft.marks, Mark.CACHE_HIT)
+        if draft.control is not None:
+            counts = [[as_count(row.get(key)) for row in rows] for key in ("input_tokens", "output_tokens")]
+            asked, answered = (
+                None if None in each else sum(n for n in each if n is not None) for each in counts
+            )
+            first = as_number(rows[0].get("ttft_ms")) if len(rows) == 1 else None
+            model = id_of(rows[-1].get("model_name"))
+            draft.control = replace(
+                draft.control,
+                usage=Usage(asked, None, answered),
+                model=model or draft.control.model,
+                time_to_first_token_ms=draft.control.time_to_first_token_ms or first,
+                finish_reason=draft.control.finish_reason or id_of(rows[-1].get("finish_reason")),
+            )
+            draft.model = model or draft.model
+        messages = as_list(rows[0].get("input_messages"))
+        if len(rows) == 1 and messages and Mark.NOT_RENDERED in draft.marks:
+            system = rows[0].get("system")
+            rendered = read_turns(messages, draft.marks)
+            head = (Message("system", as_text(system)),) if system else ()
+            draft.request = replace(draft.request, messages=(*head, *rendered))
+            draft.marks.remove(Mark.NOT_RENDERED)
+
+    def assemble(self, parts: Sequence[Part]) -> Draft:
+        """Refuse model inferences whose inference did not come.
+
+        Raises:
+            Unreadable: Always.
+        """
+        raise Unreadable("no inference of this import has the inference_id: import both files together")
+
+
+def _inference(value: Mapping[str, Any]) -> Draft:
+    native_id = id_of(value.get("id"))
+    if native_id is None:
+        raise Unreadable("the inference has no id")
+    marks: list[str] = []
+    control_marks: list[str] = []
+    asked = as_mapping(value.get("input"))
+    system, listed = asked.get("system"), as_list(asked.get("messages"))
+    if system in (None, "") and not listed:
+        raise Unreadable("the inference has neither system nor messages: its template alone made the prompt")
+    if not isinstance(system, str | None) or any(_has_arguments(each) for each in listed):
+        # The variant's template decides what the model saw; the log holds its arguments alone.
+        add(marks, Mark.NOT_RENDERED)
+    messages = read_turns(listed, marks) if listed else ()
+    if system not in (None, ""):
+        messages = (Message("system", as_text(system)), *messages)
+    tools = as_mapping(value.get("tool_params"))
+    parameters = as_mapping(as_mapping(value.get("inference_params")).get("chat_completion"))
+    request = Request(
+        messages=messages,
+        tools=read_tools(tools),
+        response_format=read_response_format(value),
+        parameters=read_parameters({**parameters, "tool_choice": _choice(tools.get("tool_choice"))}),
+    )
+    tags = as_mapping(value.get("tags"))
+    function = as_text(value.get("function_name") or "")
+    if function.startswith(_JUDGES) or any(as_text(key).startswith(_TESTS) for key in tags):
+        add(marks, Mark.INTERNAL)
+    attributes = {**tags, "variant": value.get("variant_name")}
+    draft = make_draft(
+        request,
+        _answer(value.get("output"), control_marks),
+        native_id=native_id,
+        time=time_of_uuid7(native_id) or value.get("timestamp"),
+        latency_ms=as_number(value.get("processing_time_ms")),
+        first_token_ms=as_number(value.get("ttft_ms")),
+        model=value.get("variant_name"),
+        session=value.get("episode_id"),
+        task=function or None,
+        attributes=attributes,
+        marks=marks,
+    )
+    draft.control_marks = [*control_marks, *draft.control_marks]
+    draft.part_key = native_id
+    return draft
+
+
+def _choice(value: Any) -> Any:
+    found = decode_nested(value)
+    if isinstance(found, Mapping) and "specific" in found:
+        return {"type": "function", "name": found["specific"]}
+    return found if isinstance(found, str) else None
+
+
+def _has_arguments(message: Any) -> bool:
+    content = as_mapping(message).get("content")
+    if isinstance(content, Mapping):
+        return True
+    for block in as_list(content):
+        inner = as_mapping(block)
+        if isinstance(inner.get("value"), Mapping) or (
+            inner.get("type") in ("text", "template") and "arguments" in inner
+        ):
+            return True
+    return False
+
+
+def _answer(value: Any, marks: list[str]) -> Output | None:
+    found = decode_nested(value)
+    if found in (None, "", [], {}):
+        return None
+    if isinstance(found, Mapping) and ("raw" in found or "parsed" in found):
+        raw, parsed = found.get("raw"), found.get("parsed")
+        return output_of(raw if isinstance(raw, str) else None if parsed is None else as_text(parsed), marks)
+    return output_of(found if isinstance(found, list) else as_text(value), marks)
+
+
+def _feedback(value: Mapping[str, Any]) -> Feedback:
+    native_id = id_of(value.get("id"))
+    inference, target = id_of(value.get("inference_id")), id_of(value.get("target_id"))
+    if inference is None and target is None:
+        raise Unreadable("the feedback names no target")
+    kinds = {"inference": "call", "episode": "session"}
+    said = value.get("value")
+    demonstration = inference is not None and "metric_name" not in value
+    if demonstration:
+        shown = output_of_demonstration(said)
+        name, kind = "demonstration", "call"
+        said = shown
+    else:
+        name = id_of(value.get("metric_name")) or "comment"
+        kind = kinds.get(as_text(value.get("target_type") or ""), "call_or_session")
+    tags = as_mapping(value.get("tags"))
+    found = feedback(
+        "tensorzero",
+        target_kind=kind,
+        target_id=inference or target or "",
+        # The tables of feedback number their rows apart: one id may stand in two of them.
+        native_id=f"{name}/{native_id}" if native_id else None,
+        name=name,
+        value=said,
+        annotator_kind="human"
+        if any(as_text(key).startswith("tensorzero::human_feedback") for key in tags)
+        else "",
+        time=value.get("timestamp") or time_of_uuid7(native_id),
+        attributes=tags,
+    )
+    if demonstration:
+        found.kind = "demonstration"
+    return found
+
+
+def output_of_demonstration(value: Any) -> str:
+    """Return the text of an answer that somebody showed as the right one."""
+    found = decode_nested(value)
+    if isinstance(found, Mapping):
+        return as_text(found.get("raw") or found.get("parsed") or found)
+    texts = [
+        each["text"]
+        for each in as_list(found)
+        if isinstance(each, Mapping) and isinstance(each.get("text"), str)
+    ]
+    return "".join(texts) if texts else as_text(value)

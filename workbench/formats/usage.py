@@ -1,0 +1,133 @@
+"""Tokens of any provider in one form: uncached in, cached in, out, reasoning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.normal import as_count, decode_nested, usage_openai
+from workbench.records import Usage
+
+_EXCLUSIVE_CACHE = ("cache_read_input_tokens", "cacheReadInputTokens")
+_CACHE_WRITES = ("cache_creation_input_tokens", "cacheWriteInputTokens")
+
+
+def read_usage(value: Any) -> Usage:
+    """Normalise a provider's or a library's usage object.
+
+    Args:
+        value: Of OpenAI (chat and responses), Anthropic, Bedrock Converse, Gemini, Cohere or
+            LangChain; anything else gives unknown tokens.
+    """
+    usage = decode_nested(value)
+    if not isinstance(usage, Mapping):
+        return Usage()
+    if "promptTokenCount" in usage or "prompt_token_count" in usage:
+        return _gemini(usage)
+    if "input_token_details" in usage or "output_token_details" in usage:
+        return _langchain(usage)
+    if any(key in usage for key in (*_EXCLUSIVE_CACHE, *_CACHE_WRITES)) and not any(
+        isinstance(usage.get(key), Mapping) for key in ("prompt_tokens_details", "input_tokens_details")
+    ):
+        return _exclusive(usage)
+    if "inputTokens" in usage or "outputTokens" in usage:
+        return Usage(as_count(usage.get("inputTokens")), None, as_count(usage.get("outputTokens")))
+    return usage_openai(usage)
+
+
+def _exclusive(usage: Mapping[str, Any]) -> Usage:
+    """Read Anthropic's and Converse's usage, whose input tokens leave the cached ones out.
+
+    Tokens written to the cache were read by the model at full length: they count as uncached.
+    """
+    plain = _first(usage, "input_tokens", "inputTokens", "prompt_tokens")
+    written = _first(usage, *_CACHE_WRITES)
+    cached = _first(usage, *_EXCLUSIVE_CACHE)
+    if "prompt_tokens" in usage and plain is not None:
+        # Gateways that speak OpenAI's words follow OpenAI's sum, the cached ones included.
+        plain, written = max(plain - (cached or 0), 0), 0
+    uncached = None if plain is None else plain + (written or 0)
+    return Usage(uncached, cached, _first(usage, "output_tokens", "outputTokens", "completion_tokens"))
+
+
+def _gemini(usage: Mapping[str, Any]) -> Usage:
+    total = _first(usage, "promptTokenCount", "prompt_token_count")
+    cached = _first(usage, "cachedContentTokenCount", "cached_content_token_count")
+    answer = _first(usage, "candidatesTokenCount", "candidates_token_count", "generation_token_count")
+    thought = _first(usage, "thoughtsTokenCount", "thoughts_token_count")
+    out = None if answer is None and thought is None else (answer or 0) + (thought or 0)
+    return Usage(None if total is None else max(total - (cached or 0), 0), cached, out, thought)
+
+
+def _langchain(usage: Mapping[str, Any]) -> Usage:
+    total = _first(usage, "input_tokens", "prompt_tokens")
+    details = usage.get("input_token_details")
+    cached = as_count(details.get("cache_read")) if isinstance(details, Mapping) else None
+    details = usage.get("output_token_details")
+    reasoning = as_count(details.get("reasoning")) if isinstance(details, Mapping) else None
+    uncached = None if total is None else max(total - (cached or 0), 0)
+    return Usage(uncached, cached, _first(usage, "output_tokens", "completion_tokens"), reasoning)
+
+
+def usage_details(value: Any) -> Usage:
+    """Normalise named counts whose names and sum differ from exporter to exporter.
+
+    Args:
+        value: Such as `{"input": 12, "output": 3, "input_cached_tokens": 8, "total": 23}`. The
+            total tells whether `input` and `output` include the finer counts.
+    """
+    details = decode_nested(value)
+    if not isinstance(details, Mapping):
+        return Usage()
+    counts = {str(key): count for key, item in details.items() if (count := as_count(item)) is not None}
+    plain_in = next(
+        (counts[key] for key in ("input", "prompt_tokens", "input_tokens", "promptTokens") if key in counts),
+        None,
+    )
+    plain_out = next(
+        (
+            counts[key]
+            for key in ("output", "completion_tokens", "output_tokens", "completionTokens")
+            if key in counts
+        ),
+        None,
+    )
+    cached = _matching(counts, ("cache_read", "cached"))
+    written = _matching(counts, ("cache_creation", "cache_write"))
+    reasoning = _matching(counts, ("reasoning",))
+    finer = (cached or 0) + (written or 0) + (reasoning or 0)
+    total = _first(counts, "total", "total_tokens", "totalTokens")
+    inclusive = total is not None and finer > 0 and (plain_in or 0) + (plain_out or 0) == total
+    if inclusive:
+        uncached = None if plain_in is None else max(plain_in - (cached or 0), 0)
+        return Usage(uncached, cached, plain_out, reasoning)
+    uncached = None if plain_in is None else plain_in + (written or 0)
+    out = None if plain_out is None else plain_out + (reasoning or 0)
+    return Usage(uncached, cached, out, reasoning)
+
+
+def _matching(counts: Mapping[str, int], words: tuple[str, ...]) -> int | None:
+    found = [count for key, count in counts.items() if any(word in key for word in words)]
+    return sum(found) if found else None
+
+
+def inclusive_usage(total_in: Any, cached: Any, out: Any, reasoning: Any = None) -> Usage:
+    """Return the usage of counts whose input includes the cached tokens.
+
+    A cache count above the input can't be part of it: then the two are apart already.
+    """
+    whole, part = as_count(total_in), as_count(cached)
+    if whole is not None and part is not None and part <= whole:
+        whole -= part
+    return Usage(whole, part, as_count(out), as_count(reasoning))
+
+
+def known(usage: Usage) -> bool:
+    """Tell whether a usage says anything."""
+    return any(
+        each is not None for each in (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
+    )
+
+
+def _first(usage: Mapping[str, Any], *keys: str) -> int | None:
+    return next((found for key in keys if (found := as_count(usage.get(key))) is not None), None)
