@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "routing",
         "sampling",
         "costing",
+        "traffic",
         "confidence",
         "drift",
     ),
