@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "checks",
         "inheritance",
         "bundle",
+        "writing",
         "formats",
         "engines",
         "embed",

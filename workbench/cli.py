@@ -11,6 +11,7 @@ from workbench.commands.base import common, open_workspace
 from workbench.commands.candidates import candidate
 from workbench.commands.exports import export
 from workbench.commands.labels import label
+from workbench.commands.profiles import profile
 from workbench.commands.replays import replay
 from workbench.commands.slices import slices
 from workbench.config import Workspace
@@ -36,6 +37,7 @@ def cli() -> None:
 cli.add_command(candidate)
 cli.add_command(export)
 cli.add_command(label)
+cli.add_command(profile)
 cli.add_command(replay)
 cli.add_command(slices)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from workbench.config import CONFIG_NAME, Workspace, read_config
 from workbench.errors import UsageError
 from workbench.specs import Candidate
+from workbench.writing import replace_text
 
 TEMPLATE = """\
 # A workspace of the shadow workbench. Paths are relative to this file.
@@ -119,14 +119,7 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
     tables.append(row)
     text = tomlkit.dumps(document)
     config = read_config(tomllib.loads(text), path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.chmod(path.stat().st_mode & 0o777)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(f"{path} can't be written: {error.strerror}.", "Check who owns it.") from error
+    replace_text(path, text)
     return next(each for each in config.candidates if each.name == table["name"])
 
 

@@ -64,7 +64,10 @@ def product(left: Amount, right: Amount) -> Amount:
 
 @dataclass(frozen=True, slots=True)
 class ModelTokens:
-    """Mean tokens of a call to one model, over `calls` calls with known tokens, and its price."""
+    """Mean tokens of a call to one model, how many calls it weighs, and its price.
+
+    `cacheable_share` is the share of its input that is the same from call to call, 0..1.
+    """
 
     model: str
     calls: int
@@ -72,6 +75,7 @@ class ModelTokens:
     cached_input_tokens: float
     output_tokens: float
     price: Price
+    cacheable_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,6 @@ class Workload:
     candidate_usd: Amount | None = None
     candidate_tokens: float | None = None
     fallback: Amount = Amount(0.0, 0.0, 0.0)
-    cacheable_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +142,15 @@ def four_ways(load: Workload, plan: CostPlan, gpu: Gpu | None, share: float = 1.
     )
 
 
-def cheaper_usd(tokens: ModelTokens, cacheable_share: float, batchable_share: float) -> float:
+def cheaper_usd(tokens: ModelTokens, batchable_share: float) -> float:
     """Return what a call to one model costs with all discounts that its price row names.
 
     Args:
         tokens: Mean tokens of its calls.
-        cacheable_share: Share of the input that is the same from call to call, 0..1.
         batchable_share: Share of the calls that can wait, 0..1.
     """
     whole = tokens.input_tokens + tokens.cached_input_tokens
-    cached = max(tokens.cached_input_tokens, cacheable_share * whole)
+    cached = max(tokens.cached_input_tokens, tokens.cacheable_share * whole)
     cost = tokens_cost_usd(whole - cached, cached, tokens.output_tokens, tokens.price)
     return cost * (1 - batchable_share * (tokens.price.batch_discount or 0.0))
 
@@ -159,7 +161,7 @@ def _cheaper(load: Workload, control: Amount, plan: CostPlan, month: Amount) -> 
         return Way(CHEAPER, None, missing=("tokens by model",))
     waiting = plan.batchable_share or 0.0
     before = sum(each.calls * _mean_usd(each) for each in load.models) / calls
-    after = sum(each.calls * cheaper_usd(each, load.cacheable_share, waiting) for each in load.models) / calls
+    after = sum(each.calls * cheaper_usd(each, waiting) for each in load.models) / calls
     ratio = after / before if before else 1.0
     cost = product(month, control.times(ratio))
     notes = []

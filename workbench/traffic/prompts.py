@@ -17,7 +17,7 @@ SHINGLE = 3
 HEAD_TOKENS, TAIL_TOKENS = 400, 200
 """Of a longer text only its beginning and its end are looked at."""
 CHARS_READ = 20_000
-"""Of each end of a text in which templates are looked for; a phrase, once found, is looked up in all of it."""
+"""Of each end of a text where templates are looked for; a phrase once found is looked up in all of it."""
 
 _WIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _TOKEN = re.compile(rf"\d+|[{_WIDE}]|[^\W\d_{_WIDE}]+|_+|[^\w\s]")

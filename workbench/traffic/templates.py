@@ -291,7 +291,10 @@ def pattern_of(tokens: Sequence[str]) -> str:
     """Return the regular expression of a phrase: any white space between tokens, any digits for a number."""
     words = [each for each in tokens if each not in (START, END)]
     parts = [r"\d+" if each == DIGITS else re.escape(each) for each in words]
-    body = r"\s*".join(parts)
+    body = parts[0] if parts else ""
+    for before, word, part in zip(words, words[1:], parts[1:], strict=False):
+        # Two words never touch; a sign may touch a word.
+        body += (r"\s+" if LATIN.fullmatch(before) and LATIN.fullmatch(word) else r"\s*") + part
     if words and LATIN.fullmatch(words[0]) and tokens[0] != START:
         body = r"\b" + body
     if words and LATIN.fullmatch(words[-1]) and tokens[-1] != END:
