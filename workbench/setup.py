@@ -44,6 +44,27 @@ evals = "evals"
 # cached_input_usd_per_million = 0.0
 # output_usd_per_million = 0.0
 #
+# cached_input_usd_per_million and batch_discount = 0.5 (the share taken off for calls that
+# wait) are optional. What a month costs beside tokens, and a GPU of your own:
+#
+# [[gpus]]
+# name = "your-gpu"
+# usd_per_hour = 0.0
+# as_of = 2026-11-01
+# source = "the page or contract it stands in"
+#
+# [costs]
+# budget_usd_month = 1000.0      # a warning comes where the forecast passes it
+# hosted_model = "name of a row of prices"
+# engineering_usd_month = 0.0    # likewise labelling_usd_month, retraining_usd_month
+# one_off_usd = 0.0              # the work of moving
+#
+# [costs.self_hosted]
+# gpu = "your-gpu"
+# tokens_per_s = 1000.0          # in and out, measured for one replica
+# as_of = 2026-11-01
+# source = "how it was measured"
+#
 # Models that leave the market: a warning comes while their noise floor can still be measured.
 #
 # [[models]]

@@ -21,7 +21,7 @@ from workbench.ui import money
 from workbench.ui.labelling import ITEM
 from workbench.ui.scope import queue_token
 
-PAGES = ["overview", "upload", "replays", "compare", "review", "ramp"]
+PAGES = ["overview", "upload", "traffic", "replays", "compare", "review", "ramp", "costs"]
 SECRET_TAGS = ("<script", "<img", "<iframe", "![")
 
 

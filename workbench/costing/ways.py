@@ -227,7 +227,8 @@ def _fixed(plan: CostPlan, share: float) -> Amount:
 
 
 def _left_out(plan: CostPlan) -> tuple[str, ...]:
-    return tuple(f"not counted, since costs.{each} is not given" for each in plan.unknown)
+    names = [each.removesuffix("_usd_month") for each in plan.unknown]
+    return (f"not given and not counted: {', '.join(names)}",) if names else ()
 
 
 def _paid_back(way: Way, plan: CostPlan) -> Way:

@@ -54,7 +54,7 @@ def profile(
     last = workloads.newest_call(store)
     mined = mine_calls(store, listener)
     profile_id = f"profile-{uuid.uuid4().hex[:12]}"
-    workloads.write_workloads(store, profile_id, mined.seqs, mined.ids)
+    workloads.write_workloads(store, profile_id, mined.seqs, mined.places, mined.names)
     listener(Progress("measuring", 0, None))
     calls = int(store.value("SELECT count(*) FROM usable_calls"))
     found = measure(workspace, store, profile_id, mined.found, calls)

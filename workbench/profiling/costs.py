@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -320,6 +321,6 @@ def _told(even: BreakEven) -> str:
     if even.calls_per_day is None or even.tokens_per_day is None:
         return "A GPU of your own never pays at this throughput: a call costs more there than now."
     return (
-        f"A GPU of your own pays from {even.calls_per_day:,.0f} calls a day on, which are "
-        f"{even.tokens_per_day:,.0f} tokens, with {even.replicas} running."
+        f"A GPU of your own pays from {math.ceil(even.calls_per_day):,} calls a day on, which are "
+        f"{math.ceil(even.tokens_per_day):,} tokens, with {even.replicas} running."
     )

@@ -32,11 +32,12 @@ ROUNDS = 3
 
 @dataclass(slots=True)
 class Mined:
-    """Templates by id, and the template of each call: `seqs` and `ids` belong together."""
+    """Templates by id, and the template of each call: `places`, beside `seqs`, count along `names`."""
 
     found: dict[str, Template] = field(default_factory=dict)
     seqs: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    ids: list[str] = field(default_factory=list)
+    places: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    names: list[str] = field(default_factory=list)
 
 
 def apply_rules(workspace: Workspace, store: Store, listener: Listener) -> dict[str, int]:
@@ -86,9 +87,8 @@ def mine_calls(store: Store, listener: Listener) -> Mined:
             break
     by_path = templates(tree, known)
     own = [by_path[path] for path in paths]
-    ids = [own[number].template_id for number in leaves]
-    used = set(ids)
-    return Mined({each.template_id: each for each in own if each.template_id in used}, seqs, ids)
+    used = {own[number].template_id: own[number] for number in np.unique(leaves).tolist()}
+    return Mined(used, seqs, leaves, [each.template_id for each in own])
 
 
 def _assign(

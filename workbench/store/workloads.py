@@ -88,14 +88,19 @@ def different_requests(store: Store, limit: int) -> list[Request]:
     return found
 
 
-def write_workloads(store: Store, profile_id: str, seqs: NDArray[np.int64], workloads: Sequence[str]) -> None:
+def write_workloads(
+    store: Store, profile_id: str, seqs: NDArray[np.int64], places: NDArray[np.int32], names: Sequence[str]
+) -> None:
     """Write the workload of each call, a part at a time; nobody sees them before the profile is there.
 
-    `seqs` and `workloads` are those of each call, in the same order.
+    `seqs` and `places` are those of each call, in the same order; a place is one of `names`.
     """
     for start in range(0, len(seqs), WRITTEN_AT_ONCE):
         part = slice(start, start + WRITTEN_AT_ONCE)
-        own = pa.array(workloads[part], pa.string())
+        coded = pa.DictionaryArray.from_arrays(
+            pa.array(places[part], pa.int32()), pa.array(names, pa.string())
+        )
+        own = coded.cast(pa.string())
         ids = pa.array([profile_id] * len(own), pa.string())
         store.append(
             "profile_calls",

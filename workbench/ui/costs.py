@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -84,7 +86,7 @@ def _what_if(plan: CostPlan) -> CostPlan:
     with st.expander("Other costs and assumptions", icon=":material/tune:"):
         st.caption("Taken from [costs] in workbench.toml. Changed here, they count for this page alone.")
         columns = st.columns(4)
-        changed: dict[str, float | None] = {}
+        changed: dict[str, Any] = {}
         for column, (key, label) in zip(columns, _AMOUNTS, strict=True):
             changed[key] = column.number_input(
                 label,
@@ -137,17 +139,20 @@ def _figures(found: CostReport) -> None:
     st.plotly_chart(drawing.figure, key="cost-ways", config=figures.CONFIG, alt=drawing.alt, theme=None)
     frame = pd.DataFrame(
         [
-            (way.name, interval(way.usd_month), interval(way.saving_usd_month), months(way), _remarks(way))
+            (way.name, interval(way.usd_month), interval(way.saving_usd_month), months(way))
             for way in found.ways
         ],
-        columns=["Way", "USD a month", "Saves a month", "Pays back in", "Remarks"],
+        columns=["Way", "USD a month", "Saves a month", "Pays back in"],
     )
     st.dataframe(frame, hide_index=True, lazy=False, height="content", alt=drawing.alt)
+    for way in found.ways:
+        if said := _remarks(way):
+            st.text(f"{way.name.capitalize()}: {said}.")
     st.caption(f"Each limit holds with {words.stage(found.level)} confidence; what is declared has none.")
     st.text(f"Small model: {visible(found.basis)}")
     if found.left_out:
         st.caption(
-            f"Left out, without a price or token counts ({words.percent(1 - found.priced_share)} of the calls):"
+            f"Left out, without a price or tokens ({words.percent(1 - found.priced_share)} of the calls):"
         )
         st.text(visible(", ".join(found.left_out)))
     if found.left_out_workloads:
@@ -193,8 +198,8 @@ def _curve(found: CostReport) -> None:
         st.text("At this throughput it never pays: a call costs more there than now.")
     else:
         st.text(
-            f"From {words.count(round(even.calls_per_day))} calls a day on, which are "
-            f"{words.count(round(even.tokens_per_day))} tokens, with "
+            f"From {words.count(math.ceil(even.calls_per_day))} calls a day on, which are "
+            f"{words.count(math.ceil(even.tokens_per_day))} tokens, with "
             f"{words.counted(even.replicas or 1, 'replica')}; one replica carries "
             f"{words.count(round(even.capacity_per_day))} calls a day and costs "
             f"{words.money(even.replica_usd_month)} a month."
@@ -246,7 +251,11 @@ def _prices() -> None:
     columns = ["Model", "Input", "Cached input", "Output", "Batch discount", "As of", "Source"]
     st.caption("US dollars per million tokens")
     st.dataframe(
-        pd.DataFrame(rows, columns=columns), hide_index=True, lazy=False, alt=f"{len(rows)} prices of models."
+        pd.DataFrame(rows, columns=columns),
+        hide_index=True,
+        lazy=False,
+        placeholder="–",
+        alt=f"{len(rows)} prices of models.",
     )
     if config.gpus:
         machines = [

@@ -83,9 +83,9 @@ def _summary(report: ProfileReport) -> None:
         st.warning(answers.quoted(report.warning), icon=":material/warning:")
     if report.unknown_volume:
         st.caption(
-            f"For {words.counted(len(report.unknown_volume), 'workload')} the log does not say which share of "
-            "the traffic it holds, so no figure a day or a month is shown: import with a sampling rate, or set "
-            "calls_per_day in eval.toml."
+            f"For {words.counted(len(report.unknown_volume), 'workload')} the log does not say which share "
+            "of the traffic it holds, so that no figure a day or a month is shown: import with a sampling "
+            "rate, or set calls_per_day in eval.toml."
         )
     if report.left_out:
         st.caption("Left out of the costs, since no price or no token counts are known:")
@@ -125,10 +125,14 @@ def _table(report: ProfileReport) -> None:
         st.column_config.NumberColumn(format="%,.0f"),
         st.column_config.NumberColumn(format="$%,.2f"),
     )
-    st.dataframe(
+    picked = st.dataframe(
         frame,
         hide_index=True,
         lazy=False,
+        placeholder="–",
+        on_select="rerun",
+        selection_mode="single-row",
+        key="traffic-table",
         height="content" if len(frame) <= 12 else 460,
         column_config={
             **dict.fromkeys(("Calls", "Calls a day", "Tokens in", "Tokens out", "p95 ms"), number),
@@ -136,13 +140,22 @@ def _table(report: ProfileReport) -> None:
         },
         alt=f"{len(frame)} workloads, those with the most to save first.",
     )
+    _open_picked(report, list(picked.selection.rows))
     if report.small_model:
         st.caption(
-            f"Could save: at the price of {answers.quoted(report.small_model)} and the frontier's tokens; at most, "
-            "and not measured. Replay a candidate to measure it."
+            f"Could save: at the price of {answers.quoted(report.small_model)} and the frontier's tokens; "
+            "at most, and not measured. Replay a candidate to measure it."
         )
     else:
         st.caption("Could save: unknown without a price for a small model; set costs.hosted_model.")
+
+
+def _open_picked(report: ProfileReport, rows: list[int]) -> None:
+    """Open the workload of a row that was clicked just now; what was chosen below since then stays."""
+    if rows != st.session_state.get("traffic.picked", []):
+        st.session_state["traffic.picked"] = rows
+        if rows and rows[0] < len(report.workloads):
+            st.query_params["workload"] = report.workloads[rows[0]].workload
 
 
 def _workload(report: ProfileReport, each: WorkloadReport) -> None:
@@ -168,7 +181,7 @@ def _facts(each: WorkloadReport) -> None:
     volume = each.calls_per_day
     lines = [
         f"{words.counted(each.calls, 'call')}, {words.percent(each.share)} of the log",
-        f"{words.count(volume.point)} calls a day ({words.count(volume.low)}–{words.count(volume.high)})"
+        f"{_whole(volume.point)} calls a day ({_whole(volume.low)}–{_whole(volume.high)})"
         if volume
         else "calls a day not known",
         _cost(each),
@@ -194,6 +207,10 @@ def _facts(each: WorkloadReport) -> None:
     if each.left_out:
         st.caption("Calls of these models are left out of its costs:")
         st.text(visible(", ".join(each.left_out)))
+
+
+def _whole(number: float) -> str:
+    return words.count(round(number) if number >= 10 else number)
 
 
 def _cost(each: WorkloadReport) -> str:
@@ -344,6 +361,6 @@ def show_done() -> None:
     if done is not None:
         what = "is a task now" if done.created else "has further rules"
         st.success(
-            f"{answers.quoted(done.task)} {what}. {words.counted(done.moved, 'stored call')} belong to it by them.",
+            f"{answers.quoted(done.task)} {what}. {words.counted(done.moved, 'stored call')} moved to it.",
             icon=":material/check:",
         )
