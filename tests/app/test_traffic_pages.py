@@ -12,10 +12,11 @@ from app_reading import Visit, fine, said
 from profile_world import CONFIG, Line, lines, made, order_line, shuffled, sort_line
 
 from workbench.config import Workspace
+from workbench.profiling import profile
 
-HOSTILE = (
-    "<script>alert(1)</script> ![x](http://example.org/y.png) [z](javascript:alert(2)) $x^2$ :red[r] **b**"
-)
+HOSTILE = "<script>alert(1)</script> ![x](http://x.org/y) $x^2$ :red[r] **b** [z](javascript:alert(2))"
+KINDS = ("markdown", "caption", "subheader", "warning", "info", "success")
+"""Elements that read Markdown."""
 
 
 @pytest.fixture
@@ -33,20 +34,18 @@ def test_traffic_shows_workloads_with_cost_and_checklist(visit: Visit, shop: Fil
     assert "Calls in the log 130" in words
     assert "Workloads 2" in words
     assert "90 calls, 69.2 % of the log" in words
-    tables = [frame.value for frame in at.dataframe]
-    assert len(tables[0]) == 2
-    assert any(
-        list(each.columns) == ["Question", "Speaks", "Measured", "Why"] and len(each) == 9 for each in tables
-    )
+    table, *others = [frame.value for frame in at.dataframe]
+    assert list(table["Calls"]) == [90, 40]
+    checks = next(each for each in others if "Question" in each.columns)
+    assert (list(checks.columns), len(checks)) == (["Question", "Speaks", "Measured", "Why"], 9)
 
 
 def test_a_link_opens_one_workload(visit: Visit, shop: Filled) -> None:
-    """The address names it, also after it was made a task."""
-    first = fine(visit(shop, "traffic"))
-    ids = list(first.selectbox(key="address.workload").options)
-    assert len(ids) == 2
-    other = fine(visit(shop, "traffic", workload="nobody"))
-    assert "90 calls" in said(other)
+    """The address names it; a link to one that is gone opens the first."""
+    report = profile(shop.workspace, shop.store)
+    second = report.workloads[1]
+    assert "40 calls, 30.8 % of the log" in said(fine(visit(shop, "traffic", workload=second.workload)))
+    assert "90 calls, 69.2 % of the log" in said(fine(visit(shop, "traffic", workload="~gone")))
 
 
 def test_a_workload_becomes_a_task_on_the_page(visit: Visit, shop: Filled) -> None:
@@ -89,7 +88,7 @@ def test_costs_show_four_ways_and_save_the_budget(visit: Visit, shop: Filled) ->
     """The budget is written with the comments kept, and passed it warns."""
     fine(visit(shop, "traffic"))
     at = fine(visit(shop, "costs"))
-    assert list(at.dataframe[0].value["Way"])[0] == "stay"
+    assert next(iter(at.dataframe[0].value["Way"])) == "stay"
     assert len(at.dataframe[0].value) == 4
     at.number_input(key="budget-usd").set_value(0.01)
     (button,) = [each for each in at.button if each.label == "Save the budget"]
@@ -102,24 +101,21 @@ def test_costs_show_four_ways_and_save_the_budget(visit: Visit, shop: Filled) ->
 
 def test_text_of_a_hostile_log_is_never_markdown(visit: Visit, tmp_path: Path) -> None:
     """Prompts, labels, models and ids with Markdown, HTML and TeX are shown as they are."""
+    system = {"role": "system", "content": f"{HOSTILE} Sort the message."}
+    said_by = (HOSTILE[:50], "b`$c$`", "[l](x)")
     rows = [
-        Line([{"role": "system", "content": f"{HOSTILE} Sort the message."}, {"role": "user", "content": f"{n} {HOSTILE}"}],
-             (HOSTILE[:50], "b`$c$`", "[l](x)")[n % 3], model=HOSTILE)
+        Line([system, {"role": "user", "content": f"{n} {HOSTILE}"}], said_by[n % 3], model=HOSTILE)
         for n in range(60)
-    ]  # fmt: skip
-    rows += [
-        Line(
-            [{"role": "user", "content": f"{n} tell"}], json.dumps({HOSTILE: n, "b": HOSTILE}), model="**m**"
-        )
-        for n in range(40)
     ]
+    answer = json.dumps({HOSTILE: 1, "b": HOSTILE})
+    rows += [Line([{"role": "user", "content": f"{n} tell"}], answer, model="**m**") for n in range(40)]
     with made(tmp_path / "w", rows) as bench:
         place = Filled(bench.workspace, bench.store, {})
         for page in ("traffic", "costs"):
             for query in ({}, {"workload": HOSTILE}):
                 at = fine(visit(place, page, **query))
-                markdown = [each.value for kind in ("markdown", "caption", "subheader", "warning", "info", "success")
-                            for each in getattr(at, kind)]  # fmt: skip
+                markdown = [each.value for kind in KINDS for each in getattr(at, kind)]
+                assert markdown
                 for each in markdown:
                     for sign in ("<script", "![x]", "javascript:", ":red[", "**", "$x^2$"):
                         assert sign not in each, (page, each)

@@ -95,11 +95,10 @@ def write_workloads(
 
     `seqs` and `places` are those of each call, in the same order; a place is one of `names`.
     """
+    words = pa.array(names, pa.string())
     for start in range(0, len(seqs), WRITTEN_AT_ONCE):
         part = slice(start, start + WRITTEN_AT_ONCE)
-        coded = pa.DictionaryArray.from_arrays(
-            pa.array(places[part], pa.int32()), pa.array(names, pa.string())
-        )
+        coded = pa.DictionaryArray.from_arrays(pa.array(places[part], pa.int32()), words)
         own = coded.cast(pa.string())
         ids = pa.array([profile_id] * len(own), pa.string())
         store.append(
