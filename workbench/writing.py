@@ -8,6 +8,19 @@ from pathlib import Path
 from workbench.errors import UsageError
 
 
+def _link(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)
+        part.unlink()
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links.
+        if path.exists():
+            raise FileExistsError(path) from None
+        part.replace(path)
+
+
 def replace_text(path: Path, text: str, *, new: bool = False) -> None:
     """Write a file so that a reader sees the old text or the new one, also after a crash.
 
@@ -29,8 +42,7 @@ def replace_text(path: Path, text: str, *, new: bool = False) -> None:
             os.fsync(file.fileno())
         if new:
             # Unlike a check before, a link fails where somebody was faster.
-            os.link(part, path)
-            part.unlink()
+            _link(part, path)
         else:
             if path.exists():
                 part.chmod(path.stat().st_mode & 0o777)

@@ -8,17 +8,20 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from profile_world import CONFIG, Line, lines, log, made, order_line, rewrite_line, shuffled, sort_line
 
+from workbench import profiling
 from workbench.costing import CostPlan
 from workbench.errors import UsageError
 from workbench.facade import Workbench
-from workbench.profiling import current, is_stale
+from workbench.profiling import current, is_stale, profile
 from workbench.profiling.naming import set_budget
 from workbench.profiling.report import ProfileReport
 from workbench.records import UNASSIGNED, EvalKind, from_json, to_json
+from workbench.store import workloads
 from workbench.traffic.shapes import ShapeKind
 
 MIX = shuffled(lines(sort_line, 120), lines(order_line, 60, 2), lines(rewrite_line, 40, 4))
@@ -181,6 +184,26 @@ def test_the_profile_is_kept_until_something_changes(bench: Workbench) -> None:
     assert second.profile_id != first.profile_id
     assert "passes the budget" in second.warning
     assert bench.store.value("SELECT count(DISTINCT profile_id) FROM profile_calls") == 1
+
+
+def test_two_profiles_at_once_do_not_lose_calls(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that ends while another is at work leaves the other's calls alone; the last one counts."""
+    store = bench.store
+    original = profiling.measure
+    inner: list[ProfileReport] = []
+
+    def measure(*arguments: Any) -> Any:
+        monkeypatch.setattr(profiling, "measure", original)
+        inner.append(profile(bench.workspace, store, again=True))
+        return original(*arguments)
+
+    monkeypatch.setattr(profiling, "measure", measure)
+    outer = profile(bench.workspace, store, again=True)
+    assert [each.calls for each in outer.workloads] == [each.calls for each in inner[0].workloads]
+    assert current(bench.workspace, store) == outer
+    page = workloads.workload_page(store, outer.profile_id, outer.workloads[0].workload)
+    assert len(page) == 50
+    assert store.value("SELECT count(DISTINCT profile_id) FROM profile_calls") == 1
 
 
 def test_the_budget_is_written_with_all_comments_kept(bench: Workbench) -> None:

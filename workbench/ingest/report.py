@@ -74,7 +74,7 @@ class ImportReport:
                 f"  gold answers: {self.gold:,} new; the next `workbench compare` makes labels of them."
             )
         if self.tasks.get(UNASSIGNED):
-            lines.append("  Calls without a task: say --task, or give an eval.toml a [match] table.")
+            lines.append("  Calls without a task: `workbench profile` finds what they are; or say --task.")
         return "\n".join(lines)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,7 @@ def profile(
     moved = apply_rules(workspace, store, listener)
     last = workloads.newest_call(store)
     mined = mine_calls(store, listener)
-    profile_id = f"profile-{uuid.uuid4().hex[:12]}"
+    profile_id = workloads.new_profile_id()
     workloads.write_workloads(store, profile_id, mined.seqs, mined.places, mined.names)
     listener(Progress("measuring", 0, None))
     calls = int(store.value("SELECT count(*) FROM usable_calls"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +22,7 @@ DAYS = 28
 WRITTEN_AT_ONCE = 50_000
 """Rows of one transaction: some 20 ms, so that a label in between isn't held up."""
 SAMPLE_BYTES = 48_000_000
+ABANDONED_S = 24 * 3600.0
 
 # The rows of an unfinished profile are never asked for: its id stands nowhere.
 _TRAFFIC = f"""
@@ -31,6 +34,12 @@ _TRAFFIC = f"""
           ON p.call_seq = u.seq
     )
 """  # noqa: S608 -- a constant
+
+
+def new_profile_id(now_s: float | None = None) -> str:
+    """Return an id for a profile that begins now; ids sort by their time, given in seconds."""
+    at = time.time() if now_s is None else now_s
+    return f"profile-{int(at * 1000):014d}-{uuid.uuid4().hex[:8]}"
 
 
 def newest_call(store: Store) -> int:
@@ -122,7 +131,12 @@ def write_profile(store: Store, profile_id: str, fingerprint: str, last_call: in
                 }
             ],
         )
-        writer.execute("DELETE FROM profile_calls WHERE profile_id <> ?", (profile_id,))
+        # Another profile may be at work: its calls stay. What a killed one left goes after a day.
+        writer.execute(
+            "DELETE FROM profile_calls WHERE profile_id <> $own AND "
+            "(profile_id < $old OR profile_id IN (SELECT profile_id FROM profiles))",
+            {"own": profile_id, "old": new_profile_id(time.time() - ABANDONED_S)},
+        )
         writer.execute("DELETE FROM profiles WHERE profile_id <> ?", (profile_id,))
 
 

@@ -299,12 +299,10 @@ def _calls(report: ProfileReport, each: WorkloadReport) -> None:
         key=f"traffic-open-{each.workload}-{page}",
     )  # fmt: skip
     if opened is not None:
-        answers.show_request(requests[opened], height=260)
+        answers.show_request(requests[opened])
         st.caption("Answer")
         control = rows[opened]["control"]
-        answers.plain(
-            answers.output_text(from_json(control, Output) if control else None), limit=6_000, height=220
-        )
+        answers.plain(answers.output_text(from_json(control, Output) if control else None), limit=6_000)
 
 
 def _first_line(request: Request) -> str:
