@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from workbench.compare.features import facts_beyond
+from workbench.records import Message, Request
 from workbench.traffic.shapes import Shape, ShapeKind
 from workbench.traffic.suitability import Measured, Speaks, checklist, weekly_shift
 
@@ -82,3 +84,26 @@ def test_thin_weeks_are_no_shift() -> None:
     assert shift is not None
     assert shift > 0.25
     assert weekly_shift([{"en/5": 500}, {"en/5": 800}])[0] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "expected"),
+    [
+        ("Order 4711 ships on 3 March 2026.", "Does order 4711 ship on 3 March 2026?", 0),
+        ("It was Marie Curie, born in 1867.", "Who found radium?", 2),
+        ("billing", "my invoice is wrong", 0),
+    ],
+)
+def test_facts_that_a_request_lacks_are_counted(answer: str, asked: str, expected: int) -> None:
+    """What the model had to know is told from what it was given."""
+    found = facts_beyond(answer, Request((Message("user", asked),)))
+    assert found is not None
+    lacking, facts = found
+    assert facts >= lacking >= expected
+    assert (lacking == 0) == (expected == 0)
+
+
+def test_facts_are_not_counted_where_the_request_is_not_text() -> None:
+    """A picture may hold anything."""
+    picture = Message("user", [{"type": "image_url", "image_url": {"url": "data:"}}])
+    assert facts_beyond("It is 1867.", Request((picture,))) is None

@@ -74,7 +74,10 @@ class ImportReport:
                 f"  gold answers: {self.gold:,} new; the next `workbench compare` makes labels of them."
             )
         if self.tasks.get(UNASSIGNED):
-            lines.append("  Calls without a task: `workbench profile` finds what they are; or say --task.")
+            lines.append(
+                "  Calls without a task: see what they are with `workbench profile`, say --task, "
+                "or give an eval.toml a [match] table."
+            )
         return "\n".join(lines)
 
 
