@@ -327,9 +327,10 @@ def check_eval(each: EvalConfig, path: Path) -> None:
             )
     for ignored in each.ignore:
         _pattern(ignored.pattern, f"{path}: ignore {ignored.name!r}")
-    if each.match:
-        for key in ("system_prompt", "input", "model"):
-            _pattern(getattr(each.match, key), f"{path}: match.{key}")
+    for taken in each.rules:
+        name = "match" if taken is each.match else "match_any"
+        for key in ("system_prompt", "input", "first_input", "tools", "model"):
+            _pattern(getattr(taken, key), f"{path}: {name}.{key}")
 
 
 def _check_field(rule: FieldRule, where: str) -> None:

@@ -13,6 +13,7 @@ from workbench.commands.exports import export
 from workbench.commands.imports import conflicts, import_
 from workbench.commands.judges import judge
 from workbench.commands.labels import label
+from workbench.commands.profiles import profile
 from workbench.commands.replays import replay
 from workbench.commands.reports import report
 from workbench.commands.slices import slices
@@ -42,6 +43,7 @@ cli.add_command(export)
 cli.add_command(import_)
 cli.add_command(judge)
 cli.add_command(label)
+cli.add_command(profile)
 cli.add_command(replay)
 cli.add_command(report)
 cli.add_command(slices)

@@ -22,6 +22,8 @@ import msgspec
 
 from workbench.checks import check_candidates, check_eval, check_models, check_ray
 from workbench.contents import local_contents
+from workbench.costing.checks import check_costs, check_prices
+from workbench.costing.plan import CostPlan, Gpu
 from workbench.errors import ConfigError, UsageError, did_you_mean
 from workbench.inheritance import with_parents
 from workbench.records import EvalKind
@@ -53,6 +55,8 @@ class WorkspaceConfig:
     prices: tuple[Price, ...] = ()
     models: tuple[ModelLife, ...] = ()
     ray: RayCluster = RayCluster()
+    gpus: tuple[Gpu, ...] = ()
+    costs: CostPlan = CostPlan()
 
 
 def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
@@ -72,6 +76,8 @@ def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
     check_candidates(config.candidates, path)
     check_models(config.models, path)
     check_ray(config.ray, path)
+    check_prices(config.prices, path)
+    check_costs(config.costs, config.gpus, config.prices, path)
     return config
 
 
@@ -171,6 +177,11 @@ class Workspace:
     def price_of(self, name: str | None) -> Price | None:
         """Return the newest price of a model, or None where the table has none."""
         rows = [each for each in self.config.prices if each.model == name]
+        return max(rows, key=lambda each: each.as_of) if rows else None
+
+    def gpu_of(self, name: str | None) -> Gpu | None:
+        """Return the newest price of a GPU, or None where the table has none."""
+        rows = [each for each in self.config.gpus if each.name == name]
         return max(rows, key=lambda each: each.as_of) if rows else None
 
     def path(self, relative: str) -> Path:

@@ -13,7 +13,11 @@ from workbench.progress import Listener, silent
 from workbench.records import Policy, Recommendation
 
 if TYPE_CHECKING:
+    from workbench.costing import CostPlan
     from workbench.ingest import Conflict, ImportReport, ImportRow, Resolution, UndoReport
+    from workbench.profiling import ProfileReport
+    from workbench.profiling.costs import CostReport
+    from workbench.profiling.naming import Named
     from workbench.replay import ReplayReport
     from workbench.replay.batch_export import BatchExport
     from workbench.replay.judge_report import JudgeReport
@@ -513,6 +517,42 @@ class Workbench:
             current_share=current_share,
             policy=policy,
             seed=seed,
+        )
+
+    def profile(self, *, again: bool = False, listener: Listener = silent) -> ProfileReport:
+        """Say what the traffic consists of, what it costs, and what of it could move."""
+        from workbench.profiling import profile
+
+        return profile(self.workspace, self.store, again=again, listener=listener)
+
+    def draft_eval(self, *workloads: str, task: str | None = None, listener: Listener = silent) -> Named:
+        """Make workloads a task: draft its eval.toml, or add their rules to the one that is there."""
+        from workbench.profiling.naming import name_workloads
+
+        named = name_workloads(self.workspace, self.store, workloads, task, listener=listener)
+        self.workspace = Workspace.load(self.workspace.root)
+        return named
+
+    def costs(
+        self,
+        workload: str | None = None,
+        *,
+        candidate: str | None = None,
+        share: float = 1.0,
+        plan: CostPlan | None = None,
+        listener: Listener = silent,
+    ) -> CostReport:
+        """Say what a workload, or all of them, cost a month in four ways."""
+        from workbench.profiling.costs import costs
+
+        return costs(
+            self.workspace,
+            self.store,
+            workload,
+            candidate=candidate,
+            share=share,
+            plan=plan,
+            listener=listener,
         )
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from workbench.config import CONFIG_NAME, Workspace, read_config
 from workbench.errors import UsageError
 from workbench.specs import Candidate
+from workbench.writing import replace_text
 
 TEMPLATE = """\
 # A workspace of the shadow workbench. Paths are relative to this file.
@@ -43,6 +43,27 @@ evals = "evals"
 # input_usd_per_million = 0.0
 # cached_input_usd_per_million = 0.0
 # output_usd_per_million = 0.0
+#
+# cached_input_usd_per_million and batch_discount = 0.5 (the share taken off for calls that
+# wait) are optional. What a month costs beside tokens, and a GPU of your own:
+#
+# [[gpus]]
+# name = "your-gpu"
+# usd_per_hour = 0.0
+# as_of = 2026-11-01
+# source = "the page or contract it stands in"
+#
+# [costs]
+# budget_usd_month = 1000.0      # a warning comes where the forecast passes it
+# hosted_model = "name of a row of prices"
+# engineering_usd_month = 0.0    # likewise labelling_usd_month, retraining_usd_month
+# one_off_usd = 0.0              # the work of moving
+#
+# [costs.self_hosted]
+# gpu = "your-gpu"
+# tokens_per_s = 1000.0          # in and out, measured for one replica
+# as_of = 2026-11-01
+# source = "how it was measured"
 #
 # Models that leave the market: a warning comes while their noise floor can still be measured.
 #
@@ -119,14 +140,7 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
     tables.append(row)
     text = tomlkit.dumps(document)
     config = read_config(tomllib.loads(text), path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.chmod(path.stat().st_mode & 0o777)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(f"{path} can't be written: {error.strerror}.", "Check who owns it.") from error
+    replace_text(path, text)
     return next(each for each in config.candidates if each.name == table["name"])
 
 

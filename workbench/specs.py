@@ -34,7 +34,10 @@ def is_loopback(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one model costs, in US dollars per million tokens, on a date, from a source."""
+    """What one model costs, in US dollars per million tokens, on a date, from a source.
+
+    `batch_discount` is the share taken off for calls that wait in a batch, 0..1.
+    """
 
     model: str
     as_of: date
@@ -42,6 +45,7 @@ class Price:
     input_usd_per_million: float
     output_usd_per_million: float
     cached_input_usd_per_million: float | None = None
+    batch_discount: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +213,18 @@ class IgnoreRule:
 
 @dataclass(frozen=True, slots=True)
 class MatchRule:
-    """Which calls belong to a task where `--task` does not say. Every key given must hold."""
+    """Which calls belong to a task where `--task` does not say. Every key given must hold.
+
+    Keys are regular expressions: `input` is searched in the last message of the user, `first_input`
+    in the first, `tools` in the names of the tools offered, in order, with spaces between.
+    """
 
     system_prompt: str | None = None
     input: str | None = None
     model: str | None = None
     attributes: dict[str, str] = field(default_factory=dict)
+    first_input: str | None = None
+    tools: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +277,8 @@ class EvalConfig:
     JSON. With `top`, only the first places count. `evaluator` names an installed Python
     entry point of the group `workbench.evaluators` that compares instead of the kind's own rule.
     `judge` names a model that is asked which of two answers is better.
+
+    A call belongs here if it fits `match`, or one of `match_any`.
     """
 
     task: str
@@ -290,6 +302,7 @@ class EvalConfig:
     evaluator: str | None = None
     judge: JudgeRule | None = None
     match: MatchRule | None = None
+    match_any: tuple[MatchRule, ...] = ()
     policy: Policy = Policy()
     review: ReviewRules = ReviewRules()
     slices: tuple[SliceRule, ...] = ()
@@ -298,6 +311,11 @@ class EvalConfig:
     allowed_zone: str = "internal"
     guidelines: str = ""
     root: str = ""
+
+    @property
+    def rules(self) -> tuple[MatchRule, ...]:
+        """Return the rules that take a call, any of them."""
+        return (*((self.match,) if self.match else ()), *self.match_any)
 
     @property
     def names_one_label(self) -> bool:

@@ -159,6 +159,8 @@ def test_every_page_opens_without_an_error_or_a_foreign_request(
     titles = {
         "": "What can move to a small model?",
         "upload": "Upload",
+        "traffic": "Traffic",
+        "costs": "Costs",
         "replays": "Replays",
         "compare?task=rewrite&search=script": "Compare",
         "slices?task=triage": "Slices",

@@ -22,7 +22,7 @@ from workbench.ui import money
 from workbench.ui.labelling import ITEM
 from workbench.ui.scope import queue_token
 
-PAGES = ["overview", "upload", "replays", "compare", "slices", "review", "ramp"]
+PAGES = ["overview", "upload", "traffic", "replays", "compare", "slices", "review", "ramp", "costs"]
 SECRET_TAGS = ("<script", "<img", "<iframe", "![")
 
 

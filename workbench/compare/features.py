@@ -156,6 +156,31 @@ def new_facts(control: str, candidate: str, request: Request | None) -> dict[str
     return {kind: found[:MAX_SHOWN] for kind, found in new.items() if found}
 
 
+def facts_beyond(answer: str, request: Request | None) -> tuple[int, int] | None:
+    """Count the numbers, names and dates of an answer, and those that its request does not hold.
+
+    Args:
+        answer: A model's text.
+        request: What was asked.
+
+    Returns:
+        How many of them the request lacks, and how many there are; None where the request can't be read
+        as text.
+    """
+    text = text_of(request)
+    if text is None:
+        return None
+    said, asked = _without_units(contents(answer)), _read_request(text)
+    nothing = read_contents("")
+    lacking, all_ = (
+        len(lacking_numbers(said, other))
+        + len(lacking_names(said, other))
+        + len(said.when.lacking(other.when))
+        for other in (asked, nothing)
+    )
+    return lacking, max(all_, lacking)
+
+
 def _without_units(each: Contents) -> Contents:
     """Return contents whose numbers have no units: a request often names the unit elsewhere."""
     return replace(each, numbers=Counter((value, "") for value, _ in each.numbers))

@@ -41,7 +41,7 @@ class Job:
     task: str | None
     source: str | None
     sampling_rate: float | None
-    rules: dict[str, MatchRule]
+    rules: dict[str, tuple[MatchRule, ...]]
     folder: str
     preview: int | None = None
     secret: Secret | None = None
@@ -110,9 +110,9 @@ class Count:
             self.rejects.append((file, item))
 
 
-def evals_of(rules: Mapping[str, MatchRule]) -> list[EvalConfig]:
+def evals_of(rules: Mapping[str, Sequence[MatchRule]]) -> list[EvalConfig]:
     """Return evals that hold what a `TaskRouter` asks of them, and nothing else."""
-    return [EvalConfig(task, EvalKind.LABEL, match=rule) for task, rule in rules.items()]
+    return [EvalConfig(task, EvalKind.LABEL, match_any=tuple(each)) for task, each in rules.items()]
 
 
 def check_arguments(

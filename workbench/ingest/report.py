@@ -96,7 +96,10 @@ class ImportReport:
                 f"  gold answers: {self.gold:,} new; the next `workbench compare` makes labels of them."
             )
         if self.tasks.get(UNASSIGNED):
-            lines.append("  Calls without a task: say --task, or give an eval.toml a [match] table.")
+            lines.append(
+                "  Calls without a task: see what they are with `workbench profile`, say --task, "
+                "or give an eval.toml a [match] table."
+            )
         return "\n".join(lines)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from workbench.checks import NAME_PATTERN
 from workbench.errors import ConfigError
 from workbench.formats import Draft, Mark
 from workbench.normal import last_user_text, system_text
-from workbench.records import UNASSIGNED
+from workbench.records import UNASSIGNED, Request
 from workbench.specs import EvalConfig, MatchRule
+from workbench.traffic.prompts import first_user_text, tool_names
+
+TEXT_KEYS = ("system_prompt", "input", "first_input", "tools", "model")
 
 
 class TaskRouter:
@@ -26,16 +30,15 @@ class TaskRouter:
 
     def __init__(self, evals: Iterable[EvalConfig], task: str | None) -> None:
         self._task = task
-        ordered = sorted(evals, key=lambda each: each.task)
-        self.rules = {each.task: each.match for each in ordered if each.match}
+        self.rules = {each.task: each.rules for each in sorted(evals, key=lambda each: each.task)}
         """By task, in the order in which they are tried."""
-        self._rules = [(name, _compile(name, rule)) for name, rule in self.rules.items()]
+        self._rules = [(name, _compile(name, rule)) for name, rules in self.rules.items() for rule in rules]
 
     def task_of(self, draft: Draft) -> str:
         """Return the task of a call; several rules that fit leave a mark and the first one wins."""
         if self._task is not None:
             return self._task
-        fitting = [name for name, rule in self._rules if _fits(rule, draft)]
+        fitting = self.fitting(draft.request, draft.model, draft.attributes)
         if fitting:
             if len(fitting) > 1:
                 draft.marks.append(Mark.AMBIGUOUS_TASK)
@@ -44,12 +47,24 @@ class TaskRouter:
             return draft.task
         return UNASSIGNED
 
+    def fitting(self, request: Request, model: str | None, attributes: Mapping[str, Any]) -> list[str]:
+        """Return the tasks with a rule that takes a call, in order, each once.
+
+        Args:
+            request: What was asked.
+            model: The model of the log.
+            attributes: Of the call.
+        """
+        return list(
+            dict.fromkeys(name for name, rule in self._rules if _fits(rule, request, model, attributes))
+        )
+
 
 _Rule = list[tuple[str, re.Pattern[str]]]
 
 
 def _compile(task: str, rule: MatchRule) -> _Rule:
-    pairs = [(key, getattr(rule, key)) for key in ("system_prompt", "input", "model")]
+    pairs = [(key, getattr(rule, key)) for key in TEXT_KEYS]
     pairs += [(f"attributes.{key}", pattern) for key, pattern in rule.attributes.items()]
     found: _Rule = []
     for key, pattern in pairs:
@@ -63,17 +78,21 @@ def _compile(task: str, rule: MatchRule) -> _Rule:
     return found
 
 
-def _fits(rule: _Rule, draft: Draft) -> bool:
-    messages = draft.request.messages
+def _fits(rule: _Rule, request: Request, model: str | None, attributes: Mapping[str, Any]) -> bool:
+    messages = request.messages
     for key, pattern in rule:
         if key == "system_prompt":
             found = pattern.search(system_text(messages))
         elif key == "input":
             found = pattern.search(last_user_text(messages))
+        elif key == "first_input":
+            found = pattern.search(first_user_text(messages))
+        elif key == "tools":
+            found = pattern.search(tool_names(request))
         elif key == "model":
-            found = pattern.search(draft.model or "")
+            found = pattern.search(model or "")
         else:
-            value = draft.attributes.get(key.removeprefix("attributes."))
+            value = attributes.get(key.removeprefix("attributes."))
             found = pattern.fullmatch(str(value)) if value is not None else None
         if not found:
             return False

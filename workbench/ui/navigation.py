@@ -21,11 +21,13 @@ class Entry:
 MENU = (
     Entry("overview", "Overview", ":material/space_dashboard:"),
     Entry("upload", "Upload", ":material/upload_file:"),
+    Entry("traffic", "Traffic", ":material/analytics:"),
     Entry("replays", "Replays", ":material/play_circle:"),
     Entry("compare", "Compare", ":material/compare_arrows:"),
     Entry("slices", "Slices", ":material/data_table:"),
     Entry("review", "Review", ":material/rate_review:"),
     Entry("ramp", "Ramp", ":material/stacked_line_chart:"),
+    Entry("costs", "Costs", ":material/payments:"),
 )
 
 

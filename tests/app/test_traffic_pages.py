@@ -1,0 +1,121 @@
+"""Traffic and Costs: what they show, what their controls write, and that a log's text stays text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app_building import Filled
+from app_reading import Visit, fine, said
+from profile_world import CONFIG, Line, lines, made, order_line, shuffled, sort_line
+
+from workbench.config import Workspace
+from workbench.profiling import profile
+
+HOSTILE = "<script>alert(1)</script> ![x](http://x.org/y) $x^2$ :red[r] **b** [z](javascript:alert(2))"
+KINDS = ("markdown", "caption", "subheader", "warning", "info", "success")
+"""Elements that read Markdown."""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Filled]:
+    """Give a workspace with two workloads that have no names yet."""
+    rows = shuffled(lines(sort_line, 90), lines(order_line, 40, 2))
+    with made(tmp_path / "shop", rows) as bench:
+        yield Filled(bench.workspace, bench.store, {})
+
+
+def test_traffic_shows_workloads_with_cost_and_checklist(visit: Visit, shop: Filled) -> None:
+    """A small log is looked at without a click; the one with the most to save is open."""
+    at = fine(visit(shop, "traffic"))
+    words = said(at)
+    assert "Calls in the log 130" in words
+    assert "Workloads 2" in words
+    assert "90 calls, 69.2 % of the log" in words
+    table, *others = [frame.value for frame in at.dataframe]
+    assert list(table["Calls"]) == [90, 40]
+    checks = next(each for each in others if "Question" in each.columns)
+    assert (list(checks.columns), len(checks)) == (["Question", "Speaks", "Measured", "Why"], 9)
+
+
+def test_a_link_opens_one_workload(visit: Visit, shop: Filled) -> None:
+    """The address names it; a link to one that is gone opens the first."""
+    report = profile(shop.workspace, shop.store)
+    second = report.workloads[1]
+    assert "40 calls, 30.8 % of the log" in said(fine(visit(shop, "traffic", workload=second.workload)))
+    assert "90 calls, 69.2 % of the log" in said(fine(visit(shop, "traffic", workload="~gone")))
+
+
+def test_a_workload_becomes_a_task_on_the_page(visit: Visit, shop: Filled) -> None:
+    """The eval is written, the calls move, and the page says so."""
+    at = fine(visit(shop, "traffic"))
+    (box,) = [each for each in at.text_input if each.label == "Name of the task"]
+    box.set_value("triage").run()
+    (button,) = [each for each in at.button if each.label == "Make it a task"]
+    fine(button.click().run())
+    assert Workspace.load(shop.workspace.root).eval_for("triage").labels
+    assert shop.store.value("SELECT count(*) FROM calls WHERE task = 'triage'") == 90
+    assert "triage is a task now" in said(at)
+
+
+def test_a_bad_name_is_refused_in_words(visit: Visit, shop: Filled) -> None:
+    """Nothing is written outside the folder of evals."""
+    at = fine(visit(shop, "traffic"))
+    (box,) = [each for each in at.text_input if each.label == "Name of the task"]
+    box.set_value("../../evil").run()
+    (button,) = [each for each in at.button if each.label == "Make it a task"]
+    at = button.click().run()
+    assert not at.exception
+    assert "is no name for a task" in said(at)
+    assert not list((shop.workspace.root / "evals").iterdir())
+
+
+def test_without_a_sampling_rate_no_page_shows_a_figure_a_month(visit: Visit, tmp_path: Path) -> None:
+    """Both pages say what is missing instead."""
+    with made(tmp_path / "w", lines(sort_line, 60), rate=None) as bench:
+        place = Filled(bench.workspace, bench.store, {})
+        words = said(fine(visit(place, "traffic")))
+        assert "not known" in words
+        assert "a month," not in words
+        words = said(fine(visit(place, "costs")))
+        assert "No figure a month can be given" in words
+        assert "saves" not in words
+
+
+def test_costs_show_four_ways_and_save_the_budget(visit: Visit, shop: Filled) -> None:
+    """The budget is written with the comments kept, and passed it warns."""
+    fine(visit(shop, "traffic"))
+    at = fine(visit(shop, "costs"))
+    assert next(iter(at.dataframe[0].value["Way"])) == "stay"
+    assert len(at.dataframe[0].value) == 4
+    at.number_input(key="budget-usd").set_value(0.01)
+    (button,) = [each for each in at.button if each.label == "Save the budget"]
+    fine(button.click().run())
+    text = (shop.workspace.root / "workbench.toml").read_text(encoding="utf-8")
+    assert text.replace("budget_usd_month = 0.01\n", "") == CONFIG
+    words = said(fine(visit(shop, "traffic")))
+    assert "passes the budget" in words
+
+
+def test_text_of_a_hostile_log_is_never_markdown(visit: Visit, tmp_path: Path) -> None:
+    """Prompts, labels, models and ids with Markdown, HTML and TeX are shown as they are."""
+    system = {"role": "system", "content": f"{HOSTILE} Sort the message."}
+    said_by = (HOSTILE[:50], "b`$c$`", "[l](x)")
+    rows = [
+        Line([system, {"role": "user", "content": f"{n} {HOSTILE}"}], said_by[n % 3], model=HOSTILE)
+        for n in range(60)
+    ]
+    answer = json.dumps({HOSTILE: 1, "b": HOSTILE})
+    rows += [Line([{"role": "user", "content": f"{n} tell"}], answer, model="**m**") for n in range(40)]
+    with made(tmp_path / "w", rows) as bench:
+        place = Filled(bench.workspace, bench.store, {})
+        for page in ("traffic", "costs"):
+            for query in ({}, {"workload": HOSTILE}):
+                at = fine(visit(place, page, **query))
+                markdown = [each.value for kind in KINDS for each in getattr(at, kind)]
+                assert markdown
+                for each in markdown:
+                    for sign in ("<script", "![x]", "javascript:", ":red[", "**", "$x^2$"):
+                        assert sign not in each, (page, each)

@@ -1,0 +1,271 @@
+"""A profile end to end: workloads, money, names that become rules, and what is not known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from profile_world import CONFIG, Line, lines, log, made, order_line, rewrite_line, shuffled, sort_line
+
+from workbench import profiling
+from workbench.costing import CostPlan
+from workbench.errors import UsageError
+from workbench.facade import Workbench
+from workbench.profiling import current, is_stale, profile
+from workbench.profiling.naming import set_budget
+from workbench.profiling.report import ProfileReport
+from workbench.records import UNASSIGNED, EvalKind, from_json, to_json
+from workbench.store import workloads
+from workbench.traffic.shapes import ShapeKind
+
+MIX = shuffled(lines(sort_line, 120), lines(order_line, 60, 2), lines(rewrite_line, 40, 4))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Workbench]:
+    with made(tmp_path / "w", MIX) as opened:
+        yield opened
+
+
+def test_a_log_without_task_names_falls_into_workloads(bench: Workbench) -> None:
+    """Each has its calls, its shape, its likely eval and its checklist."""
+    report = bench.profile()
+    assert report.calls == report.unassigned == 220
+    by_calls = {each.calls: each for each in report.workloads}
+    assert set(by_calls) == {120, 60, 40}
+    assert by_calls[120].shape.kind is ShapeKind.LABELS
+    assert by_calls[120].eval_kind is EvalKind.LABEL
+    assert by_calls[60].eval_kind is EvalKind.FIELDS
+    assert by_calls[40].shape.kind is ShapeKind.REWRITE
+    assert all(len(each.checks) == 9 and each.rule is not None for each in report.workloads)
+    assert "You sort customer messages" in by_calls[120].template
+    assert by_calls[120].constant_prefix_share > 0.5
+    assert from_json(to_json(report), ProfileReport) == report
+
+
+def test_money_is_what_the_price_table_says(bench: Workbench) -> None:
+    """(100 x 3 + 20 x 0.3 + 5 x 15) / 1,000,000 a call; two calls stand behind each logged one."""
+    report = bench.profile()
+    for each in report.workloads:
+        assert each.usd_per_call is not None
+        assert each.usd_per_call.point == pytest.approx(0.000381)
+        assert each.calls_per_day is not None
+        assert each.usd_month is not None
+        assert each.usd_month.point == pytest.approx(each.calls_per_day.point * 30.4375 * 0.000381)
+        assert each.cached_share == pytest.approx(20 / 120)
+    span_days = 219 * 0.5 / 24
+    assert sum(each.calls_per_day.point for each in report.workloads if each.calls_per_day) == pytest.approx(
+        2 * 220 / span_days, rel=0.1
+    )
+    saved = [each.could_save_usd_month for each in report.workloads]
+    assert saved == sorted(saved, key=lambda usd: -(usd or 0))
+
+
+def test_without_a_sampling_rate_no_figure_a_day_is_shown(tmp_path: Path) -> None:
+    """Neither volume nor cost a month, in the records, in the text, or as savings; a call's cost is known."""
+    with made(tmp_path / "w", MIX, rate=None) as bench:
+        report = bench.profile()
+        assert all(each.calls_per_day is None and each.usd_month is None for each in report.workloads)
+        assert all(each.could_save_usd_month is None for each in report.workloads)
+        assert report.forecast_usd_month is None
+        assert len(report.unknown_volume) == 3
+        assert "unknown" in report.text
+        assert "a month (" not in report.text
+        assert all(each.usd_per_call is not None for each in report.workloads)
+        found = bench.costs()
+        assert found.calls_per_day is None
+        assert all(way.usd_month is None and way.missing for way in found.ways)
+
+
+def test_a_model_without_a_price_is_named_and_left_out(tmp_path: Path) -> None:
+    """Its calls are in no sum; so are those of a priced model that logs no tokens."""
+    rows = lines(sort_line, 90)
+    rows = [replace(row, model="nobody-7") if number % 3 == 0 else row for number, row in enumerate(rows)]
+    others = [replace(row, usage=None) for row in lines(order_line, 60, 2)]
+    with made(tmp_path / "w", [*rows, *others]) as bench:
+        report = bench.profile()
+        sort, order = sorted(report.workloads, key=lambda each: -each.calls)
+        assert sort.left_out == ("nobody-7",)
+        assert sort.priced_share == pytest.approx(2 / 3)
+        assert sort.usd_month is not None
+        assert sort.calls_per_day is not None
+        assert sort.usd_month.point == pytest.approx(sort.calls_per_day.point * 30.4375 * 0.000381 * 2 / 3)
+        assert order.usd_per_call is None
+        assert order.left_out == ("frontier-1 (no token counts)",)
+        assert report.left_out == ("frontier-1 (no token counts)", "nobody-7")
+        assert "nobody-7" in report.text
+        assert bench.costs().left_out_workloads == (order.name,)
+
+
+def test_a_named_workload_is_a_task_with_an_eval_that_loads(bench: Workbench) -> None:
+    """Its stored calls belong to it, a new import of the same kind too, and the rest stays unassigned."""
+    sort = max(bench.profile().workloads, key=lambda each: each.calls)
+    named = bench.draft_eval(sort.name, task="triage")
+    assert (named.created, named.moved) == (True, 120)
+    config = bench.workspace.eval_for("triage")
+    assert config.kind is EvalKind.LABEL
+    assert set(config.labels) == {"billing", "outage", "other"}
+    assert bench.store.value("SELECT count(*) FROM calls WHERE task = 'triage'") == 120
+    assert bench.store.value("SELECT count(*) FROM calls WHERE task = ?", (UNASSIGNED,)) == 100
+    again = bench.profile()
+    assert {each.name for each in again.workloads if each.is_task} == {"triage"}
+    assert next(each for each in again.workloads if each.is_task).has_eval
+    path = log(bench.workspace.root / "more.jsonl", lines(sort_line, 9, 77))
+    bench.import_logs([path], source="more", sampling_rate=0.5)
+    assert bench.store.value("SELECT count(*) FROM calls WHERE task = 'triage'") == 129
+
+
+def test_workloads_are_merged_into_one_task_and_comments_stay(bench: Workbench) -> None:
+    """Two become one task; a third is added to its eval, and what people wrote there is kept."""
+    sort, order, rewrite = sorted(bench.profile().workloads, key=lambda each: -each.calls)
+    assert bench.draft_eval(sort.workload, order.name, task="desk").moved == 180
+    path = bench.workspace.root / "evals" / "desk" / "eval.toml"
+    path.write_text(path.read_text(encoding="utf-8") + "# seen by Ann\n", encoding="utf-8")
+    bench.workspace = type(bench.workspace).load(bench.workspace.root)
+    named = bench.draft_eval(rewrite.name, task="desk")
+    assert (named.created, named.moved) == (False, 40)
+    assert "# seen by Ann" in path.read_text(encoding="utf-8")
+    assert len(bench.workspace.eval_for("desk").rules) == 3
+    (only,) = bench.profile().workloads
+    assert (only.name, only.calls) == ("desk", 220)
+
+
+@pytest.mark.parametrize("task", ["../x", "", "a b", UNASSIGNED, "x" * 101])
+def test_a_bad_name_writes_nothing(bench: Workbench, task: str) -> None:
+    """Neither inside the folder of evals nor outside."""
+    first = bench.profile().workloads[0]
+    with pytest.raises(UsageError):
+        bench.draft_eval(first.workload, task=task or " ")
+    assert list((bench.workspace.root / "evals").iterdir()) == []
+    assert not (bench.workspace.root / "x").exists()
+
+
+def test_calls_that_share_nothing_are_shown_and_can_not_become_a_rule(tmp_path: Path) -> None:
+    """They are one line of the report, never dropped."""
+    free = [Line([{"role": "user", "content": f"{n} {n * 7919 % 1000}"}], "ok") for n in range(30)]
+    with made(tmp_path / "w", [*lines(sort_line, 60), *free]) as bench:
+        report = bench.profile()
+        other = next(each for each in report.workloads if each.rule is None)
+        assert other.calls == 30
+        assert sum(each.calls for each in report.workloads) == report.calls == 90
+        with pytest.raises(UsageError, match="share no prompt"):
+            bench.draft_eval(other.name, task="rest")
+
+
+def test_replayed_calls_keep_their_task(bench: Workbench) -> None:
+    """A rule never takes calls out of the task under which evidence was gathered."""
+    sort = max(bench.profile().workloads, key=lambda each: each.calls)
+    seqs = bench.store.rows("SELECT call_id FROM calls WHERE request LIKE '%You sort customer%' LIMIT 5")
+    bench.store.append(
+        "replay_calls",
+        [
+            {"replay_id": "r", "call_id": row["call_id"], "batch": 0, "rank": number, "audit_key": "k",
+             "inclusion_probability": 1.0}
+            for number, row in enumerate(seqs)
+        ],
+    )  # fmt: skip
+    assert bench.draft_eval(sort.name, task="triage").moved == 115
+
+
+def test_the_profile_is_kept_until_something_changes(bench: Workbench) -> None:
+    """The same store and settings give the same report without a look; prices and calls make it stale."""
+    first = bench.profile()
+    assert bench.profile() == first == current(bench.workspace, bench.store)
+    set_budget(bench.workspace, 1.0)
+    bench.workspace = type(bench.workspace).load(bench.workspace.root)
+    assert is_stale(bench.workspace, bench.store)
+    second = bench.profile()
+    assert second.profile_id != first.profile_id
+    assert "passes the budget" in second.warning
+    assert bench.store.value("SELECT count(DISTINCT profile_id) FROM profile_calls") == 1
+
+
+def test_two_profiles_at_once_do_not_lose_calls(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that ends while another is at work leaves the other's calls alone; the last one counts."""
+    store = bench.store
+    original = profiling.measure
+    inner: list[ProfileReport] = []
+
+    def measure(*arguments: Any) -> Any:
+        monkeypatch.setattr(profiling, "measure", original)
+        inner.append(profile(bench.workspace, store, again=True))
+        return original(*arguments)
+
+    monkeypatch.setattr(profiling, "measure", measure)
+    outer = profile(bench.workspace, store, again=True)
+    assert [each.calls for each in outer.workloads] == [each.calls for each in inner[0].workloads]
+    assert current(bench.workspace, store) == outer
+    page = workloads.workload_page(store, outer.profile_id, outer.workloads[0].workload)
+    assert len(page) == 50
+    assert store.value("SELECT count(DISTINCT profile_id) FROM profile_calls") == 1
+
+
+def test_the_budget_is_written_with_all_comments_kept(bench: Workbench) -> None:
+    """Set, changed and taken out; a sum that can't be is refused and changes nothing."""
+    path = bench.workspace.root / "workbench.toml"
+    set_budget(bench.workspace, 250)
+    set_budget(bench.workspace, 300)
+    text = path.read_text(encoding="utf-8")
+    assert text.count("budget_usd_month") == 1
+    assert text.replace("budget_usd_month = 300.0\n", "") == CONFIG
+    with pytest.raises(UsageError):
+        set_budget(bench.workspace, -1)
+    assert path.read_text(encoding="utf-8") == text
+    set_budget(bench.workspace, None)
+    assert path.read_text(encoding="utf-8") == CONFIG
+
+
+def test_costs_of_one_and_of_all_add_up(bench: Workbench) -> None:
+    """Staying costs together what the workloads cost apart; a plan can be tried without writing it."""
+    report = bench.profile()
+    apart = [bench.costs(each.name).ways[0].usd_month for each in report.workloads]
+    together = bench.costs().ways[0].usd_month
+    assert together is not None
+    assert together.point == pytest.approx(sum(each.point for each in apart if each is not None))
+    assert together.low < together.point < together.high
+    tried = bench.costs(plan=CostPlan(engineering_usd_month=1_000, hosted_model="small-1"), share=0.5)
+    assert tried.ways[2].usd_month is not None
+    assert tried.ways[2].usd_month.point > 1_000
+    assert "not measured" in tried.basis
+    with pytest.raises(UsageError, match="share"):
+        bench.costs(share=1.5)
+    with pytest.raises(UsageError, match="workload"):
+        bench.costs("nobody")
+
+
+def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
+    """No calls, no workloads, no figures."""
+    root = tmp_path / "w"
+    (root / "evals").mkdir(parents=True)
+    (root / "workbench.toml").write_text(CONFIG, encoding="utf-8")
+    with Workbench(root) as bench:
+        report = bench.profile()
+        assert (report.calls, report.workloads) == (0, ())
+        assert "workbench import" in report.text
+        assert all(way.usd_month is None for way in bench.costs().ways)
+
+
+def test_the_command_line_says_the_same(bench: Workbench) -> None:
+    """One JSON document; a draft that is written; errors with a next step and exit code 2."""
+    bench.close()
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "workbench", "profile", "--workspace", str(bench.workspace.root)]
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+
+    document = json.loads(run("--json").stdout)
+    assert document["calls"] == 220
+    first = document["workloads"][0]
+    assert run("--draft-eval", first["name"], "--as", "triage").returncode == 0
+    assert (bench.workspace.root / "evals" / "triage" / "eval.toml").is_file()
+    costs = json.loads(run("--costs", "--workload", "triage", "--share", "50%", "--json").stdout)
+    assert costs["ways"][0]["name"] == "stay"
+    wrong = run("--draft-eval", "nobody")
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr

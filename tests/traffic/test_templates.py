@@ -1,0 +1,193 @@
+"""Templates of prompts: what is shared is found, what differs is not, and the rule takes the same calls."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.ingest.routing import TaskRouter
+from workbench.records import EvalKind, Message, Request
+from workbench.specs import EvalConfig
+from workbench.traffic.prompts import Prompt, constant_part, prompt_of
+from workbench.traffic.templates import Template, Tree, mine, pattern_of, templates
+
+WORDS = [f"word{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(400)]
+
+
+def spoken(seed: int, count: int, length: int = 12) -> list[str]:
+    dice = random.Random(seed)
+    return [" ".join(dice.choices(WORDS, k=dice.randrange(3, length))) for _ in range(count)]
+
+
+def asked(user: str, system: str = "", tools: tuple[str, ...] = ()) -> Request:
+    messages = (Message("system", system),) if system else ()
+    named = tuple({"type": "function", "function": {"name": each}} for each in tools)
+    return Request((*messages, Message("user", user)), tools=named)
+
+
+WRAPS = {
+    "sort": lambda text: asked(
+        text, "You sort messages into billing, outage or other. Answer with one word."
+    ),
+    "slots": lambda text: asked(
+        f"Read the order below and return JSON with sku and count.\nOrder: {text}\nJSON:"
+    ),
+    "polite": lambda text: asked(f"{text}\n\nMake the draft above polite and short, in its own language."),
+    "short": lambda text: asked(f"Translate into French: {text}"),
+    "json": lambda text: asked(f'{{"topic": "{text}"}}'),
+    "tools": lambda text: asked(text, tools=("lookup_order", "refund")),
+}
+
+
+def found_in(requests: list[tuple[str, Request]]) -> tuple[Tree, dict[str, Counter[str]], list[Template]]:
+    different = {repr(request): request for _, request in requests}
+    prompts = [prompt_of(each) for each in different.values()]
+    tree = mine(prompts)
+    by_path = templates(tree, prompts)
+    table: dict[str, Counter[str]] = {}
+    for name, request in requests:
+        leaf = by_path[tree.leaf_of(prompt_of(request)).path]
+        table.setdefault(leaf.template_id, Counter())[name] += 1
+    return tree, table, [each for each in by_path.values() if each.template_id in table]
+
+
+def groups(table: dict[str, Counter[str]]) -> list[tuple[tuple[str, int], ...]]:
+    return sorted(tuple(each.items()) for each in table.values())
+
+
+def mixture(names: list[str], count: int, seed: int = 1) -> list[tuple[str, Request]]:
+    found = [
+        (name, WRAPS[name](text))
+        for number, name in enumerate(names)
+        for text in spoken(100 * seed + number, count)
+    ]
+    random.Random(seed).shuffle(found)
+    return found
+
+
+def test_each_template_becomes_one_workload() -> None:
+    """System prompt, head, tail, a short instruction, a JSON input and tools each tell a template."""
+    _, table, _ = found_in(mixture(list(WRAPS), 120))
+    assert sorted(len(each) for each in table.values()) == [1] * len(WRAPS)
+    assert {name for each in table.values() for name in each} == set(WRAPS)
+
+
+def test_a_rare_template_is_found_beside_a_common_one() -> None:
+    """One call in sixty is enough, where its prompt is another."""
+    _, table, _ = found_in(mixture(["sort"], 900) + mixture(["slots"], 15, seed=2))
+    assert groups(table) == [(("slots", 15),), (("sort", 900),)]
+
+
+def test_what_people_write_is_no_template() -> None:
+    """Messages without a prompt stay together, though many begin alike."""
+    texts = [f"how do i {text}" for text in spoken(5, 150)] + spoken(6, 300)
+    tree, table, _ = found_in([("free", asked(text)) for text in texts])
+    assert len(table) == 1
+    assert len(tree.leaves()) == 2
+
+
+def test_values_of_a_slot_do_not_split_a_template() -> None:
+    """Dates, numbers and names within a system prompt are one workload."""
+    system = "You are the assistant of {}. Today is 2026-11-{:02d}. Answer questions about parcels briefly."
+    requests = [
+        ("one", asked(text, system.format(WORDS[number % 40], number % 28 + 1)))
+        for number, text in enumerate(spoken(7, 300))
+    ]
+    _, table, _ = found_in(requests)
+    assert len(table) == 1
+
+
+def test_two_tasks_behind_one_preamble_are_two_workloads() -> None:
+    """A shared house style does not hide that the instructions differ."""
+    house = "You work for Halden Home, a shop for furniture. Be friendly, never promise dates or refunds. "
+    kinds = {
+        "sort": house + "Your task: sort the message into one of the five queues listed in the manual.",
+        "short": house + "Your task: summarise the whole conversation for the colleague who takes over next.",
+    }
+    requests = [(name, asked(text, kinds[name])) for name in kinds for text in spoken(len(name), 100)]
+    _, table, _ = found_in(requests)
+    assert groups(table) == [(("short", 100),), (("sort", 100),)]
+
+
+def test_copies_of_one_request_are_no_template() -> None:
+    """A question that a thousand people sent in the same words counts once."""
+    same = [("free", asked("please tell me when your branch in the old town opens on sunday"))] * 1_000
+    _, table, _ = found_in(same + [("free", asked(text)) for text in spoken(9, 200)])
+    assert len(table) == 1
+
+
+def test_requests_without_text_are_a_workload_of_their_own() -> None:
+    """They are named, and their rule takes no other call."""
+    _, table, leaves = found_in([("empty", Request(())) for _ in range(9)] + mixture(["sort"], 60))
+    assert groups(table) == [(("empty", 9),), (("sort", 60),)]
+    (empty,) = [each for each in leaves if each.name == "no-text"]
+    assert empty.rule is not None
+
+
+@pytest.mark.parametrize("text", ["分類してください：", "请把下面的客户消息分类，只回答一个词。消息："])
+def test_languages_without_spaces_have_templates_too(text: str) -> None:
+    """Each sign counts as a word."""
+    requests = [("zh", asked(text + each)) for each in spoken(11, 80)] + mixture(["slots"], 80)
+    _, table, _ = found_in(requests)
+    assert all(len(each) == 1 for each in table.values())
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.sampled_from(sorted(WRAPS)), min_size=1, max_size=5, unique=True), st.integers(0, 99))
+def test_the_rule_of_a_workload_takes_its_calls_and_no_others(names: list[str], seed: int) -> None:
+    """Written into an eval, the rules sort the calls as the miner did."""
+    requests = mixture(names, 40, seed)
+    tree, _, leaves = found_in(requests)
+    by_path = templates(tree, [prompt_of(each) for _, each in requests])
+    evals = [EvalConfig(each.name, EvalKind.TEXT, match=each.rule) for each in leaves if each.rule]
+    router = TaskRouter(evals, None)
+    for _, request in requests:
+        leaf = by_path[tree.leaf_of(prompt_of(request)).path]
+        assert router.fitting(request, None, {}) == ([leaf.name] if leaf.rule else [])
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1_000))
+def test_the_order_of_the_log_does_not_matter(seed: int) -> None:
+    """The same requests in any order give the same workloads under the same ids."""
+    requests = mixture(["sort", "slots", "polite"], 40)
+    before = found_in(requests)[1]
+    random.Random(seed).shuffle(requests)
+    assert found_in(requests)[1] == before
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_any_text_can_be_mined(system: str, user: str) -> None:
+    """Nothing in a log breaks the miner, and every pattern is a regular expression."""
+    requests = [("x", asked(f"{user} {number}", system)) for number in range(12)]
+    _, _, leaves = found_in(requests)
+    for each in leaves:
+        for phrase in each.phrases:
+            re.compile(phrase.pattern)
+
+
+def test_a_pattern_allows_other_spaces_and_numbers() -> None:
+    """What the pieces call the same, the pattern takes."""
+    pattern = re.compile(pattern_of(("\x02", "Step", "\x00", ":", "sort", "it")))
+    assert pattern.search(" Step 12:\n sort  it")
+    assert not pattern.search("Step 12: sort item")
+    assert not pattern.search("Then Step 12: sort it")
+
+
+def test_the_constant_part_shows_gaps_where_prompts_differ() -> None:
+    """The common text stands, what differs is an ellipsis, and the prefix is what a cache can hold."""
+    prompts = [
+        Prompt("Sort the message of the customer.", "", f"Message: {text} Answer with one word.", "")
+        for text in spoken(3, 30)
+    ]
+    found = constant_part(prompts)
+    assert found.text.startswith("Sort the message of the customer.")
+    assert "…" in found.text
+    assert found.text.endswith("Answer with one word.")
+    assert found.prefix_chars == len("Sort the message of the customer.") + len("Message:")

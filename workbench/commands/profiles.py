@@ -1,0 +1,65 @@
+"""`workbench profile`: what the traffic consists of, what it costs, what of it could move."""
+
+from __future__ import annotations
+
+import click
+
+from workbench.commands.base import common, open_workspace
+from workbench.errors import UsageError
+from workbench.terminal import emit, parse_share, progress_listener
+
+
+@click.command()
+@click.option("--again", is_flag=True, help="Look at all calls anew, also where nothing has changed.")
+@click.option(
+    "--draft-eval",
+    "drafted",
+    multiple=True,
+    metavar="WORKLOAD",
+    help="Make a workload a task: draft its eval.toml. Several become one task.",
+)
+@click.option("--as", "task", metavar="TASK", help="The task's name, for --draft-eval.")
+@click.option("--costs", "priced", is_flag=True, help="Show four ways to pay, and where a GPU pays.")
+@click.option("--workload", help="Whose costs; all together without it.")
+@click.option("--candidate", "candidate_name", help="The small model, for --costs.")
+@click.option("--share", default="100%", show_default=True, help="Of the calls on it, for --costs.")
+@common
+def profile(
+    again: bool,
+    drafted: tuple[str, ...],
+    task: str | None,
+    priced: bool,
+    workload: str | None,
+    candidate_name: str | None,
+    share: str,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Say what the traffic consists of, what it costs, and what of it could move."""
+    if drafted and priced:
+        raise UsageError("--draft-eval and --costs do not go together.", "Run one after the other.")
+    if task is not None and not drafted:
+        raise UsageError("--as names the task of --draft-eval.", "Add --draft-eval WORKLOAD.")
+    if (workload is not None or candidate_name is not None) and not priced:
+        raise UsageError("--workload and --candidate belong to --costs.", "Add --costs.")
+    space, store = open_workspace(workspace)
+    with store, progress_listener() as listener:
+        if drafted:
+            from workbench.profiling.naming import name_workloads
+
+            named = name_workloads(space, store, drafted, task, listener=listener)
+            document: object = named
+            text = named.text
+        elif priced:
+            from workbench.profiling.costs import costs
+
+            found = costs(
+                space, store, workload, candidate=candidate_name, share=parse_share(share), listener=listener
+            )
+            document, text = found, found.text
+        else:
+            from workbench.profiling import profile as run
+
+            report = run(space, store, again=again, listener=listener)
+            document, text = report, report.text
+    emit(document, as_json=as_json, text=text)

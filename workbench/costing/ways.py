@@ -1,0 +1,335 @@
+"""Four ways to pay for the same traffic, side by side, and where a GPU of one's own pays. Pure.
+
+Limits of sums and differences come from the limits of their parts (Zou and Donner, 2008, method of
+variance estimates recovery): half-widths add in quadrature.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from workbench.costing.plan import CostPlan, Gpu, SelfHosted
+from workbench.costing.savings import DAYS_PER_MONTH, tokens_cost_usd
+from workbench.specs import Price
+
+HOURS_PER_MONTH = 24 * DAYS_PER_MONTH
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A figure with its limits; each holds with the confidence of the report, one-sided."""
+
+    point: float
+    low: float
+    high: float
+
+    def times(self, factor: float) -> Amount:
+        """Return the amount multiplied by a known factor."""
+        ends = sorted((self.low * factor, self.high * factor))
+        return Amount(self.point * factor, ends[0], ends[1])
+
+
+def exactly(value: float) -> Amount:
+    """Return a figure that is declared, not measured."""
+    return Amount(value, value, value)
+
+
+def total(parts: Sequence[Amount]) -> Amount:
+    """Return the sum of independent figures."""
+    point = sum(each.point for each in parts)
+    below = math.sqrt(sum((each.point - each.low) ** 2 for each in parts))
+    above = math.sqrt(sum((each.high - each.point) ** 2 for each in parts))
+    return Amount(point, point - below, point + above)
+
+
+def difference(left: Amount, right: Amount) -> Amount:
+    """Return left - right of independent figures."""
+    return total([left, right.times(-1)])
+
+
+def product(left: Amount, right: Amount) -> Amount:
+    """Return the product of two independent figures; a cost that may be negative keeps its sign."""
+    point = left.point * right.point
+    first = left.times(right.point)
+    second = right.times(left.point)
+    return Amount(
+        point,
+        point - math.hypot(point - first.low, point - second.low),
+        point + math.hypot(first.high - point, second.high - point),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTokens:
+    """Mean tokens of a call to one model, how many calls it weighs, and its price.
+
+    `cacheable_share` is the share of its input that is the same from call to call, 0..1.
+    """
+
+    model: str
+    calls: int
+    input_tokens: float
+    cached_input_tokens: float
+    output_tokens: float
+    price: Price
+    cacheable_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What money is worked out from. Amounts are a call's, in US dollars.
+
+    `control_usd` is what a call costs now, `candidate_usd` what it costs on the small model;
+    `fallback` is the share of the small model's calls that the frontier answers after all. None where
+    something is not known.
+    """
+
+    calls_per_day: Amount | None
+    control_usd: Amount | None
+    models: tuple[ModelTokens, ...] = ()
+    candidate_usd: Amount | None = None
+    candidate_tokens: float | None = None
+    fallback: Amount = Amount(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to pay. `usd_month` is None where `missing` says what is not known."""
+
+    name: str
+    usd_month: Amount | None
+    saving_usd_month: Amount | None = None
+    pay_back_months: Amount | None = None
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    replicas: int | None = None
+
+
+STAY, CHEAPER, HOSTED, SELF = (
+    "stay",
+    "stay, with caching and batch discounts",
+    "small model hosted by a provider",
+    "small model self-hosted",
+)
+WAYS = (STAY, CHEAPER, HOSTED, SELF)
+
+
+def four_ways(load: Workload, plan: CostPlan, gpu: Gpu | None, share: float = 1.0) -> tuple[Way, ...]:
+    """Return what a month costs in each way, at a share of the calls on the small model.
+
+    Args:
+        load: The traffic, as measured.
+        plan: What is declared beside it.
+        gpu: The row of `[[gpus]]` that the plan names.
+        share: Of the calls that go to the small model, 0..1; those that fall back are paid twice.
+    """
+    if load.calls_per_day is None or load.control_usd is None:
+        what = []
+        if load.calls_per_day is None:
+            what.append("calls a day: the log does not say which share of the traffic it holds")
+        if load.control_usd is None:
+            what.append("the price or the tokens of the model that answers now")
+        return tuple(Way(each, None, missing=tuple(what)) for each in WAYS)
+    month = load.calls_per_day.times(DAYS_PER_MONTH)
+    return (
+        Way(STAY, product(month, load.control_usd), exactly(0.0)),
+        _cheaper(load, load.control_usd, plan, month),
+        _hosted(load, load.control_usd, plan, month, share),
+        _self_hosted(load, load.control_usd, plan, gpu, month, share),
+    )
+
+
+def cheaper_usd(tokens: ModelTokens, batchable_share: float) -> float:
+    """Return what a call to one model costs with all discounts that its price row names.
+
+    Args:
+        tokens: Mean tokens of its calls.
+        batchable_share: Share of the calls that can wait, 0..1.
+    """
+    whole = tokens.input_tokens + tokens.cached_input_tokens
+    cached = max(tokens.cached_input_tokens, tokens.cacheable_share * whole)
+    cost = tokens_cost_usd(whole - cached, cached, tokens.output_tokens, tokens.price)
+    return cost * (1 - batchable_share * (tokens.price.batch_discount or 0.0))
+
+
+def _cheaper(load: Workload, control: Amount, plan: CostPlan, month: Amount) -> Way:
+    calls = sum(each.calls for each in load.models)
+    if not calls:
+        return Way(CHEAPER, None, missing=("tokens by model",))
+    waiting = plan.batchable_share or 0.0
+    before = sum(each.calls * _mean_usd(each) for each in load.models) / calls
+    after = sum(each.calls * cheaper_usd(each, waiting) for each in load.models) / calls
+    ratio = after / before if before else 1.0
+    cost = product(month, control.times(ratio))
+    notes = []
+    if plan.batchable_share is None:
+        notes.append("no call is counted as able to wait: set costs.batchable_share")
+    for what, key in (("cached input", "cached_input_usd_per_million"), ("batches", "batch_discount")):
+        lacking = sorted({each.model for each in load.models if getattr(each.price, key) is None})
+        if lacking:
+            notes.append(f"no price for {what}: {', '.join(lacking)}")
+    saving = product(month, control.times(1 - ratio))
+    return Way(CHEAPER, cost, saving, notes=tuple(notes))
+
+
+def _mean_usd(each: ModelTokens) -> float:
+    return tokens_cost_usd(each.input_tokens, each.cached_input_tokens, each.output_tokens, each.price)
+
+
+def _hosted(load: Workload, control: Amount, plan: CostPlan, month: Amount, share: float) -> Way:
+    if load.candidate_usd is None:
+        return Way(HOSTED, None, missing=("price or tokens of a small model",))
+    fallen = product(load.fallback, control)
+    per_call = total([load.candidate_usd, fallen])
+    kept = difference(control, fallen)
+    saving = difference(
+        product(month, difference(kept, load.candidate_usd)).times(share), _fixed(plan, share)
+    )
+    cost = total(
+        [
+            product(month, control).times(1 - share),
+            product(month, per_call).times(share),
+            _fixed(plan, share),
+        ]
+    )
+    return _paid_back(Way(HOSTED, cost, saving, notes=_left_out(plan)), plan)
+
+
+def _self_hosted(
+    load: Workload, control: Amount, plan: CostPlan, gpu: Gpu | None, month: Amount, share: float
+) -> Way:
+    setup = plan.self_hosted
+    if setup is None or gpu is None:
+        return Way(SELF, None, missing=("[costs.self_hosted] with a GPU of [[gpus]] and its throughput",))
+    if not load.candidate_tokens:
+        return Way(SELF, None, missing=("tokens of a call",))
+    count = replicas(month.point / DAYS_PER_MONTH * share, load.candidate_tokens, setup) if share > 0 else 0
+    machines = exactly(count * replica_usd_month(setup, gpu))
+    fallen = product(load.fallback, control)
+    cost = total(
+        [
+            product(month, control).times(1 - share),
+            product(month, fallen).times(share),
+            machines,
+            _fixed(plan, share),
+        ]
+    )
+    saving = product(month, difference(control, fallen)).times(share)
+    saving = difference(saving, total([machines, _fixed(plan, share)]))
+    return _paid_back(Way(SELF, cost, saving, notes=_left_out(plan), replicas=count), plan)
+
+
+def _fixed(plan: CostPlan, share: float) -> Amount:
+    return exactly(plan.fixed_usd_month if share > 0 else 0.0)
+
+
+def _left_out(plan: CostPlan) -> tuple[str, ...]:
+    names = [each.removesuffix("_usd_month") for each in plan.unknown]
+    return (f"not given and not counted: {', '.join(names)}",) if names else ()
+
+
+def _paid_back(way: Way, plan: CostPlan) -> Way:
+    if plan.one_off_usd is None or way.saving_usd_month is None:
+        return way
+    return replace(way, pay_back_months=pay_back(plan.one_off_usd, way.saving_usd_month))
+
+
+def pay_back(one_off_usd: float, saving_usd_month: Amount) -> Amount | None:
+    """Return after how many months savings have paid for the move; None if they never do.
+
+    The upper limit is infinite where the savings' lower limit is not above nothing.
+    """
+    if saving_usd_month.point <= 0:
+        return None
+    slowest = one_off_usd / saving_usd_month.low if saving_usd_month.low > 0 else math.inf
+    return Amount(one_off_usd / saving_usd_month.point, one_off_usd / saving_usd_month.high, slowest)
+
+
+def replica_usd_month(setup: SelfHosted, gpu: Gpu) -> float:
+    """Return what one replica costs a month that runs all the time."""
+    return setup.gpus_per_replica * gpu.usd_per_hour * HOURS_PER_MONTH
+
+
+def capacity_per_day(setup: SelfHosted, tokens_per_call: float) -> float:
+    """Return how many calls a day one replica carries at the planned utilisation, peaks included."""
+    return setup.tokens_per_s * setup.utilisation * SECONDS_PER_DAY / (tokens_per_call * setup.peak_to_mean)
+
+
+def replicas(calls_per_day: float, tokens_per_call: float, setup: SelfHosted) -> int:
+    """Return how many replicas the busiest minutes need; the warm ones at least."""
+    needed = calls_per_day / capacity_per_day(setup, tokens_per_call)
+    # What rounding adds to a whole number of replicas is no further one.
+    return max(math.ceil(needed - 1e-9), setup.warm_replicas, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """From where on a GPU of one's own is cheaper than staying. None where it never is.
+
+    `capacity_per_day` is what one replica carries; `replicas` run at the break-even.
+    """
+
+    calls_per_day: float | None
+    tokens_per_day: float | None
+    replicas: int | None
+    replica_usd_month: float
+    capacity_per_day: float
+
+
+def break_even(
+    control_usd: float, fallback: float, tokens_per_call: float, setup: SelfHosted, gpu: Gpu, fixed_usd: float
+) -> BreakEven:
+    """Return the smallest volume at which self-hosting costs no more than staying.
+
+    With r replicas a month costs r G + F, and saves s a call; r replicas carry up to r K calls a month.
+    They pay from (r G + F) / s calls on, which they can carry if r (K s - G) >= F.
+
+    Args:
+        control_usd: What a call costs now.
+        fallback: Share of calls that fall back, 0..1: they are paid to the frontier all the same.
+        tokens_per_call: Of the small model, in and out.
+        setup: Measured throughput, utilisation, peak, warm replicas.
+        gpu: Its price.
+        fixed_usd: Other costs of a small model a month.
+    """
+    machine = replica_usd_month(setup, gpu)
+    capacity = capacity_per_day(setup, tokens_per_call)
+    least = max(setup.warm_replicas, 1)
+    saved = control_usd * (1 - fallback)
+    gain = capacity * DAYS_PER_MONTH * saved - machine
+    nothing = BreakEven(None, None, None, machine, capacity)
+    if saved <= 0 or gain < 0 or (gain == 0 and fixed_usd > 0):
+        return nothing
+    count = max(math.ceil(fixed_usd / gain - 1e-9) if gain > 0 else 1, least)
+    calls = (count * machine + fixed_usd) / (saved * DAYS_PER_MONTH)
+    if count > least:
+        # One replica fewer could not pay; so many run only from its capacity on.
+        calls = max(calls, (count - 1) * capacity)
+    return BreakEven(calls, calls * tokens_per_call, count, machine, capacity)
+
+
+def curve(
+    volumes: Sequence[float],
+    control_usd: float,
+    candidate_usd: float | None,
+    fallback: float,
+    tokens_per_call: float | None,
+    plan: CostPlan,
+    gpu: Gpu | None,
+) -> dict[str, list[float]]:
+    """Return what a month costs in each way at each volume, in calls a day; unknown ways are left out."""
+    found = {STAY: [each * DAYS_PER_MONTH * control_usd for each in volumes]}
+    fixed, kept = plan.fixed_usd_month, fallback * control_usd
+    if candidate_usd is not None:
+        found[HOSTED] = [each * DAYS_PER_MONTH * (candidate_usd + kept) + fixed for each in volumes]
+    setup = plan.self_hosted
+    if setup is not None and gpu is not None and tokens_per_call:
+        machine = replica_usd_month(setup, gpu)
+        found[SELF] = [
+            replicas(each, tokens_per_call, setup) * machine + each * DAYS_PER_MONTH * kept + fixed
+            for each in volumes
+        ]
+    return found

@@ -1,0 +1,150 @@
+"""What the traffic consists of, what it costs, and what of it could move to a small model.
+
+>>> from workbench.profiling import profile
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from workbench.config import Workspace
+from workbench.costing.ways import total
+from workbench.errors import UsageError, did_you_mean
+from workbench.profiling.measuring import measure, small_model
+from workbench.profiling.mining import apply_rules, mine_calls
+from workbench.profiling.report import ModelUse, ProfileReport, WorkloadReport
+from workbench.progress import Listener, Progress, silent
+from workbench.records import as_builtins, from_json, to_json
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+__all__ = [
+    "ModelUse",
+    "ProfileReport",
+    "WorkloadReport",
+    "current",
+    "is_stale",
+    "profile",
+    "workload_of",
+]
+
+
+def profile(
+    workspace: Workspace, store: Store, *, again: bool = False, listener: Listener = silent
+) -> ProfileReport:
+    """Return what the traffic consists of. Nothing is read again where nothing has changed.
+
+    Args:
+        workspace: Its evals name tasks, its prices and costs say what a call costs.
+        store: Holds the calls; the profile is kept there.
+        again: Whether to look at all calls anew in any case.
+        listener: Is told where it stands.
+    """
+    from workbench.store import workloads
+
+    known = current(workspace, store)
+    if known is not None and not again and not is_stale(workspace, store):
+        return known
+    moved = apply_rules(workspace, store, listener)
+    last = workloads.newest_call(store)
+    mined = mine_calls(store, listener)
+    profile_id = workloads.new_profile_id()
+    workloads.write_workloads(store, profile_id, mined.seqs, mined.places, mined.names)
+    listener(Progress("measuring", 0, None))
+    calls = int(store.value("SELECT count(*) FROM usable_calls"))
+    found = measure(workspace, store, profile_id, mined.found, calls)
+    report = _report(workspace, profile_id, found, calls, moved)
+    workloads.write_profile(store, profile_id, _fingerprint(workspace, store), last, to_json(report).decode())
+    return report
+
+
+def current(workspace: Workspace, store: Store) -> ProfileReport | None:
+    """Return the profile that was made last, or None."""
+    from workbench.store import workloads
+
+    row = workloads.newest_profile(store)
+    return from_json(row["report"], ProfileReport) if row is not None else None
+
+
+def is_stale(workspace: Workspace, store: Store) -> bool:
+    """Say whether calls, tasks or prices have changed since the last profile."""
+    from workbench.store import workloads
+
+    row = workloads.newest_profile(store)
+    if row is None:
+        return True
+    same = row["fingerprint"] == _fingerprint(workspace, store) and row["last_call"] == workloads.newest_call(
+        store
+    )
+    return not same
+
+
+def workload_of(report: ProfileReport, name: str) -> WorkloadReport:
+    """Return a workload by its name or id.
+
+    Raises:
+        UsageError: There is none; the message names the nearest.
+    """
+    for each in report.workloads:
+        if name in (each.workload, each.name):
+            return each
+    names = [each.name for each in report.workloads]
+    raise UsageError(f"There is no workload {name!r}.", did_you_mean(name, names))
+
+
+def _report(
+    workspace: Workspace, profile_id: str, found: list[WorkloadReport], calls: int, moved: dict[str, int]
+) -> ProfileReport:
+    known = [each.usd_month for each in found if each.usd_month is not None]
+    forecast = total(known) if known else None
+    budget = workspace.config.costs.budget_usd_month
+    small = small_model(workspace)
+    return ProfileReport(
+        profile_id=profile_id,
+        created_at=datetime.now(UTC),
+        calls=calls,
+        unassigned=sum(each.calls for each in found if not each.is_task),
+        workloads=tuple(found),
+        forecast_usd_month=forecast,
+        unknown_volume=tuple(each.name for each in found if each.calls_per_day is None),
+        left_out=tuple(sorted({name for each in found for name in each.left_out})),
+        budget_usd_month=budget,
+        warning=budget_warning(
+            forecast.point if forecast else None, forecast.high if forecast else None, budget
+        ),
+        small_model=small.model if small else None,
+        price_dates=tuple(sorted({each.as_of for each in workspace.config.prices})),
+        moved=moved,
+    )
+
+
+def budget_warning(forecast: float | None, high: float | None, budget: float | None) -> str:
+    """Return what to say where a month is forecast to cost more than its budget; nothing otherwise."""
+    if budget is None or forecast is None or high is None:
+        return ""
+    if forecast > budget:
+        return (
+            f"The forecast of {forecast:,.2f} USD a month passes the budget of {budget:,.2f} USD "
+            f"by {forecast - budget:,.2f} USD."
+        )
+    if high > budget:
+        return (
+            f"The forecast of {forecast:,.2f} USD a month is within the budget of {budget:,.2f} USD, "
+            f"but may reach {high:,.2f} USD."
+        )
+    return ""
+
+
+def _fingerprint(workspace: Workspace, store: Store) -> str:
+    """Return a hash of what a profile depends on beside the newest call."""
+    config = workspace.config
+    # An answer or a conflict may come for a call that was there before.
+    held = store.rows("SELECT (SELECT count(*) FROM controls) AS a, (SELECT count(*) FROM conflicts) AS b")
+    parts = [config.prices, config.costs, config.candidates]
+    evals = {name: [each.kind, each.rules, each.calls_per_day] for name, each in workspace.evals.items()}
+    text = json.dumps([as_builtins(parts), as_builtins(evals), held], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,326 @@
+"""What traffic costs now and otherwise: four ways side by side, where a GPU pays, and the budget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from workbench.compare import evaluator_version
+from workbench.config import Workspace
+from workbench.costing.plan import CostPlan, Gpu
+from workbench.costing.ways import (
+    Amount,
+    BreakEven,
+    ModelTokens,
+    Way,
+    Workload,
+    break_even,
+    curve,
+    exactly,
+    four_ways,
+    total,
+)
+from workbench.errors import UsageError
+from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, profile, workload_of
+from workbench.profiling.measuring import LEVEL, mean_amount, small_model
+from workbench.progress import Listener, silent
+from workbench.specs import CONTROL, Price
+from workbench.stats.bounds import exact
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+CURVE_POINTS = 120
+FEWEST_MEASURED = 20
+"""Below so many answers with token counts, a candidate's cost is taken from its price alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """What one workload, or all of them together, cost a month in four ways.
+
+    `basis` says what the small model's figures rest on. `left_out` names models without a price, and
+    `left_out_workloads` what the sum of all can't hold. `curve` is the cost of each way at `volumes`.
+    """
+
+    workload: str | None
+    share: float
+    calls_per_day: Amount | None
+    usd_per_call: Amount | None
+    candidate: str | None
+    candidate_usd: Amount | None
+    candidate_tokens: float | None
+    fallback: Amount
+    basis: str
+    ways: tuple[Way, ...]
+    break_even: BreakEven | None
+    volumes: tuple[float, ...]
+    curve: dict[str, list[float]]
+    left_out: tuple[str, ...]
+    left_out_workloads: tuple[str, ...]
+    priced_share: float
+    plan: CostPlan
+    gpu: Gpu | None
+    warning: str
+    level: float = LEVEL
+
+    @property
+    def text(self) -> str:
+        """Return the report for a terminal."""
+        lines = [f"{self.workload or 'All workloads'}, {100 * self.share:g} % on the small model", ""]
+        for way in self.ways:
+            lines.append(f"{way.name:<42} {_money(way.usd_month):>34}")
+            if way.saving_usd_month is not None and way.saving_usd_month.point:
+                lines.append(f"    saves {_money(way.saving_usd_month)}")
+            if way.pay_back_months is not None:
+                lines.append(f"    pays back in {way.pay_back_months.point:.1f} months")
+            lines += [f"    not known: {each}" for each in way.missing]
+            lines += [f"    {each}" for each in way.notes]
+        lines += ["", f"Small model: {self.basis}"]
+        if self.break_even is not None:
+            lines.append(_told(self.break_even))
+        if self.left_out:
+            lines.append("Left out, no price or no tokens: " + ", ".join(self.left_out[:12]))
+        if self.left_out_workloads:
+            lines.append("Left out of the sum: " + ", ".join(self.left_out_workloads[:12]))
+        if self.warning:
+            lines.append(f"WARNING: {self.warning}")
+        return "\n".join(lines)
+
+
+def costs(
+    workspace: Workspace,
+    store: Store,
+    workload: str | None = None,
+    *,
+    candidate: str | None = None,
+    share: float = 1.0,
+    plan: CostPlan | None = None,
+    listener: Listener = silent,
+) -> CostReport:
+    """Return what a workload, or all of them, cost a month in four ways.
+
+    Args:
+        workspace: Its prices and `[costs]`.
+        store: Holds the calls and what candidates answered.
+        workload: Its name or id; None for all together.
+        candidate: The small model; its measured tokens and fall-backs count where it was replayed.
+        share: Of the calls that go to it, 0..1.
+        plan: In place of `[costs]`, to try other figures.
+        listener: Is told where it stands.
+
+    Raises:
+        UsageError: A name is unknown, or the share is none.
+    """
+    if not 0 <= share <= 1:
+        raise UsageError(f"{share:g} is no share.", "Use 0 to 1.")
+    if candidate is not None:
+        if candidate == CONTROL:
+            raise UsageError("`control` is the frontier itself.", "Name a small model.")
+        workspace.candidate(candidate)
+    report = profile(workspace, store, listener=listener)
+    plan = plan or workspace.config.costs
+    chosen = [workload_of(report, workload)] if workload is not None else list(report.workloads)
+    loads = [_load(workspace, store, each, candidate) for each in chosen]
+    whole = loads[0] if workload is not None and loads else _together(loads)
+    gpu = workspace.gpu_of(plan.self_hosted.gpu) if plan.self_hosted else None
+    ways = four_ways(whole.load, plan, gpu, share)
+    even = _break_even(whole.load, plan, gpu)
+    volumes = _volumes(whole.load, even)
+    drawn = {}
+    if whole.load.control_usd is not None and volumes:
+        drawn = curve(
+            volumes,
+            whole.load.control_usd.point,
+            whole.load.candidate_usd.point if whole.load.candidate_usd else None,
+            whole.load.fallback.point,
+            whole.load.candidate_tokens,
+            plan,
+            gpu,
+        )
+    now = report.forecast_usd_month
+    return CostReport(
+        workload=chosen[0].name if workload is not None else None,
+        share=share,
+        calls_per_day=whole.load.calls_per_day,
+        usd_per_call=whole.load.control_usd,
+        candidate=candidate,
+        candidate_usd=whole.load.candidate_usd,
+        candidate_tokens=whole.load.candidate_tokens,
+        fallback=whole.load.fallback,
+        basis=whole.basis,
+        ways=ways,
+        break_even=even,
+        volumes=tuple(volumes),
+        curve=drawn,
+        left_out=tuple(sorted({name for each in chosen for name in each.left_out})),
+        left_out_workloads=whole.left_out,
+        priced_share=_priced(report, chosen),
+        plan=plan,
+        gpu=gpu,
+        warning=budget_warning(now.point if now else None, now.high if now else None, plan.budget_usd_month),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    name: str
+    load: Workload
+    basis: str
+    left_out: tuple[str, ...] = ()
+
+
+def _load(workspace: Workspace, store: Store, each: WorkloadReport, candidate: str | None) -> _Load:
+    models = tuple(
+        ModelTokens(
+            use.model,
+            use.calls,
+            use.input_tokens or 0.0,
+            use.cached_input_tokens or 0.0,
+            use.output_tokens or 0.0,
+            price,
+            each.constant_prefix_share,
+        )
+        for use in each.models
+        if use.measured and (price := workspace.price_of(use.model)) is not None
+    )
+    volume = each.calls_per_day.times(each.priced_share) if each.calls_per_day is not None else None
+    usd, tokens, fallback, basis = _candidate(workspace, store, each, candidate, models)
+    load = Workload(volume, each.usd_per_call, models, usd, tokens, fallback)
+    return _Load(each.name, load, basis)
+
+
+def _candidate(
+    workspace: Workspace,
+    store: Store,
+    each: WorkloadReport,
+    candidate: str | None,
+    models: tuple[ModelTokens, ...],
+) -> tuple[Amount | None, float | None, Amount, str]:
+    """Return cost and tokens of a call on the small model, its fall-back share, and what they rest on."""
+    from workbench.store import workloads
+
+    price = small_model(workspace)
+    none = exactly(0.0)
+    if candidate is not None:
+        spec = workspace.candidate(candidate)
+        price = workspace.price_of(spec.price or spec.model)
+        config = workspace.evals.get(each.name) if each.is_task else None
+        if config is not None:
+            row = workloads.candidate_costs(
+                store,
+                each.name,
+                workspace.fingerprint(spec),
+                evaluator_version(config),
+                (price.input_usd_per_million, price.output_usd_per_million) if price else (0.0, 0.0),
+            )
+            fallback = none
+            if row["judged"]:
+                rate = exact(row["fallen"], row["judged"], 1 - LEVEL)
+                fallback = Amount(row["fallen"] / row["judged"], rate.low, rate.high)
+            if row["measured"] >= FEWEST_MEASURED:
+                basis = f"{candidate}, measured on {row['measured']:,} calls"
+                if price is None:
+                    return None, row["tokens"], fallback, f"{basis}; it has no price"
+                usd = mean_amount(row["usd"], row["usd_deviation"], row["measured"])
+                return usd, row["tokens"], fallback, basis
+    calls = sum(use.calls for use in models)
+    if not calls:
+        return None, None, none, "no token counts of a priced model to go by"
+    whole = [use.input_tokens + use.cached_input_tokens for use in models]
+    tokens = sum(use.calls * (i + use.output_tokens) for use, i in zip(models, whole, strict=True)) / calls
+    if price is None:
+        named = candidate or "no small model"
+        return None, tokens, none, f"{named} has no price: add it to [[prices]]"
+    mean = (
+        sum(use.calls * _usd(i, use.output_tokens, price) for use, i in zip(models, whole, strict=True))
+        / calls
+    )
+    basis = f"price of {price.model} at the frontier's tokens, no fall-backs: not measured"
+    return exactly(mean), tokens, none, basis
+
+
+def _usd(input_tokens: float, output_tokens: float, price: Price) -> float:
+    return (input_tokens * price.input_usd_per_million + output_tokens * price.output_usd_per_million) / 1e6
+
+
+def _together(loads: list[_Load]) -> _Load:
+    """Return all workloads as one: a deployment serves them together. What lacks a figure is named."""
+    good = [
+        each for each in loads if each.load.calls_per_day is not None and each.load.control_usd is not None
+    ]
+    left_out = tuple(each.name for each in loads if each not in good)
+    bases = list(dict.fromkeys(each.basis for each in good)) or ["nothing is known of one"]
+    calls = [each.load.calls_per_day.point for each in good if each.load.calls_per_day is not None]
+    if not good or sum(calls) <= 0:
+        return _Load("all", Workload(None, None), bases[0], left_out)
+    weights = [each / sum(calls) for each in calls]
+    volumes = [each.load.calls_per_day or exactly(0.0) for each in good]
+    usd = [each.load.candidate_usd for each in good]
+    tokens = [each.load.candidate_tokens for each in good]
+    known = [each for each in usd if each is not None]
+    counts = [each for each in tokens if each is not None]
+    models = tuple(
+        # Models weigh by the calls a day of their workload, in millionths.
+        replace(use, calls=round(1e6 * weight * use.calls / sum(m.calls for m in each.load.models)))
+        for weight, each in zip(weights, good, strict=True)
+        for use in each.load.models
+    )
+    load = Workload(
+        calls_per_day=_sum(volumes, [1.0] * len(volumes)),
+        control_usd=_sum([each.load.control_usd or exactly(0.0) for each in good], weights),
+        models=models,
+        candidate_usd=_sum(known, weights) if len(known) == len(good) else None,
+        candidate_tokens=sum(w * n for w, n in zip(weights, counts, strict=True))
+        if len(counts) == len(good)
+        else None,
+        fallback=_sum([each.load.fallback for each in good], weights),
+    )
+    basis = bases[0] if len(bases) == 1 else "; ".join(bases[:4])
+    return _Load("all", load, basis, left_out)
+
+
+def _sum(amounts: list[Amount], weights: list[float]) -> Amount:
+    return total([each.times(weight) for each, weight in zip(amounts, weights, strict=True)])
+
+
+def _break_even(load: Workload, plan: CostPlan, gpu: Gpu | None) -> BreakEven | None:
+    if plan.self_hosted is None or gpu is None or load.control_usd is None or not load.candidate_tokens:
+        return None
+    return break_even(
+        load.control_usd.point,
+        load.fallback.point,
+        load.candidate_tokens,
+        plan.self_hosted,
+        gpu,
+        plan.fixed_usd_month,
+    )
+
+
+def _volumes(load: Workload, even: BreakEven | None) -> list[float]:
+    marks = [load.calls_per_day.point if load.calls_per_day else 0.0]
+    if even is not None:
+        marks.append(even.calls_per_day or even.capacity_per_day)
+    top = 2.0 * max(marks)
+    return [top * step / CURVE_POINTS for step in range(CURVE_POINTS + 1)] if top > 0 else []
+
+
+def _priced(report: ProfileReport, chosen: list[WorkloadReport]) -> float:
+    calls = sum(each.calls for each in chosen)
+    return sum(each.calls * each.priced_share for each in chosen) / calls if calls else 0.0
+
+
+def _money(amount: Amount | None) -> str:
+    if amount is None:
+        return "not known"
+    return f"{amount.point:,.2f} USD ({amount.low:,.2f} to {amount.high:,.2f})"
+
+
+def _told(even: BreakEven) -> str:
+    if even.calls_per_day is None or even.tokens_per_day is None:
+        return "A GPU of your own never pays at this throughput: a call costs more there than now."
+    return (
+        f"A GPU of your own pays from {math.ceil(even.calls_per_day):,} calls a day on, which are "
+        f"{math.ceil(even.tokens_per_day):,} tokens, with {even.replicas} running."
+    )

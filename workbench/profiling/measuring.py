@@ -1,0 +1,309 @@
+"""From aggregates of the store to what a profile says of each workload."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import t as student
+
+from workbench.compare.features import facts_beyond, text_of
+from workbench.config import Workspace
+from workbench.costing import DAYS_PER_MONTH
+from workbench.costing.savings import tokens_cost_usd
+from workbench.costing.ways import Amount, exactly, product
+from workbench.profiling.report import ModelUse, WorkloadReport
+from workbench.records import UNASSIGNED, Output, Request, from_json
+from workbench.specs import Price
+from workbench.store import Store, workloads
+from workbench.traffic.prompts import Constant, Prompt, constant_part, prompt_of
+from workbench.traffic.shapes import Answer, Shape, ShapeKind, overlap, shape_of
+from workbench.traffic.suitability import Measured, checklist, weekly_shift
+from workbench.traffic.templates import Template
+
+SAMPLE = 200
+"""Calls of a workload whose texts are read."""
+LEVEL = 0.95
+UNNAMED = "unnamed model"
+OVERLAP_CHARS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What the texts of a sample say."""
+
+    answers: list[Answer]
+    constant: Constant
+    tools: int
+    lacking: int
+    facts: int
+
+
+def measure(
+    workspace: Workspace, store: Store, profile_id: str, mined: Mapping[str, Template], calls: int
+) -> list[WorkloadReport]:
+    """Return what is measured of every workload, the one that costs most to keep first.
+
+    Args:
+        workspace: Its prices and evals.
+        store: Where to read.
+        profile_id: Whose workloads.
+        mined: Templates by id.
+        calls: How many calls there are.
+    """
+    prices = {each.model: workspace.price_of(each.model) for each in workspace.config.prices}
+    uses = _grouped(
+        workloads.model_costs(store, profile_id, [_row(each) for each in prices.values() if each])
+    )
+    days = _grouped(workloads.daily_traffic(store, profile_id))
+    tongues = _grouped(workloads.languages(store, profile_id))
+    short = _grouped(workloads.short_answers(store, profile_id))
+    weeks = _grouped(workloads.weekly_mix(store, profile_id))
+    samples = workloads.sampled(store, profile_id, SAMPLE)
+    small = small_model(workspace)
+    found = []
+    for row in workloads.totals(store, profile_id):
+        name = row["workload"]
+        texts = _read(store, samples.get(name, []))
+        answers = {each["text"]: each["calls"] for each in short.get(name, [])}
+        shape = shape_of(texts.answers, answers, row["answers"], row["distinct_answers"])
+        volume = _volume(workspace, row, days.get(name, []))
+        models = tuple(_use(each) for each in uses.get(name, []))
+        spoken = {each["language"] or "": each["calls"] for each in tongues.get(name, [])}
+        shift, counted = weekly_shift(_mixes(weeks.get(name, [])))
+        checks = checklist(
+            Measured(
+                shape=shape,
+                calls=row["calls"],
+                calls_per_day=volume.point if volume else None,
+                duplicate_share=row["duplicate_share"],
+                input_tokens=row["input_tokens"],
+                input_chars=row["input_chars"] or 0.0,
+                multi_turn_share=row["multi_turn_share"] or 0.0,
+                tool_share=row["tool_share"] or 0.0,
+                tools=texts.tools,
+                languages=spoken,
+                new_facts=texts.lacking / texts.facts if texts.facts else None,
+                facts=texts.facts,
+                shift=shift,
+                weeks=counted,
+            )
+        )
+        found.append(
+            _report(
+                workspace, row, mined.get(name), calls, volume, models, spoken, texts, shape, checks, small
+            )
+        )
+    return sorted(found, key=_rank)
+
+
+def small_model(workspace: Workspace) -> Price | None:
+    """Return the price that savings are worked out with: the plan's, or the cheapest candidate's."""
+    named = workspace.price_of(workspace.config.costs.hosted_model)
+    if named is not None:
+        return named
+    rows = [
+        price
+        for each in workspace.config.candidates
+        if not each.synthetic and (price := workspace.price_of(each.price or each.model)) is not None
+    ]
+    return min(
+        rows,
+        key=lambda each: (each.input_usd_per_million + each.output_usd_per_million, each.model),
+        default=None,
+    )
+
+
+def mean_amount(mean: float, deviation: float, n: int) -> Amount:
+    """Return a mean with its one-sided limits (Student); one value alone has no limits but itself."""
+    if n < 2:
+        return exactly(mean)
+    half = float(student.ppf(LEVEL, n - 1)) * deviation / math.sqrt(n)
+    return Amount(mean, max(mean - half, 0.0), mean + half)
+
+
+def _rank(each: WorkloadReport) -> tuple[float, float, float, int, str]:
+    return (
+        -(each.could_save_usd_month or 0.0),
+        -(each.usd_month.point if each.usd_month else 0.0),
+        -(each.logged_usd or 0.0),
+        -each.calls,
+        each.name,
+    )
+
+
+def _grouped(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["workload"], []).append(row)
+    return found
+
+
+def _row(price: Price) -> tuple[str, float, float, float]:
+    cached = price.cached_input_usd_per_million
+    plain = price.input_usd_per_million
+    return price.model, plain, plain if cached is None else cached, price.output_usd_per_million
+
+
+def _use(row: Mapping[str, Any]) -> ModelUse:
+    return ModelUse(
+        model=row["model"] or UNNAMED,
+        calls=row["calls"],
+        measured=row["measured"],
+        input_tokens=row["input_tokens"],
+        cached_input_tokens=row["cached_input_tokens"],
+        output_tokens=row["output_tokens"],
+        usd=row["usd"],
+        usd_deviation=row["usd_deviation"],
+    )
+
+
+def _volume(workspace: Workspace, row: Mapping[str, Any], days: Sequence[Mapping[str, Any]]) -> Amount | None:
+    """Return the calls a day: what the eval declares, or the last days' where their share is known."""
+    config = workspace.evals.get(row["workload"])
+    if config is not None and config.calls_per_day is not None:
+        return exactly(config.calls_per_day)
+    if row["dated"] < row["calls"] or not days or any(each["traffic"] is None for each in days):
+        return None
+    span = max(max(each["oldest"] for each in days), 1.0)
+    traffic = sum(each["traffic"] for each in days)
+    logged = sum(each["calls"] for each in days)
+    whole = int(span)
+    by_age = {each["age"]: each["traffic"] for each in days}
+    daily = [by_age.get(age, 0.0) for age in range(whole)]
+    mean = traffic / span
+    # Fewer than two whole days say nothing of how days differ; counting alone is the least there is.
+    spread = math.sqrt(logged) * (traffic / logged) / span
+    if whole >= 2:
+        middle = sum(daily) / whole
+        deviation = math.sqrt(sum((each - middle) ** 2 for each in daily) / (whole - 1))
+        spread = max(spread, deviation / math.sqrt(whole))
+    half = float(student.ppf(LEVEL, max(whole - 1, 1) if whole >= 2 else 30)) * spread
+    return Amount(mean, max(mean - half, 0.0), mean + half)
+
+
+def _mixes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
+    weeks: dict[Any, dict[str, int]] = {}
+    for row in rows:
+        weeks.setdefault(row["week"], {})[f"{row['language']}/{row['size']}"] = row["calls"]
+    return [weeks[week] for week in sorted(weeks)]
+
+
+def _read(store: Store, seqs: Sequence[int]) -> Sampled:
+    answers: list[Answer] = []
+    prompts: dict[str, Prompt] = {}
+    called: set[str] = set()
+    lacking = facts = 0
+    for row in workloads.read_sample(store, seqs):
+        request = from_json(row["request"], Request)
+        prompts.setdefault(row["request_hash"], prompt_of(request))
+        output = from_json(row["control"], Output) if row["control"] else None
+        if output is None or output.error is not None:
+            continue
+        called.update(each.name for each in output.tool_calls)
+        asked = text_of(request)
+        short = output.text is not None and len(output.text) <= OVERLAP_CHARS
+        close = overlap(output.text, asked) if short and output.text and asked else None
+        answers.append(Answer(output.text, output.tool_calls, row["control_output_tokens"], close))
+        counted = facts_beyond(output.text, request) if short and output.text else None
+        if counted is not None:
+            lacking, facts = lacking + counted[0], facts + counted[1]
+    return Sampled(answers, constant_part(list(prompts.values())), len(called), lacking, facts)
+
+
+def _report(
+    workspace: Workspace,
+    row: Mapping[str, Any],
+    template: Template | None,
+    calls: int,
+    volume: Amount | None,
+    models: tuple[ModelUse, ...],
+    spoken: dict[str, int],
+    texts: Sampled,
+    shape: Shape,
+    checks: Any,
+    small: Price | None,
+) -> WorkloadReport:
+    priced = [each for each in models if each.usd is not None and each.measured]
+    left_out = tuple(
+        each.model if each.measured else f"{each.model} (no token counts)"
+        for each in models
+        if each not in priced
+    )
+    answered = sum(each.calls for each in priced)
+    per_call = _per_call(priced)
+    share = answered / row["calls"] if row["calls"] else 0.0
+    month = None
+    if volume is not None and per_call is not None:
+        month = product(volume.times(DAYS_PER_MONTH * share), per_call)
+    saved = None
+    if month is not None and small is not None and volume is not None:
+        cheap = sum(each.calls * _at(each, small) for each in priced) / answered
+        saved = max(month.point - volume.point * share * DAYS_PER_MONTH * cheap, 0.0)
+    is_task = row["workload"] == row["task"] and row["task"] != UNASSIGNED
+    prefix = min(texts.constant.prefix_chars / row["input_chars"], 1.0) if row["input_chars"] else 0.0
+    return WorkloadReport(
+        workload=row["workload"],
+        name=row["task"] if is_task else template.name if template else UNASSIGNED,
+        is_task=is_task,
+        has_eval=is_task and row["task"] in workspace.evals,
+        template=texts.constant.text,
+        rule=template.rule if template else None,
+        calls=row["calls"],
+        share=row["calls"] / calls if calls else 0.0,
+        calls_per_day=volume,
+        first_at=row["first_at"],
+        last_at=row["last_at"],
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        cached_share=row["cached_share"],
+        constant_prefix_share=prefix,
+        models=models,
+        priced_share=share,
+        left_out=left_out,
+        usd_per_call=per_call,
+        logged_usd=per_call.point * answered if per_call else None,
+        usd_month=month,
+        could_save_usd_month=saved,
+        latency_p50_ms=row["latency_p50_ms"],
+        latency_p95_ms=row["latency_p95_ms"],
+        latency_p99_ms=row["latency_p99_ms"],
+        latencies=row["latencies"],
+        languages=spoken,
+        turns_p50=row["turns_p50"] or 0.0,
+        turns_max=row["turns_max"] or 0,
+        multi_turn_share=row["multi_turn_share"] or 0.0,
+        tool_share=row["tool_share"] or 0.0,
+        duplicate_share=row["duplicate_share"],
+        shape=shape,
+        eval_kind=workspace.evals[row["task"]].kind if row["task"] in workspace.evals else shape.eval_kind,
+        checks=checks,
+    )
+
+
+def _per_call(priced: Sequence[ModelUse]) -> Amount | None:
+    """Return the mean cost of a call over the priced models, each weighted by its calls."""
+    total = sum(each.calls for each in priced)
+    if not total:
+        return None
+    parts = [
+        (each.calls / total, mean_amount(each.usd or 0.0, each.usd_deviation, each.measured))
+        for each in priced
+    ]
+    point = sum(weight * each.point for weight, each in parts)
+    below = math.sqrt(sum((weight * (each.point - each.low)) ** 2 for weight, each in parts))
+    above = math.sqrt(sum((weight * (each.high - each.point)) ** 2 for weight, each in parts))
+    return Amount(point, max(point - below, 0.0), point + above)
+
+
+def _at(use: ModelUse, price: Price) -> float:
+    # A small model has no cache of the frontier's provider: all input counts in full.
+    whole = (use.input_tokens or 0.0) + (use.cached_input_tokens or 0.0)
+    return tokens_cost_usd(whole, 0.0, use.output_tokens or 0.0, price)
+
+
+def has_answers(shape: Shape) -> bool:
+    """Say whether there is anything to draft an eval from."""
+    return shape.kind is not ShapeKind.NONE

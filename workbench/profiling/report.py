@@ -1,0 +1,146 @@
+"""What a profile says: plain records, and the text a person reads at a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from workbench.costing.ways import Amount
+from workbench.records import EvalKind
+from workbench.specs import MatchRule
+from workbench.traffic.shapes import Shape
+from workbench.traffic.suitability import Check, Speaks
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What one model answered of a workload. Tokens are means of a call; `usd` is None without a price."""
+
+    model: str
+    calls: int
+    measured: int
+    input_tokens: float | None
+    cached_input_tokens: float | None
+    output_tokens: float | None
+    usd: float | None
+    usd_deviation: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadReport:
+    """One workload: a task, or calls without one that share a prompt template.
+
+    `rule` takes the calls of a mined one; the rest has none. `calls_per_day` is None where the log does
+    not say which share of the traffic it holds, and so is all that rests on it. `priced_share` is the
+    share of its calls whose model has a price and token counts: money is about those alone.
+    """
+
+    workload: str
+    name: str
+    is_task: bool
+    has_eval: bool
+    template: str
+    rule: MatchRule | None
+    calls: int
+    share: float
+    calls_per_day: Amount | None
+    first_at: datetime | None
+    last_at: datetime | None
+    input_tokens: float | None
+    output_tokens: float | None
+    cached_share: float | None
+    constant_prefix_share: float
+    models: tuple[ModelUse, ...]
+    priced_share: float
+    left_out: tuple[str, ...]
+    usd_per_call: Amount | None
+    logged_usd: float | None
+    usd_month: Amount | None
+    could_save_usd_month: float | None
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    latency_p99_ms: float | None
+    latencies: int
+    languages: dict[str, int]
+    turns_p50: float
+    turns_max: int
+    multi_turn_share: float
+    tool_share: float
+    duplicate_share: float
+    shape: Shape
+    eval_kind: EvalKind
+    checks: tuple[Check, ...]
+
+    @property
+    def speaks_for(self) -> int:
+        """Return how many lines of the checklist speak for a small model."""
+        return sum(each.speaks is Speaks.FOR for each in self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileReport:
+    """What the traffic consists of. Workloads come in the order of what could be saved.
+
+    `small_model` is the row of the price table that savings are worked out with, at the frontier's
+    tokens. `forecast_usd_month` leaves out what `left_out` names. `moved` counts stored calls that
+    rules of evals took out of `unassigned` this time.
+    """
+
+    profile_id: str
+    created_at: datetime
+    calls: int
+    unassigned: int
+    workloads: tuple[WorkloadReport, ...]
+    forecast_usd_month: Amount | None
+    unknown_volume: tuple[str, ...]
+    left_out: tuple[str, ...]
+    budget_usd_month: float | None
+    warning: str
+    small_model: str | None
+    price_dates: tuple[date, ...] = ()
+    level: float = 0.95
+    moved: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Return the report for a terminal."""
+        if not self.calls:
+            return "There are no calls yet. Import a log: workbench import LOG"
+        lines = [f"{self.calls:,} calls in {len(self.workloads)} workloads"]
+        if self.moved:
+            told = ", ".join(f"{count:,} to {task}" for task, count in self.moved.items())
+            lines.append(f"Rules took calls out of unassigned: {told}")
+        lines.append("")
+        lines.append(f"{'workload':<34} {'calls':>9} {'a day':>9} {'USD/month':>10} {'for':>4}  answers")
+        lines += [self._line(each) for each in self.workloads]
+        lines.append("")
+        lines += self._money()
+        mined = [each for each in self.workloads if each.rule is not None]
+        if mined:
+            lines.append("Name a workload: workbench profile --draft-eval " + mined[0].name + " --as TASK")
+        return "\n".join(lines)
+
+    def _line(self, each: WorkloadReport) -> str:
+        a_day = "unknown" if each.calls_per_day is None else f"{each.calls_per_day.point:,.0f}"
+        if each.usd_per_call is None:
+            cost = "not priced"
+        else:
+            cost = "unknown" if each.usd_month is None else f"{each.usd_month.point:,.2f}"
+        name = each.name if each.is_task else f"{each.name} (found)"
+        checks = f"{each.speaks_for:>2}/{len(each.checks)}"
+        return f"{name[:34]:<34} {each.calls:>9,} {a_day:>9} {cost:>10} {checks}  {each.shape.kind.value}"
+
+    def _money(self) -> list[str]:
+        lines = []
+        if self.forecast_usd_month is not None:
+            low, high = self.forecast_usd_month.low, self.forecast_usd_month.high
+            lines.append(
+                f"Forecast: {self.forecast_usd_month.point:,.2f} USD a month ({low:,.2f} to {high:,.2f})"
+            )
+        if self.unknown_volume:
+            lines.append("Calls a day unknown, so not in the forecast: " + ", ".join(self.unknown_volume[:8]))
+        if self.left_out:
+            lines.append("Left out, no price or no tokens: " + ", ".join(self.left_out[:12]))
+        if self.warning:
+            lines.append(f"WARNING: {self.warning}")
+        return lines

@@ -1,0 +1,394 @@
+"""Traffic by workload: a task, or a mined template of calls without one. Aggregates alone leave the store."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from workbench.records import UNASSIGNED, Request, from_json
+from workbench.store import Store
+
+LABEL_CHARS = 60
+SHORT_ANSWERS = 400
+DAYS = 28
+"""Volume is that of the last days of a workload."""
+WRITTEN_AT_ONCE = 50_000
+"""Rows of one transaction: some 20 ms, so that a label in between isn't held up."""
+SAMPLE_BYTES = 48_000_000
+ABANDONED_S = 24 * 3600.0
+
+# The rows of an unfinished profile are never asked for: its id stands nowhere.
+_TRAFFIC = f"""
+    traffic AS (
+        SELECT u.*, CASE WHEN u.task <> '{UNASSIGNED}' THEN u.task
+                         ELSE coalesce(p.workload, '{UNASSIGNED}') END AS workload
+        FROM usable_calls u
+        LEFT JOIN (SELECT call_seq, workload FROM profile_calls WHERE profile_id = $profile) p
+          ON p.call_seq = u.seq
+    )
+"""  # noqa: S608 -- a constant
+
+
+def new_profile_id(now_s: float | None = None) -> str:
+    """Return an id for a profile that begins now; ids sort by their time, given in seconds."""
+    at = time.time() if now_s is None else now_s
+    return f"profile-{int(at * 1000):014d}-{uuid.uuid4().hex[:8]}"
+
+
+def newest_call(store: Store) -> int:
+    """Return the seq of the newest call, 0 without any."""
+    return int(store.value("SELECT coalesce(max(seq), 0) FROM calls"))
+
+
+def without_task(store: Store) -> int:
+    """Return how many usable calls no task takes."""
+    return int(store.value("SELECT count(*) FROM usable_calls WHERE task = ?", (UNASSIGNED,)))
+
+
+def first_without_task(store: Store) -> int:
+    """Return the seq of the first call that no task takes, or 0."""
+    return int(store.value("SELECT coalesce(min(seq), 0) FROM calls WHERE task = ?", (UNASSIGNED,)))
+
+
+def requests_without_task(store: Store, after: int, until: int) -> list[tuple[int, Request, str | None, str]]:
+    """Return (seq, request, model, attributes as JSON) of the calls that no task takes, between two seqs.
+
+    `after` itself is left out, `until` is not.
+    """
+    return store.each(
+        lambda seq, request, model, attributes: (seq, from_json(request, Request), model, attributes),
+        "SELECT seq, request, model, attributes FROM calls WHERE task = ? AND seq > ? AND seq <= ? "
+        "AND call_id NOT IN (SELECT call_id FROM conflicts)",
+        (UNASSIGNED, after, until),
+    )
+
+
+def different_requests(store: Store, limit: int) -> list[Request]:
+    """Return different requests of calls without a task, drawn by their hash: each counts once.
+
+    They are `limit` at most; of long ones fewer, so that they fit into memory.
+    """
+    seqs = store.each(
+        int,
+        "SELECT any_value(seq ORDER BY seq) FROM calls WHERE task = ? "
+        "AND call_id NOT IN (SELECT call_id FROM conflicts) "
+        "GROUP BY request_hash ORDER BY request_hash LIMIT ?",
+        (UNASSIGNED, limit),
+    )
+    found: list[Request] = []
+    room = SAMPLE_BYTES
+    for start in range(0, len(seqs), 200):
+        texts = store.each(
+            str,
+            "SELECT request FROM calls WHERE seq IN (SELECT unnest(?)) ORDER BY request_hash",
+            (seqs[start : start + 200],),
+        )
+        found += [from_json(each, Request) for each in texts]
+        room -= sum(map(len, texts))
+        if room <= 0:
+            break
+    return found
+
+
+def write_workloads(
+    store: Store, profile_id: str, seqs: NDArray[np.int64], places: NDArray[np.int32], names: Sequence[str]
+) -> None:
+    """Write the workload of each call, a part at a time; nobody sees them before the profile is there.
+
+    `seqs` and `places` are those of each call, in the same order; a place is one of `names`.
+    """
+    words = pa.array(names, pa.string())
+    for start in range(0, len(seqs), WRITTEN_AT_ONCE):
+        part = slice(start, start + WRITTEN_AT_ONCE)
+        coded = pa.DictionaryArray.from_arrays(pa.array(places[part], pa.int32()), words)
+        own = coded.cast(pa.string())
+        ids = pa.array([profile_id] * len(own), pa.string())
+        store.append(
+            "profile_calls",
+            pa.table({"profile_id": ids, "call_seq": pa.array(seqs[part], pa.int64()), "workload": own}),
+        )
+
+
+def write_profile(store: Store, profile_id: str, fingerprint: str, last_call: int, report: str) -> None:
+    """Make a profile the one that counts, and take away the calls of all others."""
+    with store.writing() as writer:
+        writer.append(
+            "profiles",
+            [
+                {
+                    "profile_id": profile_id,
+                    "fingerprint": fingerprint,
+                    "last_call": last_call,
+                    "report": report,
+                    "created_at": datetime.now(UTC),
+                }
+            ],
+        )
+        # Another profile may be at work: its calls stay. What a killed one left goes after a day.
+        writer.execute(
+            "DELETE FROM profile_calls WHERE profile_id <> $own AND "
+            "(profile_id < $old OR profile_id IN (SELECT profile_id FROM profiles))",
+            {"own": profile_id, "old": new_profile_id(time.time() - ABANDONED_S)},
+        )
+        writer.execute("DELETE FROM profiles WHERE profile_id <> ?", (profile_id,))
+
+
+def newest_profile(store: Store) -> dict[str, Any] | None:
+    """Return the profile that counts: profile_id, fingerprint, last_call, report, created_at; or None."""
+    rows = store.rows(
+        "SELECT profile_id, fingerprint, last_call, report, created_at "
+        "FROM profiles ORDER BY seq DESC LIMIT 1"
+    )
+    return rows[0] if rows else None
+
+
+def move_calls(store: Store, task: str, seqs: Sequence[int]) -> int:
+    """Give calls without a task to one; those in a replay stay. Return how many were moved."""
+    moved = 0
+    for start in range(0, len(seqs), WRITTEN_AT_ONCE):
+        part = list(seqs[start : start + WRITTEN_AT_ONCE])
+        with store.writing() as writer:
+            there = (
+                "seq IN (SELECT unnest(?)) AND task = ? AND call_id NOT IN (SELECT call_id FROM replay_calls)"
+            )
+            count = int(writer.value(f"SELECT count(*) FROM calls WHERE {there}", (part, UNASSIGNED)))  # noqa: S608
+            if not count:
+                continue
+            writer.execute(f"UPDATE calls SET task = ? WHERE {there}", (task, part, UNASSIGNED))  # noqa: S608
+            move = {"task": task, "from_task": UNASSIGNED, "calls": count, "created_at": datetime.now(UTC)}
+            writer.append("task_moves", [move])
+            moved += count
+    return moved
+
+
+def totals(store: Store, profile_id: str) -> list[dict[str, Any]]:
+    """Return a row of counts, sums, shares and quantiles for each workload, most calls first."""
+    return store.rows(
+        f"""
+        WITH {_TRAFFIC}
+        SELECT workload, any_value(task) AS task, count(*) AS calls, count(control) AS answers,
+               min(occurred_at) AS first_at, max(occurred_at) AS last_at,
+               count(occurred_at) AS dated, count(sampling_rate) AS rated,
+               avg(control_input_tokens + coalesce(control_cached_input_tokens, 0)) AS input_tokens,
+               avg(control_output_tokens) AS output_tokens,
+               quantile_cont(control_input_tokens + coalesce(control_cached_input_tokens, 0), 0.95)
+                   AS input_tokens_p95,
+               sum(control_cached_input_tokens)
+                   / nullif(sum(control_input_tokens + control_cached_input_tokens), 0) AS cached_share,
+               avg(input_chars) AS input_chars,
+               quantile_cont(control_latency_ms, 0.5) AS latency_p50_ms,
+               quantile_cont(control_latency_ms, 0.95) AS latency_p95_ms,
+               quantile_cont(control_latency_ms, 0.99) AS latency_p99_ms,
+               count(control_latency_ms) AS latencies,
+               quantile_cont(turn_depth, 0.5) AS turns_p50, max(turn_depth) AS turns_max,
+               avg((turn_depth > 1)::INTEGER) AS multi_turn_share,
+               avg((tool_count > 0)::INTEGER) AS tool_share,
+               1 - count(DISTINCT request_hash) / count(*) AS duplicate_share,
+               approx_count_distinct(control_text) AS distinct_answers
+        FROM traffic GROUP BY workload ORDER BY calls DESC, workload
+        """,  # noqa: S608 -- constants, here and below
+        {"profile": profile_id},
+    )
+
+
+def daily_traffic(store: Store, profile_id: str) -> list[dict[str, Any]]:
+    """Return the calls of each day of a workload's last days: workload, age in days, calls, traffic.
+
+    `traffic` counts a logged call as 1 / sampling rate; None where a rate is not known. `age` 0 is the
+    24 hours up to the workload's last call.
+    """
+    return store.rows(
+        f"""
+        WITH {_TRAFFIC},
+        ages AS (
+            SELECT workload, sampling_rate,
+                   epoch(max(occurred_at) OVER (PARTITION BY workload) - occurred_at) / 86400 AS age,
+            FROM traffic WHERE occurred_at IS NOT NULL
+        )
+        SELECT workload, floor(age)::INTEGER AS age, count(*) AS calls, max(age) AS oldest,
+               CASE WHEN count(*) = count(nullif(sampling_rate, 0)) THEN sum(1 / sampling_rate) END AS traffic
+        FROM ages WHERE age < {DAYS} GROUP BY ALL ORDER BY ALL
+        """,  # noqa: S608
+        {"profile": profile_id},
+    )
+
+
+def model_costs(
+    store: Store, profile_id: str, prices: Sequence[tuple[str, float, float, float]]
+) -> list[dict[str, Any]]:
+    """Return tokens and costs by workload and model.
+
+    Args:
+        store: Where to read.
+        profile_id: The profile that names the workloads.
+        prices: Model, then US dollars per million tokens of input, cached input and output.
+
+    Returns:
+        Rows of workload, model, calls, measured, mean tokens (input_tokens, cached_input_tokens,
+        output_tokens), usd (mean of a measured call) and usd_deviation; both None without a price.
+    """
+    return store.rows(
+        f"""
+        WITH {_TRAFFIC},
+        prices AS (
+            SELECT unnest($models::VARCHAR[]) AS model, unnest($inputs::DOUBLE[]) AS pi,
+                   unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po
+        ),
+        answered AS (
+            SELECT workload, coalesce(json_extract_string(control, '$.model'), model, '') AS model,
+                   control_input_tokens AS i, coalesce(control_cached_input_tokens, 0) AS c,
+                   control_output_tokens AS o
+            FROM traffic WHERE control IS NOT NULL
+        )
+        SELECT workload, a.model, count(*) AS calls, count(i + o) AS measured,
+               avg(i) FILTER (WHERE o IS NOT NULL) AS input_tokens,
+               avg(c) FILTER (WHERE i IS NOT NULL AND o IS NOT NULL) AS cached_input_tokens,
+               avg(o) FILTER (WHERE i IS NOT NULL) AS output_tokens,
+               avg((i * pi + c * pc + o * po) / 1e6) AS usd,
+               coalesce(stddev_samp((i * pi + c * pc + o * po) / 1e6), 0) AS usd_deviation
+        FROM answered a LEFT JOIN prices p ON p.model = a.model
+        GROUP BY ALL ORDER BY workload, calls DESC, a.model
+        """,  # noqa: S608
+        {
+            "profile": profile_id,
+            "models": [each[0] for each in prices],
+            "inputs": [each[1] for each in prices],
+            "cached": [each[2] for each in prices],
+            "outputs": [each[3] for each in prices],
+        },
+    )
+
+
+def languages(store: Store, profile_id: str, most: int = 12) -> list[dict[str, Any]]:
+    """Return the most frequent languages of each workload: workload, language (None unknown), calls."""
+    return store.rows(
+        f"""
+        WITH {_TRAFFIC}
+        SELECT workload, language, count(*) AS calls FROM traffic GROUP BY workload, language
+        QUALIFY row_number() OVER (PARTITION BY workload ORDER BY count(*) DESC, language) <= $most
+        ORDER BY workload, calls DESC, language
+        """,  # noqa: S608
+        {"profile": profile_id, "most": most},
+    )
+
+
+def short_answers(store: Store, profile_id: str) -> list[dict[str, Any]]:
+    """Return the most frequent short answers of each workload: workload, text, calls."""
+    return store.rows(
+        f"""
+        WITH {_TRAFFIC}
+        SELECT workload, control_text AS text, count(*) AS calls FROM traffic
+        WHERE control_text IS NOT NULL AND length(control_text) <= {LABEL_CHARS}
+        GROUP BY workload, control_text
+        QUALIFY row_number() OVER (PARTITION BY workload ORDER BY count(*) DESC, control_text)
+                <= {SHORT_ANSWERS}
+        ORDER BY workload, calls DESC, text
+        """,  # noqa: S608
+        {"profile": profile_id},
+    )
+
+
+def weekly_mix(store: Store, profile_id: str, weeks: int = 12) -> list[dict[str, Any]]:
+    """Return calls by week, language and size: workload, week, language, size (log2 of characters), calls."""
+    return store.rows(
+        f"""
+        WITH {_TRAFFIC}
+        SELECT workload, date_trunc('week', occurred_at)::DATE AS week, coalesce(language, '') AS language,
+               floor(log2(greatest(input_chars, 1)))::INTEGER AS size, count(*) AS calls
+        FROM traffic
+        WHERE occurred_at > (SELECT max(occurred_at) FROM usable_calls) - to_weeks($weeks::INTEGER)
+        GROUP BY ALL ORDER BY ALL
+        """,  # noqa: S608
+        {"profile": profile_id, "weeks": weeks},
+    )
+
+
+def sampled(store: Store, profile_id: str, size: int) -> dict[str, list[int]]:
+    """Return the seqs of a random sample of each workload's calls, drawn by the hash that names a call."""
+    found: dict[str, list[int]] = {}
+    rows = store.rows(
+        f"""
+        WITH {_TRAFFIC}
+        SELECT workload, seq FROM traffic
+        QUALIFY row_number() OVER (PARTITION BY workload ORDER BY call_id) <= $size
+        ORDER BY workload, call_id
+        """,  # noqa: S608
+        {"profile": profile_id, "size": size},
+    )
+    for row in rows:
+        found.setdefault(row["workload"], []).append(row["seq"])
+    return found
+
+
+def read_sample(store: Store, seqs: Sequence[int]) -> list[dict[str, Any]]:
+    """Return request and control (JSON), control_text, control_output_tokens and request_hash of calls."""
+    return store.rows(
+        "SELECT request, control, control_text, control_output_tokens, request_hash FROM usable_calls "
+        "WHERE seq IN (SELECT unnest(?)) ORDER BY call_id",
+        (list(seqs),),
+    )
+
+
+def workload_page(
+    store: Store, profile_id: str, workload: str, *, limit: int = 50, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Return a page of a workload's calls for a table, newest import last."""
+    return store.rows(
+        f"""
+        WITH {_TRAFFIC},
+        page AS (SELECT seq FROM traffic WHERE workload = $workload ORDER BY seq LIMIT $limit OFFSET $offset)
+        SELECT call_id, native_id, source, occurred_at, model, language, input_chars, turn_depth, tool_count,
+               request, control, left(control_text, 500) AS control_text, control_error_kind,
+               control_latency_ms, control_input_tokens, control_output_tokens
+        FROM usable_calls WHERE seq IN (SELECT seq FROM page) ORDER BY seq
+        """,  # noqa: S608
+        {"profile": profile_id, "workload": workload, "limit": limit, "offset": offset},
+    )
+
+
+def candidate_costs(
+    store: Store, task: str, fingerprint: str, version: str, price: tuple[float, float]
+) -> dict[str, Any]:
+    """Return what a candidate's answers took: tokens, cost of a call, and how many fell back.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        fingerprint: Of the candidate.
+        version: Of the evaluator: what it calls invalid falls back.
+        price: US dollars per million tokens of input and output.
+
+    Returns:
+        calls, measured (with tokens), tokens and usd (means of those), usd_deviation, judged, fallen.
+    """
+    return store.rows(
+        """
+        WITH mine AS (
+            SELECT o.*, x.invalid FROM observations o JOIN replays r USING (replay_id)
+            LEFT JOIN comparisons x ON x.replay_id = o.replay_id AND x.call_id = o.call_id
+              AND x.repeat = 0 AND x.evaluator_version = $version
+            WHERE r.task = $task AND r.candidate_fingerprint = $fingerprint AND o.repeat = 0
+        )
+        SELECT count(*) AS calls, count(input_tokens + output_tokens) AS measured,
+               avg(input_tokens + output_tokens) AS tokens,
+               avg((input_tokens * $pi + output_tokens * $po) / 1e6) AS usd,
+               coalesce(stddev_samp((input_tokens * $pi + output_tokens * $po) / 1e6), 0) AS usd_deviation,
+               count(coalesce(invalid, error_kind IS NOT NULL)) AS judged,
+               count(*) FILTER (WHERE coalesce(invalid, error_kind IS NOT NULL)) AS fallen
+        FROM mine
+        """,
+        {
+            "task": task,
+            "fingerprint": fingerprint,
+            "version": version,
+            "pi": price[0],
+            "po": price[1],
+        },
+    )[0]

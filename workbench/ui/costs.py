@@ -1,0 +1,270 @@
+"""Costs: four ways to pay side by side, the break-even curve, the budget, and every price with its source."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from workbench import profiling
+from workbench.costing import CostPlan
+from workbench.costing.ways import Amount, Way
+from workbench.errors import WorkbenchError
+from workbench.profiling.costs import CostReport, costs
+from workbench.profiling.naming import set_budget
+from workbench.specs import CONTROL
+from workbench.store import pages
+from workbench.ui import address, answers, figures, money, money_figures, navigation, words
+from workbench.ui.diff import visible
+from workbench.ui.session import ask, colours, complain, here, read
+
+ALL = "all"
+PRICE_ONLY = "price"
+STAGES = (0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
+_AMOUNTS = (
+    ("engineering_usd_month", "Engineering a month, USD"),
+    ("labelling_usd_month", "Labelling a month, USD"),
+    ("retraining_usd_month", "Re-training a month, USD"),
+    ("one_off_usd", "Work of moving, once, USD"),
+)
+
+
+def show() -> None:
+    """Show what a workload, or all of them, cost in each way."""
+    if not read(pages.freshness).calls:
+        st.info("There are no calls yet. Upload a log first.", icon=":material/upload_file:")
+        if st.button("Upload a log", type="primary", key="costs-upload"):
+            st.switch_page(navigation.page("upload"))
+        return
+    report = ask(profiling.current)
+    if report is None or ask(profiling.is_stale):
+        st.info("The traffic has not been looked at since it changed.", icon=":material/update:")
+        if st.button("Look at the traffic", type="primary", key="costs-profile"):
+            st.switch_page(navigation.page("traffic"))
+        return
+    names = {each.workload: visible(each.name) for each in report.workloads}
+    with st.container(horizontal=True, key="costs-filters"):
+        workload = address.select(
+            "Workload", [ALL, *names], name="workload", labels={ALL: "All together"} | names, width=280
+        )
+        spec = [each.name for each in here().workspace.config.candidates if each.name != CONTROL]
+        candidate = address.select(
+            "Small model",
+            [PRICE_ONLY, *spec],
+            name="candidate",
+            labels={PRICE_ONLY: "By price alone"} | {each: visible(each) for each in spec},
+            width=220,
+            help="A candidate that was replayed counts with its measured tokens and fall-backs.",
+        )
+        share = address.select(
+            "Share on it",
+            [f"{stage:g}" for stage in STAGES],
+            name="share",
+            default="1",
+            labels={f"{stage:g}": words.stage(stage) for stage in STAGES},
+            width=140,
+        )
+    plan = _what_if(here().workspace.config.costs)
+    found = ask(
+        costs,
+        None if workload == ALL else workload,
+        candidate=None if candidate == PRICE_ONLY else candidate,
+        share=float(share),
+        plan=plan,
+    )
+    _figures(found)
+    _curve(found)
+    _budget(found)
+    _prices()
+
+
+def _what_if(plan: CostPlan) -> CostPlan:
+    """Let a person try other figures; nothing is written."""
+    with st.expander("Other costs and assumptions", icon=":material/tune:"):
+        st.caption("Taken from [costs] in workbench.toml. Changed here, they count for this page alone.")
+        columns = st.columns(4)
+        changed: dict[str, Any] = {}
+        for column, (key, label) in zip(columns, _AMOUNTS, strict=True):
+            changed[key] = column.number_input(
+                label,
+                min_value=0.0,
+                value=getattr(plan, key),
+                step=100.0,
+                placeholder="not given",
+                key=f"plan-{key}",
+            )
+        waiting = columns[0].number_input(
+            "Calls that can wait, %",
+            min_value=0.0,
+            max_value=100.0,
+            value=None if plan.batchable_share is None else 100 * plan.batchable_share,
+            placeholder="not given",
+            key="plan-batchable",
+        )
+        setup = plan.self_hosted
+        if setup is not None:
+            use = columns[1].number_input(
+                "GPU used, %",
+                min_value=1.0,
+                max_value=100.0,
+                value=100 * setup.utilisation,
+                key="plan-utilisation",
+            )
+            peak = columns[2].number_input(
+                "Peak over mean", min_value=1.0, max_value=1_000.0, value=setup.peak_to_mean, key="plan-peak"
+            )
+            warm = columns[3].number_input(
+                "Warm replicas", min_value=0, max_value=10_000, value=setup.warm_replicas, key="plan-warm"
+            )
+            setup = replace(setup, utilisation=use / 100, peak_to_mean=peak, warm_replicas=int(warm))
+    return replace(
+        plan, **changed, batchable_share=None if waiting is None else waiting / 100, self_hosted=setup
+    )
+
+
+def _figures(found: CostReport) -> None:
+    volume = found.calls_per_day
+    if volume is None:
+        st.info(
+            "No figure a month can be given: the log does not say which share of the traffic it holds. "
+            "Import with a sampling rate, or set calls_per_day in eval.toml.",
+            icon=":material/help:",
+        )
+    if found.warning:
+        st.warning(answers.quoted(found.warning), icon=":material/warning:")
+    drawing = money_figures.ways(found.ways, colours())
+    st.plotly_chart(drawing.figure, key="cost-ways", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    frame = pd.DataFrame(
+        [
+            (way.name, interval(way.usd_month), interval(way.saving_usd_month), months(way))
+            for way in found.ways
+        ],
+        columns=["Way", "USD a month", "Saves a month", "Pays back in"],
+    )
+    st.dataframe(frame, hide_index=True, lazy=False, height="content", alt=drawing.alt)
+    for way in found.ways:
+        if said := _remarks(way):
+            st.text(f"{way.name.capitalize()}: {said}.")
+    st.caption(f"Each limit holds with {words.stage(found.level)} confidence; what is declared has none.")
+    st.text(f"Small model: {visible(found.basis)}")
+    if found.left_out:
+        st.caption(
+            f"Left out, without a price or tokens ({words.percent(1 - found.priced_share)} of the calls):"
+        )
+        st.text(visible(", ".join(found.left_out)))
+    if found.left_out_workloads:
+        st.caption("Left out of the sum, since their volume or their price is not known:")
+        st.text(visible(", ".join(found.left_out_workloads)))
+
+
+def interval(amount: Amount | None) -> str:
+    """Return a sum of money with its limits."""
+    if amount is None:
+        return "not known"
+    if amount.low == amount.high:
+        return words.money(amount.point)
+    return f"{words.money(amount.point)} ({words.money(amount.low)} to {words.money(amount.high)})"
+
+
+def months(way: Way) -> str:
+    """Return in how many months a way has paid for the move."""
+    paid = way.pay_back_months
+    if paid is None:
+        return "never" if way.saving_usd_month is not None and way.saving_usd_month.point < 0 else "–"
+    high = "never" if paid.high == float("inf") else f"{paid.high:,.1f}"
+    return f"{paid.point:,.1f} months ({paid.low:,.1f} to {high})"
+
+
+def _remarks(way: Way) -> str:
+    running = [f"{words.counted(way.replicas, 'replica')} running"] if way.replicas else []
+    return visible("; ".join([*running, *(f"not known: {each}" for each in way.missing), *way.notes]))
+
+
+def _curve(found: CostReport) -> None:
+    st.subheader("Where a GPU of your own pays", anchor=False)
+    if not found.curve:
+        st.text("There is no curve without a price and token counts of the model that answers now.")
+        return
+    now = found.calls_per_day.point if found.calls_per_day else None
+    drawing = money_figures.break_even_curve(found.volumes, found.curve, now, found.break_even, colours())
+    st.plotly_chart(drawing.figure, key="cost-curve", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    even = found.break_even
+    if even is None:
+        st.text("Give [[gpus]] and [costs.self_hosted] in workbench.toml, with the throughput you measured.")
+    elif even.calls_per_day is None or even.tokens_per_day is None:
+        st.text("At this throughput it never pays: a call costs more there than now.")
+    else:
+        st.text(
+            f"From {words.count(math.ceil(even.calls_per_day))} calls a day on, which are "
+            f"{words.count(math.ceil(even.tokens_per_day))} tokens, with "
+            f"{words.counted(even.replicas or 1, 'replica')}; one replica carries "
+            f"{words.count(round(even.capacity_per_day))} calls a day and costs "
+            f"{words.money(even.replica_usd_month)} a month."
+        )
+
+
+def _budget(found: CostReport) -> None:
+    st.subheader("Budget", anchor=False)
+    stored = here().workspace.config.costs.budget_usd_month
+    with st.form("budget", border=False):
+        typed = st.number_input(
+            "USD a month",
+            min_value=0.0,
+            value=stored,
+            step=100.0,
+            placeholder="none",
+            width=220,
+            key="budget-usd",
+        )
+        saved = st.form_submit_button("Save the budget")
+    if saved:
+        try:
+            set_budget(here().workspace, typed)
+        except WorkbenchError as error:
+            complain(error)
+            return
+        st.rerun()
+    st.caption("Written to workbench.toml. A warning comes where the forecast passes it.")
+
+
+def _prices() -> None:
+    config = here().workspace.config
+    st.subheader("Prices", anchor=False)
+    if not config.prices and not config.gpus:
+        st.text(money.price_dates())
+        return
+    rows = [
+        (
+            visible(each.model),
+            each.input_usd_per_million,
+            each.cached_input_usd_per_million,
+            each.output_usd_per_million,
+            None if each.batch_discount is None else words.percent(each.batch_discount),
+            each.as_of,
+            visible(each.source),
+        )
+        for each in config.prices
+    ]
+    columns = ["Model", "Input", "Cached input", "Output", "Batch discount", "As of", "Source"]
+    st.caption("US dollars per million tokens")
+    st.dataframe(
+        pd.DataFrame(rows, columns=columns),
+        hide_index=True,
+        lazy=False,
+        placeholder="–",
+        alt=f"{len(rows)} prices of models.",
+    )
+    if config.gpus:
+        machines = [
+            (visible(each.name), each.usd_per_hour, each.as_of, visible(each.source)) for each in config.gpus
+        ]
+        st.caption("US dollars an hour")
+        st.dataframe(
+            pd.DataFrame(machines, columns=["GPU", "An hour", "As of", "Source"]),
+            hide_index=True,
+            lazy=False,
+            alt=f"{len(machines)} prices of GPUs.",
+        )

@@ -1,0 +1,364 @@
+"""Traffic: what is run, what it costs, what of it could move, and names for what has none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from workbench import profiling
+from workbench.errors import WorkbenchError
+from workbench.profiling import ProfileReport, WorkloadReport
+from workbench.profiling.naming import draft, name_workloads
+from workbench.records import UNASSIGNED, Output, Request, from_json
+from workbench.store import pages, workloads
+from workbench.traffic.shapes import ShapeKind
+from workbench.traffic.suitability import Speaks
+from workbench.ui import address, answers, figures, money_figures, navigation, words
+from workbench.ui.diff import visible
+from workbench.ui.session import ask, colours, complain, here, read
+
+AT_ONCE = 20_000
+"""So many calls are profiled without a click."""
+PAGE = 50
+_SIGNS = {Speaks.FOR: "✓ for", Speaks.AGAINST: "✗ against", Speaks.UNCLEAR: "? unclear"}
+
+
+def show() -> None:
+    """Show the profile, and one workload in full."""
+    report = _report()
+    if report is None:
+        return
+    _summary(report)
+    drawing = money_figures.by_cost(report.workloads, colours())
+    st.plotly_chart(drawing.figure, key="traffic-bars", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    _table(report)
+    names = [each.workload for each in report.workloads]
+    labels = {each.workload: _named(each) for each in report.workloads}
+    chosen = address.select("Workload", names, name="workload", labels=labels)
+    _workload(report, next(each for each in report.workloads if each.workload == chosen))
+
+
+def _report() -> ProfileReport | None:
+    """Return the newest profile; a small log is looked at again by itself, a large one on a click."""
+    calls = read(pages.freshness).calls
+    if not calls:
+        st.info("There are no calls yet. Upload a log first.", icon=":material/upload_file:")
+        if st.button("Upload a log", type="primary", key="traffic-upload"):
+            st.switch_page(navigation.page("upload"))
+        return None
+    known = ask(profiling.current)
+    if not ask(profiling.is_stale):
+        return known
+    if calls > AT_ONCE:
+        what = "These figures are older than the newest calls or settings." if known else "Not looked at yet."
+        st.info(f"{what} Looking at {words.counted(calls, 'call')} takes a while.", icon=":material/update:")
+        if not st.button("Look at all calls", type="primary", key="profile-again"):
+            return known
+    with st.spinner("Looking at all calls…"):
+        profiling.profile(here().workspace, here().store)
+    return ask(profiling.current)
+
+
+def _summary(report: ProfileReport) -> None:
+    forecast = report.forecast_usd_month
+    with st.container(horizontal=True, gap="large", key="traffic-summary"):
+        st.metric("Calls in the log", words.count(report.calls), width="content")
+        st.metric("Workloads", words.count(len(report.workloads)), width="content")
+        st.metric(
+            "Cost a month",
+            words.money(forecast.point) if forecast else "not known",
+            width="content",
+            help="Calls a day times the cost of a call, over the workloads for which both are known.",
+        )
+        st.metric(
+            "Without a task",
+            words.percent(report.unassigned / report.calls if report.calls else 0.0),
+            width="content",
+            help="Calls that no task takes. They are sorted by what their prompts share.",
+        )
+    if report.warning:
+        st.warning(answers.quoted(report.warning), icon=":material/warning:")
+    if report.unknown_volume:
+        st.caption(
+            f"For {words.counted(len(report.unknown_volume), 'workload')} the log does not say which share "
+            "of the traffic it holds, so that no figure a day or a month is shown: import with a sampling "
+            "rate, or set calls_per_day in eval.toml."
+        )
+    if report.left_out:
+        st.caption("Left out of the costs, since no price or no token counts are known:")
+        st.text(visible(", ".join(report.left_out)))
+
+
+def _named(each: WorkloadReport) -> str:
+    if each.is_task:
+        return visible(each.name)
+    return f"{visible(each.name)} (found)" if each.rule is not None else f"{visible(each.name)} (no task)"
+
+
+def _table(report: ProfileReport) -> None:
+    rows = [
+        (
+            _named(each),
+            each.calls,
+            each.calls_per_day.point if each.calls_per_day else None,
+            each.usd_month.point if each.usd_month else None,
+            each.could_save_usd_month,
+            f"{each.speaks_for} of {len(each.checks)}",
+            each.shape.kind.value,
+            each.input_tokens,
+            each.output_tokens,
+            each.latency_p95_ms,
+        )
+        for each in report.workloads
+    ]
+    frame = pd.DataFrame(
+        rows,
+        columns=[
+            "Workload", "Calls", "Calls a day", "USD a month", "Could save", "Speaks for", "Answers",
+            "Tokens in", "Tokens out", "p95 ms",
+        ],
+    )  # fmt: skip
+    number, dollars = (
+        st.column_config.NumberColumn(format="%,.0f"),
+        st.column_config.NumberColumn(format="$%,.2f"),
+    )
+    picked = st.dataframe(
+        frame,
+        hide_index=True,
+        lazy=False,
+        placeholder="–",
+        on_select="rerun",
+        selection_mode="single-row",
+        key="traffic-table",
+        height="content" if len(frame) <= 12 else 460,
+        column_config={
+            **dict.fromkeys(("Calls", "Calls a day", "Tokens in", "Tokens out", "p95 ms"), number),
+            **dict.fromkeys(("USD a month", "Could save"), dollars),
+        },
+        alt=f"{len(frame)} workloads, those with the most to save first.",
+    )
+    _open_picked(report, list(picked.selection.rows))
+    if report.small_model:
+        st.caption(
+            f"Could save: at the price of {answers.quoted(report.small_model)} and the frontier's tokens; "
+            "at most, and not measured. Replay a candidate to measure it."
+        )
+    else:
+        st.caption("Could save: unknown without a price for a small model; set costs.hosted_model.")
+
+
+def _open_picked(report: ProfileReport, rows: list[int]) -> None:
+    """Open the workload of a row that was clicked just now; what was chosen below since then stays."""
+    if rows != st.session_state.get("traffic.picked", []):
+        st.session_state["traffic.picked"] = rows
+        if rows and rows[0] < len(report.workloads):
+            st.query_params["workload"] = report.workloads[rows[0]].workload
+
+
+def _workload(report: ProfileReport, each: WorkloadReport) -> None:
+    with st.container(border=True, key="workload"):
+        st.subheader(answers.quoted(each.name), anchor=False)
+        _facts(each)
+        checks, prompt, said, calls, task = st.tabs(
+            ["Suitability", "Prompt", "Answers", "Calls", "Make it a task"]
+        )
+        with checks:
+            _checks(each)
+        with prompt:
+            _prompt(each)
+        with said:
+            _answers(each)
+        with calls:
+            _calls(report, each)
+        with task:
+            _naming(report, each)
+
+
+def _facts(each: WorkloadReport) -> None:
+    volume = each.calls_per_day
+    lines = [
+        f"{words.counted(each.calls, 'call')}, {words.percent(each.share)} of the log",
+        f"{_whole(volume.point)} calls a day ({_whole(volume.low)}–{_whole(volume.high)})"
+        if volume
+        else "calls a day not known",
+        _cost(each),
+    ]
+    if each.latencies:
+        p50, p95, p99 = (_ms(each.latency_p50_ms), _ms(each.latency_p95_ms), _ms(each.latency_p99_ms))
+        lines.append(f"latency p50 {p50}, p95 {p95}, p99 {p99}")
+    else:
+        lines.append("no latencies in the log")
+    if each.input_tokens is not None and each.output_tokens is not None:
+        cached = f", {words.percent(each.cached_share)} of input cached" if each.cached_share else ""
+        lines.append(
+            f"{words.count(each.input_tokens)} tokens in, {words.count(each.output_tokens)} out{cached}"
+        )
+    lines.append(f"{words.percent(each.duplicate_share)} duplicates")
+    lines.append(f"{words.percent(each.multi_turn_share)} with more than one turn (at most {each.turns_max})")
+    lines.append(f"{words.percent(each.tool_share)} with tools")
+    spoken = [
+        f"{name or 'unknown'} {words.percent(count / each.calls)}" for name, count in each.languages.items()
+    ]
+    lines.append("languages: " + ", ".join(spoken[:5]))
+    st.text(" · ".join(lines))
+    if each.left_out:
+        st.caption("Calls of these models are left out of its costs:")
+        st.text(visible(", ".join(each.left_out)))
+
+
+def _whole(number: float) -> str:
+    return words.count(round(number) if number >= 10 else number)
+
+
+def _cost(each: WorkloadReport) -> str:
+    if each.usd_per_call is None:
+        return "not priced"
+    a_call = f"{words.money(each.usd_per_call.point)} a call"
+    return f"{a_call}, {words.money(each.usd_month.point)} a month" if each.usd_month else a_call
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}{words.NARROW}ms"
+
+
+def _checks(each: WorkloadReport) -> None:
+    st.caption("No score: each line stands for itself, with what was measured and why it counts.")
+    frame = pd.DataFrame(
+        [(check.name, _SIGNS[check.speaks], check.value, check.reason) for check in each.checks],
+        columns=["Question", "Speaks", "Measured", "Why"],
+    )
+    st.dataframe(
+        frame,
+        hide_index=True,
+        lazy=False,
+        height="content",
+        alt="; ".join(f"{check.name}: {check.speaks.value}, {check.value}" for check in each.checks),
+    )
+
+
+def _prompt(each: WorkloadReport) -> None:
+    if not each.template:
+        st.text("These calls share no part of their prompts.")
+        return
+    st.caption("What all its prompts share; … stands for what differs.")
+    answers.plain(each.template, limit=2_000)
+
+
+def _answers(each: WorkloadReport) -> None:
+    shape = each.shape
+    st.text(f"{shape.kind.value} ({words.percent(shape.coverage)}); likely eval: {shape.eval_kind.value}")
+    if shape.kind is ShapeKind.LABELS:
+        frame = pd.DataFrame([(visible(k), v) for k, v in shape.labels.items()], columns=["Answer", "Calls"])
+        st.dataframe(
+            frame,
+            hide_index=True,
+            lazy=False,
+            height="content" if len(frame) <= 10 else 380,
+            alt=f"{len(frame)} answers.",
+        )
+    elif shape.schema is not None:
+        answers.plain(json.dumps(shape.schema, ensure_ascii=False, indent=2), limit=8_000, height=320)
+    elif shape.tools:
+        answers.plain("\n".join(f"{name}: {count:,}" for name, count in shape.tools.items()), limit=4_000)
+
+
+def _calls(report: ProfileReport, each: WorkloadReport) -> None:
+    last = max(1, -(-each.calls // PAGE))
+    page = 1
+    if last > 1:
+        page = int(
+            st.number_input(f"Page of {last:,}", 1, last, 1, key=f"traffic-page-{each.workload}", width=140)
+        )
+    rows = read(
+        workloads.workload_page, report.profile_id, each.workload, limit=PAGE, offset=(page - 1) * PAGE
+    )
+    requests = [from_json(row["request"], Request) for row in rows]
+    frame = pd.DataFrame(
+        [
+            (
+                visible(row["native_id"]),
+                row["occurred_at"],
+                _first_line(request),
+                visible((row["control_text"] or row["control_error_kind"] or "")[:200]),
+            )
+            for row, request in zip(rows, requests, strict=True)
+        ],
+        columns=["Id", "Time (UTC)", "Asked", "Answered"],
+    )
+    st.dataframe(
+        frame, hide_index=True, lazy=False, height=300, alt=f"Calls of this workload, page {page} of {last}."
+    )
+    if not rows:
+        return
+    numbers = list(range(len(rows)))
+    opened = st.selectbox(
+        "Open a call", numbers, format_func=lambda at: visible(rows[at]["native_id"]),
+        key=f"traffic-open-{each.workload}-{page}",
+    )  # fmt: skip
+    if opened is not None:
+        answers.show_request(requests[opened])
+        st.caption("Answer")
+        control = rows[opened]["control"]
+        answers.plain(answers.output_text(from_json(control, Output) if control else None), limit=6_000)
+
+
+def _first_line(request: Request) -> str:
+    turns = [each for each in request.messages if each.role == "user"]
+    return visible(" ".join(answers.message_text(turns[-1]).split())[:200]) if turns else ""
+
+
+def _naming(report: ProfileReport, each: WorkloadReport) -> None:
+    if each.has_eval:
+        st.text("It is a task with an eval already: evals/…/eval.toml.")
+        if not each.is_task:
+            return
+        navigation.link("replays", "Replay it", icon=":material/play_circle:", task=each.name)
+        return
+    if not each.is_task and each.rule is None:
+        st.text(
+            "These calls share no prompt, so that no rule can take them. "
+            "Write a [match] rule by hand, or import them with a task."
+        )
+        return
+    others = [o for o in report.workloads if o.rule is not None and o.workload != each.workload]
+    merged: Sequence[str] = ()
+    name = each.name
+    if not each.is_task:
+        name = st.text_input(
+            "Name of the task", each.name, max_chars=100, key=f"task-name-{each.workload}"
+        ).strip()
+        labels = {other.workload: _named(other) for other in others}
+        if others:
+            merged = st.multiselect(
+                "Merge with", list(labels), format_func=labels.__getitem__, key=f"task-merge-{each.workload}"
+            )
+    chosen = [each, *(other for other in others if other.workload in merged)]
+    if name in here().workspace.evals:
+        st.caption("There is an eval of this name: the rules are added to it, and the rest of it stays.")
+    else:
+        st.caption("This is written to evals/…/eval.toml, to be edited there:")
+        answers.plain(draft(report, chosen, name or UNASSIGNED), limit=6_000, height=300)
+    if not st.button("Make it a task", type="primary", key=f"make-task-{each.workload}"):
+        return
+    try:
+        done = name_workloads(here().workspace, here().store, [w.workload for w in chosen], name)
+    except WorkbenchError as error:
+        complain(error)
+        return
+    st.session_state["traffic.done"] = done
+    st.query_params["workload"] = done.task
+    st.rerun()
+
+
+def show_done() -> None:
+    """Say what the last click did."""
+    done = st.session_state.pop("traffic.done", None)
+    if done is not None:
+        what = "is a task now" if done.created else "has further rules"
+        st.success(
+            f"{answers.quoted(done.task)} {what}. {words.counted(done.moved, 'stored call')} moved to it.",
+            icon=":material/check:",
+        )
