@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "drift",
     ),
     ("ramp",),
+    ("sensitivity",),
     (
         "config",
         "contents",

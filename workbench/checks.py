@@ -25,6 +25,7 @@ from workbench.specs import (
     ModelLife,
     PromptPatch,
     RayCluster,
+    ReviewRules,
     VLLMServer,
 )
 
@@ -299,6 +300,7 @@ def check_eval(each: EvalConfig, path: Path) -> None:
     if each.allowed_zone not in ZONES:
         raise ConfigError(f"{path}: unknown allowed_zone {each.allowed_zone!r}.", "Use internal or external.")
     _check_policy(each.policy, path)
+    _check_review(each.review, path)
     for label in (*each.aliases.values(), *each.critical_labels):
         if each.kind is EvalKind.LABEL and label not in each.labels:
             raise ConfigError(f"{path}: {label!r} is not one of `labels`.", did_you_mean(label, each.labels))
@@ -419,6 +421,22 @@ def _check_ranking(each: EvalConfig, path: Path) -> None:
             )
     if each.top is not None and each.top < 1:
         raise ConfigError(f"{path}: top = {each.top} counts no place.", "Use 1 or more.")
+
+
+def _check_review(rules: ReviewRules, path: Path) -> None:
+    for name, most in (("double_share", 1.0), ("attention_share", 0.5)):
+        if not 0 <= getattr(rules, name) <= most:
+            raise ConfigError(
+                f"{path}: review.{name} is {getattr(rules, name):g}, and should be 0 to {most:g}.",
+                "Mend the value.",
+            )
+    for reviewer, languages in rules.languages.items():
+        for each in languages:
+            if not re.fullmatch("[a-z]{2,3}", each):
+                raise ConfigError(
+                    f"{path}: review.languages.{reviewer}: {each!r} is no language.",
+                    "Write codes such as en, de or ja.",
+                )
 
 
 def _check_policy(policy: Policy, path: Path) -> None:

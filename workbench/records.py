@@ -226,11 +226,22 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class AbsoluteJudgement:
+    """Each side judged by itself: is it right, and which of its fields are wrong (their paths)."""
+
+    control_right: bool
+    candidate_right: bool
+    control_wrong: tuple[str, ...] = ()
+    candidate_wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
     """One human judgement of one call in one replay.
 
     `shown_order` is `control_left` or `candidate_left` (None: not shown side by side).
-    `draw_id` ties it to the queue's draw; None means picked by hand or imported.
+    `draw_id` ties it to the queue's draw; None means imported, from gold or adjudicated.
+    `absolute` is there where the sides were judged one by one; the verdict follows from it.
     """
 
     label_id: str
@@ -249,6 +260,7 @@ class Label:
     supersedes: str | None = None
     skipped: bool = False
     created_at: datetime | None = None
+    absolute: AbsoluteJudgement | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -107,6 +108,7 @@ class QueueDraw:
     """One draw of the queue, to be stored before anybody sees the item.
 
     `probability` is that of the stratum when it was drawn, `weight` its share over it.
+    `focused` says that the draw was aimed at the mismatches of a slice.
     """
 
     call_id: str
@@ -116,6 +118,7 @@ class QueueDraw:
     probability: float
     weight: float
     weight_max: float = WEIGHT_MAX
+    focused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,13 @@ def _stratum_key(item: PoolItem) -> tuple[bool, int, bool]:
 
 
 def next_draw(
-    pool: Sequence[PoolItem], drawn: Mapping[str, float], *, seed: int, position: int
+    pool: Sequence[PoolItem],
+    drawn: Mapping[str, float],
+    *,
+    seed: int,
+    position: int,
+    focus: frozenset[str] | None = None,
+    earlier: Sequence[frozenset[str]] = (),
 ) -> QueueDraw | Exhausted:
     """Choose the next call to label in a semantic comparison.
 
@@ -158,18 +167,26 @@ def next_draw(
     steps, kind first and then a random undrawn call of that kind: a small stratum
     can't run out by itself.
 
+    With `focus`, the aim is the mismatches of one slice. Calls that ever had other odds than
+    the rest of their kind are a kind of their own from then on, so that the undrawn calls of
+    each kind are always a random part of it.
+
     Where so few mismatches are left that the focus would use them up, the focus is
     dropped for this draw (q_h = W_h, weight 1): a choice made from what was drawn
     before, so the bound stays valid, and no weight exceeds the maximum. As long as
     the focus was never used, the pool is drawn in plain random order down to its
-    last call. A kind that has run out ends the queue until more calls are compared:
-    drawing from the other kind in its place would bias the estimate.
+    last call. When all mismatches, or all matches, have been drawn, the queue ends until
+    more calls are compared: drawing from the others in their place would bias the
+    estimate. A part that a slice split off is drawn from again instead, put back: its
+    calls are known by then, and the mean over them is what the draw stands for.
 
     Args:
         pool: Every compared call of closed batches, without uncomparable ones.
         drawn: Weight of each earlier draw by call. Labels picked by hand are no draws.
         seed: Seed of the queue.
         position: How many draws were made before.
+        focus: Calls of the slice to aim at.
+        earlier: Calls of the slices that earlier draws were aimed at.
 
     Returns:
         The draw, or why there is none.
@@ -177,22 +194,48 @@ def next_draw(
     left = [item for item in pool if item.call_id not in drawn]
     if not left:
         return Exhausted("Every compared call has been drawn. Compare more calls to go on.")
-    share = sum(item.mismatch for item in pool) / len(pool)
-    mismatches = sum(item.mismatch for item in left)
-    focus = 0.0 < share < 1.0 and mismatches >= _reserve(share, len(left))
-    odds = (CORE + (1 - CORE) / share, CORE) if focus else (1.0, 1.0)
-    if focus or any(abs(weight - 1) > 1e-9 for weight in drawn.values()):
-        aim = _uniform("kind", seed, str(position)) < share * odds[0]
-        candidates = [item for item in left if item.mismatch is aim]
+    aims = list(dict.fromkeys(each for each in (*earlier, focus) if each))
+
+    def kind_of(item: PoolItem) -> _Kind:
+        return item.mismatch, tuple(item.call_id in each for each in aims) if item.mismatch else ()
+
+    sizes, remaining = Counter(map(kind_of, pool)), Counter(map(kind_of, left))
+    mismatching = [kind for kind in sizes if kind[0]]
+    options = [mismatching]
+    if focus:
+        place = aims.index(focus)
+        options.insert(0, [kind for kind in mismatching if kind[1][place]])
+    aimed: list[_Kind] = []
+    for option in options:
+        share = sum(sizes[kind] for kind in option) / len(pool)
+        enough = all(remaining[kind] >= _reserve(sizes[kind] / len(pool), len(left)) for kind in option)
+        if 0.0 < share < 1.0 and enough:
+            aimed = option
+            break
+    focused = bool(focus) and bool(aimed) and aimed is options[0]
+    share = sum(sizes[kind] for kind in aimed) / len(pool)
+    odds = (CORE + (1 - CORE) / share, CORE) if aimed else (1.0, 1.0)
+
+    def key(item: PoolItem) -> tuple[bytes, str]:
+        return _hash("queue", seed, item.call_id), item.call_id
+
+    if aimed or any(abs(weight - 1) > 1e-9 for weight in drawn.values()):
+        order = sorted(sizes, key=lambda kind: (kind not in aimed, not kind[0], kind[1]))
+        chances = [sizes[kind] / len(pool) * odds[kind not in aimed] for kind in order]
+        kind = _pick(order, chances, _uniform("kind", seed, str(position)))
+        candidates = [item for item in left if kind_of(item) == kind]
+        if not candidates:
+            if not any(item.mismatch is kind[0] for item in left):
+                word = "mismatching" if kind[0] else "matching"
+                return Exhausted(f"Every compared {word} call has been drawn. Compare more calls to go on.")
+            again = sorted((item for item in pool if kind_of(item) == kind), key=key)
+            candidates = [again[int(_uniform("again", seed, str(position)) * len(again))]]
+        chosen = min(candidates, key=key)
     else:
-        candidates = left
-    if not candidates:
-        kind = "mismatching" if aim else "matching"
-        return Exhausted(f"Every compared {kind} call has been drawn. Compare more calls to go on.")
-    chosen = min(candidates, key=lambda item: (_hash("queue", seed, item.call_id), item.call_id))
-    kind_key = _stratum_key(chosen)
-    stratum_share = sum(_stratum_key(item) == kind_key for item in pool) / len(pool)
-    own = odds[0] if chosen.mismatch else odds[1]
+        chosen = min(left, key=key)
+    stratum_key = _stratum_key(chosen)
+    stratum_share = sum(_stratum_key(item) == stratum_key for item in pool) / len(pool)
+    own = odds[kind_of(chosen) not in aimed]
     return QueueDraw(
         call_id=chosen.call_id,
         position=position,
@@ -200,7 +243,21 @@ def next_draw(
         stratum_share=stratum_share,
         probability=stratum_share * own,
         weight=min(1 / own, WEIGHT_MAX),
+        focused=focused,
     )
+
+
+_Kind = tuple[bool, tuple[bool, ...]]
+"""Calls that always had the same odds: do they mismatch, and are they in each slice aimed at."""
+
+
+def _pick(order: Sequence[_Kind], chances: Sequence[float], uniform: float) -> _Kind:
+    reached = 0.0
+    for kind, chance in zip(order, chances, strict=True):
+        reached += chance
+        if uniform < reached:
+            return kind
+    return order[-1]
 
 
 def _reserve(share: float, left: int) -> float:

@@ -229,6 +229,22 @@ class Normalisation:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewRules:
+    """How a task's outputs are labelled (`[review]`).
+
+    `double_share` of the draws is labelled by two people. `attention_share` of the items
+    handed out are checks with a known answer, which enter no bound. With `show_effect`, a
+    reviewer may see how a label moved the bound. `languages` names, by reviewer, the
+    languages (ISO 639-1) they read; who isn't named gets every language.
+    """
+
+    double_share: float = 0.175
+    attention_share: float = 0.0
+    show_effect: bool = False
+    languages: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class EvalConfig:
     """How one task's outputs are compared, and what its team accepts.
 
@@ -263,6 +279,7 @@ class EvalConfig:
     evaluator: str | None = None
     match: MatchRule | None = None
     policy: Policy = Policy()
+    review: ReviewRules = ReviewRules()
     slices: tuple[SliceRule, ...] = ()
     ignore: tuple[IgnoreRule, ...] = ()
     calls_per_day: float | None = None

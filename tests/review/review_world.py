@@ -32,6 +32,10 @@ map = { id = "row", output = "out" }
 
 EVALS = {
     "topics": 'task = "topics"\nkind = "label"\nlabels = ["a", "b", "c"]\n',
+    "orders": (
+        'task = "orders"\nkind = "fields"\n'
+        '[[fields]]\npath = "sku"\n[[fields]]\npath = "total"\ncompare = "number"\ncritical = true\n'
+    ),
     "rewrite": 'task = "rewrite"\nkind = "text"\n',
 }
 

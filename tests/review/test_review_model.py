@@ -13,7 +13,7 @@ from review_world import make_world
 from workbench import review
 from workbench.records import LabelVerdict
 from workbench.review import LEASE, Plan, State
-from workbench.review.queue import chosen_for_double
+from workbench.review.handing import chosen_for_double
 from workbench.review.states import SEVERITY
 from workbench.store import comparisons
 

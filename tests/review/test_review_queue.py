@@ -13,8 +13,8 @@ from workbench import review, sampling
 from workbench.errors import UsageError
 from workbench.records import LabelVerdict, Output, as_builtins
 from workbench.review import Plan, State
+from workbench.review.handing import chosen_for_double
 from workbench.review.items import blind_output, order_shown
-from workbench.review.queue import chosen_for_double
 from workbench.store import comparisons
 
 
@@ -245,6 +245,7 @@ def test_the_page_is_told_nothing_that_gives_the_model_away(world: World) -> Non
         "progress",
         "attempt",
         "shown_order",
+        "fields",
     }
 
 

@@ -5,14 +5,35 @@
 True
 """
 
+from workbench.review.absolute import (
+    FieldTruth,
+    PairedTruth,
+    paired_truth,
+    submit_absolute,
+    verdict_from_absolute,
+)
+from workbench.review.adjudicating import (
+    CastVote,
+    Conflict,
+    ConflictHead,
+    adjudicate,
+    conflicts,
+    disputes,
+    open_conflict,
+)
+from workbench.review.agreeing import AgreementReport, PairAgreement, VersionAgreement, agreement
+from workbench.review.apart import Attention, ByHand, attention, by_hand, next_by_hand, pick
+from workbench.review.effects import Effect, LabelMove, effect_of, label_moves, what_would_change
 from workbench.review.exporting import export_labels
 from workbench.review.forecast import progress
 from workbench.review.gold import gold_verdict, label_from_gold
+from workbench.review.history import choice_made, history, look_again
 from workbench.review.importing import LabelReport, import_labels
-from workbench.review.items import REASONS, ReviewItem, ReviewProgress, order_shown
-from workbench.review.judging import adjudicate, amend, disputes, history, skip, submit, undo
-from workbench.review.queue import next_item, normalisation_revoked
+from workbench.review.items import REASONS, ReviewItem, ReviewProgress, choice_of, order_shown
+from workbench.review.judging import amend, skip, submit, undo
+from workbench.review.queue import next_item
 from workbench.review.states import (
+    APART_SOURCES,
     COUNTED_SOURCES,
     LEASE,
     DrawState,
@@ -22,37 +43,67 @@ from workbench.review.states import (
     Vote,
     draw_states,
     effective_verdicts,
+    normalisation_revoked,
 )
 from workbench.store.labels import Scope
 
 __all__ = [
+    "APART_SOURCES",
     "COUNTED_SOURCES",
     "LEASE",
     "REASONS",
+    "AgreementReport",
+    "Attention",
+    "ByHand",
+    "CastVote",
+    "Conflict",
+    "ConflictHead",
     "DrawState",
+    "Effect",
     "EffectiveVerdict",
+    "FieldTruth",
+    "LabelMove",
     "LabelReport",
+    "PairAgreement",
+    "PairedTruth",
     "Plan",
     "ReviewItem",
     "ReviewProgress",
     "Scope",
     "State",
+    "VersionAgreement",
     "Vote",
     "adjudicate",
+    "agreement",
     "amend",
+    "attention",
+    "by_hand",
+    "choice_made",
+    "choice_of",
+    "conflicts",
     "disputes",
     "draw_states",
+    "effect_of",
     "effective_verdicts",
     "export_labels",
     "gold_verdict",
     "history",
     "import_labels",
     "label_from_gold",
+    "label_moves",
+    "look_again",
+    "next_by_hand",
     "next_item",
     "normalisation_revoked",
+    "open_conflict",
     "order_shown",
+    "paired_truth",
+    "pick",
     "progress",
     "skip",
     "submit",
+    "submit_absolute",
     "undo",
+    "verdict_from_absolute",
+    "what_would_change",
 ]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
 from workbench.config import Workspace
 from workbench.errors import WorkbenchError
+from workbench.records import SliceShare
 from workbench.review.items import ReviewProgress
-from workbench.review.states import scope_of
+from workbench.review.states import APART_SOURCES, scope_of
 from workbench.store import Store
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
+
+Focus = tuple[str, str]
+"""A slice: its name and its value."""
 
 STALE_AFTER_S = 60.0
 STALE_AFTER_LABELS = 10
@@ -28,6 +33,7 @@ class _Forecast:
     done: int
     needed: int | None
     next_share: float | None
+    focus: Focus | None = None
 
 
 _forecasts: dict[tuple[str, Scope], _Forecast] = {}
@@ -57,7 +63,22 @@ def progress_of(
     The forecast is kept for a minute or ten labels, so that handing out an item
     stays fast whatever the size of the evidence.
     """
-    reviewed = rows.count_reviewed(store, scope)
+    known, reviewed = _current(workspace, store, task, candidate, scope)
+    return describe(known.done + reviewed - known.reviewed, known.needed, known.next_share)
+
+
+def focus_of(workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope) -> Focus | None:
+    """Return the slice that keeps the task from its next stage and that labels can help, or None."""
+    if not workspace.eval_for(task).slices:
+        return None
+    return _current(workspace, store, task, candidate, scope)[0].focus
+
+
+def _current(
+    workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope
+) -> tuple[_Forecast, int]:
+    """Return a forecast that is fresh enough, and how many pairs are reviewed now."""
+    reviewed = rows.count_reviewed(store, scope, APART_SOURCES)
     key = (str(store.path), scope)
     with _lock:
         known = _forecasts.get(key)
@@ -67,11 +88,12 @@ def progress_of(
         and 0 <= reviewed - known.reviewed < STALE_AFTER_LABELS
     )
     if known is None or not fresh:
-        done, needed, share = _forecast(workspace, store, task, candidate)
-        known = _Forecast(reviewed, time.monotonic(), reviewed if done is None else done, needed, share)
+        done, needed, share, focus = _forecast(workspace, store, task, candidate)
+        done = reviewed if done is None else done
+        known = _Forecast(reviewed, time.monotonic(), done, needed, share, focus)
         with _lock:
             _forecasts[key] = known
-    return describe(known.done + reviewed - known.reviewed, known.needed, known.next_share)
+    return known, reviewed
 
 
 def describe(labelled: int, needed: int | None, next_share: float | None) -> ReviewProgress:
@@ -93,13 +115,32 @@ def describe(labelled: int, needed: int | None, next_share: float | None) -> Rev
 
 def _forecast(
     workspace: Workspace, store: Store, task: str, candidate: str
-) -> tuple[int | None, int | None, float | None]:
-    """Ask the decision for labels done, labels needed in all, and the share they would support."""
+) -> tuple[int | None, int | None, float | None, Focus | None]:
+    """Ask the decision for labels done, labels needed in all, the share they would support, and the focus."""
     from workbench import scoring
 
     try:
-        details = scoring.recommend(workspace, store, task, candidate).details
+        answer = scoring.recommend(workspace, store, task, candidate)
     except WorkbenchError:
         # Nothing to recommend from yet is no reason to keep a reviewer from labelling.
-        return None, None, None
-    return details.get("labels_done"), details.get("labels_needed"), details.get("next_stage")
+        return None, None, None, None
+    done, needed, stage = (answer.details.get(key) for key in ("labels_done", "labels_needed", "next_stage"))
+    return done, needed, stage, blocking_slice(answer.slices, stage)
+
+
+def blocking_slice(slices: Sequence[SliceShare], stage: float | None) -> Focus | None:
+    """Return the slice with the most traffic that could not carry the next stage for want of evidence.
+
+    A slice that is proven bad is excluded: more labels would not help it.
+
+    Args:
+        slices: As the decision has them.
+        stage: The next share, 0..1; None where there is none.
+    """
+    if stage is None:
+        return None
+    waiting = [each for each in slices if each.status != "excluded" and each.cap < stage - 1e-9]
+    if not waiting:
+        return None
+    worst = max(waiting, key=lambda each: (each.traffic_share, each.name, each.value))
+    return worst.name, worst.value

@@ -22,6 +22,7 @@ from workbench.records import (
 from workbench.review.states import Clock, fingerprint_of, in_utc, utc_now
 from workbench.specs import EvalConfig
 from workbench.store import Store
+from workbench.store import gold as gold_rows
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
 
@@ -112,7 +113,7 @@ def _label_candidate(store: Store, config: EvalConfig, scope: Scope, now: Clock)
             from_json(row["control"], Output),
             from_json(row["observed"], Output),
         )
-        for row in rows.gold_pairs(store, scope)
+        for row in gold_rows.gold_pairs(store, scope)
     ]
     judge = _Judge(config, _similarities(store, config, pending))
     fresh = []

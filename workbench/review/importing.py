@@ -26,6 +26,7 @@ from workbench.review.items import CANDIDATE_LEFT, CONTROL_LEFT, check_reasons
 from workbench.review.judging import MAX_NOTE_CHARS, verdict_of
 from workbench.review.states import Clock, fingerprint_of, in_utc, utc_now
 from workbench.store import Store
+from workbench.store import gold as gold_rows
 from workbench.store import labels as rows
 
 FIELDS = (
@@ -238,7 +239,7 @@ def _import_gold(
     now: Clock,
 ) -> None:
     calls = _Ids(rows.task_calls(store, task), f"no call of task {task} has this id")
-    known = rows.newest_gold(store, task)
+    known = gold_rows.newest_gold(store, task)
     given: dict[str, str] = {}
     fresh: list[dict[str, Any]] = []
     moment = in_utc(now())

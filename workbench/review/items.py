@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from workbench.errors import UsageError
-from workbench.normal import clean_text
+from workbench.normal import clean_text, decode_nested
 from workbench.records import (
+    AbsoluteJudgement,
     EvalKind,
     LabelVerdict,
     Output,
@@ -20,6 +22,9 @@ from workbench.store import labels as rows
 
 CONTROL_LEFT = "control_left"
 CANDIDATE_LEFT = "candidate_left"
+
+ABSOLUTE_KINDS = (EvalKind.LABEL, EvalKind.FIELDS)
+"""Kinds whose answers can be called right or wrong by themselves."""
 
 REASONS = {
     "wrong": "wrong answer",
@@ -56,7 +61,8 @@ class ReviewItem:
 
     `left` and `right` carry text, tool calls and the kind of an error, and
     nothing else of an output. Where it came from stays in the store, under
-    `item_id`; `shown_order` is kept out of the representation.
+    `item_id`; `shown_order` is kept out of the representation. `fields` are the paths
+    that may be called wrong where each side is judged by itself.
     """
 
     item_id: str
@@ -71,6 +77,41 @@ class ReviewItem:
     progress: ReviewProgress
     attempt: int = 0
     shown_order: str = field(default=CONTROL_LEFT, repr=False)
+    fields: tuple[str, ...] = ()
+
+    @property
+    def ticket(self) -> str:
+        """Return item and attempt as one word, for programs that come back with an answer."""
+        return f"{self.item_id}.{self.attempt}"
+
+    @property
+    def absolute_possible(self) -> bool:
+        """Say whether each side can be judged by itself: right or not, or which fields are wrong."""
+        return self.kind in ABSOLUTE_KINDS
+
+    def absolute(
+        self,
+        left_right: bool | None = None,
+        right_right: bool | None = None,
+        *,
+        left_wrong: Iterable[str] = (),
+        right_wrong: Iterable[str] = (),
+    ) -> AbsoluteJudgement:
+        """Return what a reviewer said of each side on the page.
+
+        Args:
+            left_right: The left answer is right; None: it is where none of its fields is wrong.
+            right_right: The same of the right answer.
+            left_wrong: Paths of the fields that are wrong on the left.
+            right_wrong: The same on the right.
+        """
+        wrong = (tuple(dict.fromkeys(left_wrong)), tuple(dict.fromkeys(right_wrong)))
+        right = tuple(
+            not marked if said is None else said
+            for said, marked in zip((left_right, right_right), wrong, strict=True)
+        )
+        control = 0 if self.shown_order == CONTROL_LEFT else 1
+        return AbsoluteJudgement(right[control], right[1 - control], wrong[control], wrong[1 - control])
 
     def verdict(self, choice: str) -> LabelVerdict:
         """Return the verdict for what a reviewer chose on the page.
@@ -87,6 +128,24 @@ class ReviewItem:
         if choice in ("equal", "both_bad"):
             return LabelVerdict(choice)
         raise UsageError(f"{choice!r} is not a choice.", "Use left, right, equal or both_bad.")
+
+    def choice(self, verdict: LabelVerdict) -> str:
+        """Return what a verdict looks like on this item's page: left, right, equal or both_bad."""
+        return choice_of(verdict, self.shown_order)
+
+
+def choice_of(verdict: LabelVerdict, shown_order: str | None) -> str:
+    """Return what was chosen on a page that showed the sides in this order, without naming a side.
+
+    Args:
+        verdict: The verdict.
+        shown_order: `control_left` or `candidate_left`.
+    """
+    if verdict in (LabelVerdict.EQUAL, LabelVerdict.BOTH_BAD):
+        return verdict.value
+    control = "right" if shown_order == CANDIDATE_LEFT else "left"
+    other = "left" if control == "right" else "right"
+    return control if verdict is LabelVerdict.CONTROL_BETTER else other
 
 
 def order_shown(annotator: str, call_id: str, replay_id: str) -> str:
@@ -149,7 +208,23 @@ def build_item(
         progress=progress,
         attempt=attempt,
         shown_order=order,
+        fields=judged_fields(config, left, right),
     )
+
+
+def judged_fields(config: EvalConfig, *outputs: Output) -> tuple[str, ...]:
+    """Return the paths of the fields that a reviewer may call wrong: the eval's, else the answers' own."""
+    if config.kind is not EvalKind.FIELDS:
+        return ()
+    if config.fields:
+        return tuple(rule.path for rule in config.fields if rule.compare != "ignore")
+    named = (config.schema or {}).get("properties")
+    keys: dict[str, None] = dict.fromkeys(named) if isinstance(named, dict) else {}
+    for each in outputs:
+        value = decode_nested(each.text or "")
+        if not named and isinstance(value, dict):
+            keys |= dict.fromkeys(str(key) for key in value)
+    return tuple(keys)
 
 
 def reviewer_name(annotator: str) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.normal import clean_text, content_hash
-from workbench.records import Label, LabelVerdict
+from workbench.records import AbsoluteJudgement, Label, LabelVerdict
 from workbench.review.forecast import progress_of
+from workbench.review.handing import second_review_row
 from workbench.review.items import (
     ReviewItem,
     build_item,
@@ -23,13 +24,12 @@ from workbench.review.items import (
     order_shown,
     reviewer_name,
 )
-from workbench.review.queue import draw_id_of, second_review_row
 from workbench.review.states import (
+    APART_SOURCES,
     LEASE,
     Clock,
-    EffectiveVerdict,
     Plan,
-    effective_verdicts,
+    draw_id_of,
     in_utc,
     scope_of,
     utc_now,
@@ -39,6 +39,8 @@ from workbench.store import labels as rows
 from workbench.store.labels import Scope
 
 MAX_NOTE_CHARS = 20_000
+SOURCES = ("queue", *sorted(APART_SOURCES))
+"""Sources of labels that were given on an item that somebody was shown."""
 
 
 def verdict_of(word: str | LabelVerdict) -> LabelVerdict:
@@ -64,6 +66,7 @@ def submit(
     reasons: Iterable[str] = (),
     note: str = "",
     corrected: str | None = None,
+    absolute: AbsoluteJudgement | None = None,
     now: Clock = utc_now,
 ) -> Label:
     """Commit one label; when this returns, the label survives a crash.
@@ -76,7 +79,8 @@ def submit(
         verdict: The verdict (`ReviewItem.verdict` translates left and right).
         reasons: A word or two each; not with `equal`.
         note: Free text.
-        corrected: The answer that would have been right.
+        corrected: The answer that would have been right; it becomes a gold answer.
+        absolute: What was said of each side by itself (`submit_absolute` finds the verdict).
         now: The clock.
 
     Returns:
@@ -92,8 +96,9 @@ def submit(
         annotator,
         verdict=verdict,
         reasons=check_reasons(verdict, tuple(reasons)),
-        note=_text(note),
-        corrected=_text(corrected) if corrected else None,
+        note=cleaned_text(note),
+        corrected=cleaned_text(corrected) if corrected else None,
+        absolute=absolute,
         moment=in_utc(now()),
     )
 
@@ -123,10 +128,11 @@ def skip(
     Raises:
         UsageError: The item was never offered to this person.
     """
-    return _record(store, item, annotator, note=_text(reason), skipped=True, moment=in_utc(now()))
+    return _record(store, item, annotator, note=cleaned_text(reason), skipped=True, moment=in_utc(now()))
 
 
-def _text(text: str) -> str:
+def cleaned_text(text: str) -> str:
+    """Return what somebody wrote, cleaned, trimmed and capped."""
     return clean_text(text)[0].strip()[:MAX_NOTE_CHARS]
 
 
@@ -140,6 +146,7 @@ def _record(
     reasons: tuple[str, ...] = (),
     note: str = "",
     corrected: str | None = None,
+    absolute: AbsoluteJudgement | None = None,
     skipped: bool = False,
 ) -> Label:
     annotator = reviewer_name(annotator)
@@ -155,6 +162,7 @@ def _record(
             if row["label_id"] == label_id:
                 return rows.to_label(row)
         standing = [row["label_id"] for row in own if row["current"] and (row["verdict"] or row["skipped"])]
+        plan = Plan(draw["plan"])
         label = Label(
             label_id=label_id,
             replay_id=draw["replay_id"],
@@ -166,12 +174,13 @@ def _record(
             corrected=corrected,
             shown_order=order_shown(annotator, draw["call_id"], draw["replay_id"]),
             draw_id=item.item_id,
-            draw_probability=draw["draw_probability"],
+            draw_probability=None if plan.apart else draw["draw_probability"],
             guideline_version=item.guideline_version,
-            source="queue",
+            source=plan.source,
             supersedes=standing[-1] if standing else None,
             skipped=skipped,
             created_at=moment,
+            absolute=absolute,
         )
         rows.add_label(writer, label)
         _ask_for_confirmation(writer, draw, label, moment)
@@ -231,9 +240,8 @@ def _undone(writer: Any, scope: Scope, annotator: str, moment: datetime) -> dict
     pending = rows.pending_undo(writer, scope, annotator, moment)
     if pending:
         return rows.draw_row(writer, pending)
-    last = next(
-        (row for row in rows.own_labels(writer, scope, annotator) if _is_of(writer, row, scope)), None
-    )
+    own = rows.own_labels(writer, scope, annotator, sources=SOURCES)
+    last = next((row for row in own if _is_of(writer, row, scope)), None)
     if last is None:
         return None
     taken_back = replace(
@@ -243,6 +251,7 @@ def _undone(writer: Any, scope: Scope, annotator: str, moment: datetime) -> dict
         reasons=(),
         note="",
         corrected=None,
+        absolute=None,
         supersedes=last["label_id"],
         skipped=False,
         created_at=moment,
@@ -302,8 +311,9 @@ def amend(
             known,
             verdict=chosen,
             reasons=kept if reasons is None else check_reasons(chosen, tuple(reasons)),
-            note=known.note if note is None else _text(note),
-            corrected=known.corrected if corrected is None else _text(corrected) or None,
+            note=known.note if note is None else cleaned_text(note),
+            corrected=known.corrected if corrected is None else cleaned_text(corrected) or None,
+            absolute=known.absolute if chosen is known.verdict else None,
         )
         if changed == known:
             return known
@@ -328,65 +338,3 @@ def _standing_form(history: list[dict[str, Any]], label_id: str) -> dict[str, An
     while row is not None and row["label_id"] in later:
         row = later[row["label_id"]]
     return row
-
-
-def disputes(workspace: Workspace, store: Store, task: str, candidate: str) -> list[EffectiveVerdict]:
-    """Return the pairs on which people differ and nobody has decided; the worse verdict counts meanwhile."""
-    scope = scope_of(workspace, store, task, candidate)
-    return [each for each in effective_verdicts(store, *scope.params).values() if each.disputed]
-
-
-def adjudicate(
-    workspace: Workspace,
-    store: Store,
-    dispute: EffectiveVerdict,
-    annotator: str,
-    verdict: LabelVerdict | str,
-    *,
-    reasons: Iterable[str] = (),
-    note: str = "",
-    now: Clock = utc_now,
-) -> Label:
-    """Decide a pair on which people differ: this verdict counts from now on.
-
-    Args:
-        workspace: Names the eval.
-        store: Where the label goes.
-        dispute: The pair, with the votes that were weighed.
-        annotator: Who decides.
-        verdict: The decision.
-        reasons: A word or two each.
-        note: Free text.
-        now: The clock.
-    """
-    annotator = reviewer_name(annotator)
-    verdict = verdict_of(verdict)
-    votes = sorted(vote.label_id for vote in dispute.votes)
-    with store.writing() as writer:
-        task = rows.task_of_replay(writer, dispute.replay_id)
-        config = workspace.eval_for(task) if task else None
-        label = Label(
-            label_id=content_hash(
-                "adjudicated", dispute.replay_id, dispute.call_id, annotator, verdict, votes
-            ),
-            replay_id=dispute.replay_id,
-            call_id=dispute.call_id,
-            verdict=verdict,
-            annotator=annotator,
-            reasons=check_reasons(verdict, tuple(reasons)),
-            note=_text(note),
-            guideline_version=config.guideline_version if config else None,
-            source="adjudicated",
-            created_at=in_utc(now()),
-        )
-        rows.add_label(writer, label)
-    return label
-
-
-def history(
-    workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, *, limit: int = 100
-) -> list[Label]:
-    """Return somebody's own standing labels and skips, newest first."""
-    scope = scope_of(workspace, store, task, candidate)
-    found = rows.own_labels(store, scope, reviewer_name(annotator), limit=limit)
-    return [rows.to_label(row) for row in found]

@@ -7,7 +7,7 @@ give the same answer in every process.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -16,6 +16,7 @@ from typing import Any
 from workbench import compare
 from workbench.config import Workspace
 from workbench.errors import UsageError
+from workbench.normal import content_hash
 from workbench.records import LabelVerdict
 from workbench.store import Store, comparisons
 from workbench.store import labels as rows
@@ -39,6 +40,10 @@ SEVERITY = {
 BLIND_SOURCES = frozenset({"queue", "adjudicated"})
 """Labels whose author does not get the pair again."""
 
+APART_SOURCES = frozenset({"picked", "by_hand", "attention"})
+"""Labels on pairs that somebody chose, or whose answer was known: kept and shown, in no verdict that
+counts, in neither direction."""
+
 Clock = Callable[[], datetime]
 Pair = tuple[str, str]
 """A replay and a call."""
@@ -61,6 +66,25 @@ class Plan(StrEnum):
     NORMALISATION = "normalisation"
     MIX = "mix"
     SECOND_REVIEW = "second_review"
+    PICKED = "picked"
+    BY_HAND = "by_hand"
+    ATTENTION = "attention"
+
+    @property
+    def apart(self) -> bool:
+        """Say whether what comes of it stays out of every bound."""
+        return self.value in APART_SOURCES
+
+    @property
+    def source(self) -> str:
+        """Return the source of the labels that it leads to."""
+        return self.value if self.apart else "queue"
+
+
+QUEUE_PLANS = (Plan.AUDIT, Plan.NORMALISATION, Plan.MIX, Plan.SECOND_REVIEW)
+"""The plans that evidence comes from."""
+DESK_PLANS = (*QUEUE_PLANS, Plan.ATTENTION)
+"""What the queue hands out: a check must look like any other item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +99,15 @@ class Vote:
     draw_id: str | None = None
     draw_probability: float | None = None
     guideline_version: str | None = None
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveVerdict:
     """What counts for one pair: the adjudicated verdict, else the worst of the standing ones.
 
-    `votes` holds every standing label, oldest first. `counted` says that at least
-    one of them came from the queue; a pair with picked, imported or gold labels
+    `votes` holds every standing label, oldest first, but for those of `APART_SOURCES`.
+    `counted` says that at least one of them came from the queue; a pair with picked, imported or gold labels
     alone is shown, but enters a bound only under the conditions that scoring
     checks. `disputed` says that votes differ and nobody has adjudicated.
     """
@@ -164,8 +189,18 @@ def scope_of(workspace: Workspace, store: Store, task: str, candidate: str) -> S
     return Scope(task, fingerprint_of(workspace, store, candidate), version)
 
 
+def draw_id_of(scope: Scope, plan: Plan, key: object) -> str:
+    """Return the id of a draw: the same draw has one id in every process."""
+    return content_hash("draw", *scope.params, plan.value, str(key))
+
+
 def effective_verdicts(
-    store: Store, task: str, fingerprint: str, evaluator_version: str
+    store: rows.Reads,
+    task: str,
+    fingerprint: str,
+    evaluator_version: str,
+    *,
+    without: Collection[str] = (),
 ) -> dict[Pair, EffectiveVerdict]:
     """Return what counts for every labelled pair, by (replay id, call id).
 
@@ -174,14 +209,38 @@ def effective_verdicts(
         task: The task.
         fingerprint: The candidate's fingerprint; all its replays are pooled.
         evaluator_version: Only pairs compared under this version are returned.
+        without: Ids of labels that are left out, as if they had never been given.
     """
-    return settle(rows.standing_labels(store, Scope(task, fingerprint, evaluator_version)))
+    scope = Scope(task, fingerprint, evaluator_version)
+    if not without:
+        return settle(rows.standing_labels(store, scope))
+    compared = rows.compared_pairs(store, scope)
+    left = _without(rows.label_rows(store, task, fingerprint), without)
+    return settle(
+        row
+        for row in left
+        if row["current"] and row["verdict"] and (row["replay_id"], row["call_id"]) in compared
+    )
+
+
+def _without(found: list[dict[str, Any]], gone: Collection[str]) -> list[dict[str, Any]]:
+    """Return label rows as they would stand without some of them."""
+    if not gone:
+        return found
+    left = [row for row in found if row["label_id"] not in gone]
+    superseded = {row["supersedes"] for row in left}
+    return [row | {"current": row["label_id"] not in superseded} for row in left]
 
 
 def settle(standing: Iterable[Mapping[str, Any]]) -> dict[Pair, EffectiveVerdict]:
-    """Return the effective verdict of every pair among standing label rows with a verdict."""
+    """Return the effective verdict of every pair among standing label rows with a verdict.
+
+    Labels of `APART_SOURCES` are left out.
+    """
     votes: dict[Pair, list[Vote]] = defaultdict(list)
     for row in standing:
+        if row["source"] in APART_SOURCES:
+            continue
         votes[row["replay_id"], row["call_id"]].append(
             Vote(
                 label_id=row["label_id"],
@@ -192,6 +251,7 @@ def settle(standing: Iterable[Mapping[str, Any]]) -> dict[Pair, EffectiveVerdict
                 draw_id=row["draw_id"],
                 draw_probability=row["draw_probability"],
                 guideline_version=row["guideline_version"],
+                seq=row["seq"],
             )
         )
     return {pair: _effective(pair, cast) for pair, cast in votes.items()}
@@ -215,9 +275,15 @@ def _effective(pair: Pair, votes: list[Vote]) -> EffectiveVerdict:
 
 
 def draw_states(
-    store: Store, task: str, fingerprint: str, evaluator_version: str, *, now: Clock = utc_now
+    store: rows.Reads,
+    task: str,
+    fingerprint: str,
+    evaluator_version: str,
+    *,
+    now: Clock = utc_now,
+    without: Collection[str] = (),
 ) -> list[DrawState]:
-    """Return every draw of a queue as it stands, in the order of drawing.
+    """Return every draw of a queue as it stands, in the order of drawing; those kept apart are left out.
 
     A draw is `labelled` once its pair has a verdict that counts, whoever gave it
     (a second review: once its own reviewer gave one). A skipped or lapsed draw
@@ -230,9 +296,10 @@ def draw_states(
         fingerprint: The candidate's fingerprint.
         evaluator_version: The version under which the pairs were drawn.
         now: The clock.
+        without: Ids of labels that are left out, as if they had never been given.
     """
     scope = Scope(task, fingerprint, evaluator_version)
-    return Board.read(store, scope, in_utc(now())).states()
+    return Board.read(store, scope, in_utc(now()), without).states()
 
 
 @dataclass(frozen=True)
@@ -248,14 +315,14 @@ class Board:
     verdicts: dict[Pair, EffectiveVerdict]
 
     @classmethod
-    def read(cls, store: rows.Reads, scope: Scope, now: datetime) -> Board:
-        """Read everything of one queue."""
+    def read(cls, store: rows.Reads, scope: Scope, now: datetime, without: Collection[str] = ()) -> Board:
+        """Read everything of one queue, but for some labels."""
         leases: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for lease in rows.lease_rows(store, scope):
             leases[lease["draw_id"]].append(lease)
         on_draw: dict[str, list[dict[str, Any]]] = defaultdict(list)
         on_pair: dict[Pair, list[dict[str, Any]]] = defaultdict(list)
-        everything = rows.label_rows(store, scope.task, scope.fingerprint)
+        everything = _without(rows.label_rows(store, scope.task, scope.fingerprint), without)
         for label in everything:
             on_pair[label["replay_id"], label["call_id"]].append(label)
             if label["draw_id"]:
@@ -283,11 +350,13 @@ class Board:
         return None
 
     def states(self) -> list[DrawState]:
-        """Return the state of every draw in the order of drawing."""
+        """Return the state of every draw that evidence comes from, in the order of drawing."""
         found = []
         for draw in self.draws:
             pair = (draw["replay_id"], draw["call_id"])
             plan = Plan(draw["plan"])
+            if plan.apart:
+                continue
             effective = self.verdicts.get(pair)
             verdict = self._verdict(draw, plan, effective)
             lease = self.lease_in_force(draw["draw_id"])
@@ -333,3 +402,23 @@ class Board:
             waiting = self.now < draw["created_at"] + LEASE
             return State.OPEN if waiting and not self.leases.get(draw["draw_id"]) else State.LAPSED
         return State.LEASED if len(leases) == 1 and leases[0]["expires_at"] > self.now else State.LAPSED
+
+
+def normalisation_revoked(states: list[DrawState]) -> bool:
+    """Say whether a pair that agrees only after normalisation was found worse, and confirmed.
+
+    Confirmed means: its second review says so too, or was skipped or lapsed, or
+    an adjudication says so.
+    """
+    second = {(each.replay_id, each.call_id): each for each in states if each.plan is Plan.SECOND_REVIEW}
+    for each in states:
+        if each.plan is not Plan.NORMALISATION or each.verdict is not LabelVerdict.CONTROL_BETTER:
+            continue
+        if each.effective and each.effective.adjudicated:
+            return True
+        review = second.get((each.replay_id, each.call_id))
+        if review and (
+            review.verdict is LabelVerdict.CONTROL_BETTER or review.state in (State.LAPSED, State.SKIPPED)
+        ):
+            return True
+    return False

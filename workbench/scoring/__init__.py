@@ -4,13 +4,14 @@
 """
 
 from workbench.scoring.comparing import CompareReport, compare
-from workbench.scoring.evidence import evidence, recommend
+from workbench.scoring.evidence import compared_rows, evidence, recommend
 from workbench.scoring.overview import OverviewRow, overview, savings
 
 __all__ = [
     "CompareReport",
     "OverviewRow",
     "compare",
+    "compared_rows",
     "evidence",
     "overview",
     "recommend",

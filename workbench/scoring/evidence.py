@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
-from workbench.review.states import SEVERITY
+from workbench.review.states import SEVERITY, utc_now
 from workbench.sampling import WEIGHT_MAX
 from workbench.scoring.groups import critical_groups, field_agreement, guarded_fields, latched_groups
 from workbench.scoring.noise import floor_of
@@ -24,7 +24,7 @@ from workbench.scoring.stricter import decide
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.slices import column_of, slice_values
 from workbench.specs import CONTROL, EvalConfig
-from workbench.stats.audit import AuditRow, DrawRow, from_rows
+from workbench.stats.audit import AuditRow, DrawRow, from_rows, in_audit_order
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
 from workbench.stats.wording import percent
@@ -44,7 +44,14 @@ _UNRESOLVED = (State.LAPSED, State.SKIPPED)
 
 
 def evidence(
-    workspace: Workspace, store: Store, task: str, candidate: str, *, policy: Policy | None = None
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    *,
+    policy: Policy | None = None,
+    without: Collection[str] = (),
+    moment: datetime | None = None,
 ) -> ramp.Evidence:
     """Gather all that is known of a candidate on a task.
 
@@ -57,6 +64,8 @@ def evidence(
         task: The task.
         candidate: The candidate's name.
         policy: Another policy than the eval's own, for what-if questions.
+        without: Ids of labels that are left out, as if they had never been given.
+        moment: When leases are looked at; now unless given.
 
     Raises:
         UsageError: The task or the candidate is unknown.
@@ -66,7 +75,41 @@ def evidence(
     workspace.candidate(candidate)
     fingerprint = fingerprint_of(workspace, store, candidate) or ""
     serving = workspace.serving(workspace.candidate(candidate))
-    return gather(store, config, fingerprint, policy or config.policy, serving)
+    looking = Looking(without, moment)
+    return gather(store, config, fingerprint, policy or config.policy, serving, looking)
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """How labels are looked at: without some of them, at a moment other than now."""
+
+    without: Collection[str] = ()
+    moment: datetime | None = None
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return self.moment or utc_now()
+
+
+def compared_rows(workspace: Workspace, store: Store, task: str, candidate: str) -> list[AuditRow]:
+    """Return every compared call of a candidate in audit order, with what people said of it.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds comparisons, draws and labels.
+        task: The task.
+        candidate: The candidate's name.
+
+    Raises:
+        UsageError: The task or the candidate is unknown.
+    """
+    config = workspace.eval_for(task)
+    workspace.candidate(candidate)
+    scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
+    frame = rows.evidence_frame(*scope)
+    compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
+    found = audit_rows(config, compared, effective_verdicts(*scope), draw_states(*scope), {})
+    return in_audit_order(found)
 
 
 def recommend(
@@ -155,12 +198,17 @@ def gather_begun(
 
 
 def gather(
-    store: Store, config: EvalConfig, fingerprint: str, policy: Policy, serving: str | None = None
+    store: Store,
+    config: EvalConfig,
+    fingerprint: str,
+    policy: Policy,
+    serving: str | None = None,
+    looking: Looking | None = None,
 ) -> ramp.Evidence:
     """Return the evidence of one fingerprint under one eval; latency is that of what serves it now."""
     scope = (store, config.task, fingerprint, evaluator_version(config))
     frame = rows.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
-    found = _evidence_of(store, config, scope, frame, policy)
+    found = _evidence_of(store, config, scope, frame, policy, looking)
     return replace(
         found,
         latency_p95_ms=measured_latency(store, config.task, fingerprint, policy, serving),
@@ -185,11 +233,13 @@ def _evidence_of(
     scope: tuple[Store, str, str, str],
     frame: pd.DataFrame,
     policy: Policy,
+    looking: Looking | None = None,
 ) -> ramp.Evidence:
-    verdicts = effective_verdicts(*scope)
-    states = draw_states(*scope)
+    looking = looking or Looking()
+    verdicts = effective_verdicts(*scope, without=looking.without)
+    states = draw_states(*scope, now=looking.now, without=looking.without)
     compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
-    slices = _slices(store, config)
+    slices = slices_by_call(store, config)
     audit = audit_rows(config, compared, verdicts, states, slices)
     volume = rows.volume(store, config.task)
     draws, weight_max = draw_rows(states)
@@ -399,7 +449,8 @@ def _session_calls(store: Store, config: EvalConfig, frame: pd.DataFrame) -> dic
     return {str(session): int(n) for session, n in counted.items()}
 
 
-def _slices(store: Store, config: EvalConfig) -> dict[str, tuple[tuple[str, str], ...]]:
+def slices_by_call(store: Store, config: EvalConfig) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return (name, value) of every slice that an eval declares, by call of its task."""
     if not config.slices:
         return {}
     wanted = [rule.by for rule in config.slices if rule.by.startswith("attributes.")]

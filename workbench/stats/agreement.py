@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +157,7 @@ def _jackknifed(table: Confusion, delta: float, method: str, chance: Chance) -> 
 
 
 def krippendorff_alpha(
-    ratings: Sequence[Mapping[Hashable, Category]], delta: float = 0.025, seed: int = 0
+    ratings: Sequence[Mapping[Any, Category]], delta: float = 0.025, seed: int = 0
 ) -> Estimate:
     """Return Krippendorff's alpha 1 - D_o / D_e for names of categories, any number of raters, gaps allowed.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from workbench.records import Label, LabelVerdict
+from workbench.records import AbsoluteJudgement, Label, LabelVerdict
 
 
 class Reads(Protocol):
@@ -48,7 +48,8 @@ class Scope:
         return (self.task, self.fingerprint, self.evaluator_version)
 
 
-_CURRENT = "NOT EXISTS (SELECT 1 FROM labels s WHERE s.supersedes = l.label_id)"
+CURRENT = "NOT EXISTS (SELECT 1 FROM labels s WHERE s.supersedes = l.label_id)"
+"""Of a label `l`: no later row supersedes it."""
 
 
 def _in_utc(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
@@ -105,15 +106,16 @@ def lease_rows(store: Reads, scope: Scope) -> list[dict[str, Any]]:
     return _in_utc(found, "expires_at")
 
 
-def count_reviewed(store: Reads, scope: Scope) -> int:
-    """Return how many of a candidate's pairs have a standing verdict of any source."""
+def count_reviewed(store: Reads, scope: Scope, apart: Iterable[str] = ()) -> int:
+    """Return how many of a candidate's pairs have a standing verdict of any source but those kept apart."""
     return int(
         store.value(
             f"""
             SELECT count(DISTINCT (l.replay_id, l.call_id)) FROM labels l JOIN replays r USING (replay_id)
-            WHERE r.task = ? AND r.candidate_fingerprint = ? AND l.verdict IS NOT NULL AND {_CURRENT}
+            WHERE r.task = ? AND r.candidate_fingerprint = ? AND l.verdict IS NOT NULL AND {CURRENT}
+              AND NOT list_contains(?, l.source)
             """,  # noqa: S608 - a constant of this module
-            (scope.task, scope.fingerprint),
+            (scope.task, scope.fingerprint, list(apart)),
         )
         or 0
     )
@@ -131,18 +133,21 @@ def offered_draw(store: Reads, draw_id: str, annotator: str) -> dict[str, Any] |
     return _in_utc(found, "created_at")[0] if found else None
 
 
-def held_draw(store: Reads, scope: Scope, annotator: str, now: datetime) -> dict[str, Any] | None:
-    """Return the draw somebody holds under a lease in force and has not answered, or None."""
+def held_draw(
+    store: Reads, scope: Scope, annotator: str, now: datetime, plans: Iterable[str]
+) -> dict[str, Any] | None:
+    """Return the draw of some plans that somebody holds under a lease in force, not answered, or None."""
     found = store.rows(
         f"""
         SELECT d.draw_id, d.replay_id, d.call_id FROM leases e JOIN draws d USING (draw_id)
         WHERE e.annotator = ? AND e.expires_at > ?
           AND d.task = ? AND d.candidate_fingerprint = ? AND d.evaluator_version = ?
+          AND list_contains(?, d.plan)
           AND NOT EXISTS (SELECT 1 FROM labels l WHERE l.draw_id = d.draw_id AND l.annotator = e.annotator
-                          AND (l.verdict IS NOT NULL OR l.skipped) AND {_CURRENT})
+                          AND (l.verdict IS NOT NULL OR l.skipped) AND {CURRENT})
         ORDER BY d.seq LIMIT 1
         """,  # noqa: S608 - a constant of this module
-        (annotator, now, *scope.params),
+        (annotator, now, *scope.params, list(plans)),
     )
     return found[0] if found else None
 
@@ -154,7 +159,7 @@ def label_rows(store: Reads, task: str, fingerprint: str) -> list[dict[str, Any]
     """
     return store.rows(
         f"""
-        SELECT l.*, {_CURRENT} AS current
+        SELECT l.*, {CURRENT} AS current
         FROM labels l JOIN replays r USING (replay_id)
         WHERE r.task = ? AND r.candidate_fingerprint = ? ORDER BY l.seq
         """,  # noqa: S608 - a constant of this module
@@ -167,13 +172,27 @@ def standing_labels(store: Reads, scope: Scope) -> list[dict[str, Any]]:
     return store.rows(
         f"""
         SELECT l.* FROM labels l JOIN replays r USING (replay_id)
-        WHERE r.task = ? AND r.candidate_fingerprint = ? AND l.verdict IS NOT NULL AND {_CURRENT}
+        WHERE r.task = ? AND r.candidate_fingerprint = ? AND l.verdict IS NOT NULL AND {CURRENT}
           AND EXISTS (SELECT 1 FROM comparisons c WHERE c.replay_id = l.replay_id
                       AND c.call_id = l.call_id AND c.repeat = 0 AND c.evaluator_version = ?)
         ORDER BY l.seq
         """,  # noqa: S608 - a constant of this module
         scope.params,
     )
+
+
+def compared_pairs(store: Reads, scope: Scope) -> set[tuple[str, str]]:
+    """Return the labelled pairs that were compared under the scope's evaluator."""
+    found = store.rows(
+        """
+        SELECT DISTINCT l.replay_id, l.call_id FROM labels l JOIN replays r USING (replay_id)
+        WHERE r.task = ? AND r.candidate_fingerprint = ?
+          AND EXISTS (SELECT 1 FROM comparisons c WHERE c.replay_id = l.replay_id
+                      AND c.call_id = l.call_id AND c.repeat = 0 AND c.evaluator_version = ?)
+        """,
+        scope.params,
+    )
+    return {(row["replay_id"], row["call_id"]) for row in found}
 
 
 def labels_on_draw(store: Reads, draw_id: str, annotator: str) -> list[dict[str, Any]]:
@@ -188,24 +207,40 @@ def labels_on_draw(store: Reads, draw_id: str, annotator: str) -> list[dict[str,
 def labels_on_pair(store: Reads, replay_id: str, call_id: str) -> list[dict[str, Any]]:
     """Return every label row on one pair in order, with `current`."""
     return store.rows(
-        f"SELECT l.*, {_CURRENT} AS current FROM labels l WHERE replay_id = ? AND call_id = ? ORDER BY seq",  # noqa: S608 - a constant of this module
+        f"SELECT l.*, {CURRENT} AS current FROM labels l WHERE replay_id = ? AND call_id = ? ORDER BY seq",  # noqa: S608 - a constant of this module
         (replay_id, call_id),
     )
 
 
 def own_labels(
-    store: Reads, scope: Scope, annotator: str, *, sources: Iterable[str] = ("queue",), limit: int = 100
+    store: Reads,
+    scope: Scope,
+    annotator: str,
+    *,
+    sources: Iterable[str] = ("queue",),
+    text: str | None = None,
+    limit: int | None = 100,
 ) -> list[dict[str, Any]]:
-    """Return somebody's standing labels and skips about a candidate, newest first."""
-    wanted = list(sources)
+    """Return somebody's standing labels and skips about a candidate, newest first.
+
+    Args:
+        store: Where to read.
+        scope: Whose pairs.
+        annotator: Whose labels.
+        sources: Labels of these sources.
+        text: Only where request, note or corrected answer hold this, whatever the case.
+        limit: At most so many; None for all.
+    """
     return store.rows(
         f"""
-        SELECT l.* FROM labels l JOIN replays r USING (replay_id)
+        SELECT l.* FROM labels l JOIN replays r USING (replay_id) LEFT JOIN calls c USING (call_id)
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND l.annotator = ?
-          AND list_contains(?, l.source) AND (l.verdict IS NOT NULL OR l.skipped) AND {_CURRENT}
+          AND list_contains(?, l.source) AND (l.verdict IS NOT NULL OR l.skipped) AND {CURRENT}
+          AND (?::VARCHAR IS NULL
+               OR contains(lower(concat_ws(chr(10), l.note, l.corrected, c.request)), lower(?)))
         ORDER BY l.seq DESC LIMIT ?
         """,  # noqa: S608 - a constant of this module
-        (scope.task, scope.fingerprint, annotator, wanted, limit),
+        (scope.task, scope.fingerprint, annotator, list(sources), text, text, limit),
     )
 
 
@@ -280,54 +315,6 @@ def task_calls(store: Reads, task: str) -> list[dict[str, Any]]:
     return store.rows("SELECT call_id, native_id FROM usable_calls WHERE task = ?", (task,))
 
 
-def newest_gold(store: Reads, task: str) -> dict[str, str]:
-    """Return the newest gold answer of every call of a task that has one, by call id."""
-    rows = store.rows(
-        """
-        SELECT g.call_id, g.answer FROM gold g JOIN calls c USING (call_id) WHERE c.task = ?
-        QUALIFY row_number() OVER (PARTITION BY g.call_id ORDER BY g.seq DESC) = 1
-        """,
-        (task,),
-    )
-    return {row["call_id"]: row["answer"] for row in rows}
-
-
-def gold_pairs(store: Reads, scope: Scope) -> list[dict[str, Any]]:
-    """Return every compared pair whose call has a gold answer, with all four texts.
-
-    Returns:
-        Rows of replay_id, call_id, request, control, observed, answer, gold_seq,
-        compared (the comparison's verdict), and of the standing gold label:
-        label_id, verdict, corrected (or None).
-    """
-    return store.rows(
-        f"""
-        WITH newest AS (
-            SELECT call_id, answer, seq FROM gold
-            QUALIFY row_number() OVER (PARTITION BY call_id ORDER BY seq DESC) = 1
-        ),
-        standing AS (
-            SELECT l.* FROM labels l WHERE l.source = 'gold' AND {_CURRENT}
-            QUALIFY row_number() OVER (PARTITION BY l.replay_id, l.call_id ORDER BY l.seq DESC) = 1
-        )
-        SELECT m.replay_id, m.call_id, c.request, k.output AS control, o.output AS observed, g.answer,
-               g.seq AS gold_seq, m.verdict AS compared, s.label_id, s.verdict, s.corrected
-        FROM comparisons m
-        JOIN replays r USING (replay_id)
-        JOIN newest g ON g.call_id = m.call_id
-        JOIN calls c ON c.call_id = m.call_id
-        JOIN controls k ON k.call_id = m.call_id
-        JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = 0
-        LEFT JOIN standing s ON s.replay_id = m.replay_id AND s.call_id = m.call_id
-        WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
-          AND m.verdict <> 'uncomparable'
-          AND NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = m.call_id)
-        ORDER BY r.seq, m.call_id
-        """,  # noqa: S608 - a constant of this module
-        scope.params,
-    )
-
-
 def export_rows(store: Reads, task: str | None, fingerprint: str | None) -> list[dict[str, Any]]:
     """Return every standing label and skip with its provenance, in order.
 
@@ -341,12 +328,14 @@ def export_rows(store: Reads, task: str | None, fingerprint: str | None) -> list
         SELECT l.label_id, c.native_id AS id, l.call_id, l.replay_id, r.task, r.candidate, l.verdict,
                l.annotator, l.reasons, l.note, l.corrected, l.source, l.skipped, l.shown_order, l.draw_id,
                d.plan, d.position, d.stratum, d.stratum_share,
-               coalesce(l.draw_probability, d.draw_probability) AS draw_probability, d.weight, d.weight_max,
+               coalesce(l.draw_probability, nullif(d.draw_probability, 0)) AS draw_probability,
+               nullif(d.weight, 0) AS weight, nullif(d.weight_max, 0) AS weight_max,
+               l.control_right, l.candidate_right, l.control_wrong, l.candidate_wrong,
                d.evaluator_version, d.created_at AS drawn_at, l.guideline_version, l.created_at
         FROM labels l JOIN replays r USING (replay_id) JOIN calls c USING (call_id)
         LEFT JOIN draws d USING (draw_id)
         WHERE (?::VARCHAR IS NULL OR r.task = ?) AND (?::VARCHAR IS NULL OR r.candidate_fingerprint = ?)
-          AND (l.verdict IS NOT NULL OR l.skipped) AND {_CURRENT}
+          AND (l.verdict IS NOT NULL OR l.skipped) AND {CURRENT}
         ORDER BY l.seq
         """,  # noqa: S608 - a constant of this module
         (task, task, fingerprint, fingerprint),
@@ -382,11 +371,20 @@ def to_label(row: dict[str, Any]) -> Label:
         supersedes=row["supersedes"],
         skipped=bool(row["skipped"]),
         created_at=row["created_at"],
+        absolute=_absolute(row),
     )
+
+
+def _absolute(row: Mapping[str, Any]) -> AbsoluteJudgement | None:
+    if row.get("control_right") is None or row.get("candidate_right") is None:
+        return None
+    wrong = (tuple(row[name] or ()) for name in ("control_wrong", "candidate_wrong"))
+    return AbsoluteJudgement(bool(row["control_right"]), bool(row["candidate_right"]), *wrong)
 
 
 def from_label(label: Label) -> dict[str, Any]:
     """Return the row of a label; the store adds `seq`."""
+    each = label.absolute
     return {
         "label_id": label.label_id,
         "replay_id": label.replay_id,
@@ -404,6 +402,10 @@ def from_label(label: Label) -> dict[str, Any]:
         "supersedes": label.supersedes,
         "skipped": label.skipped,
         "created_at": label.created_at,
+        "control_right": each.control_right if each else None,
+        "candidate_right": each.candidate_right if each else None,
+        "control_wrong": list(each.control_wrong) if each else None,
+        "candidate_wrong": list(each.candidate_wrong) if each else None,
     }
 
 

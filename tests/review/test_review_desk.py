@@ -1,0 +1,279 @@
+"""What a reviewer can do beside choosing a side: judge absolutely, correct, look back, decide conflicts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from review_world import EVALS, World
+
+from workbench import review
+from workbench.config import Workspace
+from workbench.errors import UsageError
+from workbench.records import AbsoluteJudgement, LabelVerdict
+from workbench.review import Plan, ReviewItem
+
+WHERE = ("topics", "tiny-llm")
+
+
+def ask(world: World, who: str = "mia", where: tuple[str, str] = WHERE) -> ReviewItem:
+    item = review.next_item(world.workspace, world.store, *where, who, now=world.clock)
+    assert item is not None
+    return item
+
+
+def say(world: World, item: ReviewItem, verdict: str, who: str = "mia", **more: object) -> review.Label:
+    return review.submit(world.workspace, world.store, item, who, verdict, now=world.clock, **more)
+
+
+def verdicts(world: World, task: str = "topics") -> dict[str, LabelVerdict]:
+    found = review.effective_verdicts(world.store, *world.scope(task).params)
+    return {call: each.verdict for (_, call), each in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate", "verdict"),
+    [
+        ((), (), "equal"),
+        ((), ("sku",), "control_better"),
+        (("sku",), (), "candidate_better"),
+        (("sku",), ("sku",), "both_bad"),
+        (("sku",), ("sku", "total"), "control_better"),
+        (("sku", "total"), ("sku",), "candidate_better"),
+        (("sku",), ("note",), "both_bad"),
+        (("sku", "note"), ("total",), "control_better"),
+    ],
+)
+def test_wrong_fields_give_the_verdict(
+    control: tuple[str, ...], candidate: tuple[str, ...], verdict: str
+) -> None:
+    """More wrong fields are worse, a critical one that the control has right too; else both are bad."""
+    judged = AbsoluteJudgement(not control, not candidate, control, candidate)
+    assert review.verdict_from_absolute(judged, critical=["total"]) == verdict
+
+
+def test_a_label_task_is_judged_by_which_side_is_right(world: World) -> None:
+    """The stored judgement names roles whatever side they stood on, and gives paired truth."""
+    world.add_replay("topics", [("a", "b")] * 12)
+    for number in range(12):
+        item = ask(world)
+        control_left = item.left.text == "a"
+        judged = item.absolute(control_left, not control_left) if number % 3 else item.absolute(False, False)
+        label = review.submit_absolute(world.workspace, world.store, item, "mia", judged, now=world.clock)
+        assert label.absolute == AbsoluteJudgement(bool(number % 3), False)
+        assert label.verdict == ("control_better" if number % 3 else "both_bad")
+    truth = review.paired_truth(world.workspace, world.store, *WHERE)
+    assert (truth.n, truth.control_only, truth.candidate_only, truth.both_wrong) == (12, 8, 0, 4)
+    assert truth.difference.point == pytest.approx(8 / 12)
+    assert truth.difference.low > 0.3
+
+
+def test_fields_called_wrong_must_be_fields_of_the_task(world: World) -> None:
+    """A right answer has no wrong fields, and an unknown field is refused with the closest name."""
+    world.add_replay("orders", [('{"sku": "x", "total": 1}', '{"sku": "y", "total": 1}')])
+    item = ask(world, where=("orders", "tiny-llm"))
+    assert item.fields == ("sku", "total")
+    with pytest.raises(UsageError, match="no wrong fields"):
+        review.submit_absolute(
+            world.workspace, world.store, item, "mia", AbsoluteJudgement(True, True, ("sku",))
+        )
+    with pytest.raises(UsageError, match="no field"):
+        review.submit_absolute(
+            world.workspace, world.store, item, "mia", item.absolute(left_wrong=["skuu"], right_right=True)
+        )
+    right = "left" if '"x"' in (item.left.text or "") else "right"
+    wrong = {"right_wrong" if right == "left" else "left_wrong": ["sku"]}
+    label = review.submit_absolute(world.workspace, world.store, item, "mia", item.absolute(**wrong))
+    assert (label.verdict, label.absolute) == ("control_better", AbsoluteJudgement(True, False, (), ("sku",)))
+    field = review.paired_truth(world.workspace, world.store, "orders", "tiny-llm").fields[0]
+    assert (field.path, field.control_wrong, field.candidate_wrong) == ("sku", 0, 1)
+
+
+def test_texts_are_not_judged_by_themselves(world: World) -> None:
+    """Only labels and fields have a right answer."""
+    world.add_replay("rewrite", [("one text", "another")], scores=[0.4])
+    item = ask(world, where=("rewrite", "tiny-llm"))
+    assert not item.absolute_possible
+    with pytest.raises(UsageError, match="kind text"):
+        review.submit_absolute(world.workspace, world.store, item, "mia", AbsoluteJudgement(True, False))
+
+
+def test_history_is_ones_own_and_can_be_filtered(world: World) -> None:
+    """By choice, reason, words, time, note and correction; never anybody else's, never a role by name."""
+    world.add_replay("topics", [("a", "b")] * 8)
+    chosen = []
+    for number, choice in enumerate(["left", "right", "equal", "both_bad", "left"]):
+        item = ask(world)
+        reasons = ["wrong"] if choice in ("left", "both_bad") else []
+        note = "hard to say" if number == 3 else ""
+        corrected = "c" if number == 3 else None
+        label = say(world, item, item.verdict(choice), reasons=reasons, note=note, corrected=corrected)
+        assert review.choice_made(label) == choice
+        chosen.append(item.call_id)
+        world.clock.pass_minutes(1)
+    review.skip(world.workspace, world.store, ask(world), "mia", reason="not mine", now=world.clock)
+    say(world, ask(world, "noor"), "equal", "noor")
+
+    def found(**filters: object) -> list[str]:
+        got = review.history(world.workspace, world.store, *WHERE, "mia", **filters)
+        return [each.call_id for each in got]
+
+    assert len(found()) == 6
+    assert found(choices=["left"]) == [chosen[4], chosen[0]]
+    assert found(choices=["skipped"]) == found()[:1]
+    assert found(reasons=["wrong"]) == [chosen[4], chosen[3], chosen[0]]
+    assert found(text="HARD to") == found(with_note=True, choices=["both_bad"]) == [chosen[3]]
+    assert found(with_correction=True) == [chosen[3]]
+    assert found(since=world.clock() - timedelta(minutes=2), choices=["left"]) == [chosen[4]]
+    assert found(limit=2, skip=1) == found()[1:3]
+    with pytest.raises(UsageError, match="no choice"):
+        found(choices=["control_better"])
+
+
+def test_a_past_item_can_be_read_again_but_not_submitted(world: World) -> None:
+    """It looks as it did; only its author sees it."""
+    world.add_replay("topics", [("a", "b")])
+    item = ask(world)
+    label = say(world, item, "equal")
+    seen = review.look_again(world.workspace, world.store, *WHERE, "mia", label)
+    assert (seen.left, seen.right, seen.request) == (item.left, item.right, item.request)
+    with pytest.raises(UsageError, match="not offered"):
+        say(world, seen, "both_bad")
+    with pytest.raises(UsageError, match="another reviewer"):
+        review.look_again(world.workspace, world.store, *WHERE, "noor", label)
+
+
+def conflicting(world: World) -> tuple[ReviewItem, ReviewItem]:
+    """Let two people differ on one pair."""
+    world.add_replay("topics", [("a", "b")])
+    mine = ask(world)
+    world.clock.pass_minutes(11)
+    theirs = ask(world, "noor")
+    say(world, mine, "equal", note="same to me")
+    say(world, theirs, "control_better", "noor", reasons=["wrong"])
+    return mine, theirs
+
+
+def test_a_conflict_is_settled_by_adjudication_and_the_originals_stay(world: World) -> None:
+    """The worse verdict counts until then; the adjudicator sees choices, not roles."""
+    mine, _ = conflicting(world)
+    assert verdicts(world) == {mine.call_id: "control_better"}
+    (head,) = review.conflicts(world.workspace, world.store, *WHERE, "ada")
+    assert (head.votes, head.own, head.barred) == (2, False, "")
+    opened = review.open_conflict(world.workspace, world.store, *WHERE, "ada", head.key)
+    assert {vote.annotator: opened.item.verdict(vote.choice) for vote in opened.votes} == {
+        "mia": "equal",
+        "noor": "control_better",
+    }
+    review.adjudicate(world.workspace, world.store, opened, "ada", "candidate_better", now=world.clock)
+    assert verdicts(world) == {mine.call_id: "candidate_better"}
+    assert review.conflicts(world.workspace, world.store, *WHERE, "ada") == []
+    (effective,) = review.effective_verdicts(world.store, *world.scope("topics").params).values()
+    assert sorted(vote.annotator for vote in effective.votes) == ["ada", "mia", "noor"]
+
+
+def test_nobody_reads_others_labels_before_giving_their_own(world: World) -> None:
+    """Who holds a pair can't open its conflict; who opened it is not asked to judge it blind."""
+    world.add_replay("topics", [("a", "b")])
+    items = {}
+    for who in ("mia", "noor", "ada"):
+        items[who] = ask(world, who)
+        if who != "ada":
+            world.clock.pass_minutes(11)
+    say(world, items["mia"], "equal")
+    say(world, items["noor"], "control_better", "noor")
+    (head,) = review.conflicts(world.workspace, world.store, *WHERE, "ada", now=world.clock)
+    assert "first" in head.barred
+    with pytest.raises(UsageError, match="first"):
+        review.open_conflict(world.workspace, world.store, *WHERE, "ada", head.key, now=world.clock)
+    review.open_conflict(world.workspace, world.store, *WHERE, "ben", head.key, now=world.clock)
+    review.undo(world.workspace, world.store, *WHERE, "mia", now=world.clock)
+    review.undo(world.workspace, world.store, *WHERE, "noor", now=world.clock)
+    world.clock.pass_minutes(30)
+    assert review.next_item(world.workspace, world.store, *WHERE, "ben", now=world.clock) is None
+    assert review.next_item(world.workspace, world.store, *WHERE, "eve", now=world.clock) is not None
+
+
+def set_rules(world: World, rules: str, guidelines: str = "Judge topics with care.\n") -> None:
+    """Write the `[review]` table and the guidelines of the task."""
+    folder = world.root / "evals" / "topics"
+    text = EVALS["topics"] + f"[review]\n{rules}"
+    (folder / "eval.toml").write_text(text, encoding="utf-8")
+    (folder / "guidelines.md").write_text(guidelines, encoding="utf-8")
+    world.workspace = Workspace.load(world.root)
+
+
+def test_agreement_is_told_per_guideline_version_and_pair_of_people(world: World) -> None:
+    """Labels under other guidelines are not held against each other; low agreement is warned of."""
+    answers = (("equal", "control_better"), ("control_better", "control_better"), ("equal", "equal"))
+
+    def double(differ: bool) -> None:
+        """Let both judge twelve pairs; what they say follows from the pair."""
+        replay = world.add_replay("topics", [("a", "b")] * 12)
+        for _ in range(12):
+            for place, who in enumerate(("mia", "noor")):
+                item = ask(world, who)
+                number = int(item.call_id.removeprefix(f"call-{replay}-0-"))
+                said = answers[number % 3] if differ else answers[1 + number % 2]
+                say(world, item, said[place], who)
+
+    set_rules(world, "double_share = 1.0")
+    double(differ=True)
+    first = review.agreement(world.workspace, world.store, *WHERE)
+    (version,) = first.versions
+    assert (version.labels, version.reviewers, version.doubled, version.current) == (24, 2, 12, True)
+    (pair,) = version.pairs
+    assert (pair.first, pair.second, pair.n, pair.agreed, pair.low) == ("mia", "noor", 12, 8, True)
+    # Four of twelve differ; kappa by hand: (8/12 - (8*4 + 4*8)/144) / (1 - (8*4 + 4*8)/144).
+    assert pair.kappa.point == pytest.approx((2 / 3 - 64 / 144) / (1 - 64 / 144))
+    assert version.alpha.point is not None
+    assert version.alpha.point < 0.6
+    assert version.low
+    assert "the guidelines as they stand" in first.warning
+    set_rules(world, "double_share = 1.0", "Clearer rules.\n")
+    double(differ=False)
+    second = review.agreement(world.workspace, world.store, "topics")
+    assert [(each.current, each.doubled, each.alpha.point == 1) for each in second.versions] == [
+        (True, 12, True),
+        (False, 12, False),
+    ]
+    assert "earlier guidelines" in second.warning
+
+
+def test_ten_by_hand_are_blind_kept_and_never_counted(world: World) -> None:
+    """Ten at random of what was answered, compared or not; identical ones need no look."""
+    world.add_replay("topics", [("a", "b")] * 20 + [("a", "a")] * 20, compared=0)
+    with pytest.raises(UsageError, match="--limit 10"):
+        review.next_by_hand(world.workspace, world.store, "topics", "other-llm", "mia")
+    seen = []
+    while item := review.next_by_hand(world.workspace, world.store, *WHERE, "mia", now=world.clock):
+        assert item.call_id not in seen
+        again = review.next_by_hand(world.workspace, world.store, *WHERE, "mia", now=world.clock)
+        assert again is not None
+        assert again.item_id == item.item_id
+        seen.append(item.call_id)
+        label = say(world, item, "control_better")
+        assert (label.source, label.draw_probability) == ("by_hand", None)
+    found = review.by_hand(world.workspace, world.store, *WHERE)
+    assert found.drawn == 10
+    assert found.judged == len(seen) == 10 - found.identical == found.control_better
+    assert found.enough
+    assert verdicts(world) == {}
+    assert review.draw_states(world.store, *world.scope("topics").params) == []
+
+
+def test_hand_picked_labels_stay_out_of_every_verdict_that_counts(world: World) -> None:
+    """Neither alone, nor beside a label of the queue, in neither direction."""
+    world.add_replay("topics", [("a", "b")])
+    picked = review.pick(world.workspace, world.store, *WHERE, "mia", "replay-1-0-0", now=world.clock)
+    label = say(world, picked, "control_better")
+    assert (label.source, label.draw_probability) == ("picked", None)
+    assert verdicts(world) == {}
+    item = ask(world)
+    say(world, item, "equal")
+    assert verdicts(world) == {item.call_id: "equal"}
+    assert len(review.history(world.workspace, world.store, *WHERE, "mia")) == 2
+    states = review.draw_states(world.store, *world.scope("topics").params, now=world.clock)
+    assert [each.plan for each in states] == [Plan.AUDIT]
+    with pytest.raises(UsageError, match="no output"):
+        review.pick(world.workspace, world.store, *WHERE, "mia", "nothing")
