@@ -45,6 +45,7 @@ from workbench.review.states import (
     effective_verdicts,
     normalisation_revoked,
 )
+from workbench.review.turn import Answer, Turn, answer, prepare
 from workbench.store.labels import Scope
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "LEASE",
     "REASONS",
     "AgreementReport",
+    "Answer",
     "Attention",
     "ByHand",
     "CastVote",
@@ -71,11 +73,13 @@ __all__ = [
     "ReviewProgress",
     "Scope",
     "State",
+    "Turn",
     "VersionAgreement",
     "Vote",
     "adjudicate",
     "agreement",
     "amend",
+    "answer",
     "attention",
     "by_hand",
     "choice_made",
@@ -99,6 +103,7 @@ __all__ = [
     "order_shown",
     "paired_truth",
     "pick",
+    "prepare",
     "progress",
     "skip",
     "submit",

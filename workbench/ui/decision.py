@@ -9,7 +9,7 @@ import streamlit as st
 
 from workbench import scoring
 from workbench.records import Action, Policy, Recommendation
-from workbench.ui import address, answers, figures, money, overview, words
+from workbench.ui import address, answers, figures, money, moves, overview, words
 from workbench.ui.heuristic import usual_rule
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours
@@ -30,6 +30,7 @@ def show(scope: Scope) -> None:
     with right:
         _figure_bound(answer, policy)
         _numbers(answer)
+    moves.show(scope, current)
     _slices(answer, policy)
     left, right = st.columns(2, gap="large")
     with left:

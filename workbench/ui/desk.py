@@ -1,64 +1,24 @@
 """One reviewer's desk: a pair in front of them, judged by a key and committed with it, then the next.
 
-A key runs this part alone. The pair and its buttons are sent first; what belongs to the
-label given last comes after them, so that it never holds up the next item.
+A key runs this part alone. The label and the next item are one round to the store; the pair
+and its buttons are sent first, and what belongs to the label given last comes after them,
+so that it never holds up the next item.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 from workbench import review
 from workbench.errors import WorkbenchError
-from workbench.records import Label
-from workbench.review import ReviewItem, ReviewProgress
-from workbench.ui import card, navigation
+from workbench.records import AbsoluteJudgement, EvalKind, Label
+from workbench.review import Answer, ReviewItem, ReviewProgress
+from workbench.ui import afterwards, answers, card, navigation, words
 from workbench.ui.markup import Safe, element, show
+from workbench.ui.seat import ITEM, LAST, TROUBLE, Last, Open, Place, held
 from workbench.ui.session import begin, complain, friendly, here
-
-ITEM = "review.item"
-LAST = "review.last"
-TROUBLE = "review.trouble"
-
-CHOICES = (
-    ("left", "Response 1 better", "1"),
-    ("right", "Response 2 better", "2"),
-    ("equal", "Equal", "E"),
-    ("both_bad", "Both bad", "B"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Whose desk it is, and what is judged there."""
-
-    task: str
-    candidate: str
-    annotator: str
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """The item in front of one reviewer."""
-
-    place: Place
-    item: ReviewItem
-
-    @property
-    def mark(self) -> str:
-        """Return what tells this item from every other, and from itself after an undo."""
-        return f"{self.item.item_id}-{self.item.attempt}"
-
-
-@dataclass(frozen=True, slots=True)
-class Last:
-    """The label or skip given last, which reasons, a note and a right answer may still be added to."""
-
-    open: Open
-    choice: str
-    label: Label
 
 
 @st.fragment
@@ -68,10 +28,11 @@ def desk(place: Place) -> None:
     Args:
         place: Whose desk.
     """
-    from workbench.ui import afterwards
-
     with friendly():
-        begin()
+        now = begin()
+        if now.workspace.eval_for(place.task).guideline_version != place.guideline_version:
+            # The guidelines were edited meanwhile: nobody labels under what they have not seen.
+            st.rerun(scope="app")
         if trouble := st.session_state.pop(TROUBLE, None):
             complain(trouble)
         current = _current(place)
@@ -81,12 +42,8 @@ def desk(place: Place) -> None:
         else:
             _item(current)
         afterwards.show(place)
-
-
-def held() -> Open | None:
-    """Return the item on the desk, or None."""
-    found: Open | None = st.session_state.get(ITEM)
-    return found
+        if current is not None and not place.by_hand:
+            review.prepare(now.workspace, now.store, place.task, place.candidate)
 
 
 def _current(place: Place) -> Open | None:
@@ -95,14 +52,18 @@ def _current(place: Place) -> Open | None:
     if known is not None and known.place == place:
         return known
     now = here()
-    item = review.next_item(now.workspace, now.store, place.task, place.candidate, place.annotator)
+    whose = (now.workspace, now.store, place.task, place.candidate, place.annotator)
+    if place.by_hand:
+        item = review.next_by_hand(*whose)
+    else:
+        item = review.next_item(*whose, languages=place.languages)
     found = Open(place, item) if item else None
     st.session_state[ITEM] = found
     return found
 
 
 def _item(current: Open) -> None:
-    item = current.item
+    item, place = current.item, current.place
     show(
         element(
             "div",
@@ -112,9 +73,11 @@ def _item(current: Open) -> None:
             classes="wb-item",
         )
     )
+    if place.apart and item.kind is EvalKind.FIELDS:
+        _wrong_fields(current)
     # The item is part of each key: a key pressed too late finds no button, and labels nothing.
     with st.container(horizontal=True, key="review-buttons"):
-        for choice, label, key in CHOICES:
+        for choice, label, key in place.choices:
             st.button(
                 label,
                 key=f"{choice}-{current.mark}",
@@ -124,7 +87,7 @@ def _item(current: Open) -> None:
                 args=(current.mark, choice),
             )
         st.button("Skip", key=f"skip-{current.mark}", shortcut="S", on_click=_skip, args=(current.mark,))
-        _undo_button(current.place, current.mark)
+        _undo_button(place, current.mark)
 
 
 def progress_line(progress: ReviewProgress) -> Safe:
@@ -134,6 +97,19 @@ def progress_line(progress: ReviewProgress) -> Safe:
         done = progress.labelled / progress.needed
         pieces.insert(0, element("progress", done=done, label=progress.text))
     return element("div", *pieces, classes="wb-progress")
+
+
+def _wrong_fields(current: Open) -> None:
+    """Let a reviewer say which fields of each response are wrong, before the key."""
+    for column, side, name in zip(st.columns(2), ("left", "right"), card.TITLES, strict=True):
+        column.pills(
+            f"Wrong in {name.lower()}",
+            list(current.item.fields),
+            # Paths may be a model's own words.
+            format_func=answers.quoted,
+            selection_mode="multi",
+            key=f"wrong-{side}-{current.mark}",
+        )
 
 
 def _undo_button(place: Place, mark: str) -> None:
@@ -150,30 +126,59 @@ def _submit(mark: str, choice: str) -> None:
     current = _held(mark)
     if current is None:
         return
-    now = here()
-    try:
-        label = review.submit(
-            now.workspace, now.store, current.item, current.place.annotator, current.item.verdict(choice)
-        )
-    except WorkbenchError as error:
-        st.session_state[TROUBLE] = error
-        return
-    st.session_state[LAST] = Last(current, choice, label)
-    st.session_state[ITEM] = None
+    if current.place.apart and current.item.absolute_possible:
+        _answer(current, choice, Answer(absolute=_judged(current, choice)))
+    else:
+        _answer(current, choice, Answer(current.item.verdict(choice)))
 
 
 def _skip(mark: str) -> None:
     current = _held(mark)
-    if current is None:
-        return
-    now = here()
+    if current is not None:
+        _answer(current, "skip", Answer())
+
+
+def _judged(current: Open, choice: str) -> AbsoluteJudgement:
+    wrong = {side: st.session_state.get(f"wrong-{side}-{current.mark}") or () for side in ("left", "right")}
+    return current.item.absolute(
+        choice in ("left", "equal"),
+        choice in ("right", "equal"),
+        left_wrong=wrong["left"],
+        right_wrong=wrong["right"],
+    )
+
+
+def _answer(current: Open, choice: str, given: Answer) -> None:
+    now, place, item = here(), current.place, current.item
+    following: ReviewItem | None = None
     try:
-        label = review.skip(now.workspace, now.store, current.item, current.place.annotator)
+        if place.by_hand:
+            label = _answer_by_hand(current, given)
+        else:
+            turn = review.answer(
+                now.workspace,
+                now.store,
+                item,
+                place.candidate,
+                place.annotator,
+                given,
+                languages=place.languages,
+            )
+            label, following = turn.label, turn.following
     except WorkbenchError as error:
         st.session_state[TROUBLE] = error
         return
-    st.session_state[LAST] = Last(current, "skip", label)
-    st.session_state[ITEM] = None
+    st.session_state[LAST] = Last(current, choice, label)
+    st.session_state[ITEM] = Open(place, following) if following else None
+
+
+def _answer_by_hand(current: Open, given: Answer) -> Label:
+    now, item, annotator = here(), current.item, current.place.annotator
+    if given.absolute is not None:
+        return review.submit_absolute(now.workspace, now.store, item, annotator, given.absolute)
+    if given.verdict is not None:
+        return review.submit(now.workspace, now.store, item, annotator, given.verdict)
+    return review.skip(now.workspace, now.store, item, annotator)
 
 
 def _undo(place: Place) -> None:
@@ -193,9 +198,35 @@ def _undo(place: Place) -> None:
 
 def _finished(place: Place) -> None:
     now = here()
+    if place.by_hand:
+        _by_hand(review.by_hand(now.workspace, now.store, place.task, place.candidate))
+        return
     show(progress_line(review.progress(now.workspace, now.store, place.task, place.candidate)))
     st.success("Nothing waits for your label here. Thank you.", icon=":material/task_alt:")
+    if place.languages:
+        st.caption("There may be more in other languages.")
     # A button, since the address of a link would tell the candidate while second reviews may still come.
     if st.button("See what the labels changed", icon=":material/stacked_line_chart:", key="see-ramp"):
         query = {"task": place.task, "candidate": place.candidate}
         st.switch_page(navigation.page("ramp"), query_params=query)
+
+
+def _by_hand(found: review.ByHand) -> None:
+    """Say what ten calls looked at by hand show; only once all of them were looked at."""
+    show(element("div", found.text, classes="wb-note"))
+    if not found.enough:
+        st.info("You have looked at all of yours. Others still have some.", icon=":material/groups:")
+        return
+    with st.container(horizontal=True, gap="large", key="by-hand"):
+        named: dict[str, Any] = {
+            "Frontier better": found.control_better,
+            "Equal": found.equal + found.identical,
+            "Candidate better": found.candidate_better,
+            "Both bad": found.both_bad,
+        }
+        for name, number in named.items():
+            st.metric(name, words.count(number), width="content")
+    st.caption(
+        f"A first impression from {words.counted(found.drawn, 'call')}: it moves no traffic. "
+        "If it looks hopeful, replay the whole sample and label the queue."
+    )

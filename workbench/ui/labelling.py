@@ -1,21 +1,31 @@
-"""Review: who labels, what the task asks for, and the desk."""
+"""Review: who labels, what the task asks for, and the views of the page."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from workbench.ui import desk
-from workbench.ui.desk import ITEM, LAST, Place
+from workbench import review
+from workbench.records import EvalKind
+from workbench.store import pages
+from workbench.ui import address, answers, cases, conflicts, desk, my_labels, repeats
+from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
+from workbench.ui.seat import ITEM, LAST, Place
+from workbench.ui.session import ask, read
 
 NAME = "review.annotator"
 REVIEWER = "reviewer"
+LANGUAGES = "review.languages"
+
+LABEL, BY_HAND, MINE, CONFLICTS = "label", "by-hand", "mine", "conflicts"
+VIEWS = {LABEL: "Label", BY_HAND: "Ten by hand", MINE: "My labels", CONFLICTS: "Conflicts"}
+WAYS = {"pair": "Which is better?", "apart": "Is each right?"}
 
 __all__ = ["ITEM", "LAST", "NAME", "show"]
 
 
 def show(scope: Scope) -> None:
-    """Ask for a name once, then show one item after the other.
+    """Ask for a name once, then show the view that the address names.
 
     Args:
         scope: The task and the candidate.
@@ -23,19 +33,35 @@ def show(scope: Scope) -> None:
     annotator = _annotator()
     if annotator is None:
         return
-    _guidelines(scope)
-    desk.desk(Place(scope.task, scope.candidate.name, annotator))
+    with st.container(horizontal=True, vertical_alignment="center", key="review-head"):
+        view = address.segmented("View", VIEWS, name="view")
+        apart = _way(scope, view)
+        _guidelines(scope)
+        languages = _person(scope, annotator)
+    if warning := ask(review.agreement, scope.task, scope.candidate.name).warning:
+        st.warning(answers.quoted(warning), icon=":material/groups:")
+    if view == MINE:
+        my_labels.show(scope, annotator)
+    elif view == CONFLICTS:
+        conflicts.show(scope, annotator)
+    else:
+        desk.desk(
+            Place(
+                scope.task,
+                scope.candidate.name,
+                annotator,
+                scope.eval.guideline_version,
+                apart,
+                view == BY_HAND,
+                languages,
+            )
+        )
+        repeats.ignore()
 
 
 def _annotator() -> str | None:
     name = st.session_state.get(NAME)
     if name:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.text(f"Labelling as {name}", width="content")
-            if st.button("Change", type="tertiary", key="change-annotator"):
-                for key in (NAME, ITEM, LAST):
-                    st.session_state.pop(key, None)
-                st.rerun()
         return str(name)
     with st.form("annotator", width=420):
         # Kept in the address, so that after a reload one key is enough to go on.
@@ -55,10 +81,42 @@ def _annotator() -> str | None:
     return None
 
 
+def _way(scope: Scope, view: str) -> bool:
+    """Let a reviewer compare both responses, or judge each by itself where that is possible."""
+    if view not in (LABEL, BY_HAND) or scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
+        return False
+    return address.segmented("Question", WAYS, name="way") == "apart"
+
+
 def _guidelines(scope: Scope) -> None:
     if scope.eval.guidelines:
-        with st.expander(
-            f"Guidelines, version {scope.eval.guideline_version[:6]}", icon=":material/menu_book:"
-        ):
+        with st.popover("Guidelines", icon=":material/menu_book:"):
             # Written by the team in guidelines.md, not by a model: still shown as plain text.
             st.text(scope.eval.guidelines)
+            st.caption(
+                f"Version {scope.eval.guideline_version[:6]}; each label keeps the version it was made under."
+            )
+
+
+def _person(scope: Scope, annotator: str) -> tuple[str, ...] | None:
+    """Show who labels, and return the languages they say they read; None where they don't say."""
+    offered = [each for each in read(pages.facets, cases.pool_of(scope)).languages if each]
+    with st.popover(answers.quoted(annotator[:24]), icon=":material/person:"):
+        st.text(f"Labelling as {visible(annotator)}")
+        chosen: list[str] = []
+        if len(offered) > 1:
+            assigned = scope.eval.review.languages.get(annotator)
+            chosen = st.pills(
+                "Languages you read",
+                offered,
+                selection_mode="multi",
+                default=[each for each in assigned or () if each in offered],
+                key=f"{LANGUAGES}.{scope.task}",
+                format_func=answers.quoted,
+                help="Without a choice you get every language.",
+            )
+        if st.button("Label as somebody else", type="tertiary", key="change-annotator"):
+            for key in (NAME, ITEM, LAST):
+                st.session_state.pop(key, None)
+            st.rerun()
+    return tuple(chosen) or None

@@ -49,9 +49,9 @@ _RULES = """
   border: 1px solid LINE; border-bottom-width: 2px; border-radius: .3rem; padding: 0 .4rem;
   font-size: .8rem; font-family: inherit; background: EMPTY;
 }
-.st-key-review-buttons {
-  position: sticky; bottom: 0; z-index: 5; background: GROUND; padding: .6rem 0; border-top: 1px solid LINE;
-}
+.st-key-review-buttons { padding: .6rem 0; border-top: 1px solid LINE; background: GROUND; }
+/* The keys stay in sight however long an answer is. */
+div:has(> .st-key-review-buttons) { position: sticky; bottom: 0; z-index: 5; }
 .wb-fields { width: 100%; border-collapse: collapse; table-layout: fixed; }
 .wb-fields th, .wb-fields td {
   text-align: start; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid LINE;
