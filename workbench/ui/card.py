@@ -7,6 +7,7 @@ the next item is there as soon as a key is pressed. Nothing here says which mode
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -26,6 +27,7 @@ SHORT_CHARS = 80
 """Answers up to this length, such as labels, are written larger."""
 
 TITLES = ("Response 1", "Response 2")
+_CALL = re.compile(r"Call \d+")
 
 
 def request_card(request: Request) -> Safe:
@@ -154,7 +156,8 @@ def _row(row: FieldRow, *, marked: bool) -> Safe:
 
 
 def _path(path: str) -> str:
-    return path.replace(".arguments", "", 1) if path.startswith("Call ") else path
+    call, _, rest = path.partition(".")
+    return f"{call}: {rest.removeprefix('arguments.')}" if _CALL.fullmatch(call) else path
 
 
 def _comparable(left: Output, right: Output) -> tuple[Any, Any] | None:

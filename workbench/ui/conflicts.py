@@ -13,7 +13,7 @@ from workbench.ui.diff import visible
 from workbench.ui.markup import element
 from workbench.ui.markup import show as show_html
 from workbench.ui.scope import Scope
-from workbench.ui.seat import CHOICES, ITEM, TROUBLE
+from workbench.ui.seat import CHOICES, ITEM, NOTICE, TROUBLE, notice
 from workbench.ui.session import complain, here
 
 OPENED = "review.conflict"
@@ -29,6 +29,7 @@ def show(scope: Scope, annotator: str) -> None:
     """
     if trouble := st.session_state.pop(TROUBLE, None):
         complain(trouble)
+    notice()
     whose = (here().workspace, here().store, scope.task, scope.candidate.name, annotator)
     # Not remembered: it depends on the clock which pairs somebody still holds.
     heads = review.conflicts(*whose)
@@ -158,4 +159,4 @@ def _settle(conflict: Conflict, annotator: str, choice: str) -> None:
         return
     st.session_state[OPENED] = None
     st.session_state.pop(ITEM, None)
-    st.toast("Decided. What each said is kept.", icon=":material/gavel:")
+    st.session_state[NOTICE] = "Decided. What each said is kept."

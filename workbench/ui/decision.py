@@ -30,13 +30,13 @@ def show(scope: Scope) -> None:
     with right:
         _figure_bound(answer, policy)
         _numbers(answer)
-    moves.show(scope, current)
     _slices(answer, policy)
     left, right = st.columns(2, gap="large")
     with left:
         _what_if(scope, answer, current)
     with right:
         _usual(scope, answer)
+    moves.show(scope, current)
 
 
 def _present_share(policy: Policy) -> float:

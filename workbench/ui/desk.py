@@ -15,9 +15,9 @@ from workbench import review
 from workbench.errors import WorkbenchError
 from workbench.records import AbsoluteJudgement, EvalKind, Label
 from workbench.review import Answer, ReviewItem, ReviewProgress
-from workbench.ui import afterwards, answers, card, navigation, words
+from workbench.ui import afterwards, ahead, answers, card, navigation, words
 from workbench.ui.markup import Safe, element, show
-from workbench.ui.seat import ITEM, LAST, TROUBLE, Last, Open, Place, held
+from workbench.ui.seat import ITEM, LAST, NOTICE, TROUBLE, Last, Open, Place, held, notice
 from workbench.ui.session import begin, complain, friendly, here
 
 
@@ -35,6 +35,7 @@ def desk(place: Place) -> None:
             st.rerun(scope="app")
         if trouble := st.session_state.pop(TROUBLE, None):
             complain(trouble)
+        notice()
         current = _current(place)
         if current is None:
             _finished(place)
@@ -43,7 +44,7 @@ def desk(place: Place) -> None:
             _item(current)
         afterwards.show(place)
         if current is not None and not place.by_hand:
-            review.prepare(now.workspace, now.store, place.task, place.candidate)
+            ahead.prepare(now, place.task, place.candidate)
 
 
 def _current(place: Place) -> Open | None:
@@ -191,9 +192,9 @@ def _undo(place: Place) -> None:
     st.session_state[LAST] = None
     if item is not None:
         st.session_state[ITEM] = Open(place, item)
-        st.toast("Taken back. Judge it again.", icon=":material/undo:")
+        st.session_state[NOTICE] = "Taken back. Judge it again."
     else:
-        st.toast("There is nothing of yours to take back.")
+        st.session_state[NOTICE] = "There is nothing of yours to take back."
 
 
 def _finished(place: Place) -> None:

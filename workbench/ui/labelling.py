@@ -33,6 +33,7 @@ def show(scope: Scope) -> None:
     annotator = _annotator()
     if annotator is None:
         return
+    repeats.ignore()
     with st.container(horizontal=True, vertical_alignment="center", key="review-head"):
         view = address.segmented("View", VIEWS, name="view")
         apart = _way(scope, view)
@@ -56,7 +57,6 @@ def show(scope: Scope) -> None:
                 languages,
             )
         )
-        repeats.ignore()
 
 
 def _annotator() -> str | None:

@@ -12,7 +12,7 @@ from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask
 
-SHOWN = 10
+SHOWN = 8
 
 
 def show(scope: Scope, current: float) -> None:
@@ -38,7 +38,8 @@ def _would_change(scope: Scope, current: float) -> None:
     )
     found = ask(review.what_would_change, scope.task, scope.candidate.name, current_share=current)
     st.text(visible(found.sentence))
-    for each in found.changes:
+    together = [found.together] if found.together and not found.changes else []
+    for each in [*found.changes, *together]:
         icon = ":material/arrow_upward:" if each.up else ":material/arrow_downward:"
         st.caption(f"{icon} {answers.quoted(each.sentence)}")
     if any(each.what == "labels" for each in found.changes):

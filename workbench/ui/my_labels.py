@@ -14,7 +14,7 @@ from workbench.ui.diff import visible
 from workbench.ui.markup import element
 from workbench.ui.markup import show as show_html
 from workbench.ui.scope import Scope
-from workbench.ui.seat import CHOICES, ITEM, LAST, TROUBLE, said_of
+from workbench.ui.seat import CHOICES, ITEM, LAST, NOTICE, TROUBLE, notice, said_of
 from workbench.ui.session import ask, complain, here
 
 SHOWN = 100
@@ -38,6 +38,7 @@ def show(scope: Scope, annotator: str) -> None:
     """
     if trouble := st.session_state.pop(TROUBLE, None):
         complain(trouble)
+    notice()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = address.select("What I said", list(SAID), name="said", labels=SAID, width=200)
         reason = address.select(
@@ -133,4 +134,4 @@ def _change(label: Label, annotator: str, verdict: str) -> None:
         return
     for key in (ITEM, LAST):
         st.session_state.pop(key, None)
-    st.toast("Changed. What you said before is kept beside it.", icon=":material/check:")
+    st.session_state[NOTICE] = "Changed. What you said before is kept beside it."

@@ -24,4 +24,5 @@ def ignore() -> None:
 
     Streamlit takes each of them for a press of its own.
     """
-    st.html(_SCRIPT, unsafe_allow_javascript=True)
+    with st.container(key="review-script"):
+        st.html(_SCRIPT, unsafe_allow_javascript=True)

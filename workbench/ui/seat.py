@@ -15,6 +15,7 @@ from workbench.ui.diff import visible
 ITEM = "review.item"
 LAST = "review.last"
 TROUBLE = "review.trouble"
+NOTICE = "review.notice"
 
 CHOICES = (
     ("left", "Response 1 better", "1"),
@@ -84,6 +85,12 @@ def held() -> Open | None:
     """Return the item on the desk, or None."""
     found: Open | None = st.session_state.get(ITEM)
     return found
+
+
+def notice() -> None:
+    """Show what a button has to say. It can't itself: what a callback writes replaces the page's top."""
+    if text := st.session_state.pop(NOTICE, None):
+        st.toast(text)
 
 
 def said_of(label: Label) -> str:
