@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from workbench.replay.latency_report import LatencyReport
     from workbench.replay.noise import NoiseReport
     from workbench.replay.patch_setup import PatchPreview
-    from workbench.review import LabelReport
+    from workbench.review import GoldAnswer, GoldSet, LabelReport
+    from workbench.review.labelling import Labelling
     from workbench.scoring import CompareReport
     from workbench.specs import Candidate
     from workbench.store import Store
@@ -283,12 +284,39 @@ class Workbench:
         )
 
     def export_labels(
-        self, path: Path | str, *, task: str | None = None, candidate: str | None = None
+        self,
+        path: Path | str,
+        *,
+        task: str | None = None,
+        candidate: str | None = None,
+        form: str | None = None,
     ) -> int:
         """Write labels with their provenance; return how many."""
         from workbench.review import export_labels
 
-        return export_labels(self.workspace, self.store, Path(path), task=task, candidate=candidate)
+        return export_labels(
+            self.workspace, self.store, Path(path), task=task, candidate=candidate, form=form
+        )
+
+    def labelling(self, task: str, candidate: str) -> Labelling:
+        """Return the queue of a task and a candidate: what reviewers do, without the app."""
+        from workbench.review.labelling import Labelling
+
+        self.workspace.eval_for(task)
+        self.workspace.candidate(candidate)
+        return Labelling(self.workspace, self.store, task, candidate)
+
+    def gold_answers(self, task: str) -> list[GoldAnswer]:
+        """Return every known right answer of a task: imported, corrected or judged right."""
+        from workbench.review import gold_answers
+
+        return gold_answers(self.workspace, self.store, task)
+
+    def write_gold_set(self, task: str, path: Path | str | None = None) -> GoldSet:
+        """Write the right answers of a task; to `gold.jsonl` in the eval's folder unless a path is given."""
+        from workbench.review import write_gold_set
+
+        return write_gold_set(self.workspace, self.store, task, path)
 
     def recommend(
         self, task: str, candidate: str, *, current_share: float = 0.0, policy: Policy | None = None

@@ -191,20 +191,25 @@ def next_draw(
     Returns:
         The draw, or why there is none.
     """
-    left = [item for item in pool if item.call_id not in drawn]
-    if not left:
-        return Exhausted("Every compared call has been drawn. Compare more calls to go on.")
     aims = list(dict.fromkeys(each for each in (*earlier, focus) if each))
+    plain = {True: (True, (False,) * len(aims)), False: (False, ())}
 
     def kind_of(item: PoolItem) -> _Kind:
-        return item.mismatch, tuple(item.call_id in each for each in aims) if item.mismatch else ()
+        mismatch = item.mismatch
+        if not (mismatch and aims):
+            return plain[mismatch]
+        return True, tuple(item.call_id in each for each in aims)
 
-    sizes, remaining = Counter(map(kind_of, pool)), Counter(map(kind_of, left))
+    kinds = list(map(kind_of, pool))
+    left = [place for place, item in enumerate(pool) if item.call_id not in drawn]
+    if not left:
+        return Exhausted("Every compared call has been drawn. Compare more calls to go on.")
+    sizes, remaining = Counter(kinds), Counter(kinds[place] for place in left)
     mismatching = [kind for kind in sizes if kind[0]]
     options = [mismatching]
     if focus:
-        place = aims.index(focus)
-        options.insert(0, [kind for kind in mismatching if kind[1][place]])
+        number = aims.index(focus)
+        options.insert(0, [kind for kind in mismatching if kind[1][number]])
     aimed: list[_Kind] = []
     for option in options:
         share = sum(sizes[kind] for kind in option) / len(pool)
@@ -216,26 +221,27 @@ def next_draw(
     share = sum(sizes[kind] for kind in aimed) / len(pool)
     odds = (CORE + (1 - CORE) / share, CORE) if aimed else (1.0, 1.0)
 
-    def key(item: PoolItem) -> tuple[bytes, str]:
-        return _hash("queue", seed, item.call_id), item.call_id
+    def key(place: int) -> tuple[bytes, str]:
+        call_id = pool[place].call_id
+        return _hash("queue", seed, call_id), call_id
 
+    candidates = left
     if aimed or any(abs(weight - 1) > 1e-9 for weight in drawn.values()):
         order = sorted(sizes, key=lambda kind: (kind not in aimed, not kind[0], kind[1]))
         chances = [sizes[kind] / len(pool) * odds[kind not in aimed] for kind in order]
         kind = _pick(order, chances, _uniform("kind", seed, str(position)))
-        candidates = [item for item in left if kind_of(item) == kind]
+        candidates = [place for place in left if kinds[place] == kind]
         if not candidates:
-            if not any(item.mismatch is kind[0] for item in left):
+            if not any(kinds[place][0] is kind[0] for place in left):
                 word = "mismatching" if kind[0] else "matching"
                 return Exhausted(f"Every compared {word} call has been drawn. Compare more calls to go on.")
-            again = sorted((item for item in pool if kind_of(item) == kind), key=key)
+            again = sorted((place for place, each in enumerate(kinds) if each == kind), key=key)
             candidates = [again[int(_uniform("again", seed, str(position)) * len(again))]]
-        chosen = min(candidates, key=key)
-    else:
-        chosen = min(left, key=key)
+    place = min(candidates, key=key)
+    chosen = pool[place]
     stratum_key = _stratum_key(chosen)
     stratum_share = sum(_stratum_key(item) == stratum_key for item in pool) / len(pool)
-    own = odds[kind_of(chosen) not in aimed]
+    own = odds[kinds[place] not in aimed]
     return QueueDraw(
         call_id=chosen.call_id,
         position=position,

@@ -167,7 +167,7 @@ def what_would_change(evidence: Evidence, policy: Policy, state: ramp.State | No
         k, answer = calls
         _add(found, now, answer, "calls", f"About {plural(k, 'more compared call')} like those so far", k)
     together = _together(evidence, policy, state, now, fillers, found)
-    return Sensitivity(tuple(found), together, _summary(found, together))
+    return Sensitivity(tuple(found), together, _summary(now, found, together))
 
 
 def _differs(now: Recommendation, other: Recommendation) -> bool:
@@ -237,7 +237,9 @@ def _labelled(evidence: Evidence, k: int, *, harmful: bool) -> Evidence:
         return replace(
             evidence, task=replace(task, draws=task.draws + more, weight_max=largest, looked=task.looked + k)
         )
-    return replace(evidence, task=_audited_on(task, min(k, open_disagreements(task)), harmful))
+    audited = _audited_on(task, min(k, open_disagreements(task)), harmful)
+    # Where nothing disagrees a look at any output counts as a look.
+    return replace(evidence, task=replace(audited, looked=task.looked + k))
 
 
 def _audited_on(task: Population, k: int, harmful: bool) -> Population:
@@ -255,7 +257,6 @@ def _audited_on(task: Population, k: int, harmful: bool) -> Population:
         audited_disagreements=task.audited_disagreements + taken,
         harms=task.harms + (k if harmful else 0),
         cleared=task.cleared + (0 if harmful else k),
-        looked=task.looked + k,
     )
 
 
@@ -265,11 +266,16 @@ def open_disagreements(task: Population) -> int:
 
 
 def _fewest(
-    ask: Callable[[int], Recommendation], now: Recommendation, *, up: bool
+    ask: Callable[[int], Recommendation], now: Recommendation, *, up: bool, share: bool = False
 ) -> tuple[int, Recommendation] | None:
-    """Return the smallest number for which the decision moves the way asked about, and that decision."""
+    """Return the smallest number for which the decision moves the way asked about, and that decision.
+
+    With `share`, it is the share itself that must grow, not only what the evidence supports.
+    """
 
     def moves(answer: Recommendation) -> bool:
+        if share:
+            return answer.share > now.share + EPSILON
         return _differs(now, answer) and _is_up(now, answer) is up
 
     low, high = 0, 1
@@ -328,8 +334,8 @@ def _together(
     fillers: Sequence[_Filler],
     found: Sequence[Change],
 ) -> Change | None:
-    """Return what all that is missing would change at once, where no single piece does."""
-    if any(each.up for each in found):
+    """Return what would let more traffic move if it all came in, where no single piece does."""
+    if any(each.share > now.share + EPSILON for each in found):
         return None
     at = state
     best = evidence
@@ -343,7 +349,9 @@ def _together(
             days=other.days if what == "days_of_traffic" else best.days,
             held=other.held if what == "held" else best.held,
         )
-    few = _fewest(lambda k: ramp.recommend(_labelled(best, k, harmful=False), policy, at), now, up=True)
+    few = _fewest(
+        lambda k: ramp.recommend(_labelled(best, k, harmful=False), policy, at), now, up=True, share=True
+    )
     if few is None:
         return None
     named.append(f"about {plural(few[0], 'more label')} without harm")
@@ -353,10 +361,13 @@ def _together(
     return one[0] if one else None
 
 
-def _summary(found: Sequence[Change], together: Change | None) -> str:
-    up = [each for each in found if each.up]
-    if up:
-        return f"Any one of these would let more traffic move: {' '.join(each.sentence for each in up)}"
+def _summary(now: Recommendation, found: Sequence[Change], together: Change | None) -> str:
+    sharing = [each for each in found if each.share > now.share + EPSILON]
+    if sharing:
+        said = " ".join(each.sentence for each in sharing)
+        return (
+            f"{'Any one of these' if len(sharing) > 1 else 'This alone'} would let more traffic move: {said}"
+        )
     if together:
         return f"No single piece of evidence would let more traffic move. Together: {together.sentence}"
-    return "No piece of missing evidence alone would let more traffic move."
+    return "No missing evidence would let more traffic move now."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from review_world import EVALS, World
+from review_world import EVALS, World, make_world
 
 from workbench import review
 from workbench.config import Workspace
@@ -262,18 +264,108 @@ def test_ten_by_hand_are_blind_kept_and_never_counted(world: World) -> None:
     assert review.draw_states(world.store, *world.scope("topics").params) == []
 
 
-def test_hand_picked_labels_stay_out_of_every_verdict_that_counts(world: World) -> None:
-    """Neither alone, nor beside a label of the queue, in neither direction."""
-    world.add_replay("topics", [("a", "b")])
+def test_hand_picked_labels_stay_out_of_the_bound(world: World) -> None:
+    """Alone they are shown and don't count; beside a label of the queue they have no say, either way."""
+    world.add_replay("topics", [("a", "b")] * 3)
     picked = review.pick(world.workspace, world.store, *WHERE, "mia", "replay-1-0-0", now=world.clock)
     label = say(world, picked, "control_better")
     assert (label.source, label.draw_probability) == ("picked", None)
-    assert verdicts(world) == {}
-    item = ask(world)
-    say(world, item, "equal")
-    assert verdicts(world) == {item.call_id: "equal"}
-    assert len(review.history(world.workspace, world.store, *WHERE, "mia")) == 2
+    (shown,) = review.effective_verdicts(world.store, *world.scope("topics").params).values()
+    assert (shown.verdict, shown.counted) == ("control_better", False)
+    seen = set()
+    while item := review.next_item(world.workspace, world.store, *WHERE, "noor", now=world.clock):
+        say(world, item, "equal", "noor")
+        seen.add(item.call_id)
+    assert picked.call_id in seen
+    assert set(verdicts(world).values()) == {"equal"}
+    assert not review.disputes(world.workspace, world.store, *WHERE)
+    assert len(review.history(world.workspace, world.store, *WHERE, "mia")) == 1
     states = review.draw_states(world.store, *world.scope("topics").params, now=world.clock)
-    assert [each.plan for each in states] == [Plan.AUDIT]
+    assert {each.plan for each in states} == {Plan.AUDIT}
     with pytest.raises(UsageError, match="no output"):
         review.pick(world.workspace, world.store, *WHERE, "mia", "nothing")
+
+
+def test_a_corrected_answer_is_gold_until_it_is_taken_back(world: World) -> None:
+    """The newest counts, an adjudicated one outranks all, and the file of them imports again."""
+    pairs = [("a", "b"), ("a", "b")]
+    world.add_replay("topics", pairs)
+    item = ask(world)
+    say(world, item, "both_bad", corrected="c")
+    assert [each.gold for each in review.gold_answers(world.workspace, world.store, "topics")] == ["c"]
+    assert review.label_from_gold(world.workspace, world.store, "topics") == 0
+    world.store.append(
+        "gold", [{"call_id": item.call_id, "answer": "a", "origin": "file", "created_at": world.clock()}]
+    )
+    assert [each.gold for each in review.gold_answers(world.workspace, world.store, "topics")] == ["a"]
+    assert review.label_from_gold(world.workspace, world.store, "topics") == 1
+    (head,) = review.conflicts(world.workspace, world.store, *WHERE, "ada", now=world.clock)
+    opened = review.open_conflict(world.workspace, world.store, *WHERE, "ada", head.key, now=world.clock)
+    review.adjudicate(world.workspace, world.store, opened, "ada", "both_bad", corrected="c", now=world.clock)
+    (answer,) = review.gold_answers(world.workspace, world.store, "topics")
+    assert (answer.gold, answer.origin) == ("c", "adjudication")
+    written = review.write_gold_set(world.workspace, world.store, "topics")
+    assert written.answers == 1
+    file = world.root / "evals" / "topics" / "gold.jsonl"
+    assert json.loads(file.read_text())["gold"] == "c"
+    assert (
+        review.import_labels(world.workspace, world.store, file, task="topics", now=world.clock).accepted == 1
+    )
+    assert review.import_labels(world.workspace, world.store, file, task="topics").skipped == 1
+
+
+def test_an_undone_correction_takes_its_gold_labels_along(world: World) -> None:
+    """Another candidate's pair is labelled by it, and no longer once the reviewer took it back."""
+    world.add_replay("topics", [("a", "b")])
+    item = ask(world)
+    other = world.scope("topics", "other-llm")
+    world.add_replay("topics", [("a", "a")], candidate="other-llm")
+    with world.store.writing() as writer:
+        for table in ("observations", "comparisons", "replay_calls"):
+            move = f"UPDATE {table} SET call_id = ? WHERE replay_id = 'replay-2'"  # noqa: S608 - constants
+            writer.execute(move, (item.call_id,))
+    say(world, item, "both_bad", corrected="b")
+    assert review.label_from_gold(world.workspace, world.store, "topics") == 1
+    (found,) = review.effective_verdicts(world.store, *other.params).values()
+    assert (found.verdict, found.source, found.counted) == (
+        "both_bad",
+        "gold",
+        False,
+    ) or found.verdict == "equal"
+    assert review.label_from_gold(world.workspace, world.store, "topics") == 0
+    review.undo(world.workspace, world.store, *WHERE, "mia", now=world.clock)
+    review.label_from_gold(world.workspace, world.store, "topics")
+    assert review.effective_verdicts(world.store, *other.params) == {}
+
+
+def test_what_was_said_of_each_side_survives_a_file(world: World, tmp_path: Path) -> None:
+    """Into another store, from every format, with the fields that were called wrong."""
+    world.add_replay("orders", [('{"sku": "x", "total": 1}', '{"sku": "y", "total": 2}')])
+    item = ask(world, where=("orders", "tiny-llm"))
+    judged = AbsoluteJudgement(True, False, (), ("sku", "total"))
+    review.submit_absolute(world.workspace, world.store, item, "mia", judged, now=world.clock)
+    other = make_world(tmp_path / "other")
+    with other.store:
+        other.add_replay("orders", [('{"sku": "x", "total": 1}', '{"sku": "y", "total": 2}')])
+        for form in ("csv", "jsonl", "parquet"):
+            file = tmp_path / f"labels.{form}"
+            review.export_labels(world.workspace, world.store, file)
+            with other.store.writing() as writer:
+                writer.execute("DELETE FROM labels")
+            report = review.import_labels(other.workspace, other.store, file, task="orders")
+            assert report.accepted == 1, report.text
+            truth = review.paired_truth(other.workspace, other.store, "orders", "tiny-llm")
+            assert (truth.control_only, [each.path for each in truth.fields]) == (1, ["sku", "total"])
+
+
+def test_a_newer_answer_of_a_reviewer_removes_no_vote_of_a_gold_file(world: World) -> None:
+    """A file said that the control was right: a correction on the same pair is a conflict, not its end."""
+    world.add_replay("topics", [("a", "b")])
+    item = ask(world)
+    row = {"call_id": item.call_id, "answer": "a", "origin": "file", "created_at": world.clock()}
+    world.store.append("gold", [row])
+    review.label_from_gold(world.workspace, world.store, "topics")
+    say(world, item, "both_bad", corrected="c")
+    review.label_from_gold(world.workspace, world.store, "topics")
+    assert verdicts(world) == {item.call_id: "control_better"}
+    assert len(review.disputes(world.workspace, world.store, *WHERE)) == 1

@@ -27,8 +27,10 @@ from workbench.review.effects import Effect, LabelMove, effect_of, label_moves, 
 from workbench.review.exporting import export_labels
 from workbench.review.forecast import progress
 from workbench.review.gold import gold_verdict, label_from_gold
+from workbench.review.gold_sets import GoldAnswer, GoldSet, gold_answers, write_gold_set
+from workbench.review.handover import HandOver, hand_over
 from workbench.review.history import choice_made, history, look_again
-from workbench.review.importing import LabelReport, import_labels
+from workbench.review.importing import import_labels
 from workbench.review.items import REASONS, ReviewItem, ReviewProgress, choice_of, order_shown
 from workbench.review.judging import amend, skip, submit, undo
 from workbench.review.queue import next_item
@@ -45,6 +47,9 @@ from workbench.review.states import (
     effective_verdicts,
     normalisation_revoked,
 )
+from workbench.review.status import QueueStatus, ReviewerWork, queue_status
+from workbench.review.tallying import LabelReport
+from workbench.review.tickets import item_of
 from workbench.review.turn import Answer, Turn, answer, prepare
 from workbench.store.labels import Scope
 
@@ -64,13 +69,18 @@ __all__ = [
     "Effect",
     "EffectiveVerdict",
     "FieldTruth",
+    "GoldAnswer",
+    "GoldSet",
+    "HandOver",
     "LabelMove",
     "LabelReport",
     "PairAgreement",
     "PairedTruth",
     "Plan",
+    "QueueStatus",
     "ReviewItem",
     "ReviewProgress",
+    "ReviewerWork",
     "Scope",
     "State",
     "Turn",
@@ -90,9 +100,12 @@ __all__ = [
     "effect_of",
     "effective_verdicts",
     "export_labels",
+    "gold_answers",
     "gold_verdict",
+    "hand_over",
     "history",
     "import_labels",
+    "item_of",
     "label_from_gold",
     "label_moves",
     "look_again",
@@ -105,10 +118,12 @@ __all__ = [
     "pick",
     "prepare",
     "progress",
+    "queue_status",
     "skip",
     "submit",
     "submit_absolute",
     "undo",
     "verdict_from_absolute",
     "what_would_change",
+    "write_gold_set",
 ]

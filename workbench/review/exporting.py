@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pyarrow.parquet as pq
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.normal import neutralise_cell
+from workbench.review.gold_sets import write_whole
 from workbench.review.states import fingerprint_of, in_utc
 from workbench.store import Store
 from workbench.store import labels as rows
@@ -63,6 +62,7 @@ def export_labels(
     *,
     task: str | None = None,
     candidate: str | None = None,
+    form: str | None = None,
 ) -> int:
     """Write standing labels and skips with all that is known of how they came about.
 
@@ -75,6 +75,7 @@ def export_labels(
         path: Where to write: .csv, .jsonl or .parquet.
         task: Only this task's; None for all.
         candidate: Only this candidate's; None for all.
+        form: csv, jsonl or parquet; what the suffix says unless given.
 
     Returns:
         How many labels were written.
@@ -85,7 +86,8 @@ def export_labels(
     """
     target = Path(path)
     writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
-    if target.suffix.lower() not in writers:
+    suffix = f".{form}" if form else target.suffix.lower()
+    if suffix not in writers:
         raise UsageError(
             f"{target}: can't write {target.suffix or 'a file without a suffix'}.",
             "Use .csv, .jsonl or .parquet.",
@@ -94,21 +96,9 @@ def export_labels(
         workspace.eval_for(task)
     fingerprint = fingerprint_of(workspace, store, candidate) if candidate else None
     found = rows.export_rows(store, task, fingerprint)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            writers[target.suffix.lower()](file, found)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except OSError as error:
-        raise UsageError(
-            f"{target} can't be written: {error.strerror or error}.", "Name a file in a folder that is yours."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    content = io.BytesIO()
+    writers[suffix](content, found)
+    write_whole(target, content.getvalue())
     return len(found)
 
 

@@ -11,13 +11,16 @@ from workbench.config import Workspace
 from workbench.errors import WorkbenchError
 from workbench.records import SliceShare
 from workbench.review.items import ReviewProgress
-from workbench.review.states import APART_SOURCES, scope_of
+from workbench.review.states import APART_SOURCES, PICKED, scope_of
 from workbench.store import Store
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
 
 Focus = tuple[str, str]
 """A slice: its name and its value."""
+
+UNCOUNTED = APART_SOURCES | {PICKED}
+"""Sources whose labels bring nobody nearer to the next share."""
 
 STALE_AFTER_S = 60.0
 STALE_AFTER_LABELS = 10
@@ -121,7 +124,7 @@ def _current(
     workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope, given: int | None
 ) -> tuple[_Forecast, int]:
     """Return a forecast that is fresh enough, or any where the count is given; and how many are reviewed."""
-    reviewed = rows.count_reviewed(store, scope, APART_SOURCES) if given is None else given
+    reviewed = rows.count_reviewed(store, scope, UNCOUNTED) if given is None else given
     key = (str(store.path), scope)
     with _lock:
         known = _forecasts.get(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench import compare
@@ -10,6 +10,7 @@ from workbench.config import Workspace
 from workbench.errors import ModelMissing
 from workbench.normal import content_hash, decode_nested
 from workbench.records import (
+    AbsoluteJudgement,
     EvalKind,
     Label,
     LabelVerdict,
@@ -49,7 +50,9 @@ def label_from_gold(
     """Turn gold answers into labels of source `gold`, for pairs that agree, too.
 
     The eval's own comparator says whether control and candidate equal the gold
-    answer. Run again, it adds nothing; a changed gold answer supersedes its label.
+    answer. Run again, it adds nothing; a changed gold answer supersedes its label, and a
+    corrected answer that was taken back takes its labels along. Gold answers are those
+    imported, and those that reviewers gave while labelling (see `gold_answers`).
     A pair is left out where the gold answer can't be compared (it is no answer the
     eval knows, or texts whose similarity can't be computed here).
 
@@ -116,7 +119,8 @@ def _label_candidate(store: Store, config: EvalConfig, scope: Scope, now: Clock)
         for row in gold_rows.gold_pairs(store, scope)
     ]
     judge = _Judge(config, _similarities(store, config, pending))
-    fresh = []
+    fresh = [_taken_back(row, now) for row in gold_rows.outdated_gold_labels(store, scope)]
+    gone = len(fresh)
     for each in pending:
         row = each.row
         control_right = judge.right(each.request, each.gold, each.control)
@@ -141,11 +145,26 @@ def _label_candidate(store: Store, config: EvalConfig, scope: Scope, now: Clock)
                 source="gold",
                 supersedes=row["label_id"],
                 created_at=in_utc(now()),
+                absolute=AbsoluteJudgement(control_right, candidate_right),
             )
         )
     if not fresh:
         return 0
-    return store.append("labels", [rows.from_label(each) for each in fresh], ignore_known=True)
+    added = store.append("labels", [rows.from_label(each) for each in fresh], ignore_known=True)
+    return max(added - gone, 0)
+
+
+def _taken_back(row: dict[str, Any], now: Clock) -> Label:
+    """Return the row that takes a gold label out of use, since its answer is no longer one."""
+    return replace(
+        rows.to_label(row),
+        label_id=content_hash("gold taken back", row["label_id"]),
+        verdict=None,
+        corrected=None,
+        absolute=None,
+        supersedes=row["label_id"],
+        created_at=in_utc(now()),
+    )
 
 
 def gold_output(config: EvalConfig, answer: str) -> Output:

@@ -26,6 +26,7 @@ from workbench.review.states import (
     Plan,
     State,
     draw_id_of,
+    focus_of_row,
     normalisation_revoked,
 )
 from workbench.specs import ReviewRules
@@ -142,6 +143,14 @@ class Handing:
         )
         if found:
             rows.add_lease(self.store, found[0], self.annotator, self.moment + LEASE)
+        return found
+
+    def draw_many(self, n: int, until: datetime) -> list[tuple[str, Pair]]:
+        """Draw up to `n` pairs of the plan for somebody who judges them elsewhere, leased until a time."""
+        found: list[tuple[str, Pair]] = []
+        while len(found) < n and (drawn := self._new()):
+            rows.add_lease(self.store, drawn[0], self.annotator, until)
+            found.append(drawn)
         return found
 
     def _may(self, pair: Pair) -> bool:
@@ -283,7 +292,7 @@ class Handing:
         """Return the first draw that waits for somebody who reads it."""
         for each in self.states:
             pair = (each.replay_id, each.call_id)
-            if each.state is State.OPEN and self._is_waiting(each) and self._may(pair):
+            if self._is_waiting(each) and self._may(pair):
                 return each.draw_id, pair
         return None
 
@@ -434,11 +443,3 @@ class Handing:
 
 NEITHER_BETTER = "|".join((LabelVerdict.EQUAL.value, LabelVerdict.BOTH_BAD.value))
 """What a check with the same text on both sides may be answered."""
-
-
-def focus_of_row(text: str | None) -> Focus | None:
-    """Return the slice that a draw was aimed at, as the store holds it."""
-    if not text:
-        return None
-    name, value = msgspec.json.decode(text, type=tuple[str, str])
-    return name, value

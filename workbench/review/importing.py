@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,14 @@ from workbench.normal import (
     restore_cell,
     to_utc,
 )
-from workbench.records import Label, Rejected
+from workbench.records import AbsoluteJudgement, Label, Rejected
+from workbench.review.argilla import RECORDS
 from workbench.review.gold import label_from_gold
 from workbench.review.items import CANDIDATE_LEFT, CONTROL_LEFT, check_reasons
 from workbench.review.judging import MAX_NOTE_CHARS, verdict_of
+from workbench.review.returning import import_answers, program_behind
 from workbench.review.states import Clock, fingerprint_of, in_utc, utc_now
+from workbench.review.tallying import LabelReport, Tally
 from workbench.store import Store
 from workbench.store import gold as gold_rows
 from workbench.store import labels as rows
@@ -46,78 +47,10 @@ UNNAMED = "imported"
 """Annotator of imported labels whose file names none."""
 
 BATCH = 5_000
-MAX_REJECTED_SHOWN = 100
-
-
-@dataclass(frozen=True, slots=True)
-class LabelReport:
-    """What an import of labels did: records = accepted + rejected + skipped + conflicts + blank.
-
-    `kind` is verdicts or gold. `skipped` were known already; `conflicts` hold another
-    verdict of the same person on the same pair than the store, which is kept.
-    `labels_from_gold` counts the labels that gold answers gave at once; pairs not
-    compared yet get theirs with the next comparison. `reasons` counts the rejected
-    and conflicting records by reason, `rejections` holds the first of them.
-    """
-
-    file: str
-    kind: str
-    records: int
-    accepted: int
-    rejected: int
-    skipped: int
-    conflicts: int
-    blank: int
-    labels_from_gold: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-    rejections: tuple[Rejected, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """Return the report as a few lines for people."""
-        what = "gold answers" if self.kind == "gold" else "labels"
-        lines = [
-            f"{self.file}: {self.records:,} records, {self.accepted:,} new {what}, {self.skipped:,} known, "
-            f"{self.rejected:,} rejected, {self.conflicts:,} in conflict, {self.blank:,} blank."
-        ]
-        if self.labels_from_gold:
-            lines.append(f"The gold answers gave {self.labels_from_gold:,} labels.")
-        lines += [f"  {count:,} x {reason}" for reason, count in self.reasons.items()]
-        return "\n".join(lines)
 
 
 class _Refused(ValueError):
     """A record can't be taken; the message says why."""
-
-
-class _Tally:
-    """Counts what became of every record."""
-
-    def __init__(self) -> None:
-        self.records = self.accepted = self.skipped = self.conflicts = self.blank = 0
-        self.reasons: Counter[str] = Counter()
-        self.rejections: list[Rejected] = []
-
-    def reject(self, rejected: Rejected) -> None:
-        self.reasons[rejected.reason] += 1
-        if len(self.rejections) < MAX_REJECTED_SHOWN:
-            self.rejections.append(rejected)
-
-    def report(self, file: str, kind: str, labels_from_gold: int = 0) -> LabelReport:
-        rejected = self.records - self.accepted - self.skipped - self.conflicts - self.blank
-        return LabelReport(
-            file=file,
-            kind=kind,
-            records=self.records,
-            accepted=self.accepted,
-            rejected=rejected,
-            skipped=self.skipped,
-            conflicts=self.conflicts,
-            blank=self.blank,
-            labels_from_gold=labels_from_gold,
-            reasons=dict(self.reasons.most_common(20)),
-            rejections=tuple(self.rejections),
-        )
 
 
 def import_labels(
@@ -132,7 +65,9 @@ def import_labels(
 ) -> LabelReport:
     """Import people's verdicts, or gold answers, from CSV, JSONL or Parquet.
 
-    Imported verdicts are stored and shown; a bound takes them in only under the
+    A file of exported annotations from Label Studio, or the folder or records of an Argilla
+    dataset, is known by its shape: labels on items that `hand_over` wrote are the queue's own.
+    Other imported verdicts are stored and shown; a bound takes them in only under the
     conditions that `scoring` checks. The same file again adds nothing. A file that
     `export_labels` wrote is known by its label ids.
 
@@ -152,16 +87,20 @@ def import_labels(
     """
     path = Path(file)
     workspace.eval_for(task)
+    if path.is_dir():
+        path = path / RECORDS
     shape = look(path)
+    if program := program_behind(shape):
+        return import_answers(workspace, store, program, shape, task, now=now)
     columns = shape.columns or _first_keys(path)
     where = _columns(columns, dict(mapping or {}), display_name(path))
     items = records(shape)
     if "verdict" not in where:
-        tally = _Tally()
+        tally = Tally()
         _import_gold(store, task, shape.name, items, where, tally, now)
         made = label_from_gold(workspace, store, task, candidate, now=now)
         return tally.report(shape.name, "gold", made)
-    tally = _Tally()
+    tally = Tally()
     fingerprint = _fingerprint(workspace, store, task, candidate)
     _Importer(store, task, fingerprint, shape.name, where, columns, tally, now).run(items)
     return tally.report(shape.name, "verdicts")
@@ -235,7 +174,7 @@ def _import_gold(
     file: str,
     items: Iterator[Record | Rejected | Blank],
     where: Mapping[str, str],
-    tally: _Tally,
+    tally: Tally,
     now: Clock,
 ) -> None:
     calls = _Ids(rows.task_calls(store, task), f"no call of task {task} has this id")
@@ -273,7 +212,7 @@ def _import_gold(
         store.append("gold", fresh)
 
 
-def _not_a_row(item: Record | Blank, file: str, tally: _Tally) -> None:
+def _not_a_row(item: Record | Blank, file: str, tally: Tally) -> None:
     if isinstance(item, Blank):
         tally.blank += 1
     else:
@@ -320,7 +259,7 @@ class _Importer:
         file: str,
         where: Mapping[str, str],
         columns: tuple[str, ...],
-        tally: _Tally,
+        tally: Tally,
         now: Clock,
     ) -> None:
         self.store = store
@@ -417,7 +356,20 @@ class _Importer:
             guideline_version=guideline[:64] or None,
             source="imported",
             created_at=to_utc(value.get(self.where.get("time", ""))) or self.moment,
+            absolute=self._absolute(value),
         )
+
+    def _absolute(self, value: dict[str, Any]) -> AbsoluteJudgement | None:
+        """Return what an exported file says of each side by itself."""
+        right = [
+            {"true": True, "false": False}.get(as_text(value.get(name)).strip().lower())
+            for name in ("control_right", "candidate_right")
+            if name in self.columns
+        ]
+        if len(right) != 2 or right[0] is None or right[1] is None:
+            return None
+        wrong = [_several(value.get(name)) for name in ("control_wrong", "candidate_wrong")]
+        return AbsoluteJudgement(right[0], right[1], *wrong)
 
     def _pair(self, value: dict[str, Any]) -> tuple[str, str]:
         if "replay_id" in self.columns and "call_id" in self.columns:
@@ -445,6 +397,13 @@ class _Importer:
         if number is None or not 0 < number <= 1:
             raise _Refused("draw_probability is not above 0 and at most 1")
         return number
+
+
+def _several(found: Any) -> tuple[str, ...]:
+    if isinstance(found, list):
+        return tuple(as_text(each) for each in found)
+    text = clean_text(restore_cell(as_text(found)))[0] if found is not None else ""
+    return tuple(part for part in text.split("|") if part)
 
 
 def _is_id(text: str) -> bool:

@@ -27,6 +27,7 @@ from workbench.review.items import (
 from workbench.review.states import (
     APART_SOURCES,
     LEASE,
+    PICKED,
     Board,
     Clock,
     Plan,
@@ -40,7 +41,7 @@ from workbench.store import labels as rows
 from workbench.store.labels import Scope
 
 MAX_NOTE_CHARS = 20_000
-SOURCES = ("queue", *sorted(APART_SOURCES))
+SOURCES = ("queue", PICKED, *sorted(APART_SOURCES))
 """Sources of labels that were given on an item that somebody was shown."""
 
 
@@ -197,7 +198,7 @@ def _record(
             absolute=absolute,
         )
         rows.add_label(writer, label)
-        _ask_for_confirmation(writer, draw, label, moment)
+        ask_for_confirmation(writer, draw, label, moment)
     return label
 
 
@@ -215,7 +216,7 @@ def _offered(
     return draw, own
 
 
-def _ask_for_confirmation(writer: Any, draw: dict[str, Any], label: Label, moment: datetime) -> None:
+def ask_for_confirmation(writer: Any, draw: dict[str, Any], label: Label, moment: datetime) -> None:
     """Draw a second review at once where a pair that only normalisation makes equal was found worse.
 
     It would revoke what structural evidence rests on, so it must not depend on
@@ -362,7 +363,7 @@ def amend(
         rows.add_label(writer, amended)
         draw = rows.draw_row(writer, known.draw_id) if known.draw_id else None
         if draw:
-            _ask_for_confirmation(writer, draw, amended, moment)
+            ask_for_confirmation(writer, draw, amended, moment)
     return amended
 
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from workbench import compare
 from workbench.config import Workspace
 from workbench.errors import UsageError
@@ -40,9 +42,11 @@ SEVERITY = {
 BLIND_SOURCES = frozenset({"queue", "adjudicated"})
 """Labels whose author does not get the pair again."""
 
-APART_SOURCES = frozenset({"picked", "by_hand", "attention"})
-"""Labels on pairs that somebody chose, or whose answer was known: kept and shown, in no verdict that
-counts, in neither direction."""
+APART_SOURCES = frozenset({"by_hand", "attention"})
+"""Labels of a first look, and on pairs whose answer was known: kept and shown, in no verdict at all."""
+
+PICKED = "picked"
+"""Source of labels on pairs that somebody chose: beside a label of the queue they have no say."""
 
 Clock = Callable[[], datetime]
 Pair = tuple[str, str]
@@ -73,7 +77,7 @@ class Plan(StrEnum):
     @property
     def apart(self) -> bool:
         """Say whether what comes of it stays out of every bound."""
-        return self.value in APART_SOURCES
+        return self not in QUEUE_PLANS
 
     @property
     def source(self) -> str:
@@ -133,7 +137,8 @@ class DrawState:
     """One draw of the queue, as it stands.
 
     `verdict` is the effective verdict of the pair where the state is `labelled`,
-    except on a second review, where it is the second reviewer's own.
+    except on a second review, where it is the second reviewer's own. `focus` is the slice
+    (name, value) that the draw was aimed at, if any.
     """
 
     draw_id: str
@@ -151,6 +156,12 @@ class DrawState:
     effective: EffectiveVerdict | None
     leased_to: str | None
     lease_expires_at: datetime | None
+    focus: tuple[str, str] | None = None
+
+
+def focus_of_row(text: str | None) -> tuple[str, str] | None:
+    """Return the slice that a draw was aimed at, as the store holds it."""
+    return msgspec.json.decode(text, type=tuple[str, str]) if text else None
 
 
 def utc_now() -> datetime:
@@ -259,8 +270,11 @@ def settle(standing: Iterable[Mapping[str, Any]]) -> dict[Pair, EffectiveVerdict
 
 def _effective(pair: Pair, votes: list[Vote]) -> EffectiveVerdict:
     decided = [vote for vote in votes if vote.source == "adjudicated"]
+    counted = any(vote.source in COUNTED_SOURCES for vote in votes)
+    # Who chooses what to look at must not move the bound, not even to the safe side.
+    heard = [vote for vote in votes if vote.source != PICKED] if counted or decided else votes
     # The last adjudication stands; without one, the worst vote, the earliest of equals.
-    chosen = decided[-1] if decided else max(votes, key=lambda vote: SEVERITY[vote.verdict])
+    chosen = decided[-1] if decided else max(heard, key=lambda vote: SEVERITY[vote.verdict])
     return EffectiveVerdict(
         replay_id=pair[0],
         call_id=pair[1],
@@ -268,8 +282,8 @@ def _effective(pair: Pair, votes: list[Vote]) -> EffectiveVerdict:
         annotator=chosen.annotator,
         source=chosen.source,
         votes=tuple(votes),
-        counted=any(vote.source in COUNTED_SOURCES for vote in votes),
-        disputed=not decided and len({vote.verdict for vote in votes}) > 1,
+        counted=counted,
+        disputed=not decided and len({vote.verdict for vote in heard}) > 1,
         adjudicated=bool(decided),
     )
 
@@ -401,6 +415,7 @@ class Board:
                     effective=effective,
                     leased_to=lease["annotator"] if lease else None,
                     lease_expires_at=lease["expires_at"] if lease else None,
+                    focus=focus_of_row(draw["focus"]),
                 )
             )
         return found

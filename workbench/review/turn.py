@@ -22,7 +22,7 @@ from workbench.review.items import ReviewItem, build_item, reviewer_name
 from workbench.review.judging import skip, submit
 from workbench.review.pool import languages_of, members_of, pool_of
 from workbench.review.queue import assigned
-from workbench.review.states import APART_SOURCES, Board, Clock, Pair, in_utc, scope_of, utc_now
+from workbench.review.states import Board, Clock, Pair, in_utc, scope_of, utc_now
 from workbench.store import Store, desk
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
@@ -196,7 +196,7 @@ def _reviewed(labels: Iterable[dict[str, Any]]) -> int:
         {
             (row["replay_id"], row["call_id"])
             for row in labels
-            if row["current"] and row["verdict"] and row["source"] not in APART_SOURCES
+            if row["current"] and row["verdict"] and row["source"] not in forecast.UNCOUNTED
         }
     )
 

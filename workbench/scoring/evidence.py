@@ -367,6 +367,7 @@ def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
                 verdict=state.verdict if state.state is State.LABELLED else None,
                 lapsed=state.state in _UNRESOLVED,
                 critical_reason=state.effective is not None and state.effective.critical,
+                focus=state.focus,
             )
         )
     return found, largest

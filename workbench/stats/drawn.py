@@ -24,7 +24,9 @@ def semantic(
 
     Draws that fall into a part are a sample of it whose weights are off by one
     factor: the part's chance of being drawn over its share of traffic. It follows from
-    the weight of the draw and the share of mismatches, inside the part and overall.
+    the weight of the draw and the share of what it was aimed at, inside the part and overall:
+    of mismatches, or of those of one slice. Where that slice is declared no more, the draw
+    says nothing of a part.
 
     Args:
         rows: Every compared call, each once.
@@ -65,7 +67,16 @@ class Draws:
         self.place_of = {row.call_id: place for place, row in enumerate(ordered) if row.call_id in wanted}
         self.draws = draws
         self.closed = closed_draws(draws)
-        self.overall = _share(~table.agrees)
+        self.ordered = ordered
+        self.aims = {each: self._aimed_at(each) for each in {draw.focus for draw in self.closed}}
+
+    def _aimed_at(self, focus: tuple[str, str] | None) -> Bools:
+        """Return which calls a draw with this focus was aimed at."""
+        differs = ~self.table.agrees
+        if focus is None:
+            return differs
+        inside = np.fromiter((focus in row.slices for row in self.ordered), np.bool_, len(self.ordered))
+        return differs & inside
 
     def population(self, places: Places | None = None) -> Population:
         """Return the evidence of all calls, or of the calls at some places."""
@@ -75,7 +86,7 @@ class Draws:
             part = np.zeros(len(table), dtype=np.bool_)
             part[places] = True
         differs = ~table.agrees[part]
-        within = _share(differs)
+        shares = {focus: (_share(aim), _share(aim[part])) for focus, aim in self.aims.items()}
         outcomes: list[WeightedOutcome] = []
         members: list[int | None] = []
         factors: list[float] = []
@@ -85,7 +96,10 @@ class Draws:
             if places is not None:
                 if place is None or not part[place]:
                     continue
-                factor = _factor(draw.weight, bool(table.agrees[place]), self.overall, within)
+                overall, within = shares[draw.focus]
+                if draw.focus and not overall:
+                    continue
+                factor = _factor(draw.weight, bool(self.aims[draw.focus][place]), overall, within)
             factors.append(factor)
             outcomes.append(WeightedOutcome(draw.weight * factor, outcome_of(draw)))
             members.append(place)
@@ -130,14 +144,14 @@ def _share(marked: Bools) -> float:
     return count(marked) / marked.size if marked.size else 0.0
 
 
-def _factor(weight: float, agrees: bool, overall: float, within: float) -> float:
+def _factor(weight: float, aimed: bool, overall: float, within: float) -> float:
     """Return the part's chance of being drawn over its share, when this draw was made.
 
-    The plan has two odds of being drawn: of mismatches and of the rest. The draw's own
+    The plan has two odds of being drawn: of what it aims at and of the rest. The draw's own
     is 1 / weight, and the other follows because all probabilities sum to 1.
     """
-    own, other = (1 - overall, overall) if agrees else (overall, 1 - overall)
+    own, other = (overall, 1 - overall) if aimed else (1 - overall, overall)
     odds = 1 / weight
     others = (1 - own * odds) / other if other > 0 else odds
-    share = 1 - within if agrees else within
+    share = within if aimed else 1 - within
     return share * odds + (1 - share) * max(others, 0.0)

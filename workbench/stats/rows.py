@@ -62,7 +62,8 @@ class DrawRow:
     """One draw of the queue, in draw order.
 
     `verdict` None without `lapsed` means that the draw is still open. `probability` is
-    that of its stratum when it was drawn, `weight` the stratum's share over it.
+    that of its stratum when it was drawn, `weight` the stratum's share over it. `focus` is
+    the slice (name, value) whose mismatches the draw was aimed at; None where at all of them.
     """
 
     call_id: str
@@ -70,6 +71,7 @@ class DrawRow:
     verdict: LabelVerdict | None = None
     lapsed: bool = False
     critical_reason: bool = False
+    focus: tuple[str, str] | None = None
 
 
 def combine(verdicts: Sequence[LabelVerdict], adjudicated: LabelVerdict | None = None) -> LabelVerdict | None:

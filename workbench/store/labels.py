@@ -52,7 +52,7 @@ CURRENT = "NOT EXISTS (SELECT 1 FROM labels s WHERE s.supersedes = l.label_id)"
 """Of a label `l`: no later row supersedes it."""
 
 
-def _in_utc(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
+def in_utc(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
     """Give the times of rows their zone, so that they compare with any clock."""
     for row in found:
         for name in columns:
@@ -85,12 +85,12 @@ def draw_rows(store: Reads, scope: Scope) -> list[dict[str, Any]]:
         """,
         scope.params,
     )
-    return _in_utc(found, "created_at")
+    return in_utc(found, "created_at")
 
 
 def draw_row(store: Reads, draw_id: str) -> dict[str, Any] | None:
     """Return one draw, or None."""
-    found = _in_utc(store.rows("SELECT * FROM draws WHERE draw_id = ?", (draw_id,)), "created_at")
+    found = in_utc(store.rows("SELECT * FROM draws WHERE draw_id = ?", (draw_id,)), "created_at")
     return found[0] if found else None
 
 
@@ -103,7 +103,7 @@ def lease_rows(store: Reads, scope: Scope) -> list[dict[str, Any]]:
         """,
         scope.params,
     )
-    return _in_utc(found, "expires_at")
+    return in_utc(found, "expires_at")
 
 
 def count_reviewed(store: Reads, scope: Scope, apart: Iterable[str] = ()) -> int:
@@ -130,7 +130,7 @@ def offered_draw(store: Reads, draw_id: str, annotator: str) -> dict[str, Any] |
         """,
         (draw_id, annotator),
     )
-    return _in_utc(found, "created_at")[0] if found else None
+    return in_utc(found, "created_at")[0] if found else None
 
 
 def held_draw(
@@ -267,6 +267,12 @@ def task_of_replay(store: Reads, replay_id: str) -> str | None:
     return found
 
 
+def candidate_of_replay(store: Reads, replay_id: str) -> str | None:
+    """Return the name that a replay's candidate had, or None."""
+    found: str | None = store.value("SELECT candidate FROM replays WHERE replay_id = ?", (replay_id,))
+    return found
+
+
 def pair_content(store: Reads, replay_id: str, call_id: str) -> dict[str, Any] | None:
     """Return request, control and observation of one pair as JSON texts, or None."""
     found = store.rows(
@@ -340,7 +346,7 @@ def export_rows(store: Reads, task: str | None, fingerprint: str | None) -> list
         """,  # noqa: S608 - a constant of this module
         (task, task, fingerprint, fingerprint),
     )
-    return _in_utc(found, "drawn_at", "created_at")
+    return in_utc(found, "drawn_at", "created_at")
 
 
 def candidates_replayed(store: Reads, task: str) -> list[str]:
@@ -353,7 +359,7 @@ def candidates_replayed(store: Reads, task: str) -> list[str]:
 
 def to_label(row: dict[str, Any]) -> Label:
     """Return the record of a label's row."""
-    _in_utc([row], "created_at")
+    in_utc([row], "created_at")
     return Label(
         label_id=row["label_id"],
         replay_id=row["replay_id"],

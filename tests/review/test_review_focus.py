@@ -1,0 +1,193 @@
+"""The queue aims at the slice that blocks the next stage, and the estimates stay those of the traffic."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from review_world import EVALS, World
+
+from workbench import review
+from workbench.config import Workspace
+from workbench.records import Estimate, LabelVerdict, SliceShare, Verdict
+from workbench.review import Plan, forecast
+from workbench.review.forecast import blocking_slice
+from workbench.sampling import WEIGHT_MAX, Exhausted, PoolItem, QueueDraw, next_draw
+from workbench.stats.audit import AuditRow, DrawRow, semantic
+
+WHERE = ("topics", "tiny-llm")
+SIZE = 600
+
+
+@cache
+def pool(small: int = 40) -> tuple[list[PoolItem], frozenset[str], frozenset[str]]:
+    """Return calls of which a tenth mismatch, and two slices that overlap."""
+    items = [
+        PoolItem(f"c{number}", Verdict.MISMATCH if number % 10 == 0 else Verdict.MATCH, 0.5)
+        for number in range(SIZE)
+    ]
+    first = frozenset(item.call_id for item in items[: small * 5])
+    second = frozenset(item.call_id for item in items[small * 3 : small * 8])
+    return items, first, second
+
+
+@cache
+def run(seed: int, n: int) -> tuple[list[QueueDraw], list[frozenset[str] | None]]:
+    """Draw with a focus that changes: none, one slice, the other, the first again."""
+    items, first, second = pool()
+    plan = [None, first, second, first]
+    drawn: dict[str, float] = {}
+    found: list[QueueDraw] = []
+    used: list[frozenset[str]] = []
+    aims: list[frozenset[str] | None] = []
+    for position in range(n):
+        focus = plan[position * len(plan) // n]
+        draw = next_draw(items, drawn, seed=seed, position=position, focus=focus, earlier=used)
+        assert not isinstance(draw, Exhausted)
+        if draw.focused and focus and focus not in used:
+            used.append(focus)
+        drawn[draw.call_id] = draw.weight
+        found.append(draw)
+        aims.append(focus if draw.focused else None)
+    return found, aims
+
+
+def test_a_focus_that_changes_leaves_the_weighted_mean_where_it_was() -> None:
+    """Harm sits in mismatches of one slice; what was drawn more often weighs less."""
+    items, first, _ = pool()
+    harmful = {item.call_id for item in items if item.mismatch and item.call_id in first}
+    harmful |= {item.call_id for item in items[7::50]}
+    means, late, weights = [], [], []
+    for seed in range(70):
+        found, _ = run(seed, 60)
+        values = [each.weight * (each.call_id in harmful) for each in found]
+        means.append(np.mean(values))
+        late.append(np.mean(values[45:]))
+        weights += [each.weight for each in found]
+    truth = len(harmful) / len(items)
+    for averages in (means, late):
+        spread = np.std(averages) / np.sqrt(len(averages))
+        assert abs(np.mean(averages) - truth) < 4 * spread
+    assert np.mean(weights) == pytest.approx(1, abs=0.03)
+    assert max(weights) <= WEIGHT_MAX
+
+
+def test_the_focus_takes_a_fifth_of_the_draws() -> None:
+    """The slice's mismatches come up about a fifth of the time beyond their share."""
+    items, first, _ = pool()
+    inside = {item.call_id for item in items if item.mismatch and item.call_id in first}
+    hits = []
+    for seed in range(300):
+        draw = next_draw(items, {}, seed=seed, position=0, focus=first)
+        assert isinstance(draw, QueueDraw)
+        assert draw.focused
+        hits.append(draw.call_id in inside)
+    assert np.mean(hits) == pytest.approx(0.2 + 0.8 * len(inside) / SIZE, abs=0.09)
+
+
+def test_a_slice_without_mismatches_to_spare_is_not_aimed_at() -> None:
+    """Two calls would be used up at once: then the focus is on all mismatches, as without a slice."""
+    items, _, _ = pool()
+    few = frozenset(["c0", "c1", "c2"])
+    with_focus = next_draw(items, {}, seed=3, position=5, focus=few)
+    assert isinstance(with_focus, QueueDraw)
+    assert not with_focus.focused
+    assert with_focus.call_id == next_draw(items, {}, seed=3, position=5).call_id  # type: ignore[union-attr]
+
+
+def test_draws_with_a_focus_speak_for_each_slice_with_the_right_weights() -> None:
+    """Inside a slice the weights undo both the focus and the slice's own share of what it aimed at."""
+    items, first, second = pool()
+    harmful = {item.call_id for item in items if item.mismatch} - {item.call_id for item in items[::20]}
+    rows = [
+        AuditRow(
+            item.call_id,
+            0,
+            f"{number:04}",
+            agrees=not item.mismatch,
+            slices=(("one", str(item.call_id in first)), ("two", str(item.call_id in second))),
+        )
+        for number, item in enumerate(items)
+    ]
+    names = {first: ("one", "True"), second: ("two", "True")}
+    for wanted in (("one", "True"), ("two", "True"), ("one", "False")):
+        part = [row for row in rows if wanted in row.slices]
+        truth = np.mean([row.call_id in harmful for row in part])
+        means = []
+        for seed in range(70):
+            found, aims = run(seed, 60)
+            draws = [
+                DrawRow(
+                    draw.call_id,
+                    draw.weight,
+                    LabelVerdict.CONTROL_BETTER if draw.call_id in harmful else LabelVerdict.EQUAL,
+                    focus=names[aim] if aim else None,
+                )
+                for draw, aim in zip(found, aims, strict=True)
+            ]
+            inside = semantic(rows, draws, weight_max=WEIGHT_MAX, part=part, icc=0.0)
+            assert all(each.weight <= inside.weight_max + 1e-9 for each in inside.draws)
+            total = sum(each.weight * each.outcome for each in inside.draws)
+            means.append((total, len(inside.draws)))
+        values = np.array(means)
+        estimate = values[:, 0].sum() / values[:, 1].sum()
+        spread = np.std(values[:, 0] - estimate * values[:, 1]) / (np.sqrt(len(values)) * values[:, 1].mean())
+        assert abs(estimate - truth) < 4 * spread, wanted
+
+
+def test_a_focus_on_a_slice_that_is_declared_no_more_says_nothing_of_others() -> None:
+    """Its draws stay in the evidence of the task, where their weight alone counts."""
+    rows = [
+        AuditRow(f"c{n}", 0, f"{n:03}", agrees=n % 2 == 0, slices=(("s", "x" if n < 50 else "y"),))
+        for n in range(100)
+    ]
+    draws = [DrawRow(f"c{n}", 0.8, LabelVerdict.EQUAL, focus=("gone", "z")) for n in range(10)]
+    whole = semantic(rows, draws, weight_max=1.25, icc=0.0)
+    part = semantic(rows, draws, weight_max=1.25, part=rows[:50], icc=0.0)
+    assert (len(whole.draws), len(part.draws)) == (10, 0)
+
+
+def share(value: str, traffic: float, cap: float, status: str = "unproven") -> SliceShare:
+    estimate = Estimate(0.0, 0.0, 1.0, 0.95, "test", 1, 1.0)
+    return SliceShare("language", value, traffic, 1, estimate, cap, 0.0, status, "")
+
+
+def test_the_blocking_slice_is_the_largest_that_labels_could_help() -> None:
+    """Not one that is proven bad, nor one that could carry the stage, nor where there is no stage left."""
+    slices = [share("en", 0.5, 1.0, "active"), share("de", 0.3, 0.0, "excluded"), share("ja", 0.1, 0.0)]
+    slices.append(share("fr", 0.15, 0.05, "active"))
+    assert blocking_slice(slices, 0.25) == ("language", "fr")
+    assert blocking_slice(slices, 0.05) == ("language", "ja")
+    assert blocking_slice(slices, None) is None
+    assert blocking_slice(slices[:2], 0.25) is None
+
+
+def test_a_structural_audit_gives_a_fifth_to_the_blocking_slice_and_keeps_its_order(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within the slice, and outside it, disagreements still come in audit order."""
+    monkeypatch.setattr(forecast, "_forecast", lambda *_: (None, None, None, ("language", "ja")))
+    (world.root / "evals" / "topics" / "eval.toml").write_text(
+        EVALS["topics"] + '[[slices]]\nby = "language"\n', encoding="utf-8"
+    )
+    world.workspace = Workspace.load(world.root)
+    world.add_replay("topics", [("a", "b")] * 240)
+    with world.store.writing() as writer:
+        writer.execute("UPDATE calls SET language = if(hash(call_id) % 4 = 0, 'ja', 'en')")
+    japanese = {row["call_id"] for row in world.store.rows("SELECT call_id FROM calls WHERE language = 'ja'")}
+    for _ in range(70):
+        item = review.next_item(world.workspace, world.store, *WHERE, "mia", now=world.clock)
+        assert item is not None
+        review.submit(world.workspace, world.store, item, "mia", "equal", now=world.clock)
+    rows = world.store.rows("SELECT call_id, focus FROM draws WHERE plan = 'audit' ORDER BY seq")
+    aimed = [row["call_id"] for row in rows if row["focus"]]
+    assert set(aimed) <= japanese
+    assert 6 <= len(aimed) <= 24
+    planned = world.store.rows("SELECT call_id, audit_key FROM replay_calls")
+    keys = {row["call_id"]: row["audit_key"] for row in planned}
+    plain = [keys[row["call_id"]] for row in rows if not row["focus"]]
+    assert plain == sorted(plain)
+    assert [keys[call] for call in aimed] == sorted(keys[call] for call in aimed)
+    states = review.draw_states(world.store, *world.scope("topics").params, now=world.clock)
+    assert sum(each.focus == ("language", "ja") for each in states if each.plan is Plan.AUDIT) == len(aimed)

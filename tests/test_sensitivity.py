@@ -1,0 +1,136 @@
+"""What moved the bound, and what would change the decision, on evidence made by hand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench import ramp
+from workbench.records import Basis, Estimate, LabelVerdict, Policy
+from workbench.sensitivity import Judged, audit_path, draw_path, upper_bound, what_would_change
+from workbench.stats.audit import AuditRow, from_rows
+from workbench.stats.evidence import Evidence, Population, WeightedOutcome
+
+POLICY = Policy()
+WORSE, EQUAL, BETTER = LabelVerdict.CONTROL_BETTER, LabelVerdict.EQUAL, LabelVerdict.CANDIDATE_BETTER
+
+
+def rows(verdicts: list[LabelVerdict | None], lapsed: set[int], gap: int) -> list[AuditRow]:
+    """Return calls of which every `gap`-th disagrees, with what people said of those."""
+    found = []
+    for place in range(len(verdicts) * gap):
+        number, rest = divmod(place, gap)
+        differs = rest == gap - 1
+        found.append(
+            AuditRow(
+                call_id=f"c{place}",
+                batch=0,
+                audit_key=f"{place:06}",
+                agrees=not differs,
+                identical=not differs,
+                verdict=verdicts[number] if differs else None,
+                lapsed=differs and number in lapsed and verdicts[number] is None,
+            )
+        )
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    said=st.lists(st.sampled_from([WORSE, EQUAL, BETTER, None]), min_size=1, max_size=12),
+    lapsed=st.sets(st.integers(0, 11)),
+    gap=st.integers(1, 6),
+    order=st.randoms(use_true_random=False),
+    harm=st.sampled_from(["regressions", "net"]),
+)
+def test_the_path_after_each_label_is_what_the_evidence_with_those_labels_says(
+    said: list[LabelVerdict | None], lapsed: set[int], gap: int, order: object, harm: str
+) -> None:
+    """Whatever the order in which labels came in, also far ahead of the audit."""
+    policy = Policy(harm=harm)
+    given_labels = [number for number, verdict in enumerate(said) if verdict]
+    order.shuffle(given_labels)  # type: ignore[attr-defined]
+    whole = from_rows(rows(said, lapsed, gap), basis=Basis.STRUCTURAL, icc=0.0).task
+    places = [number * gap + gap - 1 for number in range(len(said))]
+    dropped = [places[number] for number in sorted(lapsed) if number < len(said) and said[number] is None]
+    labels = [Judged(places[number], said[number] or EQUAL) for number in given_labels]
+    path = audit_path(whole, places, dropped, labels, policy)
+    for taken in range(len(given_labels) + 1):
+        known = set(given_labels[:taken])
+        partly = [verdict if number in known else None for number, verdict in enumerate(said)]
+        gone = {number for number in lapsed if number < len(said) and said[number] is None}
+        expected = from_rows(rows(partly, gone, gap), basis=Basis.STRUCTURAL, icc=0.0).task
+        assert path[taken] == pytest.approx(upper_bound(expected, policy, policy.delta), abs=1e-9)
+
+
+def test_a_harmful_draw_moves_the_bound_up_and_a_clean_one_down() -> None:
+    """One move a draw, and the last value is the bound itself."""
+    draws = tuple(WeightedOutcome(1.0, int(number == 30)) for number in range(60))
+    population = Population(basis=Basis.SEMANTIC, compared=1_000, draws=draws, weight_max=1.25, looked=60)
+    path = draw_path(population, POLICY)
+    assert len(path) == 61
+    assert path[0] == 1.0
+    assert path[31] > path[30]
+    assert all(after <= before for place, (before, after) in enumerate(pairwise(path)) if place != 30)
+    assert path[-1] == upper_bound(population, POLICY, POLICY.delta)
+
+
+def structural(compared: int, disagreements: int, **more: object) -> Evidence:
+    task = Population(
+        compared=compared, disagreements=disagreements, audited=compared if not disagreements else 0
+    )
+    return Evidence(task=task, **{"days": 30.0, **more})  # type: ignore[arg-type]
+
+
+def test_one_label_lifts_the_cap_that_holds_because_nobody_looked() -> None:
+    """1,000 calls that agree: 25 % until a person has looked at one."""
+    found = what_would_change(structural(1_000, 0), POLICY)
+    labels = next(each for each in found.changes if each.what == "labels")
+    assert (labels.n, labels.cap, labels.up) == (1, 1.0, True)
+
+
+def test_labels_that_would_raise_the_cap_do_raise_it() -> None:
+    """The number named is the smallest that does: one fewer changes nothing."""
+    evidence = structural(1_000, 100)
+    found = what_would_change(evidence, POLICY)
+    labels = next(each for each in found.changes if each.what == "labels")
+    now = ramp.recommend(evidence, POLICY)
+    assert labels.n is not None
+    assert labels.cap > now.cap or labels.share > now.share
+    assert "without harm" in labels.sentence
+    assert "would let more traffic move" in found.sentence
+
+
+def test_a_missing_latency_is_named_alone_where_it_alone_is_missing() -> None:
+    """Everything else is there: filled in, the share moves."""
+    policy = Policy(latency_p95_ms=500.0)
+    task = Population(compared=2_000, audited=2_000, looked=5)
+    found = what_would_change(Evidence(task=task, days=30.0), policy)
+    assert [each.what for each in found.changes if each.up] == ["latency"]
+    slow = Estimate(900.0, 800.0, 1_000.0, 0.95, "measured", 100, 100.0)
+    measured = what_would_change(Evidence(task=task, days=30.0, latency_p95_ms=slow), policy)
+    assert all(each.what != "latency" for each in measured.changes)
+
+
+def test_two_things_missing_are_named_together_where_neither_would_do() -> None:
+    """No latency and no label on a semantic task: no single piece helps, both do."""
+    policy = Policy(latency_p95_ms=500.0)
+    task = Population(basis=Basis.SEMANTIC, compared=2_000)
+    found = what_would_change(Evidence(task=task, days=30.0), policy)
+    assert all(each.share == 0 for each in found.changes)
+    assert found.together is not None
+    assert found.together.share > 0
+    assert "latency" in found.together.sentence
+    assert "No single piece" in found.sentence
+
+
+def test_it_says_how_few_harmful_labels_would_take_traffic_away() -> None:
+    """The fragile side of a decision is shown, too."""
+    draws = tuple(WeightedOutcome(1.0, 0) for _ in range(100))
+    task = Population(basis=Basis.SEMANTIC, compared=2_000, draws=draws, weight_max=1.25, looked=100)
+    found = what_would_change(Evidence(task=task, days=30.0), POLICY)
+    harmful = next(each for each in found.changes if each.what == "harmful_labels")
+    assert not harmful.up
+    assert harmful.n is not None
+    assert 1 <= harmful.n <= 20

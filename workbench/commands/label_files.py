@@ -1,0 +1,119 @@
+"""`workbench label import|export|gold`: labels, items and right answers as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from workbench.commands.base import common, open_workspace
+from workbench.terminal import emit, parse_mapping
+
+TABLES = ("csv", "jsonl", "parquet")
+PROGRAMS = ("argilla", "label-studio")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", required=True)
+@click.option(
+    "--candidate", "candidate_name", help="Needed for verdicts; gold answers serve every candidate."
+)
+@click.option(
+    "--map", "pairs", multiple=True, metavar="FIELD=PATH", help="id, verdict, annotator, ... or gold."
+)
+@common
+def label_import(
+    file: Path,
+    task: str,
+    candidate_name: str | None,
+    pairs: tuple[str, ...],
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Import verdicts or gold answers (CSV, JSONL, Parquet), or answers from Argilla or Label Studio."""
+    from workbench.review import import_labels
+
+    space, store = open_workspace(workspace)
+    with store:
+        mapping = parse_mapping(pairs) or None
+        report = import_labels(space, store, file, task=task, candidate=candidate_name, mapping=mapping)
+    emit(report, as_json=as_json, text=report.text)
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task")
+@click.option("--candidate", "candidate_name")
+@click.option(
+    "--to",
+    type=click.Choice([*TABLES, *PROGRAMS]),
+    help="Labels as a table; or items for another program, into the folder FILE.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Items to draw for another program.",
+)
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0, max=365, min_open=True),
+    default=14.0,
+    show_default=True,
+    help="How long they may take.",
+)
+@click.option("--again", is_flag=True, help="Write the items that are out once more instead of drawing.")
+@common
+def label_export(
+    file: Path,
+    task: str | None,
+    candidate_name: str | None,
+    to: str | None,
+    limit: int,
+    days: float,
+    again: bool,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Write labels with their provenance to FILE, or items for Argilla or Label Studio into a folder.
+
+    Files only: nothing is sent anywhere.
+    """
+    from workbench.review import export_labels, hand_over
+
+    if to in PROGRAMS and not (task and candidate_name):
+        raise click.UsageError("Items for another program need --task and --candidate.")
+    space, store = open_workspace(workspace)
+    with store:
+        if to in PROGRAMS and task and candidate_name:
+            report = hand_over(
+                space, store, task, candidate_name, file, to=to or "", limit=limit, days=days, again=again
+            )
+            emit(report, as_json=as_json, text=report.text)
+            return
+        count = export_labels(space, store, file, task=task, candidate=candidate_name, form=to)
+    emit({"labels": count, "file": str(file)}, as_json=as_json, text=f"Wrote {count:,} labels to {file}.")
+
+
+@click.command("gold")
+@click.option("--task", required=True)
+@click.option(
+    "--file", "path", type=click.Path(path_type=Path), help="Default: gold.jsonl in the eval's folder."
+)
+@common
+def label_gold(task: str, path: Path | None, workspace: str | None, as_json: bool) -> None:
+    """Write the right answers that labels gave to evals/TASK/gold.jsonl, and label by them."""
+    from workbench.review import label_from_gold, write_gold_set
+
+    space, store = open_workspace(workspace)
+    with store:
+        report = write_gold_set(space, store, task, path)
+        made = label_from_gold(space, store, task)
+    text = report.text + (f" They gave {made:,} labels." if made else "")
+    document = {"path": report.path, "answers": report.answers, "origins": report.origins, "labels": made}
+    emit(document, as_json=as_json, text=text)
+
+
+COMMANDS = (label_import, label_export, label_gold)

@@ -1,0 +1,118 @@
+"""Right answers as a file of the eval, `evals/TASK/gold.jsonl`, to be kept with the code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from workbench.config import Workspace
+from workbench.errors import UsageError
+from workbench.store import Store
+from workbench.store import gold as gold_rows
+
+GOLD_NAME = "gold.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class GoldAnswer:
+    """A right answer to one call. `origin` is a file, or the kind of label that it comes from."""
+
+    id: str
+    call_id: str
+    gold: str
+    origin: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GoldSet:
+    """What was written: how many answers, where, and where they came from."""
+
+    path: str
+    answers: int
+    origins: dict[str, int]
+
+    @property
+    def text(self) -> str:
+        """Return it as a line for people."""
+        if not self.answers:
+            return "There is no right answer yet. Correct an answer while labelling, or import gold answers."
+        named = ", ".join(f"{count:,} from {origin}" for origin, count in self.origins.items())
+        return f"Wrote {self.answers:,} right answers to {self.path} ({named})."
+
+
+def gold_answers(workspace: Workspace, store: Store, task: str) -> list[GoldAnswer]:
+    """Return every known right answer of a task, the newest of each call.
+
+    They come from imported files, from corrected answers and from answers that a reviewer
+    called right by themselves, of which an adjudicated one outranks the others. They were
+    found on calls that candidates are evaluated on: whoever trains with them must keep those
+    calls out of the evaluation.
+
+    Args:
+        workspace: Names the eval.
+        store: Where they are.
+        task: The task.
+
+    Raises:
+        UsageError: The task is not known.
+    """
+    workspace.eval_for(task)
+    return [
+        GoldAnswer(row["native_id"], row["call_id"], row["answer"], row["origin"], row["created_at"])
+        for row in gold_rows.answers(store, task)
+    ]
+
+
+def write_gold_set(workspace: Workspace, store: Store, task: str, path: Path | str | None = None) -> GoldSet:
+    """Write the right answers of a task as JSON lines that `label import` reads again.
+
+    The file appears complete or not at all, in the order of ids, so that versions of it can
+    be compared. Nothing is written where there is no answer.
+
+    Args:
+        workspace: Names the eval.
+        store: Where the answers are.
+        task: The task.
+        path: Where to write; `gold.jsonl` in the eval's folder unless given.
+
+    Raises:
+        UsageError: The task is not known, or the file can't be written.
+    """
+    config = workspace.eval_for(task)
+    target = Path(path) if path else Path(config.root) / GOLD_NAME
+    found = sorted(gold_answers(workspace, store, task), key=lambda each: (each.id, each.call_id))
+    origins: dict[str, int] = {}
+    for each in found:
+        origins[each.origin] = origins.get(each.origin, 0) + 1
+    if found:
+        write_whole(target, b"".join(msgspec.json.encode(each) + b"\n" for each in found))
+    return GoldSet(str(target), len(found), origins)
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file that is there complete or not at all.
+
+    Raises:
+        UsageError: It can't be written.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError as error:
+        raise UsageError(
+            f"{target} can't be written: {error.strerror or error}.", "Name a file in a folder that is yours."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)

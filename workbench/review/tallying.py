@@ -1,0 +1,79 @@
+"""What became of every record of a file of labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from workbench.records import Rejected
+
+MAX_REJECTED_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReport:
+    """What an import of labels did: records = accepted + rejected + skipped + conflicts + blank.
+
+    `kind` is verdicts or gold. `skipped` were known already; `conflicts` hold another
+    verdict of the same person on the same pair than the store, which is kept.
+    `labels_from_gold` counts the labels that gold answers gave at once; pairs not
+    compared yet get theirs with the next comparison. `reasons` counts the rejected
+    and conflicting records by reason, `rejections` holds the first of them.
+    """
+
+    file: str
+    kind: str
+    records: int
+    accepted: int
+    rejected: int
+    skipped: int
+    conflicts: int
+    blank: int
+    labels_from_gold: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    rejections: tuple[Rejected, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return the report as a few lines for people."""
+        what = "gold answers" if self.kind == "gold" else "labels"
+        lines = [
+            f"{self.file}: {self.records:,} records, {self.accepted:,} new {what}, {self.skipped:,} known, "
+            f"{self.rejected:,} rejected, {self.conflicts:,} in conflict, {self.blank:,} blank."
+        ]
+        if self.labels_from_gold:
+            lines.append(f"The gold answers gave {self.labels_from_gold:,} labels.")
+        lines += [f"  {count:,} x {reason}" for reason, count in self.reasons.items()]
+        return "\n".join(lines)
+
+
+class Tally:
+    """Counts what became of every record."""
+
+    def __init__(self) -> None:
+        self.records = self.accepted = self.skipped = self.conflicts = self.blank = 0
+        self.reasons: Counter[str] = Counter()
+        self.rejections: list[Rejected] = []
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count a record that was not taken."""
+        self.reasons[rejected.reason] += 1
+        if len(self.rejections) < MAX_REJECTED_SHOWN:
+            self.rejections.append(rejected)
+
+    def report(self, file: str, kind: str, labels_from_gold: int = 0) -> LabelReport:
+        """Return what was counted."""
+        rejected = self.records - self.accepted - self.skipped - self.conflicts - self.blank
+        return LabelReport(
+            file=file,
+            kind=kind,
+            records=self.records,
+            accepted=self.accepted,
+            rejected=rejected,
+            skipped=self.skipped,
+            conflicts=self.conflicts,
+            blank=self.blank,
+            labels_from_gold=labels_from_gold,
+            reasons=dict(self.reasons.most_common(20)),
+            rejections=tuple(self.rejections),
+        )
