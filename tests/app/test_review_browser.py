@@ -31,7 +31,7 @@ pytestmark = pytest.mark.browser
 APP = Path(workbench.__file__).with_name("app.py")
 KEYS = {"1": "left", "2": "right", "e": "equal", "b": "both_bad", "s": "skipped"}
 ITEMS = 20
-DRAWN = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))"
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 250)))"
 RUSHED = 15
 """Presses of a key that is held down for half a second."""
 
@@ -125,6 +125,7 @@ class Reviewer:
         box.press("Enter")
         self.wait()
         settle(self.page)
+        self.page.wait_for_timeout(1000)
 
     def come_back(self) -> None:
         """Load the page again: the name is still there, and one key goes on."""
@@ -135,6 +136,7 @@ class Reviewer:
         box.press("Enter")
         self.wait()
         settle(self.page)
+        self.page.wait_for_timeout(1000)
 
     def item(self) -> str | None:
         found: str | None = self.page.evaluate(ITEM_ON_PAGE)
@@ -144,7 +146,8 @@ class Reviewer:
         self.page.wait_for_function(
             f"before => ![null, before].includes(({ITEM_ON_PAGE})())", arg=before or "none"
         )
-        # Nobody presses a key in the very moment in which the browser draws the buttons.
+        # Nobody presses a key in the very moment in which the browser draws the buttons: it listens
+        # to keys a little later.
         self.page.evaluate(DRAWN)
 
     def press(self, key: str) -> str:
@@ -349,6 +352,7 @@ def test_hostile_pairs_are_read_letter_by_letter_in_every_view(
             someone.sit_down(served.url, f"{task}{more}")
             for _ in range(5):
                 settle(page)
+                page.evaluate(DRAWN)
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
                 assert page.locator('[data-testid="stException"]').count() == 0
                 item = someone.item()

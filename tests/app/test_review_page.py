@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from app_building import Filled, Pair, answer, fill
+from app_building import START, Filled, Pair, answer, fill
 from app_reading import Visit, fine, said
 from streamlit.testing.v1 import AppTest
 
 from workbench import review
-from workbench.records import ToolCall
+from workbench.records import Label, LabelVerdict, ToolCall
+from workbench.store import gold, labels
 from workbench.ui.seat import ITEM, LAST
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> ![x](https://example.org/x.png) \u202egnp"
@@ -37,6 +38,23 @@ def shown(at: AppTest) -> str:
     cards = "".join(str(each.proto.body) for each in at.get("html"))
     tables = "".join(each.value.to_csv() for each in at.dataframe)
     return said(at) + cards + tables
+
+
+def give(place: Filled, call_id: str, name: str, verdict: str, *, note: str = "") -> None:
+    """Store a blind label of triage as the queue would."""
+    replay_id = place.replays["triage"]
+    label = Label(
+        label_id=f"{name}-{call_id}",
+        replay_id=replay_id,
+        call_id=call_id,
+        verdict=LabelVerdict(verdict),
+        annotator=name,
+        note=note,
+        shown_order=review.order_shown(name, call_id, replay_id),
+        guideline_version=place.workspace.eval_for("triage").guideline_version,
+        created_at=START,
+    )
+    labels.add_label(place.store, label)
 
 
 def edit_eval(place: Filled, task: str, lines: str) -> None:
@@ -112,8 +130,8 @@ def test_a_corrected_answer_becomes_gold(visit: Visit, filled: Filled) -> None:
     box = next(each for each in at.selectbox if each.label == "The right label")
     at = fine(box.set_value("how-to").run())
     assert stored(filled)[-1]["corrected"] == "how-to"
-    gold = filled.store.rows("SELECT answer FROM gold WHERE call_id = ?", (call,))
-    assert [row["answer"] for row in gold] == ["how-to"]
+    known = {row["call_id"]: (row["answer"], row["origin"]) for row in gold.answers(filled.store, "triage")}
+    assert known[call] == ("how-to", "reviewers")
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -177,28 +195,9 @@ def test_own_labels_are_found_again_and_changed(visit: Visit, filled: Filled) ->
 
 def test_a_conflict_is_opened_decided_and_gone(visit: Visit, filled: Filled) -> None:
     """Two people differ: a third reads both, decides by a key, and the decision stands."""
-    labels = []
-    pair = next(each for each in disputed(filled))
+    call = disputed(filled)[0]
     for name, verdict in (("ann", "control_better"), ("bob", "equal")):
-        item = review.pick(filled.workspace, filled.store, "triage", "small", name, pair)
-        labels.append(review.submit(filled.workspace, filled.store, item, name, verdict))
-    # Picked labels are no evidence; those of the queue are.
-    rows = [
-        {
-            "label_id": f"queue-{n}",
-            "replay_id": label.replay_id,
-            "call_id": label.call_id,
-            "verdict": label.verdict,
-            "annotator": label.annotator,
-            "reasons": [],
-            "note": HOSTILE,
-            "shown_order": label.shown_order,
-            "source": "queue",
-            "created_at": label.created_at,
-        }
-        for n, label in enumerate(labels)
-    ]
-    filled.store.append("labels", rows)
+        give(filled, call, name, verdict, note=HOSTILE)
     at = sit_down(visit, filled, "triage", "cleo", view="conflicts")
     assert "1\u00a0pair on which people differ" in "".join(each.value for each in at.caption)
     assert "bob" not in shown(at)
@@ -222,29 +221,12 @@ def disputed(place: Filled) -> list[str]:
 
 def test_low_agreement_is_said_above_the_desk(visit: Visit, filled: Filled) -> None:
     """Where two people hardly agree, a banner says that the bound measures them."""
-    rows = []
     calls = filled.store.rows(
         "SELECT call_id FROM comparisons WHERE replay_id = ? LIMIT 20", (filled.replays["triage"],)
     )
-    version = filled.workspace.eval_for("triage").guideline_version
     for n, row in enumerate(calls):
-        for name in ("ann", "bob"):
-            verdict = ("equal", "control_better")[(n + (name == "bob")) % 2]
-            rows.append(
-                {
-                    "label_id": f"{name}-{n}",
-                    "replay_id": filled.replays["triage"],
-                    "call_id": row["call_id"],
-                    "verdict": verdict,
-                    "annotator": name,
-                    "source": "queue",
-                    "guideline_version": version,
-                    "note": "",
-                    "reasons": [],
-                    "created_at": "2026-10-30 00:00:00",
-                }
-            )
-    filled.store.append("labels", rows)
+        for place, name in enumerate(("ann", "bob")):
+            give(filled, row["call_id"], name, ("equal", "control_better")[(n + place) % 2])
     at = sit_down(visit, filled, "triage", "cleo")
     assert any("Reviewers agree little" in each.value for each in at.warning)
 
