@@ -107,12 +107,17 @@ def refresh(
     workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope, reviewed: int
 ) -> None:
     """Make the forecast again if it is too old; the arguments are those of `progress_of`."""
-    with _lock:
-        known = _forecasts.get((str(store.path), scope))
-    if known is None or not _is_fresh(known, reviewed):
+    if is_due(store, scope, reviewed):
         with _lock:
             _forecasts.pop((str(store.path), scope), None)
         _current(workspace, store, task, candidate, scope, None)
+
+
+def is_due(store: Store, scope: Scope, reviewed: int) -> bool:
+    """Say whether the forecast of a queue is too old, or was never made."""
+    with _lock:
+        known = _forecasts.get((str(store.path), scope))
+    return known is None or not _is_fresh(known, reviewed)
 
 
 def _is_fresh(known: _Forecast, reviewed: int) -> bool:

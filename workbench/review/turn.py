@@ -71,7 +71,7 @@ _queues: dict[tuple[str, Scope], _Queue] = {}
 _lock = Lock()
 
 
-def prepare(workspace: Workspace, store: Store, task: str, candidate: str) -> None:
+def prepare(workspace: Workspace, store: Store, task: str, candidate: str, *, renew: bool = True) -> bool:
     """Read what the next answer needs, and make the forecast again if it is old; after an item is shown.
 
     Args:
@@ -79,10 +79,17 @@ def prepare(workspace: Workspace, store: Store, task: str, candidate: str) -> No
         store: Where the queue is.
         task: The task.
         candidate: The candidate's name.
+        renew: Whether to make the forecast, which may take seconds where there is much evidence.
+
+    Returns:
+        Whether the forecast is due still.
     """
     scope = scope_of(workspace, store, task, candidate)
-    queue = _queue(store, store, scope)
-    forecast.refresh(workspace, store, task, candidate, scope, queue.reviewed)
+    reviewed = _queue(store, store, scope).reviewed
+    if renew:
+        forecast.refresh(workspace, store, task, candidate, scope, reviewed)
+        return False
+    return forecast.is_due(store, scope, reviewed)
 
 
 def answer(
