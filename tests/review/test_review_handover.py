@@ -209,6 +209,14 @@ def test_items_that_are_out_can_be_written_again_and_lapse_in_the_end(world: Wor
     assert review.next_item(world.workspace, world.store, *WHERE, "mia", now=world.clock) is not None
 
 
+def test_nobody_labels_in_the_app_under_the_name_of_a_program(world: World) -> None:
+    """The items that are out would be theirs."""
+    world.add_replay("topics", [("a", "b")])
+    for name in ("label-studio", "Argilla", "gold"):
+        with pytest.raises(UsageError, match="stands for a program"):
+            review.next_item(world.workspace, world.store, *WHERE, name, now=world.clock)
+
+
 def test_an_unknown_program_or_number_is_refused(world: World, tmp_path: Path) -> None:
     """The message names the programs there are."""
     with pytest.raises(UsageError, match="no program"):

@@ -23,7 +23,11 @@ WHERE = ("topics", "tiny-llm")
 
 
 class Queue(RuleBasedStateMachine):
-    """The model keeps, per draw, who was offered it until when, and who says what of each call."""
+    """The model keeps, per draw, who was offered it until when, and who says what of each call.
+
+    What is picked by hand or looked at by hand is kept beside it: it may never show in a verdict,
+    though undo reaches it like anything else.
+    """
 
     @initialize(disagreements=st.integers(1, 5), normalised=st.integers(0, 2))
     def start(self, disagreements: int, normalised: int) -> None:
@@ -40,6 +44,9 @@ class Queue(RuleBasedStateMachine):
         self.items: dict[str, review.ReviewItem] = {}
         self.undone: dict[str, str] = {}
         self.labels: set[str] = set()
+        self.aside: dict[str, str] = {}
+        self.decided: dict[str, LabelVerdict] = {}
+        self.referees: dict[str, set[str]] = {}
 
     def teardown(self) -> None:
         """Close the store."""
@@ -56,23 +63,39 @@ class Queue(RuleBasedStateMachine):
     @rule(who=WHO)
     def ask(self, who: str) -> None:
         """An item comes out exactly when there is one that this person may have."""
-        held = [draw for draw in self.leases if self.holds(who, draw)]
+        held = [draw for draw in self.leases if draw not in self.aside and self.holds(who, draw)]
         item = review.next_item(self.world.workspace, self.world.store, *WHERE, who, now=self.world.clock)
         if held:
             assert item is not None
             assert item.item_id in held
         elif item is None:
-            judged = {self.call_of[draw] for (draw, name) in self.said if name == who}
-            taken = {self.call_of[draw] for draw in self.leases if self.holds(self.other(who), draw)}
-            labelled = {self.call_of[draw] for draw, _ in self.said if self.verdict_on(draw)}
-            assert set(self.order) <= judged | taken | labelled
+            judged = self.judged(who)
+            taken = {
+                self.call_of[draw]
+                for draw in self.leases
+                if draw not in self.aside and self.holds(self.other(who), draw)
+            }
+            labelled = {
+                self.call_of[draw]
+                for draw, _ in self.said
+                if draw not in self.aside and self.verdict_on(draw)
+            }
+            picked = {
+                self.call_of[draw]
+                for (draw, _), verdict in self.said.items()
+                if verdict and self.aside.get(draw) == "picked"
+            }
+            # Labels made elsewhere spare the audit where they cover all that is left of it.
+            begun = {self.call_of[draw] for draw in self.leases if draw not in self.aside}
+            spared = set(self.order) - begun
+            assert set(self.order) <= judged | taken | labelled | (spared if spared <= picked else set())
         else:
             assert (item.item_id, who) not in self.said
             assert not self.holds(self.other(who), item.item_id)
             self.leases.setdefault(item.item_id, []).append((who, self.world.clock() + LEASE))
             self.call_of[item.item_id] = item.call_id
             # Nobody gets a pair that they judged, not even as a second review.
-            assert item.call_id not in {self.call_of[draw] for (draw, name) in self.said if name == who}
+            assert item.call_id not in self.judged(who)
         if item:
             self.items[who] = item
 
@@ -106,6 +129,38 @@ class Queue(RuleBasedStateMachine):
         self.said[item.item_id, who] = verdict
         self.acts[who].append((item.item_id, label_id))
         self.undone.pop(who, None)
+
+    @rule(who=WHO, verdict=VERDICTS, number=st.integers(0, 6), by_hand=st.booleans())
+    def look_aside(self, who: str, verdict: LabelVerdict, number: int, by_hand: bool) -> None:
+        """A pair of one's own choice, or one of the first ten, is labelled and never counts."""
+        where = (self.world.workspace, self.world.store, *WHERE, who)
+        if by_hand:
+            item = review.next_by_hand(*where, now=self.world.clock)
+        else:
+            item = review.pick(*where, self.order[number % len(self.order)], now=self.world.clock)
+        if item is None:
+            return
+        self.aside[item.item_id] = "by_hand" if by_hand else "picked"
+        self.call_of[item.item_id] = item.call_id
+        leases = self.leases.setdefault(item.item_id, [])
+        if not any(name == who for name, _ in leases):
+            leases.append((who, self.world.clock() + LEASE))
+        label = review.submit(
+            self.world.workspace, self.world.store, item, who, verdict, now=self.world.clock
+        )
+        assert label.source == self.aside[item.item_id]
+        self.take(who, item, label.label_id, verdict)
+
+    @rule(who=WHO, verdict=VERDICTS)
+    def decide(self, who: str, verdict: LabelVerdict) -> None:
+        """A conflict that is decided stays decided."""
+        found = review.disputes(self.world.workspace, self.world.store, *WHERE)
+        if not found:
+            return
+        now = self.world.clock
+        review.adjudicate(self.world.workspace, self.world.store, found[0], who, verdict, now=now)
+        self.decided[found[0].call_id] = verdict
+        self.referees.setdefault(found[0].call_id, set()).add(who)
 
     @rule(who=WHO, acts=st.lists(st.sampled_from([*LabelVerdict, "skip"]), min_size=1, max_size=6))
     def work(self, who: str, acts: list[str]) -> None:
@@ -143,10 +198,18 @@ class Queue(RuleBasedStateMachine):
         """Return the other reviewer."""
         return "noor" if who == "mia" else "mia"
 
+    def judged(self, who: str) -> set[str]:
+        """Return the calls that somebody judged or decided; what was looked at aside does not count."""
+        own = {self.call_of[draw] for (draw, name) in self.said if name == who and draw not in self.aside}
+        return own | {call for call, names in self.referees.items() if who in names}
+
     def verdict_on(self, draw: str) -> bool:
         """Say whether anybody gave a verdict on the call of a draw."""
         call = self.call_of[draw]
-        return any(verdict and self.call_of[each] == call for (each, _), verdict in self.said.items())
+        return any(
+            verdict and each not in self.aside and self.call_of[each] == call
+            for (each, _), verdict in self.said.items()
+        )
 
     @invariant()
     def the_store_agrees(self) -> None:
@@ -156,15 +219,20 @@ class Queue(RuleBasedStateMachine):
         params = self.world.scope("topics").params
         expected: dict[str, list[LabelVerdict]] = {}
         for (draw, _), verdict in self.said.items():
-            if verdict:
+            if verdict and draw not in self.aside:
                 expected.setdefault(self.call_of[draw], []).append(verdict)
-        effective = review.effective_verdicts(self.world.store, *params)
-        assert {call: each.verdict for (_, call), each in effective.items()} == {
-            call: max(cast, key=SEVERITY.__getitem__) for call, cast in expected.items()
+        effective = {
+            pair: each
+            for pair, each in review.effective_verdicts(self.world.store, *params).items()
+            if each.counted or each.adjudicated
         }
-        assert {call: len(each.votes) for (_, call), each in effective.items()} == {
-            call: len(cast) for call, cast in expected.items()
-        }
+        worst = {call: max(cast, key=SEVERITY.__getitem__) for call, cast in expected.items()}
+        assert {call: each.verdict for (_, call), each in effective.items()} == worst | self.decided
+        assert {
+            call: sum(vote.source == "queue" for vote in each.votes)
+            for (_, call), each in effective.items()
+            if each.counted
+        } == {call: len(cast) for call, cast in expected.items()}
         states = review.draw_states(self.world.store, *params, now=self.world.clock)
         main = [each for each in states if each.plan is not Plan.SECOND_REVIEW]
         assert [each.call_id for each in main if each.plan is Plan.AUDIT] == self.order[

@@ -85,7 +85,7 @@ def next_by_hand(
                 f"{candidate} has answered no call of {task} yet.",
                 f"Ask it ten: workbench replay --task {task} --candidate {candidate} --limit {TEN}",
             )
-        identical = _identical(writer, scope)
+        identical = _identical(writer, scope, [each["call_id"] for each in draws])
         done = {
             row["draw_id"]
             for row in rows.own_labels(writer, scope, annotator, sources=("by_hand",), limit=None)
@@ -121,8 +121,8 @@ def _item(
     return build_item(store, config, draw["draw_id"], pair, annotator, progress=progress, attempt=attempt)
 
 
-def _identical(store: rows.Reads, scope: Scope) -> set[Pair]:
-    answered = desk.observed_texts(store, scope)
+def _identical(store: rows.Reads, scope: Scope, calls: list[str]) -> set[Pair]:
+    answered = desk.observed_texts(store, scope, calls)
     return {(row["replay_id"], row["call_id"]) for row in answered if row["identical"]}
 
 
@@ -197,7 +197,7 @@ def by_hand(workspace: Workspace, store: Store, task: str, candidate: str) -> By
         for each in rows.draw_rows(store, scope)
         if each["plan"] == Plan.BY_HAND
     }
-    same = _identical(store, scope)
+    same = _identical(store, scope, [call_id for _, call_id in drawn])
     verdicts: dict[Pair, LabelVerdict] = {}
     for row in rows.label_rows(store, task, scope.fingerprint):
         pair = (row["replay_id"], row["call_id"])
@@ -259,7 +259,7 @@ def pick(
     annotator = reviewer_name(annotator)
     scope = scope_of(workspace, store, task, candidate)
     moment = in_utc(now())
-    answered = desk.observed_texts(store, scope)
+    answered = desk.observed_texts(store, scope, [call])
     found = [row for row in answered if row["call_id"] == call]
     found = found or [row for row in answered if row["native_id"] == call]
     if len(found) != 1:

@@ -125,7 +125,7 @@ def _read(record: dict[str, Any]) -> Iterator[Given]:
         choice = _text(values.get("choice"))
         yield Given(
             item=_text(record.get("id")),
-            annotator=f"argilla {person}".strip(),
+            annotator=f"argilla {person or 'reviewer'}",
             choice=choice_named(choice) if choice else None,
             reasons=tuple(reason_named(each) for each in _listed(values.get("reasons"))),
             note=_text(values.get("note")),

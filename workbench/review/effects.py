@@ -71,11 +71,12 @@ def effect_of(
     was, now = judge(before, policy.delta).estimate, judge(after, policy.delta).estimate
     caps = cap_of(was.high, policy), cap_of(now.high, policy)
     moved = now.high - was.high
-    return Effect(label.label_id, was, now, *caps, moved, _text(now.high, moved, *caps))
+    text = _text(now.high, moved, *caps, balance=policy.harm == "net")
+    return Effect(label.label_id, was, now, *caps, moved, text)
 
 
-def _text(high: float, moved: float, cap_before: float, cap_after: float) -> str:
-    bound = f"At most {percent(high)} of calls get worse"
+def _text(high: float, moved: float, cap_before: float, cap_after: float, *, balance: bool) -> str:
+    bound = f"{'On balance at most' if balance else 'At most'} {percent(high)} of calls get worse"
     if abs(moved) < 5e-5:
         text = f"{bound}; this label did not move it."
     else:

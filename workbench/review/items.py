@@ -38,6 +38,8 @@ REASONS = {
 """Reasons offered after a worse or both-bad verdict: the stored word, and how it reads."""
 
 MAX_NAME = 200
+RESERVED_NAMES = frozenset({"argilla", "gold", "label-studio"})
+"""Programs hold items, and gold answers give labels, under these names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +233,15 @@ def reviewer_name(annotator: str) -> str:
     """Return a reviewer's name, trimmed and cleaned.
 
     Raises:
-        UsageError: It is empty or too long.
+        UsageError: It is empty, too long, or stands for a program.
     """
     name = clean_text(annotator)[0].strip()
     if not name or len(name) > MAX_NAME:
         raise UsageError(
             "A label needs the name of its reviewer.", f"Give one of 1 to {MAX_NAME} characters."
         )
+    if name.casefold() in RESERVED_NAMES:
+        raise UsageError(f"{name!r} is no reviewer's name: it stands for a program.", "Give your own name.")
     return name
 
 

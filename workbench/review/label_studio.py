@@ -157,7 +157,7 @@ def _person(value: Any) -> str:
     if isinstance(value, dict):
         value = value.get("email") or value.get("id")
     text = as_text(value) if value is not None else ""
-    return text if "@" in text else f"label-studio {text}".strip()
+    return text if "@" in text else f"label-studio {text or 'reviewer'}"
 
 
 def _given(data: Mapping[str, Any], said: Mapping[str, list[str]], person: str, moment: Any) -> Given:

@@ -57,8 +57,13 @@ def openings(store: Reads, scope: Scope) -> dict[str, set[tuple[str, str]]]:
     return found
 
 
-def observed_texts(store: Reads, scope: Scope) -> list[dict[str, Any]]:
-    """Return every pair a candidate answered, compared or not; a call once.
+def observed_texts(store: Reads, scope: Scope, calls: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return the pairs a candidate answered, compared or not; a call once.
+
+    Args:
+        store: Where to read.
+        scope: Whose pairs.
+        calls: Only of calls with one of these ids, their own or the log's; None for all.
 
     Returns:
         Rows of replay_id, call_id, native_id, identical (text and tool calls of both sides are
@@ -73,9 +78,10 @@ def observed_texts(store: Reads, scope: Scope) -> list[dict[str, Any]]:
         FROM observations o JOIN replays r USING (replay_id) JOIN usable_calls c USING (call_id)
         JOIN controls k ON k.call_id = o.call_id
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.repeat = 0
+          AND (? OR list_contains(?, o.call_id) OR list_contains(?, c.native_id))
         QUALIFY row_number() OVER (PARTITION BY o.call_id ORDER BY r.seq) = 1
         """,
-        (scope.task, scope.fingerprint),
+        (scope.task, scope.fingerprint, calls is None, list(calls or ()), list(calls or ())),
     )
 
 
