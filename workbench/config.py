@@ -13,8 +13,9 @@ import re
 import tomllib
 import types
 import typing
+from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -330,6 +331,11 @@ def _plain(error: str, where: str) -> tuple[str, str]:
     return f"{where}: {key!r}: {what}.", "Mend the value."
 
 
+@cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _refuse_unknown(data: Any, kind: Any, where: str, path: str) -> None:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple and isinstance(data, list):
@@ -340,7 +346,7 @@ def _refuse_unknown(data: Any, kind: Any, where: str, path: str) -> None:
             if dataclasses.is_dataclass(option):
                 _refuse_unknown(data, option, where, path)
     elif dataclasses.is_dataclass(kind) and isinstance(data, dict):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(typing.cast(Hashable, kind))
         for key, value in data.items():
             here = f"{path}.{key}" if path else key
             if key not in hints:

@@ -50,6 +50,7 @@ from workbench.review.states import (
 from workbench.review.status import QueueStatus, ReviewerWork, queue_status
 from workbench.review.tallying import LabelReport
 from workbench.review.tickets import item_of
+from workbench.review.turn import Answer, Turn, answer, prepare
 from workbench.store.labels import Scope
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "LEASE",
     "REASONS",
     "AgreementReport",
+    "Answer",
     "Attention",
     "ByHand",
     "CastVote",
@@ -81,11 +83,13 @@ __all__ = [
     "ReviewerWork",
     "Scope",
     "State",
+    "Turn",
     "VersionAgreement",
     "Vote",
     "adjudicate",
     "agreement",
     "amend",
+    "answer",
     "attention",
     "by_hand",
     "choice_made",
@@ -112,6 +116,7 @@ __all__ = [
     "order_shown",
     "paired_truth",
     "pick",
+    "prepare",
     "progress",
     "queue_status",
     "skip",

@@ -11,7 +11,7 @@ from workbench.errors import UsageError, did_you_mean
 from workbench.records import AbsoluteJudgement, Estimate, Label, LabelVerdict
 from workbench.review.items import ReviewItem
 from workbench.review.judging import submit
-from workbench.review.states import SEVERITY, Clock, fingerprint_of, utc_now
+from workbench.review.states import SEVERITY, Board, Clock, fingerprint_of, utc_now
 from workbench.specs import EvalConfig
 from workbench.stats.paired import tango
 from workbench.store import Store
@@ -49,6 +49,7 @@ def submit_absolute(
     reasons: Iterable[str] = (),
     note: str = "",
     corrected: str | None = None,
+    board: Board | None = None,
     now: Clock = utc_now,
 ) -> Label:
     """Commit one label made by judging each side by itself (`ReviewItem.absolute` builds the judgement).
@@ -62,6 +63,7 @@ def submit_absolute(
         reasons: A word or two each.
         note: Free text.
         corrected: The answer that would have been right.
+        board: The queue as it stands, where the caller's transaction has read it.
         now: The clock.
 
     Raises:
@@ -81,6 +83,7 @@ def submit_absolute(
         note=note,
         corrected=corrected,
         absolute=absolute,
+        board=board,
         now=now,
     )
 

@@ -19,6 +19,9 @@ from workbench.store.labels import Scope
 Focus = tuple[str, str]
 """A slice: its name and its value."""
 
+UNCOUNTED = APART_SOURCES | {PICKED}
+"""Sources whose labels bring nobody nearer to the next share."""
+
 STALE_AFTER_S = 60.0
 STALE_AFTER_LABELS = 10
 """The forecast behind a progress line is made again after this long, or this many labels."""
@@ -56,38 +59,81 @@ def progress(workspace: Workspace, store: Store, task: str, candidate: str) -> R
 
 
 def progress_of(
-    workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    scope: Scope,
+    *,
+    reviewed: int | None = None,
 ) -> ReviewProgress:
     """Return the progress of a queue.
 
     The forecast is kept for a minute or ten labels, so that handing out an item
     stays fast whatever the size of the evidence.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Where the labels are.
+        task: The task.
+        candidate: The candidate's name.
+        scope: What the queue is about.
+        reviewed: How many pairs are reviewed, by whoever knows; the last forecast does then,
+            however old it is, and somebody calls `refresh` later.
     """
-    known, reviewed = _current(workspace, store, task, candidate, scope)
+    known, reviewed = _current(workspace, store, task, candidate, scope, reviewed)
     return describe(known.done + reviewed - known.reviewed, known.needed, known.next_share)
 
 
-def focus_of(workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope) -> Focus | None:
-    """Return the slice that keeps the task from its next stage and that labels can help, or None."""
+def focus_of(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    scope: Scope,
+    *,
+    reviewed: int | None = None,
+) -> Focus | None:
+    """Return the slice that keeps the task from its next stage and that labels can help, or None.
+
+    The arguments are those of `progress_of`.
+    """
     if not workspace.eval_for(task).slices:
         return None
-    return _current(workspace, store, task, candidate, scope)[0].focus
+    return _current(workspace, store, task, candidate, scope, reviewed)[0].focus
+
+
+def refresh(
+    workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope, reviewed: int
+) -> None:
+    """Make the forecast again if it is too old; the arguments are those of `progress_of`."""
+    if is_due(store, scope, reviewed):
+        with _lock:
+            _forecasts.pop((str(store.path), scope), None)
+        _current(workspace, store, task, candidate, scope, None)
+
+
+def is_due(store: Store, scope: Scope, reviewed: int) -> bool:
+    """Say whether the forecast of a queue is too old, or was never made."""
+    with _lock:
+        known = _forecasts.get((str(store.path), scope))
+    return known is None or not _is_fresh(known, reviewed)
+
+
+def _is_fresh(known: _Forecast, reviewed: int) -> bool:
+    age_s = time.monotonic() - known.made_at_s
+    return age_s < STALE_AFTER_S and 0 <= reviewed - known.reviewed < STALE_AFTER_LABELS
 
 
 def _current(
-    workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope
+    workspace: Workspace, store: Store, task: str, candidate: str, scope: Scope, given: int | None
 ) -> tuple[_Forecast, int]:
-    """Return a forecast that is fresh enough, and how many pairs are reviewed now."""
-    reviewed = rows.count_reviewed(store, scope, APART_SOURCES | {PICKED})
+    """Return a forecast that is fresh enough, or any where the count is given; and how many are reviewed."""
+    reviewed = rows.count_reviewed(store, scope, UNCOUNTED) if given is None else given
     key = (str(store.path), scope)
     with _lock:
         known = _forecasts.get(key)
-    fresh = (
-        known is not None
-        and time.monotonic() - known.made_at_s < STALE_AFTER_S
-        and 0 <= reviewed - known.reviewed < STALE_AFTER_LABELS
-    )
-    if known is None or not fresh:
+    if known is None or (given is None and not _is_fresh(known, reviewed)):
         done, needed, share, focus = _forecast(workspace, store, task, candidate)
         done = reviewed if done is None else done
         known = _Forecast(reviewed, time.monotonic(), done, needed, share, focus)

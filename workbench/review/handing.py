@@ -102,6 +102,9 @@ class Handing:
         desk: Desk,
         members: Members,
         moment: datetime,
+        *,
+        board: Board | None = None,
+        opened: Collection[Pair] | None = None,
     ) -> None:
         self.store = store
         self.scope = scope
@@ -111,9 +114,11 @@ class Handing:
         self.annotator = desk.annotator
         self.members = members
         self.moment = moment
-        self.board = Board.read(store, scope, moment)
+        self.board = Board.read(store, scope, moment) if board is None else board
         self.states = self.board.states()
-        self.opened = desk_rows.opened_pairs(store, scope, desk.annotator)
+        if opened is None:
+            opened = desk_rows.opened_pairs(store, scope, desk.annotator)
+        self.opened = opened
         self.drawn = {
             (each.replay_id, each.call_id) for each in self.states if each.plan is not Plan.SECOND_REVIEW
         }
@@ -125,7 +130,7 @@ class Handing:
 
     def hand_out(self) -> tuple[str, Pair] | None:
         """Lease this person an item, drawn now if need be; the one they hold if another window was faster."""
-        held = rows.held_draw(self.store, self.scope, self.annotator, self.moment, DESK_PLANS)
+        held = self.board.held(self.annotator, DESK_PLANS)
         if held:
             return held["draw_id"], (held["replay_id"], held["call_id"])
         found = (

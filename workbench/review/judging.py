@@ -28,6 +28,7 @@ from workbench.review.states import (
     APART_SOURCES,
     LEASE,
     PICKED,
+    Board,
     Clock,
     Plan,
     draw_id_of,
@@ -68,6 +69,7 @@ def submit(
     note: str = "",
     corrected: str | None = None,
     absolute: AbsoluteJudgement | None = None,
+    board: Board | None = None,
     now: Clock = utc_now,
 ) -> Label:
     """Commit one label; when this returns, the label survives a crash.
@@ -82,6 +84,7 @@ def submit(
         note: Free text.
         corrected: The answer that would have been right; it becomes a gold answer.
         absolute: What was said of each side by itself (`submit_absolute` finds the verdict).
+        board: The queue as it stands, where the caller's transaction has read it.
         now: The clock.
 
     Returns:
@@ -100,6 +103,7 @@ def submit(
         note=cleaned_text(note),
         corrected=cleaned_text(corrected) if corrected else None,
         absolute=absolute,
+        board=board,
         moment=in_utc(now()),
     )
 
@@ -111,6 +115,7 @@ def skip(
     annotator: str,
     *,
     reason: str = "",
+    board: Board | None = None,
     now: Clock = utc_now,
 ) -> Label:
     """Put an item aside for others; until somebody labels it, it counts as harm.
@@ -121,6 +126,7 @@ def skip(
         item: What the reviewer was shown.
         annotator: Who skips.
         reason: Why, in a few words.
+        board: The queue as it stands, where the caller's transaction has read it.
         now: The clock.
 
     Returns:
@@ -129,7 +135,15 @@ def skip(
     Raises:
         UsageError: The item was never offered to this person.
     """
-    return _record(store, item, annotator, note=cleaned_text(reason), skipped=True, moment=in_utc(now()))
+    return _record(
+        store,
+        item,
+        annotator,
+        note=cleaned_text(reason),
+        skipped=True,
+        board=board,
+        moment=in_utc(now()),
+    )
 
 
 def cleaned_text(text: str) -> str:
@@ -149,16 +163,16 @@ def _record(
     corrected: str | None = None,
     absolute: AbsoluteJudgement | None = None,
     skipped: bool = False,
+    board: Board | None = None,
 ) -> Label:
     annotator = reviewer_name(annotator)
     with store.writing() as writer:
-        draw = rows.offered_draw(writer, item.item_id, annotator)
+        draw, own = _offered(writer, item, annotator, board)
         if draw is None:
             raise UsageError(
                 f"This item was not offered to {annotator}.", "Ask for the next item and judge that one."
             )
         label_id = content_hash("label", item.item_id, annotator, str(item.attempt))
-        own = rows.labels_on_draw(writer, item.item_id, annotator)
         for row in own:
             if row["label_id"] == label_id:
                 return rows.to_label(row)
@@ -186,6 +200,20 @@ def _record(
         rows.add_label(writer, label)
         ask_for_confirmation(writer, draw, label, moment)
     return label
+
+
+def _offered(
+    writer: Any, item: ReviewItem, annotator: str, board: Board | None
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """Return the draw of an item, None if it was never offered to this person, and their labels on it."""
+    if board is None:
+        draw = rows.offered_draw(writer, item.item_id, annotator)
+        return draw, rows.labels_on_draw(writer, item.item_id, annotator)
+    leases = board.leases.get(item.item_id, ())
+    offered = any(lease["annotator"] == annotator for lease in leases)
+    draw = next((each for each in board.draws if offered and each["draw_id"] == item.item_id), None)
+    own = [each for each in board.on_draw.get(item.item_id, ()) if each["annotator"] == annotator]
+    return draw, own
 
 
 def ask_for_confirmation(writer: Any, draw: dict[str, Any], label: Label, moment: datetime) -> None:
@@ -280,6 +308,8 @@ def amend(
 ) -> Label:
     """Add reasons, a note or a corrected answer to a label, or change its verdict, after the fact.
 
+    To a skip, a note can be added: why it was skipped.
+
     Args:
         store: Where the label is.
         label: The label, or an earlier form of it.
@@ -301,21 +331,26 @@ def amend(
     with store.writing() as writer:
         history = rows.labels_on_pair(writer, label.replay_id, label.call_id)
         row = _standing_form(history, label.label_id)
-        if row is None or not row["verdict"]:
+        if row is None or not (row["verdict"] or row["skipped"]):
             raise UsageError("This label was taken back.", "Judge the item again.")
         if row["annotator"] != annotator:
             raise UsageError("This label is another reviewer's.", "Adjudicate the pair instead.")
         known = rows.to_label(row)
-        chosen = verdict_of(verdict) if verdict is not None else known.verdict or LabelVerdict.EQUAL
-        kept = () if chosen is LabelVerdict.EQUAL else known.reasons
-        changed = replace(
-            known,
-            verdict=chosen,
-            reasons=kept if reasons is None else check_reasons(chosen, tuple(reasons)),
-            note=known.note if note is None else cleaned_text(note),
-            corrected=known.corrected if corrected is None else cleaned_text(corrected) or None,
-            absolute=known.absolute if chosen is known.verdict else None,
-        )
+        if known.skipped:
+            if verdict is not None or reasons or corrected:
+                raise UsageError("A skipped item has no verdict.", "Undo the skip and judge the item.")
+            changed = replace(known, note=known.note if note is None else cleaned_text(note))
+        else:
+            chosen = verdict_of(verdict) if verdict is not None else known.verdict or LabelVerdict.EQUAL
+            kept = () if chosen is LabelVerdict.EQUAL else known.reasons
+            changed = replace(
+                known,
+                verdict=chosen,
+                reasons=kept if reasons is None else check_reasons(chosen, tuple(reasons)),
+                note=known.note if note is None else cleaned_text(note),
+                corrected=known.corrected if corrected is None else cleaned_text(corrected) or None,
+                absolute=known.absolute if chosen is known.verdict else None,
+            )
         if changed == known:
             return known
         content = (changed.verdict, list(changed.reasons), changed.note, changed.corrected)

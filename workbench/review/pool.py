@@ -57,23 +57,32 @@ def _kept(key: tuple[Any, ...], signature: Any, make: Callable[[], Any]) -> Any:
     return found
 
 
-def pool_of(store: Store, scope: Scope, basis: Basis) -> Pool:
-    """Return the pool of a queue; read again only after the comparisons changed."""
+def pool_of(store: Store, scope: Scope, basis: Basis, signature: Any = None) -> Pool:
+    """Return the pool of a queue; read again only after the comparisons changed.
+
+    Args:
+        store: Where they are.
+        scope: What the queue is about.
+        basis: Whether equality proves.
+        signature: What `rows.pool_signature` says, where it is known.
+    """
     key = ("pool", str(store.path), scope, basis)
-    found: Pool = _kept(key, rows.pool_signature(store, scope), lambda: _read_pool(store, scope, basis))
+    signature = signature or rows.pool_signature(store, scope)
+    found: Pool = _kept(key, signature, lambda: _read_pool(store, scope, basis))
     return found
 
 
-def languages_of(store: Store, scope: Scope) -> dict[str, str]:
+def languages_of(store: Store, scope: Scope, signature: Any = None) -> dict[str, str]:
     """Return the language of every call a candidate answered, where it is known."""
     key = ("languages", str(store.path), scope)
-    found: dict[str, str] = _kept(
-        key, rows.pool_signature(store, scope), lambda: desk.call_languages(store, scope)
-    )
+    signature = signature or rows.pool_signature(store, scope)
+    found: dict[str, str] = _kept(key, signature, lambda: desk.call_languages(store, scope))
     return found
 
 
-def members_of(store: Store, scope: Scope, config: EvalConfig, focus: Focus) -> frozenset[str]:
+def members_of(
+    store: Store, scope: Scope, config: EvalConfig, focus: Focus, signature: Any = None
+) -> frozenset[str]:
     """Return the calls of one slice."""
 
     def make() -> frozenset[str]:
@@ -82,7 +91,7 @@ def members_of(store: Store, scope: Scope, config: EvalConfig, focus: Focus) -> 
         return frozenset(call for call, keys in slices_by_call(store, config).items() if focus in keys)
 
     key = ("slice", str(store.path), scope, focus, config.slices)
-    found: frozenset[str] = _kept(key, rows.pool_signature(store, scope), make)
+    found: frozenset[str] = _kept(key, signature or rows.pool_signature(store, scope), make)
     return found
 
 

@@ -331,18 +331,48 @@ class Board:
     @classmethod
     def read(cls, store: rows.Reads, scope: Scope, now: datetime, without: Collection[str] = ()) -> Board:
         """Read everything of one queue, but for some labels."""
+        labels = _without(rows.label_rows(store, scope.task, scope.fingerprint), without)
+        return cls.of(scope, now, rows.draw_rows(store, scope), rows.lease_rows(store, scope), labels)
+
+    @classmethod
+    def of(
+        cls,
+        scope: Scope,
+        now: datetime,
+        draws: list[dict[str, Any]],
+        lease_rows: Iterable[dict[str, Any]],
+        labels: Iterable[dict[str, Any]],
+    ) -> Board:
+        """Put together what was read: draws, leases and labels, each in order."""
         leases: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for lease in rows.lease_rows(store, scope):
+        for lease in lease_rows:
             leases[lease["draw_id"]].append(lease)
         on_draw: dict[str, list[dict[str, Any]]] = defaultdict(list)
         on_pair: dict[Pair, list[dict[str, Any]]] = defaultdict(list)
-        everything = _without(rows.label_rows(store, scope.task, scope.fingerprint), without)
+        everything = list(labels)
         for label in everything:
             on_pair[label["replay_id"], label["call_id"]].append(label)
             if label["draw_id"]:
                 on_draw[label["draw_id"]].append(label)
         verdicts = settle(label for label in everything if label["current"] and label["verdict"])
-        return cls(scope, now, rows.draw_rows(store, scope), leases, on_draw, on_pair, verdicts)
+        return cls(scope, now, draws, leases, on_draw, on_pair, verdicts)
+
+    def held(self, annotator: str, plans: Collection[str]) -> dict[str, Any] | None:
+        """Return the first draw of some plans that somebody holds under a lease in force, not answered."""
+        for draw in self.draws:
+            offered = any(
+                lease["annotator"] == annotator and lease["expires_at"] > self.now
+                for lease in self.leases.get(draw["draw_id"], ())
+            )
+            if offered and draw["plan"] in plans and not self._has_answered(draw["draw_id"], annotator):
+                return draw
+        return None
+
+    def _has_answered(self, draw_id: str, annotator: str) -> bool:
+        return any(
+            label["annotator"] == annotator and label["current"] and (label["verdict"] or label["skipped"])
+            for label in self.on_draw.get(draw_id, ())
+        )
 
     def lease_in_force(self, draw_id: str) -> dict[str, Any] | None:
         """Return the lease under which a draw is being looked at now, or None.
@@ -353,13 +383,7 @@ class Board:
         for lease in reversed(self.leases.get(draw_id, ())):
             if lease["expires_at"] <= self.now:
                 continue
-            answered = any(
-                label["annotator"] == lease["annotator"]
-                and label["current"]
-                and (label["verdict"] or label["skipped"])
-                for label in self.on_draw.get(draw_id, ())
-            )
-            if not answered:
+            if not self._has_answered(draw_id, lease["annotator"]):
                 return lease
         return None
 

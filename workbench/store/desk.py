@@ -43,6 +43,20 @@ def opened_pairs(store: Reads, scope: Scope, annotator: str) -> set[tuple[str, s
     return {(row["replay_id"], row["call_id"]) for row in found}
 
 
+def openings(store: Reads, scope: Scope) -> dict[str, set[tuple[str, str]]]:
+    """Return the pairs of a candidate on which anybody has read what others said, by who did."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for row in store.rows(
+        """
+        SELECT DISTINCT o.annotator, o.replay_id, o.call_id FROM openings o JOIN replays r USING (replay_id)
+        WHERE r.task = ? AND r.candidate_fingerprint = ?
+        """,
+        (scope.task, scope.fingerprint),
+    ):
+        found.setdefault(row["annotator"], set()).add((row["replay_id"], row["call_id"]))
+    return found
+
+
 def observed_texts(store: Reads, scope: Scope, calls: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Return the pairs a candidate answered, compared or not; a call once.
 

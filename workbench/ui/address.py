@@ -49,6 +49,30 @@ def select(
     return str(value)
 
 
+def segmented(label: str, options: Mapping[str, str], *, name: str) -> str:
+    """Let a person switch between a few things; the address carries all but the first.
+
+    Args:
+        label: What is switched, for screen readers.
+        options: How each value reads, our own words.
+        name: Parameter of the address.
+    """
+    standard = next(iter(options))
+    key = _adopt(name, standard, lambda asked: asked if asked in options else None)
+    if st.session_state[key] not in options:
+        st.session_state[key] = standard
+    value = st.segmented_control(
+        label,
+        list(options),
+        key=key,
+        format_func=options.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+    )
+    publish(name, value or standard, standard)
+    return value or standard
+
+
 def text(label: str, *, name: str, placeholder: str = "", width: int = 240, limit: int = 200) -> str:
     """Let a person type a short text that the address carries.
 

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.records import Message, Output, Request, ToolCall
-from workbench.ui import words
+from workbench.ui import markup, words
 from workbench.ui.diff import FieldRow, capped, field_diff, is_unequal, parsed, visible, word_diff
 
 REQUEST_CHARS = 6_000
@@ -134,9 +134,9 @@ def _show_words(control: str, candidate: str) -> None:
     sides = word_diff(control, candidate)
     left, right = st.columns(2)
     left.caption("Frontier (control)", help=words.GLOSSARY["control"])
-    left.html(sides.left)
+    markup.show(sides.left, left)
     right.caption("Candidate", help=words.GLOSSARY["candidate"])
-    right.html(sides.right)
+    markup.show(sides.right, right)
     if control == candidate:
         st.caption("Both answers are the same, character for character.")
     elif sides.marked:

@@ -16,6 +16,7 @@ from workbench.ui import (
     answers,
     figures,
     money,
+    moves,
     navigation,
     overview,
     reporting,
@@ -51,6 +52,7 @@ def show(scope: Scope) -> None:
         _what_if(scope, answer, current)
     with right:
         _usual(scope, answer)
+    moves.show(scope, current)
     reporting.show(scope, current)
 
 

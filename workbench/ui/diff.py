@@ -1,34 +1,44 @@
-"""Differences between two answers. The only place that builds HTML, from escaped text alone."""
+"""Differences between two answers, as HTML of escaped text alone."""
 
 from __future__ import annotations
 
-import difflib
-import html
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from workbench.compare import sequences
+from workbench.ui.markup import Safe, element, joined, visible
+
+__all__ = [
+    "FieldRow",
+    "Sides",
+    "capped",
+    "field_diff",
+    "is_unequal",
+    "parsed",
+    "visible",
+    "word_diff",
+    "word_marks",
+]
 
 MAX_CHARS = 20_000
 """Longer answers are cut before they are shown; the page says so."""
 
-MAX_WORDS = 3_000
-"""Beyond this many words a word diff costs seconds, so that side is shown without marks."""
+MAX_WORDS = 6_000
+"""Beyond this many words and gaps an answer is shown without marks: nobody reads so many."""
 
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"\s+|[{_IDEOGRAPHS}]|[^\W{_IDEOGRAPHS}]+|[^\w\s]")
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
     """Two answers as safe HTML. `marked` is False where they were too long to compare by word."""
 
-    left: str
-    right: str
+    left: Safe
+    right: Safe
     marked: bool
 
 
@@ -57,16 +67,43 @@ def word_diff(left: str, right: str, styles: tuple[str, str] = ("control", "cand
         Safe HTML of both: every character is escaped, and what turns text around or
         hides it is written out as its code point.
     """
-    texts = visible(capped(left)), visible(capped(right))
-    words = _WORD.findall(texts[0]), _WORD.findall(texts[1])
+    marks = _marked(left, right)
+    shown = marks or (joined(capped(left)), joined(capped(right)))
+    frames = [
+        element("div", each, classes=f"wb-diff wb-{style}", own_direction=True)
+        for each, style in zip(shown, styles, strict=True)
+    ]
+    return Sides(frames[0], frames[1], marks is not None)
+
+
+def word_marks(left: str, right: str) -> tuple[Safe, Safe]:
+    """Mark the words that only one of two texts has, without a frame around them."""
+    return _marked(left, right) or (joined(capped(left)), joined(capped(right)))
+
+
+def _marked(left: str, right: str) -> tuple[Safe, Safe] | None:
+    words = [_WORD.findall(visible(capped(each))) for each in (left, right)]
     if max(map(len, words)) > MAX_WORDS:
-        return Sides(_frame([(texts[0], False)], styles[0]), _frame([(texts[1], False)], styles[1]), False)
-    matcher = difflib.SequenceMatcher(None, words[0], words[1], autojunk=False)
-    sides: tuple[list[tuple[str, bool]], list[tuple[str, bool]]] = ([], [])
-    for tag, i, j, k, m in matcher.get_opcodes():
-        sides[0].append(("".join(words[0][i:j]), tag != "equal"))
-        sides[1].append(("".join(words[1][k:m]), tag != "equal"))
-    return Sides(_frame(sides[0], styles[0]), _frame(sides[1], styles[1]), True)
+        return None
+    sides: tuple[list[str], list[str]] = ([], [])
+    for equal, *stretch in _stretches(words[0], words[1]):
+        for side, text in zip(sides, stretch, strict=True):
+            side.append(text if equal or not text.strip() else element("mark", text))
+    return joined(*sides[0]), joined(*sides[1])
+
+
+def _stretches(left: list[str], right: list[str]) -> list[tuple[bool, str, str]]:
+    """Return equal and unequal stretches in turn; a gap alone does not part two unequal ones."""
+    found: list[tuple[bool, str, str]] = []
+    for run in sequences.runs(left, right):
+        stretch = "".join(left[slice(*run.first)]), "".join(right[slice(*run.second)])
+        between = run.equal and not stretch[0].strip() and bool(found)
+        equal = run.equal and not between
+        if found and not found[-1][0] and not equal:
+            _, *before = found.pop()
+            stretch = before[0] + stretch[0], before[1] + stretch[1]
+        found.append((equal, *stretch))
+    return found
 
 
 def field_diff(control: Any, candidate: Any, rules: Mapping[str, bool] | None = None) -> list[FieldRow]:
@@ -140,19 +177,6 @@ def capped(text: str, limit: int = MAX_CHARS) -> str:
     if len(text) <= limit:
         return text
     return f"{text[:limit]}\n… cut here: {limit:,} of {len(text):,} characters are shown."
-
-
-def visible(text: str) -> str:
-    """Write out characters that hide text or turn it around, as their code point."""
-    return _INVISIBLE.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
-
-
-def _frame(parts: Sequence[tuple[str, bool]], style: str) -> str:
-    body = "".join(
-        f"<mark>{html.escape(text)}</mark>" if marked and text.strip() else html.escape(text)
-        for text, marked in parts
-    )
-    return f'<div class="wb-diff wb-{style}" dir="auto">{body}</div>'
 
 
 def _flat(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -23,12 +23,51 @@ _RULES = """
 }
 .wb-control mark { text-decoration-color: CONTROL; background: GOOD; }
 .wb-candidate mark { text-decoration-color: CANDIDATE; background: SOFT; }
-.wb-blind mark { background: SOFT; }
+.wb-blind mark, .wb-fields mark { background: SOFT; }
+.wb-fields mark { color: inherit; text-decoration: underline; text-underline-offset: 3px; }
+.wb-item { display: flex; flex-direction: column; gap: .75rem; }
+.wb-progress { display: flex; align-items: center; gap: .75rem; color: MUTED; font-size: .92rem; }
+.wb-progress progress { flex: 0 1 16rem; min-width: 6rem; height: .5rem; accent-color: CONTROL; }
+.wb-request {
+  border: 1px solid LINE; border-radius: .5rem; padding: .7rem .85rem;
+  display: flex; flex-direction: column; gap: .4rem;
+}
+.wb-head { font-weight: 650; }
+.wb-role, .wb-note { color: MUTED; font-size: .88rem; }
+.wb-missing { color: MUTED; font-style: italic; }
+.wb-text {
+  white-space: pre-wrap; overflow-wrap: anywhere; max-height: 22rem; overflow-y: auto; line-height: 1.5;
+}
+.wb-fold > summary { cursor: pointer; color: MUTED; font-size: .92rem; padding: .1rem 0; }
+.wb-fold > .wb-text { margin-top: .35rem; }
+.wb-pair {
+  display: grid; gap: .9rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr));
+}
+.wb-side { display: flex; flex-direction: column; gap: .35rem; min-width: 0; }
+.wb-short .wb-diff { font-size: 1.15rem; padding: .9rem 1rem; }
+.wb-item kbd {
+  border: 1px solid LINE; border-bottom-width: 2px; border-radius: .3rem; padding: 0 .4rem;
+  font-size: .8rem; font-family: inherit; background: EMPTY;
+}
+.st-key-review-buttons { padding: .6rem 0; border-top: 1px solid LINE; background: GROUND; }
+/* The keys stay in sight however long an answer is. */
+div:has(> .st-key-review-buttons) { position: sticky; bottom: 0; z-index: 5; }
+div:has(> .st-key-review-script) { display: none; }
+.wb-fields { width: 100%; border-collapse: collapse; table-layout: fixed; }
+.wb-fields th, .wb-fields td {
+  text-align: start; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid LINE;
+  white-space: pre-wrap; overflow-wrap: anywhere;
+}
+.wb-fields tbody th { width: 26%; font-weight: 500; color: MUTED; }
+.wb-fields thead th:first-child { width: 26%; }
 /* Streamlit's own export writes cells that a spreadsheet runs as formulas. */
 [data-testid="stElementToolbar"] button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMetricLabel"] { opacity: .85; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-left: .9rem; padding-right: .9rem; }
+  .wb-fields tr { display: grid; grid-template-columns: 1fr 1fr; border-bottom: 1px solid LINE; }
+  .wb-fields th:first-child { grid-column: 1 / -1; width: auto; padding-bottom: 0; }
+  .wb-fields th, .wb-fields td { border-bottom: 0; }
 }
 </style>
 """
@@ -49,6 +88,8 @@ def rules(colour: Palette) -> str:
         ("EMPTY", colour.empty),
         ("GOOD", colour.good),
         ("SOFT", colour.candidate_soft),
+        ("MUTED", colour.muted),
+        ("GROUND", colour.ground),
     ):
         text = text.replace(name, value)
     return text

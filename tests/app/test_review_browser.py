@@ -1,0 +1,372 @@
+"""Reviewers in a real browser: two at once, by key, a reload, a killed app, keys too early or held down."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_building import Pair, answer, fill, make_workspace
+from playwright.sync_api import TimeoutError as TooLong
+from test_browser import CHROMIUM, FLAGS, HOSTILE, ITEM_ON_PAGE, Seen, settle, watched
+
+import workbench
+from workbench import review
+from workbench.app_server import WORKSPACE_VARIABLE, command
+from workbench.config import Workspace
+from workbench.records import LabelVerdict, ToolCall
+from workbench.store import Store
+
+pytestmark = pytest.mark.browser
+
+APP = Path(workbench.__file__).with_name("app.py")
+KEYS = {"1": "left", "2": "right", "e": "equal", "b": "both_bad", "s": "skipped"}
+ITEMS = 20
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 250)))"
+RUSHED = 15
+"""Presses of a key that is held down for half a second."""
+
+
+def rewrites(number: int) -> list[Pair]:
+    """Return pairs of a text task, every one of them different on both sides."""
+    return [
+        Pair(
+            "rewrite",
+            n,
+            f"Rewrite message {n}",
+            answer(f"Hello, your parcel {n} arrives on Monday. Kind regards"),
+            answer(f"Hello! Parcel {n} comes on {'Tuesday' if n % 2 else 'Monday'}. Regards"),
+        )
+        for n in range(number)
+    ]
+
+
+def make_place(root: Path, pairs: list[Pair]) -> Workspace:
+    """Give a workspace with replayed and compared pairs."""
+    workspace = make_workspace(root)
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        fill(workspace, store, pairs)
+    return workspace
+
+
+@dataclass
+class Served:
+    """The app of one workspace, as one process that can be stopped and killed."""
+
+    place: Workspace
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextlib.contextmanager
+def app_of(place: Workspace) -> Iterator[Served]:
+    """Serve a workspace until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {WORKSPACE_VARIABLE: str(place.root)}
+    child = subprocess.Popen(command(APP, "127.0.0.1", port), env=environment, cwd=place.root)
+    served = Served(place, port, child)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + 60
+    try:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                opener.open(f"{served.url}/_stcore/health", timeout=5).close()
+                break
+            time.sleep(0.2)
+        yield served
+    finally:
+        child.kill()
+        child.wait(30)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Start Chromium, or skip and say so."""
+    if not CHROMIUM.is_file():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=FLAGS)
+        yield started
+        started.close()
+
+
+@dataclass
+class Reviewer:
+    """One person at a browser of their own, using keys alone. `said` is what they chose, by item."""
+
+    name: str
+    page: Any
+    seen: Seen
+    said: dict[str, str] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+
+    def sit_down(self, url: str, task: str = "rewrite") -> None:
+        self.page.goto(f"{url}/review?task={task}&candidate=small")
+        box = self.page.get_by_role("textbox", name="Your name")
+        box.wait_for()
+        box.press_sequentially(self.name)
+        box.press("Enter")
+        self.wait()
+        settle(self.page)
+        self.page.wait_for_timeout(1000)
+
+    def come_back(self) -> None:
+        """Load the page again: the name is still there, and one key goes on."""
+        self.page.reload()
+        box = self.page.get_by_role("textbox", name="Your name")
+        box.wait_for()
+        assert box.input_value() == self.name
+        box.press("Enter")
+        self.wait()
+        settle(self.page)
+        self.page.wait_for_timeout(1000)
+
+    def item(self) -> str | None:
+        found: str | None = self.page.evaluate(ITEM_ON_PAGE)
+        return found
+
+    def wait(self, before: str | None = None) -> None:
+        self.page.wait_for_function(
+            f"before => ![null, before].includes(({ITEM_ON_PAGE})())", arg=before or "none"
+        )
+        # Nobody presses a key in the very moment in which the browser draws the buttons: it listens
+        # to keys a little later.
+        self.page.evaluate(DRAWN)
+
+    def press(self, key: str) -> str:
+        """Press a key for the item on the page, without waiting, and return that item."""
+        item = self.item()
+        assert item is not None
+        self.page.keyboard.press(key)
+        self.said[item] = KEYS[key]
+        self.order.append(item)
+        return item
+
+    def step_back(self) -> None:
+        """Undo, and find the item that was judged last."""
+        last = self.order.pop()
+        self.said.pop(last)
+        self.page.keyboard.press("z")
+        draw = last.rsplit("-", 1)[0]
+        self.page.wait_for_function(f"draw => (({ITEM_ON_PAGE})() || '').startsWith(draw)", arg=draw)
+
+
+def reviewer(browser: Any, name: str) -> Reviewer:
+    page, seen = watched(browser, viewport={"width": 1280, "height": 900})
+    return Reviewer(name, page, seen)
+
+
+def labels_in(place: Workspace) -> list[dict[str, Any]]:
+    """Return every label row, with `current`."""
+    with Store.open(place.store_path, spool=place.spool) as store:
+        rows = store.rows("SELECT * FROM labels ORDER BY seq")
+    superseded = {row["supersedes"] for row in rows}
+    return [row | {"current": row["label_id"] not in superseded} for row in rows]
+
+
+def standing(rows: list[dict[str, Any]], name: str) -> dict[str, str]:
+    """Return what stands of one person, in the terms of the page, by draw."""
+    return {
+        row["draw_id"]: (
+            "skipped"
+            if row["skipped"]
+            else review.choice_of(LabelVerdict(row["verdict"]), row["shown_order"])
+        )
+        for row in rows
+        if row["annotator"] == name and row["current"] and (row["verdict"] or row["skipped"])
+    }
+
+
+def test_two_reviewers_at_once_with_keys_alone(tmp_path: Path, browser: Any) -> None:
+    """Twenty items each, skips, steps back and a reload in the middle: the store holds what each chose."""
+    place = make_place(tmp_path / "two", rewrites(160))
+    with app_of(place) as served:
+        both = [reviewer(browser, name) for name in ("ann", "bob")]
+        for each in both:
+            each.sit_down(served.url)
+        for turn in range(ITEMS):
+            pressed = [each.press("12ebs"[(turn + shift) % 5]) for shift, each in enumerate(both)]
+            for each, item in zip(both, pressed, strict=True):
+                each.wait(item)
+            if turn in (4, 13):
+                each = both[turn % 2]
+                each.step_back()
+                each.wait(each.press("b"))
+            if turn == 9:
+                waiting = [each.item() for each in both]
+                for each in both:
+                    each.come_back()
+                assert [each.item() for each in both] == waiting
+        for each in both:
+            assert each.seen == Seen()
+    rows = labels_in(place)
+    for each in both:
+        expected = {item.rsplit("-", 1)[0]: choice for item, choice in each.said.items()}
+        assert len(expected) == ITEMS
+        assert standing(rows, each.name) == expected
+        for row in rows:
+            if row["annotator"] == each.name:
+                assert row["shown_order"] == review.order_shown(each.name, row["call_id"], row["replay_id"])
+    # Nobody was given the other's draw, and everybody each pair once.
+    given = [
+        (row["annotator"], row["call_id"]) for row in rows if row["current"] and row["supersedes"] is None
+    ]
+    assert len(given) == len(set(given))
+    assert not set(standing(rows, "ann")) & set(standing(rows, "bob"))
+    assert {row["shown_order"] for row in rows} == {"control_left", "candidate_left"}
+
+
+def test_a_killed_app_keeps_every_label_it_acknowledged(tmp_path: Path, browser: Any) -> None:
+    """What led to a next item is in the store; a key on its way at the kill is there once or not at all."""
+    place = make_place(tmp_path / "killed", rewrites(60))
+    someone = reviewer(browser, "ann")
+    with app_of(place) as served:
+        someone.sit_down(served.url)
+        for key in "e12be":
+            someone.wait(someone.press(key))
+        acknowledged = dict(someone.said)
+        someone.press("e")
+        os.kill(served.process.pid, signal.SIGKILL)
+    kept = standing(labels_in(place), "ann")
+    expected = {item.rsplit("-", 1)[0]: choice for item, choice in acknowledged.items()}
+    assert expected.items() <= kept.items()
+    assert len(kept) - len(expected) in (0, 1)
+    with app_of(place) as served:
+        again = reviewer(browser, "ann")
+        again.sit_down(served.url)
+        on_desk = again.item()
+        assert on_desk is not None
+        assert on_desk.rsplit("-", 1)[0] not in kept
+        again.wait(again.press("b"))
+    assert len(standing(labels_in(place), "ann")) == len(kept) + 1
+
+
+def test_a_key_pressed_before_the_next_item_is_on_screen_labels_nothing(tmp_path: Path, browser: Any) -> None:
+    """While the app hangs, more keys than one are pressed at the old item: the first alone counts."""
+    place = make_place(tmp_path / "early", rewrites(40))
+    someone = reviewer(browser, "ann")
+    with app_of(place) as served:
+        someone.sit_down(served.url)
+        first = someone.item()
+        os.kill(served.process.pid, signal.SIGSTOP)
+        try:
+            for key in "1e2bse":
+                someone.page.keyboard.press(key)
+                someone.page.wait_for_timeout(60)
+            assert someone.item() == first
+        finally:
+            os.kill(served.process.pid, signal.SIGCONT)
+        someone.wait(first)
+        settle(someone.page)
+        second = someone.item()
+        someone.page.wait_for_timeout(1500)
+        assert someone.item() == second
+    rows = labels_in(place)
+    assert [(row["draw_id"], bool(row["verdict"])) for row in rows] == [(first.rsplit("-", 1)[0], True)]
+    assert list(standing(rows, "ann").values()) == ["left"]
+
+
+def test_a_key_held_down_labels_one_item(tmp_path: Path, browser: Any) -> None:
+    """A keyboard repeats a key that stays down; none of the repeats counts."""
+    place = make_place(tmp_path / "held", rewrites(40))
+    someone = reviewer(browser, "ann")
+    with app_of(place) as served:
+        someone.sit_down(served.url)
+        before = someone.item()
+        for _ in range(RUSHED):
+            someone.page.keyboard.down("e")
+            someone.page.wait_for_timeout(60)
+        someone.page.keyboard.up("e")
+        someone.wait(before)
+        someone.page.wait_for_timeout(1500)
+        assert len(labels_in(place)) == 1
+        # The next press is a new one.
+        someone.wait(someone.press("e"))
+    assert len(labels_in(place)) == 2
+
+
+def test_typing_a_note_is_not_pressing_keys(tmp_path: Path, browser: Any) -> None:
+    """Letters that are keys elsewhere are letters in a note, and the note belongs to the label before."""
+    place = make_place(tmp_path / "note", rewrites(40))
+    someone = reviewer(browser, "ann")
+    with app_of(place) as served:
+        someone.sit_down(served.url)
+        first = someone.press("1")
+        someone.wait(first)
+        someone.page.get_by_text("wrong answer").click()
+        box = someone.page.get_by_role("textbox", name="Note")
+        box.press_sequentially("be12sz, see 2e", delay=30)
+        box.press("Enter")
+        with contextlib.suppress(TooLong):
+            someone.page.wait_for_function("() => false", timeout=2500)
+    rows = labels_in(place)
+    stands = [row for row in rows if row["current"] and row["verdict"]]
+    assert len(stands) == 1
+    assert stands[0]["draw_id"] == first.rsplit("-", 1)[0]
+    assert (stands[0]["note"], stands[0]["reasons"]) == ("be12sz, see 2e", ["wrong"])
+
+
+@pytest.mark.parametrize(
+    ("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 400)], ids=["light", "dark", "phone"]
+)
+def test_hostile_pairs_are_read_letter_by_letter_in_every_view(
+    tmp_path: Path, browser: Any, theme: str, width: int
+) -> None:
+    """Tags, images, a megabyte, right-to-left text and emoji: no dialog, no foreign request, no overflow."""
+    tools = (ToolCall("<img src=x onerror=alert(3)>", {"a": HOSTILE}),)
+    nasty = [
+        HOSTILE,
+        "x" * 1_000_000,
+        "مرحبا بالعالم، ادفع \u202e001 الآن",
+        "👩🏽‍🚀 👋🏽 e\u0301",
+        "[click](javascript:alert(4)) <https://example.org>",
+    ]
+    pairs = [Pair("rewrite", n, text, answer(text), answer(f"{text} more")) for n, text in enumerate(nasty)]
+    order = f'{{"{HOSTILE[:25]}": 1, "customer": "{HOSTILE[:25]}"}}'
+    pairs += [
+        Pair("orders", 0, HOSTILE, answer(order), answer("{}", tools=tools)),
+        Pair("orders", 1, HOSTILE, answer(order), answer(order.replace("1", "2", 1))),
+    ]
+    place = make_place(tmp_path / "nasty", pairs)
+    page, seen = watched(browser, color_scheme=theme, viewport={"width": width, "height": 900})
+    with app_of(place) as served:
+        for task, more in (("rewrite", ""), ("orders", "&way=apart")):
+            someone = Reviewer("ann <b>*x*", page, seen)
+            someone.sit_down(served.url, f"{task}{more}")
+            for _ in range(5):
+                settle(page)
+                page.evaluate(DRAWN)
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                assert page.locator('[data-testid="stException"]').count() == 0
+                item = someone.item()
+                if item is None:
+                    break
+                page.keyboard.press("b")
+                page.wait_for_function(f"before => ({ITEM_ON_PAGE})() !== before", arg=item)
+            for view in ("mine", "conflicts", "by-hand"):
+                page.goto(f"{served.url}/review?task={task}&candidate=small&view={view}&reviewer=ann")
+                page.get_by_role("textbox", name="Your name").press("Enter")
+                page.get_by_role("radio", name="My labels").wait_for()
+                settle(page)
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                assert page.locator('[data-testid="stException"]').count() == 0
+        spoiled = '.wb-item img, .wb-item a, .wb-item script, img[src*="example.org"], a[href*="javascript"]'
+        assert page.locator(spoiled).count() == 0
+    assert seen == Seen()

@@ -1,0 +1,305 @@
+"""Review as a page: each side by itself, ten by hand, own labels, conflicts, languages, hostile data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from app_building import START, Filled, Pair, answer, fill
+from app_reading import Visit, fine, said
+from streamlit.testing.v1 import AppTest
+
+from workbench import review
+from workbench.records import Label, LabelVerdict, ToolCall
+from workbench.store import gold, labels
+from workbench.ui.seat import ITEM, LAST
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> ![x](https://example.org/x.png) \u202egnp"
+TAGS = ("<script", "<img", "![", "\u202e")
+
+
+def sit_down(visit: Visit, place: Filled, task: str, name: str = "ann", **query: str) -> AppTest:
+    """Open Review under a name."""
+    at = fine(visit(place, "review", task=task, candidate="small", **query))
+    at.text_input[0].set_value(name)
+    return fine(next(each for each in at.button if each.label == "Start").click().run())
+
+
+def press(at: AppTest, label: str) -> AppTest:
+    return fine(next(each for each in at.button if each.label == label).click().run())
+
+
+def stored(place: Filled) -> list[dict[str, Any]]:
+    return place.store.rows("SELECT * FROM labels ORDER BY seq")
+
+
+def shown(at: AppTest) -> str:
+    """Return everything on the page: words, cards and tables."""
+    cards = "".join(str(each.proto.body) for each in at.get("html"))
+    tables = "".join(each.value.to_csv() for each in at.dataframe)
+    return said(at) + cards + tables
+
+
+def give(place: Filled, call_id: str, name: str, verdict: str, *, note: str = "") -> None:
+    """Store a blind label of triage as the queue would."""
+    replay_id = place.replays["triage"]
+    label = Label(
+        label_id=f"{name}-{call_id}",
+        replay_id=replay_id,
+        call_id=call_id,
+        verdict=LabelVerdict(verdict),
+        annotator=name,
+        note=note,
+        shown_order=review.order_shown(name, call_id, replay_id),
+        guideline_version=place.workspace.eval_for("triage").guideline_version,
+        created_at=START,
+    )
+    labels.add_label(place.store, label)
+
+
+def edit_eval(place: Filled, task: str, lines: str) -> None:
+    path = place.workspace.root / "evals" / task / "eval.toml"
+    path.write_text(path.read_text(encoding="utf-8") + lines, encoding="utf-8")
+
+
+# --- Each side by itself -------------------------------------------------------------------------
+
+
+def test_a_label_is_right_or_wrong_by_itself(visit: Visit, filled: Filled) -> None:
+    """One key says which side is right; the judgement of both is stored, and the verdict follows."""
+    at = sit_down(visit, filled, "triage", way="apart")
+    item = at.session_state[ITEM].item
+    press(at, "Only 2 is right")
+    row = stored(filled)[-1]
+    assert row["verdict"] == item.verdict("right")
+    right = {row["control_right"], row["candidate_right"]}
+    assert right == {True, False}
+    assert at.query_params["way"] == "apart"
+
+
+def test_fields_called_wrong_are_stored_by_side(visit: Visit, filled: Filled) -> None:
+    """Marked fields belong to the side they were marked on, and both wrong needs no reason first."""
+    at = sit_down(visit, filled, "orders", way="apart")
+    mark = at.session_state[ITEM].mark
+    item = at.session_state[ITEM].item
+    for side, paths in (("left", ["total"]), ("right", ["customer", "total"])):
+        at.get("button_group")
+        group = next(each for each in at.get("button_group") if each.key == f"wrong-{side}-{mark}")
+        at = fine(group.set_value(paths).run())
+    press(at, "Both wrong")
+    row = stored(filled)[-1]
+    sides = [sorted(row["control_wrong"]), sorted(row["candidate_wrong"])]
+    wanted = [["total"], ["customer", "total"]]
+    assert sides == (wanted if item.shown_order == "control_left" else wanted[::-1])
+
+
+def test_a_contradiction_is_explained_and_labels_nothing(visit: Visit, filled: Filled) -> None:
+    """A response can't be right with a wrong field: the page says so, and the item stays."""
+    at = sit_down(visit, filled, "orders", way="apart")
+    current = at.session_state[ITEM]
+    group = next(each for each in at.get("button_group") if each.key == f"wrong-left-{current.mark}")
+    at = fine(group.set_value(["total"]).run())
+    press(at, "Only 1 is right")
+    assert "has no wrong fields" in said(at)
+    assert not stored(filled)
+    assert at.session_state[ITEM].mark == current.mark
+
+
+def test_texts_are_only_compared(visit: Visit, filled: Filled) -> None:
+    """A rewritten text is not right or wrong: the question is not offered."""
+    at = sit_down(visit, filled, "rewrite", way="apart")
+    assert any(each.label == "Response 1 better" for each in at.button)
+
+
+# --- After the verdict ---------------------------------------------------------------------------
+
+
+def test_a_skip_takes_its_reason_afterwards(visit: Visit, filled: Filled) -> None:
+    """S skips at once; why is a click more, kept with the skip."""
+    at = press(sit_down(visit, filled, "triage"), "Skip")
+    at = fine(at.get("button_group")[-1].set_value("not my language").run())
+    last = stored(filled)[-1]
+    assert (last["skipped"], last["verdict"], last["note"]) == (True, None, "not my language")
+
+
+def test_a_corrected_answer_becomes_gold(visit: Visit, filled: Filled) -> None:
+    """What a reviewer writes as the right answer is kept with the label and is the call's gold answer."""
+    at = press(sit_down(visit, filled, "triage"), "Both bad")
+    call = at.session_state[LAST].label.call_id
+    at = press(at, "Write the right answer")
+    box = next(each for each in at.selectbox if each.label == "The right label")
+    at = fine(box.set_value("how-to").run())
+    assert stored(filled)[-1]["corrected"] == "how-to"
+    known = {row["call_id"]: (row["answer"], row["origin"]) for row in gold.answers(filled.store, "triage")}
+    assert known[call] == ("how-to", "reviewers")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_effect_of_a_label_is_shown_only_where_the_eval_allows_it(
+    visit: Visit, filled: Filled, allowed: bool
+) -> None:
+    """How the bound moved would tell which side was the frontier's, so it is off unless asked for."""
+    edit_eval(filled, "triage", f"\n[review]\nshow_effect = {str(allowed).lower()}\n")
+    at = press(sit_down(visit, filled, "triage"), "Equal")
+    assert ("of calls get worse" in said(at)) == allowed
+
+
+def test_edited_guidelines_are_shown_before_the_next_label(visit: Visit, filled: Filled) -> None:
+    """A label is made under the guidelines on the page: edited ones come with the next key."""
+    at = sit_down(visit, filled, "triage")
+    press(at, "Equal")
+    text = filled.workspace.root / "evals" / "triage" / "guidelines.md"
+    text.write_text("Prefer the shorter label.", encoding="utf-8")
+    press(at, "Equal")
+    assert "Prefer the shorter label." in said(at)
+    press(at, "Equal")
+    versions = [row["guideline_version"] for row in stored(filled)]
+    assert versions[-1] != versions[0]
+    assert at.session_state[ITEM] is None or at.session_state[ITEM].item.guideline_version == versions[-1]
+
+
+# --- Views ---------------------------------------------------------------------------------------
+
+
+def test_ten_by_hand_say_nothing_until_all_are_judged(visit: Visit, filled: Filled) -> None:
+    """Ten calls are judged blind, move nothing, and are summed up at the end."""
+    at = sit_down(visit, filled, "rewrite", view="by-hand")
+    for _ in range(10):
+        if not any(each.label == "Equal" for each in at.button):
+            break
+        assert "Frontier better" not in said(at)
+        press(at, "Equal")
+    assert "Frontier better" in said(at)
+    assert "moves no traffic" in said(at)
+    assert {row["source"] for row in stored(filled)} == {"by_hand"}
+
+
+def test_own_labels_are_found_again_and_changed(visit: Visit, filled: Filled) -> None:
+    """One's own labels alone, by what was said; a change supersedes, and nothing names a model."""
+    at = sit_down(visit, filled, "triage")
+    press(at, "Response 1 better")
+    press(at, "Equal")
+    other = review.next_item(filled.workspace, filled.store, "triage", "small", "bob")
+    review.submit(filled.workspace, filled.store, other, "bob", "both_bad", note="of bob")
+    at = sit_down(visit, filled, "triage", view="mine")
+    table = at.dataframe[0].value
+    assert list(table["I said"]) == ["Equal", "Response 1 better"]
+    assert "bob" not in table.to_csv()
+    found = sit_down(visit, filled, "triage", view="mine", said="left")
+    assert list(found.dataframe[0].value["I said"]) == ["Response 1 better"]
+    none = sit_down(visit, filled, "triage", view="mine", find="nowhere")
+    assert "No label of yours matches" in said(none)
+    for each in (at, found, none):
+        assert not {"small", "frontier-1", "control"} & set(shown(each).replace('"', " ").split())
+
+
+def test_a_conflict_is_opened_decided_and_gone(visit: Visit, filled: Filled) -> None:
+    """Two people differ: a third reads both, decides by a key, and the decision stands."""
+    call = disputed(filled)[0]
+    for name, verdict in (("ann", "control_better"), ("bob", "equal")):
+        give(filled, call, name, verdict, note=HOSTILE)
+    at = sit_down(visit, filled, "triage", "cleo", view="conflicts")
+    assert "1\u00a0pair on which people differ" in "".join(each.value for each in at.caption)
+    assert "bob" not in shown(at)
+    press(at, "Open")
+    assert {"ann", "bob"} <= set(at.dataframe[0].value["Who"])
+    assert not any(tag in each for each in at.dataframe[0].value["Note"] for tag in ("\u202e",))
+    press(at, "Equal")
+    assert "Nobody differs" in said(at)
+    last = stored(filled)[-1]
+    assert (last["source"], last["verdict"], last["annotator"]) == ("adjudicated", "equal", "cleo")
+
+
+def disputed(place: Filled) -> list[str]:
+    """Return the calls of triage whose answers differ."""
+    found = place.store.rows(
+        "SELECT call_id FROM comparisons WHERE verdict = 'mismatch' AND replay_id = ?",
+        (place.replays["triage"],),
+    )
+    return [row["call_id"] for row in found]
+
+
+def test_low_agreement_is_said_above_the_desk(visit: Visit, filled: Filled) -> None:
+    """Where two people hardly agree, a banner says that the bound measures them."""
+    calls = filled.store.rows(
+        "SELECT call_id FROM comparisons WHERE replay_id = ? LIMIT 20", (filled.replays["triage"],)
+    )
+    for n, row in enumerate(calls):
+        for place, name in enumerate(("ann", "bob")):
+            give(filled, row["call_id"], name, ("equal", "control_better")[(n + place) % 2])
+    at = sit_down(visit, filled, "triage", "cleo")
+    assert any("Reviewers agree little" in each.value for each in at.warning)
+
+
+def test_reviewers_get_the_languages_they_read(visit: Visit, filled: Filled) -> None:
+    """A chosen language is all that comes, and others wait for somebody else."""
+    at = sit_down(visit, filled, "triage")
+    group = next(each for each in at.get("button_group") if "languages" in str(each.key))
+    at = fine(group.set_value(["en"]).run())
+    for _ in range(4):
+        current = at.session_state[ITEM]
+        if current is None:
+            break
+        language = filled.store.value("SELECT language FROM calls WHERE call_id = ?", (current.item.call_id,))
+        assert language == "en"
+        press(at, "Equal")
+    assert {
+        filled.store.value("SELECT language FROM calls WHERE call_id = ?", (row["call_id"],))
+        for row in stored(filled)
+    } <= {"en"}
+
+
+@pytest.mark.parametrize("view", ["label", "by-hand", "mine", "conflicts"])
+def test_hostile_data_stays_text_in_every_view(visit: Visit, empty: Filled, view: str) -> None:
+    """Neither a name, a note, a field's path nor an answer reaches a place that reads markup."""
+    tools = (ToolCall("<img src=x>", {"a": HOSTILE}),)
+    path = HOSTILE[:25]
+    pairs = [
+        Pair(
+            "orders", 0, HOSTILE, answer(f'{{"{path}": 1, "customer": "{path}"}}'), answer("{}", tools=tools)
+        ),
+        Pair("orders", 1, "x" * 1_000_000, answer("{}"), answer(f'{{"customer": "{"y" * 100_000}"}}')),
+        Pair("orders", 2, "مرحبا 👋🏽", answer(f'{{"customer": "{path}"}}'), answer('{"customer": 2}')),
+    ]
+    place = Filled(empty.workspace, empty.store, fill(empty.workspace, empty.store, pairs))
+    at = sit_down(visit, place, "orders", f"ann {HOSTILE}"[:80])
+    for _ in range(3):
+        press(at, "Both bad")
+        note = next((each for each in at.text_input if each.label == "Note"), None)
+        if note:
+            at = fine(note.set_value(HOSTILE).run())
+    at = sit_down(visit, place, "orders", f"ann {HOSTILE}"[:80], view=view, way="apart")
+    for kind in ("markdown", "caption", "subheader", "title", "info", "success", "warning", "error"):
+        for each in at.get(kind):
+            assert not any(tag in str(each.value) for tag in TAGS), (kind, each.value)
+    for each in at.get("html"):
+        body = str(each.proto.body)
+        if "review-buttons" not in body:
+            assert not any(tag in body for tag in TAGS if tag != "![")
+            assert len(body) < 150_000
+    for each in [*at.button, *at.get("button_group")]:
+        assert not any(tag in str(each) for tag in ("![x]",))
+
+
+# --- Ramp ----------------------------------------------------------------------------------------
+
+
+def test_ramp_says_which_labels_moved_the_bound_and_what_would_change_it(
+    visit: Visit, filled: Filled
+) -> None:
+    """After a few labels the largest moves are listed, and the label page is one click away."""
+    at = sit_down(visit, filled, "triage")
+    for _ in range(3):
+        press(at, "Equal")
+    at = fine(visit(filled, "ramp", task="triage", candidate="small"))
+    assert "What would change this decision?" in said(at)
+    assert "Which labels moved the bound" in said(at)
+    moved = next(each.value for each in at.dataframe if "Bound after" in each.value)
+    assert set(moved["By"]) == {"ann"}
+    assert all(each.startswith("−") for each in moved["Moved"])
+
+
+def test_ramp_says_so_where_no_label_moved_anything(visit: Visit, filled: Filled) -> None:
+    """Without labels there is no table, but a sentence."""
+    at = fine(visit(filled, "ramp", task="rewrite", candidate="small"))
+    assert "No label has moved it yet." in said(at)

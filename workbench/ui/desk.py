@@ -1,0 +1,233 @@
+"""One reviewer's desk: a pair in front of them, judged by a key and committed with it, then the next.
+
+A key runs this part alone. The label and the next item are one round to the store; the pair
+and its buttons are sent first, and what belongs to the label given last comes after them,
+so that it never holds up the next item.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from workbench import review
+from workbench.errors import WorkbenchError
+from workbench.records import AbsoluteJudgement, EvalKind, Label
+from workbench.review import Answer, ReviewItem, ReviewProgress
+from workbench.ui import afterwards, ahead, answers, card, navigation, words
+from workbench.ui.markup import Safe, element, show
+from workbench.ui.seat import ITEM, LAST, NOTICE, TROUBLE, Last, Open, Place, held, notice
+from workbench.ui.session import begin, complain, friendly, here
+
+
+@st.fragment
+def desk(place: Place) -> None:
+    """Show one item after the other, until nothing is left for this person.
+
+    Args:
+        place: Whose desk.
+    """
+    with friendly():
+        now = begin()
+        if now.workspace.eval_for(place.task).guideline_version != place.guideline_version:
+            # The guidelines were edited meanwhile: nobody labels under what they have not seen.
+            st.rerun(scope="app")
+        if trouble := st.session_state.pop(TROUBLE, None):
+            complain(trouble)
+        notice()
+        current = _current(place)
+        if current is None:
+            _finished(place)
+            _undo_button(place, "end")
+        else:
+            _item(current)
+        afterwards.show(place)
+        if current is not None and not place.by_hand:
+            ahead.prepare(now, place.task, place.candidate)
+
+
+def _current(place: Place) -> Open | None:
+    """Return the item on this reviewer's desk, drawing the next one where there is none."""
+    known = held()
+    if known is not None and known.place == place:
+        return known
+    now = here()
+    whose = (now.workspace, now.store, place.task, place.candidate, place.annotator)
+    if place.by_hand:
+        item = review.next_by_hand(*whose)
+    else:
+        item = review.next_item(*whose, languages=place.languages)
+    found = Open(place, item) if item else None
+    st.session_state[ITEM] = found
+    return found
+
+
+def _item(current: Open) -> None:
+    item, place = current.item, current.place
+    show(
+        element(
+            "div",
+            progress_line(item.progress),
+            card.request_card(item.request),
+            card.pair_card(item.left, item.right, keys=("1", "2")),
+            classes="wb-item",
+        )
+    )
+    if place.apart and item.kind is EvalKind.FIELDS:
+        _wrong_fields(current)
+    # The item is part of each key: a key pressed too late finds no button, and labels nothing.
+    with st.container(horizontal=True, key="review-buttons"):
+        for choice, label, key in place.choices:
+            st.button(
+                label,
+                key=f"{choice}-{current.mark}",
+                shortcut=key,
+                type="primary" if choice in ("left", "right") else "secondary",
+                on_click=_submit,
+                args=(current.mark, choice),
+            )
+        st.button("Skip", key=f"skip-{current.mark}", shortcut="S", on_click=_skip, args=(current.mark,))
+        _undo_button(place, current.mark)
+
+
+def progress_line(progress: ReviewProgress) -> Safe:
+    """Return how far the labelling is, tied to the decision."""
+    pieces = [element("span", progress.text)]
+    if progress.needed:
+        done = progress.labelled / progress.needed
+        pieces.insert(0, element("progress", done=done, label=progress.text))
+    return element("div", *pieces, classes="wb-progress")
+
+
+def _wrong_fields(current: Open) -> None:
+    """Let a reviewer say which fields of each response are wrong, before the key."""
+    for column, side, name in zip(st.columns(2), ("left", "right"), card.TITLES, strict=True):
+        column.pills(
+            f"Wrong in {name.lower()}",
+            list(current.item.fields),
+            # Paths may be a model's own words.
+            format_func=answers.quoted,
+            selection_mode="multi",
+            key=f"wrong-{side}-{current.mark}",
+        )
+
+
+def _undo_button(place: Place, mark: str) -> None:
+    st.button("Undo", key=f"undo-{mark}", shortcut="Z", icon=":material/undo:", on_click=_undo, args=(place,))
+
+
+def _held(mark: str) -> Open | None:
+    """Return the item on the desk if it is the one that the button was drawn for."""
+    current = held()
+    return current if current is not None and current.mark == mark else None
+
+
+def _submit(mark: str, choice: str) -> None:
+    current = _held(mark)
+    if current is None:
+        return
+    if current.place.apart and current.item.absolute_possible:
+        _answer(current, choice, Answer(absolute=_judged(current, choice)))
+    else:
+        _answer(current, choice, Answer(current.item.verdict(choice)))
+
+
+def _skip(mark: str) -> None:
+    current = _held(mark)
+    if current is not None:
+        _answer(current, "skip", Answer())
+
+
+def _judged(current: Open, choice: str) -> AbsoluteJudgement:
+    wrong = {side: st.session_state.get(f"wrong-{side}-{current.mark}") or () for side in ("left", "right")}
+    return current.item.absolute(
+        choice in ("left", "equal"),
+        choice in ("right", "equal"),
+        left_wrong=wrong["left"],
+        right_wrong=wrong["right"],
+    )
+
+
+def _answer(current: Open, choice: str, given: Answer) -> None:
+    now, place, item = here(), current.place, current.item
+    following: ReviewItem | None = None
+    try:
+        if place.by_hand:
+            label = _answer_by_hand(current, given)
+        else:
+            turn = review.answer(
+                now.workspace,
+                now.store,
+                item,
+                place.candidate,
+                place.annotator,
+                given,
+                languages=place.languages,
+            )
+            label, following = turn.label, turn.following
+    except WorkbenchError as error:
+        st.session_state[TROUBLE] = error
+        return
+    st.session_state[LAST] = Last(current, choice, label)
+    st.session_state[ITEM] = Open(place, following) if following else None
+
+
+def _answer_by_hand(current: Open, given: Answer) -> Label:
+    now, item, annotator = here(), current.item, current.place.annotator
+    if given.absolute is not None:
+        return review.submit_absolute(now.workspace, now.store, item, annotator, given.absolute)
+    if given.verdict is not None:
+        return review.submit(now.workspace, now.store, item, annotator, given.verdict)
+    return review.skip(now.workspace, now.store, item, annotator)
+
+
+def _undo(place: Place) -> None:
+    now = here()
+    try:
+        item = review.undo(now.workspace, now.store, place.task, place.candidate, place.annotator)
+    except WorkbenchError as error:
+        st.session_state[TROUBLE] = error
+        return
+    st.session_state[LAST] = None
+    if item is not None:
+        st.session_state[ITEM] = Open(place, item)
+        st.session_state[NOTICE] = "Taken back. Judge it again."
+    else:
+        st.session_state[NOTICE] = "There is nothing of yours to take back."
+
+
+def _finished(place: Place) -> None:
+    now = here()
+    if place.by_hand:
+        _by_hand(review.by_hand(now.workspace, now.store, place.task, place.candidate))
+        return
+    show(progress_line(review.progress(now.workspace, now.store, place.task, place.candidate)))
+    st.success("Nothing waits for your label here. Thank you.", icon=":material/task_alt:")
+    if place.languages:
+        st.caption("There may be more in other languages.")
+    # A button, since the address of a link would tell the candidate while second reviews may still come.
+    if st.button("See what the labels changed", icon=":material/stacked_line_chart:", key="see-ramp"):
+        query = {"task": place.task, "candidate": place.candidate}
+        st.switch_page(navigation.page("ramp"), query_params=query)
+
+
+def _by_hand(found: review.ByHand) -> None:
+    """Say what ten calls looked at by hand show; only once all of them were looked at."""
+    show(element("div", found.text, classes="wb-note"))
+    if not found.enough:
+        st.info("You have looked at all of yours. Others still have some.", icon=":material/groups:")
+        return
+    with st.container(horizontal=True, gap="large", key="by-hand"):
+        named: dict[str, Any] = {
+            "Frontier better": found.control_better,
+            "Equal": found.equal + found.identical,
+            "Candidate better": found.candidate_better,
+            "Both bad": found.both_bad,
+        }
+        for name, number in named.items():
+            st.metric(name, words.count(number), width="content")
+    st.caption(
+        f"A first impression from {words.counted(found.drawn, 'call')}: it moves no traffic. "
+        "If it looks hopeful, replay the whole sample and label the queue."
+    )

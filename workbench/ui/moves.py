@@ -1,0 +1,89 @@
+"""On Ramp: which labels moved the bound, and what would change this decision."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from workbench import review
+from workbench.review import LabelMove
+from workbench.ui import answers, navigation, words
+from workbench.ui.diff import visible
+from workbench.ui.scope import Scope
+from workbench.ui.session import ask
+
+SHOWN = 8
+
+
+def show(scope: Scope, current: float) -> None:
+    """Show both, side by side.
+
+    Args:
+        scope: The task and the candidate.
+        current: Share that the candidate serves today, 0..1.
+    """
+    left, right = st.columns(2, gap="large")
+    with left.container(border=True, key="would-change", height="stretch"):
+        _would_change(scope, current)
+    with right.container(border=True, key="moved", height="stretch"):
+        _moved(scope)
+
+
+def _would_change(scope: Scope, current: float) -> None:
+    st.subheader(
+        "What would change this decision?",
+        anchor=False,
+        help="Each piece of missing evidence alone, as good or as bad as it could come out. "
+        "It says what could be, not what will be.",
+    )
+    found = ask(review.what_would_change, scope.task, scope.candidate.name, current_share=current)
+    st.text(visible(found.sentence))
+    together = [found.together] if found.together and not found.changes else []
+    for each in [*found.changes, *together]:
+        icon = ":material/arrow_upward:" if each.up else ":material/arrow_downward:"
+        st.caption(f"{icon} {answers.quoted(each.sentence)}")
+    if any(each.what == "labels" for each in found.changes):
+        navigation.link("review", "Label now", icon=":material/rate_review:", task=scope.task)
+
+
+def _moved(scope: Scope) -> None:
+    st.subheader("Which labels moved the bound", anchor=False, help=words.GLOSSARY["bound"])
+    found = ask(review.label_moves, scope.task, scope.candidate.name, limit=SHOWN)
+    if not found:
+        st.caption("No label has moved it yet.")
+        return
+    frame = pd.DataFrame(
+        {
+            "Said": [words.LABEL_VERDICTS[each.verdict] for each in found],
+            "By": [visible(each.annotator) for each in found],
+            "Bound before": [words.percent(each.before) for each in found],
+            "Bound after": [words.percent(each.after) for each in found],
+            "Moved": [_points(each) for each in found],
+        }
+    )
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        lazy=False,
+        height="content",
+        key="label-moves",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt=f"{len(found)} labels that moved the bound most.",
+    )
+    chosen = [each for each in event.selection.rows if each < len(found)]
+    if chosen:
+        navigation.link(
+            "compare",
+            "Open this case",
+            icon=":material/compare_arrows:",
+            task=scope.task,
+            candidate=scope.candidate.name,
+            case=found[chosen[0]].call_id,
+        )
+    else:
+        st.caption("The largest moves first. Select a row to open its case.")
+
+
+def _points(each: LabelMove) -> str:
+    return f"{'+' if each.moved > 0 else '−'}{abs(100 * each.moved):.2f} points"

@@ -1,0 +1,137 @@
+"""My labels: what somebody has said so far, filtered, looked at again, changed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from workbench import review
+from workbench.errors import WorkbenchError
+from workbench.records import Label
+from workbench.review import REASONS
+from workbench.ui import address, card, words
+from workbench.ui.diff import visible
+from workbench.ui.markup import element
+from workbench.ui.markup import show as show_html
+from workbench.ui.scope import Scope
+from workbench.ui.seat import CHOICES, ITEM, LAST, NOTICE, TROUBLE, notice, said_of
+from workbench.ui.session import ask, complain, here
+
+SHOWN = 100
+ANY = "all"
+SAID = {
+    ANY: "whatever I said",
+    "left": "Response 1 better",
+    "right": "Response 2 better",
+    "equal": "equal",
+    "both_bad": "both bad",
+    "skipped": "skipped",
+}
+
+
+def show(scope: Scope, annotator: str) -> None:
+    """Show this person's own labels, newest first; nobody else's, and no model's name.
+
+    Args:
+        scope: The task and the candidate.
+        annotator: Whose labels.
+    """
+    if trouble := st.session_state.pop(TROUBLE, None):
+        complain(trouble)
+    notice()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        choice = address.select("What I said", list(SAID), name="said", labels=SAID, width=200)
+        reason = address.select(
+            "Reason", [ANY, *REASONS], name="reason", labels={ANY: "any or none", **REASONS}, width=240
+        )
+        text = address.text("Search", name="find", placeholder="in request, note and answer")
+    found = ask(
+        review.history,
+        scope.task,
+        scope.candidate.name,
+        annotator,
+        choices=() if choice == ANY else (choice,),
+        reasons=() if reason == ANY else (reason,),
+        text=text,
+        limit=SHOWN + 1,
+    )
+    if not found:
+        st.info("No label of yours matches.", icon=":material/filter_alt_off:")
+        return
+    st.caption(_counted(found))
+    picked = _table(scope, found[:SHOWN])
+    if picked is not None:
+        _look_again(scope, annotator, picked)
+
+
+def _counted(found: list[Label]) -> str:
+    if len(found) > SHOWN:
+        return f"Your newest {SHOWN} labels that match. Select one to look at it again."
+    return f"{words.counted(len(found), 'label')} of yours. Select one to look at it again."
+
+
+def _table(scope: Scope, found: list[Label]) -> Label | None:
+    now = scope.eval.guideline_version
+    frame = pd.DataFrame(
+        {
+            "When": [words.ago(each.created_at) for each in found],
+            "I said": [said_of(each) for each in found],
+            "Reasons": [
+                "; ".join(REASONS.get(word, visible(word)) for word in each.reasons) for each in found
+            ],
+            "Note": [visible(each.note) for each in found],
+            "Right answer": [visible(each.corrected or "") for each in found],
+            "Guidelines": [_version(each, now) for each in found],
+        }
+    )
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        lazy=False,
+        height="content" if len(frame) <= 8 else 330,
+        key="my-labels",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt=f"{len(frame)} labels of yours.",
+    )
+    chosen = [each for each in event.selection.rows if each < len(found)]
+    return found[chosen[0]] if chosen else None
+
+
+def _version(label: Label, now: str) -> str:
+    version = label.guideline_version or ""
+    return f"{version[:6]} (now)" if version == now else f"{version[:6]} (earlier)" if version else ""
+
+
+def _look_again(scope: Scope, annotator: str, label: Label) -> None:
+    workspace, store = here().workspace, here().store
+    item = review.look_again(workspace, store, scope.task, scope.candidate.name, annotator, label)
+    show_html(
+        element(
+            "div", card.request_card(item.request), card.pair_card(item.left, item.right), classes="wb-item"
+        )
+    )
+    if label.verdict is None or label.absolute is not None:
+        st.caption("Undo takes back your last label or skip, on the desk.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="change-label"):
+        st.text("Change it to", width="content")
+        for choice, said, _ in CHOICES:
+            if choice != item.choice(label.verdict):
+                st.button(
+                    said,
+                    key=f"change-{choice}-{label.label_id}",
+                    on_click=_change,
+                    args=(label, annotator, item.verdict(choice)),
+                )
+
+
+def _change(label: Label, annotator: str, verdict: str) -> None:
+    try:
+        review.amend(here().store, label, annotator, verdict=verdict)
+    except WorkbenchError as error:
+        st.session_state[TROUBLE] = error
+        return
+    for key in (ITEM, LAST):
+        st.session_state.pop(key, None)
+    st.session_state[NOTICE] = "Changed. What you said before is kept beside it."
