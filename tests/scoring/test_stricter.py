@@ -12,7 +12,8 @@ from scoring_world import World, make_world
 from workbench.ramp import State
 from workbench.records import Action
 from workbench.scoring import compare, recommend
-from workbench.scoring.evidence import decided, evidence
+from workbench.scoring.deciding import decided
+from workbench.scoring.evidence import evidence
 from workbench.stats import bounds
 
 AGREE, DIFFER = ("a", "a"), ("a", "b")

@@ -4,7 +4,8 @@
 """
 
 from workbench.scoring.comparing import CompareReport, compare
-from workbench.scoring.evidence import compared_rows, evidence, recommend
+from workbench.scoring.deciding import recommend
+from workbench.scoring.evidence import compared_rows, evidence
 from workbench.scoring.overview import OverviewRow, overview, overview_row, savings
 from workbench.scoring.retirement import leaving
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ import pandas as pd
 from workbench import ramp
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
-from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation, Verdict
+from workbench.records import Basis, Estimate, EvalKind, Policy, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import SEVERITY, utc_now
 from workbench.sampling import WEIGHT_MAX
@@ -25,11 +25,9 @@ from workbench.scoring.groups import (
     latched_groups,
 )
 from workbench.scoring.noise import floor_of
-from workbench.scoring.retirement import leaving
-from workbench.scoring.stricter import decide
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.slices import column_of, slice_values
-from workbench.specs import CONTROL, EvalConfig
+from workbench.specs import EvalConfig
 from workbench.stats.audit import AuditRow, DrawRow, from_rows, in_audit_order
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
@@ -116,83 +114,6 @@ def compared_rows(workspace: Workspace, store: Store, task: str, candidate: str)
     compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
     found = audit_rows(config, compared, effective_verdicts(*scope), draw_states(*scope), {})
     return in_audit_order(found)
-
-
-def recommend(
-    workspace: Workspace,
-    store: Store,
-    task: str,
-    candidate: str,
-    *,
-    current_share: float = 0.0,
-    policy: Policy | None = None,
-    today: date | None = None,
-    drift_alarm: bool = False,
-    held: tuple[str, ...] = (),
-) -> Recommendation:
-    """Say how much of a task's traffic may move to a candidate.
-
-    Args:
-        workspace: Names the eval and the candidate.
-        store: Holds comparisons, draws and labels.
-        task: The task.
-        candidate: The candidate's name.
-        current_share: Share the candidate has now, 0..1. How long it has had it and
-            what came of it is not known here, so a live share is never raised.
-        policy: Another policy than the eval's own, for what-if questions.
-        today: For what leaves the market; today in UTC unless given.
-        drift_alarm: Whether the drift detector alarmed (see `watching.watch`).
-        held: More reasons why the share must not grow.
-
-    Raises:
-        UsageError: The task or the candidate is unknown, or it is the control.
-    """
-    # What stands beside a decision is built on this module.
-    from workbench.scoring.beside import beside
-
-    chosen = policy or workspace.eval_for(task).policy
-    found = evidence(workspace, store, task, candidate, policy=chosen)
-    found = replace(found, drift_alarm=drift_alarm, held=(*found.held, *held))
-    fingerprint = fingerprint_of(workspace, store, candidate) or ""
-    state = ramp.State(share=current_share)
-    answer = decided(store, workspace.eval_for(task), fingerprint, found, chosen, state)
-    more = beside(workspace, store, task, candidate, found.task.compared, chosen)
-    answer = replace(answer, details={**answer.details, **more})
-    answer = _told_of_redaction(store, task, fingerprint, answer)
-    warnings = tuple(each.text for each in leaving(workspace, store, today, task=task))
-    return replace(answer, missing=(*answer.missing, *warnings)) if warnings else answer
-
-
-def _told_of_redaction(store: Store, task: str, fingerprint: str, answer: Recommendation) -> Recommendation:
-    """Say that a candidate was asked redacted requests, where the frontier had seen everything."""
-    redacted, calls = rows.redacted_share(store, task, fingerprint)
-    if not redacted:
-        return answer
-    reason = (
-        f"redacted-input: in {redacted:,} of {calls:,} replayed calls the candidate saw placeholders where "
-        "the frontier had seen personal data. It may do better or worse on live traffic."
-    )
-    details = answer.details | {"redacted_input": {"calls": redacted, "of": calls}}
-    return replace(answer, reasons=(*answer.reasons, reason), details=details)
-
-
-def decided(
-    store: Store,
-    config: EvalConfig,
-    fingerprint: str,
-    found: ramp.Evidence,
-    policy: Policy,
-    state: ramp.State,
-) -> Recommendation:
-    """Return the decision on evidence that `gather` returned, held where a stricter reading holds it."""
-
-    def begun() -> tuple[ramp.Evidence, int] | None:
-        if not rows.has_begun(store, config.task, fingerprint):
-            return None
-        return gather_begun(store, config, fingerprint, policy, found)
-
-    tried = rows.candidates_tried(store, config.task, fingerprint, CONTROL)
-    return decide(found, policy, state, begun, tried)
 
 
 def gather_begun(

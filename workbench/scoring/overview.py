@@ -13,7 +13,8 @@ from workbench.errors import UsageError
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
 from workbench.scoring.comparing import agreement_of
-from workbench.scoring.evidence import decided, gather
+from workbench.scoring.deciding import decided
+from workbench.scoring.evidence import gather
 from workbench.scoring.noise import NoiseFloor, floor_of
 from workbench.scoring.targets import refuse_control, targets
 from workbench.specs import EvalConfig

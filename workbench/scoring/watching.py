@@ -21,7 +21,7 @@ from workbench.errors import UsageError
 from workbench.normal import last_user_text
 from workbench.records import Basis, Estimate, Policy, Recommendation, Request, from_json
 from workbench.scoring.comparing import open_embedder
-from workbench.scoring.evidence import recommend
+from workbench.scoring.deciding import recommend
 from workbench.scoring.gathered import Gathered, gather_compared
 from workbench.slices import name_of, slice_values
 from workbench.specs import EvalConfig, SliceRule
