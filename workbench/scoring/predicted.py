@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.config import Workspace
-from workbench.records import Estimate, Policy, Verdict
+from workbench.records import Basis, Estimate, Policy, Verdict
 from workbench.scoring.gathered import Gathered, gather_compared
 from workbench.stats.parts import outcomes_of
 from workbench.stats.prediction import predicted_harm
@@ -99,10 +99,13 @@ def predict(found: Gathered, predictions: Mapping[str, float] | None = None) -> 
     used = known[outcomes.places]
     places = outcomes.places[used]
     others = guesses[known & ~labelled]
+    # A queue that aims takes more from some strata than from others: the calls it left are no sample of
+    # all, and only all calls have the mean that the weighted draws stand for.
+    rest = guesses[known] if found.basis is Basis.SEMANTIC else others
     answer = predicted_harm(
         outcomes.harmed[used],
         guesses[places],
-        others,
+        rest,
         found.policy.delta,
         weights=outcomes.weights[used],
     )
