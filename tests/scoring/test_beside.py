@@ -70,6 +70,10 @@ def test_a_queue_that_aims_leaves_no_sample_behind_and_biases_nothing(world: Wor
         assert (found.labels, found.others) == (300, 700)
         assert found.power > 0.3
         assert found.estimate.point == pytest.approx(0.05, abs=1e-9)
+    del given["rewrite-00999"]
+    part = predicted(world.workspace, world.store, "rewrite", "small", predictions=given)
+    assert part.estimate is None
+    assert "1 call without a prediction" in part.sentence
 
 
 def test_given_predictions_take_the_place_of_similarity(world: World) -> None:
@@ -80,6 +84,9 @@ def test_given_predictions_take_the_place_of_similarity(world: World) -> None:
     assert (found.labels, found.others, found.left_out) == (200, 400, 600)
     assert found.estimate is None
     assert found.reason == "200 labels; an estimate needs 300"
+    given = {f"rewrite-{number:05d}": float(number in harmed) for number in range(1_000)}
+    part = predicted(world.workspace, world.store, "rewrite", "small", predictions=given)
+    assert part.sentence.startswith("Estimated with predictions for 1,000 of 1,200 calls:")
     given = {f"rewrite-{number:05d}": float(number in harmed) for number in range(1_200)}
     whole = predicted(world.workspace, world.store, "rewrite", "small", predictions=given)
     assert whole.estimate is not None
