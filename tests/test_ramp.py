@@ -490,6 +490,30 @@ def test_clusters_are_named_and_widen_the_bound() -> None:
     assert any("planned design effect 2.00" in line and "12 clusters" in line for line in clustered.reasons)
 
 
+def test_a_lapse_is_not_called_a_label() -> None:
+    """Items that nobody judged in time count as harm, and the sentence doesn't take them for opinions."""
+    read = replace(labelled(1000, 20, 20), audited_lapses=17, looked=3)
+    assert "from 3 labels and 17 lapsed items, counted as harm, on 1,000 audited calls" in " ".join(
+        recommend(Evidence(read), POLICY).reasons
+    )
+
+
+def test_what_clusters_cost_is_said_of_the_calls_that_the_bound_rests_on() -> None:
+    """Worst case: of all compared calls; once labels carry the bound, of the audited ones."""
+    pair, session = DesignEffect(2.0, "planned", None, 2.0, 12), DesignEffect(3.0, "planned", None, 3.0, 12)
+    effects = {"disagreement_effect": pair, "harm_effect": session}
+    unlabelled = recommend(Evidence(replace(structural(990, 1000, audited=20), **effects)), POLICY)
+    (said,) = [line for line in unlabelled.reasons if "clusters" in line]
+    assert "1,000 compared calls are worth 500" in said
+    read = Population(
+        compared=1000, disagreements=200, audited=900, audited_disagreements=180, cleared=180, looked=180
+    )
+    (said,) = [
+        line for line in recommend(Evidence(replace(read, **effects)), POLICY).reasons if "clusters" in line
+    ]
+    assert "900 audited calls are worth 300" in said
+
+
 def test_a_confirmed_harm_behind_normalisation_revokes_free_agreement() -> None:
     task = replace(labelled(1000, 20, 2), normalised=400, normalised_labelled=20, normalised_harms=1)
     before = recommend(Evidence(task, days=10), POLICY)

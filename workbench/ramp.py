@@ -23,7 +23,7 @@ from workbench.stats.evidence import (
     WeightedOutcome,
 )
 from workbench.stats.guards import Finding
-from workbench.stats.harm import Harm, net, regressions
+from workbench.stats.harm import BY_LABEL, BY_STRATA, Harm, net, regressions
 from workbench.stats.missing import Missing, missing_for_next
 from workbench.stats.sessions import session_rate
 from workbench.stats.slice_shares import effective_share, estimate_forbids, slice_share
@@ -208,9 +208,12 @@ def _reasons(
     if warning:
         reasons.append(warning)
     semantic = task.basis is Basis.SEMANTIC
-    audited = len(task.draws) if semantic else task.audited
-    clustered = cluster_sentence(task.disagreement_effect, task.compared, "compared calls")
-    clustered = cluster_sentence(task.harm_effect, audited, "audited calls") or clustered
+    # What clusters cost is said of the calls that the bound rests on.
+    if semantic or estimate.method in (BY_LABEL, BY_STRATA):
+        audited = len(task.draws) if semantic else task.audited
+        clustered = cluster_sentence(task.harm_effect, audited, "audited calls")
+    else:
+        clustered = cluster_sentence(task.disagreement_effect, task.compared, "compared calls")
     if clustered:
         reasons.append(clustered)
     if evidence.noise is not None and evidence.noise.point is not None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scoring_world import ByLetters, World, make_world
 from servers import Server, serving
@@ -583,3 +584,44 @@ def test_predictions_say_whether_they_may_be_used(world: World, server: Server) 
     found = predictions(world.workspace, world.store, config, small)
     assert found is not None
     assert (found.usable, found.shared, found.why_not, found.agreement.point) == (True, MINIMUM_SHARED, "", 1)
+
+
+def test_a_judge_that_saw_every_pair_sharpens_the_estimate_and_decides_nothing(
+    world: World, server: Server
+) -> None:
+    """With people on half of the calls the judge's verdicts stand for the rest; one pair unseen, and none."""
+    world = with_judge(world, server)
+    add(world, pairs(better=30, worse=40, same=530))
+    asked(world)
+    before = recommend(world.workspace, world.store, "rewrite", "small")
+    config, small = world.workspace.eval_for("rewrite"), world.fingerprint("small")
+    found = judge_results(world.workspace, world.store, config, small)
+    assert found is not None
+    assert found.predicted is None, "no person has judged a pair yet"
+    chosen = np.random.default_rng(5).permutation(600)[:500].tolist()
+    worse, equal = LabelVerdict.CONTROL_BETTER, LabelVerdict.EQUAL
+    world.draw("rewrite", [(number, worse if 30 <= number < 70 else equal) for number in chosen])
+    after = recommend(world.workspace, world.store, "rewrite", "small")
+    found = judge_results(world.workspace, world.store, config, small)
+    assert found is not None
+    assert found.predicted is not None
+    estimate = found.predicted.estimate
+    assert estimate is not None
+    assert (found.predicted.labels, found.predicted.others, found.predicted.left_out) == (500, 100, 0)
+    assert found.predicted.power > 0.4
+    assert estimate.n_effective > 600
+    labelled = sum(30 <= number < 70 for number in chosen) / 500
+    assert estimate.point is not None
+    assert abs(estimate.point - 40 / 600) < abs(labelled - 40 / 600)
+    assert estimate.low < 40 / 600 < estimate.high
+    assert found.predicted.sentence in found.lines
+    with world.store.writing() as writer:
+        writer.execute("DELETE FROM judge_votes WHERE call_id = 'rewrite-00000' AND control_first")
+    part = judge_results(world.workspace, world.store, config, small)
+    assert part is not None
+    assert part.predicted is None
+    with world.store.writing() as writer:
+        writer.execute("DELETE FROM judge_votes")
+    without = recommend(world.workspace, world.store, "rewrite", "small")
+    assert without == after
+    assert before.share == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -167,9 +167,17 @@ class World:
         )
 
     def draw(
-        self, task: str, outcomes: Sequence[tuple[int, LabelVerdict | None]], *, replay: str = "r1"
+        self,
+        task: str,
+        outcomes: Sequence[tuple[int, LabelVerdict | None]],
+        *,
+        replay: str = "r1",
+        weights: Mapping[int, float] | None = None,
     ) -> None:
-        """Store draws of the queue with weight 1 and their labels; a draw with None lapsed long ago."""
+        """Store draws of the queue and their labels; a draw with None lapsed long ago.
+
+        Each has weight 1, or that of its call in `weights`.
+        """
         scope = {
             "task": task,
             "candidate_fingerprint": self.fingerprint("small"),
@@ -182,7 +190,8 @@ class World:
         for position, (number, verdict) in enumerate(outcomes, start=before):
             pair = {"replay_id": replay, "call_id": f"{task}-{number:05d}", "created_at": START}
             name = f"{task}-{number}"
-            drawn = {"draw_id": name, "position": position, "weight": 1.0, "weight_max": 1.25}
+            weight = (weights or {}).get(number, 1.0)
+            drawn = {"draw_id": name, "position": position, "weight": weight, "weight_max": 1.25}
             draws.append({**scope, **pair, **plan, **drawn})
             if verdict is not None:
                 own = {"label_id": name, "draw_id": name, "verdict": verdict.value, "draw_probability": 1.0}

@@ -56,6 +56,26 @@ def test_predictions_sharpen_the_estimate(world: World) -> None:
     assert "It moves no traffic." in found.sentence
 
 
+def test_a_queue_that_aims_leaves_no_sample_behind_and_biases_nothing(world: World) -> None:
+    """Labels that stand for all calls exactly give their own mean, though most mismatches are among them."""
+    world.add("rewrite", [("aaaa bb", "aaaa bbcc" if number < 100 else "aaaa bb") for number in range(1_000)])
+    compare(world.workspace, world.store, "rewrite", embedder=lambda _: ByLetters())
+    chosen = [*range(84), *range(100, 316)]
+    weights = {number: 0.1 / 0.28 if number < 100 else 0.9 / 0.72 for number in chosen}
+    world.draw("rewrite", [(n, WORSE if n < 42 else EQUAL) for n in chosen], weights=weights)
+    given = {f"rewrite-{number:05d}": 0.5 if number < 100 else 0.0 for number in range(1_000)}
+    for predictions in (None, given):
+        found = predicted(world.workspace, world.store, "rewrite", "small", predictions=predictions)
+        assert found.estimate is not None
+        assert (found.labels, found.others) == (300, 700)
+        assert found.power > 0.3
+        assert found.estimate.point == pytest.approx(0.05, abs=1e-9)
+    del given["rewrite-00999"]
+    part = predicted(world.workspace, world.store, "rewrite", "small", predictions=given)
+    assert part.estimate is None
+    assert "1 call without a prediction" in part.sentence
+
+
 def test_given_predictions_take_the_place_of_similarity(world: World) -> None:
     """A judge's predictions by call id are used alone; calls without one are left out of both sides."""
     harmed = texts(world, 400)
@@ -64,6 +84,9 @@ def test_given_predictions_take_the_place_of_similarity(world: World) -> None:
     assert (found.labels, found.others, found.left_out) == (200, 400, 600)
     assert found.estimate is None
     assert found.reason == "200 labels; an estimate needs 300"
+    given = {f"rewrite-{number:05d}": float(number in harmed) for number in range(1_000)}
+    part = predicted(world.workspace, world.store, "rewrite", "small", predictions=given)
+    assert part.sentence.startswith("Estimated with predictions for 1,000 of 1,200 calls:")
     given = {f"rewrite-{number:05d}": float(number in harmed) for number in range(1_200)}
     whole = predicted(world.workspace, world.store, "rewrite", "small", predictions=given)
     assert whole.estimate is not None

@@ -239,7 +239,10 @@ def test_a_few_dated_calls_do_not_speak_for_a_log_without_times() -> None:
     start = datetime(2026, 3, 2, tzinfo=UTC)
     ten_days = [start, start + timedelta(days=10)]
     assert span_days(pd.Series(ten_days + [None] * 98)) is None
-    assert span_days(pd.Series([*ten_days, None])) == 10
+    daily = [start + timedelta(days=day) for day in range(11)]
+    assert span_days(pd.Series([*daily, None])) == 10
+    stray = [start, *(start + timedelta(days=10, minutes=minute) for minute in range(999))]
+    assert span_days(pd.Series(stray, dtype=object)) == 2, "one call of another week makes no week"
     config = EvalConfig("topics", EvalKind.LABEL)
     volume = {"calls": 100, "first": ten_days[0], "last": ten_days[1], "recent_scaled": 2.0, "undated": 98}
     assert calls_per_day(config, volume) is None

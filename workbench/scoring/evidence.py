@@ -326,14 +326,17 @@ def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
 
 
 def span_days(times: pd.Series[Any]) -> float | None:
-    """Return how many days lie between the first and the last call.
+    """Return how many days the calls span: from the first to the last, days without a call left out.
 
-    None without two times, or where most calls have none: a few don't speak for the rest.
+    A day is one of 24 hours, counted from the first call, so that a day's traffic and one stray call of
+    another week are two days. None without two times, or where most calls have none: a few don't speak
+    for the rest.
     """
-    known = times.dropna()
+    known = pd.to_datetime(times.dropna(), utc=True)
     if len(known) < max(2.0, DATED_SHARE * len(times)):
         return None
-    return float((known.max() - known.min()).total_seconds() / DAY_S)
+    since = (known - known.min()).dt.total_seconds() / DAY_S
+    return float(min(since.max(), since.floordiv(1).nunique()))
 
 
 def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None:

@@ -78,19 +78,25 @@ def gather_compared(
     config = workspace.eval_for(task)
     refuse_control(candidate)
     workspace.candidate(candidate)
-    scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
-    frame = comparisons.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
-    frame = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value].reset_index(drop=True)
-    if frame.empty:
+    fingerprint = fingerprint_of(workspace, store, candidate) or ""
+    found = gather_of(store, config, fingerprint, policy)
+    if found.frame.empty:
         raise UsageError(
             f"Nothing of {candidate!r} on {task!r} is compared yet.",
             f"Run `workbench replay --task {task} --candidate {candidate}`, then `workbench compare`.",
         )
+    return found
+
+
+def gather_of(store: Store, config: EvalConfig, fingerprint: str, policy: Policy | None = None) -> Gathered:
+    """Return the same of a fingerprint, whatever its name; without calls where nothing is compared."""
+    scope = (store, config.task, fingerprint, evaluator_version(config))
+    frame = comparisons.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
     return Gathered(
         config=config,
         policy=policy or config.policy,
-        fingerprint=scope[2],
-        frame=frame,
+        fingerprint=fingerprint,
+        frame=frame[frame["verdict"] != Verdict.UNCOMPARABLE.value].reset_index(drop=True),
         verdicts=effective_verdicts(*scope),
         states=draw_states(*scope),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workbench import review
-from workbench.compare import evaluator_version
+from workbench.compare import basis, evaluator_version
 from workbench.compare.judge import (
     JudgeFigures,
     Ruling,
@@ -22,8 +22,10 @@ from workbench.compare.judge import (
 )
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.errors import ConfigError, UsageError, did_you_mean
-from workbench.records import Estimate, LabelVerdict
+from workbench.records import Basis, Estimate, LabelVerdict, Verdict
 from workbench.review.states import settle
+from workbench.scoring.gathered import gather_of
+from workbench.scoring.predicted import PredictedHarm, predict
 from workbench.specs import Candidate, EvalConfig
 from workbench.stats.wording import count, percent, plural
 from workbench.store import judgements
@@ -49,6 +51,7 @@ class JudgeResults:
 
     `verdicts` counts what both orders together say, `errors_because` why there is no verdict.
     `figures` hold position bias and agreement with people; see `compare.judge.JudgeFigures`.
+    `predicted` is the estimate of harm with the judge as its predictor; None where it may not serve as one.
     """
 
     judge: str
@@ -58,6 +61,7 @@ class JudgeResults:
     figures: JudgeFigures
     verdicts: dict[str, int] = field(default_factory=dict)
     errors_because: dict[str, int] = field(default_factory=dict)
+    predicted: PredictedHarm | None = None
 
     @property
     def lines(self) -> list[str]:
@@ -85,6 +89,8 @@ class JudgeResults:
             )
         else:
             lines.append("No person has judged any of these pairs: how far to believe it is not known.")
+        if self.predicted is not None and self.predicted.estimate is not None:
+            lines.append(self.predicted.sentence)
         lines.append("A judge explains; it moves no traffic.")
         return lines
 
@@ -189,6 +195,7 @@ def judge_results(
     if not found:
         return None
     people = people_on(store, config, fingerprint)
+    figures = measure(((each, people.get(pair)) for pair, each in found.items()), config.policy.delta)
     ruled = Counter(str(each.verdict) for each in found.values() if each.verdict is not None)
     failed = Counter(each.error for each in found.values() if each.verdict is None)
     return JudgeResults(
@@ -196,9 +203,48 @@ def judge_results(
         fingerprint=scope.judge,
         model=spec.model,
         prompt_version=scope.prompt_version,
-        figures=measure(((each, people.get(pair)) for pair, each in found.items()), config.policy.delta),
+        figures=figures,
         verdicts={verdict.value: ruled[verdict.value] for verdict in _WORDS if ruled[verdict.value]},
         errors_because=dict(sorted(failed.items(), key=lambda each: (-each[1], each[0]))[:REASONS_SHOWN]),
+        predicted=judged_harm(workspace, store, config, fingerprint)
+        if figures.compared >= MINIMUM_SHARED
+        else None,
+    )
+
+
+def judged_harm(
+    workspace: Workspace, store: Store, config: EvalConfig, fingerprint: str
+) -> PredictedHarm | None:
+    """Return harm as estimated with the judge's verdicts for all calls; None where it may not predict.
+
+    A judge is asked first for what people labelled, so pairs that it has not seen are no sample of all:
+    it has to have seen every pair that it can be asked for. Where it gave no verdict, nothing is known
+    (0.5); answers that are the same, or equal by declared rules, can't be worse (0), and a failed answer
+    is (1). Whatever these say, they bias nothing: see `stats.prediction`.
+
+    Args:
+        workspace: Knows the judge.
+        store: Holds votes and labels.
+        config: The task's eval.
+        fingerprint: The candidate's.
+    """
+    said = predictions(workspace, store, config, fingerprint)
+    if said is None or not said.usable:
+        return None
+    scope = scope_of(workspace, config, fingerprint)
+    semantic = basis(config) is Basis.SEMANTIC
+    pairs = judgements.pairs_for(store, scope, evaluator_version(config), all_differing=semantic, seed=0)
+    if not all(pair.is_judged for pair in pairs):
+        return None
+    found = gather_of(store, config, fingerprint)
+    asked = {pair.call_id for pair in pairs}
+    differs = found.frame["verdict"] == Verdict.MISMATCH.value
+    return predict(
+        found,
+        {
+            call: said.harm.get(call, 0.5 if call in asked else float(different))
+            for call, different in zip(found.frame["call_id"], differs, strict=True)
+        },
     )
 
 

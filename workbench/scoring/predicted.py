@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.config import Workspace
-from workbench.records import Estimate, Policy, Verdict
+from workbench.records import Basis, Estimate, Policy, Verdict
 from workbench.scoring.gathered import Gathered, gather_compared
 from workbench.stats.parts import outcomes_of
 from workbench.stats.prediction import predicted_harm
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCORE = "1 - similarity score"
 GIVEN = "given predictions"
+EPSILON = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,10 @@ class PredictedHarm:
         if self.estimate is None or self.estimate.point is None:
             return f"No estimate with predictions: {self.reason}."
         low, high = max(self.estimate.low, 0.0), min(self.estimate.high, 1.0)
+        known = self.labels + self.others
+        of = f"{count(known)} of {plural(known + self.left_out, 'call')}" if self.left_out else "all calls"
         return (
-            f"Estimated with predictions for all calls: {percent(max(self.estimate.point, 0.0))} get worse "
+            f"Estimated with predictions for {of}: {percent(max(self.estimate.point, 0.0))} get worse "
             f"({percent(low)} to {percent(high)}; {plural(self.labels, 'known outcome')}, "
             f"{count(self.others)} other calls). It moves no traffic."
         )
@@ -94,15 +97,25 @@ def predict(found: Gathered, predictions: Mapping[str, float] | None = None) -> 
         reason = "an answer that is equal after normalisation was found worse, so outcomes are not known"
         return PredictedHarm(None, 0.0, name, 0, 0, len(frame), reason)
     known = np.isfinite(guesses)
+    if not known.all() and np.ptp(outcomes.weights) > EPSILON:
+        # The weights stand for all calls together: those of a part don't add up to it.
+        reason = (
+            f"{plural(int((~known).sum()), 'call')} without a prediction, and the labels were drawn with "
+            "unequal chances, so that no call can be left out"
+        )
+        return PredictedHarm(None, 0.0, name, 0, 0, int((~known).sum()), reason)
     labelled = np.zeros(len(frame), dtype=np.bool_)
     labelled[outcomes.places] = True
     used = known[outcomes.places]
     places = outcomes.places[used]
     others = guesses[known & ~labelled]
+    # A queue that aims takes more from some strata than from others: the calls it left are no sample of
+    # all, and only all calls have the mean that the weighted draws stand for.
+    rest = guesses[known] if found.basis is Basis.SEMANTIC else others
     answer = predicted_harm(
         outcomes.harmed[used],
         guesses[places],
-        others,
+        rest,
         found.policy.delta,
         weights=outcomes.weights[used],
     )

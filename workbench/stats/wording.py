@@ -32,8 +32,10 @@ def grounds(estimate: Estimate, population: Population) -> str:
         return f"from {plural(estimate.n, 'label')} drawn by the queue" if estimate.n else "nothing labelled"
     settled = population.audited_disagreements > 0 and population.audited == population.compared
     if estimate.method == BY_LABEL or (estimate.method == BY_DISAGREEMENT and settled):
+        lapses = population.audited_lapses
+        lapsed = f" and {plural(lapses, 'lapsed item')}, counted as harm," if lapses else ""
         return (
-            f"from {plural(population.audited_disagreements, 'label')} "
+            f"from {plural(population.audited_disagreements - lapses, 'label')}{lapsed} "
             f"on {plural(population.audited, 'audited call')}"
         )
     if estimate.method == BY_DISAGREEMENT:
