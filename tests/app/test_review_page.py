@@ -158,6 +158,34 @@ def test_edited_guidelines_are_shown_before_the_next_label(visit: Visit, filled:
     assert at.session_state[ITEM] is None or at.session_state[ITEM].item.guideline_version == versions[-1]
 
 
+def test_two_windows_of_one_person_never_show_as_saved_what_is_not(visit: Visit, filled: Filled) -> None:
+    """The same item in both: the first key counts, and the second window says that its own did not."""
+    first, second = (sit_down(visit, filled, "triage") for _ in range(2))
+    mark = first.session_state[ITEM].mark
+    assert second.session_state[ITEM].mark == mark
+    press(first, "Response 1 better")
+    press(second, "Response 2 better")
+    assert "This key changed nothing" in "".join(each.value for each in second.toast)
+    assert second.session_state[LAST] is None
+    assert [row["shown_order"] for row in stored(filled)] == [first.session_state[LAST].label.shown_order]
+    assert first.session_state[ITEM].mark == second.session_state[ITEM].mark != mark
+
+
+def test_an_item_of_rules_that_were_changed_meanwhile_makes_room_for_another(
+    visit: Visit, filled: Filled
+) -> None:
+    """Comparisons of other rules have a queue of their own: nobody is stuck before an item of the old one."""
+    at = sit_down(visit, filled, "triage")
+    path = filled.workspace.root / "evals" / "triage" / "eval.toml"
+    path.write_text(path.read_text(encoding="utf-8") + '\n[aliases]\nbill = "billing"\n', encoding="utf-8")
+    # The key that finds the change labels what was on the page; the next one is told, and the way is free.
+    press(at, "Equal")
+    fine(next(each for each in at.button if each.label == "Equal").click().run())
+    assert len(stored(filled)) == 1
+    assert at.error
+    assert at.session_state[ITEM] is None
+
+
 # --- Views ---------------------------------------------------------------------------------------
 
 

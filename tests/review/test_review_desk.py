@@ -14,6 +14,7 @@ from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.records import AbsoluteJudgement, LabelVerdict
 from workbench.review import Plan, ReviewItem
+from workbench.store import labels
 
 WHERE = ("topics", "tiny-llm")
 
@@ -369,3 +370,83 @@ def test_a_newer_answer_of_a_reviewer_removes_no_vote_of_a_gold_file(world: Worl
     review.label_from_gold(world.workspace, world.store, "topics")
     assert verdicts(world) == {item.call_id: "control_better"}
     assert len(review.disputes(world.workspace, world.store, *WHERE)) == 1
+
+
+def test_who_read_what_others_said_can_label_the_pair_blind_no_more(world: World) -> None:
+    """Not on a page that stayed open while the lease ran out, nor by changing or taking back a label."""
+    world.add_replay("topics", [("a", "b")])
+    mine, where = ask(world), (world.workspace, world.store, *WHERE)
+    world.clock.pass_minutes(11)
+    for who, verdict in (("noor", "equal"), ("ken", "control_better")):
+        world.clock.pass_minutes(11)
+        submit_second(world, mine.call_id, who, verdict)
+    (head,) = review.conflicts(*where, "mia", now=world.clock)
+    review.open_conflict(*where, "mia", head.key, now=world.clock)
+    with pytest.raises(UsageError, match="read what others said"):
+        review.submit(world.workspace, world.store, mine, "mia", "equal", now=world.clock)
+    with pytest.raises(UsageError, match="read what others said"):
+        review.answer(
+            world.workspace, world.store, mine, "tiny-llm", "mia", review.Answer("equal"), now=world.clock
+        )
+    # One of the two reads on: their own label stays what it was, but a word on why is welcome.
+    review.open_conflict(*where, "noor", head.key, now=world.clock)
+    (own,) = review.history(*where, "noor")
+    with pytest.raises(UsageError, match="read what others said"):
+        review.amend(world.store, own, "noor", verdict="control_better", now=world.clock)
+    with pytest.raises(UsageError, match="read what others said"):
+        review.undo(*where, "noor", now=world.clock)
+    assert review.amend(world.store, own, "noor", note="short", now=world.clock).note == "short"
+
+
+def submit_second(world: World, call_id: str, who: str, verdict: str) -> None:
+    """Let somebody label a call as the queue hands it out to them."""
+    item = review.next_item(world.workspace, world.store, *WHERE, who, now=world.clock)
+    if item is None:
+        # Whether a pair is judged twice is decided by its id; here it is.
+        draw = world.store.rows("SELECT draw_id FROM draws WHERE call_id = ?", (call_id,))[0]["draw_id"]
+        with world.store.writing() as writer:
+            labels.add_lease(writer, draw, who, world.clock() + review.LEASE)
+        item = review.item_of(world.workspace, world.store, f"{draw}.0", who)
+    assert item.call_id == call_id
+    review.submit(world.workspace, world.store, item, who, verdict, now=world.clock)
+
+
+def test_a_conflict_that_somebody_decided_meanwhile_is_not_decided_again(world: World) -> None:
+    """Two people have it open; the second is told, and the first decision stands."""
+    world.add_replay("topics", [("a", "b")])
+    where = (world.workspace, world.store, *WHERE)
+    call = ask(world).call_id
+    for who, verdict in (("mia", "equal"), ("ken", "control_better")):
+        submit_second(world, call, who, verdict)
+    (head,) = review.conflicts(*where, "ada", now=world.clock)
+    seen = [review.open_conflict(*where, who, head.key, now=world.clock) for who in ("ada", "eve")]
+    review.adjudicate(world.workspace, world.store, seen[0], "ada", "equal", now=world.clock)
+    again = review.adjudicate(world.workspace, world.store, seen[0], "ada", "equal", now=world.clock)
+    with pytest.raises(UsageError, match="ada has decided"):
+        review.adjudicate(world.workspace, world.store, seen[1], "eve", "control_better", now=world.clock)
+    (verdict,) = review.effective_verdicts(world.store, *world.scope("topics").params).values()
+    assert (verdict.verdict, verdict.annotator) == ("equal", "ada")
+    assert again.annotator == "ada"
+
+
+def test_an_item_says_where_the_field_rules_find_both_sides_equal(world: World) -> None:
+    """Whichever side stands left: the rule of a number calls 5 and 5.0 equal, that of a text b and c not."""
+    world.add_replay("orders", [('{"sku": "b", "total": 5}', '{"sku": "c", "total": "5.0"}')])
+    item = review.next_item(world.workspace, world.store, "orders", "tiny-llm", "mia", now=world.clock)
+    assert item.field_rules == {"sku": False, "total": True}
+    world.add_replay("topics", [("a", "b")])
+    assert ask(world).field_rules is None
+
+
+def test_undo_takes_back_the_last_act_also_where_an_earlier_one_was_taken_back(world: World) -> None:
+    """Somebody takes a label back, judges one of the ten by hand instead, and takes that back, too."""
+    world.add_replay("topics", [("a", "b")] * 3)
+    where = (world.workspace, world.store, *WHERE, "mia")
+    first = ask(world)
+    say(world, first, "equal")
+    assert review.undo(*where, now=world.clock).item_id == first.item_id
+    by_hand = review.next_by_hand(*where, now=world.clock)
+    say(world, by_hand, "equal")
+    for _ in range(2):
+        assert review.undo(*where, now=world.clock).item_id == by_hand.item_id
+    assert not review.history(*where)

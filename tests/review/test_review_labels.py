@@ -18,7 +18,7 @@ from review_world import World, make_world
 
 from workbench import review
 from workbench.errors import UsageError
-from workbench.normal import neutralise_cell, restore_cell
+from workbench.normal import content_hash, neutralise_cell, restore_cell
 from workbench.records import EvalKind, LabelVerdict, Output
 from workbench.review import forecast, gold_verdict
 from workbench.review.gold import gold_output
@@ -384,3 +384,24 @@ def test_a_killed_process_loses_no_acknowledged_label(tmp_path: Path) -> None:
     assert len(acknowledged) >= 12
     assert set(acknowledged) <= set(kept)
     assert len(kept) == len(set(kept)) <= len(acknowledged) + 3
+
+
+def test_an_imported_file_can_take_no_reviewers_place(world: World) -> None:
+    """A file from a copy of the workspace holds the very ids that labels given here will have: all stand."""
+    world.add_replay("topics", [("a", "b")] * 2)
+    item = ask(world)
+    copied = content_hash("label", item.item_id, "mia", "0")
+    file = world.root / "copied.jsonl"
+    row = {"label_id": copied, "id": item.call_id, "verdict": "equal", "annotator": "mia"}
+    file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    where = {"task": "topics", "candidate": "tiny-llm"}
+    for expected in (1, 0):
+        assert review.import_labels(world.workspace, world.store, file, **where).accepted == expected
+    said = say(world, item, "control_better")
+    stored = world.store.rows("SELECT label_id, verdict, source FROM labels ORDER BY seq")
+    assert [(row["verdict"], row["source"]) for row in stored] == [
+        ("equal", "imported"),
+        ("control_better", "queue"),
+    ]
+    assert stored[1]["label_id"] == said.label_id == copied
+    assert review.import_labels(world.workspace, world.store, file, **where).accepted == 0

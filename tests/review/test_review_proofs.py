@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,67 +17,107 @@ from scipy.stats import binom
 from workbench import review, scoring
 from workbench.config import Workspace
 from workbench.review import Plan
+from workbench.stats import bounds
 from workbench.stats.harm import regressions
 
-DELTA = 0.2
-RUNS = 8
+DELTAS = (0.05, 0.2, 0.5)
+RUNS = 24
+STEPS = 32
+SIZE = 120
 
 
-def judge(world: World, task: str, candidate: str, harmful: set[str], seed: int, steps: int) -> list[float]:
-    """Let two careless reviewers work, and return the upper bound after every few labels."""
+@dataclass
+class Look:
+    """The upper bound at each level, and what somebody would say who trusts the labels as they are."""
+
+    bound: dict[float, float]
+    naive: dict[float, float]
+
+
+def judge(world: World, task: str, harmful: set[str], seed: int) -> list[Look]:
+    """Let two careless reviewers work as the app does, and look every few acts.
+
+    They put aside what is harmful more often than what is not, let items lapse, and step back.
+    """
     dice = random.Random(seed)
-    bounds = []
-    for step in range(steps):
+    where = (world.workspace, world.store, task, "tiny-llm")
+    desks: dict[str, review.ReviewItem | None] = {}
+    looks = []
+    for step in range(STEPS):
         who = dice.choice(["mia", "noor"])
-        item = review.next_item(world.workspace, world.store, task, candidate, who, now=world.clock)
+        item = desks.pop(who, None) or review.next_item(*where, who, now=world.clock)
         if item is None:
             break
+        bad = item.call_id in harmful
         act = dice.random()
         if act < 0.04:
-            review.skip(world.workspace, world.store, item, who, now=world.clock)
-        elif act < 0.08:
             world.clock.pass_minutes(11)
         else:
-            verdict = "control_better" if item.call_id in harmful else "equal"
-            review.submit(world.workspace, world.store, item, who, verdict, now=world.clock)
-            if act < 0.12:
-                review.undo(world.workspace, world.store, task, candidate, who, now=world.clock)
+            verdict = None if act < (0.4 if bad else 0.08) else "control_better" if bad else "equal"
+            turn = review.answer(*where[:2], item, "tiny-llm", who, review.Answer(verdict), now=world.clock)
+            desks[who] = turn.following
+            if act > 0.96:
+                desks[who] = review.undo(*where, who, now=world.clock)
         if step % 8 == 7:
-            evidence = scoring.evidence(world.workspace, world.store, task, candidate, moment=world.clock())
-            bounds.append(regressions(evidence.task, DELTA).estimate.high)
-    return bounds
+            looks.append(look(world, task))
+    return looks
+
+
+def look(world: World, task: str) -> Look:
+    """Ask for the bounds as the decision does; the naive one counts labels alone, each the same."""
+    found = scoring.evidence(world.workspace, world.store, task, "tiny-llm", moment=world.clock()).task
+    states = review.draw_states(world.store, *world.scope(task).params, now=world.clock)
+    plain = [each for each in states if each.plan in (Plan.MIX, Plan.AUDIT) and each.verdict]
+    bad = sum(each.verdict == "control_better" for each in plain)
+    share = found.disagreements / found.compared if task == "topics" else 1.0
+    return Look(
+        {delta: regressions(found, delta).estimate.high for delta in DELTAS},
+        {delta: share * bounds.exact_upper(bad, len(plain), delta) for delta in DELTAS},
+    )
+
+
+def draw_world(world: World, task: str, run: int) -> set[str]:
+    """Fill a world and return its harmful calls.
+
+    Of a semantic task, harm sits in what looks alike: where the queue draws less than its share.
+    """
+    dice = random.Random(f"{task} {run}")
+    if task == "topics":
+        pairs = [("a", "b" if dice.random() < 0.6 else "a") for _ in range(SIZE)]
+        rates = [0.6 if control != observed else 0.0 for control, observed in pairs]
+        replay = world.add_replay(task, pairs)
+    else:
+        scores = [dice.choice([0.4, 0.7, 0.9, 0.97]) for _ in range(SIZE)]
+        rates = [0.0 if score < 0.8 else 0.9 for score in scores]
+        texts = [(f"{run} text {n}", f"{run} other {n}") for n in range(SIZE)]
+        replay = world.add_replay(task, texts, scores=scores)
+    return {f"call-{replay}-0-{n}" for n, rate in enumerate(rates) if dice.random() < rate}
 
 
 @pytest.mark.parametrize("task", ["topics", "rewrite"])
 def test_the_bound_from_a_reviewer_with_known_harm_covers_at_its_level(tmp_path: Path, task: str) -> None:
-    """Looked at again and again, while items lapse, are skipped or taken back: rarely below the truth."""
-    missed = 0
+    """Looked at again and again, while items lapse, are skipped or taken back: rarely below the truth.
+
+    At each of three levels; and the test would find a bound out that forgets the skipped or the weights.
+    """
+    missed: Counter[float] = Counter()
+    naive: Counter[float] = Counter()
     reached = []
     for run in range(RUNS):
         world = make_world(tmp_path / f"space {run}")
-        dice = random.Random(f"{task} {run}")
         with world.store:
-            size = 120
-            if task == "topics":
-                pairs = [("a", "b" if dice.random() < 0.5 else "a") for _ in range(size)]
-                replay = world.add_replay(task, pairs)
-                doubtful = [n for n, (control, observed) in enumerate(pairs) if control != observed]
-            else:
-                pairs = [(f"{run} text {n}", f"{run} other {n}") for n in range(size)]
-                scores = [dice.choice([0.4, 0.7, 0.9, 0.97]) for _ in range(size)]
-                replay = world.add_replay(task, pairs, scores=scores)
-                doubtful = list(range(size))
-            harmful = {
-                f"call-{replay}-0-{n}"
-                for n in doubtful
-                if dice.random() < (0.5 if task == "topics" else 0.25)
-            }
-            bounds = judge(world, task, "tiny-llm", harmful, run, 24)
-            # Drawn from a pool this size, the truth is that of the pool.
-            missed += min(bounds) < len(harmful) / size
-            reached.append(bounds[-1])
-    assert missed <= binom.ppf(0.999, RUNS, DELTA)
-    assert min(reached) < 0.9, "a bound that says nothing covers, too"
+            harmful = draw_world(world, task, run)
+            looks = judge(world, task, harmful, run)
+        # Drawn from a pool this size, the truth is that of the pool.
+        truth = len(harmful) / SIZE
+        for delta in DELTAS:
+            missed[delta] += min(each.bound[delta] for each in looks) < truth
+            naive[delta] += min(each.naive[delta] for each in looks) < truth
+        reached.append(looks[-1].bound[0.2])
+    allowed = {delta: binom.ppf(0.999, RUNS, delta) for delta in DELTAS}
+    assert all(missed[delta] <= allowed[delta] for delta in DELTAS), missed
+    assert any(naive[delta] > allowed[delta] for delta in DELTAS), "what is wrong must be found out"
+    assert max(reached) < 1, "a bound that says nothing covers, too"
 
 
 REVIEWER = """

@@ -240,7 +240,8 @@ def adjudicate(
         now: The clock.
 
     Raises:
-        UsageError: There is no such pair, or neither a verdict nor a judgement of the sides.
+        UsageError: There is no such pair, somebody decided it meanwhile, or neither a verdict nor a
+            judgement of the sides was given.
     """
     annotator = reviewer_name(annotator)
     votes = sorted(vote.label_id for vote in dispute.votes)
@@ -270,5 +271,11 @@ def adjudicate(
             created_at=in_utc(now()),
             absolute=absolute,
         )
+        for row in rows.labels_on_pair(writer, dispute.replay_id, dispute.call_id):
+            unread = row["source"] == "adjudicated" and row["label_id"] not in (*votes, label.label_id)
+            if unread:
+                raise UsageError(
+                    f"{row['annotator']} has decided this pair meanwhile.", "That decision stands."
+                )
         rows.add_label(writer, label)
     return label

@@ -271,6 +271,7 @@ class _Importer:
         pairs = rows.observed_pairs(store, task, fingerprint)
         self.ids = _Ids(pairs, "the candidate has no output for this id")
         self.replays = {(row["replay_id"], row["call_id"]) for row in rows.pairs_of(store, task, fingerprint)}
+        self.given: dict[str, str] = {}
         standing = [each for each in rows.label_rows(store, task, fingerprint) if each["current"]]
         self.known = {
             (row["replay_id"], row["call_id"], row["annotator"]): row for row in standing if row["verdict"]
@@ -304,12 +305,13 @@ class _Importer:
 
     def _store(self, batch: list[tuple[Record, Label]]) -> None:
         """Store what is new. A known label id, or the same verdict of the same person, is known."""
-        known_ids = rows.known_labels(self.store, [label.label_id for _, label in batch])
+        given = {label.label_id: self.given.pop(label.label_id, label.label_id) for _, label in batch}
+        known_ids = rows.known_labels(self.store, [*given, *given.values()])
         fresh: list[dict[str, Any]] = []
         for item, label in batch:
             key = (label.replay_id, label.call_id, label.annotator)
             other = self.known.get(key)
-            if label.label_id in known_ids:
+            if label.label_id in known_ids or given[label.label_id] in known_ids:
                 self.tally.skipped += 1
             elif other is None or other["source"] != "imported":
                 known_ids.add(label.label_id)
@@ -339,11 +341,18 @@ class _Importer:
         given = str(value.get("label_id") or "").strip() if "label_id" in self.columns else ""
         order = str(value.get("shown_order") or "") if "shown_order" in self.columns else ""
         guideline = str(value.get("guideline_version") or "") if "guideline_version" in self.columns else ""
-        made = content_hash(
-            "imported", replay_id, call_id, annotator, verdict, list(reasons), note, corrected or ""
+        # Never the file's own id: the label it belongs to may still be given here, and must find its place.
+        made = (
+            content_hash("imported", given)
+            if _is_id(given)
+            else content_hash(
+                "imported", replay_id, call_id, annotator, verdict, list(reasons), note, corrected or ""
+            )
         )
+        if _is_id(given):
+            self.given[made] = given
         return Label(
-            label_id=given if _is_id(given) else made,
+            label_id=made,
             replay_id=replay_id,
             call_id=call_id,
             verdict=verdict,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from workbench import compare
 from workbench.errors import UsageError
 from workbench.normal import clean_text, decode_nested
 from workbench.records import (
@@ -37,6 +38,9 @@ REASONS = {
 }
 """Reasons offered after a worse or both-bad verdict: the stored word, and how it reads."""
 
+RULED_CHARS = 200_000
+"""Longer answers are shown without what the field rules say, so that nobody waits for it."""
+
 MAX_NAME = 200
 RESERVED_NAMES = frozenset({"argilla", "gold", "label-studio"})
 """Programs hold items, and gold answers give labels, under these names."""
@@ -64,7 +68,8 @@ class ReviewItem:
     `left` and `right` carry text, tool calls and the kind of an error, and
     nothing else of an output. Where it came from stays in the store, under
     `item_id`; `shown_order` is kept out of the representation. `fields` are the paths
-    that may be called wrong where each side is judged by itself.
+    that may be called wrong where each side is judged by itself. `field_rules` says by path
+    where the eval's rules find both sides equal or do not look; None where it has no such rules.
     """
 
     item_id: str
@@ -80,6 +85,7 @@ class ReviewItem:
     attempt: int = 0
     shown_order: str = field(default=CONTROL_LEFT, repr=False)
     fields: tuple[str, ...] = ()
+    field_rules: Mapping[str, bool] | None = field(default=None, repr=False)
 
     @property
     def ticket(self) -> str:
@@ -195,6 +201,7 @@ def build_item(
         )
     control = blind_output(from_json(content["control"], Output))
     observed = blind_output(from_json(content["observed"], Output))
+    request = blind_request(from_json(content["request"], Request))
     order = order_shown(annotator, call_id, replay_id)
     left, right = (control, observed) if order == CONTROL_LEFT else (observed, control)
     return ReviewItem(
@@ -202,7 +209,7 @@ def build_item(
         call_id=call_id,
         task=config.task,
         kind=config.kind,
-        request=blind_request(from_json(content["request"], Request)),
+        request=request,
         left=left,
         right=right,
         guidelines=config.guidelines,
@@ -211,7 +218,23 @@ def build_item(
         attempt=attempt,
         shown_order=order,
         fields=judged_fields(config, left, right),
+        field_rules=_field_rules(config, request, control, observed),
     )
+
+
+def _field_rules(
+    config: EvalConfig, request: Request, control: Output, observed: Output
+) -> dict[str, bool] | None:
+    """Return by path whether the eval's rules call a field equal or ignore it; None without such rules."""
+    both = control, observed
+    if config.kind is not EvalKind.FIELDS or any(each.tool_calls or each.error for each in both):
+        return None
+    if sum(len(each.text or "") for each in both) > RULED_CHARS:
+        return None
+    found = compare.compare_outputs(config, request, *both).details.get("fields")
+    if not isinstance(found, list):
+        return None
+    return {each["path"]: bool(each["equal"]) or "ignored" in each for each in found}
 
 
 def judged_fields(config: EvalConfig, *outputs: Output) -> tuple[str, ...]:

@@ -26,17 +26,19 @@ from workbench.review.items import (
 )
 from workbench.review.states import (
     APART_SOURCES,
+    COUNTED_SOURCES,
     LEASE,
     PICKED,
     Board,
     Clock,
+    Pair,
     Plan,
     draw_id_of,
     in_utc,
     scope_of,
     utc_now,
 )
-from workbench.store import Store
+from workbench.store import Store, desk
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
 
@@ -178,6 +180,7 @@ def _record(
                 return rows.to_label(row)
         standing = [row["label_id"] for row in own if row["current"] and (row["verdict"] or row["skipped"])]
         plan = Plan(draw["plan"])
+        _still_blind(writer, plan.source, (draw["replay_id"], draw["call_id"]), annotator)
         label = Label(
             label_id=label_id,
             replay_id=draw["replay_id"],
@@ -200,6 +203,15 @@ def _record(
         rows.add_label(writer, label)
         ask_for_confirmation(writer, draw, label, moment)
     return label
+
+
+def _still_blind(writer: Any, source: str, pair: Pair, annotator: str) -> None:
+    """Refuse a label of the queue from somebody who has read what others said while a page stayed open."""
+    if source in COUNTED_SOURCES and desk.has_opened(writer, pair, annotator):
+        raise UsageError(
+            "You have read what others said of this pair, so it can't be judged blind any more.",
+            "Decide it under Conflicts, or go on with the next item.",
+        )
 
 
 def _offered(
@@ -273,6 +285,7 @@ def _undone(writer: Any, scope: Scope, annotator: str, moment: datetime) -> dict
     last = next((row for row in own if _is_of(writer, row, scope)), None)
     if last is None:
         return None
+    _still_blind(writer, last["source"], (last["replay_id"], last["call_id"]), annotator)
     taken_back = replace(
         rows.to_label(last),
         label_id=content_hash("undo", last["label_id"]),
@@ -342,6 +355,8 @@ def amend(
             changed = replace(known, note=known.note if note is None else cleaned_text(note))
         else:
             chosen = verdict_of(verdict) if verdict is not None else known.verdict or LabelVerdict.EQUAL
+            if chosen is not known.verdict:
+                _still_blind(writer, known.source, (known.replay_id, known.call_id), annotator)
             kept = () if chosen is LabelVerdict.EQUAL else known.reasons
             changed = replace(
                 known,

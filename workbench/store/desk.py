@@ -43,6 +43,12 @@ def opened_pairs(store: Reads, scope: Scope, annotator: str) -> set[tuple[str, s
     return {(row["replay_id"], row["call_id"]) for row in found}
 
 
+def has_opened(store: Reads, pair: tuple[str, str], annotator: str) -> bool:
+    """Say whether somebody has read what others said of a pair."""
+    sql = "SELECT count(*) FROM openings WHERE replay_id = ? AND call_id = ? AND annotator = ?"
+    return bool(store.value(sql, (*pair, annotator)))
+
+
 def openings(store: Reads, scope: Scope) -> dict[str, set[tuple[str, str]]]:
     """Return the pairs of a candidate on which anybody has read what others said, by who did."""
     found: dict[str, set[tuple[str, str]]] = {}

@@ -245,18 +245,20 @@ def own_labels(
 
 
 def pending_undo(store: Reads, scope: Scope, annotator: str, now: datetime) -> str | None:
-    """Return the draw somebody took a label back from and still holds, or None."""
+    """Return the draw somebody took a label back from as their last act and still holds, or None."""
     found: str | None = store.value(
         """
-        SELECT d.draw_id FROM draws d
-        WHERE d.task = ? AND d.candidate_fingerprint = ? AND d.evaluator_version = ?
+        SELECT acted.draw_id FROM (
+            SELECT l.draw_id, l.verdict, l.skipped FROM labels l JOIN draws d USING (draw_id)
+            WHERE d.task = ? AND d.candidate_fingerprint = ? AND d.evaluator_version = ?
+              AND l.annotator = ?
+            ORDER BY l.seq DESC LIMIT 1
+        ) acted
+        WHERE acted.verdict IS NULL AND NOT acted.skipped
           AND EXISTS (SELECT 1 FROM leases e
-                      WHERE e.draw_id = d.draw_id AND e.annotator = ? AND e.expires_at > ?)
-          AND (SELECT arg_max(l.verdict IS NULL AND NOT l.skipped, l.seq) FROM labels l
-               WHERE l.draw_id = d.draw_id AND l.annotator = ?)
-        LIMIT 1
+                      WHERE e.draw_id = acted.draw_id AND e.annotator = ? AND e.expires_at > ?)
         """,
-        (*scope.params, annotator, now, annotator),
+        (*scope.params, annotator, annotator, now),
     )
     return found
 

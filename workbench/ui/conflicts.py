@@ -66,6 +66,8 @@ def _list(heads: list[ConflictHead]) -> None:
 
 def _open(key: str | None) -> None:
     st.session_state[OPENED] = key
+    # Whoever reads what others said of the pair on their desk is not asked for it any more.
+    st.session_state.pop(ITEM, None)
 
 
 def _decide(scope: Scope, annotator: str, conflict: Conflict) -> None:
@@ -74,7 +76,7 @@ def _decide(scope: Scope, annotator: str, conflict: Conflict) -> None:
         element(
             "div",
             card.request_card(item.request),
-            card.pair_card(item.left, item.right, keys=("1", "2")),
+            card.pair_card(item.left, item.right, rules=item.field_rules, keys=("1", "2")),
             classes="wb-item",
         )
     )

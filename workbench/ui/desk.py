@@ -70,7 +70,7 @@ def _item(current: Open) -> None:
             "div",
             progress_line(item.progress),
             card.request_card(item.request),
-            card.pair_card(item.left, item.right, keys=("1", "2")),
+            card.pair_card(item.left, item.right, rules=item.field_rules, keys=("1", "2")),
             classes="wb-item",
         )
     )
@@ -168,9 +168,24 @@ def _answer(current: Open, choice: str, given: Answer) -> None:
             label, following = turn.label, turn.following
     except WorkbenchError as error:
         st.session_state[TROUBLE] = error
+        # Where this item can't be judged any more, another comes; else the same, which is still held.
+        st.session_state[ITEM] = None
         return
-    st.session_state[LAST] = Last(current, choice, label)
+    if _is(given, label):
+        st.session_state[LAST] = Last(current, choice, label)
+    else:
+        st.session_state[LAST] = None
+        st.session_state[NOTICE] = (
+            "You had judged this item before, in another window. This key changed nothing: see My labels."
+        )
     st.session_state[ITEM] = Open(place, following) if following else None
+
+
+def _is(given: Answer, label: Label) -> bool:
+    """Say whether a label is what was just said, rather than what was said of the item before."""
+    if given.absolute is not None:
+        return label.absolute == given.absolute
+    return label.verdict == given.verdict and label.skipped == (given.verdict is None)
 
 
 def _answer_by_hand(current: Open, given: Answer) -> Label:

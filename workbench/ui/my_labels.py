@@ -108,7 +108,10 @@ def _look_again(scope: Scope, annotator: str, label: Label) -> None:
     item = review.look_again(workspace, store, scope.task, scope.candidate.name, annotator, label)
     show_html(
         element(
-            "div", card.request_card(item.request), card.pair_card(item.left, item.right), classes="wb-item"
+            "div",
+            card.request_card(item.request),
+            card.pair_card(item.left, item.right, rules=item.field_rules),
+            classes="wb-item",
         )
     )
     if label.verdict is None or label.absolute is not None:
