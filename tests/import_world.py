@@ -20,7 +20,7 @@ class Desk:
         self.workspace = Workspace.load(root)
         self.store = Store.open(self.workspace.store_path, spool=self.workspace.spool)
 
-    def take(self, *files: Path, **options: Any) -> ImportReport:
+    def take(self, *files: Path | str, **options: Any) -> ImportReport:
         report = import_files(self.workspace, self.store, files, **options)
         assert counted(report) == report.records
         return report

@@ -492,3 +492,40 @@ def test_the_real_batch_pair_and_table(desk: Desk) -> None:
     assert (tallies(table), table.gold, table.languages) == ({"accepted": 1000}, 1000, {"en": 1000})
     other = folder / "batch_output.jsonl"
     assert tallies(desk.take(other, task="rewriting")) == {"conflicts": 1000, "rejected": 500}
+
+
+def test_the_report_says_what_the_answers_cost_and_whose_cost_is_not_known(tmp_path: Path) -> None:
+    """Cost by the price table, cached input priced apart; models without a price are named, not guessed."""
+    (tmp_path / "workbench.toml").write_text(
+        '[[prices]]\nmodel = "gpt-4o"\nas_of = 2026-10-01\nsource = "test"\n'
+        "input_usd_per_million = 2.0\ncached_input_usd_per_million = 1.0\noutput_usd_per_million = 10.0\n"
+    )
+    desk = Desk(tmp_path)
+    priced, other = pair("a"), pair("b", "Who?")
+    priced["response"]["usage"] = {
+        "prompt_tokens": 1_500_000,
+        "prompt_tokens_details": {"cached_tokens": 500_000},
+        "completion_tokens": 100_000,
+    }
+    other["response"]["model"] = "brand-new"
+    unmeasured = pair("c", "Why?")
+    del unmeasured["response"]["usage"]
+    file = desk.write("log.jsonl", priced, other, unmeasured)
+    tried = desk.take(file, dry_run=True)
+    report = desk.take(file)
+    # 1,000,000 x 2 + 500,000 x 1 + 100,000 x 10, per million
+    assert report.cost_usd == pytest.approx(3.5)
+    assert tried.cost_usd == report.cost_usd
+    assert report.unpriced == {"brand-new": 1, "gpt-4o": 1}
+    assert "cost: 3.5000 USD; left out, no price or no tokens: brand-new 1, gpt-4o 1" in report.text
+    assert "tokens: 1,000,010 input, 500,000 cached input, 100,002 output" in report.text
+    again = desk.take(file)
+    assert (again.cost_usd, again.unpriced) == (None, {})
+
+
+def test_without_prices_no_cost_is_shown(tmp_path: Path) -> None:
+    """An empty price table gives no figure at all, and names the models."""
+    report = (desk := Desk(tmp_path)).take(desk.write("log.jsonl", pair("a")))
+    assert report.cost_usd is None
+    assert report.unpriced == {"gpt-4o": 1}
+    assert "cost: not known; left out, no price or no tokens: gpt-4o 1" in report.text

@@ -180,6 +180,22 @@ class Workspace:
         rows = [each for each in self.config.prices if each.model == name]
         return max(rows, key=lambda each: each.as_of) if rows else None
 
+    def model_prices(self) -> list[tuple[str, float, float, float]]:
+        """Return the newest price of each model: US dollars per million of input, cached input, output."""
+        found = {each.model: self.price_of(each.model) for each in self.config.prices}
+        return [
+            (
+                each.model,
+                each.input_usd_per_million,
+                each.input_usd_per_million
+                if each.cached_input_usd_per_million is None
+                else each.cached_input_usd_per_million,
+                each.output_usd_per_million,
+            )
+            for each in found.values()
+            if each is not None
+        ]
+
     def gpu_of(self, name: str | None) -> Gpu | None:
         """Return the newest price of a GPU, or None where the table has none."""
         rows = [each for each in self.config.gpus if each.name == name]

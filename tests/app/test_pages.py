@@ -175,6 +175,33 @@ def test_a_link_opens_its_case(visit: Visit, filled: Filled) -> None:
     assert "outage became how-to" in said(at)
 
 
+def test_a_case_shows_imported_labels_as_plain_text(visit: Visit, filled: Filled) -> None:
+    """What another tool said of the recorded answer stands beside the case, whatever it holds."""
+    shown = fine(visit(filled, "compare", task="triage", candidate="small"))
+    assert "Imported labels" not in said(shown)
+    call = filled.store.rows("SELECT call_id, native_id FROM calls WHERE task = 'triage' ORDER BY seq")[0]
+    hostile = "![x](http://example.org/x.png) <img src=x>"
+    given = (("helpful", True, ""), ("fix", {"a": [1]}, hostile), (hostile, "\x1b[31m" + "z" * 100_000, ""))
+    rows = [
+        {
+            "label_id": f"label-{number}", "manifest_id": "m", "source": "s", "origin": "tensorzero",
+            "native_id": str(number), "target_kind": "call", "target_id": call["native_id"], "name": name,
+            "kind": "json", "value": json.dumps(value), "comment": comment, "annotator": "ann",
+            "annotator_kind": "human", "attributes": "{}", "content_hash": str(number),
+        }
+        for number, (name, value, comment) in enumerate(given)
+    ]  # fmt: skip
+    filled.store.append("imported_labels", rows)
+    at = fine(visit(filled, "compare", task="triage", candidate="small", case=call["call_id"]))
+    (text,) = [each.value for each in at.text if "tensorzero" in each.value]
+    assert "• helpful: true (tensorzero, by human ann)" in text
+    assert '• fix: {"a": [1]} – ' in text
+    assert hostile in text
+    assert "\x1b" not in text
+    assert len(text) < 5_000
+    assert all(hostile not in each.value for each in at.markdown)
+
+
 def test_field_tasks_show_fields_the_unequal_first(visit: Visit, filled: Filled) -> None:
     """For JSON answers the diff is a table by field."""
     at = fine(visit(filled, "compare", task="orders", candidate="small", verdict="mismatch"))

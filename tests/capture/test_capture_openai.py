@@ -12,10 +12,12 @@ from typing import Any
 import openai
 import pytest
 from capture_server import CALL, Server, serving
+from import_world import Desk, tallies
 from openai import AsyncOpenAI, AzureOpenAI, OpenAI
 from pydantic import BaseModel
 
 from workbench.capture import CaptureLog, tag, wrap
+from workbench.compare.judgement import control_problem
 from workbench.formats import Draft, read
 from workbench.records import ErrorKind
 
@@ -203,6 +205,83 @@ def test_responses_go_to_a_file_of_their_own(server: Server, log: CaptureLog, st
     assert records(log, "chat-") == []
 
 
+RESPONSES: dict[str, dict[str, Any]] = {
+    "text": {"input": "hi", "instructions": "be short"},
+    "items": {"input": [{"role": "developer", "content": "be short"}, {"role": "user", "content": "hi"}]},
+    "blocks": {
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}],
+        "instructions": "be short",
+    },
+}
+
+
+@pytest.mark.parametrize("behaviour", ["good", "zipped"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("shape", RESPONSES)
+def test_responses_can_be_imported(
+    server: Server, log: CaptureLog, tmp_path: Path, shape: str, stream: bool, behaviour: str
+) -> None:
+    """What capture writes of the Responses API is read by its format: request, answer, tokens, time, task."""
+    tools = [{"type": "function", "name": "find_order", "parameters": {"type": "object"}}]
+    client = wrap(sync_client(server, behaviour), log, task="orders")
+    with tag(session_id="s-1", tenant="acme"):
+        answer = client.responses.create(model="m", stream=stream, tools=tools, **RESPONSES[shape])
+        if stream:
+            list(answer)
+    assert log.flush()
+    (draft,) = read(sorted(log.folder.glob("responses-*.jsonl")), format="openai_responses")
+    assert isinstance(draft, Draft)
+    assert [each.content for each in draft.request.messages] == ["be short", "hi"]
+    assert draft.request.tools[0]["function"]["name"] == "find_order"
+    assert draft.control is not None
+    assert draft.control.error is None
+    assert draft.control.text is not None
+    assert draft.control.text.startswith("echo: ")
+    assert (draft.control.usage.input_tokens, draft.control.usage.output_tokens) == (12, 3)
+    assert (draft.control.model, draft.control.finish_reason) == ("stub-2026", "stop")
+    assert draft.control.latency_ms is not None
+    assert draft.occurred_at is not None
+    assert (draft.task, draft.session_id, draft.attributes["tenant"]) == ("orders", "s-1", "acme")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "stream"),
+    [("refuse", False), ("refuse", True), ("drop", False), ("breaks", True), ("errors", True)],
+)
+def test_a_failed_response_is_a_failed_output(
+    server: Server, log: CaptureLog, behaviour: str, stream: bool
+) -> None:
+    """A call of the Responses API that failed is imported with why, never as an answer or an empty one."""
+    client = wrap(sync_client(server, behaviour, max_retries=0), log)
+    with pytest.raises(openai.APIError):
+        list(client.responses.create(model="m", input="hi", stream=stream))
+    assert log.flush()
+    (draft,) = read(sorted(log.folder.glob("responses-*.jsonl")))
+    assert isinstance(draft, Draft)
+    assert draft.control is not None
+    assert draft.control.error is not None
+    assert draft.control.error.kind is ErrorKind.HTTP
+    assert draft.control.text is None
+    assert "error" in draft.control_marks
+
+
+def test_the_folder_of_a_log_is_imported_whole(server: Server, log: CaptureLog, tmp_path: Path) -> None:
+    """A log of both kinds that lost something too is imported by its folder, twice without a double."""
+    client = wrap(sync_client(server), log, task="orders")
+    client.chat.completions.create(model="m", messages=ASK)
+    client.responses.create(model="m", input="hi")
+    client.responses.create(model="m", input="hi", background=True)
+    assert log.flush()
+    assert len(list(log.folder.glob("counts-*.json"))) == 1
+    (tmp_path / "space").mkdir()
+    bench = Desk(tmp_path / "space")
+    report = bench.take(log.folder)
+    assert tallies(report) == {"accepted": 2}
+    assert report.tasks == {"orders": 2}
+    assert tallies(bench.take(log.folder)) == {"skipped": 2}
+    assert tallies(bench.take(f"{log.folder}/*", dry_run=True)) == {"skipped": 2}
+
+
 def test_a_response_that_comes_later_is_counted(server: Server, log: CaptureLog) -> None:
     """A background response has no answer yet: it is counted as lost, not logged as empty."""
     wrap(sync_client(server), log).responses.create(model="m", input="hi", background=True)
@@ -253,16 +332,25 @@ def test_retries_are_one_call(server: Server, log: CaptureLog) -> None:
 
 
 def test_a_stream_left_early_has_no_answer(server: Server, log: CaptureLog) -> None:
-    """What an application stopped reading midway is kept as pieces, never as a whole answer."""
+    """What an application stopped reading midway is imported as cut off, which nothing is compared with."""
     client = wrap(sync_client(server), log)
     for _ in client.chat.completions.create(model="m", messages=ASK, stream=True):
         break
     with client.chat.completions.create(model="m", messages=ASK, stream=True) as stream:
         next(iter(stream))
+    for number, _ in enumerate(client.responses.create(model="m", input="hi", stream=True)):
+        if number == 3:
+            break
     gc.collect()  # The client's own stream refers to itself.
-    found = drafts(log)
-    assert len(found) == 2
-    assert all(each.control is None and "stream_not_rebuilt" in each.control_marks for each in found)
+    assert log.flush()
+    found = list(read(sorted(log.folder.glob("*.jsonl"))))
+    assert len(found) == 3
+    for each in found:
+        assert isinstance(each, Draft)
+        assert "truncated" in each.control_marks
+        assert each.control is not None
+        error = each.control.error.kind if each.control.error is not None else None
+        assert control_problem(error, each.control.finish_reason, each.control.flags) is not None
 
 
 def test_azure_clients_are_captured(server: Server, log: CaptureLog) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from profile_world import CONFIG, Line, lines, log, made, order_line, rewrite_line, shuffled, sort_line
+from profile_world import CONFIG, START, Line, lines, log, made, order_line, rewrite_line, shuffled, sort_line
 
 from workbench import profiling
 from workbench.costing import CostPlan
@@ -20,8 +20,8 @@ from workbench.facade import Workbench
 from workbench.profiling import current, is_stale, profile
 from workbench.profiling.naming import set_budget
 from workbench.profiling.report import ProfileReport
-from workbench.records import UNASSIGNED, EvalKind, from_json, to_json
-from workbench.store import workloads
+from workbench.records import UNASSIGNED, EvalKind, Output, Usage, from_json, to_json
+from workbench.store import comparisons, workloads
 from workbench.traffic.shapes import ShapeKind
 
 MIX = shuffled(lines(sort_line, 120), lines(order_line, 60, 2), lines(rewrite_line, 40, 4))
@@ -269,3 +269,49 @@ def test_the_command_line_says_the_same(bench: Workbench) -> None:
     wrong = run("--draft-eval", "nobody")
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
+
+
+def test_a_replayed_candidate_costs_its_own_tokens_the_cached_ones_included(tmp_path: Path) -> None:
+    """Cost and tokens of a call are what its answers took; from too few of them nothing is concluded."""
+    cached = 'model = "small-1"\ncached_input_usd_per_million = 0.02'
+    more = CONFIG.replace('model = "small-1"', cached, 1)
+    more += '\n[[candidates]]\nname = "slm"\nengine = "openai"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    more += 'model = "small-1"\nzone = "internal"\n'
+    with made(tmp_path / "w", lines(sort_line, 60), config=more) as bench:
+        (sort,) = bench.profile().workloads
+        bench.draft_eval(sort.name, task="triage")
+        before = bench.costs("triage", candidate="slm")
+        assert "not measured" in before.basis
+        spec = bench.workspace.candidate("slm")
+        replay: dict[str, Any] = {
+            "replay_id": "r", "task": "triage", "candidate": "slm", "seed": 0, "repeats": 1, "plan": "{}",
+            "candidate_fingerprint": bench.workspace.fingerprint(spec), "created_at": START,
+        }  # fmt: skip
+        usage = Usage(input_tokens=30, cached_input_tokens=1_000, output_tokens=10)
+        calls = [row["call_id"] for row in bench.store.rows("SELECT call_id FROM calls ORDER BY call_id")]
+        rows = [
+            {
+                "replay_id": "r", "call_id": call, "repeat": 0, "attempts": 1, "text": "billing",
+                "output": to_json(Output(text="billing", usage=usage)).decode(),
+                "input_tokens": 30, "output_tokens": 10,
+                "error_kind": "timeout" if number % 10 == 0 else None,
+            }
+            for number, call in enumerate(calls)
+        ]  # fmt: skip
+        bench.store.append("replays", [replay])
+        bench.store.append("observations", rows[:19])
+        assert "not measured" in bench.costs("triage", candidate="slm").basis
+        bench.store.append("observations", rows[19:])
+        found = bench.costs("triage", candidate="slm")
+        sums = comparisons.candidate_usage(bench.store, "triage", replay["candidate_fingerprint"])
+    assert sums == {
+        "calls": 60, "measured": 60, "input_tokens": 1_800, "cached_input_tokens": 60_000,
+        "output_tokens": 600,
+    }  # fmt: skip
+    assert found.basis == "slm, measured on 60 calls"
+    # (30 x 0.1 + 1,000 x 0.02 + 10 x 0.4) / 1,000,000
+    assert found.candidate_usd is not None
+    assert found.candidate_usd.point == pytest.approx(27e-6)
+    assert found.candidate_tokens == pytest.approx(1_040)
+    assert found.fallback.point == pytest.approx(0.1)
+    assert found.fallback.low < 0.1 < found.fallback.high

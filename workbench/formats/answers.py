@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from workbench.formats.base import Mark, Unreadable
@@ -115,6 +116,9 @@ def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Outpu
         output = read_response(body, marks, latency_ms)
         if not ended:
             add(marks, Mark.TRUNCATED)
+            if output is not None and "truncated" not in output.flags:
+                # What the model would have said is not known: it is never compared with.
+                output = replace(output, flags=(*output.flags, "truncated"))
         return output
     if all(
         isinstance(each, Mapping) and ("role" in each or "type" in each or "text" in each) for each in decoded

@@ -13,7 +13,7 @@ from workbench.formats.chat import add, error_output
 from workbench.formats.requests import read_request
 from workbench.formats.usage import known
 from workbench.normal import as_number, as_text, canonical_json, content_hash, decode_nested, to_utc
-from workbench.records import Output, Request, Usage
+from workbench.records import ErrorKind, Output, Request, Usage
 
 SESSION_KEYS = ("session_id", "conversation_id", "thread_id", "sessionId", "session")
 
@@ -71,7 +71,9 @@ def make_draft(
         if isinstance(response, Output | None)
         else read_response(response, control_marks, latency_ms)
     )
-    if error and (control is None or control.error is None):
+    if error and (control is None or control.error is None or control.error.kind is ErrorKind.EMPTY):
+        # Why there is no answer says more than that there is none.
+        control_marks = [each for each in control_marks if each != Mark.EMPTY_OUTPUT]
         control = error_output(error, status, control_marks)
     named = as_text(model) if model else None
     if control is not None:

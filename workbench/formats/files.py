@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -170,6 +171,8 @@ def refuse_binary(path: Path, head: bytes) -> None:
 
 _LOG_SUFFIXES = frozenset((".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".parquet", ".log", ".txt"))
 _PACKED = (".gz", ".zst")
+_CAPTURE_COUNTS = re.compile(r"counts-\d{8}T\d{6}Z-\d+-[0-9a-f]+\.json")
+"""What capture lost, which it keeps beside its log: no calls."""
 
 
 def log_files(names: Iterable[Path | str]) -> list[Path]:
@@ -178,7 +181,8 @@ def log_files(names: Iterable[Path | str]) -> list[Path]:
     Args:
         names: A folder gives its files whose names end like a log's (.jsonl, .json, .csv,
             .parquet and the like, also with .gz or .zst), hidden ones left out, in the order
-            of their names. A pattern (`*`, `?`, `[...]`, `**`) gives what it matches.
+            of their names. A pattern (`*`, `?`, `[...]`, `**`) gives what it matches. Neither
+            gives the counts that capture keeps beside its log.
 
     Raises:
         UsageError: A folder holds no log, or a pattern matches nothing.
@@ -196,7 +200,7 @@ def log_files(names: Iterable[Path | str]) -> list[Path]:
             found += inside
         elif any(char in str(name) for char in "*?[") and not path.exists():
             matched = [Path(each) for each in sorted(glob.glob(str(name), recursive=True))]  # noqa: PTH207 -- absolute patterns too
-            matched = [each for each in matched if each.is_file()]
+            matched = [each for each in matched if each.is_file() and not _is_counts(each)]
             if not matched:
                 raise UsageError(
                     f"{name}: no file matches this pattern.", "Check the folder and the pattern."
@@ -210,7 +214,13 @@ def log_files(names: Iterable[Path | str]) -> list[Path]:
 def _is_log(path: Path, folder: Path) -> bool:
     if not path.is_file() or any(part.startswith(".") for part in path.relative_to(folder).parts):
         return False
+    if _is_counts(path):
+        return False
     suffixes = [each.lower() for each in path.suffixes]
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
     return bool(suffixes) and suffixes[-1] in _LOG_SUFFIXES
+
+
+def _is_counts(path: Path) -> bool:
+    return _CAPTURE_COUNTS.fullmatch(path.name) is not None

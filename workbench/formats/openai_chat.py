@@ -58,13 +58,14 @@ class OpenAIChat:
             ),
             None,
         )
-        if isinstance(response, list):
+        in_pieces = isinstance(response, list)
+        if in_pieces:
             control = read_response(response, control_marks, latency_ms)
             response = whole_body(response)
         else:
             control = parse_response(response, control_marks, latency_ms)
         failed = value.get("error") or ((as_count(value.get("status_code")) or 200) >= 400)
-        if control is None and failed:
+        if failed and (control is None or in_pieces):
             control = error_output(value.get("error"), value.get("status_code"), control_marks)
         response = response if isinstance(response, Mapping) else {}
         time = next((value[key] for key in _TIME_KEYS if value.get(key) is not None), response.get("created"))

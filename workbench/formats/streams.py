@@ -68,7 +68,7 @@ def _is_responses(event: Mapping[str, Any]) -> bool:
     return isinstance(kind, str) and kind.startswith("response.")
 
 
-def _responses(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool] | None:
+def _responses(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
     ends = ("response.completed", "response.incomplete", "response.failed")
     for event in reversed(events):
         if event.get("type") in ends and isinstance(event.get("response"), Mapping):
@@ -80,9 +80,7 @@ def _responses(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], boo
     items = [e["item"] for e in events if e.get("type") == "response.output_item.done" and "item" in e]
     if not items and texts:
         items = [{"type": "message", "content": [{"type": "output_text", "text": "".join(texts)}]}]
-    return (
-        ({**first, "object": "response", "output": items, "status": "incomplete"}, False) if items else None
-    )
+    return {**first, "object": "response", "output": items, "status": "incomplete"}, False
 
 
 def _is_anthropic(event: Mapping[str, Any]) -> bool:

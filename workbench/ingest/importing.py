@@ -117,6 +117,7 @@ def import_files(
                     now,
                     orphan_limit=max(REJECTS_KEPT - len(rejects), 0),
                     tick=tick,
+                    prices=workspace.model_prices(),
                 )
                 added = imported_labels.load_staged(
                     writer,
@@ -185,6 +186,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     rejects.extend(loaded.rejects)
     report.rejects = rejects[:REJECTS_SHOWN]
     report.reject_reasons = dict(sorted(report.reject_reasons.items(), key=lambda pair: -pair[1]))
+    report.cost_usd, report.unpriced = loaded.usd, loaded.unpriced
     for name in ("gold", "marks", "tokens", "models", "languages", "tasks", "first_at", "last_at"):
         setattr(report, name, getattr(loaded, name))
     report.open_conflicts = loaded.open_conflicts

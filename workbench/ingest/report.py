@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _QUOTED = re.compile(r"'[^']*'|\d+")
 
+NAMES_SHOWN = 12
 REJECTS_SHOWN = 50
 REJECTS_KEPT = 10_000
 """Rejected records stored per import; all are counted."""
@@ -28,6 +29,8 @@ REJECTS_KEPT = 10_000
 class ImportReport:
     """What one import did. The six counts add up to `records`.
 
+    `cost_usd` is what the answers with tokens and a price cost, by the price table; None where
+    there are none. `unpriced` counts by model the answers that it leaves out.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
     calls by their kind; the other skipped ones were known.
     """
@@ -52,6 +55,8 @@ class ImportReport:
     labels: dict[str, int] = field(default_factory=dict)
     labels_without_call: int = 0
     tokens: dict[str, int] = field(default_factory=dict)
+    cost_usd: float | None = None
+    unpriced: dict[str, int] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
     first_at: datetime | None = None
     last_at: datetime | None = None
@@ -60,6 +65,25 @@ class ImportReport:
     open_conflicts: int = 0
     redacted: dict[str, int] | None = None
     dry_run: bool = False
+
+    @property
+    def found(self) -> dict[str, str]:
+        """Return what the accepted records hold, in words by name: time span, models, tokens, cost."""
+        told: dict[str, str] = {}
+        if self.first_at is not None and self.last_at is not None:
+            told["time"] = f"{self.first_at:%Y-%m-%d %H:%M} to {self.last_at:%Y-%m-%d %H:%M} UTC"
+        if self.models:
+            told["models"] = _listed(self.models, NAMES_SHOWN)
+        if any(self.tokens.values()):
+            told["tokens"] = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in self.tokens.items())
+        if self.cost_usd is not None or self.unpriced:
+            cost = "not known" if self.cost_usd is None else f"{self.cost_usd:,.4f} USD"
+            if self.unpriced:
+                cost += f"; left out, no price or no tokens: {_listed(self.unpriced, NAMES_SHOWN)}"
+            told["cost"] = cost
+        if self.languages:
+            told["languages"] = _listed(self.languages, NAMES_SHOWN)
+        return told
 
     @property
     def text(self) -> str:
@@ -83,6 +107,7 @@ class ImportReport:
         lines += [f"    {each.file}:{each.line}: {each.reason}" for each in self.rejects[:5]]
         if self.skip_reasons:
             lines.append("  passed over: " + _listed(self.skip_reasons))
+        lines += [f"  {name}: {told}" for name, told in self.found.items()]
         if self.labels:
             lines.append(
                 "  imported labels: " + _listed(self.labels) + " (shown beside their calls, never in a bound)"
@@ -141,8 +166,10 @@ def reject_reason(text: str) -> str:
     return _QUOTED.sub("…", text)
 
 
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+def _listed(counts: Mapping[str, int], most: int | None = None) -> str:
+    shown = [f"{name or 'unknown'} {count:,}" for name, count in list(counts.items())[:most]]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _headline(report: ImportReport) -> str:

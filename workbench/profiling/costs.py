@@ -213,7 +213,7 @@ def _candidate(
                 each.name,
                 workspace.fingerprint(spec),
                 evaluator_version(config),
-                (price.input_usd_per_million, price.output_usd_per_million) if price else (0.0, 0.0),
+                _prices(price),
             )
             fallback = none
             if row["judged"]:
@@ -239,6 +239,13 @@ def _candidate(
     )
     basis = f"price of {price.model} at the frontier's tokens, no fall-backs: not measured"
     return exactly(mean), tokens, none, basis
+
+
+def _prices(price: Price | None) -> tuple[float, float, float]:
+    if price is None:
+        return 0.0, 0.0, 0.0
+    plain, cached = price.input_usd_per_million, price.cached_input_usd_per_million
+    return plain, plain if cached is None else cached, price.output_usd_per_million
 
 
 def _usd(input_tokens: float, output_tokens: float, price: Price) -> float:

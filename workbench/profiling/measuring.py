@@ -53,10 +53,7 @@ def measure(
         mined: Templates by id.
         calls: How many calls there are.
     """
-    prices = {each.model: workspace.price_of(each.model) for each in workspace.config.prices}
-    uses = _grouped(
-        workloads.model_costs(store, profile_id, [_row(each) for each in prices.values() if each])
-    )
+    uses = _grouped(workloads.model_costs(store, profile_id, workspace.model_prices()))
     days = _grouped(workloads.daily_traffic(store, profile_id))
     tongues = _grouped(workloads.languages(store, profile_id))
     short = _grouped(workloads.short_answers(store, profile_id))
@@ -139,12 +136,6 @@ def _grouped(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     for row in rows:
         found.setdefault(row["workload"], []).append(row)
     return found
-
-
-def _row(price: Price) -> tuple[str, float, float, float]:
-    cached = price.cached_input_usd_per_million
-    plain = price.input_usd_per_million
-    return price.model, plain, plain if cached is None else cached, price.output_usd_per_million
 
 
 def _use(row: Mapping[str, Any]) -> ModelUse:

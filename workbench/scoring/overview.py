@@ -141,7 +141,8 @@ def savings(
     if price is None or not usage["measured"]:
         left_out.append(candidate if price is None else candidate + NO_TOKENS)
     else:
-        each = tokens_cost_usd(usage["input_tokens"], 0, usage["output_tokens"], price) / usage["measured"]
+        tokens = (usage["input_tokens"], usage["cached_input_tokens"], usage["output_tokens"])
+        each = tokens_cost_usd(*tokens, price) / usage["measured"]
     # Calls of unpriced models are left out of both sums, not counted as free.
     volume = None if calls_per_day is None or not calls else calls_per_day * priced_calls / calls
     return monthly_savings(

@@ -419,12 +419,15 @@ def candidate_usage(store: Store, task: str, fingerprint: str) -> dict[str, Any]
     """Return token sums of a candidate's outputs (repeat 0).
 
     Returns:
-        calls, measured, input_tokens, output_tokens; sums are over the measured calls.
+        calls, measured, input_tokens (uncached), cached_input_tokens, output_tokens; sums are over the
+        measured calls.
     """
     return store.rows(
         """
         SELECT count(*) AS calls, count(*) FILTER (WHERE known) AS measured,
                coalesce(sum(input_tokens) FILTER (WHERE known), 0) AS input_tokens,
+               coalesce(sum(TRY_CAST(json_extract_string(output, '$.usage.cached_input_tokens') AS BIGINT))
+                        FILTER (WHERE known), 0) AS cached_input_tokens,
                coalesce(sum(output_tokens) FILTER (WHERE known), 0) AS output_tokens
         FROM (SELECT o.*, o.input_tokens IS NOT NULL AND o.output_tokens IS NOT NULL AS known
               FROM observations o JOIN replays r USING (replay_id)

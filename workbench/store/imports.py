@@ -17,6 +17,9 @@ from workbench.store.staging import Staging
 if TYPE_CHECKING:
     from workbench.store import Store, Writer
 
+ModelPrice = tuple[str, float, float, float]
+"""A model, and US dollars per million tokens of input, cached input and output."""
+
 ACCEPTED, JOINED, SKIPPED, CONFLICT, ORPHAN = "accepted", "joined", "skipped", "conflict", "orphan"
 
 _KEYS = ("row", "kind", "call_id", "request_hash", "content_hash", "output_hash", "gold", "parts")
@@ -125,7 +128,8 @@ ORDER BY a.call_id
 class Loaded:
     """What one transaction made of the staged rows; `rejects` are outputs without a request.
 
-    `parts` counts, by outcome, the further source records of the rows.
+    `parts` counts, by outcome, the further source records of the rows. `usd` is the cost of the
+    outputs that have tokens and a price, `unpriced` counts the others by model.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -134,6 +138,8 @@ class Loaded:
     gold: int = 0
     marks: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
+    usd: float | None = None
+    unpriced: dict[str, int] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
     languages: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
@@ -151,6 +157,7 @@ def load_staged(
     *,
     orphan_limit: int,
     tick: Callable[[int], None],
+    prices: Sequence[ModelPrice] = (),
 ) -> Loaded:
     """Load an import's parts within the caller's transaction.
 
@@ -161,6 +168,7 @@ def load_staged(
         now: When it happened, in UTC.
         orphan_limit: How many outputs without a request are kept as rejected rows.
         tick: Is told how many rows are done.
+        prices: By which the outputs' cost is reckoned.
 
     Returns:
         What became of the rows, and sums over what was accepted.
@@ -190,7 +198,7 @@ def load_staged(
     before = writer.value("SELECT count(*) FROM gold")
     writer.execute(_GOLD, (f"import {manifest_id}", now))
     loaded.gold = writer.value("SELECT count(*) FROM gold") - before
-    _summarise(writer, manifest_id, loaded)
+    _summarise(writer, manifest_id, loaded, prices)
     for name in ("staged", "judged", "late"):
         writer.execute(f"DROP TABLE temp.{name}")
     return loaded
@@ -272,7 +280,7 @@ def _orphan(row: Mapping[str, Any]) -> Rejected:
     return Rejected(row["file"], row["line"], reason, row["content_hash"], (row["text"] or "")[:200])
 
 
-def _summarise(writer: Writer, manifest_id: str, loaded: Loaded) -> None:
+def _summarise(writer: Writer, manifest_id: str, loaded: Loaded, prices: Sequence[ModelPrice]) -> None:
     """Sum up what this import added: new calls, and new outputs of older calls."""
     mine = (manifest_id,)
     marks = """
@@ -302,7 +310,42 @@ def _summarise(writer: Writer, manifest_id: str, loaded: Loaded) -> None:
         mine,
     )[0]
     loaded.tokens = {key: value or 0 for key, value in sums.items()}
+    loaded.usd, loaded.unpriced = _costs(writer, manifest_id, prices)
     loaded.open_conflicts = writer.value("SELECT count(DISTINCT call_id) FROM conflicts")
+
+
+def _costs(
+    writer: Writer, manifest_id: str, prices: Sequence[ModelPrice]
+) -> tuple[float | None, dict[str, int]]:
+    """Return what an import's outputs cost, None where none has a price, and the rest by model."""
+    uses = writer.rows(
+        """
+        WITH prices AS (
+            SELECT unnest($models::VARCHAR[]) AS model, unnest($inputs::DOUBLE[]) AS pi,
+                   unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po
+        ),
+        uses AS (
+            SELECT coalesce(json_extract_string(k.output, '$.model'), c.model, 'unknown') AS model,
+                   k.input_tokens AS i, coalesce(k.cached_input_tokens, 0) AS c, k.output_tokens AS o
+            FROM controls k LEFT JOIN calls c USING (call_id)
+            WHERE k.manifest_id = $manifest AND (k.error_kind IS NULL OR k.input_tokens IS NOT NULL)
+        )
+        SELECT CASE WHEN i + o + pi IS NULL THEN u.model END AS left_out, count(*) AS n,
+               sum((i * pi + c * pc + o * po) / 1e6) AS usd
+        FROM uses u LEFT JOIN prices p ON p.model = u.model
+        GROUP BY left_out ORDER BY left_out IS NOT NULL, n DESC, left_out LIMIT 101
+        """,
+        {
+            "manifest": manifest_id,
+            "models": [each[0] for each in prices],
+            "inputs": [each[1] for each in prices],
+            "cached": [each[2] for each in prices],
+            "outputs": [each[3] for each in prices],
+        },
+    )
+    priced = [each["usd"] for each in uses if each["left_out"] is None]
+    unpriced = {each["left_out"]: int(each["n"]) for each in uses if each["left_out"] is not None}
+    return (priced[0] if priced else None), unpriced
 
 
 def pairs(reader: Any, sql: str, params: Any = ()) -> Iterator[tuple[str, int]]:

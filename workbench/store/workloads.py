@@ -354,7 +354,7 @@ def workload_page(
 
 
 def candidate_costs(
-    store: Store, task: str, fingerprint: str, version: str, price: tuple[float, float]
+    store: Store, task: str, fingerprint: str, version: str, price: tuple[float, float, float]
 ) -> dict[str, Any]:
     """Return what a candidate's answers took: tokens, cost of a call, and how many fell back.
 
@@ -363,7 +363,7 @@ def candidate_costs(
         task: The task.
         fingerprint: Of the candidate.
         version: Of the evaluator: what it calls invalid falls back.
-        price: US dollars per million tokens of input and output.
+        price: US dollars per million tokens of input, cached input and output.
 
     Returns:
         calls, measured (with tokens), tokens and usd (means of those), usd_deviation, judged, fallen.
@@ -371,24 +371,27 @@ def candidate_costs(
     return store.rows(
         """
         WITH mine AS (
-            SELECT o.*, x.invalid FROM observations o JOIN replays r USING (replay_id)
+            SELECT o.input_tokens AS i, o.output_tokens AS o, o.error_kind, x.invalid,
+                   json_extract_string(o.output, '$.usage.cached_input_tokens') AS cached
+            FROM observations o JOIN replays r USING (replay_id)
             LEFT JOIN comparisons x ON x.replay_id = o.replay_id AND x.call_id = o.call_id
               AND x.repeat = 0 AND x.evaluator_version = $version
             WHERE r.task = $task AND r.candidate_fingerprint = $fingerprint AND o.repeat = 0
-        )
-        SELECT count(*) AS calls, count(input_tokens + output_tokens) AS measured,
-               avg(input_tokens + output_tokens) AS tokens,
-               avg((input_tokens * $pi + output_tokens * $po) / 1e6) AS usd,
-               coalesce(stddev_samp((input_tokens * $pi + output_tokens * $po) / 1e6), 0) AS usd_deviation,
+        ),
+        counted AS (SELECT *, coalesce(TRY_CAST(cached AS BIGINT), 0) AS c FROM mine)
+        SELECT count(*) AS calls, count(i + o) AS measured, avg(i + c + o) AS tokens,
+               avg((i * $pi + c * $pc + o * $po) / 1e6) AS usd,
+               coalesce(stddev_samp((i * $pi + c * $pc + o * $po) / 1e6), 0) AS usd_deviation,
                count(coalesce(invalid, error_kind IS NOT NULL)) AS judged,
                count(*) FILTER (WHERE coalesce(invalid, error_kind IS NOT NULL)) AS fallen
-        FROM mine
+        FROM counted
         """,
         {
             "task": task,
             "fingerprint": fingerprint,
             "version": version,
             "pi": price[0],
-            "po": price[1],
+            "pc": price[1],
+            "po": price[2],
         },
     )[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -10,7 +12,7 @@ import streamlit as st
 from workbench.compare import EVALUATOR_ERROR, evaluator_version
 from workbench.compare.features import in_words
 from workbench.records import EvalKind, LabelVerdict, Output, Verdict
-from workbench.store import pages
+from workbench.store import imported_labels, pages
 from workbench.store.pages import PAGE_SIZE, Case, CaseFilter, CaseRow, Facets, Pool
 from workbench.ui import address, answers, figures, navigation, words
 from workbench.ui.diff import capped, visible
@@ -18,6 +20,8 @@ from workbench.ui.scope import Scope
 from workbench.ui.session import colours, here, read
 
 EVERYTHING = "all"
+LABELS_SHOWN = 20
+LABEL_CHARS = 500
 NOTES_CHARS = 4_000
 """Of the notes on one case; an evaluator of one's own may say more."""
 
@@ -251,6 +255,7 @@ def _case(pool: Pool, call_id: str) -> None:
             text = words.LABEL_VERDICTS.get(said, said)  # type: ignore[call-overload]
             extra = "; ".join([*label.reasons, label.note]).strip("; ")
             st.text(visible(f"{label.annotator}: {text}{f' – {extra}' if extra else ''} ({label.source})"))
+        _imported_labels(call_id)
         with st.expander("Where this comes from", icon=":material/info:"):
             st.text(visible(f"Call {case.native_id} of {case.source}"))
             st.text(
@@ -259,6 +264,29 @@ def _case(pool: Pool, call_id: str) -> None:
             for side, output in (("Frontier", case.control), ("Candidate", case.observed)):
                 # A replay runs at full speed: its latencies say nothing beside production's.
                 st.text(visible(f"{side}: {_facts(output, timed=output is case.control)}"))
+
+
+def _imported_labels(call_id: str) -> None:
+    """Show what other tools recorded about the call's own answer; it counts in no bound."""
+    labels = read(imported_labels.labels_of_call, call_id)
+    if not labels:
+        return
+    st.caption("Imported labels on the recorded answer: shown only, in no bound")
+    lines = [_told(label) for label in labels[:LABELS_SHOWN]]
+    if len(labels) > LABELS_SHOWN:
+        lines.append(f"… and {len(labels) - LABELS_SHOWN:,} more")
+    st.text(visible(capped("\n".join(f"• {each}" for each in lines), NOTES_CHARS)))
+
+
+def _told(label: dict[str, Any]) -> str:
+    value = label["value"]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    who = " ".join(each for each in (label["annotator_kind"], label["annotator"]) if each)
+    whole = {"session": " of its session", "trace": " of its trace"}.get(label["target_kind"], "")
+    told = f"{label['name']}{whole}: {' '.join(capped(text, LABEL_CHARS).split())}"
+    if label["comment"]:
+        told += f" – {' '.join(capped(label['comment'], LABEL_CHARS).split())}"
+    return f"{told} ({label['origin']}{', by ' + who if who else ''})"
 
 
 def _notes(case: Case) -> None:

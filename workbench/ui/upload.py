@@ -307,6 +307,12 @@ def _report(report: ImportReport) -> None:
         if report.tasks:
             st.caption("By task")
             st.text(visible(", ".join(f"{count:,} {task}" for task, count in report.tasks.items())))
+        if report.labels:
+            st.caption("Imported labels, shown beside their calls and in no bound")
+            st.text(visible(", ".join(f"{count:,} {name}" for name, count in report.labels.items())))
+        for name, told in report.found.items():
+            st.caption(name.capitalize())
+            st.text(visible(told))
     if report.conflicts:
         st.warning(
             "Conflicting records carry the id of another call but say something else. "
