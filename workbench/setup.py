@@ -55,7 +55,7 @@ evals = "evals"
 #
 # [costs]
 # budget_usd_month = 1000.0      # a warning comes where the forecast passes it
-# hosted_model = "name of a row of prices"
+# hosted_model = "name-in-your-log"
 # engineering_usd_month = 0.0    # likewise labelling_usd_month, retraining_usd_month
 # one_off_usd = 0.0              # the work of moving
 #

@@ -228,6 +228,8 @@ def test_a_reviewer_labels_by_key_and_undoes(place: Workspace, address: str, bro
     page.goto(f"{address}/review?task=triage&candidate=small")
     page.get_by_role("textbox", name="Your name").fill("ann")
     page.get_by_role("button", name="Start").click()
+    page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
+    page.wait_for_timeout(1000)  # Nobody judges a pair in the moment it appears.
     for key in "1e2":
         page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
         before = page.evaluate(ITEM_ON_PAGE)
@@ -299,6 +301,8 @@ def test_from_a_file_over_five_labels_to_a_changed_recommendation(
     page.goto(f"{address}/review?task=march&candidate=later")
     page.get_by_role("textbox", name="Your name").fill("ann")
     page.get_by_role("button", name="Start").click()
+    page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
+    page.wait_for_timeout(1000)
     for number in range(5):
         page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
         item = page.evaluate(ITEM_ON_PAGE)

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from workbench import scoring
 from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import pages
-from workbench.ui import money
+from workbench.ui import money, repeats
 from workbench.ui.labelling import ITEM
 from workbench.ui.scope import queue_token
 
@@ -292,6 +292,8 @@ def test_text_of_logs_never_reaches_a_place_that_reads_markup(
             assert not any(tag in str(each.value) for tag in SECRET_TAGS), (kind, each.value)
     for each in at.get("html"):
         body = str(each.proto.body)
+        if body.strip() == repeats.SCRIPT.strip():
+            continue
         assert not any(tag in body for tag in SECRET_TAGS if tag != "![")
         assert len(body) < 100_000
     assert all(len(each.value) < 30_000 for each in at.code)
@@ -363,12 +365,16 @@ def test_a_skip_is_stored_as_one(visit: Visit, filled: Filled) -> None:
     assert [(row["verdict"], row["skipped"]) for row in stored(filled)] == [(None, True)]
 
 
+def asked_reasons(at: AppTest) -> list[Any]:
+    return [each for each in at.get("button_group") if "reason" in str(each.key)]
+
+
 def test_reasons_amend_the_label_given_last(visit: Visit, filled: Filled) -> None:
     """Reasons come after the verdict and never change which item they belong to."""
     at = begin(visit, filled)
     first = at.session_state[ITEM].item
     press(at, "Response 2 better")
-    at.get("button_group")[0].set_value(["wrong"]).run()
+    asked_reasons(at)[0].set_value(["wrong"]).run()
     fine(at)
     newest = stored(filled)[-1]
     assert newest["reasons"] == ["wrong"]
@@ -379,7 +385,7 @@ def test_reasons_amend_the_label_given_last(visit: Visit, filled: Filled) -> Non
 def test_equal_answers_ask_for_no_reason(visit: Visit, filled: Filled) -> None:
     """Reasons belong to worse and both bad."""
     at = press(begin(visit, filled), "Equal")
-    assert not at.get("button_group")
+    assert not asked_reasons(at)
 
 
 def test_a_reviewer_sees_no_model_name(visit: Visit, filled: Filled) -> None:

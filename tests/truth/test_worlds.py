@@ -62,12 +62,12 @@ def _shut(patch: pytest.MonkeyPatch) -> None:
 def _looks_good(patch: pytest.MonkeyPatch) -> None:
     """Every threshold whose observed error is within tolerance is called proven."""
 
-    def walked(rows: list[Any], tolerance: float, *_: Any) -> list[Any]:
+    def walked(rows: list[Any], tolerance: float, *_: Any, **__: Any) -> list[Any]:
         return [
             replace(row, proven=row.risk.point is not None and row.risk.point <= tolerance) for row in rows
         ]
 
-    patch.setattr(thresholds, "_walked", walked)
+    patch.setattr(thresholds, "walked", walked)
 
 
 def _no_clusters(patch: pytest.MonkeyPatch) -> None:

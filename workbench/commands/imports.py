@@ -50,7 +50,7 @@ def import_(
     """Import call logs: files, folders or patterns. The same file again adds nothing."""
     if sum((bool(files), listing, undo is not None)) != 1:
         raise UsageError(
-            "Say what to do: files to import, --list, or --undo MANIFEST.", "See workbench import --help."
+            "Say what to do: FILES to import, --list, or --undo MANIFEST.", "See workbench import --help."
         )
     if listing:
         _list(workspace, as_json)

@@ -126,7 +126,8 @@ class Redactor:
                 clean = self.text(key, found) if isinstance(key, str) else key
                 while clean in made:
                     clean = f"{clean}_"  # Two spellings of one person: neither value is lost.
-                made[clean] = self.value(item, found, key if isinstance(key, str) else "", depth + 1)
+                # The name as it will stand, so that a second look at the value sees the same.
+                made[clean] = self.value(item, found, clean if isinstance(clean, str) else "", depth + 1)
             return made
         if isinstance(value, list | tuple):
             return [self.value(item, found, name, depth + 1) for item in value]
@@ -144,7 +145,7 @@ class Redactor:
         if not text or PLACEHOLDER.fullmatch(text):
             return text
         # A name that was replaced itself says nothing: `[PHONE_...]` is no field of phone numbers.
-        span = _by_name(PLACEHOLDER.sub("", name), text)
+        span = _by_name(PLACEHOLDER.sub("0", name), text)
         if span is not None:
             return self._replaced(text, [span], found)
         for _ in range(_MAX_ROUNDS):
@@ -202,7 +203,7 @@ class Redactor:
                 is_name = _NAMED.match(text, token.end()) is not None
                 made = self.text(inner, found, "" if is_name else name, nested + 1)
                 clean = written if made == inner else _as_json(made)
-                name = inner if is_name else name
+                name = made if is_name else name
             if clean != written:
                 parts += [text[at : token.start()], clean]
                 at = token.end()

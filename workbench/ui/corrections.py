@@ -10,7 +10,7 @@ from workbench import ingest
 from workbench.errors import WorkbenchError
 from workbench.ingest import Conflict
 from workbench.store.pages import Import
-from workbench.ui import answers, words
+from workbench.ui import answers, markup, words
 from workbench.ui.diff import visible, word_diff
 from workbench.ui.session import complain, here, read
 
@@ -82,9 +82,9 @@ def _versions(conflict: Conflict) -> None:
         sides = word_diff(stored, arrived)
         left, right = st.columns(2)
         left.caption(f"{title}, stored")
-        left.html(sides.left)
+        markup.show(sides.left, left)
         right.caption(f"{title}, new")
-        right.html(sides.right)
+        markup.show(sides.right, right)
 
 
 def _resolve(keep: str, calls: list[str] | None, manifest_id: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-_SCRIPT = """
+SCRIPT = """
 <script>
 if (!window.workbenchIgnoresRepeats) {
   window.workbenchIgnoresRepeats = true;
@@ -17,6 +17,7 @@ if (!window.workbenchIgnoresRepeats) {
 }
 </script>
 """
+"""Of our own words alone: nothing is ever put into it."""
 
 
 def ignore() -> None:
@@ -25,4 +26,4 @@ def ignore() -> None:
     Streamlit takes each of them for a press of its own.
     """
     with st.container(key="review-script"):
-        st.html(_SCRIPT, unsafe_allow_javascript=True)
+        st.html(SCRIPT, unsafe_allow_javascript=True)
