@@ -43,7 +43,7 @@ GOOD = (FOLDER / "openai_chat.jsonl").read_text(encoding="utf-8").splitlines()[0
         ("calls.txt", b"just some prose\nwithout any shape\n", "neither"),
         ("calls.jsonl", b"no\njson\nhere\n", "no JSON object"),
         ("calls.jsonl", b'{"some": "thing", "else": 1}\n', "no known log format"),
-        ("calls.jsonl", gzip.compress(GOOD.encode() * 100)[:40], "can't be read"),
+        ("calls.jsonl", gzip.compress(GOOD.encode() * 100, mtime=0)[:40], "can't be read"),
     ],
 )
 def test_what_is_no_log_is_refused_with_its_name_and_the_next_step(

@@ -242,6 +242,7 @@ def test_the_page_is_told_nothing_that_gives_the_model_away(world: World) -> Non
         "right",
         "guidelines",
         "guideline_version",
+        "field_rules",  # the same whichever side is left
         "progress",
         "attempt",
         "shown_order",
