@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.language import detect
+from workbench.language import detect, detect_many
 
 SENTENCES = {
     "en": [
@@ -79,3 +79,16 @@ def test_any_text_is_answered(text: str) -> None:
     """Hostile text gives a code or None, never an error."""
     found = detect(text)
     assert found is None or len(found) == 2
+
+
+def test_many_texts_at_once_are_named_as_each_alone() -> None:
+    """Two ways to the same scores: every sentence, and what is no language, in one batch."""
+    texts = [each for sentences in SENTENCES.values() for each in sentences] + NO_LANGUAGE
+    mixed = [*texts, None, *(f"{one} {other}" for one, other in zip(texts, reversed(texts), strict=True))]
+    assert detect_many(mixed) == [None if each is None else detect(each) for each in mixed]
+
+
+@given(st.lists(st.text(max_size=200), max_size=5))
+def test_any_texts_at_once_are_named_as_each_alone(texts: list[str]) -> None:
+    """The same holds for odd text: no words, other scripts, control characters."""
+    assert detect_many(texts) == [detect(each) for each in texts]
