@@ -42,6 +42,8 @@ _AMERICAN = re.compile(
     r"[2-9]\d{2}[ \u00a0.\u2010-\u2015-]\d{4}(?![\w]|-\d|\.\d)"
 )
 _NATIONAL = re.compile(r"(?<![\w.+/-])\(?0\d{1,4}\)?[ /.-]\d{2,8}(?:[ /.-]\d{2,8}){0,4}(?![\w]|-\d|\.\d)")
+_LEAST_DIGITS, _MOST_DIGITS = 9, 13
+_LAST_GROUP = re.compile(r"[ /.-]\d+$")
 _DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?!\d)")
 _WORDS = r"phone|telephone|tel|mobile|whatsapp|fax|telefon|handy|téléphone|móvil|celular"
 _SAID = re.compile(
@@ -169,12 +171,22 @@ def find_phones(text: str) -> Iterator[Span]:
             yield _phone(found.start(), found.end(), found[0])
     for found in _AMERICAN.finditer(text):
         yield _phone(found.start(), found.end(), found[0])
-    for found in _NATIONAL.finditer(text):
-        if 9 <= len(digits_of(found[0])) <= 13 and not _DATE.match(found[0].lstrip("(")):
-            yield _phone(found.start(), found.end(), found[0])
+    yield from _national(text)
     lower = text.lower()
     for found in _SAID.finditer(text) if any(each in lower for each in _PARTS_OF_WORDS) else ():
         yield _phone(found.start(1), found.end(1), found[1])
+
+
+def _national(text: str) -> Iterator[Span]:
+    at = 0
+    while found := _NATIONAL.search(text, at):
+        written = found[0]
+        # Other numbers stand beside it: what is too long for one is read group by group.
+        while len(digits_of(written)) > _MOST_DIGITS:
+            written = _LAST_GROUP.sub("", written)
+        at = found.start() + len(written)
+        if len(digits_of(written)) >= _LEAST_DIGITS and not _DATE.match(written.lstrip("(")):
+            yield _phone(found.start(), at, written)
 
 
 def is_phone_key(name: str) -> bool:
