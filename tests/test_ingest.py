@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from import_world import Desk, pair, tallies
 
 from workbench.errors import UsageError
-from workbench.ingest import call_id, preview, write_rejects
+from workbench.ingest import call_id, conflicts, preview, write_rejects
 from workbench.records import UNASSIGNED, to_json
 from workbench.store import calls
 
@@ -100,7 +100,7 @@ def test_the_same_id_with_other_content_is_a_conflict_and_both_are_kept_out(desk
     assert tallies(desk.take(later)) == {"accepted": 1, "conflicts": 1}
     assert [each.native_id for each in calls.load_calls(desk.store)] == ["z"]
     assert tallies(desk.take(first)) == {"skipped": 3}
-    assert {row["native_id"] for row in calls.conflict_rows(desk.store)} == {"x", "y"}
+    assert {each.stored.native_id for each in conflicts(desk.store)} == {"x", "y"}
 
 
 def test_a_richer_export_of_the_same_calls_is_no_conflict(desk: Desk) -> None:

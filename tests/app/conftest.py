@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from app_building import Filled, demo_pairs, fill, make_workspace
@@ -13,6 +14,16 @@ from workbench.store import Store
 from workbench.ui import navigation
 
 ROUTER = Path(workbench.__file__).with_name("app.py")
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture
@@ -50,3 +61,16 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
         return at
 
     return open_page
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Start Chromium, or skip and say so."""
+    if not CHROMIUM.is_file():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=FLAGS)
+        yield started
+        started.close()

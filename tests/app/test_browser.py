@@ -24,16 +24,6 @@ from workbench.ui import jobs
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SERVE = """
 import sys
 from workbench.app_server import serve
@@ -102,19 +92,6 @@ def address(place: Workspace) -> Iterator[str]:
     yield url
     child.terminate()
     child.wait(30)
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """Start Chromium, or skip and say so."""
-    if not CHROMIUM.is_file():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=FLAGS)
-        yield started
-        started.close()
 
 
 def watched(browser: Any, **options: Any) -> tuple[Any, Seen]:

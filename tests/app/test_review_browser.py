@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from app_building import Pair, answer, fill, make_workspace
 from playwright.sync_api import TimeoutError as TooLong
-from test_browser import CHROMIUM, FLAGS, HOSTILE, ITEM_ON_PAGE, Seen, settle, watched
+from test_browser import HOSTILE, ITEM_ON_PAGE, Seen, settle, watched
 
 import workbench
 from workbench import review
@@ -92,19 +92,6 @@ def app_of(place: Workspace) -> Iterator[Served]:
     finally:
         child.kill()
         child.wait(30)
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """Start Chromium, or skip and say so."""
-    if not CHROMIUM.is_file():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=FLAGS)
-        yield started
-        started.close()
 
 
 @dataclass

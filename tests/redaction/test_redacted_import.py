@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from workbench import Workbench
 from workbench.cli import cli
 from workbench.errors import ConfigError, UsageError
+from workbench.ingest import conflicts
 from workbench.redaction import PLACEHOLDER, KeyUnusable, load_key
-from workbench.store.calls import conflict_rows, load_calls, manifest_rows, reject_rows
+from workbench.store.calls import load_calls, manifest_rows, reject_rows
 
 SECRETS = {
     "mail": "ann.lee@example.com",
@@ -145,7 +146,7 @@ def test_one_source_is_never_both(bench: Workbench, tmp_path: Path, first: bool,
     with pytest.raises(UsageError, match="imported"):
         bench.import_logs([path], task="t", redact=not first)
     assert len(load_calls(bench.store)) == 1
-    assert conflict_rows(bench.store) == []
+    assert conflicts(bench.store) == []
     bench.import_logs([path], task="t", source="apart", redact=not first)
     assert len(load_calls(bench.store)) == 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+from collections.abc import Iterator
 from contextvars import ContextVar, Token
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,22 +100,28 @@ def _leave(token: Token[Exchange | None]) -> None:
         _CURRENT.reset(token)
 
 
+@contextlib.contextmanager
+def _current(exchange: Exchange) -> Iterator[None]:
+    """Note what the HTTP client does within as part of one exchange, and how that ended."""
+    token = _CURRENT.set(exchange)
+    try:
+        yield
+    except BaseException as error:
+        exchange.returned(error)
+        raise
+    finally:
+        _leave(token)
+    exchange.returned()
+
+
 def _sync_request(original: Any, log: CaptureLog, task: str | None) -> Any:
     @functools.wraps(original)
     def request(*args: Any, **kwargs: Any) -> Any:
         exchange = _begin(log, task, args, kwargs)
         if exchange is None:
             return original(*args, **kwargs)
-        token = _CURRENT.set(exchange)
-        try:
-            answer = original(*args, **kwargs)
-        except BaseException as error:
-            exchange.returned(error)
-            raise
-        finally:
-            _leave(token)
-        exchange.returned()
-        return answer
+        with _current(exchange):
+            return original(*args, **kwargs)
 
     return request
 
@@ -125,16 +132,8 @@ def _async_request(original: Any, log: CaptureLog, task: str | None) -> Any:
         exchange = _begin(log, task, args, kwargs)
         if exchange is None:
             return await original(*args, **kwargs)
-        token = _CURRENT.set(exchange)
-        try:
-            answer = await original(*args, **kwargs)
-        except BaseException as error:
-            exchange.returned(error)
-            raise
-        finally:
-            _leave(token)
-        exchange.returned()
-        return answer
+        with _current(exchange):
+            return await original(*args, **kwargs)
 
     return request
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -214,16 +215,22 @@ def resolve_conflicts(
     unknown = sorted(set(wanted) - set(in_conflict))
     if unknown:
         raise UsageError(f"The call {unknown[0]!r} is in no conflict.", "List them: workbench conflicts list")
+    person, now = _person(), _now()
+    if keep == "stored":
+        with store.writing() as writer:
+            for each in wanted:
+                corrections.keep_stored(writer, each, person, now)
+        return Resolution(len(wanted))
     refused: dict[str, str] = {}
     resolved = compared = 0
     with store.writing() as writer:
+        versions = defaultdict(list)
+        only = wanted[0] if len(wanted) == 1 else None
+        for row in corrections.open_conflicts(store, call_id=only, limit=None):
+            if manifest_id in (None, row["manifest_id"]):
+                versions[row["call_id"]].append(row)
         for each in wanted:
-            if keep == "stored":
-                corrections.keep_stored(writer, each, _person(), _now())
-                resolved += 1
-                continue
-            rows = corrections.open_conflicts(store, call_id=each, limit=1000)
-            rows = [row for row in rows if manifest_id in (None, row["manifest_id"])]
+            rows = versions[each]
             if rows[0]["resting"]["labels"]:
                 refused[each] = "people labelled the stored version; keep that one"
             elif len(rows) > 1:
@@ -231,7 +238,7 @@ def resolve_conflicts(
             else:
                 row = rows[0]
                 corrections.take_arrived(
-                    writer, each, row["content_hash"], _columns(row["arrived"]), _person(), _now()
+                    writer, each, row["content_hash"], _columns(row["arrived"]), person, now
                 )
                 resolved += 1
                 compared += bool(row["resting"]["observations"])

@@ -39,10 +39,10 @@ class Job:
     format: str
     mapping: dict[str, str] | None
     task: str | None
-    source: str | None
-    sampling_rate: float | None
     rules: dict[str, tuple[MatchRule, ...]]
-    folder: str
+    source: str | None = None
+    sampling_rate: float | None = None
+    folder: str = ""
     preview: int | None = None
     secret: Secret | None = None
 

@@ -81,10 +81,7 @@ def preview(
         format=format,
         mapping=dict(mapping) if mapping else None,
         task=task,
-        source=None,
-        sampling_rate=None,
         rules=TaskRouter(workspace.evals.values(), task).rules,
-        folder="",
         preview=limit,
     )
     return look_into_files(job)

@@ -19,7 +19,7 @@ from workbench.records import UNASSIGNED, Output, Request, from_json
 from workbench.specs import Price
 from workbench.store import Store, workloads
 from workbench.traffic.prompts import Constant, Prompt, constant_part, prompt_of
-from workbench.traffic.shapes import Answer, Shape, ShapeKind, overlap, shape_of
+from workbench.traffic.shapes import Answer, Shape, overlap, shape_of
 from workbench.traffic.suitability import Measured, checklist, weekly_shift
 from workbench.traffic.templates import Template
 
@@ -293,8 +293,3 @@ def _at(use: ModelUse, price: Price) -> float:
     # A small model has no cache of the frontier's provider: all input counts in full.
     whole = (use.input_tokens or 0.0) + (use.cached_input_tokens or 0.0)
     return tokens_cost_usd(whole, 0.0, use.output_tokens or 0.0, price)
-
-
-def has_answers(shape: Shape) -> bool:
-    """Say whether there is anything to draft an eval from."""
-    return shape.kind is not ShapeKind.NONE

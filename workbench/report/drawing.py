@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from workbench.records import Estimate
-from workbench.report.wording import percent, stage
+from workbench.report.wording import percent
+from workbench.stats.wording import percent as stage
 
 WIDTH = 640
 

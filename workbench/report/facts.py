@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.records import Policy, as_builtins, to_json
-from workbench.scoring import OverviewRow, leaving, overview_row
+from workbench.scoring import OverviewRow, overview_row, with_remarks
 from workbench.store import reports as rows
+from workbench.store.calls import in_utc
+from workbench.store.comparisons import volume
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -92,14 +94,13 @@ def gather_report(
         UsageError: Either is unknown, or nothing was replayed or compared.
     """
     row = overview_row(workspace, store, task, candidate, current_share=current_share)
-    warnings = tuple(each.text for each in leaving(workspace, store, None, task=task))
-    decision = replace(row.recommendation, missing=(*row.recommendation.missing, *warnings))
+    decision = with_remarks(workspace, store, task, row.fingerprint, row.recommendation)
     row = replace(row, recommendation=decision)
     config = workspace.eval_for(task)
     version = evaluator_version(config)
     spec = workspace.candidate(candidate)
-    span = rows.span(store, task)
-    replays = tuple(ReplayFact(**_in_utc(each)) for each in rows.replays(store, task, row.fingerprint))
+    log = volume(store, task)
+    replays = tuple(ReplayFact(**_dated(each)) for each in rows.replays(store, task, row.fingerprint))
     labels = tuple(LabelFact(**each) for each in rows.labels(store, task, row.fingerprint))
     files = tuple(
         LogFile(each["name"], each["sha256"], found["source"], found["calls"])
@@ -124,8 +125,8 @@ def gather_report(
         },
         evaluator_version=version,
         guideline_version=config.guideline_version,
-        first_at=_zoned(span["first_at"]),
-        last_at=_zoned(span["last_at"]),
+        first_at=in_utc(log["first"]),
+        last_at=in_utc(log["last"]),
         verdicts=verdicts,
         log_files=files,
         replays=replays,
@@ -134,9 +135,5 @@ def gather_report(
     )
 
 
-def _in_utc(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"created_at": _zoned(row["created_at"])}
-
-
-def _zoned(time: datetime | None) -> datetime | None:
-    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+def _dated(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"created_at": in_utc(row["created_at"])}

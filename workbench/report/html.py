@@ -68,10 +68,7 @@ def as_html(report: Report) -> str:
         drawing.ladder(policy.ladder, found.current_share, found.share, found.cap),
         drawing.harm(found.harm, policy.tolerance, LIVE_CEILING * policy.tolerance),
         "<dl>",
-        *(
-            f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
-            for name, value in wording.key_figures(report)
-        ),
+        *(_figure(name, value) for name, value in wording.key_figures(report)),
         "</dl>",
         "<h2>Why</h2>",
         _items(wording.reasons(report)),

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from workbench.records import Action, Basis, Estimate
 from workbench.report.facts import Report
+from workbench.stats.wording import percent as stage
 
 METHODS = (
     (
@@ -52,11 +53,6 @@ class Table:
 def percent(share: float | None) -> str:
     """Return a share with one decimal, or a dash where it is not known."""
     return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def stage(share: float) -> str:
-    """Return a share of traffic as people name stages: 5 %, 19.5 %."""
-    return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
 def interval(estimate: Estimate) -> str:

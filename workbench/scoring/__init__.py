@@ -4,10 +4,9 @@
 """
 
 from workbench.scoring.comparing import CompareReport, compare
-from workbench.scoring.deciding import recommend
+from workbench.scoring.deciding import recommend, with_remarks
 from workbench.scoring.evidence import compared_rows, evidence
 from workbench.scoring.overview import OverviewRow, overview, overview_row, savings
-from workbench.scoring.retirement import leaving
 
 __all__ = [
     "CompareReport",
@@ -15,9 +14,9 @@ __all__ = [
     "compare",
     "compared_rows",
     "evidence",
-    "leaving",
     "overview",
     "overview_row",
     "recommend",
     "savings",
+    "with_remarks",
 ]

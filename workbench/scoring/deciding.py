@@ -60,6 +60,27 @@ def recommend(
     answer = decided(store, workspace.eval_for(task), fingerprint, found, chosen, state)
     more = beside(workspace, store, task, candidate, found.task.compared, chosen)
     answer = replace(answer, details={**answer.details, **more})
+    return with_remarks(workspace, store, task, fingerprint, answer, today)
+
+
+def with_remarks(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    fingerprint: str,
+    answer: Recommendation,
+    today: date | None = None,
+) -> Recommendation:
+    """Return a decision with what has to be said beside it, and changes nothing of it.
+
+    Args:
+        workspace: Names models that leave the market.
+        store: Holds log, floors and replays.
+        task: The task.
+        fingerprint: The candidate's.
+        answer: What `decided` returned.
+        today: For what leaves the market; today in UTC unless given.
+    """
     answer = _told_of_redaction(store, task, fingerprint, answer)
     warnings = tuple(each.text for each in leaving(workspace, store, today, task=task))
     return replace(answer, missing=(*answer.missing, *warnings)) if warnings else answer

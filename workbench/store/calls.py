@@ -143,19 +143,6 @@ def manifest_rows(store: Store, *, limit: int = 100) -> list[dict[str, Any]]:
     return [row | {"files": json.loads(row["files"]), "report": json.loads(row["report"])} for row in rows]
 
 
-def conflict_rows(store: Store, *, limit: int = 100) -> list[dict[str, Any]]:
-    """Return what arrived under an id that already stood for something else, beside the stored call."""
-    return store.rows(
-        """
-        SELECT x.call_id, x.manifest_id, x.file, x.line, x.call, c.source, c.native_id, c.task,
-               c.request AS stored_request, k.output AS stored_output
-        FROM conflicts x JOIN calls c USING (call_id) LEFT JOIN controls k USING (call_id)
-        ORDER BY c.seq, x.file, x.line LIMIT ?
-        """,
-        (limit,),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Volume:
     """How many calls a task has on a day. `calls_per_day` is None where that can't be known."""

@@ -129,14 +129,14 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
 
 
 def open_conflicts(
-    store: Store, *, call_id: str | None = None, limit: int = 100, offset: int = 0
+    store: Store, *, call_id: str | None = None, limit: int | None = 100, offset: int = 0
 ) -> list[dict[str, Any]]:
     """Return open conflicts, the stored call and what arrived under its id.
 
     Args:
         store: Where to read.
         call_id: Only this call's.
-        limit: How many at most.
+        limit: How many at most; None for all.
         offset: How many to pass over.
 
     Returns:

@@ -8,12 +8,6 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 
-def span(store: Store, task: str) -> dict[str, Any]:
-    """Return the first and last time of a task's usable calls: first_at, last_at (UTC, without a zone)."""
-    sql = "SELECT min(occurred_at) AS first_at, max(occurred_at) AS last_at FROM usable_calls WHERE task = ?"
-    return store.rows(sql, (task,))[0]
-
-
 def manifests(store: Store, task: str) -> list[dict[str, Any]]:
     """Return the imports that a task's calls came from: files (JSON), source, calls."""
     return store.rows(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
 
 from workbench import review
 from workbench.records import Label
-from workbench.review import REASONS, ReviewItem
-from workbench.ui.diff import visible
+from workbench.review import ReviewItem
 
 ITEM = "review.item"
 LAST = "review.last"
@@ -98,8 +96,3 @@ def said_of(label: Label) -> str:
     choice = review.choice_made(label)
     choices = CHOICES_APART if label.absolute is not None else CHOICES
     return next((said for each, said, _ in choices if each == choice), "Skipped")
-
-
-def reasons_of(given: Iterable[str]) -> str:
-    """Return the reasons of a label as they read on the page."""
-    return "; ".join(REASONS.get(word, visible(word)) for word in given)

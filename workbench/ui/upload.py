@@ -24,6 +24,9 @@ from workbench.ui.session import complain, here, read
 FILES = "upload.files"
 REPORT = "upload.report"
 ROUND = "upload.round"
+PREVIEWS = "upload.previews"
+PREVIEWS_KEPT = 4
+PREVIEW_CALLS = 20
 BY_RULES = "by the rules of the evals"
 MAPPED = "mapped"
 
@@ -89,6 +92,7 @@ def _take(key: str) -> None:
 def _start_over() -> None:
     inbox.drop(st.session_state.pop(FILES, []))
     st.session_state.pop(REPORT, None)
+    st.session_state.pop(PREVIEWS, None)
 
 
 def _look(paths: list[Path]) -> None:
@@ -100,18 +104,11 @@ def _look(paths: list[Path]) -> None:
     chosen_format = options.pop("format")
     mapping: dict[str, str] = {}
     try:
-        look = ingest.preview(here().workspace, paths, format=chosen_format, task=options["task"], limit=20)
+        look = _previewed(paths, chosen_format, options["task"])
         if look.format == MAPPED:
             mapping = _mapping(look)
             if "input" in mapping or "messages" in mapping:
-                look = ingest.preview(
-                    here().workspace,
-                    paths,
-                    format=MAPPED,
-                    task=options["task"],
-                    mapping=mapping,
-                    limit=20,
-                )
+                look = _previewed(paths, MAPPED, options["task"], mapping)
     except WorkbenchError as error:
         complain(error)
         return
@@ -123,6 +120,22 @@ def _look(paths: list[Path]) -> None:
         )
     if st.button("Import", type="primary", icon=":material/download_done:", key="import", disabled=not ready):
         _import(paths, look.format, mapping, options)
+
+
+def _previewed(
+    paths: list[Path], chosen: str, task: str | None, mapping: dict[str, str] | None = None
+) -> Preview:
+    """Look into the files, in a process that takes its time to start: once for each way to read them."""
+    now = here()
+    asked = (now.signature, [str(each) for each in paths], chosen, task, mapping)
+    known: list[tuple[Any, Preview]] = st.session_state.setdefault(PREVIEWS, [])
+    found = next((look for key, look in known if key == asked), None)
+    if found is None:
+        found = ingest.preview(
+            now.workspace, paths, format=chosen, task=task, mapping=mapping, limit=PREVIEW_CALLS
+        )
+        st.session_state[PREVIEWS] = [*known, (asked, found)][-PREVIEWS_KEPT:]
+    return found
 
 
 def _options() -> dict[str, Any]:
