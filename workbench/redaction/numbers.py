@@ -33,7 +33,7 @@ _IBAN_LENGTH = {
 
 _IPV4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9])")
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])(?=[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:.]{3,45}(?![0-9A-Za-z:])")
-_VERSION = re.compile(r"(?:\bv(?:er(?:sion)?)?\.?\s?|[A-Za-z0-9]/)$", re.IGNORECASE)
+_VERSION = re.compile(r"(?:(?<![^\s(\[,;:])v(?:er(?:sion)?)?\.?\s?|[A-Za-z0-9]/)$", re.IGNORECASE)
 
 _SPACE = r"[ \u00a0\u2009\u202f.()/\u2010-\u2015-]"
 _INTERNATIONAL = re.compile(rf"(?<![\w+])(?:\+|00{_SPACE}?)[1-9](?:{_SPACE}{{0,2}}\d){{6,14}}(?![\w])")
