@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from workbench.specs import SliceRule
 
@@ -57,10 +61,18 @@ def edges_of(rule: SliceRule, values: Iterable[float | None]) -> tuple[float, ..
         return tuple(sorted(set(rule.edges)))
     if rule.by != "input_length":
         return ()
-    known = sorted(value for value in values if value is not None)
-    if len(known) < QUANTILES:
+    counts = Counter(value for value in values if value is not None)
+    return _quintiles(counts)
+
+
+def _quintiles(counts: Mapping[float, int]) -> tuple[float, ...]:
+    """Return the limits between fifths of so many calls of each value."""
+    n = sum(counts.values())
+    if n < QUANTILES:
         return ()
-    limits = {known[len(known) * part // QUANTILES] for part in range(1, QUANTILES)}
+    known = sorted(counts)
+    ends = list(itertools.accumulate(counts[value] for value in known))
+    limits = {known[bisect.bisect_right(ends, n * part // QUANTILES)] for part in range(1, QUANTILES)}
     return tuple(sorted(limits - {known[0]}))
 
 
@@ -108,6 +120,42 @@ def slice_values(rules: Sequence[SliceRule], calls: Sequence[Mapping[str, Any]])
     return found
 
 
+def slice_codes(
+    rule: SliceRule, entries: Sequence[Any], codes: NDArray[np.int64]
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the value of a slice for every call, each distinct entry of the log looked at once.
+
+    Args:
+        rule: The slice.
+        entries: Distinct entries of the column that it is made from; None where one is missing.
+        codes: For every call of the task, the place of its entry.
+
+    Returns:
+        The values, rare ones put together, and for every call the place of its value.
+    """
+    source = column_of(rule)
+    counts = np.bincount(codes, minlength=len(entries)).tolist()
+    edges: tuple[float, ...]
+    if rule.by == "input_length" and not rule.edges:
+        numbers = (_number(_raw(rule, {source: entry})) for entry in entries)
+        known: Counter[float] = Counter()
+        for number, n in zip(numbers, counts, strict=True):
+            if number is not None and n:
+                known[number] += n
+        edges = _quintiles(known)
+    else:
+        edges = edges_of(rule, ())
+    calls: Counter[str] = Counter()
+    found = [value_of(rule, {source: entry}, edges) for entry in entries]
+    for value, n in zip(found, counts, strict=True):
+        if n:
+            calls[value] += n
+    kept = _standing(calls)
+    number_of: dict[str, int] = {}
+    own = [number_of.setdefault(value if value in kept else OTHER, len(number_of)) for value in found]
+    return list(number_of), np.asarray(own, dtype=np.int64)[codes]
+
+
 def _values(rule: SliceRule, calls: Sequence[Mapping[str, Any]], edges: Sequence[float]) -> list[str]:
     """Return the value for every call, worked out once for each distinct entry of the log."""
     source = column_of(rule)
@@ -128,11 +176,16 @@ def _values(rule: SliceRule, calls: Sequence[Mapping[str, Any]], edges: Sequence
 
 def rare_as_other(values: Sequence[str], fewest: int = RARE_CALLS) -> list[str]:
     """Return values with the rare ones, those of less than `fewest` calls, replaced by `other`."""
-    counts = Counter(values)
-    kept = {value for value, count in counts.most_common(MOST_VALUES) if count >= fewest}
-    if len(counts) - len(kept) <= 1 and len(counts) <= MOST_VALUES:
-        return list(values)
+    kept = _standing(Counter(values), fewest)
     return [value if value in kept else OTHER for value in values]
+
+
+def _standing(counts: Mapping[str, int], fewest: int = RARE_CALLS) -> frozenset[str]:
+    """Return the values that stand on their own; of equally common ones the first by name."""
+    commonest = sorted(counts, key=lambda value: (-counts[value], value))[:MOST_VALUES]
+    kept = frozenset(value for value in commonest if counts[value] >= fewest)
+    alone = len(counts) - len(kept) <= 1 and len(counts) <= MOST_VALUES
+    return frozenset(counts) if alone else kept
 
 
 def _raw(rule: SliceRule, call: Mapping[str, Any]) -> Any:

@@ -86,9 +86,10 @@ def members_of(
     """Return the calls of one slice."""
 
     def make() -> frozenset[str]:
-        from workbench.scoring.evidence import slices_by_call
+        from workbench.scoring.sliced import sliced
 
-        return frozenset(call for call, keys in slices_by_call(store, config).items() if focus in keys)
+        found = sliced(store, config)
+        return frozenset(found.call_ids[found.inside(focus)].tolist() if found else ())
 
     key = ("slice", str(store.path), scope, focus, config.slices)
     found: frozenset[str] = _kept(key, signature or rows.pool_signature(store, scope), make)

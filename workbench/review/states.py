@@ -63,6 +63,10 @@ class State(StrEnum):
     LABELLED = "labelled"
 
 
+UNRESOLVED = (State.LAPSED, State.SKIPPED)
+"""Draws that nobody judged: they count as harm."""
+
+
 class Plan(StrEnum):
     """Why a pair was drawn."""
 

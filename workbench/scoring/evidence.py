@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from workbench import ramp
@@ -15,8 +15,9 @@ from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, EvalKind, Policy, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
-from workbench.review.states import SEVERITY, utc_now
+from workbench.review.states import UNRESOLVED, utc_now
 from workbench.sampling import WEIGHT_MAX
+from workbench.scoring.columns import AGREES, calls_of, confirmations
 from workbench.scoring.groups import (
     critical_groups,
     critical_labels,
@@ -25,10 +26,10 @@ from workbench.scoring.groups import (
     latched_groups,
 )
 from workbench.scoring.noise import floor_of
+from workbench.scoring.sliced import sliced
 from workbench.scoring.targets import fingerprint_of, refuse_control
-from workbench.slices import column_of, slice_values
 from workbench.specs import EvalConfig
-from workbench.stats.audit import AuditRow, DrawRow, from_rows, in_audit_order
+from workbench.stats.audit import AuditRow, DrawRow, from_calls, in_audit_order
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
 from workbench.stats.wording import percent
@@ -42,9 +43,6 @@ DAY_S = 86_400.0
 WINDOW_DAYS = 28.0
 DATED_SHARE = 0.5
 """With fewer of the calls dated, how traffic spreads over time counts as not known."""
-
-_AGREES = (Verdict.MATCH.value, Verdict.IGNORED.value)
-_UNRESOLVED = (State.LAPSED, State.SKIPPED)
 
 
 def evidence(
@@ -137,13 +135,14 @@ def gather_begun(
     fields = config.kind is EvalKind.FIELDS
     closed = rows.evidence_frame(*scope, details=fields)
     opened = rows.evidence_frame(*scope, details=fields, begun=True)
-    agreeing = set(closed.loc[closed["verdict"].isin(_AGREES), "call_id"])
+    agreeing = set(closed.loc[closed["verdict"].isin(AGREES), "call_id"])
     known = set(closed["call_id"])
     worse = opened["call_id"].isin(agreeing) & (opened["verdict"] == Verdict.MISMATCH.value)
     opened = opened[worse | ~opened["call_id"].isin(known)]
     after = int(closed["batch_order"].max()) + 1 if len(closed) else 0
     opened = opened.assign(batch_order=opened["batch_order"] + after)
-    frame = pd.concat([closed[~closed["call_id"].isin(set(opened["call_id"]))], opened], ignore_index=True)
+    frame = pd.concat([closed[~closed["call_id"].isin(set(opened["call_id"]))], opened])
+    frame = frame.sort_values(["batch_order", "audit_key", "call_id"], kind="stable", ignore_index=True)
     other = _evidence_of(store, config, scope, frame, policy)
     return replace(other, latency_p95_ms=found.latency_p95_ms, held=found.held), len(opened)
 
@@ -190,25 +189,24 @@ def _evidence_of(
     verdicts = effective_verdicts(*scope, without=looking.without)
     states = draw_states(*scope, now=looking.now, without=looking.without)
     compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
-    slices = slices_by_call(store, config)
-    audit = audit_rows(config, compared, verdicts, states, slices)
+    slices = sliced(store, config)
+    calls = calls_of(config, compared, verdicts, states, slices, _session_calls(store, config, frame))
     volume = rows.volume(store, config.task)
     draws, weight_max = draw_rows(states)
     critical = critical_groups(config)
-    return from_rows(
-        audit,
+    return from_calls(
+        calls,
         basis=basis(config),
         draws=draws if basis(config) is Basis.SEMANTIC else (),
         weight_max=weight_max,
         icc=policy.icc,
         uncomparable=len(frame) - len(compared),
         days=span_days(compared["occurred_at"]),
-        traffic=Counter(slices.values()),
+        traffic=slices.traffic() if slices else None,
         calls_per_day=calls_per_day(config, volume),
         critical_marked=bool(config.critical_labels) or any(rule.critical for rule in config.fields),
         critical_groups=critical,
-        session_calls=_session_calls(store, config, frame),
-        latched=latched_groups(audit, policy, critical),
+        latched=latched_groups(calls, policy, critical),
         noise=floor.agreement if (floor := floor_of(store, config)) else None,
     )
 
@@ -229,16 +227,7 @@ def audit_rows(
         states: Every draw of the queue.
         slices: (name, value) of every slice by call id.
     """
-    lapsed, confirmed = set(), set()
-    for state in states:
-        pair = (state.replay_id, state.call_id)
-        if state.plan is Plan.SECOND_REVIEW:
-            harmful = state.verdict is not None and SEVERITY[state.verdict] == max(SEVERITY.values())
-            if harmful or state.state in _UNRESOLVED:
-                confirmed.add(pair)
-        elif state.state in _UNRESOLVED:
-            lapsed.add(pair)
-    confirmed |= {pair for pair, each in verdicts.items() if each.adjudicated}
+    lapsed, confirmed = confirmations(verdicts, states)
     required = guarded_fields(config)
     found = []
     for row in zip(*(_plain(frame[name]) for name in _TAKEN), strict=True):
@@ -258,7 +247,7 @@ def audit_rows(
         ) = row
         pair = (replay_id, call_id)
         effective = verdicts.get(pair)
-        agrees = verdict in _AGREES
+        agrees = verdict in AGREES
         per_field, grave_field = field_agreement(details, required, invalid=bool(invalid))
         per_label, grave_label = critical_labels(config, group, None if invalid else other)
         found.append(
@@ -317,7 +306,7 @@ def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
                 call_id=state.call_id,
                 weight=state.weight,
                 verdict=state.verdict if state.state is State.LABELLED else None,
-                lapsed=state.state in _UNRESOLVED,
+                lapsed=state.state in UNRESOLVED,
                 critical_reason=state.effective is not None and state.effective.critical,
                 focus=state.focus,
             )
@@ -389,34 +378,12 @@ def measured_latency(
     return percentile(probe.latencies_ms, 0.95, policy.delta / (probe.place * (probe.place + 1)))
 
 
-def _session_calls(store: Store, config: EvalConfig, frame: pd.DataFrame) -> dict[str, int]:
+def _session_calls(store: Store, config: EvalConfig, frame: pd.DataFrame) -> pd.Series[Any]:
     """Return how many calls of each session could be compared; what can't be stands outside."""
     if frame["session_id"].isna().all():
-        return {}
-    outside = set(frame.loc[frame["verdict"] == Verdict.UNCOMPARABLE.value, "call_id"])
-    logged = store.frame(
-        """
-        SELECT call_id, session_id FROM usable_calls
-        WHERE task = ? AND session_id IS NOT NULL AND control IS NOT NULL
-        """,
-        (config.task,),
-    )
-    counted = logged.loc[~logged["call_id"].isin(outside), "session_id"].value_counts()
-    return {str(session): int(n) for session, n in counted.items()}
-
-
-def slices_by_call(store: Store, config: EvalConfig) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return (name, value) of every slice that an eval declares, by call of its task."""
-    if not config.slices:
-        return {}
-    wanted = [rule.by for rule in config.slices if rule.by.startswith("attributes.")]
-    frame = rows.traffic_frame(store, config.task, wanted)
-    names = ["call_id", *dict.fromkeys(column_of(rule) for rule in config.slices)]
-    entries = zip(*(_plain(frame[column]) for column in names), strict=True)
-    calls = [dict(zip(names, row, strict=True)) for row in entries]
-    values = slice_values(config.slices, calls)
-    kinds = zip(*([(name, value) for value in found] for name, found in values.items()), strict=True)
-    return {call["call_id"]: keys for call, keys in zip(calls, kinds, strict=True)}
+        return pd.Series(dtype=np.int64)
+    outside = frame.loc[frame["verdict"] == Verdict.UNCOMPARABLE.value, "call_id"].tolist()
+    return rows.session_calls(store, config.task, outside)
 
 
 def _plain(column: pd.Series[Any]) -> list[Any]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from workbench.compare.fields import FieldsComparator
 from workbench.compare.labels import labels_of
 from workbench.records import EvalKind, Policy
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
-from workbench.stats.audit import AuditRow
+from workbench.stats.calls import Calls
 from workbench.stats.cluster import design_effect
 from workbench.stats.evidence import GROUP_MINIMUM
 from workbench.stats.guards import COLLAPSED
+from workbench.stats.rows import Bools, Places, count
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
@@ -32,55 +34,35 @@ def critical_groups(config: EvalConfig) -> frozenset[tuple[str, str]]:
 
 
 def latched_groups(
-    audit: Iterable[AuditRow], policy: Policy, critical: Collection[tuple[str, str]] = ()
+    calls: Calls, policy: Policy, critical: Collection[tuple[str, str]] = ()
 ) -> frozenset[tuple[str, str]]:
     """Return the outcome groups found collapsed after any closed batch of this window.
 
     Once an answer is found lost, later batches alone do not bring it back.
 
     Args:
-        audit: Compared calls.
+        calls: Compared calls.
         policy: Its level is that of the bound.
         critical: (kind, name) of the groups that are guarded however few calls they have.
     """
-    batches: dict[int, list[AuditRow]] = {}
-    for row in audit:
-        batches.setdefault(row.batch, []).append(row)
-    if len(batches) < 2:
+    batches = np.unique(calls.batch)
+    if batches.size < 2:
         return frozenset()
-    seen: dict[tuple[str, str], list[tuple[bool, AuditRow]]] = {}
     found = set()
-    for number in sorted(batches):
-        for row in batches[number]:
-            for key, agrees in _groups(row):
-                seen.setdefault(key, []).append((agrees, row))
-        found |= {
-            key
-            for key, members in seen.items()
-            if key not in found and _collapsed(members, policy, 1 if key in critical else GROUP_MINIMUM)
-        }
+    for kind, name, places, agrees, _ in calls.groups():
+        fewest = 1 if (kind, name) in critical else GROUP_MINIMUM
+        ends = np.unique(np.searchsorted(calls.batch[places], batches, side="right")).tolist()
+        if any(_collapsed(calls, places[:end], agrees[:end], policy, fewest) for end in ends):
+            found.add((kind, name))
     return frozenset(found)
 
 
-def _groups(row: AuditRow) -> Iterable[tuple[tuple[str, str], bool]]:
-    if row.control_group is not None and row.control_group not in row.labels:
-        yield ("label", row.control_group), row.agrees and not row.invalid
-    for name, agrees in row.labels.items():
-        yield ("label", name), agrees
-    for name, agrees in row.fields.items():
-        yield ("field", name), agrees
-
-
-def _collapsed(members: list[tuple[bool, AuditRow]], policy: Policy, minimum: int) -> bool:
+def _collapsed(calls: Calls, places: Places, agrees: Bools, policy: Policy, minimum: int) -> bool:
     """Say whether agreement within a group is surely too low, as the decision's own guard does."""
-    n, agreeing = len(members), sum(agrees for agrees, _ in members)
+    n, agreeing = int(places.size), count(agrees)
     if n < minimum or bounds.anytime(agreeing, n, policy.delta).high >= COLLAPSED:
         return False
-    effect = design_effect(
-        [not agrees for agrees, _ in members],
-        [[row.session for _, row in members], [row.request_hash for _, row in members]],
-        policy.icc,
-    )
+    effect = design_effect(~agrees, [each[places] for each in calls.table.clusters], policy.icc)
     return bounds.anytime(agreeing, n, policy.delta, deff=effect.value).high < COLLAPSED
 
 

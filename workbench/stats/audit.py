@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from workbench.records import Basis, Estimate, LabelVerdict
+from workbench.stats.calls import NO_NAME, Calls, SliceKeys
 from workbench.stats.cluster import design_effect
 from workbench.stats.drawn import Draws, closed_draws, outcome_of, semantic
 from workbench.stats.evidence import (
@@ -42,11 +43,13 @@ from workbench.stats.sessions import drawn_sessions, structural_sessions, unseen
 __all__ = [
     "Audit",
     "AuditRow",
+    "Calls",
     "DrawRow",
     "closed_draws",
     "combine",
     "critical",
     "falls",
+    "from_calls",
     "from_rows",
     "in_audit_order",
     "kappa",
@@ -55,9 +58,6 @@ __all__ = [
     "structural",
     "structural_of",
 ]
-
-SliceKeys = tuple[tuple[str, str], ...]
-"""(name, value) of every slice that a call belongs to."""
 
 
 def structural(rows: Iterable[AuditRow], *, icc: float = 0.05, revoked: bool = False) -> Population:
@@ -162,33 +162,32 @@ def critical(
         weight_max: The largest weight of the plan.
         icc: Planned correlation within a cluster.
     """
-    ordered = in_audit_order(rows)
-    return _critical(ordered, Table.of(ordered), basis, marked, draws, weight_max, icc)
+    return _critical(Calls.of(rows), basis, marked, draws, weight_max, icc)
 
 
 def _critical(
-    ordered: Sequence[AuditRow],
-    table: Table,
+    calls: Calls,
     basis: Basis,
     marked: bool,
     draws: Sequence[DrawRow],
     weight_max: float,
     icc: float,
 ) -> Population:
+    table = calls.table
     if basis is Basis.SEMANTIC:
-        wanted = {draw.call_id for draw in draws if draw.verdict is not None}
-        grave_calls = {row.call_id for row in ordered if row.critical and row.call_id in wanted}
+
+        def is_grave(draw: DrawRow) -> bool:
+            place = calls.place_of.get(draw.call_id)
+            return draw.critical_reason or (place is not None and bool(table.critical[place]))
+
         grave = [
             replace(draw, verdict=LabelVerdict.EQUAL)
             if draw.verdict is not None
-            and not (
-                draw.verdict is LabelVerdict.CONTROL_BETTER
-                and (draw.critical_reason or draw.call_id in grave_calls)
-            )
+            and not (draw.verdict is LabelVerdict.CONTROL_BETTER and is_grave(draw))
             else draw
             for draw in draws
         ]
-        return Draws(ordered, table, grave, weight_max, icc).population()
+        return Draws(calls, grave, weight_max, icc).population()
     audit = Audit.of(table)
     differs = ~table.agrees
     counts = table.counting(bool(table.settled[differs].all()))
@@ -210,17 +209,11 @@ def _critical(
     )
 
 
-def _sessions(
-    ordered: Sequence[AuditRow],
-    table: Table,
-    task: Population,
-    queue: Draws,
-    logged: Mapping[str, int] | None,
-    icc: float,
-) -> SessionEvidence | None:
-    if not ordered:
+def _sessions(calls: Calls, task: Population, queue: Draws, icc: float) -> SessionEvidence | None:
+    table = calls.table
+    if not len(table):
         return None
-    unseen = unseen_sessions(ordered, table, logged)
+    unseen = unseen_sessions(table, calls.logged)
     if task.basis is Basis.SEMANTIC:
         places = [queue.place_of.get(draw.call_id) for draw in queue.closed]
         return drawn_sessions(task, table.session, places, unseen)
@@ -289,19 +282,58 @@ def from_rows(
         drift_alarm: Whether the drift detector has alarmed.
         noise: The frontier's agreement with itself.
     """
-    ordered = in_audit_order(rows)
-    table = Table.of(ordered)
+    return from_calls(
+        Calls.of(rows, session_calls),
+        basis=basis,
+        draws=draws,
+        weight_max=weight_max,
+        icc=icc,
+        uncomparable=uncomparable,
+        days=days,
+        calls_per_day=calls_per_day,
+        critical_marked=critical_marked,
+        critical_groups=critical_groups,
+        traffic=traffic,
+        latched=latched,
+        latency_p95_ms=latency_p95_ms,
+        candidates=candidates,
+        drift_alarm=drift_alarm,
+        noise=noise,
+    )
+
+
+def from_calls(
+    calls: Calls,
+    *,
+    basis: Basis,
+    draws: Sequence[DrawRow] = (),
+    weight_max: float = 1.0,
+    icc: float = 0.05,
+    uncomparable: int = 0,
+    days: float | None = None,
+    calls_per_day: float | None = None,
+    critical_marked: bool = False,
+    critical_groups: Collection[tuple[str, str]] = (),
+    traffic: Mapping[SliceKeys, int] | None = None,
+    latched: Collection[tuple[str, str]] = (),
+    latency_p95_ms: Estimate | None = None,
+    candidates: int = 1,
+    drift_alarm: bool = False,
+    noise: Estimate | None = None,
+) -> Evidence:
+    """Return all evidence about a candidate from calls that stand as columns; see `from_rows`."""
+    table = calls.table
     fallen = falls(table)
-    queue = Draws(ordered, table, draws, weight_max, icc)
+    queue = Draws(calls, draws, weight_max, icc)
 
     def population(places: Places, agrees: Bools | None = None) -> Population:
         if basis is Basis.STRUCTURAL:
             return structural_of(table.take(places, agrees), icc, fallen)
         return queue.population(places)
 
-    parts = _by_slice(ordered)
-    traffic = traffic or Counter(row.slices for row in ordered)
-    calls = sum(traffic.values())
+    parts = calls.slices()
+    traffic = traffic or calls.traffic()
+    logged = sum(traffic.values())
     shares: Counter[tuple[str, str]] = Counter()
     for keys, n in traffic.items():
         shares.update(dict.fromkeys(keys, n))
@@ -310,18 +342,18 @@ def from_rows(
     return Evidence(
         task=task,
         uncomparable=uncomparable,
-        invalid=sum(row.invalid for row in ordered),
-        ignored=sum(row.ignored for row in ordered),
+        invalid=count(table.invalid),
+        ignored=calls.ignored,
         days=days,
         calls_per_day=calls_per_day,
         slices=tuple(
             SliceEvidence(
-                name, value, shares[name, value] / calls, population(parts.get((name, value), nowhere))
+                name, value, shares[name, value] / logged, population(parts.get((name, value), nowhere))
             )
             for name, value in sorted(shares.keys() | parts.keys())
         ),
         cells=tuple(
-            SliceCell(keys, n / calls)
+            SliceCell(keys, n / logged)
             for keys, n in sorted((tuple(sorted(keys)), n) for keys, n in traffic.items())
             if keys
         ),
@@ -336,15 +368,13 @@ def from_rows(
                 (kind, name) in critical_groups,
             )
             for kind, name, places, agrees, by_part in sorted(
-                _by_group(ordered, table, critical_groups), key=lambda each: each[:2]
+                calls.groups(critical_groups), key=lambda each: each[:2]
             )
             if places.size >= GROUP_MINIMUM or (kind, name) in {*latched, *critical_groups}
         ),
-        kappa=kappa(
-            [(row.control_group, row.candidate_group) for row in ordered if row.control_group is not None]
-        ),
-        critical=_critical(ordered, table, basis, critical_marked, draws, weight_max, icc),
-        sessions=_sessions(ordered, table, task, queue, session_calls, icc),
+        kappa=_kappa_of(calls),
+        critical=_critical(calls, basis, critical_marked, draws, weight_max, icc),
+        sessions=_sessions(calls, task, queue, icc),
         latency_p95_ms=latency_p95_ms,
         candidates=candidates,
         drift_alarm=drift_alarm,
@@ -364,51 +394,28 @@ def kappa(pairs: Sequence[tuple[str | None, str | None]]) -> float | None:
     n = len(pairs)
     if not n:
         return None
-    observed = sum(first == second for first, second in pairs) / n
-    left, right = Counter(first for first, _ in pairs), Counter(second for _, second in pairs)
-    chance = math.fsum(left[key] * right[key] for key in left) / (n * n)
+    number: dict[str | None, int] = {}
+    first, second = (
+        np.asarray([number.setdefault(pair[side], len(number)) for pair in pairs]) for side in (0, 1)
+    )
+    return _kappa(first, second)
+
+
+def _kappa_of(calls: Calls) -> float | None:
+    """Return kappa over the calls whose control has an outcome group."""
+    known = np.flatnonzero(calls.control.codes != NO_NAME)
+    if not known.size:
+        return None
+    number = {name: place for place, name in enumerate(calls.control.names)}
+    # The candidate's names by the control's numbers; no name is an answer of its own.
+    other = [number.setdefault(name, len(number)) for name in calls.candidate.names]
+    renamed = np.asarray([*other, len(number)], dtype=np.int64)
+    return _kappa(calls.control.codes[known], renamed[calls.candidate.codes[known]])
+
+
+def _kappa(first: Places, second: Places) -> float | None:
+    n, kinds = first.size, int(max(first.max(), second.max())) + 1
+    observed = count(first == second) / n
+    left, right = np.bincount(first, minlength=kinds), np.bincount(second, minlength=kinds)
+    chance = math.fsum((left.astype(np.float64) * right).tolist()) / (n * n)
     return (observed - chance) / (1 - chance) if chance < 1 - 1e-12 else None
-
-
-def _by_slice(ordered: Sequence[AuditRow]) -> dict[tuple[str, str], Places]:
-    """Return where the calls of each slice stand."""
-    kinds: dict[SliceKeys, list[int]] = {}
-    for place, row in enumerate(ordered):
-        kinds.setdefault(row.slices, []).append(place)
-    parts: dict[tuple[str, str], list[Places]] = {}
-    for keys, places in kinds.items():
-        for key in dict.fromkeys(keys):
-            parts.setdefault(key, []).append(np.asarray(places, dtype=np.int64))
-    return {key: np.sort(np.concatenate(found)) for key, found in parts.items()}
-
-
-def _by_group(
-    ordered: Sequence[AuditRow], table: Table, named: Iterable[tuple[str, str]]
-) -> Iterator[tuple[str, str, Places, Bools, bool]]:
-    """Yield kind, name, where the calls of the group stand, which of them agree there, and whether by part.
-
-    By part means that not the whole answers agree or differ, but one field or label of them.
-    The `named` groups are among them even where they have no calls.
-    """
-    whole: dict[str, list[int]] = {}
-    parts: dict[tuple[str, str], tuple[list[int], list[bool]]] = {}
-    for kind, name in named:
-        if kind == "label":
-            whole[name] = []
-        else:
-            parts[kind, name] = ([], [])
-    for place, row in enumerate(ordered):
-        if row.control_group is not None and row.control_group not in row.labels:
-            whole.setdefault(row.control_group, []).append(place)
-        for kind, kept in (("label", row.labels), ("field", row.fields)):
-            for name, agrees in kept.items():
-                places, agreeing = parts.setdefault((kind, name), ([], []))
-                places.append(place)
-                agreeing.append(agrees)
-    for name, members in whole.items():
-        if ("label", name) not in parts:
-            where = np.asarray(members, dtype=np.int64)
-            yield "label", name, where, table.agrees[where], False
-    for (kind, name), (members, agreeing) in parts.items():
-        where = np.asarray(members, dtype=np.int64)
-        yield kind, name, where, np.asarray(agreeing, dtype=np.bool_), True

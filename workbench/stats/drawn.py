@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from workbench.records import Basis, LabelVerdict
+from workbench.stats.calls import Calls
 from workbench.stats.cluster import design_effect
 from workbench.stats.evidence import Population, WeightedOutcome
-from workbench.stats.rows import AuditRow, Bools, DrawRow, Places, Table, count, in_audit_order
+from workbench.stats.rows import AuditRow, Bools, DrawRow, Places, count
 
 
 def semantic(
@@ -35,48 +36,35 @@ def semantic(
         part: The rows of a slice or group; the whole task if left out.
         icc: Planned correlation within a cluster.
     """
-    ordered = in_audit_order(rows)
+    calls = Calls.of(rows)
     places: Places | None = None
     if part is not None:
-        members = {row.call_id for row in part}
-        places = np.flatnonzero([row.call_id in members for row in ordered])
-    return Draws(ordered, Table.of(ordered), draws, weight_max, icc).population(places)
+        wanted = {row.call_id for row in part}
+        places = np.flatnonzero([call_id in wanted for call_id in calls.place_of])
+    return Draws(calls, draws, weight_max, icc).population(places)
 
 
 class Draws:
     """The queue's draws beside the calls they were drawn from.
 
     Args:
-        ordered: Every compared call, each once.
-        table: The same as columns.
+        calls: Every compared call, each once.
         draws: The queue's draws of the whole task, in draw order.
         weight_max: The largest weight of the plan.
         icc: Planned correlation within a cluster.
     """
 
-    def __init__(
-        self,
-        ordered: Sequence[AuditRow],
-        table: Table,
-        draws: Sequence[DrawRow],
-        weight_max: float,
-        icc: float,
-    ) -> None:
-        self.table, self.weight_max, self.icc = table, weight_max, icc
-        wanted = {draw.call_id for draw in draws}
-        self.place_of = {row.call_id: place for place, row in enumerate(ordered) if row.call_id in wanted}
+    def __init__(self, calls: Calls, draws: Sequence[DrawRow], weight_max: float, icc: float) -> None:
+        self.calls, self.table, self.weight_max, self.icc = calls, calls.table, weight_max, icc
+        self.place_of = calls.place_of
         self.draws = draws
         self.closed = closed_draws(draws)
-        self.ordered = ordered
         self.aims = {each: self._aimed_at(each) for each in {draw.focus for draw in self.closed}}
 
     def _aimed_at(self, focus: tuple[str, str] | None) -> Bools:
         """Return which calls a draw with this focus was aimed at."""
         differs = ~self.table.agrees
-        if focus is None:
-            return differs
-        inside = np.fromiter((focus in row.slices for row in self.ordered), np.bool_, len(self.ordered))
-        return differs & inside
+        return differs if focus is None else differs & self.calls.inside(focus)
 
     def population(self, places: Places | None = None) -> Population:
         """Return the evidence of all calls, or of the calls at some places."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.records import Basis, LabelVerdict
 from workbench.stats.audit import Audit, falls, structural_of
+from workbench.stats.calls import Calls
 from workbench.stats.drawn import Draws, closed_draws, outcome_of
 from workbench.stats.evidence import Population
 from workbench.stats.rows import AuditRow, Bools, DrawRow, Table
@@ -50,7 +51,8 @@ def parts_of(
         return [
             structural_of(_spared(table, ~each).take(np.flatnonzero(inside)), icc, fallen) for each in sets
         ]
-    queue = Draws(ordered, table, draws, weight_max, icc)
+    calls = Calls.of(ordered)
+    queue = Draws(calls, draws, weight_max, icc)
     if inside is None:
         return [queue.population(np.flatnonzero(each)) for each in sets]
     found = []
@@ -60,7 +62,7 @@ def parts_of(
             draw if draw.call_id in routed else replace(draw, verdict=LabelVerdict.EQUAL, lapsed=False)
             for draw in draws
         ]
-        found.append(Draws(ordered, table, spared, weight_max, icc).population(np.flatnonzero(inside)))
+        found.append(Draws(calls, spared, weight_max, icc).population(np.flatnonzero(inside)))
     return found
 
 

@@ -95,6 +95,7 @@ def in_audit_order(rows: Iterable[AuditRow]) -> list[AuditRow]:
 
 
 NO_VERDICT = -1
+_PLACES = {None: NO_VERDICT} | {verdict: number for number, verdict in enumerate(SEVERITY)}
 WORSE, BETTER = SEVERITY.index(LabelVerdict.CONTROL_BETTER), SEVERITY.index(LabelVerdict.CANDIDATE_BETTER)
 
 Bools = NDArray[np.bool_]
@@ -125,8 +126,7 @@ class Table:
     @classmethod
     def of(cls, ordered: Sequence[AuditRow]) -> Table:
         """Return rows that stand in audit order as columns."""
-        place = {verdict: number for number, verdict in enumerate(SEVERITY)}
-        verdicts = [NO_VERDICT if row.verdict is None else place[row.verdict] for row in ordered]
+        verdicts = [place_of_verdict(row.verdict) for row in ordered]
         return cls(
             agrees=_flags(row.agrees and not row.invalid for row in ordered),
             identical=_flags(row.identical for row in ordered),
@@ -190,6 +190,11 @@ class Table:
     def counting(self, covered: bool) -> Bools:
         """Return which verdicts count: all of them only where they cover everything in doubt."""
         return self.looked if covered else self.looked & ~self.picked
+
+
+def place_of_verdict(verdict: LabelVerdict | None) -> int:
+    """Return where a verdict stands in `SEVERITY`, or -1."""
+    return _PLACES[verdict]
 
 
 def _flags(values: Iterable[bool]) -> Bools:

@@ -13,7 +13,7 @@ outside, as they do for the task. A session that goes on is judged by what there
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from workbench.records import Basis, Estimate
 from workbench.stats.cluster import design_effect
 from workbench.stats.evidence import Population, SessionEvidence, WeightedOutcome
 from workbench.stats.harm import regressions
-from workbench.stats.rows import AuditRow, Bools, Places, Table, count
+from workbench.stats.rows import Bools, Places, Table, count
 
 
 def session_rate(found: SessionEvidence, delta: float) -> Estimate:
@@ -51,22 +51,19 @@ def session_rate(found: SessionEvidence, delta: float) -> Estimate:
     )
 
 
-def unseen_sessions(ordered: Sequence[AuditRow], table: Table, logged: Mapping[str, int] | None) -> Bools:
+def unseen_sessions(table: Table, logged: Places | None) -> Bools:
     """Return which sessions hold comparable calls that were not compared.
 
     Args:
-        ordered: Compared calls in audit order.
-        table: The same as columns.
-        logged: Comparable calls of the log by session; None says that all were compared.
+        table: Compared calls in audit order.
+        logged: Comparable calls of each call's session in the log, 0 without a session; None says
+            that all were compared.
     """
     sizes = np.bincount(table.session)
-    unseen = np.zeros(sizes.size, dtype=np.bool_)
-    if logged is not None:
-        numbers, first = np.unique(table.session, return_index=True)
-        for number, place in zip(numbers.tolist(), first.tolist(), strict=True):
-            session = ordered[place].session
-            unseen[number] = session is not None and logged.get(session, 0) > sizes[number]
-    return unseen
+    if logged is None:
+        return np.zeros(sizes.size, dtype=np.bool_)
+    _, first = np.unique(table.session, return_index=True)
+    return np.asarray(logged[first] > sizes, dtype=np.bool_)
 
 
 def structural_sessions(

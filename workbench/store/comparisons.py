@@ -225,17 +225,21 @@ def evidence_frame(
     Returns:
         Columns replay_id, call_id, batch_order (0, 1, ...), audit_key, verdict, score,
         identical, invalid, ignored_by, control_group, candidate_group, flagged,
-        details, session_id, request_hash, occurred_at.
+        details, session_id, request_hash, occurred_at, call_seq.
     """
     wanted = "m.details" if details else "NULL"
     missing = "> 0" if begun else "= 0"
+    replays = store.value(
+        "SELECT count(*) FROM replays WHERE task = ? AND candidate_fingerprint = ?", (task, fingerprint)
+    )
+    # A sample holds a call once: only where there are several must the first be found.
+    first = "QUALIFY row_number() OVER (PARTITION BY p.call_id ORDER BY b.batch_order) = 1"
     return store.frame(
         f"""
-        WITH planned AS (
-            SELECT p.replay_id, p.call_id, p.batch, p.audit_key, m.verdict, m.score,
-                   max(b.seq) OVER (PARTITION BY p.replay_id, p.batch) AS last_seq,
-                   m.identical, m.invalid, m.ignored_by, m.control_group, m.candidate_group,
-                   len(m.flags) > 0 AS flagged, m.flags, {wanted} AS details
+        WITH planned AS MATERIALIZED (
+            SELECT p.replay_id, p.call_id, p.batch, p.audit_key, b.seq, m.verdict, m.score, m.identical,
+                   m.invalid, m.ignored_by, m.control_group, m.candidate_group, m.flags,
+                   {wanted} AS details
             FROM replays r
             JOIN replay_calls p USING (replay_id)
             LEFT JOIN observations b
@@ -246,21 +250,18 @@ def evidence_frame(
             WHERE r.task = ? AND r.candidate_fingerprint = ?
               AND NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = p.call_id)
         ),
-        closed AS (
-            SELECT * FROM planned
-            QUALIFY count(*) FILTER (WHERE verdict IS NULL) OVER (PARTITION BY replay_id, batch) {missing}
-        ),
-        once AS (
-            SELECT * FROM closed WHERE verdict IS NOT NULL
-            QUALIFY row_number() OVER (PARTITION BY call_id ORDER BY last_seq, replay_id, batch) = 1
+        batches AS (
+            SELECT replay_id, batch, row_number() OVER (ORDER BY max(seq), replay_id, batch) - 1 AS batch_order
+            FROM planned GROUP BY replay_id, batch HAVING count(*) - count(verdict) {missing}
         )
-        SELECT o.replay_id, o.call_id, dense_rank() OVER (ORDER BY o.last_seq, o.replay_id, o.batch) - 1
-                   AS batch_order,
-               o.audit_key, o.verdict, o.score, o.identical, o.invalid, o.ignored_by, o.control_group,
-               o.candidate_group, o.flagged, o.flags, o.details, c.session_id, c.request_hash, c.occurred_at
-        FROM once o JOIN calls c ON c.call_id = o.call_id
-        ORDER BY batch_order, o.audit_key, o.call_id
-        """,  # noqa: S608 - a constant of this module
+        SELECT p.replay_id, p.call_id, b.batch_order, p.audit_key, p.verdict, p.score, p.identical,
+               p.invalid, p.ignored_by, p.control_group, p.candidate_group, len(p.flags) > 0 AS flagged,
+               p.flags, p.details, c.session_id, c.request_hash, c.occurred_at, c.seq AS call_seq
+        FROM planned p JOIN batches b USING (replay_id, batch) JOIN calls c ON c.call_id = p.call_id
+        WHERE p.verdict IS NOT NULL
+        {first if replays > 1 else ""}
+        ORDER BY b.batch_order, p.audit_key, p.call_id
+        """,  # noqa: S608 - constants of this module
         (version, task, fingerprint),
     )
 
@@ -355,16 +356,38 @@ def traffic_frame(store: Store, task: str, attributes: Sequence[str] = ()) -> pd
         attributes: Names of log attributes that are wanted; empty leaves them out.
 
     Returns:
-        Columns call_id, language, input_chars, turn_depth, tool_count, model, attributes.
+        Columns seq (ascending), call_id, language, input_chars, turn_depth, tool_count, model,
+        attributes.
     """
     wanted = "attributes" if attributes else "NULL"
     return store.frame(
         f"""
-        SELECT call_id, language, input_chars, turn_depth, tool_count, model, {wanted} AS attributes
-        FROM usable_calls WHERE task = ? ORDER BY call_id
+        SELECT seq, call_id, language, input_chars, turn_depth, tool_count, model, {wanted} AS attributes
+        FROM calls WHERE task = ? AND call_id NOT IN (SELECT call_id FROM conflicts) ORDER BY seq
         """,  # noqa: S608 - a constant of this module
         (task,),
     )
+
+
+def session_calls(store: Store, task: str, outside: Sequence[str]) -> pd.Series[Any]:
+    """Return how many usable calls with a control each session of a task has.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        outside: Ids of calls that are left out.
+    """
+    frame = store.frame(
+        """
+        SELECT session_id, count(*) AS n FROM calls c
+        WHERE task = ? AND session_id IS NOT NULL AND call_id NOT IN (SELECT call_id FROM conflicts)
+          AND call_id IN (SELECT call_id FROM controls)
+          AND call_id NOT IN (SELECT unnest(?::VARCHAR[]))
+        GROUP BY session_id
+        """,
+        (task, list(outside)),
+    )
+    return frame.set_index("session_id")["n"]
 
 
 def volume(store: Store, task: str) -> dict[str, Any]:
