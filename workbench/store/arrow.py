@@ -58,6 +58,7 @@ class Catalogue:
             types.setdefault(table, {})[column] = element
             keyed[table] = bool(has_key)
         self._tables = {name: Table(name, columns, keyed[name]) for name, columns in types.items()}
+        self._views = dict(engine.run(cursor, _VIEWS_QUERY))
 
     def table(self, name: str) -> Table:
         """Return a table by name.
@@ -69,9 +70,25 @@ class Catalogue:
             raise ValueError(f"The store has no table {name!r}. {did_you_mean(name, self._tables)}")
         return self._tables[name]
 
+    def knows(self, name: str) -> bool:
+        """Say whether there is a table of this name."""
+        return name in self._tables
+
+    def named_in(self, sql: str) -> frozenset[str]:
+        """Return the tables whose names stand in a query, or in a view that it names.
+
+        A column of the same name counts, too: rather one table too many than one too few.
+        """
+        words = set(_WORDS.findall(sql))
+        found = words & self._tables.keys()
+        for view in words & self._views.keys():
+            found |= self.named_in(self._views[view]) if self._views[view] != sql else set()
+        return frozenset(found)
+
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
+_WORDS = re.compile(r"\w+")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _TYPES: dict[str, pa.DataType] = {
     "VARCHAR": pa.string(),
@@ -90,6 +107,10 @@ SELECT c.table_name, c.column_name, c.data_type, t.has_primary_key
 FROM duckdb_columns() c JOIN duckdb_tables() t USING (table_oid, database_name)
 WHERE NOT t.internal AND database_name = current_database()
 ORDER BY c.table_name, c.column_index
+"""
+_VIEWS_QUERY = r"""
+SELECT view_name, regexp_replace(sql, '^CREATE VIEW \S+ ', '') FROM duckdb_views()
+WHERE NOT internal AND database_name = current_database()
 """
 
 

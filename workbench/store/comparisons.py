@@ -251,7 +251,8 @@ def evidence_frame(
               AND NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = p.call_id)
         ),
         batches AS (
-            SELECT replay_id, batch, row_number() OVER (ORDER BY max(seq), replay_id, batch) - 1 AS batch_order
+            SELECT replay_id, batch,
+                   row_number() OVER (ORDER BY max(seq), replay_id, batch) - 1 AS batch_order
             FROM planned GROUP BY replay_id, batch HAVING count(*) - count(verdict) {missing}
         )
         SELECT p.replay_id, p.call_id, b.batch_order, p.audit_key, p.verdict, p.score, p.identical,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +36,9 @@ FETCHED_ROWS = 10_000
 CLOSED_TABLES = frozenset({"absorbed_parts", migrate.LEDGER})
 """Tables that spool parts may not fill."""
 
+_CHANGES = re.compile(r"\s*(?:INSERT\s+(?:OR\s+\w+\s+)?INTO|DELETE\s+FROM|UPDATE)\s+(\w+)\b", re.IGNORECASE)
+_queries: ContextVar[set[str] | None] = ContextVar("queries", default=None)
+
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 _log = logging.getLogger(__name__)
 
@@ -45,6 +50,8 @@ class Writer:
         self._cursor = cursor
         self._catalogue = catalogue
         self.changed = False
+        self.tables: set[str] | None = set()
+        """Which tables were changed; None where that is not known."""
 
     def rows(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
         """Return the rows of a query, which sees what this transaction wrote."""
@@ -61,13 +68,22 @@ class Writer:
         if content is None:
             return 0
         inserted = arrow.insert(self._cursor, target, content, ignore_known=ignore_known)
-        self.changed = self.changed or inserted > 0
+        if inserted > 0:
+            self._note(table)
         return inserted
 
     def execute(self, sql: str, params: Params = ()) -> None:
         """Run a statement that changes something. Values go in as parameters, never into the text."""
-        self.changed = True
+        found = _CHANGES.match(sql)
+        self._note(found[1] if found and self._catalogue.knows(found[1]) else None)
         engine.run(self._cursor, sql, arrow.parameters(params))
+
+    def _note(self, table: str | None) -> None:
+        self.changed = True
+        if table is None:
+            self.tables = None
+        elif self.tables is not None:
+            self.tables.add(table)
 
 
 class Store:
@@ -175,6 +191,25 @@ class Store:
     def version(self) -> int:
         """Return a number that changes with every commit of any process; doesn't open the file."""
         return self._gate().versions.read()
+
+    def version_of(self, tables: Collection[str]) -> int:
+        """Return a number that changes with every commit to some tables; doesn't open the file.
+
+        It may change with others, too: where another program wrote, or one was cut short.
+
+        Args:
+            tables: Their names.
+        """
+        return self._gate().versions.read_of(tables)
+
+    def tables_of(self, queries: Collection[str]) -> frozenset[str]:
+        """Return the tables that queries read, views seen through.
+
+        Args:
+            queries: What `queries_made` collected.
+        """
+        catalogue = self._gate().catalogue(self.wait_s)
+        return frozenset().union(*(catalogue.named_in(each) for each in queries))
 
     def absorb(self, *, wait_s: float | None = None, rest: bool = False) -> int:
         """Load the spool's parts, each exactly once, then delete them.
@@ -288,12 +323,12 @@ class Store:
                     raise
                 finally:
                     self._local.writer = None
-                self._commit(gate, cursor, writer.changed)
+                self._commit(gate, cursor, writer)
         finally:
             gate.write_lock.release()
 
-    def _commit(self, gate: shared.Shared, cursor: duckdb.DuckDBPyConnection, changed: bool) -> None:
-        if changed:
+    def _commit(self, gate: shared.Shared, cursor: duckdb.DuckDBPyConnection, writer: Writer) -> None:
+        if writer.changed:
             gate.versions.begin()
         try:
             engine.run(cursor, "COMMIT")
@@ -301,8 +336,8 @@ class Store:
             # Whatever the reason, most often a full disk: nothing is acknowledged, and the file is reopened.
             raise engine.failed(self.path, error) from error
         finally:
-            if changed:
-                gate.versions.end()
+            if writer.changed:
+                gate.versions.end(writer.tables)
 
     def _load(self, group: list[tuple[Path, str, pa.Table]], wait_s: float | None) -> int:
         """Load parts in one transaction; if that fails, one by one, to find the bad ones."""
@@ -351,6 +386,19 @@ class Store:
 
 
 @contextmanager
+def queries_made() -> Iterator[set[str]]:
+    """Collect the text of all queries that this thread makes in the `with` block."""
+    outer, made = _queries.get(), set[str]()
+    token = _queries.set(made)
+    try:
+        yield made
+    finally:
+        _queries.reset(token)
+        if outer is not None:
+            outer |= made
+
+
+@contextmanager
 def _cursor(
     gate: shared.Shared, wait_s: float
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, arrow.Catalogue]]:
@@ -371,6 +419,9 @@ def _run(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> duckdb.
     statements = cursor.extract_statements(sql)
     if len(statements) != 1 or statements[0].type not in _READS:
         raise ValueError("Reading takes one SELECT; changes go through `append` or `writing`.")
+    made = _queries.get()
+    if made is not None:
+        made.add(sql)
     return cursor.execute(statements[0], arrow.parameters(params))
 
 

@@ -16,6 +16,7 @@ import streamlit as st
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.errors import ConfigError, StoreBusy, WorkbenchError
 from workbench.store import Store
+from workbench.ui import memory
 from workbench.ui.palette import Palette, palette
 
 P = ParamSpec("P")
@@ -24,7 +25,6 @@ R = TypeVar("R")
 WORKSPACE_VARIABLE = "WORKBENCH_WORKSPACE"
 STORE_WAIT_S = 5.0
 RETRY_EVERY_S = 2.0
-REMEMBERED = 400
 _HERE = "workbench.here"
 
 
@@ -124,15 +124,8 @@ def _remembered(
 ) -> R:
     now = here()
     name = f"{function.__module__}.{function.__qualname__}"
-    key = repr((args, sorted(kwargs.items())))
-    version = now.store.version()
-    result: R = _cache(str(now.workspace.root), now.signature, version, name, key, call)
-    return result
-
-
-@st.cache_data(show_spinner=False, max_entries=REMEMBERED)
-def _cache(root: str, signature: str, version: int, name: str, key: str, _call: Callable[[], Any]) -> Any:
-    return _call()
+    question = (str(now.workspace.root), now.signature, name, repr((args, sorted(kwargs.items()))))
+    return memory.answer(question, now.store, call)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,0 +1,93 @@
+"""Answers of the store, kept until a table that they rest on changes."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from workbench.store import Store, queries_made
+
+R = TypeVar("R")
+Question = tuple[str, ...]
+
+KEPT = 400
+KEPT_S = 120.0
+"""What is said may depend on the time: an item offered to a reviewer lapses without a commit."""
+ARRIVING = frozenset({"observations", "replay_events", "absorbed_parts", "leases"})
+"""Tables that grow every second while a replay runs or people label."""
+CHEAP_S = 0.1
+HOLD = 20.0
+MOST_HOLD_S = 30.0
+"""An answer that took long to work out is kept for twenty times as long, and half a minute at most,
+while all that happens is that answers of a running replay come in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer as bytes, so that nobody changes it, with what it is true for.
+
+    `decided` and `arrived` are the numbers (see `Store.version_of`) of the tables that it read:
+    of those that decide, and of those that only arrive.
+    """
+
+    content: bytes
+    tables: frozenset[str]
+    decided: int
+    arrived: int
+    since_s: float
+    took_s: float
+
+    def holds(self, store: Store) -> bool:
+        """Say whether it would be the same now, or nearly."""
+        age_s = time.monotonic() - self.since_s
+        if age_s > KEPT_S or store.version_of(self.tables - ARRIVING) != self.decided:
+            return False
+        hold_s = 0.0 if self.took_s < CHEAP_S else min(HOLD * self.took_s, MOST_HOLD_S)
+        return age_s < hold_s or store.version_of(self.tables & ARRIVING) == self.arrived
+
+
+_kept: OrderedDict[Question, Kept] = OrderedDict()
+_locks: dict[Question, threading.Lock] = {}
+_lock = threading.Lock()
+
+
+def answer(question: Question, store: Store, call: Callable[[], R]) -> R:
+    """Return what is remembered of a question, or ask, once for all who ask at the same time.
+
+    Args:
+        question: What tells it from others.
+        store: What it is put to.
+        call: Asks it. What it returns can be pickled.
+    """
+    with _lock:
+        asking = _locks.setdefault(question, threading.Lock())
+    with asking:
+        with _lock:
+            known = _kept.get(question)
+        if known is None or not known.holds(store):
+            known = _asked(store, call)
+        with _lock:
+            _kept[question] = known
+            _kept.move_to_end(question)
+            while len(_kept) > KEPT:
+                gone, _ = _kept.popitem(last=False)
+                _locks.pop(gone, None)
+    found: R = pickle.loads(known.content)  # noqa: S301 - bytes that this process wrote, kept in its memory
+    return found
+
+
+def _asked(store: Store, call: Callable[[], R]) -> Kept:
+    before, since_s = store.version(), time.monotonic()
+    with queries_made() as queries:
+        found = call()
+    tables = store.tables_of(queries)
+    # Whatever was committed meanwhile may be in the answer or not: then it holds for no later look.
+    decided = min(store.version_of(tables - ARRIVING), before)
+    arrived = min(store.version_of(tables & ARRIVING), before)
+    took_s = time.monotonic() - since_s
+    return Kept(pickle.dumps(found), tables, decided, arrived, since_s, took_s)
