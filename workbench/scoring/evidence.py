@@ -320,6 +320,7 @@ def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
                 lapsed=state.state in _UNRESOLVED,
                 critical_reason=state.effective is not None and state.effective.critical,
                 focus=state.focus,
+                batches=state.batches,
             )
         )
     return found, largest
