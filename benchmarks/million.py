@@ -30,7 +30,7 @@ from workbench.store import Store
 
 COMPARISONS = 1_000_000
 LAID_IN = 100_000
-LABELLED = 150
+LABELLED = 40
 WORSE = 0.08
 """Items labelled for each task and candidate."""
 DAYS = 21

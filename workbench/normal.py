@@ -35,6 +35,8 @@ _NO_OPENINGS = bytes(each for each in range(256) if each not in b"{[")
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
 _POINT_ZERO, _EXPONENT = re.compile(rb"\.0(?![0-9])"), re.compile(rb"e[-+0-9]")
 _INTEGRAL_FLOAT = re.compile(rb"[0-9]\.0(?![0-9])|[0-9][eE]")
+_LARGE = re.compile(r"\d[eE]\+?\d{2}|\d{309}")
+"""What every number beyond a double holds, and few others."""
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _DATE_FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S UTC")
@@ -183,7 +185,8 @@ def parse_arguments(value: Any) -> Any:
         value: JSON text, an object, or None.
 
     Returns:
-        The parsed arguments; `{}` for none; text that is not JSON stays text.
+        The parsed arguments; `{}` for none. Text that is not JSON stays text, and so does one with a
+        number beyond what a double holds: parsed, any two such numbers would be one.
     """
     if value is None:
         return {}
@@ -199,7 +202,20 @@ def parse_arguments(value: Any) -> Any:
             found = decode_json(found).value
         except Undecodable:
             return clean_text(value)[0]
+    if _LARGE.search(value) and _holds_infinity(found):
+        return clean_text(value)[0]
     return {} if found is None else found
+
+
+def _holds_infinity(value: Any) -> bool:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict | list):
+            stack.extend(item.values() if isinstance(item, dict) else item)
+        elif isinstance(item, float) and math.isinf(item):
+            return True
+    return False
 
 
 def canonical_json(value: Any) -> str:

@@ -331,3 +331,61 @@ def test_ramp_says_so_where_no_label_moved_anything(visit: Visit, filled: Filled
     """Without labels there is no table, but a sentence."""
     at = fine(visit(filled, "ramp", task="rewrite", candidate="small"))
     assert "No label has moved it yet." in said(at)
+
+
+def test_what_was_said_of_each_response_can_be_changed(visit: Visit, filled: Filled) -> None:
+    """Under My labels: fields as they were called, and a change that supersedes with both judgements."""
+    at = sit_down(visit, filled, "orders", way="apart")
+    mark, item = at.session_state[ITEM].mark, at.session_state[ITEM].item
+    at = fine(_group(at, f"wrong-left-{mark}").set_value(["total"]).run())
+    press(at, "Only 2 is right")
+    first = stored(filled)[-1]
+    at = sit_down(visit, filled, "orders", view="mine")
+    assert list(at.dataframe[0].value["I said"]) == ["Only 2 is right"]
+    at.session_state["my-labels"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at = fine(at.run())
+    again = f"again-{first['label_id']}"
+    assert _group(at, f"wrong-left-{again}").value == ["total"]
+    at = fine(_group(at, f"wrong-right-{again}").set_value(["customer"]).run())
+    press(at, "Both wrong")
+    row = stored(filled)[-1]
+    sides = [row["control_wrong"], row["candidate_wrong"]]
+    assert (sides if item.shown_order == "control_left" else sides[::-1]) == [["total"], ["customer"]]
+    assert (row["supersedes"], row["control_right"], row["candidate_right"]) == (
+        first["label_id"],
+        False,
+        False,
+    )
+
+
+def _group(at: AppTest, key: str) -> Any:
+    return next(each for each in at.get("button_group") if each.key == key)
+
+
+def test_a_conflict_is_read_and_decided_by_sides_and_the_decision_taken_back(
+    visit: Visit, filled: Filled
+) -> None:
+    """What each response was called is among the votes; taken back, the pair is open again."""
+    call = disputed(filled)[0]
+    give(filled, call, "ann", "control_better")
+    give(filled, call, "bob", "equal")
+    label = labels.to_label(stored(filled)[-2])
+    item = review.look_again(filled.workspace, filled.store, "triage", "small", "ann", label)
+    review.amend_absolute(
+        filled.workspace,
+        filled.store,
+        item,
+        label,
+        "ann",
+        item.absolute(*(item.choice(label.verdict or "") == side for side in ("left", "right"))),  # type: ignore[arg-type]
+    )
+    at = sit_down(visit, filled, "triage", "cleo", view="conflicts", way="apart")
+    press(at, "Open")
+    assert any(each.startswith("Only ") for each in at.dataframe[0].value["Said"])
+    press(at, "Both wrong")
+    row = stored(filled)[-1]
+    assert (row["source"], row["verdict"], row["control_right"]) == ("adjudicated", "both_bad", False)
+    assert "Nobody differs" in said(at)
+    press(at, "Take back")
+    assert (stored(filled)[-1]["supersedes"], stored(filled)[-1]["verdict"]) == (row["label_id"], None)
+    assert any(each.label == "Open" for each in at.button)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -234,6 +235,25 @@ def test_a_slice_that_is_only_in_the_log_is_known_and_gets_nothing(world: World)
     assert found.effective_share == pytest.approx(0.01 * 60 / 65)
 
 
+def on_days(*counts: int) -> pd.Series[Any]:
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    calls = [
+        start + timedelta(days=day, minutes=minute) for day, n in enumerate(counts) for minute in range(n)
+    ]
+    return pd.Series(calls, dtype=object)
+
+
+def test_a_day_counts_where_it_has_a_share_of_the_week() -> None:
+    """Seven days of one call each beside a full one are a day; a quiet weekend is part of its week."""
+    assert span_days(on_days(900, *[1] * 7)) == 1
+    assert span_days(on_days(*[1] * 7, 900)) == 1
+    assert span_days(on_days(900, *[2] * 60)) == 1, "nor do many such days make up for it"
+    assert span_days(on_days(100, 110, 90, 100, 105, 12, 11, 95)) == pytest.approx(7.07, abs=0.01)
+    assert span_days(on_days(100, 110, 90, 100, 105, 0, 0, 95)) == 6
+    assert span_days(on_days(*[3] * 8)) == pytest.approx(7, abs=0.01), "a thin log has all its days"
+    assert span_days(on_days(10, 12, 15, 18, 22, 30, 45, 70)) == pytest.approx(7.05, abs=0.01)
+
+
 def test_a_few_dated_calls_do_not_speak_for_a_log_without_times() -> None:
     """Neither do they span a week, nor are they the volume; most of them do, scaled up."""
     start = datetime(2026, 3, 2, tzinfo=UTC)
@@ -242,7 +262,7 @@ def test_a_few_dated_calls_do_not_speak_for_a_log_without_times() -> None:
     daily = [start + timedelta(days=day) for day in range(11)]
     assert span_days(pd.Series([*daily, None])) == 10
     stray = [start, *(start + timedelta(days=10, minutes=minute) for minute in range(999))]
-    assert span_days(pd.Series(stray, dtype=object)) == 2, "one call of another week makes no week"
+    assert span_days(pd.Series(stray, dtype=object)) == 1, "one call of another week makes no week"
     config = EvalConfig("topics", EvalKind.LABEL)
     volume = {"calls": 100, "first": ten_days[0], "last": ten_days[1], "recent_scaled": 2.0, "undated": 98}
     assert calls_per_day(config, volume) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,8 @@ from workbench.records import Basis, LabelVerdict
 from workbench.stats.audit import AuditRow, DrawRow, in_audit_order, structural
 from workbench.stats.drawn import semantic
 from workbench.stats.harm import regressions
-from workbench.stats.parts import outcomes_of, parts_of
+from workbench.stats.parts import beside_predictions, outcomes_of, parts_of
+from workbench.stats.prediction import ppi_mean
 from workbench.stats.thresholds import starting_places
 
 VERDICTS = (None, *LabelVerdict)
@@ -105,3 +108,86 @@ def test_walks_start_where_the_frozen_grid_routes_enough() -> None:
     assert starting_places([0.3, 0.6, 0.7]) == (0, 1)
     assert starting_places([0.9]) == (0,)
     assert starting_places([]) == ()
+
+
+def drifting(rng: np.random.Generator, audited: int) -> tuple[list[AuditRow], np.ndarray, float]:
+    """Return two batches and predictions: in the later one predictions alone are higher."""
+    rows, guesses = [], []
+    harmed = rng.random(2_000) < 0.1
+    for number in range(2_000):
+        later = number >= 800
+        verdict = LabelVerdict.CONTROL_BETTER if harmed[number] else LabelVerdict.EQUAL
+        differs = bool(harmed[number] or rng.random() < 0.2)
+        seen = number < audited and differs
+        rows.append(
+            AuditRow(
+                f"c{number}",
+                int(later),
+                f"{number:05}",
+                agrees=not differs,
+                verdict=verdict if seen else None,
+            )
+        )
+        guesses.append(0.6 * harmed[number] + 0.3 * rng.random() + 0.5 * later)
+    return rows, np.asarray(guesses), 0.1
+
+
+def test_predictions_of_later_traffic_do_not_move_the_estimate_of_what_was_audited() -> None:
+    """Of 200 logs whose traffic drifts, the interval covers about as often as it says."""
+    missed, sharper = 0, []
+    for seed in range(200):
+        rows, guesses, truth = drifting(np.random.default_rng([3, seed]), 500)
+        found = outcomes_of(rows, basis=Basis.STRUCTURAL)
+        assert found is not None
+        own, others = beside_predictions(found, guesses)
+        assert others.size == 800 - found.places.size
+        estimate, power = ppi_mean(found.harmed, own, others, 0.05)
+        missed += not estimate.low <= truth <= estimate.high
+        sharper.append(estimate.n_effective > found.places.size)
+        assert power > 0.3
+    assert missed <= 200 * 0.1 + 3 * np.sqrt(200 * 0.1 * 0.9)
+    assert np.mean(sharper) > 0.9
+
+
+def test_a_batch_that_is_audited_to_its_end_is_estimated_by_its_labels_alone() -> None:
+    """No call of it waits, and those of the next batch are of another time."""
+    rows, guesses, _ = drifting(np.random.default_rng(8), 1_000)
+    rows = [
+        replace(row, verdict=LabelVerdict.EQUAL)
+        if not row.agrees and row.batch == 0 and not row.verdict
+        else row
+        for row in rows
+    ]
+    rows = [replace(row, verdict=None) if row.batch else row for row in rows]
+    rows[800] = replace(rows[800], agrees=False)
+    found = outcomes_of(rows, basis=Basis.STRUCTURAL)
+    assert found is not None
+    own, others = beside_predictions(found, guesses)
+    estimate, power = ppi_mean(found.harmed, own, others, 0.05)
+    assert (found.places.size, others.size, power) == (800, 0, 0.0)
+    assert estimate.point == found.harmed.mean()
+
+
+def test_a_draw_is_set_beside_the_batches_it_was_drawn_from() -> None:
+    """For the queue alike: half of the draws saw one batch, half saw both."""
+    means = []
+    for seed in range(100):
+        rng = np.random.default_rng([4, seed])
+        rows, guesses, truth = drifting(rng, 2_000)
+        harmed = [row.verdict is LabelVerdict.CONTROL_BETTER for row in rows]
+        chosen = [*rng.permutation(800)[:300].tolist(), *rng.permutation(2_000)[:300].tolist()]
+        draws = [
+            DrawRow(
+                f"c{place}",
+                1.0,
+                LabelVerdict.CONTROL_BETTER if harmed[place] else LabelVerdict.EQUAL,
+                batches=1 if number < 300 else 2,
+            )
+            for number, place in enumerate(chosen)
+        ]
+        found = outcomes_of(rows, basis=Basis.SEMANTIC, draws=draws)
+        assert found is not None
+        own, others = beside_predictions(found, guesses)
+        assert others.size == 2_000
+        means.append(ppi_mean(found.harmed, own, others, 0.05)[0].point or 0.0)
+    assert abs(np.mean(means) - truth) < 4 * np.std(means) / 10

@@ -61,11 +61,11 @@ def test_a_design_effect_works_like_fewer_draws() -> None:
 
 
 def test_the_size_needed_brings_the_bound_down() -> None:
-    n = weighted.size_needed({0.0: 97, 1.0: 3}, 0.06, DELTA)
+    n = weighted.size_needed([0.0, 1.0], 0.06, DELTA, counts=[97, 3])
     assert n is not None
     assert weighted.upper([0.0, 1.0], DELTA, counts=[0.97 * n, 0.03 * n]) <= 0.06
     assert weighted.upper([0.0, 1.0], DELTA, counts=[0.97 * (n - 1), 0.03 * (n - 1)]) > 0.06
-    assert weighted.size_needed({0.0: 95, 1.0: 5}, 0.05, DELTA) is None
+    assert weighted.size_needed([0.0, 1.0], 0.05, DELTA, counts=[95, 5]) is None
 
 
 def test_an_adaptive_weighted_queue_errs_no_more_than_promised() -> None:

@@ -8,6 +8,7 @@ import click
 
 from workbench.commands.base import common, open_workspace
 from workbench.commands.label_desk import item_document, item_text, of_queue, reviewer_option, task_option
+from workbench.errors import UsageError
 from workbench.terminal import emit
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def label_conflicts(
 @click.argument("key")
 @of_queue
 @reviewer_option
-@click.option("--choice", type=click.Choice(["left", "right", "equal", "both_bad"]), required=True)
+@click.option("--choice", type=click.Choice(["left", "right", "equal", "both_bad"]))
+@click.option("--take-back", is_flag=True, help="Take your decision back: the pair is a conflict again.")
 @click.option("--reason", "reasons", multiple=True)
 @click.option("--note", default="")
 @click.option("--corrected", help="The right answer; it becomes a gold answer.")
@@ -99,7 +101,8 @@ def label_adjudicate(
     task: str,
     candidate_name: str,
     annotator: str,
-    choice: str,
+    choice: str | None,
+    take_back: bool,
     reasons: tuple[str, ...],
     note: str,
     corrected: str | None,
@@ -107,10 +110,20 @@ def label_adjudicate(
     as_json: bool,
 ) -> None:
     """Decide a conflict. Left and right are the sides that `conflicts --open` showed you."""
-    from workbench.review import adjudicate, open_conflict
+    from workbench.review import adjudicate, decision_of, open_conflict, take_decision_back
 
+    if (choice is None) is not take_back:
+        raise UsageError(
+            "The decision is missing.", "Say --choice left|right|equal|both_bad, or --take-back."
+        )
     space, store = open_workspace(workspace)
     with store:
+        if choice is None:
+            decided = decision_of(space, store, task, candidate_name, annotator, key)
+            label = take_decision_back(store, decided.label, annotator)
+            document: dict[str, Any] = {"label_id": label.label_id, "call_id": label.call_id, "choice": None}
+            emit(document, as_json=as_json, text="Taken back. The pair is a conflict again.")
+            return
         found = open_conflict(space, store, task, candidate_name, annotator, key)
         label = adjudicate(
             space,

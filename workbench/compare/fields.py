@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
@@ -360,5 +361,5 @@ def _short(value: Any) -> Any:
         return {"missing": True}
     if value is None or isinstance(value, (bool, int, float)):
         return value if not isinstance(value, int) or abs(value) < 2**53 else str(value)[:MAX_SHOWN]
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else str(value) if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from workbench.compare.judgement import Judgement, invalid, uncomparable
@@ -82,14 +83,24 @@ class LabelReader:
         return found
 
     def _find(self, text: str) -> Labels | None:
-        for answer in self._unwrapped(text):
-            if (label := self._one(answer)) is not None:
-                return (label,)
-            if self._several and (labels := self._all(self._pieces(answer))) is not None:
-                return labels
-            if self._open and (form := self._levels[-1][0](answer)):
-                return (form,)
+        for answers in self._unwrapped(text):
+            found = self._named(answers[0])
+            if found is None:
+                continue
+            others = (self._named(each) for each in answers[1:])
+            # "Answer: billing. Answer: outage" names two: of programs some take the first, some the last.
+            return found if all(each in (None, found) for each in others) else None
         return self._listed(text) if self._several else None
+
+    def _named(self, answer: str) -> Labels | None:
+        """Return the labels that an answer without its wrapper names, or None."""
+        if (label := self._one(answer)) is not None:
+            return (label,)
+        if self._several and (labels := self._all(self._pieces(answer))) is not None:
+            return labels
+        if self._open and (form := self._levels[-1][0](answer)):
+            return (form,)
+        return None
 
     def _one(self, answer: str) -> str | None:
         """Return the label that an answer is, or None."""
@@ -131,19 +142,22 @@ class LabelReader:
         names = [_name(each) for each in value]
         return None if None in names else self._all([name for name in names if name is not None])
 
-    def _unwrapped(self, text: str) -> list[str]:
-        """Return the answers a text may hold, the text itself first unless labels are open."""
-        inner: list[str] = []
+    def _unwrapped(self, text: str) -> list[list[str]]:
+        """Return the answers a text may hold, by the wrapper they stand in, each at least one.
+
+        The text itself comes first unless labels are open.
+        """
+        inner: list[list[str]] = []
         if self._json:
             good, value = extract_json(text)
             if good and len(value) == 1:
                 only = _name(next(iter(value.values())))
-                inner += [only] if only is not None else []
+                inner += [[only]] if only is not None else []
         for wrapper in self._wrappers:
-            if found := wrapper.search(text):
-                answer = found.group(1) if found.re.groups else found.group(0)
-                inner += [answer] if answer is not None else []
-        return [*inner, text] if self._open else [text, *inner]
+            found = (each.group(1) if wrapper.groups else each.group(0) for each in wrapper.finditer(text))
+            answers = list(dict.fromkeys(each for each in islice(found, MAX_LABELS) if each is not None))
+            inner += [answers] if answers else []
+        return [*inner, [text]] if self._open else [[text], *inner]
 
 
 def judge_labels(reader: LabelReader, control: str | None, candidate: str | None) -> Judgement:

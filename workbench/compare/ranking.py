@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.compare.judgement import Judgement, invalid, uncomparable
-from workbench.compare.reading import extract_json, parse_json, text_normaliser, too_deep
+from workbench.compare.reading import longest_json, parse_json, text_normaliser, too_deep
 from workbench.records import Output, Request, Verdict
 from workbench.specs import EvalConfig
 
@@ -132,7 +132,7 @@ class RankingComparator:
         if self._pattern:
             hits = (found.group(self._pattern.groups and 1) or "" for found in self._pattern.finditer(text))
             return [each.strip() for each in hits if each.strip()]
-        good, value = extract_json(text, (dict, list))
+        good, value = longest_json(text, (dict, list))
         return values_at(value, self._eval.options_path or "") if good else []
 
     def _group(self, ordering: Ordering) -> str | None:

@@ -6,17 +6,21 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from workbench.compare.exact import holds_infinity, read_fraction
 from workbench.errors import ModelMissing
 from workbench.specs import Normalisation
 
 MAX_DEPTH = 100
 """Deeper JSON is treated as unreadable: no real answer is nested like that."""
 MAX_STARTS = 200
-"""How many opening brackets of a chatty text are tried before giving up."""
+"""How many brackets of a chatty text may open no JSON; a text with more is not read."""
+MAX_OBJECTS = 20
+"""A text with more broken objects is not mended."""
 
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'"})
 _STOPS = ".,;:!?…\"'`()[]{}¿¡。、，！？；：「」"
@@ -67,7 +71,7 @@ def _refuse_constant(word: str) -> Any:
     raise ValueError(f"{word} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_float=read_fraction, parse_constant=_refuse_constant)
 
 
 def parse_json(text: str) -> tuple[bool, Any]:
@@ -102,9 +106,11 @@ def decode_nested(value: Any, wanted: Wanted = (dict, list)) -> Any:
 def extract_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]:
     """Find the JSON value in a model's answer: alone, fenced, or amid prose.
 
-    The whole text is tried first, then fenced blocks (the last one that holds a
-    value), then the longest value that starts at a bracket. What stands inside an object
-    that can't be read is no answer by itself.
+    The whole text is tried first, then fenced blocks, then what starts at a bracket. Two different
+    values are no answer: of the programs that read such a text some take the first, some the
+    last, and some fail. The same value twice is one. A fence marks the answer, so what
+    stands before it (an example, a first thought) is prose, and another value behind it is not.
+    What stands inside an object that can't be read is no answer by itself.
 
     Args:
         text: What the model wrote.
@@ -113,31 +119,77 @@ def extract_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]
     Returns:
         Whether there is one that is not nested deeper than `MAX_DEPTH`, and the value.
     """
-    if not text:
-        return False, None
+    found = _answers(text, wanted) if text else []
+    return (True, found[0]) if found is not None and len(found) == 1 else (False, None)
+
+
+def longest_json(text: str, wanted: Wanted = (dict,)) -> tuple[bool, Any]:
+    """Find the longest JSON value of a text that may hold several, such as a request.
+
+    Args:
+        text: What a user wrote.
+        wanted: The types that count.
+
+    Returns:
+        Whether there is one that is not nested deeper than `MAX_DEPTH`, and the value.
+    """
+    good, value = extract_json(text, wanted)
+    if good:
+        return True, value
+    found, _ = _amid_prose(text, wanted, 0)
+    return (True, max(found, key=lambda each: each[0])[1]) if found else (False, None)
+
+
+def _answers(text: str, wanted: Wanted) -> list[Any] | None:
+    """Return the different values that a text may mean as its answer, or None where they can't be told."""
     good, value = parse_json(text)
     if good:
         value = decode_nested(value, wanted)
-        return (True, value) if isinstance(value, wanted) and not too_deep(value) else (False, None)
-    for block in reversed(_FENCE.findall(text)):
-        good, value = parse_json(block)
+        return [value] if isinstance(value, wanted) and not too_deep(value) else []
+    fenced: list[Any] = []
+    after = 0
+    for block in _FENCE.finditer(text):
+        good, value = parse_json(block[1])
         if good and isinstance(value := decode_nested(value, wanted), wanted) and not too_deep(value):
-            return True, value
-    best: tuple[int, Any] = (0, None)
-    position, tries = 0, 0
-    while (found := _OPENING.search(text, position)) and tries < MAX_STARTS:
-        tries += 1
-        position = found.start() + 1
+            fenced.append(value)
+            after = block.end()
+    amid, complete = _amid_prose(text, wanted, after)
+    return _different([*fenced, *(value for _, value in amid)]) if complete else None
+
+
+def _amid_prose(text: str, wanted: Wanted, start: int) -> tuple[list[tuple[int, Any]], bool]:
+    """Return the outermost values from a place on, each with its length, and whether all was looked at."""
+    found: list[tuple[int, Any]] = []
+    position, failures = start, 0
+    while opening := _OPENING.search(text, position):
+        at = opening.start()
+        position = at + 1
         try:
-            value, end = _DECODER.raw_decode(text, found.start())
+            value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
-            if _OBJECT.match(text, found.start()):
-                position = _end_of(text, found.start())
+            failures += 1
+            if failures > MAX_STARTS:
+                return found, False
+            if _OBJECT.match(text, at):
+                position = _end_of(text, at)
             continue
-        if isinstance(value, wanted) and end - found.start() > best[0] and not too_deep(value):
-            best = (end - found.start(), value)
+        if isinstance(value, wanted) and not too_deep(value):
+            found.append((end - at, value))
         position = end
-    return best[0] > 0, best[1]
+    return found, True
+
+
+def _different(values: list[Any]) -> list[Any]:
+    """Return each value once, footnote marks and tick boxes only where there is nothing else."""
+    if len(values) < 2:
+        return values
+    telling = [each for each in values if not _is_mark(each)] or values
+    return list({freeze(each): each for each in telling}.values())
+
+
+def _is_mark(value: Any) -> bool:
+    """Say whether a list is [3] or [ ], as prose has them."""
+    return isinstance(value, list) and (not value or (len(value) == 1 and type(value[0]) is int))
 
 
 def _end_of(text: str, start: int) -> int:
@@ -158,7 +210,8 @@ def repair_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]:
     """Mend the JSON value of an answer in which `extract_json` finds none.
 
     Quotes, commas and closing brackets are added, comments and prose dropped, by json-repair.
-    A value without content is none: anything could be read as that.
+    A value without content is none: anything could be read as that. Neither are two different
+    ones, broken or not, nor one with a number too large to be mended exactly.
 
     Args:
         text: What the model wrote.
@@ -170,10 +223,33 @@ def repair_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]:
     Raises:
         ModelMissing: json-repair is not installed.
     """
-    opening = _OPENING if list in wanted else _BRACE
-    found = opening.search(text or "")
-    if not text or not found or len(text) > MAX_REPAIRED or _opens_deeply(text):
+    if not text or len(text) > MAX_REPAIRED or _opens_deeply(text):
         return False, None
+    readable = _answers(text, wanted)
+    if readable is None or len(readable) > 1:
+        return False, None
+    mended: list[Any] = []
+    for piece in _objects_of(text, _OPENING if list in wanted else _BRACE):
+        value = _mended(piece)
+        if isinstance(value, wanted) and value:
+            mended.append(value)
+        if len(mended) > MAX_OBJECTS:
+            return False, None
+    if any(too_deep(each) or holds_infinity(each) for each in mended):
+        return False, None
+    found = _different(mended)
+    return (True, found[0]) if len(found) == 1 else (False, None)
+
+
+def _objects_of(text: str, opening: re.Pattern[str]) -> Iterator[str]:
+    """Yield the pieces of a text that each open a bracket and close it again, the last one perhaps not."""
+    position = 0
+    while found := opening.search(text, position):
+        position = _end_of(text, found.start())
+        yield text[found.start() : position]
+
+
+def _mended(text: str) -> Any:
     try:
         from json_repair import repair_json as mend
     except ImportError as error:
@@ -182,12 +258,10 @@ def repair_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]:
             "Install it with: pip install 'shadow-workbench[repair]'.",
         ) from error
     try:
-        value = mend(text[found.start() :], return_objects=True, skip_json_loads=True)
+        return mend(text, return_objects=True, skip_json_loads=True)
     except Exception:
         # Whatever it stumbles on in foreign text, the answer can't be read.
-        return False, None
-    good = isinstance(value, wanted) and bool(value) and not too_deep(value)
-    return good, value if good else None
+        return None
 
 
 def repairer_version() -> str | None:
@@ -238,7 +312,7 @@ def freeze(value: Any, text: Callable[[str], str] | None = None) -> Hashable:
         return ("constant", value)
     if isinstance(value, str):
         return ("text", text(value) if text else value)
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float, Decimal)):
         return ("number", "nan") if isinstance(value, float) and math.isnan(value) else ("number", value)
     if isinstance(value, dict):
         return ("object", frozenset((str(key), freeze(each, text)) for key, each in value.items()))

@@ -8,6 +8,7 @@ out of logs, so nothing here fetches an address or runs a foreign pattern.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from workbench.compare.reading import freeze
@@ -19,8 +20,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
     "null": (type(None),),
-    "number": (int, float),
-    "integer": (int, float),
+    "number": (int, float, Decimal),
+    "integer": (int, float, Decimal),
 }
 
 
@@ -91,7 +92,7 @@ def _inside(value: Any, schema: dict[str, Any], root: Any, path: str, depth: int
 
 def _limits(value: Any, schema: dict[str, Any], where: str) -> str | None:
     """Check numbers and lengths against their limits."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         low, high = schema.get("minimum"), schema.get("maximum")
         if isinstance(low, (int, float)) and value < low:
             return f"{where} is below {low}"
@@ -121,6 +122,8 @@ def _has_type(value: Any, kinds: Any) -> bool:
 
 
 def _is_whole(value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return value == value.to_integral_value()
     return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from workbench.compare.exact import exact_number, is_near
 from workbench.compare.money import as_money
 from workbench.compare.reading import decode_nested, freeze
 from workbench.specs import FieldRule
@@ -24,7 +25,7 @@ _SPACES = re.compile(r"[\s\u00a0\u202f_'’]")
 _GROUPED_COMMA = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
 _GROUPED_POINT = re.compile(r"[+-]?\d{1,3}((\.\d{3}){2,}|(\.\d{3})+,\d+)$")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+$")
-_PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$")
+_PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,18})?$")
 _GROUPED_SPACE = re.compile(r"[+-]?\d{1,3}([\s\u00a0\u202f_'’]\d{3})+([.,]\d+)?$")
 
 MONTHS = {
@@ -72,11 +73,17 @@ def as_number(value: Any) -> float | None:
     """
     if isinstance(value, bool) or value is None:
         return None
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float, Decimal)):
         try:
             return None if math.isnan(value) else float(value)
         except OverflowError:
             return math.inf if value > 0 else -math.inf
+    text = _written(value)
+    return None if text is None else float(text)
+
+
+def _written(value: Any) -> str | None:
+    """Return the number that a text holds as programs write it, or None."""
     if not isinstance(value, str) or len(value) > 60:
         return None
     text = value.strip().replace("−", "-")
@@ -88,7 +95,7 @@ def as_number(value: Any) -> float | None:
         text = text.replace(".", "").replace(",", ".")
     elif _DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
-    return float(text) if _PLAIN.fullmatch(text) else None
+    return text if _PLAIN.fullmatch(text) else None
 
 
 def as_moment(value: Any) -> datetime | date | None:
@@ -177,21 +184,33 @@ def _equal_numbers(control: Any, candidate: Any, rule: FieldRule, text: Callable
     left, right = as_number(control), as_number(candidate)
     if left is None or right is None:
         return left is None and right is None and freeze(control, text) == freeze(candidate, text)
-    if left == right:
+    first, second = _exact(control), _exact(candidate)
+    if first is None or second is None:
+        # Somebody else read it, as more than a double holds: what it was is lost.
+        return left == right and first is None and second is None
+    if first == second:
+        return True
+    whole = isinstance(first, int) and isinstance(second, int)
+    if whole or _beyond(first, left) or _beyond(second, right):
         # Above 2**53 two whole numbers may be one in floating point.
-        first, second = _whole(control), _whole(candidate)
-        return first is None or second is None or first == second
-    if math.isinf(left) or math.isinf(right):
-        return False
+        return is_near(first, second, rule.tolerance, rule.relative)
+    if left == right:
+        return True
     allowed = max(rule.tolerance, rule.relative * max(abs(left), abs(right)))
     return allowed > 0 and abs(left - right) <= allowed + EPSILON * max(1.0, abs(left), abs(right))
 
 
-def _whole(value: Any) -> int | None:
-    """Return a whole number as it is written, or None."""
-    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
-        return int(value)
-    return value if isinstance(value, int) else None
+def _exact(value: Any) -> int | Decimal | None:
+    """Return a number as it is written, or None where it is not finite."""
+    text = _written(value)
+    if text is None:
+        return exact_number(value)
+    return int(text) if _DIGITS.fullmatch(text) else exact_number(text)
+
+
+def _beyond(exact: int | Decimal, double: float) -> bool:
+    """Say whether no double holds a number, not even roughly."""
+    return math.isinf(double) or (double == 0 and exact != 0)
 
 
 def _equal_money(control: Any, candidate: Any, rule: FieldRule, text: Callable[[str], str]) -> bool:

@@ -8,6 +8,7 @@ True
 from workbench.review.absolute import (
     FieldTruth,
     PairedTruth,
+    amend_absolute,
     paired_truth,
     submit_absolute,
     verdict_from_absolute,
@@ -16,10 +17,14 @@ from workbench.review.adjudicating import (
     CastVote,
     Conflict,
     ConflictHead,
+    Decision,
     adjudicate,
     conflicts,
+    decision_of,
+    decisions,
     disputes,
     open_conflict,
+    take_decision_back,
 )
 from workbench.review.agreeing import AgreementReport, PairAgreement, VersionAgreement, agreement
 from workbench.review.apart import Attention, ByHand, attention, by_hand, next_by_hand, pick
@@ -50,7 +55,7 @@ from workbench.review.states import (
 from workbench.review.status import QueueStatus, ReviewerWork, queue_status
 from workbench.review.tallying import LabelReport
 from workbench.review.tickets import item_of
-from workbench.review.turn import Answer, Turn, answer, prepare
+from workbench.review.turn import Answer, Turn, answer, answer_by_hand, prepare
 from workbench.store.labels import Scope
 
 __all__ = [
@@ -65,6 +70,7 @@ __all__ = [
     "CastVote",
     "Conflict",
     "ConflictHead",
+    "Decision",
     "DrawState",
     "Effect",
     "EffectiveVerdict",
@@ -89,12 +95,16 @@ __all__ = [
     "adjudicate",
     "agreement",
     "amend",
+    "amend_absolute",
     "answer",
+    "answer_by_hand",
     "attention",
     "by_hand",
     "choice_made",
     "choice_of",
     "conflicts",
+    "decision_of",
+    "decisions",
     "disputes",
     "draw_states",
     "effect_of",
@@ -122,6 +132,7 @@ __all__ = [
     "skip",
     "submit",
     "submit_absolute",
+    "take_decision_back",
     "undo",
     "verdict_from_absolute",
     "what_would_change",

@@ -10,7 +10,7 @@ from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.records import AbsoluteJudgement, Estimate, Label, LabelVerdict
 from workbench.review.items import ReviewItem
-from workbench.review.judging import submit
+from workbench.review.judging import amend, submit
 from workbench.review.states import SEVERITY, Board, Clock, fingerprint_of, utc_now
 from workbench.specs import EvalConfig
 from workbench.stats.paired import tango
@@ -86,6 +86,36 @@ def submit_absolute(
         board=board,
         now=now,
     )
+
+
+def amend_absolute(
+    workspace: Workspace,
+    store: Store,
+    item: ReviewItem,
+    label: Label,
+    annotator: str,
+    absolute: AbsoluteJudgement,
+    *,
+    now: Clock = utc_now,
+) -> Label:
+    """Change what somebody said of each side; the verdict follows. What they said before is kept.
+
+    Args:
+        workspace: Names the eval.
+        store: Where the label is.
+        item: The pair as they saw it (`look_again`).
+        label: The label, or an earlier form of it.
+        annotator: Who amends; only its author may.
+        absolute: What they say now (`ReviewItem.absolute` builds it).
+        now: The clock.
+
+    Raises:
+        UsageError: It is somebody else's, was taken back, or the judgement does not fit the item.
+    """
+    config = workspace.eval_for(item.task)
+    check_absolute(item, absolute)
+    verdict = verdict_from_absolute(absolute, critical_paths(config))
+    return amend(store, label, annotator, verdict=verdict, absolute=absolute, now=now)
 
 
 def critical_paths(config: EvalConfig) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -55,7 +55,11 @@ class ConflictHead:
 
 @dataclass(frozen=True, slots=True)
 class CastVote:
-    """What one person said, in terms of the sides as this adjudicator sees them."""
+    """What one person said, in terms of the sides as this adjudicator sees them.
+
+    `left_right` and `right_right` say whether each was called right by itself; None where the sides were
+    only compared.
+    """
 
     label_id: str
     annotator: str
@@ -65,6 +69,8 @@ class CastVote:
     corrected: str | None
     left_wrong: tuple[str, ...]
     right_wrong: tuple[str, ...]
+    left_right: bool | None
+    right_right: bool | None
     guideline_version: str | None
     created_at: datetime | None
 
@@ -196,8 +202,11 @@ def open_conflict(
 def _cast(row: dict[str, Any], item: ReviewItem) -> CastVote:
     label = rows.to_label(row)
     each = label.absolute
+    turned = item.shown_order != CONTROL_LEFT
     wrong = (each.control_wrong, each.candidate_wrong) if each else ((), ())
-    left, right = wrong if item.shown_order == CONTROL_LEFT else wrong[::-1]
+    left, right = wrong[::-1] if turned else wrong
+    called = (each.control_right, each.candidate_right) if each else (None, None)
+    left_right, right_right = called[::-1] if turned else called
     return CastVote(
         label_id=label.label_id,
         annotator=label.annotator,
@@ -207,6 +216,8 @@ def _cast(row: dict[str, Any], item: ReviewItem) -> CastVote:
         corrected=label.corrected,
         left_wrong=left,
         right_wrong=right,
+        left_right=left_right,
+        right_right=right_right,
         guideline_version=label.guideline_version,
         created_at=label.created_at,
     )
@@ -255,9 +266,13 @@ def adjudicate(
             chosen = verdict_of(verdict)
         else:
             raise UsageError("The decision is missing.", "Give a verdict, or judge each side by itself.")
+        history = rows.labels_on_pair(writer, dispute.replay_id, dispute.call_id)
+        # The same decision after it was taken back is another one.
+        before = [each for each in history if each["source"] == "adjudicated" and not each["verdict"]]
+        again = (str(len(before)),) if before else ()
         label = Label(
             label_id=content_hash(
-                "adjudicated", dispute.replay_id, dispute.call_id, annotator, chosen, votes
+                "adjudicated", dispute.replay_id, dispute.call_id, annotator, chosen, votes, *again
             ),
             replay_id=dispute.replay_id,
             call_id=dispute.call_id,
@@ -271,11 +286,101 @@ def adjudicate(
             created_at=in_utc(now()),
             absolute=absolute,
         )
-        for row in rows.labels_on_pair(writer, dispute.replay_id, dispute.call_id):
-            unread = row["source"] == "adjudicated" and row["label_id"] not in (*votes, label.label_id)
-            if unread:
+        for row in history:
+            decided = row["source"] == "adjudicated" and row["current"] and row["verdict"]
+            if decided and row["label_id"] not in (*votes, label.label_id):
                 raise UsageError(
                     f"{row['annotator']} has decided this pair meanwhile.", "That decision stands."
                 )
         rows.add_label(writer, label)
     return label
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A pair that somebody decided, by the name of its call, and the label that did."""
+
+    native_id: str
+    label: Label
+
+
+def decisions(
+    workspace: Workspace, store: Store, task: str, candidate: str, annotator: str
+) -> list[Decision]:
+    """Return what a person has decided and may take back, the newest first.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Where the labels are.
+        task: The task.
+        candidate: The candidate's name.
+        annotator: Whose decisions; nobody else's are returned.
+    """
+    scope = scope_of(workspace, store, task, candidate)
+    own = rows.own_labels(store, scope, reviewer_name(annotator), sources=("adjudicated",), limit=None)
+    found = [rows.to_label(row) for row in own if row["verdict"]]
+    names = desk.native_ids(store, [each.call_id for each in found])
+    return [Decision(names.get(each.call_id, ""), each) for each in found]
+
+
+def decision_of(
+    workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, key: str
+) -> Decision:
+    """Return what a person decided on the conflict of a key.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Where the labels are.
+        task: The task.
+        candidate: The candidate's name.
+        annotator: Who decided.
+        key: Of the conflict, as when it was open.
+
+    Raises:
+        UsageError: They have decided none of that key, or taken it back.
+    """
+    for each in decisions(workspace, store, task, candidate, annotator):
+        if conflict_key((each.label.replay_id, each.label.call_id)) == key:
+            return each
+    raise UsageError(f"{annotator} has decided no conflict {key!r}.", "Who decided may take it back.")
+
+
+def take_decision_back(store: Store, label: Label, annotator: str, *, now: Clock = utc_now) -> Label:
+    """Take a decision out of use: the pair is a conflict again, and the worse verdict counts meanwhile.
+
+    The decision stays in the store; a row that supersedes it ends its effect. Asked twice, nothing
+    more happens.
+
+    Args:
+        store: Where the label is.
+        label: The decision.
+        annotator: Who takes it back; only who decided may.
+        now: The clock.
+
+    Raises:
+        UsageError: It is no decision, or somebody else's.
+    """
+    annotator = reviewer_name(annotator)
+    with store.writing() as writer:
+        history = rows.labels_on_pair(writer, label.replay_id, label.call_id)
+        row = next((each for each in history if each["label_id"] == label.label_id), None)
+        if row is None or row["source"] != "adjudicated" or not row["verdict"]:
+            raise UsageError("This is no decision.", "Take back a label of your own with undo.")
+        if row["annotator"] != annotator:
+            raise UsageError(f"{row['annotator']} has decided this pair.", "Ask them to take it back.")
+        later = next((each for each in history if each["supersedes"] == label.label_id), None)
+        if later is not None:
+            return rows.to_label(later)
+        taken_back = replace(
+            rows.to_label(row),
+            label_id=content_hash("decision taken back", label.label_id),
+            verdict=None,
+            reasons=(),
+            note="",
+            corrected=None,
+            absolute=None,
+            supersedes=label.label_id,
+            created_at=in_utc(now()),
+        )
+        rows.add_label(writer, taken_back)
+    return taken_back

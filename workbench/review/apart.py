@@ -79,37 +79,43 @@ def next_by_hand(
     scope = scope_of(workspace, store, task, candidate)
     moment = in_utc(now())
     with store.writing() as writer:
-        draws = _ten(writer, scope, moment)
-        if not draws:
-            raise UsageError(
-                f"{candidate} has answered no call of {task} yet.",
-                f"Ask it ten: workbench replay --task {task} --candidate {candidate} --limit {TEN}",
-            )
-        identical = _identical(writer, scope, [each["call_id"] for each in draws])
-        done = {
-            row["draw_id"]
-            for row in rows.own_labels(writer, scope, annotator, sources=("by_hand",), limit=None)
-        }
-        found = next(
-            (
-                draw
-                for draw in draws
-                if (draw["replay_id"], draw["call_id"]) not in identical and draw["draw_id"] not in done
-            ),
-            None,
+        return hand_out_by_hand(workspace, writer, scope, candidate, annotator, moment)
+
+
+def hand_out_by_hand(
+    workspace: Workspace, writer: Any, scope: Scope, candidate: str, annotator: str, moment: datetime
+) -> ReviewItem | None:
+    """Hand out the next of the ten within a transaction; see `next_by_hand`."""
+    draws = _ten(writer, scope, moment)
+    if not draws:
+        raise UsageError(
+            f"{candidate} has answered no call of {scope.task} yet.",
+            f"Ask it ten: workbench replay --task {scope.task} --candidate {candidate} --limit {TEN}",
         )
-        if found is None:
-            return None
-        if rows.offered_draw(writer, found["draw_id"], annotator) is None:
-            rows.add_lease(writer, found["draw_id"], annotator, moment + LEASE)
-    summary = by_hand(workspace, store, task, candidate)
+    identical = _identical(writer, scope, [each["call_id"] for each in draws])
+    done = {
+        row["draw_id"] for row in rows.own_labels(writer, scope, annotator, sources=("by_hand",), limit=None)
+    }
+    found = next(
+        (
+            draw
+            for draw in draws
+            if (draw["replay_id"], draw["call_id"]) not in identical and draw["draw_id"] not in done
+        ),
+        None,
+    )
+    if found is None:
+        return None
+    if rows.offered_draw(writer, found["draw_id"], annotator) is None:
+        rows.add_lease(writer, found["draw_id"], annotator, moment + LEASE)
+    summary = _looked_at(writer, scope)
     progress = ReviewProgress(summary.judged, summary.judged + summary.waiting, None, summary.text)
-    return _item(workspace, store, task, found, annotator, progress)
+    return _item(workspace, writer, scope.task, found, annotator, progress)
 
 
 def _item(
     workspace: Workspace,
-    store: Store,
+    store: rows.Reads,
     task: str,
     draw: Mapping[str, Any],
     annotator: str,
@@ -191,7 +197,10 @@ def by_hand(workspace: Workspace, store: Store, task: str, candidate: str) -> By
     Raises:
         UsageError: The task or the candidate is not known.
     """
-    scope = scope_of(workspace, store, task, candidate)
+    return _looked_at(store, scope_of(workspace, store, task, candidate))
+
+
+def _looked_at(store: rows.Reads, scope: Scope) -> ByHand:
     drawn = {
         (each["replay_id"], each["call_id"])
         for each in rows.draw_rows(store, scope)
@@ -199,7 +208,7 @@ def by_hand(workspace: Workspace, store: Store, task: str, candidate: str) -> By
     }
     same = _identical(store, scope, [call_id for _, call_id in drawn])
     verdicts: dict[Pair, LabelVerdict] = {}
-    for row in rows.label_rows(store, task, scope.fingerprint):
+    for row in rows.label_rows(store, scope.task, scope.fingerprint):
         pair = (row["replay_id"], row["call_id"])
         if row["source"] == "by_hand" and row["current"] and row["verdict"] and pair in drawn:
             said = LabelVerdict(row["verdict"])

@@ -425,6 +425,7 @@ class Handing:
             "weight": drawn.weight,
             "weight_max": drawn.weight_max,
             "focus": msgspec.json.encode(focus).decode() if focus else None,
+            "batches": self.pool.batches or None,
             "created_at": self.moment,
         }
         self.store.append("draws", [row])

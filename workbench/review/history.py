@@ -119,4 +119,14 @@ def look_again(
     progress = progress_of(workspace, store, task, candidate, scope)
     pair = (label.replay_id, label.call_id)
     # Its id is that of no draw, so nothing can be submitted on it.
-    return build_item(store, config, f"seen {label.label_id}", pair, annotator, progress=progress, attempt=0)
+    # What came back from another program was shown there in the order of its own draw.
+    return build_item(
+        store,
+        config,
+        f"seen {label.label_id}",
+        pair,
+        annotator,
+        progress=progress,
+        attempt=0,
+        shown_order=label.shown_order,
+    )

@@ -207,7 +207,9 @@ def _import_gold(
             continue
         known[call_id] = answer
         tally.accepted += 1
-        fresh.append({"call_id": call_id, "answer": answer, "origin": file, "created_at": moment})
+        # What our own file says of a first look stays true of it.
+        origin = gold_rows.BY_HAND if item.value.get("origin") == gold_rows.BY_HAND else file
+        fresh.append({"call_id": call_id, "answer": answer, "origin": origin, "created_at": moment})
     if fresh:
         store.append("gold", fresh)
 

@@ -187,8 +187,19 @@ def build_item(
     *,
     progress: ReviewProgress,
     attempt: int,
+    shown_order: str | None = None,
 ) -> ReviewItem:
     """Read one pair and hide what would tell its sides apart.
+
+    Args:
+        store: Where the pair is.
+        config: The eval.
+        draw_id: What the item is called.
+        pair: Its replay and call.
+        annotator: Who sees it.
+        progress: How far the labelling is.
+        attempt: How often this person was shown it before.
+        shown_order: The order in which its sides were shown once; their own unless given.
 
     Raises:
         UsageError: The pair is not in the store any more.
@@ -202,7 +213,7 @@ def build_item(
     control = blind_output(from_json(content["control"], Output))
     observed = blind_output(from_json(content["observed"], Output))
     request = blind_request(from_json(content["request"], Request))
-    order = order_shown(annotator, call_id, replay_id)
+    order = shown_order or order_shown(annotator, call_id, replay_id)
     left, right = (control, observed) if order == CONTROL_LEFT else (observed, control)
     return ReviewItem(
         item_id=draw_id,

@@ -317,6 +317,7 @@ def amend(
     reasons: Iterable[str] | None = None,
     note: str | None = None,
     corrected: str | None = None,
+    absolute: AbsoluteJudgement | None = None,
     now: Clock = utc_now,
 ) -> Label:
     """Add reasons, a note or a corrected answer to a label, or change its verdict, after the fact.
@@ -331,6 +332,8 @@ def amend(
         reasons: The reasons instead of the old ones; None keeps them.
         note: The note instead of the old one; None keeps it.
         corrected: The right answer; None keeps it.
+        absolute: What is said of each side instead (`amend_absolute` checks it and finds the verdict);
+            None keeps it as long as the verdict stays.
         now: The clock.
 
     Returns:
@@ -350,12 +353,12 @@ def amend(
             raise UsageError("This label is another reviewer's.", "Adjudicate the pair instead.")
         known = rows.to_label(row)
         if known.skipped:
-            if verdict is not None or reasons or corrected:
+            if verdict is not None or reasons or corrected or absolute:
                 raise UsageError("A skipped item has no verdict.", "Undo the skip and judge the item.")
             changed = replace(known, note=known.note if note is None else cleaned_text(note))
         else:
             chosen = verdict_of(verdict) if verdict is not None else known.verdict or LabelVerdict.EQUAL
-            if chosen is not known.verdict:
+            if chosen is not known.verdict or absolute not in (None, known.absolute):
                 _still_blind(writer, known.source, (known.replay_id, known.call_id), annotator)
             kept = () if chosen is LabelVerdict.EQUAL else known.reasons
             changed = replace(
@@ -364,11 +367,13 @@ def amend(
                 reasons=kept if reasons is None else check_reasons(chosen, tuple(reasons)),
                 note=known.note if note is None else cleaned_text(note),
                 corrected=known.corrected if corrected is None else cleaned_text(corrected) or None,
-                absolute=known.absolute if chosen is known.verdict else None,
+                absolute=absolute or (known.absolute if chosen is known.verdict else None),
             )
         if changed == known:
             return known
-        content = (changed.verdict, list(changed.reasons), changed.note, changed.corrected)
+        content: list[Any] = [changed.verdict, list(changed.reasons), changed.note, changed.corrected]
+        if absolute is not None:
+            content.append(absolute)
         amended = replace(
             changed,
             label_id=content_hash("amend", known.label_id, content),

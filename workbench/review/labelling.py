@@ -96,6 +96,21 @@ class Labelling:
         """Decide a conflict; `said` as in `adjudicate`."""
         return review.adjudicate(self.workspace, self.store, conflict, annotator, verdict, **said)
 
+    def decisions(self, annotator: str) -> list[review.Decision]:
+        """Return what somebody decided and may take back."""
+        return review.decisions(*self._where, annotator)
+
+    def take_decision_back(self, decision: review.Decision, annotator: str) -> Label:
+        """Make a decided pair a conflict again."""
+        return review.take_decision_back(self.store, decision.label, annotator)
+
+    def amend(self, label: Label, annotator: str, **said: Any) -> Label:
+        """Change one's label or add to it; `said` as in `amend`, `absolute` for what is said of each side."""
+        if absolute := said.pop("absolute", None):
+            item = review.look_again(*self._where, annotator, label)
+            label = review.amend_absolute(self.workspace, self.store, item, label, annotator, absolute)
+        return review.amend(self.store, label, annotator, **said) if said else label
+
     def attention(self) -> tuple[review.Attention, ...]:
         """Say how reviewers did on attention checks."""
         return review.attention(*self._where)

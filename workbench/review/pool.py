@@ -27,7 +27,7 @@ class Pool:
 
     `disagreements` are in auditing order, `normalised` (agreeing, raw outputs
     differ) in random order, and `identical` likewise. `items` holds every comparable pair
-    of a semantic task, `pairs` finds the pair of a call.
+    of a semantic task, `pairs` finds the pair of a call. `batches` counts the closed batches they are of.
     """
 
     size: int
@@ -36,6 +36,7 @@ class Pool:
     identical: list[Pair]
     items: list[sampling.PoolItem]
     pairs: dict[str, Pair]
+    batches: int = 0
 
 
 _known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
@@ -113,7 +114,8 @@ def _read_pool(store: Store, scope: Scope, basis: Basis) -> Pool:
         scores = [None if score != score else float(score) for score in frame["score"].astype(float).tolist()]
         flagged = [compare.is_contradicted(tuple(each)) for each in frame["flags"].tolist()]
         items = [sampling.PoolItem(*each) for each in zip(calls, verdicts, scores, flagged, strict=True)]
-        return Pool(len(calls), [], [], identical, items, pairs)
+        batches = int(frame["batch_order"].max()) + 1 if calls else 0
+        return Pool(len(calls), [], [], identical, items, pairs, batches)
     differing = [call for call, verdict in zip(calls, verdicts, strict=True) if verdict is Verdict.MISMATCH]
     normalised = _shuffled([call for call, alike in agreeing if not alike], scope, pairs)
     return Pool(len(calls), [pairs[call] for call in differing], normalised, identical, [], pairs)

@@ -142,7 +142,7 @@ class DrawState:
 
     `verdict` is the effective verdict of the pair where the state is `labelled`,
     except on a second review, where it is the second reviewer's own. `focus` is the slice
-    (name, value) that the draw was aimed at, if any.
+    (name, value) that the draw was aimed at, if any, `batches` how many closed batches it was drawn from.
     """
 
     draw_id: str
@@ -161,6 +161,7 @@ class DrawState:
     leased_to: str | None
     lease_expires_at: datetime | None
     focus: tuple[str, str] | None = None
+    batches: int | None = None
 
 
 def focus_of_row(text: str | None) -> tuple[str, str] | None:
@@ -420,6 +421,7 @@ class Board:
                     leased_to=lease["annotator"] if lease else None,
                     lease_expires_at=lease["expires_at"] if lease else None,
                     focus=focus_of_row(draw["focus"]),
+                    batches=draw["batches"],
                 )
             )
         return found

@@ -17,6 +17,7 @@ from workbench.config import Workspace
 from workbench.records import AbsoluteJudgement, Label, LabelVerdict
 from workbench.review import forecast
 from workbench.review.absolute import submit_absolute
+from workbench.review.apart import hand_out_by_hand
 from workbench.review.handing import Desk, Handing
 from workbench.review.items import ReviewItem, build_item, reviewer_name
 from workbench.review.judging import skip, submit
@@ -166,13 +167,45 @@ def answer(
     return Turn(label, following)
 
 
+def answer_by_hand(
+    workspace: Workspace,
+    store: Store,
+    item: ReviewItem,
+    candidate: str,
+    annotator: str,
+    given: Answer,
+    *,
+    now: Clock = utc_now,
+) -> Turn:
+    """Commit what somebody said of one of the ten by hand and hand out the next, in one transaction.
+
+    Args:
+        workspace: Names the eval.
+        store: Where the label goes.
+        item: What they were shown (`next_by_hand`).
+        candidate: The candidate's name.
+        annotator: Who judged.
+        given: What they said.
+        now: The clock.
+
+    Raises:
+        UsageError: The item was never offered to this person, or an argument is wrong.
+    """
+    annotator = reviewer_name(annotator)
+    scope = scope_of(workspace, store, item.task, candidate)
+    moment = in_utc(now())
+    with store.writing() as writer:
+        label = _record(workspace, store, item, annotator, given, None, lambda: moment)
+        return Turn(label, hand_out_by_hand(workspace, writer, scope, candidate, annotator, moment))
+
+
 def _record(
     workspace: Workspace,
     store: Store,
     item: ReviewItem,
     annotator: str,
     given: Answer,
-    board: Board,
+    board: Board | None,
     now: Clock,
 ) -> Label:
     if given.verdict is None and given.absolute is None:

@@ -43,6 +43,8 @@ DAY_S = 86_400.0
 WINDOW_DAYS = 28.0
 DATED_SHARE = 0.5
 """With fewer of the calls dated, how traffic spreads over time counts as not known."""
+DAY_SHARE = 0.1
+"""Of the mean of a week's busiest days: what makes a day's calls a day's traffic."""
 
 
 def evidence(
@@ -201,7 +203,7 @@ def _evidence_of(
         weight_max=weight_max,
         icc=policy.icc,
         uncomparable=len(frame) - len(compared),
-        days=span_days(compared["occurred_at"]),
+        days=span_days(compared["occurred_at"], policy.minimum_days_of_traffic),
         traffic=slices.traffic() if slices else None,
         calls_per_day=calls_per_day(config, volume),
         critical_marked=bool(config.critical_labels) or any(rule.critical for rule in config.fields),
@@ -309,23 +311,35 @@ def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
                 lapsed=state.state in UNRESOLVED,
                 critical_reason=state.effective is not None and state.effective.critical,
                 focus=state.focus,
+                batches=state.batches,
             )
         )
     return found, largest
 
 
-def span_days(times: pd.Series[Any]) -> float | None:
-    """Return how many days the calls span: from the first to the last, days without a call left out.
+def span_days(times: pd.Series[Any], week: float = 7.0) -> float | None:
+    """Return of how many days' traffic the calls are: from the first to the last, thin days left out.
 
-    A day is one of 24 hours, counted from the first call, so that a day's traffic and one stray call of
-    another week are two days. None without two times, or where most calls have none: a few don't speak
-    for the rest.
+    The rule that asks for it keeps a weekday from being taken for a week, so that most calls must not come
+    from one day however many others there are. A day is one of 24 hours, counted from the first call; it
+    counts where it holds at least `DAY_SHARE` of the mean of the busiest days that make up a week: a
+    weekend of a tenth of a weekday's calls does, one stray call beside hundreds does not. A log that
+    is thin every day has all its days.
+
+    Args:
+        times: When the calls were made.
+        week: How many days the rule asks for.
+
+    Returns:
+        Days; None without two times, or where most calls have none: a few don't speak for the rest.
     """
     known = pd.to_datetime(times.dropna(), utc=True)
     if len(known) < max(2.0, DATED_SHARE * len(times)):
         return None
     since = (known - known.min()).dt.total_seconds() / DAY_S
-    return float(min(since.max(), since.floordiv(1).nunique()))
+    by_day = since.floordiv(1).value_counts()
+    busiest = by_day.nlargest(max(int(week), 1))
+    return float(min(since.max(), (by_day >= DAY_SHARE * busiest.mean()).sum()))
 
 
 def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None:

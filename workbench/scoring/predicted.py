@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.config import Workspace
-from workbench.records import Basis, Estimate, Policy, Verdict
+from workbench.records import Estimate, Policy, Verdict
 from workbench.scoring.gathered import Gathered, gather_compared
-from workbench.stats.parts import outcomes_of
+from workbench.stats.parts import beside_predictions, outcomes_of
 from workbench.stats.prediction import predicted_harm
 from workbench.stats.wording import count, percent, plural
 
@@ -97,34 +97,44 @@ def predict(found: Gathered, predictions: Mapping[str, float] | None = None) -> 
         reason = "an answer that is equal after normalisation was found worse, so outcomes are not known"
         return PredictedHarm(None, 0.0, name, 0, 0, len(frame), reason)
     known = np.isfinite(guesses)
-    if not known.all() and np.ptp(outcomes.weights) > EPSILON:
+    within = np.zeros(len(frame), dtype=np.bool_)
+    for pool in outcomes.pools:
+        within |= pool
+    if not known[within].all() and np.ptp(outcomes.weights) > EPSILON:
         # The weights stand for all calls together: those of a part don't add up to it.
         reason = (
-            f"{plural(int((~known).sum()), 'call')} without a prediction, and the labels were drawn with "
-            "unequal chances, so that no call can be left out"
+            f"{plural(int((within & ~known).sum()), 'call')} without a prediction, and the labels were "
+            "drawn with unequal chances, so that no call can be left out"
         )
         return PredictedHarm(None, 0.0, name, 0, 0, int((~known).sum()), reason)
     labelled = np.zeros(len(frame), dtype=np.bool_)
     labelled[outcomes.places] = True
     used = known[outcomes.places]
     places = outcomes.places[used]
-    others = guesses[known & ~labelled]
+    others = int((known & within & ~labelled).sum())
+    taken = replace(
+        outcomes,
+        places=places,
+        harmed=outcomes.harmed[used],
+        weights=outcomes.weights[used],
+        pool=outcomes.pool[used],
+    )
     # A queue that aims takes more from some strata than from others: the calls it left are no sample of
-    # all, and only all calls have the mean that the weighted draws stand for.
-    rest = guesses[known] if found.basis is Basis.SEMANTIC else others
+    # all, and only all calls of its batches have the mean that the weighted draws stand for.
+    own, rest = beside_predictions(taken, guesses)
     answer = predicted_harm(
-        outcomes.harmed[used],
-        guesses[places],
+        taken.harmed,
+        own,
         rest,
         found.policy.delta,
-        weights=outcomes.weights[used],
+        weights=taken.weights,
     )
     return PredictedHarm(
         estimate=answer.estimate,
         power=answer.power,
         predictor=name,
         labels=int(places.size),
-        others=int(others.size),
-        left_out=int((~known).sum()),
+        others=others,
+        left_out=len(frame) - int(places.size) - others,
         reason=answer.reason,
     )

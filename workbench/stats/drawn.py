@@ -26,8 +26,11 @@ def semantic(
     Draws that fall into a part are a sample of it whose weights are off by one
     factor: the part's chance of being drawn over its share of traffic. It follows from
     the weight of the draw and the share of what it was aimed at, inside the part and overall:
-    of mismatches, or of those of one slice. Where that slice is declared no more, the draw
-    says nothing of a part.
+    of mismatches, or of those of one slice. Shares are those of the batches that were there when it
+    was drawn. Where that slice is declared no more, the draw says nothing of a part.
+
+    The factor is known before the draw, and so is the largest weight it leaves: that is the draw's
+    ceiling. The largest that came up, for all, would choose the stakes of early draws by late ones.
 
     Args:
         rows: Every compared call, each once.
@@ -74,26 +77,23 @@ class Draws:
             part = np.zeros(len(table), dtype=np.bool_)
             part[places] = True
         differs = ~table.agrees[part]
-        shares = {focus: (_share(aim), _share(aim[part])) for focus, aim in self.aims.items()}
+        shares = self._shares(part) if places is not None else {}
         outcomes: list[WeightedOutcome] = []
         members: list[int | None] = []
-        factors: list[float] = []
         for draw in self.closed:
             place = self.place_of.get(draw.call_id)
             factor = 1.0
             if places is not None:
                 if place is None or not part[place]:
                     continue
-                overall, within = shares[draw.focus]
+                overall, within = shares[draw.focus, draw.batches]
                 if draw.focus and not overall:
                     continue
                 factor = _factor(draw.weight, bool(self.aims[draw.focus][place]), overall, within)
-            factors.append(factor)
-            outcomes.append(WeightedOutcome(draw.weight * factor, outcome_of(draw)))
+            weight, ceiling = draw.weight * factor, self.weight_max * factor
+            outcomes.append(WeightedOutcome(weight, outcome_of(draw), max(ceiling, weight)))
             members.append(place)
-        largest = self.weight_max
-        if factors:
-            largest = max(largest * max(factors), *(each.weight for each in outcomes))
+        largest = max((each.ceiling for each in outcomes), default=self.weight_max)
         looked = table.looked
         for draw in self.draws:
             if draw.verdict is not None and draw.call_id in self.place_of:
@@ -109,6 +109,16 @@ class Draws:
             disagreement_effect=design_effect(differs, [ids[part] for ids in table.clusters], self.icc),
             harm_effect=design_effect([each.outcome > 0 for each in outcomes], drawn, self.icc),
         )
+
+    def _shares(self, part: Bools) -> dict[tuple[tuple[str, str] | None, int | None], tuple[float, float]]:
+        """Return how much of all calls, and of a part, a draw was aimed at, by its focus and its batches."""
+        found = {}
+        for focus, batches in {(draw.focus, draw.batches) for draw in self.closed}:
+            # Calls stand in the order of their batches.
+            end = None if batches is None else int(np.searchsorted(self.calls.batch, batches))
+            aim, inside = self.aims[focus][:end], part[:end]
+            found[focus, batches] = (_share(aim), _share(aim[inside]))
+        return found
 
 
 def closed_draws(draws: Sequence[DrawRow]) -> list[DrawRow]:

@@ -19,10 +19,13 @@ class WeightedOutcome:
     """One labelled draw: `weight` is share over probability.
 
     `outcome` is +1 control better (or skipped, or lapsed), -1 candidate better, 0 otherwise.
+    `ceiling` is the largest weight that this draw could have had, known before it was made; 0 stands for
+    the `weight_max` of the population.
     """
 
     weight: float
     outcome: int
+    ceiling: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Population:
     those was confirmed.
 
     Semantic evidence: `draws` in order, up to the first one still open, none with a
-    weight above `weight_max`.
+    weight above its ceiling; `weight_max` is that of draws to come.
 
     `looked` counts calls with a verdict by a person; lapses are not looks.
     """
@@ -74,6 +77,11 @@ class Population:
         stand first, and a bound from them alone would be luck.
         """
         return not self.disagreements or self.audited_disagreements > self.audited_lapses
+
+    @property
+    def ceilings(self) -> list[float]:
+        """Return the largest weight that each draw could have had."""
+        return [each.ceiling or self.weight_max for each in self.draws]
 
     @property
     def effective_pairs(self) -> float:

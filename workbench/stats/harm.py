@@ -176,37 +176,29 @@ def _stratified(
 def _drawn(population: Population, delta: float) -> Harm:
     losses = [each.weight * float(each.outcome > 0) for each in population.draws]
     estimate = _weighted(losses, population, delta)
-    estimate = replace(estimate, high=min(estimate.high, 1.0))
+    estimate = replace(estimate, low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))
     return Harm(estimate, by_label=estimate)
 
 
 def _drawn_net(population: Population, delta: float) -> Harm:
-    # Weight times outcome is shifted as a whole, not the outcome before weighting: equal
-    # pairs then add no noise. With equal weights both are the same.
-    largest = population.weight_max
-    shifted = [(each.weight * each.outcome + largest) / 2 for each in population.draws]
-    half = _weighted(shifted, population, delta)
-    estimate = Estimate(
-        point=None if half.point is None else 2 * half.point - largest,
-        low=max(2 * half.low - largest, -1.0),
-        high=min(2 * half.high - largest, 1.0) if shifted else 1.0,
-        level=half.level,
-        method=half.method,
-        n=half.n,
-        n_effective=half.n_effective,
-    )
+    # Weight times outcome is bounded as a whole, not the outcome before weighting: equal
+    # pairs then add no noise.
+    losses = [each.weight * each.outcome for each in population.draws]
+    estimate = _weighted(losses, population, delta, signed=True)
+    estimate = replace(estimate, low=max(estimate.low, -1.0), high=min(estimate.high, 1.0))
     return Harm(estimate, by_label=estimate)
 
 
-def _weighted(losses: list[float], population: Population, delta: float) -> Estimate:
-    deff, largest = population.harm_effect.value, population.weight_max
-    counted = Counter(losses)
-    values, counts = list(counted), list(counted.values())
+def _weighted(losses: list[float], population: Population, delta: float, *, signed: bool = False) -> Estimate:
+    deff = population.harm_effect.value
+    counted = Counter(zip(losses, population.ceilings, strict=True))
     n = len(losses)
-    low, high = 0.0, 1.0
+    low, high = -1.0 if signed else 0.0, 1.0
     if n:
-        low = weighted.lower(values, delta, weight_max=largest, counts=counts, deff=deff)
-        high = weighted.upper(values, delta, weight_max=largest, counts=counts, deff=deff)
+        values, limits = zip(*counted, strict=True)
+        counts = list(counted.values())
+        low = weighted.lower(values, delta, weight_max=limits, counts=counts, deff=deff, signed=signed)
+        high = weighted.upper(values, delta, weight_max=limits, counts=counts, deff=deff, signed=signed)
     return Estimate(
         point=math.fsum(losses) / n if n else None,
         low=low,

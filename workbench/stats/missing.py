@@ -95,13 +95,14 @@ def _size(population: Population, judged: Harm, bound: float, policy: Policy, de
     deff = population.harm_effect.value
     net = policy.harm == "net"
     if population.basis is Basis.SEMANTIC:
-        largest = population.weight_max if population.draws else PLANNED_WEIGHT_MAX
-        counted = Counter(
-            (each.weight * each.outcome + largest) / 2 if net else each.weight * float(each.outcome > 0)
-            for each in population.draws
-        ) or Counter([largest / 2 if net else 0.0])
-        target = (bound + largest) / 2 if net else bound
-        return weighted.size_needed(dict(counted), target, delta, weight_max=largest, deff=deff)
+        outcomes = [each.outcome if net else float(each.outcome > 0) for each in population.draws]
+        losses = [each.weight * outcome for each, outcome in zip(population.draws, outcomes, strict=True)]
+        counted = Counter(zip(losses, population.ceilings, strict=True)) or Counter(
+            [(0.0, PLANNED_WEIGHT_MAX)]
+        )
+        values, limits = zip(*counted, strict=True)
+        counts = list(counted.values())
+        return weighted.size_needed(values, bound, delta, counts=counts, weight_max=limits, deff=deff)
     if net:
         n, worse, better = population.audited, population.harms, population.audited_better
         by = judged.by_disagreement
@@ -109,8 +110,8 @@ def _size(population: Population, judged: Harm, bound: float, policy: Policy, de
             n = population.compared
             worse = population.disagreements - population.cleared
             better = population.cleared_better
-        values = {1.0: float(worse), 0.5: float(n - worse - better), 0.0: float(better)}
-        return weighted.size_needed(values, (bound + 1) / 2, delta, deff=deff)
+        sizes = [worse, n - worse - better, better]
+        return weighted.size_needed([1.0, 0.5, 0.0], (bound + 1) / 2, delta, counts=sizes, deff=deff)
     return bounds.size_needed(judged.estimate.point or 0.0, bound, delta, deff=deff)
 
 

@@ -80,12 +80,16 @@ def _spared(table: Table, spared: Bools) -> Table:
 class Outcomes:
     """Calls whose outcome is known as a bound takes it: where they stand, whether harmed, and their weight.
 
-    `places` are those of the rows that were given; `harmed` is 1 or 0, a lapse counting as harm.
+    `places` are those of the rows that were given; `harmed` is 1 or 0, a lapse counting as harm. Each
+    outcome was drawn among the calls of one of the `pools` (which rows belong to it), `pool` says which:
+    the calls of its batch that are not audited yet, or for the queue all those of the batches there were.
     """
 
     places: NDArray[np.int64]
     harmed: NDArray[np.float64]
     weights: NDArray[np.float64]
+    pool: NDArray[np.int64]
+    pools: tuple[Bools, ...]
 
 
 def outcomes_of(rows: Sequence[AuditRow], *, basis: Basis, draws: Sequence[DrawRow] = ()) -> Outcomes | None:
@@ -99,21 +103,62 @@ def outcomes_of(rows: Sequence[AuditRow], *, basis: Basis, draws: Sequence[DrawR
     Returns:
         Them, or None where equality has turned out to prove nothing (see `falls`).
     """
+    batch = np.asarray([row.batch for row in rows], dtype=np.int64)
     if basis is Basis.SEMANTIC:
         place_of = {row.call_id: place for place, row in enumerate(rows)}
         closed = [draw for draw in closed_draws(draws) if draw.call_id in place_of]
+        after = int(batch.max(initial=-1)) + 1
+        seen = [after if draw.batches is None else min(draw.batches, after) for draw in closed]
+        ends, pool = np.unique(np.asarray(seen, dtype=np.int64), return_inverse=True)
         return Outcomes(
             np.asarray([place_of[draw.call_id] for draw in closed], dtype=np.int64),
             np.asarray([outcome_of(draw) > 0 for draw in closed], dtype=np.float64),
             np.asarray([draw.weight for draw in closed], dtype=np.float64),
+            pool,
+            tuple(batch < end for end in ends.tolist()),
         )
     places = sorted(range(len(rows)), key=lambda at: (rows[at].batch, rows[at].audit_key, rows[at].call_id))
     table = Table.of([rows[at] for at in places])
     if falls(table):
         return None
     audit = Audit.of(table)
+    audited = np.asarray(places[: audit.audited], dtype=np.int64)
+    waiting = np.ones(len(rows), dtype=np.bool_)
+    waiting[audited] = False
+    touched, pool = np.unique(batch[audited], return_inverse=True)
     return Outcomes(
-        np.asarray(places[: audit.audited], dtype=np.int64),
+        audited,
         audit.harmful[: audit.audited].astype(np.float64),
         np.ones(audit.audited),
+        pool,
+        tuple(waiting & (batch == each) for each in touched.tolist()),
     )
+
+
+def beside_predictions(
+    outcomes: Outcomes, predictions: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return predictions of the known outcomes, and those of other calls that may be set beside them.
+
+    A prediction tells something by how it differs from those of the calls it was drawn among. Set
+    beside calls of other times it would carry every change of traffic into the estimate, so calls of
+    batches that nobody was asked about are left out, and each prediction is moved by as much as
+    its own pool differs from all pools. Without such calls a prediction says nothing.
+
+    Args:
+        outcomes: Calls with a known outcome.
+        predictions: One for each row, NaN where it is missing; none of them for an outcome.
+
+    Returns:
+        Arrays of the length of the outcomes and of the other calls.
+    """
+    known = np.isfinite(predictions)
+    members = [pool & known for pool in outcomes.pools]
+    others = predictions[np.logical_or.reduce(members)] if members else np.empty(0)
+    middle = float(others.mean()) if others.size else 0.0
+    means = np.asarray([predictions[each].mean() if each.any() else np.nan for each in members])
+    own = predictions[outcomes.places]
+    if not own.size:
+        return own, others
+    moved = own + (middle - means[outcomes.pool]) / outcomes.weights
+    return np.where(np.isnan(moved), middle / outcomes.weights, moved), others

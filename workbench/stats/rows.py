@@ -67,6 +67,7 @@ class DrawRow:
     `verdict` None without `lapsed` means that the draw is still open. `probability` is
     that of its stratum when it was drawn, `weight` the stratum's share over it. `focus` is
     the slice (name, value) whose mismatches the draw was aimed at; None where at all of them.
+    `batches` counts the batches it was drawn from; None stands for all that there are.
     """
 
     call_id: str
@@ -75,6 +76,7 @@ class DrawRow:
     lapsed: bool = False
     critical_reason: bool = False
     focus: tuple[str, str] | None = None
+    batches: int | None = None
 
 
 def combine(verdicts: Sequence[LabelVerdict], adjudicated: LabelVerdict | None = None) -> LabelVerdict | None:

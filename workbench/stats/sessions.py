@@ -148,10 +148,12 @@ def drawn_sessions(
     length = [longest if place is None else int(sizes[session[place]]) for place in drawn]
     largest = task.weight_max * mean
     below = tuple(
-        WeightedOutcome(each.weight * mean / size, each.outcome)
+        WeightedOutcome(each.weight * mean / size, each.outcome, each.ceiling * mean)
         for each, size in zip(task.draws, length, strict=True)
     )
-    above = tuple(WeightedOutcome(each.weight * mean, each.outcome) for each in task.draws)
+    above = tuple(
+        WeightedOutcome(each.weight * mean, each.outcome, each.ceiling * mean) for each in task.draws
+    )
     return SessionEvidence(
         n=int(sizes.size),
         several=count(sizes > 1),

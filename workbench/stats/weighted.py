@@ -2,14 +2,14 @@
 
 A mixture of bets against "the mean is H" (Waudby-Smith and Ramdas 2024; Spertus,
 Sridhar and Stark 2024): valid for queues that choose the next draw from what was
-seen before, as long as each weight is share over probability and never above the
-maximum that was fixed before drawing.
+seen before, as long as each weight is share over probability and never above a
+maximum that was fixed before it was drawn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,21 +26,21 @@ def log_evidence(
     mean: float,
     losses: NDArray[np.float64],
     counts: NDArray[np.float64],
-    weight_max: float,
+    weight_max: float | NDArray[np.float64],
     deff: float = 1.0,
 ) -> float:
     """Return the log of the evidence that the true mean is below `mean`.
 
     Args:
-        mean: The mean in doubt, below `weight_max`.
-        losses: Distinct values of weight times outcome, each 0..weight_max.
+        mean: The mean in doubt, below every `weight_max`.
+        losses: Distinct values of weight times outcome, none above its `weight_max`.
         counts: How often each value was drawn.
-        weight_max: The largest weight the plan allows.
+        weight_max: The largest weight the plan allowed, of all draws or of each value.
         deff: Design effect; it divides the log of every bet, as dividing both
             counts by it does for the unweighted bound.
     """
-    stake = (1 - _CAUTION) / (weight_max - mean)
-    growth = np.log1p(stake[:, None] * (mean - losses[None, :])) @ counts
+    gain = (mean - losses) / (weight_max - mean)
+    growth = np.log1p((1 - _CAUTION)[:, None] * gain[None, :]) @ counts
     return float(logsumexp(growth / deff) - math.log(BETS))
 
 
@@ -48,87 +48,114 @@ def upper(
     losses: ArrayLike,
     delta: float,
     *,
-    weight_max: float = 1.0,
+    weight_max: ArrayLike = 1.0,
     counts: ArrayLike | None = None,
     deff: float = 1.0,
+    signed: bool = False,
 ) -> float:
     """Return the anytime upper bound on the mean of weight times outcome.
+
+    Draws may differ in how large their weight could become, where a plan changes or where part of the
+    calls is looked at: each bet is then staked by its own draw's limit, which was known before
+    the draw. One limit for all that was found afterwards would choose the stakes of early draws by late ones.
 
     Args:
         losses: Weight times outcome of each draw (or of each distinct value).
         delta: Error probability over all looks together.
-        weight_max: The largest weight the plan allows, fixed before drawing.
+        weight_max: The largest weight the plan allowed, fixed before drawing: one for all, or one for each.
         counts: How often each value occurs; once each if left out.
         deff: Design effect.
+        signed: Whether outcomes may be negative, down to minus the largest weight.
 
     Returns:
-        The bound in 0..weight_max; `weight_max` without evidence.
+        The bound; without evidence the least `weight_max`, which no mean exceeds.
 
     Raises:
-        ValueError: A loss is negative or above `weight_max`.
+        ValueError: A loss lies outside of 0 (or minus its `weight_max`) to its `weight_max`.
     """
-    values, sizes = _grouped(losses, counts)
-    if values.size and (values[0] < 0 or values[-1] > weight_max * (1 + 1e-9)):
-        raise ValueError(f"losses lie in {values[0]:g}..{values[-1]:g}, outside 0..{weight_max:g}")
-    values = np.minimum(values, weight_max)
-    threshold = -math.log(delta)
-
-    def excess(mean: float) -> float:
-        return log_evidence(mean, values, sizes, weight_max, deff) - threshold
-
-    high = weight_max * (1 - 1e-12)
-    if not values.size or excess(high) <= 0:
-        return weight_max
-    return float(brentq(excess, 0.0, high, xtol=1e-12))
+    values, limits, sizes = _grouped(losses, weight_max, counts)
+    least = -limits if signed else np.zeros_like(limits)
+    slack = 1e-9 * np.maximum(limits, 1.0)
+    if ((values < least - slack) | (values > limits + slack)).any():
+        raise ValueError(
+            f"losses of {values.min():g} to {values.max():g} lie outside of what their plan allows"
+        )
+    return _solved(np.clip(values, least, limits), limits, sizes, delta, deff)
 
 
 def lower(
     losses: ArrayLike,
     delta: float,
     *,
-    weight_max: float = 1.0,
+    weight_max: ArrayLike = 1.0,
     counts: ArrayLike | None = None,
     deff: float = 1.0,
+    signed: bool = False,
 ) -> float:
     """Return the anytime lower bound on the mean of weight times outcome.
 
-    The arguments are those of `upper`; the result is 0 without evidence.
+    The arguments are those of `upper`, of which it is the mirror image; without evidence it is 0, or
+    minus the least `weight_max` where outcomes may be negative. Only there does it depend on `weight_max`.
     """
-    values, sizes = _grouped(losses, counts)
-    mirrored = np.clip(1 - values / weight_max, 0.0, 1.0)
-    return weight_max * (1 - upper(mirrored, delta, counts=sizes, deff=deff))
+    values, limits, sizes = _grouped(losses, weight_max, counts)
+    mirrored = limits if signed else np.zeros_like(limits)
+    # No loss is below 0, so that none of the mirrored ones is above it: a bet may stake all on that.
+    return -_solved(np.minimum(-values, mirrored), mirrored, sizes, delta, deff, span=float(limits.max()))
+
+
+def _solved(
+    values: NDArray[np.float64],
+    limits: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    delta: float,
+    deff: float,
+    span: float | None = None,
+) -> float:
+    """Return the mean at which the evidence reaches 1 / delta, or the least limit."""
+    threshold = -math.log(delta)
+    span = float(limits.max()) if span is None else span
+    top = float(limits.min())
+
+    def excess(mean: float) -> float:
+        return log_evidence(mean, values, sizes, limits, deff) - threshold
+
+    high = top - 1e-12 * span
+    if not sizes.any() or excess(high) <= 0:
+        return top
+    return float(brentq(excess, min(float(values.min()), -span), high, xtol=1e-12))
 
 
 def size_needed(
-    losses: Mapping[float, float],
+    losses: ArrayLike,
     bound: float,
     delta: float,
     *,
-    weight_max: float = 1.0,
+    counts: ArrayLike,
+    weight_max: ArrayLike = 1.0,
     deff: float = 1.0,
     limit: int = 20_000,
 ) -> int | None:
     """Return about how many draws like the ones seen bring the upper bound down to `bound`.
 
     Args:
-        losses: How often each value of weight times outcome was seen.
+        losses: Distinct values of weight times outcome that were seen.
         bound: The mean that the upper bound must not exceed.
         delta: Error probability.
-        weight_max: The largest weight the plan allows.
+        counts: How often each was seen.
+        weight_max: The largest weight the plan allows, of all draws or of each value.
         deff: Design effect.
         limit: The most draws considered.
 
     Returns:
         A number of draws, or None: too close to the limit.
     """
-    seen = math.fsum(losses.values())
-    values = np.asarray(list(losses), dtype=np.float64)
-    shares = np.asarray(list(losses.values()), dtype=np.float64) / seen
-    if bound >= weight_max:
+    values, limits, sizes = _grouped(losses, weight_max, counts)
+    shares = sizes / sizes.sum()
+    if bound >= limits.min():
         return 1
 
     def proven(n: int) -> bool:
-        return log_evidence(bound, values, shares * n, weight_max, deff) >= -math.log(delta)
+        return log_evidence(bound, values, shares * n, limits, deff) >= -math.log(delta)
 
     if not proven(limit):
         return None
@@ -145,10 +172,19 @@ def effective_size(weights: Sequence[float]) -> float:
     return total * total / squares if squares else 0.0
 
 
-def _grouped(losses: ArrayLike, counts: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _grouped(
+    losses: ArrayLike, weight_max: ArrayLike, counts: ArrayLike | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return distinct pairs of a loss and its limit, and how often each occurs."""
     values = np.atleast_1d(np.asarray(losses, dtype=np.float64))
+    limits = np.broadcast_to(np.asarray(weight_max, dtype=np.float64), values.shape)
     sizes = np.ones_like(values) if counts is None else np.asarray(counts, dtype=np.float64)
-    values, sizes = values[sizes > 0], sizes[sizes > 0]
-    distinct, where = np.unique(values, return_inverse=True)
-    totals = np.bincount(where, weights=sizes, minlength=distinct.size).astype(np.float64)
-    return distinct, totals
+    if not values.size:
+        return np.zeros(1), np.atleast_1d(np.asarray(weight_max, dtype=np.float64))[:1], np.zeros(1)
+    kept = sizes > 0
+    if not kept.any():
+        return np.zeros(1), limits[:1], np.zeros(1)
+    pairs = np.stack([values[kept], limits[kept]])
+    distinct, where = np.unique(pairs, axis=1, return_inverse=True)
+    totals = np.bincount(where.reshape(-1), weights=sizes[kept], minlength=distinct.shape[1])
+    return distinct[0], distinct[1], totals.astype(np.float64)

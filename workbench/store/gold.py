@@ -6,25 +6,39 @@ from typing import Any
 
 from workbench.store.labels import CURRENT, Reads, Scope, in_utc
 
-# An adjudicated answer outranks the others, of which the newest counts. Answers that reviewers called
-# right by themselves count where nobody gave one in words and all of them are the same.
-_ANSWERS = f"""
+BY_HAND = "by hand"
+"""Origin of answers from a first look. They are right answers, but no label that a bound takes in follows."""
+
+
+def _answers(*, judging: bool) -> str:
+    """Return the query of right answers; those from a first look by hand only where they judge no pair.
+
+    An adjudicated answer outranks the others, of which the newest counts. Answers that reviewers called
+    right by themselves count where nobody gave one in words and all of them are the same.
+    """
+    apart = f"origin <> '{BY_HAND}'" if judging else "true"
+    origin = (
+        f"CASE l.source WHEN 'adjudicated' THEN 'adjudication' WHEN 'by_hand' THEN '{BY_HAND}' "
+        "ELSE 'reviewers' END"
+    )
+    return f"""
 given AS (
-    SELECT call_id, answer, seq, origin, created_at, 2 AS standing, NULL::VARCHAR AS replay_id FROM gold
-    UNION ALL
-    SELECT l.call_id, l.corrected, l.seq, if(l.source = 'adjudicated', 'adjudication', 'reviewers'),
-           l.created_at, if(l.source = 'adjudicated', 3, 2), l.replay_id
-    FROM labels l
-    WHERE l.corrected IS NOT NULL AND l.verdict IS NOT NULL AND {CURRENT}
-      AND l.source NOT IN ('gold', 'attention')
-    UNION ALL
-    SELECT l.call_id, if(l.control_right, k.text, o.text), l.seq,
-           if(l.source = 'adjudicated', 'adjudication', 'reviewers'),
-           l.created_at, if(l.source = 'adjudicated', 3, 1), l.replay_id
-    FROM labels l JOIN controls k ON k.call_id = l.call_id
-    JOIN observations o ON o.replay_id = l.replay_id AND o.call_id = l.call_id AND o.repeat = 0
-    WHERE (l.control_right OR l.candidate_right) AND l.corrected IS NULL AND l.verdict IS NOT NULL
-      AND {CURRENT} AND l.source NOT IN ('gold', 'attention')
+    SELECT * FROM (
+        SELECT call_id, answer, seq, origin, created_at, 2 AS standing, NULL::VARCHAR AS replay_id FROM gold
+        UNION ALL
+        SELECT l.call_id, l.corrected, l.seq, {origin},
+               l.created_at, if(l.source = 'adjudicated', 3, 2), l.replay_id
+        FROM labels l
+        WHERE l.corrected IS NOT NULL AND l.verdict IS NOT NULL AND {CURRENT}
+          AND l.source NOT IN ('gold', 'attention')
+        UNION ALL
+        SELECT l.call_id, if(l.control_right, k.text, o.text), l.seq, {origin},
+               l.created_at, if(l.source = 'adjudicated', 3, 1), l.replay_id
+        FROM labels l JOIN controls k ON k.call_id = l.call_id
+        JOIN observations o ON o.replay_id = l.replay_id AND o.call_id = l.call_id AND o.repeat = 0
+        WHERE (l.control_right OR l.candidate_right) AND l.corrected IS NULL AND l.verdict IS NOT NULL
+          AND {CURRENT} AND l.source NOT IN ('gold', 'attention')
+    ) WHERE {apart}
 ),
 newest AS (
     SELECT * FROM given WHERE answer IS NOT NULL AND answer <> ''
@@ -55,7 +69,7 @@ def answers(store: Reads, task: str) -> list[dict[str, Any]]:
     """
     found = store.rows(
         f"""
-        WITH {_ANSWERS}
+        WITH {_answers(judging=False)}
         SELECT c.native_id, n.call_id, n.answer, n.origin, n.created_at
         FROM newest n JOIN calls c USING (call_id) WHERE c.task = ? ORDER BY c.native_id, n.call_id
         """,  # noqa: S608 - constants of this module
@@ -67,7 +81,8 @@ def answers(store: Reads, task: str) -> list[dict[str, Any]]:
 def gold_pairs(store: Reads, scope: Scope) -> list[dict[str, Any]]:
     """Return every compared pair whose call has a right answer, with all four texts.
 
-    A pair on which the answer was given itself is left out: its reviewer has judged it.
+    A pair on which the answer was given itself is left out: its reviewer has judged it. So are answers
+    from the ten looked at by hand, which nothing that enters a bound may follow from.
 
     Returns:
         Rows of replay_id, call_id, request, control, observed, answer, gold_seq,
@@ -76,7 +91,7 @@ def gold_pairs(store: Reads, scope: Scope) -> list[dict[str, Any]]:
     """
     return store.rows(
         f"""
-        WITH {_ANSWERS},
+        WITH {_answers(judging=True)},
         standing AS (
             SELECT l.* FROM labels l WHERE l.source = 'gold' AND {CURRENT}
             QUALIFY row_number() OVER (PARTITION BY l.replay_id, l.call_id ORDER BY l.seq DESC) = 1
@@ -107,7 +122,7 @@ def outdated_gold_labels(store: Reads, scope: Scope) -> list[dict[str, Any]]:
     """
     return store.rows(
         f"""
-        WITH {_ANSWERS}
+        WITH {_answers(judging=True)}
         SELECT l.* FROM labels l JOIN replays r USING (replay_id)
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND l.source = 'gold' AND l.verdict IS NOT NULL
           AND {CURRENT}

@@ -7,25 +7,36 @@ import streamlit as st
 
 from workbench import review
 from workbench.errors import WorkbenchError
-from workbench.review import REASONS, CastVote, Conflict, ConflictHead
-from workbench.ui import answers, card, words
+from workbench.records import EvalKind
+from workbench.review import REASONS, CastVote, Conflict, ConflictHead, Decision
+from workbench.ui import answers, apart, card, words
 from workbench.ui.diff import visible
 from workbench.ui.markup import element
 from workbench.ui.markup import show as show_html
 from workbench.ui.scope import Scope
-from workbench.ui.seat import CHOICES, ITEM, NOTICE, TROUBLE, notice
+from workbench.ui.seat import CHOICES, CHOICES_APART, ITEM, NOTICE, TROUBLE, notice
 from workbench.ui.session import complain, here
 
 OPENED = "review.conflict"
 SAID = {choice: said for choice, said, _ in CHOICES}
+_APART = {choice: said for choice, said, _ in CHOICES_APART}
+CALLED = {
+    (True, False): _APART["left"],
+    (False, True): _APART["right"],
+    (True, True): _APART["equal"],
+    (False, False): _APART["both_bad"],
+}
+"""What was said of each response by itself, by whether the first and the second were called right."""
+SHOWN = 50
 
 
-def show(scope: Scope, annotator: str) -> None:
+def show(scope: Scope, annotator: str, *, each_apart: bool = False) -> None:
     """Show the open conflicts; whoever opens one is not asked for a blind verdict on it any more.
 
     Args:
         scope: The task and the candidate.
         annotator: Who decides.
+        each_apart: Whether they say of each response if it is right, instead of which is better.
     """
     if trouble := st.session_state.pop(TROUBLE, None):
         complain(trouble)
@@ -35,14 +46,16 @@ def show(scope: Scope, annotator: str) -> None:
     heads = review.conflicts(*whose)
     opened = st.session_state.get(OPENED)
     if opened in {each.key for each in heads}:
-        _decide(scope, annotator, review.open_conflict(*whose, opened))
-    elif heads:
+        _decide(annotator, review.open_conflict(*whose, opened), each_apart)
+        return
+    if heads:
         _list(heads)
     else:
         st.info(
             "Nobody differs. A pair that two people judge differently waits here for a decision.",
             icon=":material/handshake:",
         )
+    _decided(review.decisions(*whose), annotator)
 
 
 def _list(heads: list[ConflictHead]) -> None:
@@ -70,8 +83,38 @@ def _open(key: str | None) -> None:
     st.session_state.pop(ITEM, None)
 
 
-def _decide(scope: Scope, annotator: str, conflict: Conflict) -> None:
+def _decided(found: list[Decision], annotator: str) -> None:
+    """Show what this person decided, each with a button that takes it back."""
+    if not found:
+        return
+    with st.expander(f"{words.counted(len(found), 'pair')} you decided", key="decided"):
+        for each in found[:SHOWN]:
+            with st.container(
+                horizontal=True, vertical_alignment="center", key=f"decided-{each.label.label_id}"
+            ):
+                st.text(visible(f"Call {each.native_id}"), width="stretch")
+                st.text(words.ago(each.label.created_at), width="content")
+                st.button(
+                    "Take back",
+                    key=f"take-back-{each.label.label_id}",
+                    icon=":material/undo:",
+                    on_click=_take_back,
+                    args=(each, annotator),
+                )
+
+
+def _take_back(decision: Decision, annotator: str) -> None:
+    try:
+        review.take_decision_back(here().store, decision.label, annotator)
+    except WorkbenchError as error:
+        st.session_state[TROUBLE] = error
+        return
+    st.session_state[NOTICE] = "Taken back: the pair is open again, and your decision is kept beside it."
+
+
+def _decide(annotator: str, conflict: Conflict, each_apart: bool) -> None:
     item = conflict.item
+    each_apart = each_apart and item.absolute_possible
     show_html(
         element(
             "div",
@@ -97,15 +140,17 @@ def _decide(scope: Scope, annotator: str, conflict: Conflict) -> None:
         placeholder="If neither is",
         help="It becomes a gold answer, and an example to train on.",
     )
+    if each_apart and item.kind is EvalKind.FIELDS:
+        apart.ask(item, f"decide-{mark}")
     with st.container(horizontal=True, key="review-buttons"):
-        for choice, said, key in CHOICES:
+        for choice, said, key in CHOICES_APART if each_apart else CHOICES:
             st.button(
                 said,
                 key=f"decide-{choice}-{mark}",
                 shortcut=key,
                 type="primary" if choice in ("left", "right") else "secondary",
                 on_click=_settle,
-                args=(conflict, annotator, choice),
+                args=(conflict, annotator, choice, each_apart),
             )
         st.button("Back to the list", key=f"back-{mark}", on_click=_open, args=(None,))
 
@@ -137,21 +182,25 @@ def _said(vote: CastVote) -> str:
         for name, paths in zip(("wrong in 1", "wrong in 2"), (vote.left_wrong, vote.right_wrong), strict=True)
         if paths
     ]
-    said = SAID.get(vote.choice, vote.choice)
+    if vote.left_right is None or vote.right_right is None:
+        said = SAID.get(vote.choice, vote.choice)
+    else:
+        said = CALLED[vote.left_right, vote.right_right]
     return f"{said} ({'; '.join(wrong)})" if wrong else said
 
 
-def _settle(conflict: Conflict, annotator: str, choice: str) -> None:
+def _settle(conflict: Conflict, annotator: str, choice: str, each_apart: bool) -> None:
     mark = conflict.key
     now = here()
-    verdict = conflict.item.verdict(choice)
+    judged = apart.judged(conflict.item, choice, f"decide-{mark}") if each_apart else None
     try:
         review.adjudicate(
             now.workspace,
             now.store,
             conflict,
             annotator,
-            verdict,
+            None if judged else conflict.item.verdict(choice),
+            absolute=judged,
             reasons=() if choice == "equal" else st.session_state.get(f"decide-reasons-{mark}") or (),
             note=st.session_state.get(f"decide-note-{mark}") or "",
             corrected=st.session_state.get(f"decide-corrected-{mark}") or None,

@@ -13,9 +13,9 @@ import streamlit as st
 
 from workbench import review
 from workbench.errors import WorkbenchError
-from workbench.records import AbsoluteJudgement, EvalKind, Label
-from workbench.review import Answer, ReviewItem, ReviewProgress
-from workbench.ui import afterwards, ahead, answers, card, navigation, words
+from workbench.records import EvalKind, Label
+from workbench.review import Answer, ReviewProgress
+from workbench.ui import afterwards, ahead, apart, card, navigation, words
 from workbench.ui.markup import Safe, element, show
 from workbench.ui.seat import ITEM, LAST, NOTICE, TROUBLE, Last, Open, Place, held, notice
 from workbench.ui.session import begin, complain, friendly, here
@@ -75,7 +75,7 @@ def _item(current: Open) -> None:
         )
     )
     if place.apart and item.kind is EvalKind.FIELDS:
-        _wrong_fields(current)
+        apart.ask(item, current.mark)
     # The item is part of each key: a key pressed too late finds no button, and labels nothing.
     with st.container(horizontal=True, key="review-buttons"):
         for choice, label, key in place.choices:
@@ -100,19 +100,6 @@ def progress_line(progress: ReviewProgress) -> Safe:
     return element("div", *pieces, classes="wb-progress")
 
 
-def _wrong_fields(current: Open) -> None:
-    """Let a reviewer say which fields of each response are wrong, before the key."""
-    for column, side, name in zip(st.columns(2), ("left", "right"), card.TITLES, strict=True):
-        column.pills(
-            f"Wrong in {name.lower()}",
-            list(current.item.fields),
-            # Paths may be a model's own words.
-            format_func=answers.quoted,
-            selection_mode="multi",
-            key=f"wrong-{side}-{current.mark}",
-        )
-
-
 def _undo_button(place: Place, mark: str) -> None:
     st.button("Undo", key=f"undo-{mark}", shortcut="Z", icon=":material/undo:", on_click=_undo, args=(place,))
 
@@ -128,7 +115,7 @@ def _submit(mark: str, choice: str) -> None:
     if current is None:
         return
     if current.place.apart and current.item.absolute_possible:
-        _answer(current, choice, Answer(absolute=_judged(current, choice)))
+        _answer(current, choice, Answer(absolute=apart.judged(current.item, choice, current.mark)))
     else:
         _answer(current, choice, Answer(current.item.verdict(choice)))
 
@@ -139,22 +126,13 @@ def _skip(mark: str) -> None:
         _answer(current, "skip", Answer())
 
 
-def _judged(current: Open, choice: str) -> AbsoluteJudgement:
-    wrong = {side: st.session_state.get(f"wrong-{side}-{current.mark}") or () for side in ("left", "right")}
-    return current.item.absolute(
-        choice in ("left", "equal"),
-        choice in ("right", "equal"),
-        left_wrong=wrong["left"],
-        right_wrong=wrong["right"],
-    )
-
-
 def _answer(current: Open, choice: str, given: Answer) -> None:
     now, place, item = here(), current.place, current.item
-    following: ReviewItem | None = None
     try:
         if place.by_hand:
-            label = _answer_by_hand(current, given)
+            turn = review.answer_by_hand(
+                now.workspace, now.store, item, place.candidate, place.annotator, given
+            )
         else:
             turn = review.answer(
                 now.workspace,
@@ -165,7 +143,7 @@ def _answer(current: Open, choice: str, given: Answer) -> None:
                 given,
                 languages=place.languages,
             )
-            label, following = turn.label, turn.following
+        label, following = turn.label, turn.following
     except WorkbenchError as error:
         st.session_state[TROUBLE] = error
         # Where this item can't be judged any more, another comes; else the same, which is still held.
@@ -186,15 +164,6 @@ def _is(given: Answer, label: Label) -> bool:
     if given.absolute is not None:
         return label.absolute == given.absolute
     return label.verdict == given.verdict and label.skipped == (given.verdict is None)
-
-
-def _answer_by_hand(current: Open, given: Answer) -> Label:
-    now, item, annotator = here(), current.item, current.place.annotator
-    if given.absolute is not None:
-        return review.submit_absolute(now.workspace, now.store, item, annotator, given.absolute)
-    if given.verdict is not None:
-        return review.submit(now.workspace, now.store, item, annotator, given.verdict)
-    return review.skip(now.workspace, now.store, item, annotator)
 
 
 def _undo(place: Place) -> None:

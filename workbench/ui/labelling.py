@@ -44,7 +44,7 @@ def show(scope: Scope) -> None:
     if view == MINE:
         my_labels.show(scope, annotator)
     elif view == CONFLICTS:
-        conflicts.show(scope, annotator)
+        conflicts.show(scope, annotator, each_apart=apart)
     else:
         desk.desk(
             Place(
@@ -83,7 +83,7 @@ def _annotator() -> str | None:
 
 def _way(scope: Scope, view: str) -> bool:
     """Let a reviewer compare both responses, or judge each by itself where that is possible."""
-    if view not in (LABEL, BY_HAND) or scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
+    if view == MINE or scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
         return False
     return address.segmented("Question", WAYS, name="way") == "apart"
 

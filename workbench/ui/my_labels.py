@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
 from workbench import review
 from workbench.errors import WorkbenchError
-from workbench.records import Label
-from workbench.review import REASONS
-from workbench.ui import address, card, words
+from workbench.records import EvalKind, Label
+from workbench.review import REASONS, ReviewItem
+from workbench.ui import address, apart, card, words
 from workbench.ui.diff import visible
 from workbench.ui.markup import element
 from workbench.ui.markup import show as show_html
 from workbench.ui.scope import Scope
-from workbench.ui.seat import CHOICES, ITEM, LAST, NOTICE, TROUBLE, notice, said_of
+from workbench.ui.seat import CHOICES, CHOICES_APART, ITEM, LAST, NOTICE, TROUBLE, notice, said_of
 from workbench.ui.session import ask, complain, here
 
 SHOWN = 100
@@ -114,8 +116,11 @@ def _look_again(scope: Scope, annotator: str, label: Label) -> None:
             classes="wb-item",
         )
     )
-    if label.verdict is None or label.absolute is not None:
+    if label.verdict is None:
         st.caption("Undo takes back your last label or skip, on the desk.")
+        return
+    if label.absolute is not None:
+        _say_again(item, label, annotator)
         return
     with st.container(horizontal=True, vertical_alignment="center", key="change-label"):
         st.text("Change it to", width="content")
@@ -129,11 +134,47 @@ def _look_again(scope: Scope, annotator: str, label: Label) -> None:
                 )
 
 
+def _say_again(item: ReviewItem, label: Label, annotator: str) -> None:
+    """Let somebody change what they said of each response by itself."""
+    has_fields = item.kind is EvalKind.FIELDS
+    mark = f"again-{label.label_id}"
+    if has_fields:
+        apart.ask(item, mark, label.absolute)
+    with st.container(horizontal=True, vertical_alignment="center", key="change-label"):
+        st.text("Change it to", width="content")
+        said = apart.choice_of(item, label.absolute) if label.absolute else ""
+        for choice, name, _ in CHOICES_APART:
+            # With fields the same choice may stand for others.
+            if has_fields or choice != said:
+                st.button(
+                    name,
+                    key=f"change-{choice}-{label.label_id}",
+                    on_click=_change_apart,
+                    args=(item, label, annotator, choice, mark),
+                )
+
+
 def _change(label: Label, annotator: str, verdict: str) -> None:
+    _changed(lambda: review.amend(here().store, label, annotator, verdict=verdict), label)
+
+
+def _change_apart(item: ReviewItem, label: Label, annotator: str, choice: str, mark: str) -> None:
+    now = here()
+    judged = apart.judged(item, choice, mark)
+    _changed(
+        lambda: review.amend_absolute(now.workspace, now.store, item, label, annotator, judged),
+        label,
+    )
+
+
+def _changed(change: Callable[[], Label], before: Label) -> None:
     try:
-        review.amend(here().store, label, annotator, verdict=verdict)
+        label = change()
     except WorkbenchError as error:
         st.session_state[TROUBLE] = error
+        return
+    if label.label_id == before.label_id:
+        st.session_state[NOTICE] = "That is what you said already."
         return
     for key in (ITEM, LAST):
         st.session_state.pop(key, None)
