@@ -21,6 +21,7 @@ from evals.truth import (
     queues,
     ramping,
     real,
+    reviewing,
     slicing,
     thresholding,
 )
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Section] = {
     slicing.NAME: slicing.rows,
     collapse.NAME: collapse.rows,
     absent.NAME: absent.rows,
+    reviewing.NAME: reviewing.rows,
     real.LABEL_NAME: real.label_rows,
     real.JUDGE_NAME: real.judge_rows,
     real.NEGATION_NAME: real.negation_rows,

@@ -16,6 +16,7 @@ from workbench.compare.schema import schema_problem
 from workbench.normal import parse_arguments
 from workbench.records import EvalKind, Output, ToolCall, Verdict
 from workbench.specs import EvalConfig, FieldRule, Normalisation
+from workbench.traffic.shapes import infer_schema
 
 FIELDS = EvalConfig("t", EvalKind.FIELDS, fields=(FieldRule("a", "exact"),))
 MENDING = EvalConfig("t", EvalKind.FIELDS, fields=(FieldRule("a", "exact"),), repair=True)
@@ -184,6 +185,17 @@ def test_a_large_number_keeps_to_its_schema() -> None:
     assert schema_problem(value["x"], {"type": "integer", "minimum": 3}) is None
     assert schema_problem(value["y"], {"type": "integer"}) is not None
     assert schema_problem(value["x"], {"type": "number", "maximum": 10.5}) is not None
+
+
+def test_a_large_number_is_shown_as_it_is_written_and_drafted_as_a_number() -> None:
+    """In the details of a comparison, alone and within an object, and in the schema of a log."""
+    whole = EvalConfig("t", EvalKind.FIELDS)
+    for config in (FIELDS, whole):
+        found = judged(config, '{"a": 1e400}', '{"a": 1e401}').details["fields"][0]
+        assert "1E+400" in found["control"]
+        assert "Decimal" not in found["control"]
+    drafted = infer_schema([extract_json('{"a": 1e400}')[1], {"a": 1.5}])
+    assert drafted["properties"]["a"]["type"] == "number"
 
 
 def test_a_mended_number_too_large_to_be_exact_is_none() -> None:

@@ -248,3 +248,111 @@ def test_argilla_never_takes_guidelines_for_a_file() -> None:
     """Argilla reads a file whose name the guidelines are; theirs have two lines at least."""
     config = EvalConfig("t", EvalKind.LABEL, guidelines="/etc/hostname")
     assert settings(config, ())["guidelines"].count("\n") >= 2
+
+
+def answered(folder: Path, to: str, choice: str, *, minute: int = 5, only: int = 99) -> Path:
+    """Return a file as a program exports it, with one person's answer on the first items."""
+    if to == "label-studio":
+        tasks = json.loads((folder / "tasks.json").read_text())
+        file = folder / f"export-{minute}.json"
+        moment = f"2026-03-01T12:{minute:02}:00.000000Z"
+        file.write_text(json.dumps(annotate(tasks[:only], choice, updated_at=moment)), encoding="utf-8")
+        return file
+    records = json.loads((folder / "records.json").read_text())
+    for record in records[:only]:
+        record["responses"] = {"choice": [{"value": choice, "user_id": "u1"}]}
+    file = folder / f"export-{minute}.json"
+    file.write_text(json.dumps(records), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("to", ["label-studio", "argilla"])
+def test_out_and_in_and_out_again_keeps_every_draw_and_doubles_no_label(
+    world: World, tmp_path: Path, to: str
+) -> None:
+    """Whatever goes round: each answered item has one standing label with the probability of its one draw."""
+    scores = [0.3, 0.9, 0.97, 0.7] * 6
+    world.add_replay("rewrite", [(f"text {n}", f"other {n}") for n in range(24)], scores=scores)
+    other = {"label-studio": "argilla", "argilla": "label-studio"}[to]
+    drawn = "SELECT draw_id, call_id, position, draw_probability, weight, weight_max FROM draws ORDER BY seq"
+    out(world, tmp_path / "one", to, TEXTS, limit=6)
+    first = world.store.rows(drawn)
+    back(world, answered(tmp_path / "one", to, "left", only=4), "rewrite")
+    # What is unanswered goes out again, and others to another program: no item is out twice.
+    assert out(world, tmp_path / "two", to, TEXTS, again=True).items == 2
+    assert out(world, tmp_path / "three", other, TEXTS, limit=6).items == 6
+    assert world.store.rows(drawn)[:6] == first
+    again = back(world, answered(tmp_path / "two", to, "equal", minute=6), "rewrite")
+    assert (again.accepted, again.rejected) == (2, 0)
+    assert back(world, answered(tmp_path / "three", other, "right"), "rewrite").accepted == 6
+    assert back(world, answered(tmp_path / "one", to, "left", only=4), "rewrite").accepted == 0
+    # Labels as a file, and that file in again: nothing is new, and what went out says the same.
+    files = [tmp_path / f"labels-{number}.jsonl" for number in range(2)]
+    review.export_labels(world.workspace, world.store, files[0], task="rewrite", candidate="tiny-llm")
+    came = review.import_labels(
+        world.workspace, world.store, files[0], task="rewrite", candidate="tiny-llm", now=world.clock
+    )
+    assert came.accepted == 0
+    review.export_labels(world.workspace, world.store, files[1], task="rewrite", candidate="tiny-llm")
+    assert files[0].read_bytes() == files[1].read_bytes()
+    states = review.draw_states(world.store, *world.scope("rewrite").params, now=world.clock)
+    assert len(states) == len({each.call_id for each in states}) == 12
+    for each in states:
+        assert each.effective is not None
+        (vote,) = each.effective.votes
+        assert (vote.draw_probability, vote.source) == (each.draw_probability, "queue")
+    assert [row["draw_probability"] for row in world.store.rows(drawn)] == [
+        each.draw_probability for each in states
+    ]
+
+
+@pytest.mark.parametrize("to", ["label-studio", "argilla"])
+def test_said_changed_and_said_again_is_what_stands(world: World, tmp_path: Path, to: str) -> None:
+    """A, then B, then A: the last word counts, each file twice adds nothing, and all three stay on record."""
+    world.add_replay("topics", [("a", "b")])
+    out(world, tmp_path, to)
+    for minute, choice in enumerate(("both_bad", "equal", "both_bad", "equal"), start=1):
+        file = answered(tmp_path, to, choice, minute=minute)
+        assert back(world, file).accepted == 1
+        assert back(world, file).accepted == 0
+        (found,) = review.effective_verdicts(world.store, *world.scope("topics").params).values()
+        assert [vote.verdict for vote in found.votes] == [choice]
+    assert world.store.value("SELECT count(*) FROM labels") == 4
+
+
+def test_two_kinds_of_export_of_one_annotation_are_one_label(world: World, tmp_path: Path) -> None:
+    """The long one names its author by address, the short one by number; the moment is the same."""
+    world.add_replay("topics", [("a", "b")])
+    out(world, tmp_path, "label-studio")
+    world.clock.pass_minutes(60)
+    assert back(world, answered(tmp_path, "label-studio", "left")).accepted == 1
+    (task,) = json.loads((tmp_path / "tasks.json").read_text())
+    row = {**task["data"], "id": 1, "annotator": 7, "annotation_id": 0, "choice": "left"}
+    short = tmp_path / "short.json"
+    short.write_text(json.dumps([row | {"updated_at": "2026-03-01T12:05:00.000000Z"}]), encoding="utf-8")
+    assert (back(world, short).accepted, back(world, short).skipped) == (0, 1)
+    short.write_text(json.dumps([row | {"updated_at": "2026-03-01T12:06:00.000000Z"}]), encoding="utf-8")
+    assert back(world, short).accepted == 1, "another moment is another annotation"
+
+
+def test_labels_from_elsewhere_are_looked_at_in_the_order_they_were_given_in(
+    world: World, tmp_path: Path
+) -> None:
+    """Where a reviewer's name is that of an account there: what they said, and beside it what they saw."""
+    world.add_replay("topics", [("a", "b")] * 12)
+    out(world, tmp_path, "label-studio")
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    back(world, answered(tmp_path, "label-studio", "left"))
+    shown = {task["data"]["item"]: task["data"]["response_1"] for task in tasks}
+    own = review.history(world.workspace, world.store, *WHERE, "mia@example.org")
+    assert len(own) == 12
+    orders = set()
+    for label in own:
+        item = review.look_again(world.workspace, world.store, *WHERE, "mia@example.org", label)
+        assert review.choice_made(label) == "left"
+        assert label.verdict is not None
+        assert item.choice(label.verdict) == "left"
+        assert item.left.text == shown[label.draw_id or ""]
+        plain = review.order_shown("mia@example.org", label.call_id, label.replay_id)
+        orders.add(plain == item.shown_order)
+    assert orders == {True, False}, "a test that an order of one's own would pass, too"

@@ -17,6 +17,7 @@ from scipy.stats import binom
 from workbench import review, scoring
 from workbench.config import Workspace
 from workbench.review import Plan
+from workbench.review.handing import chosen_for_double
 from workbench.stats import bounds
 from workbench.stats.harm import regressions
 
@@ -121,8 +122,7 @@ def test_the_bound_from_a_reviewer_with_known_harm_covers_at_its_level(tmp_path:
 
 
 REVIEWER = """
-import sys, threading
-from pathlib import Path
+import sys
 from workbench import review
 from workbench.config import Workspace
 from workbench.review import forecast
@@ -132,25 +132,31 @@ forecast._forecast = lambda *_: (None, None, None, None)
 workspace = Workspace.load(sys.argv[1])
 store = Store.open(workspace.store_path, spool=workspace.spool)
 
-def work(who):
-    for number in range(int(sys.argv[3])):
-        item = review.next_item(workspace, store, "topics", "tiny-llm", who)
-        label = review.submit(workspace, store, item, who, "equal")
-        review.submit(workspace, store, item, who, "both_bad")
-        print(label.label_id, who, item.item_id, item.call_id, flush=True)
-
-threads = [threading.Thread(target=work, args=(f"{sys.argv[2]}-{number}",)) for number in range(2)]
-[each.start() for each in threads]
-[each.join() for each in threads]
+who = sys.argv[2]
+print("ready", flush=True)
+sys.stdin.readline()
+item = review.next_item(workspace, store, "topics", "tiny-llm", who)
+for number in range(int(sys.argv[3])):
+    # A key, and the same key again from a page that was sent twice: both ask for what comes next.
+    for verdict in ("equal", "both_bad"):
+        turn = review.answer(workspace, store, item, "tiny-llm", who, review.Answer(verdict))
+        print(turn.label.label_id, who, turn.label.draw_id, turn.following.item_id, flush=True)
+    review.prepare(workspace, store, "topics", "tiny-llm", renew=False)
+    item = turn.following
+print("left", who, item.item_id, "-", flush=True)
 store.close()
 """
 EACH = 3
 
 
-def test_eight_reviewers_in_four_processes_lose_and_double_nothing_while_a_replay_writes(
+def test_eight_reviewers_in_eight_processes_lose_and_double_nothing_while_a_replay_writes(
     world: World,
 ) -> None:
-    """Every acknowledged label is there once, no item went to two people, and every answer is there."""
+    """Each key is one round, often pressed twice: every label is there once, as is every answer.
+
+    No item went to two people, but for those that two people are to judge, and a key that comes again changes
+    neither the label nor which item is next.
+    """
     world.add_replay("topics", [("a", "b")] * 120)
     world.add_replay("rewrite", [("text", "other")], compared=0)
     stop = threading.Event()
@@ -176,23 +182,43 @@ def test_eight_reviewers_in_four_processes_lose_and_double_nothing_while_a_repla
     writer.start()
     command = [sys.executable, "-c", REVIEWER, str(world.root)]
     people = [
-        subprocess.Popen([*command, f"team{number}", str(EACH)], stdout=subprocess.PIPE, text=True)
-        for number in range(4)
+        subprocess.Popen(
+            [*command, f"person-{number}", str(EACH)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(8)
     ]
-    said = [line.split() for each in people for line in each.communicate(timeout=240)[0].splitlines()]
+    for each in people:
+        assert each.stdout
+        assert each.stdout.readline() == "ready\n"
+    for each in people:
+        assert each.stdin
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    lines = [line.split() for each in people for line in each.communicate(timeout=240)[0].splitlines()]
     stop.set()
     writer.join()
-    assert [each.returncode for each in people] == [0] * 4
-    assert len(said) == 8 * EACH
-    stored = world.store.rows(
-        "SELECT label_id, annotator, draw_id, call_id, verdict FROM labels ORDER BY seq"
-    )
-    assert Counter(row["label_id"] for row in stored) == Counter(line[0] for line in said)
+    assert [each.returncode for each in people] == [0] * 8
+    said = [line for line in lines if line[0] != "left"]
+    left = [line[2] for line in lines if line[0] == "left"]
+    assert len(said) == 2 * 8 * EACH
+    assert len(left) == 8
+    stored = world.store.rows("SELECT label_id, annotator, draw_id, call_id, verdict FROM labels")
     assert {row["verdict"] for row in stored} == {"equal"}
-    assert len({row["draw_id"] for row in stored}) == len(stored)
+    acknowledged = {(line[0], line[1], line[2]) for line in said}
+    assert {(row["label_id"], row["annotator"], row["draw_id"]) for row in stored} == acknowledged
+    assert len(stored) == len(acknowledged) == 8 * EACH
     assert max(Counter((row["annotator"], row["call_id"]) for row in stored).values()) == 1
-    plans = Counter(row["plan"] for row in world.store.rows("SELECT plan FROM draws"))
-    assert plans[Plan.AUDIT] + plans[Plan.SECOND_REVIEW] == len(stored)
+    for first, second in zip(said[::2], said[1::2], strict=True):
+        assert first == second, "a key that comes again asks for the same"
+    twice = {item for item, n in Counter(row["draw_id"] for row in stored).items() if n > 1}
+    assert all(chosen_for_double(item) for item in twice)
+    drawn = world.store.rows("SELECT draw_id, plan, position FROM draws")
+    places = sorted(row["position"] for row in drawn if row["plan"] == Plan.AUDIT)
+    assert places == list(range(len(places)))
+    assert {row["draw_id"] for row in drawn} == {row["draw_id"] for row in stored} | set(left)
     assert world.store.value("SELECT count(*) FROM observations WHERE replay_id = 'replay-2'") == (
         1 + sum(written)
     )

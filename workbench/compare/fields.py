@@ -6,9 +6,9 @@ compared on the same pair of items: an answer that swaps two prices does not pas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
@@ -34,6 +34,9 @@ MAX_SHOWN = 300
 
 MAX_PATHS = 100
 """Keys of one object that a message may suggest."""
+
+_EXACT = re.compile(r"Decimal\('([^']+)'\)")
+"""How a number that no double holds stands in the text of a value."""
 
 WHOLE = FieldRule(path="", compare="exact")
 
@@ -361,5 +364,5 @@ def _short(value: Any) -> Any:
         return {"missing": True}
     if value is None or isinstance(value, (bool, int, float)):
         return value if not isinstance(value, int) or abs(value) < 2**53 else str(value)[:MAX_SHOWN]
-    text = value if isinstance(value, str) else str(value) if isinstance(value, Decimal) else repr(value)
+    text = value if isinstance(value, str) else _EXACT.sub(r"\1", repr(value))
     return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"

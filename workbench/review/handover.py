@@ -253,16 +253,28 @@ def _take(writer: Any, config: EvalConfig, program: Program, given: Given, momen
     verdict, absolute = _verdict(config, item, given)
     given_at = in_utc(given.moment) if given.moment else moment
     reasons = check_reasons(verdict, tuple(each for each in given.reasons if each))
-    said = (verdict, reasons, given.note, given.corrected, given.left_wrong, given.right_wrong)
-    label_id = content_hash(
-        "label", given.item, annotator, program.name, said, str(given.moment) if given.moment else ""
-    )
-    own = rows.labels_on_draw(writer, given.item, annotator)
-    if any(row["label_id"] == label_id for row in own):
-        return Taken(None)
+    given_words = (verdict, reasons, given.note, given.corrected, given.left_wrong, given.right_wrong)
+    mark = (given.item, annotator, program.name, given_words, str(given.moment) if given.moment else "")
+    said = (verdict, reasons, cleaned_text(given.note), cleaned_text(given.corrected) or None, absolute)
+    label_id = content_hash("label", *mark)
+    on_draw = [row for row in rows.labels_on_pair(writer, *pair) if row["draw_id"] == given.item]
+    own = [row for row in on_draw if row["annotator"] == annotator]
     standing = [row for row in own if row["current"] and (row["verdict"] or row["skipped"])]
-    if standing and given.moment and in_utc(standing[-1]["created_at"]) > given_at:
-        return Taken(None)
+    if given.moment is None:
+        # Without times the file that comes last stands: said, changed and said again is a third label.
+        if standing and _says(standing[-1], said):
+            return Taken(None)
+        if any(row["label_id"] == label_id for row in own):
+            label_id = content_hash(
+                "label again", label_id, standing[-1]["label_id"] if standing else len(own)
+            )
+    else:
+        known = any(row["label_id"] == label_id for row in own)
+        later = bool(standing) and in_utc(standing[-1]["created_at"]) > given_at
+        # The same answer may come from another kind of export, which names its author otherwise.
+        twin = any(in_utc(row["created_at"]) == given_at and _says(row, said) for row in on_draw)
+        if known or later or twin:
+            return Taken(None)
     plan = Plan(draw["plan"])
     label = Label(
         label_id=label_id,
@@ -271,8 +283,8 @@ def _take(writer: Any, config: EvalConfig, program: Program, given: Given, momen
         verdict=verdict,
         annotator=annotator,
         reasons=reasons,
-        note=cleaned_text(given.note),
-        corrected=cleaned_text(given.corrected) or None,
+        note=said[2],
+        corrected=said[3],
         shown_order=order_shown(program.name, pair[1], pair[0]),
         draw_id=given.item,
         draw_probability=draw["draw_probability"],
@@ -285,6 +297,12 @@ def _take(writer: Any, config: EvalConfig, program: Program, given: Given, momen
     rows.add_label(writer, label)
     ask_for_confirmation(writer, draw, label, moment)
     return Taken(label)
+
+
+def _says(row: dict[str, Any], said: tuple[Any, ...]) -> bool:
+    """Say whether a stored label says what an answer says."""
+    known = rows.to_label(row)
+    return (known.verdict, known.reasons, known.note, known.corrected, known.absolute) == said
 
 
 def _verdict(

@@ -1,0 +1,232 @@
+"""The whole review with a reviewer whose answers are known: the queue, overlap, conflicts, decisions.
+
+Logs are imported, candidates replayed and compared, and people answer by the use cases that the app
+calls. They put aside what is harmful more often than what is not, let items lapse, see harm where there is
+none, and overlook it where somebody else judges the pair, too. Disputes are decided, some of them wrongly at
+first. What the decision would say is looked at again and again; the truth is that of the compared calls.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from evals.truth.table import ERRORS_ALLOWED, PROMISE, Row, Size, compared, generator, spread, target
+from workbench import Workbench, review, scoring
+from workbench.records import LabelVerdict
+from workbench.review.states import scope_of
+from workbench.stats import bounds
+from workbench.stats.harm import regressions
+
+NAME = "review"
+CALLS, STEPS, LOOK_EVERY = 100, 30, 6
+LEVELS = (0.05, 0.2)
+PEOPLE = ("mia", "noor")
+LEAD = "ada"
+
+_EVALS = {
+    "topics": 'task = "topics"\nkind = "label"\nlabels = ["a", "b"]\n[review]\ndouble_share = 0.4\n',
+    "names": (
+        'task = "names"\nkind = "fields"\n[[fields]]\npath = "name"\ncompare = "fuzzy"\nminimum = 0.8\n'
+        "[review]\ndouble_share = 0.4\n"
+    ),
+}
+_PLANS = {
+    "topics": "structural plan, half of 100 pairs differ, 30 % harm",
+    "names": "semantic plan, half of 100 pairs differ, 35 % harm, most of it in what agrees",
+}
+
+
+def rows(size: Size) -> Iterator[Row]:
+    """Return how often bounds from the real use cases were ever below the truth, at two levels."""
+    runs = size.runs(10, least=2)
+    for task in _EVALS:
+        missed: Counter[float] = Counter()
+        naive, heights, doubled, decided = 0, [], 0, 0
+        for found in _runs(task, runs):
+            for level in LEVELS:
+                missed[level] += min(look[level] for look in found.looks) < found.truth
+            naive += found.naive < found.truth
+            heights.append(found.looks[-1][LEVELS[1]])
+            doubled, decided = doubled + found.doubled, decided + found.decided
+        world = f"{_PLANS[task]}; two reviewers, a look after every 6th of 30 acts"
+        for level in LEVELS:
+            bar = level + ERRORS_ALLOWED * float(np.sqrt(level * (1 - level) / runs))
+            what = f"bound of {1 - level:.0%} ever below the harm of the compared calls"
+            yield Row(NAME, world, what, missed[level] / runs, spread(missed[level], runs), bar, kind=PROMISE)
+        yield compared(
+            NAME, world, "labels as they are, exact 80% bound, last look", naive / runs, spread(naive, runs)
+        )
+        yield target(
+            NAME, world, "bound of 80% at the last look, mean", float(np.mean(heights)), 0.9, sense="<="
+        )
+        yield target(NAME, world, "pairs judged by two people, a run", doubled / runs, 1.0)
+        yield target(NAME, world, "disputes decided or decided anew, a run", decided / runs, 1.0)
+
+
+@dataclass
+class _Found:
+    """What one run showed: the bound by level at every look, and what labels alone would have said."""
+
+    truth: float
+    looks: list[dict[float, float]]
+    naive: float
+    doubled: int
+    decided: int
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.present = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.present
+
+
+def _runs(task: str, runs: int) -> Iterator[_Found]:
+    """Import one log, and let each of as many candidates as there are runs answer it."""
+    rng = generator(NAME, task)
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        harmful = _write(root, task, runs, rng)
+        with Workbench(root) as bench:
+            bench.import_logs(
+                [root / "log.csv"],
+                task=task,
+                mapping={"id": "row", "input": "question", "output": "answer"},
+            )
+            for run in range(runs):
+                bench.replay(task, f"c{run}", checks=False)
+                bench.compare(task, f"c{run}")
+                yield _Run(bench, task, f"c{run}", harmful[run], rng).play()
+
+
+def _write(root: Path, task: str, runs: int, rng: np.random.Generator) -> list[set[str]]:
+    """Write a workspace, its log, and what each candidate answered; return the harmful rows of each."""
+    differs = [rng.random(CALLS) < 0.5 for _ in range(runs)]
+    rates = (0.0, 0.6) if task == "topics" else (0.5, 0.2)
+    with (root / "log.csv").open("w", newline="", encoding="utf-8") as file:
+        log = csv.writer(file)
+        log.writerow(["row", "question", "answer"])
+        log.writerows(
+            [f"r{place}", f"Question {place}?", _answer(task, place, False)] for place in range(CALLS)
+        )
+    parts, harmful = [], []
+    for run, marks in enumerate(differs):
+        with (root / f"c{run}.csv").open("w", newline="", encoding="utf-8") as file:
+            answers = csv.writer(file)
+            answers.writerow(["row", "out"])
+            answers.writerows(
+                [f"r{place}", _answer(task, place, bool(mark), run)] for place, mark in enumerate(marks)
+            )
+        parts.append(
+            f'[[candidates]]\nname = "c{run}"\nengine = "recorded"\noutputs = "c{run}.csv"\n'
+            'map = { id = "row", output = "out" }\n'
+        )
+        bad = rng.random(CALLS) < np.where(marks, rates[1], rates[0])
+        harmful.append({f"r{place}" for place in np.flatnonzero(bad).tolist()})
+    (root / "workbench.toml").write_text("\n".join(parts), encoding="utf-8")
+    home = root / "evals" / task
+    home.mkdir(parents=True)
+    (home / "eval.toml").write_text(_EVALS[task], encoding="utf-8")
+    (home / "guidelines.md").write_text("Which is better?\n", encoding="utf-8")
+    return harmful
+
+
+def _answer(task: str, place: int, differs: bool, run: int = 0) -> str:
+    if task == "topics":
+        return "b" if differs else "a"
+    name = f"Company number {place}"
+    return json.dumps({"name": f"Nobody {run}" if differs else f"{name}."[: len(name) + bool(run % 2)]})
+
+
+class _Run:
+    """One candidate and those who review it."""
+
+    def __init__(
+        self, bench: Workbench, task: str, candidate: str, harmful: set[str], rng: np.random.Generator
+    ) -> None:
+        self.bench, self.task, self.candidate, self.rng = bench, task, candidate, rng
+        self.where = (bench.workspace, bench.store, task, candidate)
+        self.clock = _Clock()
+        calls = bench.store.rows("SELECT call_id, native_id FROM calls WHERE task = ?", (task,))
+        self.harmful = {row["call_id"] for row in calls if row["native_id"] in harmful}
+        self.truth = len(self.harmful) / CALLS
+        self.judged: Counter[str] = Counter()
+        self.decided = 0
+
+    def play(self) -> _Found:
+        """Let people answer and decide, and look now and then."""
+        desks: dict[str, review.ReviewItem | None] = {}
+        looks = []
+        for step in range(STEPS):
+            who = PEOPLE[int(self.rng.integers(len(PEOPLE)))]
+            item = desks.pop(who, None) or review.next_item(*self.where, who, now=self.clock)
+            if item is not None:
+                desks[who] = self._act(item, who)
+            if step % LOOK_EVERY == LOOK_EVERY - 1:
+                looks.append(self._look())
+                self._decide()
+        looks.append(self._look())
+        plain = [
+            each
+            for each in self._states()
+            if each.verdict and each.plan in (review.Plan.MIX, review.Plan.AUDIT)
+        ]
+        bad = sum(each.verdict is LabelVerdict.CONTROL_BETTER for each in plain)
+        share = 0.5 if self.task == "topics" else 1.0
+        naive = share * bounds.exact_upper(bad, len(plain), LEVELS[1]) if plain else 1.0
+        doubled = sum(n > 1 for n in self.judged.values())
+        return _Found(self.truth, looks, naive, doubled, self.decided)
+
+    def _act(self, item: review.ReviewItem, who: str) -> review.ReviewItem | None:
+        """Answer an item as somebody careless would, or let it lie until it lapses."""
+        bad, dice = item.call_id in self.harmful, float(self.rng.random())
+        if dice < 0.04:
+            self.clock.present += timedelta(minutes=11)
+            return None
+        skips = dice < (0.25 if bad else 0.06)
+        # Nobody else may look: what one person overlooks alone no bound can know.
+        overlooks = bool(self.judged[item.call_id]) and self.rng.random() < 0.5
+        imagines = not bad and self.rng.random() < 0.08
+        said = "control_better" if (bad and not overlooks) or imagines else "equal"
+        turn = review.answer(
+            *self.where[:2], item, self.candidate, who, review.Answer(None if skips else said), now=self.clock
+        )
+        if not skips:
+            self.judged[item.call_id] += 1
+        if dice > 0.97:
+            # Taken back, and judged again with the next act.
+            self.judged[item.call_id] -= not skips
+            return review.undo(*self.where, who, now=self.clock)
+        return turn.following
+
+    def _decide(self) -> None:
+        """Decide most of the disputes; one in four wrongly at first, which is taken back."""
+        for head in review.conflicts(*self.where, LEAD, now=self.clock):
+            if head.barred or self.rng.random() < 0.3:
+                continue
+            bad = head.call_id in self.harmful
+            for right in (False, True) if self.rng.random() < 0.25 else (True,):
+                conflict = review.open_conflict(*self.where, LEAD, head.key, now=self.clock)
+                verdict = "control_better" if bad is right else "equal"
+                label = review.adjudicate(*self.where[:2], conflict, LEAD, verdict, now=self.clock)
+                self.decided += 1
+                if not right:
+                    review.take_decision_back(self.bench.store, label, LEAD, now=self.clock)
+
+    def _look(self) -> dict[float, float]:
+        """Return the upper bound on harm by level, as the decision has it."""
+        found = scoring.evidence(*self.where, moment=self.clock()).task
+        return {level: regressions(found, level).estimate.high for level in LEVELS}
+
+    def _states(self) -> list[review.DrawState]:
+        return review.draw_states(self.bench.store, *scope_of(*self.where).params, now=self.clock)
