@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.records import Estimate, LabelVerdict
 from workbench.review.forecast import progress_of
-from workbench.review.items import ReviewItem, ReviewProgress, build_item, reviewer_name
+from workbench.review.items import ReviewItem, ReviewProgress, build_item, handed, reviewer_name
 from workbench.review.states import (
     LEASE,
     SEVERITY,
@@ -25,6 +26,7 @@ from workbench.review.states import (
     scope_of,
     utc_now,
 )
+from workbench.roles import Right
 from workbench.stats import bounds
 from workbench.store import Store, desk
 from workbench.store import labels as rows
@@ -55,6 +57,7 @@ class ByHand:
     text: str
 
 
+@requires(Right.LABEL)
 def next_by_hand(
     workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, *, now: Clock = utc_now
 ) -> ReviewItem | None:
@@ -118,7 +121,8 @@ def _item(
     attempt = len(rows.labels_on_draw(store, draw["draw_id"], annotator))
     pair = (draw["replay_id"], draw["call_id"])
     config = workspace.eval_for(task)
-    return build_item(store, config, draw["draw_id"], pair, annotator, progress=progress, attempt=attempt)
+    item = build_item(store, config, draw["draw_id"], pair, annotator, progress=progress, attempt=attempt)
+    return handed(store, item)
 
 
 def _identical(store: rows.Reads, scope: Scope, calls: list[str]) -> set[Pair]:
@@ -179,6 +183,7 @@ def apart_row(
     }
 
 
+@requires(Right.LABEL, Right.SEE)
 def by_hand(workspace: Workspace, store: Store, task: str, candidate: str) -> ByHand:
     """Return what the ten calls looked at by hand show so far.
 
@@ -232,6 +237,7 @@ def _by_hand_text(drawn: int, identical: int, judged: int, waiting: int) -> str:
     return f"{text}, {identical} more are identical" if identical else text
 
 
+@requires(Right.LABEL)
 def pick(
     workspace: Workspace,
     store: Store,
@@ -292,6 +298,7 @@ class Attention:
     rate: Estimate
 
 
+@requires(Right.SEE)
 def attention(
     workspace: Workspace, store: Store, task: str, candidate: str | None = None
 ) -> tuple[Attention, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbench import compare, ramp, sensitivity
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, Label, LabelVerdict, Policy
 from workbench.review.states import (
@@ -19,6 +20,7 @@ from workbench.review.states import (
     in_utc,
     scope_of,
 )
+from workbench.roles import Right
 from workbench.stats.harm import net, regressions
 from workbench.stats.ladder import cap_of
 from workbench.stats.wording import percent
@@ -39,6 +41,7 @@ class Effect:
     text: str
 
 
+@requires(Right.LABEL, Right.SEE)
 def effect_of(
     workspace: Workspace, store: Store, task: str, candidate: str, label: Label, *, always: bool = False
 ) -> Effect | None:
@@ -106,6 +109,7 @@ class LabelMove:
         return self.after - self.before
 
 
+@requires(Right.SEE)
 def label_moves(
     workspace: Workspace, store: Store, task: str, candidate: str, *, limit: int | None = 10
 ) -> list[LabelMove]:
@@ -208,6 +212,7 @@ def _move(each: EffectiveVerdict, before: float, after: float) -> LabelMove:
     )
 
 
+@requires(Right.SEE)
 def what_would_change(
     workspace: Workspace,
     store: Store,

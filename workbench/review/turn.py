@@ -13,16 +13,18 @@ from threading import Lock
 from typing import Any
 
 from workbench import compare
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import AbsoluteJudgement, Label, LabelVerdict
 from workbench.review import forecast
 from workbench.review.absolute import submit_absolute
 from workbench.review.handing import Desk, Handing
-from workbench.review.items import ReviewItem, build_item, reviewer_name
+from workbench.review.items import ReviewItem, build_item, handed, reviewer_name
 from workbench.review.judging import skip, submit
 from workbench.review.pool import languages_of, members_of, pool_of
 from workbench.review.queue import assigned
 from workbench.review.states import Board, Clock, Pair, in_utc, scope_of, utc_now
+from workbench.roles import Right
 from workbench.store import Store, desk
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
@@ -71,6 +73,7 @@ _queues: dict[tuple[str, Scope], _Queue] = {}
 _lock = Lock()
 
 
+@requires(Right.LABEL)
 def prepare(workspace: Workspace, store: Store, task: str, candidate: str, *, renew: bool = True) -> bool:
     """Read what the next answer needs, and make the forecast again if it is old; after an item is shown.
 
@@ -92,6 +95,7 @@ def prepare(workspace: Workspace, store: Store, task: str, candidate: str, *, re
     return forecast.is_due(store, scope, reviewed)
 
 
+@requires(Right.LABEL, task=lambda given: given["item"].task)
 def answer(
     workspace: Workspace,
     store: Store,
@@ -163,7 +167,7 @@ def answer(
         following = build_item(
             writer, config, found[0], found[1], annotator, progress=progress, attempt=attempt
         )
-    return Turn(label, following)
+    return Turn(label, handed(store, following))
 
 
 def _record(

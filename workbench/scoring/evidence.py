@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from workbench import ramp
+from workbench.access import requires
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, EvalKind, Policy, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import SEVERITY, utc_now
+from workbench.roles import Right
 from workbench.sampling import WEIGHT_MAX
 from workbench.scoring.groups import (
     critical_groups,
@@ -47,6 +49,7 @@ _AGREES = (Verdict.MATCH.value, Verdict.IGNORED.value)
 _UNRESOLVED = (State.LAPSED, State.SKIPPED)
 
 
+@requires(Right.SEE)
 def evidence(
     workspace: Workspace,
     store: Store,
@@ -95,6 +98,7 @@ class Looking:
         return self.moment or utc_now()
 
 
+@requires(Right.SEE)
 def compared_rows(workspace: Workspace, store: Store, task: str, candidate: str) -> list[AuditRow]:
     """Return every compared call of a candidate in audit order, with what people said of it.
 
