@@ -55,9 +55,10 @@ def serve(
     sign_in = workspace.config.sign_in
     check_address(host, port, guarded=sign_in is not None)
     if sign_in is not None:
-        from workbench.ui.doorway import provider_settings
+        from workbench.ui import doorway
 
-        provider_settings(workspace)
+        doorway.provider_settings(workspace)
+        doorway.check_installed()
     app = Path(__file__).with_name("app.py" if sign_in is None else "app_signed_in.py")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("STREAMLIT_")} | {
         WORKSPACE_VARIABLE: str(workspace.root)

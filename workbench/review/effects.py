@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbench import compare, ramp, sensitivity
-from workbench.access import requires
+from workbench.access import require, requires
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, Label, LabelVerdict, Policy
 from workbench.review.states import (
@@ -61,6 +61,8 @@ def effect_of(
     """
     from workbench import scoring
 
+    if always:
+        require(Right.SEE, task=task)
     config = workspace.eval_for(task)
     if not (config.review.show_effect or always) or label.source in APART_SOURCES:
         return None

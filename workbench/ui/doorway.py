@@ -28,12 +28,10 @@ def provider_settings(workspace: Workspace) -> dict[str, Any]:
 
     Raises:
         ConfigError: There is no `[sign_in]`, or a variable it names is not set or too short.
-        ModelMissing: The packages that sign-in needs are not installed.
     """
     sign_in = workspace.config.sign_in
     if sign_in is None:
         raise ConfigError(f"{workspace.root / CONFIG_NAME} has no [sign_in].", "See docs/sign-in.md.")
-    check_installed()
     secrets = {name: _secret(sign_in, name) for name in ("client_secret_env", "cookie_secret_env")}
     return {
         "redirect_uri": sign_in.redirect_uri,

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -26,6 +26,9 @@ ROOT = "workbench.root"
 LABELLING_AS = "review.annotator"
 CLOCK_SKEW_S = 300.0
 """The provider's clock may run ahead of this machine's by so much."""
+
+Version: TypeAlias = tuple[Path, int, int, int]
+"""A file as it is now: where it lies, when it was changed, its size and its number."""
 
 _signed_out: set[tuple[str, int]] = set()
 """Sign-ins that were ended here: a copy of their cookie opens nothing any more while this app runs."""
@@ -89,12 +92,16 @@ def settings(root: Path) -> WorkspaceConfig:
     Raises:
         ConfigError: It can't be read: nobody is let in by what it said before.
     """
+    return _settings(*_version(root))
+
+
+def _version(root: Path) -> Version:
     path = root / CONFIG_NAME
     try:
         found = path.stat()
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}.", "Put it back.") from error
-    return _settings(path, found.st_mtime_ns, found.st_size, found.st_ino)
+    return path, found.st_mtime_ns, found.st_size, found.st_ino
 
 
 @lru_cache(maxsize=16)
@@ -102,10 +109,16 @@ def _settings(path: Path, _changed_ns: int, _size: int, _inode: int) -> Workspac
     return read_config(read_toml(path), path)
 
 
+@lru_cache(maxsize=4096)
+def _actor(version: Version, email: str, verified: bool) -> Actor:
+    """Return an actor; a rule file of a thousand people is not gone through with every question."""
+    return _settings(*version).access.actor(email, verified=verified)
+
+
 def visit(root: Path) -> Visit:
     """Return what is known of who visits a workspace where people sign in."""
-    config = settings(root)
-    sign_in = config.sign_in
+    version = _version(root)
+    sign_in = _settings(*version).sign_in
     claims = st.user.to_dict()
     if sign_in is None or claims.get("is_logged_in") is not True:
         return Visit(None)
@@ -116,7 +129,7 @@ def visit(root: Path) -> Visit:
     problem = _unusable(claims, sign_in, name)
     if problem:
         return Visit(None, name, problem)
-    actor = config.access.actor(name, verified=_says_verified(claims))
+    actor = _actor(version, name, _says_verified(claims))
     if not actor.grants:
         return Visit(None, name, f"You are signed in as {name}, and nobody has given you a role here.")
     return Visit(actor, name)
