@@ -15,13 +15,15 @@ PACKAGES = {
     # It needs an openai package below 3, and mcp as soon as a call has tools.
     "litellm": ("litellm==1.106.12", "mcp==2.3.0"),
     "presidio": ("presidio-analyzer==2.2.366",),
+    # An OpenID Connect provider for tests; MIT.
+    "nanoidp": ("nanoidp==3.4.0",),
 }
 
 
 def python_with(name: str) -> str:
     """Return an interpreter that has a package; skip where there is none and none is demanded.
 
-    WORKBENCH_LITELLM_PYTHON (or _PRESIDIO_) names one; WORKBENCH_REQUIRE_LITELLM=1 makes
+    WORKBENCH_LITELLM_PYTHON (or _PRESIDIO_, _NANOIDP_) names one; WORKBENCH_REQUIRE_LITELLM=1 makes
     one in `.venv-litellm`, which takes a minute and 400 MB.
     """
     named = os.environ.get(f"WORKBENCH_{name.upper()}_PYTHON")

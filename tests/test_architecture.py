@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "workbench"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("records", "errors", "progress", "specs"),
+    ("records", "errors", "progress", "specs", "roles", "access"),
     ("normal", "stats", "language"),
     (
         "prompts",
@@ -37,6 +37,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "config",
         "contents",
         "checks",
+        "access_checks",
+        "local_name",
         "inheritance",
         "bundle",
         "writing",
@@ -47,16 +49,39 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "store",
         "capture",
     ),
-    ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
+    (
+        "ingest",
+        "profiling",
+        "replay",
+        "scoring",
+        "review",
+        "rollout",
+        "report",
+        "demo",
+        "setup",
+        "doctor",
+        "settings",
+    ),
     ("ui",),
-    ("app", "app_server", "cli", "commands", "terminal", "facade", "facade_deciding", "__main__", "__init__"),
+    (
+        "app",
+        "app_server",
+        "app_signed_in",
+        "cli",
+        "commands",
+        "terminal",
+        "facade",
+        "facade_deciding",
+        "__main__",
+        "__init__",
+    ),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 # Where a package may be imported at all; "lazy" ones only inside functions.
 ONLY_IN = {
     "duckdb": {"store"},
-    "streamlit": {"ui", "app"},
+    "streamlit": {"ui", "app", "app_signed_in"},
     "plotly": {"ui"},
     "torch": {"engines", "embed"},
     "transformers": {"engines", "embed"},

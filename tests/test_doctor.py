@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import setup
+from workbench import access, setup
 from workbench.doctor import examine
 
 
@@ -42,3 +42,30 @@ def test_a_missing_key_variable_and_a_missing_file_are_problems(
     state, message = state_of(tmp_path, "candidate far")
     assert state == "ok"
     assert "value-that" not in message
+
+
+def test_sign_in_without_its_secrets_an_admin_or_a_known_task_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing is named by its variable; what is set is not shown."""
+    monkeypatch.setattr(access, "_process", access.Process())
+    monkeypatch.setenv("WORKBENCH_CLIENT_SECRET", "canary")
+    monkeypatch.delenv("WORKBENCH_COOKIE_SECRET", raising=False)
+    (tmp_path / "workbench.toml").write_text(
+        """
+[sign_in]
+client_id = "workbench"
+discovery_url = "https://login.example.com/.well-known/openid-configuration"
+redirect_uri = "https://workbench.example.com/oauth2callback"
+[[access.people]]
+email = "mia@example.com"
+roles = ["viewer"]
+tasks = ["no-such-task"]
+"""
+    )
+    found = [each for each in examine(tmp_path) if each.name in ("sign-in", "roles")]
+    said = "; ".join(f"{each.state} {each.message}" for each in found)
+    assert "problem not set: WORKBENCH_COOKIE_SECRET" in said
+    assert "nobody is admin" in said
+    assert "no-such-task" in said
+    assert "canary" not in said

@@ -6,20 +6,30 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.ui import navigation, session, style
+from workbench.ui import gate, navigation, session, style
 
 ASSETS = Path(__file__).with_name("ui")
 
 
 def main() -> None:
-    """Show the page that the address names."""
+    """Show the page that the address names, to whoever is let in."""
     st.set_page_config(page_title="Workbench", page_icon=ASSETS / "icon.svg", layout="wide")
     style.apply()
     st.logo(str(ASSETS / "icon.svg"), size="medium")
-    current = st.navigation(navigation.pages(), position="top")
     with session.friendly():
-        session.begin()
-        current.run()
+        workspace = session.find()
+        actor = gate.admit(workspace)
+        if actor is None:
+            return
+        current = st.navigation(navigation.pages(actor), position="top")
+        session.begin(workspace)
+        name = current.url_path or navigation.MENU[0].name
+        if not current.url_path and not gate.opens(name, actor):
+            st.switch_page(navigation.page(gate.first(actor)))
+        with session.friendly():
+            gate.check(name, actor)
+            current.run()
+        gate.badge(actor)
 
 
 main()

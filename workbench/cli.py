@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from workbench import setup
+from workbench.commands.accesses import access_command
 from workbench.commands.base import common, open_workspace
 from workbench.commands.candidates import candidate
 from workbench.commands.exports import export
@@ -37,6 +38,7 @@ def cli() -> None:
     """Find out how much traffic can move from a frontier model to a small one, from your own logs."""
 
 
+cli.add_command(access_command)
 cli.add_command(candidate)
 cli.add_command(conflicts)
 cli.add_command(export)

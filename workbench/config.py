@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from workbench import access
+from workbench.access_checks import check_access
 from workbench.checks import check_candidates, check_eval, check_models, check_ray
 from workbench.contents import local_contents
 from workbench.costing.checks import check_costs, check_prices
@@ -28,6 +30,7 @@ from workbench.costing.plan import CostPlan, Gpu
 from workbench.errors import ConfigError, UsageError, did_you_mean
 from workbench.inheritance import with_parents
 from workbench.records import EvalKind
+from workbench.roles import AccessRules, Role, SignIn
 from workbench.specs import CONTROL, Candidate, EvalConfig, ModelLife, Price, PromptPatch, RayCluster
 
 T = TypeVar("T")
@@ -58,6 +61,8 @@ class WorkspaceConfig:
     ray: RayCluster = RayCluster()
     gpus: tuple[Gpu, ...] = ()
     costs: CostPlan = CostPlan()
+    sign_in: SignIn | None = None
+    access: AccessRules = AccessRules()
 
 
 def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
@@ -79,6 +84,7 @@ def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
     check_ray(config.ray, path)
     check_prices(config.prices, path)
     check_costs(config.costs, config.gpus, config.prices, path)
+    check_access(config.sign_in, config.access, path)
     return config
 
 
@@ -106,7 +112,10 @@ class Workspace:
                 f"{folder} is not a workspace: it has no {CONFIG_NAME}.",
                 f"Run `workbench init {folder}`, or name another folder with --workspace.",
             )
-        return cls(folder, read_config(read_toml(path), path))
+        config = read_config(read_toml(path), path)
+        if config.sign_in is not None:
+            access.guard()
+        return cls(folder, config)
 
     @property
     def store_path(self) -> Path:
@@ -336,11 +345,8 @@ def _plain(error: str, where: str) -> tuple[str, str]:
         got = _KINDS.get(wrong[2], wrong[2])
         return f"{where}: {key!r} is {got}, and should be {' or '.join(expected)}.", "Mend the value."
     if unknown := re.fullmatch("Invalid enum value '(.*)'", what):
-        known = (
-            did_you_mean(unknown[1], [each.value for each in EvalKind])
-            if key == "kind"
-            else "Mend the value."
-        )
+        kinds: typing.Iterable[str] = EvalKind if key == "kind" else Role if "role" in key else ()
+        known = did_you_mean(unknown[1], [str(each) for each in kinds]) or "Mend the value."
         return f"{where}: {key!r} can't be {unknown[1]!r}.", known
     if "date" in what:
         return f"{where}: {key!r} is no date.", "Write year, month and day, such as 2027-06-30."

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.errors import WorkbenchError
+from workbench.roles import Role
 from workbench.specs import VLLMServer
 
 FREE_DISK_WARNING_BYTES = 2 * 1024**3
@@ -106,10 +108,33 @@ def _workspace(root: Path, today: date | None) -> Iterator[Check]:
             yield Check(name, "problem", f"the file {space.path(candidate.outputs or '')} is not there")
         else:
             yield Check(name, "ok", f"{candidate.engine}, {candidate.effective_zone}")
+    yield from _sign_in(space)
     yield from _store(space, today)
     free = shutil.disk_usage(space.root).free
     state = "ok" if free > FREE_DISK_WARNING_BYTES else "problem"
     yield Check("disk", state, f"{free / 1024**3:.1f} GB free")
+
+
+def _sign_in(space: Workspace) -> Iterator[Check]:
+    """Look for what would keep people out, or let somebody in to nothing."""
+    sign_in, rules = space.config.sign_in, space.config.access
+    if sign_in is None:
+        return
+    missing = [name for name in ("authlib", "httpx") if importlib.util.find_spec(name) is None]
+    if missing:
+        install = "pip install 'shadow-workbench[auth]'"
+        yield Check("sign-in", "problem", f"{' and '.join(missing)} not installed: {install}")
+    variables = (sign_in.client_secret_env, sign_in.cookie_secret_env)
+    unset = [each for each in variables if not os.environ.get(each)]
+    if unset:
+        yield Check("sign-in", "problem", f"not set: {', '.join(unset)}")
+    if not missing and not unset:
+        yield Check("sign-in", "ok", f"by {urlsplit(sign_in.discovery_url).hostname}")
+    if not any(Role.ADMIN in each.roles for each in rules.people):
+        yield Check("roles", "note", "nobody is admin: nobody settles conflicts or accepts a ramp in the app")
+    named = {task for each in rules.people for task in each.tasks or ()}
+    if unknown := sorted(named - set(space.evals)):
+        yield Check("roles", "note", f"given on tasks without an eval: {', '.join(unknown)}")
 
 
 def _store(space: Workspace, today: date | None) -> Iterator[Check]:

@@ -9,6 +9,7 @@ WorkbenchError               everything below; printed without a traceback
 │   ├── EndpointUnreachable  a candidate's server does not answer
 │   └── ModelMissing         weights or an optional package are not installed
 ├── PrivacyRefused           exit code 2: the send would leave the allowed zone
+├── AccessRefused            exit code 2: who acts has no role that allows it
 └── GateRefused              exit code 1: a gate said no
 
 Bad data is not an error: it is a `Rejected` record. A bug is none of these and
@@ -78,6 +79,10 @@ class ModelMissing(EnvironmentalError):
 
 class PrivacyRefused(WorkbenchError):
     """A send was refused because it would leave the zone the data may be in."""
+
+
+class AccessRefused(WorkbenchError):
+    """Who acts has no role that allows it, or nobody is signed in."""
 
 
 class GateRefused(WorkbenchError):

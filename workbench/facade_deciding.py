@@ -8,9 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from workbench import access
 from workbench.config import Workspace
+from workbench.local_name import local_name
 from workbench.progress import Listener, silent
 from workbench.records import Policy, Recommendation
+from workbench.roles import all_rights
 
 if TYPE_CHECKING:
     from workbench.costing import CostPlan
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
     from workbench.scoring.predicted import PredictedHarm
     from workbench.scoring.thresholds import ThresholdReport
     from workbench.scoring.watching import WatchReport
+    from workbench.settings import Settings
     from workbench.store import Store
+    from workbench.store.accesses import Access
 
 
 class Deciding:
@@ -39,6 +44,7 @@ class Deciding:
 
     def __init__(self, root: Path | str) -> None:
         self.workspace = Workspace.load(root)
+        access.run_as(all_rights(local_name(self.workspace)))
         self._store: Store | None = None
 
     @property
@@ -207,6 +213,18 @@ class Deciding:
             plan=plan,
             listener=listener,
         )
+
+    def settings(self) -> Settings:
+        """Say what the workspace is set to; no secret is in it."""
+        from workbench.settings import settings
+
+        return settings(self.workspace, self.store)
+
+    def access_log(self, *, limit: int = 100, actor: str | None = None) -> list[Access]:
+        """Say who read or took out the text of calls, newest first."""
+        from workbench.settings import access_log
+
+        return access_log(self.workspace, self.store, limit=limit, actor=actor)
 
     def close(self) -> None:
         """Give the store up."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.access import requires
 from workbench.config import CONFIG_NAME, Workspace, read_config
 from workbench.errors import UsageError
+from workbench.roles import Right
 from workbench.specs import Candidate
 from workbench.writing import replace_text
 
@@ -112,6 +114,7 @@ def init(folder: Path) -> MadeWorkspace:
     return MadeWorkspace(root, [CONFIG_NAME, "evals/"])
 
 
+@requires(Right.REPLAY, task=None)
 def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
     """Append a candidate to `workbench.toml`, keeping its comments.
 

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 from app_building import make_workspace
+from identity import sign_in_table
 
-from workbench import app_server
-from workbench.errors import EnvironmentalError, UsageError
+from workbench import access, app_server
+from workbench.config import Workspace
+from workbench.errors import ConfigError, EnvironmentalError, UsageError
 
 START = """
 import sys
@@ -109,6 +111,44 @@ def test_an_address_that_others_reach_is_refused(tmp_path: Path, host: str) -> N
     with pytest.raises(UsageError, match="refuses") as caught:
         app_server.serve(make_workspace(tmp_path / "w"), host=host)
     assert "SSH tunnel" in caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
+def test_behind_sign_in_other_addresses_are_allowed_once_its_secrets_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """The address is no reason to refuse any more; a missing secret is, before anything listens."""
+    monkeypatch.setattr(access, "_process", access.Process())
+    workspace = make_workspace(tmp_path / "w")
+    with (workspace.root / "workbench.toml").open("a", encoding="utf-8") as file:
+        file.write(sign_in_table("https://login.example.com", "https://workbench.example.com"))
+    monkeypatch.delenv("TEST_CLIENT_SECRET", raising=False)
+    monkeypatch.setattr(app_server.socket, "socket", FakeSocket)
+    with pytest.raises(ConfigError, match="TEST_CLIENT_SECRET is not set"):
+        app_server.serve(Workspace.load(workspace.root), host=host)
+
+
+class FakeSocket:
+    """A socket that binds anything, so that no test needs the address to be this machine's."""
+
+    def __init__(self, *_: object) -> None: ...
+    def __enter__(self) -> FakeSocket:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+    def setsockopt(self, *_: object) -> None: ...
+    def bind(self, _: object) -> None: ...
+
+
+def test_a_foreign_name_that_points_at_this_machine_is_no_name_of_the_app() -> None:
+    """Local, the loopback names are; behind sign-in, the one that its redirect URI gives."""
+    assert app_server.allowed_hosts("127.0.0.1", None) == ["127.0.0.1", "localhost", "::1"]
+    assert app_server.allowed_hosts("127.0.0.5", None)[-1] == "127.0.0.5"
+    assert app_server.allowed_hosts("0.0.0.0", "workbench.example.com") == ["workbench.example.com"]
+    assert "evil.example.org" not in app_server.allowed_hosts("127.0.0.1", "localhost")
+    flags = app_server.command(Path("app.py"), "127.0.0.1", 8501)
+    for needed in ("enableCORS=true", "enableXsrfProtection=true", "trustedUserHeaders={}"):
+        assert f"--server.{needed}" in flags
 
 
 def test_a_taken_port_is_named_with_the_next_step(tmp_path: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from workbench import access
 from workbench.config import Workspace
+from workbench.errors import UsageError
+from workbench.roles import all_rights
 from workbench.terminal import find_workspace, guarded
 
 if TYPE_CHECKING:
@@ -18,11 +23,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def common(function: F) -> F:
     """Give a command what every command has: --workspace, --json, errors for people."""
-    wrapped: Any = guarded(function)
+    wrapped: Any = guarded(_named(function))
     wrapped = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(wrapped)
     return click.option(  # type: ignore[no-any-return]
         "--workspace", metavar="DIR", help="The workspace folder; default: this one or the nearest above."
     )(wrapped)
+
+
+def _named(function: F) -> F:
+    """Let a command act as whoever runs it; one that the app started, as the person it did so for."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        email = os.environ.get(access.ACTING_FOR)
+        if email is None:
+            access.run_as(all_rights(access.local_name()))
+        else:
+            config = Workspace.load(find_workspace(kwargs.get("workspace"))).config
+            if config.sign_in is None:
+                raise UsageError(
+                    f"This command was started for {email}, and nobody signs in here any more.",
+                    "Start the app anew.",
+                )
+            access.run_as(config.access.actor(email, verified=access.VERIFIED in os.environ))
+        return function(*args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
 
 
 def open_workspace(workspace: str | None) -> tuple[Workspace, Store]:
@@ -30,4 +56,8 @@ def open_workspace(workspace: str | None) -> tuple[Workspace, Store]:
     from workbench.store import Store
 
     space = Workspace.load(find_workspace(workspace))
+    if access.ACTING_FOR not in os.environ:
+        from workbench.local_name import local_name
+
+        access.run_as(all_rights(local_name(space)))
     return space, Store.open(space.store_path, spool=space.spool)

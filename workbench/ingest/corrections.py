@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench import language
+from workbench.access import requires, requires_somewhere
 from workbench.errors import UsageError
 from workbench.formats import Draft, OutputDraft
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker
 from workbench.parts import SCHEMA
 from workbench.records import Call, Output
+from workbench.roles import Right
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -91,6 +93,7 @@ class Resolution:
         return "\n".join(lines)
 
 
+@requires(Right.IMPORT, Right.SEE, task=None)
 def list_imports(store: Store, *, limit: int = 100) -> list[ImportRow]:
     """Return the imports that stand, newest first."""
     from workbench.store.calls import manifest_rows
@@ -110,6 +113,7 @@ def list_imports(store: Store, *, limit: int = 100) -> list[ImportRow]:
     ]
 
 
+@requires(Right.IMPORT, task=None)
 def undo_import(store: Store, manifest_id: str, *, with_evidence: bool = False) -> UndoReport:
     """Take an import back: its calls, outputs, conflicts and rejected records.
 
@@ -145,6 +149,7 @@ def undo_import(store: Store, manifest_id: str, *, with_evidence: bool = False) 
     return UndoReport(manifest_id, removed)
 
 
+@requires(Right.IMPORT, task=None)
 def conflicts(
     store: Store, *, call_id: str | None = None, limit: int = 100, offset: int = 0
 ) -> list[Conflict]:
@@ -156,9 +161,10 @@ def conflicts(
         limit: How many at most.
         offset: How many to pass over.
     """
-    from workbench.store import corrections
+    from workbench.store import accesses, corrections
 
     rows = corrections.open_conflicts(store, call_id=call_id, limit=limit, offset=offset)
+    accesses.viewed(store, accesses.Kind.IMPORTS, None, [row["call_id"] for row in rows])
     return [
         Conflict(
             call_id=row["call_id"],
@@ -175,6 +181,7 @@ def conflicts(
     ]
 
 
+@requires_somewhere(Right.IMPORT, Right.SEE)
 def conflict_count(store: Store) -> int:
     """Return how many conflicting records are open."""
     from workbench.store import corrections
@@ -182,6 +189,7 @@ def conflict_count(store: Store) -> int:
     return corrections.count_conflicts(store)
 
 
+@requires(Right.IMPORT, task=None)
 def resolve_conflicts(
     store: Store,
     keep: str,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workbench import language
+from workbench.access import requires
 from workbench.config import Workspace, file_hash
 from workbench.formats import AUTO, log_files
 from workbench.ingest.children import read_files
@@ -25,6 +26,7 @@ from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import Renumber
 from workbench.progress import Listener, Progress, silent
 from workbench.records import Rejected, to_json
+from workbench.roles import Right
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from workbench.store.imports import Loaded
 
 
+@requires(Right.IMPORT)
 def import_files(
     workspace: Workspace,
     store: Store,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
+from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.formats import (
@@ -25,6 +26,7 @@ from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id, default_source
 from workbench.normal import content_hash
 from workbench.records import Call, Rejected
+from workbench.roles import Right
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Preview:
     rejects: list[Rejected]
 
 
+@requires_somewhere(Right.IMPORT)
 def preview(
     workspace: Workspace,
     files: Iterable[Path | str],

@@ -10,9 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.access import requires
 from workbench.errors import UsageError
 from workbench.normal import neutralise_cell
 from workbench.records import UNASSIGNED, Rejected, as_builtins
+from workbench.roles import Right
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -128,6 +130,7 @@ class ImportReport:
         return "\n".join(lines)
 
 
+@requires(Right.IMPORT, task=lambda given: given["report"].task)
 def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
     """Write the rejected records of an import to a CSV file.
 
@@ -139,6 +142,7 @@ def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
     Raises:
         UsageError: The file can't be written; the import itself holds.
     """
+    from workbench.store import accesses
     from workbench.store.calls import reject_rows
 
     rows: Sequence[Mapping[str, Any]]
@@ -147,6 +151,7 @@ def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
     else:
         rows = reject_rows(store, report.manifest_id, limit=REJECTS_KEPT)
         rows = rows or [as_builtins(each) for each in report.rejects]
+    accesses.exported(store, accesses.Kind.EXPORT_REJECTS, report.task, len(rows))
     names = ("file", "line", "reason", "content_hash", "snippet")
     try:
         with path.open("w", encoding="utf-8", newline="") as file:

@@ -10,6 +10,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.costing.ways import total
 from workbench.errors import UsageError, did_you_mean
@@ -18,6 +19,7 @@ from workbench.profiling.mining import apply_rules, mine_calls
 from workbench.profiling.report import ModelUse, ProfileReport, WorkloadReport
 from workbench.progress import Listener, Progress, silent
 from workbench.records import as_builtins, from_json, to_json
+from workbench.roles import Right
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 
+@requires(Right.SEE, task=None)
 def profile(
     workspace: Workspace, store: Store, *, again: bool = False, listener: Listener = silent
 ) -> ProfileReport:
@@ -62,6 +65,7 @@ def profile(
     return report
 
 
+@requires(Right.SEE, task=None)
 def current(workspace: Workspace, store: Store) -> ProfileReport | None:
     """Return the profile that was made last, or None."""
     from workbench.store import workloads
@@ -70,6 +74,7 @@ def current(workspace: Workspace, store: Store) -> ProfileReport | None:
     return from_json(row["report"], ProfileReport) if row is not None else None
 
 
+@requires(Right.SEE, task=None)
 def is_stale(workspace: Workspace, store: Store) -> bool:
     """Say whether calls, tasks or prices have changed since the last profile."""
     from workbench.store import workloads

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from workbench.access import requires
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.costing.plan import CostPlan, Gpu
@@ -25,6 +26,7 @@ from workbench.errors import UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, profile, workload_of
 from workbench.profiling.measuring import LEVEL, mean_amount, small_model
 from workbench.progress import Listener, silent
+from workbench.roles import Right
 from workbench.specs import CONTROL, Price
 from workbench.stats.bounds import exact
 
@@ -89,6 +91,7 @@ class CostReport:
         return "\n".join(lines)
 
 
+@requires(Right.SEE, task="workload")
 def costs(
     workspace: Workspace,
     store: Store,

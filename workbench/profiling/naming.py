@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.access import requires
 from workbench.checks import NAME_HINT, NAME_PATTERN, check_eval
 from workbench.config import CONFIG_NAME, Workspace, convert, read_config
 from workbench.errors import ConfigError, UsageError
@@ -15,6 +16,7 @@ from workbench.profiling import ProfileReport, WorkloadReport, profile, workload
 from workbench.profiling.mining import apply_rules
 from workbench.progress import Listener, silent
 from workbench.records import UNASSIGNED
+from workbench.roles import Right
 from workbench.specs import EvalConfig
 from workbench.traffic.drafts import append_rules, draft_eval
 from workbench.writing import replace_text
@@ -40,6 +42,7 @@ class Named:
         return f"{what} {self.path}. {self.moved:,} stored calls now belong to {self.task}.\n\n{self.draft}"
 
 
+@requires(Right.IMPORT, task=None)
 def name_workloads(
     workspace: Workspace,
     store: Store,
@@ -104,6 +107,7 @@ def draft(report: ProfileReport, chosen: Sequence[WorkloadReport], task: str) ->
     )
 
 
+@requires(Right.IMPORT, task=None)
 def set_budget(workspace: Workspace, usd_month: float | None) -> None:
     """Write the monthly budget into `workbench.toml`, or take it out; comments stay.
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import msgspec
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.engines.privacy import open_gate
 from workbench.engines.wire import request_body
@@ -24,8 +25,9 @@ from workbench.progress import Listener, Progress, silent
 from workbench.records import Request
 from workbench.replay.patching import patcher
 from workbench.replay.plan import Plan, make_plan
+from workbench.roles import Right
 from workbench.specs import Candidate
-from workbench.store import Store
+from workbench.store import Store, accesses
 from workbench.store.exports import planned_calls, shared_native_ids, write_export
 from workbench.store.replays import PlannedCall, replays_of, requests_of
 
@@ -93,6 +95,7 @@ class BatchExport:
         return "\n".join(lines)
 
 
+@requires(Right.EXPORT)
 def export_batch(
     workspace: Workspace,
     store: Store,
@@ -160,6 +163,7 @@ def export_batch(
     patch = patcher(store, workspace, spec, task)
     shared = shared_native_ids(store, task)
     notes = [*plan.notes]
+    accesses.exported(store, accesses.Kind.EXPORT_BATCH, task, len({each.call_id for each in sample}))
 
     def lines() -> Iterator[bytes]:
         for start in range(0, len(sample), CHUNK):

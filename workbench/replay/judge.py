@@ -10,6 +10,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.access import requires
 from workbench.compare import basis, evaluator_version
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.engines import open_engine
@@ -26,6 +27,7 @@ from workbench.replay.judge_run import Ask, Asking, Judging, UselessJudge, promp
 from workbench.replay.judge_setup import Arms, arms_of, eval_for_judge, refuse_an_arm
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.loop import Ended
+from workbench.roles import Right
 from workbench.scoring.judging import judge_of, judge_results, scope_of
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.specs import EvalConfig
@@ -51,6 +53,7 @@ class _Plan:
         return sum(each.is_judged for each in self.chosen)
 
 
+@requires(Right.REPLAY)
 def judge(
     workspace: Workspace,
     store: Store,

@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 
 import msgspec
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.engines import CallContext, Engine, listen, open_engine
 from workbench.engines.privacy import open_gate
@@ -30,6 +31,7 @@ from workbench.replay.open_loop import MOST_IN_FLIGHT, Driven, OpenLoop
 from workbench.replay.outcomes import is_refusal
 from workbench.replay.pace import Pace, pace_of
 from workbench.replay.patching import patcher
+from workbench.roles import Right
 from workbench.scoring.latency_pairs import paired_latency
 from workbench.specs import Candidate, EvalConfig
 from workbench.stats.percentiles import nearest_rank
@@ -44,6 +46,7 @@ TICK_S = 0.5
 _read_request = msgspec.json.Decoder(Request).decode
 
 
+@requires(Right.REPLAY)
 def probe_latency(
     workspace: Workspace,
     store: Store,

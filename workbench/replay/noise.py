@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from workbench.access import requires
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.embed import Embedder
@@ -15,6 +16,7 @@ from workbench.records import Estimate, Verdict
 from workbench.replay.control import is_declared, models_of, with_model
 from workbench.replay.report import ReplayReport, duration
 from workbench.replay.run import replay
+from workbench.roles import Right
 from workbench.scoring.comparing import bring_up_to_date, open_embedder
 from workbench.scoring.noise import (
     LEFT_OUT,
@@ -89,6 +91,7 @@ class NoiseReport:
         return "\n  ".join([*lines, *self.notes])
 
 
+@requires(Right.REPLAY)
 def measure_noise_floor(
     workspace: Workspace,
     store: Store,

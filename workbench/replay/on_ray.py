@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.engines.privacy import open_gate
 from workbench.errors import ModelMissing, UsageError
@@ -23,6 +24,7 @@ from workbench.replay.ray_driver import Driver
 from workbench.replay.ray_run import earlier_runs
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.replay.report import ReplayReport
+from workbench.roles import Right
 from workbench.specs import RayCluster
 from workbench.store import Store
 from workbench.store.fence import last_epoch
@@ -30,6 +32,7 @@ from workbench.store.queue import pending_page
 from workbench.store.replays import replays_of
 
 
+@requires(Right.REPLAY)
 def replay_on_ray(
     workspace: Workspace,
     store: Store,

@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench import setup
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.normal import canonical_json, message_text, visible
 from workbench.prompts import SYSTEM_ROLES, trim
 from workbench.records import Message, Request, as_builtins, from_json
 from workbench.replay.patching import find_examples, hold_out, patcher, pick_examples, refuse_evaluated
+from workbench.roles import Right
 from workbench.sampling import draw_sample
 from workbench.specs import Candidate, PromptPatch
-from workbench.store import Store
+from workbench.store import Store, accesses
 from workbench.store.examples import count_systems, find_named
 from workbench.store.replays import frame, replays_of, requests_of
 
@@ -24,6 +26,7 @@ CHARS_PER_TOKEN = 4
 """For the estimate in tokens: no tokenizer of the candidate is at hand."""
 
 
+@requires(Right.REPLAY, task=None)
 def patch_candidate(
     workspace: Workspace,
     store: Store | None,
@@ -160,6 +163,7 @@ class PatchPreview:
         return "\n".join([*lines, *(f"  {visible(note)}" for note in self.notes)])
 
 
+@requires(Right.READ)
 def preview_patch(
     workspace: Workspace, store: Store, candidate: str, task: str, call: str | None = None
 ) -> PatchPreview:
@@ -181,6 +185,7 @@ def preview_patch(
     held = hold_out(store, spec, task, is_new=is_new)
     call_id = _one_call(store, task, call) if call else _first_call(store, task, held.same | held.alike)
     native_id, raw = requests_of(store, [call_id])[call_id]
+    accesses.viewed(store, accesses.Kind.CASE, task, [call_id])
     before = from_json(raw, Request)
     after = patcher(store, workspace, spec, task)(before)
     notes = _notes(store, task, spec.patch or PromptPatch(), before)

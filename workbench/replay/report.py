@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from workbench.access import may, requires_somewhere
 from workbench.config import Workspace
 from workbench.replay.heartbeat import read_heartbeat
 from workbench.replay.telling import counted
+from workbench.roles import Right
 from workbench.store import Store
 from workbench.store.replays import replays_of, tally
 from workbench.store.spending import retried
@@ -156,6 +158,7 @@ class ReplayStatus:
     retried: dict[str, int] = field(default_factory=dict)
 
 
+@requires_somewhere(Right.SEE, Right.REPLAY)
 def status(workspace: Workspace, store: Store, task: str | None = None) -> list[ReplayStatus]:
     """Return where every replay stands, oldest first.
 
@@ -166,6 +169,8 @@ def status(workspace: Workspace, store: Store, task: str | None = None) -> list[
     """
     found = []
     for row in replays_of(store, task):
+        if not (may(Right.SEE, row.task) or may(Right.REPLAY, row.task)):
+            continue
         counts = tally(store, row)
         beat = read_heartbeat(workspace.spool, row.replay_id) or {}
         age_s = max(time.time() - beat["at"], 0.0) if "at" in beat else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.engines import open_engine, shared_servers
 from workbench.engines.privacy import open_gate
@@ -19,6 +20,7 @@ from workbench.replay.patching import patcher
 from workbench.replay.plan import Plan, make_plan
 from workbench.replay.report import ReplayReport
 from workbench.replay.session import Session
+from workbench.roles import Right
 from workbench.specs import Candidate
 from workbench.store import Store
 from workbench.store.fence import last_epoch
@@ -29,6 +31,7 @@ EXPECTED_FROM = 2_000
 """Calls whose recorded answers say how long an answer is, until the candidate has answered."""
 
 
+@requires(Right.REPLAY)
 def replay(
     workspace: Workspace,
     store: Store,
@@ -137,6 +140,7 @@ def replay(
         return report_of(workspace, store, spec, session.plan, beat, ended)
 
 
+@requires(Right.REPLAY)
 def replay_all(
     workspace: Workspace,
     store: Store,

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from workbench.access import requires
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.records import Policy, as_builtins, to_json
+from workbench.roles import Right
 from workbench.scoring import OverviewRow, overview_row, with_remarks
 from workbench.store import reports as rows
 from workbench.store.calls import in_utc
@@ -71,6 +73,7 @@ class Report:
     evidence_hash: str
 
 
+@requires(Right.SEE)
 def gather_report(
     workspace: Workspace,
     store: Store,

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.records import AbsoluteJudgement, Estimate, Label, LabelVerdict
 from workbench.review.items import ReviewItem
 from workbench.review.judging import amend, submit
 from workbench.review.states import SEVERITY, Board, Clock, fingerprint_of, utc_now
+from workbench.roles import Right
 from workbench.specs import EvalConfig
 from workbench.stats.paired import tango
 from workbench.store import Store
@@ -39,6 +41,7 @@ def verdict_from_absolute(absolute: AbsoluteJudgement, critical: Iterable[str] =
     return LabelVerdict.CANDIDATE_BETTER if candidate < control else LabelVerdict.BOTH_BAD
 
 
+@requires(Right.LABEL, task=lambda given: given["item"].task)
 def submit_absolute(
     workspace: Workspace,
     store: Store,
@@ -177,6 +180,7 @@ class PairedTruth:
     fields: tuple[FieldTruth, ...] = ()
 
 
+@requires(Right.SEE)
 def paired_truth(workspace: Workspace, store: Store, task: str, candidate: str) -> PairedTruth:
     """Return what is known of who is right, from gold answers and from sides judged by themselves.
 

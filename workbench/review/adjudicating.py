@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.normal import content_hash
@@ -32,7 +33,8 @@ from workbench.review.states import (
     scope_of,
     utc_now,
 )
-from workbench.store import Store, desk
+from workbench.roles import Right
+from workbench.store import Store, accesses, desk
 from workbench.store import labels as rows
 
 
@@ -91,6 +93,7 @@ class Conflict:
         return len({vote.guideline_version for vote in self.votes if vote.guideline_version}) > 1
 
 
+@requires(Right.ADJUDICATE, Right.SEE)
 def disputes(workspace: Workspace, store: Store, task: str, candidate: str) -> list[EffectiveVerdict]:
     """Return the pairs on which people differ and nobody has decided; the worse verdict counts meanwhile."""
     scope = scope_of(workspace, store, task, candidate)
@@ -102,6 +105,7 @@ def conflict_key(pair: Pair) -> str:
     return content_hash("conflict", *pair)[:16]
 
 
+@requires(Right.ADJUDICATE)
 def conflicts(
     workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, *, now: Clock = utc_now
 ) -> list[ConflictHead]:
@@ -145,6 +149,7 @@ def _barred(board: Board, dispute: EffectiveVerdict, annotator: str) -> str:
     return ""
 
 
+@requires(Right.ADJUDICATE)
 def open_conflict(
     workspace: Workspace,
     store: Store,
@@ -194,6 +199,7 @@ def open_conflict(
         history = rows.labels_on_pair(writer, *pair)
     progress = progress_of(workspace, store, task, candidate, scope)
     item = build_item(store, config, f"conflict {key}", pair, annotator, progress=progress, attempt=0)
+    accesses.viewed(store, accesses.Kind.CONFLICT, task, [pair[1]])
     known = {row["label_id"]: row for row in history}
     votes = tuple(_cast(known[vote.label_id], item) for vote in dispute.votes)
     return Conflict(key, *pair, item, votes)
@@ -223,6 +229,7 @@ def _cast(row: dict[str, Any], item: ReviewItem) -> CastVote:
     )
 
 
+@requires(Right.ADJUDICATE, task=lambda given: given["conflict"].item.task)
 def adjudicate(
     workspace: Workspace,
     store: Store,

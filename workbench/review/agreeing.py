@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Estimate
 from workbench.review.states import fingerprint_of
+from workbench.roles import Right
 from workbench.stats.agreement import LOW_AGREEMENT, krippendorff_alpha, pairwise_kappa
 from workbench.store import Store
 from workbench.store import labels as rows
@@ -66,6 +68,7 @@ class AgreementReport:
         )
 
 
+@requires(Right.LABEL, Right.SEE)
 def agreement(workspace: Workspace, store: Store, task: str, candidate: str | None = None) -> AgreementReport:
     """Return how far people agree who judged the same pairs blind.
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.records import Estimate, LabelVerdict
 from workbench.review.forecast import progress_of
-from workbench.review.items import ReviewItem, ReviewProgress, build_item, reviewer_name
+from workbench.review.items import ReviewItem, ReviewProgress, build_item, handed, reviewer_name
 from workbench.review.states import (
     LEASE,
     SEVERITY,
@@ -25,6 +26,7 @@ from workbench.review.states import (
     scope_of,
     utc_now,
 )
+from workbench.roles import Right
 from workbench.stats import bounds
 from workbench.store import Store, desk
 from workbench.store import labels as rows
@@ -55,6 +57,7 @@ class ByHand:
     text: str
 
 
+@requires(Right.LABEL)
 def next_by_hand(
     workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, *, now: Clock = utc_now
 ) -> ReviewItem | None:
@@ -79,7 +82,8 @@ def next_by_hand(
     scope = scope_of(workspace, store, task, candidate)
     moment = in_utc(now())
     with store.writing() as writer:
-        return hand_out_by_hand(workspace, writer, scope, candidate, annotator, moment)
+        item = hand_out_by_hand(workspace, writer, scope, candidate, annotator, moment)
+    return None if item is None else handed(store, item)
 
 
 def hand_out_by_hand(
@@ -185,6 +189,7 @@ def apart_row(
     }
 
 
+@requires(Right.LABEL, Right.SEE)
 def by_hand(workspace: Workspace, store: Store, task: str, candidate: str) -> ByHand:
     """Return what the ten calls looked at by hand show so far.
 
@@ -241,6 +246,7 @@ def _by_hand_text(drawn: int, identical: int, judged: int, waiting: int) -> str:
     return f"{text}, {identical} more are identical" if identical else text
 
 
+@requires(Right.LABEL)
 def pick(
     workspace: Workspace,
     store: Store,
@@ -301,6 +307,7 @@ class Attention:
     rate: Estimate
 
 
+@requires(Right.SEE)
 def attention(
     workspace: Workspace, store: Store, task: str, candidate: str | None = None
 ) -> tuple[Attention, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbench import compare, ramp, sensitivity
+from workbench.access import require, requires
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, Label, LabelVerdict, Policy
 from workbench.review.states import (
@@ -19,6 +20,7 @@ from workbench.review.states import (
     in_utc,
     scope_of,
 )
+from workbench.roles import Right
 from workbench.stats.harm import net, regressions
 from workbench.stats.ladder import cap_of
 from workbench.stats.wording import percent
@@ -39,6 +41,7 @@ class Effect:
     text: str
 
 
+@requires(Right.LABEL, Right.SEE)
 def effect_of(
     workspace: Workspace, store: Store, task: str, candidate: str, label: Label, *, always: bool = False
 ) -> Effect | None:
@@ -58,6 +61,8 @@ def effect_of(
     """
     from workbench import scoring
 
+    if always:
+        require(Right.SEE, task=task)
     config = workspace.eval_for(task)
     if not (config.review.show_effect or always) or label.source in APART_SOURCES:
         return None
@@ -106,6 +111,7 @@ class LabelMove:
         return self.after - self.before
 
 
+@requires(Right.SEE)
 def label_moves(
     workspace: Workspace, store: Store, task: str, candidate: str, *, limit: int | None = 10
 ) -> list[LabelMove]:
@@ -208,6 +214,7 @@ def _move(each: EffectiveVerdict, before: float, after: float) -> LabelMove:
     )
 
 
+@requires(Right.SEE)
 def what_would_change(
     workspace: Workspace,
     store: Store,

@@ -12,12 +12,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.normal import neutralise_cell
 from workbench.review.gold_sets import write_whole
 from workbench.review.states import fingerprint_of, in_utc
-from workbench.store import Store
+from workbench.roles import Right
+from workbench.store import Store, accesses
 from workbench.store import labels as rows
 
 COLUMNS = (
@@ -55,6 +57,7 @@ COLUMNS = (
 """The columns of an exported file, in order."""
 
 
+@requires(Right.EXPORT)
 def export_labels(
     workspace: Workspace,
     store: Store,
@@ -96,6 +99,7 @@ def export_labels(
         workspace.eval_for(task)
     fingerprint = fingerprint_of(workspace, store, candidate) if candidate else None
     found = rows.export_rows(store, task, fingerprint)
+    accesses.exported(store, accesses.Kind.EXPORT_LABELS, task, len({row["call_id"] for row in found}))
     content = io.BytesIO()
     writers[suffix](content, found)
     write_whole(target, content.getvalue())

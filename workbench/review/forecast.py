@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import WorkbenchError
 from workbench.records import SliceShare
 from workbench.review.items import ReviewProgress
 from workbench.review.states import APART_SOURCES, PICKED, scope_of
+from workbench.roles import Right
 from workbench.store import Store
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
@@ -43,6 +45,7 @@ _forecasts: dict[tuple[str, Scope], _Forecast] = {}
 _lock = Lock()
 
 
+@requires(Right.LABEL, Right.SEE)
 def progress(workspace: Workspace, store: Store, task: str, candidate: str) -> ReviewProgress:
     """Return how many pairs are labelled, and how many it takes for the next share.
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import msgspec
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError
-from workbench.store import Store
+from workbench.roles import Right
+from workbench.store import Store, accesses
 from workbench.store import gold as gold_rows
 
 GOLD_NAME = "gold.jsonl"
@@ -46,6 +48,7 @@ class GoldSet:
         return f"Wrote {self.answers:,} right answers to {self.path} ({named})."
 
 
+@requires(Right.EXPORT)
 def gold_answers(workspace: Workspace, store: Store, task: str) -> list[GoldAnswer]:
     """Return every known right answer of a task, the newest of each call.
 
@@ -63,12 +66,16 @@ def gold_answers(workspace: Workspace, store: Store, task: str) -> list[GoldAnsw
         UsageError: The task is not known.
     """
     workspace.eval_for(task)
-    return [
+    found = [
         GoldAnswer(row["native_id"], row["call_id"], row["answer"], row["origin"], row["created_at"])
         for row in gold_rows.answers(store, task)
     ]
+    if found:
+        accesses.exported(store, accesses.Kind.EXPORT_GOLD, task, len(found))
+    return found
 
 
+@requires(Right.EXPORT)
 def write_gold_set(workspace: Workspace, store: Store, task: str, path: Path | str | None = None) -> GoldSet:
     """Write the right answers of a task as JSON lines that `label import` reads again.
 

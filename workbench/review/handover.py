@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import compare
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.normal import clean_text, content_hash
@@ -33,8 +34,9 @@ from workbench.review.items import (
 from workbench.review.judging import ask_for_confirmation, cleaned_text
 from workbench.review.pool import members_of, pool_of
 from workbench.review.states import Board, Clock, Plan, in_utc, scope_of, utc_now
+from workbench.roles import Right
 from workbench.specs import EvalConfig
-from workbench.store import Store
+from workbench.store import Store, accesses
 from workbench.store import labels as rows
 
 LEASE_DAYS = 14.0
@@ -120,6 +122,7 @@ def program_of(name: str) -> Program:
     return known[name]
 
 
+@requires(Right.EXPORT)
 def hand_over(
     workspace: Workspace,
     store: Store,
@@ -188,6 +191,8 @@ def hand_over(
         build_item(store, config, draw_id, pair, program.name, progress=progress, attempt=0)
         for draw_id, pair in drawn
     ]
+    if items:
+        accesses.exported(store, accesses.Kind.HAND_OVER, task, len(items))
     files = program.write(Path(folder), config, items) if items else []
     return HandOver(program.title, len(items), tuple(str(each) for each in files), until)
 
@@ -239,7 +244,7 @@ def _take(writer: Any, config: EvalConfig, program: Program, given: Given, momen
     draw = rows.offered_draw(writer, given.item, program.name)
     if draw is None or draw["task"] != config.task:
         raise Refused(f"no item of task {config.task} that went to {program.title} has this id")
-    annotator = reviewer_name(given.annotator)
+    annotator = reviewer_name(given.annotator, own=False)
     pair = (draw["replay_id"], draw["call_id"])
     item = build_item(
         writer,

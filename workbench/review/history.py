@@ -6,19 +6,22 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.records import Label
 from workbench.review.forecast import progress_of
-from workbench.review.items import ReviewItem, build_item, choice_of, reviewer_name
+from workbench.review.items import ReviewItem, build_item, choice_of, handed, reviewer_name
 from workbench.review.judging import SOURCES
 from workbench.review.states import in_utc, scope_of
+from workbench.roles import Right
 from workbench.store import Store
 from workbench.store import labels as rows
 
 CHOICES = ("left", "right", "equal", "both_bad", "skipped")
 
 
+@requires(Right.LABEL)
 def history(
     workspace: Workspace,
     store: Store,
@@ -95,6 +98,7 @@ def choice_made(label: Label) -> str:
     return choice_of(label.verdict, label.shown_order)
 
 
+@requires(Right.LABEL)
 def look_again(
     workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, label: Label
 ) -> ReviewItem:
@@ -120,7 +124,7 @@ def look_again(
     pair = (label.replay_id, label.call_id)
     # Its id is that of no draw, so nothing can be submitted on it.
     # What came back from another program was shown there in the order of its own draw.
-    return build_item(
+    item = build_item(
         store,
         config,
         f"seen {label.label_id}",
@@ -130,3 +134,4 @@ def look_again(
         attempt=0,
         shown_order=label.shown_order,
     )
+    return handed(store, item)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.formats.base import Blank, Record, display_name
@@ -26,6 +27,7 @@ from workbench.review.judging import MAX_NOTE_CHARS, verdict_of
 from workbench.review.returning import import_answers, program_behind
 from workbench.review.states import Clock, fingerprint_of, in_utc, utc_now
 from workbench.review.tallying import LabelReport, Tally
+from workbench.roles import Right
 from workbench.store import Store
 from workbench.store import gold as gold_rows
 from workbench.store import labels as rows
@@ -53,6 +55,7 @@ class _Refused(ValueError):
     """A record can't be taken; the message says why."""
 
 
+@requires(Right.IMPORT)
 def import_labels(
     workspace: Workspace,
     store: Store,

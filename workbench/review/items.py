@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from workbench import compare
+from workbench import access, compare
 from workbench.errors import UsageError
 from workbench.normal import clean_text, decode_nested
 from workbench.records import (
@@ -19,6 +19,7 @@ from workbench.records import (
     from_json,
 )
 from workbench.specs import EvalConfig
+from workbench.store import Store, accesses
 from workbench.store import labels as rows
 
 CONTROL_LEFT = "control_left"
@@ -263,11 +264,22 @@ def judged_fields(config: EvalConfig, *outputs: Output) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def reviewer_name(annotator: str) -> str:
+def handed(store: Store, item: ReviewItem) -> ReviewItem:
+    """Return an item that somebody is about to read, noted in the access log."""
+    accesses.viewed(store, accesses.Kind.REVIEW, item.task, [item.call_id])
+    return item
+
+
+def reviewer_name(annotator: str, *, own: bool = True) -> str:
     """Return a reviewer's name, trimmed and cleaned.
+
+    Args:
+        annotator: As it was given.
+        own: Whether it is who acts now, rather than somebody in a file.
 
     Raises:
         UsageError: It is empty, too long, or stands for a program.
+        AccessRefused: Who acts is signed in under another name.
     """
     name = clean_text(annotator)[0].strip()
     if not name or len(name) > MAX_NAME:
@@ -276,7 +288,7 @@ def reviewer_name(annotator: str) -> str:
         )
     if name.casefold() in RESERVED_NAMES:
         raise UsageError(f"{name!r} is no reviewer's name: it stands for a program.", "Give your own name.")
-    return name
+    return access.own_name(name) if own else name
 
 
 def check_reasons(verdict: LabelVerdict, reasons: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.normal import clean_text, content_hash
@@ -21,6 +22,7 @@ from workbench.review.items import (
     ReviewItem,
     build_item,
     check_reasons,
+    handed,
     order_shown,
     reviewer_name,
 )
@@ -38,6 +40,7 @@ from workbench.review.states import (
     scope_of,
     utc_now,
 )
+from workbench.roles import Right
 from workbench.store import Store, desk
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
@@ -60,6 +63,7 @@ def verdict_of(word: str | LabelVerdict) -> LabelVerdict:
         raise UsageError(f"{word!r} is not a verdict.", did_you_mean(str(word), known)) from None
 
 
+@requires(Right.LABEL, task=lambda given: given["item"].task)
 def submit(
     workspace: Workspace,
     store: Store,
@@ -110,6 +114,7 @@ def submit(
     )
 
 
+@requires(Right.LABEL, task=lambda given: given["item"].task)
 def skip(
     workspace: Workspace,
     store: Store,
@@ -243,6 +248,7 @@ def ask_for_confirmation(writer: Any, draw: dict[str, Any], label: Label, moment
         writer.append("draws", [second_review_row(draw, position, moment)])
 
 
+@requires(Right.LABEL)
 def undo(
     workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, *, now: Clock = utc_now
 ) -> ReviewItem | None:
@@ -274,7 +280,8 @@ def undo(
     attempt = len(rows.labels_on_draw(store, draw_id, annotator))
     progress = progress_of(workspace, store, task, candidate, scope)
     pair = (draw["replay_id"], draw["call_id"])
-    return build_item(store, config, draw_id, pair, annotator, progress=progress, attempt=attempt)
+    item = build_item(store, config, draw_id, pair, annotator, progress=progress, attempt=attempt)
+    return handed(store, item)
 
 
 def _undone(writer: Any, scope: Scope, annotator: str, moment: datetime) -> dict[str, Any] | None:
@@ -308,6 +315,7 @@ def _is_of(store: Any, row: dict[str, Any], scope: Scope) -> bool:
     return draw is not None and draw["evaluator_version"] == scope.evaluator_version
 
 
+@requires(Right.LABEL, task=lambda given: rows.task_of_replay(given["store"], given["label"].replay_id))
 def amend(
     store: Store,
     label: Label,

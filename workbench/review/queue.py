@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from workbench import compare
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.review.forecast import focus_of, progress_of
 from workbench.review.handing import Desk, Handing
-from workbench.review.items import ReviewItem, build_item, reviewer_name
+from workbench.review.items import ReviewItem, build_item, handed, reviewer_name
 from workbench.review.pool import languages_of, members_of, pool_of
 from workbench.review.states import DESK_PLANS, Clock, in_utc, scope_of, utc_now
+from workbench.roles import Right
 from workbench.specs import ReviewRules
 from workbench.store import Store
 from workbench.store import labels as rows
 
 
+@requires(Right.LABEL)
 def next_item(
     workspace: Workspace,
     store: Store,
@@ -90,7 +93,8 @@ def next_item(
         draw_id, pair = found
     attempt = len(rows.labels_on_draw(store, draw_id, annotator))
     progress = progress_of(workspace, store, task, candidate, scope)
-    return build_item(store, config, draw_id, pair, annotator, progress=progress, attempt=attempt)
+    item = build_item(store, config, draw_id, pair, annotator, progress=progress, attempt=attempt)
+    return handed(store, item)
 
 
 def assigned(rules: ReviewRules, annotator: str) -> tuple[str, ...] | None:

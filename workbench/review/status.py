@@ -6,12 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from workbench import compare
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Basis
 from workbench.review.forecast import Focus, focus_of, progress_of
 from workbench.review.items import ReviewProgress
 from workbench.review.pool import languages_of, pool_of
 from workbench.review.states import Board, Clock, Plan, State, in_utc, scope_of, utc_now
+from workbench.roles import Right
 from workbench.store import Store
 
 
@@ -71,6 +73,7 @@ class QueueStatus:
         return "\n".join(lines)
 
 
+@requires(Right.LABEL, Right.SEE)
 def queue_status(
     workspace: Workspace, store: Store, task: str, candidate: str, *, now: Clock = utc_now
 ) -> QueueStatus:

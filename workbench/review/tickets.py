@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from workbench.access import require, requires_somewhere
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.review.forecast import progress_of
-from workbench.review.items import ReviewItem, build_item, reviewer_name
+from workbench.review.items import ReviewItem, build_item, handed, reviewer_name
+from workbench.roles import Right
 from workbench.store import Store
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
 
 
+@requires_somewhere(Right.LABEL)
 def item_of(workspace: Workspace, store: Store, ticket: str, annotator: str) -> ReviewItem:
     """Return an item that was offered to somebody, by its ticket (`ReviewItem.ticket`).
 
@@ -34,10 +37,12 @@ def item_of(workspace: Workspace, store: Store, ticket: str, annotator: str) -> 
             "Ask for one with `workbench label next`, and answer with the ticket it gives.",
         )
     task, fingerprint = draw["task"], draw["candidate_fingerprint"]
+    require(Right.LABEL, task=task)
     config = workspace.eval_for(task)
     candidate = rows.candidate_of_replay(store, draw["replay_id"]) or ""
     scope = Scope(task, fingerprint, draw["evaluator_version"])
     progress = progress_of(workspace, store, task, candidate, scope)
     pair = (draw["replay_id"], draw["call_id"])
     count = len(rows.labels_on_draw(store, draw_id, annotator)) if not attempt else int(attempt)
-    return build_item(store, config, draw_id, pair, annotator, progress=progress, attempt=count)
+    item = build_item(store, config, draw_id, pair, annotator, progress=progress, attempt=count)
+    return handed(store, item)

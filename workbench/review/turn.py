@@ -13,17 +13,19 @@ from threading import Lock
 from typing import Any
 
 from workbench import compare
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import AbsoluteJudgement, Label, LabelVerdict
 from workbench.review import forecast
 from workbench.review.absolute import submit_absolute
 from workbench.review.apart import hand_out_by_hand
 from workbench.review.handing import Desk, Handing
-from workbench.review.items import ReviewItem, build_item, reviewer_name
+from workbench.review.items import ReviewItem, build_item, handed, reviewer_name
 from workbench.review.judging import skip, submit
 from workbench.review.pool import languages_of, members_of, pool_of
 from workbench.review.queue import assigned
 from workbench.review.states import Board, Clock, Pair, in_utc, scope_of, utc_now
+from workbench.roles import Right
 from workbench.store import Store, desk
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
@@ -72,6 +74,7 @@ _queues: dict[tuple[str, Scope], _Queue] = {}
 _lock = Lock()
 
 
+@requires(Right.LABEL)
 def prepare(workspace: Workspace, store: Store, task: str, candidate: str, *, renew: bool = True) -> bool:
     """Read what the next answer needs, and make the forecast again if it is old; after an item is shown.
 
@@ -93,6 +96,7 @@ def prepare(workspace: Workspace, store: Store, task: str, candidate: str, *, re
     return forecast.is_due(store, scope, reviewed)
 
 
+@requires(Right.LABEL, task=lambda given: given["item"].task)
 def answer(
     workspace: Workspace,
     store: Store,
@@ -164,9 +168,10 @@ def answer(
         following = build_item(
             writer, config, found[0], found[1], annotator, progress=progress, attempt=attempt
         )
-    return Turn(label, following)
+    return Turn(label, handed(store, following))
 
 
+@requires(Right.LABEL, task=lambda given: given["item"].task)
 def answer_by_hand(
     workspace: Workspace,
     store: Store,
@@ -196,7 +201,8 @@ def answer_by_hand(
     moment = in_utc(now())
     with store.writing() as writer:
         label = _record(workspace, store, item, annotator, given, None, lambda: moment)
-        return Turn(label, hand_out_by_hand(workspace, writer, scope, candidate, annotator, moment))
+        following = hand_out_by_hand(workspace, writer, scope, candidate, annotator, moment)
+    return Turn(label, None if following is None else handed(store, following))
 
 
 def _record(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workbench import review
+from workbench.access import requires
 from workbench.compare import Comparator, Judgement, basis, evaluator_version
 from workbench.compare.features import MAX_REQUEST_CHARS
 from workbench.compare.fields import FieldsComparator
@@ -32,6 +33,7 @@ from workbench.records import (
     from_json,
     to_json,
 )
+from workbench.roles import Right
 from workbench.scoring.judging import JudgeResults, judge_results
 from workbench.scoring.tables import FieldTables, LabelTables, shown, tables
 from workbench.scoring.targets import targets
@@ -123,6 +125,7 @@ def _mostly(because: dict[str, int]) -> str:
     return f" ({'' if len(because) == 1 else 'mostly: '}{first})" if first else ""
 
 
+@requires(Right.REPLAY)
 def compare(
     workspace: Workspace,
     store: Store,

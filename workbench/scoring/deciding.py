@@ -7,8 +7,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from workbench import ramp
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Policy, Recommendation
+from workbench.roles import Right
 from workbench.scoring.evidence import evidence, gather_begun
 from workbench.scoring.retirement import leaving
 from workbench.scoring.stricter import decide
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 
+@requires(Right.SEE)
 def recommend(
     workspace: Workspace,
     store: Store,

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from workbench import ramp
+from workbench.access import requires
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, EvalKind, Policy, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import UNRESOLVED, utc_now
+from workbench.roles import Right
 from workbench.sampling import WEIGHT_MAX
 from workbench.scoring.columns import AGREES, calls_of, confirmations
 from workbench.scoring.groups import (
@@ -47,6 +49,7 @@ DAY_SHARE = 0.1
 """Of the mean of a week's busiest days: what makes a day's calls a day's traffic."""
 
 
+@requires(Right.SEE)
 def evidence(
     workspace: Workspace,
     store: Store,
@@ -95,6 +98,7 @@ class Looking:
         return self.moment or utc_now()
 
 
+@requires(Right.SEE)
 def compared_rows(workspace: Workspace, store: Store, task: str, candidate: str) -> list[AuditRow]:
     """Return every compared call of a candidate in audit order, with what people said of it.
 

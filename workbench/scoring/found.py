@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.embed import text_hash, vectors_of
 from workbench.errors import ModelMissing
 from workbench.normal import last_user_text, system_text
 from workbench.progress import Listener, silent
 from workbench.records import Basis, Policy, Request, from_json
+from workbench.roles import Right
 from workbench.routing import RoutingReport, features_of, route
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.confidences import chosen_signal, signals_of
@@ -83,6 +85,7 @@ class FoundReport:
         return "\n".join([*lines, *self.notes])
 
 
+@requires(Right.SEE)
 def found_slices(
     workspace: Workspace,
     store: Store,
@@ -169,6 +172,7 @@ def found_slices(
     )
 
 
+@requires(Right.SEE)
 def routing_rule(
     workspace: Workspace,
     store: Store,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Estimate, Policy
+from workbench.roles import Right
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.specs import Candidate
 from workbench.stats.latency_pairs import LatencyPair, compare_latencies
@@ -64,6 +66,7 @@ def ms(found: Estimate) -> str:
     return f"{found.point:,.0f} ms ({low} to {high})"
 
 
+@requires(Right.SEE)
 def paired_latency(
     workspace: Workspace, store: Store, task: str, candidate: str, *, policy: Policy | None = None
 ) -> PairedLatency:

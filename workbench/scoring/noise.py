@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from workbench.access import requires
 from workbench.compare import SIMILARITY_MISSING, Comparator, basis, control_problem, evaluator_version
 from workbench.embed import Embedder, similarities
 from workbench.normal import content_hash
 from workbench.progress import Listener, Progress, silent
 from workbench.records import Basis, Estimate, EvalKind, Output, Request, Verdict, from_json, to_json
+from workbench.roles import Right
 from workbench.specs import EvalConfig
 from workbench.stats import noise
 from workbench.stats.wording import count, plural
@@ -87,6 +89,7 @@ class Measured:
     why_not: str = ""
 
 
+@requires(Right.SEE, task=lambda given: given["config"].task)
 def floor_of(store: Store, config: EvalConfig) -> NoiseFloor | None:
     """Return the floor that was measured last under an eval as it stands, or None."""
     version = evaluator_version(config)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench import ramp
+from workbench.access import may, requires, requires_somewhere
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.costing import Savings, monthly_savings, tokens_cost_usd
 from workbench.errors import UsageError
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
+from workbench.roles import Right
 from workbench.scoring.comparing import agreement_of
 from workbench.scoring.deciding import decided
 from workbench.scoring.evidence import gather
@@ -56,6 +58,7 @@ class OverviewRow:
     floor: NoiseFloor | None = None
 
 
+@requires_somewhere(Right.SEE)
 def overview(workspace: Workspace, store: Store) -> list[OverviewRow]:
     """Return one row for each task and candidate that has comparisons, as configured now.
 
@@ -66,10 +69,12 @@ def overview(workspace: Workspace, store: Store) -> list[OverviewRow]:
     return [
         row
         for config, name, fingerprint in targets(workspace, store)
-        if (row := _row(workspace, store, config, name, fingerprint)) is not None
+        if may(Right.SEE, config.task)
+        and (row := _row(workspace, store, config, name, fingerprint)) is not None
     ]
 
 
+@requires(Right.SEE)
 def overview_row(
     workspace: Workspace, store: Store, task: str, candidate: str, *, current_share: float = 0.0
 ) -> OverviewRow:
@@ -95,6 +100,7 @@ def overview_row(
     return row
 
 
+@requires(Right.SEE)
 def savings(
     workspace: Workspace,
     store: Store,

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Estimate, Policy, Verdict
+from workbench.roles import Right
 from workbench.scoring.gathered import Gathered, gather_compared
 from workbench.stats.parts import beside_predictions, outcomes_of
 from workbench.stats.prediction import predicted_harm
@@ -55,6 +57,7 @@ class PredictedHarm:
         )
 
 
+@requires(Right.SEE)
 def predicted(
     workspace: Workspace,
     store: Store,

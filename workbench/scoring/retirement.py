@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.engines.wire import is_same_model
 from workbench.records import from_json
+from workbench.roles import Right
 from workbench.scoring.noise import NoiseFloor
 from workbench.specs import CONTROL
 from workbench.stats.wording import plural
@@ -53,6 +55,7 @@ class Leaving:
         return f"workbench replay --task {self.task} --candidate {CONTROL}"
 
 
+@requires_somewhere(Right.SEE)
 def leaving(
     workspace: Workspace, store: Store, today: date | None = None, *, task: str | None = None
 ) -> list[Leaving]:

@@ -17,10 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.costing import tokens_cost_usd
 from workbench.errors import UsageError
 from workbench.records import Basis, Estimate, Policy
+from workbench.roles import Right
 from workbench.routing.certified import losses_of
 from workbench.scoring.confidences import chosen_signal, signals_of
 from workbench.scoring.gathered import Gathered, gather_compared
@@ -144,6 +146,7 @@ def _usd(usd: float | None) -> str:
     return "-" if usd is None else f"${usd:.3g}"
 
 
+@requires(Right.SEE)
 def thresholds(
     workspace: Workspace,
     store: Store,

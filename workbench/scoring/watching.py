@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.embed import text_hash
 from workbench.errors import UsageError
 from workbench.normal import last_user_text
 from workbench.records import Basis, Estimate, Policy, Recommendation, Request, from_json
+from workbench.roles import Right
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.deciding import recommend
 from workbench.scoring.gathered import Gathered, gather_compared
@@ -130,6 +132,7 @@ class WatchReport:
         return "\n".join(lines)
 
 
+@requires(Right.SEE)
 def watch(
     workspace: Workspace,
     store: Store,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from workbench.access import requires
 from workbench.parts import LABEL_TEXTS
 from workbench.records import Rejected
+from workbench.roles import Right
 from workbench.store.imports import pairs, stage_rows
 from workbench.store.staging import Numbered
 
@@ -134,6 +136,12 @@ def load_staged(writer: Writer, staged: Numbered, manifest_id: str, *, limit: in
     return loaded
 
 
+def _task_of_call(given: Mapping[str, Any]) -> str | None:
+    found: str | None = given["store"].value("SELECT task FROM calls WHERE call_id = ?", [given["call_id"]])
+    return found
+
+
+@requires(Right.READ, task=_task_of_call)
 def labels_of_call(store: Store, call_id: str) -> list[dict[str, Any]]:
     """Return the imported labels of one call, of its session and of its trace, oldest first.
 
@@ -161,6 +169,7 @@ def labels_of_call(store: Store, call_id: str) -> list[dict[str, Any]]:
     return [row | {"value": json.loads(row["value"])} for row in rows]
 
 
+@requires(Right.READ)
 def labels_of_task(store: Store, task: str, *, limit: int = 10_000) -> list[dict[str, Any]]:
     """Return the imported labels about the calls of a task, with call_id, in the order they came.
 

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from workbench import access
+from workbench.access import requires, requires_somewhere
 from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Output, Request, Verdict, from_json
+from workbench.roles import Right
+from workbench.store import accesses
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -154,6 +158,7 @@ _LABELS = """
 """
 
 
+@requires_somewhere(*Right)
 def freshness(store: Store) -> Freshness:
     """Return how much the store holds and when something last happened."""
     row = store.rows(
@@ -167,6 +172,7 @@ def freshness(store: Store) -> Freshness:
     return Freshness(**row)
 
 
+@requires_somewhere(*Right)
 def tasks(store: Store) -> list[TaskCount]:
     """Return every task with its calls, the largest first."""
     found = store.rows(
@@ -174,17 +180,22 @@ def tasks(store: Store) -> list[TaskCount]:
                   min(occurred_at) AS first_at, max(occurred_at) AS last_at
            FROM usable_calls GROUP BY task ORDER BY calls DESC, task"""
     )
-    return [TaskCount(**row) for row in found]
+    actor = access.current()
+    return [TaskCount(**row) for row in found if actor.rights(row["task"])]
 
 
+@requires_somewhere(*Right)
 def replayed(store: Store) -> list[tuple[str, str]]:
     """Return every task and candidate name that a replay was planned for, in order."""
     found = store.rows("SELECT DISTINCT task, candidate FROM replays ORDER BY task, candidate")
-    return [(row["task"], row["candidate"]) for row in found]
+    actor = access.current()
+    return [(row["task"], row["candidate"]) for row in found if actor.rights(row["task"])]
 
 
+@requires_somewhere(Right.IMPORT)
 def imports(store: Store, limit: int = 20) -> list[Import]:
-    """Return the newest imports."""
+    """Return the newest imports, of the tasks that the asker may import to."""
+    actor = access.current()
     found = store.rows(
         """SELECT manifest_id, created_at, source, task, format, files, report
            FROM manifests ORDER BY seq DESC LIMIT ?""",
@@ -201,18 +212,24 @@ def imports(store: Store, limit: int = 20) -> list[Import]:
             report=json.loads(row["report"]),
         )
         for row in found
+        if actor.may(Right.IMPORT, row["task"])
     ]
 
 
+@requires(Right.IMPORT, task=None)
 def rejects(store: Store, manifest_id: str, limit: int = 10_000) -> list[dict[str, Any]]:
     """Return the rejected records of one import, in the order of its files and lines."""
-    return store.rows(
+    found = store.rows(
         """SELECT file, line, reason, snippet FROM rejects
            WHERE manifest_id = ? ORDER BY file, line LIMIT ?""",
         [manifest_id, limit],
     )
+    lines = [f"{row['file']}:{row['line']}" for row in found]
+    accesses.viewed(store, accesses.Kind.REJECTS, None, lines)
+    return found
 
 
+@requires(Right.SEE, Right.READ)
 def compared_versions(store: Store, task: str, candidate_fingerprint: str) -> dict[str, int]:
     """Return how many comparisons each evaluator version has, so that a page can say what is stale."""
     found = store.rows(
@@ -224,6 +241,7 @@ def compared_versions(store: Store, task: str, candidate_fingerprint: str) -> di
     return {row["version"]: row["n"] for row in found}
 
 
+@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
 def facets(store: Store, pool: Pool) -> Facets:
     """Return the verdicts, languages and flags of a pool with their counts."""
     verdicts, languages, flags = (
@@ -233,6 +251,13 @@ def facets(store: Store, pool: Pool) -> Facets:
     return Facets(verdicts, languages, flags)
 
 
+@requires(Right.SEE, Right.READ, Right.LABEL, task=lambda given: given["pool"].task)
+def languages(store: Store, pool: Pool) -> list[str]:
+    """Return the languages of a pool's calls, the commonest first, and nothing of how they compare."""
+    return [each for each in _tally(store, pool, "coalesce(c.language, '')") if each]
+
+
+@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
 def confusion(store: Store, pool: Pool) -> dict[tuple[str, str], int]:
     """Return how often the candidate gave each answer where the frontier gave each answer."""
     found = store.rows(
@@ -246,6 +271,7 @@ def confusion(store: Store, pool: Pool) -> dict[tuple[str, str], int]:
     return {(row["control_group"], row["candidate_group"]): row["n"] for row in found}
 
 
+@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
 def matching(store: Store, pool: Pool, chosen: CaseFilter) -> int:
     """Return how many cases a filter leaves."""
     source, values = _filtered(chosen)
@@ -253,6 +279,7 @@ def matching(store: Store, pool: Pool, chosen: CaseFilter) -> int:
     return int(store.value(sql, [*_key(pool), *values]))
 
 
+@requires(Right.READ, task=lambda given: given["pool"].task)
 def case_page(
     store: Store, pool: Pool, chosen: CaseFilter, *, page: int = 1, size: int = PAGE_SIZE
 ) -> list[CaseRow]:
@@ -283,6 +310,7 @@ def case_page(
             ORDER BY p.verdict <> '{Verdict.MISMATCH}', p.replay_seq, p.call_id""",  # noqa: S608
         [*_key(pool), *values, size, (max(1, page) - 1) * size],
     )
+    accesses.viewed(store, accesses.Kind.CASES, pool.task, [row["call_id"] for row in found])
     return [
         CaseRow(
             replay_id=row["replay_id"],
@@ -300,6 +328,7 @@ def case_page(
     ]
 
 
+@requires(Right.READ, task=lambda given: given["pool"].task)
 def case(store: Store, pool: Pool, call_id: str) -> Case | None:
     """Return one case of a pool, or None where it does not belong to it."""
     found = store.rows(
@@ -316,6 +345,7 @@ def case(store: Store, pool: Pool, call_id: str) -> Case | None:
     if not found:
         return None
     row = found[0]
+    accesses.viewed(store, accesses.Kind.CASE, pool.task, [call_id])
     return Case(
         replay_id=row["replay_id"],
         call_id=row["call_id"],
@@ -423,6 +453,7 @@ def _filtered(chosen: CaseFilter) -> tuple[str, Sequence[Any]]:
     return f"{' '.join(joins)} {where}", values
 
 
+@requires_somewhere(Right.SEE, Right.REPLAY)
 def checks(store: Store, replay_id: str) -> dict[str, tuple[str, str]]:
     """Return what the checks before a replay found: state and message by name, or nothing."""
     detail = store.value(
@@ -433,6 +464,7 @@ def checks(store: Store, replay_id: str) -> dict[str, tuple[str, str]]:
     return {name: (state, message) for name, (state, message) in json.loads(detail or "{}").items()}
 
 
+@requires_somewhere(Right.SEE, Right.REPLAY)
 def budget(store: Store, replay_id: str) -> dict[str, float]:
     """Return what the last run of a replay was allowed: `usd`, `minutes`, or nothing."""
     detail = store.value(
@@ -444,6 +476,7 @@ def budget(store: Store, replay_id: str) -> dict[str, float]:
     return {name: float(most) for name, most in found.items() if most is not None}
 
 
+@requires(Right.SEE)
 def latency_runs(store: Store, task: str, fingerprint: str, limit: int = 12) -> list[tuple[datetime, str]]:
     """Return the newest latency probes of a candidate: when, and the report as JSON."""
     rows = store.rows(

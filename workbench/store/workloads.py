@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from workbench.access import requires
 from workbench.records import UNASSIGNED, Request, from_json
-from workbench.store import Store
+from workbench.roles import Right
+from workbench.store import Store, accesses
 
 LABEL_CHARS = 60
 SHORT_ANSWERS = 400
@@ -336,11 +338,12 @@ def read_sample(store: Store, seqs: Sequence[int]) -> list[dict[str, Any]]:
     )
 
 
+@requires(Right.READ, task="workload")
 def workload_page(
     store: Store, profile_id: str, workload: str, *, limit: int = 50, offset: int = 0
 ) -> list[dict[str, Any]]:
     """Return a page of a workload's calls for a table, newest import last."""
-    return store.rows(
+    found = store.rows(
         f"""
         WITH {_TRAFFIC},
         page AS (SELECT seq FROM traffic WHERE workload = $workload ORDER BY seq LIMIT $limit OFFSET $offset)
@@ -351,6 +354,8 @@ def workload_page(
         """,  # noqa: S608
         {"profile": profile_id, "workload": workload, "limit": limit, "offset": offset},
     )
+    accesses.viewed(store, accesses.Kind.TRAFFIC, workload, [row["call_id"] for row in found])
+    return found
 
 
 def candidate_costs(

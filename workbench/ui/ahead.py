@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from workbench import review
+from workbench import access, review
 from workbench.errors import WorkbenchError
 from workbench.ui.session import Here
 
@@ -33,7 +33,7 @@ def prepare(here: Here, task: str, candidate: str) -> None:
     key = (str(here.store.path), task, candidate)
     known = _running.get(key)
     if known is None or known.done():
-        _running[key] = _workers.submit(_renew, here, task, candidate)
+        _running[key] = _workers.submit(access.carried(_renew), here, task, candidate)
 
 
 def _renew(here: Here, task: str, candidate: str) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import streamlit as st
 
-from workbench import review
+from workbench import access, review
 from workbench.errors import WorkbenchError
 from workbench.records import EvalKind, Label
 from workbench.review import Answer, ReviewProgress
+from workbench.roles import Right
 from workbench.ui import afterwards, ahead, apart, card, navigation, words
 from workbench.ui.markup import Safe, element, show
 from workbench.ui.seat import ITEM, LAST, NOTICE, TROUBLE, Last, Open, Place, held, notice
@@ -191,7 +192,9 @@ def _finished(place: Place) -> None:
     if place.languages:
         st.caption("There may be more in other languages.")
     # A button, since the address of a link would tell the candidate while second reviews may still come.
-    if st.button("See what the labels changed", icon=":material/stacked_line_chart:", key="see-ramp"):
+    if access.may(Right.SEE, place.task) and st.button(
+        "See what the labels changed", icon=":material/stacked_line_chart:", key="see-ramp"
+    ):
         query = {"task": place.task, "candidate": place.candidate}
         st.switch_page(navigation.page("ramp"), query_params=query)
 

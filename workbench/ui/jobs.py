@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from workbench import access
 from workbench.config import Workspace
+from workbench.roles import Right
 from workbench.specs import CONTROL
 
 EXIT_INTERRUPTED = 130
@@ -129,6 +131,7 @@ def start(workspace: Workspace, task: str, candidate: str, commands: Sequence[Se
         candidate: The candidate they are about.
         commands: Arguments of `workbench`, each a list.
     """
+    actor = access.require(Right.REPLAY, task=task)
     place = folder(workspace)
     place.mkdir(parents=True, exist_ok=True)
     _forget_old(place)
@@ -138,7 +141,7 @@ def start(workspace: Workspace, task: str, candidate: str, commands: Sequence[Se
     partial = place / f"{name}.partial"
     partial.write_text(json.dumps(note), encoding="utf-8")
     partial.replace(place / f"{name}.json")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("STREAMLIT_")}
+    environment = access.for_child(_without_secrets(workspace), actor)
     with (place / f"{name}.log").open("ab") as log:
         subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
             [sys.executable, "-m", "workbench.ui.jobs", str(place / f"{name}.json")],
@@ -150,6 +153,17 @@ def start(workspace: Workspace, task: str, candidate: str, commands: Sequence[Se
             start_new_session=True,
         )
     return Job(name, task, candidate, tuple(map(tuple, commands)), now, True, None, place / f"{name}.log")
+
+
+def _without_secrets(workspace: Workspace) -> dict[str, str]:
+    """Return this process's environment without what only the app's server needs."""
+    sign_in = workspace.config.sign_in
+    secret = {sign_in.client_secret_env, sign_in.cookie_secret_env} if sign_in else set()
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("STREAMLIT_") and key not in secret
+    }
 
 
 def recent(workspace: Workspace, limit: int = 10) -> list[Job]:
@@ -167,6 +181,8 @@ def stop(workspace: Workspace, name: str) -> bool:
     path = folder(workspace) / f"{_safe(name)}.json"
     if not _is_locked(path):
         return False
+    job = _read(path)
+    access.require(Right.REPLAY, task=job.task if job else None)
     pid = int(path.with_suffix(".lock").read_text() or 0)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGINT)

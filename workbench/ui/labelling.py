@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from workbench import review
+from workbench import access, review
 from workbench.records import EvalKind
+from workbench.roles import Right
 from workbench.store import pages
 from workbench.ui import address, answers, cases, conflicts, desk, my_labels, repeats
 from workbench.ui.diff import visible
@@ -35,7 +36,11 @@ def show(scope: Scope) -> None:
         return
     repeats.ignore()
     with st.container(horizontal=True, vertical_alignment="center", key="review-head"):
-        view = address.segmented("View", VIEWS, name="view")
+        views = dict(VIEWS)
+        if not access.may(Right.ADJUDICATE, scope.task):
+            # Others' labels are no reviewer's business while they judge blind.
+            del views[CONFLICTS]
+        view = address.segmented("View", views, name="view")
         apart = _way(scope, view)
         _guidelines(scope)
         languages = _person(scope, annotator)
@@ -60,6 +65,9 @@ def show(scope: Scope) -> None:
 
 
 def _annotator() -> str | None:
+    actor = access.current()
+    if actor.signed_in:
+        return actor.name
     name = st.session_state.get(NAME)
     if name:
         return str(name)
@@ -100,7 +108,7 @@ def _guidelines(scope: Scope) -> None:
 
 def _person(scope: Scope, annotator: str) -> tuple[str, ...] | None:
     """Show who labels, and return the languages they say they read; None where they don't say."""
-    offered = [each for each in read(pages.facets, cases.pool_of(scope)).languages if each]
+    offered = read(pages.languages, cases.pool_of(scope))
     with st.popover(answers.quoted(annotator[:24]), icon=":material/person:"):
         st.text(f"Labelling as {visible(annotator)}")
         chosen: list[str] = []
@@ -115,7 +123,9 @@ def _person(scope: Scope, annotator: str) -> tuple[str, ...] | None:
                 format_func=answers.quoted,
                 help="Without a choice you get every language.",
             )
-        if st.button("Label as somebody else", type="tertiary", key="change-annotator"):
+        if not access.current().signed_in and st.button(
+            "Label as somebody else", type="tertiary", key="change-annotator"
+        ):
             for key in (NAME, ITEM, LAST):
                 st.session_state.pop(key, None)
             st.rerun()

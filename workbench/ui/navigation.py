@@ -8,6 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from workbench.roles import Actor
+from workbench.ui import gate
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -28,6 +31,7 @@ MENU = (
     Entry("review", "Review", ":material/rate_review:"),
     Entry("ramp", "Ramp", ":material/stacked_line_chart:"),
     Entry("costs", "Costs", ":material/payments:"),
+    Entry("settings", "Settings", ":material/settings:"),
 )
 
 
@@ -45,8 +49,8 @@ def folder() -> Path:
     raise FileNotFoundError(f"The pages of the app are missing beside {package}.")
 
 
-def page(name: str) -> st.Page:
-    """Return a page of the menu by its name."""
+def page(name: str, *, hidden: bool = False) -> st.Page:
+    """Return a page of the menu by its name; a hidden one can be linked to, and is in no menu."""
     entry = next(each for each in MENU if each.name == name)
     return st.Page(
         folder() / f"{name}.py",
@@ -54,12 +58,13 @@ def page(name: str) -> st.Page:
         icon=entry.icon,
         url_path=name,
         default=entry is MENU[0],
+        visibility="hidden" if hidden else "visible",
     )
 
 
-def pages() -> list[st.Page]:
-    """Return every page in the order of the menu."""
-    return [page(each.name) for each in MENU]
+def pages(actor: Actor) -> list[st.Page]:
+    """Return every page in the order of the menu, which shows those that somebody's roles open."""
+    return [page(each.name, hidden=not gate.opens(each.name, actor)) for each in MENU]
 
 
 def link(name: str, label: str, *, icon: str | None = None, **query: str | None) -> None:

@@ -7,10 +7,11 @@ import re
 import pandas as pd
 import streamlit as st
 
-from workbench import replay
+from workbench import access, replay
 from workbench.config import Workspace
 from workbench.errors import WorkbenchError
 from workbench.replay import ReplayStatus
+from workbench.roles import Right
 from workbench.specs import CONTROL
 from workbench.store import Store, pages
 from workbench.ui import answers, jobs, navigation, words
@@ -42,12 +43,12 @@ KINDS = {"replay": "", "latency": " · latency", "noise": ""}
 
 def watch() -> None:
     """Show every job and replay, and look again every two seconds while one runs."""
-    at_work = _at_work(jobs.recent(here().workspace), _statuses())
+    at_work = _at_work(_visible(jobs.recent(here().workspace)), _statuses())
 
     @st.fragment(run_every=WATCH_EVERY_S if at_work else None)
     def panel() -> None:
         with friendly():
-            found = jobs.recent(here().workspace)
+            found = _visible(jobs.recent(here().workspace))
             statuses = _statuses()
             for job in found:
                 if job.running or _just_ended(job):
@@ -58,6 +59,11 @@ def watch() -> None:
             _all(statuses, {(job.task, job.candidate) for job in found if job.running})
 
     panel()
+
+
+def _visible(found: list[Job]) -> list[Job]:
+    """Return the jobs on tasks that this person sees."""
+    return [job for job in found if access.may(Right.SEE, job.task) or access.may(Right.REPLAY, job.task)]
 
 
 def titled(task: str, candidate: str) -> str:
@@ -100,7 +106,8 @@ def _job(job: Job, statuses: list[ReplayStatus]) -> None:
                 _pace(status)
             else:
                 _own_words(job)
-            if st.button("Stop", key=f"stop-{job.name}", icon=":material/stop_circle:"):
+            allowed = access.may(Right.REPLAY, job.task)
+            if st.button("Stop", key=f"stop-{job.name}", icon=":material/stop_circle:", disabled=not allowed):
                 jobs.stop(here().workspace, job.name)
                 st.toast("Stopping after what is in flight. Starting again goes on from there.")
         elif job.code == INTERRUPTED:
@@ -181,6 +188,8 @@ def _why_not(each: ReplayStatus, *, above: bool, newest: bool) -> str | None:
         return "Its command is still at work."
     if not newest:
         return "A newer replay of this candidate has taken its place."
+    if not access.may(Right.REPLAY, each.task):
+        return "Your role does not start runs."
     if each.candidate == CONTROL:
         return None
     if all(spec.name != each.candidate for spec in here().workspace.config.candidates):

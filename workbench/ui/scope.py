@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from workbench import access
 from workbench.normal import content_hash
+from workbench.roles import Right
 from workbench.specs import CONTROL, Candidate, EvalConfig
 from workbench.store import pages
 from workbench.ui import address, navigation
@@ -46,7 +48,12 @@ def choose(*, replayed: bool = True, blind: bool = False) -> Scope | None:
         The choice, or None after an empty state has said what to do.
     """
     workspace = here().workspace
-    pairs = offered(replayed=replayed)
+    rights = (Right.LABEL,) if blind else (Right.SEE, Right.READ, Right.REPLAY)
+    pairs = {
+        task: names
+        for task, names in offered(replayed=replayed).items()
+        if any(access.may(right, task) for right in rights)
+    }
     if not pairs:
         _empty(replayed)
         return None

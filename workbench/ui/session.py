@@ -13,9 +13,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import streamlit as st
 
+from workbench import access
 from workbench.config import CONFIG_NAME, Workspace
-from workbench.errors import ConfigError, StoreBusy, WorkbenchError
-from workbench.store import Store
+from workbench.errors import AccessRefused, ConfigError, StoreBusy, WorkbenchError
+from workbench.store import Store, accesses
 from workbench.ui import memory
 from workbench.ui.palette import Palette, palette
 
@@ -37,14 +38,25 @@ class Here:
     signature: str
 
 
-def begin() -> Here:
-    """Read the workspace that this run shows; the router calls it first.
+def find() -> Workspace:
+    """Read the workspace that this app shows.
+
+    Raises:
+        WorkbenchError: There is none, or its files are wrong.
+    """
+    return Workspace.load(os.environ.get(WORKSPACE_VARIABLE) or _nearest(Path.cwd()))
+
+
+def begin(workspace: Workspace | None = None) -> Here:
+    """Open the store of the workspace that this run shows; the router calls it first.
+
+    Args:
+        workspace: As it was read a moment ago; read anew unless given.
 
     Raises:
         WorkbenchError: There is no workspace, or its files are wrong, or the store can't be opened.
     """
-    folder = os.environ.get(WORKSPACE_VARIABLE) or _nearest(Path.cwd())
-    workspace = Workspace.load(folder)
+    workspace = workspace or find()
     here = Here(workspace, _store(str(workspace.store_path), str(workspace.spool)), _signature(workspace))
     st.session_state[_HERE] = here
     return here
@@ -94,6 +106,10 @@ def friendly() -> Iterator[None]:
         st.info("Another command is writing to the store. This page tries again by itself.")
         st.text(error.message)
         retry_soon()
+    except AccessRefused as error:
+        st.info("Your role does not open this.", icon=":material/lock:")
+        st.text(error.message)
+        st.text(error.hint)
     except WorkbenchError as error:
         complain(error)
 
@@ -124,8 +140,18 @@ def _remembered(
 ) -> R:
     now = here()
     name = f"{function.__module__}.{function.__qualname__}"
-    question = (str(now.workspace.root), now.signature, name, repr((args, sorted(kwargs.items()))))
-    return memory.answer(question, now.store, call)
+    # What one person may read is never remembered for another who may not.
+    key = repr((args, sorted(kwargs.items()), access.current().key))
+
+    def looking() -> tuple[R, tuple[accesses.Seen, ...]]:
+        with accesses.collecting() as shown:
+            return call(), tuple(shown)
+
+    result, shown = memory.answer((str(now.workspace.root), now.signature, name, key), now.store, looking)
+    # Whose text is shown is noted each time that somebody reads it.
+    for seen in shown:
+        accesses.note(now.store, seen)
+    return result
 
 
 @st.cache_resource(show_spinner=False)

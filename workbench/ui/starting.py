@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from workbench import access
 from workbench.errors import WorkbenchError
 from workbench.replay import ReplayReport
+from workbench.roles import Right
 from workbench.ui import jobs, words
 from workbench.ui.diff import visible
 from workbench.ui.session import complain, here
@@ -25,13 +27,16 @@ def start_button(
     busy = any(
         job.running and (job.task, job.candidate) == (task, candidate) for job in jobs.recent(workspace)
     )
+    allowed = access.may(Right.REPLAY, task)
     pressed = st.button(
         label,
         type="primary",
         icon=":material/play_arrow:",
         key=key,
-        disabled=busy,
-        help="A run of this candidate on this task is at work."
+        disabled=busy or not allowed,
+        help="Your role does not start runs."
+        if not allowed
+        else "A run of this candidate on this task is at work."
         if busy
         else "It goes on when this page is closed.",
     )

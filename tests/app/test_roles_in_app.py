@@ -1,0 +1,224 @@
+"""Roles in the app: what each kind of person is shown, and what a page can't do for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_building import Filled, demo_pairs, fill, make_workspace
+from app_reading import Visit, fine, said
+from identity import sign_in_table
+from streamlit.testing.v1 import AppTest
+
+from workbench import access, review
+from workbench.config import Workspace
+from workbench.errors import AccessRefused, ConfigError
+from workbench.store import Store, accesses
+from workbench.ui import doorway, gate, jobs, navigation, who
+
+As = Callable[..., AppTest]
+ADDRESS = "http://127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """Give a workspace in which people sign in, with replayed and compared calls of three tasks."""
+    root = tmp_path_factory.mktemp("roles") / "w"
+    workspace = make_workspace(root)
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        replays = fill(workspace, store, demo_pairs(80))
+        with (root / "workbench.toml").open("a", encoding="utf-8") as file:
+            file.write(sign_in_table(ADDRESS, ADDRESS))
+        yield Filled(workspace, store, replays)
+
+
+@pytest.fixture(autouse=True)
+def process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget afterwards that people sign in, and who has signed out."""
+    monkeypatch.setattr(access, "_process", access.Process())
+    monkeypatch.setattr(who, "_signed_out", set())
+
+
+def claims(name: str, **more: Any) -> dict[str, Any]:
+    """Return what a provider says of somebody who has just signed in."""
+    email = f"{name}@example.com"
+    told = {"is_logged_in": True, "email": email, "email_verified": True, "iat": time.time() - 60}
+    return told | more
+
+
+@pytest.fixture
+def visit_as(place: Filled, monkeypatch: pytest.MonkeyPatch) -> As:
+    """Open a page as somebody whom the provider vouches for."""
+
+    def open_page(user: dict[str, Any], page: str = "overview", **query: str) -> AppTest:
+        monkeypatch.setenv("WORKBENCH_WORKSPACE", str(place.workspace.root))
+        at = AppTest.from_file(str(Path(review.__file__).parents[1] / "app.py"), default_timeout=60)
+        at.secrets["auth"] = {"redirect_uri": ADDRESS, "cookie_secret": "x" * 40}
+        at.user = user
+        at.run()
+        for name, value in query.items():
+            at.query_params[name] = value
+        if page != "overview":
+            at.switch_page(str(navigation.folder() / f"{page}.py"))
+            at.run()
+        return fine(at)
+
+    return open_page
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ({}, "Sign in to see"),
+        ({"is_logged_in": False}, "Sign in to see"),
+        ({"is_logged_in": "true", "email": "ada@example.com"}, "Sign in to see"),
+        (claims("nora"), "nobody has given you a role"),
+        (claims("ada", email_verified=False), "does not say that ada@example.com is yours"),
+        (claims("ada", email_verified=None), "does not say that ada@example.com is yours"),
+        (claims("ada", iat=time.time() - 13 * 3600), "older than 12 hours"),
+        (claims("ada", iat=time.time() + 3600), "older than 12 hours"),
+        (claims("ada", iat=None), "does not say when"),
+        (claims("ada", email=None), "no e-mail address"),
+        (claims("ada", email=["ada@example.com"]), "no e-mail address"),
+        (claims("ada", email="ada@example.com\nx"), "no e-mail address"),
+    ],
+)
+def test_who_is_not_let_in_reads_why_and_nothing_else(visit_as: As, user: dict[str, Any], words: str) -> None:
+    """No number, no task, no model: a polite page, and every use case refuses besides."""
+    at = visit_as(user)
+    assert words in said(at)
+    assert not at.metric
+    assert not at.dataframe
+    assert not [each for each in ("triage", "orders", "small") if each in said(at)]
+
+
+def test_a_viewer_of_one_task_sees_that_task_alone(visit_as: As) -> None:
+    """Other tasks are in no list, and a link to one does not open it."""
+    at = visit_as(claims("vera"))
+    assert "orders" in said(at)
+    assert "triage" not in said(at)
+    at = visit_as(claims("vera"), "compare", task="triage", candidate="small")
+    assert at.selectbox(key="address.task").options == ["orders"]
+    assert "triage" not in said(at)
+    for page in ("upload", "replays", "traffic", "costs", "settings"):
+        at = visit_as(claims("vera"), page)
+        assert "rewrite" not in said(at)
+        assert all(each.disabled for each in at.button if each.key == "start")
+
+
+def test_a_reviewer_gets_a_desk_under_their_own_name_and_no_numbers(visit_as: As, place: Filled) -> None:
+    """The name can't be chosen, conflicts are not offered, and pages with models' names are refused."""
+    at = visit_as(claims("rita"), "review", task="rewrite")
+    assert not at.text_input
+    assert "Label as somebody else" not in said(at)
+    assert "Labelling as rita@example.com" in said(at)
+    keys = [each.key for each in at.button]
+    choice = next(key for key in keys if key and key.startswith("left-"))
+    fine(at.button(key=choice).click().run())
+    labels = place.store.rows("SELECT DISTINCT annotator FROM labels")
+    assert labels == [{"annotator": "rita@example.com"}]
+    for page in ("compare", "ramp", "slices"):
+        shown = said(visit_as(claims("rita"), page, task="rewrite", candidate="small"))
+        assert "small" not in shown
+        assert "%" not in shown
+    rules = Workspace.load(place.workspace.root).config.access
+    with access.acting(rules.actor("rita@example.com", verified=True)):
+        whose = (place.workspace, place.store, "rewrite", "small", "rita@example.com")
+        with pytest.raises(AccessRefused):
+            review.conflicts(*whose)
+        with pytest.raises(AccessRefused, match="not as 'mia'"):
+            review.next_item(*whose[:4], "mia")
+        with pytest.raises(AccessRefused):
+            review.next_item(place.workspace, place.store, "orders", "small", "rita@example.com")
+        with pytest.raises(AccessRefused):
+            jobs.start(place.workspace, "rewrite", "small", [["replay"]])
+
+
+def test_a_role_taken_away_counts_from_the_next_click(visit_as: As, place: Filled) -> None:
+    """The file is looked at with every question, not with every sign-in."""
+    path = place.workspace.root / "workbench.toml"
+    before = path.read_text(encoding="utf-8")
+    at = visit_as(claims("emil"))
+    assert "triage" in said(at)
+    try:
+        path.write_text(before.replace("emil@example.com", "gone@example.com"), encoding="utf-8")
+        assert "nobody has given you a role" in said(fine(at.run()))
+        path.write_text(before.split("[sign_in]")[0], encoding="utf-8")
+        # Sign-in taken out under a running app opens it to nobody.
+        assert "was not started for that" in said(fine(at.run()))
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def test_signing_out_ends_the_sign_in_in_every_window(visit_as: As) -> None:
+    """A copy of the cookie opens nothing any more; a new sign-in does."""
+    user = claims("ada")
+    at = visit_as(user, "settings")
+    at.button(key="settings-sign-out").click().run()
+    assert "You have signed out" in said(visit_as(user))
+    assert "triage" in said(visit_as(claims("ada", iat=time.time() - 5)))
+
+
+def test_an_admin_reads_who_has_which_role_and_who_read_what(visit_as: As, place: Filled) -> None:
+    """A viewer's look at cases is in the log, under their address; its text is not, and no secret is."""
+    visit_as(claims("vera"), "compare", task="orders", candidate="small")
+    at = visit_as(claims("ada"), "settings")
+    tables = "\n".join(each.value.to_csv() for each in at.dataframe)
+    assert "vera@example.com,cases,orders," in tables
+    assert "rita@example.com,reviewer on rewrite" in tables
+    assert "TEST_COOKIE_SECRET" in said(at)
+    assert "x" * 40 not in said(at) + tables
+    for name in ("vera", "rita", "emil"):
+        at = visit_as(claims(name), "settings")
+        tables = "\n".join(each.value.to_csv() for each in at.dataframe)
+        assert "Who read what" not in said(at)
+        assert "rita@example.com" not in tables
+    assert accesses.latest(place.store)
+
+
+def test_every_page_of_the_menu_has_its_rights() -> None:
+    """A new page is shown to those who see numbers until it says otherwise."""
+    assert set(gate.PAGE_RIGHTS) <= {each.name for each in navigation.MENU}
+
+
+def test_at_this_machine_the_name_is_shown_and_can_be_set(visit: Visit, empty: Filled) -> None:
+    """It is what the access log calls whoever sits here, in the app and at the terminal."""
+    at = fine(visit(empty, "settings"))
+    at.text_input(key="settings.name").input("Mia at the desk")
+    fine(at.button[0].click().run())
+    assert "Mia at the desk" in said(fine(at.run()))
+    assert "Nobody signs in" in said(at)
+
+
+@pytest.mark.parametrize("address", ["192.168.1.7", "10.0.0.5", "2001:db8::1", "no address"])
+def test_without_sign_in_a_visit_from_elsewhere_sees_nothing(
+    visit: Visit, empty: Filled, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """However the app was started: `streamlit run` listens on every address unless told otherwise."""
+    monkeypatch.setattr(type(who.st.context), "ip_address", property(lambda _: address))
+    at = fine(visit(empty, "overview"))
+    assert "for the machine that it runs on" in said(at)
+    assert not at.button
+
+
+def test_secrets_come_from_variables_and_short_ones_are_refused(
+    place: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing is named by its variable; no value is in a message."""
+    space = Workspace.load(place.workspace.root)
+    monkeypatch.delenv("TEST_CLIENT_SECRET", raising=False)
+    with pytest.raises(ConfigError, match="TEST_CLIENT_SECRET is not set"):
+        doorway.provider_settings(space)
+    monkeypatch.setenv("TEST_CLIENT_SECRET", "canary-a")
+    monkeypatch.setenv("TEST_COOKIE_SECRET", "canary-b")
+    with pytest.raises(ConfigError, match="fewer than 32") as caught:
+        doorway.provider_settings(space)
+    assert "canary" not in str(caught.value)
+    monkeypatch.setenv("TEST_COOKIE_SECRET", "canary-b" * 5)
+    found = doorway.provider_settings(space)
+    assert found["cookie_secret"] == "canary-b" * 5
+    environment = jobs._without_secrets(space)
+    assert not [key for key, value in environment.items() if "canary" in value]
