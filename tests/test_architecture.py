@@ -47,7 +47,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "store",
         "capture",
     ),
-    ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
+    (
+        *("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "journey"),
+        *("demo", "setup", "doctor"),
+    ),
     ("ui",),
     ("app", "app_server", "cli", "commands", "terminal", "facade", "facade_deciding", "__main__", "__init__"),
 )

@@ -11,6 +11,7 @@ from workbench.config import Workspace
 from workbench.costing import Savings, monthly_savings
 from workbench.costing.ways import Amount
 from workbench.errors import UsageError
+from workbench.progress import Listener, Progress, silent
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
 from workbench.scoring.comparing import agreement_of
@@ -80,18 +81,22 @@ class OverviewRow:
         return min(1.0, self.compared / self.calls) if self.calls else 0.0
 
 
-def overview(workspace: Workspace, store: Store) -> list[OverviewRow]:
+def overview(workspace: Workspace, store: Store, *, listener: Listener = silent) -> list[OverviewRow]:
     """Return one row for each task and candidate that has comparisons, as configured now.
 
     Args:
         workspace: Names evals, candidates and prices.
         store: Holds everything else.
+        listener: Is told how many are done.
     """
-    return [
-        row
-        for config, name, fingerprint in targets(workspace, store)
-        if (row := _row(workspace, store, config, name, fingerprint)) is not None
-    ]
+    found = []
+    pairs = targets(workspace, store)
+    for done, (config, name, fingerprint) in enumerate(pairs):
+        listener(Progress("weighing", done, len(pairs), "candidates"))
+        row = row_of(workspace, store, config, name, fingerprint)
+        if row is not None:
+            found.append(row)
+    return found
 
 
 def overview_row(
@@ -110,7 +115,7 @@ def overview_row(
         UsageError: Either is unknown, nothing was replayed, or nothing is compared.
     """
     (config, name, fingerprint), *_ = targets(workspace, store, task, candidate)
-    row = _row(workspace, store, config, name, fingerprint, current_share)
+    row = row_of(workspace, store, config, name, fingerprint, current_share)
     if row is None:
         raise UsageError(
             f"Nothing is compared for task {task!r} and candidate {candidate!r}.",
@@ -177,7 +182,7 @@ def agreement_estimate(found: ramp.Evidence, policy: Policy) -> Estimate:
     return agreement_of(agreeing, task.compared, policy.delta, task.disagreement_effect.value)
 
 
-def _row(
+def row_of(
     workspace: Workspace,
     store: Store,
     config: EvalConfig,
@@ -185,6 +190,16 @@ def _row(
     fingerprint: str,
     current_share: float = 0.0,
 ) -> OverviewRow | None:
+    """Return the row of what `targets` named, or None where nothing is compared under the eval as it stands.
+
+    Args:
+        workspace: Names the candidate and the prices.
+        store: Holds everything else.
+        config: The task's eval.
+        name: The candidate's name.
+        fingerprint: The candidate's.
+        current_share: Share that it serves now, 0..1.
+    """
     version = evaluator_version(config)
     if not rows.summary(store, config.task, fingerprint, version):
         return None

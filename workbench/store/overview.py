@@ -139,6 +139,20 @@ def compared(store: Store) -> dict[tuple[str, str, str], tuple[int, int]]:
     }
 
 
+def labelled(store: Store) -> dict[Pair, int]:
+    """Return how many labels by people stand, by (task, fingerprint)."""
+    rows = store.rows(
+        """
+        SELECT r.task, r.candidate_fingerprint AS fingerprint, count(*) AS n
+        FROM labels l JOIN replays r USING (replay_id)
+        WHERE l.verdict IS NOT NULL AND l.source <> 'gold'
+          AND l.label_id NOT IN (SELECT supersedes FROM labels WHERE supersedes IS NOT NULL)
+        GROUP BY ALL
+        """
+    )
+    return {(row["task"], row["fingerprint"]): int(row["n"]) for row in rows}
+
+
 def ages(store: Store, task: str, fingerprint: str) -> dict[str, Any]:
     """Return when something last happened to a task and a candidate, in UTC without a zone.
 
