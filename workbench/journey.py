@@ -112,7 +112,54 @@ def journey(
     """
     if rows is None:
         rows = scoring.overview(workspace, store, listener=listener)
-    stages = _stages(workspace, store, rows)
+    return told(facts(workspace, store), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the stages are told from, beside the rows. `tasks` are names and calls, the largest first.
+
+    `replayed` are tasks and candidates, made-up ones left out; `labels` stand on their pairs.
+    """
+
+    tasks: tuple[tuple[str, int], ...]
+    named: tuple[str, ...]
+    real: tuple[str, ...]
+    declared: int
+    replayed: tuple[tuple[str, str], ...]
+    labels: int
+
+
+def facts(workspace: Workspace, store: Store) -> Facts:
+    """Return what the stages are told from.
+
+    Args:
+        workspace: Its evals and candidates.
+        store: Its calls, replays and labels.
+    """
+    counted = tuple((each.task, each.calls) for each in pages.tasks(store))
+    declared = [each for each in workspace.config.candidates if each.name != CONTROL]
+    real = tuple(each.name for each in declared if not each.synthetic)
+    replayed = [found for found in targets(workspace, store) if found[1] in real]
+    labels = aggregates.labelled(store)
+    return Facts(
+        tasks=counted,
+        named=tuple(task for task, _ in counted if task in workspace.evals),
+        real=real,
+        declared=len(declared),
+        replayed=tuple((config.task, name) for config, name, _ in replayed),
+        labels=sum(labels.get((config.task, fingerprint), 0) for config, _, fingerprint in replayed),
+    )
+
+
+def told(known: Facts, rows: Sequence[OverviewRow]) -> Journey:
+    """Return the journey that facts and rows tell. Pure.
+
+    Args:
+        known: What `facts` returned.
+        rows: What `scoring.overview` returned.
+    """
+    stages = _stages(known, rows)
     tasks = tuple(_status(found) for found in _by_task(rows))
     first = next((each.step for each in stages if each.state == NEXT), None)
     ahead = [each for each in tasks if not each.synthetic] or list(tasks)
@@ -121,21 +168,14 @@ def journey(
     return Journey(stages, tasks, first)
 
 
-def _stages(workspace: Workspace, store: Store, rows: Sequence[OverviewRow]) -> tuple[Stage, ...]:
-    tasks = pages.tasks(store)
-    calls = sum(each.calls for each in tasks)
-    assigned = [each for each in tasks if each.task != UNASSIGNED]
-    named = [each for each in tasks if each.task in workspace.evals]
-    unnamed = [each for each in tasks if each.task not in workspace.evals]
-    declared = [each for each in workspace.config.candidates if each.name != CONTROL]
-    real = [each.name for each in declared if not each.synthetic]
-    replayed = [found for found in targets(workspace, store) if found[1] in real]
-    pairs = {(config.task, fingerprint) for config, _, fingerprint in replayed}
+def _stages(known: Facts, rows: Sequence[OverviewRow]) -> tuple[Stage, ...]:
+    calls = sum(n for _, n in known.tasks)
+    assigned = [task for task, _ in known.tasks if task != UNASSIGNED]
+    unnamed = sum(n for task, n in known.tasks if task not in known.named)
     compared = sum(row.compared for row in rows if not row.synthetic)
-    labels = sum(n for pair, n in aggregates.labelled(store).items() if pair in pairs)
     moving = [row for row in rows if not row.synthetic and row.recommendation.share > 0]
-    task = named[0].task if named else "TASK"
-    candidate = real[0] if real else "NAME"
+    task = known.named[0] if known.named else "TASK"
+    candidate = known.real[0] if known.real else "NAME"
     ahead = next((row for row in rows if not row.synthetic), None)
     found = [
         (
@@ -148,15 +188,15 @@ def _stages(workspace: Workspace, store: Store, rows: Sequence[OverviewRow]) -> 
         (
             "task",
             "Name a task",
-            bool(named),
-            _named(len(named), sum(each.calls for each in unnamed)),
+            bool(known.named),
+            _named(len(known.named), unnamed),
             NextStep("See what the traffic consists of", "traffic", "workbench profile"),
         ),
         (
             "candidate",
             "Declare a small model",
-            bool(real),
-            _declared(len(real), len(declared)),
+            bool(known.real),
+            _declared(len(known.real), known.declared),
             NextStep(
                 "Declare a candidate",
                 "replays",
@@ -167,14 +207,18 @@ def _stages(workspace: Workspace, store: Store, rows: Sequence[OverviewRow]) -> 
             "replay",
             "Replay a sample through it",
             bool(compared),
-            f"{plural(compared, 'pair')} compared." if compared else "Nothing is compared yet.",
-            _replay_step(task, candidate, begun=bool(replayed) and not compared),
+            f"{plural(compared, 'pair')} compared."
+            if compared
+            else "No candidate of your own has been compared yet.",
+            _replay_step(*known.replayed[0], begun=True)
+            if known.replayed and not compared
+            else _replay_step(task, candidate),
         ),
         (
             "labels",
             "Label blind",
-            bool(labels) or bool(moving),
-            _labelled(labels, bool(moving)),
+            bool(known.labels) or bool(moving),
+            _labelled(known.labels, bool(moving)),
             label_step(ahead.task, ahead.candidate) if ahead else label_step(task, candidate),
         ),
         (

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import streamlit as st
 
+from workbench import demo
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.errors import ConfigError, StoreBusy, WorkbenchError
 from workbench.store import Store
@@ -26,6 +27,8 @@ STORE_WAIT_S = 5.0
 RETRY_EVERY_S = 2.0
 REMEMBERED = 400
 _HERE = "workbench.here"
+DEMO = "workbench.demo"
+"""In the session's state while a person looks at the demo that lies in the workspace's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,22 @@ def begin() -> Here:
     """
     folder = os.environ.get(WORKSPACE_VARIABLE) or _nearest(Path.cwd())
     workspace = Workspace.load(folder)
+    if st.session_state.get(DEMO) and demo.is_demo(demo.beside(workspace)):
+        workspace = Workspace.load(demo.beside(workspace))
+        _say_demo()
     here = Here(workspace, _store(str(workspace.store_path), str(workspace.spool)), _signature(workspace))
     st.session_state[_HERE] = here
     return here
+
+
+def _say_demo() -> None:
+    """Say on every page that what it shows is invented, with the way back."""
+    with st.container(horizontal=True, vertical_alignment="center", key="demo-banner"):
+        st.markdown(":material/science: You are looking at the demo: its logs and prices are invented.")
+        if st.button("Back to my workspace", icon=":material/arrow_back:", key="leave-demo"):
+            st.session_state.pop(DEMO)
+            st.query_params.clear()
+            st.rerun()
 
 
 def here() -> Here:
