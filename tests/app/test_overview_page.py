@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from unittest import mock
 
@@ -14,7 +15,7 @@ from workbench import demo
 from workbench.config import Workspace
 from workbench.scoring import overview as weighed
 from workbench.store import Store
-from workbench.ui import first_steps, jobs, overview, standing
+from workbench.ui import first_steps, jobs, navigation, overview, standing
 from workbench.ui.session import DEMO
 
 HOSTILE = "<script>alert(1)</script> ![x](http://example.org/x.png) \u202egnp مرحبا \U0001f44b\U0001f3fd"
@@ -198,3 +199,21 @@ def test_a_kept_row_is_that_of_the_use_case(visit: Visit, filled: Filled) -> Non
     assert {key: row for key, (_, row) in kept.items()} == {
         (row.task, row.candidate): row for row in weighed(filled.workspace, filled.store)
     }
+
+
+def test_a_page_that_was_just_weighed_waits_before_the_next_weighing(visit: Visit, many: Filled) -> None:
+    """While a replay commits all the time, the page shows what it knew and says so, instead of working on."""
+    at = visit(many, "slices")
+    kept = standing._kept(str(many.workspace.root)).rows
+    for pair, (_, row) in list(kept.items()):
+        kept[pair] = ("older", row)
+    at.session_state[overview.WEIGHED_AT] = time.monotonic()
+    with mock.patch.object(standing, "weigh", wraps=standing.weigh) as weigh:
+        at.switch_page(str(navigation.folder() / "overview.py"))
+        words = said(fine(at.run()))
+        assert weigh.call_count == 0
+    assert "Newer evidence has come in since" in words
+    assert "From before the newest evidence" in words
+    words = said(fine(visit(many, "overview")))
+    assert "Newer evidence has come in since" not in words
+    assert "From before" not in words

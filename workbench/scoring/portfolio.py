@@ -162,4 +162,4 @@ def _bound(row: OverviewRow, claims: int) -> float:
 
 
 def _number(calls: float) -> str:
-    return count(calls) if calls >= 10 else f"{calls:.1f}"
+    return count(calls) if calls >= 10 else f"{calls:.2g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -38,6 +39,9 @@ ALL = ""
 """Of the choice of tasks: no task has this name."""
 FEW = 8
 """Up to so many pairs each has its card; of more there is a table, and a card for each task's best."""
+WEIGHED_AT = "overview.weighed_at"
+PAUSE_S = 30.0
+"""For so long after a weighing, newer evidence does not begin another by itself."""
 CARDS = 6
 """Cards of one page."""
 
@@ -53,21 +57,32 @@ def show() -> None:
         return
     found = standing.look()
     place = st.empty()
-    if found.waiting and found.is_small:
+    is_late = bool(found.waiting) and not found.is_small
+    if found.waiting and not is_late:
         _weigh(place, len(found.waiting))
         place.empty()
         found = standing.look()
-    elif found.waiting:
+    elif is_late and _just_weighed(found):
+        is_late = False
+        place.caption(":material/update: Newer evidence has come in since; the next look takes it in.")
+    elif is_late:
         place.progress(0.0, text=_left(len(found.waiting)))
     portfolio.show(found.rows, journey.told(ask(journey.facts), found.rows), weighing=bool(found.waiting))
     _freshness(fresh)
     _leaving()
     _pairs(found)
     _not_compared({row.task for row in found.rows} | {each.task for each in found.waiting if each.compared})
-    if found.waiting:
+    if is_late:
         # The page is there; what it lacks is weighed now, and then it is shown again.
         _weigh(place, len(found.waiting))
+        st.session_state[WEIGHED_AT] = time.monotonic()
         st.rerun()
+
+
+def _just_weighed(found: Standing) -> bool:
+    """Say whether all that waits was weighed a moment ago: a replay at work must not keep a page busy."""
+    since = time.monotonic() - st.session_state.get(WEIGHED_AT, -math.inf)
+    return since < PAUSE_S and all(_has_row(each, found.rows) or not each.compared for each in found.waiting)
 
 
 def _weigh(place: DeltaGenerator, waiting: int) -> None:

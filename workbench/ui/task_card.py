@@ -61,7 +61,9 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     _evidence(row)
     st.text(money.sentence(row))
     if answer.harm_per_day_at_most is not None and answer.share > 0:
-        st.text(f"At most {words.count(answer.harm_per_day_at_most)} harmed calls a day at this share.")
+        harmed = answer.harm_per_day_at_most
+        number = words.count(harmed) if harmed >= 1 else f"{harmed:.2g}"
+        st.text(f"At most {number} harmed calls a day at this share.")
     _freshness(row)
     _steps(row, mark, rivals)
 
