@@ -61,6 +61,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "setup",
         "doctor",
         "settings",
+        *("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "journey"),
+        *("demo", "setup", "doctor"),
     ),
     ("ui",),
     (

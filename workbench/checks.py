@@ -60,6 +60,7 @@ CANDIDATE_RANGES = {
     "timeout_s": (0.001, 86_400.0),
     "samples": (0, 20),
     "samples_temperature": (0.0, 2.0),
+    "size_billions": (0.000_001, 1_000_000.0),
 }
 SERVER_RANGES = {
     "tensor_parallel": (1, 1_024),

@@ -18,6 +18,7 @@ from workbench.commands.profiles import profile
 from workbench.commands.replays import replay
 from workbench.commands.reports import report
 from workbench.commands.slices import slices
+from workbench.commands.statuses import status
 from workbench.commands.thresholds import thresholds
 from workbench.commands.watch import watch
 from workbench.config import Workspace
@@ -49,6 +50,7 @@ cli.add_command(profile)
 cli.add_command(replay)
 cli.add_command(report)
 cli.add_command(slices)
+cli.add_command(status)
 cli.add_command(thresholds)
 cli.add_command(watch)
 

@@ -23,6 +23,7 @@ from workbench.progress import Listener, Progress, silent
 from workbench.records import Action, Estimate
 from workbench.store import Store
 
+FOLDER = "demo"
 SYNTHETIC = "planted"
 MODEL = "smollm2"
 TASKS = ("support_triage", "order_fields", "message_rewriting")
@@ -152,6 +153,19 @@ def prepare(root: Path) -> Workspace:
     return Workspace.load(root)
 
 
+def beside(workspace: Workspace) -> Path:
+    """Return where the demo of a workspace lies, whether or not it is there: a folder of its own in it."""
+    return workspace.root / FOLDER
+
+
+def is_demo(root: Path) -> bool:
+    """Say whether a folder holds the demo's workspace."""
+    try:
+        return (root / _LOGS).is_dir() and Workspace.load(root).candidate(SYNTHETIC).synthetic
+    except (ConfigError, UsageError):
+        return False
+
+
 def _copy_new(source: Path | str, target: Path | str) -> None:
     if not Path(target).exists():
         shutil.copyfile(source, target)
@@ -166,10 +180,10 @@ def _refuse_other(root: Path) -> None:
     if not any(root.iterdir()):
         return
     try:
-        known = Workspace.load(root).candidate(SYNTHETIC)
+        Workspace.load(root).candidate(SYNTHETIC)
     except (ConfigError, UsageError) as error:
         raise UsageError(f"{root} is not empty and is not a demo workspace.", hint) from error
-    if not known.synthetic or not (root / _LOGS).is_dir():
+    if not is_demo(root):
         raise UsageError(f"{root} is a workspace, but not the demo's.", hint)
 
 

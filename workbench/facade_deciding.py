@@ -17,10 +17,11 @@ from workbench.roles import all_rights
 
 if TYPE_CHECKING:
     from workbench.costing import CostPlan
+    from workbench.journey import Journey
     from workbench.profiling import ProfileReport
     from workbench.profiling.costs import CostReport
     from workbench.profiling.naming import Named
-    from workbench.report import Report
+    from workbench.report import PortfolioReport, Report
     from workbench.routing import RoutingReport
     from workbench.scoring.found import FoundReport
     from workbench.scoring.latency_pairs import PairedLatency
@@ -76,6 +77,23 @@ class Deciding:
         if path is not None:
             write_report(found, Path(path))
         return found
+
+    def portfolio_report(
+        self, path: Path | str | None = None, *, listener: Listener = silent
+    ) -> PortfolioReport:
+        """Gather a report on all tasks together, and write it to a file (.html or .md) if one is named."""
+        from workbench.report import gather_portfolio, write_report
+
+        found = gather_portfolio(self.workspace, self.store, listener=listener)
+        if path is not None:
+            write_report(found, Path(path))
+        return found
+
+    def status(self, *, listener: Listener = silent) -> Journey:
+        """Say how far the way to a recommendation is done, where each task stands, and the next step."""
+        from workbench.journey import journey
+
+        return journey(self.workspace, self.store, listener=listener)
 
     def thresholds(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -17,6 +18,8 @@ from workbench.records import EvalKind, Policy
 ENGINES = ("openai", "vllm", "transformers", "recorded")
 DIALECTS = ("auto", "vllm", "ollama", "openai", "none")
 ZONES = ("internal", "external")
+_SIZE_IN_NAME = re.compile(r"(?<![a-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
+_MILLIONS = 1_000
 CONTROL = "control"
 """Reserved name: a candidate of this name is the frontier model, asked again for the noise floor."""
 
@@ -111,7 +114,7 @@ class Candidate:
     for the answer piece by piece, so that the time to the first token is known.
     `samples` asks that many times more, at `samples_temperature`: how often they agree
     with the answer is a signal of confidence. `parent` names the candidate that a
-    `patch` started from.
+    `patch` started from. `size_billions` is how many billions of parameters the model has.
     """
 
     name: str
@@ -139,6 +142,7 @@ class Candidate:
     parent: str | None = None
     patch: PromptPatch | None = None
     server: VLLMServer | None = None
+    size_billions: float | None = None
 
     @property
     def effective_zone(self) -> str:
@@ -148,6 +152,19 @@ class Candidate:
         if self.engine in ("vllm", "transformers", "recorded"):
             return "internal"
         return "internal" if is_loopback(self.base_url or "") else "external"
+
+
+def size_billions(spec: Candidate) -> float | None:
+    """Return a model's parameters in billions: declared, or as its name says (`7B`, `135m`, `8x7B`)."""
+    if spec.size_billions is not None:
+        return spec.size_billions
+    for name in (spec.model, spec.name):
+        found = _SIZE_IN_NAME.search((name or "").rsplit("/", 1)[-1].replace("_", "-"))
+        if found:
+            experts, number, unit = found.groups()
+            size = float(number) * float(experts or 1)
+            return size / _MILLIONS if unit in "mM" else size
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,26 @@ def test_the_report_is_downloaded_and_opens_silently(address: str, browser: Any,
     assert seen == Seen(foreign=[saved.as_uri()])
 
 
+def test_overview_leads_on_and_gives_its_report(address: str, browser: Any, tmp_path: Path) -> None:
+    """Charts have words, the report of all tasks is one silent file, and the next step opens its page."""
+    page, seen = watched(browser, accept_downloads=True, viewport={"width": 400, "height": 900})
+    page.goto(address)
+    page.locator('[class*="st-key-next-step"] button').wait_for()
+    page.locator(".js-plotly-plot").last.wait_for()
+    settle(page)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Report on all tasks (HTML)").click()
+    saved = tmp_path / waiting.value.suggested_filename
+    waiting.value.save_as(saved)
+    assert saved.name == "portfolio.html"
+    assert "compared tasks can move" in saved.read_text()
+    page.locator('[class*="st-key-next-step"] button').click()
+    page.get_by_role("heading", name="Ramp", exact=True).wait_for()
+    assert "task=triage" in page.url
+    assert "candidate=small" in page.url
+    assert seen == Seen()
+
+
 def test_a_reviewer_labels_by_key_and_undoes(place: Workspace, address: str, browser: Any) -> None:
     """Keys commit labels, a burst never labels one item twice, and Z takes the last one back."""
     page, seen = watched(browser)

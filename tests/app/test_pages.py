@@ -8,7 +8,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from app_building import START, Filled, Pair, answer, call_id_of, demo_pairs, fill
@@ -16,6 +15,7 @@ from app_reading import Visit, fine, said
 from streamlit.testing.v1 import AppTest
 
 from workbench import scoring
+from workbench.costing.ways import exactly
 from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import pages
 from workbench.ui import money, repeats
@@ -69,7 +69,7 @@ def test_overview_says_so_where_only_made_up_candidates_were_compared(visit: Vis
     words = said(at)
     assert "Only synthetic candidates have been compared so far" in words
     assert "Tasks that can move" not in words
-    assert at.button(key="replay-real")
+    assert at.button(key="next-step").label == "Next: Start a replay"
 
 
 def test_a_page_opens_on_a_real_candidate_before_a_made_up_one(visit: Visit, filled: Filled) -> None:
@@ -85,9 +85,16 @@ def test_what_costs_more_is_not_called_a_saving(filled: Filled) -> None:
     """Where the candidate is dearer, the sentence says what it costs more, not a negative saving."""
     row = scoring.overview(filled.workspace, filled.store)[0]
     moving = replace(row.recommendation, effective_share=0.1)
-    dearer = replace(row, recommendation=moving, cost_at_share_usd_month=900.0, saving_usd_month=-20.0)
-    with mock.patch.object(money, "_at_most", return_value=""):
-        sentence = money.sentence(dearer)
+    dearer = replace(
+        row,
+        recommendation=moving,
+        cost_at_share_usd_month=900.0,
+        saving_usd_month=-20.0,
+        saving=None,
+        saving_of_all=exactly(-200.0),
+    )
+    sentence = money.sentence(dearer)
+    assert "would cost $200 more" in sentence
     assert "costs $20.00 more a month" in sentence
     assert "\u2212" not in sentence
 

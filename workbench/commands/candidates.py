@@ -40,6 +40,7 @@ def candidate() -> None:
 @click.option("--dtype", help="Precision of the weights, such as bfloat16.")
 @click.option("--timeout-s", type=float, help="Seconds that one call may take; default 120.")
 @click.option("--concurrency", type=int, help="Requests in flight at most; default 64.")
+@click.option("--size-billions", type=float, help="Parameters in billions; default: as its name says.")
 @click.option("--price", help="Row of [[prices]] it is paid by; default: its model.")
 @common
 def candidate_add(

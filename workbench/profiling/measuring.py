@@ -158,6 +158,16 @@ def _volume(workspace: Workspace, row: Mapping[str, Any], days: Sequence[Mapping
         return exactly(config.calls_per_day)
     if row["dated"] < row["calls"] or not days or any(each["traffic"] is None for each in days):
         return None
+    return traffic_a_day(days)
+
+
+def traffic_a_day(days: Sequence[Mapping[str, Any]]) -> Amount:
+    """Return the mean calls a day with limits from how the days differ.
+
+    Args:
+        days: Rows of age (days before the last call), calls, oldest (largest age within the day, in days)
+            and traffic (calls over their sampling rate, known for each), at least one.
+    """
     span = max(max(each["oldest"] for each in days), 1.0)
     traffic = sum(each["traffic"] for each in days)
     logged = sum(each["calls"] for each in days)

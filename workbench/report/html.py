@@ -55,59 +55,70 @@ def as_html(report: Report) -> str:
         report: What `gather_report` found.
     """
     found, policy = report.row.recommendation, report.policy
-    title = _text(wording.title(report))
     parts = [
-        f"<h1>{title}</h1>",
-        f'<p class="headline">{_text(wording.headline(report))}</p>',
+        f"<h1>{text(wording.title(report))}</h1>",
+        f'<p class="headline">{text(wording.headline(report))}</p>',
     ]
     if report.row.synthetic:
         parts.append("<p>This candidate is made up for demonstration.</p>")
     if report.description:
-        parts.append(f'<p class="soft">{_text(report.description)}</p>')
+        parts.append(f'<p class="soft">{text(report.description)}</p>')
     parts += [
         drawing.ladder(policy.ladder, found.current_share, found.share, found.cap),
         drawing.harm(found.harm, policy.tolerance, LIVE_CEILING * policy.tolerance),
         "<dl>",
-        *(_figure(name, value) for name, value in wording.key_figures(report)),
+        *(figure(name, value) for name, value in wording.key_figures(report)),
         "</dl>",
         "<h2>Why</h2>",
-        _items(wording.reasons(report)),
+        items(wording.reasons(report)),
         "<h2>What is missing</h2>",
-        _items(found.missing) if found.missing else "<p>Nothing for the next stage.</p>",
+        items(found.missing) if found.missing else "<p>Nothing for the next stage.</p>",
     ]
     for table in wording.tables(report):
-        parts.append(f"<h2>{_text(table.title)}</h2>")
-        parts.append(_table(table) if table.rows else f"<p>{_text(table.empty)}</p>")
+        parts.append(f"<h2>{text(table.title)}</h2>")
+        parts.append(table_of(table) if table.rows else f"<p>{text(table.empty)}</p>")
     parts.append("<h2>Method</h2>")
-    parts += [f"<p><strong>{_text(name)}.</strong> {_text(text)}</p>" for name, text in wording.METHODS]
+    parts += [f"<p><strong>{text(name)}.</strong> {text(said)}</p>" for name, said in wording.METHODS]
     made = wording.moment(report.made_at)
     parts.append(f'<p class="soft">Made on {made}. No text of any call is in this report.</p>')
+    return page(wording.title(report), parts)
+
+
+def page(title: str, parts: Sequence[str]) -> str:
+    """Return a whole document around its parts.
+
+    Args:
+        title: Plain text.
+        parts: HTML, escaped where it holds text from outside.
+    """
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><main>"
+        f"<title>{text(title)}</title><style>{_STYLE}</style></head><body><main>"
         + "\n".join(parts)
         + "</main></body></html>\n"
     )
 
 
-def _figure(name: str, value: str) -> str:
-    return f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
+def figure(name: str, value: str) -> str:
+    """Return one key figure."""
+    return f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>"
 
 
-def _items(texts: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{_text(each)}</li>" for each in texts) + "</ul>"
+def items(texts: Sequence[str]) -> str:
+    """Return a list of sentences."""
+    return "<ul>" + "".join(f"<li>{text(each)}</li>" for each in texts) + "</ul>"
 
 
-def _table(table: wording.Table) -> str:
-    head = "".join(f'<th scope="col">{_text(each)}</th>' for each in table.header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
-    )
+def table_of(table: wording.Table) -> str:
+    """Return a table."""
+    head = "".join(f'<th scope="col">{text(each)}</th>' for each in table.header)
+    body = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
     many = ' class="many"' if len(table.header) > 4 else ""
     return f'<div class="wide"><table{many}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _text(text: str) -> str:
-    return escape(visible(text))
+def text(plain: str) -> str:
+    """Return text from anywhere as HTML that shows it and does nothing else."""
+    return escape(visible(plain))

@@ -17,29 +17,34 @@ def as_markdown(report: Report) -> str:
     Args:
         report: What `gather_report` found.
     """
-    lines = [f"# {_plain(wording.title(report))}", "", f"**{_plain(wording.headline(report))}**", ""]
+    lines = [f"# {plain(wording.title(report))}", "", f"**{plain(wording.headline(report))}**", ""]
     if report.row.synthetic:
         lines += ["This candidate is made up for demonstration.", ""]
     if report.description:
-        lines += [_plain(report.description), ""]
-    lines += [f"- {name}: {_plain(value)}" for name, value in wording.key_figures(report)]
-    lines += ["", "## Why", "", *(f"- {_plain(each)}" for each in wording.reasons(report))]
+        lines += [plain(report.description), ""]
+    lines += [f"- {name}: {plain(value)}" for name, value in wording.key_figures(report)]
+    lines += ["", "## Why", "", *(f"- {plain(each)}" for each in wording.reasons(report))]
     missing = report.row.recommendation.missing
     lines += ["", "## What is missing", ""]
-    lines += [f"- {_plain(each)}" for each in missing] or ["Nothing for the next stage."]
+    lines += [f"- {plain(each)}" for each in missing] or ["Nothing for the next stage."]
     for table in wording.tables(report):
-        lines += ["", f"## {table.title}", ""]
-        if not table.rows:
-            lines.append(table.empty)
-            continue
-        lines.append("| " + " | ".join(table.header) + " |")
-        lines.append("|" + " --- |" * len(table.header))
-        lines += ["| " + " | ".join(_plain(cell) for cell in row) + " |" for row in table.rows]
+        lines += table_lines(table)
     lines += ["", "## Method", ""]
     lines += [f"- **{name}.** {text}" for name, text in wording.METHODS]
     lines += ["", f"Made on {wording.moment(report.made_at)}. No text of any call is in this report.", ""]
     return "\n".join(lines)
 
 
-def _plain(text: str) -> str:
+def table_lines(table: wording.Table) -> list[str]:
+    """Return a table below its title, or what stands in its place."""
+    lines = ["", f"## {table.title}", ""]
+    if not table.rows:
+        return [*lines, table.empty]
+    lines.append("| " + " | ".join(table.header) + " |")
+    lines.append("|" + " --- |" * len(table.header))
+    return lines + ["| " + " | ".join(plain(cell) for cell in row) + " |" for row in table.rows]
+
+
+def plain(text: str) -> str:
+    """Return text from anywhere with every sign of Markdown escaped."""
     return _SPECIAL.sub(r"\\\1", " ".join(visible(text, keep="").split()))

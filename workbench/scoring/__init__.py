@@ -7,16 +7,22 @@ from workbench.scoring.comparing import CompareReport, compare
 from workbench.scoring.deciding import recommend, with_remarks
 from workbench.scoring.evidence import compared_rows, evidence
 from workbench.scoring.overview import OverviewRow, overview, overview_row, savings
+from workbench.scoring.portfolio import Portfolio, portfolio
+from workbench.scoring.sizes import SizeLadder, size_ladder
 
 __all__ = [
     "CompareReport",
     "OverviewRow",
+    "Portfolio",
+    "SizeLadder",
     "compare",
     "compared_rows",
     "evidence",
     "overview",
     "overview_row",
+    "portfolio",
     "recommend",
     "savings",
+    "size_ladder",
     "with_remarks",
 ]

@@ -372,11 +372,20 @@ def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None
 def measured_latency(
     store: Store, task: str, fingerprint: str, policy: Policy, serving: str | None = None
 ) -> Estimate | None:
+    """Return what `probed_latency` does, or None where the policy sets no limit on latency."""
+    if policy.latency_p95_ms is None:
+        return None
+    return probed_latency(store, task, fingerprint, policy, serving)
+
+
+def probed_latency(
+    store: Store, task: str, fingerprint: str, policy: Policy, serving: str | None = None
+) -> Estimate | None:
     """Return the 95th percentile of latency at production's pace in ms, with its limits.
 
     Only a probe says: a replay asks as fast as the server answers. Calls that got no
-    answer are infinitely slow. None where the policy sets no limit, or where no probe at
-    production's pace or faster was made of the candidate as it is configured and served now.
+    answer are infinitely slow. None where no probe at production's pace or faster was made of
+    the candidate as it is configured and served now.
 
     The newest probe says, so the k-th has the error probability delta / (k (k + 1)): these
     add up to delta however often somebody measures until it looks good.
@@ -388,8 +397,6 @@ def measured_latency(
         policy: Its level is that of the limits, over all probes together.
         serving: Hash of what serves it now; None takes any.
     """
-    if policy.latency_p95_ms is None:
-        return None
     probe = newest_probe(store, task, fingerprint, least_speed=1.0, serving=serving)
     if probe is None:
         return None

@@ -9,23 +9,29 @@ from workbench import ramp
 from workbench.access import may, requires, requires_somewhere
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
-from workbench.costing import Savings, monthly_savings, tokens_cost_usd
+from workbench.costing import Savings, monthly_savings
+from workbench.costing.ways import Amount
 from workbench.errors import UsageError
+from workbench.progress import Listener, Progress, silent
 from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
 from workbench.roles import Right
 from workbench.scoring.comparing import agreement_of
 from workbench.scoring.deciding import decided
-from workbench.scoring.evidence import gather
+from workbench.scoring.evidence import gather, probed_latency
+from workbench.scoring.freshness import Ages, ages_of
+from workbench.scoring.money import TaskMoney, money_of
 from workbench.scoring.noise import NoiseFloor, floor_of
 from workbench.scoring.targets import refuse_control, targets
-from workbench.specs import EvalConfig
+from workbench.specs import EvalConfig, size_billions
+from workbench.stats.harm import regressions
 from workbench.store import comparisons as rows
 
 if TYPE_CHECKING:
     from workbench.store import Store
 
-NO_TOKENS = " (no token counts)"
+HALVINGS = 13
+"""How often the error probability is halved for claims about many tasks and candidates at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,13 @@ class OverviewRow:
     """What one card shows. `calls` are the task's usable calls, `labels` pairs with a verdict.
 
     Money is None where a price, token counts or the volume is not known; `left_out`
-    names the models that it leaves out. `synthetic` marks a candidate made up for
-    the demonstration. `floor` is the frontier's agreement with itself, where measured.
+    names the models that it leaves out. `saving` is that of the effective share, `saving_of_all`
+    that of all traffic, both with limits; `control_usd` and `candidate_usd` are the cost of a call.
+    `synthetic` marks a candidate made up for the demonstration. `floor` is the frontier's agreement
+    with itself, where measured. `latency_p95_ms` is measured at production's pace or not at all.
+    `harm_highs` are upper bounds on harm at the policy's error probability halved 0, 1, 2, ... times,
+    for claims about several tasks; empty where nothing moves. `candidates_tried` counts the
+    candidates that were compared on the same calls.
     """
 
     task: str
@@ -56,22 +67,39 @@ class OverviewRow:
     left_out: tuple[str, ...]
     synthetic: bool
     floor: NoiseFloor | None = None
+    saving: Amount | None = None
+    saving_of_all: Amount | None = None
+    control_usd: Amount | None = None
+    candidate_usd: Amount | None = None
+    latency_p95_ms: Estimate | None = None
+    ages: Ages = Ages(None, None, None)
+    size_billions: float | None = None
+    candidates_tried: int = 1
+    harm_highs: tuple[float, ...] = ()
+
+    @property
+    def coverage(self) -> float:
+        """Return the share of the task's usable calls that were compared, 0..1."""
+        return min(1.0, self.compared / self.calls) if self.calls else 0.0
 
 
 @requires_somewhere(Right.SEE)
-def overview(workspace: Workspace, store: Store) -> list[OverviewRow]:
+def overview(workspace: Workspace, store: Store, *, listener: Listener = silent) -> list[OverviewRow]:
     """Return one row for each task and candidate that has comparisons, as configured now.
 
     Args:
         workspace: Names evals, candidates and prices.
         store: Holds everything else.
+        listener: Is told how many are done.
     """
-    return [
-        row
-        for config, name, fingerprint in targets(workspace, store)
-        if may(Right.SEE, config.task)
-        and (row := _row(workspace, store, config, name, fingerprint)) is not None
-    ]
+    found = []
+    pairs = [each for each in targets(workspace, store) if may(Right.SEE, each[0].task)]
+    for done, (config, name, fingerprint) in enumerate(pairs):
+        listener(Progress("weighing", done, len(pairs), "candidates"))
+        row = row_of(workspace, store, config, name, fingerprint)
+        if row is not None:
+            found.append(row)
+    return found
 
 
 @requires(Right.SEE)
@@ -91,7 +119,7 @@ def overview_row(
         UsageError: Either is unknown, nothing was replayed, or nothing is compared.
     """
     (config, name, fingerprint), *_ = targets(workspace, store, task, candidate)
-    row = _row(workspace, store, config, name, fingerprint, current_share)
+    row = row_of(workspace, store, config, name, fingerprint, current_share)
     if row is None:
         raise UsageError(
             f"Nothing is compared for task {task!r} and candidate {candidate!r}.",
@@ -128,36 +156,27 @@ def savings(
     refuse_control(candidate)
     spec = workspace.candidate(candidate)
     fingerprint = next((known for _, name, known in targets(workspace, store, task) if name == candidate), "")
-    left_out: list[str] = []
-    cost, priced_calls, calls = 0.0, 0, 0
-    for row in rows.control_usage(store, task):
-        calls += row["calls"]
-        price = workspace.price_of(row["model"])
-        if price is None or not row["measured"]:
-            name = row["model"] or "unnamed model"
-            left_out.append(name if price is None else name + NO_TOKENS)
-            continue
-        priced_calls += row["calls"]
-        # Each model's calls without token counts cost what its other calls cost.
-        tokens = row["input_tokens"], row["cached_input_tokens"], row["output_tokens"]
-        cost += row["calls"] * tokens_cost_usd(*tokens, price) / row["measured"]
-    usage = rows.candidate_usage(store, task, fingerprint)
-    price = workspace.price_of(spec.price or spec.model)
-    each: float | None = None
-    if price is None or not usage["measured"]:
-        left_out.append(candidate if price is None else candidate + NO_TOKENS)
-    else:
-        tokens = (usage["input_tokens"], usage["cached_input_tokens"], usage["output_tokens"])
-        each = tokens_cost_usd(*tokens, price) / usage["measured"]
-    # Calls of unpriced models are left out of both sums, not counted as free.
-    volume = None if calls_per_day is None or not calls else calls_per_day * priced_calls / calls
+    money = money_of(
+        workspace,
+        store,
+        workspace.eval_for(task),
+        spec,
+        fingerprint,
+        calls_per_day=calls_per_day,
+        invalid=0,
+        compared=0,
+    )
+    return _savings(money, share, fallback_share)
+
+
+def _savings(money: TaskMoney, share: float, fallback_share: float) -> Savings:
     return monthly_savings(
-        calls_per_day=volume,
-        control_usd_per_call=cost / priced_calls if priced_calls else None,
-        candidate_usd_per_call=each,
+        calls_per_day=money.calls_per_day.point if money.calls_per_day else None,
+        control_usd_per_call=money.control_usd.point if money.control_usd else None,
+        candidate_usd_per_call=money.candidate_usd.point if money.candidate_usd else None,
         share=share,
         fallback_share=fallback_share,
-        left_out=left_out,
+        left_out=money.left_out,
     )
 
 
@@ -168,7 +187,7 @@ def agreement_estimate(found: ramp.Evidence, policy: Policy) -> Estimate:
     return agreement_of(agreeing, task.compared, policy.delta, task.disagreement_effect.value)
 
 
-def _row(
+def row_of(
     workspace: Workspace,
     store: Store,
     config: EvalConfig,
@@ -176,21 +195,35 @@ def _row(
     fingerprint: str,
     current_share: float = 0.0,
 ) -> OverviewRow | None:
+    """Return the row of what `targets` named, or None where nothing is compared under the eval as it stands.
+
+    Args:
+        workspace: Names the candidate and the prices.
+        store: Holds everything else.
+        config: The task's eval.
+        name: The candidate's name.
+        fingerprint: The candidate's.
+        current_share: Share that it serves now, 0..1.
+    """
     version = evaluator_version(config)
     if not rows.summary(store, config.task, fingerprint, version):
         return None
     found = gather(store, config, fingerprint, config.policy, workspace.serving(workspace.candidate(name)))
     decision = decided(store, config, fingerprint, found, config.policy, ramp.State(share=current_share))
     compared = found.task.compared
-    money = savings(
+    spec = workspace.candidate(name)
+    share = decision.effective_share
+    money = money_of(
         workspace,
         store,
-        config.task,
-        name,
-        share=decision.effective_share,
-        fallback_share=found.invalid / compared if compared else 0.0,
+        config,
+        spec,
+        fingerprint,
         calls_per_day=found.calls_per_day,
+        invalid=found.invalid,
+        compared=compared,
     )
+    sums = _savings(money, share, money.fallback.point)
     return OverviewRow(
         task=config.task,
         candidate=name,
@@ -204,11 +237,25 @@ def _row(
         labels=len(effective_verdicts(store, config.task, fingerprint, version)),
         agreement=agreement_estimate(found, config.policy),
         recommendation=decision,
-        cost_now_usd_month=money.now_usd_month,
-        cost_at_share_usd_month=money.at_share_usd_month,
-        saving_usd_month=money.saving_usd_month,
+        cost_now_usd_month=sums.now_usd_month,
+        cost_at_share_usd_month=sums.at_share_usd_month,
+        saving_usd_month=sums.saving_usd_month,
         calls_per_day=found.calls_per_day,
-        left_out=money.left_out,
-        synthetic=workspace.candidate(name).synthetic,
+        left_out=sums.left_out,
+        synthetic=spec.synthetic,
         floor=floor_of(store, config),
+        saving=money.saving_usd_month(share),
+        saving_of_all=money.saving_usd_month(1.0),
+        control_usd=money.control_usd,
+        candidate_usd=money.candidate_usd,
+        latency_p95_ms=probed_latency(
+            store, config.task, fingerprint, config.policy, workspace.serving(spec)
+        ),
+        ages=ages_of(store, config.task, fingerprint),
+        size_billions=size_billions(spec),
+        candidates_tried=int(decision.details.get("candidates_tried", 1)),
+        harm_highs=tuple(
+            regressions(found.task, config.policy.delta / 2**halvings).estimate.high
+            for halvings in range(HALVINGS if share > 0 else 0)
+        ),
     )

@@ -20,6 +20,7 @@ from workbench.ui import (
     navigation,
     overview,
     reporting,
+    standing,
     thresholds,
     words,
 )
@@ -97,9 +98,7 @@ def _answer(scope: Scope, answer: Recommendation) -> None:
 
 def row_of(scope: Scope) -> scoring.OverviewRow | None:
     """Return what Overview says of a choice, or None where nothing is compared yet."""
-    rows = ask(scoring.overview)
-    wanted = (scope.task, scope.candidate.name)
-    return next((each for each in rows if (each.task, each.candidate) == wanted), None)
+    return standing.row_of(scope.task, scope.candidate.name)
 
 
 def _headline(answer: Recommendation) -> str:

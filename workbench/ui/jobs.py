@@ -54,7 +54,9 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """Return what it does: replay, latency or noise."""
+        """Return what it does: replay, latency, noise or demo."""
+        if self.commands and self.commands[0][0] == "demo":
+            return "demo"
         if self.candidate == CONTROL:
             return "noise"
         return "latency" if self.commands and "--probe" in self.commands[0] else "replay"

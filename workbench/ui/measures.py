@@ -9,7 +9,6 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from workbench import scoring
 from workbench.errors import UsageError, WorkbenchError
 from workbench.replay.control import is_declared
 from workbench.replay.latency_report import Percentile, SpeedRun
@@ -20,7 +19,7 @@ from workbench.scoring.retirement import leaving
 from workbench.specs import CONTROL
 from workbench.stats.noise import sentence
 from workbench.store import pages
-from workbench.ui import answers, jobs, words
+from workbench.ui import answers, jobs, standing, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
@@ -176,9 +175,7 @@ def _floor(chosen: Scope, floor: NoiseFloor) -> None:
         st.metric("Limits", f"{100 * r.low:.1f}–{words.percent(r.high)}", width="content")
         st.metric("A candidate, at most", words.percent(most.point), width="content")
         st.metric("Requests" if floor.source == "duplicates" else "Calls", words.count(r.n), width="content")
-    rows = ask(scoring.overview)
-    wanted = (chosen.task, chosen.candidate.name)
-    row = next((each for each in rows if (each.task, each.candidate) == wanted), None)
+    row = standing.row_of(chosen.task, chosen.candidate.name)
     agreement = row.agreement.point if row else None
     st.text(sentence(r, agreement, structural=floor.structural))
     asked = ", ".join(each for each in floor.models if each)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from workbench import scoring
+from workbench.costing.ways import Amount
 from workbench.scoring import OverviewRow
 from workbench.ui import words
 from workbench.ui.diff import visible
-from workbench.ui.session import ask, here
+from workbench.ui.session import here
 
 
 def show(row: OverviewRow) -> None:
@@ -38,27 +38,40 @@ def sentence(row: OverviewRow) -> str:
     share = words.percent(row.recommendation.effective_share)
     saving = row.saving_usd_month or 0.0
     change = f"costs {words.money(-saving)} more" if saving < 0 else f"saves {words.money(saving)}"
+    sure = f" ({_between(row.saving)})" if row.saving is not None and row.saving.low < row.saving.high else ""
     return (
         f"{words.money(row.cost_now_usd_month)} a month now, "
-        f"{words.money(row.cost_at_share_usd_month)} at {share}: {change} a month.{_at_most(row)}"
+        f"{words.money(row.cost_at_share_usd_month)} at {share}: {change} a month{sure}.{_at_most(row)}"
     )
+
+
+def short(row: OverviewRow) -> str:
+    """Return what a row saves a month at its share, in a table's cell."""
+    if row.recommendation.effective_share <= 0:
+        return "nothing moves"
+    return "not known" if row.saving is None else words.money(row.saving.point)
+
+
+def limits(amount: Amount | None) -> str:
+    """Return US dollars with their limits, or nothing where there are none."""
+    if amount is None:
+        return ""
+    return f"{words.money(amount.point)} ({_between(amount)})"
+
+
+def _between(amount: Amount) -> str:
+    """Return both limits of a saving; below nothing it is a cost."""
+    return f"{words.money(amount.low)} to {words.money(amount.high)}"
 
 
 def _at_most(row: OverviewRow) -> str:
     """Return what the whole traffic on the candidate would save: what more evidence is worth."""
-    whole = ask(
-        scoring.savings,
-        row.task,
-        row.candidate,
-        share=1.0,
-        fallback_share=row.invalid / row.compared if row.compared else 0.0,
-        calls_per_day=row.calls_per_day,
-    )
-    if whole.saving_usd_month is None:
+    whole = row.saving_of_all
+    if whole is None:
         return ""
-    if whole.saving_usd_month < 0:
-        return f" All of it on the candidate would cost {words.money(-whole.saving_usd_month)} more."
-    return f" All of it on the candidate would save {words.money(whole.saving_usd_month)}."
+    if whole.point < 0:
+        return f" All of it on the candidate would cost {words.money(-whole.point)} more."
+    return f" All of it on the candidate would save {words.money(whole.point)} ({_between(whole)})."
 
 
 def price_dates() -> str:

@@ -1,22 +1,51 @@
-"""Overview: the portfolio in one line, then a card for each task and candidate."""
+"""Overview: which task can move, how far, how sure that is, what it saves, what to do next."""
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
-from workbench import scoring
-from workbench.records import Action, Basis
+from workbench import journey
 from workbench.scoring import OverviewRow
+from workbench.scoring.portfolio import furthest
 from workbench.scoring.retirement import leaving
 from workbench.store import pages
-from workbench.ui import answers, figures, money, navigation, scope, words
+from workbench.ui import (
+    address,
+    answers,
+    candidates,
+    first_steps,
+    money,
+    navigation,
+    portfolio,
+    standing,
+    words,
+)
 from workbench.ui.diff import visible
-from workbench.ui.session import ask, colours, here, read
+from workbench.ui.session import ask, here, read
+from workbench.ui.standing import Standing, Waiting
+from workbench.ui.task_card import card, synthetic_badge
 
-ENOUGH_AT = 1.0
-"""A cap that labels can't raise."""
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+ALL = ""
+"""Of the choice of tasks: no task has this name."""
+FEW = 8
+"""Up to so many pairs each has its card; of more there is a table, and a card for each task's best."""
+WEIGHED_AT = "overview.weighed_at"
+PAUSE_S = 30.0
+"""For so long after a weighing, newer evidence does not begin another by itself."""
+CARDS = 6
+"""Cards of one page."""
+
+__all__ = ["show", "synthetic_badge"]
 
 
 def show() -> None:
@@ -24,99 +53,47 @@ def show() -> None:
     st.title("What can move to a small model?", anchor=False)
     fresh = read(pages.freshness)
     if not fresh.calls:
-        _first_steps()
+        first_steps.show(journey.told(ask(journey.facts), []))
         return
-    rows = ask(scoring.overview)
-    if rows:
-        _portfolio(rows)
-        _freshness(fresh)
-        _leaving()
-        _cards(rows)
-    else:
-        _freshness(fresh)
-    _waiting(rows)
+    found = standing.look()
+    place = st.empty()
+    is_late = bool(found.waiting) and not found.is_small
+    if found.waiting and not is_late:
+        _weigh(place, len(found.waiting))
+        place.empty()
+        found = standing.look()
+    elif is_late and _just_weighed(found):
+        is_late = False
+        place.caption(":material/update: Newer evidence has come in since; the next look takes it in.")
+    elif is_late:
+        place.progress(0.0, text=_left(len(found.waiting)))
+    portfolio.show(found.rows, journey.told(ask(journey.facts), found.rows), weighing=bool(found.waiting))
+    _freshness(fresh)
+    _leaving()
+    _pairs(found)
+    _not_compared({row.task for row in found.rows} | {each.task for each in found.waiting if each.compared})
+    if is_late:
+        # The page is there; what it lacks is weighed now, and then it is shown again.
+        _weigh(place, len(found.waiting))
+        st.session_state[WEIGHED_AT] = time.monotonic()
+        st.rerun()
 
 
-def _first_steps() -> None:
-    st.text(
-        "The workbench reads the log of calls your team makes to a large model, asks a small model the same "
-        "questions, and says how much traffic may move, and how sure that is."
-    )
-    with st.container(border=True, key="first-steps"):
-        st.subheader("Start here", anchor=False)
-        st.text("There are no calls in this workspace yet. Bring a log:")
-        if st.button("Upload a log", type="primary", icon=":material/upload_file:", key="first-upload"):
-            st.switch_page(navigation.page("upload"))
-        st.text("Or import it on the command line, or look at the demo:")
-        st.code("workbench import LOG.jsonl --task NAME\nworkbench demo", language=None)
+def _just_weighed(found: Standing) -> bool:
+    """Say whether all that waits was weighed a moment ago: a replay at work must not keep a page busy."""
+    since = time.monotonic() - st.session_state.get(WEIGHED_AT, -math.inf)
+    return since < PAUSE_S and all(_has_row(each, found.rows) or not each.compared for each in found.waiting)
 
 
-def _portfolio(rows: list[OverviewRow]) -> None:
-    real = [row for row in rows if not row.synthetic]
-    if not real:
-        st.info(
-            "Only synthetic candidates have been compared so far. They show that planted mistakes are found, "
-            "and count for nothing here: replay a candidate of your own.",
-            icon=":material/science:",
-        )
-        if st.button("Replay a candidate", icon=":material/play_circle:", key="replay-real"):
-            st.switch_page(navigation.page("replays"))
-        return
-    best = {task: _furthest([row for row in real if row.task == task]) for task in {row.task for row in real}}
-    moving = [row for row in best.values() if row.recommendation.effective_share > 0]
-    volumes = [row.calls_per_day for row in best.values()]
-    with st.container(horizontal=True, gap="large", key="portfolio"):
-        st.metric(
-            "Tasks that can move",
-            f"{len(moving)} of {len(best)}",
-            width="content",
-            help="Tasks for which at least one candidate may take some traffic. Synthetic ones don't count.",
-        )
-        st.metric(
-            "Traffic that could move next",
-            _moving(list(best.values())),
-            width="content",
-            help="Recommended shares weighted by each task's volume, with the best candidate of each task."
-            if all(volumes)
-            else "Recommended shares weighted by logged calls, since the volume of a task is not known.",
-        )
-        st.metric(
-            "Saving a month",
-            _saving(moving),
-            width="content",
-            help=f"At the recommended shares. {answers.quoted(money.price_dates())}",
-        )
-        st.metric(
-            "Tasks waiting for labels",
-            str(len({row.task for row in real if wants_labels(row)})),
-            width="content",
-            help="Labels by people would let these tasks go further.",
-        )
-    if len(real) < len(rows):
-        st.caption("Synthetic candidates are left out of these figures.")
+def _weigh(place: DeltaGenerator, waiting: int) -> None:
+    """Weigh what waits, and show how far that is."""
+    place.progress(0.0, text=_left(waiting))
+    for left in standing.weigh_waiting():
+        place.progress(min(1.0, max(0.0, 1 - left / waiting)), text=_left(left))
 
 
-def _furthest(rows: list[OverviewRow]) -> OverviewRow:
-    return max(rows, key=lambda row: (row.recommendation.effective_share, row.recommendation.cap))
-
-
-def _moving(rows: list[OverviewRow]) -> str:
-    known = all(row.calls_per_day for row in rows)
-    weights = [float(row.calls_per_day or 0) if known else float(row.calls) for row in rows]
-    total = sum(weights)
-    if not total:
-        return "–"
-    moved = sum(w * row.recommendation.effective_share for w, row in zip(weights, rows, strict=True))
-    return words.percent(moved / total)
-
-
-def _saving(rows: list[OverviewRow]) -> str:
-    known = [row.saving_usd_month for row in rows if row.saving_usd_month is not None]
-    if not rows:
-        return words.money(0)
-    if not known:
-        return "not priced"
-    return words.money(sum(known)) + ("" if len(known) == len(rows) else " and more")
+def _left(waiting: int) -> str:
+    return f"Weighing the evidence of {words.counted(waiting, 'candidate')}"
 
 
 def _freshness(fresh: pages.Freshness) -> None:
@@ -133,131 +110,125 @@ def _leaving() -> None:
         st.caption(f":material/event_busy: {answers.quoted(each.text)}")
 
 
-def _cards(rows: list[OverviewRow]) -> None:
-    """Lay the cards out in pairs: what can move first, candidates made up for a demonstration last."""
-    ordered = sorted(
+def _pairs(found: Standing) -> None:
+    """Show every pair as a card, or as a line of a table with cards for some."""
+    tasks = sorted({row.task for row in found.rows} | {each.task for each in found.waiting if each.compared})
+    if not tasks:
+        return
+    chosen = ALL
+    if len(tasks) > 1:
+        chosen = address.select(
+            "Task",
+            [ALL, *tasks],
+            name="task",
+            labels=lambda each: visible(each) if each != ALL else "All tasks",
+            width=360,
+        )
+    waiting = {(each.task, each.candidate) for each in found.waiting}
+    rows = [row for row in found.rows if chosen in (ALL, row.task)]
+    by_task = {task: [row for row in rows if row.task == task] for task in tasks}
+    if chosen != ALL or len(tasks) == 1:
+        (task,) = (chosen,) if chosen != ALL else tasks
+        if len(by_task[task]) > 1:
+            candidates.show(by_task[task], here().workspace.eval_for(task).policy)
+        _cards(rows, waiting, {})
+        return
+    unknown = [each for each in found.waiting if not _has_row(each, rows) and each.compared]
+    if len(rows) + len(unknown) <= FEW:
+        several = {task: len(each) - 1 for task, each in by_task.items() if len(each) > 1}
+        _cards(rows, waiting, several)
+        return
+    _table(rows, unknown, waiting)
+    best = [furthest([row for row in each if not row.synthetic] or each) for each in by_task.values() if each]
+    _cards(best, waiting, {task: len(each) - 1 for task, each in by_task.items()})
+
+
+def _has_row(each: Waiting, rows: Sequence[OverviewRow]) -> bool:
+    return any((row.task, row.candidate) == (each.task, each.candidate) for row in rows)
+
+
+def _ordered(rows: Sequence[OverviewRow]) -> list[OverviewRow]:
+    """Return rows with what can move first, and candidates made up for a demonstration last."""
+    return sorted(
         rows,
         key=lambda row: (
             row.synthetic,
             -row.recommendation.effective_share,
             -row.recommendation.cap,
             row.task,
+            row.candidate,
         ),
     )
+
+
+def _cards(rows: Sequence[OverviewRow], waiting: set[tuple[str, str]], rivals: dict[str, int]) -> None:
+    """Lay cards out in pairs, some on each page."""
+    ordered = _ordered(rows)
+    count = max(1, math.ceil(len(ordered) / CARDS)) if len(ordered) > FEW else 1
+    page = 1
+    if count > 1:
+        key = address.number("page", lambda asked: asked == int(asked) and 1 <= asked <= count, 1)
+        st.session_state[key] = min(int(st.session_state[key]), count)
+        page = st.pagination(count, key=key)
+        address.publish("page", page, 1)
+        ordered = ordered[(page - 1) * CARDS : page * CARDS]
     for start in range(0, len(ordered), 2):
         columns = st.columns(2)
         for column, row in zip(columns, ordered[start : start + 2], strict=False):
             key = f"card-{row.task}-{row.candidate}"
             with column.container(border=True, key=key, height="stretch"):
-                _card(row)
+                card(row, waiting=(row.task, row.candidate) in waiting, rivals=rivals.get(row.task, 0))
 
 
-def synthetic_badge() -> None:
-    """Say that a candidate is made up."""
-    st.badge("synthetic", icon=":material/science:", color="violet", help=words.GLOSSARY["synthetic"])
-
-
-def _card(row: OverviewRow) -> None:
-    answer = row.recommendation
-    policy = here().workspace.eval_for(row.task).policy
-    mark = f"{row.task}-{row.candidate}"
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader(answers.quoted(row.task), anchor=False, width="content")
-        with st.container(horizontal=True, width="content", gap="small"):
-            if row.synthetic:
-                synthetic_badge()
-            said, icon = words.ACTIONS[answer.action]
-            st.badge(said, icon=icon, color="blue" if answer.action is Action.RAMP else "gray")
-    st.caption(answers.quoted(f"Candidate: {row.candidate}"), help=words.GLOSSARY["candidate"])
-    st.markdown(f"**{headline(row)}**")
-    drawing = figures.ladder(policy.ladder, answer.current_share, answer.share, answer.cap, colours())
-    st.plotly_chart(drawing.figure, key=f"ladder-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
-    st.text(answer.binding_reason)
-    drawing = figures.bound(answer.harm, policy.tolerance, colours())
-    st.caption("Calls that get worse", help=words.GLOSSARY["bound"])
-    st.plotly_chart(drawing.figure, key=f"bound-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
-    st.caption(
-        f"{words.counted(row.compared, 'call')} compared · agree {words.interval(row.agreement)} · "
-        f"{words.counted(row.labels, 'label')}",
-        help=f"{words.GLOSSARY['agreement']} {words.GLOSSARY[row.basis.value]}",
+def _table(rows: Sequence[OverviewRow], unknown: Sequence[Waiting], waiting: set[tuple[str, str]]) -> None:
+    """Show every pair on a line; choosing one opens its task."""
+    ordered = _ordered(rows)
+    lines = [_line(row, is_old=(row.task, row.candidate) in waiting) for row in ordered]
+    lines += [
+        {
+            "Task": visible(each.task),
+            "Candidate": visible(each.candidate),
+            "Answer": "being weighed",
+            "Compared": words.count(each.compared),
+        }
+        for each in unknown
+    ]
+    st.caption(f"{words.counted(len(lines), 'candidate')} of all tasks. Select a row to open its task.")
+    event = st.dataframe(
+        pd.DataFrame(lines).fillna("–"),
+        hide_index=True,
+        lazy=False,
+        height=390,
+        key="pairs",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt=f"{len(lines)} candidates with answer, harm, saving and age.",
     )
-    if row.floor is not None:
-        st.caption(
-            f"The frontier agrees with itself in {words.interval(row.floor.agreement)}, so that a candidate "
-            f"can agree on at most about {words.percent(row.floor.ceiling.point)}.",
-            help=words.GLOSSARY["noise"],
-        )
-    st.text(money.sentence(row))
-    _next_step(row, mark)
+    picked = [each for each in event.selection.rows if each < len(ordered)]
+    if picked:
+        st.query_params["task"] = ordered[picked[0]].task
+        st.rerun()
 
 
-def headline(row: OverviewRow) -> str:
-    """Return the recommendation of a row in a few words."""
+def _line(row: OverviewRow, *, is_old: bool) -> dict[str, str]:
     answer = row.recommendation
-    cap = f", evidence reaches {words.stage(answer.cap)}" if answer.cap > answer.share else ""
-    if answer.action is Action.RAMP:
-        return f"Move {words.stage(answer.share)} of the traffic next{cap}."
-    if answer.action is Action.COLLECT:
-        return "Too little evidence yet: nothing moves."
-    if answer.action is Action.HOLD and answer.share <= 0:
-        return f"Nothing may move yet{cap}."
-    if answer.action is Action.HOLD:
-        return f"Hold at {words.stage(answer.share)}{cap}."
-    return f"{words.ACTIONS[answer.action][0]}: {words.stage(answer.share)}."
+    return {
+        "Task": visible(row.task),
+        "Candidate": visible(f"{row.candidate} (synthetic)" if row.synthetic else row.candidate),
+        "Answer": words.ACTIONS[answer.action][0] + (", being weighed" if is_old else ""),
+        "Next": words.stage(answer.share),
+        "Evidence reaches": words.stage(answer.cap),
+        "Calls that get worse": words.interval(answer.harm),
+        "Saving a month": money.short(row),
+        "Compared": words.count(row.compared),
+        "Labels": words.count(row.labels),
+        "Last replay": words.ago(row.ages.last_replay_at),
+        "Why": visible(answer.binding_reason),
+    }
 
 
-def wants_labels(row: OverviewRow) -> bool:
-    """Say whether labels by people are what a row waits for."""
-    answer = row.recommendation
-    if answer.cap >= ENOUGH_AT or answer.action in (Action.STOP, Action.ROLLBACK):
-        return False
-    if _fails(row, "invalid_outputs"):
-        # Outputs that can't be used stay so, whatever people say of the others.
-        return False
-    return (row.basis is Basis.SEMANTIC and answer.cap <= 0) or any(
-        "label" in each.lower() for each in answer.missing
-    )
-
-
-def _fails(row: OverviewRow, guard: str) -> bool:
-    return any(each.name == guard and not each.ok for each in row.recommendation.guards)
-
-
-def _wants_latency(row: OverviewRow) -> bool:
-    """Say whether a measurement of latency is what a row waits for, and no label would help it."""
-    return _fails(row, "latency") and any("of latency" in each for each in row.recommendation.missing)
-
-
-def _next_step(row: OverviewRow, mark: str) -> None:
-    query = {"task": row.task, "candidate": row.candidate}
-    blind = {"task": row.task, "queue": scope.queue_token(row.candidate)}
-    why = ("See why and what is missing", "ramp", ":material/stacked_line_chart:")
-    label = ("Label cases", "review", ":material/rate_review:")
-    if row.recommendation.action is Action.COLLECT:
-        steps = [("Replay more calls", "replays", ":material/play_circle:"), why]
-    elif row.recommendation.action is Action.RAMP:
-        steps = [("See what to move", "ramp", ":material/stacked_line_chart:"), label]
-    elif _fails(row, "invalid_outputs"):
-        steps = [("See the cases", "compare", ":material/compare_arrows:"), why]
-    elif _wants_latency(row):
-        steps = [("Measure latency", "replays", ":material/speed:"), label if wants_labels(row) else why]
-    elif wants_labels(row):
-        steps = [label, why]
-    else:
-        steps = [why, ("See the cases", "compare", ":material/compare_arrows:")]
-    with st.container(horizontal=True):
-        for index, (words_of, page, icon) in enumerate(steps):
-            first = index == 0
-            if st.button(words_of, key=f"{page}-{mark}", icon=icon, type="primary" if first else "secondary"):
-                asked = blind if page == "review" else query
-                if page == "replays" and _wants_latency(row):
-                    asked = query | {"measure": "latency"}
-                st.switch_page(navigation.page(page), query_params=asked)
-
-
-def _waiting(rows: list[OverviewRow]) -> None:
+def _not_compared(compared: set[str]) -> None:
     """Name the tasks that have calls and no comparison yet."""
-    compared = {row.task for row in rows}
     waiting = [each for each in read(pages.tasks) if each.task not in compared]
     if not waiting:
         return

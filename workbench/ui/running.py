@@ -38,7 +38,7 @@ CHECKS = {
     "skipped": ":material/do_not_disturb_on:",
 }
 _PROGRESS = re.compile(r"[a-z][a-z -]*: ([\d,]+)(?: of ([\d,]+))? ")
-KINDS = {"replay": "", "latency": " · latency", "noise": ""}
+KINDS = {"replay": "", "latency": " · latency", "noise": "", "demo": ""}
 
 
 def watch() -> None:

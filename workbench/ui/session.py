@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import streamlit as st
 
-from workbench import access
+from workbench import access, demo
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.errors import AccessRefused, ConfigError, StoreBusy, WorkbenchError
 from workbench.store import Store, accesses
@@ -27,6 +27,8 @@ WORKSPACE_VARIABLE = "WORKBENCH_WORKSPACE"
 STORE_WAIT_S = 5.0
 RETRY_EVERY_S = 2.0
 _HERE = "workbench.here"
+DEMO = "workbench.demo"
+"""In the session's state while a person looks at the demo that lies in the workspace's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,22 @@ def begin(workspace: Workspace | None = None) -> Here:
         WorkbenchError: There is no workspace, or its files are wrong, or the store can't be opened.
     """
     workspace = workspace or find()
+    if st.session_state.get(DEMO) and demo.is_demo(demo.beside(workspace)):
+        workspace = Workspace.load(demo.beside(workspace))
+        _say_demo()
     here = Here(workspace, _store(str(workspace.store_path), str(workspace.spool)), _signature(workspace))
     st.session_state[_HERE] = here
     return here
+
+
+def _say_demo() -> None:
+    """Say on every page that what it shows is invented, with the way back."""
+    with st.container(horizontal=True, vertical_alignment="center", key="demo-banner"):
+        st.markdown(":material/science: You are looking at the demo: its logs and prices are invented.")
+        if st.button("Back to my workspace", icon=":material/arrow_back:", key="leave-demo"):
+            st.session_state.pop(DEMO)
+            st.query_params.clear()
+            st.rerun()
 
 
 def here() -> Here:

@@ -55,6 +55,18 @@ GLOSSARY = {
         "outcomes and 10 harms on; the bound decides, never this."
     ),
     "net": "Calls that get worse less calls that get better.",
+    "portfolio_harm": (
+        "A union bound: each task's bound is widened so that those of all tasks and candidates hold at once, "
+        "then weighted by the calls that move. It stays valid however often you look at these tasks."
+    ),
+    "saving": (
+        "From dated prices, measured tokens, calls a day, and calls that fall back to the frontier. "
+        "Limits are 95 % sure each, for one look."
+    ),
+    "size_ladder": (
+        "Candidates from small to large. The smallest one whose bound is within the tolerance is what a team "
+        "looks for; bounds are those of each candidate alone."
+    ),
 }
 
 VERDICTS = {
@@ -126,6 +138,11 @@ def count(number: float | None) -> str:
         return "–"
     whole = round(number)
     return f"{whole:,}" if abs(number - whole) < 0.05 else f"{number:,.1f}"
+
+
+def kept(sentence: str) -> str:
+    """Return a sentence in which no line breaks between a number and its percent sign."""
+    return sentence.replace(" %", f"{NARROW}%")
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

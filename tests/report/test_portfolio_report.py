@@ -1,0 +1,142 @@
+"""The report on all tasks: the same figures as the overview, one silent file, names that stay text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from app_building import Filled, demo_pairs, fill, make_workspace
+from click.testing import CliRunner
+
+from workbench import Workbench
+from workbench.cli import cli
+from workbench.report import PortfolioReport, gather_portfolio, portfolio_html, portfolio_markdown
+from workbench.scoring import overview, portfolio
+from workbench.store import Store
+
+NOW = datetime(2026, 12, 24, 12, 0, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script> ![x](http://example.org/x.png) | `b` \u202e \U0001f44b\U0001f3fd"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    workspace = make_workspace(tmp_path_factory.mktemp("portfolio") / "space")
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        replays = fill(workspace, store, demo_pairs())
+        triage = [each for each in demo_pairs() if each.task == "triage"]
+        fill(workspace, store, triage, "planted", new_calls=False)
+    return Filled(workspace, store, replays)
+
+
+@pytest.fixture(scope="module")
+def report(place: Filled) -> PortfolioReport:
+    with Store.open(place.workspace.store_path, spool=place.workspace.spool) as store:
+        return gather_portfolio(place.workspace, store, now=NOW)
+
+
+class Reader(HTMLParser):
+    """Remembers tags and attributes, and the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.names: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.names |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    return reader
+
+
+def test_both_forms_say_what_the_overview_says(place: Filled, report: PortfolioReport) -> None:
+    """Figures, the bound with its method, each task, sizes, ages, and what is made up."""
+    with Store.open(place.workspace.store_path, spool=place.workspace.spool) as store:
+        found = portfolio(overview(place.workspace, store))
+    assert report.portfolio == found
+    page = read(portfolio_html(report)).text
+    plain = portfolio_markdown(report).replace("\\", "")
+    for text in (page, plain):
+        assert "1 of 3 compared tasks can move" in text
+        assert found.harm_sentence in text
+        assert "Bonferroni" in text
+        assert "planted (synthetic)" in text
+        assert "Made-up candidates are left out" in text
+        assert report.evidence_hash in text
+        assert "days old" in text
+        for part in found.parts:
+            assert part.task in text
+    assert page.count("Ladder: now") == 3
+
+
+def test_the_file_loads_nothing_and_runs_nothing(report: PortfolioReport) -> None:
+    """No script, link, image or address in it."""
+    page = read(portfolio_html(report))
+    assert not page.tags & {"script", "link", "img", "iframe", "a", "form", "object"}
+    assert not page.names & {"src", "href", "onerror", "onload"}
+    assert "default-src 'none'" in portfolio_html(report)
+
+
+def test_hostile_names_stay_text(report: PortfolioReport) -> None:
+    """A task or a model may be called anything."""
+    parts = tuple(replace(each, task=HOSTILE, candidate=HOSTILE) for each in report.portfolio.parts)
+    rows = tuple(replace(each, task=HOSTILE, candidate=HOSTILE) for each in report.rows)
+    hostile = replace(
+        report,
+        rows=rows,
+        portfolio=replace(report.portfolio, parts=parts, unpriced=(HOSTILE,)),
+        policies={HOSTILE: report.policies["triage"]},
+    )
+    page = portfolio_html(hostile)
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "\u202e" not in page
+    assert "![x]" not in portfolio_markdown(hostile)
+
+
+def test_the_hash_changes_with_the_figures_alone(place: Filled, report: PortfolioReport) -> None:
+    """At another hour it is the same, with another row it is not."""
+    rows = report.rows
+    workspace = place.workspace
+    again = gather_portfolio(workspace, place.store, rows, now=NOW + timedelta(days=1))
+    assert again.evidence_hash == report.evidence_hash
+    fewer = gather_portfolio(workspace, place.store, rows[1:], now=NOW)
+    assert fewer.evidence_hash != report.evidence_hash
+
+
+def test_an_empty_workspace_has_a_report_that_says_so(tmp_path: Path) -> None:
+    """Nothing compared is no error."""
+    make_workspace(tmp_path / "empty")
+    with Workbench(tmp_path / "empty") as bench:
+        found = bench.portfolio_report(tmp_path / "r.html")
+    assert "No candidate of your own has been compared yet" in (tmp_path / "r.html").read_text()
+    assert found.portfolio.parts == ()
+
+
+def test_the_command_writes_each_form_and_refuses_what_does_not_go_together(
+    place: Filled, tmp_path: Path
+) -> None:
+    """`report --portfolio` takes a file or prints; a task beside it is a mistake, so is neither."""
+    base = ["report", "--workspace", str(place.workspace.root)]
+    for name, begins in (("p.html", "<!doctype html>"), ("p.md", "# What can move")):
+        done = CliRunner().invoke(cli, [*base, "--portfolio", str(tmp_path / name)])
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / name).read_text().startswith(begins)
+    document = json.loads(CliRunner().invoke(cli, [*base, "--portfolio", "--json"]).stdout)
+    assert document["portfolio"]["compared_tasks"] == 3
+    for wrong in (["--portfolio", "--task", "triage"], [], ["--task", "triage"]):
+        refused = CliRunner().invoke(cli, [*base, *wrong])
+        assert refused.exit_code == 2
+        assert "--candidate" in refused.output

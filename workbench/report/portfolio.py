@@ -1,0 +1,216 @@
+"""A report on all tasks together: what could move, what it saves, how sure that is, and how that is known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from workbench import scoring
+from workbench.config import Workspace
+from workbench.costing.ways import Amount
+from workbench.journey import headline, next_steps
+from workbench.profiling.measuring import LEVEL
+from workbench.progress import Listener, silent
+from workbench.records import Policy, as_builtins, to_json
+from workbench.report.wording import METHODS, Table, interval, moment, money, percent
+from workbench.scoring import OverviewRow, Portfolio, SizeLadder
+from workbench.scoring.freshness import stale
+from workbench.stats.wording import count
+from workbench.stats.wording import percent as stage
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+TITLE = "What can move to a small model"
+METHOD = (
+    "All tasks together",
+    "With T compared tasks and K candidates compared on a task, a task's bound is taken at its error "
+    "probability divided by T K, so that the bounds of all tasks hold at once, whichever candidate is picked "
+    "by looking (Bonferroni 1936). Their mean, weighted by the calls that move, bounds the share of moved "
+    "calls that get worse; where the volume of a task is not known, the largest does. It holds for this set "
+    "of tasks and is never below a task's own bound.",
+)
+MONEY_METHOD = (
+    "Money",
+    f"Savings come from dated prices, measured tokens, calls a day, and calls that fall back to the frontier "
+    f"and are paid twice. Limits are {100 * LEVEL:.0f} % sure each, for one look, and add up in quadrature "
+    "(Zou and Donner 2008).",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioReport:
+    """Everything that a report on all tasks shows. `evidence_hash` changes with the figures behind it."""
+
+    made_at: datetime
+    rows: tuple[OverviewRow, ...]
+    portfolio: Portfolio
+    sizes: tuple[SizeLadder, ...]
+    policies: dict[str, Policy]
+    evidence_hash: str
+
+
+def gather_portfolio(
+    workspace: Workspace,
+    store: Store,
+    rows: Sequence[OverviewRow] | None = None,
+    *,
+    now: datetime | None = None,
+    listener: Listener = silent,
+) -> PortfolioReport:
+    """Gather a report on all tasks that were compared.
+
+    Args:
+        workspace: Names evals, candidates and prices.
+        store: Holds everything else.
+        rows: What `scoring.overview` returned; worked out here unless given.
+        now: When the report is made; this moment unless given.
+        listener: Is told how far that is.
+    """
+    if rows is None:
+        rows = scoring.overview(workspace, store, listener=listener)
+    ordered = tuple(sorted(rows, key=lambda row: (row.task, row.synthetic, row.candidate)))
+    policies = {row.task: workspace.eval_for(row.task).policy for row in ordered}
+    sizes = tuple(
+        scoring.size_ladder([row for row in ordered if row.task == task], policy)
+        for task, policy in policies.items()
+    )
+    known = to_json([as_builtins(ordered), as_builtins(policies)])
+    return PortfolioReport(
+        made_at=now or datetime.now(UTC),
+        rows=ordered,
+        portfolio=scoring.portfolio(ordered),
+        sizes=sizes,
+        policies=policies,
+        evidence_hash=hashlib.sha256(known).hexdigest()[:16],
+    )
+
+
+def amount(found: Amount | None) -> str:
+    """Return US dollars a month with their limits, or that they are not known."""
+    if found is None:
+        return "not known"
+    if found.low == found.high:
+        return money(found.point)
+    return f"{money(found.point)} ({money(found.low)} to {money(found.high)})"
+
+
+def title_line(report: PortfolioReport) -> str:
+    """Return the answer as one sentence."""
+    found = report.portfolio
+    if not found.compared_tasks:
+        return "No candidate of your own has been compared yet."
+    tasks = f"{count(found.moving)} of {count(found.compared_tasks)} compared tasks can move"
+    share = "" if found.share is None else f"; together that is {percent(found.share)} of their traffic next"
+    return f"{tasks}{share}."
+
+
+def key_figures(report: PortfolioReport) -> tuple[tuple[str, str], ...]:
+    """Return the figures at the top: name and value."""
+    found = report.portfolio
+    high = "nothing moves" if found.harm_high is None else f"{percent(found.harm_high)} of moved calls"
+    saving = amount(found.saving_usd_month) if found.moving else money(0.0)
+    if found.unpriced:
+        saving += f", without {', '.join(found.unpriced)}"
+    return (
+        ("Tasks that can move", f"{count(found.moving)} of {count(found.compared_tasks)}"),
+        ("Traffic that could move next", percent(found.share)),
+        ("Evidence reaches", percent(found.reach)),
+        ("Calls a day that would move", _calls(found.moved_per_day)),
+        ("Harm at most", high),
+        ("Harmed calls a day at most", _calls(found.harm_per_day)),
+        ("Saving a month", saving),
+    )
+
+
+def tables(report: PortfolioReport) -> tuple[Table, ...]:
+    """Return all tables in their order."""
+    return (
+        Table(
+            "Tasks",
+            (
+                "Task",
+                "Candidate",
+                "Next",
+                "Of its traffic",
+                "Evidence reaches",
+                "Harm at most*",
+                "Saving a month",
+            ),
+            tuple(
+                (
+                    each.task,
+                    each.candidate,
+                    stage(each.share),
+                    percent(each.effective_share),
+                    stage(each.cap),
+                    percent(each.harm_high) if each.effective_share > 0 else "–",
+                    amount(each.saving_usd_month),
+                )
+                for each in report.portfolio.parts
+            ),
+            "No candidate of your own has been compared yet.",
+        ),
+        Table(
+            "Sizes",
+            ("Task", "What the sizes say"),
+            tuple((each.task, each.sentence) for each in report.sizes),
+            "Nothing has been compared yet.",
+        ),
+        Table(
+            "Candidates",
+            ("Task", "Candidate", "Answer", "Harm", "Compared", "Labels", "Saving if all moved", "Next step"),
+            tuple(
+                (
+                    row.task,
+                    f"{row.candidate} (synthetic)" if row.synthetic else row.candidate,
+                    headline(row),
+                    interval(row.recommendation.harm),
+                    f"{row.compared:,} of {row.calls:,}",
+                    f"{row.labels:,}",
+                    amount(row.saving_of_all),
+                    next_steps(row)[0].words,
+                )
+                for row in report.rows
+            ),
+            "Nothing has been compared yet.",
+        ),
+        Table(
+            "Ages",
+            ("Task", "Candidate", "Last logged call", "Last replay", "Last label", "Stale"),
+            tuple(
+                (
+                    row.task,
+                    row.candidate,
+                    moment(row.ages.last_call_at),
+                    moment(row.ages.last_replay_at),
+                    "never" if row.ages.last_label_at is None else moment(row.ages.last_label_at),
+                    " ".join(stale(row.ages, report.made_at)) or "no",
+                )
+                for row in report.rows
+            ),
+            "Nothing has been compared yet.",
+        ),
+    )
+
+
+def methods() -> tuple[tuple[str, str], ...]:
+    """Return name and text of every method that a figure rests on."""
+    return (METHOD, MONEY_METHOD, *METHODS)
+
+
+def footnote(report: PortfolioReport) -> str:
+    """Return what stands at the end: the level of the bounds, the date, the hash."""
+    level = report.portfolio.level
+    sure = f"* At once for all tasks, {stage(level)} sure together. " if level is not None else ""
+    return (
+        f"{sure}Made on {moment(report.made_at)}, evidence hash {report.evidence_hash}. "
+        "No text of any call is in this report."
+    )
+
+
+def _calls(number: float | None) -> str:
+    return "not known" if number is None else f"{number:,.1f}"

@@ -1,0 +1,244 @@
+"""What the overview reads: one aggregate a task, or a task and candidate, whatever the store holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from workbench.normal import content_hash
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+Pair = tuple[str, str]
+"""A task and a candidate's fingerprint."""
+
+BY_REPLAY = ("comparisons", "labels", "observations", "replay_calls")
+BY_PAIR = ("draws", "latency_probes", "replays")
+BY_TASK = ("calls", "noise_floors", "task_moves")
+FOR_ALL = (
+    "candidates",
+    "conflict_resolutions",
+    "conflicts",
+    "controls",
+    "gold",
+    "manifests",
+    "undone_imports",
+)
+BY_DRAW = ("leases",)
+WATCHED = frozenset((*BY_REPLAY, *BY_PAIR, *BY_TASK, *FOR_ALL, *BY_DRAW))
+"""Tables that a decision, its money or its ages are made from."""
+
+UNWATCHED = frozenset(
+    (
+        *("absorbed_parts", "embeddings", "imported_labels", "judge_runs", "judge_votes"),
+        *("latency_probe_calls", "openings", "profile_calls", "profiles", "rejects", "replay_events"),
+        "workbench_migrations",
+    )
+)
+"""Tables that change nothing of it, or never without one of the others."""
+
+
+def stamps(store: Store, *, lapse_after: timedelta, now: datetime) -> dict[Pair, str]:
+    """Return, for each task and candidate that was replayed, what changes whenever its evidence may have.
+
+    Rows are only ever added, or taken out with a count that changes, so that counts and the newest
+    sequence numbers of the tables say enough. Draws that nobody answers count as harm once their lease
+    is over: how many are over is part of it.
+
+    Args:
+        store: Where to read.
+        lapse_after: How long a draw may wait before it lapses.
+        now: The present, in UTC.
+
+    Returns:
+        A hash by (task, fingerprint).
+    """
+    moment = now.astimezone(UTC).replace(tzinfo=None)
+    numbered = {
+        row["table_name"]: bool(row["numbered"])
+        for row in store.rows(
+            """SELECT table_name, max((column_name = 'seq')::INT) AS numbered FROM duckdb_columns()
+               WHERE NOT internal AND table_name IN (SELECT table_name FROM duckdb_tables()) GROUP BY 1"""
+        )
+    }
+    # What nobody has thought of yet counts for every pair.
+    unknown = numbered.keys() - WATCHED - UNWATCHED
+    every = [_newest(store, name, numbered[name]) for name in sorted((*FOR_ALL, *unknown))]
+    tasks: dict[str, list[Any]] = {}
+    found: dict[Pair, list[Any]] = {}
+    for name in BY_TASK:
+        for row in store.rows(f"SELECT task, count(*) AS n, max(seq) AS last FROM {name} GROUP BY task"):  # noqa: S608 - constants, here and below
+            tasks.setdefault(row["task"], []).append((name, row["n"], row["last"]))
+    # Whether candidates were tried on the same calls depends on the others' replays, too.
+    for row in store.rows(
+        """SELECT task, count(*) AS n, count(DISTINCT candidate_fingerprint) AS candidates FROM replays
+           WHERE replay_id IN (SELECT replay_id FROM comparisons) GROUP BY task"""
+    ):
+        tasks.setdefault(row["task"], []).append(("compared", row["n"], row["candidates"]))
+
+    def add(name: str, sql: str, *values: Any) -> None:
+        for row in store.rows(f"{sql} GROUP BY task, fingerprint", values):
+            found.setdefault((row["task"], row["fingerprint"]), []).append((name, row["n"], row["last"]))
+
+    for name in BY_REPLAY:
+        last = "max(seq)" if numbered[name] else "0"
+        add(
+            name,
+            f"""SELECT r.task, r.candidate_fingerprint AS fingerprint, sum(t.n) AS n, max(t.last) AS last
+                FROM (SELECT replay_id, count(*) AS n, {last} AS last FROM {name} GROUP BY replay_id) t
+                JOIN replays r USING (replay_id)""",  # noqa: S608
+        )
+    for name in BY_PAIR:
+        add(
+            name,
+            f"SELECT task, candidate_fingerprint AS fingerprint, count(*) AS n, max(seq) AS last FROM {name}",  # noqa: S608
+        )
+    add(
+        "leases",
+        """SELECT d.task, d.candidate_fingerprint AS fingerprint,
+                  count(*) FILTER (WHERE l.expires_at <= ?) AS n, max(l.seq) AS last
+           FROM leases l JOIN draws d USING (draw_id)""",
+        moment,
+    )
+    add(
+        "waited",
+        """SELECT task, candidate_fingerprint AS fingerprint, count(*) AS n, 0 AS last
+           FROM draws WHERE created_at <= ?""",
+        moment - lapse_after,
+    )
+    return {
+        pair: content_hash("overview", repr((every, tasks.get(pair[0], []), parts)))
+        for pair, parts in found.items()
+    }
+
+
+def _newest(store: Store, name: str, numbered: bool) -> tuple[Any, ...]:
+    last = "max(seq)" if numbered else "0"
+    return (name, *store.rows(f'SELECT count(*) AS n, {last} AS last FROM "{name}"')[0].values())  # noqa: S608
+
+
+def compared(store: Store) -> dict[tuple[str, str, str], tuple[int, int]]:
+    """Return how much was compared, of every task and candidate at once.
+
+    Returns:
+        Compared calls and those that differ, by (task, fingerprint, evaluator version).
+    """
+    rows = store.rows(
+        """
+        SELECT r.task, r.candidate_fingerprint AS fingerprint, m.evaluator_version AS version,
+               count(*) AS n, count(*) FILTER (WHERE m.verdict = 'mismatch') AS differing
+        FROM comparisons m JOIN replays r USING (replay_id)
+        WHERE m.repeat = 0 AND m.verdict <> 'uncomparable' GROUP BY ALL
+        """
+    )
+    return {
+        (row["task"], row["fingerprint"], row["version"]): (int(row["n"]), int(row["differing"]))
+        for row in rows
+    }
+
+
+def labelled(store: Store) -> dict[Pair, int]:
+    """Return how many labels by people stand, by (task, fingerprint)."""
+    rows = store.rows(
+        """
+        SELECT r.task, r.candidate_fingerprint AS fingerprint, count(*) AS n
+        FROM labels l JOIN replays r USING (replay_id)
+        WHERE l.verdict IS NOT NULL AND l.source <> 'gold'
+          AND l.label_id NOT IN (SELECT supersedes FROM labels WHERE supersedes IS NOT NULL)
+        GROUP BY ALL
+        """
+    )
+    return {(row["task"], row["fingerprint"]): int(row["n"]) for row in rows}
+
+
+def ages(store: Store, task: str, fingerprint: str) -> dict[str, Any]:
+    """Return when something last happened to a task and a candidate, in UTC without a zone.
+
+    Returns:
+        last_call_at, last_replay_at, last_label_at, and `newer`: calls with a frontier answer that were
+        stored after the candidate's last replay was planned.
+    """
+    return store.rows(
+        """
+        WITH mine AS (
+            SELECT replay_id, seq FROM replays WHERE task = $task AND candidate_fingerprint = $fingerprint
+        )
+        SELECT (SELECT max(occurred_at) FROM calls WHERE task = $task) AS last_call_at,
+               (SELECT max(e.created_at) FROM replay_events e JOIN mine USING (replay_id)) AS last_replay_at,
+               (SELECT max(l.created_at) FROM labels l JOIN mine USING (replay_id)
+                WHERE l.verdict IS NOT NULL AND l.source <> 'gold') AS last_label_at,
+               (SELECT count(*) FROM calls c JOIN controls k USING (call_id)
+                WHERE c.task = $task AND c.seq > (SELECT max(seq) FROM mine)) AS newer
+        """,
+        {"task": task, "fingerprint": fingerprint},
+    )[0]
+
+
+def control_costs(
+    store: Store, task: str, prices: Sequence[tuple[str, float, float, float]]
+) -> list[dict[str, Any]]:
+    """Return what the recorded frontier answers of a task cost by model, the commonest first.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        prices: Model, then US dollars per million tokens of input, cached input and output.
+
+    Returns:
+        Rows of model, calls, measured (with token counts), usd (mean of a measured call) and
+        usd_deviation; usd is None without a price.
+    """
+    return store.rows(
+        """
+        WITH prices AS (
+            SELECT unnest($models::VARCHAR[]) AS model, unnest($inputs::DOUBLE[]) AS pi,
+                   unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po
+        ),
+        answered AS (
+            SELECT coalesce(json_extract_string(k.output, '$.model'), c.model) AS model,
+                   k.input_tokens AS i, coalesce(k.cached_input_tokens, 0) AS c, k.output_tokens AS o
+            FROM calls c JOIN controls k USING (call_id)
+            WHERE c.task = $task AND c.call_id NOT IN (SELECT call_id FROM conflicts)
+        )
+        SELECT a.model, count(*) AS calls, count(i + o) AS measured,
+               avg((i * pi + c * pc + o * po) / 1e6) AS usd,
+               coalesce(stddev_samp((i * pi + c * pc + o * po) / 1e6), 0) AS usd_deviation
+        FROM answered a LEFT JOIN prices p ON p.model = a.model
+        GROUP BY a.model ORDER BY calls DESC, a.model
+        """,
+        {
+            "task": task,
+            "models": [each[0] for each in prices],
+            "inputs": [each[1] for each in prices],
+            "cached": [each[2] for each in prices],
+            "outputs": [each[3] for each in prices],
+        },
+    )
+
+
+def daily_traffic(store: Store, task: str, days: int) -> list[dict[str, Any]]:
+    """Return the calls of each of a task's last days: age in days, calls, oldest, traffic.
+
+    `traffic` counts a logged call as 1 / sampling rate; None where a rate is not known. `age` 0 is the
+    24 hours up to the task's last call, `oldest` the largest age within a day.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        days: How far back.
+    """
+    return store.rows(
+        """
+        WITH ages AS (
+            SELECT sampling_rate, epoch(max(occurred_at) OVER () - occurred_at) / 86400 AS age
+            FROM calls WHERE task = ? AND occurred_at IS NOT NULL
+              AND call_id NOT IN (SELECT call_id FROM conflicts)
+        )
+        SELECT floor(age)::INTEGER AS age, count(*) AS calls, max(age) AS oldest,
+               CASE WHEN count(*) = count(nullif(sampling_rate, 0)) THEN sum(1 / sampling_rate) END AS traffic
+        FROM ages WHERE age < ? GROUP BY ALL ORDER BY ALL
+        """,
+        (task, days),
+    )

@@ -1,0 +1,128 @@
+"""One card of the overview: how far a task may move to a candidate, how sure, what it saves, what next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from workbench.journey import NextStep, headline, next_steps
+from workbench.records import Action
+from workbench.scoring import OverviewRow
+from workbench.scoring.freshness import stale
+from workbench.ui import answers, figures, money, navigation, scope, words
+from workbench.ui.session import colours, here
+
+ICONS = {
+    "compare": ":material/compare_arrows:",
+    "ramp": ":material/stacked_line_chart:",
+    "replays": ":material/play_circle:",
+    "review": ":material/rate_review:",
+    "traffic": ":material/analytics:",
+    "upload": ":material/upload_file:",
+}
+
+
+def synthetic_badge() -> None:
+    """Say that a candidate is made up."""
+    st.badge("synthetic", icon=":material/science:", color="violet", help=words.GLOSSARY["synthetic"])
+
+
+def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
+    """Show a task and a candidate.
+
+    Args:
+        row: What is known.
+        waiting: Whether newer evidence is still being weighed.
+        rivals: Other candidates of the task that this view does not show.
+    """
+    answer = row.recommendation
+    policy = here().workspace.eval_for(row.task).policy
+    mark = f"{row.task}-{row.candidate}"
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader(answers.quoted(row.task), anchor=False, width="content")
+        with st.container(horizontal=True, width="content", gap="small"):
+            if row.synthetic:
+                synthetic_badge()
+            said, icon = words.ACTIONS[answer.action]
+            st.badge(said, icon=icon, color="blue" if answer.action is Action.RAMP else "gray")
+    st.caption(answers.quoted(f"Candidate: {row.candidate}"), help=words.GLOSSARY["candidate"])
+    if waiting:
+        st.caption(":material/hourglass_top: From before the newest evidence, which is being weighed.")
+    st.markdown(f"**{words.kept(headline(row))}**")
+    drawing = figures.ladder(policy.ladder, answer.current_share, answer.share, answer.cap, colours())
+    st.plotly_chart(drawing.figure, key=f"ladder-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    st.text(words.kept(answer.binding_reason))
+    drawing = figures.bound(answer.harm, policy.tolerance, colours())
+    st.caption(
+        answers.quoted(f"Calls that get worse: {words.interval(answer.harm)}"), help=words.GLOSSARY["bound"]
+    )
+    st.plotly_chart(drawing.figure, key=f"bound-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    _evidence(row)
+    st.text(money.sentence(row))
+    if answer.harm_per_day_at_most is not None and answer.share > 0:
+        harmed = answer.harm_per_day_at_most
+        number = words.count(harmed) if harmed >= 1 else f"{harmed:.2g}"
+        st.text(f"At most {number} harmed calls a day at this share.")
+    _freshness(row)
+    _steps(row, mark, rivals)
+
+
+def _evidence(row: OverviewRow) -> None:
+    st.caption(
+        answers.quoted(
+            f"{words.count(row.compared)} of {words.counted(row.calls, 'call')} compared "
+            f"({words.percent(row.coverage)}) · agree {words.interval(row.agreement)} · "
+            f"{words.counted(row.labels, 'label')}"
+        ),
+        help=f"{words.GLOSSARY['agreement']} {words.GLOSSARY[row.basis.value]}",
+    )
+    if row.floor is not None:
+        st.caption(
+            answers.quoted(
+                f"The frontier agrees with itself in {words.interval(row.floor.agreement)}, so that a "
+                f"candidate can agree on at most about {words.percent(row.floor.ceiling.point)}."
+            ),
+            help=words.GLOSSARY["noise"],
+        )
+
+
+def _freshness(row: OverviewRow) -> None:
+    now = datetime.now(UTC)
+    st.caption(
+        f"Last logged call {words.ago(row.ages.last_call_at, now)} · last replay "
+        f"{words.ago(row.ages.last_replay_at, now)} · last label {words.ago(row.ages.last_label_at, now)}"
+    )
+    for each in stale(row.ages, now):
+        st.caption(f":material/history: **Stale.** {answers.quoted(words.kept(each))}")
+
+
+def _steps(row: OverviewRow, mark: str, rivals: int) -> None:
+    with st.container(horizontal=True):
+        for index, step in enumerate(next_steps(row)):
+            step_button(step, key=f"{step.page}-{mark}", is_first=index == 0)
+        if rivals and st.button(
+            f"Compare {words.counted(rivals + 1, 'candidate')}",
+            key=f"candidates-{mark}",
+            icon=":material/scatter_plot:",
+        ):
+            st.query_params["task"] = row.task
+            st.rerun()
+
+
+def step_button(step: NextStep, *, key: str, is_first: bool, words_before: str = "") -> None:
+    """Offer a step; its button opens the page with the task and the candidate in the address.
+
+    Args:
+        step: What to do.
+        key: The button's own.
+        is_first: Whether it is the one to press.
+        words_before: Our own words in front of its own.
+    """
+    label, icon = f"{words_before}{step.words}", ICONS.get(step.page)
+    if st.button(label, key=key, icon=icon, type="primary" if is_first else "secondary"):
+        query = dict(step.query)
+        if step.page == "review" and "candidate" in query:
+            # A reviewer does not read a model's name, not even in the address.
+            query["queue"] = scope.queue_token(query.pop("candidate"))
+        st.switch_page(navigation.page(step.page), query_params=query)
