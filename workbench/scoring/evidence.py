@@ -15,7 +15,7 @@ from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, EvalKind, Policy, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
-from workbench.review.states import SEVERITY, utc_now
+from workbench.review.states import SEVERITY, Pair, utc_now
 from workbench.sampling import WEIGHT_MAX
 from workbench.scoring.groups import (
     critical_groups,
@@ -43,7 +43,7 @@ WINDOW_DAYS = 28.0
 DATED_SHARE = 0.5
 """With fewer of the calls dated, how traffic spreads over time counts as not known."""
 
-_AGREES = (Verdict.MATCH.value, Verdict.IGNORED.value)
+AGREES = (Verdict.MATCH.value, Verdict.IGNORED.value)
 _UNRESOLVED = (State.LAPSED, State.SKIPPED)
 
 
@@ -137,7 +137,7 @@ def gather_begun(
     fields = config.kind is EvalKind.FIELDS
     closed = rows.evidence_frame(*scope, details=fields)
     opened = rows.evidence_frame(*scope, details=fields, begun=True)
-    agreeing = set(closed.loc[closed["verdict"].isin(_AGREES), "call_id"])
+    agreeing = set(closed.loc[closed["verdict"].isin(AGREES), "call_id"])
     known = set(closed["call_id"])
     worse = opened["call_id"].isin(agreeing) & (opened["verdict"] == Verdict.MISMATCH.value)
     opened = opened[worse | ~opened["call_id"].isin(known)]
@@ -229,16 +229,7 @@ def audit_rows(
         states: Every draw of the queue.
         slices: (name, value) of every slice by call id.
     """
-    lapsed, confirmed = set(), set()
-    for state in states:
-        pair = (state.replay_id, state.call_id)
-        if state.plan is Plan.SECOND_REVIEW:
-            harmful = state.verdict is not None and SEVERITY[state.verdict] == max(SEVERITY.values())
-            if harmful or state.state in _UNRESOLVED:
-                confirmed.add(pair)
-        elif state.state in _UNRESOLVED:
-            lapsed.add(pair)
-    confirmed |= {pair for pair, each in verdicts.items() if each.adjudicated}
+    lapsed, confirmed = marks_of(verdicts, states)
     required = guarded_fields(config)
     found = []
     for row in zip(*(_plain(frame[name]) for name in _TAKEN), strict=True):
@@ -258,7 +249,7 @@ def audit_rows(
         ) = row
         pair = (replay_id, call_id)
         effective = verdicts.get(pair)
-        agrees = verdict in _AGREES
+        agrees = verdict in AGREES
         per_field, grave_field = field_agreement(details, required, invalid=bool(invalid))
         per_label, grave_label = critical_labels(config, group, None if invalid else other)
         found.append(
@@ -286,6 +277,29 @@ def audit_rows(
             )
         )
     return found
+
+
+def marks_of(
+    verdicts: Mapping[Pair, EffectiveVerdict], states: Iterable[DrawState]
+) -> tuple[set[Pair], set[Pair]]:
+    """Return the pairs that were drawn and never answered, and those whose harm was confirmed.
+
+    Args:
+        verdicts: What people said, by pair.
+        states: Every draw of the queue.
+    """
+    lapsed: set[Pair] = set()
+    confirmed: set[Pair] = set()
+    for state in states:
+        pair = (state.replay_id, state.call_id)
+        if state.plan is Plan.SECOND_REVIEW:
+            harmful = state.verdict is not None and SEVERITY[state.verdict] == max(SEVERITY.values())
+            if harmful or state.state in _UNRESOLVED:
+                confirmed.add(pair)
+        elif state.state in _UNRESOLVED:
+            lapsed.add(pair)
+    confirmed |= {pair for pair, each in verdicts.items() if each.adjudicated}
+    return lapsed, confirmed
 
 
 _TAKEN = (

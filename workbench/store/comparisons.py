@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -225,7 +226,7 @@ def evidence_frame(
     Returns:
         Columns replay_id, call_id, batch_order (0, 1, ...), audit_key, verdict, score,
         identical, invalid, ignored_by, control_group, candidate_group, flagged,
-        details, session_id, request_hash, occurred_at.
+        details, session_id, request_hash, occurred_at, last_seq (of the batch's last answer).
     """
     wanted = "m.details" if details else "NULL"
     missing = "> 0" if begun else "= 0"
@@ -257,12 +258,22 @@ def evidence_frame(
         SELECT o.replay_id, o.call_id, dense_rank() OVER (ORDER BY o.last_seq, o.replay_id, o.batch) - 1
                    AS batch_order,
                o.audit_key, o.verdict, o.score, o.identical, o.invalid, o.ignored_by, o.control_group,
-               o.candidate_group, o.flagged, o.flags, o.details, c.session_id, c.request_hash, c.occurred_at
+               o.candidate_group, o.flagged, o.flags, o.details, c.session_id, c.request_hash, c.occurred_at,
+               o.last_seq
         FROM once o JOIN calls c ON c.call_id = o.call_id
         ORDER BY batch_order, o.audit_key, o.call_id
         """,  # noqa: S608 - a constant of this module
         (version, task, fingerprint),
     )
+
+
+def answer_times(store: Store, seqs: Sequence[int]) -> dict[int, datetime]:
+    """Return when some answers were asked for, by their `seq`; those of unknown time are left out."""
+    found = store.rows(
+        "SELECT seq, started_at FROM observations WHERE started_at IS NOT NULL AND list_contains(?, seq)",
+        (list(seqs),),
+    )
+    return {row["seq"]: row["started_at"].replace(tzinfo=UTC) for row in found}
 
 
 def has_begun(store: Store, task: str, fingerprint: str) -> bool:
