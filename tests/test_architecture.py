@@ -49,7 +49,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
     ("ui",),
-    ("app", "app_server", "cli", "commands", "terminal", "facade", "facade_deciding", "__main__", "__init__"),
+    (
+        "app",
+        "app_server",
+        "cli",
+        "commands",
+        "terminal",
+        "facade",
+        "facade_deciding",
+        "facade_rollout",
+        "__main__",
+        "__init__",
+    ),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
