@@ -18,6 +18,8 @@ def as_markdown(report: Report) -> str:
         report: What `gather_report` found.
     """
     lines = [f"# {_plain(wording.title(report))}", "", f"**{_plain(wording.headline(report))}**", ""]
+    if alarm := wording.alarm(report):
+        lines += [f"> **Override.** {_plain(alarm)}", ""]
     if report.row.synthetic:
         lines += ["This candidate is made up for demonstration.", ""]
     if report.description:

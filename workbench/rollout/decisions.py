@@ -234,7 +234,7 @@ def standing(log: Sequence[Decision], fingerprint: str, now: datetime) -> Standi
         last,
         f"Override: {percent(last.share)} by {who} on {when}, {which} the recommended "
         f"{percent(last.recommended_share)}, until {moment(last.expires_at)}; then "
-        f"{percent(last.fallback.share)}. Reason: {last.reason}",
+        f"{percent(last.fallback.share)}. Reason: {' '.join(last.reason.split())}",
     )
 
 

@@ -11,7 +11,7 @@ from workbench.records import Action, Basis
 from workbench.scoring import OverviewRow
 from workbench.scoring.retirement import leaving
 from workbench.store import pages
-from workbench.ui import answers, figures, money, navigation, scope, words
+from workbench.ui import accepting, answers, figures, money, navigation, scope, words
 from workbench.ui.diff import visible
 from workbench.ui.session import ask, colours, here, read
 
@@ -169,6 +169,7 @@ def _card(row: OverviewRow) -> None:
             said, icon = words.ACTIONS[answer.action]
             st.badge(said, icon=icon, color="blue" if answer.action is Action.RAMP else "gray")
     st.caption(answers.quoted(f"Candidate: {row.candidate}"), help=words.GLOSSARY["candidate"])
+    accepting.loud(row.task, row.candidate)
     st.markdown(f"**{headline(row)}**")
     drawing = figures.ladder(policy.ladder, answer.current_share, answer.share, answer.cap, colours())
     st.plotly_chart(drawing.figure, key=f"ladder-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
