@@ -117,6 +117,16 @@ def test_a_label_that_comes_while_a_share_is_accepted_refuses_it(
     assert decisions(world.store) == []
 
 
+def test_nobody_undoes_a_decision_that_they_have_not_seen(world: World) -> None:
+    """A step down during an incident is not overwritten by a page that was opened before it."""
+    stale = shown(world)
+    down = taken(world, 0.0, reason="incident", until=NOW + DAY, latest="")
+    with pytest.raises(GateRefused, match="ada accepted 0 %"):
+        taken(world, 0.01, shown=stale, latest="", current_share=0.0, who="bob")
+    assert len(decisions(world.store)) == 1
+    assert taken(world, 0.01, latest=down.decision_id, who="bob").share == 0.01
+
+
 @pytest.mark.parametrize(
     ("share", "more", "says"),
     [

@@ -51,6 +51,7 @@ def accept(
     share: float,
     shown: str,
     who: str | None = None,
+    latest: str | None = None,
     current_share: float | None = None,
     reason: str = "",
     until: datetime | None = None,
@@ -69,6 +70,8 @@ def accept(
         share: What is accepted, 0..1.
         shown: `evidence_hash` of the recommendation that was looked at.
         who: Who accepts; the present actor unless given.
+        latest: Id of the newest decision on this task and candidate that was looked at, empty where
+            there was none: refused if somebody has decided since. Not looked at unless given.
         current_share: Share served now, as it was when the recommendation was shown; what is in
             force unless given.
         reason: Why; needed for an override.
@@ -79,7 +82,8 @@ def accept(
         The decision as it stands in the log.
 
     Raises:
-        GateRefused: Evidence, policy or recommendation changed since they were shown.
+        GateRefused: Evidence, policy or recommendation changed since they were shown, or somebody
+            else decided.
         UsageError: The share is none, an override has no reason or no end, or a name is unknown.
     """
     if not 0 <= share <= 1:
@@ -96,6 +100,8 @@ def accept(
             # Somebody wrote in between; nobody can while this transaction is open.
             made = _considered(workspace, store, task, candidate, current_share, moment)
             _refuse_change(made, shown)
+        if latest is not None:
+            _refuse_decided(writer, made, latest)
         return _written(writer, made, share, name, reason, until, moment)
 
 
@@ -121,6 +127,18 @@ def _refuse_change(made: Considered, shown: str) -> None:
         f"(shown {visible(shown.strip()[:40]) or 'nothing'}, now {made.evidence_hash}). Recommended now: "
         f"{answer.action} {percent(answer.share)}. {answer.binding_reason}",
         "Look at it again, then accept what you see. The share that is served now counts, too.",
+    )
+
+
+def _refuse_decided(writer: Writer, made: Considered, latest: str) -> None:
+    log = log_of(writer, made.task, made.candidate)
+    if not log or log[-1].decision_id == latest:
+        return
+    last = log[-1]
+    raise GateRefused(
+        f"Nothing was accepted: {visible(last.decided_by)} accepted {percent(last.share)} for {made.task} / "
+        f"{made.candidate} after this was shown.",
+        "Look at the log, then accept what you see.",
     )
 
 

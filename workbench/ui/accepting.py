@@ -17,7 +17,7 @@ from workbench.rollout.decisions import LONGEST_OVERRIDE, REASON_CHARS, Force, O
 from workbench.ui import words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
-from workbench.ui.session import ask, complain, here, read
+from workbench.ui.session import ask, complain, forget, here, read
 
 OUTCOME = "accept.outcome"
 KINDS = {None: "as recommended", Override.UP: "override, above", Override.DOWN: "override, below"}
@@ -68,19 +68,21 @@ class Offer:
     candidate: str
     share: float
     shown: str
+    latest: str
     current: float
     who: str
     reason: str
     until: date | None
 
 
-def form(scope: Scope, answer: Recommendation, current: float) -> None:
+def form(scope: Scope, answer: Recommendation, current: float, log: Sequence[LogEntry]) -> None:
     """Let a person accept the share on the page, or another one with a reason and an end.
 
     Args:
         scope: The task and the candidate.
         answer: The recommendation that is shown.
         current: Share that the candidate serves today, 0..1.
+        log: The decisions that are shown, newest first.
     """
     mark = f"{scope.task}-{scope.candidate.name}"
     _outcome()
@@ -104,6 +106,7 @@ def form(scope: Scope, answer: Recommendation, current: float) -> None:
             scope.candidate.name,
             float(share),
             answer.details["evidence_hash"],
+            log[0].decision.decision_id if log else "",
             current,
             name,
             reason,
@@ -162,12 +165,15 @@ def _accept(offer: Offer) -> None:
             share=offer.share,
             shown=offer.shown,
             who=offer.who,
+            latest=offer.latest,
             current_share=offer.current,
             reason=offer.reason,
             until=until,
         )
     except WorkbenchError as error:
         st.session_state[OUTCOME] = error
+        # What changed may be that time passed, which no cache of the page sees.
+        forget()
         return
     st.session_state[OUTCOME] = f"{words.stage(made.share)} is accepted and stands in the log."
     st.session_state.pop(f"accept-reason-{offer.task}-{offer.candidate}", None)

@@ -38,7 +38,7 @@ def show(scope: Scope) -> None:
     answer = ask(scoring.recommend, scope.task, scope.candidate.name, current_share=current)
     log = accepting.log_of(scope)
     _answer(scope, answer)
-    accepting.form(scope, answer, current)
+    accepting.form(scope, answer, current, log)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _reasons(answer)
@@ -63,11 +63,11 @@ def show(scope: Scope) -> None:
 def _present_share(scope: Scope, accepted: float) -> float:
     """Ask what is served today: what was accepted, unless a person or the address says otherwise."""
     stages = sorted({*scope.eval.policy.ladder, accepted})
-    known = (scope.task, scope.candidate.name, accepted)
-    key = "address.now"
-    if st.session_state.get("now.known") != known and "now" not in st.query_params:
+    known, before = (scope.task, scope.candidate.name, accepted), st.session_state.get("now.known")
+    if before not in (None, known):
         # Another task, or another decision: its own share is where its traffic is.
-        st.session_state.pop(key, None)
+        st.query_params.pop("now", None)
+        st.session_state.pop("address.now", None)
     st.session_state["now.known"] = known
     key = address.number("now", lambda asked: asked in stages, accepted)
     if st.session_state[key] not in stages:
@@ -131,9 +131,20 @@ def _headline(answer: Recommendation) -> str:
 
 
 def _reasons(answer: Recommendation) -> None:
-    st.subheader("Why", anchor=False)
-    for index, reason in enumerate(answer.reasons, start=1):
-        st.text(f"{index}. {reason}")
+    binding = int(answer.details["binding_reasons"])
+    following = binding + int(answer.details["next_reasons"])
+    groups = (
+        ("Why", answer.reasons[:binding]),
+        ("What would hold it next", answer.reasons[binding:following]),
+        ("Also", answer.reasons[following:]),
+    )
+    index = 0
+    for title, reasons in groups:
+        if reasons:
+            st.subheader(title, anchor=False)
+        for reason in reasons:
+            index += 1
+            st.text(f"{index}. {reason}")
     if answer.missing:
         st.subheader("What is missing for more", anchor=False)
         for each in answer.missing:
