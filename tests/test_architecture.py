@@ -74,6 +74,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "terminal",
         "facade",
         "facade_deciding",
+        "facade_rollout",
         "__main__",
         "__init__",
     ),

@@ -301,7 +301,7 @@ def check_eval(each: EvalConfig, path: Path) -> None:
         raise ConfigError(f"{path}: kind fields needs `fields` or `schema`.", "List the fields.")
     if each.allowed_zone not in ZONES:
         raise ConfigError(f"{path}: unknown allowed_zone {each.allowed_zone!r}.", "Use internal or external.")
-    _check_policy(each.policy, path)
+    check_policy(each.policy, path)
     _check_review(each.review, path)
     for label in (*each.aliases.values(), *each.critical_labels):
         if each.kind is EvalKind.LABEL and label not in each.labels:
@@ -450,7 +450,12 @@ def _check_review(rules: ReviewRules, path: Path) -> None:
                 )
 
 
-def _check_policy(policy: Policy, path: Path) -> None:
+def check_policy(policy: Policy, path: Path) -> None:
+    """Check that a policy is one that `eval.toml` may hold.
+
+    Raises:
+        ConfigError: A value is out of its range; the message names the file and the key.
+    """
     if policy.harm not in ("regressions", "net"):
         raise ConfigError(f"{path}: unknown policy.harm {policy.harm!r}.", "Use regressions or net.")
     for key, (low, high) in RANGES.items():

@@ -10,6 +10,7 @@ from workbench import setup
 from workbench.commands.accesses import access_command
 from workbench.commands.base import common, open_workspace
 from workbench.commands.candidates import candidate
+from workbench.commands.decisions import accept, decisions
 from workbench.commands.exports import export
 from workbench.commands.imports import conflicts, import_
 from workbench.commands.judges import judge
@@ -40,8 +41,10 @@ def cli() -> None:
 
 
 cli.add_command(access_command)
+cli.add_command(accept)
 cli.add_command(candidate)
 cli.add_command(conflicts)
+cli.add_command(decisions)
 cli.add_command(export)
 cli.add_command(import_)
 cli.add_command(judge)
@@ -86,17 +89,20 @@ def compare(task: str | None, candidate_name: str | None, workspace: str | None,
 @cli.command()
 @click.option("--task", required=True)
 @click.option("--candidate", "candidate_name", required=True)
-@click.option("--current-share", default="0%", show_default=True, help="Share it serves now, such as 5%.")
+@click.option("--current-share", help="Share it serves now, such as 5%; default: what was accepted.")
 @common
 def recommend(
-    task: str, candidate_name: str, current_share: str, workspace: str | None, as_json: bool
+    task: str, candidate_name: str, current_share: str | None, workspace: str | None, as_json: bool
 ) -> None:
     """Say how much of a task's traffic may move to a candidate, and how sure that is."""
+    from workbench.rollout import in_force
     from workbench.scoring import recommend as run
 
-    share = parse_share(current_share)
+    share = None if current_share is None else parse_share(current_share)
     space, store = open_workspace(workspace)
     with store:
+        if share is None:
+            share = in_force(space, store, task, candidate_name).share
         answer = run(space, store, task, candidate_name, current_share=share)
     emit(
         recommendation_document(task, candidate_name, answer),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.config import Workspace
-from workbench.facade_deciding import Deciding
+from workbench.facade_rollout import RollingOut
 from workbench.progress import Listener, silent
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workbench.specs import Candidate
 
 
-class Workbench(Deciding):
+class Workbench(RollingOut):
     """One workspace, opened. Use it as a context manager, or close it.
 
     Args:

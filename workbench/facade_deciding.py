@@ -12,7 +12,7 @@ from workbench import access
 from workbench.config import Workspace
 from workbench.local_name import local_name
 from workbench.progress import Listener, silent
-from workbench.records import Policy, Recommendation
+from workbench.records import Policy
 from workbench.roles import all_rights
 
 if TYPE_CHECKING:
@@ -56,16 +56,6 @@ class Deciding:
 
             self._store = Store.open(self.workspace.store_path, spool=self.workspace.spool)
         return self._store
-
-    def recommend(
-        self, task: str, candidate: str, *, current_share: float = 0.0, policy: Policy | None = None
-    ) -> Recommendation:
-        """Say how much traffic may move, how sure that is, and what is missing."""
-        from workbench.scoring import recommend
-
-        return recommend(
-            self.workspace, self.store, task, candidate, current_share=current_share, policy=policy
-        )
 
     def report(
         self, task: str, candidate: str, path: Path | str | None = None, *, current_share: float = 0.0

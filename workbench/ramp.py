@@ -111,7 +111,9 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     unseen = next(each for each in blocking if each.name == "looked")
     reached = evidence_cap if unseen.ok else min(evidence_cap, unseen.ceiling)
     missing = missing_for_next(evidence.task, judged, reached, policy, delta)
-    reasons = _reasons(evidence, policy, findings, judged, cap, share, current, above_estimate, missing)
+    reasons, binding, following_reasons = _reasons(
+        evidence, policy, findings, judged, cap, share, current, above_estimate, missing
+    )
     volume = evidence.calls_per_day
     return Recommendation(
         action=action,
@@ -128,7 +130,8 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         harm_per_day_at_most=None if volume is None else share * volume * max(harm.estimate.high, 0.0),
         slices=slices,
         guards=tuple(each.guard for each in findings),
-        details=_details(evidence, policy, delta, harm, balance, evidence_cap, missing),
+        details=_details(evidence, policy, delta, harm, balance, evidence_cap, missing)
+        | {"binding_reasons": binding, "next_reasons": following_reasons},
     )
 
 
@@ -184,7 +187,8 @@ def _reasons(
     current: float,
     above_estimate: bool,
     missing: Missing,
-) -> list[str]:
+) -> tuple[list[str], int, int]:
+    """Return the reasons in order, how many decide now, and how many after them would hold the share next."""
     task, estimate = evidence.task, judged.estimate
     following = ladder.stage_above(current, policy) or policy.ladder[-1]
     failing = [each for each in findings if not each.ok]
@@ -195,6 +199,7 @@ def _reasons(
     reasons.append(f"{sentence} {_support(estimate, policy, cap, share, current, above_estimate)}")
     if missing.too_close and cap <= current + ladder.EPSILON:
         reasons.append(missing.sentence)
+    binding = len(reasons)
     reasons += [each.message for each in later]
     worse, better = _rates(task)
     if worse is not None and better is not None:
@@ -221,7 +226,7 @@ def _reasons(
         reasons.append(noise.sentence(evidence.noise, agreement, structural=not semantic))
     if share >= policy.ladder[-1]:
         reasons.append(f"Keep {percent(RESERVE)} of traffic on the frontier, so that drift is seen.")
-    return reasons
+    return reasons, binding, len(later)
 
 
 def _support(

@@ -252,4 +252,6 @@ def recommendation_text(task: str, candidate: str, answer: Recommendation) -> st
         for each in answer.slices
     )
     lines.extend(f"  missing: {each}" for each in answer.missing)
+    if shown := answer.details.get("evidence_hash"):
+        lines.append(f"  evidence {shown}: to accept a share on it, see `workbench accept --help`")
     return "\n".join(lines)

@@ -68,3 +68,25 @@ def export_batch(
             listener=listener,
         )
     emit(report, as_json=as_json, text=report.text)
+
+
+@export.command("ramp")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--task", help="One task; default: all.")
+@click.option("--candidate", "candidate_name", help="One candidate; default: all.")
+@common
+def export_ramp(
+    file: Path | None, task: str | None, candidate_name: str | None, workspace: str | None, as_json: bool
+) -> None:
+    """Write what was accepted for a gateway to FILE as JSON, or print it. A recommendation is no decision."""
+    from workbench.rollout import export_ramp as run
+    from workbench.rollout import write_ramp
+
+    space, store = open_workspace(workspace)
+    with store:
+        found = run(space, store, task, candidate_name)
+    text = found.text
+    if file is not None:
+        write_ramp(found, file)
+        text += f"\nWrote {file}."
+    emit(found, as_json=as_json, text=text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from workbench.access import requires
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
-from workbench.records import Policy, as_builtins, to_json
+from workbench.records import Policy
 from workbench.roles import Right
+from workbench.rollout import LogEntry, Standing, decisions, in_force
 from workbench.scoring import OverviewRow, overview_row, with_remarks
+from workbench.scoring.considered import consider
 from workbench.store import reports as rows
 from workbench.store.calls import in_utc
 from workbench.store.comparisons import volume
@@ -55,7 +56,11 @@ class LabelFact:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a report shows. `evidence_hash` changes whenever the evidence behind it does."""
+    """Everything a report shows.
+
+    `evidence_hash` changes whenever evidence, policy or recommendation do, and is the one by which a
+    share is accepted. `accepted` is what is in force, `decisions` the log, newest first.
+    """
 
     made_at: datetime
     row: OverviewRow
@@ -71,6 +76,8 @@ class Report:
     replays: tuple[ReplayFact, ...]
     labels: tuple[LabelFact, ...]
     evidence_hash: str
+    accepted: Standing
+    decisions: tuple[LogEntry, ...]
 
 
 @requires(Right.SEE)
@@ -111,10 +118,10 @@ def gather_report(
         for each in json.loads(found["files"])
     )
     verdicts = rows.verdicts(store, task, row.fingerprint, version)
-    known = [files, replays, labels, verdicts, version, config.guideline_version, row.fingerprint]
-    evidence = to_json([as_builtins(each) for each in known])
+    present = now or datetime.now(UTC)
+    made = consider(workspace, store, task, candidate, current_share=current_share)
     return Report(
-        made_at=now or datetime.now(UTC),
+        made_at=present,
         row=row,
         policy=config.policy,
         description=config.description,
@@ -134,7 +141,9 @@ def gather_report(
         log_files=files,
         replays=replays,
         labels=labels,
-        evidence_hash=hashlib.sha256(evidence).hexdigest()[:16],
+        evidence_hash=made.evidence_hash,
+        accepted=in_force(workspace, store, task, candidate, now=present),
+        decisions=tuple(decisions(store, task, candidate)),
     )
 
 

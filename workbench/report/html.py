@@ -24,6 +24,8 @@ main { max-width: 46rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 .headline { font-size: 1.2rem; font-weight: 600; margin: .5rem 0 1.2rem; }
+.alarm { border: 2px solid var(--orange); border-left-width: 8px; padding: .6rem .8rem;
+  overflow-wrap: anywhere; }
 .soft { color: var(--soft); }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr));
   gap: .8rem 1.4rem; margin: 1.2rem 0; }
@@ -59,6 +61,8 @@ def as_html(report: Report) -> str:
         f"<h1>{text(wording.title(report))}</h1>",
         f'<p class="headline">{text(wording.headline(report))}</p>',
     ]
+    if alarm := wording.alarm(report):
+        parts.append(f'<p class="alarm" role="alert"><strong>Override.</strong> {text(alarm)}</p>')
     if report.row.synthetic:
         parts.append("<p>This candidate is made up for demonstration.</p>")
     if report.description:

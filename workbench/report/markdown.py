@@ -18,6 +18,8 @@ def as_markdown(report: Report) -> str:
         report: What `gather_report` found.
     """
     lines = [f"# {plain(wording.title(report))}", "", f"**{plain(wording.headline(report))}**", ""]
+    if alarm := wording.alarm(report):
+        lines += [f"> **Override.** {plain(alarm)}", ""]
     if report.row.synthetic:
         lines += ["This candidate is made up for demonstration.", ""]
     if report.description:

@@ -99,6 +99,7 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
     per_day = found.harm_per_day_at_most
     return (
         ("Share now", stage(found.current_share)),
+        ("Accepted share", stage(report.accepted.share)),
         ("Recommended share", stage(found.share)),
         ("Effective share, over slices", stage(found.effective_share)),
         ("Cap by evidence", stage(found.cap)),
@@ -108,6 +109,13 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
         ("Saving a month at this share", money(row.saving_usd_month)),
         ("Cost a month now", money(row.cost_now_usd_month)),
     )
+
+
+def alarm(report: Report) -> str:
+    """Return what has to be said before all else: an override above the recommended share."""
+    if not report.accepted.raised:
+        return ""
+    return f"More moves than the evidence supports. {report.accepted.sentence}"
 
 
 def reasons(report: Report) -> Sequence[str]:
@@ -164,6 +172,25 @@ def tables(report: Report) -> tuple[Table, ...]:
                 for each in found.guards
             ),
             "No guard applies.",
+        ),
+        Table(
+            "Decisions",
+            ("When", "Who", "Share", "Recommended", "Ends", "Reason", "Evidence", "Policy", "Entry"),
+            tuple(
+                (
+                    moment(each.decision.decided_at),
+                    each.decision.decided_by,
+                    stage(each.decision.share),
+                    stage(each.decision.recommended_share),
+                    moment(each.decision.expires_at) if each.decision.expires_at else "–",
+                    " ".join(each.decision.reason.split()) or "–",
+                    each.decision.evidence_hash,
+                    each.decision.policy_version,
+                    "as written" if each.intact else "NOT as written",
+                )
+                for each in report.decisions
+            ),
+            "Nobody has accepted a share yet.",
         ),
         Table(
             "Labels",

@@ -6,20 +6,18 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from workbench import ramp
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Policy, Recommendation
 from workbench.roles import Right
-from workbench.scoring.evidence import evidence, gather_begun
+from workbench.scoring.considered import consider, decided
 from workbench.scoring.retirement import leaving
-from workbench.scoring.stricter import decide
-from workbench.scoring.targets import fingerprint_of
-from workbench.specs import CONTROL, EvalConfig
 from workbench.store import comparisons as rows
 
 if TYPE_CHECKING:
     from workbench.store import Store
+
+__all__ = ["decided", "recommend", "with_remarks"]
 
 
 @requires(Right.SEE)
@@ -55,15 +53,20 @@ def recommend(
     # What stands beside a decision is built on this module.
     from workbench.scoring.beside import beside
 
-    chosen = policy or workspace.eval_for(task).policy
-    found = evidence(workspace, store, task, candidate, policy=chosen)
-    found = replace(found, drift_alarm=drift_alarm, held=(*found.held, *held))
-    fingerprint = fingerprint_of(workspace, store, candidate) or ""
-    state = ramp.State(share=current_share)
-    answer = decided(store, workspace.eval_for(task), fingerprint, found, chosen, state)
-    more = beside(workspace, store, task, candidate, found.task.compared, chosen)
-    answer = replace(answer, details={**answer.details, **more})
-    return with_remarks(workspace, store, task, fingerprint, answer, today)
+    made = consider(
+        workspace,
+        store,
+        task,
+        candidate,
+        current_share=current_share,
+        policy=policy,
+        drift_alarm=drift_alarm,
+        held=held,
+    )
+    more = beside(workspace, store, task, candidate, made.evidence.task.compared, made.policy)
+    known = {"evidence_hash": made.evidence_hash, "policy_version": made.policy_version}
+    answer = replace(made.recommendation, details={**made.recommendation.details, **more, **known})
+    return with_remarks(workspace, store, task, made.fingerprint, answer, today)
 
 
 def with_remarks(
@@ -100,22 +103,3 @@ def _told_of_redaction(store: Store, task: str, fingerprint: str, answer: Recomm
     )
     details = answer.details | {"redacted_input": {"calls": redacted, "of": calls}}
     return replace(answer, reasons=(*answer.reasons, reason), details=details)
-
-
-def decided(
-    store: Store,
-    config: EvalConfig,
-    fingerprint: str,
-    found: ramp.Evidence,
-    policy: Policy,
-    state: ramp.State,
-) -> Recommendation:
-    """Return the decision on evidence that `gather` returned, held where a stricter reading holds it."""
-
-    def begun() -> tuple[ramp.Evidence, int] | None:
-        if not rows.has_begun(store, config.task, fingerprint):
-            return None
-        return gather_begun(store, config, fingerprint, policy, found)
-
-    tried = rows.candidates_tried(store, config.task, fingerprint, CONTROL)
-    return decide(found, policy, state, begun, tried)

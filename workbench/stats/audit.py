@@ -17,7 +17,7 @@ import numpy as np
 
 from workbench.records import Basis, Estimate, LabelVerdict
 from workbench.stats.calls import NO_NAME, Calls, SliceKeys
-from workbench.stats.cluster import design_effect
+from workbench.stats.cluster import DesignEffect, design_effect
 from workbench.stats.drawn import Draws, closed_draws, outcome_of, semantic
 from workbench.stats.evidence import (
     GROUP_MINIMUM,
@@ -54,6 +54,7 @@ __all__ = [
     "in_audit_order",
     "kappa",
     "outcome_of",
+    "population_of",
     "semantic",
     "structural",
     "structural_of",
@@ -75,18 +76,47 @@ def structural_of(table: Table, icc: float, revoked: bool = False) -> Population
     """Return the same from calls that stand in audit order as columns."""
     audit = Audit.of(table)
     prefix = slice(audit.audited)
+    effects = (
+        design_effect(~table.agrees, table.clusters, icc),
+        design_effect(audit.harmful[prefix], [each[prefix] for each in table.clusters], icc),
+    )
+    return population_of(
+        table, audit, compared=len(table), audited=audit.audited, effects=effects, revoked=revoked
+    )
+
+
+def population_of(
+    table: Table,
+    audit: Audit,
+    *,
+    compared: int,
+    audited: int,
+    effects: tuple[DesignEffect, DesignEffect],
+    revoked: bool = False,
+) -> Population:
+    """Return the same from calls of which those that agree as they are and have no verdict may be left out.
+
+    Args:
+        table: Calls in audit order; at least all that differ, agree only after normalisation, or have a
+            verdict.
+        audit: What labels say of them.
+        compared: How many calls there are with those left out.
+        audited: How many of them are audited.
+        effects: Design effects of disagreements and of harms.
+        revoked: Whether the structural assumption fell elsewhere in the same task.
+    """
+    prefix = slice(audit.audited)
     normalised = table.normalised
     checked = bool(table.settled[normalised].all())
     looked_at = normalised & (table.counting(checked) | table.lapsed)
-    harmful = audit.harmful[prefix]
     return Population(
         basis=Basis.STRUCTURAL,
-        compared=len(table),
+        compared=compared,
         disagreements=count(~table.agrees),
-        audited=audit.audited,
+        audited=audited,
         audited_disagreements=count(~table.agrees[prefix]),
         audited_lapses=count(audit.lapses[prefix]),
-        harms=count(harmful),
+        harms=count(audit.harmful[prefix]),
         audited_better=count((audit.cleared & table.better)[prefix]),
         cleared=count(audit.cleared),
         cleared_better=count(audit.cleared & table.better),
@@ -95,8 +125,8 @@ def structural_of(table: Table, icc: float, revoked: bool = False) -> Population
         normalised_harms=count(looked_at & _harm(table, table.counting(checked))),
         revoked=revoked or falls(table),
         looked=count(table.looked),
-        disagreement_effect=design_effect(~table.agrees, table.clusters, icc),
-        harm_effect=design_effect(harmful, [each[prefix] for each in table.clusters], icc),
+        disagreement_effect=effects[0],
+        harm_effect=effects[1],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -225,7 +226,7 @@ def evidence_frame(
     Returns:
         Columns replay_id, call_id, batch_order (0, 1, ...), audit_key, verdict, score,
         identical, invalid, ignored_by, control_group, candidate_group, flagged,
-        details, session_id, request_hash, occurred_at, call_seq.
+        details, session_id, request_hash, occurred_at, call_seq, last_seq (of the batch's last answer).
     """
     wanted = "m.details" if details else "NULL"
     missing = "> 0" if begun else "= 0"
@@ -251,13 +252,13 @@ def evidence_frame(
               AND NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = p.call_id)
         ),
         batches AS (
-            SELECT replay_id, batch,
+            SELECT replay_id, batch, max(seq) AS last_seq,
                    row_number() OVER (ORDER BY max(seq), replay_id, batch) - 1 AS batch_order
             FROM planned GROUP BY replay_id, batch HAVING count(*) - count(verdict) {missing}
         )
         SELECT p.replay_id, p.call_id, b.batch_order, p.audit_key, p.verdict, p.score, p.identical,
                p.invalid, p.ignored_by, p.control_group, p.candidate_group, len(p.flags) > 0 AS flagged,
-               p.flags, p.details, c.session_id, c.request_hash, c.occurred_at, c.seq AS call_seq
+               p.flags, p.details, c.session_id, c.request_hash, c.occurred_at, c.seq AS call_seq, b.last_seq
         FROM planned p JOIN batches b USING (replay_id, batch) JOIN calls c ON c.call_id = p.call_id
         WHERE p.verdict IS NOT NULL
         {first if replays > 1 else ""}
@@ -265,6 +266,15 @@ def evidence_frame(
         """,  # noqa: S608 - constants of this module
         (version, task, fingerprint),
     )
+
+
+def answer_times(store: Store, seqs: Sequence[int]) -> dict[int, datetime]:
+    """Return when some answers were asked for, by their `seq`; those of unknown time are left out."""
+    found = store.rows(
+        "SELECT seq, started_at FROM observations WHERE started_at IS NOT NULL AND list_contains(?, seq)",
+        (list(seqs),),
+    )
+    return {row["seq"]: row["started_at"].replace(tzinfo=UTC) for row in found}
 
 
 def has_begun(store: Store, task: str, fingerprint: str) -> bool:

@@ -13,6 +13,8 @@ from workbench.ui.palette import LIGHT, Palette
 from workbench.ui.words import percent
 
 HEADROOM = 1.15
+RISKS = {False: "Worse, of those routed", True: "Routed and worse, of all"}
+"""What is bounded: harm among the routed calls, or over all calls (budget mode)."""
 MOST_SHOWN = 4.0
 """Bounds beyond so many tolerances are cut off: they say no more than that they are far too high."""
 
@@ -69,8 +71,19 @@ def threshold_curve(report: ThresholdReport, colours: Palette = LIGHT) -> Drawin
         col=1,
     )
     if report.best is not None:
-        figure.add_vline(
-            report.best.routed, line={"color": colours.text, "width": 1, "dash": "dot"}, row="all", col=1
+        _mark_best(figure, report.best, colours)
+    if relative:
+        figure.add_hline(1.0, line={"color": colours.control, "width": 1, "dash": "dash"}, row=2, col=1)
+        figure.add_annotation(
+            x=1,
+            y=1.0,
+            xanchor="right",
+            yanchor="bottom",
+            text="frontier alone",
+            showarrow=False,
+            font={"color": colours.control, "size": 12},
+            row=2,
+            col=1,
         )
     for name, values, dash in relative:
         figure.add_trace(
@@ -95,8 +108,25 @@ def threshold_curve(report: ThresholdReport, colours: Palette = LIGHT) -> Drawin
             row=2,
             col=1,
         )
-    _style(figure, limit, relative, colours)
+    _style(figure, limit, relative, colours, budget=report.budget_mode)
     return Drawing(figure, _alt(report))
+
+
+def _mark_best(figure: go.Figure, best: ThresholdRow, colours: Palette) -> None:
+    """Mark the lowest proven threshold, with what it routes."""
+    figure.add_vline(best.routed, line={"color": colours.text, "width": 1, "dash": "dot"}, row="all", col=1)
+    figure.add_annotation(
+        x=best.routed,
+        y=1,
+        yref="y domain",
+        xanchor="right" if best.routed > 0.5 else "left",
+        yanchor="top",
+        text=f" lowest proven: {percent(best.routed)} routed ",
+        showarrow=False,
+        font={"color": colours.text, "size": 12},
+        row=1,
+        col=1,
+    )
 
 
 def _relative(report: ThresholdReport) -> list[tuple[str, list[float], str]]:
@@ -114,14 +144,24 @@ def _relative(report: ThresholdReport) -> list[tuple[str, list[float], str]]:
 
 def _told(row: ThresholdRow) -> str:
     state = "proven" if row.proven else "not proven"
+    taken = [
+        *([] if row.cost_usd is None else [f"${row.cost_usd:.3g}"]),
+        *([] if row.latency_ms is None else [f"{row.latency_ms:,.0f} ms"]),
+    ]
+    takes = f"; {' and '.join(taken)} a call" if taken else ""
     return (
         f"confidence {row.confidence:.3g}, {percent(row.routed)} routed: at most {percent(row.risk.high)} "
-        f"get worse ({state})"
+        f"get worse ({state}){takes}"
     )
 
 
 def _style(
-    figure: go.Figure, limit: float, relative: Sequence[tuple[str, list[float], str]], colours: Palette
+    figure: go.Figure,
+    limit: float,
+    relative: Sequence[tuple[str, list[float], str]],
+    colours: Palette,
+    *,
+    budget: bool,
 ) -> None:
     figure.update_layout(
         height=400 if relative else 260,
@@ -142,7 +182,7 @@ def _style(
     }
     figure.update_xaxes(**axis, range=[0, 1.02])
     figure.update_yaxes(**axis)
-    figure.update_yaxes(title={"text": "Risk, at most"}, range=[0, limit * 1.02], row=1, col=1)
+    figure.update_yaxes(title={"text": RISKS[budget]}, range=[0, limit * 1.02], row=1, col=1)
     last = 2 if relative else 1
     figure.update_xaxes(title={"text": "Calls left to the candidate"}, row=last, col=1)
     if relative:
@@ -153,7 +193,8 @@ def _style(
 def _alt(report: ThresholdReport) -> str:
     first, last = report.rows[0], report.rows[-1]
     text = (
-        f"Bound on risk over the share of calls left to the candidate: {_told(first)}; {_told(last)}. "
+        f"{RISKS[report.budget_mode]}, at most, over the share of calls left to the candidate: "
+        f"{_told(first)}; {_told(last)}. "
         f"Tolerance {percent(report.tolerance)}. "
     )
     if report.best is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 import streamlit as st
 
@@ -12,6 +10,7 @@ from workbench.records import Action, Policy, Recommendation
 from workbench.scoring.latency_pairs import PairedLatency, heading, ms
 from workbench.scoring.predicted import PredictedHarm
 from workbench.ui import (
+    accepting,
     address,
     answers,
     figures,
@@ -20,54 +19,68 @@ from workbench.ui import (
     navigation,
     overview,
     reporting,
-    standing,
     thresholds,
+    trail,
+    what_if,
     words,
 )
 from workbench.ui.heuristic import usual_rule
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours
 
-LEVELS = (0.80, 0.90, 0.95, 0.99)
-HARMS = {"regressions": "calls that get worse", "net": "worse minus better"}
-
 
 def show(scope: Scope) -> None:
     """Show the recommendation of the saved policy, its evidence, and a policy to try out."""
     policy = scope.eval.policy
-    current = _present_share(policy)
+    held = accepting.standing_of(scope.task, scope.candidate.name)
+    accepting.in_force(scope, held)
+    current = _present_share(scope, held.share)
     answer = ask(scoring.recommend, scope.task, scope.candidate.name, current_share=current)
+    log = accepting.log_of(scope)
     _answer(scope, answer)
+    accepting.form(scope, answer, current, log)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _reasons(answer)
     with right:
         _figure_bound(answer, policy)
         _numbers(answer)
+    trail.show(scope, int(answer.details["compared"]), log)
     declared(answer, policy)
     navigation.link("slices", "Find slices nobody declared", task=scope.task, candidate=scope.candidate.name)
     _latency(answer)
     thresholds.panel(scope, int(answer.details["compared"]))
     left, right = st.columns(2, gap="large")
     with left:
-        _what_if(scope, answer, current)
+        what_if.show(scope, answer, current)
     with right:
         _usual(scope, answer)
     moves.show(scope, current)
+    accepting.log_table(scope, log, answer.details["policy_version"])
     reporting.show(scope, current)
 
 
-def _present_share(policy: Policy) -> float:
-    key = address.number("now", lambda asked: asked in policy.ladder, 0.0)
+def _present_share(scope: Scope, accepted: float) -> float:
+    """Ask what is served today: what was accepted, unless a person or the address says otherwise."""
+    stages = sorted({*scope.eval.policy.ladder, accepted})
+    known, before = (scope.task, scope.candidate.name, accepted), st.session_state.get("now.known")
+    if before not in (None, known):
+        # Another task, or another decision: its own share is where its traffic is.
+        st.query_params.pop("now", None)
+        st.session_state.pop("address.now", None)
+    st.session_state["now.known"] = known
+    key = address.number("now", lambda asked: asked in stages, accepted)
+    if st.session_state[key] not in stages:
+        st.session_state[key] = accepted
     current = st.select_slider(
         "Share that the candidate serves today",
-        policy.ladder,
+        stages,
         format_func=words.stage,
         key=key,
         width=460,
-        help="The workbench does not see your gateway; say where the traffic is.",
+        help="What was accepted last. The workbench does not see your gateway: say where the traffic is.",
     )
-    address.publish("now", float(current), 0.0)
+    address.publish("now", float(current), accepted)
     return float(current)
 
 
@@ -92,13 +105,15 @@ def _answer(scope: Scope, answer: Recommendation) -> None:
                 width="content",
                 help=words.GLOSSARY["effective_share"],
             )
-        if row := row_of(scope):
+        if row := row_of(scope, answer):
             money.show(row)
 
 
-def row_of(scope: Scope) -> scoring.OverviewRow | None:
-    """Return what Overview says of a choice, or None where nothing is compared yet."""
-    return standing.row_of(scope.task, scope.candidate.name)
+def row_of(scope: Scope, answer: Recommendation) -> scoring.OverviewRow | None:
+    """Return what Overview says of a choice at its present share, or None where nothing is compared yet."""
+    if not answer.details["compared"]:
+        return None
+    return ask(scoring.overview_row, scope.task, scope.candidate.name, current_share=answer.current_share)
 
 
 def _headline(answer: Recommendation) -> str:
@@ -116,9 +131,20 @@ def _headline(answer: Recommendation) -> str:
 
 
 def _reasons(answer: Recommendation) -> None:
-    st.subheader("Why", anchor=False)
-    for index, reason in enumerate(answer.reasons, start=1):
-        st.text(f"{index}. {reason}")
+    binding = int(answer.details["binding_reasons"])
+    following = binding + int(answer.details["next_reasons"])
+    groups = (
+        ("Why", answer.reasons[:binding]),
+        ("What would hold it next", answer.reasons[binding:following]),
+        ("Also", answer.reasons[following:]),
+    )
+    index = 0
+    for title, reasons in groups:
+        if reasons:
+            st.subheader(title, anchor=False)
+        for reason in reasons:
+            index += 1
+            st.text(f"{index}. {reason}")
     if answer.missing:
         st.subheader("What is missing for more", anchor=False)
         for each in answer.missing:
@@ -218,7 +244,7 @@ def _latency(answer: Recommendation) -> None:
 
 
 def declared(answer: Recommendation, policy: Policy, heading: str = "Slices") -> None:
-    """Show the slices that the eval declares, where it declares any."""
+    """Show the slices that the eval declares, where it declares any, and what moves with each."""
     if not answer.slices:
         return
     st.subheader(heading, anchor=False, help=words.GLOSSARY["slice"])
@@ -226,76 +252,48 @@ def declared(answer: Recommendation, policy: Policy, heading: str = "Slices") ->
         {
             "Slice": [f"{each.name} = {each.value}" for each in answer.slices],
             "Status": [each.status for each in answer.slices],
-            "Share": [words.stage(each.share) for each in answer.slices],
-            "Cap": [words.stage(each.cap) for each in answer.slices],
+            "Own share": [words.stage(each.share) for each in answer.slices],
+            "Own cap": [words.stage(each.cap) for each in answer.slices],
             "Of traffic": [words.percent(each.traffic_share) for each in answer.slices],
+            "Moves": [words.percent(each.traffic_share * each.share) for each in answer.slices],
             "Worse": [words.interval(each.harm) for each in answer.slices],
             "Why": [each.reason for each in answer.slices],
         }
     )
     drawing = figures.slice_bounds(answer.slices[:20], policy.tolerance, colours())
     st.plotly_chart(drawing.figure, key="slices", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    st.text(effective_sentence(answer))
     st.dataframe(
         frame,
         hide_index=True,
         lazy=False,
         height="content" if len(frame) <= 12 else 460,
         column_config={"Why": st.column_config.TextColumn(width="large")},
-        alt=f"{len(frame)} slices with status, share and harm.",
+        alt=f"{len(frame)} slices with status, share and harm. {effective_sentence(answer)}",
     )
 
 
-def _what_if(scope: Scope, answer: Recommendation, current: float) -> None:
-    policy = scope.eval.policy
-    with st.container(border=True, key="what-if", height="stretch"):
-        st.subheader(
-            "What if the policy were another?",
-            anchor=False,
-            help="Nothing here is saved. The policy is changed in eval.toml alone.",
+def effective_sentence(answer: Recommendation) -> str:
+    """Say how the shares of the slices make up what moves in all."""
+    names = {each.name for each in answer.slices}
+    held = [each for each in answer.slices if each.share < answer.share - figures.EPSILON]
+    text = (
+        f"At {words.stage(answer.share)} of the task, {words.percent(answer.effective_share)} of its traffic "
+        "moves: each slice carries what its own evidence allows, and never more than the task."
+    )
+    if held:
+        part = sum(each.traffic_share for each in held) if len(names) == 1 else None
+        of_traffic = "" if part is None else f", {words.percent(part)} of the traffic"
+        text += (
+            f" {words.counted(len(held), 'slice')}{of_traffic}, {'lags' if len(held) == 1 else 'lag'} behind."
         )
-        tolerance = st.slider(
-            "Tolerance",
-            0.5,
-            20.0,
-            value=min(20.0, max(0.5, round(100 * policy.tolerance, 1))),
-            step=0.5,
-            format="%.1f %%",
-            key="what-if-tolerance",
-            help=words.GLOSSARY["tolerance"],
-        )
-        level = st.select_slider(
-            "Confidence",
-            sorted({*LEVELS, policy.level}),
-            value=policy.level,
-            format_func=lambda each: words.percent(each, 0),
-            key="what-if-level",
-        )
-        harm = st.segmented_control(
-            "Harm counts",
-            list(HARMS),
-            default=policy.harm,
-            format_func=HARMS.__getitem__,
-            key="what-if-harm",
-            required=True,
-            help=words.GLOSSARY["net"],
-        )
-        tried = replace(policy, tolerance=tolerance / 100, level=float(level), harm=harm or policy.harm)
-        if tried == policy:
-            st.caption("Move a control: the answer changes here, and nothing is saved.")
-            return
-        other = ask(scoring.recommend, scope.task, scope.candidate.name, current_share=current, policy=tried)
-        one, two = st.columns(2)
-        one.metric("Next", words.stage(other.share), _change(other.share, answer.share), delta_color="off")
-        two.metric("Cap", words.stage(other.cap), _change(other.cap, answer.cap), delta_color="off")
-        st.text(other.binding_reason)
-
-
-def _change(other: float, saved: float) -> str | None:
-    return None if abs(other - saved) < 1e-9 else f"saved policy: {words.stage(saved)}"
+    if len(names) > 1:
+        text += " A call that is in several slices moves at the smallest of their shares."
+    return text
 
 
 def _usual(scope: Scope, answer: Recommendation) -> None:
-    row = row_of(scope)
+    row = row_of(scope, answer)
     with st.container(border=True, key="usual-rule", height="stretch"):
         st.subheader('What "more than 95 % agree" would have said', anchor=False)
         if row is None:

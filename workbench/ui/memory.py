@@ -87,6 +87,12 @@ def answer(question: Question, store: Store, call: Callable[[], R]) -> R:
     return found
 
 
+def forget() -> None:
+    """Forget everything, so that it is asked again."""
+    with _lock:
+        _kept.clear()
+
+
 def _note(question: Question, took_s: float) -> None:
     """Write down how long a question took, where a benchmark wants to know: its name alone, no data."""
     if log := os.environ.get(LOG_VARIABLE):

@@ -107,6 +107,11 @@ def ask(function: Callable[Concatenate[Workspace, Store, P], R], *args: P.args, 
     return _remembered(function, lambda: function(now.workspace, now.store, *args, **kwargs), args, kwargs)
 
 
+def forget() -> None:
+    """Forget what was remembered, so that everything is asked again."""
+    memory.forget()
+
+
 def colours() -> Palette:
     """Return the colours of the theme that this person looks at."""
     return palette(st.context.theme.type)

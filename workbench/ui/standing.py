@@ -15,6 +15,7 @@ import streamlit as st
 
 from workbench.compare import evaluator_version
 from workbench.review.states import LEASE
+from workbench.rollout import in_force
 from workbench.scoring import OverviewRow
 from workbench.scoring.overview import row_of as weigh
 from workbench.scoring.targets import targets
@@ -30,13 +31,17 @@ EACH = 2_500
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A pair whose evidence is not weighed as it stands now; `compared` and `differing` are counted."""
+    """A pair whose evidence is not weighed as it stands now; `compared` and `differing` are counted.
+
+    `share` is what the candidate serves by the decision in force.
+    """
 
     task: str
     candidate: str
     fingerprint: str
     compared: int
     differing: int
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +103,18 @@ def _weighed(task: str, candidate: str) -> OverviewRow | None:
     kept = _kept(str(now.workspace.root))
     with kept.lock:
         # Somebody else may have weighed it while this one waited.
-        key = next((key for each, key in _pairs() if (each.task, each.candidate) == (task, candidate)), None)
-        if key is None:
+        pair = next(
+            (pair for pair in _pairs() if (pair[0].task, pair[0].candidate) == (task, candidate)), None
+        )
+        if pair is None:
             return None
+        waiting, key = pair
         known = kept.rows.get((task, candidate))
         if known is not None and known[0] == key:
             return known[1]
         config = now.workspace.eval_for(task)
         fingerprint = next(found for of, name, found in ask(targets, task) if name == candidate)
-        row = weigh(now.workspace, now.store, config, candidate, fingerprint)
+        row = weigh(now.workspace, now.store, config, candidate, fingerprint, waiting.share)
         kept.rows[task, candidate] = (key, row)
         return row
 
@@ -119,8 +127,9 @@ def _pairs() -> list[tuple[Waiting, str]]:
     for config, name, fingerprint in ask(targets):
         version = evaluator_version(config)
         compared, differing = counts.get((config.task, fingerprint, version), (0, 0))
-        each = Waiting(config.task, name, fingerprint, compared, differing)
-        found.append((each, f"{now.signature} {stamps.get((config.task, fingerprint), '')}"))
+        share = ask(in_force, config.task, name, now=_minute()).share
+        each = Waiting(config.task, name, fingerprint, compared, differing, share)
+        found.append((each, f"{now.signature} {share} {stamps.get((config.task, fingerprint), '')}"))
     return found
 
 

@@ -10,7 +10,7 @@ from workbench.journey import NextStep, headline, next_steps
 from workbench.records import Action
 from workbench.scoring import OverviewRow
 from workbench.scoring.freshness import stale
-from workbench.ui import answers, figures, money, navigation, scope, words
+from workbench.ui import accepting, answers, figures, money, navigation, scope, words
 from workbench.ui.session import colours, here
 
 ICONS = {
@@ -49,6 +49,7 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     st.caption(answers.quoted(f"Candidate: {row.candidate}"), help=words.GLOSSARY["candidate"])
     if waiting:
         st.caption(":material/hourglass_top: From before the newest evidence, which is being weighed.")
+    accepting.loud(row.task, row.candidate)
     st.markdown(f"**{words.kept(headline(row))}**")
     drawing = figures.ladder(policy.ladder, answer.current_share, answer.share, answer.cap, colours())
     st.plotly_chart(drawing.figure, key=f"ladder-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)

@@ -53,6 +53,8 @@ def panel(scope: Scope, compared: int) -> None:
 
 
 def _shown(report: ThresholdReport) -> None:
+    if report.best is not None:
+        _best(report, report.best)
     drawing = curves.threshold_curve(report, colours())
     st.plotly_chart(drawing.figure, key="thresholds", config=figures.CONFIG, alt=drawing.alt, theme=None)
     semantic = report.basis == "semantic"
@@ -92,6 +94,35 @@ def _shown(report: ThresholdReport) -> None:
     st.caption(answers.quoted(f"The frontier alone: {alone}. A call that falls back pays for both."))
 
 
+def _best(report: ThresholdReport, best: ThresholdRow) -> None:
+    """Show what the lowest proven threshold brings, beside the frontier alone."""
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Lowest proven confidence", f"{best.confidence:.3g}", width="content")
+        st.metric("Routed", words.percent(best.routed), width="content", help=COLUMNS["Routed"])
+        st.metric(
+            f"{curves.RISKS[report.budget_mode]}, at most",
+            words.percent(best.risk.high),
+            width="content",
+            help=BUDGET if report.budget_mode else COLUMNS["Risk, at most"],
+        )
+        for name, value, alone in (
+            ("Cost a call", _cost(best.cost_usd), _less(best.cost_usd, report.control_cost_usd)),
+            ("Latency", _latency(best.latency_ms), _less(best.latency_ms, report.control_latency_ms)),
+        ):
+            st.metric(name, value, alone, delta_color="off", width="content", help=COLUMNS[name])
+
+
+def _less(value: float | None, alone: float | None) -> str | None:
+    """Say how a figure of the blend stands to the frontier's alone."""
+    if value is None or not alone:
+        return None
+    return f"{words.percent(value / alone - 1)} against the frontier"
+
+
+BUDGET = (
+    "Upper bound on the share of all calls that are left to the candidate and get worse. More calls can be "
+    "routed than where harm among the routed is bounded, and those that are may get worse more often."
+)
 COLUMNS = {
     "Confidence": "Calls with at least this confidence are left to the candidate; others fall back.",
     "Routed": "Share of all answers with at least this confidence.",

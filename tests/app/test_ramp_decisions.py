@@ -1,0 +1,214 @@
+"""Ramp: evidence over time, accepting a share, the log, overrides, what-if and its warnings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from app_building import START, Filled, call_id_of, demo_pairs
+from app_reading import Visit, fine, said
+from streamlit.testing.v1 import AppTest
+
+from workbench import rollout
+from workbench.records import Basis, Estimate, Policy
+from workbench.report import as_html, as_markdown, gather_report
+from workbench.scoring.considered import consider
+from workbench.scoring.trail import Trail
+from workbench.stats.trail import Reached, Step
+from workbench.ui import palette, trail_figure
+from workbench.ui.decision import effective_sentence
+
+HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) **bold** =cmd()\n\u202egnp.exe"
+RAMP = {"task": "triage", "candidate": "small"}
+
+
+def accepted(place: Filled, share: float, **more: Any) -> rollout.Decision:
+    """Accept a share as the command line does."""
+    current = rollout.in_force(place.workspace, place.store, "triage", "small").share
+    made = consider(place.workspace, place.store, "triage", "small", current_share=current)
+    return rollout.accept(
+        place.workspace, place.store, "triage", "small", share=share, shown=made.evidence_hash, **more
+    )
+
+
+def table(at: AppTest, column: str) -> Any:
+    """Return the table that has a column."""
+    return next(each.value for each in at.dataframe if column in each.value)
+
+
+def press(at: AppTest) -> AppTest:
+    """Press the button that accepts."""
+    return fine(at.button(key="accept-button-triage-small").click().run())
+
+
+def test_a_share_is_accepted_on_the_page_and_stands_in_the_log(visit: Visit, filled: Filled) -> None:
+    """The recommended share needs a press; the log shows who, what and on which evidence; it is in force."""
+    at = fine(visit(filled, "ramp", **RAMP))
+    assert "Nobody has accepted a share yet." in said(at)
+    assert "How the evidence grew" in said(at)
+    assert "Within reach of the bound: 5 % with" in said(at)
+    at.text_input(key="accept-who-triage-small").set_value("Ada").run()
+    at = press(at)
+    assert "1 % is accepted and stands in the log." in said(at)
+    log = table(at, "Ends (UTC)")
+    assert list(log["Who"]) == ["Ada"]
+    assert list(log["Kind"]) == ["as recommended"]
+    assert list(log["Entry"]) == ["as written"]
+    (entry,) = rollout.decisions(filled.store)
+    assert log["Evidence"][0] == entry.decision.evidence_hash
+    # What was accepted is what is served from now on.
+    assert any(each.label == "Share now" and each.value.startswith("1") for each in at.metric)
+    assert "now" not in at.query_params
+
+
+def test_a_press_on_a_page_that_is_out_of_date_accepts_nothing(visit: Visit, filled: Filled) -> None:
+    """A label that came in after the page was made is told, and the page shows what holds now."""
+    at = fine(visit(filled, "ramp", **RAMP))
+    pair = next(each for each in demo_pairs() if each.number == 5)
+    row = {
+        "label_id": "late", "replay_id": filled.replays["triage"], "call_id": call_id_of(pair),
+        "verdict": "equal", "annotator": "ann", "reasons": [], "note": "", "source": "queue",
+        "skipped": False, "created_at": START,
+    }  # fmt: skip
+    filled.store.append("labels", [row])
+    at = press(at)
+    assert "This did not work." in said(at)
+    assert "changed since it was shown" in said(at)
+    assert rollout.decisions(filled.store) == []
+
+
+def test_an_override_needs_reason_and_end_and_is_loud_everywhere(visit: Visit, filled: Filled) -> None:
+    """Hostile text of a reason stays text on Ramp, on Overview's card, in reports; then it falls back."""
+    at = fine(visit(filled, "ramp", **RAMP))
+    slider = next(each for each in at.select_slider if each.label == "Share to accept")
+    at = fine(slider.set_value(0.5).run())
+    assert "above the recommended 1 %" in said(at)
+    at = press(at)
+    assert "needs a reason" in said(at)
+    at.text_area(key="accept-reason-triage-small").set_value(HOSTILE).run()
+    at = press(at)
+    assert "needs an end" in said(at)
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
+    at.date_input(key="accept-until-triage-small").set_value(tomorrow).run()
+    at = press(at)
+    assert "50 % is accepted" in said(at)
+    assert "Override: more moves than the evidence supports." in said(at)
+    assert "<script>" in "".join(each.value for each in at.text)
+    for kind in ("markdown", "caption", "error", "warning", "info", "success"):
+        assert not any("evil.example" in str(each.value) for each in at.get(kind))
+    log = table(at, "Ends (UTC)")
+    assert list(log["Kind"]) == ["override, above"]
+    assert "\u202e" not in log["Reason"][0]
+    card = fine(visit(filled, "overview"))
+    assert "Override: more moves than the evidence supports." in said(card)
+    report = gather_report(filled.workspace, filled.store, "triage", "small")
+    for text in (as_html(report), as_markdown(report)):
+        assert "More moves than the evidence supports" in text
+        assert "<script>" not in text.replace("\\<", "")
+        assert "\u202e" not in text
+    later = datetime.now(UTC) + timedelta(days=3)
+    over = gather_report(filled.workspace, filled.store, "triage", "small", now=later)
+    assert "More moves than the evidence supports" not in as_html(over)
+    assert over.accepted.share == 0.0
+
+
+def test_another_policy_is_only_looked_at(visit: Visit, filled: Filled) -> None:
+    """Stages and critical harm can be tried; the lines for eval.toml and what a peek does are shown."""
+    path = filled.workspace.root / "evals" / "triage" / "eval.toml"
+    before, version = path.read_bytes(), filled.store.version()
+    at = fine(visit(filled, "ramp", **RAMP))
+    at.select_slider(key="what-if-level").set_value(0.8).run()
+    at.multiselect(key="what-if-ladder-triage-small").set_value([0.02, 0.1]).run()
+    at.checkbox(key="what-if-critical-set-triage-small").check().run()
+    at = fine(at)
+    words = said(at)
+    assert "settled for 80 %" in words
+    lines = next(each.value for each in at.code if "[policy]" in each.value)
+    assert "level = 0.8" in lines
+    assert "ladder = [0.0, 0.02, 0.1, 1.0]" in lines
+    assert "critical_tolerance = 0.005" in lines
+    assert "What if: nothing of this is saved" in words
+    # What is accepted is what the saved policy says.
+    at = press(at)
+    assert rollout.decisions(filled.store)[0].decision.share == 0.01
+    assert path.read_bytes() == before
+    assert filled.store.version() != version
+
+
+def test_a_log_that_was_changed_says_so(visit: Visit, filled: Filled) -> None:
+    """An entry that is not as it was written is marked, and the page warns."""
+    accepted(filled, 0.01, who="ada")
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE ramp_decisions SET decided_by = 'bob'")
+    at = fine(visit(filled, "ramp", **RAMP))
+    assert "not as it was written" in said(at)
+    assert list(table(at, "Ends (UTC)")["Entry"]) == ["NOT as written"]
+
+
+# --- Figures and sentences -----------------------------------------------------------------------
+
+
+def step(calls: int, labels: int, high: float, cap: float, kind: str = "calls") -> Step:
+    """Return one step."""
+    return Step(calls, labels, Estimate(0.01, 0.0, high, 0.95, "m", calls, calls), cap, kind)
+
+
+def trail(*steps: Step, reached: tuple[Reached, ...] = ()) -> Trail:
+    """Return a trail under the standard policy."""
+    lines = ((0.2, 0.05), (0.1, 0.1), (0.05, 1.0))
+    return Trail("t", "c", Basis.STRUCTURAL, Policy(), steps, reached, lines)
+
+
+def test_the_figure_draws_the_band_the_lines_and_the_stages_reached() -> None:
+    """Steps off the figure are left out but the last; marks stand on the line; labels have a ground."""
+    found = trail(
+        *(step(n, 0, 0.9, 0.0) for n in range(1, 9)),
+        step(40, 0, 0.18, 0.05),
+        step(90, 0, 0.09, 0.1),
+        step(90, 1, 0.08, 0.1, "labels"),
+        reached=(Reached(0.01, 8), Reached(0.05, 8), Reached(0.1, 9)),
+    )
+    drawing = trail_figure.evidence_trail(found, palette.DARK, accepted=[(9, 0.01)])
+    low, band, estimate, line, marks = drawing.figure.data
+    assert list(line.y) == pytest.approx([0.3, 0.18, 0.09, 0.08])
+    assert list(band.y) == list(line.y)
+    assert max(low.y) == 0.0
+    assert list(estimate.y) == [0.01] * 4
+    assert (list(marks.x), list(marks.text)) == ([1, 2], ["5\u00a0%", "10\u00a0%"])
+    texts = [each.text for each in drawing.figure.layout.annotations]
+    assert any("up to 100\u00a0% · tolerance" in text for text in texts)
+    assert "labels" in texts
+    assert any("accepted 1" in text for text in texts)
+    assert "5\u00a0% with 40\u00a0calls; 10\u00a0% with 90\u00a0calls" in drawing.alt
+
+
+@pytest.mark.parametrize("steps", [(step(5, 0, 1.0, 0.0),), (step(5, 0, 1.0, 0.0), step(9, 0, 0.9, 0.0))])
+def test_little_evidence_is_drawn_too(steps: tuple[Step, ...]) -> None:
+    """One step, or a bound that is off the figure, breaks nothing and is said in words."""
+    drawing = trail_figure.evidence_trail(trail(*steps))
+    assert "No stage has come within reach yet." in drawing.alt
+
+
+def test_a_stage_that_was_lost_again_is_told() -> None:
+    """What was within reach once and is no more is said as such."""
+    found = trail(step(40, 0, 0.18, 0.05), step(50, 1, 0.4, 0.0, "labels"), reached=(Reached(0.05, 0),))
+    assert "Now the bound supports 0\u00a0%." in trail_figure.milestones(found)
+
+
+def test_the_shares_of_slices_are_told_together(filled: Filled) -> None:
+    """How much moves in all is said with how many slices lag behind."""
+    answer = consider(filled.workspace, filled.store, "triage", "small").recommendation
+    text = effective_sentence(answer).replace("\u00a0", " ")
+    assert "At 1 % of the task" in text
+    assert f"{100 * answer.effective_share:.1f} % of its traffic moves" in text
+    lagging = replace(answer, slices=tuple(replace(each, share=0.0) for each in answer.slices[:1]))
+    assert "1 slice" in effective_sentence(lagging).replace("\u00a0", " ")
+
+
+def test_a_recommendation_in_json_names_its_evidence(filled: Filled) -> None:
+    """What a report names is what a share is accepted by."""
+    report = gather_report(filled.workspace, filled.store, "triage", "small")
+    made = consider(filled.workspace, filled.store, "triage", "small")
+    assert report.evidence_hash == made.evidence_hash

@@ -1,0 +1,100 @@
+"""The decision log: what was accepted, what is in force, and whether the log is as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench.config import Workspace
+from workbench.records import Estimate, from_json
+from workbench.rollout.decisions import Decision, Moves, Standing, entry_hash, standing
+from workbench.scoring.targets import fingerprint_of, refuse_control
+from workbench.store import decisions as rows
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+    from workbench.store.labels import Reads
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A decision in the log. `intact` is False where it, or one before it, is not as it was written."""
+
+    decision: Decision
+    intact: bool
+
+
+def decisions(store: Store, task: str | None = None, candidate: str | None = None) -> list[LogEntry]:
+    """Return accepted decisions, newest first.
+
+    Args:
+        store: Holds the log.
+        task: Of one task; None for all.
+        candidate: On one candidate; None for all.
+    """
+    everything = rows.decision_rows(store)
+    broken = broken_entries(everything)
+    return [
+        LogEntry(to_decision(row), row["decision_id"] not in broken)
+        for row in reversed(everything)
+        if task in (None, row["task"]) and candidate in (None, row["candidate"])
+    ]
+
+
+def in_force(
+    workspace: Workspace, store: Store, task: str, candidate: str, *, now: datetime | None = None
+) -> Standing:
+    """Return what is in force of a task and candidate, as it is configured now.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds the log.
+        task: The task.
+        candidate: The candidate's name.
+        now: The present; this moment unless given.
+
+    Raises:
+        UsageError: Either is unknown, or the candidate is the control.
+    """
+    workspace.eval_for(task)
+    refuse_control(candidate)
+    workspace.candidate(candidate)
+    fingerprint = fingerprint_of(workspace, store, candidate) or ""
+    return standing(log_of(store, task, candidate), fingerprint, now or datetime.now(UTC))
+
+
+def log_of(store: Reads, task: str, candidate: str) -> list[Decision]:
+    """Return the decisions on one task and candidate in order."""
+    return [to_decision(row) for row in rows.decision_rows(store, task, candidate)]
+
+
+def broken_entries(everything: Sequence[dict[str, Any]]) -> set[str]:
+    """Return the ids of rows that are not as they were written, and of all that rest on them.
+
+    Every row covers itself and names the one before, so that a changed row breaks itself, and one that
+    was taken out breaks all after it. The newest rows can be cut off without a trace.
+
+    Args:
+        everything: All rows of the log in order.
+    """
+    broken: set[str] = set()
+    before = ""
+    for row in everything:
+        if broken or row["previous_hash"] != before or entry_hash(row) != row["entry_hash"]:
+            broken.add(row["decision_id"])
+        before = row["entry_hash"]
+    return broken
+
+
+def to_decision(row: dict[str, Any]) -> Decision:
+    """Return a row of the log as a record."""
+    return Decision(
+        **{
+            **row,
+            "moves": from_json(row["moves"], Moves),
+            "fallback": from_json(row["fallback"], Moves),
+            "harm": from_json(row["harm"], Estimate),
+        }
+    )

@@ -1,0 +1,175 @@
+"""A decision with what it was computed from, and a hash of both.
+
+The hash is what a person accepts: it is the same as long as data, policy and answer are the same,
+and another as soon as one of them changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from workbench import ramp
+from workbench.compare import evaluator_version
+from workbench.config import Workspace
+from workbench.records import Policy, Recommendation, as_builtins
+from workbench.review.states import APART_SOURCES
+from workbench.scoring.evidence import gather, gather_begun
+from workbench.scoring.stricter import decide
+from workbench.scoring.targets import fingerprint_of, refuse_control
+from workbench.specs import CONTROL, EvalConfig
+from workbench.store import comparisons as rows
+from workbench.store.decisions import compared_digests
+from workbench.store.labels import Scope, standing_labels
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+HASH_LENGTH = 16
+DIGITS = 9
+"""Significant digits of numbers in the hash: sums over many rows differ beyond them from run to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A recommendation and all it rests on. `evidence_hash` stands for both."""
+
+    task: str
+    candidate: str
+    fingerprint: str
+    evaluator_version: str
+    policy: Policy
+    policy_version: str
+    evidence: ramp.Evidence
+    recommendation: Recommendation
+    evidence_hash: str
+
+
+def consider(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    *,
+    current_share: float = 0.0,
+    policy: Policy | None = None,
+    drift_alarm: bool = False,
+    held: tuple[str, ...] = (),
+) -> Considered:
+    """Gather the evidence, decide, and say what both were computed from.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds comparisons, draws and labels.
+        task: The task.
+        candidate: The candidate's name.
+        current_share: Share the candidate has now, 0..1.
+        policy: Another policy than the eval's own, for what-if questions.
+        drift_alarm: Whether the drift detector alarmed.
+        held: More reasons why the share must not grow.
+
+    Raises:
+        UsageError: The task or the candidate is unknown, or it is the control.
+    """
+    config = workspace.eval_for(task)
+    refuse_control(candidate)
+    spec = workspace.candidate(candidate)
+    chosen = policy or config.policy
+    fingerprint = fingerprint_of(workspace, store, candidate) or ""
+    found = gather(store, config, fingerprint, chosen, workspace.serving(spec))
+    found = replace(found, drift_alarm=drift_alarm, held=(*found.held, *held))
+    answer = decided(store, config, fingerprint, found, chosen, ramp.State(share=current_share))
+    version = evaluator_version(config)
+    scope = Scope(task, fingerprint, version)
+    data = {
+        "task": task,
+        "candidate": fingerprint,
+        "evaluator": version,
+        "guidelines": config.guideline_version,
+        "compared": compared_digests(store, *scope.params),
+        "labels": _labels(standing_labels(store, scope)),
+    }
+    return Considered(
+        task=task,
+        candidate=candidate,
+        fingerprint=fingerprint,
+        evaluator_version=version,
+        policy=chosen,
+        policy_version=policy_version(chosen),
+        evidence=found,
+        recommendation=answer,
+        evidence_hash=evidence_hash(data, found, chosen, answer),
+    )
+
+
+def decided(
+    store: Store,
+    config: EvalConfig,
+    fingerprint: str,
+    found: ramp.Evidence,
+    policy: Policy,
+    state: ramp.State,
+) -> Recommendation:
+    """Return the decision on evidence that `gather` returned, held where a stricter reading holds it."""
+
+    def begun() -> tuple[ramp.Evidence, int] | None:
+        if not rows.has_begun(store, config.task, fingerprint):
+            return None
+        return gather_begun(store, config, fingerprint, policy, found)
+
+    tried = rows.candidates_tried(store, config.task, fingerprint, CONTROL)
+    return decide(found, policy, state, begun, tried)
+
+
+def evidence_hash(
+    data: dict[str, Any], evidence: ramp.Evidence, policy: Policy, answer: Recommendation
+) -> str:
+    """Return a hash of what a decision was computed from and of the decision.
+
+    Args:
+        data: Fingerprints of calls, comparisons and labels, as plain data.
+        evidence: What was made of them.
+        policy: What the team accepts.
+        answer: The recommendation. What only stands beside it (`details`) is left out.
+    """
+    said = {key: value for key, value in as_builtins(answer).items() if key != "details"}
+    return _hash([data, as_builtins(evidence), as_builtins(policy), said])[:HASH_LENGTH]
+
+
+def policy_version(policy: Policy) -> str:
+    """Return a short hash of a policy: equal policies have equal versions."""
+    return _hash(as_builtins(policy))[:12]
+
+
+def _labels(standing: Collection[dict[str, Any]]) -> list[list[Any]]:
+    """Return what counts of each standing label; those of a first look and of checks count for nothing."""
+    return sorted(
+        [
+            each["replay_id"],
+            each["call_id"],
+            each["annotator"],
+            each["source"],
+            each["verdict"],
+            sorted(each["reasons"] or ()),
+        ]
+        for each in standing
+        if each["source"] not in APART_SOURCES
+    )
+
+
+def _hash(content: Any) -> str:
+    text = json.dumps(_rounded(content), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}g}"
+    if isinstance(value, dict):
+        return {str(key): _rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return value

@@ -1,0 +1,244 @@
+"""On Ramp: accept a share, what is in force, and the log of decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+import pandas as pd
+import streamlit as st
+
+from workbench import rollout
+from workbench.errors import WorkbenchError
+from workbench.records import Recommendation
+from workbench.rollout import LogEntry, Standing
+from workbench.rollout.decisions import LONGEST_OVERRIDE, REASON_CHARS, Force, Override
+from workbench.ui import words
+from workbench.ui.diff import visible
+from workbench.ui.scope import Scope
+from workbench.ui.session import ask, complain, forget, here, read
+
+OUTCOME = "accept.outcome"
+KINDS = {None: "as recommended", Override.UP: "override, above", Override.DOWN: "override, below"}
+
+
+def who() -> str:
+    """Return who acts in this session."""
+    return rollout.present_actor()
+
+
+def standing_of(task: str, candidate: str) -> Standing:
+    """Return what is in force now; asked again every minute, since an override ends by itself."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    return ask(rollout.in_force, task, candidate, now=now)
+
+
+def log_of(scope: Scope) -> list[LogEntry]:
+    """Return the decisions on a choice, newest first."""
+    return read(rollout.decisions, scope.task, scope.candidate.name)
+
+
+def loud(task: str, candidate: str) -> None:
+    """Say it loudly where an override holds a share above the recommended one; else nothing."""
+    held = standing_of(task, candidate)
+    if not held.raised:
+        return
+    with st.container(border=True, key=f"override-{task}-{candidate}"):
+        st.error("Override: more moves than the evidence supports.", icon=":material/priority_high:")
+        st.text(visible(held.sentence))
+
+
+def in_force(scope: Scope, held: Standing) -> None:
+    """Say what is in force, and by which decision."""
+    loud(scope.task, scope.candidate.name)
+    if held.raised or held.force is Force.NONE:
+        return
+    icon = ":material/check_circle:" if held.force is Force.ACCEPTED else ":material/info:"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(icon, width="content")
+        st.text(visible(held.sentence), width="stretch")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is on the page to be accepted: the choice, what was shown, and what was filled in."""
+
+    task: str
+    candidate: str
+    share: float
+    shown: str
+    latest: str
+    current: float
+    who: str
+    reason: str
+    until: date | None
+
+
+def form(scope: Scope, answer: Recommendation, current: float, log: Sequence[LogEntry]) -> None:
+    """Let a person accept the share on the page, or another one with a reason and an end.
+
+    Args:
+        scope: The task and the candidate.
+        answer: The recommendation that is shown.
+        current: Share that the candidate serves today, 0..1.
+        log: The decisions that are shown, newest first.
+    """
+    mark = f"{scope.task}-{scope.candidate.name}"
+    _outcome()
+    with st.expander("Accept a share", icon=":material/how_to_reg:", key=f"accept-{mark}"):
+        options = sorted({*scope.eval.policy.ladder, answer.share, current})
+        share = st.select_slider(
+            "Share to accept",
+            options,
+            value=answer.share,
+            format_func=words.stage,
+            # A new recommendation starts the choice afresh.
+            key=f"accept-share-{mark}-{answer.details['evidence_hash']}",
+            help="The recommended share unless you move it.",
+        )
+        reason, until = "", None
+        if abs(share - answer.share) > 1e-9:
+            reason, until = _override(share, answer, mark)
+        name = st.text_input("Who accepts", value=who(), max_chars=200, key=f"accept-who-{mark}", width=320)
+        offer = Offer(
+            scope.task,
+            scope.candidate.name,
+            float(share),
+            answer.details["evidence_hash"],
+            log[0].decision.decision_id if log else "",
+            current,
+            name,
+            reason,
+            until,
+        )
+        st.button(
+            f"Accept {words.stage(share)}",
+            type="primary",
+            icon=":material/how_to_reg:",
+            key=f"accept-button-{mark}",
+            on_click=_accept,
+            args=(offer,),
+        )
+        st.caption(
+            f"Accepts what is on this page: evidence {answer.details['evidence_hash']}. If anything of it "
+            "changed by then, nothing is accepted. The log can't be edited."
+        )
+
+
+def _override(share: float, answer: Recommendation, mark: str) -> tuple[str, date | None]:
+    above = share > answer.share
+    if above:
+        st.warning(
+            f"This is above the recommended {words.stage(answer.share)}: it will be shown on Overview, in "
+            "reports and in the export until it ends.",
+            icon=":material/priority_high:",
+        )
+    reason = st.text_area(
+        "Why another share than the recommended one",
+        max_chars=REASON_CHARS,
+        key=f"accept-reason-{mark}",
+        height=90,
+    )
+    today = datetime.now(UTC).date()
+    until = st.date_input(
+        "Ends at the end of (UTC)",
+        value=None,
+        min_value=today,
+        max_value=today + LONGEST_OVERRIDE - timedelta(days=1),
+        key=f"accept-until-{mark}",
+        width=320,
+        help="Then the smaller of what was accepted before and what is recommended now holds.",
+    )
+    return reason or "", until if isinstance(until, date) else None
+
+
+def _accept(offer: Offer) -> None:
+    now = here()
+    until = None if offer.until is None else datetime.combine(offer.until, time(23, 59, 59), UTC)
+    try:
+        made = rollout.accept(
+            now.workspace,
+            now.store,
+            offer.task,
+            offer.candidate,
+            share=offer.share,
+            shown=offer.shown,
+            who=offer.who,
+            latest=offer.latest,
+            current_share=offer.current,
+            reason=offer.reason,
+            until=until,
+        )
+    except WorkbenchError as error:
+        st.session_state[OUTCOME] = error
+        # What changed may be that time passed, which no cache of the page sees.
+        forget()
+        return
+    st.session_state[OUTCOME] = f"{words.stage(made.share)} is accepted and stands in the log."
+    st.session_state.pop(f"accept-reason-{offer.task}-{offer.candidate}", None)
+
+
+def _outcome() -> None:
+    """Say what came of the last press, once."""
+    said = st.session_state.pop(OUTCOME, None)
+    if isinstance(said, WorkbenchError):
+        complain(said)
+    elif said:
+        st.success(said, icon=":material/check_circle:")
+
+
+def log_table(scope: Scope, log: Sequence[LogEntry], policy_version: str) -> None:
+    """Show the log, newest first.
+
+    Args:
+        scope: The task and the candidate.
+        log: Its decisions.
+        policy_version: Of the policy that is saved now.
+    """
+    st.subheader("Decision log", anchor=False, help="Entries are added, never changed or taken out.")
+    if not log:
+        st.caption("Nobody has accepted a share yet.")
+        return
+    if not all(each.intact for each in log):
+        st.error(
+            "An entry is not as it was written, or one is missing: those marked below can't be relied on.",
+            icon=":material/gpp_bad:",
+        )
+    frame = pd.DataFrame([_row(each, policy_version) for each in log])
+    st.dataframe(
+        frame,
+        hide_index=True,
+        lazy=False,
+        height="content" if len(frame) <= 10 else 400,
+        column_config={"Reason": st.column_config.TextColumn(width="large")},
+        alt=f"{words.counted(len(log), 'decision', 'decisions')}, newest first: "
+        + "; ".join(
+            f"{each.decision.decided_at:%Y-%m-%d}: {words.stage(each.decision.share)} by "
+            f"{visible(each.decision.decided_by)}"
+            for each in log[:5]
+        ),
+    )
+    st.caption(
+        f"The policy that is saved now is version {policy_version}. On the command line: workbench decisions."
+    )
+
+
+def _row(entry: LogEntry, policy_version: str) -> dict[str, str]:
+    each = entry.decision
+    same = each.policy_version == policy_version
+    return {
+        "When (UTC)": f"{each.decided_at:%Y-%m-%d %H:%M}",
+        "Who": visible(each.decided_by),
+        "Share": words.stage(each.share),
+        "Moves in all": words.percent(each.moves.effective_share),
+        "Recommended": words.stage(each.recommended_share),
+        "Kind": KINDS[each.override],
+        "Ends (UTC)": f"{each.expires_at:%Y-%m-%d %H:%M}" if each.expires_at else "–",
+        "Then": words.stage(each.fallback.share) if each.expires_at else "–",
+        "Reason": visible(each.reason) or "–",
+        "Worse, at most": words.percent(each.harm.high),
+        "Evidence": each.evidence_hash,
+        "Policy": each.policy_version if same else f"{each.policy_version} (changed since)",
+        "Entry": "as written" if entry.intact else "NOT as written",
+    }

@@ -1,0 +1,238 @@
+"""The figure of evidence over time: the band around harm, the lines of stages, what was reached. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from workbench.scoring.trail import Trail
+from workbench.stats.trail import Step
+from workbench.ui.figures import FONT, Drawing
+from workbench.ui.palette import LIGHT, Palette
+from workbench.ui.words import count, counted, percent, stage
+
+TICKS = 6
+HEADROOM = 1.5
+"""The axis ends at so many times the highest line: a bound beyond it says only that little is known."""
+
+
+def evidence_trail(
+    trail: Trail, colours: Palette = LIGHT, *, accepted: Sequence[tuple[int, float]] = ()
+) -> Drawing:
+    """Draw how the bound moved, step by step in the order in which the evidence came.
+
+    Steps stand at even distances: a batch of calls is spaced by ratio, verdicts one by one.
+
+    Args:
+        trail: With at least one step.
+        colours: The theme's colours.
+        accepted: Shares that were accepted, as (step, share).
+    """
+    lines = trail.limits or ((trail.policy.tolerance, trail.policy.ladder[-1]),)
+    top = min(1.0, HEADROOM * max(bound for bound, _ in lines))
+    skipped = _skipped(trail.steps, top)
+    steps = trail.steps[skipped:]
+    floor = min([0.0, *(max(each.harm.low, -top) for each in steps)])
+    x = list(range(len(steps)))
+    high = [_within(each.harm.high, floor, top) for each in steps]
+    low = [_within(each.harm.low, floor, top) for each in steps]
+    points = [(n, each.harm.point) for n, each in enumerate(steps) if each.harm.point is not None]
+    figure = go.Figure()
+    for first, last in _said(steps):
+        figure.add_vrect(
+            x0=first - 0.5, x1=last + 0.5, fillcolor=colours.empty, line={"width": 0}, layer="below"
+        )
+        figure.add_annotation(
+            x=(first + last) / 2,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            text="labels",
+            showarrow=False,
+            font={"size": 11, "color": colours.muted},
+        )
+    plain = {"mode": "lines", "hoverinfo": "skip"}
+    figure.add_trace(go.Scatter(x=x, y=low, line={"width": 0}, **plain))
+    figure.add_trace(
+        go.Scatter(x=x, y=high, line={"width": 0}, fill="tonexty", fillcolor=_veil(colours), **plain)
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=[n for n, _ in points],
+            y=[_within(point, floor, top) for _, point in points],
+            line={"color": colours.muted, "width": 1.5, "dash": "dot"},
+            **plain,
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=x,
+            y=high,
+            mode="lines+markers" if len(steps) == 1 else "lines",
+            line={"color": colours.candidate, "width": 2.5},
+            text=[told(each) for each in steps],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+    for bound, supported in lines:
+        own = abs(bound - trail.policy.tolerance) < 1e-9
+        figure.add_hline(
+            bound,
+            line={"color": colours.control, "width": 2 if own else 1, "dash": "solid" if own else "dash"},
+        )
+        figure.add_annotation(
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=bound,
+            yanchor="bottom",
+            text=f"{percent(bound)}: up to {stage(supported)}{' · tolerance' if own else ''}",
+            showarrow=False,
+            font={"size": 11, "color": colours.control},
+        )
+    marks = {each.step - skipped: each.stage for each in trail.reached}
+    _mark_stages(figure, marks, high, colours)
+    for place, share in accepted:
+        step = max(place - skipped, 0)
+        figure.add_vline(step, line={"color": colours.text, "width": 1, "dash": "dot"})
+        figure.add_annotation(
+            x=step,
+            y=0.98,
+            yref="paper",
+            yanchor="top",
+            xanchor="right" if step > len(steps) / 2 else "left",
+            text=f" accepted {stage(share)} ",
+            showarrow=False,
+            font={"size": 11, "color": colours.text},
+        )
+    _style(figure, steps, (floor, top), colours)
+    return Drawing(figure, alt(trail))
+
+
+def told(step: Step) -> str:
+    """Return what was known at a step and what followed from it."""
+    harm = step.harm
+    labels = f", {counted(step.labels, 'label')}" if step.labels else ""
+    when = f", {step.at:%Y-%m-%d %H:%M} UTC" if step.at else ""
+    return (
+        f"{counted(step.calls, 'call')}{labels}{when}: between {percent(harm.low)} and {percent(harm.high)}, "
+        f"estimate {percent(harm.point)}; supports {stage(step.cap)}"
+    )
+
+
+def alt(trail: Trail) -> str:
+    """Return what the figure says in words."""
+    first, last = trail.steps[0], trail.steps[-1]
+    return (
+        f"Bound on harm as evidence came in. First {told(first)}. Now {told(last)}. "
+        f"Tolerance {percent(trail.policy.tolerance)}. {milestones(trail)}"
+    )
+
+
+def milestones(trail: Trail) -> str:
+    """Say when each stage came within reach, those reached by the same step together."""
+    groups: dict[int, list[float]] = {}
+    for each in trail.reached:
+        groups.setdefault(each.step, []).append(each.stage)
+    if not groups:
+        return "No stage has come within reach yet."
+    said = []
+    for step, stages in groups.items():
+        known = trail.steps[step]
+        labels = f" and {counted(known.labels, 'label')}" if known.labels else ""
+        said.append(f"{stage(max(stages))} with {counted(known.calls, 'call')}{labels}")
+    text = "; ".join(said)
+    lost = trail.steps[-1].cap < max(each.stage for each in trail.reached) - 1e-9
+    after = f" Now the bound supports {stage(trail.steps[-1].cap)}." if lost else ""
+    return f"Within reach of the bound: {text}.{after}"
+
+
+def _skipped(steps: Sequence[Step], top: float) -> int:
+    """Return how many first steps tell nothing but that the bound is off the figure."""
+    inside = next((n for n, each in enumerate(steps) if each.harm.high < top), 1)
+    return max(inside - 1, 0)
+
+
+def _mark_stages(
+    figure: go.Figure, marks: Mapping[int, float], high: Sequence[float], colours: Palette
+) -> None:
+    figure.add_trace(
+        go.Scatter(
+            x=list(marks),
+            y=[high[step] for step in marks],
+            mode="markers+text",
+            marker={"size": 10, "color": colours.candidate, "line": {"color": colours.ground, "width": 2}},
+            text=[stage(each) for each in marks.values()],
+            textposition=["top left" if step > 0.9 * len(high) else "top right" for step in marks],
+            textfont={"size": 12, "color": colours.text},
+            hoverinfo="skip",
+            cliponaxis=False,
+        )
+    )
+
+
+def _said(steps: Sequence[Step]) -> list[tuple[int, int]]:
+    """Return the first and last step of each run of verdicts."""
+    runs: list[tuple[int, int]] = []
+    for n, each in enumerate(steps):
+        if each.kind != "labels":
+            continue
+        if runs and runs[-1][1] == n - 1:
+            runs[-1] = (runs[-1][0], n)
+        else:
+            runs.append((n, n))
+    return runs
+
+
+def _ticks(steps: Sequence[Step]) -> tuple[list[int], list[str]]:
+    wanted = sorted({round(n * (len(steps) - 1) / (TICKS - 1)) for n in range(TICKS)})
+    names = [
+        f"{count(steps[n].calls)}<br>call{'' if steps[n].calls == 1 else 's'}"
+        if steps[n].kind == "calls"
+        else f"{count(steps[n].labels)}<br>label{'' if steps[n].labels == 1 else 's'}"
+        for n in wanted
+    ]
+    return wanted, names
+
+
+def _style(figure: go.Figure, steps: Sequence[Step], span: tuple[float, float], colours: Palette) -> None:
+    figure.update_layout(
+        height=340,
+        margin={"l": 4, "r": 12, "t": 22, "b": 4},
+        showlegend=False,
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 12, "color": colours.text},
+        hoverlabel={"bgcolor": colours.ground, "font": {"color": colours.text}},
+    )
+    places, names = _ticks(steps)
+    figure.update_xaxes(
+        tickvals=places,
+        ticktext=names,
+        tickangle=0,
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+        automargin=True,
+        range=[-0.5, max(len(steps) - 0.5, 0.5)],
+    )
+    figure.update_yaxes(
+        tickformat=".0%",
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+        automargin=True,
+        range=[span[0], span[1] * 1.02],
+        title={"text": "Calls that get worse"},
+    )
+
+
+def _veil(colours: Palette) -> str:
+    red, green, blue = (int(colours.candidate[n : n + 2], 16) for n in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.14)"
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
