@@ -85,6 +85,8 @@ def _take(key: str) -> None:
     """Copy what the browser sent to disk, and let go of it: Streamlit holds uploads in memory."""
     sent = st.session_state.get(key)
     if sent:
+        # A slow browser may say twice that a file has come: no copy stays that nothing points to.
+        inbox.drop(st.session_state.pop(FILES, []))
         st.session_state[FILES] = inbox.keep(here().workspace, sent)
         st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
 
