@@ -13,10 +13,12 @@ ASSETS = Path(__file__).with_name("ui")
 
 def main() -> None:
     """Show the page that the address names."""
+    # The icon first: until there is one, Streamlit fetches the page's from another host.
     st.set_page_config(page_title="Workbench", page_icon=ASSETS / "icon.svg", layout="wide")
     style.apply()
     st.logo(str(ASSETS / "icon.svg"), size="medium")
     current = st.navigation(navigation.pages(), position="top")
+    st.set_page_config(page_title=f"{current.title} · Workbench")
     with session.friendly():
         session.begin()
         current.run()

@@ -16,6 +16,7 @@ from typing import Any
 import workbench
 from workbench.app_server import WORKSPACE_VARIABLE, command
 from workbench.config import Workspace
+from workbench.ui import jobs
 
 APP = Path(workbench.__file__).with_name("app.py")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -156,3 +157,11 @@ def declare(place: Workspace, name: str, lines: str) -> None:
 def plain(text: str) -> str:
     """Return shown text with ordinary spaces."""
     return text.replace("\u00a0", " ").strip()
+
+
+def wait_for_job(place: Workspace, task: str) -> None:
+    """Wait until no command that the page started for a task runs any more."""
+    deadline = time.monotonic() + 60
+    while any(job.running for job in jobs.recent(place) if job.task == task):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

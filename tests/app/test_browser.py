@@ -6,18 +6,27 @@ import json
 import re
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import HOSTILE, ITEM_ON_PAGE, Seen, choose, declare, plain, settle, sit_down, watched
+from browsing import (
+    HOSTILE,
+    ITEM_ON_PAGE,
+    Seen,
+    choose,
+    declare,
+    plain,
+    settle,
+    sit_down,
+    wait_for_job,
+    watched,
+)
 from servers import serving
 
 from workbench.config import Workspace
 from workbench.store import Store
-from workbench.ui import jobs
 
 pytestmark = pytest.mark.browser
 
@@ -58,24 +67,6 @@ def test_no_table_offers_an_export_that_runs_formulas(address: str, browser: Any
     assert any("Download" in str(label) for label in labels)
     assert any("Search" in str(label) for label in shown)
     assert not any("Download" in str(label) for label in shown)
-
-
-def test_the_report_is_downloaded_and_opens_silently(address: str, browser: Any, tmp_path: Path) -> None:
-    """The button on Ramp gives one file, which says what the page says and asks nobody for anything."""
-    page, seen = watched(browser, accept_downloads=True)
-    page.goto(f"{address}/ramp?task=triage&candidate=small")
-    headline = page.locator('[class*="st-key-answer"] h3')
-    headline.wait_for()
-    settle(page)
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Report (HTML)").click()
-    saved = tmp_path / waiting.value.suggested_filename
-    waiting.value.save_as(saved)
-    assert saved.name == "triage-small.html"
-    page.goto(saved.as_uri())
-    assert page.locator("h1").inner_text() == "triage: small"
-    assert page.locator("svg").count() == 2
-    assert seen == Seen(foreign=[saved.as_uri()])
 
 
 def test_from_a_file_over_five_labels_to_a_changed_recommendation(
@@ -287,11 +278,3 @@ def answer_on_ramp(page: Any, address: str) -> Answer:
     headline = plain(card.get_by_role("heading").first.inner_text()).partition(" ")[2]
     reason = plain(card.locator('[data-testid="stText"]').first.inner_text())
     return Answer(headline, reason, metrics)
-
-
-def wait_for_job(place: Workspace, task: str) -> None:
-    """Wait until no command that the page started for a task runs any more."""
-    deadline = time.monotonic() + 60
-    while any(job.running for job in jobs.recent(place) if job.task == task):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

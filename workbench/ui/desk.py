@@ -109,6 +109,7 @@ def _wrong_fields(current: Open) -> None:
             # Paths may be a model's own words.
             format_func=answers.quoted,
             selection_mode="multi",
+            wrap=True,
             key=f"wrong-{side}-{current.mark}",
         )
 

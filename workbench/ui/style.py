@@ -14,13 +14,18 @@ _RULES = """
 <style>
 .stMainBlockContainer { max-width: 84rem; }
 .stHorizontalBlock { row-gap: 1rem; }
-/* Streamlit's own colours of captions and of what is chosen stay below the contrast of WCAG AA. */
+/* Streamlit's own colours of captions, of code and of what is chosen stay below the contrast of WCAG AA. */
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li) {
   color: MUTED; opacity: 1;
 }
 :is([data-testid="stTab"], [data-variant="segmented_control"])[data-selected="true"] :is(p, span),
 [data-variant="pills"]:is([data-selected="true"], [aria-pressed="true"]) :is(p, span),
 [data-testid="stSliderThumbValue"] p { color: CONTROL; }
+[data-testid="stCode"] .token { color: inherit !important; }
+/* Where the keyboard is, on whatever it stops at. */
+:is(a, button, summary, [role="tab"], [role="radio"], [role="group"]):focus-visible {
+  outline: 2px solid CONTROL !important; outline-offset: 1px;
+}
 .wb-diff {
   white-space: pre-wrap; overflow-wrap: anywhere; max-height: 26rem; overflow-y: auto;
   padding: .7rem .85rem; border-radius: .5rem; border: 1px solid LINE;
