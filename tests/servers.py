@@ -221,6 +221,11 @@ async def context_length(_: web.Request, __: dict[str, Any]) -> web.StreamRespon
     return web.json_response({"error": {"message": message}}, status=400)
 
 
+async def picky(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer, but for prompts that call themselves long."""
+    return await (context_length if "long" in prompt_of(body) else good)(request, body)
+
+
 async def unauthorised(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
     """Refuse the key, and quote it."""
     message = f"Incorrect key: {_.headers.get('Authorization')}"
@@ -480,7 +485,7 @@ BEHAVIOURS: dict[str, Handler] = {
         *(constrained, vllm, ollama, llamacpp, ollama_by_version, no_logprobs, thinks_beside, thinks_inside),
         *(only_thinks, refusal, gives_up, cut_off, not_an_object, wavers, fails_when_sampled),
         *(streams, streams_error, streams_break, streams_hang, streams_on, streams_flood),
-        *(context_length, unauthorised, redirect, half_down, from_cache),
+        *(context_length, picky, unauthorised, redirect, half_down, from_cache),
         *(judge_fair, judge_slow, judge_first, judge_prose, judge_as_frontier, judge_hostile),
     )
 }

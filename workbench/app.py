@@ -13,6 +13,7 @@ ASSETS = Path(__file__).with_name("ui")
 
 def main() -> None:
     """Show the page that the address names, to whoever is let in."""
+    # The icon first: until there is one, Streamlit fetches the page's from another host.
     st.set_page_config(page_title="Workbench", page_icon=ASSETS / "icon.svg", layout="wide")
     style.apply()
     st.logo(str(ASSETS / "icon.svg"), size="medium")
@@ -22,6 +23,7 @@ def main() -> None:
         if actor is None:
             return
         current = st.navigation(navigation.pages(actor), position="top")
+        st.set_page_config(page_title=f"{current.title} · Workbench")
         session.begin(workspace)
         name = current.url_path or navigation.MENU[0].name
         if not current.url_path and not gate.opens(name, actor):

@@ -1,29 +1,22 @@
 """Workspaces for the tests of the app."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_building import Filled, demo_pairs, fill, make_workspace
+from app_building import Filled, Pair, answer, demo_pairs, fill, make_workspace
 from app_reading import Visit
+from browsing import CHROMIUM, FLAGS, HOSTILE, app_of
 from streamlit.testing.v1 import AppTest
 
 import workbench
+from workbench.config import Workspace
 from workbench.store import Store
 from workbench.ui import navigation
 
 ROUTER = Path(workbench.__file__).with_name("app.py")
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture
@@ -63,10 +56,12 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
     return open_page
 
 
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """Start Chromium, or skip and say so."""
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start Chromium once for a file of tests; skip and say so where there is none and none is demanded."""
     if not CHROMIUM.is_file():
+        if os.environ.get("WORKBENCH_REQUIRE_BROWSER"):
+            pytest.fail(f"{CHROMIUM} is not installed, and WORKBENCH_REQUIRE_BROWSER demands it")
         pytest.skip(f"{CHROMIUM} is not installed")
     from playwright.sync_api import sync_playwright
 
@@ -74,3 +69,28 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=FLAGS)
         yield started
         started.close()
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Iterator[Any]:
+    """Give the browser; the tabs that a test opened are closed after it."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Give the workspace that the browser tests share: demo-like data and one hostile case."""
+    workspace = make_workspace(tmp_path_factory.mktemp("browser") / "w")
+    hostile = Pair("rewrite", 900, HOSTILE, answer(HOSTILE), answer(HOSTILE + " and more"))
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        fill(workspace, store, [*demo_pairs(), hostile])
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def address(place: Workspace) -> Iterator[str]:
+    """Serve the shared workspace, started once."""
+    with app_of(place) as served:
+        yield served.url

@@ -1,35 +1,35 @@
-"""A real browser through every page: no error on the console, no request to another host."""
+"""What a real browser shows and does: hostile text, downloads, uploads, replays, a store that is busy."""
 
 from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_building import Pair, answer, demo_pairs, fill, make_workspace
+from browsing import (
+    HOSTILE,
+    ITEM_ON_PAGE,
+    Seen,
+    choose,
+    declare,
+    plain,
+    settle,
+    sit_down,
+    wait_for_job,
+    watched,
+)
 from servers import serving
 
 from workbench.config import Workspace
 from workbench.store import Store
-from workbench.ui import jobs
 
 pytestmark = pytest.mark.browser
 
-SERVE = """
-import sys
-from workbench.app_server import serve
-from workbench.config import Workspace
-sys.exit(serve(Workspace.load(sys.argv[1]), port=int(sys.argv[2])))
-"""
 HOLD = """
 import sys
 from workbench.config import Workspace
@@ -39,118 +39,6 @@ with Store.open(workspace.store_path, spool=workspace.spool) as store, store.wri
     print("held", flush=True)
     sys.stdin.read()
 """
-PROBES = ("/_stcore/health", "/_stcore/host-config")
-"""Streamlit looks for its server below the page's own path first; that one try may fail."""
-
-HOSTILE = (
-    '<script>alert(1)</script><img src="http://example.org/x.png" onerror="alert(2)">'
-    " ![x](http://example.org/y.png)"
-)
-MINUTE_MS = 60_000
-ITEM_ON_PAGE = r"""() => {
-    const button = document.querySelector('[class*="st-key-equal-"]');
-    const found = button && button.className.match(/st-key-equal-(\S+)/);
-    return found ? found[1] : null;
-}"""
-
-
-@dataclass
-class Seen:
-    """What a browser did besides showing pages."""
-
-    errors: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
-    dialogs: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Give a workspace with demo-like data, one hostile case, and outputs for an upload to come."""
-    workspace = make_workspace(tmp_path_factory.mktemp("browser") / "w")
-    hostile = Pair("rewrite", 900, HOSTILE, answer(HOSTILE), answer(HOSTILE + " and more"))
-    with Store.open(workspace.store_path, spool=workspace.spool) as store:
-        fill(workspace, store, [*demo_pairs(), hostile])
-    return workspace
-
-
-@pytest.fixture(scope="module")
-def address(place: Workspace) -> Iterator[str]:
-    """Serve the workspace as `workbench app` does."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    child = subprocess.Popen([sys.executable, "-c", SERVE, str(place.root), str(port)])
-    url = f"http://127.0.0.1:{port}"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            opener.open(f"{url}/_stcore/health", timeout=5).close()
-            break
-        except OSError:
-            time.sleep(0.2)
-    yield url
-    child.terminate()
-    child.wait(30)
-
-
-def watched(browser: Any, **options: Any) -> tuple[Any, Seen]:
-    """Open a tab that notes every error and every request to another host."""
-    page = browser.new_context(**options).new_page()
-    page.set_default_timeout(MINUTE_MS)
-    seen = Seen()
-
-    def on_console(message: Any) -> None:
-        if message.type == "error" and not message.location.get("url", "").endswith(PROBES):
-            seen.errors.append(f"{message.text} {message.location}")
-
-    def on_request(request: Any) -> None:
-        if not request.url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
-            seen.foreign.append(request.url)
-
-    def on_dialog(dialog: Any) -> None:
-        seen.dialogs.append(dialog.message)
-        dialog.dismiss()
-
-    page.on("console", on_console)
-    page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    page.on("request", on_request)
-    page.on("dialog", on_dialog)
-    return page, seen
-
-
-def settle(page: Any) -> None:
-    """Wait until the script has run and what it loads has come."""
-    page.wait_for_load_state("networkidle")
-    page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"]')")
-
-
-@pytest.mark.parametrize(
-    ("theme", "width"), [("light", 1280), ("dark", 400)], ids=["light-desktop", "dark-phone"]
-)
-def test_every_page_opens_without_an_error_or_a_foreign_request(
-    address: str, browser: Any, theme: str, width: int
-) -> None:
-    """All pages, by their own address, in both themes: silent, local, and no wider than the screen."""
-    page, seen = watched(browser, color_scheme=theme, viewport={"width": width, "height": 900})
-    titles = {
-        "": "What can move to a small model?",
-        "upload": "Upload",
-        "traffic": "Traffic",
-        "costs": "Costs",
-        "replays": "Replays",
-        "compare?task=rewrite&search=script": "Compare",
-        "slices?task=triage": "Slices",
-        "review?task=rewrite": "Review",
-        "ramp?task=triage": "Ramp",
-    }
-    for path, title in titles.items():
-        page.goto(f"{address}/{path}")
-        page.get_by_role("heading", name=title, exact=True).wait_for()
-        settle(page)
-        assert page.locator('[data-testid="stException"]').count() == 0
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert seen == Seen()
 
 
 def test_hostile_text_is_shown_as_text(address: str, browser: Any) -> None:
@@ -181,24 +69,6 @@ def test_no_table_offers_an_export_that_runs_formulas(address: str, browser: Any
     assert not any("Download" in str(label) for label in shown)
 
 
-def test_the_report_is_downloaded_and_opens_silently(address: str, browser: Any, tmp_path: Path) -> None:
-    """The button on Ramp gives one file, which says what the page says and asks nobody for anything."""
-    page, seen = watched(browser, accept_downloads=True)
-    page.goto(f"{address}/ramp?task=triage&candidate=small")
-    headline = page.locator('[class*="st-key-answer"] h3')
-    headline.wait_for()
-    settle(page)
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Report (HTML)").click()
-    saved = tmp_path / waiting.value.suggested_filename
-    waiting.value.save_as(saved)
-    assert saved.name == "triage-small.html"
-    page.goto(saved.as_uri())
-    assert page.locator("h1").inner_text() == "triage: small"
-    assert page.locator("svg").count() == 2
-    assert seen == Seen(foreign=[saved.as_uri()])
-
-
 def test_overview_leads_on_and_gives_its_report(address: str, browser: Any, tmp_path: Path) -> None:
     """Charts have words, the report of all tasks is one silent file, and the next step opens its page."""
     page, seen = watched(browser, accept_downloads=True, viewport={"width": 400, "height": 900})
@@ -216,33 +86,6 @@ def test_overview_leads_on_and_gives_its_report(address: str, browser: Any, tmp_
     page.get_by_role("heading", name="Ramp", exact=True).wait_for()
     assert "task=triage" in page.url
     assert "candidate=small" in page.url
-    assert seen == Seen()
-
-
-def test_a_reviewer_labels_by_key_and_undoes(place: Workspace, address: str, browser: Any) -> None:
-    """Keys commit labels, a burst never labels one item twice, and Z takes the last one back."""
-    page, seen = watched(browser)
-    page.goto(f"{address}/review?task=triage&candidate=small")
-    page.get_by_role("textbox", name="Your name").fill("ann")
-    page.get_by_role("button", name="Start").click()
-    page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
-    page.wait_for_timeout(1000)  # Nobody judges a pair in the moment it appears.
-    for key in "1e2":
-        page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
-        before = page.evaluate(ITEM_ON_PAGE)
-        page.keyboard.press(key)
-        page.wait_for_function(f"before => ![null, before].includes(({ITEM_ON_PAGE})())", arg=before)
-    for _ in range(3):
-        page.keyboard.press("e")
-    page.wait_for_timeout(2000)
-    page.keyboard.press("z")
-    page.get_by_text("Taken back").wait_for()
-    with Store.open(place.store_path, spool=place.spool) as store:
-        rows = store.rows("SELECT * FROM labels ORDER BY seq")
-    given = [row for row in rows if row["verdict"]]
-    assert 3 <= len(given) <= 6
-    assert len({row["draw_id"] for row in given}) == len(given)
-    assert sum(row["verdict"] is None for row in rows) == 1
     assert seen == Seen()
 
 
@@ -278,7 +121,7 @@ def test_from_a_file_over_five_labels_to_a_changed_recommendation(
     choose(page, "Frontier's answer", "answer_then")
     page.get_by_text("Read as mapped").wait_for()
     settle(page)
-    page.get_by_role("button", name="Import").click()
+    page.get_by_role("button", name="Import", exact=True).click()
     page.get_by_text("24 calls imported.").wait_for()
     page.get_by_text("25 records = 24 accepted").wait_for()
     page.get_by_role("button", name="Download the rejected lines").wait_for()
@@ -295,11 +138,7 @@ def test_from_a_file_over_five_labels_to_a_changed_recommendation(
     assert before.headline == "Hold at 0 %"
     assert before.metrics["Cap"] == "0 %"
 
-    page.goto(f"{address}/review?task=march&candidate=later")
-    page.get_by_role("textbox", name="Your name").fill("ann")
-    page.get_by_role("button", name="Start").click()
-    page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
-    page.wait_for_timeout(1000)
+    sit_down(page, address, "ann", "march", "later")
     for number in range(5):
         page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
         item = page.evaluate(ITEM_ON_PAGE)
@@ -332,7 +171,7 @@ def test_an_upload_is_redacted_before_it_is_stored(
     page.get_by_text("What it holds").wait_for()
     page.get_by_text("Replace personal data before it is stored").click()
     settle(page)
-    page.get_by_role("button", name="Import").click()
+    page.get_by_role("button", name="Import", exact=True).click()
     page.get_by_text("1 call imported.").wait_for()
     page.get_by_text("2 email, 1 card").wait_for()
     kept = b"".join(each.read_bytes() for each in place.root.rglob("*") if each.is_file())
@@ -459,31 +298,3 @@ def answer_on_ramp(page: Any, address: str) -> Answer:
     headline = plain(card.get_by_role("heading").first.inner_text()).partition(" ")[2]
     reason = plain(card.locator('[data-testid="stText"]').first.inner_text())
     return Answer(headline, reason, metrics)
-
-
-def plain(text: str) -> str:
-    """Return shown text with ordinary spaces."""
-    return text.replace("\u00a0", " ").strip()
-
-
-def declare(place: Workspace, name: str, lines: str) -> None:
-    """Add a candidate to workbench.toml."""
-    path = place.root / "workbench.toml"
-    path.write_text(f'[[candidates]]\nname = "{name}"\n{lines}\n{path.read_text()}')
-
-
-def wait_for_job(place: Workspace, task: str) -> None:
-    """Wait until no command that the page started for a task runs any more."""
-    deadline = time.monotonic() + 60
-    while any(job.running for job in jobs.recent(place) if job.task == task):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def choose(page: Any, label: str, option: str) -> None:
-    """Pick an option of a select box by typing it."""
-    box = page.get_by_role("combobox", name=label, exact=False).first
-    box.click()
-    box.fill(option)
-    page.keyboard.press("Enter")
-    settle(page)

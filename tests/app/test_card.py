@@ -63,7 +63,7 @@ def read(page: str) -> Reader:
     found = Reader(page)
     assert not found.open
     assert set(found.tags) <= TAGS
-    assert found.attributes <= {"class", "dir", "aria-label", "open", "value", "max"}
+    assert found.attributes <= {"class", "dir", "aria-label", "open", "value", "max", "role", "tabindex"}
     return found
 
 

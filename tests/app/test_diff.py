@@ -51,7 +51,7 @@ def test_hostile_text_stays_text(text: str) -> None:
     for side in (sides.left, sides.right):
         page = Reader(side)
         assert set(page.tags) <= ALLOWED
-        assert page.attributes <= {"class", "dir"}
+        assert page.attributes <= {"class", "dir", "role", "tabindex"}
     assert Reader(sides.left).text == visible(text)
 
 

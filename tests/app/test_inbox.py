@@ -6,11 +6,12 @@ import io
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from app_building import make_workspace
 
-from workbench.ui import inbox
+from workbench.ui import inbox, upload
 
 
 class Sent(io.BytesIO):
@@ -58,3 +59,17 @@ def test_forgotten_uploads_go_after_a_day(tmp_path: Path) -> None:
     (new,) = inbox.keep(workspace, [Sent("b.csv", b"two")])
     assert not old.exists()
     assert new.exists()
+
+
+def test_a_file_that_is_announced_twice_leaves_one_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow browser says twice that a file has come: the first copy goes."""
+    workspace = make_workspace(tmp_path / "w")
+    state = {"upload-0": [Sent("calls.jsonl", b"{}")]}
+    monkeypatch.setattr(upload.st, "session_state", state)
+    monkeypatch.setattr(upload, "here", lambda: SimpleNamespace(workspace=workspace))
+    upload._take("upload-0")
+    upload._take("upload-0")
+    left = [each for each in inbox.folder(workspace).rglob("*") if each.is_file()]
+    assert left == state[upload.FILES]

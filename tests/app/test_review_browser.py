@@ -5,30 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from app_building import Pair, answer, fill, make_workspace
+from browsing import HOSTILE, ITEM_ON_PAGE, Seen, app_of, settle, sit_down, watched
 from playwright.sync_api import TimeoutError as TooLong
-from test_browser import HOSTILE, ITEM_ON_PAGE, Seen, settle, watched
 
-import workbench
 from workbench import review
-from workbench.app_server import WORKSPACE_VARIABLE, command
 from workbench.config import Workspace
 from workbench.records import LabelVerdict, ToolCall
 from workbench.store import Store
 
 pytestmark = pytest.mark.browser
 
-APP = Path(workbench.__file__).with_name("app.py")
 KEYS = {"1": "left", "2": "right", "e": "equal", "b": "both_bad", "s": "skipped"}
 ITEMS = 20
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 250)))"
@@ -59,42 +51,6 @@ def make_place(root: Path, pairs: list[Pair]) -> Workspace:
 
 
 @dataclass
-class Served:
-    """The app of one workspace, as one process that can be stopped and killed."""
-
-    place: Workspace
-    port: int
-    process: subprocess.Popen[bytes]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-@contextlib.contextmanager
-def app_of(place: Workspace) -> Iterator[Served]:
-    """Serve a workspace until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {WORKSPACE_VARIABLE: str(place.root)}
-    child = subprocess.Popen(command(APP, "127.0.0.1", port), env=environment, cwd=place.root)
-    served = Served(place, port, child)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + 60
-    try:
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                opener.open(f"{served.url}/_stcore/health", timeout=5).close()
-                break
-            time.sleep(0.2)
-        yield served
-    finally:
-        child.kill()
-        child.wait(30)
-
-
-@dataclass
 class Reviewer:
     """One person at a browser of their own, using keys alone. `said` is what they chose, by item."""
 
@@ -105,14 +61,7 @@ class Reviewer:
     order: list[str] = field(default_factory=list)
 
     def sit_down(self, url: str, task: str = "rewrite") -> None:
-        self.page.goto(f"{url}/review?task={task}&candidate=small")
-        box = self.page.get_by_role("textbox", name="Your name")
-        box.wait_for()
-        box.press_sequentially(self.name)
-        box.press("Enter")
-        self.wait()
-        settle(self.page)
-        self.page.wait_for_timeout(1000)
+        sit_down(self.page, url, self.name, task)
 
     def come_back(self) -> None:
         """Load the page again: the name is still there, and one key goes on."""

@@ -151,7 +151,7 @@ def test_edited_guidelines_are_shown_before_the_next_label(visit: Visit, filled:
     text = filled.workspace.root / "evals" / "triage" / "guidelines.md"
     text.write_text("Prefer the shorter label.", encoding="utf-8")
     press(at, "Equal")
-    assert "Prefer the shorter label." in said(at)
+    assert "Prefer the shorter label." in shown(at)
     press(at, "Equal")
     versions = [row["guideline_version"] for row in stored(filled)]
     assert versions[-1] != versions[0]

@@ -31,6 +31,7 @@ def ask(item: ReviewItem, mark: str, known: AbsoluteJudgement | None = None) -> 
             # Paths may be a model's own words.
             format_func=answers.quoted,
             selection_mode="multi",
+            wrap=True,
             default=[each for each in wrong[side] if each in item.fields],
             key=f"wrong-{side}-{mark}",
         )

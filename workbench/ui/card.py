@@ -16,7 +16,7 @@ from workbench.compare import sequences
 from workbench.records import Message, Output, Request, ToolCall
 from workbench.ui import answers, words
 from workbench.ui.diff import FieldRow, capped, field_diff, is_unequal, parsed, word_diff, word_marks
-from workbench.ui.markup import Safe, element, joined
+from workbench.ui.markup import Safe, element, joined, may_scroll
 
 BLIND = ("blind", "blind")
 TURNS_OPEN = 3
@@ -202,7 +202,7 @@ def _turn(message: Message) -> Safe:
 
 def _text(text: str) -> Safe:
     shown = capped(text, answers.REQUEST_CHARS) or "(empty)"
-    return element("div", shown, classes="wb-text", own_direction=True)
+    return element("div", shown, classes="wb-text", own_direction=True, reachable=may_scroll(shown))
 
 
 def _folded(title: str, *content: Safe, is_open: bool = False) -> Safe:

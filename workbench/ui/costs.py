@@ -255,6 +255,9 @@ def _prices() -> None:
         hide_index=True,
         lazy=False,
         placeholder="–",
+        column_config=dict.fromkeys(
+            ("Input", "Cached input", "Output"), st.column_config.NumberColumn(format="$%,.3f")
+        ),
         alt=f"{len(rows)} prices of models.",
     )
     if config.gpus:
@@ -266,5 +269,6 @@ def _prices() -> None:
             pd.DataFrame(machines, columns=["GPU", "An hour", "As of", "Source"]),
             hide_index=True,
             lazy=False,
+            column_config={"An hour": st.column_config.NumberColumn(format="$%,.2f")},
             alt=f"{len(machines)} prices of GPUs.",
         )

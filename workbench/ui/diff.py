@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.compare import sequences
-from workbench.ui.markup import Safe, element, joined, visible
+from workbench.ui.markup import Safe, element, joined, may_scroll, visible
 
 __all__ = [
     "FieldRow",
@@ -70,8 +70,8 @@ def word_diff(left: str, right: str, styles: tuple[str, str] = ("control", "cand
     marks = _marked(left, right)
     shown = marks or (joined(capped(left)), joined(capped(right)))
     frames = [
-        element("div", each, classes=f"wb-diff wb-{style}", own_direction=True)
-        for each, style in zip(shown, styles, strict=True)
+        element("div", each, classes=f"wb-diff wb-{style}", own_direction=True, reachable=may_scroll(text))
+        for each, text, style in zip(shown, (left, right), styles, strict=True)
     ]
     return Sides(frames[0], frames[1], marks is not None)
 

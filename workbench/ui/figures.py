@@ -202,8 +202,15 @@ def confusion(
     )
     _bare(figure, height=96 + 34 * max(2, len(order)), colours=colours)
     ticks = {"tickvals": list(range(len(order))), "ticktext": names, "showticklabels": True}
-    figure.update_xaxes(**ticks, side="top", title={"text": "Candidate's answer"}, automargin=True)
-    figure.update_yaxes(**ticks, autorange="reversed", title={"text": "Frontier's answer"}, automargin=True)
+    figure.update_xaxes(
+        **ticks, side="top", title={"text": "Candidate's answer", "font": {"size": 13}}, automargin=True
+    )
+    figure.update_yaxes(
+        **ticks,
+        autorange="reversed",
+        title={"text": "Frontier's answer", "font": {"size": 13}},
+        automargin=True,
+    )
     agreeing = sum(counts.get((each, each), 0) for each in order)
     alt = f"{count(agreeing)} of {count(sum(totals))} answers agree. " + " ".join(
         f"Where the frontier said {name}: {count(row[index])} of {count(total)} the same."

@@ -8,7 +8,7 @@ from workbench import access, review
 from workbench.records import EvalKind
 from workbench.roles import Right
 from workbench.store import pages
-from workbench.ui import address, answers, cases, conflicts, desk, my_labels, repeats
+from workbench.ui import address, answers, cases, conflicts, desk, guidelines, markup, my_labels, repeats
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.seat import ITEM, LAST, Place
@@ -99,8 +99,7 @@ def _way(scope: Scope, view: str) -> bool:
 def _guidelines(scope: Scope) -> None:
     if scope.eval.guidelines:
         with st.popover("Guidelines", icon=":material/menu_book:"):
-            # Written by the team in guidelines.md, not by a model: still shown as plain text.
-            st.text(scope.eval.guidelines)
+            markup.show(guidelines.card(scope.eval.guidelines))
             st.caption(
                 f"Version {scope.eval.guideline_version[:6]}; each label keeps the version it was made under."
             )

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 TAGS = frozenset(
-    {"b", "details", "div", "kbd", "mark", "progress", "span", "summary"}
+    {"b", "code", "details", "div", "em", "kbd", "mark", "progress", "span", "summary"}
+    | {"li", "ol", "p", "ul"}
     | {"table", "tbody", "td", "th", "thead", "tr"}
 )
 """None of them loads, links, posts or runs anything."""
+
+FRAME_LINES, NARROW_CHARS = 13, 22
+"""What the lowest frame (ui/style.py) shows at a width of 400 pixels: lines, and wide characters in each."""
 
 _CLASSES = re.compile(r"[a-z][a-z0-9-]*( [a-z][a-z0-9-]*)*")
 _INVISIBLE = re.compile(
@@ -41,6 +45,7 @@ def element(
     label: str = "",
     is_open: bool = False,
     done: float | None = None,
+    reachable: bool = False,
 ) -> Safe:
     """Return one element with its content; what is not `Safe` is escaped.
 
@@ -52,6 +57,7 @@ def element(
         label: What a screen reader says of it.
         is_open: Whether a `details` shows what it holds.
         done: How full a `progress` is, 0..1.
+        reachable: Whether the keyboard stops here, to scroll what is longer than its frame.
 
     Raises:
         ValueError: The tag or a class name is none of ours.
@@ -63,6 +69,7 @@ def element(
     attributes += f' aria-label="{html.escape(visible(label))}"' if label else ""
     attributes += " open" if is_open else ""
     attributes += f' value="{min(1.0, max(0.0, done)):.4f}" max="1"' if done is not None else ""
+    attributes += ' tabindex="0" role="group"' if reachable else ""
     return Safe(f"<{tag}{attributes}>{joined(*content)}</{tag}>")
 
 
@@ -74,6 +81,12 @@ def joined(*content: str) -> Safe:
 def visible(text: str) -> str:
     """Write out characters that hide text or turn it around, as their code point."""
     return _INVISIBLE.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
+
+
+def may_scroll(text: str) -> bool:
+    """Say whether a text may be longer than the frame it is shown in, on the narrowest screen."""
+    lines = text[: NARROW_CHARS * FRAME_LINES + FRAME_LINES].split("\n")
+    return sum(1 + len(line) // NARROW_CHARS for line in lines) > FRAME_LINES
 
 
 def show(piece: Safe, place: DeltaGenerator | None = None) -> None:

@@ -117,8 +117,12 @@ def break_even_curve(
         font={"family": FONT, "size": 12, "color": colours.text},
     )
     plain = {"fixedrange": True, "gridcolor": colours.line, "zerolinecolor": colours.line, "automargin": True}
-    figure.update_xaxes(**plain, title={"text": "Calls a day"}, rangemode="tozero", tickformat=",.0f")
-    figure.update_yaxes(**plain, title={"text": "USD a month"}, range=[0, top * 1.06], tickformat=",.0f")
+    figure.update_xaxes(
+        **plain, title={"text": "Calls a day", "font": {"size": 13}}, rangemode="tozero", tickformat=",.0f"
+    )
+    figure.update_yaxes(
+        **plain, title={"text": "USD a month", "font": {"size": 13}}, range=[0, top * 1.06], tickformat=",.0f"
+    )
     if even is None:
         said = "Self-hosting is not declared."
     elif even.calls_per_day is None:

@@ -94,6 +94,11 @@ def _table(scope: Scope, found: list[Label]) -> Label | None:
         key="my-labels",
         on_select="rerun",
         selection_mode="single-row",
+        column_config={
+            "Guidelines": st.column_config.TextColumn(
+                help="The version of guidelines.md that a label was made under."
+            )
+        },
         alt=f"{len(frame)} labels of yours.",
     )
     chosen = [each for each in event.selection.rows if each < len(found)]

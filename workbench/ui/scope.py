@@ -57,7 +57,7 @@ def choose(*, replayed: bool = True, blind: bool = False) -> Scope | None:
     if not pairs:
         _empty(replayed)
         return None
-    left, right = st.columns(2)
+    left, right = st.container(key="scope").columns(2)
     tasks = sorted(pairs)
     task = _select("Task", tasks, "task", left, visible)
     if blind:

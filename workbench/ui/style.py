@@ -7,9 +7,25 @@ import streamlit as st
 from workbench.ui.palette import Palette
 from workbench.ui.session import colours
 
+SCALE = {"LARGE": "1.125rem", "SMALL": ".875rem", "TINY": ".8rem"}
+"""Sizes of type beside the body's; .streamlit/config.toml gives the same to headings and code."""
+
 _RULES = """
 <style>
-.stMainBlockContainer { padding-top: 4.2rem; padding-bottom: 3rem; max-width: 84rem; }
+.stMainBlockContainer { max-width: 84rem; }
+.stHorizontalBlock { row-gap: 1rem; }
+/* Streamlit's own colours of captions, of code and of what is chosen stay below the contrast of WCAG AA. */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li) {
+  color: MUTED; opacity: 1;
+}
+:is([data-testid="stTab"], [data-variant="segmented_control"])[data-selected="true"] :is(p, span),
+[data-variant="pills"]:is([data-selected="true"], [aria-pressed="true"]) :is(p, span),
+[data-testid="stSliderThumbValue"] p { color: CONTROL; }
+[data-testid="stCode"] .token { color: inherit !important; }
+/* Where the keyboard is, on whatever it stops at. */
+:is(a, button, summary, [role="tab"], [role="radio"], [role="group"]):focus-visible {
+  outline: 2px solid CONTROL !important; outline-offset: 1px;
+}
 .wb-diff {
   white-space: pre-wrap; overflow-wrap: anywhere; max-height: 26rem; overflow-y: auto;
   padding: .7rem .85rem; border-radius: .5rem; border: 1px solid LINE;
@@ -26,28 +42,28 @@ _RULES = """
 .wb-blind mark, .wb-fields mark { background: SOFT; }
 .wb-fields mark { color: inherit; text-decoration: underline; text-underline-offset: 3px; }
 .wb-item { display: flex; flex-direction: column; gap: .75rem; }
-.wb-progress { display: flex; align-items: center; gap: .75rem; color: MUTED; font-size: .92rem; }
+.wb-progress { display: flex; align-items: center; gap: .75rem; color: MUTED; font-size: SMALL; }
 .wb-progress progress { flex: 0 1 16rem; min-width: 6rem; height: .5rem; accent-color: CONTROL; }
 .wb-request {
   border: 1px solid LINE; border-radius: .5rem; padding: .7rem .85rem;
   display: flex; flex-direction: column; gap: .4rem;
 }
 .wb-head { font-weight: 650; }
-.wb-role, .wb-note { color: MUTED; font-size: .88rem; }
+.wb-role, .wb-note { color: MUTED; font-size: SMALL; }
 .wb-missing { color: MUTED; font-style: italic; }
 .wb-text {
   white-space: pre-wrap; overflow-wrap: anywhere; max-height: 22rem; overflow-y: auto; line-height: 1.5;
 }
-.wb-fold > summary { cursor: pointer; color: MUTED; font-size: .92rem; padding: .1rem 0; }
+.wb-fold > summary { cursor: pointer; color: MUTED; font-size: SMALL; padding: .1rem 0; }
 .wb-fold > .wb-text { margin-top: .35rem; }
 .wb-pair {
   display: grid; gap: .9rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr));
 }
 .wb-side { display: flex; flex-direction: column; gap: .35rem; min-width: 0; }
-.wb-short .wb-diff { font-size: 1.15rem; padding: .9rem 1rem; }
+.wb-short .wb-diff { font-size: LARGE; padding: .9rem 1rem; }
 .wb-item kbd {
   border: 1px solid LINE; border-bottom-width: 2px; border-radius: .3rem; padding: 0 .4rem;
-  font-size: .8rem; font-family: inherit; background: EMPTY;
+  font-size: TINY; font-family: inherit; background: EMPTY;
 }
 .st-key-review-buttons { padding: .6rem 0; border-top: 1px solid LINE; background: GROUND; }
 /* The keys stay in sight however long an answer is. */
@@ -63,8 +79,17 @@ div:has(> .st-key-review-script) { display: none; }
 /* Streamlit's own export writes cells that a spreadsheet runs as formulas. */
 [data-testid="stElementToolbar"] button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMetricLabel"] { opacity: .85; }
+.wb-guide { max-width: 46rem; line-height: 1.5; }
+.wb-guide p { margin: 0 0 .6rem; }
+.wb-guide :is(ol, ul) { margin: 0 0 .6rem; padding-left: 1.4rem; }
+.wb-guide .wb-head { margin: .3rem 0 .4rem; }
+@media (prefers-reduced-motion: reduce) {
+  * { animation-duration: .01ms !important; transition-duration: .01ms !important; }
+}
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-left: .9rem; padding-right: .9rem; }
+  /* What a page is about stays on one line, so that the page itself begins higher. */
+  .st-key-scope .stColumn { min-width: calc(50% - 1rem); }
   .wb-fields tr { display: grid; grid-template-columns: 1fr 1fr; border-bottom: 1px solid LINE; }
   .wb-fields th:first-child { grid-column: 1 / -1; width: auto; padding-bottom: 0; }
   .wb-fields th, .wb-fields td { border-bottom: 0; }
@@ -90,6 +115,7 @@ def rules(colour: Palette) -> str:
         ("SOFT", colour.candidate_soft),
         ("MUTED", colour.muted),
         ("GROUND", colour.ground),
+        *SCALE.items(),
     ):
         text = text.replace(name, value)
     return text

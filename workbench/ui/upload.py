@@ -30,6 +30,12 @@ PREVIEW_CALLS = 20
 BY_RULES = "by the rules of the evals"
 MAPPED = "mapped"
 
+COUNTS = (
+    "Accepted: new calls. Joined: an answer to a call that was there. Rejected: could not be read. "
+    "Skipped: nothing to add, such as a call that is stored already. Conflicts: the id of a stored call, "
+    "but other words. Blank: empty lines."
+)
+
 FIELDS = {
     "input": "Request (text)",
     "messages": "Request (list of messages)",
@@ -64,7 +70,7 @@ def _ask() -> None:
     st.text("Bring the log of the calls your team already makes. Nothing leaves this machine.")
     key = f"upload-{st.session_state.get(ROUND, 0)}"
     st.file_uploader(
-        "Call logs: OpenAI chat pairs, OpenAI Batch input and output, or a table",
+        "Call logs: chat and batch files, exports of gateways and of tracing tools, or a table",
         type=list(inbox.TYPES),
         accept_multiple_files=True,
         max_upload_size=inbox.MAX_MB,
@@ -85,6 +91,8 @@ def _take(key: str) -> None:
     """Copy what the browser sent to disk, and let go of it: Streamlit holds uploads in memory."""
     sent = st.session_state.get(key)
     if sent:
+        # A slow browser may say twice that a file has come: no copy stays that nothing points to.
+        inbox.drop(st.session_state.pop(FILES, []))
         st.session_state[FILES] = inbox.keep(here().workspace, sent)
         st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
 
@@ -227,7 +235,9 @@ def _preview(look: Preview) -> None:
             ),
             hide_index=True,
             lazy=False,
-            height="content",
+            placeholder="–",
+            height="content" if len(look.calls) <= 10 else 380,
+            column_config={"Time": st.column_config.DatetimeColumn("Time (UTC)", format="YYYY-MM-DD HH:mm")},
             alt=f"The first {len(look.calls)} calls of the file.",
         )
         if all(each.task == UNASSIGNED for each in look.calls):
@@ -301,11 +311,11 @@ def _report(report: ImportReport) -> None:
     parts = ("accepted", "joined", "rejected", "skipped", "conflicts", "blank")
     equation = " + ".join(f"{getattr(report, each):,} {each}" for each in parts)
     with st.container(border=True, key="import-report"):
-        st.text(f"{words.counted(report.records, 'record')} = {equation}")
+        st.text(f"{words.counted(report.records, 'record')} = {equation}", help=COUNTS)
         if report.reject_reasons:
             st.caption("Rejected because")
-            for reason, count in report.reject_reasons.items():
-                st.text(visible(f"{count:,} × {reason}"))
+            reasons = [visible(f"{count:,} × {reason}") for reason, count in report.reject_reasons.items()]
+            st.text("\n".join(reasons))
         if report.marks:
             st.caption("Marked")
             st.text(

@@ -1,0 +1,150 @@
+"""Every page of the menu, and every state of Review and Upload, held to one standard in a real browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accessibility import grave_findings, nameless, odd_sizes, out_of_reach, too_wide
+from app_building import Filled, call_id_of, demo_pairs, fill, make_workspace
+from browsing import ITEM_ON_PAGE, Seen, Served, app_of, settle, sit_down, watched
+from test_review_page import give
+
+from workbench.store import Store
+from workbench.ui import navigation
+
+pytestmark = pytest.mark.browser
+
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 400, "height": 900}
+EXCEPTION = '[data-testid="stException"]'
+ABOUT = "task=orders&candidate=small"
+"""Orders differ in one answer of six: each page has something to show. Others ignore the parameters."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve a workspace with calls, replays, labels of two people, and conflicts between them."""
+    workspace = make_workspace(tmp_path_factory.mktemp("standard") / "w")
+    pairs = demo_pairs(120)
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        filled = Filled(workspace, store, fill(workspace, store, pairs))
+        for number in (5, 45, 85):
+            asked = call_id_of(next(each for each in pairs if each.number == number))
+            give(filled, asked, "ann", "control_better", note="the line is down")
+            give(filled, asked, "bob", "equal")
+    with app_of(workspace) as found:
+        yield found
+
+
+class Standard:
+    """One person's walk through pages and states, and what falls short of the standard on the way."""
+
+    def __init__(self, page: Any, *, keys: bool) -> None:
+        self.page = page
+        self.keys = keys
+        self.short: list[str] = []
+
+    def hold(self, name: str) -> None:
+        """Look at what is on the page now: wide, then as narrow as a phone."""
+        settle(self.page)
+        assert self.page.locator(EXCEPTION).count() == 0, name
+        self.short += [f"{name}: {each}" for each in grave_findings(self.page)]
+        self.short += [f"{name}: chart or table without words: {each}" for each in nameless(self.page)]
+        self.short += [f"{name}: {size} is not on the scale: {w}" for size, w in odd_sizes(self.page).items()]
+        if self.keys:
+            self.short += [f"{name}: {each}" for each in out_of_reach(self.page)]
+        self.page.set_viewport_size(PHONE)
+        if (more := too_wide(self.page)) > 0:
+            self.short.append(f"{name}: {more} pixels wider than a phone")
+        self.page.set_viewport_size(WIDE)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_of_the_menu_is_held_to_the_standard(served: Served, browser: Any, theme: str) -> None:
+    """No grave finding of axe-core, one type scale, words for every chart, Tab everywhere, no wide page."""
+    page, seen = watched(browser, color_scheme=theme, viewport=WIDE, reduced_motion="reduce")
+    walk = Standard(page, keys=theme == "light")
+    for entry in navigation.MENU:
+        page.goto(f"{served.url}/{'' if entry is navigation.MENU[0] else entry.name}?{ABOUT}")
+        page.locator('[data-testid="stMain"] h1').wait_for()
+        drawn(page)
+        assert entry.title in page.title()
+        walk.hold(entry.name)
+    assert not walk.short, "\n".join(walk.short)
+    assert seen == Seen()
+
+
+def drawn(page: Any) -> None:
+    """Wait until the charts that the page has so far are drawn."""
+    settle(page)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('[data-testid=\"stPlotlyChart\"]')]"
+        ".every(each => each.querySelector('svg.main-svg'))"
+    )
+
+
+def states(page: Any, url: str, log: Path) -> Iterator[str]:
+    """Bring up one state after the other of Review and Upload, and give its name."""
+    where = f"{url}/review?task=triage&candidate=small"
+
+    def show(view: str, name: str, ready: Callable[[], Any]) -> None:
+        page.goto(f"{where}&view={view}&reviewer={name}")
+        box = page.get_by_role("textbox", name="Your name")
+        box.wait_for()
+        box.press("Enter")
+        ready().first.wait_for()
+
+    sit_down(page, url, "dora", "rewrite")
+    yield "review: an item"
+    item = page.evaluate(ITEM_ON_PAGE)
+    page.keyboard.press("1")
+    page.wait_for_function(f"before => ![null, before].includes(({ITEM_ON_PAGE})())", arg=item)
+    page.get_by_text("Why? This adds to the label").wait_for()
+    page.get_by_role("button", name="Write the right answer").click()
+    page.get_by_role("textbox", name="The right answer").wait_for()
+    yield "review: reasons"
+    page.get_by_role("button", name="Guidelines").click()
+    page.locator(".wb-guide").wait_for()
+    yield "review: guidelines"
+    show("mine", "ann", lambda: page.locator('[data-testid="stDataFrame"] canvas'))
+    yield "review: my labels"
+    opens = page.locator('[class*="st-key-open-"] button')
+    show("conflicts", "cleo", lambda: opens)
+    yield "review: conflicts"
+    opens.first.click()
+    page.get_by_role("button", name="Back to the list").wait_for()
+    yield "review: an opened conflict"
+    page.goto(f"{url}/upload")
+    page.locator('input[type="file"]').set_input_files(log)
+    page.get_by_text("Lines that can't be read:").wait_for()
+    yield "upload: a preview"
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_text("3 records =").wait_for()
+    yield "upload: a report"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_state_of_review_and_upload_is_held_to_the_standard(
+    served: Served, browser: Any, theme: str, tmp_path: Path
+) -> None:
+    """What only appears after a click is held to the same: the desk, conflicts, a preview, a report."""
+    log = tmp_path / f"{theme}.jsonl"
+    log.write_text(
+        "\n".join([call(f"{theme}-1"), call(f"{theme}-2"), '{"broken": ']) + "\n", encoding="utf-8"
+    )
+    page, seen = watched(browser, color_scheme=theme, viewport=WIDE, reduced_motion="reduce")
+    walk = Standard(page, keys=False)
+    for name in states(page, served.url, log):
+        walk.hold(name)
+    assert not walk.short, "\n".join(walk.short)
+    assert seen == Seen()
+
+
+def call(native_id: str) -> str:
+    """Return a line of a log."""
+    choice = {"message": {"role": "assistant", "content": "billing"}, "finish_reason": "stop"}
+    request = {"messages": [{"role": "user", "content": f"Ticket {native_id}: what does it cost?"}]}
+    return json.dumps({"request": request, "response": {"id": native_id, "choices": [choice]}})
