@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=1_500, help="distinct texts to embed (1500)")
     parser.add_argument("--pairs", type=int, default=1_000_000, help="label pairs to compare (1000000)")
     parser.add_argument("--megabytes", type=int, default=300, help="size of the log to import (300)")
+    parser.add_argument("--rounds", type=int, default=3, help="imports of that log (3)")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     given = parser.parse_args()
     figures = Figures(given.json)
@@ -46,7 +47,7 @@ def main() -> None:
     if not given.only or "compare" in given.only:
         compare_speed.measure(figures, given.pairs)
     if not given.only or "import" in given.only:
-        import_speed.measure(figures, given.megabytes)
+        import_speed.measure(figures, given.megabytes, given.rounds)
     figures.write()
 
 

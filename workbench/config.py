@@ -27,6 +27,7 @@ from workbench.checks import check_candidates, check_eval, check_models, check_r
 from workbench.contents import local_contents
 from workbench.costing.checks import check_costs, check_prices
 from workbench.costing.plan import CostPlan, Gpu
+from workbench.costing.pricing import entry_for
 from workbench.errors import ConfigError, UsageError, did_you_mean
 from workbench.inheritance import with_parents
 from workbench.records import EvalKind
@@ -185,8 +186,12 @@ class Workspace:
         return known[name]
 
     def price_of(self, name: str | None) -> Price | None:
-        """Return the newest price of a model, or None where the table has none."""
-        rows = [each for each in self.config.prices if each.model == name]
+        """Return the newest price of a model, or None where the table has none.
+
+        A dated name such as gpt-4o-2024-11-20 without an entry of its own has that of gpt-4o.
+        """
+        entry = entry_for(name or "", {each.model for each in self.config.prices})
+        rows = [each for each in self.config.prices if each.model == entry]
         return max(rows, key=lambda each: each.as_of) if rows else None
 
     def model_prices(self) -> list[tuple[str, float, float, float]]:

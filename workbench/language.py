@@ -22,6 +22,7 @@ LANGUAGES = (  # noqa: SIM905 -- a list of 53 strings reads worse
 ).split()
 
 _WINDOW = 120
+_LOOK = _WINDOW + _WINDOW // 2
 HEAD_CHARS = 4 * _WINDOW
 """What of a text is looked at."""
 _WIDE_SCRIPTS = r"\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef\u0e00-\u0e7f"
@@ -34,6 +35,8 @@ _NOISE = re.compile(
 
 _SUSPECT = re.compile(r"[@_\\{}=|\d]|://")
 """A word without any of these holds no noise."""
+_NOISY = re.compile(r"[@_\\{}=|\d<]|://|```")
+"""A text without any of these holds no noise."""
 
 
 @lru_cache(maxsize=1)
@@ -90,7 +93,10 @@ def detect_many(texts: Sequence[str | None]) -> list[str | None]:
 
 def _words(head: str) -> str | None:
     """Return what of a text is language; None where that is too little to tell."""
-    if "```" in head or "<" in head or not (head.isascii() or _WIDE.search(head) is None):
+    words = _beginning(head)
+    if words:
+        pass
+    elif "```" in head or "<" in head or not (head.isascii() or _WIDE.search(head) is None):
         words = " ".join(_NOISE.sub(" ", head).split())[:_WINDOW]
     elif not _SUSPECT.search(head):
         words = " ".join(head.split())[:_WINDOW]
@@ -112,12 +118,22 @@ def _words(head: str) -> str | None:
     return words if enough else None
 
 
+def _beginning(head: str) -> str:
+    """Return the first words where a long text begins without noise, as most do; else an empty text."""
+    # What follows a space can't make noise of what is before it.
+    start = head[: head.rfind(" ", 0, _LOOK) + 1]
+    if len(start) <= _WINDOW or _NOISY.search(start):
+        return ""
+    words = " ".join(start.split())
+    return words[:_WINDOW] if len(words) >= _WINDOW else ""
+
+
 def _classified(texts: list[str]) -> list[str | None]:
     if not texts:
         return []
     import numpy as np
 
-    rows, step = _identifier(), 4_096
+    rows, step = _identifier(), 2_048
     found: list[str | None] = []
     for start in range(0, len(texts), step):
         scores = _probabilities(rows, texts[start : start + step])
@@ -133,8 +149,10 @@ def _probabilities(identifier: Any, texts: list[str]) -> Any:
     import numpy as np
     from scipy import sparse
 
-    moves, rowbase, output = _automaton()
-    encoded = [identifier._encode(text) for text in texts]
+    moves, rowbase, output, weights = _automaton()
+    encoded = [
+        text.encode() if text.isascii() and not text.isupper() else identifier._encode(text) for text in texts
+    ]
     lengths = np.array([len(each) for each in encoded])
     order = np.argsort(-lengths, kind="stable")
     width = int(lengths.max(initial=0))
@@ -146,23 +164,24 @@ def _probabilities(identifier: Any, texts: list[str]) -> Any:
     # Texts stand by falling length, so that those which are not over yet are the first ones.
     going = np.searchsorted(-lengths[order], -np.arange(width), side="left")
     state = np.zeros(len(texts), np.int64)
-    rows: list[Any] = []
-    features: list[Any] = []
+    seen = np.full((len(texts), width), -1, np.int32)
     for place in range(width):
         count = int(going[place])
         state = moves[rowbase[state[:count]] + letters[place, :count]]
-        feature = output[state]
-        seen = np.flatnonzero(feature >= 0)
-        rows.append(seen)
-        features.append(feature[seen])
+        seen[:count, place] = output[state]
+    # Sorted, equal features of a text stand together: where each run begins says how long it is.
+    seen.sort(axis=1)
+    begins = seen >= 0
+    begins[:, 1:] &= seen[:, 1:] != seen[:, :-1]
+    starts = np.flatnonzero(begins)
+    ends = np.minimum(np.append(starts[1:], seen.size), (starts // max(width, 1) + 1) * width)
+    firsts = np.append(0, np.cumsum(begins.sum(axis=1)))
     counts = sparse.csr_matrix(
-        (np.ones(sum(map(len, rows)), np.float32), (np.concatenate(rows), np.concatenate(features))),
-        shape=(len(texts), identifier.nb_ptc.shape[0]),
+        (np.log1p((ends - starts).astype(np.float32)), seen.ravel()[starts], firsts),
+        shape=(len(texts), weights.shape[0]),
     )
-    counts.sum_duplicates()
-    counts.data = np.log1p(counts.data)
-    scores = np.asarray(counts @ identifier.nb_ptc + identifier.nb_pc, dtype=np.float32)
-    scores[np.diff(counts.indptr) == 0] = 0.0
+    scores = np.asarray(counts @ weights + identifier.nb_pc, dtype=np.float32)
+    scores[np.diff(firsts) == 0] = 0.0
     scores *= (1.0 / np.sqrt(np.maximum(lengths[order], 1)))[:, None].astype(np.float32)
     scores = np.exp(scores - scores.max(axis=1, keepdims=True))
     scores /= scores.sum(axis=1, keepdims=True)
@@ -175,13 +194,17 @@ def _probabilities(identifier: Any, texts: list[str]) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _automaton() -> tuple[Any, Any, Any]:
-    """Return moves by row and byte, where each state's row begins, and the feature that ends there."""
+def _automaton() -> tuple[Any, Any, Any, Any]:
+    """Return moves by row and byte, where each state's row begins, the feature that ends there, and weights.
+
+    The moves are the model's own memory: wider numbers would take a good deal more of it.
+    """
     import numpy as np
 
     identifier = _identifier()
     return (
-        np.asarray(identifier.tk_nextmove, np.int64),
+        np.asarray(identifier.tk_nextmove),
         np.asarray(identifier.tk_row, np.int64) << 8,
-        np.asarray(identifier.tk_output, np.int64),
+        np.asarray(identifier.tk_output, np.int32),
+        np.ascontiguousarray(identifier.nb_ptc, np.float32),
     )

@@ -31,7 +31,6 @@ COUNT_END = 2**40
 
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 """Categories of characters that could steer a terminal or hide text."""
-_NO_OPENINGS = bytes(each for each in range(256) if each not in b"{[")
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
 _POINT_ZERO, _EXPONENT = re.compile(rb"\.0(?![0-9])"), re.compile(rb"e[-+0-9]")
 _INTEGRAL_FLOAT = re.compile(rb"[0-9]\.0(?![0-9])|[0-9][eE]")
@@ -39,6 +38,7 @@ _LARGE = re.compile(r"\d[eE]\+?\d{2}|\d{309}")
 """What every number beyond a double holds, and few others."""
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+_SECONDS_END = 10**11
 _DATE_FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -129,7 +129,7 @@ def decode_json(data: bytes | str) -> Decoded:
         raise Undecodable(f"nested deeper than {MAX_DEPTH} levels") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         value, repaired = _decode_loosely(raw)
-    if len(raw.translate(None, _NO_OPENINGS)) > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
         raise Undecodable(f"nested deeper than {MAX_DEPTH} levels")
     if repaired or (b"\\" in raw and (b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw)):
         cleaned = clean_value(value)
@@ -167,7 +167,9 @@ def decode_nested(value: Any) -> Any:
     Returns:
         The object or list, or `value` itself where there is none.
     """
-    found = value
+    if not isinstance(value, str):
+        return value
+    found: Any = value
     for _ in range(2):
         if not isinstance(found, str) or found.lstrip()[:1] not in ("{", "[", '"'):
             break
@@ -270,6 +272,8 @@ def content_hash(*parts: Any) -> str:
 
 def as_count(value: Any) -> int | None:
     """Return a number of tokens, or None where the log holds none."""
+    if type(value) is int:
+        return value if 0 <= value < COUNT_END else None
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, str):
@@ -318,13 +322,15 @@ def usage_openai(usage: Any) -> Usage:
     Args:
         usage: The object of a chat completion or of a response (`input_tokens`).
     """
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict | Mapping):
         return Usage()
     total_in = as_count(usage.get("prompt_tokens", usage.get("input_tokens")))
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    cached = as_count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
+    cached = as_count(details.get("cached_tokens")) if details and isinstance(details, Mapping) else None
     details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
-    reasoning = as_count(details.get("reasoning_tokens")) if isinstance(details, Mapping) else None
+    reasoning = (
+        as_count(details.get("reasoning_tokens")) if details and isinstance(details, Mapping) else None
+    )
     uncached = None if total_in is None else max(total_in - (cached or 0), 0)
     out = as_count(usage.get("completion_tokens", usage.get("output_tokens")))
     return Usage(uncached, cached, out, reasoning)
@@ -345,13 +351,16 @@ def to_utc(value: Any) -> datetime | None:
     if found is None:
         return None
     try:
-        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        if found.tzinfo is not UTC:
+            found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except OverflowError:
         return None
     return found if _EARLIEST <= found < _LATEST else None
 
 
 def _time_of(value: Any) -> datetime | None:
+    if type(value) is int and 0 <= value < _SECONDS_END:
+        return datetime.fromtimestamp(value, UTC)
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):

@@ -1,4 +1,4 @@
-"""The parts of an import: rows of Parquet that a reading process writes and the store loads.
+"""The parts of an import: rows of Arrow that a reading process writes and the store maps into memory.
 
 A row is a call with or without its output (`kind` call), or an output alone (`kind` output).
 """
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.ipc as ipc
 
-PART_ROWS = 5_000
+PART_ROWS = 2_500
 PART_BYTES = 32 * 1024 * 1024
+_SUFFIX = ".arrow"
 
 _FIELDS: list[tuple[str, Any]] = [
     ("kind", pa.string()),
@@ -47,6 +48,7 @@ _FIELDS: list[tuple[str, Any]] = [
     ("gold", pa.string()),
     ("file", pa.string()),
     ("line", pa.int64()),
+    ("answered_by", pa.string()),
     ("key_name", pa.string()),
     ("unnamed", pa.bool_()),
     ("parts", pa.int32()),
@@ -78,7 +80,7 @@ CALL_PARTS, LABEL_PARTS = "part", "label"
 
 
 class PartWriter:
-    """Writes rows as Parquet parts whose names, in order, are the order of the rows.
+    """Writes rows as parts whose names, in order, are the order of the rows.
 
     Args:
         folder: Where the parts go.
@@ -133,7 +135,7 @@ class PartWriter:
         columns = zip(*self._rows, strict=True)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
         first = self._line if self._shared else 0
-        name = f"{self._prefix}-{self._file:06d}-{first:012d}-{self._count:08d}.parquet"
+        name = f"{self._prefix}-{self._file:06d}-{first:012d}-{self._count:08d}{_SUFFIX}"
         self._count += 1
         write(pa.table(arrays, schema=self._schema), self._folder / name)
         self._rows = []
@@ -142,13 +144,28 @@ class PartWriter:
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """Write a part; it lives for minutes, so it is packed lightly."""
-    pq.write_table(table, path, compression="lz4", use_dictionary=False, write_statistics=False)
+    """Write a part whole or not at all; it lives for minutes, so it is not packed."""
+    passing = path.with_name(path.name + ".tmp")
+    with pa.OSFile(str(passing), "wb") as sink, ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    # Whoever has the old file mapped keeps it.
+    passing.replace(path)
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Map a part into memory, with all of its columns or some: nothing is read before it is used."""
+    table = ipc.open_file(pa.memory_map(str(path))).read_all()
+    return table if columns is None else table.select(list(columns))
+
+
+def row_count(path: Path) -> int:
+    """Return how many rows a part holds."""
+    return int(read(path, ()).num_rows)
 
 
 def listed(folder: Path, prefix: str = CALL_PARTS) -> list[Path]:
     """Return the parts of a folder in the order of their rows."""
-    return sorted(folder.glob(f"{prefix}-*.parquet"))
+    return sorted(folder.glob(f"{prefix}-*{_SUFFIX}"))
 
 
 def file_number(path: Path) -> int:

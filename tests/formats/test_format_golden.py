@@ -23,7 +23,7 @@ def bare(value: Any) -> Any:
         return {
             key: bare(item)
             for key, item in value.items()
-            if item not in (None, [], {}, "") and not (key == "parts" and item == 0)
+            if item not in (None, [], {}, "") and (key, item) not in (("parts", 0), ("adds", False))
         }
     return [bare(item) for item in value] if isinstance(value, list) else value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -58,10 +59,13 @@ def import_(
     if undo is not None:
         _undo(undo, with_evidence, workspace, as_json)
         return
-    from workbench.ingest import import_files, write_rejects
+    from workbench.ingest import import_files, readers_for, write_rejects
 
-    space, store = open_workspace(workspace)
-    with store, progress_listener() as listener:
+    with contextlib.ExitStack() as stack:
+        readers = stack.enter_context(readers_for(files, redact_model=redact_model))
+        space, store = open_workspace(workspace)
+        stack.enter_context(store)
+        listener = stack.enter_context(progress_listener())
         report = import_files(
             space,
             store,
@@ -75,6 +79,7 @@ def import_(
             redact_model=redact_model,
             dry_run=dry_run,
             listener=listener,
+            readers=readers,
         )
         if rejects is not None:
             write_rejects(store, report, rejects)

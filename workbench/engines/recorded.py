@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -22,6 +22,18 @@ NEVER_SENT = {"batch_expired": ErrorKind.TIMEOUT}
 """What a batch says of requests that reached no model, as a kind; the rest is `other`."""
 
 _CUSTOM_ID = re.compile(r'"custom_id"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+class Treatment(Protocol):
+    """What redacts outputs for calls that were imported redacted."""
+
+    def name(self, native_id: str) -> str:
+        """Return an id as the import wrote it."""
+        ...
+
+    def output(self, call_id: str, output: Output) -> Output:
+        """Return an output for a call."""
+        ...
 
 
 class RecordedEngine:
@@ -59,6 +71,7 @@ class RecordedEngine:
         self._bodies: dict[str, Any] = {}
         self._contradicted: set[str] = set()
         self.rejected = 0
+        self._treatment: Treatment | None = None
         self._read()
 
     def _read(self) -> None:
@@ -141,6 +154,13 @@ class RecordedEngine:
     async def check(self) -> None:
         """Have nothing to check: the file was read."""
 
+    def treat(self, treatment: Treatment) -> None:
+        """Redact from now on what belongs to redacted calls, and find them by the ids that they have now."""
+        self._treatment = treatment
+        self._outputs |= {treatment.name(name): item for name, item in self._outputs.items()}
+        self._bodies |= {treatment.name(name): item for name, item in self._bodies.items()}
+        self._contradicted |= {treatment.name(name) for name in self._contradicted}
+
     def require_any(self, native_ids: Iterable[str]) -> None:
         """Refuse a file that joins with none of the calls, or holds nothing but refusals for them.
 
@@ -184,8 +204,8 @@ class RecordedEngine:
                 "not given it",
             )
         if key in self._bodies:
-            return self._output(200, self._bodies[key], None, request)
-        return found
+            found = self._output(200, self._bodies[key], None, request)
+        return found if self._treatment is None else self._treatment.output(context.call_id, found)
 
     async def close(self) -> None:
         """Forget the outputs."""

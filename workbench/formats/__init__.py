@@ -29,7 +29,7 @@ from workbench.formats.base import (
     Unreadable,
 )
 from workbench.formats.containers import look, records
-from workbench.formats.files import Meter, Shape, log_files
+from workbench.formats.files import Meter, Shape, capture_losses, found_files, log_files
 from workbench.formats.joining import Joiner
 from workbench.formats.lines import Share
 from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
@@ -54,8 +54,10 @@ __all__ = [
     "Passed",
     "Share",
     "Source",
+    "capture_losses",
     "columns_with_samples",
     "detect",
+    "found_files",
     "log_files",
     "open_source",
     "read",
@@ -226,7 +228,7 @@ def read_outputs(
     for item in chain(held, (each for each, _ in joiner.finish())):
         if isinstance(item, Rejected):
             yield item
-        elif isinstance(item, OutputDraft):
+        elif isinstance(item, OutputDraft) and not item.adds:
             yield item.native_id, item.output
         elif isinstance(item, Draft) and item.control is not None and item.native_id:
             yield item.native_id, item.control

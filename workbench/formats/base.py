@@ -154,7 +154,11 @@ class Draft:
 
 @dataclass(slots=True)
 class OutputDraft:
-    """An output whose request is another record; both carry `native_id`."""
+    """An output whose request is another record; both carry `native_id`.
+
+    With `adds`, it only says tokens and model of an answer that is there already; `parts` counts
+    the other source records that went into it.
+    """
 
     native_id: str
     output: Output
@@ -163,6 +167,8 @@ class OutputDraft:
     file: str = ""
     line: int = 0
     key_name: str = "id"
+    adds: bool = False
+    parts: int = 0
 
 
 Parsed = Draft | OutputDraft | Feedback | Passed | Part
@@ -209,13 +215,14 @@ class Splits(Protocol):
 class Joins(Protocol):
     """A format where one call may be spread over several source records.
 
-    `late` says why a part that comes after its call was complete adds nothing.
+    `late` says why a part that comes after its call was complete adds nothing; None: it is
+    assembled like one whose call came with another import.
     """
 
-    late: str
+    late: str | None
 
-    def assemble(self, parts: Sequence[Part]) -> Draft:
-        """Make one call of its parts.
+    def assemble(self, parts: Sequence[Part]) -> Draft | OutputDraft:
+        """Make one call of its parts, or what they say of a call that came with another import.
 
         Raises:
             Unreadable: They don't hold what a call needs.

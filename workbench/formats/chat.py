@@ -44,7 +44,7 @@ def parse_messages(value: Any, marks: list[str]) -> tuple[Message, ...]:
         return (Message("user", items),)
     if not isinstance(items, list) or not items:
         raise Unreadable("the request has no messages")
-    return tuple(parse_message(item, marks, index) for index, item in enumerate(items))
+    return tuple([parse_message(item, marks, index) for index, item in enumerate(items)])
 
 
 def parse_message(value: Any, marks: list[str], index: int = 0) -> Message:
@@ -53,6 +53,11 @@ def parse_message(value: Any, marks: list[str], index: int = 0) -> Message:
     Raises:
         Unreadable: It is not an object with a role.
     """
+    if type(value) is dict and len(value) == 2:
+        # By far the most messages are a role and a text.
+        role, content = value.get("role"), value.get("content")
+        if type(role) is str and role and type(content) is str:
+            return Message(role, content)
     if not isinstance(value, Mapping) or not isinstance(value.get("role"), str) or not value["role"]:
         raise Unreadable(f"message {index + 1} is not an object with a role")
     name, call_id = value.get("name"), value.get("tool_call_id")
@@ -84,6 +89,8 @@ def parse_content(value: Any, marks: list[str]) -> str | list[dict[str, Any]] | 
 def parse_tool_calls(message: Mapping[str, Any], marks: list[str]) -> tuple[ToolCall, ...]:
     """Read the tool calls of a message, old style (`function_call`) included."""
     found = message.get("tool_calls")
+    if not found and "function_call" not in message:
+        return ()
     calls = list(found) if isinstance(found, list) else []
     if isinstance(message.get("function_call"), Mapping):
         calls.append({"function": message["function_call"]})
@@ -111,14 +118,16 @@ def parse_request(body: Any, marks: list[str]) -> Request:
         Unreadable: It is not an object with messages.
     """
     body = decode_nested(body)
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict | Mapping):
         raise Unreadable("the request is not an object")
-    tools = [dict(each) for each in _list(body.get("tools")) if isinstance(each, Mapping)]
-    tools += [
-        {"type": "function", "function": dict(each)}
-        for each in _list(body.get("functions"))
-        if isinstance(each, Mapping)
-    ]
+    tools: list[dict[str, Any]] = []
+    if "tools" in body or "functions" in body:
+        tools += [dict(each) for each in _list(body.get("tools")) if isinstance(each, Mapping)]
+        tools += [
+            {"type": "function", "function": dict(each)}
+            for each in _list(body.get("functions"))
+            if isinstance(each, Mapping)
+        ]
     shape = body.get("response_format")
     return Request(
         messages=parse_messages(body.get("messages"), marks),
@@ -148,7 +157,7 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
     if isinstance(body, list):
         add(marks, Mark.STREAM_NOT_REBUILT)
         return None
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict | Mapping):
         raise Unreadable("the response is not an object")
     model = as_text(body["model"]) if body.get("model") else None
     if body.get("error"):
@@ -157,7 +166,7 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
     if not isinstance(choices, list):
         raise Unreadable("the response has no choices")
     usage = usage_openai(body.get("usage"))
-    if not choices or not isinstance(choices[0], Mapping):
+    if not choices or not isinstance(choices[0], dict | Mapping):
         add(marks, Mark.ERROR)
         return Output(
             model=model,
@@ -174,9 +183,9 @@ def _output(
     choice: Mapping[str, Any], model: str | None, usage: Usage, latency_ms: float | None, marks: list[str]
 ) -> Output:
     message = choice.get("message")
-    message = message if isinstance(message, Mapping) else {}
+    message = message if isinstance(message, dict | Mapping) else {}
     finish = choice.get("finish_reason")
-    if isinstance(finish, Mapping):
+    if not isinstance(finish, str) and isinstance(finish, Mapping):
         # LangSmith's JavaScript client keeps the whole last chunk here.
         finish = finish.get("finish_reason")
     text = text_of(message.get("content", choice.get("text")), marks)

@@ -16,6 +16,7 @@ import zstandard
 
 from workbench.errors import UsageError
 from workbench.formats.base import display_name
+from workbench.normal import Undecodable, as_count, decode_json
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 512 * 1024 * 1024
@@ -176,6 +177,11 @@ _CAPTURE_COUNTS = re.compile(r"counts-\d{8}T\d{6}Z-\d+-[0-9a-f]+\.json")
 
 
 def log_files(names: Iterable[Path | str]) -> list[Path]:
+    """Return the files that names stand for; see `found_files`."""
+    return [path for path, _ in found_files(names)]
+
+
+def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
     """Return the files that names stand for: a file, a folder with all below it, or a pattern.
 
     Args:
@@ -184,10 +190,13 @@ def log_files(names: Iterable[Path | str]) -> list[Path]:
             of their names. A pattern (`*`, `?`, `[...]`, `**`) gives what it matches. Neither
             gives the counts that capture keeps beside its log.
 
+    Returns:
+        Each file, and whether it was named itself; the others were found.
+
     Raises:
         UsageError: A folder holds no log, or a pattern matches nothing.
     """
-    found: list[Path] = []
+    found: list[tuple[Path, bool]] = []
     for name in names:
         path = Path(name)
         if path.is_dir():
@@ -197,7 +206,7 @@ def log_files(names: Iterable[Path | str]) -> list[Path]:
                     f"{path} holds no logs: no file ends in .jsonl, .json, .csv or .parquet.",
                     "Name the files themselves; any ending will do then.",
                 )
-            found += inside
+            found += [(each, False) for each in inside]
         elif any(char in str(name) for char in "*?[") and not path.exists():
             matched = [Path(each) for each in sorted(glob.glob(str(name), recursive=True))]  # noqa: PTH207 -- absolute patterns too
             matched = [each for each in matched if each.is_file() and not _is_counts(each)]
@@ -205,9 +214,9 @@ def log_files(names: Iterable[Path | str]) -> list[Path]:
                 raise UsageError(
                     f"{name}: no file matches this pattern.", "Check the folder and the pattern."
                 )
-            found += matched
+            found += [(each, False) for each in matched]
         else:
-            found.append(path)
+            found.append((path, True))
     return found
 
 
@@ -220,6 +229,34 @@ def _is_log(path: Path, folder: Path) -> bool:
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
     return bool(suffixes) and suffixes[-1] in _LOG_SUFFIXES
+
+
+def capture_losses(paths: Iterable[Path]) -> dict[str, int]:
+    """Return what capture could not write, by reason, as the counts beside its logs say.
+
+    Args:
+        paths: The logs; counts that are none, or can't be read, say nothing.
+    """
+    lost: dict[str, int] = {}
+    for folder in dict.fromkeys(each.parent for each in paths):
+        for path in sorted(folder.glob("counts-*.json")):
+            if _is_counts(path) and path.is_file():
+                for reason, number in _lost(path).items():
+                    lost[reason] = lost.get(reason, 0) + number
+    return lost
+
+
+def _lost(path: Path) -> dict[str, int]:
+    try:
+        with path.open("rb") as file:
+            found = decode_json(file.read(HEAD_BYTES)).value
+    except (OSError, Undecodable):
+        return {}
+    counts = found.get("lost") if isinstance(found, dict) else None
+    numbers = (
+        {str(key)[:40]: as_count(item) for key, item in counts.items()} if isinstance(counts, dict) else {}
+    )
+    return {key: number for key, number in list(numbers.items())[:20] if number}
 
 
 def _is_counts(path: Path) -> bool:

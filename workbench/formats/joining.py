@@ -60,7 +60,7 @@ class Joiner:
 
     def _hold(self, part: Part, source: str) -> Iterator[Placed]:
         key = (source, part.key)
-        if key in self._seen and isinstance(part.form, Joins):
+        if key in self._seen and isinstance(part.form, Joins) and part.form.late is not None:
             yield Passed(part.form.late, None, (), part.file, part.line), source
             return
         self._parts.setdefault(key, []).append(part)
@@ -87,7 +87,10 @@ class Joiner:
         else:
             draft.file, draft.line = parts[0].file, parts[0].line
             draft.parts = len(parts) - 1
-            yield from self._call(draft, source)
+            if isinstance(draft, Draft):
+                yield from self._call(draft, source)
+            else:
+                yield draft, source
 
     def _attach(self, draft: Draft, source: str) -> None:
         """Add the parts that came before their call."""

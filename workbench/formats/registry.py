@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from workbench.formats.anthropic_messages import AnthropicMessages
 from workbench.formats.azure_apim import AzureAPIM
@@ -75,7 +76,7 @@ def _because(form: Format, value: Mapping[str, Any]) -> str | None:
         return None
 
 
-def parse_record(form: Format, record: Record, file: str, *, given: bool = False) -> Iterator[Item]:
+def parse_record(form: Format, record: Record, file: str, *, given: bool = False) -> Iterable[Item]:
     """Read one record; what can't be read is rejected with its reason.
 
     Args:
@@ -87,8 +88,7 @@ def parse_record(form: Format, record: Record, file: str, *, given: bool = False
     """
     value = record.value
     if not isinstance(value, dict):
-        yield record.rejected(file, "not a JSON object")
-        return
+        return [record.rejected(file, "not a JSON object")]
     hint = ""
     if not isinstance(form, Mapped) and _because(form, value) is None:
         other = recognised(value)
@@ -96,38 +96,43 @@ def parse_record(form: Format, record: Record, file: str, *, given: bool = False
             hint = f"; it looks like {other[0].name} because it has {other[1]}"
         elif other is not None:
             form = other[0]
-    if isinstance(form, Splits):
-        try:
-            units = list(form.split(value))
-        except ODD as error:
-            yield record.rejected(
-                file, f"can't be read as {form.name}: {type(error).__name__}: {error}{hint}"
-            )
-            return
-        if not units:
-            yield Passed("holds no records", None, (), file, record.line)
-            return
-        for unit in units:
-            whole = record if len(units) == 1 else Record(record.line, unit, None, record.repaired)
-            yield from _parse(form, unit, whole, file, hint)
-    else:
-        yield from _parse(form, value, record, file, hint)
-
-
-def _parse(form: Format, value: Any, record: Record, file: str, hint: str) -> Iterator[Item]:
+    if not _splits(type(form)):
+        return _parse(form, value, record, file, hint)
     try:
-        if not isinstance(value, Mapping):
+        units = list(cast("Splits", form).split(value))
+    except ODD as error:
+        return [record.rejected(file, f"can't be read as {form.name}: {type(error).__name__}: {error}{hint}")]
+    if not units:
+        return [Passed("holds no records", None, (), file, record.line)]
+    return _parse_each(form, units, record, file, hint)
+
+
+def _parse_each(form: Format, units: Sequence[Any], record: Record, file: str, hint: str) -> Iterator[Item]:
+    """Parse the source records of one line, of which there may be thousands, one after the other."""
+    for unit in units:
+        whole = record if len(units) == 1 else Record(record.line, unit, None, record.repaired)
+        yield from _parse(form, unit, whole, file, hint)
+
+
+@functools.cache
+def _splits(kind: type) -> bool:
+    """Say whether a format's lines hold several records; a protocol takes long to ask each time."""
+    return issubclass(kind, Splits)
+
+
+def _parse(form: Format, value: Any, record: Record, file: str, hint: str) -> Sequence[Item]:
+    try:
+        if not isinstance(value, dict | Mapping):
             raise Unreadable("not an object")
         parsed = form.parse(value)
     except Unreadable as error:
-        yield record.rejected(file, f"{error}{hint}")
-        return
+        return [record.rejected(file, f"{error}{hint}")]
     except ODD as error:
-        yield record.rejected(file, f"can't be read as {form.name}: {type(error).__name__}: {error}{hint}")
-        return
+        return [record.rejected(file, f"can't be read as {form.name}: {type(error).__name__}: {error}{hint}")]
+    found: list[Item] = []
     for item in parsed:
         if isinstance(item, Passed):
-            yield Passed(item.reason, item.span, item.feedback, file, record.line, item.parts)
+            found.append(Passed(item.reason, item.span, item.feedback, file, record.line, item.parts))
             continue
         item.file, item.line = file, record.line
         if isinstance(item, Part):
@@ -137,4 +142,5 @@ def _parse(form: Format, value: Any, record: Record, file: str, hint: str) -> It
         if isinstance(item, Draft):
             for label in item.feedback:
                 label.file, label.line = file, record.line
-        yield item
+        found.append(item)
+    return found

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.formats.answers import output_of
-from workbench.formats.base import Draft, Feedback, Mark, Parsed, Part, Passed, Unreadable
+from workbench.formats.base import Draft, Feedback, Mark, OutputDraft, Parsed, Part, Passed, Unreadable
 from workbench.formats.chat import add
 from workbench.formats.drafts import as_list, as_mapping, feedback, id_of, make_draft, truthy
 from workbench.formats.requests import read_parameters, read_response_format, read_tools
@@ -37,7 +37,7 @@ class TensorZero:
 
     name = "tensorzero"
     title = "TensorZero inferences and feedback"
-    late = "a model inference that comes after its inference: put its file first to add tokens"
+    late = None
 
     def recognise(self, value: Mapping[str, Any]) -> str | None:
         """Say whether a record is a row of TensorZero's tables."""
@@ -85,20 +85,8 @@ class TensorZero:
         if any(truthy(row.get("cached")) for row in rows):
             add(draft.marks, Mark.CACHE_HIT)
         if draft.control is not None:
-            counts = [[as_count(row.get(key)) for row in rows] for key in ("input_tokens", "output_tokens")]
-            asked, answered = (
-                None if None in each else sum(n for n in each if n is not None) for each in counts
-            )
-            first = as_number(rows[0].get("ttft_ms")) if len(rows) == 1 else None
-            model = id_of(rows[-1].get("model_name"))
-            draft.control = replace(
-                draft.control,
-                usage=Usage(asked, None, answered),
-                model=model or draft.control.model,
-                time_to_first_token_ms=draft.control.time_to_first_token_ms or first,
-                finish_reason=draft.control.finish_reason or id_of(rows[-1].get("finish_reason")),
-            )
-            draft.model = model or draft.model
+            draft.control = _used(rows, draft.control)
+            draft.model = draft.control.model or draft.model
         messages = as_list(rows[0].get("input_messages"))
         if len(rows) == 1 and messages and Mark.NOT_RENDERED in draft.marks:
             system = rows[0].get("system")
@@ -107,13 +95,27 @@ class TensorZero:
             draft.request = replace(draft.request, messages=(*head, *rendered))
             draft.marks.remove(Mark.NOT_RENDERED)
 
-    def assemble(self, parts: Sequence[Part]) -> Draft:
-        """Refuse model inferences whose inference did not come.
+    def assemble(self, parts: Sequence[Part]) -> OutputDraft:
+        """Return tokens and model for an inference that came before, with this import or an earlier one.
 
-        Raises:
-            Unreadable: Always.
+        The rendered prompt is taken only where both are imported together: a stored request stays.
         """
-        raise Unreadable("no inference of this import has the inference_id: import both files together")
+        rows = [as_mapping(each.data) for each in parts]
+        return OutputDraft(parts[0].key, _used(rows, Output()), key_name="inference_id", adds=True)
+
+
+def _used(rows: Sequence[Mapping[str, Any]], output: Output) -> Output:
+    """Return an output with the tokens of all of its model inferences, and the model of the last."""
+    counts = [[as_count(row.get(key)) for row in rows] for key in ("input_tokens", "output_tokens")]
+    asked, answered = (None if None in each else sum(n for n in each if n is not None) for each in counts)
+    first = as_number(rows[0].get("ttft_ms")) if len(rows) == 1 else None
+    return replace(
+        output,
+        usage=Usage(asked, None, answered),
+        model=id_of(rows[-1].get("model_name")) or output.model,
+        time_to_first_token_ms=output.time_to_first_token_ms or first,
+        finish_reason=output.finish_reason or id_of(rows[-1].get("finish_reason")),
+    )
 
 
 def _inference(value: Mapping[str, Any]) -> Draft:
@@ -152,7 +154,6 @@ def _inference(value: Mapping[str, Any]) -> Draft:
         time=time_of_uuid7(native_id) or value.get("timestamp"),
         latency_ms=as_number(value.get("processing_time_ms")),
         first_token_ms=as_number(value.get("ttft_ms")),
-        model=value.get("variant_name"),
         session=value.get("episode_id"),
         task=function or None,
         attributes=attributes,

@@ -11,7 +11,7 @@ from workbench.ingest.corrections import (
     resolve_conflicts,
     undo_import,
 )
-from workbench.ingest.importing import import_files
+from workbench.ingest.importing import import_files, readers_for
 from workbench.ingest.preview import Column, Preview, preview
 from workbench.ingest.report import ImportReport, write_rejects
 from workbench.ingest.rows import call_id, default_source
@@ -31,6 +31,7 @@ __all__ = [
     "import_files",
     "list_imports",
     "preview",
+    "readers_for",
     "resolve_conflicts",
     "undo_import",
     "write_rejects",

@@ -41,11 +41,41 @@ _ONE_THREAD = {
 }
 
 
+class Readers:
+    """Reading processes, started before it is known what exactly they are to read.
+
+    They take half a second to load, in which the program can open the store.
+
+    Args:
+        files: What will be read; says how many processes serve.
+        with_model: Whether a language model will be loaded, which takes memory of its own.
+    """
+
+    def __init__(self, files: Sequence[Path | str], *, with_model: bool = False) -> None:
+        self._stack = contextlib.ExitStack()
+        # A language model takes as much again.
+        memory_bytes = MAX_MEMORY_BYTES * (2 if with_model else 1)
+        try:
+            self.children = [
+                self._stack.enter_context(_Child(memory_bytes)) for _ in range(_reader_count(files))
+            ]
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Readers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
 def read_files(
     job: Job,
     looked: Callable[[Sequence[Look]], None],
     told: Callable[[str, int, int | None], None],
     written: Callable[[str], None],
+    readers: Readers,
 ) -> tuple[list[Look], Count]:
     """Read files into parts.
 
@@ -55,6 +85,7 @@ def read_files(
         told: Hears the name of the file being read, how many records are done, and of how many
             there will be, by the bytes that are left; None where that can't be said.
         written: Hears the name of every part that is complete.
+        readers: The processes that read; they serve once.
 
     Returns:
         What the files are, and what became of their records.
@@ -63,14 +94,15 @@ def read_files(
         UsageError: A file is no log, or takes more memory or time than any log.
         EnvironmentalError: A process was ended from outside.
     """
-    readers = _reader_count(job)
-    with contextlib.ExitStack() as stack:
-        children = [stack.enter_context(_Child(job)) for _ in range(readers)]
+    with readers:  # They end before the folder does that they write to.
+        children = readers.children
+        for child in children:
+            child.begin(job)
         conversation = _Conversation(job, children)
         looks = conversation.looks()
         looked(looks)
         # Records that join others have to be read by one process, in their order.
-        shared = readers > 1 and all(each.alone for each in looks)
+        shared = len(children) > 1 and all(each.alone for each in looks)
         shared = shared and (any(each.shareable for each in looks) or len(looks) > 1)
         used = children if shared else children[:1]
         for index, child in enumerate(used):
@@ -88,18 +120,15 @@ def look_into_files(job: Job) -> Preview:
         UsageError: A file is no log, or takes more memory or time than any log.
         EnvironmentalError: The process was ended from outside.
     """
-    with _Child(job) as child:
+    with _Child(MAX_MEMORY_BYTES) as child:
+        child.begin(job)
         return from_json(_Conversation(job, [child]).preview(), Preview)
 
 
-def _memory_bytes(job: Job) -> int:
-    """Return the address space of a reading process; a language model takes some of its own."""
-    return MAX_MEMORY_BYTES * (2 if job.secret is not None and job.secret.model else 1)
-
-
-def _reader_count(job: Job) -> int:
-    size = sum(Path(each).stat().st_size for each in job.files if Path(each).is_file())
-    packed = any(each.endswith((".gz", ".zst")) for each in job.files)
+def _reader_count(files: Sequence[Path | str]) -> int:
+    paths = [Path(each) for each in files]
+    size = sum(each.stat().st_size for each in paths if each.is_file())
+    packed = any(each.suffix in (".gz", ".zst") for each in paths)
     if size * (5 if packed else 1) < SHARED_FROM_BYTES:
         return 1
     return max(1, min(MAX_READERS, os.cpu_count() or 1))
@@ -115,6 +144,8 @@ def _sum(counts: Sequence[Count]) -> Count:
         for reason, number in count.reasons.items():
             total.reasons[reason] = total.reasons.get(reason, 0) + number
         total.rejects += count.rejects
+        total.unrecognised += count.unrecognised
+        total.capture_lost |= count.capture_lost
         for kind, number in count.redacted.items():
             total.redacted[kind] = total.redacted.get(kind, 0) + number
         for reason, number in count.skip_reasons.items():
@@ -124,15 +155,19 @@ def _sum(counts: Sequence[Count]) -> Count:
 
 
 class _Child:
-    """One reading process."""
+    """One reading process.
 
-    def __init__(self, job: Job) -> None:
+    Args:
+        memory_bytes: Its address space.
+    """
+
+    def __init__(self, memory_bytes: int) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in __exit__
         root = str(Path(__file__).parents[2])
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # -P keeps the folder that somebody happens to stand in off the path.
         process = subprocess.Popen(  # noqa: S603 -- this very Python
-            [sys.executable, "-P", "-m", "workbench.ingest.reading", str(_memory_bytes(job))],
+            [sys.executable, "-P", "-m", "workbench.ingest.reading", str(memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -141,7 +176,6 @@ class _Child:
         self.process = process
         self._input, self.output = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
         self._rest = b""
-        self._send(msgspec.json.encode(job))
 
     def __enter__(self) -> _Child:
         return self
@@ -153,6 +187,10 @@ class _Child:
         self.process.wait()
         self.output.close()
         self.errors.close()
+
+    def begin(self, job: Job) -> None:
+        """Say what it is about."""
+        self._send(msgspec.json.encode(job))
 
     def send(self, share: Share) -> None:
         """Say which share to read."""

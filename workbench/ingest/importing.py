@@ -6,8 +6,10 @@ is invisible until its manifest is committed; the same file again adds nothing.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +19,8 @@ import msgspec
 from workbench import language
 from workbench.access import requires
 from workbench.config import Workspace, file_hash
-from workbench.formats import AUTO, log_files
-from workbench.ingest.children import read_files
+from workbench.formats import AUTO, found_files, log_files
+from workbench.ingest.children import Readers, read_files
 from workbench.ingest.job import Count, Job, Look, Secret, check_arguments
 from workbench.ingest.redacting import Redaction, check_treatment, redaction_of
 from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport, reject_reason
@@ -49,6 +51,7 @@ def import_files(
     redact_model: str | None = None,
     dry_run: bool = False,
     listener: Listener = silent,
+    readers: Readers | None = None,
 ) -> ImportReport:
     """Import call logs.
 
@@ -67,6 +70,7 @@ def import_files(
         redact_model: A spaCy model by which names are redacted too; implies `redact`.
         dry_run: Whether to count only.
         listener: Is told where it stands.
+        readers: Reading processes that were started before, for these files; see `readers_for`.
 
     Returns:
         The counts of every source record, and what the accepted calls hold.
@@ -74,24 +78,31 @@ def import_files(
     Raises:
         UsageError: An argument or a file is wrong; nothing is imported.
     """
-    from workbench.store import imported_labels, imports
-    from workbench.store.staging import Staging
-
     given = list(files)
     check_arguments(given, task, source, sampling_rate)
-    paths = log_files(given)
-    router = TaskRouter(workspace.evals.values(), task)
-    redaction = redaction_of(workspace) if redact or redact_model else None
+    found = found_files(given)
+    paths = [path for path, _ in found]
+    with contextlib.ExitStack() as stack:
+        readers = readers or stack.enter_context(readers_for(paths, redact_model=redact_model))
+        from workbench.store import imported_labels, imports
+        from workbench.store.staging import Staging
 
-    def looked(looks: Sequence[Look]) -> None:
-        check_treatment(store, [each.source for each in looks], redaction)
+        router = TaskRouter(workspace.evals.values(), task)
+        redaction = redaction_of(workspace) if redact or redact_model else None
+        background = ThreadPoolExecutor(1)
+        stack.callback(background.shutdown, wait=False, cancel_futures=True)
+        hashes: dict[str, Future[str]] = {}
 
-    def reading(name: str, done: int, total: int | None) -> None:
-        shown = name if redaction is None else redaction.text(name)
-        listener(Progress("reading", done, total, "records", shown))
+        def looked(looks: Sequence[Look]) -> None:
+            check_treatment(store, [each.source for each in looks], redaction)
+            hashes.update((each.path, background.submit(file_hash, Path(each.path))) for each in looks)
 
-    report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
-    with Staging(store.spool, report.manifest_id or "", language.detect_many) as staging:
+        def reading(name: str, done: int, total: int | None) -> None:
+            shown = name if redaction is None else redaction.text(name)
+            listener(Progress("reading", done, total, "records", shown))
+
+        report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
+        staging = stack.enter_context(Staging(store.spool, report.manifest_id or "", language.detect_many))
         job = Job(
             files=[str(each.absolute()) for each in paths],
             format=format,
@@ -101,10 +112,11 @@ def import_files(
             sampling_rate=sampling_rate,
             rules=router.rules,
             folder=str(staging.folder),
+            found=[str(path.absolute()) for path, named in found if not named],
             secret=None if redaction is None else Secret(redaction.key.hex(), redact_model),
         )
-        looks, count = read_files(job, looked, reading, staging.add)
-        rejects = _describe(report, looks, count, redaction)
+        looks, count = read_files(job, looked, reading, staging.add, readers)
+        rejects = _describe(report, looks, count, redaction, hashes)
         staging.complete(Renumber() if count.unnamed else None)
         now = datetime.now(UTC)
 
@@ -140,6 +152,19 @@ def import_files(
     return report
 
 
+def readers_for(files: Iterable[Path | str], *, redact_model: str | None = None) -> Readers:
+    """Start the processes that will read logs, so that they load while the store is opened.
+
+    Args:
+        files: As for `import_files`.
+        redact_model: As for `import_files`.
+
+    Raises:
+        UsageError: A folder holds no log, or a pattern matches nothing.
+    """
+    return Readers(log_files(files), with_model=redact_model is not None)
+
+
 class _DryRun(Exception):
     """Leaves the transaction without a commit."""
 
@@ -149,19 +174,23 @@ def _describe(
     looks: Sequence[Look],
     count: Count,
     redaction: Redaction | None,
+    hashes: Mapping[str, Future[str]],
 ) -> list[Rejected]:
     """Put into a report what was read, and return the rejected records."""
     report.source = ", ".join(sorted({each.source for each in looks}))
     report.format = ", ".join(sorted({each.format for each in looks}))
+    hidden = (lambda text: text) if redaction is None else redaction.text
+    report.unrecognised = [{"name": hidden(name), "reason": hidden(why)} for name, why in count.unrecognised]
+    report.capture_lost = count.capture_lost
     report.records, report.blank, report.rejected = sum(count.records), count.blank, count.rejected
     report.skipped = count.passed
     report.reject_reasons, report.skip_reasons = dict(count.reasons), dict(count.skip_reasons)
     for look, records in zip(looks, count.records, strict=True):
         report.files.append(
             {
-                "name": look.name if redaction is None else redaction.text(look.name),
+                "name": hidden(look.name),
                 "bytes": look.bytes,
-                "sha256": file_hash(Path(look.path)),
+                "sha256": hashes[look.path].result(),
                 "format": look.format,
                 "because": look.because,
                 "records": records,
@@ -174,7 +203,8 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     parts = loaded.parts
     report.accepted = loaded.counts.get("accepted", 0)
     # The parts of a new call joined it; those of a call that is known already are known, too.
-    report.joined = loaded.counts.get("joined", 0) + parts.get("accepted", 0) + parts.get("joined", 0)
+    report.joined = sum(loaded.counts.get(each, 0) for each in ("joined", "added"))
+    report.joined += sum(parts.get(each, 0) for each in ("accepted", "joined", "added"))
     report.joined += labels.records.get("new", 0)
     report.skipped += loaded.counts.get("skipped", 0) + parts.get("skipped", 0)
     report.skipped += labels.records.get("known", 0)
@@ -189,7 +219,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     rejects.extend(loaded.rejects)
     report.rejects = rejects[:REJECTS_SHOWN]
     report.reject_reasons = dict(sorted(report.reject_reasons.items(), key=lambda pair: -pair[1]))
-    report.cost_usd, report.unpriced = loaded.usd, loaded.unpriced
+    report.cost_usd, report.unpriced, report.priced_as = loaded.usd, loaded.unpriced, loaded.priced_as
     for name in ("gold", "marks", "tokens", "models", "languages", "tasks", "first_at", "last_at"):
         setattr(report, name, getattr(loaded, name))
     report.open_conflicts = loaded.open_conflicts

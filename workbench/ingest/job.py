@@ -31,7 +31,8 @@ class Secret:
 class Job:
     """What is to be read, and how. `rules` say which calls belong to which task.
 
-    With `preview`, so many calls are shown and nothing is written. With `secret`, personal
+    With `preview`, so many calls are shown and nothing is written. Of the files, those in `found`
+    come from a folder or a pattern: one that is no log is left out. With `secret`, personal
     data is replaced.
     """
 
@@ -44,6 +45,7 @@ class Job:
     sampling_rate: float | None = None
     folder: str = ""
     preview: int | None = None
+    found: list[str] = field(default_factory=list)
     secret: Secret | None = None
 
 
@@ -82,7 +84,11 @@ class Told:
 
 @dataclass(slots=True)
 class Count:
-    """What became of the records that one process read, before the store judges them."""
+    """What became of the records that one process read, before the store judges them.
+
+    `unrecognised` are the files that are no logs, each with the reason, `capture_lost` the calls
+    that capture could not write; the first process tells both.
+    """
 
     records: list[int] = field(default_factory=list)
     blank: int = 0
@@ -93,6 +99,8 @@ class Count:
     rejects: list[tuple[int, Rejected]] = field(default_factory=list)
     unnamed: bool = False
     redacted: dict[str, int] = field(default_factory=dict)
+    unrecognised: list[tuple[str, str]] = field(default_factory=list)
+    capture_lost: dict[str, int] = field(default_factory=dict)
 
     def skip(self, item: Passed) -> None:
         """Count records that are no calls, by their kind."""

@@ -120,7 +120,7 @@ def look_into(job: Job) -> Preview:
         for item in chain(held, (settled for settled, _ in joiner.finish())):
             if isinstance(item, Draft) and len(drafts) < limit:
                 drafts.append(item)
-            elif isinstance(item, OutputDraft):
+            elif isinstance(item, OutputDraft) and not item.adds:
                 outputs.setdefault(item.native_id, item)
             elif isinstance(item, Rejected) and len(rejects) < limit:
                 rejects.append(item)

@@ -7,6 +7,7 @@ far it is. It is started by `workbench.ingest.children`.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from workbench.errors import WorkbenchError
+from workbench.errors import UsageError, WorkbenchError
 from workbench.formats import (
     Blank,
     Draft,
@@ -27,6 +28,7 @@ from workbench.formats import (
     Passed,
     Share,
     Source,
+    capture_losses,
     open_source,
 )
 from workbench.formats.base import Item
@@ -52,7 +54,8 @@ class Reading:
 
     def __init__(self, job: Job, tell: Any) -> None:
         self._job, self._tell = job, tell
-        found = [open_source(Path(each), job.format, job.mapping) for each in job.files]
+        self.count = Count()
+        found = self._open()
         # Those that add to the calls of others come first.
         self._sources = sorted(found, key=lambda each: not each.early)
         self._joiner = Joiner()
@@ -60,8 +63,28 @@ class Reading:
         self._redaction = (
             None if job.secret is None else redaction_with(bytes.fromhex(job.secret.key), job.secret.model)
         )
-        self.count = Count()
         self._told = time.monotonic()
+
+    def _open(self) -> list[Source]:
+        """Settle how each file is read; what was merely found and is no log is left out, unless all is.
+
+        Raises:
+            UsageError: A file that was named is no log, or none of those that were found is one.
+        """
+        sources: list[Source] = []
+        first: UsageError | None = None
+        for each in self._job.files:
+            try:
+                sources.append(open_source(Path(each), self._job.format, self._job.mapping))
+            except UsageError as error:
+                if each not in self._job.found:
+                    raise
+                first = first or error
+                why = error.message.replace(each, Path(each).name)
+                self.count.unrecognised.append((Path(each).name, why[:500]))
+        if first is not None and not sources:
+            raise first
+        return sources
 
     def looks(self) -> list[Look]:
         """Return what each file is."""
@@ -89,6 +112,10 @@ class Reading:
         maker = RowMaker(
             writer.add, TaskRouter(evals_of(job.rules), job.task), job.sampling_rate, add_label=labels.add
         )
+        if share.index:
+            self.count.unrecognised = []
+        else:
+            self.count.capture_lost = capture_losses(each.shape.path for each in self._sources)
         for number, source in enumerate(self._sources):
             shared = source.shareable and share.of > 1
             if not shared and number % share.of != share.index:
@@ -115,8 +142,11 @@ class Reading:
                     writer.flush()  # The lines between are another reader's.
                 last = item.line
             records += 1 + (item.parts if isinstance(item, Draft | Passed) else 0)
-            for settled, name in self._joiner.take(item, self._names[number]):
-                self._take(number, settled, name, maker)
+            if type(item) is Draft and item.span is None and item.part_key is None:
+                self._take(number, item, self._names[number], maker)  # Nothing to join it with.
+            else:
+                for settled, name in self._joiner.take(item, self._names[number]):
+                    self._take(number, settled, name, maker)
             if records % _ITEMS_A_LOOK == 0:
                 self._say(number, records, meter.position)
         self.count.records.append(records)
@@ -167,13 +197,19 @@ def main() -> int:
     """Read a job from standard input, tell what the files are, and read the share named next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's to handle.
     limit_resources(int(sys.argv[1]))
+    # Records hold no cycles: looking for some after every few hundred took a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # Whatever a library prints does not get between the messages.
 
     def tell(message: Told) -> None:
         output.write(msgspec.json.encode(message) + b"\n")
 
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    asked = sys.stdin.buffer.readline()
+    if not asked:
+        return 0  # Nothing is to be read after all.
+    job = msgspec.json.decode(asked, type=Job)
     try:
         if job.preview is not None:
             tell(Told(preview=to_json(look_into(job)), done=Count()))

@@ -33,6 +33,10 @@ class ImportReport:
 
     `cost_usd` is what the answers with tokens and a price cost, by the price table; None where
     there are none. `unpriced` counts by model the answers that it leaves out.
+    `priced_as` names, by model, the entry of the price table that stood in: the same name without
+    the date of the snapshot.
+    `unrecognised` are files of a folder or pattern that are no logs, by name and reason;
+    `capture_lost` counts by reason the calls that capture could not write beside these logs.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
     calls by their kind; the other skipped ones were known.
     """
@@ -59,12 +63,15 @@ class ImportReport:
     tokens: dict[str, int] = field(default_factory=dict)
     cost_usd: float | None = None
     unpriced: dict[str, int] = field(default_factory=dict)
+    priced_as: dict[str, str] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
     first_at: datetime | None = None
     last_at: datetime | None = None
     languages: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
     open_conflicts: int = 0
+    unrecognised: list[dict[str, str]] = field(default_factory=list)
+    capture_lost: dict[str, int] = field(default_factory=dict)
     redacted: dict[str, int] | None = None
     dry_run: bool = False
 
@@ -80,6 +87,9 @@ class ImportReport:
             told["tokens"] = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in self.tokens.items())
         if self.cost_usd is not None or self.unpriced:
             cost = "not known" if self.cost_usd is None else f"{self.cost_usd:,.4f} USD"
+            if self.priced_as:
+                told_as = ", ".join(f"{model} as {name}" for model, name in self.priced_as.items())
+                cost += f"; priced {told_as}"
             if self.unpriced:
                 cost += f"; left out, no price or no tokens: {_listed(self.unpriced, NAMES_SHOWN)}"
             told["cost"] = cost
@@ -93,6 +103,16 @@ class ImportReport:
         lines = [_headline(self)]
         counts = ("accepted", "joined", "rejected", "skipped", "conflicts", "blank")
         lines.append("  " + ", ".join(f"{name} {getattr(self, name):,}" for name in counts))
+        if self.unrecognised:
+            more = len(self.unrecognised) - NAMES_SHOWN
+            lines.append(f"  not recognised, left out: {len(self.unrecognised):,} files")
+            lines += [f"    {each['name']}: {each['reason']}" for each in self.unrecognised[:NAMES_SHOWN]]
+            lines += [f"    and {more} more"] if more > 0 else []
+        if self.capture_lost:
+            lines.append(
+                f"  capture lost: {_listed(self.capture_lost)} (calls that never reached these logs: what "
+                "they were is not known)"
+            )
         if self.conflicts:
             lines.append(
                 f"  CONFLICTS: {self.conflicts:,} records carry the id of another call but differ from it."

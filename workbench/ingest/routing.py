@@ -38,7 +38,7 @@ class TaskRouter:
         """Return the task of a call; several rules that fit leave a mark and the first one wins."""
         if self._task is not None:
             return self._task
-        fitting = self.fitting(draft.request, draft.model, draft.attributes)
+        fitting = self.fitting(draft.request, draft.model, draft.attributes) if self._rules else ()
         if fitting:
             if len(fitting) > 1:
                 draft.marks.append(Mark.AMBIGUOUS_TASK)

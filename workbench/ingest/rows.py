@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -22,9 +23,20 @@ MAX_ATTRIBUTE_CHARS = 2_000
 """A column of a table longer than this that no field names is left out, and marked."""
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 def call_id(source: str, native_id: str) -> str:
     """Return the identity of a call: a hash of its source and its id there."""
-    return content_hash("call", source, native_id)
+    data = native_id.encode("utf-8", "surrogatepass")
+    return blake2b(b"%b%d:%b" % (_call_prefix(source), len(data), data), digest_size=16).hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def _call_prefix(source: str) -> bytes:
+    """Return what `content_hash("call", source, ...)` hashes before the id."""
+    data = source.encode("utf-8", "surrogatepass")
+    return b"4:call%d:%b" % (len(data), data)
 
 
 def default_source(task: str | None, format_name: str) -> str:
@@ -54,7 +66,8 @@ class RowMaker:
         """Stage a call."""
         sampling_rate = take_capture(draft, self._sampling_rate)
         request = draft.request
-        request_hash = _request_hash(request)
+        text, chars, turns, plain = _said(request)
+        request_json, request_hash = _request_texts(request, plain=plain)
         output_hash = _output_hash(draft.control)
         native_id = draft.native_id
         if native_id is None:
@@ -65,14 +78,6 @@ class RowMaker:
             self.unnamed = True
         task = self._router.task_of(draft)
         attributes = _attributes(draft)
-        request_json = to_json(request).decode()
-        text, chars, turns = "", 0, 0
-        for message in request.messages:
-            said = message_text(message)
-            chars += len(said)
-            if message.role == "user":
-                text = said
-                turns += 1
         control = _control_columns(draft.control, draft.control_marks)
         self._add(
             (
@@ -91,7 +96,7 @@ class RowMaker:
                 turns,
                 len(request.tools),
                 request_hash,
-                content_hash(request_hash, output_hash),
+                _content_hash(request_hash, output_hash),
                 request_json,
                 attributes,
                 _texts(draft.marks),
@@ -101,6 +106,7 @@ class RowMaker:
                 draft.gold,
                 draft.file,
                 draft.line,
+                None if draft.control is None else draft.control.model,
                 "id",
                 draft.native_id is None,
                 draft.parts,
@@ -114,7 +120,7 @@ class RowMaker:
         control = _control_columns(draft.output, draft.marks)
         self._add(
             (
-                "output",
+                "addition" if draft.adds else "output",
                 call_id(source, draft.native_id),
                 source,
                 draft.native_id,
@@ -139,9 +145,10 @@ class RowMaker:
                 None,
                 draft.file,
                 draft.line,
+                draft.output.model,
                 draft.key_name,
                 False,
-                0,
+                draft.parts,
             ),
             len(control[0] or "") + 300,
         )
@@ -213,24 +220,60 @@ class Renumber:
         return table
 
 
-def _request_hash(request: Request) -> str:
-    """Return the hash of what was asked; parameters are not part of it."""
-    asked = [request.messages, request.tools, request.response_format]
-    if not (request.tools or request.response_format):
-        said = request.messages
-        if all(isinstance(each.content, str | None) and not each.tool_calls for each in said):
-            # Text alone: no number is written in two ways, so nothing has to be searched for it.
-            with contextlib.suppress(UnicodeEncodeError):
-                return content_hash(msgspec.json.encode(asked, order="deterministic"))
-    return content_hash(asked)
+def _said(request: Request) -> tuple[str, int, int, bool]:
+    """Return the last user's text, all characters, the user's turns, and whether there is text alone."""
+    text, chars, turns = "", 0, 0
+    plain = request.response_format is None and not request.tools
+    for message in request.messages:
+        said = message.content
+        if not isinstance(said, str):
+            plain = plain and said is None
+            said = message_text(message)
+        plain = plain and not message.tool_calls
+        chars += len(said)
+        if message.role == "user":
+            text = said
+            turns += 1
+    return text, chars, turns, plain
+
+
+def _request_texts(request: Request, *, plain: bool) -> tuple[str, str]:
+    """Return a request as JSON and the hash of what was asked; parameters are not part of the hash.
+
+    Args:
+        request: The request.
+        plain: Whether it is text alone. Then no number is written in two ways, nothing has to be
+            searched for one, and the messages are encoded once for both.
+    """
+    if not plain:
+        return to_json(request).decode(), content_hash(
+            [request.messages, request.tools, request.response_format]
+        )
+    messages = _encode(request.messages)
+    whole = b'{"messages":%b,"tools":[],"response_format":null,"parameters":%b}' % (
+        messages,
+        _encode(request.parameters),
+    )
+    asked = b"%d:[%b,[],null]" % (len(messages) + 10, messages)
+    return whole.decode(), blake2b(asked, digest_size=16).hexdigest()
 
 
 def _output_hash(output: Output | None) -> str:
     """Return the hash of what evidence rests on: text, tool calls and the kind of error."""
     if output is None:
         return ""
+    if not output.tool_calls:
+        # Text alone, as for requests.
+        said = _encode([output.text, (), output.error.kind if output.error else None])
+        return blake2b(b"%d:%b" % (len(said), said), digest_size=16).hexdigest()
     calls = [[each.name, each.arguments] for each in output.tool_calls]
     return content_hash([output.text, calls, output.error.kind if output.error else None])
+
+
+def _content_hash(request_hash: str, output_hash: str) -> str:
+    """Return `content_hash` of two hashes, of which the second may be empty."""
+    said = f"32:{request_hash}{len(output_hash)}:{output_hash}".encode()
+    return blake2b(said, digest_size=16).hexdigest()
 
 
 def _control_columns(output: Output | None, marks: Sequence[str]) -> tuple[Any, ...]:
@@ -250,6 +293,8 @@ def _control_columns(output: Output | None, marks: Sequence[str]) -> tuple[Any, 
 
 
 def _attributes(draft: Draft) -> str:
+    if not draft.rest:
+        return _encode(draft.attributes).decode()
     kept = dict(draft.attributes)
     for key, value in draft.rest.items():
         if isinstance(value, str) and len(value) > MAX_ATTRIBUTE_CHARS:
@@ -257,7 +302,7 @@ def _attributes(draft: Draft) -> str:
                 draft.marks.append(Mark.ATTRIBUTES_CUT)
             continue
         kept.setdefault(key, value)
-    return msgspec.json.encode(kept).decode()
+    return _encode(kept).decode()
 
 
 def _texts(marks: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from workbench.config import Workspace
 from workbench.engines import open_engine, shared_servers
 from workbench.engines.privacy import open_gate
 from workbench.errors import WorkbenchError
+from workbench.ingest.treated import treatment_of
 from workbench.progress import Listener, silent
 from workbench.replay.apart import run_apart
 from workbench.replay.budget import Budget, open_budget
@@ -103,6 +104,10 @@ def replay(
             return report_of(workspace, store, spec, plan)
         budget = _budget_of(workspace, store, spec, plan, budgets)
         engine = open_engine(workspace, spec, eval_config)
+        treat = getattr(engine, "treat", None)
+        treatment = None if treat is None else treatment_of(workspace, store, task)
+        if treat is not None and treatment is not None:
+            treat(treatment)
         require = getattr(engine, "require_any", None)
         if require is not None:
             require(plan.native_ids)

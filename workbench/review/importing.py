@@ -11,6 +11,7 @@ from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.formats.base import Blank, Record, display_name
 from workbench.formats.containers import look, records
+from workbench.ingest.treated import Treatment, treatment_of
 from workbench.normal import (
     as_number,
     as_text,
@@ -98,14 +99,15 @@ def import_labels(
     columns = shape.columns or _first_keys(path)
     where = _columns(columns, dict(mapping or {}), display_name(path))
     items = records(shape)
+    treatment = treatment_of(workspace, store, task)
     if "verdict" not in where:
         tally = Tally()
-        _import_gold(store, task, shape.name, items, where, tally, now)
+        _import_gold(store, task, shape.name, items, where, tally, now, treatment)
         made = label_from_gold(workspace, store, task, candidate, now=now)
         return tally.report(shape.name, "gold", made)
     tally = Tally()
     fingerprint = _fingerprint(workspace, store, task, candidate)
-    _Importer(store, task, fingerprint, shape.name, where, columns, tally, now).run(items)
+    _Importer(store, task, fingerprint, shape.name, where, columns, tally, now, treatment).run(items)
     return tally.report(shape.name, "verdicts")
 
 
@@ -179,8 +181,9 @@ def _import_gold(
     where: Mapping[str, str],
     tally: Tally,
     now: Clock,
+    treatment: Treatment | None,
 ) -> None:
-    calls = _Ids(rows.task_calls(store, task), f"no call of task {task} has this id")
+    calls = _Ids(rows.task_calls(store, task), f"no call of task {task} has this id", treatment)
     known = gold_rows.newest_gold(store, task)
     given: dict[str, str] = {}
     fresh: list[dict[str, Any]] = []
@@ -198,6 +201,7 @@ def _import_gold(
             call_id = calls.find(_cell(item.value, where, "id"))["call_id"]
             if not answer:
                 raise _Refused("the gold answer is empty")
+            answer = answer if treatment is None else treatment.text(call_id, answer)
         except _Refused as error:
             tally.reject(item.rejected(file, str(error)))
             continue
@@ -227,13 +231,13 @@ def _not_a_row(item: Record | Blank, file: str, tally: Tally) -> None:
 class _Ids:
     """Finds a pair or a call by call id or native id."""
 
-    def __init__(self, found: list[dict[str, Any]], unknown: str) -> None:
+    def __init__(self, found: list[dict[str, Any]], unknown: str, treatment: Treatment | None = None) -> None:
         self._by_call = {row["call_id"]: row for row in found}
         self._by_native: dict[str, dict[str, Any] | None] = {}
         for row in found:
             # Two sources may use one id; then only the call id tells them apart.
             self._by_native[row["native_id"]] = None if row["native_id"] in self._by_native else row
-        self._unknown = unknown
+        self._unknown, self._treatment = unknown, treatment
 
     def find(self, name: str) -> dict[str, Any]:
         """Return the row.
@@ -245,6 +249,8 @@ class _Ids:
             raise _Refused("the id is empty")
         if name in self._by_call:
             return self._by_call[name]
+        if name not in self._by_native and self._treatment is not None:
+            name = self._treatment.name(name)
         if name not in self._by_native:
             raise _Refused(self._unknown)
         found = self._by_native[name]
@@ -266,15 +272,17 @@ class _Importer:
         columns: tuple[str, ...],
         tally: Tally,
         now: Clock,
+        treatment: Treatment | None,
     ) -> None:
         self.store = store
+        self.treatment = treatment
         self.file = file
         self.where = where
         self.columns = columns
         self.tally = tally
         self.moment = in_utc(now())
         pairs = rows.observed_pairs(store, task, fingerprint)
-        self.ids = _Ids(pairs, "the candidate has no output for this id")
+        self.ids = _Ids(pairs, "the candidate has no output for this id", treatment)
         self.replays = {(row["replay_id"], row["call_id"]) for row in rows.pairs_of(store, task, fingerprint)}
         self.given: dict[str, str] = {}
         standing = [each for each in rows.label_rows(store, task, fingerprint) if each["current"]]
@@ -343,6 +351,9 @@ class _Importer:
         reasons = check_reasons(verdict, self._reasons(value))
         note = self._text(value, "note")[:MAX_NOTE_CHARS]
         corrected = self._text(value, "corrected") or None
+        if self.treatment is not None:
+            note = self.treatment.text(call_id, note)
+            corrected = self.treatment.text(call_id, corrected) if corrected else None
         given = str(value.get("label_id") or "").strip() if "label_id" in self.columns else ""
         order = str(value.get("shown_order") or "") if "shown_order" in self.columns else ""
         guideline = str(value.get("guideline_version") or "") if "guideline_version" in self.columns else ""

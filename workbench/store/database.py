@@ -72,6 +72,17 @@ class Writer:
             self._note(table)
         return inserted
 
+    @contextmanager
+    def lent(self, name: str, rows: pa.Table) -> Iterator[None]:
+        """Let statements read an Arrow table by a name, where it lies."""
+        self._cursor.register(name, rows)
+        try:
+            yield
+        finally:
+            # Impossible in a transaction that just failed; the name goes with the cursor then.
+            with contextlib.suppress(duckdb.Error):
+                self._cursor.unregister(name)
+
     def execute(self, sql: str, params: Params = ()) -> None:
         """Run a statement that changes something. Values go in as parameters, never into the text."""
         found = _CHANGES.match(sql)

@@ -17,6 +17,9 @@ from workbench.errors import EnvironmentalError, StoreIncompatible
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB that must be able to read a store."""
 
+ROW_GROUP_ROWS = 20_480
+"""Rows packed together. DuckDB's own 122,880 hold a gigabyte of long calls in memory until a group is
+full, and pack it on one core; a file may hold groups of different sizes."""
 _ALIAS = "store"
 _COMPANIONS = (".wal", ".wal.checkpoint", ".wal.recovery")
 _HEADER = b"DUCK"
@@ -60,6 +63,7 @@ class Instance:
                 "autoload_known_extensions = false",
                 "allow_community_extensions = false",
                 "TimeZone = 'UTC'",
+                "write_buffer_row_group_memory_limit = '128MB'",
                 f"temp_directory = {_literal(f'{path}.tmp')}",
                 f"allowed_paths = [{', '.join(_literal(str(file)) for file in own)}]",
                 "enable_external_access = false",
@@ -79,8 +83,9 @@ class Instance:
         """
         try:
             # A file keeps the storage version it was made with.
-            version = "" if self.path.exists() else f"(STORAGE_VERSION '{STORAGE_VERSION}')"
-            run(self._connection, f"ATTACH {_literal(str(self.path))} AS {_ALIAS} {version}")
+            version = "" if self.path.exists() else f", STORAGE_VERSION '{STORAGE_VERSION}'"
+            options = f"(ROW_GROUP_SIZE {ROW_GROUP_ROWS}{version})"
+            run(self._connection, f"ATTACH {_literal(str(self.path))} AS {_ALIAS} {options}")
         except duckdb.Error as error:
             held = _LOCK_ERROR.search(str(error))
             if held:

@@ -11,23 +11,29 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workbench.costing.pricing import ModelPrice
 from workbench.records import Call, Output, Rejected, Request, from_json, to_json
+from workbench.store.answered import Answered
 from workbench.store.staging import Staging
 
 if TYPE_CHECKING:
     from workbench.store import Store, Writer
 
-ModelPrice = tuple[str, float, float, float]
-"""A model, and US dollars per million tokens of input, cached input and output."""
+GROUP_ROWS, GROUP_BYTES = 20_000, 96 * 1024 * 1024
+"""So much is loaded by one statement."""
 
 ACCEPTED, JOINED, SKIPPED, CONFLICT, ORPHAN = "accepted", "joined", "skipped", "conflict", "orphan"
+ADDED = "added"
+"""Of a row that says tokens and model of an output that had none."""
 
-_KEYS = ("row", "kind", "call_id", "request_hash", "content_hash", "output_hash", "gold", "parts")
+_KEYS = ("row", "kind", "call_id", "request_hash", "content_hash", "output_hash", "gold", "parts",
+         "input_tokens", "output_tokens")  # fmt: skip
 _CALL_COLUMNS = (
     "call_id", "source", "native_id", "task", "occurred_at", "session_id", "served_by", "sampling_rate",
     "model", "language", "input_chars", "turn_depth", "tool_count", "request_hash", "content_hash",
     "request", "attributes", "marks",
 )  # fmt: skip
+_TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens")
 _CONTROL_COLUMNS = {
     "call_id": "call_id",
     "output": "output",
@@ -44,31 +50,36 @@ _CONTROL_COLUMNS = {
 _STAGED = """
 CREATE OR REPLACE TEMP TABLE staged (
     row BIGINT, kind VARCHAR, call_id VARCHAR, request_hash VARCHAR, content_hash VARCHAR,
-    output_hash VARCHAR, gold VARCHAR, parts INTEGER
+    output_hash VARCHAR, gold VARCHAR, parts INTEGER, input_tokens BIGINT, output_tokens BIGINT
 )
 """
 
 # What becomes of each staged row. A row that only fills a missing output is a filler: the first
-# of an id joins, a repeat is skipped, another content is a conflict.
+# of an id joins, a repeat is skipped, another content is a conflict. An addition says tokens and
+# model of an output: the first of an id is added to an output without tokens, others are skipped.
 _JUDGE = """
 CREATE OR REPLACE TEMP TABLE judged AS
 WITH known AS (
     SELECT c.call_id, c.request_hash,
-           CASE WHEN k.call_id IS NULL THEN '' ELSE coalesce(k.content_hash, '?') END AS output_hash
+           CASE WHEN k.call_id IS NULL THEN '' ELSE coalesce(k.content_hash, '?') END AS output_hash,
+           k.input_tokens, k.output_tokens
     FROM calls c LEFT JOIN controls k USING (call_id)
     WHERE c.call_id IN (SELECT call_id FROM staged)
 ),
 earliest AS (SELECT call_id, min(row) AS row FROM staged WHERE kind = 'call' GROUP BY call_id),
 base AS (
-    SELECT call_id, request_hash, output_hash, NULL::BIGINT AS row FROM known
+    SELECT call_id, request_hash, output_hash, NULL::BIGINT AS row, input_tokens, output_tokens FROM known
     UNION ALL
-    SELECT s.call_id, s.request_hash, s.output_hash, s.row
+    SELECT s.call_id, s.request_hash, s.output_hash, s.row, s.input_tokens, s.output_tokens
     FROM staged s JOIN earliest e ON e.row = s.row
     WHERE s.call_id NOT IN (SELECT call_id FROM known)
 ),
 first_look AS (
     SELECT s.row, s.call_id, s.content_hash, s.output_hash,
            CASE WHEN b.call_id IS NULL THEN 'orphan'
+                WHEN s.kind = 'addition' THEN
+                    CASE WHEN b.output_hash <> '' AND b.input_tokens IS NULL AND b.output_tokens IS NULL
+                         THEN 'addition' ELSE 'skipped' END
                 WHEN s.row = b.row THEN 'accepted'
                 WHEN s.kind = 'call' AND s.request_hash <> b.request_hash THEN 'conflict'
                 WHEN s.output_hash = '' OR s.output_hash = b.output_hash THEN 'skipped'
@@ -80,13 +91,15 @@ filler AS (
     SELECT call_id, min(row) AS row, arg_min(output_hash, row) AS output_hash
     FROM first_look WHERE outcome = 'filler' GROUP BY call_id
 ),
+adding AS (SELECT call_id, min(row) AS row FROM first_look WHERE outcome = 'addition' GROUP BY call_id),
 second_look AS (
     SELECT l.row, l.call_id, l.content_hash,
-           CASE WHEN l.outcome <> 'filler' THEN l.outcome
+           CASE WHEN l.outcome = 'addition' THEN CASE WHEN l.row = a.row THEN 'added' ELSE 'skipped' END
+                WHEN l.outcome <> 'filler' THEN l.outcome
                 WHEN l.row = f.row THEN 'joined'
                 WHEN l.output_hash = f.output_hash THEN 'skipped'
                 ELSE 'conflict' END AS outcome
-    FROM first_look l LEFT JOIN filler f USING (call_id)
+    FROM first_look l LEFT JOIN filler f USING (call_id) LEFT JOIN adding a USING (call_id)
 ),
 numbered AS (
     SELECT *, row_number() OVER (PARTITION BY call_id, content_hash, outcome ORDER BY row) AS copy
@@ -103,6 +116,13 @@ LEFT JOIN conflict_resolutions z ON z.call_id = n.call_id AND z.content_hash = n
 
 _LATE = """
 CREATE OR REPLACE TEMP TABLE late (call_id VARCHAR, occurred_at TIMESTAMP, model VARCHAR)
+"""
+
+_ADDITIONS = """
+CREATE OR REPLACE TEMP TABLE additions (
+    call_id VARCHAR, answered_by VARCHAR, output VARCHAR, input_tokens BIGINT, cached_input_tokens BIGINT,
+    output_tokens BIGINT
+)
 """
 
 _GOLD = """
@@ -129,7 +149,8 @@ class Loaded:
     """What one transaction made of the staged rows; `rejects` are outputs without a request.
 
     `parts` counts, by outcome, the further source records of the rows. `usd` is the cost of the
-    outputs that have tokens and a price, `unpriced` counts the others by model.
+    outputs that have tokens and a price, `unpriced` counts the others by model, `priced_as` names
+    the price that stood in for a model's own.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -140,6 +161,7 @@ class Loaded:
     tokens: dict[str, int] = field(default_factory=dict)
     usd: float | None = None
     unpriced: dict[str, int] = field(default_factory=dict)
+    priced_as: dict[str, str] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
     languages: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
@@ -147,6 +169,7 @@ class Loaded:
     last_at: datetime | None = None
     open_conflicts: int = 0
     parts: dict[str, int] = field(default_factory=dict)
+    added_tokens: dict[str, int | None] = field(default_factory=dict)
 
 
 def load_staged(
@@ -173,12 +196,67 @@ def load_staged(
     Returns:
         What became of the rows, and sums over what was accepted.
     """
+    loaded = Loaded()
+    if not staging.rows:
+        _summarise(writer, manifest_id, loaded)
+        return loaded
+    judged = not _all_new(writer, staging, loaded)
+    if judged:
+        _judge(writer, staging, loaded)
+    answered = Answered()
+    done = 0
+    for table in _grouped(staging.tables()):
+        outcomes = _outcomes(writer, table) if judged else None
+        _load_rows(writer, table, outcomes, manifest_id, loaded, answered, orphan_limit)
+        done += table.num_rows
+        tick(done)
+    if judged:
+        writer.execute(
+            "UPDATE calls SET occurred_at = coalesce(calls.occurred_at, late.occurred_at),"
+            " model = coalesce(late.model, calls.model) FROM late WHERE calls.call_id = late.call_id"
+        )
+        before = writer.value("SELECT count(*) FROM gold")
+        writer.execute(_GOLD, (f"import {manifest_id}", now))
+        loaded.gold = writer.value("SELECT count(*) FROM gold") - before
+        _add_tokens(writer, loaded)
+        for name in ("staged", "judged", "late", "additions"):
+            writer.execute(f"DROP TABLE temp.{name}")
+    answered.complete(writer)
+    costs = answered.costs(prices)
+    loaded.usd, loaded.unpriced, loaded.priced_as = costs.usd, costs.unpriced, costs.priced_as
+    _summarise(writer, manifest_id, loaded)
+    return loaded
+
+
+def _all_new(writer: Writer, staging: Staging, loaded: Loaded) -> bool:
+    """Say whether every row is a call with an id that nothing else has: then there is nothing to judge.
+
+    So it is with most imports, and judging takes as long as a third of the loading.
+    """
+    keys = pa.concat_tables(staging.tables(("kind", "call_id", "gold", "parts")))
+    with writer.lent("arriving", keys):
+        found = writer.rows(
+            "SELECT count(*) = count(DISTINCT call_id) AND bool_and(kind = 'call') AND count(gold) = 0"
+            " AS alone, sum(parts)::BIGINT AS parts FROM arriving"
+        )[0]
+        if not found["alone"]:
+            return False
+        if writer.value("SELECT count(*) FROM calls WHERE call_id IN (SELECT call_id FROM arriving)"):
+            return False
+    loaded.counts[ACCEPTED] = keys.num_rows
+    if found["parts"]:
+        loaded.parts[ACCEPTED] = found["parts"]
+    return True
+
+
+def _judge(writer: Writer, staging: Staging, loaded: Loaded) -> None:
+    """Put into a temporary table what becomes of each row, and count it."""
     writer.execute(_STAGED)
     for table in staging.tables(_KEYS):
         stage_rows(writer, "staged", table)
     writer.execute(_JUDGE)
     writer.execute(_LATE)
-    loaded = Loaded()
+    writer.execute(_ADDITIONS)
     for outcome, count in pairs(writer, "SELECT outcome AS name, count(*) AS n FROM judged GROUP BY ALL"):
         loaded.counts[outcome] = count
     parts = (
@@ -186,62 +264,104 @@ def load_staged(
         " WHERE s.parts > 0 GROUP BY ALL"
     )
     loaded.parts = dict(pairs(writer, parts))
-    done = 0
-    for table in staging.tables():
-        _load_part(writer, table, manifest_id, loaded, orphan_limit)
-        done += table.num_rows
-        tick(done)
-    writer.execute(
-        "UPDATE calls SET occurred_at = coalesce(calls.occurred_at, late.occurred_at),"
-        " model = coalesce(late.model, calls.model) FROM late WHERE calls.call_id = late.call_id"
-    )
-    before = writer.value("SELECT count(*) FROM gold")
-    writer.execute(_GOLD, (f"import {manifest_id}", now))
-    loaded.gold = writer.value("SELECT count(*) FROM gold") - before
-    _summarise(writer, manifest_id, loaded, prices)
-    for name in ("staged", "judged", "late"):
-        writer.execute(f"DROP TABLE temp.{name}")
-    return loaded
 
 
-def stage_rows(writer: Writer, table: str, rows: pa.Table) -> None:
-    """Fill a temporary table of this transaction, which the store's catalogue does not know."""
-    writer._cursor.register("staged_rows", rows)
-    try:
-        writer.execute(f"INSERT INTO temp.{table} SELECT * FROM staged_rows")  # noqa: S608 -- a name of this module
-    finally:
-        writer._cursor.unregister("staged_rows")
+def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Give small parts together: a statement for each would cost more than its rows."""
+    waiting: list[pa.Table] = []
+    rows = size = 0
+    for table in tables:
+        waiting.append(table)
+        rows, size = rows + table.num_rows, size + table.nbytes
+        if rows >= GROUP_ROWS or size >= GROUP_BYTES:
+            yield pa.concat_tables(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
-def _load_part(writer: Writer, table: pa.Table, manifest_id: str, loaded: Loaded, orphan_limit: int) -> None:
+def _outcomes(writer: Writer, table: pa.Table) -> list[str]:
     rows = table.column("row")
     first, last = rows[0].as_py(), rows[-1].as_py()
     found = writer.rows("SELECT row, outcome FROM judged WHERE row BETWEEN ? AND ?", (first, last))
     outcomes = {each["row"]: each["outcome"] for each in found}
-    listed = [outcomes[row] for row in range(first, last + 1)]
-    accepted = table.filter(pa.array([each == ACCEPTED for each in listed]))
+    return [outcomes[row] for row in range(first, last + 1)]
+
+
+def stage_rows(writer: Writer, table: str, rows: pa.Table) -> None:
+    """Fill a temporary table of this transaction, which the store's catalogue does not know."""
+    with writer.lent("staged_rows", rows):
+        writer.execute(f"INSERT INTO temp.{table} SELECT * FROM staged_rows")  # noqa: S608 -- a name of this module
+
+
+def _load_rows(
+    writer: Writer,
+    table: pa.Table,
+    listed: Sequence[str] | None,
+    manifest_id: str,
+    loaded: Loaded,
+    answered: Answered,
+    orphan_limit: int,
+) -> None:
+    """Load rows by what becomes of each; None: they are all accepted."""
+    accepted = table if listed is None else table.filter(pa.array([each == ACCEPTED for each in listed]))
     if accepted.num_rows:
         calls = accepted.select(_CALL_COLUMNS)
         writer.append("calls", calls.append_column("manifest_id", _constant(manifest_id, calls.num_rows)))
-        _append_controls(writer, accepted.filter(pc.is_valid(accepted.column("output"))), manifest_id)
+        output = accepted.column("output")
+        whole = accepted.filter(pc.is_valid(output)) if output.null_count else accepted
+        _append_controls(writer, whole, manifest_id, answered)
+    if listed is None:
+        return
     if JOINED in loaded.counts:
         joined = table.filter(pa.array([each == JOINED for each in listed]))
-        _append_controls(writer, joined, manifest_id)
+        _append_controls(writer, joined, manifest_id, answered)
         if joined.num_rows:
             stage_rows(writer, "late", joined.select(["call_id", "occurred_at", "model"]))
+    if ADDED in loaded.counts:
+        added = table.filter(pa.array([each == ADDED for each in listed]))
+        if added.num_rows:
+            answered.add(added)
+            stage_rows(writer, "additions", added.select(["call_id", "answered_by", "output", *_TOKENS]))
     if CONFLICT in loaded.counts:
         conflicting = table.filter(pa.array([each == CONFLICT for each in listed]))
         writer.append("conflicts", [_conflict(row, manifest_id) for row in conflicting.to_pylist()])
     if ORPHAN in loaded.counts:
         orphans = table.filter(pa.array([each == ORPHAN for each in listed]))
-        loaded.rejected += orphans.num_rows
+        loaded.rejected += orphans.num_rows + (pc.sum(orphans.column("parts")).as_py() or 0)
         room = orphan_limit - len(loaded.rejects)
         loaded.rejects.extend(_orphan(row) for row in orphans.slice(0, max(room, 0)).to_pylist())
 
 
-def _append_controls(writer: Writer, table: pa.Table, manifest_id: str) -> None:
+def _add_tokens(writer: Writer, loaded: Loaded) -> None:
+    """Write tokens and model to outputs that had none."""
+    if ADDED not in loaded.counts:
+        return
+    writer.execute(
+        """
+        UPDATE controls SET
+            input_tokens = a.input_tokens, cached_input_tokens = a.cached_input_tokens,
+            output_tokens = a.output_tokens,
+            output = json_merge_patch(controls.output::JSON, CASE WHEN a.answered_by IS NULL
+                THEN json_object('usage', json_extract(a.output, '$.usage'))
+                ELSE json_object('usage', json_extract(a.output, '$.usage'), 'model', a.answered_by) END)
+        FROM additions a WHERE controls.call_id = a.call_id
+        """
+    )
+    writer.execute(
+        "UPDATE calls SET model = coalesce(a.answered_by, calls.model) FROM additions a"
+        " WHERE calls.call_id = a.call_id"
+    )
+    loaded.added_tokens = writer.rows(
+        "SELECT sum(input_tokens)::BIGINT AS input, sum(cached_input_tokens)::BIGINT AS cached_input,"
+        " sum(output_tokens)::BIGINT AS output FROM additions"
+    )[0]
+
+
+def _append_controls(writer: Writer, table: pa.Table, manifest_id: str, answered: Answered) -> None:
     if not table.num_rows:
         return
+    answered.add(table)
     controls = table.select(list(_CONTROL_COLUMNS)).rename_columns(list(_CONTROL_COLUMNS.values()))
     writer.append("controls", controls.append_column("manifest_id", _constant(manifest_id, table.num_rows)))
 
@@ -280,7 +400,7 @@ def _orphan(row: Mapping[str, Any]) -> Rejected:
     return Rejected(row["file"], row["line"], reason, row["content_hash"], (row["text"] or "")[:200])
 
 
-def _summarise(writer: Writer, manifest_id: str, loaded: Loaded, prices: Sequence[ModelPrice]) -> None:
+def _summarise(writer: Writer, manifest_id: str, loaded: Loaded) -> None:
     """Sum up what this import added: new calls, and new outputs of older calls."""
     mine = (manifest_id,)
     marks = """
@@ -309,43 +429,8 @@ def _summarise(writer: Writer, manifest_id: str, loaded: Loaded, prices: Sequenc
         " sum(output_tokens)::BIGINT AS output FROM controls WHERE manifest_id = ?",
         mine,
     )[0]
-    loaded.tokens = {key: value or 0 for key, value in sums.items()}
-    loaded.usd, loaded.unpriced = _costs(writer, manifest_id, prices)
+    loaded.tokens = {key: (value or 0) + (loaded.added_tokens.get(key) or 0) for key, value in sums.items()}
     loaded.open_conflicts = writer.value("SELECT count(DISTINCT call_id) FROM conflicts")
-
-
-def _costs(
-    writer: Writer, manifest_id: str, prices: Sequence[ModelPrice]
-) -> tuple[float | None, dict[str, int]]:
-    """Return what an import's outputs cost, None where none has a price, and the rest by model."""
-    uses = writer.rows(
-        """
-        WITH prices AS (
-            SELECT unnest($models::VARCHAR[]) AS model, unnest($inputs::DOUBLE[]) AS pi,
-                   unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po
-        ),
-        uses AS (
-            SELECT coalesce(json_extract_string(k.output, '$.model'), c.model, 'unknown') AS model,
-                   k.input_tokens AS i, coalesce(k.cached_input_tokens, 0) AS c, k.output_tokens AS o
-            FROM controls k LEFT JOIN calls c USING (call_id)
-            WHERE k.manifest_id = $manifest AND (k.error_kind IS NULL OR k.input_tokens IS NOT NULL)
-        )
-        SELECT CASE WHEN i + o + pi IS NULL THEN u.model END AS left_out, count(*) AS n,
-               sum((i * pi + c * pc + o * po) / 1e6) AS usd
-        FROM uses u LEFT JOIN prices p ON p.model = u.model
-        GROUP BY left_out ORDER BY left_out IS NOT NULL, n DESC, left_out LIMIT 101
-        """,
-        {
-            "manifest": manifest_id,
-            "models": [each[0] for each in prices],
-            "inputs": [each[1] for each in prices],
-            "cached": [each[2] for each in prices],
-            "outputs": [each[3] for each in prices],
-        },
-    )
-    priced = [each["usd"] for each in uses if each["left_out"] is None]
-    unpriced = {each["left_out"]: int(each["n"]) for each in uses if each["left_out"] is not None}
-    return (priced[0] if priced else None), unpriced
 
 
 def pairs(reader: Any, sql: str, params: Any = ()) -> Iterator[tuple[str, int]]:
@@ -393,6 +478,17 @@ def treatments(store: Store, source: str) -> list[str | None]:
         (source,),
     )
     return [row["redaction"] for row in rows]
+
+
+def redacted_calls(store: Store, task: str) -> tuple[frozenset[str], set[str]]:
+    """Return the calls of a task that were imported redacted, and the fingerprints of the secrets used."""
+    rows = store.rows(
+        "SELECT c.call_id, m.redaction FROM calls c JOIN manifests m USING (manifest_id)"
+        " WHERE c.task = ? AND m.redaction IS NOT NULL",
+        (task,),
+    )
+    described = {row["redaction"] for row in rows}
+    return frozenset(row["call_id"] for row in rows), {json.loads(each)["key"] for each in described}
 
 
 def append_manifest(writer: Writer, row: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where an import waits until it is complete: a folder of Parquet parts under the spool.
+"""Where an import waits until it is complete: a folder of parts under the spool.
 
 The folder of a killed import is swept up by the next one: its lock is free.
 """
@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import IO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workbench import parts
 
@@ -36,13 +35,13 @@ class Numbered:
         self._firsts: list[int] = []
         for path in self.parts:
             self._firsts.append(self.rows)
-            self.rows += pq.read_metadata(path).num_rows
+            self.rows += parts.row_count(path)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
         """Give name and rows of the parts in order, with all columns or some, and the number in front."""
         wanted = [name for name in columns if name != ROW] if columns else None
         for path, first in zip(self.parts, self._firsts, strict=True):
-            table = pq.read_table(path, columns=wanted, memory_map=True)
+            table = parts.read(path, wanted)
             numbers = pa.array(range(first, first + table.num_rows), pa.int64())
             yield path.name, table.add_column(0, ROW, numbers)
 
@@ -91,7 +90,7 @@ class Staging:
 
     def add(self, name: str) -> None:
         """Take a part that is complete: its languages are told here, while others are still being written."""
-        heads = pq.read_table(self._folder / name, columns=[LANGUAGE])
+        heads = parts.read(self._folder / name, [LANGUAGE])
         found = self._find(heads.column(LANGUAGE).to_pylist())
         self._languages[name] = pa.array(found, pa.string())
 
@@ -105,7 +104,7 @@ class Staging:
         paths = parts.listed(self._folder)
         if renumber is not None:
             for path in paths:
-                parts.write(renumber(parts.file_number(path), pq.read_table(path)), path)
+                parts.write(renumber(parts.file_number(path), parts.read(path)), path)
         self._calls = Numbered(paths)
         self.labels = Numbered(parts.listed(self._folder, parts.LABEL_PARTS))
 

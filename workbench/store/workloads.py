@@ -38,6 +38,16 @@ _TRAFFIC = f"""
 """  # noqa: S608 -- a constant
 
 
+# What `costing.pricing.entry_for` says: a snapshot without a price of its own has that of its model.
+_PRICE_ENTRY = r"""
+CASE WHEN model IN (SELECT model FROM prices) THEN model
+     WHEN try_strptime(replace(regexp_extract(model, '.[-@](20\d\d-?\d\d-?\d\d)$', 1), '-', ''), '%Y%m%d')
+          IS NOT NULL
+     THEN regexp_extract(model, '^(.+)[-@]20\d\d-?\d\d-?\d\d$', 1)
+     ELSE model END
+"""
+
+
 def new_profile_id(now_s: float | None = None) -> str:
     """Return an id for a profile that begins now; ids sort by their time, given in seconds."""
     at = time.time() if now_s is None else now_s
@@ -243,19 +253,21 @@ def model_costs(
             SELECT unnest($models::VARCHAR[]) AS model, unnest($inputs::DOUBLE[]) AS pi,
                    unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po
         ),
-        answered AS (
+        found AS (
             SELECT workload, coalesce(json_extract_string(control, '$.model'), model, '') AS model,
                    control_input_tokens AS i, coalesce(control_cached_input_tokens, 0) AS c,
                    control_output_tokens AS o
             FROM traffic WHERE control IS NOT NULL
-        )
+        ),
+        named AS (SELECT model, {_PRICE_ENTRY} AS entry FROM (SELECT DISTINCT model FROM found)),
+        answered AS (SELECT * FROM found JOIN named USING (model))
         SELECT workload, a.model, count(*) AS calls, count(i + o) AS measured,
                avg(i) FILTER (WHERE o IS NOT NULL) AS input_tokens,
                avg(c) FILTER (WHERE i IS NOT NULL AND o IS NOT NULL) AS cached_input_tokens,
                avg(o) FILTER (WHERE i IS NOT NULL) AS output_tokens,
                avg((i * pi + c * pc + o * po) / 1e6) AS usd,
                coalesce(stddev_samp((i * pi + c * pc + o * po) / 1e6), 0) AS usd_deviation
-        FROM answered a LEFT JOIN prices p ON p.model = a.model
+        FROM answered a LEFT JOIN prices p ON p.model = a.entry
         GROUP BY ALL ORDER BY workload, calls DESC, a.model
         """,  # noqa: S608
         {

@@ -336,6 +336,14 @@ def _report(report: ImportReport) -> None:
         for name, told in report.found.items():
             st.caption(name.capitalize())
             st.text(visible(told))
+        if report.unrecognised:
+            st.caption("Not recognised, left out")
+            for each in report.unrecognised[:10]:
+                st.text(visible(each["reason"]))
+        if report.capture_lost:
+            st.caption("Lost by capture, never in these logs")
+            lost = (f"{count:,} {reason.replace('_', ' ')}" for reason, count in report.capture_lost.items())
+            st.text(visible(", ".join(lost)))
     if report.conflicts:
         st.warning(
             "Conflicting records carry the id of another call but say something else. "

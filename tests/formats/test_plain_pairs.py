@@ -1,0 +1,188 @@
+"""The short way through plain pairs says what the long way says, and rows have the hashes they had."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from workbench.formats import Draft, open_source
+from workbench.formats.base import Unreadable
+from workbench.formats.openai_chat import OpenAIChat, plain_pair
+from workbench.ingest.routing import TaskRouter
+from workbench.ingest.rows import RowMaker, call_id
+from workbench.language import HEAD_CHARS
+from workbench.normal import content_hash, message_text
+from workbench.parts import SCHEMA
+from workbench.records import Message, Output, Request, ToolCall, to_json
+
+SAMPLES = Path(__file__).parents[2] / "sample_logs"
+PLAIN: dict[str, Any] = {
+    "timestamp": 1_760_000_000,
+    "latency_ms": 812,
+    "metadata": {"task": "triage", "tenant": "a"},
+    "request": {
+        "model": "gpt-4o",
+        "messages": [{"role": "system", "content": "Sort."}, {"role": "user", "content": "Where is it? 1.0"}],
+        "temperature": 0,
+    },
+    "response": {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_760_000_001,
+        "model": "gpt-4o-2024-11-20",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": "parcel", "refusal": None},
+            }
+        ],
+        "usage": {"prompt_tokens": 12, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}},
+    },
+}
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-1, 2**62),
+    st.floats(allow_nan=False),
+    st.sampled_from(["", "0", "x", "stop", "length", "hit", "user", '{"a": 1}', '[{"role": "user"}]', "1e3"]),
+    st.just([]),
+    st.just({}),
+    st.just([1]),
+    st.just({"type": "text", "text": "x"}),
+    st.lists(st.sampled_from([{"type": "text", "text": "x"}, "x", None]), max_size=2),
+)
+KEYS = st.sampled_from(
+    [
+        *("id", "error", "status_code", "cache_hit", "session_id", "metadata", "user", "tools", "functions"),
+        *("tool_calls", "function_call", "name", "refusal", "response_format", "usage", "created", "text"),
+        *(
+            "previous_response_id",
+            "conversation",
+            "duration_ms",
+            "created_at",
+            "type",
+            "output",
+            "candidates",
+        ),
+        *("finish_reason", "reasoning_content", "max_tokens", "stop", "request_id", "weight", "logprobs"),
+    ]
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every value in a record."""
+    items: Any = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    return [path, *(each for key, item in items for each in places(item, (*path, key)))]
+
+
+@st.composite
+def almost_plain(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a plain pair with a few values changed, taken out or added anywhere."""
+    record = copy.deepcopy(PLAIN)
+    for _ in range(draw(st.integers(0, 3))):
+        *above, last = draw(st.sampled_from(places(record)[1:]))
+        holder: Any = record
+        for key in above:
+            holder = holder[key]
+        how = draw(st.sampled_from(["change", "remove", "add", "double"]))
+        if how == "change":
+            holder[last] = copy.deepcopy(draw(ODD))
+        elif how == "remove":
+            del holder[last]
+        elif how == "double" and isinstance(holder, list):
+            holder.append(copy.deepcopy(holder[last]))
+        elif isinstance(holder, dict):
+            holder[draw(KEYS)] = copy.deepcopy(draw(ODD))
+    return record
+
+
+@given(almost_plain())
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+def test_the_short_way_says_what_the_long_way_says(record: dict[str, Any]) -> None:
+    """Whatever a record holds, the short way reads the same call or leaves it to the long way."""
+    found = plain_pair(record)
+    if found is not None:
+        assert [found] == OpenAIChat().parse_any(copy.deepcopy(record))
+
+
+def test_plain_records_go_the_short_way() -> None:
+    """So do nearly all of the sample log: else the short way would prove nothing."""
+    assert plain_pair(PLAIN) is not None
+    for path in (SAMPLES / "demo").glob("*.jsonl"):
+        taken = [plain_pair(json.loads(each)) is not None for each in path.read_text().splitlines()]
+        assert sum(taken) >= 0.9 * len(taken) > 0
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=30)
+CALLS = st.lists(
+    st.builds(ToolCall, st.just("find"), st.dictionaries(TEXTS, st.floats(0, 3) | TEXTS, max_size=2)),
+    max_size=1,
+).map(tuple)
+MESSAGES = st.lists(
+    st.builds(
+        Message,
+        st.sampled_from(["system", "user", "assistant"]),
+        st.none()
+        | TEXTS
+        | st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}), max_size=2),
+        tool_calls=CALLS,
+    ),
+    max_size=3,
+).map(tuple)
+REQUESTS = st.builds(
+    Request,
+    MESSAGES,
+    st.lists(st.just({"function": {"name": "find", "strict": 1.0}}), max_size=1).map(tuple),
+    st.none() | st.just({}) | st.just({"type": "json_object", "n": 2.0}),
+    st.dictionaries(st.sampled_from(["temperature", "stop"]), st.floats(0, 2) | TEXTS, max_size=2),
+)
+OUTPUTS = st.none() | st.builds(Output, st.none() | TEXTS, CALLS)
+
+
+@given(REQUESTS, OUTPUTS, TEXTS, TEXTS)
+def test_hashes_and_json_of_a_row_are_those_of_its_definition(
+    request: Request, output: Output | None, source: str, native_id: str
+) -> None:
+    """The row is assembled from pieces that are encoded once; identities never change by it."""
+    rows: list[dict[str, Any]] = []
+    maker = RowMaker(
+        lambda values, _: rows.append(dict(zip(SCHEMA.names, values, strict=True))),
+        TaskRouter([], None),
+        None,
+    )
+    maker.call(Draft(request, native_id=native_id, control=output), source)
+    (row,) = rows
+    asked = content_hash([request.messages, request.tools, request.response_format])
+    answered = "" if output is None else content_hash(
+        [output.text, [[each.name, each.arguments] for each in output.tool_calls], None]
+    )  # fmt: skip
+    assert row["call_id"] == call_id(source, native_id) == content_hash("call", source, native_id)
+    assert (row["request_hash"], row["output_hash"]) == (asked, answered)
+    assert row["content_hash"] == content_hash(asked, answered)
+    assert row["request"] == to_json(request).decode()
+    said = [message_text(each) for each in request.messages]
+    users = [text for text, each in zip(said, request.messages, strict=True) if each.role == "user"]
+    assert (row["input_chars"], row["turn_depth"]) == (sum(map(len, said)), len(users))
+    assert row["language"] == (users[-1][:HEAD_CHARS] if users else "")
+
+
+def test_a_line_that_is_odd_is_refused_by_both_ways(tmp_path: Path) -> None:
+    """A record without messages is rejected with its reason, whichever way it is read."""
+    record = copy.deepcopy(PLAIN)
+    record["request"]["messages"] = []
+    assert plain_pair(record) is None
+    with pytest.raises(Unreadable, match="no messages"):
+        OpenAIChat().parse(record)
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(PLAIN) + "\n" + json.dumps(record) + "\n")
+    kinds = [type(each).__name__ for each in open_source(path).items()]
+    assert kinds == ["Draft", "Rejected"]

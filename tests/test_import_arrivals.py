@@ -1,0 +1,182 @@
+"""What an import meets beside calls: strange files, lost calls, snapshots' prices, tokens that come later."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from import_world import Desk, pair, tallies
+
+from workbench.costing.pricing import entry_for, undated
+from workbench.errors import UsageError
+from workbench.store import imports, workloads
+
+SAMPLES = Path(__file__).parents[1] / "sample_logs" / "formats"
+PRICES = (
+    '[[prices]]\nmodel = "gpt-4o"\nas_of = 2026-10-01\nsource = "test"\n'
+    "input_usd_per_million = 2.0\noutput_usd_per_million = 10.0\n"
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """Return an empty workspace with one price."""
+    root = tmp_path / "space"
+    root.mkdir()
+    (root / "workbench.toml").write_text(PRICES)
+    return Desk(root)
+
+
+def folder(desk: Desk, **files: Any) -> Path:
+    found = desk.root / "logs"
+    found.mkdir()
+    for name, content in files.items():
+        data = (
+            content
+            if isinstance(content, bytes)
+            else "".join(json.dumps(each) + "\n" for each in content).encode()
+        )
+        (found / name.replace("_", ".", 1)).write_bytes(data)
+    return found
+
+
+def test_a_strange_file_in_a_folder_is_left_out_and_told(desk: Desk) -> None:
+    """The logs beside it come in; one that somebody named, or nothing but strange files, is refused."""
+    logs = folder(
+        desk, a_jsonl=[pair("a")], b_json=[{"x": 1}], c_csv=b"\x00\x01\x02" * 400, d_jsonl=[pair("d")]
+    )
+    for named in (logs, str(logs / "*")):
+        report = desk.take(named, dry_run=True)
+        assert tallies(report) == {"accepted": 2}
+        assert [each["name"] for each in report.unrecognised] == ["b.json", "c.csv"]
+        assert "no known log format" in report.unrecognised[0]["reason"]
+        assert str(logs) not in report.unrecognised[0]["reason"]
+        assert "not recognised, left out: 2 files" in report.text
+    with pytest.raises(UsageError, match=r"b\.json: no known log format"):
+        desk.take(logs / "a.jsonl", logs / "b.json")
+    for name in ("a.jsonl", "d.jsonl"):
+        (logs / name).unlink()
+    with pytest.raises(UsageError, match=r"b\.json: no known log format"):
+        desk.take(logs)
+    assert desk.count("calls") == 0
+
+
+def test_what_capture_lost_is_in_the_report(desk: Desk) -> None:
+    """The counts beside the logs are summed by reason and are no logs; broken ones say nothing."""
+    logs = folder(desk, a_jsonl=[pair("a")])
+    for number, counts in enumerate(
+        ({"lost": {"disk": 3, "queue full": 1}}, {"lost": {"disk": 2}}, [1], {"lost": 7})
+    ):
+        name = f"counts-20261001T10000{number}Z-12-abc{number}.json"
+        (logs / name).write_text(json.dumps(counts))
+    (logs / "counts-20261001T100009Z-12-abcdef.json").write_bytes(b'{"lost": {"disk"')
+    for named in (logs, logs / "a.jsonl"):
+        report = desk.take(named, dry_run=True)
+        assert report.capture_lost == {"disk": 5, "queue full": 1}
+        assert "capture lost: disk 5, queue full 1" in report.text
+
+
+def test_a_snapshot_costs_what_its_model_costs_unless_the_table_says_otherwise(desk: Desk) -> None:
+    """The report names the stand-in; nothing is taken from a model that is only called alike."""
+    named = ("gpt-4o-2024-11-20", "gpt-4o", "gpt-4o-mini-2024-07-18", "gpt-4o-2024-13-45", "gpt-4o-0613")
+    calls = [pair(each, each) for each in named]
+    for call, model in zip(calls, named, strict=True):
+        call["response"]["model"] = model
+    report = desk.take(desk.write("log.jsonl", *calls))
+    assert report.cost_usd == pytest.approx(2 * (10 * 2 + 2 * 10) / 1e6)
+    assert report.priced_as == {"gpt-4o-2024-11-20": "gpt-4o"}
+    assert set(report.unpriced) == set(named[2:])
+    assert "priced gpt-4o-2024-11-20 as gpt-4o" in report.text
+    price = desk.workspace.price_of("gpt-4o-2024-11-20")
+    assert price is not None
+    assert price.model == "gpt-4o"
+    assert desk.workspace.price_of("gpt-4o-mini-2024-07-18") is None
+
+
+STEMS = ("gpt-4o", "gpt", "a-2024-01-01", "", "claude@x")
+DATES = ("", "2024-11-20", "20241120", "2024-1120", "20241345", "2024-02-30", "1120", "2024-11-20x")
+NAMES = [stem + cut + date for stem in STEMS for cut in ("", "-", "@", "--") for date in DATES]
+
+
+def test_a_profile_and_an_import_name_the_same_price(desk: Desk) -> None:
+    """The rule stands in Python and in SQL, where a million calls are priced; both say the same."""
+    known = ["gpt-4o", "a", "a-2024-01-01", "gpt-4o-20241120"]
+    rows = desk.store.rows(
+        f"WITH prices AS (SELECT unnest($known) AS model), asked AS (SELECT unnest($names) AS model)"  # noqa: S608 -- a constant
+        f" SELECT model, {workloads._PRICE_ENTRY} AS entry FROM asked",
+        {"known": known, "names": NAMES},
+    )
+    found = {row["model"]: row["entry"] if row["entry"] in known else None for row in rows}
+    assert found == {name: entry_for(name, known) for name in NAMES}
+    assert undated("gpt-4o-2024-11-20") == undated("gpt-4o@20241120") == "gpt-4o"
+
+
+def split_tensorzero(desk: Desk) -> tuple[Path, Path]:
+    rows = [json.loads(each) for name in ("tensorzero", "tensorzero_model_inferences")
+            for each in _lines(f"{name}.jsonl")]  # fmt: skip
+    inferences = [each for each in rows if "function_name" in each and "input" in each]
+    below = [each for each in rows if "inference_id" in each and "raw_request" in each]
+    assert inferences
+    assert below
+    return desk.write("inferences.jsonl", *inferences), desk.write("model.jsonl", *below)
+
+
+def _lines(name: str) -> list[str]:
+    path = SAMPLES / name
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_tokens_that_come_later_join_their_answers(desk: Desk) -> None:
+    """Model inferences of a later import add tokens and model once; those without inference are rejected."""
+    inferences, below = split_tensorzero(desk)
+    early = desk.take(below, source="other")
+    assert set(tallies(early)) == {"rejected"}
+    first = desk.take(inferences)
+    assert first.tokens["input"] == 0
+    assert first.models == {"unknown": first.accepted}, "the variant is no model"
+    report = desk.take(below)
+    assert set(tallies(report)) == {"joined"}
+    rows = desk.store.rows(
+        "SELECT c.model, input_tokens, output_tokens, text, output"
+        " FROM calls c JOIN controls USING (call_id) WHERE input_tokens IS NOT NULL"
+    )
+    assert report.tokens["input"] == sum(row["input_tokens"] for row in rows) > 0
+    for row in rows:
+        said = json.loads(row["output"])
+        assert said["usage"]["input_tokens"] == row["input_tokens"]
+        assert (said["model"], said["text"]) == (row["model"], row["text"])
+        assert row["model"] is not None
+    before = desk.store.rows("SELECT * FROM controls ORDER BY call_id")
+    assert set(tallies(desk.take(below))) == {"skipped"}
+    assert set(tallies(desk.take(inferences))) == {"skipped"}
+    assert desk.store.rows("SELECT * FROM controls ORDER BY call_id") == before
+
+
+def test_an_import_that_needs_no_judging_ends_like_one_that_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every id is new, the short way fills the store and the report exactly as the long way does."""
+    found = []
+    for judged in (False, True):
+        root = tmp_path / str(judged)
+        root.mkdir()
+        (root / "workbench.toml").write_text(PRICES)
+        desk = Desk(root)
+        if judged:
+            monkeypatch.setattr(imports, "_all_new", lambda *_: False)
+        calls = [
+            pair(str(number), f"Question {number}?", timestamp=1_760_000_000 + number) for number in range(60)
+        ]
+        calls[7]["response"]["choices"] = []
+        del calls[9]["response"]["id"]
+        report = desk.take(desk.write("log.jsonl", *calls))
+        tables = {
+            table: desk.store.rows(f"SELECT * EXCLUDE (manifest_id) FROM {table} ORDER BY call_id")  # noqa: S608
+            for table in ("calls", "controls")
+        }
+        told = {name: getattr(report, name) for name in report.__slots__ if name != "manifest_id"}
+        found.append((tables, told))
+        desk.store.close()
+    assert found[0] == found[1]
