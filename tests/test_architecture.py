@@ -48,6 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "capture",
     ),
     ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
+    ("exporting",),
     ("ui",),
     ("app", "app_server", "cli", "commands", "terminal", "facade", "facade_deciding", "__main__", "__init__"),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.ui import navigation, session, style
+from workbench.ui import address, navigation, session, style
 
 ASSETS = Path(__file__).with_name("ui")
 
@@ -17,9 +17,11 @@ def main() -> None:
     style.apply()
     st.logo(str(ASSETS / "icon.svg"), size="medium")
     current = st.navigation(navigation.pages(), position="top")
+    top = st.container()
     with session.friendly():
         session.begin()
         current.run()
+    address.tell(top)
 
 
 main()

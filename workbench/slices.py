@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,14 +54,19 @@ def edges_of(rule: SliceRule, values: Iterable[float | None]) -> tuple[float, ..
         values: What is known of the task's calls; quintile limits are taken from
             them for `input_length`. Equal limits are kept once.
     """
+    return edges_of_counts(rule, Counter(value for value in values if value is not None))
+
+
+def edges_of_counts(rule: SliceRule, counts: Mapping[float, int]) -> tuple[float, ...]:
+    """Return the bin limits of a slice from how many calls have each number; see `edges_of`."""
     if rule.edges:
         return tuple(sorted(set(rule.edges)))
-    if rule.by != "input_length":
+    total = sum(counts.values())
+    if rule.by != "input_length" or total < QUANTILES:
         return ()
-    known = sorted(value for value in values if value is not None)
-    if len(known) < QUANTILES:
-        return ()
-    limits = {known[len(known) * part // QUANTILES] for part in range(1, QUANTILES)}
+    known = sorted(counts)
+    upto = list(itertools.accumulate(counts[value] for value in known))
+    limits = {known[bisect.bisect_right(upto, total * part // QUANTILES)] for part in range(1, QUANTILES)}
     return tuple(sorted(limits - {known[0]}))
 
 
@@ -128,11 +134,20 @@ def _values(rule: SliceRule, calls: Sequence[Mapping[str, Any]], edges: Sequence
 
 def rare_as_other(values: Sequence[str], fewest: int = RARE_CALLS) -> list[str]:
     """Return values with the rare ones, those of less than `fewest` calls, replaced by `other`."""
-    counts = Counter(values)
-    kept = {value for value, count in counts.most_common(MOST_VALUES) if count >= fewest}
-    if len(counts) - len(kept) <= 1 and len(counts) <= MOST_VALUES:
-        return list(values)
-    return [value if value in kept else OTHER for value in values]
+    kept = kept_values(Counter(values), fewest)
+    return list(values) if kept is None else [value if value in kept else OTHER for value in values]
+
+
+def kept_values(counts: Mapping[str, int], fewest: int = RARE_CALLS) -> frozenset[str] | None:
+    """Return the values that stand on their own; None where all do.
+
+    Args:
+        counts: Calls by value. Of values with equally many, those first in their order stay.
+        fewest: Calls of the rarest that stays.
+    """
+    commonest = sorted(counts, key=lambda value: (-counts[value], value))[:MOST_VALUES]
+    kept = frozenset(value for value in commonest if counts[value] >= fewest)
+    return None if len(counts) - len(kept) <= 1 and len(counts) <= MOST_VALUES else kept
 
 
 def _raw(rule: SliceRule, call: Mapping[str, Any]) -> Any:

@@ -51,6 +51,14 @@ from workbench.review.status import QueueStatus, ReviewerWork, queue_status
 from workbench.review.tallying import LabelReport
 from workbench.review.tickets import item_of
 from workbench.review.turn import Answer, Turn, answer, prepare
+from workbench.review.verdicts import (
+    PastVerdict,
+    VerdictHistory,
+    hidden_from,
+    note_read,
+    open_history,
+    verdict_history,
+)
 from workbench.store.labels import Scope
 
 __all__ = [
@@ -76,6 +84,7 @@ __all__ = [
     "LabelReport",
     "PairAgreement",
     "PairedTruth",
+    "PastVerdict",
     "Plan",
     "QueueStatus",
     "ReviewItem",
@@ -84,6 +93,7 @@ __all__ = [
     "Scope",
     "State",
     "Turn",
+    "VerdictHistory",
     "VersionAgreement",
     "Vote",
     "adjudicate",
@@ -103,6 +113,7 @@ __all__ = [
     "gold_answers",
     "gold_verdict",
     "hand_over",
+    "hidden_from",
     "history",
     "import_labels",
     "item_of",
@@ -112,7 +123,9 @@ __all__ = [
     "next_by_hand",
     "next_item",
     "normalisation_revoked",
+    "note_read",
     "open_conflict",
+    "open_history",
     "order_shown",
     "paired_truth",
     "pick",
@@ -124,6 +137,7 @@ __all__ = [
     "submit_absolute",
     "undo",
     "verdict_from_absolute",
+    "verdict_history",
     "what_would_change",
     "write_gold_set",
 ]

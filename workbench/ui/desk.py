@@ -43,7 +43,7 @@ def desk(place: Place) -> None:
         else:
             _item(current)
         afterwards.show(place)
-        if current is not None and not place.by_hand:
+        if current is not None and not place.by_hand and not place.picked:
             ahead.prepare(now, place.task, place.candidate)
 
 
@@ -54,7 +54,13 @@ def _current(place: Place) -> Open | None:
         return known
     now = here()
     whose = (now.workspace, now.store, place.task, place.candidate, place.annotator)
-    if place.by_hand:
+    last = st.session_state.get(LAST)
+    if place.picked and isinstance(last, Last) and last.open.place == place:
+        # It was the one; nothing follows it by itself.
+        return None
+    if place.picked:
+        item = review.pick(*whose, place.picked)
+    elif place.by_hand:
         item = review.next_by_hand(*whose)
     else:
         item = review.next_item(*whose, languages=place.languages)
@@ -153,8 +159,8 @@ def _answer(current: Open, choice: str, given: Answer) -> None:
     now, place, item = here(), current.place, current.item
     following: ReviewItem | None = None
     try:
-        if place.by_hand:
-            label = _answer_by_hand(current, given)
+        if place.by_hand or place.picked:
+            label = _answer_apart(current, given)
         else:
             turn = review.answer(
                 now.workspace,
@@ -188,7 +194,7 @@ def _is(given: Answer, label: Label) -> bool:
     return label.verdict == given.verdict and label.skipped == (given.verdict is None)
 
 
-def _answer_by_hand(current: Open, given: Answer) -> Label:
+def _answer_apart(current: Open, given: Answer) -> Label:
     now, item, annotator = here(), current.item, current.place.annotator
     if given.absolute is not None:
         return review.submit_absolute(now.workspace, now.store, item, annotator, given.absolute)
@@ -214,6 +220,9 @@ def _undo(place: Place) -> None:
 
 def _finished(place: Place) -> None:
     now = here()
+    if place.picked:
+        _picked(place)
+        return
     if place.by_hand:
         _by_hand(review.by_hand(now.workspace, now.store, place.task, place.candidate))
         return
@@ -225,6 +234,20 @@ def _finished(place: Place) -> None:
     if st.button("See what the labels changed", icon=":material/stacked_line_chart:", key="see-ramp"):
         query = {"task": place.task, "candidate": place.candidate}
         st.switch_page(navigation.page("ramp"), query_params=query)
+
+
+def _picked(place: Place) -> None:
+    st.success(
+        "Kept. A case that somebody picked counts in no bound: the queue draws those that do.",
+        icon=":material/task_alt:",
+    )
+    with st.container(horizontal=True):
+        if st.button("Back to the case", icon=":material/compare_arrows:", key="back-to-case"):
+            query = {"task": place.task, "candidate": place.candidate, "case": place.picked or ""}
+            st.switch_page(navigation.page("compare"), query_params=query)
+        if st.button("Label the queue", icon=":material/rate_review:", key="to-queue"):
+            st.query_params.pop("pair", None)
+            st.rerun(scope="app")
 
 
 def _by_hand(found: review.ByHand) -> None:
