@@ -109,7 +109,7 @@ def write_file(table: Table, path: Path, form: str) -> Written:
 class _CsvRows:
     def __init__(self, file: IO[bytes], columns: Mapping[str, pa.DataType]) -> None:
         self._names = list(columns)
-        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="", errors="replace")  # type: ignore[type-var]
+        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="", errors="replace")
         self._writer = csv.writer(self._text)
         self._writer.writerow(self._names)
         self._text.flush()

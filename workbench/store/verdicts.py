@@ -38,16 +38,17 @@ def known_to(
         annotator: Who.
         sources: Of their own labels, those that count.
     """
+    calls = [call for _, call in pairs]
     found = store.rows(
         f"""
         SELECT l.replay_id, l.call_id FROM labels l
-        WHERE l.call_id IN (SELECT unnest($calls)) AND l.annotator = $annotator AND l.verdict IS NOT NULL
-          AND list_contains($sources, l.source) AND {CURRENT}
+        WHERE l.call_id IN (SELECT unnest(?::VARCHAR[])) AND l.annotator = ? AND l.verdict IS NOT NULL
+          AND list_contains(?::VARCHAR[], l.source) AND {CURRENT}
         UNION
         SELECT replay_id, call_id FROM openings
-        WHERE call_id IN (SELECT unnest($calls)) AND annotator = $annotator
+        WHERE call_id IN (SELECT unnest(?::VARCHAR[])) AND annotator = ?
         """,  # noqa: S608 - a constant of this module
-        {"calls": [call for _, call in pairs], "annotator": annotator, "sources": sorted(sources)},
+        (calls, annotator, sorted(sources), calls, annotator),
     )
     return {(row["replay_id"], row["call_id"]) for row in found} & set(pairs)
 

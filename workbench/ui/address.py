@@ -120,7 +120,7 @@ def span(
     """
     whole = (least, most)
     key = _adopt(label, name, whole, lambda asked: links.read_span(asked, least, most))
-    chosen = st.slider(label, least, most, step=step, key=key, width=width, help=help)
+    chosen: Any = st.slider(label, least, most, step=step, key=key, width=width, help=help)
     value = (float(chosen[0]), float(chosen[1]))
     publish(name, value, whole)
     return None if value == whole else value

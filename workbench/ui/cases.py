@@ -70,8 +70,8 @@ def _cases(scope: Scope, pool: Pool, facets: Facets) -> None:
         case.show(scope, pool, opened)
         return
     st.info("No case matches these filters.", icon=":material/filter_alt_off:")
-    if opened := st.query_params.get("case"):
-        case.show(scope, pool, opened)
+    if linked := st.query_params.get("case"):
+        case.show(scope, pool, linked)
 
 
 def _nothing(scope: Scope, pool: Pool) -> None:

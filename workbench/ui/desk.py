@@ -58,6 +58,7 @@ def _current(place: Place) -> Open | None:
     if place.picked and isinstance(last, Last) and last.open.place == place:
         # It was the one; nothing follows it by itself.
         return None
+    item: ReviewItem | None
     if place.picked:
         item = review.pick(*whose, place.picked)
     elif place.by_hand:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -185,7 +187,7 @@ def _scope(workspace: Workspace, config: EvalConfig, fingerprint: str) -> JudgeS
 
 def _votes(
     workspace: Workspace, store: Store, config: EvalConfig, fingerprint: str, pair: tuple[str, str]
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     scope = _scope(workspace, config, fingerprint)
     return judgements.votes_on(store, scope, pair) if scope else []
 
