@@ -64,6 +64,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "journey"),
         *("demo", "setup", "doctor"),
     ),
+    ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
+    ("exporting",),
     ("ui",),
     (
         "app",

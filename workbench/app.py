@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.ui import gate, navigation, session, style
+from workbench.ui import address, gate, navigation, session, style
 
 ASSETS = Path(__file__).with_name("ui")
 
@@ -24,6 +24,7 @@ def main() -> None:
             return
         current = st.navigation(navigation.pages(actor), position="top")
         st.set_page_config(page_title=f"{current.title} · Workbench")
+        top = st.container()
         session.begin(workspace)
         name = current.url_path or navigation.MENU[0].name
         if not current.url_path and not gate.opens(name, actor):
@@ -31,6 +32,7 @@ def main() -> None:
         with session.friendly():
             gate.check(name, actor)
             current.run()
+        address.tell(top)
         gate.badge(actor)
 
 

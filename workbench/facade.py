@@ -11,6 +11,7 @@ from workbench.facade_rollout import RollingOut
 from workbench.progress import Listener, silent
 
 if TYPE_CHECKING:
+    from workbench.exporting import TableExport
     from workbench.ingest import Conflict, ImportReport, ImportRow, Resolution, UndoReport
     from workbench.replay import ReplayReport
     from workbench.replay.batch_export import BatchExport
@@ -349,6 +350,22 @@ class Workbench(RollingOut):
         return export_labels(
             self.workspace, self.store, Path(path), task=task, candidate=candidate, form=form
         )
+
+    def export_table(
+        self,
+        name: str,
+        path: Path | str,
+        *,
+        task: str | None = None,
+        candidate: str | None = None,
+        filters: Mapping[str, str] | None = None,
+        form: str | None = None,
+    ) -> TableExport:
+        """Write a table of the app whole, as CSV or Parquet; `filters` are the words of a link to it."""
+        from workbench.exporting import Asked, export_table
+
+        asked = Asked(task, candidate, dict(filters or {}))
+        return export_table(self.workspace, self.store, name, Path(path), asked, form=form)
 
     def labelling(self, task: str, candidate: str) -> Labelling:
         """Return the queue of a task and a candidate: what reviewers do, without the app."""

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from workbench.report import PortfolioReport, Report
     from workbench.routing import RoutingReport
     from workbench.scoring.found import FoundReport
+    from workbench.scoring.judging import JudgeResults
     from workbench.scoring.latency_pairs import PairedLatency
     from workbench.scoring.predicted import PredictedHarm
+    from workbench.scoring.replay_pairs import ReplayPair
     from workbench.scoring.thresholds import ThresholdReport
     from workbench.scoring.watching import WatchReport
     from workbench.settings import Settings
+    from workbench.specs import EvalConfig
     from workbench.store import Store
     from workbench.store.accesses import Access
 
@@ -123,6 +126,33 @@ class Deciding:
         from workbench.scoring.predicted import predicted
 
         return predicted(self.workspace, self.store, task, candidate, predictions=predictions, policy=policy)
+
+    def judge_results(self, task: str, candidate: str) -> JudgeResults | None:
+        """Return what the eval's judge said, and how far it can be believed; None where it said nothing."""
+        from workbench.scoring.judging import judge_results
+
+        config, fingerprint = self._whose(task, candidate)
+        return judge_results(self.workspace, self.store, config, fingerprint)
+
+    def judged_harm(self, task: str, candidate: str) -> PredictedHarm | None:
+        """Estimate harm with the judge's verdicts for all calls (PPI++). Shown, never a gate.
+
+        None where the judge may not predict: too few pairs in common with people, or not all judged.
+        """
+        from workbench.scoring.judging import judged_harm
+
+        config, fingerprint = self._whose(task, candidate)
+        return judged_harm(self.workspace, self.store, config, fingerprint)
+
+    def _whose(self, task: str, candidate: str) -> tuple[EvalConfig, str]:
+        config = self.workspace.eval_for(task)
+        return config, self.workspace.fingerprint(self.workspace.candidate(candidate))
+
+    def replay_pair(self, first: str, second: str) -> ReplayPair:
+        """Set two replays of one task side by side, by their ids, over the calls that both asked."""
+        from workbench.scoring.replay_pairs import replay_pair
+
+        return replay_pair(self.workspace, self.store, first, second)
 
     def paired_latency(self, task: str, candidate: str, *, policy: Policy | None = None) -> PairedLatency:
         """Set the frontier's recorded latency against the candidate's at production's pace."""

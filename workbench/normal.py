@@ -436,3 +436,20 @@ def neutralise_cell(text: str) -> str:
 def restore_cell(text: str) -> str:
     """Return what `neutralise_cell` was given."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text.lstrip("'")) else text
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a value as a cell of a CSV file: nothing for None, lists with | between, no formula.
+
+    Args:
+        value: A plain value; times without a zone are UTC.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, (list, tuple)):
+        value = "|".join(map(str, value))
+    return neutralise_cell(value) if isinstance(value, str) else value

@@ -57,22 +57,19 @@ def edges_of(rule: SliceRule, values: Iterable[float | None]) -> tuple[float, ..
         values: What is known of the task's calls; quintile limits are taken from
             them for `input_length`. Equal limits are kept once.
     """
+    return edges_of_counts(rule, Counter(value for value in values if value is not None))
+
+
+def edges_of_counts(rule: SliceRule, counts: Mapping[float, int]) -> tuple[float, ...]:
+    """Return the bin limits of a slice from how many calls have each number; see `edges_of`."""
     if rule.edges:
         return tuple(sorted(set(rule.edges)))
-    if rule.by != "input_length":
-        return ()
-    counts = Counter(value for value in values if value is not None)
-    return _quintiles(counts)
-
-
-def _quintiles(counts: Mapping[float, int]) -> tuple[float, ...]:
-    """Return the limits between fifths of so many calls of each value."""
-    n = sum(counts.values())
-    if n < QUANTILES:
+    total = sum(counts.values())
+    if rule.by != "input_length" or total < QUANTILES:
         return ()
     known = sorted(counts)
-    ends = list(itertools.accumulate(counts[value] for value in known))
-    limits = {known[bisect.bisect_right(ends, n * part // QUANTILES)] for part in range(1, QUANTILES)}
+    upto = list(itertools.accumulate(counts[value] for value in known))
+    limits = {known[bisect.bisect_right(upto, total * part // QUANTILES)] for part in range(1, QUANTILES)}
     return tuple(sorted(limits - {known[0]}))
 
 
@@ -142,7 +139,7 @@ def slice_codes(
         for number, n in zip(numbers, counts, strict=True):
             if number is not None and n:
                 known[number] += n
-        edges = _quintiles(known)
+        edges = edges_of_counts(rule, known)
     else:
         edges = edges_of(rule, ())
     calls: Counter[str] = Counter()
@@ -150,9 +147,11 @@ def slice_codes(
     for value, n in zip(found, counts, strict=True):
         if n:
             calls[value] += n
-    kept = _standing(calls)
+    kept = kept_values(calls)
+    if kept is not None:
+        found = [value if value in kept else OTHER for value in found]
     number_of: dict[str, int] = {}
-    own = [number_of.setdefault(value if value in kept else OTHER, len(number_of)) for value in found]
+    own = [number_of.setdefault(value, len(number_of)) for value in found]
     return list(number_of), np.asarray(own, dtype=np.int64)[codes]
 
 
@@ -176,16 +175,20 @@ def _values(rule: SliceRule, calls: Sequence[Mapping[str, Any]], edges: Sequence
 
 def rare_as_other(values: Sequence[str], fewest: int = RARE_CALLS) -> list[str]:
     """Return values with the rare ones, those of less than `fewest` calls, replaced by `other`."""
-    kept = _standing(Counter(values), fewest)
-    return [value if value in kept else OTHER for value in values]
+    kept = kept_values(Counter(values), fewest)
+    return list(values) if kept is None else [value if value in kept else OTHER for value in values]
 
 
-def _standing(counts: Mapping[str, int], fewest: int = RARE_CALLS) -> frozenset[str]:
-    """Return the values that stand on their own; of equally common ones the first by name."""
+def kept_values(counts: Mapping[str, int], fewest: int = RARE_CALLS) -> frozenset[str] | None:
+    """Return the values that stand on their own; None where all do.
+
+    Args:
+        counts: Calls by value. Of values with equally many, those first by name stay.
+        fewest: Calls of the rarest that stays.
+    """
     commonest = sorted(counts, key=lambda value: (-counts[value], value))[:MOST_VALUES]
     kept = frozenset(value for value in commonest if counts[value] >= fewest)
-    alone = len(counts) - len(kept) <= 1 and len(counts) <= MOST_VALUES
-    return frozenset(counts) if alone else kept
+    return None if len(counts) - len(kept) <= 1 and len(counts) <= MOST_VALUES else kept
 
 
 def _raw(rule: SliceRule, call: Mapping[str, Any]) -> Any:

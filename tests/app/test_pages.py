@@ -560,11 +560,14 @@ def test_slices_stand_worst_first_with_a_way_to_their_cases(visit: Visit, confid
     assert "get worse where language is 'de'" in words
     assert at.dataframe[0].value["Slice"][0] == "language = de"
     assert at.dataframe[0].value["Status"][0] == "bad"
-    links = [each.proto for each in at.get("page_link")]
-    assert any("Differing cases in de" in str(each) and "language=de" in str(each) for each in links)
     assert "Declared slices" in words
     at = press(at, "Learn a rule")
     assert "By the rule:" in said(at)
+    cases = fine(at.button(key="found-cases").click().run())
+    assert cases.query_params["by"] == "found:language"
+    assert cases.query_params["value"] == "de"
+    assert "Cases 1 to 50 of 100" in said(cases)
+    assert set(cases.dataframe[0].value["Language"]) == {"de"}
 
 
 def test_the_ramp_page_shows_thresholds_and_what_they_cost(visit: Visit, confident: Filled) -> None:

@@ -15,10 +15,11 @@ from workbench.cli import cli
 from workbench.config import Workspace
 from workbench.records import Output, Policy
 from workbench.scoring import CompareReport, comparing
-from workbench.scoring.tables import INVALID, FieldTables, InvalidText, LabelPair, LabelTables, tables
+from workbench.scoring.tables import FieldTables, InvalidText, LabelPair, LabelTables, tables
 from workbench.stats import bounds
 from workbench.stats.agreement import cohen_kappa, gwet_ac1
 from workbench.store import label_pairs
+from workbench.store.cases import INVALID
 
 DELTA = Policy().delta
 

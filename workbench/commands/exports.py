@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from workbench.commands.base import common, open_workspace
+from workbench.errors import UsageError
 from workbench.terminal import emit, progress_listener
 
 
@@ -90,3 +92,49 @@ def export_ramp(
         write_ramp(found, file)
         text += f"\nWrote {file}."
     emit(found, as_json=as_json, text=text)
+
+
+@export.command("table")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", help="Whose rows, where the table is about one task.")
+@click.option("--candidate", "candidate_name", help="Whose answers, where the table is about one candidate.")
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="FILTER=VALUE",
+    help="Only these rows, in the words of a link to the page: verdict=mismatch. Repeatable.",
+)
+@click.option(
+    "--form", type=click.Choice(["csv", "parquet"]), help="What the file's suffix says unless given."
+)
+@common
+def export_table(
+    name: str,
+    file: Path,
+    task: str | None,
+    candidate_name: str | None,
+    conditions: Sequence[str],
+    form: str | None,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Write a table of the app whole, as CSV or Parquet.
+
+    Tables: overview, cases, confusion, agreement, similarity, judge, slices, found-slices, slice-map,
+    replays, errors, workloads, suitability, calls, costs, prices, imports, rejects.
+    """
+    from workbench.exporting import Asked
+    from workbench.exporting import export_table as run
+
+    filters = {}
+    for each in conditions:
+        word, equals, value = each.partition("=")
+        if not equals or not word:
+            raise UsageError(f"--where {each!r} has no value.", "Write it as FILTER=VALUE.")
+        filters[word] = value
+    space, store = open_workspace(workspace)
+    with store:
+        report = run(space, store, name, file, Asked(task, candidate_name, filters), form=form)
+    emit(report, as_json=as_json, text=report.text)

@@ -56,6 +56,14 @@ from workbench.review.status import QueueStatus, ReviewerWork, queue_status
 from workbench.review.tallying import LabelReport
 from workbench.review.tickets import item_of
 from workbench.review.turn import Answer, Turn, answer, answer_by_hand, prepare
+from workbench.review.verdicts import (
+    PastVerdict,
+    VerdictHistory,
+    hidden_from,
+    note_read,
+    open_history,
+    verdict_history,
+)
 from workbench.store.labels import Scope
 
 __all__ = [
@@ -82,6 +90,7 @@ __all__ = [
     "LabelReport",
     "PairAgreement",
     "PairedTruth",
+    "PastVerdict",
     "Plan",
     "QueueStatus",
     "ReviewItem",
@@ -90,6 +99,7 @@ __all__ = [
     "Scope",
     "State",
     "Turn",
+    "VerdictHistory",
     "VersionAgreement",
     "Vote",
     "adjudicate",
@@ -113,6 +123,7 @@ __all__ = [
     "gold_answers",
     "gold_verdict",
     "hand_over",
+    "hidden_from",
     "history",
     "import_labels",
     "item_of",
@@ -122,7 +133,9 @@ __all__ = [
     "next_by_hand",
     "next_item",
     "normalisation_revoked",
+    "note_read",
     "open_conflict",
+    "open_history",
     "order_shown",
     "paired_truth",
     "pick",
@@ -135,6 +148,7 @@ __all__ = [
     "take_decision_back",
     "undo",
     "verdict_from_absolute",
+    "verdict_history",
     "what_would_change",
     "write_gold_set",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ import pyarrow.parquet as pq
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError
-from workbench.normal import neutralise_cell
+from workbench.normal import csv_cell
 from workbench.review.gold_sets import write_whole
-from workbench.review.states import fingerprint_of, in_utc
+from workbench.review.states import fingerprint_of
 from workbench.roles import Right
 from workbench.store import Store, accesses
 from workbench.store import labels as rows
@@ -106,23 +105,11 @@ def export_labels(
     return len(found)
 
 
-def _csv_cell(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return in_utc(value).isoformat()
-    if isinstance(value, list):
-        value = "|".join(value)
-    return neutralise_cell(value) if isinstance(value, str) else value
-
-
 def _write_csv(file: Any, found: list[dict[str, Any]]) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows([_csv_cell(row[name]) for name in COLUMNS] for row in found)
+    writer.writerows([csv_cell(row[name]) for name in COLUMNS] for row in found)
     text.flush()
     text.detach()
 

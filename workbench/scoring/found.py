@@ -25,7 +25,9 @@ from workbench.scoring.confidences import chosen_signal, signals_of
 from workbench.scoring.gathered import Gathered, gather_compared
 from workbench.slices import OTHER, rare_as_other
 from workbench.slices_found import (
+    CLUSTER,
     FEWEST_CALLS,
+    TAIL,
     FoundSlice,
     LengthLimit,
     clusters_and_tail,
@@ -170,6 +172,47 @@ def found_slices(
         limit=longest_within(parts, policy, claims=len(slices)),
         notes=notes,
     )
+
+
+@requires(Right.SEE, Right.READ)
+def found_members(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    name: str,
+    *,
+    embedder: Callable[[str], Embedder] | None = None,
+    seed: int = 0,
+) -> dict[str, tuple[str, ...]]:
+    """Return the compared calls of every value of a found slice, by value; empty where there is none.
+
+    They are those that `found_slices` counts, so that a page can show what stands behind a figure.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Holds calls and comparisons.
+        task: The task.
+        candidate: The candidate's name.
+        name: What the slice is made by.
+        embedder: As for `found_slices`.
+        seed: As for `found_slices`.
+
+    Raises:
+        UsageError: Task or candidate is unknown, or no batch of it is compared.
+    """
+    gathered = gather_compared(workspace, store, task, candidate, None)
+    compared = _calls(store, list(gathered.frame["call_id"]))
+    if name in (CLUSTER, TAIL):
+        texts = [each["text"] for each in compared]
+        model = workspace.eval_for(task).embedder
+        slicings, _ = _by_input(store, texts, model, embedder or open_embedder, seed, silent)
+    else:
+        slicings, _ = _known_before(compared, _log(store, task)[0])
+    members: dict[str, list[str]] = {}
+    for call, value in zip(compared, slicings.get(name, ()), strict=False):
+        members.setdefault(value, []).append(call["call_id"])
+    return {value: tuple(calls) for value, calls in members.items()}
 
 
 @requires(Right.SEE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,11 @@ from workbench.specs import EvalConfig
 from workbench.stats import bounds
 from workbench.stats.agreement import Confusion, cohen_kappa, gwet_ac1
 from workbench.stats.agreement import confusion as confusion_of
+from workbench.store.cases import INVALID
 
 if TYPE_CHECKING:
     from workbench.store import Store
 
-INVALID = "(invalid)"
-"""Column of the answers that are no label, in a confusion table."""
 MAX_GROUPS = 100
 """Of more outcome groups neither a table nor a coefficient is made; the pairs stand in `pairs`."""
 PAIRS_SHOWN, TEXTS_SHOWN, TEXT_CHARS = 1_000, 10, 200
@@ -167,19 +167,27 @@ def _by_label(found: Sequence[Mapping[str, Any]], delta: float) -> dict[str, Est
     return {label: bounds.anytime(agreeing[label], n, delta) for label, n in totals.most_common()}
 
 
-def field_tables(store: Store, config: EvalConfig, fingerprint: str) -> FieldTables:
+def field_tables(
+    store: Store, config: EvalConfig, fingerprint: str, *, sample: int | None = None
+) -> FieldTables:
     """Return agreement by field, how many answers keep the schema, and how many had to be mended.
 
     Args:
         store: Holds the comparisons.
         config: An eval of fields.
         fingerprint: The candidate's.
+        sample: Count a random part of about so many calls, the same each time; None counts all.
     """
-    scope = (config.task, fingerprint, evaluator_version(config))
+    scope: tuple[Any, ...] = (config.task, fingerprint, evaluator_version(config))
+    drawn = ""
+    if sample is not None:
+        total = store.value(f"SELECT count(*) {_COMPARED}", scope)
+        drawn = "AND hash(m.call_id) % 1000000 < ?"
+        scope = (*scope, math.ceil(1_000_000 * min(1.0, sample / max(1, total))))
     counted = store.rows(
         f"""
         WITH each AS (
-            SELECT unnest(CAST(json_extract(m.details, '$.fields') AS JSON[])) AS field {_COMPARED}
+            SELECT unnest(CAST(json_extract(m.details, '$.fields') AS JSON[])) AS field {_COMPARED} {drawn}
         )
         SELECT json_extract_string(field, '$.path') AS path, count(*) AS n,
                count(*) FILTER (WHERE CAST(json_extract(field, '$.equal') AS BOOLEAN)) AS equal
@@ -198,7 +206,7 @@ def field_tables(store: Store, config: EvalConfig, fingerprint: str) -> FieldTab
                    WHERE NOT m.invalid AND json_extract(m.details, '$.schema_problem') IS NULL) AS valid,
                count(*) FILTER (WHERE {_repaired("candidate")}) AS repaired,
                count(*) FILTER (WHERE {_repaired("control")}) AS control_repaired
-        {_COMPARED}
+        {_COMPARED} {drawn}
         """,
         scope,
     )[0]

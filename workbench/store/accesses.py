@@ -57,6 +57,7 @@ class Kind(StrEnum):
     IMPORTS = "imports that differ"
     TRAFFIC = "traffic"
     REJECTS = "rejected lines"
+    EXPORT_TABLE = "export of a table"
     EXPORT_LABELS = "export of labels"
     EXPORT_BATCH = "export of requests"
     EXPORT_GOLD = "export of right answers"

@@ -153,6 +153,20 @@ def votes(store: Store, scope: JudgeScope) -> list[dict[str, Any]]:
     )
 
 
+def votes_on(store: Store, scope: JudgeScope, pair: tuple[str, str]) -> list[dict[str, Any]]:
+    """Return what a judge said of one pair, the control in the first place first.
+
+    Returns:
+        Rows of control_first, vote, error, said (the judge's own words) and model.
+    """
+    return store.rows(
+        "SELECT control_first, vote, error, said, model FROM judge_votes "
+        "WHERE replay_id = ? AND call_id = ? AND judge = ? AND prompt_version = ? "
+        "ORDER BY control_first DESC",
+        (*pair, scope.judge, scope.prompt_version),
+    )
+
+
 def has_voted(store: Store, scope: JudgeScope) -> bool:
     """Say whether a judge gave a vote that could be read."""
     return bool(

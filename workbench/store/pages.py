@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench import access
 from workbench.access import requires, requires_somewhere
-from workbench.compare.custom import EVALUATOR_ERROR
-from workbench.records import Output, Request, Verdict, from_json
 from workbench.roles import Right
 from workbench.store import accesses
 
 if TYPE_CHECKING:
     from workbench.store import Store
-
-PAGE_SIZE = 50
-PREVIEW_CHARS = 200
-FACET_LIMIT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,95 +40,6 @@ class TaskCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """The comparisons a page is about: one task, one candidate, one version of the evaluator."""
-
-    task: str
-    candidate_fingerprint: str
-    evaluator_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class CaseFilter:
-    """What to show of a pool. None and empty mean everything.
-
-    `label` is a verdict of a person, `any` or `none`; `search` is looked up in request and answers.
-    """
-
-    verdict: str | None = None
-    language: str | None = None
-    flag: str | None = None
-    label: str | None = None
-    search: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRow:
-    """One line of the list of cases."""
-
-    replay_id: str
-    call_id: str
-    verdict: str
-    score: float | None
-    reason: str
-    language: str | None
-    control: str
-    candidate: str
-    flags: tuple[str, ...]
-    label: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Facets:
-    """What can be filtered by, with counts, over a whole pool."""
-
-    verdicts: dict[str, int] = field(default_factory=dict)
-    languages: dict[str, int] = field(default_factory=dict)
-    flags: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def total(self) -> int:
-        """Return how many cases the pool has."""
-        return sum(self.verdicts.values())
-
-
-@dataclass(frozen=True, slots=True)
-class CaseLabel:
-    """One judgement by a person, as the page of a case lists it."""
-
-    verdict: str | None
-    annotator: str
-    reasons: tuple[str, ...]
-    note: str
-    source: str
-    skipped: bool
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One call with both answers and how they compare."""
-
-    replay_id: str
-    call_id: str
-    native_id: str
-    source: str
-    occurred_at: datetime | None
-    language: str | None
-    request: Request
-    control: Output | None
-    observed: Output
-    verdict: str
-    score: float | None
-    reason: str
-    identical: bool
-    invalid: bool
-    flags: tuple[str, ...]
-    details: dict[str, Any]
-    labels: tuple[CaseLabel, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Import:
     """One import, newest first. `report` is the import report as plain data."""
 
@@ -146,16 +50,6 @@ class Import:
     format: str
     files: tuple[str, ...]
     report: dict[str, Any]
-
-
-# The newest label of a person that nothing supersedes; a label taken back has no verdict.
-_LABELS = """
-    SELECT l.replay_id, l.call_id, arg_max(l.verdict, l.seq) AS verdict
-    FROM labels l
-    WHERE NOT l.skipped AND l.source <> 'gold'
-      AND l.label_id NOT IN (SELECT supersedes FROM labels WHERE supersedes IS NOT NULL)
-    GROUP BY ALL
-"""
 
 
 @requires_somewhere(*Right)
@@ -229,230 +123,6 @@ def rejects(store: Store, manifest_id: str, limit: int = 10_000) -> list[dict[st
     lines = [f"{row['file']}:{row['line']}" for row in found]
     accesses.viewed(store, accesses.Kind.REJECTS, None, lines)
     return found
-
-
-@requires(Right.SEE, Right.READ)
-def compared_versions(store: Store, task: str, candidate_fingerprint: str) -> dict[str, int]:
-    """Return how many comparisons each evaluator version has, so that a page can say what is stale."""
-    found = store.rows(
-        """SELECT x.evaluator_version AS version, count(*) AS n
-           FROM comparisons x JOIN replays r USING (replay_id)
-           WHERE r.task = ? AND r.candidate_fingerprint = ? AND x.repeat = 0 GROUP BY ALL""",
-        [task, candidate_fingerprint],
-    )
-    return {row["version"]: row["n"] for row in found}
-
-
-@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
-def facets(store: Store, pool: Pool) -> Facets:
-    """Return the verdicts, languages and flags of a pool with their counts."""
-    verdicts, languages, flags = (
-        _tally(store, pool, expression)
-        for expression in ("x.verdict", "coalesce(c.language, '')", "unnest(x.flags)")
-    )
-    return Facets(verdicts, languages, flags)
-
-
-@requires(Right.SEE, Right.READ, Right.LABEL, task=lambda given: given["pool"].task)
-def languages(store: Store, pool: Pool) -> list[str]:
-    """Return the languages of a pool's calls, the commonest first, and nothing of how they compare."""
-    return [each for each in _tally(store, pool, "coalesce(c.language, '')") if each]
-
-
-@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
-def confusion(store: Store, pool: Pool) -> dict[tuple[str, str], int]:
-    """Return how often the candidate gave each answer where the frontier gave each answer."""
-    found = store.rows(
-        f"""SELECT x.control_group, coalesce(x.candidate_group, '(no valid answer)') AS candidate_group,
-                   count(*) AS n
-            FROM {_compared(store, pool)} x
-            WHERE x.control_group IS NOT NULL AND x.verdict <> '{Verdict.UNCOMPARABLE}'
-            GROUP BY ALL ORDER BY n DESC LIMIT 2500""",  # noqa: S608 - fixed text alone, here and below
-        _key(pool),
-    )
-    return {(row["control_group"], row["candidate_group"]): row["n"] for row in found}
-
-
-@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
-def matching(store: Store, pool: Pool, chosen: CaseFilter) -> int:
-    """Return how many cases a filter leaves."""
-    source, values = _filtered(chosen)
-    sql = f"SELECT count(*) FROM {_compared(store, pool)} x {source}"  # noqa: S608
-    return int(store.value(sql, [*_key(pool), *values]))
-
-
-@requires(Right.READ, task=lambda given: given["pool"].task)
-def case_page(
-    store: Store, pool: Pool, chosen: CaseFilter, *, page: int = 1, size: int = PAGE_SIZE
-) -> list[CaseRow]:
-    """Return one page of cases, disagreements first within the order of replay and call.
-
-    Args:
-        store: Where to read.
-        pool: The comparisons the page is about.
-        chosen: What to show of them.
-        page: From 1.
-        size: Rows of a page.
-    """
-    source, values = _filtered(chosen)
-    found = store.rows(
-        f"""WITH picked AS (
-                SELECT x.replay_id, x.call_id, x.verdict, x.score, x.reason, x.flags, x.replay_seq
-                FROM {_compared(store, pool)} x {source}
-                ORDER BY x.verdict <> '{Verdict.MISMATCH}', x.replay_seq, x.call_id LIMIT ? OFFSET ?
-            ), judged AS ({_LABELS})
-            SELECT p.*, c.language, j.verdict AS label,
-                   left(coalesce(k.text, k.output, ''), {PREVIEW_CHARS}) AS control,
-                   left(coalesce(o.text, o.error_kind, o.output), {PREVIEW_CHARS}) AS candidate
-            FROM picked p
-            JOIN calls c USING (call_id)
-            LEFT JOIN controls k USING (call_id)
-            LEFT JOIN observations o ON o.replay_id = p.replay_id AND o.call_id = p.call_id AND o.repeat = 0
-            LEFT JOIN judged j ON j.replay_id = p.replay_id AND j.call_id = p.call_id
-            ORDER BY p.verdict <> '{Verdict.MISMATCH}', p.replay_seq, p.call_id""",  # noqa: S608
-        [*_key(pool), *values, size, (max(1, page) - 1) * size],
-    )
-    accesses.viewed(store, accesses.Kind.CASES, pool.task, [row["call_id"] for row in found])
-    return [
-        CaseRow(
-            replay_id=row["replay_id"],
-            call_id=row["call_id"],
-            verdict=row["verdict"],
-            score=row["score"],
-            reason=row["reason"],
-            language=row["language"],
-            control=row["control"],
-            candidate=row["candidate"],
-            flags=tuple(row["flags"]),
-            label=row["label"],
-        )
-        for row in found
-    ]
-
-
-@requires(Right.READ, task=lambda given: given["pool"].task)
-def case(store: Store, pool: Pool, call_id: str) -> Case | None:
-    """Return one case of a pool, or None where it does not belong to it."""
-    found = store.rows(
-        f"""SELECT x.*, c.native_id, c.source, c.occurred_at, c.language, c.request,
-                   k.output AS control, o.output AS observed
-            FROM {_compared(store, pool)} x
-            JOIN calls c USING (call_id)
-            LEFT JOIN controls k USING (call_id)
-            JOIN observations o
-              ON o.replay_id = x.replay_id AND o.call_id = x.call_id AND o.repeat = 0
-            WHERE x.call_id = ?""",  # noqa: S608
-        [*_key(pool), call_id],
-    )
-    if not found:
-        return None
-    row = found[0]
-    accesses.viewed(store, accesses.Kind.CASE, pool.task, [call_id])
-    return Case(
-        replay_id=row["replay_id"],
-        call_id=row["call_id"],
-        native_id=row["native_id"],
-        source=row["source"],
-        occurred_at=row["occurred_at"],
-        language=row["language"],
-        request=from_json(row["request"], Request),
-        control=from_json(row["control"], Output) if row["control"] else None,
-        observed=from_json(row["observed"], Output),
-        verdict=row["verdict"],
-        score=row["score"],
-        reason=row["reason"],
-        identical=row["identical"],
-        invalid=row["invalid"],
-        flags=tuple(row["flags"]),
-        details=json.loads(row["details"]),
-        labels=_labels_of(store, row["replay_id"], call_id),
-    )
-
-
-def _labels_of(store: Store, replay_id: str, call_id: str) -> tuple[CaseLabel, ...]:
-    found = store.rows(
-        """SELECT verdict, annotator, reasons, note, source, skipped, created_at FROM labels
-           WHERE replay_id = ? AND call_id = ? AND (verdict IS NOT NULL OR skipped)
-             AND label_id NOT IN (SELECT supersedes FROM labels WHERE supersedes IS NOT NULL)
-           ORDER BY seq""",
-        [replay_id, call_id],
-    )
-    return tuple(CaseLabel(**{**row, "reasons": tuple(row["reasons"])}) for row in found)
-
-
-def _key(pool: Pool) -> list[Any]:
-    return [pool.task, pool.candidate_fingerprint, pool.evaluator_version]
-
-
-def _compared(store: Store, pool: Pool) -> str:
-    """Return a table expression of a pool's comparisons; its parameters are `_key(pool)`.
-
-    A call can stand in several replays of one candidate; it counts once, in the earliest. The
-    window that sees to it costs as much as the rest of a query, and most pools have one replay.
-    """
-    replays = store.value(
-        "SELECT count(*) FROM replays WHERE task = ? AND candidate_fingerprint = ?",
-        [pool.task, pool.candidate_fingerprint],
-    )
-    first = "QUALIFY row_number() OVER (PARTITION BY x.call_id ORDER BY r.seq) = 1" if replays > 1 else ""
-    return f"""(SELECT x.*, r.seq AS replay_seq FROM comparisons x JOIN replays r USING (replay_id)
-                WHERE r.task = ? AND r.candidate_fingerprint = ? AND x.evaluator_version = ?
-                  AND x.repeat = 0 {first})"""  # noqa: S608
-
-
-def _tally(store: Store, pool: Pool, expression: str) -> dict[str, int]:
-    found = store.rows(
-        f"""SELECT value, count(*) AS n
-            FROM (SELECT {expression} AS value FROM {_compared(store, pool)} x
-                  {"JOIN calls c USING (call_id)" if "c." in expression else ""})
-            GROUP BY value ORDER BY value <> ?, n DESC, value LIMIT {FACET_LIMIT}""",  # noqa: S608
-        # An evaluator of one's own may flag so much that its failures would not be among them.
-        [*_key(pool), EVALUATOR_ERROR],
-    )
-    return {row["value"]: row["n"] for row in found}
-
-
-def _filtered(chosen: CaseFilter) -> tuple[str, Sequence[Any]]:
-    """Return the joins and conditions of a filter as fixed text, and its values as parameters.
-
-    Only what the filter looks at is joined.
-    """
-    joins: list[str] = []
-    conditions: list[str] = []
-    values: list[Any] = []
-    if chosen.language is not None or chosen.search:
-        joins.append("JOIN calls c USING (call_id)")
-    if chosen.search:
-        joins.append("LEFT JOIN controls k USING (call_id)")
-        joins.append(
-            "LEFT JOIN observations o ON o.replay_id = x.replay_id AND o.call_id = x.call_id AND o.repeat = 0"
-        )
-    if chosen.label:
-        joins.append(f"LEFT JOIN ({_LABELS}) j ON j.replay_id = x.replay_id AND j.call_id = x.call_id")
-    for text, value in (
-        ("x.verdict = ?", chosen.verdict),
-        ("coalesce(c.language, '') = ?", chosen.language),
-        ("list_contains(x.flags, ?)", chosen.flag),
-    ):
-        if value is not None:
-            conditions.append(text)
-            values.append(value)
-    if chosen.label in ("any", "none"):
-        conditions.append(f"j.verdict IS {'NOT ' if chosen.label == 'any' else ''}NULL")
-    elif chosen.label:
-        conditions.append("j.verdict = ?")
-        values.append(chosen.label)
-    if chosen.search:
-        plain = chosen.search.lower()
-        # A request is stored as JSON, where quotes and line ends stand escaped.
-        spelled = json.dumps(plain, ensure_ascii=False)[1:-1]
-        conditions.append(
-            "(contains(lower(c.request), ?) OR contains(lower(coalesce(k.text, k.output, '')), ?)"
-            " OR contains(lower(coalesce(o.text, o.output, '')), ?) OR lower(c.native_id) = ?)"
-        )
-        values.extend([spelled, plain, plain, plain])
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"{' '.join(joins)} {where}", values
 
 
 @requires_somewhere(Right.SEE, Right.REPLAY)

@@ -1,7 +1,8 @@
 """Filters that live in the address, so that a link opens the same view.
 
 Streamlit's own binding writes the words that an option shows into the address; those
-carry counts, which change. Here the address holds the values themselves.
+carry counts, which change. Here the address holds the values themselves. What an address
+asks for and is not here, an old link or a hostile one, is left out, and `tell` says so.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from workbench.ui import links
+
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+
+_LEFT_OUT = "address.left-out"
 
 
 def select(
@@ -39,7 +44,7 @@ def select(
         help: Tooltip.
     """
     standard = default if default in options else options[0]
-    key = _adopt(name, standard, lambda asked: asked if asked in options else None)
+    key = _adopt(label, name, standard, lambda asked: links.read_choice(asked, options))
     if st.session_state[key] not in options:
         st.session_state[key] = standard
     show = labels.__getitem__ if isinstance(labels, Mapping) else labels
@@ -58,7 +63,7 @@ def segmented(label: str, options: Mapping[str, str], *, name: str) -> str:
         name: Parameter of the address.
     """
     standard = next(iter(options))
-    key = _adopt(name, standard, lambda asked: asked if asked in options else None)
+    key = _adopt(label, name, standard, lambda asked: links.read_choice(asked, list(options)))
     if st.session_state[key] not in options:
         st.session_state[key] = standard
     value = st.segmented_control(
@@ -83,7 +88,7 @@ def text(label: str, *, name: str, placeholder: str = "", width: int = 240, limi
         width: Pixels.
         limit: Characters at most.
     """
-    key = _adopt(name, "", lambda asked: asked[:limit])
+    key = _adopt(label, name, "", lambda asked: links.read_text(asked, limit))
     typed = st.text_input(
         label, key=key, type="search", placeholder=placeholder, width=width, max_chars=limit
     )
@@ -92,46 +97,163 @@ def text(label: str, *, name: str, placeholder: str = "", width: int = 240, limi
     return value
 
 
-def number(name: str, allowed: Callable[[float], bool], default: float) -> str:
+def span(
+    label: str,
+    *,
+    name: str,
+    least: float = 0.0,
+    most: float = 1.0,
+    step: float = 0.01,
+    width: int = 260,
+    help: str | None = None,  # noqa: A002 - Streamlit's own word
+) -> tuple[float, float] | None:
+    """Let a person choose a range of numbers; None where it is the whole of it.
+
+    Args:
+        label: What is chosen.
+        name: Parameter of the address.
+        least: Lower end of the scale.
+        most: Its upper end.
+        step: Between two numbers.
+        width: Pixels.
+        help: Tooltip.
+    """
+    whole = (least, most)
+    key = _adopt(label, name, whole, lambda asked: links.read_span(asked, least, most))
+    chosen: Any = st.slider(label, least, most, step=step, key=key, width=width, help=help)
+    value = (float(chosen[0]), float(chosen[1]))
+    publish(name, value, whole)
+    return None if value == whole else value
+
+
+def several(
+    label: str,
+    options: Sequence[str],
+    *,
+    name: str,
+    default: Sequence[str] = (),
+    labels: Callable[[str], str] = str,
+    help: str | None = None,  # noqa: A002 - Streamlit's own word
+) -> list[str]:
+    """Let a person choose any of a few things.
+
+    Args:
+        label: What is chosen.
+        options: The values.
+        name: Parameter of the address.
+        default: The values without a parameter.
+        labels: How each value reads.
+        help: Tooltip.
+    """
+    standard = [each for each in options if each in default]
+    key = _adopt(label, name, standard, lambda asked: links.read_several(asked, options))
+    st.session_state[key] = [each for each in st.session_state[key] or () if each in options]
+    chosen = st.pills(label, options, selection_mode="multi", key=key, format_func=labels, help=help)
+    value = [each for each in options if each in chosen]
+    publish(name, value, standard)
+    return value
+
+
+def switch(label: str, *, name: str, help: str | None = None) -> bool:  # noqa: A002 - Streamlit's own word
+    """Let a person switch something on; the address carries `on`.
+
+    Args:
+        label: What is switched.
+        name: Parameter of the address.
+        help: Tooltip.
+    """
+    key = _adopt(label, name, False, lambda asked: True if asked == "on" else None)
+    value = bool(st.toggle(label, key=key, help=help))
+    publish(name, "on" if value else "", "")
+    return value
+
+
+def number(
+    name: str, allowed: Callable[[float], bool], default: float | None, *, label: str | None = None
+) -> str:
     """Return the key for a widget whose number the address carries; `publish` it afterwards.
 
     Args:
         name: Parameter of the address.
         allowed: Says whether a number may be taken from the address.
         default: The number without a parameter.
+        label: What the number is, for `tell`; the parameter's name unless given.
     """
-    return _adopt(name, default, lambda asked: _number(asked, allowed))
+    return _adopt(label or name.capitalize(), name, default, lambda asked: links.read_number(asked, allowed))
+
+
+def page(count: int, *, name: str = "page") -> int:
+    """Let a person turn pages; return the one that is open, from 1.
+
+    Args:
+        count: How many there are.
+        name: Parameter of the address.
+    """
+    key = number(name, lambda asked: asked == int(asked) and 1 <= asked <= max(1, count), 1, label="Page")
+    # A filter may have left fewer pages than the one that was open.
+    st.session_state[key] = min(int(st.session_state[key] or 1), max(1, count))
+    chosen = st.pagination(count, key=key) if count > 1 else 1
+    publish(name, chosen, 1)
+    return int(chosen)
 
 
 def publish(name: str, value: Any, default: Any) -> None:
     """Write a choice into the address, or take it out where it is the default."""
-    shown = str(value) if isinstance(value, str) else f"{value:g}"
     if value == default:
         st.query_params.pop(name, None)
         st.session_state[_seen(name)] = None
-    else:
-        if st.query_params.get(name) != shown:
-            st.query_params[name] = shown
-        st.session_state[_seen(name)] = shown
+        return
+    shown = _written(value)
+    if st.query_params.get(name) != shown:
+        st.query_params[name] = shown
+    st.session_state[_seen(name)] = shown
 
 
-def _adopt(name: str, default: Any, read: Callable[[str], Any]) -> str:
+def leave_out(label: str) -> None:
+    """Note that the address asks for something that is not here.
+
+    Args:
+        label: What it is about, our own words.
+    """
+    noted = st.session_state.setdefault(_LEFT_OUT, [])
+    if label not in noted:
+        noted.append(label)
+
+
+def tell(place: DeltaGenerator) -> None:
+    """Say once what of the address was left out; never what it said, which may be anybody's words.
+
+    Args:
+        place: Where to say it.
+    """
+    if noted := st.session_state.pop(_LEFT_OUT, None):
+        place.info(
+            f"The link asks for something that is not here ({', '.join(noted)}): that was left out.",
+            icon=":material/link_off:",
+        )
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return links.write_span(value)
+    if isinstance(value, list):
+        return links.write_several(value)
+    return links.write_number(value)
+
+
+def _adopt(label: str, name: str, default: Any, read: Callable[[str], Any]) -> str:
     """Take a new value over from the address: at the first visit, a link, or a step back."""
     key = f"address.{name}"
     asked = st.query_params.get(name)
     if key not in st.session_state or asked != st.session_state.get(_seen(name)):
         found = read(asked) if asked is not None else None
+        if asked is not None and found is None:
+            leave_out(label)
         st.session_state[key] = default if found is None else found
     return key
 
 
 def _seen(name: str) -> str:
     return f"address.seen.{name}"
-
-
-def _number(asked: str, allowed: Callable[[float], bool]) -> float | None:
-    try:
-        value = float(asked)
-    except ValueError:
-        return None
-    return value if allowed(value) else None

@@ -1,60 +1,81 @@
-"""Compare: the cases of one task and candidate, paged and filtered, each with its differences."""
+"""Compare: the cases of one task and candidate, paged and filtered, and what they come to."""
 
 from __future__ import annotations
 
-import json
 import math
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 import streamlit as st
 
-from workbench.compare import EVALUATOR_ERROR, evaluator_version
-from workbench.compare.features import in_words
-from workbench.records import EvalKind, LabelVerdict, Output, Verdict
-from workbench.store import imported_labels, pages
-from workbench.store.pages import PAGE_SIZE, Case, CaseFilter, CaseRow, Facets, Pool
-from workbench.ui import address, answers, figures, navigation, words
-from workbench.ui.diff import capped, visible
+from workbench import review
+from workbench.compare import EVALUATOR_ERROR
+from workbench.errors import UsageError
+from workbench.records import EvalKind, LabelVerdict, Verdict
+from workbench.scoring.case_filters import FOUND, case_filter, pool_of, rules_by_name, values_of
+from workbench.store import cases as rows_of
+from workbench.store.cases import INVALID, ORDERS, PAGE_SIZE, CaseFilter, CaseRow, Facets, Pool
+from workbench.ui import address, agreeing, case, exports, navigation, opinion, words
+from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
-from workbench.ui.session import colours, here, read
+from workbench.ui.session import ask, here, read
+from workbench.ui.whose import remember_read, reviewer
 
 EVERYTHING = "all"
-LABELS_SHOWN = 20
-LABEL_CHARS = 500
-NOTES_CHARS = 4_000
-"""Of the notes on one case; an evaluator of one's own may say more."""
-
-
-def pool_of(scope: Scope) -> Pool:
-    """Return the comparisons of a choice under the present eval and the present candidate."""
-    return Pool(scope.task, here().workspace.fingerprint(scope.candidate), evaluator_version(scope.eval))
+VIEWS = {"cases": "Cases", "agreement": "Agreement", "judge": "Judge"}
+ORDER = {
+    rows_of.DIFFERING: "differing first",
+    rows_of.LEAST_SIMILAR: "least alike first",
+    rows_of.MOST_SIMILAR: "most alike first",
+}
+PICKED = "compare.picked"
 
 
 def show(scope: Scope) -> None:
-    """Show filters, the page of cases, the chosen case, and the table of answers for labels."""
-    pool = pool_of(scope)
-    facets = read(pages.facets, pool)
+    """Show what was compared: the cases, what the agreement is made of, or what a judge says."""
+    pool = pool_of(here().workspace, scope.task, scope.candidate.name)
+    facets = read(rows_of.facets, pool)
     if not facets.total:
         _nothing(scope, pool)
         return
     _summary(facets)
     _evaluator_errors(scope, facets)
-    if scope.eval.kind is EvalKind.LABEL:
-        _confusion(scope, pool)
-    chosen = _filters(facets)
-    total = read(pages.matching, pool, chosen)
-    page = _pager(total)
-    rows = read(pages.case_page, pool, chosen, page=page)
-    if not rows:
-        st.info("No case matches these filters.", icon=":material/filter_alt_off:")
+    view = address.segmented("View", VIEWS, name="show")
+    if view == "agreement":
+        agreeing.show(scope, pool, facets)
+    elif view == "judge":
+        opinion.show(scope)
+    else:
+        _cases(scope, pool, facets)
+
+
+def _cases(scope: Scope, pool: Pool, facets: Facets) -> None:
+    asked = _filters(scope, facets)
+    order = rows_of.DIFFERING
+    if facets.scored:
+        order = asked.pop("order", order)
+    try:
+        chosen = ask(case_filter, scope.task, scope.candidate.name, asked)
+    except UsageError:
+        # What the widgets offer changed under the page, such as a slice that an import has moved.
+        address.leave_out("Filter")
+        chosen = CaseFilter()
+    total = read(rows_of.matching, pool, chosen)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        page = address.page(math.ceil(total / PAGE_SIZE))
+        exports.offer("cases", task=scope.task, candidate=scope.candidate.name, filters=asked, rows=total)
+    rows = read(rows_of.case_page, pool, chosen, page=page, order=order)
+    if rows:
+        opened = _table(rows, total, page)
+        case.show(scope, pool, opened)
         return
-    picked = _table(rows, total, page)
-    _case(pool, picked)
+    st.info("No case matches these filters.", icon=":material/filter_alt_off:")
+    if linked := st.query_params.get("case"):
+        case.show(scope, pool, linked)
 
 
 def _nothing(scope: Scope, pool: Pool) -> None:
-    others = read(pages.compared_versions, pool.task, pool.candidate_fingerprint)
+    others = read(rows_of.compared_versions, pool.task, pool.candidate_fingerprint)
     if others:
         st.info(
             f"{words.counted(sum(others.values()), 'comparison')} were made under an earlier eval.toml. "
@@ -109,97 +130,150 @@ def _evaluator_errors(scope: Scope, facets: Facets) -> None:
     )
 
 
-def _confusion(scope: Scope, pool: Pool) -> None:
-    counts = read(pages.confusion, pool)
-    if not counts:
-        return
-    with st.expander("Which answer became which", icon=":material/grid_on:"):
-        if len({each for pair in counts for each in pair}) > 25:
-            st.caption("More than 25 different answers: the table lists the commonest changes.")
-            changes = [(*pair, n) for pair, n in counts.items() if pair[0] != pair[1]][:50]
-            frame = pd.DataFrame(changes, columns=["Frontier", "Candidate", "Calls"])
-            st.dataframe(frame, hide_index=True, alt="The commonest changes of answer.")
-            return
-        drawing = figures.confusion(counts, scope.eval.labels, colours())
-        st.plotly_chart(drawing.figure, key="confusion", config=figures.CONFIG, alt=drawing.alt, theme=None)
-        st.caption(drawing.alt if len(drawing.alt) < 400 else "Rows: frontier. Columns: candidate.")
-
-
-def _filters(facets: Facets) -> CaseFilter:
+def _filters(scope: Scope, facets: Facets) -> dict[str, str]:
+    """Let a person say what to look at; return it in the words of a link, and how it is ordered."""
+    asked: dict[str, str] = {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        verdict = address.select(
+        asked["verdict"] = _one(
             "Verdict",
-            [EVERYTHING, *(each for each in Verdict if each in facets.verdicts)],
-            name="verdict",
-            labels=lambda each: _verdict_option(each, facets),
-            width=210,
+            [each for each in Verdict if each in facets.verdicts],
+            "verdict",
+            {EVERYTHING: f"all ({facets.total:,})"}
+            | {each: f"{words.VERDICTS[Verdict(each)]} ({n:,})" for each, n in facets.verdicts.items()},
+            210,
         )
-        language = address.select(
+        asked |= _slice(scope)
+        asked["language"] = _one(
             "Language",
-            [EVERYTHING, *facets.languages],
-            name="language",
-            labels=lambda each: (
-                "all languages"
-                if each == EVERYTHING
-                else f"{visible(each) or 'unknown'} ({facets.languages[each]:,})"
-            ),
-            width=170,
-            help=words.GLOSSARY["slice"],
+            list(facets.languages),
+            "language",
+            {EVERYTHING: "all languages"} | {each: visible(each) or "unknown" for each in facets.languages},
+            160,
         )
-        flag = address.select(
+        asked["flag"] = _one(
             "Flag",
-            [EVERYTHING, *facets.flags],
-            name="flag",
-            labels=lambda each: (
-                "with or without"
-                if each == EVERYTHING
-                else f"{visible(each).replace('_', ' ')} ({facets.flags[each]:,})"
-            ),
-            width=190,
-            help="What the comparison noticed: another number, a negation, a name.",
+            list(facets.flags),
+            "flag",
+            {EVERYTHING: "with or without"}
+            | {each: f"{visible(each).replace('_', ' ')} ({n:,})" for each, n in facets.flags.items()},
+            190,
+            "What the comparison noticed: another number, a negation, a name.",
         )
-        label = address.select(
-            "Label",
-            [EVERYTHING, "any", "none", *LabelVerdict],
-            name="label",
-            labels=lambda each: (
-                {EVERYTHING: "with or without", "any": "labelled", "none": "not labelled"}.get(each)
-                or words.LABEL_VERDICTS[LabelVerdict(each)]
-            ),
-            width=170,
-            help="What a person said of this case.",
-        )
-        search = address.text("Search", name="search", placeholder="in request and answers")
-    return CaseFilter(
-        verdict=_chosen(verdict),
-        language=_chosen(language),
-        flag=_chosen(flag),
-        label=_chosen(label),
-        search=search,
+        asked["label"] = _label()
+        asked["search"] = address.text("Search", name="search", placeholder="in request and answers")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        asked |= _scored(scope, facets) | _answers(scope) | _errors(facets)
+    return {word: value for word, value in asked.items() if value}
+
+
+def _one(
+    label: str,
+    options: list[str],
+    name: str,
+    labels: Mapping[str, str],
+    width: int,
+    told: str | None = None,
+) -> str:
+    """Let a person choose one value or everything, which is no filter."""
+    chosen = address.select(label, [EVERYTHING, *options], name=name, labels=labels, width=width, help=told)
+    return "" if chosen == EVERYTHING else chosen
+
+
+def _slice(scope: Scope) -> dict[str, str]:
+    """Let a person choose a slice and one of its values; a slice that was found comes from a link."""
+    names = list(rules_by_name(scope.eval))
+    linked = st.query_params.get("by", "")
+    if linked.startswith(FOUND):
+        with st.spinner("Looking for this slice", show_time=True):
+            values = ask(values_of, scope.task, scope.candidate.name, linked)
+        names += [linked] if values else []
+    by = _one(
+        "Slice by",
+        names,
+        "by",
+        {EVERYTHING: "nothing"}
+        | {each: visible(each.removeprefix(FOUND)).replace("_", " ") for each in names},
+        170,
+        words.GLOSSARY["slice"],
+    )
+    if not by:
+        st.query_params.pop("value", None)
+        return {}
+    values = ask(values_of, scope.task, scope.candidate.name, by)
+    value = _one(
+        "Value",
+        list(values),
+        "value",
+        {EVERYTHING: "all values"} | {each: visible(each) for each in values},
+        170,
+    )
+    return {"by": by, "value": value} if value else {}
+
+
+def _label() -> str:
+    """Let a person choose by what people said; a reviewer only whether anything was said."""
+    verdicts = [] if reviewer() else list(LabelVerdict)
+    return _one(
+        "Label",
+        ["any", "none", *verdicts],
+        "label",
+        {EVERYTHING: "with or without", "any": "labelled", "none": "not labelled"}
+        | {each: words.LABEL_VERDICTS[LabelVerdict(each)] for each in verdicts},
+        170,
+        "What a person said of this case."
+        + (" You review here, so what others said is no filter." if reviewer() else ""),
     )
 
 
-def _chosen(value: str) -> str | None:
-    return None if value == EVERYTHING else str(value)
+def _scored(scope: Scope, facets: Facets) -> dict[str, str]:
+    if not facets.scored:
+        return {}
+    what = "Similarity" if scope.eval.kind is EvalKind.TEXT else "Score"
+    span = address.span(what, name="similarity", help="How alike the two answers are, 0 to 1.")
+    order = address.select("Order", list(ORDERS), name="order", labels=ORDER, width=190)
+    return {"similarity": f"{span[0]}..{span[1]}" if span else "", "order": order}
 
 
-def _verdict_option(each: str, facets: Facets) -> str:
-    if each == EVERYTHING:
-        return f"all ({facets.total:,})"
-    return f"{words.VERDICTS[Verdict(each)]} ({facets.verdicts[each]:,})"
+def _answers(scope: Scope) -> dict[str, str]:
+    """Let a person look at one cell of the table of labels, or at one field that differs."""
+    if scope.eval.kind is EvalKind.LABEL and scope.eval.labels:
+        names = {each: visible(each) for each in scope.eval.labels}
+        return {
+            "frontier": _one("Frontier said", list(names), "frontier", {EVERYTHING: "anything"} | names, 180),
+            "answer": _one(
+                "Candidate said",
+                [*names, INVALID],
+                "answer",
+                {EVERYTHING: "anything", INVALID: "no valid answer"} | names,
+                180,
+            ),
+        }
+    if paths := agreeing.field_paths(scope.eval):
+        return {
+            "field": _one(
+                "Field that differs",
+                paths,
+                "field",
+                {EVERYTHING: "any"} | {e: visible(e) for e in paths},
+                200,
+            )
+        }
+    return {}
 
 
-def _pager(total: int) -> int:
-    count = max(1, math.ceil(total / PAGE_SIZE))
-    key = address.number("page", lambda asked: asked == int(asked) and 1 <= asked <= count, 1)
-    st.session_state[key] = min(int(st.session_state[key]), count)
-    page = st.pagination(count, key=key) if count > 1 else 1
-    address.publish("page", page, 1)
-    return page
+def _errors(facets: Facets) -> dict[str, str]:
+    if not facets.errors:
+        return {}
+    told = {each: f"{words.ERROR_KINDS.get(each, each)} ({n:,})" for each, n in facets.errors.items()}
+    return {
+        "error": _one(
+            "Candidate's error", list(facets.errors), "error", {EVERYTHING: "with or without"} | told, 220
+        )
+    }
 
 
 def _table(rows: list[CaseRow], total: int, page: int) -> str:
-    """Show the page and return the call that is open: the selected one, or the one in the address."""
+    """Show the page and return the call that is open: the one selected last, or the one in the address."""
     first = (page - 1) * PAGE_SIZE + 1
     st.caption(f"Cases {first:,} to {first + len(rows) - 1:,} of {total:,}. Select a row to open it.")
     frame = pd.DataFrame(
@@ -210,9 +284,11 @@ def _table(rows: list[CaseRow], total: int, page: int) -> str:
             "Score": pd.array([row.score for row in rows], dtype="Float64"),
             "Why": [visible(row.reason) for row in rows],
             "Language": [row.language or "" for row in rows],
-            "Label": [words.LABEL_VERDICTS[LabelVerdict(row.label)] if row.label else "" for row in rows],
+            "Label": _labels(rows),
         }
     )
+    if frame["Score"].isna().all():
+        frame = frame.drop(columns="Score")
     event = st.dataframe(
         frame,
         hide_index=True,
@@ -231,89 +307,26 @@ def _table(rows: list[CaseRow], total: int, page: int) -> str:
         alt=f"{len(rows)} cases with verdict, both answers and label.",
     )
     selected = [each for each in event.selection.rows if each < len(rows)]
-    if selected:
-        st.query_params["case"] = rows[selected[0]].call_id
+    chosen = (page, rows[selected[0]].call_id) if selected else None
+    if chosen != st.session_state.get(PICKED):
+        # A row that was pressed just now; what the address names since then stays open.
+        st.session_state[PICKED] = chosen
+        if chosen:
+            st.query_params["case"] = chosen[1]
     return st.query_params.get("case") or rows[0].call_id
 
 
-def _case(pool: Pool, call_id: str) -> None:
-    case = read(pages.case, pool, call_id)
-    if case is None:
-        st.info("The case in the address does not belong to this task and candidate.")
-        return
-    with st.container(border=True, key="case"):
-        verdict = Verdict(case.verdict)
-        st.subheader(words.VERDICTS[verdict].capitalize(), anchor=False)
-        if case.reason:
-            st.text(visible(case.reason))
-        _notes(case)
-        answers.show_pair(case.control, case.observed, _rules(case))
-        st.caption("Request")
-        answers.show_request(case.request)
-        for label in case.labels:
-            said = "skipped" if label.skipped or not label.verdict else label.verdict
-            text = words.LABEL_VERDICTS.get(said, said)  # type: ignore[call-overload]
-            extra = "; ".join([*label.reasons, label.note]).strip("; ")
-            st.text(visible(f"{label.annotator}: {text}{f' – {extra}' if extra else ''} ({label.source})"))
-        _imported_labels(call_id)
-        with st.expander("Where this comes from", icon=":material/info:"):
-            st.text(visible(f"Call {case.native_id} of {case.source}"))
-            st.text(
-                f"Recorded {case.occurred_at:%Y-%m-%d %H:%M} UTC" if case.occurred_at else "No time recorded"
-            )
-            for side, output in (("Frontier", case.control), ("Candidate", case.observed)):
-                # A replay runs at full speed: its latencies say nothing beside production's.
-                st.text(visible(f"{side}: {_facts(output, timed=output is case.control)}"))
-
-
-def _imported_labels(call_id: str) -> None:
-    """Show what other tools recorded about the call's own answer; it counts in no bound."""
-    labels = read(imported_labels.labels_of_call, call_id)
-    if not labels:
-        return
-    st.caption("Imported labels on the recorded answer: shown only, in no bound")
-    lines = [_told(label) for label in labels[:LABELS_SHOWN]]
-    if len(labels) > LABELS_SHOWN:
-        lines.append(f"… and {len(labels) - LABELS_SHOWN:,} more")
-    st.text(visible(capped("\n".join(f"• {each}" for each in lines), NOTES_CHARS)))
-
-
-def _told(label: dict[str, Any]) -> str:
-    value = label["value"]
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    who = " ".join(each for each in (label["annotator_kind"], label["annotator"]) if each)
-    whole = {"session": " of its session", "trace": " of its trace"}.get(label["target_kind"], "")
-    told = f"{label['name']}{whole}: {' '.join(capped(text, LABEL_CHARS).split())}"
-    if label["comment"]:
-        told += f" – {' '.join(capped(label['comment'], LABEL_CHARS).split())}"
-    return f"{told} ({label['origin']}{', by ' + who if who else ''})"
-
-
-def _notes(case: Case) -> None:
-    """Say what the comparison noticed beside the verdict; the facts in it come from logs and models."""
-    notes = in_words(case.flags, case.details)
-    if notes:
-        st.caption("What the comparison noticed")
-        st.text(visible(capped("\n".join(f"• {each}" for each in notes), NOTES_CHARS)))
-
-
-def _rules(case: Case) -> dict[str, bool] | None:
-    """Return what the field rules said of a case, by path; None where the task has none."""
-    fields = case.details.get("fields")
-    if not isinstance(fields, list):
-        return None
-    return {each["path"]: bool(each["equal"]) or "ignored" in each for each in fields}
-
-
-def _facts(output: Output | None, *, timed: bool) -> str:
-    if output is None:
-        return "nothing recorded"
-    latency = f"{output.latency_ms:,.0f} ms" if output.latency_ms is not None else "latency not recorded"
-    facts = [
-        output.model or "model not named",
-        latency if timed else "",
-        f"{output.usage.output_tokens:,} tokens" if output.usage.output_tokens is not None else "",
-        f"finished: {output.finish_reason}" if output.finish_reason else "",
-        *output.flags,
+def _labels(rows: list[CaseRow]) -> list[str]:
+    """Return what people said of each row; not what a reviewer may still be asked for blind."""
+    pairs = [(row.replay_id, row.call_id) for row in rows if row.label]
+    hidden = review.hidden_from(here().store, pairs, reviewer())
+    if reviewer() is None:
+        remember_read(pairs)
+    return [
+        ""
+        if not row.label
+        else "labelled"
+        if (row.replay_id, row.call_id) in hidden
+        else words.LABEL_VERDICTS[LabelVerdict(row.label)]
+        for row in rows
     ]
-    return ", ".join(each for each in facts if each)

@@ -14,7 +14,7 @@ import streamlit as st
 from workbench import access, review
 from workbench.errors import WorkbenchError
 from workbench.records import EvalKind, Label
-from workbench.review import Answer, ReviewProgress
+from workbench.review import Answer, ReviewItem, ReviewProgress
 from workbench.roles import Right
 from workbench.ui import afterwards, ahead, apart, card, navigation, words
 from workbench.ui.markup import Safe, element, show
@@ -44,7 +44,7 @@ def desk(place: Place) -> None:
         else:
             _item(current)
         afterwards.show(place)
-        if current is not None and not place.by_hand:
+        if current is not None and not place.by_hand and not place.picked:
             ahead.prepare(now, place.task, place.candidate)
 
 
@@ -55,7 +55,14 @@ def _current(place: Place) -> Open | None:
         return known
     now = here()
     whose = (now.workspace, now.store, place.task, place.candidate, place.annotator)
-    if place.by_hand:
+    last = st.session_state.get(LAST)
+    if place.picked and isinstance(last, Last) and last.open.place == place:
+        # It was the one; nothing follows it by itself.
+        return None
+    item: ReviewItem | None
+    if place.picked:
+        item = review.pick(*whose, place.picked)
+    elif place.by_hand:
         item = review.next_by_hand(*whose)
     else:
         item = review.next_item(*whose, languages=place.languages)
@@ -134,6 +141,8 @@ def _answer(current: Open, choice: str, given: Answer) -> None:
             turn = review.answer_by_hand(
                 now.workspace, now.store, item, place.candidate, place.annotator, given
             )
+        elif place.picked:
+            turn = review.Turn(_answer_picked(current, given), None)
         else:
             turn = review.answer(
                 now.workspace,
@@ -167,6 +176,15 @@ def _is(given: Answer, label: Label) -> bool:
     return label.verdict == given.verdict and label.skipped == (given.verdict is None)
 
 
+def _answer_picked(current: Open, given: Answer) -> Label:
+    now, item, annotator = here(), current.item, current.place.annotator
+    if given.absolute is not None:
+        return review.submit_absolute(now.workspace, now.store, item, annotator, given.absolute)
+    if given.verdict is not None:
+        return review.submit(now.workspace, now.store, item, annotator, given.verdict)
+    return review.skip(now.workspace, now.store, item, annotator)
+
+
 def _undo(place: Place) -> None:
     now = here()
     try:
@@ -184,6 +202,9 @@ def _undo(place: Place) -> None:
 
 def _finished(place: Place) -> None:
     now = here()
+    if place.picked:
+        _picked(place)
+        return
     if place.by_hand:
         _by_hand(review.by_hand(now.workspace, now.store, place.task, place.candidate))
         return
@@ -197,6 +218,20 @@ def _finished(place: Place) -> None:
     ):
         query = {"task": place.task, "candidate": place.candidate}
         st.switch_page(navigation.page("ramp"), query_params=query)
+
+
+def _picked(place: Place) -> None:
+    st.success(
+        "Kept. A case that somebody picked counts in no bound: the queue draws those that do.",
+        icon=":material/task_alt:",
+    )
+    with st.container(horizontal=True):
+        if st.button("Back to the case", icon=":material/compare_arrows:", key="back-to-case"):
+            query = {"task": place.task, "candidate": place.candidate, "case": place.picked or ""}
+            st.switch_page(navigation.page("compare"), query_params=query)
+        if st.button("Label the queue", icon=":material/rate_review:", key="to-queue"):
+            st.query_params.pop("pair", None)
+            st.rerun(scope="app")
 
 
 def _by_hand(found: review.ByHand) -> None:

@@ -168,7 +168,11 @@ def bound(
 
 
 def confusion(
-    counts: Mapping[tuple[str, str], int], labels: Sequence[str], colours: Palette = LIGHT
+    counts: Mapping[tuple[str, str], int],
+    labels: Sequence[str],
+    colours: Palette = LIGHT,
+    *,
+    sides: tuple[str, str] = ("Frontier", "Candidate"),
 ) -> Drawing:
     """Draw how often the candidate gave each answer where the frontier gave each answer.
 
@@ -176,6 +180,7 @@ def confusion(
         counts: Calls by (frontier's answer, candidate's answer).
         labels: The answers in order; answers outside them follow in order of their names.
         colours: The theme's colours.
+        sides: Who answered: rows, columns.
     """
     seen = {each for pair in counts for each in pair}
     order = [each for each in labels if each in seen] + sorted(seen - set(labels))
@@ -203,17 +208,17 @@ def confusion(
     _bare(figure, height=96 + 34 * max(2, len(order)), colours=colours)
     ticks = {"tickvals": list(range(len(order))), "ticktext": names, "showticklabels": True}
     figure.update_xaxes(
-        **ticks, side="top", title={"text": "Candidate's answer", "font": {"size": 13}}, automargin=True
+        **ticks, side="top", title={"text": f"{sides[1]} said", "font": {"size": 13}}, automargin=True
     )
     figure.update_yaxes(
         **ticks,
         autorange="reversed",
-        title={"text": "Frontier's answer", "font": {"size": 13}},
+        title={"text": f"{sides[0]} said", "font": {"size": 13}},
         automargin=True,
     )
     agreeing = sum(counts.get((each, each), 0) for each in order)
     alt = f"{count(agreeing)} of {count(sum(totals))} answers agree. " + " ".join(
-        f"Where the frontier said {name}: {count(row[index])} of {count(total)} the same."
+        f"Where the {sides[0].lower()} said {name}: {count(row[index])} of {count(total)} the same."
         for index, (name, row, total) in enumerate(zip(order, rows, totals, strict=True))
         if total
     )

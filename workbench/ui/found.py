@@ -8,19 +8,24 @@ import streamlit as st
 from workbench import scoring
 from workbench.records import Recommendation
 from workbench.routing import RoutingReport
+from workbench.scoring.case_filters import FOUND, rules_by_name
 from workbench.scoring.found import FoundReport, found_slices, routing_rule
+from workbench.scoring.slice_map import slice_map, slice_names
 from workbench.slices_found import FoundSlice
-from workbench.ui import answers, decision, figures, navigation, words
+from workbench.store import pages
+from workbench.ui import address, answers, case_figures, decision, exports, figures, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
-from workbench.ui.session import ask, colours
+from workbench.ui.session import ask, colours, here, read
 
 AT_ONCE = 20_000
 """With more compared calls a page waits to be asked."""
 DRAWN = 20
 DECLARED = "Declared slices"
 TRAFFIC = "Share of the task's whole log; of groups of similar inputs, of the compared calls."
-LINKED = 6
+ACROSS = 12
+"""Values of a slice in the map; the export holds all."""
+NAMES = {"input_length": "input length", "turn_depth": "turns", "tool_use": "tools"}
 
 
 def show(scope: Scope) -> None:
@@ -32,6 +37,7 @@ def show(scope: Scope) -> None:
         return
     _found(scope, answer)
     _declared(scope, answer)
+    _map(scope)
     _rule(scope, answer)
 
 
@@ -50,9 +56,9 @@ def _asked(name: str, scope: Scope, answer: Recommendation, label: str) -> bool:
 
 def _found(scope: Scope, answer: Recommendation) -> None:
     st.subheader("Where it goes wrong", anchor=False, help=words.GLOSSARY["found_slice"])
-    similar = st.toggle(
+    similar = address.switch(
         "Group similar inputs too",
-        key=f"similar-{scope.task}-{scope.candidate.name}",
+        name="similar",
         help=f"Embeds the compared inputs on this machine with {scope.eval.embedder}; "
         "the first time takes a while.",
     )
@@ -90,11 +96,14 @@ def _table(scope: Scope, report: FoundReport, known: list[FoundSlice]) -> None:
             "Compared": [words.count(each.calls) for each in known],
         }
     )
-    st.dataframe(
+    event = st.dataframe(
         frame,
         hide_index=True,
         lazy=False,
         height="content" if len(frame) <= 12 else 460,
+        key="found-table",
+        on_select="rerun",
+        selection_mode="single-row",
         column_config={
             "Slice": st.column_config.TextColumn(width="medium"),
             "Of traffic": st.column_config.TextColumn(help=TRAFFIC),
@@ -104,31 +113,99 @@ def _table(scope: Scope, report: FoundReport, known: list[FoundSlice]) -> None:
     st.caption(
         answers.quoted(
             f"The worst first. {words.counted(len(report.slices), 'slice')} were looked at together: each "
-            f"bound is {words.percent(report.level, 2)} sure."
+            f"bound is {words.percent(report.level, 2)} sure. Select one to see its cases."
         )
     )
-    _drill_down(scope, known)
+    with st.container(horizontal=True):
+        chosen = [each for each in event.selection.rows if each < len(known)]
+        _drill_down(scope, known[chosen[0]] if chosen else (bad or known)[0])
+        exports.offer(
+            "found-slices",
+            task=scope.task,
+            candidate=scope.candidate.name,
+            filters={"similar": "on"} if "similar" in st.query_params else None,
+        )
 
 
-def _drill_down(scope: Scope, known: list[FoundSlice]) -> None:
-    """Link to the cases of the worst languages: the one slicing that Compare filters by."""
-    languages = [each for each in known if each.name == "language" and each.status in ("bad", "suspect")]
-    for each in languages[:LINKED]:
-        if each.value.isalpha() and len(each.value) <= 3:
-            navigation.link(
-                "compare",
-                f"Differing cases in {each.value}",
-                icon=":material/compare_arrows:",
-                task=scope.task,
-                candidate=scope.candidate.name,
-                language=each.value,
-                verdict="mismatch",
-            )
+def _drill_down(scope: Scope, each: FoundSlice) -> None:
+    """Lead to the differing cases of one slice: a button, since a link's words are read as Markdown."""
+    if st.button(
+        f"Differing cases of {answers.quoted(f'{each.name} = {each.value}'[:60])}",
+        icon=":material/compare_arrows:",
+        key="found-cases",
+    ):
+        _to_cases(scope.task, scope, f"{FOUND}{each.name}", each.value)
+
+
+def _to_cases(task: str, scope: Scope, by: str, value: str) -> None:
+    query = {"task": task, "candidate": scope.candidate.name, "by": by, "value": value, "verdict": "mismatch"}
+    st.switch_page(navigation.page("compare"), query_params=query)
+
+
+def _map(scope: Scope) -> None:
+    """Show how often the answers differ in every task of this candidate, by one slice."""
+    workspace, name = here().workspace, scope.candidate.name
+    tasks = tuple(
+        task for task, candidate in read(pages.replayed) if candidate == name and task in workspace.evals
+    )
+    st.subheader(
+        "All tasks of this candidate",
+        anchor=False,
+        help="How often the answers differ. What differs need not be worse: it shows where to look.",
+    )
+    names = slice_names(workspace, tasks)
+    by = address.select(
+        "Slice by",
+        names,
+        name="by",
+        default="language",
+        labels={each: NAMES.get(each, visible(each)) for each in names},
+        width=220,
+    )
+    cells = ask(slice_map, name, by, tasks)
+    if not cells:
+        st.caption("No task of this candidate can be split by it.")
+        return
+    values = list(dict.fromkeys(each.value for each in cells))
+    drawn = [each for each in cells if each.value in values[:ACROSS]]
+    drawing = case_figures.slice_map(drawn, by, colours())
+    st.plotly_chart(drawing.figure, key="slice-map", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    more = f" {len(values) - ACROSS:,} rarer values are in the table." if len(values) > ACROSS else ""
+    st.caption(f"Pale: fewer than {case_figures.FEW} calls.{more} Limits in the table are for one look.")
+    ordered = sorted(cells, key=lambda each: (-each.differing.low, -(each.differing.point or 0.0)))
+    event = st.dataframe(
+        pd.DataFrame(
+            {
+                "Task": [visible(each.task) for each in ordered],
+                "Value": [visible(each.value) for each in ordered],
+                "Differ": [words.interval(each.differing) for each in ordered],
+            }
+        ),
+        hide_index=True,
+        lazy=False,
+        height="content" if len(ordered) <= 8 else 320,
+        key="map-table",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt=f"{len(ordered)} tasks and values, those that surely differ most first.",
+    )
+    with st.container(horizontal=True):
+        chosen = [each for each in event.selection.rows if each < len(ordered)]
+        cell = ordered[chosen[0] if chosen else 0]
+        if st.button(
+            f"Differing cases of {answers.quoted(f'{cell.task}, {cell.value}'[:60])}",
+            icon=":material/compare_arrows:",
+            key="map-cases",
+            disabled=by not in rules_by_name(workspace.eval_for(cell.task)),
+        ):
+            _to_cases(cell.task, scope, by, cell.value)
+        exports.offer("slice-map", candidate=name, filters={"by": by})
 
 
 def _declared(scope: Scope, answer: Recommendation) -> None:
     if answer.slices:
         decision.declared(answer, scope.eval.policy, DECLARED)
+        exports.offer("slices", task=scope.task, candidate=scope.candidate.name)
         return
     st.subheader(DECLARED, anchor=False, help=words.GLOSSARY["slice"])
     st.caption("The eval declares none. A declared slice gets a share of its own:")

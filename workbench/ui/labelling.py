@@ -7,16 +7,19 @@ import streamlit as st
 from workbench import access, review
 from workbench.records import EvalKind
 from workbench.roles import Right
-from workbench.store import pages
-from workbench.ui import address, answers, cases, conflicts, desk, guidelines, markup, my_labels, repeats
+from workbench.scoring.case_filters import pool_of
+from workbench.store import cases as store_cases
+from workbench.ui import address, answers, conflicts, desk, guidelines, markup, my_labels, repeats
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.seat import ITEM, LAST, Place
-from workbench.ui.session import ask, read
+from workbench.ui.session import ask, here, read
+from workbench.ui.whose import NAME, note_what_was_read
 
-NAME = "review.annotator"
 REVIEWER = "reviewer"
 LANGUAGES = "review.languages"
+PAIR_CHARS = 200
+"""Of a call's id in the address, which opens that pair."""
 
 LABEL, BY_HAND, MINE, CONFLICTS = "label", "by-hand", "mine", "conflicts"
 VIEWS = {LABEL: "Label", BY_HAND: "Ten by hand", MINE: "My labels", CONFLICTS: "Conflicts"}
@@ -34,7 +37,9 @@ def show(scope: Scope) -> None:
     annotator = _annotator()
     if annotator is None:
         return
+    note_what_was_read(annotator)
     repeats.ignore()
+    picked = st.query_params.get("pair", "")[:PAIR_CHARS] or None
     with st.container(horizontal=True, vertical_alignment="center", key="review-head"):
         views = dict(VIEWS)
         if not access.may(Right.ADJUDICATE, scope.task):
@@ -60,6 +65,7 @@ def show(scope: Scope) -> None:
                 apart,
                 view == BY_HAND,
                 languages,
+                picked if view == LABEL else None,
             )
         )
 
@@ -107,7 +113,8 @@ def _guidelines(scope: Scope) -> None:
 
 def _person(scope: Scope, annotator: str) -> tuple[str, ...] | None:
     """Show who labels, and return the languages they say they read; None where they don't say."""
-    offered = read(pages.languages, cases.pool_of(scope))
+    pool = pool_of(here().workspace, scope.task, scope.candidate.name)
+    offered = read(store_cases.languages, pool)
     with st.popover(answers.quoted(annotator[:24]), icon=":material/person:"):
         st.text(f"Labelling as {visible(annotator)}")
         chosen: list[str] = []

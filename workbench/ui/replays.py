@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from workbench import replay
+from workbench import replay, scoring
+from workbench.compare import basis
 from workbench.errors import WorkbenchError
 from workbench.replay import ReplayReport
+from workbench.stats.reach import reach
 from workbench.store import pages
-from workbench.ui import jobs, measures, running, scope, words
+from workbench.ui import answers, jobs, measures, running, scope, words
 from workbench.ui.scope import Scope
-from workbench.ui.session import here, read
+from workbench.ui.session import ask, here, read
 from workbench.ui.starting import on_the_command_line, show_estimate, start_button
 
 TYPICAL_SAMPLE = 500
@@ -50,6 +52,7 @@ def _replay(chosen: Scope, total: int) -> None:
         width=260,
         help="A random sample. A larger number later adds to it; what is answered is not asked again.",
     )
+    st.caption(answers.quoted(_reach(chosen, int(limit))))
     usd, minutes, options = _limits(chosen)
     commands = jobs.replay_commands(workspace, chosen.task, name, int(limit), options=options)
     with st.container(horizontal=True):
@@ -64,6 +67,16 @@ def _replay(chosen: Scope, total: int) -> None:
     if about and about[:2] == (chosen.task, name):
         show_estimate(about[2])
     on_the_command_line(commands)
+
+
+def _reach(chosen: Scope, calls: int) -> str:
+    """Say what a sample of this size can prove at best, and at the rate seen so far."""
+    rows = ask(scoring.overview)
+    wanted = (chosen.task, chosen.candidate.name)
+    row = next((each for each in rows if (each.task, each.candidate) == wanted), None)
+    known = row.agreement.point if row else None
+    rate = None if known is None else max(0.0, 1 - known)
+    return reach(calls, chosen.eval.policy, rate).sentence(basis(chosen.eval))
 
 
 def _limits(chosen: Scope) -> tuple[float | None, float | None, list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pandas as pd
 import streamlit as st
 
 from workbench import access, replay
@@ -14,7 +13,7 @@ from workbench.replay import ReplayStatus
 from workbench.roles import Right
 from workbench.specs import CONTROL
 from workbench.store import Store, pages
-from workbench.ui import answers, jobs, navigation, words
+from workbench.ui import answers, exports, jobs, navigation, replay_answers, replay_pairs, words
 from workbench.ui.diff import visible
 from workbench.ui.jobs import Job
 from workbench.ui.session import ask, friendly, here, read
@@ -106,10 +105,15 @@ def _job(job: Job, statuses: list[ReplayStatus]) -> None:
                 _pace(status)
             else:
                 _own_words(job)
-            allowed = access.may(Right.REPLAY, job.task)
-            if st.button("Stop", key=f"stop-{job.name}", icon=":material/stop_circle:", disabled=not allowed):
+            if st.button(
+                "Pause",
+                key=f"stop-{job.name}",
+                icon=":material/pause_circle:",
+                disabled=not access.may(Right.REPLAY, job.task),
+                help="What is in flight is still waited for; what was answered is kept.",
+            ):
                 jobs.stop(here().workspace, job.name)
-                st.toast("Stopping after what is in flight. Starting again goes on from there.")
+                st.toast("Pausing after what is in flight. Go on takes it up from there.")
         elif job.code == INTERRUPTED:
             st.info(
                 "Stopped. What was answered is kept; starting again goes on.", icon=":material/front_hand:"
@@ -180,6 +184,11 @@ def _all(statuses: list[ReplayStatus], shown: set[tuple[str, str]]) -> None:
         _one(each, above=above, newest=newest[each.task, each.candidate] == each.replay_id)
     if len(ordered) > SHOWN:
         st.caption(f"Those that run, then the newest: {SHOWN} of {len(ordered):,}.")
+    with st.container(horizontal=True):
+        exports.offer("replays", label="Export replays", rows=len(statuses))
+        if any(each.errors for each in statuses):
+            exports.offer("errors", label="Export errors")
+    replay_pairs.show(statuses)
 
 
 def _why_not(each: ReplayStatus, *, above: bool, newest: bool) -> str | None:
@@ -244,7 +253,8 @@ def _one(each: ReplayStatus, *, above: bool, newest: bool) -> None:
         if each.state == "paused" and "--budget-usd" in _commands_again(each)[0]:
             st.caption("Going on keeps its budget. For more, set it above and start again.")
         _checks(each)
-        _errors(each)
+        replay_answers.errors(each)
+        replay_answers.times_and_pace(each)
 
 
 def _facts(each: ReplayStatus) -> str:
@@ -269,26 +279,6 @@ def _checks(each: ReplayStatus) -> None:
         for name, (state, message) in found.items():
             st.markdown(f"{CHECKS.get(state, '')} **{answers.quoted(name)}** {answers.quoted(state)}")
             st.text(visible(message))
-
-
-def _errors(status: ReplayStatus) -> None:
-    if not status.errors:
-        return
-    rows = sorted(status.errors.items(), key=lambda each: -each[1])
-    against = (
-        "left out of the noise floor" if status.candidate == CONTROL else "counted against the candidate"
-    )
-    st.caption(f"{words.counted(sum(status.errors.values()), 'error')}, {against}:")
-    st.dataframe(
-        pd.DataFrame(
-            [(words.ERROR_KINDS.get(kind, kind), count) for kind, count in rows], columns=["Error", "Calls"]
-        ),
-        hide_index=True,
-        lazy=False,
-        height="content",
-        width=420,
-        alt="; ".join(f"{words.ERROR_KINDS.get(kind, kind)}: {count}" for kind, count in rows),
-    )
 
 
 def _commands_again(status: ReplayStatus) -> list[list[str]]:

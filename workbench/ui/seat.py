@@ -35,7 +35,7 @@ class Place:
 
     With `apart`, each response is judged by itself. With `by_hand`, ten calls are looked at
     before a whole replay is paid for. `languages` are those this person reads; None takes
-    the eval's assignment.
+    the eval's assignment. `picked` is a call that somebody chose to judge, in no bound.
     """
 
     task: str
@@ -45,6 +45,7 @@ class Place:
     apart: bool = False
     by_hand: bool = False
     languages: tuple[str, ...] | None = None
+    picked: str | None = None
 
     @property
     def choices(self) -> tuple[tuple[str, str, str], ...]:

@@ -1,0 +1,83 @@
+"""Figures of cases, slices and replays: what they draw, and the sentence that says the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from workbench.records import Estimate
+from workbench.stats import bounds
+from workbench.store.cases import ScoreBin
+from workbench.store.replay_facts import Pace, Times
+from workbench.ui import case_figures, replay_figures
+from workbench.ui.palette import DARK
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the map."""
+
+    task: str
+    value: str
+    differing: Estimate
+
+
+def test_agreement_bars_carry_their_limits_and_their_n() -> None:
+    """Each bar ends at its point, its whiskers at the limits; names from logs are escaped."""
+    rates = {"total": bounds.exact(45, 50, 0.05), HOSTILE: bounds.exact(3, 4, 0.05)}
+    drawing = case_figures.agreements(rates, "field", DARK)
+    (bar,) = drawing.figure.data
+    assert list(bar.x) == [0.9, 0.75]
+    assert bar.x[0] + bar.error_x.array[0] == rates["total"].high
+    assert bar.x[0] - bar.error_x.arrayminus[0] == rates["total"].low
+    assert "<img" not in drawing.figure.to_json()
+    assert "n = 50" in drawing.alt
+    assert "n = 4" in drawing.figure.layout.annotations[1].text
+
+
+def test_scores_show_what_people_said_where_they_said_something() -> None:
+    """Bars count cases by verdict; a circle stands on each bin with labels, and on no other."""
+    bins = [
+        ScoreBin(0.0, 0.5, {"mismatch": 6}, {"control_better": 3, "equal": 1}),
+        ScoreBin(0.5, 1.0, {"match": 9, "ignored": 1, "mismatch": 2}, {}),
+    ]
+    drawing = case_figures.calibration(bins)
+    equal, differing, judged = drawing.figure.data
+    assert list(equal.y) == [0, 10]
+    assert list(differing.y) == [6, 2]
+    assert (list(judged.x), list(judged.y)) == ([0.25], [0.75])
+    assert "18" in drawing.alt
+    assert "75.0" in drawing.alt
+    assert "none is labelled" in case_figures.calibration([ScoreBin(0.0, 1.0, {"match": 1}, {})]).alt
+
+
+def test_the_map_leaves_cells_of_few_calls_pale() -> None:
+    """Each cell says its share and its n; below twenty calls it has no colour; none is invented."""
+    cells = [
+        Cell("triage", "de", bounds.exact(30, 60, 0.05)),
+        Cell("triage", HOSTILE, bounds.exact(2, 4, 0.05)),
+        Cell("orders", "de", bounds.exact(0, 100, 0.05)),
+    ]
+    drawing = case_figures.slice_map(cells, "language")
+    (heat,) = drawing.figure.data
+    assert [list(row) for row in heat.z] == [[0.5, None], [0.0, None]]
+    assert len(drawing.figure.layout.annotations) == 3
+    assert "n = 4" in drawing.figure.layout.annotations[1].text
+    assert "<img" not in drawing.figure.to_json()
+    assert drawing.alt.count("n = ") == 3
+
+
+def test_times_and_pace_say_in_words_what_they_draw() -> None:
+    """Percentiles stand on their places; answers and errors a second are counts over the stretch."""
+    times = replay_figures.times(Times(3, (10.0, 20.0, 30.0), (0.0, 15.0, 30.0), (1, 1, 1)))
+    assert sum(times.figure.data[0].y) == 3
+    assert [each.x for each in times.figure.layout.annotations] == [10.0, 20.0, 30.0]
+    assert "p95 20" in times.alt
+    pace = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (0.0, 2.0), (4, 6), (0, 2)))
+    assert list(pace.figure.data[0].y) == [2.0, 3.0]
+    assert list(pace.figure.data[1].y) == [0.0, 1.0]
+    assert "10\u00a0answers and 2\u00a0errors in 4\u00a0s" in pace.alt
+    clean = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (0.0,), (4,), (0,)))
+    assert len(clean.figure.data) == 1

@@ -1,0 +1,83 @@
+"""How often a candidate differs from the frontier, by task and by value of one slice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.config import Workspace
+from workbench.records import Estimate, Verdict
+from workbench.scoring.case_filters import pool_of, rules_by_name
+from workbench.slices import KNOWN_KEYS
+from workbench.stats import bounds
+from workbench.store.cases import entry_verdicts
+from workbench.store.slicing import slicing
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SliceCell:
+    """One task and one value of a slice: how often the answers differ, of the compared calls."""
+
+    task: str
+    value: str
+    differing: Estimate
+
+
+def slice_names(workspace: Workspace, tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return by what the calls of any of the tasks can be split, the declared first.
+
+    Args:
+        workspace: Names the evals.
+        tasks: The tasks.
+    """
+    names = [name for task in tasks for name in rules_by_name(workspace.eval_for(task))]
+    known = [name for name in KNOWN_KEYS if name in names]
+    return tuple(dict.fromkeys([*(name for name in names if name not in known), *known]))
+
+
+def slice_map(
+    workspace: Workspace, store: Store, candidate: str, by: str, tasks: tuple[str, ...]
+) -> list[SliceCell]:
+    """Return how often a candidate's answers differ, for every task and every value of a slice.
+
+    What differs need not be worse: this shows where to look, and harm decides.
+
+    Args:
+        workspace: Names evals and candidate.
+        store: Holds calls and comparisons.
+        candidate: The candidate's name.
+        by: Name of a slice; tasks that can't be split by it are left out.
+        tasks: The tasks.
+
+    Returns:
+        Cells with at least one compared call; of a task, the commonest value first. Limits hold for one
+        look, and take calls as independent.
+
+    Raises:
+        UsageError: The candidate is not known.
+    """
+    cells: list[SliceCell] = []
+    for task in tasks:
+        config = workspace.eval_for(task)
+        rule = rules_by_name(config).get(by)
+        pool = pool_of(workspace, task, candidate)
+        split = slicing(store, task, rule) if rule else None
+        if rule is None or split is None:
+            continue
+        compared: Counter[str] = Counter()
+        differing: Counter[str] = Counter()
+        for entry, verdict, n in entry_verdicts(store, pool, rule):
+            if verdict == Verdict.UNCOMPARABLE or entry not in split.entries:
+                continue
+            value = split.entries[entry]
+            compared[value] += n
+            differing[value] += n * (verdict == Verdict.MISMATCH)
+        cells += [
+            SliceCell(task, value, bounds.exact(differing[value], n, config.policy.delta))
+            for value, n in compared.most_common()
+        ]
+    return cells

@@ -1,0 +1,526 @@
+"""The cases of one candidate: counted, filtered, paged and read, in DuckDB alone.
+
+What a filter says is a parameter; the text of a query is fixed, and joins only what the
+filter looks at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench.access import requires
+from workbench.compare.custom import EVALUATOR_ERROR
+from workbench.records import Output, Request, Verdict, from_json
+from workbench.roles import Right
+from workbench.specs import SliceRule
+from workbench.store import accesses
+from workbench.store.slicing import SlicePart, condition, entry_of
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+PAGE_SIZE = 50
+PREVIEW_CHARS = 200
+FACET_LIMIT = 40
+INVALID = "(invalid)"
+"""Stands for the candidate's answer where it is none of the task's labels."""
+
+DIFFERING, LEAST_SIMILAR, MOST_SIMILAR = "differing", "least-similar", "most-similar"
+ORDERS = {
+    DIFFERING: f"x.verdict <> '{Verdict.MISMATCH}', x.replay_seq, x.place",
+    LEAST_SIMILAR: "x.score ASC NULLS LAST, x.replay_seq, x.place",
+    MOST_SIMILAR: "x.score DESC NULLS LAST, x.replay_seq, x.place",
+}
+"""What a list of cases may be ordered by; `place` is the order in which they were compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The comparisons a page is about: one task, one candidate, one version of the evaluator."""
+
+    task: str
+    candidate_fingerprint: str
+    evaluator_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFilter:
+    """What to show of a pool. None and empty mean everything.
+
+    `label` is a verdict of a person, `any` or `none`; `search` is looked up in request and answers,
+    `least` and `most` bound the score; `control_answer` and `candidate_answer` are outcome groups,
+    `INVALID` among them; `field` is the path of one that differs, `error` the kind of the candidate's.
+    `part` is the value of a slice, `calls` the members of a slice that is no condition on one entry.
+    """
+
+    verdict: str | None = None
+    language: str | None = None
+    flag: str | None = None
+    label: str | None = None
+    search: str = ""
+    least: float | None = None
+    most: float | None = None
+    control_answer: str | None = None
+    candidate_answer: str | None = None
+    field: str | None = None
+    error: str | None = None
+    part: SlicePart | None = None
+    calls: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """One line of the list of cases."""
+
+    replay_id: str
+    call_id: str
+    native_id: str
+    verdict: str
+    score: float | None
+    reason: str
+    language: str | None
+    control: str
+    candidate: str
+    flags: tuple[str, ...]
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What can be filtered by, with counts.
+
+    Verdicts and flags are of the pool, `scored` of its cases have a score; languages are of all calls
+    of the task, errors of all answers of the candidate.
+    """
+
+    verdicts: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, int] = field(default_factory=dict)
+    flags: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    scored: int = 0
+
+    @property
+    def total(self) -> int:
+        """Return how many cases the pool has."""
+        return sum(self.verdicts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call with both answers and how they compare."""
+
+    replay_id: str
+    call_id: str
+    native_id: str
+    source: str
+    occurred_at: datetime | None
+    language: str | None
+    request: Request
+    control: Output | None
+    observed: Output
+    verdict: str
+    score: float | None
+    reason: str
+    identical: bool
+    invalid: bool
+    flags: tuple[str, ...]
+    details: dict[str, Any]
+
+
+# The newest label of a person that nothing supersedes; a label taken back has no verdict.
+_LABELS = """
+    SELECT l.replay_id, l.call_id, arg_max(l.verdict, l.seq) AS verdict
+    FROM labels l
+    WHERE NOT l.skipped AND l.source <> 'gold'
+      AND l.label_id NOT IN (SELECT supersedes FROM labels WHERE supersedes IS NOT NULL)
+    GROUP BY ALL
+"""
+
+
+@requires(Right.SEE, Right.READ)
+def compared_versions(store: Store, task: str, candidate_fingerprint: str) -> dict[str, int]:
+    """Return how many comparisons each evaluator version has, so that a page can say what is stale."""
+    found = store.rows(
+        """SELECT x.evaluator_version AS version, count(*) AS n
+           FROM comparisons x JOIN replays r USING (replay_id)
+           WHERE r.task = ? AND r.candidate_fingerprint = ? AND x.repeat = 0 GROUP BY ALL""",
+        [task, candidate_fingerprint],
+    )
+    return {row["version"]: row["n"] for row in found}
+
+
+@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
+def facets(store: Store, pool: Pool) -> Facets:
+    """Return the verdicts, flags and errors of a pool with their counts, and the languages of its task."""
+    verdicts = _tally(store, pool, "x.verdict")
+    flags = _tally(store, pool, "unnest(x.flags)")
+    errors = store.rows(
+        """SELECT o.error_kind AS value, count(*) AS n FROM observations o JOIN replays r USING (replay_id)
+           WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.repeat = 0 AND o.error_kind IS NOT NULL
+           GROUP BY value ORDER BY n DESC, value""",
+        [pool.task, pool.candidate_fingerprint],
+    )
+    scored = store.value(f"SELECT count(x.score) FROM {_compared(store, pool)} x", _key(pool))  # noqa: S608
+    return Facets(
+        verdicts,
+        _languages(store, pool),
+        flags,
+        {row["value"]: row["n"] for row in errors},
+        int(scored),
+    )
+
+
+@requires(Right.SEE, Right.READ, Right.LABEL, task=lambda given: given["pool"].task)
+def languages(store: Store, pool: Pool) -> list[str]:
+    """Return the languages of a task's calls, the commonest first, and nothing of how they compare."""
+    return [each for each in _languages(store, pool) if each]
+
+
+@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
+def matching(store: Store, pool: Pool, chosen: CaseFilter) -> int:
+    """Return how many cases a filter leaves."""
+    source, values = _filtered(pool, chosen)
+    sql = f"SELECT count(*) FROM {_compared(store, pool)} x {source}"  # noqa: S608
+    return int(store.value(sql, [*_key(pool), *values]))
+
+
+@requires(Right.READ, task=lambda given: given["pool"].task)
+def case_page(
+    store: Store,
+    pool: Pool,
+    chosen: CaseFilter,
+    *,
+    page: int = 1,
+    size: int = PAGE_SIZE,
+    order: str = DIFFERING,
+    chars: int = PREVIEW_CHARS,
+) -> list[CaseRow]:
+    """Return one page of cases, by default disagreements first within the order of replay and call.
+
+    Args:
+        store: Where to read.
+        pool: The comparisons the page is about.
+        chosen: What to show of them.
+        page: From 1.
+        size: Rows of a page.
+        order: One of `ORDERS`.
+        chars: Characters of each answer.
+    """
+    source, values = _filtered(pool, chosen)
+    picked = store.rows(
+        f"""SELECT x.replay_id, x.call_id, x.verdict, x.score, x.reason, x.flags
+            FROM {_compared(store, pool)} x {source}
+            ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?""",  # noqa: S608
+        [*_key(pool), *values, size, (max(1, page) - 1) * size],
+    )
+    told = _contents(
+        store,
+        [(row["replay_id"], row["call_id"]) for row in picked],
+        "c.native_id, c.language, left(coalesce(k.text, k.output, ''), $chars) AS control,"
+        " left(coalesce(o.text, o.error_kind, o.output), $chars) AS candidate",
+        chars=chars,
+    )
+    accesses.viewed(store, accesses.Kind.CASES, pool.task, [row["call_id"] for row in picked])
+    return [
+        CaseRow(**(row | told[row["replay_id"], row["call_id"]] | {"flags": tuple(row["flags"])}))
+        for row in picked
+    ]
+
+
+@requires(Right.READ, task=lambda given: given["pool"].task)
+def case(store: Store, pool: Pool, call_id: str) -> Case | None:
+    """Return one case of a pool, or None where it does not belong to it."""
+    found = store.rows(
+        f"""SELECT x.replay_id, x.call_id, x.verdict, x.score, x.reason, x.identical, x.invalid, x.flags,
+                   x.details
+            FROM {_compared(store, pool, one_call=True)} x""",  # noqa: S608
+        [*_key(pool), call_id],
+    )
+    if not found:
+        return None
+    row = found[0]
+    accesses.viewed(store, accesses.Kind.CASE, pool.task, [call_id])
+    row |= _contents(
+        store,
+        [(row["replay_id"], call_id)],
+        "c.native_id, c.source, c.occurred_at, c.language, c.request, k.output AS control,"
+        " o.output AS observed",
+    )[row["replay_id"], call_id]
+    return Case(
+        replay_id=row["replay_id"],
+        call_id=row["call_id"],
+        native_id=row["native_id"],
+        source=row["source"],
+        occurred_at=row["occurred_at"],
+        language=row["language"],
+        request=from_json(row["request"], Request),
+        control=from_json(row["control"], Output) if row["control"] else None,
+        observed=from_json(row["observed"], Output),
+        verdict=row["verdict"],
+        score=row["score"],
+        reason=row["reason"],
+        identical=row["identical"],
+        invalid=row["invalid"],
+        flags=tuple(row["flags"]),
+        details=json.loads(row["details"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBin:
+    """How many cases have a score of `low` to `high`, by verdict, and what people said of them."""
+
+    low: float
+    high: float
+    verdicts: dict[str, int]
+    labels: dict[str, int]
+
+    @property
+    def cases(self) -> int:
+        """Return how many cases have such a score."""
+        return sum(self.verdicts.values())
+
+    @property
+    def labelled(self) -> int:
+        """Return of how many of them a person said something."""
+        return sum(self.labels.values())
+
+
+@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
+def score_bins(store: Store, pool: Pool, bins: int = 20) -> list[ScoreBin]:
+    """Return the scores of a pool in bins of equal width over 0..1, with the labels of each.
+
+    Args:
+        store: Where to read.
+        pool: The comparisons.
+        bins: How many; scores outside 0..1 fall into the first or the last.
+    """
+    found = store.rows(
+        f"""SELECT least(?, greatest(0, CAST(floor(x.score * ?) AS INTEGER))) AS place,
+                   x.verdict, j.verdict AS label, count(*) AS n
+            FROM {_compared(store, pool)} x
+            LEFT JOIN ({_LABELS}) j ON j.replay_id = x.replay_id AND j.call_id = x.call_id
+            WHERE x.score IS NOT NULL AND NOT isnan(x.score) GROUP BY ALL""",  # noqa: S608
+        [bins - 1, bins, *_key(pool)],
+    )
+    verdicts: list[dict[str, int]] = [{} for _ in range(bins)]
+    labels: list[dict[str, int]] = [{} for _ in range(bins)]
+    for row in found:
+        place = row["place"]
+        verdicts[place][row["verdict"]] = verdicts[place].get(row["verdict"], 0) + row["n"]
+        if row["label"]:
+            labels[place][row["label"]] = labels[place].get(row["label"], 0) + row["n"]
+    return [
+        ScoreBin(place / bins, (place + 1) / bins, verdicts[place], labels[place]) for place in range(bins)
+    ]
+
+
+@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
+def entry_verdicts(store: Store, pool: Pool, rule: SliceRule) -> list[tuple[Any, str, int]]:
+    """Return how many cases have each entry of a slice and each verdict.
+
+    Args:
+        store: Where to read.
+        pool: The comparisons.
+        rule: What the calls are split by; see `slicing` for the values that entries stand for.
+    """
+    expression, values = entry_of(rule)
+    return store.each(
+        lambda entry, verdict, n: (entry, verdict, n),
+        f"""SELECT {expression} AS entry, x.verdict, count(*) AS n
+            FROM {_compared(store, pool)} x
+            JOIN (SELECT * FROM calls WHERE task = ? AND call_id NOT IN (SELECT call_id FROM conflicts)) c
+            USING (call_id) GROUP BY ALL""",  # noqa: S608
+        [*values, *_key(pool), pool.task],
+    )
+
+
+def each_case(store: Store, pool: Pool, chosen: CaseFilter, *, size: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield every case that a filter leaves, whole texts included, in batches.
+
+    Each batch is a query of its own, so that nobody waits for the reader; a case that is added
+    meanwhile may or may not be among them, none comes twice.
+
+    Args:
+        store: Where to read.
+        pool: The comparisons.
+        chosen: What of them.
+        size: Rows of a batch.
+    """
+    source, values = _filtered(pool, chosen)
+    keys = f"(x.verdict <> '{Verdict.MISMATCH}', x.replay_seq, x.place)"
+    after: list[Any] = []
+    while True:
+        beyond = f"{'AND' if 'WHERE' in source else 'WHERE'} {keys} > (?, ?, ?)" if after else ""
+        picked = store.rows(
+            f"""SELECT x.replay_id, x.call_id, x.replay_seq, x.place, x.verdict, x.score, x.reason, x.invalid,
+                       x.ignored_by, x.flags
+                FROM {_compared(store, pool)} x {source} {beyond}
+                ORDER BY {ORDERS[DIFFERING]} LIMIT ?""",  # noqa: S608
+            [*_key(pool), *values, *after, size],
+        )
+        told = _contents(
+            store,
+            [(row["replay_id"], row["call_id"]) for row in picked],
+            "c.native_id, c.source, c.occurred_at, c.language, o.error_kind AS error, c.request,"
+            " coalesce(k.text, k.output) AS control, coalesce(o.text, o.output) AS candidate",
+        )
+        if picked:
+            yield [row | told[row["replay_id"], row["call_id"]] for row in picked]
+        if len(picked) < size:
+            return
+        last = picked[-1]
+        after = [last["verdict"] != Verdict.MISMATCH, last["replay_seq"], last["place"]]
+
+
+def _contents(
+    store: Store, pairs: list[tuple[str, str]], columns: str, **given: Any
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what is wanted of a few pairs, with the label of each, by (replay, call).
+
+    Keys that are named one by one are found without reading a table, joined ones are not.
+    """
+    found = store.rows(
+        f"""SELECT o.replay_id, o.call_id, {columns},
+                   (SELECT arg_max(l.verdict, l.seq) FROM labels l
+                    WHERE l.replay_id = o.replay_id AND l.call_id = o.call_id
+                      AND l.call_id IN (SELECT unnest($calls))
+                      AND NOT l.skipped AND l.source <> 'gold'
+                      AND l.label_id NOT IN (SELECT supersedes FROM labels WHERE supersedes IS NOT NULL)
+                   ) AS label
+            FROM (SELECT * FROM observations WHERE call_id IN (SELECT unnest($calls))
+                    AND replay_id IN (SELECT unnest($replays)) AND repeat = 0) o
+            JOIN (SELECT * FROM calls WHERE call_id IN (SELECT unnest($calls))) c USING (call_id)
+            LEFT JOIN (SELECT * FROM controls WHERE call_id IN (SELECT unnest($calls))) k USING (call_id)""",  # noqa: S608 - fixed text
+        {
+            "calls": [call_id for _, call_id in pairs],
+            "replays": list({replay_id for replay_id, _ in pairs}),
+            **given,
+        },
+    )
+    return {(row["replay_id"], row["call_id"]): row for row in found}
+
+
+_OBSERVED = """JOIN observations o
+    ON o.replay_id = x.replay_id AND o.call_id = x.call_id AND o.repeat = 0"""
+
+
+def _key(pool: Pool) -> list[Any]:
+    return [pool.task, pool.candidate_fingerprint, pool.evaluator_version]
+
+
+def _compared(store: Store, pool: Pool, *, one_call: bool = False) -> str:
+    """Return a table expression of a pool's comparisons; its parameters are `_key(pool)`, then the call's.
+
+    A call can stand in several replays of one candidate; it counts once, in the earliest. The
+    window that sees to it costs as much as the rest of a query, and most pools have one replay.
+    """
+    replays = store.value(
+        "SELECT count(*) FROM replays WHERE task = ? AND candidate_fingerprint = ?",
+        [pool.task, pool.candidate_fingerprint],
+    )
+    first = "QUALIFY row_number() OVER (PARTITION BY x.call_id ORDER BY r.seq) = 1" if replays > 1 else ""
+    one = "AND x.call_id = ?" if one_call else ""
+    return f"""(SELECT x.*, x.rowid AS place, r.seq AS replay_seq
+                FROM comparisons x JOIN replays r USING (replay_id)
+                WHERE r.task = ? AND r.candidate_fingerprint = ? AND x.evaluator_version = ?
+                  AND x.repeat = 0 {one} {first})"""  # noqa: S608
+
+
+def _languages(store: Store, pool: Pool) -> dict[str, int]:
+    found = store.rows(
+        f"""SELECT coalesce(language, '') AS value, count(*) AS n FROM calls WHERE task = ?
+            GROUP BY value ORDER BY n DESC, value LIMIT {FACET_LIMIT}""",  # noqa: S608 - fixed text
+        [pool.task],
+    )
+    return {row["value"]: row["n"] for row in found}
+
+
+def _tally(store: Store, pool: Pool, expression: str) -> dict[str, int]:
+    found = store.rows(
+        f"""SELECT value, count(*) AS n
+            FROM (SELECT {expression} AS value FROM {_compared(store, pool)} x)
+            GROUP BY value ORDER BY value <> ?, n DESC, value LIMIT {FACET_LIMIT}""",  # noqa: S608
+        # An evaluator of one's own may flag so much that its failures would not be among them.
+        [*_key(pool), EVALUATOR_ERROR],
+    )
+    return {row["value"]: row["n"] for row in found}
+
+
+def _filtered(pool: Pool, chosen: CaseFilter) -> tuple[str, list[Any]]:
+    """Return the joins and conditions of a filter as fixed text, and its values as parameters.
+
+    Only what the filter looks at is joined.
+    """
+    joins: list[str] = []
+    if chosen.language is not None or chosen.part is not None:
+        joins.append("JOIN calls c USING (call_id)")
+    if chosen.error is not None:
+        joins.append(_OBSERVED)
+    if chosen.label:
+        joins.append(f"LEFT JOIN ({_LABELS}) j ON j.replay_id = x.replay_id AND j.call_id = x.call_id")
+    conditions: list[str] = []
+    values: list[Any] = []
+    for text, given in _conditions(pool, chosen):
+        conditions.append(text)
+        values += given
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"{' '.join(joins)} {where}", values
+
+
+def _conditions(pool: Pool, chosen: CaseFilter) -> Iterator[tuple[str, list[Any]]]:
+    for text, value in (
+        ("x.verdict = ?", chosen.verdict),
+        ("coalesce(c.language, '') = ?", chosen.language),
+        ("list_contains(x.flags, ?)", chosen.flag),
+        ("x.score >= ?", chosen.least),
+        ("x.score <= ?", chosen.most),
+        ("x.control_group = ?", chosen.control_answer),
+        ("o.error_kind = ?", chosen.error),
+    ):
+        if value is not None:
+            yield text, [value]
+    if chosen.candidate_answer == INVALID:
+        yield "x.invalid", []
+    elif chosen.candidate_answer is not None:
+        yield "NOT x.invalid AND x.candidate_group = ?", [chosen.candidate_answer]
+    if chosen.field is not None:
+        # A field that differs makes a mismatch; the details of the others need not be read. An answer
+        # that can't be read has no field, and differs in all.
+        yield (
+            f"""x.verdict = '{Verdict.MISMATCH}' AND (
+                x.invalid AND json_extract(x.details, '$.fields') IS NULL
+                OR len(list_filter(
+                    CAST(json_extract(x.details, '$.fields') AS JSON[]),
+                    lambda f: json_extract_string(f, '$.path') = ?
+                      AND json_extract_string(f, '$.equal') = 'false')) > 0)""",
+            [chosen.field],
+        )
+    if chosen.part is not None:
+        yield condition(chosen.part)
+    if chosen.calls is not None:
+        yield "x.call_id IN (SELECT unnest(?::VARCHAR[]))", [list(chosen.calls)]
+    if chosen.label in ("any", "none"):
+        yield f"j.verdict IS {'NOT ' if chosen.label == 'any' else ''}NULL", []
+    elif chosen.label:
+        yield "j.verdict = ?", [chosen.label]
+    if chosen.search:
+        plain = chosen.search.lower()
+        # A request is stored as JSON, where quotes and line ends stand escaped.
+        spelled = json.dumps(plain, ensure_ascii=False)[1:-1]
+        yield (
+            """x.call_id IN (
+                SELECT call_id FROM calls
+                WHERE task = ? AND (contains(lower(request), ?) OR lower(native_id) = ?)
+                UNION ALL
+                SELECT call_id FROM controls WHERE contains(lower(coalesce(text, output)), ?)
+                UNION ALL
+                SELECT call_id FROM observations JOIN replays r USING (replay_id)
+                WHERE r.task = ? AND r.candidate_fingerprint = ? AND repeat = 0
+                  AND contains(lower(coalesce(text, output)), ?))""",
+            [pool.task, spelled, plain, plain, pool.task, pool.candidate_fingerprint, plain],
+        )

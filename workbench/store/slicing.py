@@ -1,0 +1,148 @@
+"""A slice as a condition on calls, so that DuckDB counts and filters by what the evidence is split by.
+
+A slice's value is a function of one entry of the log. It is worked out here once for each
+distinct entry, by the very code that splits the evidence, and a query then looks for entries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.slices import (
+    ATTRIBUTE,
+    OTHER,
+    column_of,
+    edges_of_counts,
+    kept_values,
+    known_rule,
+    value_of,
+)
+from workbench.specs import SliceRule
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+MOST_ENTRIES = 50_000
+"""Distinct entries of the log that are looked at; what has more identifies calls and groups none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePart:
+    """The calls of one value of a slice: those with one of `entries`, or with none of them.
+
+    `missing` says whether calls without an entry belong to it.
+    """
+
+    rule: SliceRule
+    value: str
+    entries: tuple[Any, ...]
+    missing: bool
+    all_but: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slicing:
+    """What the calls of a task are split into by one rule: calls by value, the commonest first."""
+
+    rule: SliceRule
+    counts: dict[str, int]
+    entries: dict[Any, str]
+
+    def part(self, value: str) -> SlicePart | None:
+        """Return the calls of a value, or None where no call has it."""
+        if value not in self.counts:
+            return None
+        missing = self.entries.get(None) == value
+        known = {entry: mine for entry, mine in self.entries.items() if entry is not None}
+        mine = tuple(entry for entry, its in known.items() if its == value)
+        if value == OTHER or 2 * len(mine) > len(known):
+            rest = tuple(entry for entry, its in known.items() if its != value)
+            return SlicePart(self.rule, value, rest, missing, all_but=True)
+        return SlicePart(self.rule, value, mine, missing)
+
+
+def slicing(store: Store, task: str, rule: SliceRule) -> Slicing | None:
+    """Return what a rule splits the usable calls of a task into, rare values as `other`.
+
+    Args:
+        store: Where the calls are.
+        task: The task.
+        rule: What to split by, declared or not.
+
+    Returns:
+        None where the entries are too many to be groups.
+    """
+    expression, values = entry_of(rule)
+    found = store.each(
+        lambda entry, n: (entry, n),
+        f"""
+        SELECT entry, count(*) AS n FROM (
+            SELECT {expression} AS entry FROM calls c
+            WHERE c.task = ? AND c.call_id NOT IN (SELECT call_id FROM conflicts))
+        GROUP BY entry ORDER BY n DESC, entry LIMIT {MOST_ENTRIES + 1}
+        """,  # noqa: S608 - an expression of this module, and a constant
+        [*values, task],
+    )
+    if len(found) > MOST_ENTRIES:
+        return None
+    calls = {entry: _call(rule, entry) for entry, _ in found}
+    numbers: Counter[float] = Counter()
+    for entry, n in found:
+        if rule.by == "input_length" and isinstance(entry, int):
+            numbers[entry] += n
+    edges = edges_of_counts(rule, numbers)
+    named = {entry: value_of(rule, call, edges) for entry, call in calls.items()}
+    counts: Counter[str] = Counter()
+    for entry, n in found:
+        counts[named[entry]] += n
+    kept = kept_values(counts)
+    entries = {entry: value if kept is None or value in kept else OTHER for entry, value in named.items()}
+    joined: Counter[str] = Counter()
+    for entry, n in found:
+        joined[entries[entry]] += n
+    return Slicing(rule, dict(joined.most_common()), entries)
+
+
+def entry_of(rule: SliceRule) -> tuple[str, list[Any]]:
+    """Return what a slice reads of a call `c`, as fixed text with its parameters.
+
+    Raises:
+        ValueError: A slice can't be made by this key.
+    """
+    if not known_rule(rule.by):
+        raise ValueError(f"no slice can be made by {rule.by!r}")
+    if not rule.by.startswith(ATTRIBUTE):
+        return f"c.{column_of(rule)}", []
+    name = rule.by.removeprefix(ATTRIBUTE)
+    if "." not in name:
+        return "CAST(json_extract(c.attributes, ?) AS VARCHAR)", [_pointer([name])]
+    # The attribute of that name, else the one inside objects; a name that stands there counts, null or not.
+    paths = [_pointer([name]), _pointer(name.split("."))]
+    return "CAST(coalesce(json_extract(c.attributes, ?), json_extract(c.attributes, ?)) AS VARCHAR)", paths
+
+
+def condition(part: SlicePart) -> tuple[str, list[Any]]:
+    """Return what holds of the calls `c` of a slice's value, as fixed text with its parameters."""
+    expression, values = entry_of(part.rule)
+    missing = "true" if part.missing else "false"
+    if not part.entries:
+        # Of no entry all are outside, and none is inside.
+        return f"CASE WHEN {expression} IS NULL THEN {missing} ELSE ? END", [*values, part.all_but]
+    no = "NOT " if part.all_but else ""
+    # Without an entry it is neither inside nor outside.
+    return f"coalesce({no}list_contains(?, {expression}), {missing})", [list(part.entries), *values]
+
+
+def _pointer(keys: list[str]) -> str:
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
+
+
+def _call(rule: SliceRule, entry: Any) -> Mapping[str, Any]:
+    if not rule.by.startswith(ATTRIBUTE):
+        return {column_of(rule): entry}
+    value = None if entry is None else json.loads(entry)
+    return {"attributes": {rule.by.removeprefix(ATTRIBUTE): value}}

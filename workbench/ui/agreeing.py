@@ -1,0 +1,172 @@
+"""What an agreement is made of: which label became which, which fields differ, how alike the texts are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from workbench.compare.fields import FieldsComparator
+from workbench.records import EvalKind
+from workbench.scoring.tables import FieldTables, LabelTables, field_tables, label_tables
+from workbench.specs import EvalConfig
+from workbench.store import cases
+from workbench.store.cases import INVALID, Facets, Pool
+from workbench.ui import answers, case_figures, exports, figures, navigation, words
+from workbench.ui.diff import visible
+from workbench.ui.scope import Scope
+from workbench.ui.session import colours, read
+
+DRAWN = 25
+"""Labels or fields in a figure; a table lists the rest."""
+AT_ONCE = 20_000
+"""Compared calls whose fields are counted; of more, a random part of about this size."""
+
+
+def field_paths(config: EvalConfig) -> list[str]:
+    """Return the fields that an eval compares; none for other kinds of evals."""
+    if config.kind is not EvalKind.FIELDS:
+        return []
+    return [rule.path for rule in FieldsComparator(config).rules if rule.compare != "ignore" and rule.path]
+
+
+def show(scope: Scope, pool: Pool, facets: Facets) -> None:
+    """Show what the agreement of a task is made of, as its kind has it.
+
+    Args:
+        scope: The task and the candidate.
+        pool: The comparisons.
+        facets: Their counts.
+    """
+    if scope.eval.kind is EvalKind.LABEL:
+        _label_view(scope, read(label_tables, scope.eval, pool.candidate_fingerprint))
+    elif scope.eval.kind is EvalKind.FIELDS:
+        _field_view(scope, pool, facets)
+    if facets.scored and scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
+        _scores(scope, pool)
+    elif scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
+        st.info("This kind of task has no score to look at: see its cases.", icon=":material/info:")
+
+
+def _label_view(scope: Scope, found: LabelTables) -> None:
+    st.subheader("Which answer became which", anchor=False)
+    if not found.pairs:
+        st.info("No answer of the frontier is one of the task's labels.", icon=":material/info:")
+        return
+    counts = {(each.control, each.candidate): each.n for each in found.pairs}
+    if len({each for pair in counts for each in pair}) <= DRAWN:
+        drawing = figures.confusion(counts, [*scope.eval.labels, INVALID], colours())
+        st.plotly_chart(drawing.figure, key="confusion", config=figures.CONFIG, alt=drawing.alt, theme=None)
+        st.caption("Rows: what the frontier said. Columns: what the candidate said. Calls in each cell.")
+    else:
+        st.caption(f"More than {DRAWN} different answers: the table lists the commonest changes.")
+    _coefficients(found)
+    _changes(scope, counts)
+    st.subheader("Agreement by the frontier's answer", anchor=False)
+    rates = dict(list(found.agreement.items())[:DRAWN])
+    drawing = case_figures.agreements(rates, "label", colours())
+    st.plotly_chart(drawing.figure, key="by-label", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    st.caption("The limits hold however often you look, and take calls as independent.")
+    exports.offer("agreement", task=scope.task, candidate=scope.candidate.name)
+    if found.invalid_texts:
+        st.caption("Commonest answers that are none of the labels")
+        answers.plain("\n".join(f"{each.n:,} × {each.text}" for each in found.invalid_texts), limit=4_000)
+
+
+def _coefficients(found: LabelTables) -> None:
+    """Show chance-corrected agreement, which explains and gates nothing."""
+    if found.kappa is None or found.ac1 is None:
+        return
+    with st.container(horizontal=True, gap="large", key="coefficients"):
+        for name, value, told in (
+            ("Cohen's kappa", found.kappa, "Agreement beyond what the mix of labels gives by chance."),
+            ("Gwet's AC1", found.ac1, "The same, steadier where one label is nearly all of the traffic."),
+        ):
+            shown = "–" if value.point is None else f"{value.point:.2f} ({value.low:.2f}–{value.high:.2f})"
+            st.metric(name, shown, width="content", help=f"{told} It explains, and moves no traffic.")
+
+
+def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:
+    """List the commonest changes; a selected one leads to its cases."""
+    changed = [(*pair, n) for pair, n in counts.items() if pair[0] != pair[1]][:50]
+    if changed:
+        st.caption("The commonest changes. Select one to see its cases.")
+        event = st.dataframe(
+            pd.DataFrame(
+                [(visible(one), visible(other), n) for one, other, n in changed],
+                columns=["Frontier", "Candidate", "Calls"],
+            ),
+            hide_index=True,
+            lazy=False,
+            height="content" if len(changed) <= 8 else 320,
+            width=560,
+            key="changes",
+            on_select="rerun",
+            selection_mode="single-row",
+            alt=f"The {len(changed)} commonest changes of answer.",
+        )
+        for place in event.selection.rows[:1]:
+            if place < len(changed):
+                control, candidate, n = changed[place]
+                _to_cases(
+                    scope, f"See {words.counted(n, 'case')}", "to-change", frontier=control, answer=candidate
+                )
+    exports.offer("confusion", task=scope.task, candidate=scope.candidate.name)
+
+
+def _to_cases(scope: Scope, label: str, key: str, **query: str) -> None:
+    """Offer the cases behind a figure, by a button whose words are our own."""
+    if st.button(label, key=key, icon=":material/compare_arrows:", type="primary"):
+        where: dict[str, Any] = {"task": scope.task, "candidate": scope.candidate.name, **query}
+        st.switch_page(navigation.page("compare"), query_params=where)
+
+
+def _field_view(scope: Scope, pool: Pool, facets: Facets) -> None:
+    st.subheader("Agreement by field", anchor=False)
+    part = facets.total > AT_ONCE
+    found: FieldTables = read(
+        field_tables, scope.eval, pool.candidate_fingerprint, sample=AT_ONCE if part else None
+    )
+    shown = sorted(found.fields, key=lambda each: (each.agreement.point or 0.0, each.path))[:DRAWN]
+    drawing = case_figures.agreements({each.path: each.agreement for each in shown}, "field", colours())
+    st.plotly_chart(drawing.figure, key="by-field", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    st.caption(
+        "The worst first; calls in which neither side has the field are left out. "
+        + (f"From a random part of about {AT_ONCE:,} calls. " if part else "")
+        + "The limits hold however often you look, and take calls as independent."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        paths = [each.path for each in shown if each.path]
+        if paths:
+            path = st.selectbox(
+                "Cases in which it differs", paths, format_func=visible, key="field-to-see", width=260
+            )
+            _to_cases(scope, "See the cases", "to-field", field=path or paths[0])
+        exports.offer("agreement", task=scope.task, candidate=scope.candidate.name)
+    with st.container(horizontal=True, gap="large", key="json-facts"):
+        if found.schema_valid is not None:
+            st.metric("Keep the schema", words.interval(found.schema_valid), width="content")
+        if found.repaired or found.control_repaired:
+            st.metric(
+                "JSON mended before it was read",
+                f"{found.repaired:,} of the candidate, {found.control_repaired:,} of the frontier",
+                width="content",
+            )
+
+
+def _scores(scope: Scope, pool: Pool) -> None:
+    st.subheader("How alike the answers are, and what people said", anchor=False)
+    bins = read(cases.score_bins, pool)
+    drawing = case_figures.calibration(bins, colours())
+    st.plotly_chart(drawing.figure, key="calibration", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    labelled = sum(each.labelled for each in bins)
+    if labelled:
+        st.caption(
+            f"Circles: of the {words.counted(labelled, 'labelled case')}, how often the frontier was found "
+            "better; the larger, the more labels. Where circles stay high to the right, similar texts are "
+            "no proof of equal ones. Labels are drawn by the queue, more often where answers differ."
+        )
+    else:
+        st.caption("Nobody has labelled any of them: how far similarity can be trusted is not known.")
+    exports.offer("similarity", task=scope.task, candidate=scope.candidate.name)

@@ -1,0 +1,272 @@
+"""Figures of cases and slices: agreement by field, scores with what people said, tasks by slice. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import plotly.graph_objects as go
+
+from workbench.records import Estimate, LabelVerdict, Verdict
+from workbench.ui.figures import FONT, Drawing, clipped
+from workbench.ui.palette import LIGHT, Palette
+from workbench.ui.words import count, counted, interval, percent
+
+FEW = 20
+"""Below so many calls a cell of the map says more about chance than about the slice."""
+
+
+class Cell(Protocol):
+    """One task and one value of a slice."""
+
+    @property
+    def task(self) -> str:
+        """Return the task."""
+
+    @property
+    def value(self) -> str:
+        """Return the slice's value."""
+
+    @property
+    def differing(self) -> Estimate:
+        """Return how often the answers differ."""
+
+
+class Scores(Protocol):
+    """Cases whose score lies between two limits."""
+
+    @property
+    def low(self) -> float:
+        """Return the lower limit."""
+
+    @property
+    def high(self) -> float:
+        """Return the upper limit."""
+
+    @property
+    def verdicts(self) -> Mapping[str, int]:
+        """Return cases by verdict."""
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """Return cases by what people said of them."""
+
+
+def agreements(rates: Mapping[str, Estimate], noun: str, colours: Palette = LIGHT) -> Drawing:
+    """Draw how often each field, or each of the frontier's labels, agrees: a bar with its limits.
+
+    Args:
+        rates: Agreement by name, in the order to show.
+        noun: What the names are, for the sentence: field, label.
+        colours: The theme's colours.
+    """
+    names = list(rates)
+    points = [rates[name].point or 0.0 for name in names]
+    figure = go.Figure(
+        go.Bar(
+            x=points,
+            y=list(range(len(names))),
+            orientation="h",
+            marker={"color": colours.control, "cornerradius": 3},
+            width=0.62,
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [max(0.0, rates[n].high - p) for n, p in zip(names, points, strict=True)],
+                "arrayminus": [max(0.0, p - rates[n].low) for n, p in zip(names, points, strict=True)],
+                "color": colours.text,
+                "thickness": 1.4,
+                "width": 5,
+            },
+            hoverinfo="skip",
+        )
+    )
+    for place, name in enumerate(names):
+        figure.add_annotation(
+            x=1.02,
+            xref="paper",
+            xanchor="left",
+            y=place,
+            text=interval(rates[name]),
+            showarrow=False,
+            font={"size": 12, "color": colours.text},
+        )
+    _framed(figure, 62 + 30 * max(1, len(names)), colours)
+    figure.update_layout(margin={"l": 4, "r": 190, "t": 6, "b": 4})
+    figure.update_xaxes(range=[0, 1], tickformat=".0%", showticklabels=True, showgrid=True)
+    figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=[clipped(name or "the whole answer", 24) for name in names],
+        range=[len(names) - 0.5, -0.5],
+        showticklabels=True,
+        automargin=True,
+    )
+    alt = f"Agreement by {noun}. " + " ".join(f"{name}: {interval(rates[name])}." for name in names)
+    return Drawing(figure, alt)
+
+
+def calibration(bins: Sequence[Scores], colours: Palette = LIGHT) -> Drawing:
+    """Draw how alike the answers are, and above it how often people found the frontier's better.
+
+    Where alike answers are often worse, the score is no guide; bins without labels have no point.
+
+    Args:
+        bins: Cases by score, from low to high.
+        colours: The theme's colours.
+    """
+    centres = [(each.low + each.high) / 2 for each in bins]
+    figure = go.Figure()
+    for verdicts, name, colour in (
+        ((Verdict.MATCH, Verdict.IGNORED), "equal by the rules", colours.control),
+        ((Verdict.MISMATCH,), "differing", colours.candidate),
+    ):
+        figure.add_trace(
+            go.Bar(
+                x=centres,
+                y=[sum(each.verdicts.get(verdict, 0) for verdict in verdicts) for each in bins],
+                name=name,
+                marker={"color": colour, "line": {"width": 0}},
+                hoverinfo="skip",
+            )
+        )
+    judged = [each for each in bins if sum(each.labels.values())]
+    worse = [_worse(each) for each in judged]
+    figure.add_trace(
+        go.Scatter(
+            x=[(each.low + each.high) / 2 for each in judged],
+            y=worse,
+            yaxis="y2",
+            mode="markers+lines",
+            name="labelled: frontier better",
+            line={"color": colours.text, "width": 1.5, "dash": "dot"},
+            marker={
+                "color": colours.ground,
+                "size": [7 + min(9.0, sum(each.labels.values()) ** 0.5) for each in judged],
+                "line": {"color": colours.text, "width": 2},
+            },
+            text=[f"{percent(w)} of {sum(e.labels.values())}" for w, e in zip(worse, judged, strict=True)],
+            hoverinfo="skip",
+        )
+    )
+    _framed(figure, 320, colours)
+    figure.update_layout(
+        barmode="stack",
+        bargap=0.04,
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.14, "x": 0},
+        margin={"l": 4, "r": 4, "t": 34, "b": 4},
+        yaxis2={
+            "overlaying": "y",
+            "side": "right",
+            "range": [-0.02, 1.05],
+            "tickformat": ".0%",
+            "title": {"text": "Frontier better, of the labelled"},
+            "showgrid": False,
+            "fixedrange": True,
+            "automargin": True,
+        },
+    )
+    figure.update_xaxes(
+        range=[-0.01, 1.01], showticklabels=True, title={"text": "Similarity of the two answers"}
+    )
+    figure.update_yaxes(
+        showticklabels=True, title={"text": "Calls"}, automargin=True, selector={"anchor": "x"}
+    )
+    return Drawing(figure, _calibration_told(bins, judged))
+
+
+def _worse(each: Scores) -> float:
+    return each.labels.get(LabelVerdict.CONTROL_BETTER, 0) / sum(each.labels.values())
+
+
+def _calibration_told(bins: Sequence[Scores], judged: Sequence[Scores]) -> str:
+    total = sum(sum(each.verdicts.values()) for each in bins)
+    if not judged:
+        return (
+            f"Similarity of {counted(total, 'pair')} of answers; none is labelled, so nothing says how far "
+            "to trust it."
+        )
+    labels = sum(sum(each.labels.values()) for each in judged)
+    said = " ".join(
+        f"Similarity {each.low:.2f} to {each.high:.2f}: frontier better in {percent(_worse(each))} of "
+        f"{sum(each.labels.values())}."
+        for each in judged
+    )
+    return f"Similarity of {counted(total, 'pair')} of answers, {count(labels)} of them labelled. {said}"
+
+
+def slice_map(cells: Sequence[Cell], by: str, colours: Palette = LIGHT) -> Drawing:
+    """Draw how often the answers differ, tasks down and values of a slice across.
+
+    Each cell says its share and its calls; one of few calls stays pale, since it says little.
+
+    Args:
+        cells: In the order to show; a task or value stands where it comes first.
+        by: What the slice is made by.
+        colours: The theme's colours.
+    """
+    tasks = list(dict.fromkeys(each.task for each in cells))
+    values = list(dict.fromkeys(each.value for each in cells))
+    known = {(each.task, each.value): each.differing for each in cells}
+    shares: list[list[float | None]] = []
+    for task in tasks:
+        row = [known.get((task, value)) for value in values]
+        shares.append([each.point if each is not None and each.n >= FEW else None for each in row])
+    top = max([share for row in shares for share in row if share is not None], default=0.0)
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=list(range(len(values))),
+            y=list(range(len(tasks))),
+            zmin=0,
+            zmax=max(top, 0.01),
+            xgap=3,
+            ygap=3,
+            showscale=False,
+            hoverinfo="skip",
+            colorscale=[[0, colours.empty], [1, colours.candidate]],
+        )
+    )
+    for (task, value), rate in known.items():
+        dark = rate.n >= FEW and top > 0 and (rate.point or 0.0) > 0.55 * top
+        figure.add_annotation(
+            x=values.index(value),
+            y=tasks.index(task),
+            text=f"{percent(rate.point)}<br><span style='font-size:10px'>n = {count(rate.n)}</span>",
+            showarrow=False,
+            font={"size": 12, "color": colours.on_candidate if dark else colours.text},
+        )
+    _framed(figure, 66 + 54 * max(1, len(tasks)), colours)
+    figure.update_xaxes(
+        tickvals=list(range(len(values))),
+        ticktext=[clipped(value, 14) for value in values],
+        showticklabels=True,
+        side="top",
+        automargin=True,
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(tasks))),
+        ticktext=[clipped(task, 24) for task in tasks],
+        showticklabels=True,
+        autorange="reversed",
+        automargin=True,
+    )
+    alt = f"Share of differing answers by task and {by}. " + " ".join(
+        f"{each.task}, {each.value}: {interval(each.differing)}." for each in cells
+    )
+    return Drawing(figure, alt)
+
+
+def _framed(figure: go.Figure, height: int, colours: Palette) -> None:
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 4, "t": 6, "b": 4},
+        showlegend=False,
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 12, "color": colours.text},
+    )
+    plain = {"showgrid": False, "zeroline": False, "fixedrange": True, "gridcolor": colours.line}
+    figure.update_xaxes(**plain)
+    figure.update_yaxes(**plain)

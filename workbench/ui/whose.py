@@ -1,0 +1,37 @@
+"""Who reviews in this browser, and what they have read before they said so."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from workbench import review
+from workbench.ui.session import here
+
+NAME = "review.annotator"
+READ = "review.read"
+
+
+def reviewer() -> str | None:
+    """Return the name under which somebody labels in this session, or None before they gave one."""
+    name = st.session_state.get(NAME)
+    return str(name) if name else None
+
+
+def has_read(pair: tuple[str, str]) -> bool:
+    """Say whether what people said of a pair was shown in this session to somebody without a name."""
+    return pair in st.session_state.get(READ, ())
+
+
+def remember_read(pairs: list[tuple[str, str]]) -> None:
+    """Keep what somebody without a name was shown: as a reviewer they are not asked for it blind."""
+    st.session_state.setdefault(READ, set()).update(pairs)
+
+
+def note_what_was_read(annotator: str) -> None:
+    """Note in the store what this session was shown before its reviewer said who they are.
+
+    Args:
+        annotator: The name they gave.
+    """
+    if pairs := st.session_state.pop(READ, None):
+        review.note_read(here().store, sorted(pairs), annotator)
