@@ -28,7 +28,7 @@ from workbench.replay import replay as checked_replay
 from workbench.replay.batch_export import export_batch
 from workbench.scoring import compare
 from workbench.specs import EvalConfig
-from workbench.store import Store
+from workbench.store import Store, accesses
 
 replay = functools.partial(checked_replay, checks=False)
 SAMPLE = Path(__file__).parents[1] / "sample_logs" / "formats" / "openai_batch_vllm_output.jsonl"
@@ -169,6 +169,8 @@ def test_an_exported_file_is_private_and_complete_or_not_there(
             def broken(*_: Any, **__: Any) -> Any:
                 raise OSError(28, "No space left on device")
 
+            # The access log is written first, and would refuse the export itself: that is tested with it.
+            monkeypatch.setattr(accesses, "exported", lambda *_: None)
             monkeypatch.setattr(os, "fsync", broken)
             with pytest.raises(UsageError, match="No space left"):
                 export_batch(workspace, store, tmp_path / "in.jsonl", "spam", "c", limit=9)
