@@ -269,7 +269,10 @@ def _style(figure: go.Figure, low: float, high: float, is_log: bool, top: float,
     else:
         figure.update_xaxes(tickprefix="$", nticks=5)
     figure.update_yaxes(
-        **axis, range=[-0.02 * top, top], tickformat=".0%", title={"text": "Calls that get worse"}
+        **axis,
+        range=[-0.02 * top, top],
+        tickformat=".0%",
+        title={"text": "Calls that get worse", "standoff": 16},
     )
 
 

@@ -52,7 +52,7 @@ def _demo() -> None:
                 st.session_state[DEMO] = True
                 st.rerun()
         else:
-            if newest is not None:
+            if newest is not None and newest.code != 0:
                 st.error("The demo was not built. Its last lines say why.", icon=":material/error:")
                 answers.plain("\n".join(jobs.tail(newest).splitlines()[-8:]))
             if st.button("Build the demo", icon=":material/science:", key="build-demo"):
