@@ -68,8 +68,8 @@ def rows(size: Size) -> Iterator[Row]:
         yield target(
             NAME, world, "bound of 80% at the last look, mean", float(np.mean(heights)), 0.9, sense="<="
         )
-        yield target(NAME, world, "pairs judged by two people, a run", doubled / runs, 1.0)
-        yield target(NAME, world, "disputes decided or decided anew, a run", decided / runs, 1.0)
+        yield compared(NAME, world, "pairs judged by two people, a run", doubled / runs, None)
+        yield compared(NAME, world, "disputes decided or decided anew, a run", decided / runs, None)
 
 
 @dataclass
