@@ -71,7 +71,8 @@ def _made(table: str, asked: Asked, form: str) -> Callable[[], bytes]:
     now = here()
     # The button's thread knows nothing of this run: whoever is at work here is at work there.
     context = contextvars.copy_context()
-    return lambda: context.run(exporting.table_bytes, now.workspace, now.store, table, asked, form)
+    # Each press takes a copy: two at once can't share one.
+    return lambda: context.copy().run(exporting.table_bytes, now.workspace, now.store, table, asked, form)
 
 
 def _file_name(table: str, asked: Asked, form: str) -> str:
