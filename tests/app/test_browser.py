@@ -183,7 +183,7 @@ def test_an_upload_is_redacted_before_it_is_stored(
 def test_a_replay_is_stopped_and_gone_on_with_from_the_page(
     place: Workspace, address: str, browser: Any
 ) -> None:
-    """Stop keeps what was answered; Go on answers the rest, and asks nothing twice."""
+    """Pause keeps what was answered; Go on answers the rest, and asks nothing twice."""
     with serving() as server:
         url = server.url("sluggish")
         declare(place, "far", f'engine = "openai"\nbase_url = "{url}"\nmodel = "m"\nconcurrency = 4')
@@ -193,7 +193,7 @@ def test_a_replay_is_stopped_and_gone_on_with_from_the_page(
         page.get_by_role("button", name="Start and compare").click()
         job = page.locator('[class*="st-key-job-"]')
         job.get_by_text(re.compile(r"[1-9]\d* of 30 answered")).wait_for()
-        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Pause").click()
         page.get_by_text("Stopped. What was answered is kept").wait_for()
         page.get_by_role("button", name="Go on").wait_for()
         assert len(server.stats("sluggish")["prompts"]) < 30

@@ -34,7 +34,7 @@ def test_agreement_bars_carry_their_limits_and_their_n() -> None:
     assert bar.x[0] - bar.error_x.arrayminus[0] == rates["total"].low
     assert "<img" not in drawing.figure.to_json()
     assert "n = 50" in drawing.alt
-    assert "n = 4" in drawing.figure.layout.annotations[1].text
+    assert "n = 4" in drawing.figure.layout.yaxis.ticktext[1]
 
 
 def test_scores_show_what_people_said_where_they_said_something() -> None:

@@ -25,6 +25,8 @@ from workbench.scoring.tables import FieldTables, LabelTables, tables
 from workbench.store import Store, cases, pages, replay_facts, workloads
 
 BATCH = 2_000
+EVERY = 1_000_000_000
+"""Examples of an error: all there are."""
 MASKED = "labelled"
 """Stands for a verdict that the reader may still have to give blind."""
 
@@ -171,7 +173,6 @@ def _judge(workspace: Workspace, store: Store, asked: Asked) -> Table:
     hidden = hidden_from(store, list(said), asked.who) if asked.blind and asked.who else frozenset()
 
     def row(pair: tuple[str, str], each: Ruling) -> Row:
-        person = people.get(pair)
         return {
             "replay_id": pair[0],
             "call_id": pair[1],
@@ -179,14 +180,15 @@ def _judge(workspace: Workspace, store: Store, asked: Asked) -> Table:
             "swayed": each.swayed,
             "favoured": each.favoured,
             "error": each.error or None,
-            "people": MASKED if person is not None and pair in hidden else person,
+            "people": people.get(pair),
         }
 
     columns = {
         "replay_id": TEXT, "call_id": TEXT, "judge": TEXT, "swayed": YES, "favoured": TEXT, "error": TEXT,
         "people": TEXT,
     }  # fmt: skip
-    return _whole(columns, [row(pair, each) for pair, each in said.items()])
+    # A judge's opinion would sway a reviewer as well as a person's.
+    return _whole(columns, [row(pair, each) for pair, each in said.items() if pair not in hidden])
 
 
 def _slices(workspace: Workspace, store: Store, asked: Asked) -> Table:
@@ -303,7 +305,7 @@ def _errors(workspace: Workspace, store: Store, asked: Asked) -> Table:
             "message": example.message,
         }
         for each in mine
-        for kind in replay_facts.errors_of(store, each.replay_id, examples=1_000)
+        for kind in replay_facts.errors_of(store, each.replay_id, examples=EVERY)
         for example in kind.examples
     ]
     # A server may quote in its error what it was asked.

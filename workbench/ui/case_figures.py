@@ -81,22 +81,18 @@ def agreements(rates: Mapping[str, Estimate], noun: str, colours: Palette = LIGH
             hoverinfo="skip",
         )
     )
-    for place, name in enumerate(names):
-        figure.add_annotation(
-            x=1.02,
-            xref="paper",
-            xanchor="left",
-            y=place,
-            text=interval(rates[name]),
-            showarrow=False,
-            font={"size": 12, "color": colours.text},
-        )
-    _framed(figure, 62 + 30 * max(1, len(names)), colours)
-    figure.update_layout(margin={"l": 4, "r": 190, "t": 6, "b": 4})
-    figure.update_xaxes(range=[0, 1], tickformat=".0%", showticklabels=True, showgrid=True)
+    _framed(figure, 62 + 44 * max(1, len(names)), colours)
+    figure.update_xaxes(
+        range=[0, 1.02], tickformat=".0%", showticklabels=True, showgrid=True, automargin=True
+    )
     figure.update_yaxes(
         tickvals=list(range(len(names))),
-        ticktext=[clipped(name or "the whole answer", 24) for name in names],
+        # Below the name, where a narrow page has room for it.
+        ticktext=[
+            f"{clipped(name or 'the whole answer', 24)}<br>"
+            f"<span style='font-size:10px'>{interval(rates[name])}</span>"
+            for name in names
+        ],
         range=[len(names) - 0.5, -0.5],
         showticklabels=True,
         automargin=True,
@@ -155,10 +151,13 @@ def calibration(bins: Sequence[Scores], colours: Palette = LIGHT) -> Drawing:
         showlegend=True,
         legend={"orientation": "h", "y": 1.14, "x": 0},
         margin={"l": 4, "r": 4, "t": 34, "b": 4},
+        yaxis={"showticklabels": True, "title": {"text": "Calls"}, "automargin": True},
         yaxis2={
             "overlaying": "y",
             "side": "right",
+            "visible": bool(judged),
             "range": [-0.02, 1.05],
+            "tickvals": [0, 0.25, 0.5, 0.75, 1],
             "tickformat": ".0%",
             "title": {"text": "Frontier better, of the labelled"},
             "showgrid": False,
@@ -167,10 +166,10 @@ def calibration(bins: Sequence[Scores], colours: Palette = LIGHT) -> Drawing:
         },
     )
     figure.update_xaxes(
-        range=[-0.01, 1.01], showticklabels=True, title={"text": "Similarity of the two answers"}
-    )
-    figure.update_yaxes(
-        showticklabels=True, title={"text": "Calls"}, automargin=True, selector={"anchor": "x"}
+        range=[-0.01, 1.01],
+        showticklabels=True,
+        title={"text": "Similarity of the two answers"},
+        automargin=True,
     )
     return Drawing(figure, _calibration_told(bins, judged))
 

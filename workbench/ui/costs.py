@@ -17,7 +17,7 @@ from workbench.profiling.costs import CostReport, costs
 from workbench.profiling.naming import set_budget
 from workbench.specs import CONTROL
 from workbench.store import pages
-from workbench.ui import address, answers, figures, money, money_figures, navigation, words
+from workbench.ui import address, answers, exports, figures, money, money_figures, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.session import ask, colours, complain, here, read
 
@@ -76,6 +76,11 @@ def show() -> None:
         plan=plan,
     )
     _figures(found)
+    exports.offer(
+        "costs",
+        candidate=None if candidate == PRICE_ONLY else candidate,
+        filters={"workload": "" if workload == ALL else workload, "share": share},
+    )
     _curve(found)
     _budget(found)
     _prices()
@@ -260,6 +265,7 @@ def _prices() -> None:
         ),
         alt=f"{len(rows)} prices of models.",
     )
+    exports.offer("prices", rows=len(rows) + len(config.gpus))
     if config.gpus:
         machines = [
             (visible(each.name), each.usd_per_hour, each.as_of, visible(each.source)) for each in config.gpus

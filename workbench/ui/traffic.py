@@ -16,7 +16,7 @@ from workbench.records import UNASSIGNED, Output, Request, from_json
 from workbench.store import pages, workloads
 from workbench.traffic.shapes import ShapeKind
 from workbench.traffic.suitability import Speaks
-from workbench.ui import address, answers, figures, money_figures, navigation, words
+from workbench.ui import address, answers, exports, figures, money_figures, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.session import ask, colours, complain, here, read
 
@@ -141,6 +141,7 @@ def _table(report: ProfileReport) -> None:
         alt=f"{len(frame)} workloads, those with the most to save first.",
     )
     _open_picked(report, list(picked.selection.rows))
+    exports.offer("workloads", rows=len(frame))
     if report.small_model:
         st.caption(
             f"Could save: at the price of {answers.quoted(report.small_model)} and the frontier's tokens; "
@@ -237,6 +238,7 @@ def _checks(each: WorkloadReport) -> None:
         height="content",
         alt="; ".join(f"{check.name}: {check.speaks.value}, {check.value}" for check in each.checks),
     )
+    exports.offer("suitability", filters={"workload": each.workload})
 
 
 def _prompt(each: WorkloadReport) -> None:
@@ -267,11 +269,9 @@ def _answers(each: WorkloadReport) -> None:
 
 def _calls(report: ProfileReport, each: WorkloadReport) -> None:
     last = max(1, -(-each.calls // PAGE))
-    page = 1
-    if last > 1:
-        page = int(
-            st.number_input(f"Page of {last:,}", 1, last, 1, key=f"traffic-page-{each.workload}", width=140)
-        )
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        page = address.page(last)
+        exports.offer("calls", filters={"workload": each.workload}, rows=each.calls)
     rows = read(
         workloads.workload_page, report.profile_id, each.workload, limit=PAGE, offset=(page - 1) * PAGE
     )

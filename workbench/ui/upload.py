@@ -17,7 +17,7 @@ from workbench.normal import last_user_text
 from workbench.progress import Progress
 from workbench.records import UNASSIGNED
 from workbench.store import pages
-from workbench.ui import answers, corrections, inbox, navigation, words
+from workbench.ui import answers, corrections, exports, inbox, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.session import complain, here, read
 
@@ -398,3 +398,7 @@ def _earlier() -> None:
         column_config={"When (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
         alt=f"The last {len(found)} imports.",
     )
+    with st.container(horizontal=True):
+        exports.offer("imports", label="Export imports")
+        if any(each.report.get("rejected") for each in found):
+            exports.offer("rejects", label="Export rejected lines")
