@@ -93,7 +93,7 @@ _FOCUSED = """() => {
     const unseen = before && before.element !== focused && before.element.isConnected
         && before.look === look(before.element) ? before.element.outerHTML.slice(0, 160) : null;
     // A table draws its focus itself, a field its caret; the page as a whole is a stop to scroll it.
-    const drawsItself = focused.matches('canvas, main, textarea, input:is([type="text"], [type="number"],'
+    const drawsItself = focused.closest('canvas') || focused.matches('main, textarea, input:is([type="text"], [type="number"],'
         + ' [type="search"])');
     window.wasFocused = drawsItself ? null : {element: focused, look: look(focused)};
     const holder = focused.closest('[data-wanted]');
