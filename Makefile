@@ -38,6 +38,11 @@ demo: $(STAMP) ## Build a workspace from the sample logs, replay a small model, 
 app: $(STAMP) ## Start the app on the demo workspace.
 	$(BIN)/workbench app --workspace demo --port $(PORT)
 
+.PHONY: screenshots
+screenshots: $(STAMP) ## Take the pictures of docs/app.md anew, of every page of the demo.
+	$(BIN)/workbench demo --no-app
+	$(BIN)/python docs/screenshots.py
+
 .PHONY: vllm
 vllm: ## Make .venv-vllm with vLLM (its CPU build where there is no GPU): 3.4 GB, some minutes.
 	bash tests/vllm/environment.sh $(VLLM_VENV) $(PYTHON)

@@ -93,8 +93,8 @@ _FOCUSED = """() => {
     const unseen = before && before.element !== focused && before.element.isConnected
         && before.look === look(before.element) ? before.element.outerHTML.slice(0, 160) : null;
     // A table draws its focus itself, a field its caret; the page as a whole is a stop to scroll it.
-    const drawsItself = focused.matches('canvas, main, textarea, input:is([type="text"], [type="number"],'
-        + ' [type="search"])');
+    const carets = 'main, textarea, input:is([type="text"], [type="number"], [type="search"])';
+    const drawsItself = focused.closest('canvas') || focused.matches(carets);
     window.wasFocused = drawsItself ? null : {element: focused, look: look(focused)};
     const holder = focused.closest('[data-wanted]');
     return [focused === document.body, holder ? +holder.dataset.wanted : -1, unseen];

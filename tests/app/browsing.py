@@ -123,7 +123,7 @@ def watched(browser: Any, **options: Any) -> tuple[Any, Seen]:
 def settle(page: Any) -> None:
     """Wait until the script has run and what it loads has come."""
     page.wait_for_load_state("networkidle")
-    page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"]')")
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
 
 
 def choose(page: Any, label: str, option: str) -> None:
