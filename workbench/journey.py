@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workbench import scoring
+from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.progress import Listener, silent
 from workbench.records import UNASSIGNED, Action, Basis
+from workbench.roles import Right
 from workbench.scoring import OverviewRow
 from workbench.scoring.portfolio import furthest
 from workbench.scoring.targets import targets
@@ -130,6 +132,7 @@ class Facts:
     labels: int
 
 
+@requires_somewhere(*Right)
 def facts(workspace: Workspace, store: Store) -> Facts:
     """Return what the stages are told from.
 

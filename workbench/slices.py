@@ -9,9 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from workbench.specs import SliceRule
 
 OTHER = "other"
@@ -117,42 +114,29 @@ def slice_values(rules: Sequence[SliceRule], calls: Sequence[Mapping[str, Any]])
     return found
 
 
-def slice_codes(
-    rule: SliceRule, entries: Sequence[Any], codes: NDArray[np.int64]
-) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the value of a slice for every call, each distinct entry of the log looked at once.
+def entry_values(rule: SliceRule, entries: Sequence[Any], counts: Sequence[int]) -> list[str]:
+    """Return the value of a slice for each distinct entry of the log, rare values put together.
 
     Args:
         rule: The slice.
         entries: Distinct entries of the column that it is made from; None where one is missing.
-        codes: For every call of the task, the place of its entry.
-
-    Returns:
-        The values, rare ones put together, and for every call the place of its value.
+        counts: How many calls of the task have each.
     """
     source = column_of(rule)
-    counts = np.bincount(codes, minlength=len(entries)).tolist()
-    edges: tuple[float, ...]
+    numbers: Counter[float] = Counter()
     if rule.by == "input_length" and not rule.edges:
-        numbers = (_number(_raw(rule, {source: entry})) for entry in entries)
-        known: Counter[float] = Counter()
-        for number, n in zip(numbers, counts, strict=True):
+        for entry, n in zip(entries, counts, strict=True):
+            number = _number(_raw(rule, {source: entry}))
             if number is not None and n:
-                known[number] += n
-        edges = edges_of_counts(rule, known)
-    else:
-        edges = edges_of(rule, ())
-    calls: Counter[str] = Counter()
+                numbers[number] += n
+    edges = edges_of_counts(rule, numbers)
     found = [value_of(rule, {source: entry}, edges) for entry in entries]
+    calls: Counter[str] = Counter()
     for value, n in zip(found, counts, strict=True):
         if n:
             calls[value] += n
     kept = kept_values(calls)
-    if kept is not None:
-        found = [value if value in kept else OTHER for value in found]
-    number_of: dict[str, int] = {}
-    own = [number_of.setdefault(value, len(number_of)) for value in found]
-    return list(number_of), np.asarray(own, dtype=np.int64)[codes]
+    return found if kept is None else [value if value in kept else OTHER for value in found]
 
 
 def _values(rule: SliceRule, calls: Sequence[Mapping[str, Any]], edges: Sequence[float]) -> list[str]:

@@ -17,7 +17,7 @@ from workbench.review.states import Vote
 from workbench.scoring.columns import calls_of
 from workbench.scoring.evidence import audit_rows
 from workbench.scoring.sliced import Sliced
-from workbench.slices import name_of, slice_codes, slice_values
+from workbench.slices import entry_values, name_of, slice_values
 from workbench.specs import EvalConfig, FieldRule, SliceRule
 from workbench.stats.audit import from_calls
 from workbench.stats.calls import Calls
@@ -129,12 +129,11 @@ def test_slices_are_the_same_by_distinct_entry_as_call_by_call(rule: SliceRule, 
         entries = [
             each for each in entries if isinstance(each, str) == (column == "language") or each is None
         ]
-    distinct = list(dict.fromkeys(entries))
-    codes = np.asarray([distinct.index(each) for each in entries], dtype=np.int64)
-    values, value = slice_codes(rule, [*distinct, None], codes)
-    assert [values[each] for each in value] == slice_values([rule], [{column: each} for each in entries])[
-        name_of(rule)
-    ]
+    distinct = [each for each in dict.fromkeys(entries) if each is not None]
+    counts = [*(entries.count(each) for each in distinct), entries.count(None)]
+    value_of = dict(zip([*distinct, None], entry_values(rule, [*distinct, None], counts), strict=True))
+    expected = slice_values([rule], [{column: each} for each in entries])[name_of(rule)]
+    assert [value_of[each] for each in entries] == expected
 
 
 def _row(place: int, made: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from workbench import scoring
+from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.costing.ways import Amount
 from workbench.journey import headline, next_steps
@@ -16,6 +17,7 @@ from workbench.profiling.measuring import LEVEL
 from workbench.progress import Listener, silent
 from workbench.records import Policy, as_builtins, to_json
 from workbench.report.wording import METHODS, Table, interval, moment, money, percent
+from workbench.roles import Right
 from workbench.scoring import OverviewRow, Portfolio, SizeLadder
 from workbench.scoring.freshness import stale
 from workbench.stats.wording import count
@@ -53,6 +55,7 @@ class PortfolioReport:
     evidence_hash: str
 
 
+@requires_somewhere(Right.SEE)
 def gather_portfolio(
     workspace: Workspace,
     store: Store,

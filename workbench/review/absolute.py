@@ -91,6 +91,7 @@ def submit_absolute(
     )
 
 
+@requires(Right.LABEL, task=lambda given: given["item"].task)
 def amend_absolute(
     workspace: Workspace,
     store: Store,

@@ -311,6 +311,7 @@ class Decision:
     label: Label
 
 
+@requires(Right.ADJUDICATE)
 def decisions(
     workspace: Workspace, store: Store, task: str, candidate: str, annotator: str
 ) -> list[Decision]:
@@ -330,6 +331,7 @@ def decisions(
     return [Decision(names.get(each.call_id, ""), each) for each in found]
 
 
+@requires(Right.ADJUDICATE)
 def decision_of(
     workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, key: str
 ) -> Decision:
@@ -352,6 +354,7 @@ def decision_of(
     raise UsageError(f"{annotator} has decided no conflict {key!r}.", "Who decided may take it back.")
 
 
+@requires(Right.ADJUDICATE, task=lambda given: rows.task_of_replay(given["store"], given["label"].replay_id))
 def take_decision_back(store: Store, label: Label, annotator: str, *, now: Clock = utc_now) -> Label:
     """Take a decision out of use: the pair is a conflict again, and the worse verdict counts meanwhile.
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from workbench.access import requires, requires_somewhere
 from workbench.errors import UsageError
 from workbench.review.items import reviewer_name
 from workbench.review.states import BLIND_SOURCES, DESK_PLANS, Clock, Pair, in_utc, utc_now
+from workbench.roles import Right
 from workbench.store import Store, desk, verdicts
+from workbench.store.labels import task_of_replay
 
 PLANS = frozenset(each.value for each in DESK_PLANS)
 
@@ -44,6 +47,7 @@ class VerdictHistory:
     barred: str = ""
 
 
+@requires(Right.READ, task=lambda given: task_of_replay(given["store"], given["pair"][0]))
 def verdict_history(
     store: Store, pair: Pair, annotator: str | None, *, now: Clock = utc_now
 ) -> VerdictHistory:
@@ -72,6 +76,7 @@ def verdict_history(
     return VerdictHistory(standing, hidden=True, barred=barred)
 
 
+@requires(Right.READ, task=lambda given: task_of_replay(given["store"], given["pair"][0]))
 def open_history(store: Store, pair: Pair, annotator: str | None, *, now: Clock = utc_now) -> VerdictHistory:
     """Return what was said of a pair. Who reads it is not asked to judge the pair blind any more.
 
@@ -94,6 +99,7 @@ def open_history(store: Store, pair: Pair, annotator: str | None, *, now: Clock 
     return _told(verdicts.verdicts_on(store, pair))
 
 
+@requires_somewhere(Right.READ, Right.LABEL)
 def note_read(store: Store, pairs: Iterable[Pair], annotator: str, *, now: Clock = utc_now) -> int:
     """Note what somebody read before they said who they are; return how many pairs were new.
 
@@ -114,6 +120,7 @@ def note_read(store: Store, pairs: Iterable[Pair], annotator: str, *, now: Clock
     return len(fresh)
 
 
+@requires_somewhere(Right.READ)
 def hidden_from(store: Store, pairs: Sequence[Pair], annotator: str | None) -> frozenset[Pair]:
     """Return the pairs of which a reviewer may not read yet what others said.
 

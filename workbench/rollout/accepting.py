@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from workbench import access
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import GateRefused, UsageError
 from workbench.normal import clean_text, visible
 from workbench.records import to_json
+from workbench.roles import Right
 from workbench.rollout.decisions import (
     Decision,
     Moves,
@@ -35,13 +37,11 @@ NAME_CHARS = 200
 
 
 def present_actor() -> str:
-    """Return who acts: the name of the account that runs this program."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    """Return who acts: whoever is signed in, or the name that this program's user goes by."""
+    return access.current().name
 
 
+@requires(Right.RAMP)
 def accept(
     workspace: Workspace,
     store: Store,
@@ -91,6 +91,8 @@ def accept(
     name = clean_text(present_actor() if who is None else who)[0].strip()[:NAME_CHARS]
     if not name:
         raise UsageError("A decision needs the name of whoever takes it.", "Say who accepts.")
+    if access.current().signed_in:
+        access.own_name(name)
     moment = in_utc(now or datetime.now(UTC))
     version = store.version()
     made = _considered(workspace, store, task, candidate, current_share, moment)

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Recommendation, SliceShare, to_json
+from workbench.roles import Right
 from workbench.rollout.decisions import Decision, Force, Override, Standing
 from workbench.rollout.log import decisions, in_force
 from workbench.scoring.considered import consider
@@ -100,6 +102,7 @@ class RampExport:
         return "\n".join(lines) or "Nothing to export: no candidate was replayed and no share accepted."
 
 
+@requires(Right.SEE)
 def export_ramp(
     workspace: Workspace,
     store: Store,

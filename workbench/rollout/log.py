@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Estimate, from_json
+from workbench.roles import Right
 from workbench.rollout.decisions import Decision, Moves, Standing, entry_hash, standing
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.store import decisions as rows
@@ -26,6 +28,7 @@ class LogEntry:
     intact: bool
 
 
+@requires(Right.SEE)
 def decisions(store: Store, task: str | None = None, candidate: str | None = None) -> list[LogEntry]:
     """Return accepted decisions, newest first.
 
@@ -43,6 +46,7 @@ def decisions(store: Store, task: str | None = None, candidate: str | None = Non
     ]
 
 
+@requires(Right.SEE)
 def in_force(
     workspace: Workspace, store: Store, task: str, candidate: str, *, now: datetime | None = None
 ) -> Standing:

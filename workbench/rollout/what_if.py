@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from workbench.access import requires
 from workbench.checks import check_policy
 from workbench.config import Workspace
 from workbench.records import Policy, Recommendation
+from workbench.roles import Right
 from workbench.scoring.considered import consider
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class WhatIf:
     notes: tuple[str, ...]
 
 
+@requires(Right.SEE)
 def what_if(
     workspace: Workspace,
     store: Store,

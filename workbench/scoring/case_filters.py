@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from workbench.access import requires
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.records import ErrorKind, LabelVerdict, Verdict
+from workbench.roles import Right
 from workbench.scoring.found import found_members
 from workbench.slices import KNOWN_KEYS, name_of
 from workbench.specs import EvalConfig, SliceRule
@@ -67,6 +69,7 @@ def rules_by_name(config: EvalConfig) -> dict[str, SliceRule]:
     }
 
 
+@requires(Right.SEE, Right.READ)
 def case_filter(
     workspace: Workspace, store: Store, task: str, candidate: str, asked: Mapping[str, str]
 ) -> CaseFilter:
@@ -117,6 +120,7 @@ def case_filter(
     return chosen
 
 
+@requires(Right.SEE, Right.READ)
 def values_of(workspace: Workspace, store: Store, task: str, candidate: str, by: str) -> dict[str, int]:
     """Return the values of a slice with their calls, the commonest first; empty where there is no such slice.
 

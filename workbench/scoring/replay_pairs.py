@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workbench.access import requires
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.costing import tokens_cost_usd
 from workbench.errors import UsageError
 from workbench.records import Estimate
+from workbench.roles import Right
 from workbench.stats import bounds
 from workbench.stats.paired import mcnemar, tango
 from workbench.stats.wording import count, plural
+from workbench.store.labels import task_of_replay
 from workbench.store.replay_facts import side_by_side
 from workbench.store.replays import ReplayRow, replays_of
 
@@ -89,6 +92,7 @@ class ReplayPair:
         )
 
 
+@requires(Right.SEE, task=lambda given: task_of_replay(given["store"], given["first"]))
 def replay_pair(workspace: Workspace, store: Store, first: str, second: str) -> ReplayPair:
     """Set two replays of one task side by side.
 

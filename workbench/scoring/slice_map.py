@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Estimate, Verdict
+from workbench.roles import Right
 from workbench.scoring.case_filters import pool_of, rules_by_name
 from workbench.slices import KNOWN_KEYS
 from workbench.stats import bounds
@@ -39,6 +41,7 @@ def slice_names(workspace: Workspace, tasks: tuple[str, ...]) -> tuple[str, ...]
     return tuple(dict.fromkeys([*(name for name in names if name not in known), *known]))
 
 
+@requires(Right.SEE, task=None)
 def slice_map(
     workspace: Workspace, store: Store, candidate: str, by: str, tasks: tuple[str, ...]
 ) -> list[SliceCell]:

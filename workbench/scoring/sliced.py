@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from workbench.slices import column_of, name_of, slice_codes
-from workbench.specs import EvalConfig
+from workbench.slices import column_of, entry_values, name_of
+from workbench.specs import EvalConfig, SliceRule
 from workbench.stats.calls import SliceKeys
 from workbench.stats.rows import Bools, Places
 from workbench.store import comparisons as rows
@@ -79,11 +79,19 @@ def sliced(store: Store, config: EvalConfig) -> Sliced | None:
             entries = [*map(_whole, distinct.tolist()), None]
             sources[column] = np.where(codes < 0, len(entries) - 1, codes), entries
         codes, entries = sources[column]
-        values, value = slice_codes(rule, entries, codes)
+        values, value = _coded(rule, entries, codes)
         joined, kind = np.unique(kind * max(len(values), 1) + value, return_inverse=True)
         pairs = (divmod(code, max(len(values), 1)) for code in joined.tolist())
         known = [(*known[before], (name_of(rule), values[own])) for before, own in pairs]
     return Sliced(frame["seq"].to_numpy(dtype=np.int64), kind, tuple(known), frame["call_id"])
+
+
+def _coded(rule: SliceRule, entries: list[Any], codes: Places) -> tuple[list[str], Places]:
+    """Return the values of a slice, and for every call the place of its value."""
+    counts = np.bincount(codes, minlength=len(entries)).tolist()
+    number_of: dict[str, int] = {}
+    own = [number_of.setdefault(each, len(number_of)) for each in entry_values(rule, entries, counts)]
+    return list(number_of), np.asarray(own, dtype=np.int64)[codes]
 
 
 def _whole(entry: Any) -> Any:

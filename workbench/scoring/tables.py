@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workbench.access import requires
 from workbench.compare import evaluator_version
 from workbench.compare.fields import JSON_REPAIRED, FieldsComparator
 from workbench.records import Estimate, EvalKind
+from workbench.roles import Right
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
 from workbench.stats.agreement import Confusion, cohen_kappa, gwet_ac1
@@ -116,6 +118,7 @@ WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND
 """
 
 
+@requires(Right.SEE)
 def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTables:
     """Return which label became which, agreement by label, and the commonest answers that are none.
 
@@ -167,6 +170,7 @@ def _by_label(found: Sequence[Mapping[str, Any]], delta: float) -> dict[str, Est
     return {label: bounds.anytime(agreeing[label], n, delta) for label, n in totals.most_common()}
 
 
+@requires(Right.SEE)
 def field_tables(
     store: Store, config: EvalConfig, fingerprint: str, *, sample: int | None = None
 ) -> FieldTables:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.errors import UsageError
+from workbench.roles import Right
 from workbench.specs import CONTROL, EvalConfig
 from workbench.store import comparisons as rows
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 
+@requires_somewhere(Right.SEE, Right.REPLAY)
 def targets(
     workspace: Workspace, store: Store, task: str | None = None, candidate: str | None = None
 ) -> list[tuple[EvalConfig, str, str]]:

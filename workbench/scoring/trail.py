@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from workbench.access import requires
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.records import Basis, Policy, Verdict
 from workbench.review import DrawState, Plan, draw_states, effective_verdicts
 from workbench.review.chronicle import VerdictChange, verdict_changes
 from workbench.review.states import Pair
+from workbench.roles import Right
 from workbench.scoring.columns import calls_of
 from workbench.scoring.evidence import draw_rows
 from workbench.scoring.targets import fingerprint_of, refuse_control
@@ -45,6 +47,7 @@ class Trail:
     limits: tuple[tuple[float, float], ...]
 
 
+@requires(Right.SEE)
 def evidence_over_time(
     workspace: Workspace, store: Store, task: str, candidate: str, *, policy: Policy | None = None
 ) -> Trail:

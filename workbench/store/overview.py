@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from workbench import access
+from workbench.access import requires_somewhere
 from workbench.normal import content_hash
+from workbench.roles import Right
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -119,6 +122,7 @@ def _newest(store: Store, name: str, numbered: bool) -> tuple[Any, ...]:
     return (name, *store.rows(f'SELECT count(*) AS n, {last} AS last FROM "{name}"')[0].values())  # noqa: S608
 
 
+@requires_somewhere(*Right)
 def compared(store: Store) -> dict[tuple[str, str, str], tuple[int, int]]:
     """Return how much was compared, of every task and candidate at once.
 
@@ -133,9 +137,11 @@ def compared(store: Store) -> dict[tuple[str, str, str], tuple[int, int]]:
         WHERE m.repeat = 0 AND m.verdict <> 'uncomparable' GROUP BY ALL
         """
     )
+    actor = access.current()
     return {
         (row["task"], row["fingerprint"], row["version"]): (int(row["n"]), int(row["differing"]))
         for row in rows
+        if actor.rights(row["task"])
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from workbench.store import Store
+    from workbench.roles import Right
+from workbench.access import requires
+from workbench.store import Store
+from workbench.roles import Right
+from workbench.store.labels import task_of_replay
 
 TIME_BINS = 40
 PERCENTILES = (0.5, 0.95, 0.99)
 EXAMPLES = 3
 MESSAGE_CHARS = 400
+
+
+def _task(given: Mapping[str, Any]) -> str | None:
+    return task_of_replay(given["store"], given["replay_id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class ErrorKindCount:
     examples: tuple[ErrorExample, ...]
 
 
+@requires(Right.SEE, Right.REPLAY, task=_task)
 def times_of(store: Store, replay_id: str) -> Times:
     """Return how long the answers of a replay took.
 
@@ -100,6 +109,7 @@ def times_of(store: Store, replay_id: str) -> Times:
     )
 
 
+@requires(Right.SEE, Right.REPLAY, task=_task)
 def pace_of(store: Store, replay_id: str, stretches: int = 60) -> Pace | None:
     """Return how many answers came when; None where no time is recorded.
 
@@ -134,6 +144,7 @@ def pace_of(store: Store, replay_id: str, stretches: int = 60) -> Pace | None:
     )
 
 
+@requires(Right.SEE, Right.REPLAY, task=_task)
 def errors_of(store: Store, replay_id: str, examples: int = EXAMPLES) -> list[ErrorKindCount]:
     """Return the errors of a replay by kind, the commonest first, each with its earliest examples.
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pandas as pd
 import streamlit as st
 
-from workbench import rollout
+from workbench import access, rollout
 from workbench.errors import WorkbenchError
 from workbench.records import Recommendation
 from workbench.rollout import LogEntry, Standing
@@ -100,7 +100,14 @@ def form(scope: Scope, answer: Recommendation, current: float, log: Sequence[Log
         reason, until = "", None
         if abs(share - answer.share) > 1e-9:
             reason, until = _override(share, answer, mark)
-        name = st.text_input("Who accepts", value=who(), max_chars=200, key=f"accept-who-{mark}", width=320)
+        name = st.text_input(
+            "Who accepts",
+            value=who(),
+            max_chars=200,
+            key=f"accept-who-{mark}",
+            width=320,
+            disabled=access.current().signed_in,
+        )
         offer = Offer(
             scope.task,
             scope.candidate.name,

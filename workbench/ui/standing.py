@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from workbench import access
 from workbench.compare import evaluator_version
 from workbench.review.states import LEASE
+from workbench.roles import Right
 from workbench.rollout import in_force
 from workbench.scoring import OverviewRow
 from workbench.scoring.overview import row_of as weigh
@@ -125,6 +127,8 @@ def _pairs() -> list[tuple[Waiting, str]]:
     stamps, counts = read(_stamps, _minute()), read(aggregates.compared)
     found = []
     for config, name, fingerprint in ask(targets):
+        if not access.may(Right.SEE, config.task):
+            continue
         version = evaluator_version(config)
         compared, differing = counts.get((config.task, fingerprint, version), (0, 0))
         share = ask(in_force, config.task, name, now=_minute()).share
