@@ -14,7 +14,8 @@ from pathlib import Path
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
-from workbench.exporting.catalogue import TABLES, Asked
+from workbench.exporting.asked import Asked
+from workbench.exporting.catalogue import TABLES
 from workbench.exporting.leaving import may_leave, raw_text_leaves
 from workbench.exporting.table import CSV, FORMS, PARQUET, Table, Written, write, write_file
 from workbench.roles import Right

@@ -1,7 +1,6 @@
 """The cases of one candidate: counted, filtered, paged and read, in DuckDB alone.
 
-What a filter says is a parameter; the text of a query is fixed, and joins only what the
-filter looks at.
+What a filter says is a parameter, see `case_filter`.
 """
 
 from __future__ import annotations
@@ -18,17 +17,46 @@ from workbench.records import Output, Request, Verdict, from_json
 from workbench.roles import Right
 from workbench.specs import SliceRule
 from workbench.store import accesses
-from workbench.store.slicing import SlicePart, condition, entry_of
+from workbench.store.case_filter import (
+    INVALID,
+    LABELLED,
+    CaseFilter,
+    Pool,
+    compared,
+    filtered,
+    key_of,
+)
+from workbench.store.slicing import entry_of
 
 if TYPE_CHECKING:
     from workbench.store import Store
 
+__all__ = [
+    "DIFFERING",
+    "INVALID",
+    "LEAST_SIMILAR",
+    "MOST_SIMILAR",
+    "ORDERS",
+    "PAGE_SIZE",
+    "Case",
+    "CaseFilter",
+    "CaseRow",
+    "Facets",
+    "Pool",
+    "ScoreBin",
+    "case",
+    "case_page",
+    "compared_versions",
+    "each_case",
+    "entry_verdicts",
+    "facets",
+    "matching",
+    "score_bins",
+]
+
 PAGE_SIZE = 50
 PREVIEW_CHARS = 200
 FACET_LIMIT = 40
-INVALID = "(invalid)"
-"""Stands for the candidate's answer where it is none of the task's labels."""
-
 DIFFERING, LEAST_SIMILAR, MOST_SIMILAR = "differing", "least-similar", "most-similar"
 ORDERS = {
     DIFFERING: f"x.verdict <> '{Verdict.MISMATCH}', x.replay_seq, x.place",
@@ -36,40 +64,6 @@ ORDERS = {
     MOST_SIMILAR: "x.score DESC NULLS LAST, x.replay_seq, x.place",
 }
 """What a list of cases may be ordered by; `place` is the order in which they were compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """The comparisons a page is about: one task, one candidate, one version of the evaluator."""
-
-    task: str
-    candidate_fingerprint: str
-    evaluator_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class CaseFilter:
-    """What to show of a pool. None and empty mean everything.
-
-    `label` is a verdict of a person, `any` or `none`; `search` is looked up in request and answers,
-    `least` and `most` bound the score; `control_answer` and `candidate_answer` are outcome groups,
-    `INVALID` among them; `field` is the path of one that differs, `error` the kind of the candidate's.
-    `part` is the value of a slice, `calls` the members of a slice that is no condition on one entry.
-    """
-
-    verdict: str | None = None
-    language: str | None = None
-    flag: str | None = None
-    label: str | None = None
-    search: str = ""
-    least: float | None = None
-    most: float | None = None
-    control_answer: str | None = None
-    candidate_answer: str | None = None
-    field: str | None = None
-    error: str | None = None
-    part: SlicePart | None = None
-    calls: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +125,6 @@ class Case:
     details: dict[str, Any]
 
 
-# The newest label of a person that nothing supersedes; a label taken back has no verdict.
-_LABELS = """
-    SELECT l.replay_id, l.call_id, arg_max(l.verdict, l.seq) AS verdict
-    FROM labels l
-    WHERE NOT l.skipped AND l.source <> 'gold'
-      AND l.label_id NOT IN (SELECT supersedes FROM labels WHERE supersedes IS NOT NULL)
-    GROUP BY ALL
-"""
-
-
 @requires(Right.SEE, Right.READ)
 def compared_versions(store: Store, task: str, candidate_fingerprint: str) -> dict[str, int]:
     """Return how many comparisons each evaluator version has, so that a page can say what is stale."""
@@ -164,7 +148,7 @@ def facets(store: Store, pool: Pool) -> Facets:
            GROUP BY value ORDER BY n DESC, value""",
         [pool.task, pool.candidate_fingerprint],
     )
-    scored = store.value(f"SELECT count(x.score) FROM {_compared(store, pool)} x", _key(pool))  # noqa: S608
+    scored = store.value(f"SELECT count(x.score) FROM {compared(store, pool)} x", key_of(pool))  # noqa: S608
     return Facets(
         verdicts,
         _languages(store, pool),
@@ -183,9 +167,9 @@ def languages(store: Store, pool: Pool) -> list[str]:
 @requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
 def matching(store: Store, pool: Pool, chosen: CaseFilter) -> int:
     """Return how many cases a filter leaves."""
-    source, values = _filtered(pool, chosen)
-    sql = f"SELECT count(*) FROM {_compared(store, pool)} x {source}"  # noqa: S608
-    return int(store.value(sql, [*_key(pool), *values]))
+    source, values = filtered(pool, chosen)
+    sql = f"SELECT count(*) FROM {compared(store, pool)} x {source}"  # noqa: S608
+    return int(store.value(sql, [*key_of(pool), *values]))
 
 
 @requires(Right.READ, task=lambda given: given["pool"].task)
@@ -210,12 +194,12 @@ def case_page(
         order: One of `ORDERS`.
         chars: Characters of each answer.
     """
-    source, values = _filtered(pool, chosen)
+    source, values = filtered(pool, chosen)
     picked = store.rows(
         f"""SELECT x.replay_id, x.call_id, x.verdict, x.score, x.reason, x.flags
-            FROM {_compared(store, pool)} x {source}
+            FROM {compared(store, pool)} x {source}
             ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?""",  # noqa: S608
-        [*_key(pool), *values, size, (max(1, page) - 1) * size],
+        [*key_of(pool), *values, size, (max(1, page) - 1) * size],
     )
     told = _contents(
         store,
@@ -237,8 +221,8 @@ def case(store: Store, pool: Pool, call_id: str) -> Case | None:
     found = store.rows(
         f"""SELECT x.replay_id, x.call_id, x.verdict, x.score, x.reason, x.identical, x.invalid, x.flags,
                    x.details
-            FROM {_compared(store, pool, one_call=True)} x""",  # noqa: S608
-        [*_key(pool), call_id],
+            FROM {compared(store, pool, one_call=True)} x""",  # noqa: S608
+        [*key_of(pool), call_id],
     )
     if not found:
         return None
@@ -302,10 +286,10 @@ def score_bins(store: Store, pool: Pool, bins: int = 20) -> list[ScoreBin]:
     found = store.rows(
         f"""SELECT least(?, greatest(0, CAST(floor(x.score * ?) AS INTEGER))) AS place,
                    x.verdict, j.verdict AS label, count(*) AS n
-            FROM {_compared(store, pool)} x
-            LEFT JOIN ({_LABELS}) j ON j.replay_id = x.replay_id AND j.call_id = x.call_id
+            FROM {compared(store, pool)} x
+            LEFT JOIN ({LABELLED}) j ON j.replay_id = x.replay_id AND j.call_id = x.call_id
             WHERE x.score IS NOT NULL AND NOT isnan(x.score) GROUP BY ALL""",  # noqa: S608
-        [bins - 1, bins, *_key(pool)],
+        [bins - 1, bins, *key_of(pool)],
     )
     verdicts: list[dict[str, int]] = [{} for _ in range(bins)]
     labels: list[dict[str, int]] = [{} for _ in range(bins)]
@@ -332,10 +316,10 @@ def entry_verdicts(store: Store, pool: Pool, rule: SliceRule) -> list[tuple[Any,
     return store.each(
         lambda entry, verdict, n: (entry, verdict, n),
         f"""SELECT {expression} AS entry, x.verdict, count(*) AS n
-            FROM {_compared(store, pool)} x
+            FROM {compared(store, pool)} x
             JOIN (SELECT * FROM calls WHERE task = ? AND call_id NOT IN (SELECT call_id FROM conflicts)) c
             USING (call_id) GROUP BY ALL""",  # noqa: S608
-        [*values, *_key(pool), pool.task],
+        [*values, *key_of(pool), pool.task],
     )
 
 
@@ -351,7 +335,7 @@ def each_case(store: Store, pool: Pool, chosen: CaseFilter, *, size: int) -> Ite
         chosen: What of them.
         size: Rows of a batch.
     """
-    source, values = _filtered(pool, chosen)
+    source, values = filtered(pool, chosen)
     keys = f"(x.verdict <> '{Verdict.MISMATCH}', x.replay_seq, x.place)"
     after: list[Any] = []
     while True:
@@ -359,9 +343,9 @@ def each_case(store: Store, pool: Pool, chosen: CaseFilter, *, size: int) -> Ite
         picked = store.rows(
             f"""SELECT x.replay_id, x.call_id, x.replay_seq, x.place, x.verdict, x.score, x.reason, x.invalid,
                        x.ignored_by, x.flags
-                FROM {_compared(store, pool)} x {source} {beyond}
+                FROM {compared(store, pool)} x {source} {beyond}
                 ORDER BY {ORDERS[DIFFERING]} LIMIT ?""",  # noqa: S608
-            [*_key(pool), *values, *after, size],
+            [*key_of(pool), *values, *after, size],
         )
         told = _contents(
             store,
@@ -405,32 +389,6 @@ def _contents(
     return {(row["replay_id"], row["call_id"]): row for row in found}
 
 
-_OBSERVED = """JOIN observations o
-    ON o.replay_id = x.replay_id AND o.call_id = x.call_id AND o.repeat = 0"""
-
-
-def _key(pool: Pool) -> list[Any]:
-    return [pool.task, pool.candidate_fingerprint, pool.evaluator_version]
-
-
-def _compared(store: Store, pool: Pool, *, one_call: bool = False) -> str:
-    """Return a table expression of a pool's comparisons; its parameters are `_key(pool)`, then the call's.
-
-    A call can stand in several replays of one candidate; it counts once, in the earliest. The
-    window that sees to it costs as much as the rest of a query, and most pools have one replay.
-    """
-    replays = store.value(
-        "SELECT count(*) FROM replays WHERE task = ? AND candidate_fingerprint = ?",
-        [pool.task, pool.candidate_fingerprint],
-    )
-    first = "QUALIFY row_number() OVER (PARTITION BY x.call_id ORDER BY r.seq) = 1" if replays > 1 else ""
-    one = "AND x.call_id = ?" if one_call else ""
-    return f"""(SELECT x.*, x.rowid AS place, r.seq AS replay_seq
-                FROM comparisons x JOIN replays r USING (replay_id)
-                WHERE r.task = ? AND r.candidate_fingerprint = ? AND x.evaluator_version = ?
-                  AND x.repeat = 0 {one} {first})"""  # noqa: S608
-
-
 def _languages(store: Store, pool: Pool) -> dict[str, int]:
     found = store.rows(
         f"""SELECT coalesce(language, '') AS value, count(*) AS n FROM calls WHERE task = ?
@@ -443,84 +401,9 @@ def _languages(store: Store, pool: Pool) -> dict[str, int]:
 def _tally(store: Store, pool: Pool, expression: str) -> dict[str, int]:
     found = store.rows(
         f"""SELECT value, count(*) AS n
-            FROM (SELECT {expression} AS value FROM {_compared(store, pool)} x)
+            FROM (SELECT {expression} AS value FROM {compared(store, pool)} x)
             GROUP BY value ORDER BY value <> ?, n DESC, value LIMIT {FACET_LIMIT}""",  # noqa: S608
         # An evaluator of one's own may flag so much that its failures would not be among them.
-        [*_key(pool), EVALUATOR_ERROR],
+        [*key_of(pool), EVALUATOR_ERROR],
     )
     return {row["value"]: row["n"] for row in found}
-
-
-def _filtered(pool: Pool, chosen: CaseFilter) -> tuple[str, list[Any]]:
-    """Return the joins and conditions of a filter as fixed text, and its values as parameters.
-
-    Only what the filter looks at is joined.
-    """
-    joins: list[str] = []
-    if chosen.language is not None or chosen.part is not None:
-        joins.append("JOIN calls c USING (call_id)")
-    if chosen.error is not None:
-        joins.append(_OBSERVED)
-    if chosen.label:
-        joins.append(f"LEFT JOIN ({_LABELS}) j ON j.replay_id = x.replay_id AND j.call_id = x.call_id")
-    conditions: list[str] = []
-    values: list[Any] = []
-    for text, given in _conditions(pool, chosen):
-        conditions.append(text)
-        values += given
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"{' '.join(joins)} {where}", values
-
-
-def _conditions(pool: Pool, chosen: CaseFilter) -> Iterator[tuple[str, list[Any]]]:
-    for text, value in (
-        ("x.verdict = ?", chosen.verdict),
-        ("coalesce(c.language, '') = ?", chosen.language),
-        ("list_contains(x.flags, ?)", chosen.flag),
-        ("x.score >= ?", chosen.least),
-        ("x.score <= ?", chosen.most),
-        ("x.control_group = ?", chosen.control_answer),
-        ("o.error_kind = ?", chosen.error),
-    ):
-        if value is not None:
-            yield text, [value]
-    if chosen.candidate_answer == INVALID:
-        yield "x.invalid", []
-    elif chosen.candidate_answer is not None:
-        yield "NOT x.invalid AND x.candidate_group = ?", [chosen.candidate_answer]
-    if chosen.field is not None:
-        # A field that differs makes a mismatch; the details of the others need not be read. An answer
-        # that can't be read has no field, and differs in all.
-        yield (
-            f"""x.verdict = '{Verdict.MISMATCH}' AND (
-                x.invalid AND json_extract(x.details, '$.fields') IS NULL
-                OR len(list_filter(
-                    CAST(json_extract(x.details, '$.fields') AS JSON[]),
-                    lambda f: json_extract_string(f, '$.path') = ?
-                      AND json_extract_string(f, '$.equal') = 'false')) > 0)""",
-            [chosen.field],
-        )
-    if chosen.part is not None:
-        yield condition(chosen.part)
-    if chosen.calls is not None:
-        yield "x.call_id IN (SELECT unnest(?::VARCHAR[]))", [list(chosen.calls)]
-    if chosen.label in ("any", "none"):
-        yield f"j.verdict IS {'NOT ' if chosen.label == 'any' else ''}NULL", []
-    elif chosen.label:
-        yield "j.verdict = ?", [chosen.label]
-    if chosen.search:
-        plain = chosen.search.lower()
-        # A request is stored as JSON, where quotes and line ends stand escaped.
-        spelled = json.dumps(plain, ensure_ascii=False)[1:-1]
-        yield (
-            """x.call_id IN (
-                SELECT call_id FROM calls
-                WHERE task = ? AND (contains(lower(request), ?) OR lower(native_id) = ?)
-                UNION ALL
-                SELECT call_id FROM controls WHERE contains(lower(coalesce(text, output)), ?)
-                UNION ALL
-                SELECT call_id FROM observations JOIN replays r USING (replay_id)
-                WHERE r.task = ? AND r.candidate_fingerprint = ? AND repeat = 0
-                  AND contains(lower(coalesce(text, output)), ?))""",
-            [pool.task, spelled, plain, plain, pool.task, pool.candidate_fingerprint, plain],
-        )

@@ -12,8 +12,8 @@ import msgspec
 if TYPE_CHECKING:
     from workbench.roles import Right
 from workbench.access import requires
-from workbench.store import Store
 from workbench.roles import Right
+from workbench.store import Store
 from workbench.store.labels import task_of_replay
 
 TIME_BINS = 40
