@@ -63,9 +63,8 @@ def test_later_arrivals_bring_nothing_back(bench: Workbench, tmp_path: Path) -> 
     ((said, control),) = texts.values()
     assert PLACEHOLDER.findall(said) == PLACEHOLDER.findall(control) != []
     labels, gold = tmp_path / "labels.csv", tmp_path / "gold.csv"
-    labels.write_text(
-        f"id,verdict,annotator,note,corrected\n{MAIL},control_better,kim,see {MAIL},Hi {MAIL}\n"
-    )
+    header = "id,verdict,annotator,note,corrected"
+    labels.write_text(f"{header}\n{MAIL},control_better,kim,see {MAIL},Hi {MAIL}\n")
     gold.write_text(f"id,gold\n{MAIL},Dear {MAIL}\nplain,Dear {OTHER}\n")
     assert bench.import_labels(labels, task="letters", candidate="small").accepted == 1
     assert bench.import_labels(gold, task="letters").accepted == 2

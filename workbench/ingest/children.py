@@ -249,7 +249,7 @@ class _Conversation:
     def __init__(self, job: Job, children: Sequence[_Child]) -> None:
         self._job, self._children = job, children
         self._heard: list[tuple[_Child, Told]] = []
-        self._where = "The files"
+        self._where = Path(job.files[0]).name if len(job.files) == 1 else "The files"
 
     def looks(self) -> list[Look]:
         """Return what the first process says the files are."""
