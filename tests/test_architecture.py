@@ -49,8 +49,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "store",
         "capture",
     ),
-    ("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "demo", "setup", "doctor"),
-    ("journey", "settings", "exporting"),
+    (
+        *("ingest", "profiling", "replay", "scoring", "review", "rollout", "report", "journey"),
+        *("demo", "setup", "doctor"),
+    ),
+    ("settings", "exporting"),
     ("ui",),
     (
         "app",

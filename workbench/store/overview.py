@@ -35,7 +35,16 @@ WATCHED = frozenset((*BY_REPLAY, *BY_PAIR, *BY_TASK, *FOR_ALL, *BY_DRAW))
 
 UNWATCHED = frozenset(
     (
-        *("absorbed_parts", "embeddings", "imported_labels", "judge_runs", "judge_votes"),
+        # What was accepted stands in the key of the row itself (ui/standing.py).
+        *(
+            "accesses",
+            "ramp_decisions",
+            "absorbed_parts",
+            "embeddings",
+            "imported_labels",
+            "judge_runs",
+            "judge_votes",
+        ),
         *("latency_probe_calls", "openings", "profile_calls", "profiles", "rejects", "replay_events"),
         "workbench_migrations",
     )
