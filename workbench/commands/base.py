@@ -51,8 +51,13 @@ def _named(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-def open_workspace(workspace: str | None) -> tuple[Workspace, Store]:
-    """Load the workspace that a command names, or the nearest, and open its store."""
+def open_workspace(workspace: str | None, *, memory_mb: int | None = None) -> tuple[Workspace, Store]:
+    """Load the workspace that a command names, or the nearest, and open its store.
+
+    Args:
+        workspace: Its folder.
+        memory_mb: What the database may take at most.
+    """
     from workbench.store import Store
 
     space = Workspace.load(find_workspace(workspace))
@@ -60,4 +65,4 @@ def open_workspace(workspace: str | None) -> tuple[Workspace, Store]:
         from workbench.local_name import local_name
 
         access.run_as(all_rights(local_name(space)))
-    return space, Store.open(space.store_path, spool=space.spool)
+    return space, Store.open(space.store_path, spool=space.spool, memory_mb=memory_mb)

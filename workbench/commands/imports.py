@@ -11,6 +11,9 @@ from workbench.commands.base import common, open_workspace
 from workbench.errors import UsageError
 from workbench.terminal import emit, parse_mapping, parse_sampling_rate, progress_listener
 
+LOADING_MB = 512
+"""What the database may take while a log is loaded, so that all processes together stay below 1 GB."""
+
 
 @click.command("import")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
@@ -63,7 +66,7 @@ def import_(
 
     with contextlib.ExitStack() as stack:
         readers = stack.enter_context(readers_for(files, redact_model=redact_model))
-        space, store = open_workspace(workspace)
+        space, store = open_workspace(workspace, memory_mb=LOADING_MB)
         stack.enter_context(store)
         listener = stack.enter_context(progress_listener())
         report = import_files(

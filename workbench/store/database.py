@@ -104,22 +104,26 @@ class Store:
     Make one with `Store.open`; several in one process share one connection.
     """
 
-    def __init__(self, path: Path, spool_folder: Path, wait_s: float) -> None:
+    def __init__(self, path: Path, spool_folder: Path, wait_s: float, memory_mb: int | None = None) -> None:
         self.path = path
         self.spool = spool_folder
         self.wait_s = wait_s
-        self._shared = shared.share(path)
+        self._shared = shared.share(path, memory_mb)
         self._closed = False
         self._local = threading.local()
 
     @classmethod
-    def open(cls, path: Path, *, spool: Path | None = None, wait_s: float = 30.0) -> Store:
+    def open(
+        cls, path: Path, *, spool: Path | None = None, wait_s: float = 30.0, memory_mb: int | None = None
+    ) -> Store:
         """Open a store, making or migrating it if need be.
 
         Args:
             path: The DuckDB file.
             spool: Folder of parts to absorb; beside the store unless given.
             wait_s: How long any call waits for another process, in seconds.
+            memory_mb: What the database may take at most in this process, for work whose size is not
+                known; None leaves it to DuckDB. Whoever opens it first in a process says.
 
         Raises:
             StoreBusy: Another process did not give the file up in time.
@@ -134,7 +138,7 @@ class Store:
                 f"The folder of the store {path} can't be made: {error.strerror or error}.",
                 "Name another file under `store` in workbench.toml.",
             ) from error
-        store = cls(path, spool or path.with_name(path.name + ".spool"), wait_s)
+        store = cls(path, spool or path.with_name(path.name + ".spool"), wait_s, memory_mb)
         try:
             with store._gate().call(wait_s):
                 pass

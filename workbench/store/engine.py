@@ -51,9 +51,11 @@ class Instance:
 
     Args:
         path: The one file; absolute.
+        memory_mb: What DuckDB may take at most; what needs more goes to the disk beside the file. None
+            leaves it to DuckDB, which takes most of the machine's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory_mb: int | None = None) -> None:
         self.path = path
         self._connection = duckdb.connect(":memory:")
         own = [path, *(path.with_name(path.name + end) for end in _COMPANIONS)]
@@ -64,6 +66,7 @@ class Instance:
                 "allow_community_extensions = false",
                 "TimeZone = 'UTC'",
                 "write_buffer_row_group_memory_limit = '128MB'",
+                *([f"memory_limit = '{memory_mb}MB'"] if memory_mb else []),
                 f"temp_directory = {_literal(f'{path}.tmp')}",
                 f"allowed_paths = [{', '.join(_literal(str(file)) for file in own)}]",
                 "enable_external_access = false",

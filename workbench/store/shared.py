@@ -62,6 +62,7 @@ class Shared:
         self.path = path
         self.pid = os.getpid()
         self.references = 0
+        self.memory_mb: int | None = None
         self.versions = Versions(path)
         self.write_lock = threading.RLock()
         self._lease = lease.Lease(path)
@@ -243,7 +244,7 @@ class Shared:
 
     def _attach(self, deadline: float) -> engine.Instance:
         if self._instance is None:
-            self._instance = engine.Instance(self.path)
+            self._instance = engine.Instance(self.path, self.memory_mb)
         started = time.monotonic()
         while True:
             try:
@@ -342,13 +343,19 @@ _registry_lock = threading.Lock()
 _forked_while_open: set[Path] = set()
 
 
-def share(path: Path) -> Shared:
-    """Return this process's connection to a store; give it back with `unshare`."""
+def share(path: Path, memory_mb: int | None = None) -> Shared:
+    """Return this process's connection to a store; give it back with `unshare`.
+
+    Args:
+        path: The store.
+        memory_mb: What it may take at most, where this is the first to ask for it.
+    """
     path = Path(os.path.realpath(path))
     with _registry_lock:
         shared = _registry.get(path)
         if shared is None:
             shared = _registry[path] = Shared(path)
+            shared.memory_mb = memory_mb
         shared.references += 1
         return shared
 
