@@ -16,7 +16,7 @@ from workbench.compare import EVALUATOR_ERROR
 from workbench.compare.custom import forget_loaded
 from workbench.config import Workspace
 from workbench.scoring import compare
-from workbench.store import pages
+from workbench.store import cases
 
 CODE = """
 def shaky(control, observed, request):
@@ -91,7 +91,7 @@ def test_a_page_can_filter_by_them_however_many_other_flags_there_are(world: Wor
                 "UPDATE comparisons SET flags = ? WHERE call_id = ?",
                 ([f"own_{place}" for place in range(60)], f"rewrite-{number:05d}"),
             )
-    pool = pages.Pool("rewrite", report.fingerprint, report.evaluator_version)
-    assert list(pages.facets(world.store, pool).flags.items())[:2] == [(EVALUATOR_ERROR, 1), ("own_0", 3)]
-    (found,) = pages.case_page(world.store, pool, pages.CaseFilter(flag=EVALUATOR_ERROR))
+    pool = cases.Pool("rewrite", report.fingerprint, report.evaluator_version)
+    assert list(cases.facets(world.store, pool).flags.items())[:2] == [(EVALUATOR_ERROR, 1), ("own_0", 3)]
+    (found,) = cases.case_page(world.store, pool, cases.CaseFilter(flag=EVALUATOR_ERROR))
     assert found.call_id == "rewrite-00000"

@@ -261,7 +261,7 @@ def _style(figure: go.Figure, low: float, high: float, is_log: bool, top: float,
         **axis,
         type="log" if is_log else "linear",
         range=ends,
-        title={"text": "Cost of a thousand calls"},
+        title={"text": "Cost of a thousand calls", "font": {"size": 13}},
     )
     if is_log:
         ticks = _ticks(low, high)
@@ -272,7 +272,7 @@ def _style(figure: go.Figure, low: float, high: float, is_log: bool, top: float,
         **axis,
         range=[-0.02 * top, top],
         tickformat=".0%",
-        title={"text": "Calls that get worse", "standoff": 16},
+        title={"text": "Calls that get worse", "standoff": 16, "font": {"size": 13}},
     )
 
 

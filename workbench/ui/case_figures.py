@@ -90,7 +90,7 @@ def agreements(rates: Mapping[str, Estimate], noun: str, colours: Palette = LIGH
         # Below the name, where a narrow page has room for it.
         ticktext=[
             f"{clipped(name or 'the whole answer', 24)}<br>"
-            f"<span style='font-size:10px'>{interval(rates[name])}</span>"
+            f"<span style='font-size:12px'>{interval(rates[name])}</span>"
             for name in names
         ],
         range=[len(names) - 0.5, -0.5],
@@ -168,7 +168,7 @@ def calibration(bins: Sequence[Scores], colours: Palette = LIGHT) -> Drawing:
     figure.update_xaxes(
         range=[-0.01, 1.01],
         showticklabels=True,
-        title={"text": "Similarity of the two answers"},
+        title={"text": "Similarity of the two answers", "font": {"size": 13}},
         automargin=True,
     )
     return Drawing(figure, _calibration_told(bins, judged))
@@ -231,7 +231,7 @@ def slice_map(cells: Sequence[Cell], by: str, colours: Palette = LIGHT) -> Drawi
         figure.add_annotation(
             x=values.index(value),
             y=tasks.index(task),
-            text=f"{percent(rate.point)}<br><span style='font-size:10px'>n = {count(rate.n)}</span>",
+            text=f"{percent(rate.point)}<br><span style='font-size:12px'>n = {count(rate.n)}</span>",
             showarrow=False,
             font={"size": 12, "color": colours.on_candidate if dark else colours.text},
         )

@@ -51,8 +51,10 @@ def times(found: Times, colours: Palette = LIGHT) -> Drawing:
             font={"size": 12, "color": colours.text},
         )
     _framed(figure, 230, colours)
-    figure.update_xaxes(title={"text": "Milliseconds to the whole answer"}, range=[0, edges[-1] + width])
-    figure.update_yaxes(title={"text": "Answers"}, range=[0, top * 1.5])
+    figure.update_xaxes(
+        title={"text": "Milliseconds to the whole answer", "font": {"size": 13}}, range=[0, edges[-1] + width]
+    )
+    figure.update_yaxes(title={"text": "Answers", "font": {"size": 13}}, range=[0, top * 1.5])
     told = ", ".join(f"{mark} {value:,.0f} ms" for mark, value in zip(MARKS, found.percentiles, strict=True))
     return Drawing(figure, f"Time to the whole answer of {counted(found.timed, 'answer')}: {told}.")
 
@@ -98,8 +100,8 @@ def pace(found: Pace, colours: Palette = LIGHT) -> Drawing:
         legend={"orientation": "h", "y": 1.18, "x": 0},
         margin={"l": 4, "r": 4, "t": 30, "b": 4},
     )
-    figure.update_xaxes(title={"text": f"{unit.capitalize()} since the first request"})
-    figure.update_yaxes(title={"text": "Calls a second"}, rangemode="tozero")
+    figure.update_xaxes(title={"text": f"{unit.capitalize()} since the first request", "font": {"size": 13}})
+    figure.update_yaxes(title={"text": "Calls a second", "font": {"size": 13}}, rangemode="tozero")
     return Drawing(figure, _pace_told(found, rates))
 
 

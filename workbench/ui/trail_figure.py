@@ -50,7 +50,7 @@ def evidence_trail(
             yanchor="bottom",
             text="labels",
             showarrow=False,
-            font={"size": 11, "color": colours.muted},
+            font={"size": 12, "color": colours.muted},
         )
     plain = {"mode": "lines", "hoverinfo": "skip"}
     figure.add_trace(go.Scatter(x=x, y=low, line={"width": 0}, **plain))
@@ -89,7 +89,7 @@ def evidence_trail(
             yanchor="bottom",
             text=f"{percent(bound)}: up to {stage(supported)}{' · tolerance' if own else ''}",
             showarrow=False,
-            font={"size": 11, "color": colours.control},
+            font={"size": 12, "color": colours.control},
         )
     marks = {each.step - skipped: each.stage for each in trail.reached}
     _mark_stages(figure, marks, high, colours)
@@ -104,7 +104,7 @@ def evidence_trail(
             xanchor="right" if step > len(steps) / 2 else "left",
             text=f" accepted {stage(share)} ",
             showarrow=False,
-            font={"size": 11, "color": colours.text},
+            font={"size": 12, "color": colours.text},
         )
     _style(figure, steps, (floor, top), colours)
     return Drawing(figure, alt(trail))
@@ -225,7 +225,7 @@ def _style(figure: go.Figure, steps: Sequence[Step], span: tuple[float, float], 
         fixedrange=True,
         automargin=True,
         range=[span[0], span[1] * 1.02],
-        title={"text": "Calls that get worse"},
+        title={"text": "Calls that get worse", "font": {"size": 13}},
     )
 
 
