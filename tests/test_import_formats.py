@@ -91,7 +91,7 @@ def text_places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_counts_add_up_whatever_stands_in_the_lines(
     name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
