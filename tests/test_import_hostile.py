@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import json
@@ -44,7 +45,8 @@ def readers() -> list[int]:
     """Return the reading processes of this process."""
     found = []
     for task in Path("/proc/self/task").iterdir():
-        found += [int(each) for each in (task / "children").read_text().split()]
+        with contextlib.suppress(FileNotFoundError):  # A thread may end while it is looked at.
+            found += [int(each) for each in (task / "children").read_text().split()]
     return [
         each for each in found if b"workbench.ingest.reading" in Path(f"/proc/{each}/cmdline").read_bytes()
     ]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from app_building import demo_pairs, fill, make_workspace
-from conftest import CHROMIUM, FLAGS
+from browsing import CHROMIUM, FLAGS
 from environments import python_with
 from identity import PASSWORD, PEOPLE, SECRETS, free_port, provider, sign_in_table, wait_for
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -194,8 +195,12 @@ def _write_many(folder: str, process: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork"])
-def test_processes_and_threads_never_mix_their_lines(tmp_path: Path, method: str) -> None:
+def test_processes_and_threads_never_mix_their_lines(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three processes of four threads each leave every line whole and once, though they just end."""
+    # A spawned process runs the main module anew: a test of the app may have left the app there.
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     context = multiprocessing.get_context(method)
     processes = [context.Process(target=_write_many, args=(str(tmp_path), each)) for each in range(3)]
     for each in processes:
