@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workbench import scoring
+from workbench import access, scoring
 from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.progress import Listener, silent
@@ -143,7 +143,11 @@ def facts(workspace: Workspace, store: Store) -> Facts:
     counted = tuple((each.task, each.calls) for each in pages.tasks(store))
     declared = [each for each in workspace.config.candidates if each.name != CONTROL]
     real = tuple(each.name for each in declared if not each.synthetic)
-    replayed = [found for found in targets(workspace, store) if found[1] in real]
+    replayed = [
+        found
+        for found in targets(workspace, store)
+        if found[1] in real and access.may(Right.SEE, found[0].task)
+    ]
     labels = aggregates.labelled(store)
     return Facts(
         tasks=counted,

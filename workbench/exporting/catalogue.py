@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from workbench import replay, scoring
+from workbench import access, replay, scoring
 from workbench.compare.judge import Ruling
 from workbench.config import Workspace
 from workbench.errors import UsageError
@@ -13,6 +13,7 @@ from workbench.exporting.asked import Asked, estimate_columns, named, told, whol
 from workbench.exporting.log_tables import LOG_TABLES
 from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.review import hidden_from
+from workbench.roles import Right
 from workbench.scoring.case_filters import case_filter, pool_of
 from workbench.scoring.found import found_slices
 from workbench.scoring.judging import people_on, rulings, scope_of
@@ -105,6 +106,8 @@ def _similarity(workspace: Workspace, store: Store, asked: Asked) -> Table:
 def _judge(workspace: Workspace, store: Store, asked: Asked) -> Table:
     asked.only()
     task, candidate = asked.pair()
+    # It says pair by pair what people and the judge said.
+    access.require(Right.READ, task=task)
     config = workspace.eval_for(task)
     fingerprint = workspace.fingerprint(workspace.candidate(candidate))
     said = rulings(store, scope_of(workspace, config, fingerprint))

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from workbench import profiling
+from workbench import access, profiling
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.exporting.asked import Asked, named, whole
 from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.profiling import ProfileReport
 from workbench.profiling.costs import costs
+from workbench.roles import Right
 from workbench.store import Store, pages, workloads
 
 BATCH = 2_000
 
 
 def _profile(workspace: Workspace, store: Store) -> ProfileReport:
+    # The log as a whole, whatever task was asked for.
+    access.require(Right.SEE)
     report = profiling.current(workspace, store)
     if report is None:
         raise UsageError("The traffic has not been looked at yet.", "Run `workbench profile` first.")
@@ -84,6 +87,7 @@ def _calls(workspace: Workspace, store: Store, asked: Asked) -> Table:
 
 def _costs(workspace: Workspace, store: Store, asked: Asked) -> Table:
     asked.only("workload", "share")
+    access.require(Right.SEE)
     try:
         share = float(asked.filter("share", "1"))
     except ValueError:

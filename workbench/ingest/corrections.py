@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench import language
-from workbench.access import requires, requires_somewhere
+from workbench.access import requires
 from workbench.errors import UsageError
 from workbench.formats import Draft, OutputDraft
 from workbench.ingest.routing import TaskRouter
@@ -181,7 +181,7 @@ def conflicts(
     ]
 
 
-@requires_somewhere(Right.IMPORT, Right.SEE)
+@requires(Right.IMPORT, Right.SEE, task=None)
 def conflict_count(store: Store) -> int:
     """Return how many conflicting records are open."""
     from workbench.store import corrections

@@ -229,7 +229,10 @@ def _cast(row: dict[str, Any], item: ReviewItem) -> CastVote:
     )
 
 
-@requires(Right.ADJUDICATE, task=lambda given: given["conflict"].item.task)
+@requires(
+    Right.ADJUDICATE,
+    task=lambda given: rows.task_of_replay(given["store"], given["dispute"].replay_id),
+)
 def adjudicate(
     workspace: Workspace,
     store: Store,

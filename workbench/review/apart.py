@@ -93,8 +93,8 @@ def hand_out_by_hand(
     draws = _ten(writer, scope, moment)
     if not draws:
         raise UsageError(
-            f"{candidate} has answered no call of {scope.task} yet.",
-            f"Ask it ten: workbench replay --task {scope.task} --candidate {candidate} --limit {TEN}",
+            f"No call of {scope.task} has been answered in this queue yet.",
+            f"Ask ten first: workbench replay --task {scope.task} --candidate NAME --limit {TEN}",
         )
     identical = _identical(writer, scope, [each["call_id"] for each in draws])
     done = {
@@ -280,7 +280,7 @@ def pick(
     if len(found) != 1:
         many = "more than one output" if found else "no output"
         raise UsageError(
-            f"{candidate} has {many} for call {call!r} of {task}.",
+            f"This queue has {many} for call {call!r} of {task}.",
             "Give the call id that a page or export names.",
         )
     pair = (found[0]["replay_id"], found[0]["call_id"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from workbench import access
 from workbench.access import requires, requires_somewhere
 from workbench.errors import UsageError
 from workbench.review.items import reviewer_name
@@ -62,6 +63,7 @@ def verdict_history(
             open it.
         now: The clock.
     """
+    annotator = _asker(annotator)
     found = verdicts.verdicts_on(store, pair)
     standing = sum(row["current"] for row in found)
     if not found:
@@ -89,6 +91,7 @@ def open_history(store: Store, pair: Pair, annotator: str | None, *, now: Clock 
     Raises:
         UsageError: They are judging the pair at this moment.
     """
+    annotator = _asker(annotator)
     if annotator is not None:
         known = verdict_history(store, pair, annotator, now=now)
         if known.barred:
@@ -132,6 +135,14 @@ def hidden_from(store: Store, pairs: Sequence[Pair], annotator: str | None) -> f
     if annotator is None or not pairs:
         return frozenset()
     return frozenset(pairs) - verdicts.known_to(store, pairs, reviewer_name(annotator), BLIND_SOURCES)
+
+
+def _asker(annotator: str | None) -> str | None:
+    """Return under which name somebody asks: a signed-in person who labels can't ask as nobody."""
+    actor = access.current()
+    if annotator is None and actor.signed_in and actor.may_somewhere(Right.LABEL):
+        return actor.name
+    return annotator
 
 
 def _told(found: list[dict[str, Any]]) -> VerdictHistory:

@@ -113,9 +113,7 @@ def replay_pair(workspace: Workspace, store: Store, first: str, second: str) -> 
         raise UsageError("A replay can't be set beside itself.", "Choose two.")
     one, other = known[first], known[second]
     if one.task != other.task:
-        raise UsageError(
-            f"These replays are of two tasks, {one.task} and {other.task}.", "Choose two of one task."
-        )
+        raise UsageError("These replays are of two tasks.", "Choose two of one task.")
     config = workspace.eval_for(one.task)
     found = side_by_side(store, (first, second), evaluator_version(config))
     n, delta = int(found["compared"]), config.policy.delta

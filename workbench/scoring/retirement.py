@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from workbench.access import requires_somewhere
+from workbench.access import may, requires_somewhere
 from workbench.config import Workspace
 from workbench.engines.wire import is_same_model
 from workbench.records import from_json
@@ -80,7 +80,8 @@ def leaving(
         for name in from_json(row["floor"], NoiseFloor).models
     }
     found = []
-    for name in [task] if task is not None else sorted(workspace.evals):
+    tasks = [task] if task is not None else [each for each in sorted(workspace.evals) if may(Right.SEE, each)]
+    for name in tasks:
         logged = kept.recorded_models(store, name)
         for each in soon:
             own = {model: n for model, n in logged.items() if model and is_same_model(each.model, model)}

@@ -118,7 +118,7 @@ WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND
 """
 
 
-@requires(Right.SEE)
+@requires(Right.SEE, task=lambda given: given["config"].task)
 def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTables:
     """Return which label became which, agreement by label, and the commonest answers that are none.
 
@@ -170,7 +170,7 @@ def _by_label(found: Sequence[Mapping[str, Any]], delta: float) -> dict[str, Est
     return {label: bounds.anytime(agreeing[label], n, delta) for label, n in totals.most_common()}
 
 
-@requires(Right.SEE)
+@requires(Right.SEE, task=lambda given: given["config"].task)
 def field_tables(
     store: Store, config: EvalConfig, fingerprint: str, *, sample: int | None = None
 ) -> FieldTables:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from workbench import access
 from workbench.access import requires
 from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Output, Request, Verdict, from_json
@@ -166,7 +167,9 @@ def languages(store: Store, pool: Pool) -> list[str]:
 
 @requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
 def matching(store: Store, pool: Pool, chosen: CaseFilter) -> int:
-    """Return how many cases a filter leaves."""
+    """Return how many cases a filter leaves. What texts hold and people said takes the right to read."""
+    if chosen.search or chosen.label:
+        access.require(Right.READ, task=pool.task)
     source, values = filtered(pool, chosen)
     sql = f"SELECT count(*) FROM {compared(store, pool)} x {source}"  # noqa: S608
     return int(store.value(sql, [*key_of(pool), *values]))

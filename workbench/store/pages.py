@@ -11,6 +11,7 @@ from workbench import access
 from workbench.access import requires, requires_somewhere
 from workbench.roles import Right
 from workbench.store import accesses
+from workbench.store.labels import task_of_replay
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -65,6 +66,11 @@ def freshness(store: Store) -> Freshness:
                   (SELECT max(created_at) FROM replay_events) AS last_replay_at,
                   (SELECT max(created_at) FROM labels) AS last_label_at"""
     )[0]
+    if not access.may(Right.SEE):
+        # Who sees some tasks alone learns nothing of how much there is of the others, and when.
+        mine = tasks(store)
+        dates = dict.fromkeys(("last_call_at", "last_import_at", "last_replay_at", "last_label_at"))
+        row = {"calls": sum(each.calls for each in mine), "tasks": len(mine), **dates}
     return Freshness(**row)
 
 
@@ -128,7 +134,7 @@ def rejects(store: Store, manifest_id: str, limit: int = 10_000) -> list[dict[st
     return found
 
 
-@requires_somewhere(Right.SEE, Right.REPLAY)
+@requires(Right.SEE, Right.REPLAY, task=lambda given: task_of_replay(given["store"], given["replay_id"]))
 def checks(store: Store, replay_id: str) -> dict[str, tuple[str, str]]:
     """Return what the checks before a replay found: state and message by name, or nothing."""
     detail = store.value(
@@ -139,7 +145,7 @@ def checks(store: Store, replay_id: str) -> dict[str, tuple[str, str]]:
     return {name: (state, message) for name, (state, message) in json.loads(detail or "{}").items()}
 
 
-@requires_somewhere(Right.SEE, Right.REPLAY)
+@requires(Right.SEE, Right.REPLAY, task=lambda given: task_of_replay(given["store"], given["replay_id"]))
 def budget(store: Store, replay_id: str) -> dict[str, float]:
     """Return what the last run of a replay was allowed: `usd`, `minutes`, or nothing."""
     detail = store.value(

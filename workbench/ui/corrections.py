@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from workbench import ingest
+from workbench import access, ingest
 from workbench.errors import WorkbenchError
 from workbench.ingest import Conflict
+from workbench.roles import Right
 from workbench.store.pages import Import
 from workbench.ui import answers, markup, words
 from workbench.ui.diff import visible, word_diff
@@ -24,9 +25,11 @@ def show(found: Sequence[Import]) -> None:
     if done:
         st.success("Done.", icon=":material/task_alt:")
         st.text(done)
-    _conflicts()
-    if found:
-        _take_back(found)
+    if access.may(Right.IMPORT):
+        # Which calls two imports tell differently, and what goes with one, may be of any task.
+        _conflicts()
+        if found:
+            _take_back(found)
 
 
 def _conflicts() -> None:

@@ -226,7 +226,10 @@ def _picked(place: Place) -> None:
         icon=":material/task_alt:",
     )
     with st.container(horizontal=True):
-        if st.button("Back to the case", icon=":material/compare_arrows:", key="back-to-case"):
+        # Its address tells the candidate.
+        if access.may(Right.READ, place.task) and st.button(
+            "Back to the case", icon=":material/compare_arrows:", key="back-to-case"
+        ):
             query = {"task": place.task, "candidate": place.candidate, "case": place.picked or ""}
             st.switch_page(navigation.page("compare"), query_params=query)
         if st.button("Label the queue", icon=":material/rate_review:", key="to-queue"):

@@ -9,6 +9,7 @@ import streamlit as st
 
 from workbench import access, exporting
 from workbench.exporting import CSV, MOST_BYTES, MOST_ROWS, PARQUET, Asked
+from workbench.roles import Right
 from workbench.ui import words
 from workbench.ui.session import here
 from workbench.ui.whose import reviewer
@@ -41,6 +42,8 @@ def offer(
         key: Tells two of one table apart.
         label: What the button says.
     """
+    if task is None and not access.may(Right.SEE):
+        return  # A table of all tasks is for those who may see all of them.
     name = reviewer()
     asked = Asked(task, candidate, {k: v for k, v in (filters or {}).items() if v}, name or "", bool(name))
     mark = key or table

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from workbench import access
 from workbench.journey import DONE, NEXT, Journey, wants_labels
 from workbench.report import PortfolioReport, gather_portfolio, portfolio_html, portfolio_markdown
 from workbench.scoring import OverviewRow, Portfolio
@@ -155,7 +156,11 @@ def _downloads(rows: Sequence[OverviewRow], weighing: bool) -> None:
 
     def made(form: Callable[[PortfolioReport], str]) -> Callable[[], str]:
         # It runs in another thread than the page, so it takes nothing from the page's state.
-        return lambda: form(gather_portfolio(now.workspace, now.store, rows))
+        # It still acts for whoever looks at the page.
+        def report() -> str:
+            return form(gather_portfolio(now.workspace, now.store, rows))
+
+        return access.carried(report)
 
     for label, ending, kind, form in FORMS:
         st.download_button(

@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from workbench import ingest
+from workbench import access, ingest
 from workbench.errors import WorkbenchError
 from workbench.formats import AUTO, FORMATS
 from workbench.ingest import ImportReport, Preview
 from workbench.normal import last_user_text
 from workbench.progress import Progress
 from workbench.records import UNASSIGNED
+from workbench.roles import Right
 from workbench.store import pages
 from workbench.ui import answers, corrections, exports, inbox, navigation, words
 from workbench.ui.diff import visible
@@ -157,7 +158,10 @@ def _options() -> dict[str, Any]:
     )
     task = two.selectbox(
         "Task",
-        [BY_RULES, *sorted(workspace.evals)],
+        [
+            *([BY_RULES] if access.may(Right.IMPORT) else []),
+            *(each for each in sorted(workspace.evals) if access.may(Right.IMPORT, each)),
+        ],
         accept_new_options=True,
         key="upload-task",
         help="The named kind of request these calls belong to. A new name can be typed.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from workbench import review
+from workbench import access, review
+from workbench.roles import Right
 from workbench.ui.session import here
 
 NAME = "review.annotator"
@@ -12,7 +13,13 @@ READ = "review.read"
 
 
 def reviewer() -> str | None:
-    """Return the name under which somebody labels in this session, or None before they gave one."""
+    """Return the name under which somebody labels in this session, or None before they gave one.
+
+    Who is signed in labels under their address, whether they have sat down yet or not.
+    """
+    actor = access.current()
+    if actor.signed_in:
+        return actor.name if actor.may_somewhere(Right.LABEL) else None
     name = st.session_state.get(NAME)
     return str(name) if name else None
 
