@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-if TYPE_CHECKING:
-    from workbench.roles import Right
+from workbench import access
 from workbench.access import requires
 from workbench.roles import Right
-from workbench.store import Store
+from workbench.store import accesses
 from workbench.store.labels import task_of_replay
+
+if TYPE_CHECKING:
+    from workbench.store import Store
 
 TIME_BINS = 40
 PERCENTILES = (0.5, 0.95, 0.99)
@@ -148,6 +150,8 @@ def pace_of(store: Store, replay_id: str, stretches: int = 60) -> Pace | None:
 def errors_of(store: Store, replay_id: str, examples: int = EXAMPLES) -> list[ErrorKindCount]:
     """Return the errors of a replay by kind, the commonest first, each with its earliest examples.
 
+    A server may quote in its error what it was asked: whoever may neither read nor replay gets no message.
+
     Args:
         store: Where to read.
         replay_id: Which replay.
@@ -164,12 +168,21 @@ def errors_of(store: Store, replay_id: str, examples: int = EXAMPLES) -> list[Er
            ORDER BY f.n DESC, f.error_kind, f.seq""",
         [replay_id, examples],
     )
+    task = task_of_replay(store, replay_id)
+    reads = access.may(Right.READ, task) or access.may(Right.REPLAY, task)
+    if reads:
+        accesses.viewed(store, accesses.Kind.CASE, task, [row["call_id"] for row in found])
     kinds: dict[str, list[ErrorExample]] = {}
     counts: dict[str, int] = {}
     for row in found:
         counts[row["error_kind"]] = row["n"]
         kinds.setdefault(row["error_kind"], []).append(
-            ErrorExample(row["call_id"], row["native_id"] or "", _message(row["output"]), row["attempts"])
+            ErrorExample(
+                row["call_id"],
+                row["native_id"] or "",
+                _message(row["output"]) if reads else "",
+                row["attempts"],
+            )
         )
     return [ErrorKindCount(kind, counts[kind], tuple(each)) for kind, each in kinds.items()]
 
