@@ -1,7 +1,7 @@
 """Measure the app with a million comparisons in the store: first content, and the questions that pages ask.
 
 Run from the repository: python benchmarks/pages_speed.py WORKSPACE [--users 4] [--rounds 2]
-WORKSPACE is what benchmarks/million.py made. Visitors open every page in Chromium, first one alone, then
+WORKSPACE is what benchmarks/page_queries.py made. Visitors open every page in Chromium, first one alone, then
 several at once while a replay against a stub writes to the store. Bars: first content within 1 s; 95 % of
 the questions answered within 150 ms alone and within 500 ms with four visitors and a replay.
 """
@@ -103,7 +103,7 @@ def writing(place: Path) -> Iterator[None]:
             text.split(f'[[candidates]]\nname = "{WRITER}"')[0] + mine, encoding="utf-8"
         )
         command = [sys.executable, "-m", "workbench", "replay", "--workspace", str(place), "--new"]
-        command += ["--task", "routing", "--candidate", WRITER]
+        command += ["--task", "rewrite", "--candidate", WRITER]
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
         time.sleep(STARTING_S)
         try:

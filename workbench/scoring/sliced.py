@@ -11,7 +11,7 @@ import pandas as pd
 
 from workbench.slices import column_of, entry_values, name_of
 from workbench.specs import EvalConfig, SliceRule
-from workbench.stats.calls import SliceKeys
+from workbench.stats.calls import SliceKeys, inside, traffic
 from workbench.stats.rows import Bools, Places
 from workbench.store import comparisons as rows
 
@@ -37,8 +37,7 @@ class Sliced:
 
     def traffic(self) -> Counter[SliceKeys]:
         """Return how many calls there are of each set of slices."""
-        counts = np.bincount(self.kind, minlength=len(self.kinds)).tolist()
-        return Counter(dict(zip(self.kinds, counts, strict=True)))
+        return traffic(self.kind, self.kinds)
 
     def of(self, seq: pd.Series[Any]) -> tuple[Places, tuple[SliceKeys, ...]]:
         """Return the kinds of some of the calls; a call that is not usable belongs to no slice.
@@ -58,7 +57,7 @@ class Sliced:
 
     def inside(self, key: tuple[str, str]) -> Bools:
         """Return which calls belong to a slice."""
-        return np.isin(self.kind, [number for number, keys in enumerate(self.kinds) if key in keys])
+        return inside(self.kind, self.kinds, key)
 
 
 def sliced(store: Store, config: EvalConfig) -> Sliced | None:

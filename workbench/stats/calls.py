@@ -114,13 +114,11 @@ class Calls:
 
     def inside(self, key: tuple[str, str]) -> Bools:
         """Return which calls belong to a slice."""
-        wanted = [number for number, keys in enumerate(self.kinds) if key in keys]
-        return np.isin(self.kind, wanted)
+        return inside(self.kind, self.kinds, key)
 
     def traffic(self) -> Counter[SliceKeys]:
         """Return how many calls there are of each set of slices."""
-        counts = np.bincount(self.kind, minlength=len(self.kinds)).tolist()
-        return Counter(dict(zip(self.kinds, counts, strict=True)))
+        return traffic(self.kind, self.kinds)
 
     def slices(self) -> dict[tuple[str, str], Places]:
         """Return where the calls of each slice stand, ascending."""
@@ -148,6 +146,17 @@ class Calls:
                 yield "label", name, places, self.table.agrees[places], False
         for (kind, name), (places, agrees) in parts.items():
             yield kind, name, places, agrees, True
+
+
+def inside(kind: Places, kinds: Sequence[SliceKeys], key: tuple[str, str]) -> Bools:
+    """Return which calls belong to a slice: `kind` is the place of each call's slices in `kinds`."""
+    return np.isin(kind, [number for number, keys in enumerate(kinds) if key in keys])
+
+
+def traffic(kind: Places, kinds: Sequence[SliceKeys]) -> Counter[SliceKeys]:
+    """Return how many calls there are of each of `kinds`: `kind` is the place of each call's slices there."""
+    counts = np.bincount(kind, minlength=len(kinds)).tolist()
+    return Counter(dict(zip(kinds, counts, strict=True)))
 
 
 def grouped(codes: Places) -> Iterator[tuple[int, Places]]:

@@ -16,10 +16,8 @@ from workbench.slices import (
     ATTRIBUTE,
     OTHER,
     column_of,
-    edges_of_counts,
-    kept_values,
+    entry_values,
     known_rule,
-    value_of,
 )
 from workbench.specs import SliceRule
 
@@ -89,21 +87,12 @@ def slicing(store: Store, task: str, rule: SliceRule) -> Slicing | None:
     )
     if len(found) > MOST_ENTRIES:
         return None
-    calls = {entry: _call(rule, entry) for entry, _ in found}
-    numbers: Counter[float] = Counter()
-    for entry, n in found:
-        if rule.by == "input_length" and isinstance(entry, int):
-            numbers[entry] += n
-    edges = edges_of_counts(rule, numbers)
-    named = {entry: value_of(rule, call, edges) for entry, call in calls.items()}
-    counts: Counter[str] = Counter()
-    for entry, n in found:
-        counts[named[entry]] += n
-    kept = kept_values(counts)
-    entries = {entry: value if kept is None or value in kept else OTHER for entry, value in named.items()}
+    column = column_of(rule)
+    named = entry_values(rule, [_call(rule, entry)[column] for entry, _ in found], [n for _, n in found])
     joined: Counter[str] = Counter()
-    for entry, n in found:
-        joined[entries[entry]] += n
+    for (_, n), value in zip(found, named, strict=True):
+        joined[value] += n
+    entries = {entry: value for (entry, _), value in zip(found, named, strict=True)}
     return Slicing(rule, dict(joined.most_common()), entries)
 
 
