@@ -6,8 +6,9 @@ taken back and given again, and a replay whose answers took different times and 
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from workbench.config import Workspace
 from workbench.normal import content_hash
 from workbench.records import Message, Output, Request, Usage, to_json
 from workbench.store import Store
+from workbench.store.comparisons import parts_of
 
 MILLION = 1_000_000
 LAID_IN = 100_000
@@ -91,7 +93,13 @@ def workspace_at(root: Path) -> Workspace:
     return Workspace.load(root)
 
 
-def lay_in(workspace: Workspace, store: Store, comparisons: int = MILLION, labels: int = 20_000) -> None:
+def lay_in(
+    workspace: Workspace,
+    store: Store,
+    comparisons: int = MILLION,
+    labels: int = 20_000,
+    shares: Mapping[str, float] = TASKS,
+) -> None:
     """Store calls, controls, replays, answers, comparisons and labels.
 
     Args:
@@ -99,9 +107,10 @@ def lay_in(workspace: Workspace, store: Store, comparisons: int = MILLION, label
         store: Empty.
         comparisons: How many; nine in ten are the first candidate's.
         labels: How many, one in ten of them twice, superseding the first.
+        shares: Which tasks, and the share of each.
     """
     dice = random.Random(7)  # noqa: S311 - answers, no secret
-    for task, share in TASKS.items():
+    for task, share in shares.items():
         mine = int(0.9 * share * comparisons)
         calls = [content_hash("page-world", task, str(number)) for number in range(mine)]
         for start in range(0, mine, LAID_IN):
@@ -222,6 +231,16 @@ def _answers(
         "output_tokens": [8] * n,
         "started_at": [START + timedelta(days=60, milliseconds=4 * (start + k)) for k in range(n)],
     }
+    store.append("observations", pa.table(observations))
+    seqs = {
+        row["call_id"]: (row["call_seq"], row["seq"])
+        for row in store.rows(
+            "SELECT o.call_id, o.seq, c.seq AS call_seq FROM observations o JOIN calls c USING (call_id) "
+            "WHERE o.replay_id = ? AND o.call_id IN (SELECT unnest(?))",
+            (replay_id, list(ids)),
+        )
+    }
+    details = [_details(task, wrong) for wrong in differs]
     comparisons = {
         "replay_id": [replay_id] * n,
         "call_id": ids,
@@ -237,9 +256,13 @@ def _answers(
         "flags": pa.array(
             [[dice.choice(FLAGS)] if dice.random() < 0.1 else [] for _ in ids], pa.list_(pa.string())
         ),
-        "details": [_details(task, wrong) for wrong in differs],
+        "details": details,
+        "call_seq": [seqs[each][0] for each in ids],
+        "observation_seq": [seqs[each][1] for each in ids],
+        "batch": pa.array([0] * n, pa.int32()),
+        "audit_order": [int(content_hash("audit", each)[:15], 16) for each in ids],
+        "parts": [parts_of(json.loads(each)) for each in details],
     }
-    store.append("observations", pa.table(observations))
     store.append("comparisons", pa.table(comparisons))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import compare_speed
 import embed_speed
 import import_speed
+import recommend_speed
 import replay_speed
 import result_sink
 import vllm_speed
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=("speed", "sink", "vllm", "embed", "compare", "import"),
+        choices=("speed", "sink", "vllm", "embed", "compare", "recommend", "import"),
         help="run these alone",
     )
     parser.add_argument("--calls", type=int, default=20_000, help="calls of each replay (20000)")
@@ -46,6 +47,8 @@ def main() -> None:
         embed_speed.measure(figures, given.texts)
     if not given.only or "compare" in given.only:
         compare_speed.measure(figures, given.pairs)
+    if not given.only or "recommend" in given.only:
+        recommend_speed.measure(figures, given.pairs)
     if not given.only or "import" in given.only:
         import_speed.measure(figures, given.megabytes, given.rounds)
     figures.write()

@@ -113,7 +113,7 @@ def command(app: Path, host: str, port: int, sign_in: SignIn | None = None) -> l
     flags = [f"--{key}={value}" for key, value in options.items()]
     # A foreign name that is pointed at this machine (DNS rebinding) is no name of this app.
     flags += [f"--server.allowedHosts={name}" for name in allowed_hosts(host, public)]
-    return [sys.executable, "-m", "streamlit", "run", str(app), *flags]
+    return [sys.executable, "-m", "workbench.app_process", "run", str(app), *flags]
 
 
 def allowed_hosts(host: str, public: str | None) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from workbench import ramp
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation
 from workbench.stats.evidence import Evidence, Population, WeightedOutcome
-from workbench.stats.harm import net, regressions
+from workbench.stats.harm import highs_of_regressions, net, regressions
 from workbench.stats.ladder import EPSILON
 from workbench.stats.wording import percent, plural
 
@@ -72,8 +72,8 @@ def audit_path(
             reached += 1
         return disagreements[reached] if reached < len(disagreements) else population.compared
 
-    def bound(audited: int) -> float:
-        now = replace(
+    def now(audited: int) -> Population:
+        return replace(
             population,
             audited=audited,
             audited_disagreements=settled,
@@ -83,16 +83,17 @@ def audit_path(
             cleared=cleared,
             cleared_better=cleared_better,
         )
-        return upper_bound(now, policy, policy.delta)
 
-    path = [bound(advance())]
+    path = [now(advance())]
     for each in labels:
         status[each.place] = each.verdict
         if each.verdict is not LabelVerdict.CONTROL_BETTER:
             cleared += 1
             cleared_better += each.verdict is LabelVerdict.CANDIDATE_BETTER
-        path.append(bound(advance()))
-    return path
+        path.append(now(advance()))
+    if policy.harm == "net":
+        return [upper_bound(each, policy, policy.delta) for each in path]
+    return highs_of_regressions(path, policy.delta)
 
 
 def draw_path(population: Population, policy: Policy) -> list[float]:

@@ -15,7 +15,7 @@ from workbench.records import LabelVerdict
 from workbench.review import LEASE, Plan, State
 from workbench.review.handing import chosen_for_double
 from workbench.review.states import SEVERITY
-from workbench.store import comparisons
+from workbench.store import compared
 
 WHO = st.sampled_from(["mia", "noor"])
 VERDICTS = st.sampled_from(list(LabelVerdict))
@@ -35,7 +35,9 @@ class Queue(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.world = make_world(Path(self.folder.name) / "space")
         self.world.add_replay("topics", [("a", "b")] * disagreements + [("a", "A.")] * normalised)
-        frame = comparisons.evidence_frame(self.world.store, *self.world.scope("topics").params)
+        frame = compared.evidence_frame(
+            self.world.store, *self.world.scope("topics").params, wanted=("call_id",)
+        )
         self.order = frame[frame["verdict"] == "mismatch"]["call_id"].tolist()
         self.leases: dict[str, list[tuple[str, object]]] = {}
         self.call_of: dict[str, str] = {}

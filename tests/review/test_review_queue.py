@@ -15,7 +15,7 @@ from workbench.records import LabelVerdict, Output, as_builtins
 from workbench.review import Plan, State
 from workbench.review.handing import chosen_for_double
 from workbench.review.items import blind_output, order_shown
-from workbench.store import comparisons
+from workbench.store import compared
 
 
 def ask(world: World, annotator: str, task: str = "topics", candidate: str = "tiny-llm"):
@@ -31,7 +31,7 @@ def states(world: World, task: str = "topics"):
 
 
 def disagreements(world: World, task: str = "topics") -> list[str]:
-    frame = comparisons.evidence_frame(world.store, *world.scope(task).params)
+    frame = compared.evidence_frame(world.store, *world.scope(task).params, wanted=("call_id",))
     return frame[frame["verdict"] == "mismatch"]["call_id"].tolist()
 
 

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from workbench.records import Basis, EvalKind, LabelVerdict, Verdict
 from workbench.review import DrawState, EffectiveVerdict, Plan, State
 from workbench.review.states import Vote
-from workbench.scoring.columns import calls_of
+from workbench.scoring.columns import calls_of, judged
 from workbench.scoring.evidence import audit_rows
 from workbench.scoring.sliced import Sliced
 from workbench.slices import entry_values, name_of, slice_values
 from workbench.specs import EvalConfig, FieldRule, SliceRule
 from workbench.stats.audit import from_calls
-from workbench.stats.calls import Calls
+from workbench.stats.calls import Calls, Named
+from workbench.store.compared import NO_SESSION
 
 LABELS = ("fraud", "other", "fraud, other")
 EVALS = (
@@ -31,15 +32,8 @@ EVALS = (
         "t", EvalKind.FIELDS, fields=(FieldRule("city", required=True), FieldRule("sum", critical=True))
     ),
 )
-maybe = st.none() | st.sampled_from(("a", "b", "c"))
-field = st.fixed_dictionaries(
-    {
-        "path": st.sampled_from(("city", "sum", "more")),
-        "equal": st.booleans(),
-        "critical": st.booleans(),
-        "control": st.sampled_from((1, {"missing": True})),
-    }
-)
+maybe = st.sampled_from((NO_SESSION, 7, -3, 12))
+field = st.tuples(st.sampled_from(("city", "sum", "more")), st.booleans(), st.booleans(), st.booleans())
 call = st.fixed_dictionaries(
     {
         "batch_order": st.integers(0, 2),
@@ -48,9 +42,9 @@ call = st.fixed_dictionaries(
         "invalid": st.booleans(),
         "control_group": st.none() | st.sampled_from(LABELS),
         "candidate_group": st.none() | st.sampled_from(LABELS),
-        "session_id": maybe,
-        "request_hash": maybe,
-        "details": st.none() | st.lists(field, max_size=3),
+        "session": maybe,
+        "request": st.integers(1, 3),
+        "parts": st.none() | st.lists(field, max_size=3),
         "said": st.none() | st.sampled_from(LabelVerdict),
         "counted": st.booleans(),
         "grave": st.booleans(),
@@ -74,23 +68,25 @@ def test_columns_hold_what_rows_hold(config: EvalConfig, made: list[dict[str, An
         ("r", f"{place:02}"): _verdict(place, each) for place, each in enumerate(made) if each["said"]
     }
     states = [_state(place, each) for place, each in enumerate(made) if each["plan"]]
-    sessions = {name: n for name, n in logged.items() if name is not None}
+    sessions = {number: n for number, n in logged.items() if number != NO_SESSION}
     kinds = [each["kind"] for each in made]
-    sliced = Sliced(np.arange(len(made)), np.asarray(kinds, dtype=np.int64), KINDS, frame["call_id"])
+    sliced = Sliced(np.arange(len(made)), np.asarray(kinds, dtype=np.int64), KINDS)
     by_call = {f"{place:02}": KINDS[kind] for place, kind in enumerate(kinds)}
 
-    rows = Calls.of(audit_rows(config, frame, verdicts, states, by_call), sessions)
-    columns = calls_of(
-        config, frame, verdicts, states, sliced, pd.Series(sessions, dtype=np.int64).rename_axis("s")
+    rows = Calls.of(
+        audit_rows(config, frame, verdicts, states, by_call),
+        {str(number): n for number, n in sessions.items()},
     )
+    at = {each: int(each) for each in judged(verdicts, states)}
+    in_log = pd.Series(sessions.values(), index=pd.Index(list(sessions), dtype=np.int64), dtype=np.int64)
+    columns = calls_of(config, frame, verdicts, states, at, sliced, in_log)
 
     for name in rows.table.__slots__:
         assert getattr(rows.table, name).tolist() == getattr(columns.table, name).tolist(), name
     for name in ("batch", "whole", "logged"):
         assert getattr(rows, name).tolist() == getattr(columns, name).tolist(), name
     for name in ("control", "candidate"):
-        assert getattr(rows, name).names == getattr(columns, name).names
-        assert getattr(rows, name).codes.tolist() == getattr(columns, name).codes.tolist()
+        assert _said(getattr(rows, name)) == _said(getattr(columns, name))
     assert _plain(rows.parts) == _plain(columns.parts)
     assert rows.ignored == columns.ignored
     assert columns.place_of.items() <= rows.place_of.items()
@@ -102,7 +98,7 @@ def test_columns_hold_what_rows_hold(config: EvalConfig, made: list[dict[str, An
 def test_no_call_at_all_gives_empty_evidence() -> None:
     """Without a compared call there is evidence of nothing, and no error."""
     frame = pd.DataFrame([], columns=_row(0, {}).keys())
-    found = from_calls(calls_of(EVALS[3], frame, {}, []), basis=Basis.STRUCTURAL)
+    found = from_calls(calls_of(EVALS[3], frame, {}, [], {}), basis=Basis.STRUCTURAL)
     assert found.task.compared == 0
     assert found.sessions is None
 
@@ -137,20 +133,19 @@ def test_slices_are_the_same_by_distinct_entry_as_call_by_call(rule: SliceRule, 
 
 
 def _row(place: int, made: dict[str, Any]) -> dict[str, Any]:
-    details = made.get("details")
+    parts = made.get("parts")
     return {
         "replay_id": "r",
         "call_id": f"{place:02}",
         "batch_order": made.get("batch_order"),
-        "audit_key": f"{place:02}",
         "verdict": made.get("verdict"),
         "identical": made.get("identical"),
         "invalid": made.get("invalid"),
         "control_group": made.get("control_group"),
         "candidate_group": made.get("candidate_group"),
-        "session_id": made.get("session_id"),
-        "request_hash": made.get("request_hash"),
-        "details": None if details is None else msgspec.json.encode({"fields": details}).decode(),
+        "session": made.get("session"),
+        "request": made.get("request"),
+        "parts": None if parts is None else msgspec.json.encode(parts).decode(),
         "call_seq": place,
     }
 
@@ -188,6 +183,10 @@ def _state(place: int, made: dict[str, Any]) -> DrawState:
         leased_to=None,
         lease_expires_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
+
+
+def _said(named: Named) -> list[str | None]:
+    return [None if code < 0 else named.names[code] for code in named.codes.tolist()]
 
 
 def _plain(parts: Any) -> dict[Any, Any]:

@@ -18,7 +18,7 @@ from workbench.records import Action, Basis, ErrorKind, EvalKind, LabelVerdict, 
 from workbench.scoring import CompareReport, compare, evidence, overview, recommend
 from workbench.scoring.evidence import calls_per_day, span_days
 from workbench.specs import EvalConfig
-from workbench.store.comparisons import evidence_frame
+from workbench.store.compared import evidence_frame
 from workbench.store.spool import write_part
 
 AGREE, DIFFER = ("a", "a"), ("a", "b")
@@ -154,10 +154,10 @@ def test_a_batch_that_closes_late_stands_behind_those_before_it(world: World) ->
     compared(world)
     version = evaluator_version(world.workspace.eval_for("topics"))
     scope = (world.store, "topics", world.fingerprint("small"), version)
-    before = list(evidence_frame(*scope)["call_id"])
+    before = list(evidence_frame(*scope, wanted=("call_id",))["call_id"])
     world.observe("topics", 2, "b")
     compared(world)
-    after = evidence_frame(*scope)
+    after = evidence_frame(*scope, wanted=("call_id",))
     assert len(before) == 2
     assert list(after["call_id"])[:2] == before
     assert list(after["batch_order"]) == [0, 0, 1, 1, 1]

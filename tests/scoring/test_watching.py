@@ -131,7 +131,6 @@ def test_content_is_compared_where_inputs_are_embedded(world: World) -> None:
         calls = writer.rows("SELECT * FROM calls ORDER BY call_id")
         writer.execute("DELETE FROM calls")
         for number, call in enumerate(calls):
-            call.pop("seq", None)
             call["request"] = to_json(Request((Message("user", f"text {number}"),))).decode()
         writer.append("calls", calls)
     model = open_embedder(world.workspace.eval_for("topics").embedder).model

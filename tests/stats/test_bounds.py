@@ -87,6 +87,17 @@ def test_bounds_enclose_the_estimate_and_mirror_each_other(pair: tuple[float, fl
 
 
 @settings(deadline=None)
+@given(st.lists(counts, min_size=1, max_size=8), st.sampled_from([0.05, 0.0025]))
+def test_many_upper_bounds_at_once_are_those_one_by_one(
+    pairs: list[tuple[float, float]], delta: float
+) -> None:
+    """Halving intervals together finds the roots that are found apart."""
+    bad, n = (np.asarray(each, dtype=np.float64) for each in zip(*pairs, strict=True))
+    together = bounds.anytime_uppers(bad, n, delta)
+    apart = [bounds.anytime_upper(each, size, delta) for each, size in pairs]
+    assert together.tolist() == pytest.approx(apart, abs=1e-10)
+
+
 @given(counts, st.floats(0, 1))
 def test_more_harm_never_lowers_a_bound(pair: tuple[float, float], part: float) -> None:
     """With n fixed both bounds rise with the number of bad calls."""

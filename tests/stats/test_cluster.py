@@ -67,6 +67,6 @@ def test_corrected_bounds_cover_clustered_outcomes() -> None:
     assert corrected / 200 > 0.90
 
 
-@given(st.lists(st.integers(0, 9)))
+@given(st.lists(st.integers(0, 9) | st.sampled_from((10**6, 10**12))))
 def test_numbers_of_a_larger_set_are_counted_anew_like_any_other_key(keys: list[int]) -> None:
     assert numbered(np.asarray(keys, dtype=np.int64)).tolist() == numbered(keys).tolist()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from workbench import compare, ramp, sensitivity
 from workbench.access import require, requires
 from workbench.config import Workspace
@@ -177,16 +179,16 @@ def _audit_moves(
 
     policy = workspace.eval_for(task).policy
     population = scoring.evidence(workspace, store, task, candidate).task
-    ordered = scoring.compared_rows(workspace, store, task, candidate)
-    places = {row.call_id: place for place, row in enumerate(ordered)}
-    differing = [place for place, row in enumerate(ordered) if row.invalid or not row.agrees]
-    doubtful = set(differing)
-    lapsed = [place for place in differing if ordered[place].lapsed and ordered[place].verdict is None]
-    covered = all(ordered[place].verdict is not None or ordered[place].lapsed for place in differing)
+    calls = scoring.compared_calls(workspace, store, task, candidate)
+    table, places = calls.table, calls.place_of
+    differs = ~table.agrees
+    differing = np.flatnonzero(differs).tolist()
+    lapsed = np.flatnonzero(differs & table.lapsed & ~table.looked).tolist()
+    covered = bool(table.settled[differs].all())
     counting = [
         each
         for (_, call_id), each in verdicts.items()
-        if places.get(call_id) in doubtful and (each.counted or covered)
+        if call_id in places and differs[places[call_id]] and (each.counted or covered)
     ]
     order = {label_id: place for place, label_id in enumerate(_in_order(counting))}
     counting.sort(key=lambda each: order[_deciding(each).label_id])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -13,8 +14,9 @@ from workbench.records import Basis, Verdict
 from workbench.review.forecast import Focus
 from workbench.review.states import Pair
 from workbench.specs import EvalConfig
-from workbench.store import Store, comparisons, desk
+from workbench.store import Store, desk
 from workbench.store import labels as rows
+from workbench.store.compared import call_ids, evidence_frame
 from workbench.store.labels import Scope
 
 KEPT = 48
@@ -90,7 +92,8 @@ def members_of(
         from workbench.scoring.sliced import sliced
 
         found = sliced(store, config)
-        return frozenset(found.call_ids[found.inside(focus)].tolist() if found else ())
+        inside = found.seq[found.inside(focus)].tolist() if found else []
+        return frozenset(call_ids(store, inside).values())
 
     key = ("slice", str(store.path), scope, focus, config.slices)
     found: frozenset[str] = _kept(key, signature or rows.pool_signature(store, scope), make)
@@ -98,7 +101,8 @@ def members_of(
 
 
 def _read_pool(store: Store, scope: Scope, basis: Basis) -> Pool:
-    frame = comparisons.evidence_frame(store, *scope.params)
+    semantic = basis is Basis.SEMANTIC
+    frame = evidence_frame(store, *scope.params, wanted=("call_id", "flags") if semantic else ("call_id",))
     frame = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
     calls = frame["call_id"].tolist()
     pairs = dict(zip(calls, zip(frame["replay_id"].tolist(), calls, strict=True), strict=True))
@@ -110,9 +114,13 @@ def _read_pool(store: Store, scope: Scope, basis: Basis) -> Pool:
         if verdict is not Verdict.MISMATCH
     ]
     identical = _shuffled([call for call, alike in agreeing if alike], scope, pairs)
-    if basis is Basis.SEMANTIC:
+    if semantic:
         scores = [None if score != score else float(score) for score in frame["score"].astype(float).tolist()]
-        flagged = [compare.is_contradicted(tuple(each)) for each in frame["flags"].tolist()]
+        kinds = [
+            compare.is_contradicted(tuple(json.loads(each)))
+            for each in frame["flags"].cat.categories.tolist()
+        ]
+        flagged = [kinds[code] for code in frame["flags"].cat.codes.tolist()]
         items = [sampling.PoolItem(*each) for each in zip(calls, verdicts, scores, flagged, strict=True)]
         batches = int(frame["batch_order"].max()) + 1 if calls else 0
         return Pool(len(calls), [], [], identical, items, pairs, batches)

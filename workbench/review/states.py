@@ -23,6 +23,7 @@ from workbench.records import LabelVerdict
 from workbench.store import Store, comparisons
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
+from workbench.store.remembered import remembered
 
 LEASE = timedelta(minutes=10)
 """How long an item is offered to one reviewer before it lapses."""
@@ -47,6 +48,9 @@ APART_SOURCES = frozenset({"by_hand", "attention"})
 
 PICKED = "picked"
 """Source of labels on pairs that somebody chose: beside a label of the queue they have no say."""
+
+VERDICT_BYTES = 1_500
+"""What an effective verdict takes in memory, about."""
 
 Clock = Callable[[], datetime]
 Pair = tuple[str, str]
@@ -228,10 +232,21 @@ def effective_verdicts(
         without: Ids of labels that are left out, as if they had never been given.
     """
     scope = Scope(task, fingerprint, evaluator_version)
-    if not without:
-        return settle(rows.standing_labels(store, scope))
+    if not without and isinstance(store, Store):
+        found: dict[Pair, EffectiveVerdict] = remembered(
+            store, ("effective_verdicts", *scope.params), lambda: _verdicts(store, scope, ()), _n_bytes
+        )
+        return dict(found)
+    return _verdicts(store, scope, without)
+
+
+def _n_bytes(found: Collection[Pair]) -> int:
+    return VERDICT_BYTES * len(found)
+
+
+def _verdicts(store: rows.Reads, scope: Scope, without: Collection[str]) -> dict[Pair, EffectiveVerdict]:
     compared = rows.compared_pairs(store, scope)
-    left = _without(rows.label_rows(store, task, fingerprint), without)
+    left = _without(rows.label_rows(store, scope.task, scope.fingerprint), without)
     return settle(
         row
         for row in left
@@ -318,6 +333,8 @@ def draw_states(
         without: Ids of labels that are left out, as if they had never been given.
     """
     scope = Scope(task, fingerprint, evaluator_version)
+    if not rows.has_draws(store, scope):
+        return []
     return Board.read(store, scope, in_utc(now()), without).states()
 
 

@@ -17,6 +17,7 @@ from workbench.specs import EvalConfig
 from workbench.stats.calls import NO_NAME, Calls, Named
 from workbench.stats.cluster import numbered
 from workbench.stats.rows import NO_VERDICT, Bools, Places, Table, place_of_verdict
+from workbench.store.compared import NO_SESSION
 
 AGREES = (Verdict.MATCH.value, Verdict.IGNORED.value)
 
@@ -28,6 +29,7 @@ def calls_of(
     frame: pd.DataFrame,
     verdicts: Mapping[Pair, EffectiveVerdict],
     states: Iterable[DrawState],
+    place_of: Mapping[str, int],
     sliced: Sliced | None = None,
     session_calls: pd.Series[Any] | None = None,
 ) -> Calls:
@@ -37,16 +39,16 @@ def calls_of(
 
     Args:
         config: The eval.
-        frame: Rows of `evidence_frame` in audit order, without the uncomparable ones.
+        frame: Rows of `evidence_frame` in audit order, without the uncomparable ones, with their
+            parts where the eval is of fields.
         verdicts: What people said, by (replay, call).
         states: Every draw of the queue.
+        place_of: Where at least those calls stand that were judged or drawn, by id (see `judged`).
         sliced: Slices of the task's calls, if wanted.
         session_calls: Comparable calls of the log by session; if left out, all were compared.
     """
     n = len(frame)
     lapsed, confirmed = confirmations(verdicts, states := list(states))
-    wanted = {call for _, call in (*verdicts, *lapsed, *confirmed)} | {each.call_id for each in states}
-    place_of = _places(frame["call_id"], wanted)
     replay_of = frame["replay_id"].iloc[list(place_of.values())].tolist()
     at = {(replay, call): place for replay, (call, place) in zip(replay_of, place_of.items(), strict=True)}
 
@@ -75,8 +77,8 @@ def calls_of(
             confirmed=marked(confirmed),
             critical=grave_field | (~agrees & grave_label),
             critical_reason=marked(pair for pair, each in verdicts.items() if each.critical),
-            session=_clusters(frame["session_id"]),
-            request=_clusters(frame["request_hash"]),
+            session=_clusters(frame["session"]),
+            request=_clusters(frame["request"]),
         ),
         batch=frame["batch_order"].to_numpy(dtype=np.int64),
         place_of=place_of,
@@ -87,7 +89,7 @@ def calls_of(
         whole=whole,
         parts=parts,
         ignored=int((frame["verdict"] == Verdict.IGNORED.value).sum()),
-        logged=None if session_calls is None else _logged(frame["session_id"], session_calls),
+        logged=None if session_calls is None else _logged(frame["session"], session_calls),
     )
 
 
@@ -107,9 +109,9 @@ def confirmations(
     return lapsed, confirmed | {pair for pair, each in verdicts.items() if each.adjudicated}
 
 
-def _places(calls: pd.Series[Any], wanted: set[str]) -> dict[str, int]:
-    places = np.flatnonzero(calls.isin(list(wanted)).to_numpy())
-    return dict(zip(calls.iloc[places].tolist(), places.tolist(), strict=True))
+def judged(verdicts: Mapping[Pair, EffectiveVerdict], states: Iterable[DrawState]) -> set[str]:
+    """Return the ids of all calls that were judged or drawn."""
+    return {call for _, call in verdicts} | {each.call_id for each in states}
 
 
 def _is_one_of(column: pd.Series[Any], values: tuple[str, ...]) -> Bools:
@@ -117,14 +119,15 @@ def _is_one_of(column: pd.Series[Any], values: tuple[str, ...]) -> Bools:
 
 
 def _named(column: pd.Series[Any]) -> Named:
-    codes, names = pd.factorize(column)
-    return Named(tuple(names.tolist()), codes.astype(np.int64))
+    held = column.astype("category").cat
+    return Named(tuple(held.categories.tolist()), held.codes.to_numpy().astype(np.int64))
 
 
 def _clusters(column: pd.Series[Any]) -> Places:
     """Return the number of each call's cluster; a call without one has a number of its own."""
-    codes = pd.factorize(column)[0].astype(np.int64)
-    alone = np.flatnonzero(codes < 0)
+    keys = column.to_numpy(dtype=np.int64)
+    codes = pd.factorize(keys)[0].astype(np.int64)
+    alone = np.flatnonzero(keys == NO_SESSION)
     if alone.size:
         codes[alone] = codes.max() + 1 + np.arange(alone.size)
         return numbered(codes)
@@ -134,8 +137,8 @@ def _clusters(column: pd.Series[Any]) -> Places:
 def _logged(sessions: pd.Series[Any], calls: pd.Series[Any]) -> Places:
     """Return how many comparable calls the session of each call has in the log."""
     codes, names = pd.factorize(sessions)
-    counts = np.append(calls.reindex(names).fillna(0).to_numpy(dtype=np.int64), 0)
-    return np.asarray(counts[codes], dtype=np.int64)
+    counts = calls.reindex(names).fillna(0).to_numpy(dtype=np.int64)
+    return np.asarray(np.where(sessions == NO_SESSION, 0, counts[codes]), dtype=np.int64)
 
 
 _Guarded = tuple[dict[tuple[str, str], tuple[Places, Bools]], Bools, Bools, Bools]
@@ -153,8 +156,9 @@ def _guarded(
     parts: dict[tuple[str, str], tuple[Places, Bools]] = {}
     grave_field, grave_label = nothing, nothing
     if required := guarded_fields(config):
-        codes, details = pd.factorize(frame["details"])
-        said = [*details.tolist(), None]  # Code -1 is the last of them.
+        held = frame["parts"].astype("category").cat
+        codes = held.codes.to_numpy().astype(np.int64)
+        said = [*held.categories.tolist(), None]  # Code -1 is the last of them.
         kinds, kind = np.unique(codes * 2 + invalid, return_inverse=True)
         found = [
             field_agreement(said[code // 2], required, invalid=bool(code % 2)) for code in kinds.tolist()

@@ -342,6 +342,7 @@ def _compare_outputs(
                 )
                 for row, pair, similarity in zip(batch, pairs, known, strict=True)
             ],
+            batch,
         )
         done += len(batch)
         listener(Progress("comparing", done, waiting, "pairs"))

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from workbench import ramp
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.records import Policy, Recommendation, as_builtins
-from workbench.review.states import APART_SOURCES
-from workbench.scoring.evidence import gather, gather_begun
+from workbench.review import EffectiveVerdict, effective_verdicts
+from workbench.scoring.evidence import gather, gather_begun, wanted_of
 from workbench.scoring.stricter import decide
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.specs import CONTROL, EvalConfig
 from workbench.store import comparisons as rows
-from workbench.store.decisions import compared_digests
-from workbench.store.labels import Scope, standing_labels
+from workbench.store.compared import digest, evidence_frame
+from workbench.store.labels import Scope
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -89,8 +91,8 @@ def consider(
         "candidate": fingerprint,
         "evaluator": version,
         "guidelines": config.guideline_version,
-        "compared": compared_digests(store, *scope.params),
-        "labels": _labels(standing_labels(store, scope)),
+        "compared": digest(evidence_frame(store, *scope.params, wanted=wanted_of(config))),
+        "labels": _labels(effective_verdicts(store, *scope.params).values()),
     }
     return Considered(
         task=task,
@@ -144,20 +146,14 @@ def policy_version(policy: Policy) -> str:
     return _hash(as_builtins(policy))[:12]
 
 
-def _labels(standing: Collection[dict[str, Any]]) -> list[list[Any]]:
-    """Return what counts of each standing label; those of a first look and of checks count for nothing."""
-    return sorted(
-        [
-            each["replay_id"],
-            each["call_id"],
-            each["annotator"],
-            each["source"],
-            each["verdict"],
-            sorted(each["reasons"] or ()),
-        ]
-        for each in standing
-        if each["source"] not in APART_SOURCES
+def _labels(verdicts: Iterable[EffectiveVerdict]) -> str:
+    """Return a hash of what counts of each standing label."""
+    said = sorted(
+        (each.replay_id, each.call_id, vote.annotator, vote.source, vote.verdict.value, sorted(vote.reasons))
+        for each in verdicts
+        for vote in each.votes
     )
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
 def _hash(content: Any) -> str:

@@ -19,7 +19,7 @@ from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_stat
 from workbench.review.states import UNRESOLVED, utc_now
 from workbench.roles import Right
 from workbench.sampling import WEIGHT_MAX
-from workbench.scoring.columns import AGREES, calls_of, confirmations
+from workbench.scoring.columns import AGREES, calls_of, confirmations, judged
 from workbench.scoring.groups import (
     critical_groups,
     critical_labels,
@@ -31,11 +31,13 @@ from workbench.scoring.noise import floor_of
 from workbench.scoring.sliced import sliced
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.specs import EvalConfig
-from workbench.stats.audit import AuditRow, DrawRow, from_calls, in_audit_order
+from workbench.stats.audit import AuditRow, DrawRow, from_calls
+from workbench.stats.calls import Calls
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
 from workbench.stats.wording import percent
 from workbench.store import comparisons as rows
+from workbench.store.compared import NO_SESSION, evidence_frame, places, session_calls
 from workbench.store.probes import newest_probe
 
 if TYPE_CHECKING:
@@ -99,8 +101,8 @@ class Looking:
 
 
 @requires(Right.SEE)
-def compared_rows(workspace: Workspace, store: Store, task: str, candidate: str) -> list[AuditRow]:
-    """Return every compared call of a candidate in audit order, with what people said of it.
+def compared_calls(workspace: Workspace, store: Store, task: str, candidate: str) -> Calls:
+    """Return every compared call of a candidate in audit order, with what people said of it, as columns.
 
     Args:
         workspace: Names the eval and the candidate.
@@ -114,10 +116,10 @@ def compared_rows(workspace: Workspace, store: Store, task: str, candidate: str)
     config = workspace.eval_for(task)
     workspace.candidate(candidate)
     scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
-    frame = rows.evidence_frame(*scope)
+    frame = evidence_frame(*scope, wanted=wanted_of(config))
     compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
-    found = audit_rows(config, compared, effective_verdicts(*scope), draw_states(*scope), {})
-    return in_audit_order(found)
+    verdicts, states = effective_verdicts(*scope), draw_states(*scope)
+    return calls_of(config, compared, verdicts, states, places(store, compared, judged(verdicts, states)))
 
 
 def gather_begun(
@@ -138,17 +140,15 @@ def gather_begun(
         The evidence, and how many calls of open batches are in it.
     """
     scope = (store, config.task, fingerprint, evaluator_version(config))
-    fields = config.kind is EvalKind.FIELDS
-    closed = rows.evidence_frame(*scope, details=fields)
-    opened = rows.evidence_frame(*scope, details=fields, begun=True)
-    agreeing = set(closed.loc[closed["verdict"].isin(AGREES), "call_id"])
-    known = set(closed["call_id"])
-    worse = opened["call_id"].isin(agreeing) & (opened["verdict"] == Verdict.MISMATCH.value)
-    opened = opened[worse | ~opened["call_id"].isin(known)]
+    closed = evidence_frame(*scope, wanted=wanted_of(config))
+    opened = evidence_frame(*scope, wanted=wanted_of(config), begun=True)
+    agreeing = closed.loc[closed["verdict"].isin(AGREES), "call_seq"]
+    worse = opened["call_seq"].isin(agreeing) & (opened["verdict"] == Verdict.MISMATCH.value)
+    opened = opened[worse | ~opened["call_seq"].isin(closed["call_seq"])]
     after = int(closed["batch_order"].max()) + 1 if len(closed) else 0
     opened = opened.assign(batch_order=opened["batch_order"] + after)
-    frame = pd.concat([closed[~closed["call_id"].isin(set(opened["call_id"]))], opened])
-    frame = frame.sort_values(["batch_order", "audit_key", "call_id"], kind="stable", ignore_index=True)
+    # Both stand in audit order, and the batches of the second come after those of the first.
+    frame = pd.concat([closed[~closed["call_seq"].isin(opened["call_seq"])], opened], ignore_index=True)
     other = _evidence_of(store, config, scope, frame, policy)
     return replace(other, latency_p95_ms=found.latency_p95_ms, held=found.held), len(opened)
 
@@ -163,7 +163,7 @@ def gather(
 ) -> ramp.Evidence:
     """Return the evidence of one fingerprint under one eval; latency is that of what serves it now."""
     scope = (store, config.task, fingerprint, evaluator_version(config))
-    frame = rows.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
+    frame = evidence_frame(*scope, wanted=wanted_of(config))
     found = _evidence_of(store, config, scope, frame, policy, looking)
     return replace(
         found,
@@ -196,7 +196,8 @@ def _evidence_of(
     states = draw_states(*scope, now=looking.now, without=looking.without)
     compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
     slices = sliced(store, config)
-    calls = calls_of(config, compared, verdicts, states, slices, _session_calls(store, config, frame))
+    at = places(store, compared, judged(verdicts, states))
+    calls = calls_of(config, compared, verdicts, states, at, slices, _session_calls(store, config, frame))
     volume = rows.volume(store, config.task)
     draws, weight_max = draw_rows(states)
     critical = critical_groups(config)
@@ -228,45 +229,44 @@ def audit_rows(
 
     Args:
         config: The eval.
-        frame: Rows of `evidence_frame` without the uncomparable ones.
+        frame: Rows of `evidence_frame` with `FOR_ROWS` and without the uncomparable ones.
         verdicts: What people said, by (replay, call).
         states: Every draw of the queue.
         slices: (name, value) of every slice by call id.
     """
     lapsed, confirmed = confirmations(verdicts, states)
     required = guarded_fields(config)
-    found = []
+    found: list[AuditRow] = []
     for row in zip(*(_plain(frame[name]) for name in _TAKEN), strict=True):
         (
             replay_id,
             call_id,
             batch,
-            key,
             verdict,
             identical,
             invalid,
             group,
             other,
-            details,
+            parts,
             session,
             request,
         ) = row
         pair = (replay_id, call_id)
         effective = verdicts.get(pair)
         agrees = verdict in AGREES
-        per_field, grave_field = field_agreement(details, required, invalid=bool(invalid))
+        per_field, grave_field = field_agreement(parts, required, invalid=bool(invalid))
         per_label, grave_label = critical_labels(config, group, None if invalid else other)
         found.append(
             AuditRow(
                 call_id=call_id,
                 batch=int(batch),
-                audit_key=key,
+                audit_key=f"{len(found):016x}",  # Rows stand in audit order.
                 agrees=agrees,
                 identical=bool(identical),
                 invalid=bool(invalid),
                 ignored=verdict == Verdict.IGNORED.value,
-                session=session,
-                request_hash=request,
+                session=None if session == NO_SESSION else str(session),
+                request_hash=str(request),
                 verdict=effective.verdict if effective else None,
                 lapsed=pair in lapsed,
                 picked=effective is not None and not effective.counted,
@@ -287,16 +287,22 @@ _TAKEN = (
     "replay_id",
     "call_id",
     "batch_order",
-    "audit_key",
     "verdict",
     "identical",
     "invalid",
     "control_group",
     "candidate_group",
-    "details",
-    "session_id",
-    "request_hash",
+    "parts",
+    "session",
+    "request",
 )
+FOR_ROWS = ("call_id", "parts")
+"""What `audit_rows` needs of an `evidence_frame` beside its usual columns."""
+
+
+def wanted_of(config: EvalConfig) -> tuple[str, ...]:
+    """Return which large columns of an `evidence_frame` the evidence of an eval is computed from."""
+    return ("parts",) if config.kind is EvalKind.FIELDS else ()
 
 
 def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
@@ -405,10 +411,10 @@ def probed_latency(
 
 def _session_calls(store: Store, config: EvalConfig, frame: pd.DataFrame) -> pd.Series[Any]:
     """Return how many calls of each session could be compared; what can't be stands outside."""
-    if frame["session_id"].isna().all():
+    if (frame["session"] == NO_SESSION).all():
         return pd.Series(dtype=np.int64)
-    outside = frame.loc[frame["verdict"] == Verdict.UNCOMPARABLE.value, "call_id"].tolist()
-    return rows.session_calls(store, config.task, outside)
+    outside = frame.loc[frame["verdict"] == Verdict.UNCOMPARABLE.value, "call_seq"].tolist()
+    return session_calls(store, config.task, outside)
 
 
 def _plain(column: pd.Series[Any]) -> list[Any]:

@@ -12,13 +12,13 @@ import pandas as pd
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.errors import UsageError
-from workbench.records import Basis, EvalKind, Policy, Verdict
+from workbench.records import Basis, Policy, Verdict
 from workbench.review import DrawState, EffectiveVerdict, draw_states, effective_verdicts
-from workbench.scoring.evidence import audit_rows, draw_rows
+from workbench.scoring.evidence import FOR_ROWS, audit_rows, draw_rows
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.specs import EvalConfig
 from workbench.stats.audit import AuditRow, DrawRow
-from workbench.store import comparisons
+from workbench.store.compared import evidence_frame
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -91,7 +91,7 @@ def gather_compared(
 def gather_of(store: Store, config: EvalConfig, fingerprint: str, policy: Policy | None = None) -> Gathered:
     """Return the same of a fingerprint, whatever its name; without calls where nothing is compared."""
     scope = (store, config.task, fingerprint, evaluator_version(config))
-    frame = comparisons.evidence_frame(*scope, details=config.kind is EvalKind.FIELDS)
+    frame = evidence_frame(*scope, wanted=FOR_ROWS)
     return Gathered(
         config=config,
         policy=policy or config.policy,

@@ -19,7 +19,7 @@ from workbench.stats.evidence import GROUP_MINIMUM
 from workbench.stats.guards import COLLAPSED
 from workbench.stats.rows import Bools, Places, count
 
-_decoder = msgspec.json.Decoder(dict[str, Any])
+_decoder = msgspec.json.Decoder(list[tuple[str, bool, bool, bool]])
 
 
 def critical_groups(config: EvalConfig) -> frozenset[tuple[str, str]]:
@@ -102,19 +102,20 @@ def guarded_fields(config: EvalConfig) -> dict[str, bool]:
 
 
 def field_agreement(
-    details: Any, required: Mapping[str, bool], *, invalid: bool
+    parts: Any, required: Mapping[str, bool], *, invalid: bool
 ) -> tuple[dict[str, bool], bool]:
-    """Return agreement by required field of the control, and whether a critical field differs."""
+    """Return agreement by required field of the control, and whether a critical field differs.
+
+    Args:
+        parts: What a comparison keeps of its fields, as JSON (see `store.comparisons.parts_of`).
+        required: The guarded fields, and whether each is critical.
+        invalid: Whether the candidate's answer is none.
+    """
     if not required:
         return {}, False
-    shown = _decoder.decode(details).get("fields") if isinstance(details, str) else None
+    shown = _decoder.decode(parts) if isinstance(parts, str) else []
     if not shown:
         # An answer that can't be read has none of its fields.
         return (dict.fromkeys(required, False), any(required.values())) if invalid else ({}, False)
-    found = {
-        each["path"]: bool(each["equal"])
-        for each in shown
-        if each["path"] in required and each.get("control") != {"missing": True}
-    }
-    grave = any(each.get("critical") and not each["equal"] for each in shown)
-    return found, grave
+    found = {path: equal for path, equal, there, _ in shown if path in required and there}
+    return found, any(critical and not equal for _, equal, _, critical in shown)

@@ -21,8 +21,8 @@ from workbench.roles import Right
 from workbench.specs import EvalConfig
 from workbench.stats import noise
 from workbench.stats.wording import count, plural
-from workbench.store import comparisons as rows
 from workbench.store import noise as kept
+from workbench.store.compared import NO_SESSION, evidence_frame
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -34,7 +34,7 @@ CACHED = "cached"
 """Flag of an answer that a response cache gave, and mark of a call that the log says was one."""
 RETRY = timedelta(minutes=10)
 """The same request of a session that comes so soon again was made for the answer's sake: an agent's retry."""
-_TAKEN = ("replay_id", "call_id", "verdict", "score", "session_id", "request_hash")
+_TAKEN = ("replay_id", "call_id", "verdict", "score", "session", "request")
 _AGREES = (Verdict.MATCH, Verdict.IGNORED)
 _CACHE_MARK = "cache_hit"
 
@@ -128,14 +128,14 @@ def from_second_answers(store: Store, config: EvalConfig, fingerprint: str, now:
         now: When this is measured, in UTC.
     """
     version = evaluator_version(config)
-    frame = rows.evidence_frame(store, config.task, fingerprint, version)
+    frame = evidence_frame(store, config.task, fingerprint, version, wanted=("call_id",))
     answers = kept.second_answers(store, config.task, fingerprint)
     left_out: Counter[str] = Counter()
     models: Counter[str] = Counter()
     answered: Counter[str] = Counter()
     agreeing: list[bool] = []
-    sessions: list[str | None] = []
-    requests: list[str | None] = []
+    sessions: list[int | None] = []
+    requests: list[int | None] = []
     for replay_id, call_id, verdict, score, session, request in zip(
         *(frame[name] for name in _TAKEN), strict=True
     ):
@@ -148,7 +148,7 @@ def from_second_answers(store: Store, config: EvalConfig, fingerprint: str, now:
         models[answer["logged"] or ""] += 1
         answered[answer["answered"] or ""] += 1
         agreeing.append(verdict in _AGREES)
-        sessions.append(session if isinstance(session, str) else None)
+        sessions.append(None if session == NO_SESSION else session)
         requests.append(request)
     if len(agreeing) < noise.MINIMUM:
         return Measured(None, dict(left_out), _too_few(len(agreeing), "second answer"))

@@ -206,7 +206,7 @@ def row_of(
         current_share: Share that it serves now, 0..1.
     """
     version = evaluator_version(config)
-    if not rows.summary(store, config.task, fingerprint, version):
+    if not rows.has_compared(store, config.task, fingerprint, version):
         return None
     found = gather(store, config, fingerprint, config.policy, workspace.serving(workspace.candidate(name)))
     decision = decided(store, config, fingerprint, found, config.policy, ramp.State(share=current_share))

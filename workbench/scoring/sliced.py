@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from workbench.slices import column_of, entry_values, name_of
-from workbench.specs import EvalConfig, SliceRule
+from workbench.slices import name_of
+from workbench.specs import EvalConfig
 from workbench.stats.calls import SliceKeys, inside, traffic
 from workbench.stats.rows import Bools, Places
-from workbench.store import comparisons as rows
+from workbench.store.remembered import remembered
+from workbench.store.slicing import sliced_calls
 
 if TYPE_CHECKING:
     from workbench.store import Store
+
+DENSE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +31,11 @@ class Sliced:
         seq: Number of each call in the store, ascending.
         kind: Place in `kinds` of each call.
         kinds: Each set of slices that occurs.
-        call_ids: Id of each call.
     """
 
     seq: Places
     kind: Places
     kinds: tuple[SliceKeys, ...]
-    call_ids: pd.Series[Any]
 
     def traffic(self) -> Counter[SliceKeys]:
         """Return how many calls there are of each set of slices."""
@@ -46,9 +48,9 @@ class Sliced:
             seq: Their numbers in the store.
         """
         asked = seq.to_numpy(dtype=np.int64)
-        place = np.minimum(np.searchsorted(self.seq, asked), max(self.seq.size - 1, 0))
         if not self.seq.size:
             return np.zeros(asked.size, dtype=np.int64), ((),)
+        place = places_of(self.seq, asked)
         known = self.seq[place] == asked
         kind = self.kind[place]
         if known.all():
@@ -60,39 +62,45 @@ class Sliced:
         return inside(self.kind, self.kinds, key)
 
 
+def places_of(seqs: Places, asked: Places) -> Places:
+    """Return where numbers stand among others, which are ascending; any place for one that isn't there."""
+    first, span = int(seqs[0]), int(seqs[-1] - seqs[0]) + 1
+    if span > DENSE * seqs.size:
+        return np.minimum(np.searchsorted(seqs, asked), seqs.size - 1)
+    # Most often they follow each other, and looking up is faster than searching.
+    place = np.zeros(span, dtype=np.int64)
+    place[seqs - first] = np.arange(seqs.size)
+    found: Places = place[np.clip(asked - first, 0, span - 1)]
+    return found
+
+
 def sliced(store: Store, config: EvalConfig) -> Sliced | None:
     """Return the slices that an eval declares, of every usable call of its task; None if it declares none."""
     if not config.slices:
         return None
-    wanted = [rule.by for rule in config.slices if rule.by.startswith("attributes.")]
-    frame = rows.traffic_frame(store, config.task, wanted)
-    n = len(frame)
-    kind = np.zeros(n, dtype=np.int64)
+    return remembered(
+        store,
+        ("sliced", config.task, config.slices),
+        lambda: _sliced(store, config),
+        lambda found: found.seq.nbytes + found.kind.nbytes,
+    )
+
+
+def _sliced(store: Store, config: EvalConfig) -> Sliced:
+    seq, parts = sliced_calls(store, config.task, config.slices)
+    kind = np.zeros(seq.size, dtype=np.int64)
     known: list[SliceKeys] = [()]
-    sources: dict[str, tuple[Places, list[Any]]] = {}
-    for rule in config.slices:
-        column = column_of(rule)
-        if column not in sources:
-            codes, distinct = pd.factorize(frame[column])
-            # A missing value has code -1: the last entry.
-            entries = [*map(_whole, distinct.tolist()), None]
-            sources[column] = np.where(codes < 0, len(entries) - 1, codes), entries
-        codes, entries = sources[column]
-        values, value = _coded(rule, entries, codes)
-        joined, kind = np.unique(kind * max(len(values), 1) + value, return_inverse=True)
-        pairs = (divmod(code, max(len(values), 1)) for code in joined.tolist())
-        known = [(*known[before], (name_of(rule), values[own])) for before, own in pairs]
-    return Sliced(frame["seq"].to_numpy(dtype=np.int64), kind, tuple(known), frame["call_id"])
+    for rule, (values, own) in zip(config.slices, parts, strict=True):
+        joined, kind = _numbered(kind * max(len(values), 1) + own)
+        pairs: Iterable[tuple[int, int]] = (divmod(code, max(len(values), 1)) for code in joined)
+        known = [(*known[before], (name_of(rule), values[value])) for before, value in pairs]
+    return Sliced(seq, kind, tuple(known))
 
 
-def _coded(rule: SliceRule, entries: list[Any], codes: Places) -> tuple[list[str], Places]:
-    """Return the values of a slice, and for every call the place of its value."""
-    counts = np.bincount(codes, minlength=len(entries)).tolist()
-    number_of: dict[str, int] = {}
-    own = [number_of.setdefault(each, len(number_of)) for each in entry_values(rule, entries, counts)]
-    return list(number_of), np.asarray(own, dtype=np.int64)[codes]
-
-
-def _whole(entry: Any) -> Any:
-    """Return a whole number as one: a column with a missing value holds its numbers as fractions."""
-    return int(entry) if isinstance(entry, float) and entry.is_integer() else entry
+def _numbered(codes: Places) -> tuple[list[int], Places]:
+    """Return each number that occurs, ascending, and for every call the place of its own."""
+    counts = np.bincount(codes)
+    occurring = np.flatnonzero(counts)
+    place = np.zeros(counts.size, dtype=np.int64)
+    place[occurring] = np.arange(occurring.size)
+    return occurring.tolist(), place[codes]

@@ -17,14 +17,14 @@ from workbench.review import DrawState, Plan, draw_states, effective_verdicts
 from workbench.review.chronicle import VerdictChange, verdict_changes
 from workbench.review.states import Pair
 from workbench.roles import Right
-from workbench.scoring.columns import calls_of
-from workbench.scoring.evidence import draw_rows
+from workbench.scoring.columns import calls_of, judged
+from workbench.scoring.evidence import draw_rows, wanted_of
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.stats.calls import Calls
 from workbench.stats.drawn import Draws
 from workbench.stats.trail import Arrival, AuditBoard, Board, DrawBoard, Reached, Said, Step, limits, walk
-from workbench.store import comparisons as rows
 from workbench.store import labels
+from workbench.store.compared import answer_times, evidence_frame, places
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -71,33 +71,23 @@ def evidence_over_time(
     workspace.candidate(candidate)
     chosen = policy or config.policy
     scope = (task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
-    frame = rows.evidence_frame(store, *scope)
+    frame = evidence_frame(store, *scope, wanted=wanted_of(config))
     frame = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value].reset_index(drop=True)
     changes = verdict_changes(store, *scope[:2])
-    wanted = {each.pair[1] for each in changes}
     states = draw_states(store, *scope)
-    wanted |= {each.call_id for each in states}
-    places = _places(frame, wanted)
-    said = _said(changes, places)
     verdicts = effective_verdicts(store, *scope)
-    calls = calls_of(config, frame, verdicts, states)
+    at = places(store, frame, {each.pair[1] for each in changes} | judged(verdicts, states))
+    replays = frame["replay_id"].tolist() if at else []
+    said = _said(changes, {(replays[place], call_id): place for call_id, place in at.items()})
+    calls = calls_of(config, frame, verdicts, states, at)
     board: Board
     if basis(config) is Basis.STRUCTURAL:
         board = AuditBoard(calls.table, said, chosen.icc)
     else:
-        board = _queue(store, labels.Scope(*scope), calls, places, states, chosen)
+        board = _queue(store, labels.Scope(*scope), calls, at, states, chosen)
     batches = _batches(store, frame)
     steps, reached = walk(board, basis(config), batches, said, chosen)
     return Trail(task, candidate, basis(config), chosen, tuple(steps), tuple(reached), tuple(limits(chosen)))
-
-
-def _places(frame: pd.DataFrame, wanted: set[str]) -> dict[Pair, int]:
-    """Return where the pairs of some calls stand in audit order."""
-    found = frame.loc[frame["call_id"].isin(wanted), ["replay_id", "call_id"]]
-    return {
-        (replay_id, call_id): int(place)
-        for place, replay_id, call_id in zip(found.index, found["replay_id"], found["call_id"], strict=True)
-    }
 
 
 def _said(changes: Sequence[VerdictChange], places: Mapping[Pair, int]) -> list[Said]:
@@ -118,14 +108,13 @@ def _queue(
     store: Store,
     scope: labels.Scope,
     calls: Calls,
-    places: Mapping[Pair, int],
+    at: Mapping[str, int],
     states: Sequence[DrawState],
     policy: Policy,
 ) -> DrawBoard:
     draws, weight_max = draw_rows(states)
     mixed = [each for each in states if each.plan is Plan.MIX]
     orders = {row["draw_id"]: int(row["seq"]) for row in labels.draw_rows(store, scope)}
-    at = {call_id: place for (_, call_id), place in places.items()}
     return DrawBoard(
         Draws(calls, draws, weight_max, policy.icc).population(),
         draws,
@@ -142,7 +131,7 @@ def _batches(store: Store, frame: pd.DataFrame) -> list[Arrival]:
     order = frame["batch_order"].to_numpy()
     firsts = np.flatnonzero(np.r_[True, order[1:] != order[:-1]])
     closed = frame["last_seq"].to_numpy()[firsts].astype(int).tolist()
-    times = rows.answer_times(store, closed)
+    times = answer_times(store, closed)
     ends = [*firsts[1:].tolist(), len(frame)]
     return [
         Arrival(first, last, seq, times.get(seq))

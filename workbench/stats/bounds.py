@@ -26,6 +26,9 @@ PRIOR = 0.5
 SEARCH_LIMIT = 20_000
 """Beyond this many calls a target is called too close to the limit."""
 
+BISECTIONS = 42
+"""Halvings of 0..1 that leave less than 1e-12 of it."""
+
 Floats = NDArray[np.float64]
 
 
@@ -87,6 +90,29 @@ def anytime_upper(bad: float, n: float, delta: float) -> float:
     if excess(low) >= 0:
         return low
     return float(brentq(excess, low, high, xtol=1e-12))
+
+
+def anytime_uppers(bad: Floats, n: Floats, delta: float) -> Floats:
+    """Return `anytime_upper` of many counts at once, to within 1e-12.
+
+    Args:
+        bad: Bad calls of each.
+        n: Calls of each.
+        delta: Error probability of each over all looks together.
+    """
+    bad = np.clip(bad, 0.0, n)
+    good = n - bad
+    low = np.maximum(bad / np.maximum(n, 1e-300), 1e-15)
+    high = np.full(low.shape, 1.0 - 1e-12)
+    threshold = -math.log(delta)
+    none = (n <= 0) | (good <= 0) | (low >= high) | (log_evidence_below(high, bad, good) <= threshold)
+    surely = ~none & (log_evidence_below(low, bad, good) >= threshold)
+    start = low.copy()
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        refuted = log_evidence_below(middle, bad, good) >= threshold
+        low, high = np.where(refuted, low, middle), np.where(refuted, middle, high)
+    return np.asarray(np.where(none, 1.0, np.where(surely, start, high)), dtype=np.float64)
 
 
 def anytime_lower(bad: float, n: float, delta: float) -> float:

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+DENSE = 8
+"""Counting by numbers up to so many times as large as there are is faster than sorting them."""
+
 FEW_CLUSTERS = 30
 """Below this many clusters the corrected bound is rougher still, and the text says so."""
 
@@ -51,7 +54,7 @@ def design_effect(
         The effect, at least 1 and at most n.
     """
     values = np.asarray(outcomes, dtype=np.float64)
-    kinds = [ids for ids in map(numbered, clusters) if ids.size and ids.max() + 1 < ids.size]
+    kinds = [ids for ids in map(_shared, clusters) if ids is not None]
     if values.size < 2 or not kinds:
         return NO_EFFECT
     terms = _signed(kinds)
@@ -105,10 +108,13 @@ def numbered(keys: Sequence[Hashable | None] | NDArray[np.int64]) -> NDArray[np.
             numbers in a larger set of calls.
     """
     if isinstance(keys, np.ndarray):
-        _, first, place = np.unique(keys, return_index=True, return_inverse=True)
-        number = np.empty(first.size, dtype=np.int64)
-        number[np.argsort(first)] = np.arange(first.size)
-        return number[place]
+        if not _is_dense(keys):
+            keys = np.unique(keys, return_inverse=True)[1]
+        first = firsts(keys)
+        begins = np.zeros(keys.size, dtype=np.bool_)
+        begins[first[first < keys.size]] = True
+        number = np.append(np.cumsum(begins) - 1, -1)
+        return np.asarray(number[first[keys]], dtype=np.int64)
     seen: dict[Hashable, int] = {}
     alone = object()
     return np.asarray(
@@ -118,6 +124,33 @@ def numbered(keys: Sequence[Hashable | None] | NDArray[np.int64]) -> NDArray[np.
         ],
         dtype=np.int64,
     )
+
+
+def firsts(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where each number from 0 to the largest stands first; as many as there are where it doesn't.
+
+    Args:
+        keys: Numbers of at least 0.
+    """
+    found = np.full(int(keys.max(initial=-1)) + 1, keys.size, dtype=np.int64)
+    # Of several values for one place the last is kept, so the first must come last.
+    found[keys[::-1]] = np.arange(keys.size - 1, -1, -1)
+    return found
+
+
+def _shared(keys: Sequence[Hashable | None] | NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the number of each call's cluster, or None where no two calls share one."""
+    if isinstance(keys, np.ndarray):
+        if not keys.size or (_is_dense(keys) and np.bincount(keys).max() <= 1):
+            return None
+        keys = keys.astype(np.int64, copy=False)
+    ids = numbered(keys)
+    return ids if ids.size and ids.max() + 1 < ids.size else None
+
+
+def _is_dense(keys: NDArray[np.int64]) -> bool:
+    """Say whether numbers are small enough to count by."""
+    return bool(keys.size and keys.min() >= 0 and keys.max() < DENSE * keys.size)
 
 
 def _typical_size(ids: NDArray[np.int64]) -> float:

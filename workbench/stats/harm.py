@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from workbench.records import Basis, Estimate
 from workbench.stats import bounds, weighted
@@ -64,6 +67,35 @@ def regressions(population: Population, delta: float) -> Harm:
         begun=population.audit_begun,
     ).estimate
     return _stratified(harm, normalised, disagreeing, share_normalised, share_disagreeing, population, deff)
+
+
+def highs_of_regressions(populations: Sequence[Population], delta: float) -> list[float]:
+    """Return the upper bound that `regressions` gives for each of many structural populations.
+
+    Args:
+        populations: Structural evidence.
+        delta: Error probability of each bound, over all looks together.
+    """
+    if any(each.basis is not Basis.STRUCTURAL or each.revoked for each in populations):
+        return [regressions(each, delta).estimate.high for each in populations]
+    counts = np.asarray(
+        [
+            (
+                (each.disagreements - each.cleared) / each.disagreement_effect.value,
+                each.compared / each.disagreement_effect.value,
+                each.harms / each.harm_effect.value,
+                each.audited / each.harm_effect.value,
+                each.audit_begun,
+            )
+            for each in populations
+        ],
+        dtype=np.float64,
+    ).reshape(-1, 5)
+    disagreement = bounds.anytime_uppers(counts[:, 0], counts[:, 1], delta)
+    label = bounds.anytime_uppers(counts[:, 2], counts[:, 3], delta)
+    high = np.where(counts[:, 4] > 0, np.minimum(label, disagreement), disagreement)
+    found: list[float] = high.tolist()
+    return found
 
 
 def net(population: Population, delta: float) -> Harm:

@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.records import Basis, Estimate
-from workbench.stats.cluster import design_effect
+from workbench.stats.cluster import design_effect, firsts
 from workbench.stats.evidence import Population, SessionEvidence, WeightedOutcome
 from workbench.stats.harm import regressions
 from workbench.stats.rows import Bools, Places, Table, count
@@ -62,8 +62,7 @@ def unseen_sessions(table: Table, logged: Places | None) -> Bools:
     sizes = np.bincount(table.session)
     if logged is None:
         return np.zeros(sizes.size, dtype=np.bool_)
-    _, first = np.unique(table.session, return_index=True)
-    return np.asarray(logged[first] > sizes, dtype=np.bool_)
+    return np.asarray(logged[firsts(table.session)] > sizes, dtype=np.bool_)
 
 
 def structural_sessions(
@@ -166,6 +165,8 @@ def drawn_sessions(
 
 def _alike(session: Places, request: Places, n: int) -> Places:
     """Return one number for sessions with the same set of requests: such sessions are a cluster."""
+    if n == session.size:  # Each session is one call, and they stand in the order of their numbers.
+        return request
     kinds = int(request.max()) + 1
     pairs = np.unique(session * kinds + request)
     codes = np.random.default_rng(0).integers(1, 1 << 62, size=kinds, dtype=np.int64)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pyarrow as pa
 
 from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Comparison, Output, from_json, to_json
+from workbench.store.remembered import remembered
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.store import Store
 
 _TYPES: list[tuple[str, pa.DataType]] = [
@@ -31,8 +30,22 @@ _TYPES: list[tuple[str, pa.DataType]] = [
     ("candidate_group", pa.string()),
     ("flags", pa.list_(pa.string())),
     ("details", pa.string()),
+    ("call_seq", pa.int64()),
+    ("observation_seq", pa.int64()),
+    ("batch", pa.int32()),
+    ("audit_order", pa.int64()),
+    ("parts", pa.string()),
 ]
 SCHEMA = pa.schema(_TYPES)
+_OWN = (
+    *("replay_id", "call_id", "repeat", "evaluator_version", "score", "reason"),
+    *("identical", "invalid", "ignored_by", "control_group", "candidate_group"),
+)
+
+AUDIT_ORDER = "CASE WHEN length(p.audit_key) >= 15 THEN TRY_CAST('0x' || left(p.audit_key, 15) AS BIGINT) END"
+"""The beginning of a planned call's audit key as a number, which orders calls as the key does."""
+PLANNED = "LEFT JOIN replay_calls p ON p.replay_id = o.replay_id AND p.call_id = o.call_id"
+NO_PARTS = "[]"
 
 PENDING = """
 FROM observations o
@@ -87,31 +100,58 @@ def pending_outputs(
             always are.
 
     Returns:
-        Rows of seq, replay_id, call_id, repeat, request, tool_count, control, output.
+        Rows of seq, replay_id, call_id, repeat, request, tool_count, control, output, and where a comparison
+        of it stands: call_seq, observation_seq, batch, audit_order.
     """
     return store.rows(
         f"""
-        SELECT o.seq, o.replay_id, o.call_id, o.repeat, c.tool_count,
-               CASE WHEN c.tool_count > 0 OR length(c.request) <= ? THEN c.request END AS request,
-               c.control, o.output
-        {PENDING} ORDER BY o.seq LIMIT ?
-        """,
+        WITH pending AS (
+            SELECT o.seq, o.replay_id, o.call_id, o.repeat, c.tool_count,
+                   CASE WHEN c.tool_count > 0 OR length(c.request) <= ? THEN c.request END AS request,
+                   c.control, o.output, c.seq AS call_seq
+            {PENDING} ORDER BY o.seq LIMIT ?
+        )
+        SELECT o.*, o.seq AS observation_seq, p.batch, {AUDIT_ORDER} AS audit_order
+        FROM pending o {PLANNED} ORDER BY o.seq
+        """,  # noqa: S608 - constants of this module
         (requests_up_to, task, fingerprint, after, version, limit),
     )
 
 
-def add(store: Store, comparisons: Sequence[Comparison]) -> int:
-    """Append comparisons; those already there under the same version are left as they are."""
+def add(store: Store, comparisons: Sequence[Comparison], placed: Sequence[Mapping[str, Any]]) -> int:
+    """Append comparisons; those already there under the same version are left as they are.
+
+    Args:
+        store: Where to write.
+        comparisons: What was found of each pair.
+        placed: The row of `pending_outputs` that each was made from.
+    """
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-    for each in comparisons:
+    for each, row in zip(comparisons, placed, strict=True):
+        found = {name: getattr(each, name) for name in _OWN} | {
+            "verdict": str(each.verdict),
+            "flags": list(each.flags),
+            "details": to_json(each.details).decode(),
+            "parts": parts_of(each.details),
+        }
         for name in SCHEMA.names:
-            value = getattr(each, name)
-            if name == "details":
-                value = to_json(value).decode()
-            elif name == "flags":
-                value = list(value)
-            columns[name].append(str(value) if name == "verdict" else value)
+            columns[name].append(found[name] if name in found else row[name])
     return add_columns(store, columns)
+
+
+def parts_of(details: Mapping[str, Any]) -> str:
+    """Return what evidence needs of per-field details: JSON [[path, equal, there, critical], ...].
+
+    A field is there where the control has it.
+    """
+    fields = details.get("fields", ())
+    there = [each.get("control") != {"missing": True} for each in fields]
+    return msgspec.json.encode(
+        [
+            (each["path"], each["equal"], is_there, each.get("critical", False))
+            for each, is_there in zip(fields, there, strict=True)
+        ]
+    ).decode()
 
 
 def add_columns(store: Store, columns: Mapping[str, Any]) -> int:
@@ -166,6 +206,20 @@ def summary(store: Store, task: str, fingerprint: str, version: str) -> list[dic
     )
 
 
+def has_compared(store: Store, task: str, fingerprint: str, version: str) -> bool:
+    """Say whether an answer of repeat 0 to a usable call was compared."""
+    found = store.value(
+        """
+        SELECT 1 FROM comparisons m JOIN replays r ON r.replay_id = m.replay_id
+        WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
+          AND m.call_id NOT IN (SELECT call_id FROM conflicts)
+        LIMIT 1
+        """,
+        (task, fingerprint, version),
+    )
+    return found is not None
+
+
 def evaluator_errors(
     store: Store, task: str, fingerprint: str, version: str, *, limit: int
 ) -> dict[str, int]:
@@ -204,81 +258,18 @@ def fingerprint_by_name(store: Store, name: str) -> str | None:
     return found
 
 
-def evidence_frame(
-    store: Store, task: str, fingerprint: str, version: str, *, details: bool = False, begun: bool = False
-) -> pd.DataFrame:
-    """Return one row a call of closed batches, in the order in which disagreements are labelled.
-
-    A batch is closed once every planned call that is not in conflict is compared.
-    Batches stand in the order in which their last answer came in, so that one that
-    closes late never changes the order of those before it. A call counts once, in the
-    first batch that closed.
-
-    Args:
-        store: Where to read.
-        task: The task.
-        fingerprint: The candidate's.
-        version: The evaluator version.
-        details: Whether per-field details are wanted; they are large.
-        begun: Return the compared calls of batches that are not closed, instead. They are no
-            random part of their batch.
-
-    Returns:
-        Columns replay_id, call_id, batch_order (0, 1, ...), audit_key, verdict, score,
-        identical, invalid, ignored_by, control_group, candidate_group, flagged,
-        details, session_id, request_hash, occurred_at, call_seq, last_seq (of the batch's last answer).
-    """
-    wanted = "m.details" if details else "NULL"
-    missing = "> 0" if begun else "= 0"
-    replays = store.value(
-        "SELECT count(*) FROM replays WHERE task = ? AND candidate_fingerprint = ?", (task, fingerprint)
-    )
-    # A sample holds a call once: only where there are several must the first be found.
-    first = "QUALIFY row_number() OVER (PARTITION BY p.call_id ORDER BY b.batch_order) = 1"
-    return store.frame(
-        f"""
-        WITH planned AS MATERIALIZED (
-            SELECT p.replay_id, p.call_id, p.batch, p.audit_key, b.seq, m.verdict, m.score, m.identical,
-                   m.invalid, m.ignored_by, m.control_group, m.candidate_group, m.flags,
-                   {wanted} AS details
-            FROM replays r
-            JOIN replay_calls p USING (replay_id)
-            LEFT JOIN observations b
-              ON b.replay_id = p.replay_id AND b.call_id = p.call_id AND b.repeat = 0
-            LEFT JOIN comparisons m
-              ON m.replay_id = p.replay_id AND m.call_id = p.call_id AND m.repeat = 0
-             AND m.evaluator_version = ?
-            WHERE r.task = ? AND r.candidate_fingerprint = ?
-              AND NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = p.call_id)
-        ),
-        batches AS (
-            SELECT replay_id, batch, max(seq) AS last_seq,
-                   row_number() OVER (ORDER BY max(seq), replay_id, batch) - 1 AS batch_order
-            FROM planned GROUP BY replay_id, batch HAVING count(*) - count(verdict) {missing}
-        )
-        SELECT p.replay_id, p.call_id, b.batch_order, p.audit_key, p.verdict, p.score, p.identical,
-               p.invalid, p.ignored_by, p.control_group, p.candidate_group, len(p.flags) > 0 AS flagged,
-               p.flags, p.details, c.session_id, c.request_hash, c.occurred_at, c.seq AS call_seq, b.last_seq
-        FROM planned p JOIN batches b USING (replay_id, batch) JOIN calls c ON c.call_id = p.call_id
-        WHERE p.verdict IS NOT NULL
-        {first if replays > 1 else ""}
-        ORDER BY b.batch_order, p.audit_key, p.call_id
-        """,  # noqa: S608 - constants of this module
-        (version, task, fingerprint),
-    )
-
-
-def answer_times(store: Store, seqs: Sequence[int]) -> dict[int, datetime]:
-    """Return when some answers were asked for, by their `seq`; those of unknown time are left out."""
-    found = store.rows(
-        "SELECT seq, started_at FROM observations WHERE started_at IS NOT NULL AND list_contains(?, seq)",
-        (list(seqs),),
-    )
-    return {row["seq"]: row["started_at"].replace(tzinfo=UTC) for row in found}
-
-
 def has_begun(store: Store, task: str, fingerprint: str) -> bool:
     """Say whether a batch of a candidate has some answers, and others not."""
+    whole = store.value(
+        """
+        WITH mine AS (SELECT replay_id FROM replays WHERE task = ? AND candidate_fingerprint = ?)
+        SELECT (SELECT count(*) FROM replay_calls JOIN mine USING (replay_id))
+             = (SELECT count(*) FROM observations JOIN mine USING (replay_id) WHERE repeat = 0)
+        """,
+        (task, fingerprint),
+    )
+    if whole:  # Mostly so: then no answer need be looked for.
+        return False
     return bool(
         store.value(
             """
@@ -312,17 +303,18 @@ def candidates_tried(store: Store, task: str, fingerprint: str, control: str) ->
     )
     if known <= 1:  # Mostly so: then the samples need not be read.
         return int(known)
+    # Two calls of one hash could only make it one too many.
     return int(
         store.value(
             """
             WITH compared AS (SELECT DISTINCT replay_id FROM comparisons),
             mine AS (
-                SELECT DISTINCT p.call_id FROM replays r JOIN compared USING (replay_id)
+                SELECT hash(p.call_id) AS call FROM replays r JOIN compared USING (replay_id)
                 JOIN replay_calls p USING (replay_id) WHERE r.task = $1 AND r.candidate_fingerprint = $2
             )
             SELECT count(DISTINCT r.candidate_fingerprint) FROM replays r JOIN compared USING (replay_id)
             JOIN replay_calls p USING (replay_id)
-            WHERE r.task = $1 AND r.candidate <> $3 AND p.call_id IN (SELECT call_id FROM mine)
+            WHERE r.task = $1 AND r.candidate <> $3 AND hash(p.call_id) IN (SELECT call FROM mine)
             """,
             (task, fingerprint, control),
         )
@@ -345,7 +337,13 @@ def held_out_share(store: Store, task: str, fingerprint: str) -> float:
 
 
 def redacted_share(store: Store, task: str, fingerprint: str) -> tuple[int, int]:
-    """Return how many calls of a candidate's replays were redacted in what was asked, and of how many."""
+    """Return how many calls of a candidate's replays were redacted in what was asked, and of how many.
+
+    Without any it is (0, 0).
+    """
+    any_redacted = "SELECT 1 FROM calls WHERE task = ? AND list_contains(marks, 'redacted') LIMIT 1"
+    if store.value(any_redacted, (task,)) is None:  # Mostly so: then no sample need be read.
+        return 0, 0
     row = store.rows(
         """
         SELECT count(*) FILTER (WHERE list_contains(c.marks, 'redacted')) AS redacted, count(*) AS calls
@@ -358,49 +356,6 @@ def redacted_share(store: Store, task: str, fingerprint: str) -> tuple[int, int]
     return int(row["redacted"]), int(row["calls"])
 
 
-def traffic_frame(store: Store, task: str, attributes: Sequence[str] = ()) -> pd.DataFrame:
-    """Return what is known before each usable call of a task.
-
-    Args:
-        store: Where to read.
-        task: The task.
-        attributes: Names of log attributes that are wanted; empty leaves them out.
-
-    Returns:
-        Columns seq (ascending), call_id, language, input_chars, turn_depth, tool_count, model,
-        attributes.
-    """
-    wanted = "attributes" if attributes else "NULL"
-    return store.frame(
-        f"""
-        SELECT seq, call_id, language, input_chars, turn_depth, tool_count, model, {wanted} AS attributes
-        FROM calls WHERE task = ? AND call_id NOT IN (SELECT call_id FROM conflicts) ORDER BY seq
-        """,  # noqa: S608 - a constant of this module
-        (task,),
-    )
-
-
-def session_calls(store: Store, task: str, outside: Sequence[str]) -> pd.Series[Any]:
-    """Return how many usable calls with a control each session of a task has.
-
-    Args:
-        store: Where to read.
-        task: The task.
-        outside: Ids of calls that are left out.
-    """
-    frame = store.frame(
-        """
-        SELECT session_id, count(*) AS n FROM calls c
-        WHERE task = ? AND session_id IS NOT NULL AND call_id NOT IN (SELECT call_id FROM conflicts)
-          AND call_id IN (SELECT call_id FROM controls)
-          AND call_id NOT IN (SELECT unnest(?::VARCHAR[]))
-        GROUP BY session_id
-        """,
-        (task, list(outside)),
-    )
-    return frame.set_index("session_id")["n"]
-
-
 def volume(store: Store, task: str) -> dict[str, Any]:
     """Return how much traffic a task's log holds.
 
@@ -409,9 +364,17 @@ def volume(store: Store, task: str) -> dict[str, Any]:
         `recent_scaled` the same divided by each call's sampling rate (None where a rate
         is not known), `undated` calls without a time.
     """
+    found: dict[str, Any] = remembered(store, ("volume", task), lambda: _volume(store, task), len)
+    return dict(found)
+
+
+def _volume(store: Store, task: str) -> dict[str, Any]:
     return store.rows(
         """
-        WITH mine AS (SELECT occurred_at, sampling_rate FROM usable_calls WHERE task = ?),
+        WITH mine AS (
+            SELECT occurred_at, sampling_rate FROM calls
+            WHERE task = ? AND call_id NOT IN (SELECT call_id FROM conflicts)
+        ),
         span AS (SELECT min(occurred_at) AS first, max(occurred_at) AS last FROM mine),
         recent AS (
             SELECT m.* FROM mine m, span WHERE m.occurred_at > span.last - INTERVAL 28 DAY

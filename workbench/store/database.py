@@ -203,6 +203,11 @@ class Store:
         """
         return self._writing()
 
+    @property
+    def is_writing(self) -> bool:
+        """Say whether this thread has a transaction open."""
+        return getattr(self._local, "writer", None) is not None
+
     def version(self) -> int:
         """Return a number that changes with every commit of any process; doesn't open the file."""
         return self._gate().versions.read()
@@ -411,6 +416,13 @@ def queries_made() -> Iterator[set[str]]:
         _queries.reset(token)
         if outer is not None:
             outer |= made
+
+
+def note_queries(queries: Collection[str]) -> None:
+    """Count queries that were made before among those that this thread makes in `queries_made`."""
+    made = _queries.get()
+    if made is not None:
+        made |= set(queries)
 
 
 @contextmanager

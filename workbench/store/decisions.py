@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from workbench.store.labels import Reads, in_utc
 
 if TYPE_CHECKING:
-    from workbench.store import Store
     from workbench.store.database import Writer
 
 
@@ -40,36 +39,3 @@ def last_entry_hash(store: Reads) -> str:
 def add_decision(writer: Writer, row: Mapping[str, Any]) -> None:
     """Append one decision."""
     writer.append("ramp_decisions", [row])
-
-
-def compared_digests(store: Store, task: str, fingerprint: str, version: str) -> list[dict[str, Any]]:
-    """Return what was compared in each closed batch, as a number that changes with any of it.
-
-    Args:
-        store: Where to read.
-        task: The task.
-        fingerprint: The candidate's.
-        version: The evaluator version.
-
-    Returns:
-        Rows of replay_id, batch, calls and digest, which does not depend on the order of rows.
-    """
-    return store.rows(
-        """
-        SELECT p.replay_id, p.batch, count(*) AS calls,
-               CAST(sum(CAST(md5_number_lower(concat_ws(
-                   '|', p.call_id, p.audit_key, m.verdict, m.identical, m.invalid, m.ignored_by,
-                   coalesce(m.control_group, '?'), coalesce(m.candidate_group, '?'), m.details
-               )) AS HUGEINT)) AS VARCHAR) AS digest
-        FROM replays r
-        JOIN replay_calls p USING (replay_id)
-        LEFT JOIN comparisons m
-          ON m.replay_id = p.replay_id AND m.call_id = p.call_id AND m.repeat = 0 AND m.evaluator_version = ?
-        WHERE r.task = ? AND r.candidate_fingerprint = ?
-          AND NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = p.call_id)
-        GROUP BY p.replay_id, p.batch
-        HAVING count(*) FILTER (WHERE m.verdict IS NULL) = 0
-        ORDER BY p.replay_id, p.batch
-        """,
-        (version, task, fingerprint),
-    )

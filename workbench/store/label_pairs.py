@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.store.comparisons import PENDING
+from workbench.store.comparisons import AUDIT_ORDER, NO_PARTS, PENDING, PLANNED
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -40,7 +40,7 @@ _NAMES = ", ".join(_KINDS)
 _WANTED = ", ".join(f"{sql} AS {name}" for name, sql in _KINDS.items())
 _PAIRS = f"""
 pairs AS (
-    SELECT o.seq, o.replay_id, o.call_id, o.repeat, {_WANTED} {PENDING} AND o.seq <= ?
+    SELECT o.seq, o.replay_id, o.call_id, o.repeat, c.seq AS call_seq, {_WANTED} {PENDING} AND o.seq <= ?
 ),
 kinds AS (SELECT min(seq) AS first, count(*) AS n, {_NAMES} FROM pairs GROUP BY {_NAMES})
 """  # noqa: S608 - constants of this module
@@ -99,15 +99,17 @@ def add(
     """
     shape = msgspec.json.encode([{"first": "BIGINT"} | _JUDGED]).decode()
     # No ON CONFLICT: what is compared already is not among the pairs, and with it one thread alone inserts.
-    same = " AND ".join(f"p.{name} IS NOT DISTINCT FROM k.{name}" for name in _KINDS)
+    same = " AND ".join(f"o.{name} IS NOT DISTINCT FROM k.{name}" for name in _KINDS)
     with store.writing() as writer:
         writer.execute(
             f"""
-            INSERT INTO comparisons (replay_id, call_id, repeat, evaluator_version, {", ".join(_JUDGED)})
+            INSERT INTO comparisons (replay_id, call_id, repeat, evaluator_version, {", ".join(_JUDGED)},
+                                     call_seq, observation_seq, batch, audit_order, parts)
             WITH {_PAIRS},
             verdicts AS (SELECT unnest(from_json(?, '{shape}'), recursive := true))
-            SELECT p.replay_id, p.call_id, p.repeat, ?, {", ".join(f"v.{name}" for name in _JUDGED)}
-            FROM verdicts v JOIN kinds k ON k.first = v.first JOIN pairs p ON {same}
+            SELECT o.replay_id, o.call_id, o.repeat, ?, {", ".join(f"v.{name}" for name in _JUDGED)},
+                   o.call_seq, o.seq, p.batch, {AUDIT_ORDER}, '{NO_PARTS}'
+            FROM verdicts v JOIN kinds k ON k.first = v.first JOIN pairs o ON {same} {PLANNED}
             """,  # noqa: S608 - constants of this module
             (
                 *(task, fingerprint, 0, version, _EVERY if until is None else until),

@@ -88,6 +88,12 @@ def draw_rows(store: Reads, scope: Scope) -> list[dict[str, Any]]:
     return in_utc(found, "created_at")
 
 
+def has_draws(store: Reads, scope: Scope) -> bool:
+    """Say whether a scope has any draw."""
+    sql = "SELECT 1 FROM draws WHERE task = ? AND candidate_fingerprint = ? AND evaluator_version = ? LIMIT 1"
+    return store.value(sql, scope.params) is not None
+
+
 def draw_row(store: Reads, draw_id: str) -> dict[str, Any] | None:
     """Return one draw, or None."""
     found = in_utc(store.rows("SELECT * FROM draws WHERE draw_id = ?", (draw_id,)), "created_at")

@@ -10,6 +10,7 @@ from workbench import access
 from workbench.access import requires_somewhere
 from workbench.normal import content_hash
 from workbench.roles import Right
+from workbench.store.remembered import remembered
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -205,6 +206,16 @@ def control_costs(
         Rows of model, calls, measured (with token counts), usd (mean of a measured call) and
         usd_deviation; usd is None without a price.
     """
+    question = ("control_costs", task, *prices)
+    found: list[dict[str, Any]] = remembered(
+        store, question, lambda: _control_costs(store, task, prices), len
+    )
+    return [dict(row) for row in found]
+
+
+def _control_costs(
+    store: Store, task: str, prices: Sequence[tuple[str, float, float, float]]
+) -> list[dict[str, Any]]:
     return store.rows(
         """
         WITH prices AS (

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from workbench import replay, scoring
-from workbench.compare import basis
+from workbench import replay
+from workbench.compare import basis, evaluator_version
 from workbench.errors import WorkbenchError
 from workbench.replay import ReplayReport
+from workbench.scoring.targets import targets
 from workbench.stats.reach import reach
+from workbench.store import overview as aggregates
 from workbench.store import pages
 from workbench.ui import answers, jobs, measures, running, scope, words
 from workbench.ui.scope import Scope
@@ -26,7 +28,7 @@ def show() -> None:
     chosen = scope.choose(replayed=False)
     if chosen is None:
         return
-    total = next((each.controls for each in read(pages.tasks) if each.task == chosen.task), 0)
+    total = read(pages.controls, chosen.task)
     if not total:
         st.info("This task has no call with a recorded answer yet.", icon=":material/info:")
     else:
@@ -71,11 +73,15 @@ def _replay(chosen: Scope, total: int) -> None:
 
 def _reach(chosen: Scope, calls: int) -> str:
     """Say what a sample of this size can prove at best, and at the rate seen so far."""
-    rows = ask(scoring.overview)
-    wanted = (chosen.task, chosen.candidate.name)
-    row = next((each for each in rows if (each.task, each.candidate) == wanted), None)
-    known = row.agreement.point if row else None
-    rate = None if known is None else max(0.0, 1 - known)
+    counts = read(aggregates.compared)
+    rates = [
+        differing / compared
+        for config, name, fingerprint in ask(targets, chosen.task)
+        if name == chosen.candidate.name
+        for compared, differing in [counts.get((config.task, fingerprint, evaluator_version(config)), (0, 0))]
+        if compared
+    ]
+    rate = rates[0] if rates else None
     return reach(calls, chosen.eval.policy, rate).sentence(basis(chosen.eval))
 
 
