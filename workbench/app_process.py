@@ -7,19 +7,43 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import pkgutil
 import sys
 import threading
+from pathlib import Path
 
 from workbench import ui
+from workbench.app_server import WORKSPACE_VARIABLE
 
 
 def warm_up() -> None:
-    """Load the modules of the pages, so that the first visitor does not wait for that."""
+    """Load the modules of the pages, then read what their evidence is weighed from.
+
+    The first visitor does not wait for either. What can't be done is a page's to report, to whoever opens it.
+    """
     for module in pkgutil.iter_modules(ui.__path__, f"{ui.__name__}."):
-        # A module that can't be loaded is the page's to report, to whoever opens it.
         with contextlib.suppress(Exception):
             importlib.import_module(module.name)
+    with contextlib.suppress(Exception):
+        _read_ahead(Path(os.environ[WORKSPACE_VARIABLE]))
+
+
+def _read_ahead(root: Path) -> None:
+    """Read the compared calls of every candidate, the newest first, as far as they are kept."""
+    from workbench.config import Workspace
+    from workbench.scoring.evidence import gather
+    from workbench.store import Store, comparisons
+
+    workspace = Workspace.load(root)
+    if not workspace.store_path.is_file():
+        return
+    # Never closed: the app shares it, and what is kept is kept for this process.
+    store = Store.open(workspace.store_path, spool=workspace.spool)
+    for row in reversed(comparisons.replayed(store)):
+        if row["task"] in workspace.evals:
+            config = workspace.eval_for(row["task"])
+            gather(store, config, row["fingerprint"], config.policy)
 
 
 def main() -> None:

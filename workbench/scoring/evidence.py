@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from workbench import ramp
 from workbench.access import requires
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
-from workbench.records import Basis, Estimate, EvalKind, Policy, Verdict
+from workbench.records import Basis, Estimate, EvalKind, Policy, Verdict, to_json
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import UNRESOLVED, utc_now
 from workbench.roles import Right
@@ -39,12 +39,15 @@ from workbench.stats.wording import percent
 from workbench.store import comparisons as rows
 from workbench.store.compared import NO_SESSION, evidence_frame, places, session_calls
 from workbench.store.probes import newest_probe
+from workbench.store.remembered import remembered
 
 if TYPE_CHECKING:
     from workbench.store import Store
 
 DAY_S = 86_400.0
 WINDOW_DAYS = 28.0
+EVIDENCE_BYTES = 200_000
+"""What evidence takes in memory, about."""
 DATED_SHARE = 0.5
 """With fewer of the calls dated, how traffic spreads over time counts as not known."""
 DAY_SHARE = 0.1
@@ -149,7 +152,8 @@ def gather_begun(
     opened = opened.assign(batch_order=opened["batch_order"] + after)
     # Both stand in audit order, and the batches of the second come after those of the first.
     frame = pd.concat([closed[~closed["call_seq"].isin(opened["call_seq"])], opened], ignore_index=True)
-    other = _evidence_of(store, config, scope, frame, policy)
+    verdicts, states = effective_verdicts(*scope), draw_states(*scope)
+    other = _evidence_of(store, config, scope, frame, policy, verdicts, states)
     return replace(other, latency_p95_ms=found.latency_p95_ms, held=found.held), len(opened)
 
 
@@ -163,8 +167,20 @@ def gather(
 ) -> ramp.Evidence:
     """Return the evidence of one fingerprint under one eval; latency is that of what serves it now."""
     scope = (store, config.task, fingerprint, evaluator_version(config))
-    frame = evidence_frame(*scope, wanted=wanted_of(config))
-    found = _evidence_of(store, config, scope, frame, policy, looking)
+    looking = looking or Looking()
+    states = draw_states(*scope, now=looking.now, without=looking.without)
+
+    def made() -> ramp.Evidence:
+        frame = evidence_frame(*scope, wanted=wanted_of(config))
+        verdicts = effective_verdicts(*scope, without=looking.without)
+        return _evidence_of(store, config, scope, frame, policy, verdicts, states)
+
+    if looking.without:
+        found = made()
+    else:
+        # What draws stand for changes with the clock, too.
+        question = ("evidence", *scope[1:], to_json(config), policy, hash(tuple(states)))
+        found = remembered(store, question, made, lambda _: EVIDENCE_BYTES)
     return replace(
         found,
         latency_p95_ms=measured_latency(store, config.task, fingerprint, policy, serving),
@@ -189,11 +205,9 @@ def _evidence_of(
     scope: tuple[Store, str, str, str],
     frame: pd.DataFrame,
     policy: Policy,
-    looking: Looking | None = None,
+    verdicts: Mapping[tuple[str, str], EffectiveVerdict],
+    states: Sequence[DrawState],
 ) -> ramp.Evidence:
-    looking = looking or Looking()
-    verdicts = effective_verdicts(*scope, without=looking.without)
-    states = draw_states(*scope, now=looking.now, without=looking.without)
     compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
     slices = sliced(store, config)
     at = places(store, compared, judged(verdicts, states))

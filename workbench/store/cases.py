@@ -321,7 +321,8 @@ def entry_verdicts(store: Store, pool: Pool, rule: SliceRule) -> list[tuple[Any,
         f"""SELECT {expression} AS entry, x.verdict, count(*) AS n
             FROM {compared(store, pool)} x
             JOIN (SELECT * FROM calls WHERE task = ? AND call_id NOT IN (SELECT call_id FROM conflicts)) c
-            USING (call_id) GROUP BY ALL""",  # noqa: S608
+            -- By number, in half the time; of a million ids two have one hash in one of 30 million stores.
+            ON hash(c.call_id) = hash(x.call_id) GROUP BY ALL""",  # noqa: S608
         [*values, *key_of(pool), pool.task],
     )
 
