@@ -16,7 +16,7 @@ from workbench.review.states import Pair
 from workbench.specs import EvalConfig
 from workbench.store import Store, desk
 from workbench.store import labels as rows
-from workbench.store.compared import call_ids, evidence_frame
+from workbench.store.compared import call_ids, comparable, evidence_frame
 from workbench.store.labels import Scope
 
 KEPT = 48
@@ -103,7 +103,7 @@ def members_of(
 def _read_pool(store: Store, scope: Scope, basis: Basis) -> Pool:
     semantic = basis is Basis.SEMANTIC
     frame = evidence_frame(store, *scope.params, wanted=("call_id", "flags") if semantic else ("call_id",))
-    frame = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
+    frame = comparable(frame)
     calls = frame["call_id"].tolist()
     pairs = dict(zip(calls, zip(frame["replay_id"].tolist(), calls, strict=True), strict=True))
     verdicts = [Verdict(each) for each in frame["verdict"].tolist()]

@@ -37,7 +37,7 @@ from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
 from workbench.stats.wording import percent
 from workbench.store import comparisons as rows
-from workbench.store.compared import NO_SESSION, evidence_frame, places, session_calls
+from workbench.store.compared import NO_SESSION, comparable, evidence_frame, places, session_calls
 from workbench.store.probes import newest_probe
 from workbench.store.remembered import remembered
 
@@ -120,7 +120,7 @@ def compared_calls(workspace: Workspace, store: Store, task: str, candidate: str
     workspace.candidate(candidate)
     scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
     frame = evidence_frame(*scope, wanted=wanted_of(config))
-    compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
+    compared = comparable(frame)
     verdicts, states = effective_verdicts(*scope), draw_states(*scope)
     return calls_of(config, compared, verdicts, states, places(store, compared, judged(verdicts, states)))
 
@@ -208,7 +208,7 @@ def _evidence_of(
     verdicts: Mapping[tuple[str, str], EffectiveVerdict],
     states: Sequence[DrawState],
 ) -> ramp.Evidence:
-    compared = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value]
+    compared = comparable(frame)
     slices = sliced(store, config)
     at = places(store, compared, judged(verdicts, states))
     calls = calls_of(config, compared, verdicts, states, at, slices, _session_calls(store, config, frame))

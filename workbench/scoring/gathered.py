@@ -12,13 +12,13 @@ import pandas as pd
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.errors import UsageError
-from workbench.records import Basis, Policy, Verdict
+from workbench.records import Basis, Policy
 from workbench.review import DrawState, EffectiveVerdict, draw_states, effective_verdicts
 from workbench.scoring.evidence import FOR_ROWS, audit_rows, draw_rows
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.specs import EvalConfig
 from workbench.stats.audit import AuditRow, DrawRow
-from workbench.store.compared import evidence_frame
+from workbench.store.compared import comparable, evidence_frame
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -96,7 +96,7 @@ def gather_of(store: Store, config: EvalConfig, fingerprint: str, policy: Policy
         config=config,
         policy=policy or config.policy,
         fingerprint=fingerprint,
-        frame=frame[frame["verdict"] != Verdict.UNCOMPARABLE.value].reset_index(drop=True),
+        frame=comparable(frame),
         verdicts=effective_verdicts(*scope),
         states=draw_states(*scope),
     )

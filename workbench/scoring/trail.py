@@ -12,7 +12,7 @@ import pandas as pd
 from workbench.access import requires
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
-from workbench.records import Basis, Policy, Verdict
+from workbench.records import Basis, Policy
 from workbench.review import DrawState, Plan, draw_states, effective_verdicts
 from workbench.review.chronicle import VerdictChange, verdict_changes
 from workbench.review.states import Pair
@@ -24,7 +24,7 @@ from workbench.stats.calls import Calls
 from workbench.stats.drawn import Draws
 from workbench.stats.trail import Arrival, AuditBoard, Board, DrawBoard, Reached, Said, Step, limits, walk
 from workbench.store import labels
-from workbench.store.compared import answer_times, evidence_frame, places
+from workbench.store.compared import answer_times, comparable, evidence_frame, places
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -71,8 +71,7 @@ def evidence_over_time(
     workspace.candidate(candidate)
     chosen = policy or config.policy
     scope = (task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
-    frame = evidence_frame(store, *scope, wanted=wanted_of(config))
-    frame = frame[frame["verdict"] != Verdict.UNCOMPARABLE.value].reset_index(drop=True)
+    frame = comparable(evidence_frame(store, *scope, wanted=wanted_of(config)))
     changes = verdict_changes(store, *scope[:2])
     states = draw_states(store, *scope)
     verdicts = effective_verdicts(store, *scope)

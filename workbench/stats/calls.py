@@ -122,11 +122,12 @@ class Calls:
 
     def slices(self) -> dict[tuple[str, str], Places]:
         """Return where the calls of each slice stand, ascending."""
-        found: dict[tuple[str, str], list[Places]] = {}
-        for number, members in grouped(self.kind):
-            for key in dict.fromkeys(self.kinds[number]):
-                found.setdefault(key, []).append(members)
-        return {key: np.sort(np.concatenate(each)) for key, each in found.items()}
+        occurring = np.flatnonzero(np.bincount(self.kind, minlength=len(self.kinds))).tolist()
+        members: dict[tuple[str, str], Bools] = {}
+        for number in occurring:
+            for key in self.kinds[number]:
+                members.setdefault(key, np.zeros(len(self.kinds), dtype=np.bool_))[number] = True
+        return {key: np.flatnonzero(each[self.kind]) for key, each in members.items()}
 
     def groups(self, named: Iterable[tuple[str, str]] = ()) -> Iterator[tuple[str, str, Places, Bools, bool]]:
         """Yield kind, name, the calls of each outcome group, which of them agree there, and whether by part.
@@ -163,7 +164,9 @@ def grouped(codes: Places) -> Iterator[tuple[int, Places]]:
     """Yield each number that occurs with its places, both ascending."""
     if not codes.size:
         return
-    order = np.argsort(codes, kind="stable")
+    # Small numbers are sorted by their digits, which takes a tenth of the time.
+    narrow = codes.astype(np.uint16) if codes.min() >= 0 and codes.max() < 1 << 16 else codes
+    order = np.argsort(narrow, kind="stable")
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
     for members in np.split(order, cuts):
         yield int(codes[members[0]]), members

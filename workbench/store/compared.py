@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,6 @@ CODED = ("control_group", "candidate_group")
 WANTED = ("call_id", "parts", "details", "flags")
 """Columns that are read where they are asked for."""
 
-_NOT_IN_CONFLICT = "NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = {row}.call_id)"
 _WITHIN = """
     WHERE r.task = $task AND r.candidate_fingerprint = $fingerprint
       AND m.evaluator_version = $version AND m.repeat = 0"""
@@ -100,6 +99,12 @@ def evidence_frame(
     )
     # Copies share their columns until one of them is changed.
     return found.copy(deep=False)
+
+
+def comparable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of an `evidence_frame` whose answers could be compared."""
+    kept = (frame["verdict"] != Verdict.UNCOMPARABLE.value).to_numpy(dtype=np.bool_)
+    return frame if kept.all() else frame[kept].reset_index(drop=True)
 
 
 def digest(frame: pd.DataFrame) -> str:
@@ -178,7 +183,7 @@ def session_calls(store: Store, task: str, outside: Iterable[int]) -> pd.Series[
         (task, list(outside)),
     )
     found = frame["n"]
-    found.index = _signed(frame["session"])
+    found.index = _signed(frame["session"].to_numpy())
     return found
 
 
@@ -199,35 +204,35 @@ def _frame(
     )
     placed = _all_placed(store, params)
     source = _PLACED if placed else _LOOKED_UP
-    rows = store.frame(
+    rows = store.columns(
         f"""
         SELECT r.seq AS replay, m.batch, m.observation_seq AS answered, m.call_seq, m.audit_order,
                CAST({verdict} AS TINYINT) AS verdict, m.score, m.identical, m.invalid,
                CASE WHEN c.session_id IS NULL THEN {NO_SESSION} ELSE hash(c.session_id) END AS session,
                hash(c.request_hash) AS request, c.occurred_at, {columns}
-        {source} {_WITHIN} AND {_NOT_IN_CONFLICT.format(row="m")}
+        {source} {_WITHIN} {_not_in_conflict(store, "m")}
         """,
         params,
     )
     order, batch_order, last_seq = _audited(store, params, rows, begun)
-    codes = rows["verdict"].to_numpy()[order]
+    codes = rows["verdict"][order]
     found = {
-        "replay_id": _replays(store, rows["replay"].to_numpy()[order]),
+        "replay_id": _replays(store, rows["replay"][order]),
         "batch_order": batch_order,
         "verdict": _categorical(codes, VERDICTS),
-        "score": rows["score"].to_numpy(dtype=np.float64, na_value=np.nan)[order],
-        "identical": rows["identical"].to_numpy(dtype=np.bool_)[order],
-        "invalid": rows["invalid"].to_numpy(dtype=np.bool_)[order],
+        "score": np.ma.filled(rows["score"], np.nan)[order],
+        "identical": rows["identical"][order],
+        "invalid": rows["invalid"][order],
         "session": _signed(rows["session"])[order],
         "request": _signed(rows["request"])[order],
-        "occurred_at": rows["occurred_at"].to_numpy()[order],
-        "audit_order": rows["audit_order"].to_numpy()[order],
-        "call_seq": rows["call_seq"].to_numpy()[order],
+        "occurred_at": np.ma.filled(rows["occurred_at"], np.datetime64("NaT"))[order],
+        "audit_order": rows["audit_order"][order],
+        "call_seq": rows["call_seq"][order],
         "last_seq": last_seq,
     }
     names_in = _DISTINCT if placed else _LOOKED_UP
     found |= {name: _coded(store, params, names_in, each, rows[name], order) for name, each in texts.items()}
-    found |= {name: rows[name].to_numpy()[order] for name in whole}
+    found |= {name: rows[name][order] for name in whole}
     return pd.DataFrame(found, copy=False)
 
 
@@ -238,29 +243,38 @@ def _all_placed(store: Store, params: dict[str, str]) -> bool:
     return not store.value(f"SELECT count(*) FILTER ({missing}) {_DISTINCT} {_WITHIN}", params)
 
 
+def _not_in_conflict(store: Store, row: str) -> str:
+    """Return the condition that a row's call is not in conflict; nothing where none is, which is quicker."""
+    if not store.value("SELECT count(*) FROM conflicts"):
+        return ""
+    return f"AND NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = {row}.call_id)"  # noqa: S608 - a constant
+
+
 def _audited(
-    store: Store, params: dict[str, str], rows: pd.DataFrame, begun: bool
+    store: Store, params: dict[str, str], rows: Mapping[str, NDArray[Any]], begun: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return which rows count, in audit order, with their batch's place and its last answer's number."""
     import pandas as pd
 
     planned = store.rows(
         f"""
-        SELECT r.replay_id, r.seq AS replay, p.batch, count(*) AS planned
-        FROM replays r JOIN replay_calls p ON p.replay_id = r.replay_id
-        WHERE r.task = $task AND r.candidate_fingerprint = $fingerprint
-          AND {_NOT_IN_CONFLICT.format(row="p")}
-        GROUP BY r.replay_id, r.seq, p.batch
+        SELECT r.replay_id, r.seq AS replay, p.batch, p.planned
+        FROM replays r JOIN (
+            SELECT replay_id, batch, count(*) AS planned FROM replay_calls q
+            WHERE replay_id IN (
+                SELECT replay_id FROM replays WHERE task = $task AND candidate_fingerprint = $fingerprint)
+              {_not_in_conflict(store, "q")}
+            GROUP BY replay_id, batch
+        ) p ON p.replay_id = r.replay_id
         """,  # noqa: S608 - constants of this module
         {name: params[name] for name in ("task", "fingerprint")},
     )
-    replay, batch = rows["replay"].to_numpy(), rows["batch"].to_numpy(dtype=np.int64)
-    answered = rows["answered"].to_numpy(dtype=np.float64, na_value=-1.0).astype(np.int64)
+    replay, batch = rows["replay"], rows["batch"].astype(np.int64)
+    answered = np.ma.filled(rows["answered"], -1)
     key = replay * (int(batch.max(initial=0)) + 1) + batch
     number, distinct = pd.factorize(key)
     counts = np.bincount(number, minlength=distinct.size)
-    last = np.zeros(distinct.size, dtype=np.int64)
-    np.maximum.at(last, number, answered)
+    last = pd.Series(answered).groupby(number).max().to_numpy(dtype=np.int64)
     at = {each: place for place, each in enumerate(distinct.tolist())}
     width = int(batch.max(initial=0)) + 1
     chosen: list[tuple[int, str, int, int]] = []
@@ -275,11 +289,11 @@ def _audited(
     kept = np.flatnonzero(batch_order >= 0)
     if np.unique(replay[kept]).size > 1:
         # A sample holds a call once: only where there are several must the first be found.
-        calls = rows["call_seq"].to_numpy()[kept]
+        calls = rows["call_seq"][kept]
         first = np.lexsort((batch_order[kept], calls))
         ordered = calls[first]
         kept = kept[first[np.concatenate(([True], ordered[1:] != ordered[:-1]))]]
-    audit, calls = rows["audit_order"].to_numpy()[kept], rows["call_seq"].to_numpy()[kept]
+    audit, calls = rows["audit_order"][kept], rows["call_seq"][kept]
     ordered_rows = kept[_in_order(batch_order[kept], audit, calls)]
     return ordered_rows, batch_order[ordered_rows], last[number[ordered_rows]]
 
@@ -311,7 +325,7 @@ def _coded(
     params: dict[str, str],
     source: str,
     expression: str,
-    hashes: pd.Series[Any],
+    hashes: NDArray[Any],
     order: NDArray[np.int64],
 ) -> pd.Categorical[Any]:
     """Return a column of text from the hash of each row's, each distinct text read once."""
@@ -326,7 +340,7 @@ def _coded(
     names = [row["name"] for row in read if row["name"] is not None]
     codes = np.asarray([*range(len(names)), *[-1] * (len(read) - len(names))], dtype=np.int64)
     known = np.asarray([row["code"] for row in read], dtype=np.uint64)
-    found = codes[located(known, hashes.to_numpy(dtype=np.uint64)[order])]
+    found = codes[located(known, hashes[order])]
     # Names of calls that don't count are left out.
     occurs = np.bincount(found + 1, minlength=len(names) + 1)[1:] > 0
     place = np.append(np.cumsum(occurs) - 1, -1)
@@ -341,5 +355,5 @@ def _categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[An
     return pd.Categorical.from_codes(codes, dtype=dtype)
 
 
-def _signed(hashes: pd.Series[Any]) -> NDArray[np.int64]:
-    return hashes.to_numpy(dtype=np.uint64).view(np.int64)
+def _signed(hashes: NDArray[Any]) -> NDArray[np.int64]:
+    return np.asarray(hashes, dtype=np.uint64).view(np.int64)

@@ -303,18 +303,21 @@ def candidates_tried(store: Store, task: str, fingerprint: str, control: str) ->
     )
     if known <= 1:  # Mostly so: then the samples need not be read.
         return int(known)
-    # Two calls of one hash could only make it one too many.
+    # A comparison that does not know its call (an older row) counts as one of the same call: one too many
+    # makes the bound no smaller.
     return int(
         store.value(
             """
-            WITH compared AS (SELECT DISTINCT replay_id FROM comparisons),
-            mine AS (
-                SELECT hash(p.call_id) AS call FROM replays r JOIN compared USING (replay_id)
-                JOIN replay_calls p USING (replay_id) WHERE r.task = $1 AND r.candidate_fingerprint = $2
+            WITH mine AS (
+                SELECT m.call_seq FROM comparisons m JOIN replays r USING (replay_id)
+                WHERE r.task = $1 AND r.candidate_fingerprint = $2
             )
-            SELECT count(DISTINCT r.candidate_fingerprint) FROM replays r JOIN compared USING (replay_id)
-            JOIN replay_calls p USING (replay_id)
-            WHERE r.task = $1 AND r.candidate <> $3 AND hash(p.call_id) IN (SELECT call FROM mine)
+            SELECT count(DISTINCT r.candidate_fingerprint)
+            FROM comparisons m JOIN replays r USING (replay_id)
+            WHERE r.task = $1 AND r.candidate <> $3
+              AND (m.call_seq IS NULL OR r.candidate_fingerprint = $2
+                   OR (SELECT count(*) FROM mine) > (SELECT count(call_seq) FROM mine)
+                   OR m.call_seq IN (SELECT call_seq FROM mine))
             """,
             (task, fingerprint, control),
         )

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 import duckdb
 import pandas as pd  # DuckDB would import it in the middle of the first insert, with the file held
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from workbench.errors import EnvironmentalError, StoreBusy
 from workbench.store import arrow, engine, fence, lease, migrate, shared, spool
@@ -169,6 +170,19 @@ class Store:
     def value(self, sql: str, params: Params = ()) -> Any:
         """Return the first column of the first row of a query, or None if there is no row."""
         return self._read(lambda cursor: _value(cursor, sql, params))
+
+    def columns(self, sql: str, params: Params = ()) -> dict[str, NDArray[Any]]:
+        """Return a query's rows as one array a column, for results of a million rows.
+
+        Args:
+            sql: One SELECT.
+            params: Values for `?` or `$name`.
+
+        Returns:
+            Masked arrays where a value is missing; times are UTC without a zone.
+        """
+        found: dict[str, Any] = self._read(lambda cursor: _run(cursor, sql, params).fetchnumpy())
+        return found
 
     def frame(self, sql: str, params: Params = ()) -> pd.DataFrame:
         """Return a query's rows as a data frame; times are UTC without a zone."""

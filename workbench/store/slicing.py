@@ -118,18 +118,15 @@ def sliced_calls(
     """
     expressions = [entry_of(rule) for rule in rules]
     hashes = ", ".join(f"hash({text}) AS by_{place}" for place, (text, _) in enumerate(expressions))
-    frame = store.frame(
+    columns = store.columns(
         f"""
         SELECT c.seq, {hashes} FROM calls c
         WHERE c.task = ? AND c.call_id NOT IN (SELECT call_id FROM conflicts) ORDER BY c.seq
         """,  # noqa: S608 - expressions of this module
         [*(each for _, values in expressions for each in values), task],
     )
-    seq = frame["seq"].to_numpy(dtype=np.int64)
-    return seq, [
-        _split(store, rule, seq, frame[f"by_{place}"].to_numpy(dtype=np.uint64))
-        for place, rule in enumerate(rules)
-    ]
+    seq = columns["seq"]
+    return seq, [_split(store, rule, seq, columns[f"by_{place}"]) for place, rule in enumerate(rules)]
 
 
 def _split(
