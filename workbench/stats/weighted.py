@@ -41,8 +41,8 @@ def log_evidence(
     gain = (mean - losses) / (weight_max - mean)
     growth = np.log1p((1 - _CAUTION)[:, None] * gain[None, :]) @ counts
     growth /= deff
-    # The log of the mean of exp(growth), with its largest term apart so that none overflows. Scipy's logsumexp
-    # says the same in ten times the time, and one decision asks for it a thousand times.
+    # The log of the mean of exp(growth), with its largest term apart so that none overflows. Scipy's
+    # logsumexp says the same in ten times the time, and one decision asks for it a thousand times.
     most = growth.max()
     return float(most + np.log(np.exp(growth - most).sum()) - math.log(BETS))
 
