@@ -9,7 +9,7 @@ from app_building import START, Filled, Pair, answer, fill
 from app_reading import Visit, fine, said
 from streamlit.testing.v1 import AppTest
 
-from workbench import review
+from workbench import priority, review
 from workbench.records import Label, LabelVerdict, ToolCall
 from workbench.store import gold, labels
 from workbench.ui.seat import ITEM, LAST
@@ -142,6 +142,30 @@ def test_the_effect_of_a_label_is_shown_only_where_the_eval_allows_it(
     edit_eval(filled, "triage", f"\n[review]\nshow_effect = {str(allowed).lower()}\n")
     at = press(sit_down(visit, filled, "triage"), "Equal")
     assert ("of calls get worse" in said(at)) == allowed
+
+
+def test_work_in_the_background_gives_way_from_a_key_until_the_next_item(
+    visit: Visit, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key comes first while its answer, skip or undo is at work, and no longer than to the next item."""
+    first: dict[str, bool] = {}
+
+    def noting(name: str, work: Any) -> Any:
+        def noted(*args: Any, **options: Any) -> Any:
+            first[name] = bool(priority._served)
+            return work(*args, **options)
+
+        return noted
+
+    at = sit_down(visit, filled, "triage")
+    for name in ("answer", "undo"):
+        monkeypatch.setattr(review, name, noting(name, getattr(review, name)))
+    for label, name in (("Equal", "answer"), ("Undo", "undo"), ("Skip", "answer")):
+        priority._served.clear()
+        first.clear()
+        at = press(at, label)
+        assert first == {name: True}
+        assert priority._left_s() <= priority.AFTERWARDS_S
 
 
 def test_edited_guidelines_are_shown_before_the_next_label(visit: Visit, filled: Filled) -> None:

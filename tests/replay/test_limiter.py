@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.replay.limiter import BATCHING_START, START, Limiter
+from workbench.replay.limiter import BATCHING_START, PLENTY, START, Limiter
+from workbench.replay.own_work import worked_s
 
 
 @dataclass
@@ -140,6 +142,66 @@ def test_a_limit_that_begins_high_finds_the_same_place(capacity: int) -> None:
     assert seen.rate >= 0.85 * capacity
     assert max(seen.limits) <= max(4 * capacity, START)
     assert Limiter(16, start=BATCHING_START).limit == 16
+
+
+class OwnThread:
+    """A client whose thread is what is slow: it works all the time, at a speed that others make it change."""
+
+    def __init__(self, limit: int, seed: int, share: float = 1.0, start: int = START) -> None:
+        self.limiter = Limiter(limit, deadline_s=120, start=start, worked_s=self.worked_s)
+        self._dice = random.Random(seed)
+        self._share = share
+        self._at = 0.0
+
+    def worked_s(self) -> float:
+        return self._share * self._at
+
+    def service_s(self, _: int, now: float) -> float:
+        self._at = now
+        # For some seconds others take half of the machine, or nearly all of it.
+        slow = random.Random(int(now / 3)).choice((1, 1, 2, 8))
+        return self._dice.uniform(0.0002, 0.0006) * slow
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_client_that_is_what_is_slow_keeps_one_limit_however_its_speed_swings(seed: int) -> None:
+    """With 512 allowed it soon has as many in flight as with 64, and no swing of its speed moves that."""
+    few, many = OwnThread(PLENTY, seed), OwnThread(512, seed)
+    for own in (few, many):
+        seen = simulate(own.limiter, own.service_s, 20, capacity=1)
+        assert set(seen.limits) == {PLENTY}
+
+
+def test_a_client_that_is_not_what_is_slow_does_move_with_throughput() -> None:
+    """Where the server is what is slow, the same swings of speed do move the limit."""
+    moved = OwnThread(512, 0, share=0.5)
+    assert len(set(simulate(moved.limiter, moved.service_s, 30, capacity=1).limits)) > 1
+
+
+def test_a_busy_client_is_no_reason_to_overrun_a_server_that_refuses() -> None:
+    """429 above 20 in flight holds the limit there, also where the client is busy all the time."""
+    own = OwnThread(512, 1)
+    seen = simulate(own.limiter, own.service_s, 20, capacity=1, refuses_above=lambda _: 20)
+    assert max(seen.limits) <= 20
+    assert seen.overloads < 0.01 * seen.requests
+
+
+def test_what_paid_before_the_client_became_slow_is_kept() -> None:
+    """A limit above what a busy client needs stays where a server's throughput had brought it."""
+    own = OwnThread(512, 2, start=200)
+    assert set(simulate(own.limiter, own.service_s, 20, capacity=1).limits) == {200}
+
+
+def test_own_work_counts_work_and_not_sleep() -> None:
+    """A thread that computes is seen to work for that time at least, one that sleeps is not."""
+    before, begun = worked_s(), time.thread_time()
+    while time.thread_time() - begun < 0.1:
+        pass
+    worked = worked_s() - before
+    assert worked >= 0.09
+    before = worked_s()
+    time.sleep(0.3)
+    assert worked_s() - before < 0.2
 
 
 def test_a_fixed_limit_stays() -> None:

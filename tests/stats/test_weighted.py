@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from workbench.stats import bounds, weighted
 
@@ -87,3 +88,22 @@ def test_an_adaptive_weighted_queue_errs_no_more_than_promised() -> None:
     for run in (0, 1):
         ends = weighted.upper(losses[run], DELTA, weight_max=largest)
         assert (ends < truth) == (growth[run, -1] >= -math.log(DELTA))
+
+
+@settings(deadline=None)
+@given(
+    st.floats(1e-6, 1 - 1e-9),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 10**7)), min_size=1, max_size=6),
+    st.floats(1, 20),
+)
+def test_evidence_is_the_mean_of_the_bets_however_large_they_grow(
+    mean: float, draws: list[tuple[float, int]], deff: float
+) -> None:
+    """Its log is that of an independent log-sum-exp, also where the bets themselves are beyond any float."""
+    losses, counts = (np.array(each, dtype=float) for each in zip(*draws, strict=True))
+    caution = ((np.arange(weighted.BETS) + 0.5) / weighted.BETS) ** 2
+    bets = [np.sum(counts * np.log1p((1 - each) * (mean - losses) / (1 - mean))) / deff for each in caution]
+    expected = logsumexp(bets) - math.log(weighted.BETS)
+    found = weighted.log_evidence(mean, losses, counts, 1.0, deff)
+    assert math.isfinite(found)
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)

@@ -26,6 +26,7 @@ from workbench.replay.lease import ReplayLease
 from workbench.replay.limiter import BATCHING_START, START, Limiter
 from workbench.replay.loop import Ended, Run, note_of
 from workbench.replay.outcomes import WINDOW, Outcomes
+from workbench.replay.own_work import worked_s
 from workbench.replay.session import IN_PROCESS, attempt_deadline_s
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import Store, judgements
@@ -167,6 +168,7 @@ class Asking:
         most = self._concurrency or self._engine.concurrency
         deadline_s = attempt_deadline_s(spec)
         adaptive = spec.engine not in IN_PROCESS
+        start = BATCHING_START if spec.engine == "vllm" else START
         self._votes = VoteOutcomes(
             spec.name,
             spec.base_url or spec.engine,
@@ -192,7 +194,7 @@ class Asking:
             beat=self.beat,
             concurrency=most,
             listener=self._listener,
-            limiter=Limiter(most, deadline_s, adaptive, BATCHING_START if spec.engine == "vllm" else START),
+            limiter=Limiter(most, deadline_s, adaptive, start, worked_s),
             budget=self._budget,
             deadline_s=deadline_s,
             lease=self._lease,

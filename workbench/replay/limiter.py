@@ -1,7 +1,8 @@
 """How many requests may be in flight: as many as make the server faster, and no more. Pure.
 
 The limit is doubled, later raised by half, and the answers a second are measured with
-it: a rise that does not pay is taken back. Overload (429, 5xx, time-outs, lost
+it: a rise that does not pay is taken back. Where this process and not the server is what
+is slow, the limit stays. Overload (429, 5xx, time-outs, lost
 connections) lowers it at once by a factor, and it comes back in small steps.
 
 Sources: hill climbing on throughput by measured steps, Heiss and Wagner, Adaptive load
@@ -13,6 +14,7 @@ Congestion avoidance and control, SIGCOMM 1988.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 START = 8
@@ -39,6 +41,13 @@ QUICK_S = 0.012
 """Answers that come within this wait in no queue worth shortening: there a rise pays unless it costs
 throughput, and no try goes the other direction. What is left to gain is the client's own work, done for many
 answers at a time."""
+OWN_WORK = 0.9
+"""Where the client's own thread works for this part of the time, the client is what is slow: answers wait
+for it and not in a queue of the server. Neither more in flight nor fewer can help then, and what throughput
+shows of either is noise."""
+PLENTY = 64
+"""With so many in flight a client takes answers many at a time, which is cheaper than one by one. One that is
+what is slow is given so many, whatever its throughput shows, and no more: each costs it memory and time."""
 COSTS = 0.05
 """A loss of throughput below this part is noise."""
 LATE = 0.5
@@ -54,6 +63,7 @@ class _Window:
     busy: int = 0
     overloads: int = 0
     latency_s: float = 0.0
+    worked_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -67,12 +77,15 @@ class Limiter:
         deadline_s: When a call is given up, in seconds; None where none is.
         adaptive: Whether the limit moves at all; it stays at `maximum` otherwise.
         start: Requests in flight at first.
+        worked_s: Tells how long the client's own thread has worked so far, in seconds; asked
+            twice a window. Without it the client's own work counts as nothing.
     """
 
     maximum: int
     deadline_s: float | None = None
     adaptive: bool = True
     start: int = START
+    worked_s: Callable[[], float] = float
     limit: int = field(init=False)
     _window: _Window = field(init=False, default_factory=_Window)
     _doubling: bool = field(init=False, default=True)
@@ -104,7 +117,7 @@ class Limiter:
             return  # Begun under another limit: it tells nothing of this one.
         window = self._window
         if window.since is None:
-            window.since = now_s
+            window.since, window.worked_s = now_s, self.worked_s()
             return
         if not answered:
             return
@@ -114,8 +127,10 @@ class Limiter:
         elapsed_s = now_s - window.since
         enough = self.limit if self._doubling else max(self.limit, ENOUGH)
         if elapsed_s >= WINDOW_S and window.answers >= enough:
-            self._window = _Window(since=now_s)
-            self._judge(now_s, window, window.answers / elapsed_s)
+            worked_s = self.worked_s()
+            self._window = _Window(since=now_s, worked_s=worked_s)
+            own = (worked_s - window.worked_s) / elapsed_s
+            self._judge(now_s, window, window.answers / elapsed_s, is_own=own >= OWN_WORK)
 
     def overloaded(self, now_s: float, started_s: float) -> None:
         """Learn that an attempt at a call met an overloaded server, as soon as that is known.
@@ -137,14 +152,14 @@ class Limiter:
         self._set(int(self.limit * LOWER), now_s)
         self._fell_at = now_s
 
-    def _judge(self, now_s: float, seen: _Window, rate: float) -> None:
+    def _judge(self, now_s: float, seen: _Window, rate: float, is_own: bool) -> None:
         latency_s = seen.latency_s / seen.answers
         late = self.deadline_s is not None and latency_s > LATE * self.deadline_s
         if 2 * seen.busy < seen.answers:
             return  # Too few were in flight to tell what the limit is worth.
         if self._before is not None:
             before, self._before = self._before, None
-            self._conclude(before, now_s, rate, latency_s, late)
+            self._conclude(before, now_s, rate, latency_s, late, is_own)
             return
         # The newest window weighs most: calls get longer, and servers change.
         self._rate = rate if self._rate == 0 else 0.5 * (self._rate + rate)
@@ -155,6 +170,10 @@ class Limiter:
         if self.limit < self._broke_at - 1:
             # Up to where it broke, throughput was known to grow: nothing to judge.
             self._set(min(self.limit + small, self._broke_at - 1), now_s)
+        elif is_own and self.limit >= min(PLENTY, self.maximum):
+            self._steady = 0
+        elif is_own and not late and not self._broke_at:
+            self._try(min(2 * self.limit, PLENTY), now_s, latency_s)
         elif self._doubling or self._steady >= self._patience:
             if late or self._trims_next or self.limit >= self.maximum:
                 if latency_s > QUICK_S:
@@ -168,7 +187,13 @@ class Limiter:
                 self._try(self.limit + step, now_s, latency_s)
 
     def _conclude(
-        self, last: tuple[int, float, float], now_s: float, rate: float, latency_s: float, late: bool
+        self,
+        last: tuple[int, float, float],
+        now_s: float,
+        rate: float,
+        latency_s: float,
+        late: bool,
+        is_own: bool,
     ) -> None:
         """Keep the limit that was tried, or go back to the last one."""
         limit, before, before_s = last
@@ -176,13 +201,15 @@ class Limiter:
         # By Little's law both say the same; noise must not look like a gain in either.
         by_latency = change * before_s / latency_s if latency_s > 0 else 1.0
         needed = 1 + PAYS * (change - 1)
-        if change > 1:
+        if is_own:
+            pays = limit < self.limit <= PLENTY and not late and not self._broke_at
+        elif change > 1:
             if latency_s <= QUICK_S:
                 needed = 1 - COSTS
             pays = min(rate / before, by_latency) >= needed and not late
         else:
             pays = rate / before >= needed
-        if not pays and self._doubling and not self._doubted:
+        if not pays and self._doubling and not self._doubted and not is_own:
             # So much depends on the first rises that one bad measurement is not enough.
             self._doubted, self._before = True, last
             return
@@ -197,8 +224,9 @@ class Limiter:
         self._rate = rate
         self._broke_at = 0
         self._patience = PROBE_WINDOWS[0]
-        if self._doubling and self.limit < self.maximum:
-            self._try(2 * self.limit, now_s, latency_s)
+        most = PLENTY if is_own else self.maximum
+        if self._doubling and self.limit < most:
+            self._try(min(2 * self.limit, most), now_s, latency_s)
 
     def _try(self, limit: int, now_s: float, latency_s: float) -> None:
         """Move the limit; the next measurement says whether it stays there."""

@@ -38,6 +38,7 @@ from workbench.replay.ledger import recover
 from workbench.replay.limiter import Limiter
 from workbench.replay.loop import Ended, Run
 from workbench.replay.outcomes import Outcomes
+from workbench.replay.own_work import worked_s
 from workbench.replay.ray_cluster import admit, own_address
 from workbench.replay.ray_settings import (
     CHECKED,
@@ -175,6 +176,7 @@ class AnsweringActor:
                 settings.concurrency or engine.concurrency,
                 attempt_deadline_s(settings.candidate),
                 adaptive=settings.candidate.engine not in IN_PROCESS,
+                worked_s=worked_s,
             )
             self._opened = _Opened(settings, engine, settings.worked_before, settings.needs is None, limiter)
         return self._opened

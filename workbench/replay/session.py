@@ -23,6 +23,7 @@ from workbench.replay.limiter import BATCHING_START, START, Limiter
 from workbench.replay.loop import Ended, Pages, Run, note_of
 from workbench.replay.needs import sample_needs
 from workbench.replay.outcomes import Outcomes
+from workbench.replay.own_work import worked_s
 from workbench.replay.plan import Plan
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import Store
@@ -167,7 +168,7 @@ class Session:
             concurrency=most,
             listener=self._listener,
             patch=self._patch,
-            limiter=Limiter(most, deadline_s, adaptive, start),
+            limiter=Limiter(most, deadline_s, adaptive, start, worked_s),
             budget=self.budget,
             deadline_s=deadline_s,
             lease=lease,

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import logsumexp
 
 BETS = 64
 
@@ -41,7 +40,11 @@ def log_evidence(
     """
     gain = (mean - losses) / (weight_max - mean)
     growth = np.log1p((1 - _CAUTION)[:, None] * gain[None, :]) @ counts
-    return float(logsumexp(growth / deff) - math.log(BETS))
+    growth /= deff
+    # The log of the mean of exp(growth), with its largest term apart so that none overflows. Scipy's
+    # logsumexp says the same in ten times the time, and one decision asks for it a thousand times.
+    most = growth.max()
+    return float(most + np.log(np.exp(growth - most).sum()) - math.log(BETS))
 
 
 def upper(

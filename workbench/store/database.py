@@ -21,6 +21,7 @@ import pandas as pd  # DuckDB would import it in the middle of the first insert,
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from workbench import priority
 from workbench.errors import EnvironmentalError, StoreBusy
 from workbench.store import arrow, engine, fence, lease, migrate, shared, spool
 
@@ -321,6 +322,7 @@ class Store:
         writer: Writer | None = getattr(self._local, "writer", None)
         if writer is not None:
             return query(writer._cursor)
+        priority.give_way()
         for last in (False, True):
             try:
                 with _cursor(gate, self.wait_s) as (cursor, _):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from workbench import access, review
+from workbench import access, priority, review
 from workbench.errors import WorkbenchError
 from workbench.ui.session import Here
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def prepare(here: Here, task: str, candidate: str) -> None:
-    """Read a queue ahead; a forecast that is due is made beside the page, so that no key waits for it.
+    """Read a queue ahead; a forecast that is due is made beside the page, and gives way to each key.
 
     Args:
         here: The workspace and its store.
@@ -38,6 +38,7 @@ def prepare(here: Here, task: str, candidate: str) -> None:
 
 def _renew(here: Here, task: str, candidate: str) -> None:
     try:
-        review.prepare(here.workspace, here.store, task, candidate)
+        with priority.background():
+            review.prepare(here.workspace, here.store, task, candidate)
     except WorkbenchError as error:
         _log.debug("No forecast was made: %s", error)

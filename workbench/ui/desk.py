@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from workbench import access, review
+from workbench import access, priority, review
 from workbench.errors import WorkbenchError
 from workbench.records import EvalKind, Label
 from workbench.review import Answer, ReviewItem, ReviewProgress
@@ -43,6 +43,7 @@ def desk(place: Place) -> None:
             _undo_button(place, "end")
         else:
             _item(current)
+        priority.served()
         afterwards.show(place)
         if current is not None and not place.by_hand and not place.picked:
             ahead.prepare(now, place.task, place.candidate)
@@ -135,6 +136,7 @@ def _skip(mark: str) -> None:
 
 
 def _answer(current: Open, choice: str, given: Answer) -> None:
+    priority.served_first()
     now, place, item = here(), current.place, current.item
     try:
         if place.by_hand:
@@ -186,6 +188,7 @@ def _answer_picked(current: Open, given: Answer) -> Label:
 
 
 def _undo(place: Place) -> None:
+    priority.served_first()
     now = here()
     try:
         item = review.undo(now.workspace, now.store, place.task, place.candidate, place.annotator)
