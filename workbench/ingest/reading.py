@@ -26,6 +26,7 @@ from workbench.formats import (
     Meter,
     OutputDraft,
     Passed,
+    PlainPair,
     Share,
     Source,
     capture_losses,
@@ -33,6 +34,7 @@ from workbench.formats import (
 )
 from workbench.formats.base import Item
 from workbench.ingest.job import Count, Job, Look, Told, evals_of
+from workbench.ingest.plain_rows import PlainRows
 from workbench.ingest.preview import look_into
 from workbench.ingest.redacting import redaction_with
 from workbench.ingest.routing import TaskRouter
@@ -109,9 +111,9 @@ class Reading:
         folder = Path(job.folder)
         writer = PartWriter(folder, lambda name: self._tell(Told(part=name)))
         labels = PartWriter(folder, lambda _: None, LABELS, f"{LABEL_PARTS}-{share.index:02d}")
-        maker = RowMaker(
-            writer.add, TaskRouter(evals_of(job.rules), job.task), job.sampling_rate, add_label=labels.add
-        )
+        router = TaskRouter(evals_of(job.rules), job.task)
+        maker = RowMaker(writer.add, router, job.sampling_rate, add_label=labels.add)
+        plain = PlainRows(writer.add, router, job.sampling_rate)
         if share.index:
             self.count.unrecognised = []
         else:
@@ -122,7 +124,7 @@ class Reading:
                 self.count.records.append(0)
                 continue
             writer.begin_file(number, shared=shared)
-            self._read_file(number, source, share if shared else None, writer, maker)
+            self._read_file(number, source, share if shared else None, writer, maker, plain)
         for item, name in self._joiner.finish():
             self._take(len(self._sources) - 1, item, name, maker)
         writer.flush()
@@ -132,25 +134,41 @@ class Reading:
             self.count.redacted = dict(self._redaction.found)
 
     def _read_file(
-        self, number: int, source: Source, share: Share | None, writer: PartWriter, maker: RowMaker
+        self,
+        number: int,
+        source: Source,
+        share: Share | None,
+        writer: PartWriter,
+        maker: RowMaker,
+        plain: PlainRows,
     ) -> None:
         records, last = 0, 0
         meter = Meter()
-        for item in source.items(share, meter):
+        name, file = self._names[number], source.name
+        # What is redacted has to be looked into.
+        items = source.plain_items if self._redaction is None else source.items
+        for item in items(share, meter):
             if share is not None:
                 if item.line > last + 1:
                     writer.flush()  # The lines between are another reader's.
                 last = item.line
-            records += 1 + (item.parts if isinstance(item, Draft | Passed) else 0)
-            if type(item) is Draft and item.span is None and item.part_key is None:
-                self._take(number, item, self._names[number], maker)  # Nothing to join it with.
+            if isinstance(item, PlainPair):
+                records += 1
+                plain.call(item, name, file)
             else:
-                for settled, name in self._joiner.take(item, self._names[number]):
-                    self._take(number, settled, name, maker)
+                records += 1 + (item.parts if isinstance(item, Draft | Passed) else 0)
+                self._join(number, item, name, maker)
             if records % _ITEMS_A_LOOK == 0:
                 self._say(number, records, meter.position)
         self.count.records.append(records)
         self._say(number, records, source.shape.path.stat().st_size, now=True)
+
+    def _join(self, number: int, item: Item, name: str, maker: RowMaker) -> None:
+        if type(item) is Draft and item.span is None and item.part_key is None:
+            self._take(number, item, name, maker)  # Nothing to join it with.
+        else:
+            for settled, of in self._joiner.take(item, name):
+                self._take(number, settled, of, maker)
 
     def _take(self, number: int, item: Item, name: str, maker: RowMaker) -> None:
         item = item if self._redaction is None else self._redaction(item)
