@@ -20,7 +20,7 @@ from workbench import errors
 from workbench.errors import EnvironmentalError, UsageError
 from workbench.formats import Share
 from workbench.ingest.job import Count, Job, Look, Told
-from workbench.ingest.preview import Preview
+from workbench.ingest.previewing import Preview
 from workbench.records import from_json
 
 SILENCE_S = 120.0
@@ -114,7 +114,7 @@ def read_files(
 
 
 def look_into_files(job: Job) -> Preview:
-    """Look into the heads of files; see `workbench.ingest.preview`.
+    """Look into the heads of files; see `workbench.ingest.previewing`.
 
     Raises:
         UsageError: A file is no log, or takes more memory or time than any log.
@@ -167,7 +167,7 @@ class _Child:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # -P keeps the folder that somebody happens to stand in off the path.
         process = subprocess.Popen(  # noqa: S603 -- this very Python
-            [sys.executable, "-P", "-m", "workbench.ingest.reading", str(memory_bytes)],
+            [sys.executable, "-P", "-m", "workbench.ingest.reader", str(memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -2,7 +2,7 @@
 
 Files come from anywhere, so they are opened, unpacked and parsed here and nowhere else. What
 it makes of them are parts (`workbench.parts`), and JSON lines on standard output that say how
-far it is. It is started by `workbench.ingest.children`.
+far it is. It is started by `workbench.ingest.children`, through `workbench.ingest.reader`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,12 +35,13 @@ from workbench.formats import (
 from workbench.formats.base import Item
 from workbench.ingest.job import Count, Job, Look, Told, evals_of
 from workbench.ingest.plain_rows import PlainRows
-from workbench.ingest.preview import look_into
-from workbench.ingest.redacting import redaction_with
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, default_source
 from workbench.parts import LABEL_PARTS, LABELS, PartWriter
 from workbench.records import Rejected, to_json
+
+if TYPE_CHECKING:
+    from workbench.ingest.redacting import Redaction
 
 _TELL_EVERY_S = 0.3
 _ITEMS_A_LOOK = 200
@@ -62,9 +63,11 @@ class Reading:
         self._sources = sorted(found, key=lambda each: not each.early)
         self._joiner = Joiner()
         self._names = [job.source or default_source(job.task, each.format.name) for each in self._sources]
-        self._redaction = (
-            None if job.secret is None else redaction_with(bytes.fromhex(job.secret.key), job.secret.model)
-        )
+        self._redaction: Redaction | None = None
+        if job.secret is not None:
+            from workbench.ingest.redacting import redaction_with
+
+            self._redaction = redaction_with(bytes.fromhex(job.secret.key), job.secret.model)
         self._told = time.monotonic()
 
     def _open(self) -> list[Source]:
@@ -230,6 +233,8 @@ def main() -> int:
     job = msgspec.json.decode(asked, type=Job)
     try:
         if job.preview is not None:
+            from workbench.ingest.previewing import look_into
+
             tell(Told(preview=to_json(look_into(job)), done=Count()))
             return 0
         reading = Reading(job, tell)
@@ -243,7 +248,3 @@ def main() -> int:
     except BrokenPipeError:
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

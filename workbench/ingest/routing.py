@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workbench.checks import NAME_PATTERN
 from workbench.errors import ConfigError
 from workbench.formats import Draft, Mark
 from workbench.normal import last_user_text, system_text
 from workbench.records import UNASSIGNED, Request
-from workbench.specs import EvalConfig, MatchRule
+from workbench.specs import NAME_PATTERN, EvalConfig, MatchRule
 from workbench.traffic.prompts import first_user_text, tool_names
 
 TEXT_KEYS = ("system_prompt", "input", "first_input", "tools", "model")
