@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.abc import MetaPathFinder
+from typing import Any
 
 import click
 
@@ -11,8 +13,18 @@ from workbench.errors import EXIT_INTERRUPTED
 from workbench.terminal import emit
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Says that pandas is not there: DuckDB and pyarrow load it where it is, and take half a second."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("This command does without pandas.", name=name)
+
+
 def main() -> None:
     """Run one command and exit with its code."""
+    if sys.argv[1:2] == ["import"]:
+        sys.meta_path.insert(0, _WithoutPandas())
     try:
         sys.exit(cli.main(prog_name="workbench", standalone_mode=False))
     except click.ClickException as error:

@@ -81,7 +81,7 @@ def read_files(
 
     Args:
         job: What, and where the parts go.
-        looked: Hears what the files are before they are read; what it raises ends the import.
+        looked: Hears what the files are while they are being read; what it raises ends the import.
         told: Hears the name of the file being read, how many records are done, and of how many
             there will be, by the bytes that are left; None where that can't be said.
         written: Hears the name of every part that is complete.
@@ -100,7 +100,6 @@ def read_files(
             child.begin(job)
         conversation = _Conversation(job, children)
         looks = conversation.looks()
-        looked(looks)
         # Records that join others have to be read by one process, in their order.
         shared = len(children) > 1 and all(each.alone for each in looks)
         shared = shared and (any(each.shareable for each in looks) or len(looks) > 1)
@@ -109,6 +108,7 @@ def read_files(
             child.send(Share(index, len(used)))
         for child in children[len(used) :]:
             child.end()
+        looked(looks)
         counts = conversation.counts(used, looks, told, written)
     return looks, _sum(counts)
 

@@ -7,8 +7,9 @@ is invisible until its manifest is committed; the same file again adds nothing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 @requires(Right.IMPORT)
 def import_files(
     workspace: Workspace,
-    store: Store,
+    store: Store | Callable[[], Store],
     files: Iterable[Path | str],
     *,
     format: str = AUTO,
@@ -57,7 +58,7 @@ def import_files(
 
     Args:
         workspace: Its evals say which calls belong to which task.
-        store: Where the calls go.
+        store: Where the calls go, or what opens it: it is then opened while the files are read.
         files: Files, folders or patterns, read in this order; a Batch output may come before
             its input.
         format: auto, or the name of a format.
@@ -84,8 +85,10 @@ def import_files(
     paths = [path for path, _ in found]
     with contextlib.ExitStack() as stack:
         readers = readers or stack.enter_context(readers_for(paths, redact_model=redact_model))
-        from workbench.store import imported_labels, imports
         from workbench.store.staging import Staging
+
+        opened: Callable[[], Store] = functools.cache(store if callable(store) else lambda: store)
+        spool = workspace.spool if callable(store) else store.spool
 
         router = TaskRouter(workspace.evals.values(), task)
         redaction = redaction_of(workspace) if redact or redact_model else None
@@ -94,7 +97,7 @@ def import_files(
         hashes: dict[str, Future[str]] = {}
 
         def looked(looks: Sequence[Look]) -> None:
-            check_treatment(store, [each.source for each in looks], redaction)
+            check_treatment(opened(), [each.source for each in looks], redaction)
             hashes.update((each.path, background.submit(file_hash, Path(each.path))) for each in looks)
 
         def reading(name: str, done: int, total: int | None) -> None:
@@ -102,7 +105,7 @@ def import_files(
             listener(Progress("reading", done, total, "records", shown))
 
         report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
-        staging = stack.enter_context(Staging(store.spool, report.manifest_id or "", language.detect_many))
+        staging = stack.enter_context(Staging(spool, report.manifest_id or "", language.detect_many))
         job = Job(
             files=[str(each.absolute()) for each in paths],
             format=format,
@@ -119,12 +122,13 @@ def import_files(
         rejects = _describe(report, looks, count, redaction, hashes)
         staging.complete(Renumber() if count.unnamed else None)
         now = datetime.now(UTC)
+        from workbench.store import imported_labels, imports
 
         def tick(done: int) -> None:
             listener(Progress("storing", done, staging.rows, "records"))
 
         try:
-            with store.writing() as writer:
+            with opened().writing() as writer:
                 loaded = imports.load_staged(
                     writer,
                     staging,

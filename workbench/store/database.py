@@ -14,14 +14,16 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import duckdb
-import pandas as pd  # DuckDB would import it in the middle of the first insert, with the file held
 import pyarrow as pa
 
 from workbench.errors import EnvironmentalError, StoreBusy
 from workbench.store import arrow, engine, fence, lease, migrate, shared, spool
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 Params = Sequence[Any] | Mapping[str, Any]

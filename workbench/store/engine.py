@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,9 @@ class Instance:
 
     def __init__(self, path: Path, memory_mb: int | None = None) -> None:
         self.path = path
+        with contextlib.suppress(ImportError):
+            # DuckDB would load it in the middle of the first insert, with the file held.
+            importlib.import_module("pandas")
         self._connection = duckdb.connect(":memory:")
         own = [path, *(path.with_name(path.name + end) for end in _COMPANIONS)]
         try:
