@@ -37,6 +37,7 @@ _SUSPECT = re.compile(r"[@_\\{}=|\d]|://")
 """A word without any of these holds no noise."""
 _NOISY = re.compile(r"[@_\\{}=|\d<]|://|```")
 """A text without any of these holds no noise."""
+_QUIET = bytes(code for code in range(128) if not _NOISY.match(chr(code)))
 
 
 @lru_cache(maxsize=1)
@@ -71,6 +72,11 @@ def _detect(head: str) -> str | None:
 
 def _sure(code: Any, probability: float) -> str | None:
     return None if code == "zxx" or probability < THRESHOLD else str(code)
+
+
+def prepare() -> None:
+    """Load the model, which takes a good part of a second, most of it on a core of its own."""
+    _automaton()
 
 
 def detect_many(texts: Sequence[str | None]) -> list[str | None]:
@@ -122,10 +128,17 @@ def _beginning(head: str) -> str:
     """Return the first words where a long text begins without noise, as most do; else an empty text."""
     # What follows a space can't make noise of what is before it.
     start = head[: head.rfind(" ", 0, _LOOK) + 1]
-    if len(start) <= _WINDOW or _NOISY.search(start):
+    if len(start) <= _WINDOW or _noisy(start):
         return ""
     words = " ".join(start.split())
     return words[:_WINDOW] if len(words) >= _WINDOW else ""
+
+
+def _noisy(text: str) -> bool:
+    """Say whether a text holds what noise needs: `_NOISY`, in a tenth of the time where it is ASCII."""
+    if not text.isascii():
+        return _NOISY.search(text) is not None
+    return bool(text.encode().translate(None, _QUIET)) or "://" in text or "```" in text
 
 
 def _classified(texts: list[str]) -> list[str | None]:

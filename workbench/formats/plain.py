@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import astuple
 
 from workbench.formats.base import Draft
 from workbench.formats.chat import PARAMETERS
@@ -33,6 +34,7 @@ _Time = str | int | float | None
 _PARAMETERS = tuple(sorted(PARAMETERS))
 _BESIDE = ("task", *SESSION_KEYS, "user_id", "sampling_rate", "attempts")
 """What a line may hold beside its parts, and what then counts as metadata."""
+_NOTHING_BESIDE = (UNSET,) * len(_BESIDE)
 
 
 class PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
@@ -107,8 +109,9 @@ class _Response(Struct, forbid_unknown_fields=True, gc=False):
 _Request: Any = msgspec.defstruct(
     "_Request",
     [
-        ("messages", Annotated[list[PlainMessage], Meta(min_length=1)]),
+        # First the parameters, so that they can be taken together.
         *((name, _Scalar | list[_Scalar], None) for name in _PARAMETERS),
+        ("messages", Annotated[list[PlainMessage], Meta(min_length=1)]),
         ("response_format", dict[str, Any] | None, None),
         ("user", _Scalar, None),
         ("stream_options", dict[str, _Scalar] | None, None),
@@ -118,6 +121,7 @@ _Request: Any = msgspec.defstruct(
     ],
     forbid_unknown_fields=True,
     gc=False,
+    kw_only=True,
 )
 
 _Line: Any = msgspec.defstruct(
@@ -131,7 +135,7 @@ _Line: Any = msgspec.defstruct(
         *((name, None, None) for name in ("duration_ms", "response_time_ms")),
         # They say why there is no answer; here there is one.
         *((name, _Scalar, None) for name in ("id", "error", "status_code")),
-        *((name, _Beside, UNSET) for name in _BESIDE),
+        *((name, _Beside, UNSET) for name in _BESIDE),  # Last, so that they can be taken together.
     ],
     forbid_unknown_fields=True,
     gc=False,
@@ -214,9 +218,10 @@ def _pair(line: Any) -> PlainPair | None:
     occurred_at = to_utc(time)
     if occurred_at is None:
         return None
-    attributes: dict[str, Any] = {
-        name: item for name in _BESIDE if (item := getattr(line, name)) is not UNSET
-    }
+    beside = astuple(line)[-len(_BESIDE) :]
+    attributes: dict[str, Any] = {}
+    if beside != _NOTHING_BESIDE:
+        attributes = {name: item for name, item in zip(_BESIDE, beside, strict=True) if item is not UNSET}
     if line.metadata:
         attributes |= line.metadata
     if request.user is not None:
@@ -231,7 +236,11 @@ def _pair(line: Any) -> PlainPair | None:
     task = attributes.get("task")
     return PlainPair(
         request.messages,
-        {name: item for name in _PARAMETERS if (item := getattr(request, name)) is not None},
+        {
+            name: item
+            for name, item in zip(_PARAMETERS, astuple(request)[: len(_PARAMETERS)], strict=True)
+            if item is not None
+        },
         request.response_format,
         response.id,
         response.choices[0].message.content,

@@ -20,6 +20,7 @@ from workbench import errors
 from workbench.errors import EnvironmentalError, UsageError
 from workbench.formats import Share
 from workbench.ingest.job import Count, Job, Look, Told
+from workbench.ingest.order import InOrder
 from workbench.ingest.previewing import Preview
 from workbench.records import from_json
 
@@ -76,6 +77,7 @@ def read_files(
     told: Callable[[str, int, int | None], None],
     written: Callable[[str], None],
     readers: Readers,
+    settled: Callable[[str], None] = lambda name: None,
 ) -> tuple[list[Look], Count]:
     """Read files into parts.
 
@@ -86,6 +88,8 @@ def read_files(
             there will be, by the bytes that are left; None where that can't be said.
         written: Hears the name of every part that is complete.
         readers: The processes that read; they serve once.
+        settled: Hears the names of the parts in the order of their rows, each as soon as no
+            earlier one can come any more.
 
     Returns:
         What the files are, and what became of their records.
@@ -109,7 +113,7 @@ def read_files(
         for child in children[len(used) :]:
             child.end()
         looked(looks)
-        counts = conversation.counts(used, looks, told, written)
+        counts = conversation.counts(used, looks, told, written, settled)
     return looks, _sum(counts)
 
 
@@ -273,15 +277,21 @@ class _Conversation:
         looks: Sequence[Look],
         told: Callable[[str, int, int | None], None],
         written: Callable[[str], None],
+        settled: Callable[[str], None],
     ) -> list[Count]:
         """Return what each of the processes counted, in their order."""
         done: dict[_Child, Count] = {}
+        order = InOrder(len(children))
         pace = _Pace([each.bytes for each in looks])
         for child, message in self._listen(children):
             if message.done is not None:
                 done[child] = message.done
+                for name in order.end(children.index(child)):
+                    settled(name)
             elif message.part is not None:
                 written(message.part)
+                for name in order.add(children.index(child), message.part):
+                    settled(name)
             elif message.looks is None:
                 pace.hear(child, message)
                 self._where = looks[message.file].name

@@ -124,8 +124,9 @@ class Store:
             path: The DuckDB file.
             spool: Folder of parts to absorb; beside the store unless given.
             wait_s: How long any call waits for another process, in seconds.
-            memory_mb: What the database may take at most in this process, for work whose size is not
-                known; None leaves it to DuckDB. Whoever opens it first in a process says.
+            memory_mb: What the database may take at most in this process, for loading whatever size; it
+                then works with one thread. None leaves it to DuckDB. Whoever opens it first in a
+                process says.
 
         Raises:
             StoreBusy: Another process did not give the file up in time.
