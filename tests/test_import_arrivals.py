@@ -178,6 +178,21 @@ def test_taking_an_import_back_takes_the_tokens_that_it_added(desk: Desk) -> Non
     assert (again.joined, again.tokens) == (added.joined, added.tokens)
 
 
+def test_the_report_says_which_file_a_prompt_is_missing_from(desk: Desk) -> None:
+    """Before it comes, and when it comes in an import of its own; what it says to do brings the prompt."""
+    inferences, below = split_tensorzero(desk)
+    first = desk.take(inferences)
+    assert first.marks["not_rendered"] > 0
+    assert "import that file and this one together" in first.text
+    second = desk.take(below)
+    assert set(second.unrendered) == {first.manifest_id}
+    assert f"workbench import --undo {first.manifest_id}" in second.text
+    undo_import(desk.store, first.manifest_id or "")
+    third = desk.take(inferences, below)
+    assert third.marks.get("not_rendered", 0) < first.marks["not_rendered"]
+    assert third.unrendered == {}
+
+
 def test_taking_an_output_back_takes_its_time_and_model_and_what_was_added_to_it(desk: Desk) -> None:
     """A request gets its output from one import and tokens from a third; in any order both can go."""
     request = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions",

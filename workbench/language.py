@@ -130,7 +130,9 @@ def _beginning(head: str) -> str:
     start = head[: head.rfind(" ", 0, _LOOK) + 1]
     if len(start) <= _WINDOW or _noisy(start):
         return ""
-    words = " ".join(start.split())
+    # Of all white space only the plain space can be printed: then there is nothing to put in order.
+    plain = "  " not in start and start.isprintable()
+    words = start.strip() if plain else " ".join(start.split())
     return words[:_WINDOW] if len(words) >= _WINDOW else ""
 
 

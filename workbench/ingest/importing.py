@@ -251,7 +251,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     report.cost_usd, report.unpriced, report.priced_as = loaded.usd, loaded.unpriced, loaded.priced_as
     for name in ("gold", "marks", "tokens", "models", "languages", "tasks", "first_at", "last_at"):
         setattr(report, name, getattr(loaded, name))
-    report.open_conflicts = loaded.open_conflicts
+    report.open_conflicts, report.unrendered = loaded.open_conflicts, loaded.unrendered
 
 
 def _manifest(

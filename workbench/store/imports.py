@@ -159,6 +159,7 @@ class Loaded:
     open_conflicts: int = 0
     parts: dict[str, int] = field(default_factory=dict)
     added_tokens: dict[str, int | None] = field(default_factory=dict)
+    unrendered: dict[str, int] = field(default_factory=dict)
 
 
 def load_staged(
@@ -206,6 +207,7 @@ def load_staged(
         loaded.gold = writer.value("SELECT count(*) FROM gold") - before
         if ADDED in loaded.counts:
             loaded.added_tokens = late.write_tokens(writer, manifest_id)
+            loaded.unrendered = late.unrendered(writer)
         late.end(writer)
         for name in ("staged", "judged"):
             writer.execute(f"DROP TABLE temp.{name}")

@@ -103,6 +103,19 @@ def write_tokens(writer: Writer, manifest_id: str) -> dict[str, int | None]:
     )[0]
 
 
+def unrendered(writer: Writer) -> dict[str, int]:
+    """Return how many calls now have tokens and still no prompt, by the import that brought them.
+
+    Their log holds the arguments of a template; what the model saw comes with the records that
+    the tokens came with, where both are imported together.
+    """
+    rows = writer.rows(
+        "SELECT c.manifest_id, count(*) AS n FROM calls c JOIN additions a USING (call_id)"
+        " WHERE list_contains(c.marks, 'not_rendered') GROUP BY ALL ORDER BY 1"
+    )
+    return {row["manifest_id"]: row["n"] for row in rows}
+
+
 def take_back(writer: Writer, manifest_id: str) -> int:
     """Give calls of other imports back what they were before an import said more of them.
 
