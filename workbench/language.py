@@ -9,6 +9,7 @@ texts without language (`tests/test_language.py`): at 0.45 none is named wrongly
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -40,8 +41,17 @@ _NOISY = re.compile(r"[@_\\{}=|\d<]|://|```")
 _QUIET = bytes(code for code in range(128) if not _NOISY.match(chr(code)))
 
 
-@lru_cache(maxsize=1)
+_loading = threading.Lock()
+"""Two threads that need the model at once would load it twice: a cache alone does not wait."""
+
+
 def _identifier() -> Any:
+    with _loading:
+        return _loaded()
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

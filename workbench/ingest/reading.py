@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _TELL_EVERY_S = 0.3
 _ITEMS_A_LOOK = 200
+_NICE = 5
+"""Readers give way to what is made of their parts, which would otherwise go on alone at the end."""
 
 
 class Reading:
@@ -218,6 +220,8 @@ def main() -> int:
     """Read a job from standard input, tell what the files are, and read the share named next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's to handle.
     limit_resources(int(sys.argv[1]))
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
     # Records hold no cycles: looking for some after every few hundred took a fifth of the time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)

@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 OVERLAP_BYTES = 512 * 1024 * 1024
 """Others wait for the store as long as something is loaded. Files beyond this are read first."""
-BEGIN_AT = 0.3
-"""From which share of the records on: loading takes less time than reading, and would only wait before."""
+BEGIN_AT = 0.1
+"""From which share of the records on: by then it shows how much is to come."""
 
 
 class _Stopped(Exception):
