@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from import_world import Desk, pair, tallies
 
 from workbench.costing.pricing import entry_for, undated
 from workbench.errors import UsageError
-from workbench.store import imports, workloads
+from workbench.ingest import undo_import
+from workbench.store import imports, late, workloads
 
 SAMPLES = Path(__file__).parents[1] / "sample_logs" / "formats"
 PRICES = (
@@ -152,6 +154,71 @@ def test_tokens_that_come_later_join_their_answers(desk: Desk) -> None:
     assert set(tallies(desk.take(below))) == {"skipped"}
     assert set(tallies(desk.take(inferences))) == {"skipped"}
     assert desk.store.rows("SELECT * FROM controls ORDER BY call_id") == before
+
+
+def everything(desk: Desk) -> dict[str, list[dict[str, Any]]]:
+    """Return all rows of what imports fill."""
+    tables = ("calls", "controls", "gold", "late_facts", "manifests", "imported_labels")
+    return {each: desk.store.rows(f"SELECT * FROM {each} ORDER BY ALL") for each in tables}  # noqa: S608
+
+
+def test_taking_an_import_back_takes_the_tokens_that_it_added(desk: Desk) -> None:
+    """The calls of the earlier import are what they were; the same file adds its tokens again."""
+    inferences, below = split_tensorzero(desk)
+    desk.take(inferences)
+    before = everything(desk)
+    added = desk.take(below)
+    assert added.joined
+    assert everything(desk)["calls"] != before["calls"]
+    report = undo_import(desk.store, added.manifest_id or "")
+    assert report.removed["late_facts"] == added.joined
+    assert "late facts" in report.text
+    assert everything(desk) == before
+    again = desk.take(below)
+    assert (again.joined, again.tokens) == (added.joined, added.tokens)
+
+
+def test_the_report_says_which_file_a_prompt_is_missing_from(desk: Desk) -> None:
+    """Before it comes, and when it comes in an import of its own; what it says to do brings the prompt."""
+    inferences, below = split_tensorzero(desk)
+    first = desk.take(inferences)
+    assert first.marks["not_rendered"] > 0
+    assert "import that file and this one together" in first.text
+    second = desk.take(below)
+    assert set(second.unrendered) == {first.manifest_id}
+    assert f"workbench import --undo {first.manifest_id}" in second.text
+    undo_import(desk.store, first.manifest_id or "")
+    third = desk.take(inferences, below)
+    assert third.marks.get("not_rendered", 0) < first.marks["not_rendered"]
+    assert third.unrendered == {}
+
+
+def test_taking_an_output_back_takes_its_time_and_model_and_what_was_added_to_it(desk: Desk) -> None:
+    """A request gets its output from one import and tokens from a third; in any order both can go."""
+    request = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions",
+               "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello?"}]}}  # fmt: skip
+    answer = {"finish_reason": "stop", "message": {"role": "assistant", "content": "Yes."}}
+    body = {"id": "x", "created": 1_760_000_000, "model": "gpt-4o-2024-11-20", "choices": [answer]}
+    output = {"id": "b", "custom_id": "a", "response": {"status_code": 200, "body": body}, "error": None}
+    first = desk.take(desk.write("in.jsonl", request), source="s")
+    before = everything(desk)
+    joined = desk.take(desk.write("out.jsonl", output), source="s")
+    assert (first.accepted, joined.joined) == (1, 1)
+    after = everything(desk)
+    assert after["calls"][0]["model"] == "gpt-4o-2024-11-20"
+    with desk.store.writing() as writer:
+        late.begin(writer)
+        row = {"call_id": after["calls"][0]["call_id"], "answered_by": "m-2", "cached_input_tokens": None,
+               "output": '{"usage":{"input_tokens":5}}', "output_tokens": 1, "input_tokens": 5}  # fmt: skip
+        late.put_tokens(writer, pa.Table.from_pylist([row]))
+        late.write_tokens(writer, "import-third")
+        late.end(writer)
+    assert everything(desk)["calls"][0]["model"] == "m-2"
+    with desk.store.writing() as writer:
+        assert late.take_back(writer, "import-third") == 1
+    assert everything(desk) == after
+    undo_import(desk.store, joined.manifest_id or "")
+    assert everything(desk) == before
 
 
 def test_an_import_that_needs_no_judging_ends_like_one_that_is_judged(

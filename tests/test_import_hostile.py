@@ -48,7 +48,7 @@ def readers() -> list[int]:
         with contextlib.suppress(FileNotFoundError):  # A thread may end while it is looked at.
             found += [int(each) for each in (task / "children").read_text().split()]
     return [
-        each for each in found if b"workbench.ingest.reading" in Path(f"/proc/{each}/cmdline").read_bytes()
+        each for each in found if b"workbench.ingest.reader" in Path(f"/proc/{each}/cmdline").read_bytes()
     ]
 
 

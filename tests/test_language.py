@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench import language
 from workbench.language import detect, detect_many
 
 SENTENCES = {
@@ -92,3 +93,19 @@ def test_many_texts_at_once_are_named_as_each_alone() -> None:
 def test_any_texts_at_once_are_named_as_each_alone(texts: list[str]) -> None:
     """The same holds for odd text: no words, other scripts, control characters."""
     assert detect_many(texts) == [detect(each) for each in texts]
+
+
+SNIPPETS = st.lists(
+    st.sampled_from([*"aé 1@_\\{}=|<>.:/`\n\t\xa0\u3000", "  ", "://", "```", "word "]), max_size=90
+)
+
+
+@given(SNIPPETS.map("".join))
+def test_the_quick_look_at_a_beginning_sees_what_a_slow_one_sees(head: str) -> None:
+    """Noise and white space are found in ASCII and beyond, whichever way they are looked for."""
+    assert language._noisy(head) == (language._NOISY.search(head) is not None)
+    start = head[: head.rfind(" ", 0, language._LOOK) + 1]
+    words = " ".join(start.split())
+    long = len(start) > language._WINDOW and len(words) >= language._WINDOW
+    expected = words[: language._WINDOW] if long and not language._NOISY.search(start) else ""
+    assert language._beginning(head) == expected

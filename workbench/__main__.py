@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import sys
+import threading
+from importlib.abc import MetaPathFinder
+from typing import Any
 
-import click
-
-from workbench.cli import cli
 from workbench.errors import EXIT_INTERRUPTED
-from workbench.terminal import emit
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Says that pandas is not there: DuckDB and pyarrow load it where it is, and take half a second."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("This command does without pandas.", name=name)
 
 
 def main() -> None:
     """Run one command and exit with its code."""
+    if sys.argv[1:2] == ["import"]:
+        _begin_import()
+    import click
+
+    from workbench.cli import cli
+    from workbench.terminal import emit
+
     try:
         sys.exit(cli.main(prog_name="workbench", standalone_mode=False))
     except click.ClickException as error:
@@ -24,7 +38,16 @@ def main() -> None:
         sys.exit(EXIT_INTERRUPTED)
 
 
-def _hint(error: click.ClickException) -> str:
+def _begin_import() -> None:
+    """Unpack the languages' model, most of which another core can do, while the commands are loaded."""
+    sys.meta_path.insert(0, _WithoutPandas())
+    if any(not each.startswith("-") for each in sys.argv[2:]):
+        from workbench.language import prepare
+
+        threading.Thread(target=prepare, daemon=True).start()
+
+
+def _hint(error: object) -> str:
     context = getattr(error, "ctx", None)
     return f"See {context.command_path} --help." if context else ""
 

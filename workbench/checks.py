@@ -18,6 +18,7 @@ from workbench.specs import (
     CONTROL,
     DIALECTS,
     ENGINES,
+    NAME_PATTERN,
     ZONES,
     Candidate,
     EvalConfig,
@@ -29,7 +30,6 @@ from workbench.specs import (
     VLLMServer,
 )
 
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 COMPARATORS = ("exact", "text", "fuzzy", "number", "money", "date", "list", "set", "ignore")
 LEAST_RATIO = 0.5
 """Fuzzy texts may be declared equal from this ratio on."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from workbench.records import EvalKind, Policy
 
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ENGINES = ("openai", "vllm", "transformers", "recorded")
 DIALECTS = ("auto", "vllm", "ollama", "openai", "none")
 ZONES = ("internal", "external")

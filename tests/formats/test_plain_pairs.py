@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ from hypothesis import strategies as st
 
 from workbench.formats import Draft, open_source
 from workbench.formats.base import Unreadable
-from workbench.formats.openai_chat import OpenAIChat, plain_pair
+from workbench.formats.openai_chat import OpenAIChat
+from workbench.formats.plain import draft_of, plain_pair, read_plain
+from workbench.ingest.plain_rows import PlainRows
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, call_id
 from workbench.language import HEAD_CHARS
-from workbench.normal import content_hash, message_text
+from workbench.normal import content_hash, decode_json, message_text
 from workbench.parts import SCHEMA
-from workbench.records import Message, Output, Request, ToolCall, to_json
+from workbench.records import EvalKind, Message, Output, Request, ToolCall, to_json
+from workbench.specs import EvalConfig, MatchRule
 
 SAMPLES = Path(__file__).parents[2] / "sample_logs"
 PLAIN: dict[str, Any] = {
@@ -112,6 +116,68 @@ def test_the_short_way_says_what_the_long_way_says(record: dict[str, Any]) -> No
     found = plain_pair(record)
     if found is not None:
         assert [found] == OpenAIChat().parse_any(copy.deepcopy(record))
+
+
+@given(almost_plain(), st.booleans())
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+def test_a_line_read_the_short_way_becomes_the_row_of_the_long_way(
+    record: dict[str, Any], routed: bool
+) -> None:
+    """From the bytes of a line to the row that is stored, both ways give the same, task included."""
+    raw = json.dumps(record).encode()
+    pair = read_plain(raw)
+    if pair is None:
+        return
+    (draft,) = OpenAIChat().parse_any(decode_json(raw).value)
+    assert isinstance(draft, Draft)
+    assert draft_of(pair) == draft
+    draft.file, draft.line, pair.line = "log.jsonl", 7, 7
+    rule = EvalConfig("sorting", EvalKind.LABEL, match_any=(MatchRule(system_prompt="Sort"),))
+    router = TaskRouter([rule] if routed else [], None)
+    rows: list[dict[str, Any]] = []
+
+    def add(values: Sequence[Any], size: int) -> None:
+        row = dict(zip(SCHEMA.names, values, strict=True))
+        # The keys of an object may stand in another order.
+        rows.append(row | {key: json.loads(row[key]) for key in ("request", "attributes", "output")})
+
+    RowMaker(add, router, 0.5).call(draft, "a")
+    PlainRows(add, router, 0.5).call(pair, "a", "log.jsonl")
+    assert rows[1] == rows[0]
+
+
+def test_a_capture_log_is_read_the_short_way() -> None:
+    """What capture writes beside a call is no reason to take the long way."""
+    beside = {
+        "id": "capture-1",
+        "timestamp": "2026-03-01T10:00:00+00:00",
+        "task": "triage",
+        "sampling_rate": 0.1,
+    }
+    pair = read_plain(json.dumps({**PLAIN, **beside}).encode())
+    assert pair is not None
+    assert pair.attributes == {"task": "triage", "tenant": "a", "sampling_rate": 0.1}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        json.dumps(PLAIN).replace("parcel", "par\\u0000cel"),
+        json.dumps(PLAIN).replace("parcel", "par\\ud800cel"),
+        json.dumps(PLAIN).replace("parcel", "\xff"),
+        json.dumps(PLAIN)[:-1],
+        json.dumps(PLAIN) + "{}",
+        json.dumps(PLAIN).replace('"tenant": "a"', '"tenant": ' + "[" * 200 + "]" * 200),
+        json.dumps(PLAIN).replace(
+            '"temperature": 0', '"response_format": {"a": ' + "[" * 98 + "]" * 98 + "}"
+        ),
+        json.dumps(PLAIN).replace('"temperature": 0', '"temperature": NaN'),
+        "",
+    ],
+)
+def test_what_may_need_repair_or_refusal_is_left_to_the_long_way(raw: str) -> None:
+    """A line that is broken, too deep or holds text that no store takes is never read the short way."""
+    assert read_plain(raw.encode("latin-1")) is None
 
 
 def test_plain_records_go_the_short_way() -> None:

@@ -58,11 +58,31 @@ def open_workspace(workspace: str | None, *, memory_mb: int | None = None) -> tu
         workspace: Its folder.
         memory_mb: What the database may take at most.
     """
-    from workbench.store import Store
+    space = load_workspace(workspace)
+    return space, open_store(space, memory_mb=memory_mb)
 
+
+def load_workspace(workspace: str | None) -> Workspace:
+    """Load the workspace that a command names, or the nearest, and act as whoever runs it.
+
+    Args:
+        workspace: Its folder.
+    """
     space = Workspace.load(find_workspace(workspace))
     if access.ACTING_FOR not in os.environ:
         from workbench.local_name import local_name
 
         access.run_as(all_rights(local_name(space)))
-    return space, Store.open(space.store_path, spool=space.spool, memory_mb=memory_mb)
+    return space
+
+
+def open_store(space: Workspace, *, memory_mb: int | None = None) -> Store:
+    """Open the store of a workspace.
+
+    Args:
+        space: The workspace.
+        memory_mb: What the database may take at most.
+    """
+    from workbench.store import Store
+
+    return Store.open(space.store_path, spool=space.spool, memory_mb=memory_mb)

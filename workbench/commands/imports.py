@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from workbench.commands.base import common, open_workspace
+from workbench.commands.base import common, load_workspace, open_store, open_workspace
 from workbench.errors import UsageError
 from workbench.terminal import emit, parse_mapping, parse_sampling_rate, progress_listener
+
+if TYPE_CHECKING:
+    from workbench.store import Store
 
 LOADING_MB = 512
 """What the database may take while a log is loaded, so that all processes together stay below 1 GB."""
@@ -66,12 +70,18 @@ def import_(
 
     with contextlib.ExitStack() as stack:
         readers = stack.enter_context(readers_for(files, redact_model=redact_model))
-        space, store = open_workspace(workspace, memory_mb=LOADING_MB)
-        stack.enter_context(store)
+        space = load_workspace(workspace)
+        store: Store | None = None
+
+        def opened() -> Store:
+            nonlocal store
+            store = store or stack.enter_context(open_store(space, memory_mb=LOADING_MB))
+            return store
+
         listener = stack.enter_context(progress_listener())
         report = import_files(
             space,
-            store,
+            opened,
             files,
             format=format_name,
             task=task,
@@ -85,7 +95,7 @@ def import_(
             readers=readers,
         )
         if rejects is not None:
-            write_rejects(store, report, rejects)
+            write_rejects(opened(), report, rejects)
     emit(report, as_json=as_json, text=report.text)
 
 

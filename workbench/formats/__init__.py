@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from workbench.errors import UsageError, did_you_mean
 from workbench.formats.azure_apim import NO_CONTENT, lacks_content
@@ -31,9 +31,11 @@ from workbench.formats.base import (
 from workbench.formats.containers import look, records
 from workbench.formats.files import Meter, Shape, capture_losses, found_files, log_files
 from workbench.formats.joining import Joiner
-from workbench.formats.lines import Share
+from workbench.formats.lines import Share, read_plain_lines
 from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
 from workbench.formats.openai_batch import BatchReply, OpenAIBatch
+from workbench.formats.openai_chat import OpenAIChat
+from workbench.formats.plain import PlainPair, draft_of
 from workbench.formats.registry import FORMATS, REGISTRY, STAND_ALONE, parse_record, recognised
 from workbench.normal import as_text
 from workbench.records import Output, Rejected
@@ -52,11 +54,13 @@ __all__ = [
     "Meter",
     "OutputDraft",
     "Passed",
+    "PlainPair",
     "Share",
     "Source",
     "capture_losses",
     "columns_with_samples",
     "detect",
+    "draft_of",
     "found_files",
     "log_files",
     "open_source",
@@ -65,6 +69,8 @@ __all__ = [
     "read_replies",
     "suggest_mapping",
 ]
+
+T = TypeVar("T")
 
 AUTO = "auto"
 _SAMPLE_RECORDS = 50
@@ -109,8 +115,19 @@ class Source:
             share: Which of several readers this is.
             meter: Says how far it is.
         """
+        return self._parsed(records(self.shape, share, meter))
+
+    def plain_items(
+        self, share: Share | None = None, meter: Meter | None = None
+    ) -> Iterator[Item | PlainPair]:
+        """Give what `items` gives, but plain pairs as such where the format is one of them."""
+        if self.shape.kind == "jsonl" and isinstance(self.format, OpenAIChat):
+            return self._parsed(read_plain_lines(self.shape, share, meter))
+        return self.items(share, meter)
+
+    def _parsed(self, found: Iterator[Record | T]) -> Iterator[Item | T]:
         name = self.shape.name
-        for record in records(self.shape, share, meter):
+        for record in found:
             if isinstance(record, Record):
                 yield from parse_record(self.format, record, name, given=self.given)
             else:

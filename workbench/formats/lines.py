@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from workbench.formats.base import Blank, Record, reject
 from workbench.formats.files import BROKEN_STREAM, MAX_LINE_BYTES, Meter, Shape, open_bytes
+from workbench.formats.plain import PlainPair, read_plain
 from workbench.normal import Undecodable, decode_json
 from workbench.records import Rejected
 
 BLOCK_BYTES = 4 * 1024 * 1024
+_READ_BYTES = 256 * 1024
+"""What is lost of a packed file that breaks off; a whole number of them is a block."""
+_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +39,87 @@ def read_lines(
 
     All readers of a file go through all of it, which costs little: reading JSON is what takes time.
     """
+    for each in _lines(shape, share or _ALL, meter):
+        yield each if isinstance(each, Rejected) else _record(shape, *each)
+
+
+def read_plain_lines(
+    shape: Shape, share: Share | None = None, meter: Meter | None = None
+) -> Iterator[PlainPair | Record | Rejected | Blank]:
+    """Give the plain pairs of a JSONL file as such, and all else as `read_lines` does."""
+    for each in _lines(shape, share or _ALL, meter):
+        if isinstance(each, Rejected):
+            yield each
+            continue
+        line, raw = each
+        pair = read_plain(raw)
+        if pair is None:
+            yield _record(shape, line, raw)
+        else:
+            pair.line = line
+            yield pair
+
+
+def _lines(shape: Shape, share: Share, meter: Meter | None) -> Iterator[tuple[int, bytes] | Rejected]:
+    """Give number and bytes of a reader's lines; of the others, line ends are counted."""
     line = position = 0
-    share = share or _ALL
-    alone = share.of == 1
+    begun: _Begun | None = None
     with open_bytes(shape.path, meter) as stream:
         try:
-            while raw := stream.readline(MAX_LINE_BYTES + 1):
-                line += 1
-                mine = alone or share.has(position)
-                position += len(raw)
-                if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
-                    while piece := stream.readline(1 << 20):
-                        position += len(piece)
-                        if piece.endswith(b"\n"):
-                            break
-                    if mine:
-                        yield reject(shape.name, line, f"longer than {MAX_LINE_BYTES >> 20} MB", raw[:4096])
-                    continue
+            while data := stream.read1(_READ_BYTES - position % _READ_BYTES):
+                mine = share.has(position)
+                position += len(data)
+                if begun is not None:
+                    end = data.find(b"\n")
+                    begun.add(data if end < 0 else data[:end])
+                    if end < 0:
+                        continue
+                    line += 1
+                    if begun.mine:
+                        yield begun.ended(shape, line)
+                    begun, data = None, data[end + 1 :]
                 if mine:
-                    yield _record(shape, line, raw)
+                    *whole, last = data.split(b"\n")
+                    for raw in whole:
+                        line += 1
+                        yield line, raw
+                else:
+                    line += data.count(b"\n")
+                    last = data[data.rfind(b"\n") + 1 :]
+                if last:
+                    begun = _Begun(mine)
+                    begun.add(last)
+            if begun is not None and begun.mine:
+                yield begun.ended(shape, line + 1)
         except BROKEN_STREAM as error:
             if share.index == 0:
                 yield reject(shape.name, line + 1, f"the compressed file breaks off here: {error}", b"")
+
+
+class _Begun:
+    """A line whose end has not come yet; of one that is too long, the head is kept."""
+
+    def __init__(self, mine: bool) -> None:
+        self.mine = mine
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, data: bytes) -> None:
+        """Take what follows, without its line end."""
+        if not self.mine:
+            return
+        self._bytes += len(data)
+        if self._bytes <= MAX_LINE_BYTES:
+            self._pieces.append(data)
+        elif len(self._pieces) != 1 or len(self._pieces[0]) > _HEAD_BYTES:
+            self._pieces = [b"".join([*self._pieces, data])[:_HEAD_BYTES]]
+
+    def ended(self, shape: Shape, line: int) -> tuple[int, bytes] | Rejected:
+        """Return the line, or why it is none."""
+        raw = b"".join(self._pieces)
+        if self._bytes > MAX_LINE_BYTES:
+            return reject(shape.name, line, f"longer than {MAX_LINE_BYTES >> 20} MB", raw)
+        return line, raw
 
 
 def _record(shape: Shape, line: int, raw: bytes) -> Record | Rejected | Blank:

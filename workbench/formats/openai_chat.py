@@ -7,14 +7,13 @@ from typing import Any
 
 from workbench.formats.answers import read_response, whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable
-from workbench.formats.chat import PARAMETERS, error_output, parse_request, parse_response
+from workbench.formats.chat import error_output, parse_request, parse_response
 from workbench.formats.pairs import parse_pair
-from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc, usage_openai
-from workbench.records import Message, Output, Request
+from workbench.formats.plain import SESSION_KEYS, plain_pair
+from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 
 _TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
 _LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms")
-_SESSION_KEYS = ("session_id", "conversation_id", "thread_id")
 _READ = frozenset(
     ("request", "response", "metadata", "id", "error", "status_code", *_TIME_KEYS, *_LATENCY_KEYS)
 )
@@ -82,7 +81,7 @@ class OpenAIChat:
         if time is not None and occurred_at is None:
             marks.append(Mark.BAD_TIME)
         metadata = _attributes(value, body)
-        session = next((metadata[key] for key in _SESSION_KEYS if metadata.get(key)), None)
+        session = next((metadata[key] for key in SESSION_KEYS if metadata.get(key)), None)
         if _truthy(value.get("cache_hit")) or _truthy(metadata.get("cache_hit")):
             marks.append(Mark.CACHE_HIT)
         if body.get("previous_response_id") or body.get("conversation"):
@@ -104,92 +103,6 @@ class OpenAIChat:
                 control_marks=control_marks,
             )
         ]
-
-
-_PLAIN_LINE = frozenset(("request", "response", "metadata", "timestamp", "latency_ms"))
-_PLAIN_REQUEST = frozenset(("model", "messages", "response_format", "stream", "store", *PARAMETERS))
-_PLAIN_RESPONSE = frozenset(
-    ("id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier")
-)
-_PLAIN_MESSAGE = frozenset(("role", "content", "refusal", "annotations"))
-
-
-def plain_pair(value: Mapping[str, Any]) -> Draft | None:
-    """Read a pair of text alone with a text for an answer, as most are; None for any other.
-
-    It says what `OpenAIChat.parse_any` says, in a third of the time: a test holds one against the
-    other. Whatever it does not know, it leaves to that.
-    """
-    request, response, metadata = value.get("request"), value.get("response"), value.get("metadata")
-    latency_ms, time = value.get("latency_ms"), value.get("timestamp")
-    if (
-        type(request) is not dict
-        or type(response) is not dict
-        or (metadata is not None and type(metadata) is not dict)
-        or not value.keys() <= _PLAIN_LINE
-        or not request.keys() <= _PLAIN_REQUEST
-        or not response.keys() <= _PLAIN_RESPONSE
-        or (metadata is not None and "cache_hit" in metadata)
-        or (latency_ms is not None and not (type(latency_ms) in (int, float) and 0 <= latency_ms < 1e300))
-        or (time is not None and type(time) is not int)
-    ):
-        return None
-    model, identity, said = response.get("model"), response.get("id"), request.get("messages")
-    choices = response.get("choices")
-    if type(model) is not str or not model or type(identity) is not str or not identity:
-        return None
-    if type(said) is not list or not said or type(choices) is not list or len(choices) != 1:
-        return None
-    choice = choices[0]
-    if type(choice) is not dict or choice.get("finish_reason") != "stop":
-        return None
-    answer = choice.get("message")
-    if type(answer) is not dict or not answer.keys() <= _PLAIN_MESSAGE or answer.get("refusal") is not None:
-        return None
-    text = answer.get("content")
-    if type(text) is not str or not text:
-        return None
-    messages = []
-    for each in said:
-        if type(each) is not dict or len(each) != 2:
-            return None
-        role, content = each.get("role"), each.get("content")
-        if type(role) is not str or not role or type(content) is not str:
-            return None
-        messages.append(Message(role, content))
-    occurred_at = to_utc(response.get("created") if time is None else time)
-    if occurred_at is None:
-        return None
-    attributes = dict(metadata) if metadata else {}
-    task = attributes.get("task")
-    session = None
-    for key in _SESSION_KEYS:
-        session = session or attributes.get(key)
-    if session and type(session) is not str:
-        return None
-    shape = request.get("response_format")
-    return Draft(
-        request=Request(
-            tuple(messages),
-            response_format=dict(shape) if type(shape) is dict else None,
-            parameters={
-                key: request[key] for key in request if key in PARAMETERS and request[key] is not None
-            },
-        ),
-        native_id=identity,
-        control=Output(
-            text=text,
-            finish_reason="stop",
-            model=model,
-            usage=usage_openai(response.get("usage")),
-            latency_ms=None if latency_ms is None else float(latency_ms),
-        ),
-        occurred_at=occurred_at,
-        session_id=session or None,
-        model=model,
-        task=task if type(task) is str else None,
-        attributes=attributes,
-    )
 
 
 def _of_another_provider(response: Any) -> bool:

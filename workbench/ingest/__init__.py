@@ -1,20 +1,29 @@
-"""Importing logs: files in, calls in the store, and a count for every source record."""
+"""Importing logs: files in, calls in the store, and a count for every source record.
 
-from workbench.ingest.corrections import (
-    Conflict,
-    ImportRow,
-    Resolution,
-    UndoReport,
-    conflict_count,
-    conflicts,
-    list_imports,
-    resolve_conflicts,
-    undo_import,
-)
-from workbench.ingest.importing import import_files, readers_for
-from workbench.ingest.preview import Column, Preview, preview
-from workbench.ingest.report import ImportReport, write_rejects
-from workbench.ingest.rows import call_id, default_source
+The names are loaded when they are asked for: the processes that read files need few of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.ingest.corrections import (
+        Conflict,
+        ImportRow,
+        Resolution,
+        UndoReport,
+        conflict_count,
+        conflicts,
+        list_imports,
+        resolve_conflicts,
+        undo_import,
+    )
+    from workbench.ingest.importing import import_files, readers_for
+    from workbench.ingest.previewing import Column, Preview, preview
+    from workbench.ingest.report import ImportReport, write_rejects
+    from workbench.ingest.rows import call_id, default_source
 
 __all__ = [
     "Column",
@@ -36,3 +45,30 @@ __all__ = [
     "undo_import",
     "write_rejects",
 ]
+
+_HOMES = {
+    "corrections": (
+        "Conflict",
+        "ImportRow",
+        "Resolution",
+        "UndoReport",
+        "conflict_count",
+        "conflicts",
+        "list_imports",
+        "resolve_conflicts",
+        "undo_import",
+    ),
+    "importing": ("import_files", "readers_for"),
+    "previewing": ("Column", "Preview", "preview"),
+    "report": ("ImportReport", "write_rejects"),
+    "rows": ("call_id", "default_source"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found

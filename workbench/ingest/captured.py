@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from workbench.formats import Draft, Mark
 from workbench.normal import as_number
 
@@ -23,8 +25,13 @@ def take_capture(draft: Draft, sampling_rate: float | None) -> float | None:
         del draft.attributes[REDACTED]
         if redacted and Mark.REDACTED not in draft.marks:
             draft.marks.append(Mark.REDACTED)
-    rate = as_number(draft.attributes.get(RATE))
+    return take_rate(draft.attributes, sampling_rate)
+
+
+def take_rate(attributes: dict[str, Any], sampling_rate: float | None) -> float | None:
+    """Take the share of traffic that was logged out of a record's attributes; see `take_capture`."""
+    rate = as_number(attributes.get(RATE))
     if rate is None or not 0 < rate <= 1:
         return sampling_rate
-    del draft.attributes[RATE]
+    del attributes[RATE]
     return rate

@@ -20,7 +20,8 @@ from workbench import errors
 from workbench.errors import EnvironmentalError, UsageError
 from workbench.formats import Share
 from workbench.ingest.job import Count, Job, Look, Told
-from workbench.ingest.preview import Preview
+from workbench.ingest.order import InOrder
+from workbench.ingest.previewing import Preview
 from workbench.records import from_json
 
 SILENCE_S = 120.0
@@ -76,16 +77,19 @@ def read_files(
     told: Callable[[str, int, int | None], None],
     written: Callable[[str], None],
     readers: Readers,
+    settled: Callable[[str], None] = lambda name: None,
 ) -> tuple[list[Look], Count]:
     """Read files into parts.
 
     Args:
         job: What, and where the parts go.
-        looked: Hears what the files are before they are read; what it raises ends the import.
+        looked: Hears what the files are while they are being read; what it raises ends the import.
         told: Hears the name of the file being read, how many records are done, and of how many
             there will be, by the bytes that are left; None where that can't be said.
         written: Hears the name of every part that is complete.
         readers: The processes that read; they serve once.
+        settled: Hears the names of the parts in the order of their rows, each as soon as no
+            earlier one can come any more.
 
     Returns:
         What the files are, and what became of their records.
@@ -100,7 +104,6 @@ def read_files(
             child.begin(job)
         conversation = _Conversation(job, children)
         looks = conversation.looks()
-        looked(looks)
         # Records that join others have to be read by one process, in their order.
         shared = len(children) > 1 and all(each.alone for each in looks)
         shared = shared and (any(each.shareable for each in looks) or len(looks) > 1)
@@ -109,12 +112,13 @@ def read_files(
             child.send(Share(index, len(used)))
         for child in children[len(used) :]:
             child.end()
-        counts = conversation.counts(used, looks, told, written)
+        looked(looks)
+        counts = conversation.counts(used, looks, told, written, settled)
     return looks, _sum(counts)
 
 
 def look_into_files(job: Job) -> Preview:
-    """Look into the heads of files; see `workbench.ingest.preview`.
+    """Look into the heads of files; see `workbench.ingest.previewing`.
 
     Raises:
         UsageError: A file is no log, or takes more memory or time than any log.
@@ -167,7 +171,7 @@ class _Child:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # -P keeps the folder that somebody happens to stand in off the path.
         process = subprocess.Popen(  # noqa: S603 -- this very Python
-            [sys.executable, "-P", "-m", "workbench.ingest.reading", str(memory_bytes)],
+            [sys.executable, "-P", "-m", "workbench.ingest.reader", str(memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -273,15 +277,21 @@ class _Conversation:
         looks: Sequence[Look],
         told: Callable[[str, int, int | None], None],
         written: Callable[[str], None],
+        settled: Callable[[str], None],
     ) -> list[Count]:
         """Return what each of the processes counted, in their order."""
         done: dict[_Child, Count] = {}
+        order = InOrder(len(children))
         pace = _Pace([each.bytes for each in looks])
         for child, message in self._listen(children):
             if message.done is not None:
                 done[child] = message.done
+                for name in order.end(children.index(child)):
+                    settled(name)
             elif message.part is not None:
                 written(message.part)
+                for name in order.add(children.index(child), message.part):
+                    settled(name)
             elif message.looks is None:
                 pace.hear(child, message)
                 self._where = looks[message.file].name

@@ -7,8 +7,9 @@ is invisible until its manifest is committed; the same file again adds nothing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,12 +27,13 @@ from workbench.ingest.redacting import Redaction, check_treatment, redaction_of
 from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport, reject_reason
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import Renumber
+from workbench.ingest.storing import OVERLAP_BYTES, Storing
 from workbench.progress import Listener, Progress, silent
 from workbench.records import Rejected, to_json
 from workbench.roles import Right
 
 if TYPE_CHECKING:
-    from workbench.store import Store
+    from workbench.store import Store, Writer
     from workbench.store.imported_labels import LoadedLabels
     from workbench.store.imports import Loaded
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 @requires(Right.IMPORT)
 def import_files(
     workspace: Workspace,
-    store: Store,
+    store: Store | Callable[[], Store],
     files: Iterable[Path | str],
     *,
     format: str = AUTO,
@@ -57,7 +59,7 @@ def import_files(
 
     Args:
         workspace: Its evals say which calls belong to which task.
-        store: Where the calls go.
+        store: Where the calls go, or what opens it: it is then opened while the files are read.
         files: Files, folders or patterns, read in this order; a Batch output may come before
             its input.
         format: auto, or the name of a format.
@@ -84,8 +86,10 @@ def import_files(
     paths = [path for path, _ in found]
     with contextlib.ExitStack() as stack:
         readers = readers or stack.enter_context(readers_for(paths, redact_model=redact_model))
-        from workbench.store import imported_labels, imports
         from workbench.store.staging import Staging
+
+        opened: Callable[[], Store] = functools.cache(store if callable(store) else lambda: store)
+        spool = workspace.spool if callable(store) else store.spool
 
         router = TaskRouter(workspace.evals.values(), task)
         redaction = redaction_of(workspace) if redact or redact_model else None
@@ -94,15 +98,12 @@ def import_files(
         hashes: dict[str, Future[str]] = {}
 
         def looked(looks: Sequence[Look]) -> None:
-            check_treatment(store, [each.source for each in looks], redaction)
+            background.submit(language.prepare)
+            check_treatment(opened(), [each.source for each in looks], redaction)
             hashes.update((each.path, background.submit(file_hash, Path(each.path))) for each in looks)
 
-        def reading(name: str, done: int, total: int | None) -> None:
-            shown = name if redaction is None else redaction.text(name)
-            listener(Progress("reading", done, total, "records", shown))
-
         report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
-        staging = stack.enter_context(Staging(store.spool, report.manifest_id or "", language.detect_many))
+        staging = stack.enter_context(Staging(spool, report.manifest_id or "", language.detect_many))
         job = Job(
             files=[str(each.absolute()) for each in paths],
             format=format,
@@ -115,16 +116,50 @@ def import_files(
             found=[str(path.absolute()) for path, named in found if not named],
             secret=None if redaction is None else Secret(redaction.key.hex(), redact_model),
         )
-        looks, count = read_files(job, looked, reading, staging.add, readers)
+        storing = stack.enter_context(
+            Storing(
+                opened,
+                staging,
+                report.manifest_id or "",
+                wanted=callable(store) and not dry_run and _fits(paths),
+            )
+        )
+
+        def reading(name: str, done: int, total: int | None) -> None:
+            shown = name if redaction is None else redaction.text(name)
+            listener(Progress("reading", done, total, "records", shown))
+            storing.reached(done, total)
+
+        looks, count = read_files(job, looked, reading, staging.add, readers, storing.settled)
         rejects = _describe(report, looks, count, redaction, hashes)
-        staging.complete(Renumber() if count.unnamed else None)
         now = datetime.now(UTC)
+        from workbench.store import imported_labels, imports
+
+        def rest(writer: Writer, loaded: Loaded) -> None:
+            added = imported_labels.load_staged(
+                writer,
+                staging.labels,
+                report.manifest_id or "",
+                limit=max(REJECTS_KEPT - len(rejects), 0),
+            )
+            _complete(report, loaded, added, rejects)
+            if redaction is not None:
+                report.redacted = dict(sorted(count.redacted.items(), key=lambda pair: -pair[1]))
+            if dry_run:
+                raise _DryRun
+            imports.append_rejects(writer, report.manifest_id or "", rejects)
+            imports.append_manifest(writer, _manifest(report, sampling_rate, now, redaction))
 
         def tick(done: int) -> None:
             listener(Progress("storing", done, staging.rows, "records"))
 
+        prices = workspace.model_prices()
+        staging.complete(Renumber() if count.unnamed else None)
+        if storing.finish(prices, rest):
+            tick(staging.rows)
+            return report
         try:
-            with store.writing() as writer:
+            with opened().writing() as writer:
                 loaded = imports.load_staged(
                     writer,
                     staging,
@@ -132,21 +167,9 @@ def import_files(
                     now,
                     orphan_limit=max(REJECTS_KEPT - len(rejects), 0),
                     tick=tick,
-                    prices=workspace.model_prices(),
+                    prices=prices,
                 )
-                added = imported_labels.load_staged(
-                    writer,
-                    staging.labels,
-                    report.manifest_id or "",
-                    limit=max(REJECTS_KEPT - len(rejects), 0),
-                )
-                _complete(report, loaded, added, rejects)
-                if redaction is not None:
-                    report.redacted = dict(sorted(count.redacted.items(), key=lambda pair: -pair[1]))
-                if dry_run:
-                    raise _DryRun
-                imports.append_rejects(writer, report.manifest_id or "", rejects)
-                imports.append_manifest(writer, _manifest(report, sampling_rate, now, redaction))
+                rest(writer, loaded)
         except _DryRun:
             report.manifest_id = None
     return report
@@ -163,6 +186,12 @@ def readers_for(files: Iterable[Path | str], *, redact_model: str | None = None)
         UsageError: A folder holds no log, or a pattern matches nothing.
     """
     return Readers(log_files(files), with_model=redact_model is not None)
+
+
+def _fits(paths: Sequence[Path]) -> bool:
+    """Say whether files are read so soon that others can wait for the store meanwhile."""
+    sizes = (each.stat().st_size for each in paths if each.is_file())
+    return sum(sizes) <= OVERLAP_BYTES
 
 
 class _DryRun(Exception):
@@ -222,7 +251,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     report.cost_usd, report.unpriced, report.priced_as = loaded.usd, loaded.unpriced, loaded.priced_as
     for name in ("gold", "marks", "tokens", "models", "languages", "tasks", "first_at", "last_at"):
         setattr(report, name, getattr(loaded, name))
-    report.open_conflicts = loaded.open_conflicts
+    report.open_conflicts, report.unrendered = loaded.open_conflicts, loaded.unrendered
 
 
 def _manifest(

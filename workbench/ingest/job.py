@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.checks import NAME_PATTERN
 from workbench.errors import UsageError
 from workbench.formats import Passed
 from workbench.ingest.report import REJECTS_KEPT, reject_reason
 from workbench.records import EvalKind, Rejected
-from workbench.specs import EvalConfig, MatchRule
+from workbench.specs import NAME_PATTERN, EvalConfig, MatchRule
 
 REASONS_KEPT = 100
 

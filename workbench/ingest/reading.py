@@ -2,7 +2,7 @@
 
 Files come from anywhere, so they are opened, unpacked and parsed here and nowhere else. What
 it makes of them are parts (`workbench.parts`), and JSON lines on standard output that say how
-far it is. It is started by `workbench.ingest.children`.
+far it is. It is started by `workbench.ingest.children`, through `workbench.ingest.reader`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,6 +26,7 @@ from workbench.formats import (
     Meter,
     OutputDraft,
     Passed,
+    PlainPair,
     Share,
     Source,
     capture_losses,
@@ -33,15 +34,19 @@ from workbench.formats import (
 )
 from workbench.formats.base import Item
 from workbench.ingest.job import Count, Job, Look, Told, evals_of
-from workbench.ingest.preview import look_into
-from workbench.ingest.redacting import redaction_with
+from workbench.ingest.plain_rows import PlainRows
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, default_source
 from workbench.parts import LABEL_PARTS, LABELS, PartWriter
 from workbench.records import Rejected, to_json
 
+if TYPE_CHECKING:
+    from workbench.ingest.redacting import Redaction
+
 _TELL_EVERY_S = 0.3
 _ITEMS_A_LOOK = 200
+_NICE = 5
+"""Readers give way to what is made of their parts, which would otherwise go on alone at the end."""
 
 
 class Reading:
@@ -60,9 +65,11 @@ class Reading:
         self._sources = sorted(found, key=lambda each: not each.early)
         self._joiner = Joiner()
         self._names = [job.source or default_source(job.task, each.format.name) for each in self._sources]
-        self._redaction = (
-            None if job.secret is None else redaction_with(bytes.fromhex(job.secret.key), job.secret.model)
-        )
+        self._redaction: Redaction | None = None
+        if job.secret is not None:
+            from workbench.ingest.redacting import redaction_with
+
+            self._redaction = redaction_with(bytes.fromhex(job.secret.key), job.secret.model)
         self._told = time.monotonic()
 
     def _open(self) -> list[Source]:
@@ -109,9 +116,9 @@ class Reading:
         folder = Path(job.folder)
         writer = PartWriter(folder, lambda name: self._tell(Told(part=name)))
         labels = PartWriter(folder, lambda _: None, LABELS, f"{LABEL_PARTS}-{share.index:02d}")
-        maker = RowMaker(
-            writer.add, TaskRouter(evals_of(job.rules), job.task), job.sampling_rate, add_label=labels.add
-        )
+        router = TaskRouter(evals_of(job.rules), job.task)
+        maker = RowMaker(writer.add, router, job.sampling_rate, add_label=labels.add)
+        plain = PlainRows(writer.add, router, job.sampling_rate)
         if share.index:
             self.count.unrecognised = []
         else:
@@ -122,7 +129,7 @@ class Reading:
                 self.count.records.append(0)
                 continue
             writer.begin_file(number, shared=shared)
-            self._read_file(number, source, share if shared else None, writer, maker)
+            self._read_file(number, source, share if shared else None, writer, maker, plain)
         for item, name in self._joiner.finish():
             self._take(len(self._sources) - 1, item, name, maker)
         writer.flush()
@@ -132,25 +139,41 @@ class Reading:
             self.count.redacted = dict(self._redaction.found)
 
     def _read_file(
-        self, number: int, source: Source, share: Share | None, writer: PartWriter, maker: RowMaker
+        self,
+        number: int,
+        source: Source,
+        share: Share | None,
+        writer: PartWriter,
+        maker: RowMaker,
+        plain: PlainRows,
     ) -> None:
         records, last = 0, 0
         meter = Meter()
-        for item in source.items(share, meter):
+        name, file = self._names[number], source.name
+        # What is redacted has to be looked into.
+        items = source.plain_items if self._redaction is None else source.items
+        for item in items(share, meter):
             if share is not None:
                 if item.line > last + 1:
                     writer.flush()  # The lines between are another reader's.
                 last = item.line
-            records += 1 + (item.parts if isinstance(item, Draft | Passed) else 0)
-            if type(item) is Draft and item.span is None and item.part_key is None:
-                self._take(number, item, self._names[number], maker)  # Nothing to join it with.
+            if isinstance(item, PlainPair):
+                records += 1
+                plain.call(item, name, file)
             else:
-                for settled, name in self._joiner.take(item, self._names[number]):
-                    self._take(number, settled, name, maker)
+                records += 1 + (item.parts if isinstance(item, Draft | Passed) else 0)
+                self._join(number, item, name, maker)
             if records % _ITEMS_A_LOOK == 0:
                 self._say(number, records, meter.position)
         self.count.records.append(records)
         self._say(number, records, source.shape.path.stat().st_size, now=True)
+
+    def _join(self, number: int, item: Item, name: str, maker: RowMaker) -> None:
+        if type(item) is Draft and item.span is None and item.part_key is None:
+            self._take(number, item, name, maker)  # Nothing to join it with.
+        else:
+            for settled, of in self._joiner.take(item, name):
+                self._take(number, settled, of, maker)
 
     def _take(self, number: int, item: Item, name: str, maker: RowMaker) -> None:
         item = item if self._redaction is None else self._redaction(item)
@@ -197,6 +220,8 @@ def main() -> int:
     """Read a job from standard input, tell what the files are, and read the share named next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's to handle.
     limit_resources(int(sys.argv[1]))
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
     # Records hold no cycles: looking for some after every few hundred took a fifth of the time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
@@ -212,6 +237,8 @@ def main() -> int:
     job = msgspec.json.decode(asked, type=Job)
     try:
         if job.preview is not None:
+            from workbench.ingest.previewing import look_into
+
             tell(Told(preview=to_json(look_into(job)), done=Count()))
             return 0
         reading = Reading(job, tell)
@@ -225,7 +252,3 @@ def main() -> int:
     except BrokenPipeError:
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.access import requires
 from workbench.errors import UsageError
+from workbench.formats import Mark
 from workbench.normal import neutralise_cell
 from workbench.records import UNASSIGNED, Rejected, as_builtins
 from workbench.roles import Right
@@ -37,6 +38,8 @@ class ImportReport:
     the date of the snapshot.
     `unrecognised` are files of a folder or pattern that are no logs, by name and reason;
     `capture_lost` counts by reason the calls that capture could not write beside these logs.
+    `unrendered` counts, by the earlier import that brought them, calls that got their tokens now and
+    whose prompt would have come along in one import.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
     calls by their kind; the other skipped ones were known.
     """
@@ -73,6 +76,7 @@ class ImportReport:
     unrecognised: list[dict[str, str]] = field(default_factory=list)
     capture_lost: dict[str, int] = field(default_factory=dict)
     redacted: dict[str, int] | None = None
+    unrendered: dict[str, int] = field(default_factory=dict)
     dry_run: bool = False
 
     @property
@@ -120,6 +124,7 @@ class ImportReport:
             )
         if self.marks:
             lines.append("  marks: " + _listed(self.marks))
+        lines += _unrendered(self)
         if self.redacted is not None:
             found = _listed({kind.lower(): count for kind, count in self.redacted.items()}) or "nothing"
             lines.append(f"  redacted: {found} (it detects and does not guarantee)")
@@ -195,6 +200,23 @@ def _listed(counts: Mapping[str, int], most: int | None = None) -> str:
     shown = [f"{name or 'unknown'} {count:,}" for name, count in list(counts.items())[:most]]
     more = len(counts) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _unrendered(report: ImportReport) -> list[str]:
+    """Say which file is missing for the prompts, or that it came too late for them."""
+    lines = []
+    bare = report.marks.get(Mark.NOT_RENDERED)
+    if bare:
+        lines.append(
+            f"  {bare:,} calls hold the arguments of a template, not the prompt that the model saw. It is in "
+            "TensorZero's ModelInference rows: import that file and this one together."
+        )
+    for manifest, count in report.unrendered.items():
+        lines.append(
+            f"  {count:,} calls got their tokens, but keep a template's arguments for a prompt. For the "
+            f"prompts: workbench import --undo {manifest}, then import its files and these together."
+        )
+    return lines
 
 
 def _headline(report: ImportReport) -> str:

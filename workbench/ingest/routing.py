@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workbench.checks import NAME_PATTERN
 from workbench.errors import ConfigError
 from workbench.formats import Draft, Mark
 from workbench.normal import last_user_text, system_text
 from workbench.records import UNASSIGNED, Request
-from workbench.specs import EvalConfig, MatchRule
+from workbench.specs import NAME_PATTERN, EvalConfig, MatchRule
 from workbench.traffic.prompts import first_user_text, tool_names
 
 TEXT_KEYS = ("system_prompt", "input", "first_input", "tools", "model")
@@ -36,16 +36,27 @@ class TaskRouter:
 
     def task_of(self, draft: Draft) -> str:
         """Return the task of a call; several rules that fit leave a mark and the first one wins."""
-        if self._task is not None:
-            return self._task
-        fitting = self.fitting(draft.request, draft.model, draft.attributes) if self._rules else ()
+        fitting = self.fitting(draft.request, draft.model, draft.attributes) if self.asks else ()
         if fitting:
             if len(fitting) > 1:
                 draft.marks.append(Mark.AMBIGUOUS_TASK)
             return fitting[0]
-        if draft.task is not None and NAME_PATTERN.fullmatch(draft.task):
-            return draft.task
-        return UNASSIGNED
+        return self.without_rules(draft.task)
+
+    @property
+    def asks(self) -> bool:
+        """Return whether there is a rule to ask; without one, `without_rules` is enough."""
+        return self._task is None and bool(self._rules)
+
+    def without_rules(self, named: str | None) -> str:
+        """Return the task of a call that no rule takes.
+
+        Args:
+            named: What its log calls the task.
+        """
+        if self._task is not None:
+            return self._task
+        return named if named is not None and _is_name(named) else UNASSIGNED
 
     def fitting(self, request: Request, model: str | None, attributes: Mapping[str, Any]) -> list[str]:
         """Return the tasks with a rule that takes a call, in order, each once.
@@ -61,6 +72,11 @@ class TaskRouter:
 
 
 _Rule = list[tuple[str, re.Pattern[str]]]
+
+
+@functools.lru_cache(maxsize=1_000)
+def _is_name(text: str) -> bool:
+    return NAME_PATTERN.fullmatch(text) is not None
 
 
 def _compile(task: str, rule: MatchRule) -> _Rule:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.access import requires
-from workbench.checks import NAME_HINT, NAME_PATTERN, check_eval
+from workbench.checks import NAME_HINT, check_eval
 from workbench.config import CONFIG_NAME, Workspace, convert, read_config
 from workbench.errors import ConfigError, UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, profile, workload_of
@@ -17,7 +17,7 @@ from workbench.profiling.mining import apply_rules
 from workbench.progress import Listener, silent
 from workbench.records import UNASSIGNED
 from workbench.roles import Right
-from workbench.specs import EvalConfig
+from workbench.specs import NAME_PATTERN, EvalConfig
 from workbench.traffic.drafts import append_rules, draft_eval
 from workbench.writing import replace_text
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MODELS_SHOWN = 100
 _COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens")
+_READ = ["kind", "call_id", "model", "answered_by", "error_kind", *_COUNTS]
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class Answered:
             rows: With `answered_by`, the model that the output itself names; failed ones without
                 tokens cost nothing and are left out.
         """
+        rows = rows.select(_READ)  # A filter copies what it keeps, the texts too.
         rows = rows.filter(pc.or_(pc.is_null(rows["error_kind"]), pc.is_valid(rows["input_tokens"])))
         # A call's own row says which model was asked; an output that came by itself does not.
         whole = pc.equal(rows["kind"], "call")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -90,7 +91,6 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _WORDS = re.compile(r"\w+")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_NUL = re.compile(b"\0")
 _TYPES: dict[str, pa.DataType] = {
     "VARCHAR": pa.string(),
     "BIGINT": pa.int64(),
@@ -156,11 +156,12 @@ def fitted(table: pa.Table, types: Types) -> pa.Table:
 
 
 def _may_hold_nul(column: Any) -> bool:
-    """Look at text as it lies in memory, which takes a tenth of the time of asking each value."""
+    """Look at text as it lies in memory, which takes next to no time beside asking each value."""
     if not pa.types.is_string(column.type):
         return False
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    return any(text and _NUL.search(text) for chunk in chunks for text in chunk.buffers()[2:])
+    texts = (text for chunk in chunks for text in chunk.buffers()[2:] if text is not None and text.size)
+    return any(not np.frombuffer(text, np.uint8).min() for text in texts)
 
 
 def cleaned(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.normal import content_hash
 from workbench.records import Call, from_json, to_json
+from workbench.store import late
 from workbench.store.calls import to_call
 from workbench.store.engine import quoted
 
@@ -20,7 +21,7 @@ STORED, ARRIVED = "stored", "arrived"
 _CALL_TABLES = """
 SELECT c.table_name FROM duckdb_columns() c JOIN duckdb_tables() t USING (table_oid, database_name)
 WHERE NOT t.internal AND c.column_name = 'call_id' AND database_name = current_database()
-  AND NOT t.temporary AND c.table_name NOT IN ('conflict_resolutions', 'calls')
+  AND NOT t.temporary AND c.table_name NOT IN ('conflict_resolutions', 'calls', 'late_facts')
 ORDER BY c.table_name
 """
 _AFFECTED = """
@@ -101,6 +102,9 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
         delete(row["table_name"], whole)
     for table in _OF_CONTROL:
         delete(table, partly)
+    changed_back = late.take_back(writer, manifest_id)
+    if changed_back:
+        removed["late_facts"] = changed_back
     delete("gold", "origin = ?", (f"import {manifest_id}",))
     for table in (
         "controls",
@@ -241,6 +245,7 @@ def take_arrived(
     for known, row in rows.items():
         if known != hash_taken:
             _resolved(writer, row, ARRIVED, known, row["call"], resolved_by, now)
+    late.settle(writer, call_id)
     writer.execute("DELETE FROM conflicts WHERE call_id = ?", (call_id,))
     writer.execute("DELETE FROM comparisons WHERE call_id = ?", (call_id,))
     if columns["request"] is not None and columns["request_hash"] != old["request_hash"]:

@@ -14,16 +14,18 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import duckdb
-import pandas as pd  # DuckDB would import it in the middle of the first insert, with the file held
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from workbench import priority
 from workbench.errors import EnvironmentalError, StoreBusy
 from workbench.store import arrow, engine, fence, lease, migrate, shared, spool
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 Params = Sequence[Any] | Mapping[str, Any]
@@ -124,8 +126,9 @@ class Store:
             path: The DuckDB file.
             spool: Folder of parts to absorb; beside the store unless given.
             wait_s: How long any call waits for another process, in seconds.
-            memory_mb: What the database may take at most in this process, for work whose size is not
-                known; None leaves it to DuckDB. Whoever opens it first in a process says.
+            memory_mb: What the database may take at most in this process, for loading whatever size; it
+                then works with one thread. None leaves it to DuckDB. Whoever opens it first in a
+                process says.
 
         Raises:
             StoreBusy: Another process did not give the file up in time.

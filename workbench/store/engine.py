@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,11 +53,15 @@ class Instance:
     Args:
         path: The one file; absolute.
         memory_mb: What DuckDB may take at most; what needs more goes to the disk beside the file. None
-            leaves it to DuckDB, which takes most of the machine's.
+            leaves it to DuckDB, which takes most of the machine's. Given, one thread works: several pack
+            what is loaded twice, in small groups and then in large ones, and each takes memory.
     """
 
     def __init__(self, path: Path, memory_mb: int | None = None) -> None:
         self.path = path
+        with contextlib.suppress(ImportError):
+            # DuckDB would load it in the middle of the first insert, with the file held.
+            importlib.import_module("pandas")
         self._connection = duckdb.connect(":memory:")
         own = [path, *(path.with_name(path.name + end) for end in _COMPANIONS)]
         try:
@@ -65,8 +70,8 @@ class Instance:
                 "autoload_known_extensions = false",
                 "allow_community_extensions = false",
                 "TimeZone = 'UTC'",
-                "write_buffer_row_group_memory_limit = '128MB'",
-                *([f"memory_limit = '{memory_mb}MB'"] if memory_mb else []),
+                f"write_buffer_row_group_memory_limit = '{32 if memory_mb else 128}MB'",
+                *([f"memory_limit = '{memory_mb}MB'", "threads = 1"] if memory_mb else []),
                 f"temp_directory = {_literal(f'{path}.tmp')}",
                 f"allowed_paths = [{', '.join(_literal(str(file)) for file in own)}]",
                 "enable_external_access = false",

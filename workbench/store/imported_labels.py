@@ -11,7 +11,8 @@ from workbench.access import requires
 from workbench.parts import LABEL_TEXTS
 from workbench.records import Rejected
 from workbench.roles import Right
-from workbench.store.imports import pairs, stage_rows
+from workbench.store.imports import pairs
+from workbench.store.late import stage_rows
 from workbench.store.staging import Numbered
 
 if TYPE_CHECKING:

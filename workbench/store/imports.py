@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from workbench.costing.pricing import ModelPrice
 from workbench.records import Call, Output, Rejected, Request, from_json, to_json
+from workbench.store import late
 from workbench.store.answered import Answered
 from workbench.store.staging import Staging
 
@@ -33,7 +34,6 @@ _CALL_COLUMNS = (
     "model", "language", "input_chars", "turn_depth", "tool_count", "request_hash", "content_hash",
     "request", "attributes", "marks",
 )  # fmt: skip
-_TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens")
 _CONTROL_COLUMNS = {
     "call_id": "call_id",
     "output": "output",
@@ -114,17 +114,6 @@ LEFT JOIN conflicts x ON x.call_id = n.call_id AND x.content_hash = n.content_ha
 LEFT JOIN conflict_resolutions z ON z.call_id = n.call_id AND z.content_hash = n.content_hash
 """
 
-_LATE = """
-CREATE OR REPLACE TEMP TABLE late (call_id VARCHAR, occurred_at TIMESTAMP, model VARCHAR)
-"""
-
-_ADDITIONS = """
-CREATE OR REPLACE TEMP TABLE additions (
-    call_id VARCHAR, answered_by VARCHAR, output VARCHAR, input_tokens BIGINT, cached_input_tokens BIGINT,
-    output_tokens BIGINT
-)
-"""
-
 _GOLD = """
 INSERT INTO gold (call_id, answer, origin, created_at)
 WITH arrived AS (
@@ -170,6 +159,7 @@ class Loaded:
     open_conflicts: int = 0
     parts: dict[str, int] = field(default_factory=dict)
     added_tokens: dict[str, int | None] = field(default_factory=dict)
+    unrendered: dict[str, int] = field(default_factory=dict)
 
 
 def load_staged(
@@ -205,27 +195,34 @@ def load_staged(
         _judge(writer, staging, loaded)
     answered = Answered()
     done = 0
-    for table in _grouped(staging.tables()):
+    for table in grouped(staging.tables()):
         outcomes = _outcomes(writer, table) if judged else None
-        _load_rows(writer, table, outcomes, manifest_id, loaded, answered, orphan_limit)
+        load_rows(writer, table, outcomes, manifest_id, loaded, answered, orphan_limit)
         done += table.num_rows
         tick(done)
     if judged:
-        writer.execute(
-            "UPDATE calls SET occurred_at = coalesce(calls.occurred_at, late.occurred_at),"
-            " model = coalesce(late.model, calls.model) FROM late WHERE calls.call_id = late.call_id"
-        )
+        late.write_calls(writer, manifest_id)
         before = writer.value("SELECT count(*) FROM gold")
         writer.execute(_GOLD, (f"import {manifest_id}", now))
         loaded.gold = writer.value("SELECT count(*) FROM gold") - before
-        _add_tokens(writer, loaded)
-        for name in ("staged", "judged", "late", "additions"):
+        if ADDED in loaded.counts:
+            loaded.added_tokens = late.write_tokens(writer, manifest_id)
+            loaded.unrendered = late.unrendered(writer)
+        late.end(writer)
+        for name in ("staged", "judged"):
             writer.execute(f"DROP TABLE temp.{name}")
+    summed_up(writer, manifest_id, loaded, answered, prices)
+    return loaded
+
+
+def summed_up(
+    writer: Writer, manifest_id: str, loaded: Loaded, answered: Answered, prices: Sequence[ModelPrice]
+) -> None:
+    """Put into `loaded` the costs of the answers, and the sums over what was accepted."""
     answered.complete(writer)
     costs = answered.costs(prices)
     loaded.usd, loaded.unpriced, loaded.priced_as = costs.usd, costs.unpriced, costs.priced_as
     _summarise(writer, manifest_id, loaded)
-    return loaded
 
 
 def _all_new(writer: Writer, staging: Staging, loaded: Loaded) -> bool:
@@ -253,10 +250,9 @@ def _judge(writer: Writer, staging: Staging, loaded: Loaded) -> None:
     """Put into a temporary table what becomes of each row, and count it."""
     writer.execute(_STAGED)
     for table in staging.tables(_KEYS):
-        stage_rows(writer, "staged", table)
+        late.stage_rows(writer, "staged", table)
     writer.execute(_JUDGE)
-    writer.execute(_LATE)
-    writer.execute(_ADDITIONS)
+    late.begin(writer)
     for outcome, count in pairs(writer, "SELECT outcome AS name, count(*) AS n FROM judged GROUP BY ALL"):
         loaded.counts[outcome] = count
     parts = (
@@ -266,7 +262,7 @@ def _judge(writer: Writer, staging: Staging, loaded: Loaded) -> None:
     loaded.parts = dict(pairs(writer, parts))
 
 
-def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """Give small parts together: a statement for each would cost more than its rows."""
     waiting: list[pa.Table] = []
     rows = size = 0
@@ -288,13 +284,7 @@ def _outcomes(writer: Writer, table: pa.Table) -> list[str]:
     return [outcomes[row] for row in range(first, last + 1)]
 
 
-def stage_rows(writer: Writer, table: str, rows: pa.Table) -> None:
-    """Fill a temporary table of this transaction, which the store's catalogue does not know."""
-    with writer.lent("staged_rows", rows):
-        writer.execute(f"INSERT INTO temp.{table} SELECT * FROM staged_rows")  # noqa: S608 -- a name of this module
-
-
-def _load_rows(
+def load_rows(
     writer: Writer,
     table: pa.Table,
     listed: Sequence[str] | None,
@@ -317,12 +307,12 @@ def _load_rows(
         joined = table.filter(pa.array([each == JOINED for each in listed]))
         _append_controls(writer, joined, manifest_id, answered)
         if joined.num_rows:
-            stage_rows(writer, "late", joined.select(["call_id", "occurred_at", "model"]))
+            late.put_outputs(writer, joined)
     if ADDED in loaded.counts:
         added = table.filter(pa.array([each == ADDED for each in listed]))
         if added.num_rows:
             answered.add(added)
-            stage_rows(writer, "additions", added.select(["call_id", "answered_by", "output", *_TOKENS]))
+            late.put_tokens(writer, added)
     if CONFLICT in loaded.counts:
         conflicting = table.filter(pa.array([each == CONFLICT for each in listed]))
         writer.append("conflicts", [_conflict(row, manifest_id) for row in conflicting.to_pylist()])
@@ -331,31 +321,6 @@ def _load_rows(
         loaded.rejected += orphans.num_rows + (pc.sum(orphans.column("parts")).as_py() or 0)
         room = orphan_limit - len(loaded.rejects)
         loaded.rejects.extend(_orphan(row) for row in orphans.slice(0, max(room, 0)).to_pylist())
-
-
-def _add_tokens(writer: Writer, loaded: Loaded) -> None:
-    """Write tokens and model to outputs that had none."""
-    if ADDED not in loaded.counts:
-        return
-    writer.execute(
-        """
-        UPDATE controls SET
-            input_tokens = a.input_tokens, cached_input_tokens = a.cached_input_tokens,
-            output_tokens = a.output_tokens,
-            output = json_merge_patch(controls.output::JSON, CASE WHEN a.answered_by IS NULL
-                THEN json_object('usage', json_extract(a.output, '$.usage'))
-                ELSE json_object('usage', json_extract(a.output, '$.usage'), 'model', a.answered_by) END)
-        FROM additions a WHERE controls.call_id = a.call_id
-        """
-    )
-    writer.execute(
-        "UPDATE calls SET model = coalesce(a.answered_by, calls.model) FROM additions a"
-        " WHERE calls.call_id = a.call_id"
-    )
-    loaded.added_tokens = writer.rows(
-        "SELECT sum(input_tokens)::BIGINT AS input, sum(cached_input_tokens)::BIGINT AS cached_input,"
-        " sum(output_tokens)::BIGINT AS output FROM additions"
-    )[0]
 
 
 def _append_controls(writer: Writer, table: pa.Table, manifest_id: str, answered: Answered) -> None:

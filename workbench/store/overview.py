@@ -46,7 +46,15 @@ UNWATCHED = frozenset(
             "judge_runs",
             "judge_votes",
         ),
-        *("latency_probe_calls", "openings", "profile_calls", "profiles", "rejects", "replay_events"),
+        *(
+            "late_facts",
+            "latency_probe_calls",
+            "openings",
+            "profile_calls",
+            "profiles",
+            "rejects",
+            "replay_events",
+        ),
         "workbench_migrations",
     )
 )

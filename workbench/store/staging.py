@@ -108,6 +108,10 @@ class Staging:
         self._calls = Numbered(paths)
         self.labels = Numbered(parts.listed(self._folder, parts.LABEL_PARTS))
 
+    def part(self, name: str) -> pa.Table:
+        """Return a part that was taken; its rows have no numbers, which only all parts together have."""
+        return self._told(name, parts.read(self._folder / name))
+
     @property
     def rows(self) -> int:
         """Return how many calls and outputs wait."""
@@ -116,10 +120,14 @@ class Staging:
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Give the parts in order, with all columns or some, and the number of each row in front."""
         for name, table in self._calls.tables(columns):
-            place = table.schema.get_field_index(LANGUAGE)
-            if place >= 0:
-                table = table.set_column(place, table.schema.field(place), self._languages[name])
-            yield table
+            yield self._told(name, table)
+
+    def _told(self, name: str, table: pa.Table) -> pa.Table:
+        """Put the languages in the place of the texts that they were told from."""
+        place = table.schema.get_field_index(LANGUAGE)
+        if place < 0:
+            return table
+        return table.set_column(place, table.schema.field(place), self._languages[name])
 
 
 def sweep(root: Path) -> int:

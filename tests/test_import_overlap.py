@@ -1,0 +1,153 @@
+"""Loading while files are still being read comes to what loading afterwards comes to."""
+
+from __future__ import annotations
+
+import copy
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from import_world import Desk, counted
+
+from workbench.ingest import children, import_files, importing, storing
+from workbench.ingest.order import InOrder
+
+
+@given(st.lists(st.integers(0, 3), max_size=40), st.randoms(use_true_random=False))
+def test_parts_are_given_in_order_as_soon_as_they_are_settled(owners: list[int], dice: random.Random) -> None:
+    """Whoever is ahead, names come in order, each once, and none waits without need."""
+    order = InOrder(4)
+    rest: list[list[str]] = [[] for _ in range(4)]
+    for number, owner in enumerate(owners):
+        rest[owner].append(f"{number:03d}")
+    given_out: list[str] = []
+    going = list(range(4))
+    while going:
+        owner = dice.choice(going)
+        if rest[owner]:
+            given_out += order.add(owner, rest[owner].pop(0))
+        else:
+            going.remove(owner)
+            given_out += order.end(owner)
+        assert given_out == [f"{number:03d}" for number in range(len(given_out))]
+    assert len(given_out) == len(owners)
+
+
+def call(identity: str | None, said: str = "At home.", **beside: Any) -> dict[str, Any]:
+    """Return a line of a log."""
+    answer = {"finish_reason": "stop", "message": {"role": "assistant", "content": said}}
+    response: dict[str, Any] = {"id": identity, "model": "m-1", "choices": [answer]}
+    response["usage"] = {"prompt_tokens": 9, "completion_tokens": 2}
+    if identity is None:
+        del response["id"]
+    request = {"model": "m", "messages": [{"role": "user", "content": "Where is my parcel, please?"}]}
+    return {"timestamp": 1_760_000_000, "request": request, "response": response, **beside}
+
+
+CALLS = [call(str(number), f"Answer {number}.") for number in range(40)]
+LOGS: dict[str, list[list[dict[str, Any]]]] = {
+    "all new": [CALLS],
+    "with rejects": [[*CALLS, {"request": {}}, {}]],
+    "twice the same id": [[*CALLS, CALLS[3]]],
+    "twice the same id, another answer": [[*CALLS, call("3", "Elsewhere.")]],
+    "the same again": [CALLS, CALLS],
+    "some known": [CALLS[:20], CALLS],
+    "without ids": [[*CALLS, call(None), call(None)]],
+    "nothing but rejects": [[{"request": {"messages": []}, "response": {"choices": []}}]],
+    "other names": [[{"id": "a", "workload_id": "w"} | call("b")], [call("c")]],
+}
+
+
+def stored(desk: Desk) -> dict[str, Any]:
+    """Return what a workspace holds, without what differs from import to import."""
+    names = {row["manifest_id"]: row["n"] for row in desk.store.rows(
+        "SELECT manifest_id, row_number() OVER (ORDER BY seq) AS n FROM manifests"
+    )}  # fmt: skip
+    found: dict[str, Any] = {}
+    for table, order in (
+        ("calls", "seq"),
+        ("controls", "call_id"),
+        ("conflicts", "call_id"),
+        ("rejects", "line"),
+    ):
+        rows = desk.store.rows(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 -- names of this file
+        found[table] = [
+            {key: value for key, value in row.items() if key != "seq"}
+            | {"manifest_id": names[row["manifest_id"]]}
+            for row in rows
+        ]  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_loading_early_comes_to_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the files hold: the same rows in the same order, the same counts, and the store is free."""
+    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
+    (tmp_path / "late").mkdir()
+    (tmp_path / "early").mkdir()
+    late, early = Desk(tmp_path / "late"), Desk(tmp_path / "early")
+    begun: list[bool] = []
+    finish = storing.Storing.finish
+
+    def watched(self: storing.Storing, *args: Any) -> bool:
+        begun.append(finish(self, *args))
+        return begun[-1]
+
+    monkeypatch.setattr(storing.Storing, "finish", watched)
+    for number, rows in enumerate(LOGS[name]):
+        first = late.take(late.write(f"{number}.jsonl", *rows), source="s")
+        path = early.write(f"{number}.jsonl", *rows)
+        second = import_files(early.workspace, lambda: early.store, [path], source="s")
+        assert counted(second) == second.records
+        first.manifest_id = second.manifest_id = None
+        assert second == first
+    assert stored(early) == stored(late)
+    # What came late was never loaded early; what had to be judged was loaded again.
+    assert begun[0] is False
+    assert begun[1] is not name.startswith(("twice", "without"))
+    with early.store.writing() as writer:
+        assert writer.value("SELECT count(*) FROM manifests") == len(LOGS[name])
+
+
+def test_an_import_that_is_stopped_while_it_loads_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was loaded before everything was read goes with the transaction, and the store is free."""
+    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
+    desk = Desk(tmp_path)
+    log = desk.write("log.jsonl", *CALLS)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            importing, "_describe", stop
+        )  # After everything was read, before anything is committed.
+        with pytest.raises(KeyboardInterrupt):
+            import_files(desk.workspace, lambda: desk.store, [log])
+    assert desk.count("calls") == desk.count("manifests") == 0
+    assert desk.take(log).accepted == len(CALLS)
+
+
+def test_readers_that_share_a_file_load_it_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of the calls is that of their lines, however the readers take turns."""
+    monkeypatch.setattr(children, "SHARED_FROM_BYTES", 1)
+    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
+    desk = Desk(tmp_path)
+    long = "word " * 400
+    rows = []
+    for number in range(6_000):
+        row = copy.deepcopy(CALLS[0])
+        row["response"]["id"] = f"{number:05d}"
+        row["request"]["messages"][0]["content"] = f"{long} {number}"
+        rows.append(row)
+    report = import_files(desk.workspace, lambda: desk.store, [desk.write("log.jsonl", *rows)])
+    assert report.accepted == len(rows)
+    found = [row["native_id"] for row in desk.store.rows("SELECT native_id FROM calls ORDER BY seq")]
+    assert found == [row["response"]["id"] for row in rows]

@@ -1,0 +1,268 @@
+"""Plain pairs: a question in texts and an answer in text, taken from their line in one step.
+
+Most lines of most logs are such. A typed decoder reads them without making a dictionary of every
+object, and refuses whatever it does not know: that is left to the long way, `OpenAIChat.parse_any`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import astuple
+
+from workbench.formats.base import Draft
+from workbench.formats.chat import PARAMETERS
+from workbench.normal import COUNT_END, MAX_DEPTH, depth_of, to_utc
+from workbench.records import Message, Output, Request, Usage
+
+SESSION_KEYS = ("session_id", "conversation_id", "thread_id")
+
+# A field that may only be null is one that the long way does something with. Nothing nests here
+# but the response format, so that only its depth has to be looked at.
+_Scalar = str | int | float | bool | None
+_Beside = _Scalar | UnsetType
+_Named = Annotated[str, Meta(min_length=1)]
+_Count = Annotated[int, Meta(ge=0, lt=COUNT_END)]
+_Duration = Annotated[float, Meta(ge=0, lt=1e300)]
+_Nothing = tuple[()] | None
+_Time = str | int | float | None
+
+_PARAMETERS = tuple(sorted(PARAMETERS))
+_BESIDE = ("task", *SESSION_KEYS, "user_id", "sampling_rate", "attempts")
+"""What a line may hold beside its parts, and what then counts as metadata."""
+_NOTHING_BESIDE = (UNSET,) * len(_BESIDE)
+
+
+class PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
+    """A role and a text; it is encoded as a `Message` is."""
+
+    role: _Named
+    content: str
+    name: None = None
+    tool_calls: tuple[()] = ()
+    tool_call_id: None = None
+
+
+class _Answer(Struct, forbid_unknown_fields=True, gc=False):
+    content: _Named
+    role: _Scalar = None
+    tool_calls: _Nothing = None
+    annotations: _Nothing = None
+    refusal: None = None
+    function_call: None = None
+    audio: None = None
+    reasoning: None = None
+    reasoning_content: None = None
+
+
+class _Choice(Struct, forbid_unknown_fields=True, gc=False):
+    message: _Answer
+    finish_reason: Literal["stop"]
+    index: _Scalar = None
+    logprobs: None = None
+    stop_reason: _Scalar = None
+    token_ids: None = None
+
+
+class _Asked(Struct, forbid_unknown_fields=True, gc=False):
+    cached_tokens: _Count | None = None
+    audio_tokens: _Scalar = None
+    text_tokens: _Scalar = None
+    image_tokens: _Scalar = None
+
+
+class _Answered(Struct, forbid_unknown_fields=True, gc=False):
+    reasoning_tokens: _Count | None = None
+    audio_tokens: _Scalar = None
+    text_tokens: _Scalar = None
+    image_tokens: _Scalar = None
+    accepted_prediction_tokens: _Scalar = None
+    rejected_prediction_tokens: _Scalar = None
+
+
+class _Usage(Struct, forbid_unknown_fields=True, gc=False):
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Scalar = None
+    prompt_tokens_details: _Asked | None = None
+    completion_tokens_details: _Answered | None = None
+
+
+class _Response(Struct, forbid_unknown_fields=True, gc=False):
+    id: _Named
+    model: _Named
+    choices: Annotated[list[_Choice], Meta(min_length=1, max_length=1)]
+    usage: _Usage | None = None
+    created: _Time = None
+    object: _Scalar = None
+    service_tier: _Scalar = None
+    system_fingerprint: _Scalar = None
+    prompt_logprobs: None = None
+    kv_transfer_params: None = None
+    error: None = None
+
+
+_Request: Any = msgspec.defstruct(
+    "_Request",
+    [
+        # First the parameters, so that they can be taken together.
+        *((name, _Scalar | list[_Scalar], None) for name in _PARAMETERS),
+        ("messages", Annotated[list[PlainMessage], Meta(min_length=1)]),
+        ("response_format", dict[str, Any] | None, None),
+        ("user", _Scalar, None),
+        ("stream_options", dict[str, _Scalar] | None, None),
+        *((name, _Scalar, None) for name in ("model", "stream", "store", "service_tier")),
+        *((name, _Nothing, None) for name in ("tools", "functions")),
+        *((name, None, None) for name in ("metadata", "previous_response_id", "conversation")),
+    ],
+    forbid_unknown_fields=True,
+    gc=False,
+    kw_only=True,
+)
+
+_Line: Any = msgspec.defstruct(
+    "_Line",
+    [
+        ("request", _Request),
+        ("response", _Response),
+        ("metadata", dict[str, _Scalar] | None, None),
+        *((name, _Time, None) for name in ("timestamp", "created_at", "time", "occurred_at", "start_time")),
+        ("latency_ms", _Duration | None, None),
+        *((name, None, None) for name in ("duration_ms", "response_time_ms")),
+        # They say why there is no answer; here there is one.
+        *((name, _Scalar, None) for name in ("id", "error", "status_code")),
+        *((name, _Beside, UNSET) for name in _BESIDE),  # Last, so that they can be taken together.
+    ],
+    forbid_unknown_fields=True,
+    gc=False,
+)
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+class PlainPair(Struct, gc=False):
+    """What such a line says. `messages` are encoded as `Message`s are, parameters stand by name."""
+
+    messages: list[PlainMessage]
+    parameters: dict[str, Any]
+    response_format: dict[str, Any] | None
+    native_id: str
+    text: str
+    model: str
+    usage: tuple[int | None, int | None, int | None, int | None]
+    latency_ms: float | None
+    occurred_at: datetime
+    session_id: str | None
+    task: str | None
+    attributes: dict[str, Any]
+    line: int = 0
+
+
+def read_plain(raw: bytes) -> PlainPair | None:
+    """Read a line, without the white space around it; None unless it is a plain pair."""
+    if b"\\" in raw and (b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw):
+        return None  # It may have to be repaired.
+    try:
+        line = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    shape = line.request.response_format
+    if shape is not None and depth_of(shape) + 2 > MAX_DEPTH:
+        return None
+    return _pair(line)
+
+
+def plain_pair(value: Mapping[str, Any]) -> Draft | None:
+    """Read a record that is decoded already; None unless it is a plain pair."""
+    try:
+        line = msgspec.convert(value, _Line)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+    pair = _pair(line)
+    return None if pair is None else draft_of(pair)
+
+
+def draft_of(pair: PlainPair) -> Draft:
+    """Return a plain pair as the draft that the long way makes of its line."""
+    return Draft(
+        request=Request(
+            tuple([Message(each.role, each.content) for each in pair.messages]),
+            response_format=pair.response_format,
+            parameters=pair.parameters,
+        ),
+        native_id=pair.native_id,
+        control=Output(
+            text=pair.text,
+            finish_reason="stop",
+            model=pair.model,
+            usage=Usage(*pair.usage),
+            latency_ms=pair.latency_ms,
+        ),
+        occurred_at=pair.occurred_at,
+        session_id=pair.session_id,
+        model=pair.model,
+        task=pair.task,
+        attributes=pair.attributes,
+    )
+
+
+def _pair(line: Any) -> PlainPair | None:
+    request, response = line.request, line.response
+    time = line.timestamp
+    if time is None:
+        times = (line.created_at, line.time, line.occurred_at, line.start_time, response.created)
+        time = next((each for each in times if each is not None), None)
+    occurred_at = to_utc(time)
+    if occurred_at is None:
+        return None
+    beside = astuple(line)[-len(_BESIDE) :]
+    attributes: dict[str, Any] = {}
+    if beside != _NOTHING_BESIDE:
+        attributes = {name: item for name, item in zip(_BESIDE, beside, strict=True) if item is not UNSET}
+    if line.metadata:
+        attributes |= line.metadata
+    if request.user is not None:
+        attributes.setdefault("user", request.user)
+    if "cache_hit" in attributes:
+        return None
+    session = None
+    for name in SESSION_KEYS:
+        session = session or attributes.get(name)
+    if session and type(session) is not str:
+        return None
+    task = attributes.get("task")
+    return PlainPair(
+        request.messages,
+        {
+            name: item
+            for name, item in zip(_PARAMETERS, astuple(request)[: len(_PARAMETERS)], strict=True)
+            if item is not None
+        },
+        request.response_format,
+        response.id,
+        response.choices[0].message.content,
+        response.model,
+        _tokens(response.usage),
+        line.latency_ms,
+        occurred_at,
+        session or None,
+        task if type(task) is str else None,
+        attributes,
+    )
+
+
+def _tokens(usage: _Usage | None) -> tuple[int | None, int | None, int | None, int | None]:
+    """Return what `normal.usage_openai` makes of a usage."""
+    if usage is None:
+        return None, None, None, None
+    asked, answered = usage.prompt_tokens_details, usage.completion_tokens_details
+    cached = None if asked is None else asked.cached_tokens
+    return (
+        max(usage.prompt_tokens - (cached or 0), 0),
+        cached,
+        usage.completion_tokens,
+        None if answered is None else answered.reasoning_tokens,
+    )

@@ -1,0 +1,114 @@
+"""Loading what was read in a thread of its own, while the rest is still being read."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.costing.pricing import ModelPrice
+    from workbench.store import Store, Writer
+    from workbench.store.imports import Loaded
+    from workbench.store.staging import Staging
+
+T = TypeVar("T")
+
+OVERLAP_BYTES = 512 * 1024 * 1024
+"""Others wait for the store as long as something is loaded. Files beyond this are read first."""
+BEGIN_AT = 0.1
+"""From which share of the records on: by then it shows how much is to come."""
+
+
+class _Stopped(Exception):
+    """The import ended early: nothing of it is to be kept."""
+
+
+class Storing:
+    """One transaction that begins while files are read, if all that comes may simply be added.
+
+    Args:
+        store: Returns the open store.
+        staging: Holds the parts.
+        manifest_id: The import.
+        wanted: Whether to begin before everything is read.
+    """
+
+    def __init__(
+        self, store: Callable[[], Store], staging: Staging, manifest_id: str, *, wanted: bool
+    ) -> None:
+        self._store, self._staging, self._manifest_id = store, staging, manifest_id
+        self._wanted = wanted
+        self._parts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._rest: queue.SimpleQueue[Callable[[Writer, Loaded], None] | None] = queue.SimpleQueue()
+        self._prices: Sequence[ModelPrice] = ()
+        self._worker = ThreadPoolExecutor(1)
+        self._running: Future[bool] | None = None
+
+    def __enter__(self) -> Storing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._rest.put(None)
+        self._parts.put(None)
+        self._worker.shutdown(wait=True)
+
+    def settled(self, name: str) -> None:
+        """Take the next part in the order of the rows.
+
+        Raises:
+            Exception: What went wrong while earlier ones were loaded.
+        """
+        self._parts.put(name)
+        if self._running is not None and self._running.done():
+            self._running.result()
+
+    def reached(self, records: int, expected: int | None) -> None:
+        """Hear how many records are read of how many, and begin if the time has come."""
+        if self._wanted and self._running is None and expected and records >= BEGIN_AT * expected:
+            # In the context of this thread: it says who acts.
+            self._running = self._worker.submit(contextvars.copy_context().run, self._load)
+
+    def finish(self, prices: Sequence[ModelPrice], rest: Callable[[Writer, Loaded], None]) -> bool:
+        """End the transaction with what comes after the parts; return False where there is none to end.
+
+        Args:
+            prices: By which the outputs' cost is reckoned.
+            rest: Writes what is left, within the transaction.
+
+        Returns:
+            Whether it was committed; if not, nothing was written and everything is still to be loaded.
+        """
+        if self._running is None:
+            return False
+        self._prices = prices
+        self._rest.put(rest)
+        self._parts.put(None)
+        return self._running.result()
+
+    def _load(self) -> bool:
+        from workbench.store import RowRefused
+        from workbench.store.early import EarlyLoad, ToJudge
+
+        try:
+            with self._store().writing() as writer:
+                early = EarlyLoad(writer, self._manifest_id)
+                early.take(self._tables())
+                rest = self._rest.get()
+                if rest is None:
+                    raise _Stopped
+                rest(writer, early.finish(self._prices))
+        except (ToJudge, RowRefused, _Stopped):
+            return False
+        return True
+
+    def _tables(self) -> Iterator[pa.Table]:
+        while (name := self._parts.get()) is not None:
+            yield self._staging.part(name)
