@@ -13,7 +13,7 @@ from workbench.ingest.corrections import (
 )
 from workbench.ingest.importing import import_files, readers_for
 from workbench.ingest.preview import Column, Preview, preview
-from workbench.ingest.report import ImportReport, write_rejects
+from workbench.ingest.report import ImportReport, rejects_csv, write_rejects
 from workbench.ingest.rows import call_id, default_source
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "list_imports",
     "preview",
     "readers_for",
+    "rejects_csv",
     "resolve_conflicts",
     "undo_import",
     "write_rejects",

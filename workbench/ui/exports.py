@@ -10,7 +10,7 @@ import streamlit as st
 from workbench import access, exporting
 from workbench.exporting import CSV, MOST_BYTES, MOST_ROWS, PARQUET, Asked
 from workbench.roles import Right
-from workbench.ui import words
+from workbench.ui import who, words
 from workbench.ui.session import here
 from workbench.ui.whose import reviewer
 
@@ -71,8 +71,7 @@ def offer(
 
 def _made(table: str, asked: Asked, form: str) -> Callable[[], bytes]:
     now = here()
-    # The button's thread knows nothing of this run: whoever is at work here is at work there.
-    return access.carried(lambda: exporting.table_bytes(now.workspace, now.store, table, asked, form))
+    return who.at_the_press(lambda: exporting.table_bytes(now.workspace, now.store, table, asked, form))
 
 
 def _file_name(table: str, asked: Asked, form: str) -> str:
