@@ -19,6 +19,7 @@ from workbench.scoring.found import found_slices
 from workbench.scoring.judging import people_on, rulings, scope_of
 from workbench.scoring.slice_map import slice_map, slice_names
 from workbench.scoring.tables import FieldTables, LabelTables, tables
+from workbench.slices_found import WORDY
 from workbench.store import Store, cases, pages, replay_facts
 
 BATCH = 2_000
@@ -158,7 +159,10 @@ def _slices(workspace: Workspace, store: Store, asked: Asked) -> Table:
 
 def _found(workspace: Workspace, store: Store, asked: Asked) -> Table:
     asked.only("similar")
-    report = found_slices(workspace, store, *asked.pair(), similar=asked.filter("similar") == "on")
+    # Templates and groups of similar inputs are called by words of the calls; others get numbers.
+    wordless = not access.may(Right.EXPORT, asked.task)
+    similar = asked.filter("similar") == "on"
+    report = found_slices(workspace, store, *asked.pair(), similar=similar, wordless=wordless)
     columns = {"slice": TEXT, "value": TEXT, "status": TEXT, "compared": WHOLE, "traffic_share": NUMBER}
     return whole(
         columns | estimate_columns("harm"),
@@ -173,6 +177,7 @@ def _found(workspace: Workspace, store: Store, asked: Asked) -> Table:
             }
             for each in report.slices
         ),
+        raw=not wordless and any(each.name in WORDY for each in report.slices),
     )
 
 

@@ -9,6 +9,7 @@ from workbench import access, profiling
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.exporting.asked import Asked, named, whole
+from workbench.exporting.leaving import may_leave
 from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.profiling import ProfileReport
 from workbench.profiling.costs import costs
@@ -71,6 +72,8 @@ def _calls(workspace: Workspace, store: Store, asked: Asked) -> Table:
     wanted = asked.filter("workload") or asked.task or ""
     if wanted not in {each.workload for each in report.workloads}:
         raise UsageError(f"There is no workload {wanted!r}.", "Give --where workload=NAME; see Traffic.")
+    # Whose calls they are decides, whatever task was asked for beside it.
+    may_leave(wanted)
     columns = {
         "call_id": TEXT, "native_id": TEXT, "occurred_at": TIME, "model": TEXT, "language": TEXT,
         "request": TEXT, "control": TEXT,

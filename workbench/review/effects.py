@@ -111,7 +111,7 @@ class LabelMove:
         return self.after - self.before
 
 
-@requires(Right.SEE)
+@requires(Right.READ)
 def label_moves(
     workspace: Workspace, store: Store, task: str, candidate: str, *, limit: int | None = 10
 ) -> list[LabelMove]:

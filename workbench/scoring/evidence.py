@@ -98,7 +98,7 @@ class Looking:
         return self.moment or utc_now()
 
 
-@requires(Right.SEE)
+@requires(Right.READ)
 def compared_rows(workspace: Workspace, store: Store, task: str, candidate: str) -> list[AuditRow]:
     """Return every compared call of a candidate in audit order, with what people said of it.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from workbench import review
+from workbench import access, review
 from workbench.review import LabelMove
+from workbench.roles import Right
 from workbench.ui import answers, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
@@ -16,12 +17,17 @@ SHOWN = 8
 
 
 def show(scope: Scope, current: float) -> None:
-    """Show both, side by side.
+    """Show both, side by side; who may not read what people said sees the first alone.
 
     Args:
         scope: The task and the candidate.
         current: Share that the candidate serves today, 0..1.
     """
+    if not access.may(Right.READ, scope.task):
+        # Which label moved it is what somebody said of a pair.
+        with st.container(border=True, key="would-change"):
+            _would_change(scope, current)
+        return
     left, right = st.columns(2, gap="large")
     with left.container(border=True, key="would-change", height="stretch"):
         _would_change(scope, current)

@@ -8,10 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from workbench import scoring
+from workbench.access import requires
 from workbench.compare.judge import JudgeFigures
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.records import Estimate, LabelVerdict
+from workbench.roles import Right
 from workbench.scoring.judging import (
     MINIMUM_SHARED,
     JudgeResults,
@@ -174,6 +176,7 @@ def _fingerprint(scope: Scope) -> str:
     return here().workspace.fingerprint(scope.candidate)
 
 
+@requires(Right.SEE, task=lambda given: given["config"].task)
 def _results(workspace: Workspace, store: Store, config: EvalConfig, fingerprint: str) -> JudgeResults | None:
     return judge_results(workspace, store, config, fingerprint)
 
@@ -185,6 +188,7 @@ def _scope(workspace: Workspace, config: EvalConfig, fingerprint: str) -> JudgeS
         return None
 
 
+@requires(Right.READ, task=lambda given: given["config"].task)
 def _votes(
     workspace: Workspace, store: Store, config: EvalConfig, fingerprint: str, pair: tuple[str, str]
 ) -> list[dict[str, Any]]:
@@ -192,6 +196,7 @@ def _votes(
     return judgements.votes_on(store, scope, pair) if scope else []
 
 
+@requires(Right.SEE, task=lambda given: given["config"].task)
 def _both(
     workspace: Workspace, store: Store, config: EvalConfig, fingerprint: str
 ) -> dict[tuple[str, str], int]:
