@@ -20,7 +20,7 @@ from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import pages
 from workbench.ui import money, repeats
 from workbench.ui.labelling import ITEM
-from workbench.ui.scope import queue_token
+from workbench.ui.queue_tokens import queue_token
 
 PAGES = ["overview", "upload", "traffic", "replays", "compare", "slices", "review", "ramp", "costs"]
 SECRET_TAGS = ("<script", "<img", "<iframe", "![")
@@ -418,11 +418,11 @@ def test_the_address_of_review_does_not_tell_the_candidate(
 ) -> None:
     """An old link with a name opens that queue, under a token that stays the same and says nothing."""
     at = fine(visit(filled, "review", task="triage", candidate=candidate))
-    assert at.query_params == {"task": "triage", "queue": queue_token(candidate)}
+    assert at.query_params == {"task": "triage", "queue": queue_token(filled.workspace, candidate)}
     at.text_input[0].set_value("ann")
     at = fine(next(each for each in at.button if each.label == "Start").click().run())
     assert at.session_state[ITEM].place.candidate == candidate
-    again = fine(visit(filled, "review", task="triage", queue=queue_token(candidate)))
+    again = fine(visit(filled, "review", task="triage", queue=queue_token(filled.workspace, candidate)))
     assert again.session_state["chosen.candidate"] == candidate
     for each in (at, again):
         assert not {"small", "planted"} & set(re.findall(r"\w+", said(each)))
@@ -431,7 +431,8 @@ def test_the_address_of_review_does_not_tell_the_candidate(
 def test_a_queue_that_no_longer_exists_opens_another_one(visit: Visit, filled: Filled) -> None:
     """A link with a token of nobody is no error."""
     at = fine(visit(filled, "review", task="triage", queue="nobody"))
-    assert at.query_params["queue"] == queue_token("small")
+    assert at.query_params["queue"] == queue_token(filled.workspace, "small")
+    assert "not here (Queue)" in said(at)
 
 
 def test_when_nothing_is_left_the_page_says_so(visit: Visit, filled: Filled) -> None:

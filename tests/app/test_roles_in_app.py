@@ -23,6 +23,7 @@ from workbench.roles import Actor, Grant, Role
 from workbench.specs import MatchRule
 from workbench.store import Store, accesses
 from workbench.ui import doorway, gate, jobs, navigation, sign_outs, who
+from workbench.ui.queue_tokens import queue_token
 
 As = Callable[..., AppTest]
 ADDRESS = "http://127.0.0.1:1"
@@ -125,6 +126,12 @@ def test_a_reviewer_gets_a_desk_under_their_own_name_and_no_numbers(visit_as: As
     fine(at.button(key=choice).click().run())
     labels = place.store.rows("SELECT DISTINCT annotator FROM labels")
     assert labels == [{"annotator": "rita@example.com"}]
+    # A name in the address opens no queue for whoever only labels: they could try one after the other.
+    place.store.append("replays", _another(place))
+    for name in ("planted", "small"):
+        at = visit_as(claims("rita"), "review", task="rewrite", candidate=name)
+        assert at.query_params["queue"] == queue_token(place.workspace, "small")
+        assert "candidate" not in at.query_params
     for page in ("compare", "ramp", "slices"):
         shown = said(visit_as(claims("rita"), page, task="rewrite", candidate="small"))
         assert "small" not in shown
@@ -140,6 +147,14 @@ def test_a_reviewer_gets_a_desk_under_their_own_name_and_no_numbers(visit_as: As
             review.next_item(place.workspace, place.store, "orders", "small", "rita@example.com")
         with pytest.raises(AccessRefused):
             jobs.start(place.workspace, "rewrite", "small", [["replay"]])
+
+
+def _another(place: Filled) -> list[dict[str, Any]]:
+    """Return a replay of the other candidate on the task that is reviewed."""
+    (row,) = place.store.rows("SELECT * EXCLUDE seq FROM replays WHERE task = 'rewrite'")
+    other = place.workspace.candidate("planted")
+    more = {"replay_id": "another", "candidate": "planted"}
+    return [row | more | {"candidate_fingerprint": place.workspace.fingerprint(other)}]
 
 
 def test_a_role_taken_away_counts_from_the_next_click(visit_as: As, place: Filled) -> None:
@@ -352,5 +367,13 @@ def test_secrets_come_from_variables_and_short_ones_are_refused(
     monkeypatch.setenv("TEST_COOKIE_SECRET", "canary-b" * 5)
     found = doorway.provider_settings(space)
     assert found["cookie_secret"] == "canary-b" * 5
-    environment = jobs._without_secrets(space)
-    assert not [key for key, value in environment.items() if "canary" in value]
+    # The demo names no secret: the app's own workspace does, and what it named when the app was started.
+    demo = make_workspace(place.workspace.root.parent / "demo")
+    monkeypatch.setenv("WORKBENCH_WORKSPACE", str(place.workspace.root))
+    for started_for in (space, demo):
+        environment = jobs._without_secrets(started_for)
+        assert not [key for key, value in environment.items() if "canary" in value]
+    monkeypatch.setenv("WORKBENCH_WORKSPACE", str(demo.root))
+    assert not [key for key, value in jobs._without_secrets(demo).items() if "canary" in value]
+    monkeypatch.setattr(doorway, "_taken", set())
+    assert "TEST_COOKIE_SECRET" in jobs._without_secrets(demo), "what nobody calls a secret is handed on"

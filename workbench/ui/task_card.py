@@ -125,5 +125,5 @@ def step_button(step: NextStep, *, key: str, is_first: bool, words_before: str =
         query = dict(step.query)
         if step.page == "review" and "candidate" in query:
             # A reviewer does not read a model's name, not even in the address.
-            query["queue"] = scope.queue_token(query.pop("candidate"))
+            query["queue"] = scope.token_of(query.pop("candidate"))
         st.switch_page(navigation.page(step.page), query_params=query)
