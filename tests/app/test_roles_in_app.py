@@ -17,12 +17,12 @@ from streamlit.testing.v1 import AppTest
 
 from workbench import access, ingest, review
 from workbench.config import Workspace
-from workbench.errors import AccessRefused, ConfigError
+from workbench.errors import AccessRefused, ConfigError, EndpointUnreachable, UsageError
 from workbench.records import UNASSIGNED
 from workbench.roles import Actor, Grant, Role
 from workbench.specs import MatchRule
 from workbench.store import Store, accesses
-from workbench.ui import doorway, gate, jobs, navigation, sign_outs, who
+from workbench.ui import doorway, gate, jobs, navigation, sign_outs, telling, who
 from workbench.ui.queue_tokens import queue_token
 
 As = Callable[..., AppTest]
@@ -324,6 +324,55 @@ def test_an_admin_reads_who_has_which_role_and_who_read_what(visit_as: As, place
         assert "Who read what" not in said(at)
         assert "rita@example.com" not in tables
     assert accesses.latest(place.store)
+
+
+def test_what_is_wrong_with_the_set_up_is_told_to_those_who_may_know_it(visit_as: As, place: Filled) -> None:
+    """A file of answers names the model: a reviewer reads that something is wrong, the log says what."""
+    root = place.workspace.root
+    answers = root / "small.jsonl"
+    kept = answers.read_bytes()
+    answers.unlink()
+    try:
+        shown = said(visit_as(claims("rita"), "review", task="rewrite"))
+        assert "Something in the set-up of this queue is wrong" in shown
+        assert not [each for each in ("small", "jsonl", str(root)) if each in shown]
+        # Whoever may see names judges blind, too: they have to ask for it.
+        at = visit_as(claims("ada"), "review", task="rewrite")
+        assert "would name the model" in said(at)
+        (told,) = [each for each in at.expander if each.label.startswith("What it says")]
+        assert "small.jsonl is not there" in told.text[0].value
+        assert "small.jsonl is not there" in said(visit_as(claims("ada"), "compare", task="rewrite"))
+    finally:
+        answers.write_bytes(kept)
+    declared = root / "workbench.toml"
+    before = declared.read_text(encoding="utf-8")
+    try:
+        declared.write_text(before + "\nnonsense = true\n", encoding="utf-8")
+        for user in ({}, claims("rita"), claims("nora")):
+            shown = said(visit_as(user))
+            assert "Something in the set-up is wrong" in shown
+            assert not [each for each in ("nonsense", str(root)) if each in shown]
+    finally:
+        declared.write_text(before, encoding="utf-8")
+
+
+def test_a_message_about_what_one_did_is_no_secret(place: Filled) -> None:
+    """It may be read by whoever did it, unless it holds a name of the set-up."""
+    space = place.workspace
+    for harmless in (
+        UsageError("You are judging this pair yourself.", "Go on."),
+        AccessRefused("You may not."),
+    ):
+        assert telling.is_harmless(harmless, space)
+    for telling_all in (
+        UsageError("The queue of small has no output."),
+        UsageError("Wrong.", f"See {space.root}/evals."),
+        UsageError("SMALL-MODEL is not small.jsonl"),
+        ConfigError("A key is wrong."),
+        EndpointUnreachable("A server does not answer."),
+    ):
+        assert not telling.is_harmless(telling_all, space)
+    assert telling.is_harmless(UsageError("It is a smaller one."), space)
 
 
 def test_every_page_of_the_menu_has_its_rights() -> None:

@@ -13,7 +13,7 @@ from workbench.ui import address, answers, conflicts, desk, guidelines, markup, 
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.seat import ITEM, LAST, Place
-from workbench.ui.session import ask, here, read
+from workbench.ui.session import ask, friendly, here, read
 from workbench.ui.whose import NAME, note_what_was_read
 
 REVIEWER = "reviewer"
@@ -34,6 +34,11 @@ def show(scope: Scope) -> None:
     Args:
         scope: The task and the candidate.
     """
+    with friendly(blind=scope.task):
+        _show(scope)
+
+
+def _show(scope: Scope) -> None:
     annotator = _annotator()
     if annotator is None:
         return

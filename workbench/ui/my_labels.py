@@ -39,7 +39,7 @@ def show(scope: Scope, annotator: str) -> None:
         annotator: Whose labels.
     """
     if trouble := st.session_state.pop(TROUBLE, None):
-        complain(trouble)
+        complain(trouble, blind=scope.task)
     notice()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = address.select("What I said", list(SAID), name="said", labels=SAID, width=200)
