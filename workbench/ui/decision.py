@@ -38,7 +38,7 @@ def show(scope: Scope) -> None:
     answer = ask(scoring.recommend, scope.task, scope.candidate.name, current_share=current)
     log = accepting.log_of(scope)
     _answer(scope, answer)
-    accepting.form(scope, answer, current, log)
+    accepting.form(scope, answer, current, held.share, log)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _reasons(answer)
