@@ -34,7 +34,7 @@ from workbench.specs import EvalConfig
 from workbench.stats.audit import AuditRow, DrawRow, from_calls, in_audit_order
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
-from workbench.stats.wording import percent
+from workbench.stats.wording import measured, percent
 from workbench.store import comparisons as rows
 from workbench.store.probes import newest_probe
 
@@ -178,7 +178,7 @@ def _unseen(share: float, policy: Policy) -> tuple[str, ...]:
         return ()
     most = percent(policy.maximum_uncomparable)
     return (
-        f"{percent(share)} of the calls are like the candidate's examples and were held out, so nothing is "
+        f"{measured(share)} of the calls are like the candidate's examples and were held out, so nothing is "
         f"known about them; {most} is the most allowed. Show other examples.",
     )
 

@@ -29,7 +29,7 @@ from workbench.roles import Right
 from workbench.scoring.gathered import gather_of
 from workbench.scoring.predicted import PredictedHarm, predict
 from workbench.specs import Candidate, EvalConfig
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, plural
 from workbench.store import judgements
 from workbench.store import labels as label_rows
 from workbench.store.judgements import JudgeScope
@@ -79,14 +79,14 @@ class JudgeResults:
             place = "first" if found.position_bias > 0 else "second"
             towards = f" for the {place} place" if found.position_bias else ""
             lines.append(
-                f"Swayed by the order: {percent(found.swayed)} of verdicts; position bias "
-                f"{percent(abs(found.position_bias))}{towards}."
+                f"Swayed by the order: {measured(found.swayed)} of verdicts; position bias "
+                f"{measured(abs(found.position_bias))}{towards}."
             )
         if found.compared and found.agreement.point is not None:
             kappa = "" if found.kappa.point is None else f", kappa {found.kappa.point:.2f}"
-            limits = f"{percent(found.agreement.low)} to {percent(found.agreement.high)}"
+            limits = f"{measured(found.agreement.low)} to {measured(found.agreement.high)}"
             lines.append(
-                f"Agrees with people on {percent(found.agreement.point)} of "
+                f"Agrees with people on {measured(found.agreement.point)} of "
                 f"{plural(found.compared, 'pair')} ({limits}){kappa}."
             )
         else:

@@ -9,7 +9,7 @@ from workbench.records import Estimate, Policy, SliceShare
 from workbench.stats import guards, ladder
 from workbench.stats.evidence import Evidence, SliceEvidence
 from workbench.stats.harm import net, regressions
-from workbench.stats.wording import bound_sentence, percent, plural
+from workbench.stats.wording import bound_sentence, measured, percent, plural
 
 
 def estimate_forbids(estimate: Estimate, policy: Policy) -> bool:
@@ -28,10 +28,10 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     share, tolerance = 0.0, percent(policy.tolerance)
     sentence = bound_sentence(judged, population, policy.tolerance, balance=policy.harm == "net")
     if judged.low > policy.tolerance + ladder.EPSILON:
-        status, reason = "excluded", f"At least {percent(judged.low)} get worse; tolerance {tolerance}."
+        status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
     elif estimate_forbids(judged, policy):
         status = "suspect"
-        reason = f"The estimate, {percent(judged.point or 0.0)}, is above the tolerance of {tolerance}."
+        reason = f"The estimate, {measured(judged.point or 0.0)}, is above the tolerance of {tolerance}."
     elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
         status = "unproven"
         reason = (
