@@ -228,7 +228,7 @@ def test_notes_on_texts_are_sentences_and_only_text(visit: Visit, empty: Filled)
     (notes,) = [each.value for each in at.text if each.value.startswith("•")]
     assert "• Numbers differ: 5 eur (control only); 7 eur (candidate only)." in notes
     assert "What the comparison noticed" in [each.value for each in at.caption]
-    for kind in ("markdown", "caption", "subheader", "warning"):
+    for kind in ("markdown", "caption", "header", "warning"):
         assert not any("owalski" in str(each.value).lower() for each in at.get(kind))
 
 
@@ -294,7 +294,7 @@ def test_text_of_logs_never_reaches_a_place_that_reads_markup(
     at = fine(visit(hostile, page, task=task, candidate="small"))
     if page == "review":
         start(at)
-    for kind in ("markdown", "caption", "subheader", "title", "info", "success", "warning", "error"):
+    for kind in ("markdown", "caption", "header", "title", "info", "success", "warning", "error"):
         for each in at.get(kind):
             assert not any(tag in str(each.value) for tag in SECRET_TAGS), (kind, each.value)
     for each in at.get("html"):

@@ -10,7 +10,9 @@ from workbench.compare.judge import Ruling
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.exporting.asked import Asked, estimate_columns, named, told, whole
+from workbench.exporting.label_tables import LABEL_TABLES
 from workbench.exporting.log_tables import LOG_TABLES
+from workbench.exporting.ramp_tables import RAMP_TABLES
 from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.review import hidden_from
 from workbench.roles import Right
@@ -300,6 +302,11 @@ TABLES: dict[str, Callable[[Workspace, Store, Asked], Table]] = {
     "slice-map": _map,
     "replays": _replays,
     "errors": _errors,
+    **RAMP_TABLES,
+    **LABEL_TABLES,
     **LOG_TABLES,
 }
 """Every table by its name on the command line."""
+
+RIGHTS: dict[str, tuple[Right, ...]] = {"my-labels": (Right.LABEL,)}
+"""What a table takes, any one of them; the others take the right to see."""

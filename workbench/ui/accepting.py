@@ -14,7 +14,7 @@ from workbench.errors import WorkbenchError
 from workbench.records import Recommendation
 from workbench.rollout import LogEntry, Standing
 from workbench.rollout.decisions import LONGEST_OVERRIDE, REASON_CHARS, Force, Override, is_claim
-from workbench.ui import words
+from workbench.ui import exports, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, complain, forget, here, read
@@ -213,7 +213,7 @@ def log_table(scope: Scope, log: Sequence[LogEntry], policy_version: str) -> Non
         log: Its decisions.
         policy_version: Of the policy that is saved now.
     """
-    st.subheader("Decision log", anchor=False, help="Entries are added, never changed or taken out.")
+    st.header("Decision log", anchor=False, help="Entries are added, never changed or taken out.")
     if not log:
         st.caption("Nobody has accepted a share yet.")
         return
@@ -239,6 +239,7 @@ def log_table(scope: Scope, log: Sequence[LogEntry], policy_version: str) -> Non
     st.caption(
         f"The policy that is saved now is version {policy_version}. On the command line: workbench decisions."
     )
+    exports.offer("decisions", task=scope.task, candidate=scope.candidate.name, label="Export decisions")
 
 
 def _row(entry: LogEntry, policy_version: str) -> dict[str, str]:

@@ -76,7 +76,7 @@ def _head(scope: Scope, found: Case) -> None:
     ):
         score = "" if found.score is None else f", score {found.score:.2f}"
         verdict = words.VERDICTS[Verdict(found.verdict)].capitalize()
-        st.subheader(f"{verdict}{score}", anchor=False, width="content")
+        st.header(f"{verdict}{score}", anchor=False, width="content")
         with st.container(horizontal=True, width="content"):
             navigation.link(
                 "compare",

@@ -17,7 +17,6 @@ from workbench.ui.session import ask, friendly, here, read
 from workbench.ui.whose import NAME, note_what_was_read
 
 REVIEWER = "reviewer"
-LANGUAGES = "review.languages"
 PAIR_CHARS = 200
 """Of a call's id in the address, which opens that pair."""
 
@@ -125,13 +124,12 @@ def _person(scope: Scope, annotator: str) -> tuple[str, ...] | None:
         chosen: list[str] = []
         if len(offered) > 1:
             assigned = scope.eval.review.languages.get(annotator)
-            chosen = st.pills(
+            chosen = address.several(
                 "Languages you read",
                 offered,
-                selection_mode="multi",
-                default=[each for each in assigned or () if each in offered],
-                key=f"{LANGUAGES}.{scope.task}",
-                format_func=answers.quoted,
+                name="languages",
+                default=assigned or (),
+                labels=answers.quoted,
                 help="Without a choice you get every language.",
             )
         if not access.current().signed_in and st.button(

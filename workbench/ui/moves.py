@@ -8,7 +8,7 @@ import streamlit as st
 from workbench import access, review
 from workbench.review import LabelMove
 from workbench.roles import Right
-from workbench.ui import answers, navigation, words
+from workbench.ui import answers, exports, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask
@@ -36,7 +36,7 @@ def show(scope: Scope, current: float) -> None:
 
 
 def _would_change(scope: Scope, current: float) -> None:
-    st.subheader(
+    st.header(
         "What would change this decision?",
         anchor=False,
         help="Each piece of missing evidence alone, as good or as bad as it could come out. "
@@ -53,7 +53,7 @@ def _would_change(scope: Scope, current: float) -> None:
 
 
 def _moved(scope: Scope) -> None:
-    st.subheader("Which labels moved the bound", anchor=False, help=words.GLOSSARY["bound"])
+    st.header("Which labels moved the bound", anchor=False, help=words.GLOSSARY["bound"])
     found = ask(review.label_moves, scope.task, scope.candidate.name, limit=SHOWN)
     if not found:
         st.caption("No label has moved it yet.")
@@ -89,6 +89,7 @@ def _moved(scope: Scope) -> None:
         )
     else:
         st.caption("The largest moves first. Select a row to open its case.")
+    exports.offer("label-moves", task=scope.task, candidate=scope.candidate.name)
 
 
 def _points(each: LabelMove) -> str:

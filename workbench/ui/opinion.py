@@ -108,7 +108,7 @@ def _matrix(scope: Scope) -> None:
     counts: dict[tuple[str, str], int] = ask(_both, scope.eval, _fingerprint(scope))
     if not counts:
         return
-    st.subheader("People and judge on the same pairs", anchor=False)
+    st.header("People and judge on the same pairs", anchor=False)
     order = [words.LABEL_VERDICTS[each] for each in LabelVerdict]
     drawing = figures.confusion(counts, order, colours(), sides=("People", "Judge"))
     st.plotly_chart(drawing.figure, key="judge-matrix", config=figures.CONFIG, alt=drawing.alt, theme=None)
@@ -116,7 +116,7 @@ def _matrix(scope: Scope) -> None:
 
 
 def _predicted(scope: Scope, found: JudgeResults) -> None:
-    st.subheader("Harm as the judge would have it", anchor=False, help=words.GLOSSARY["predicted"])
+    st.header("Harm as the judge would have it", anchor=False, help=words.GLOSSARY["predicted"])
     predicted = found.predicted
     if predicted is None or predicted.estimate is None:
         st.caption(

@@ -134,7 +134,7 @@ def checklist(way: Journey) -> None:
     """
     with st.container(border=True, key="first-steps"):
         done = sum(each.state == DONE for each in way.stages)
-        st.subheader("To a first recommendation", anchor=False)
+        st.header("To a first recommendation", anchor=False)
         st.progress(done / len(way.stages), text=f"{done} of {len(way.stages)} steps done")
         _stages(way, with_button=True)
 

@@ -183,7 +183,7 @@ def _all(statuses: list[ReplayStatus], shown: set[tuple[str, str]]) -> None:
     if not statuses:
         st.caption("No replay yet.")
         return
-    st.subheader("All replays", anchor=False)
+    st.header("All replays", anchor=False)
     # One that runs is never below the fold, however long ago it was begun.
     ordered = sorted(statuses, key=lambda each: each.state != "running")
     newest = {(each.task, each.candidate): each.replay_id for each in reversed(statuses)}

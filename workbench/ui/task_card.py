@@ -40,7 +40,7 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     policy = here().workspace.eval_for(row.task).policy
     mark = f"{row.task}-{row.candidate}"
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader(answers.quoted(row.task), anchor=False, width="content")
+        st.header(answers.quoted(row.task), anchor=False, width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             if row.synthetic:
                 synthetic_badge()

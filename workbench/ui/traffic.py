@@ -170,7 +170,7 @@ def _open_picked(report: ProfileReport, rows: list[int]) -> None:
 
 def _workload(report: ProfileReport, each: WorkloadReport) -> None:
     with st.container(border=True, key="workload"):
-        st.subheader(answers.quoted(each.name), anchor=False)
+        st.header(answers.quoted(each.name), anchor=False)
         _facts(each)
         parts: dict[str, Callable[[], None]] = {"Suitability": lambda: _checks(each)}
         if access.may(Right.READ, each.workload if each.is_task else None):

@@ -191,7 +191,7 @@ def _options() -> dict[str, Any]:
 
 def _mapping(look: Preview) -> dict[str, str]:
     """Let a person say which column holds what; the suggestion stands at first."""
-    st.subheader("Which column holds what", anchor=False)
+    st.header("Which column holds what", anchor=False)
     samples = {each.name: each.samples for each in look.columns}
     chosen: dict[str, str] = {}
     columns = st.columns(3)
@@ -220,7 +220,7 @@ def _with_sample(name: str, samples: dict[str, list[str]]) -> str:
 
 
 def _preview(look: Preview) -> None:
-    st.subheader("What it holds", anchor=False)
+    st.header("What it holds", anchor=False)
     st.text(visible(f"Read as {look.format.replace('_', ' ')}: {look.because}."))
     if look.calls:
         st.dataframe(
@@ -374,7 +374,7 @@ def _earlier() -> None:
     corrections.show(found)
     if not found:
         return
-    st.subheader("Imports so far", anchor=False)
+    st.header("Imports so far", anchor=False)
     st.dataframe(
         pd.DataFrame(
             [
