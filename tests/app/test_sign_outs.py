@@ -91,6 +91,7 @@ def test_where_the_file_cannot_be_written_a_sign_out_counts_while_the_app_runs(
     kept = SignOuts(tmp_path / "folder" / "file")
     kept.add("ada@example.com", NOW)
     assert kept.has("ada@example.com", NOW)
+    assert not kept.has("emil@example.com", NOW)
     assert "until the app stops" in caplog.text
     (tmp_path / "folder").unlink()
     kept.add("emil@example.com", NOW)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from workbench.access_checks import LONGEST_SESSION_HOURS
 from workbench.config import Workspace
-from workbench.errors import UsageError
+from workbench.errors import EnvironmentalError, UsageError
 from workbench.writing import replace_text
 
 KEPT_S = LONGEST_SESSION_HOURS * 3600 + 86_400
@@ -102,6 +102,9 @@ class SignOuts:
         Args:
             name: The address as it is compared.
             issued: When it was issued, s since 1970.
+
+        Raises:
+            EnvironmentalError: The file can't be looked at: nobody is let in.
         """
         return (name, issued) in self._unwritten or self._read().holds(name, issued)
 
@@ -120,7 +123,7 @@ class SignOuts:
                     for each in self._unwritten:
                         ended = ended.with_one(*each, time.time())
                     replace_text(self._path, _written(ended))
-            except (OSError, UsageError) as error:
+            except (OSError, UsageError, EnvironmentalError) as error:
                 _log.warning(
                     "A sign-out is kept until the app stops: %s can't be written (%s)", self._path, error
                 )
@@ -130,8 +133,12 @@ class SignOuts:
     def _read(self) -> Ended:
         try:
             found = self._path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return Ended()
+        except OSError as error:
+            raise EnvironmentalError(
+                f"{self._path} can't be looked at: {error.strerror or error}.", "Check who owns its folder."
+            ) from error
         version = (found.st_mtime_ns, found.st_size, found.st_ino)
         known, ended = self._known
         if known != version:
