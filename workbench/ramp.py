@@ -234,7 +234,7 @@ def _support(
 ) -> str:
     supported = ladder.cap_of(estimate.high, policy)
     if supported <= 0:
-        return f"Live traffic needs at most {percent(ladder.CEILING * policy.tolerance)}."
+        return f"Live traffic needs at most {measured(ladder.CEILING * policy.tolerance)}."
     text = f"Evidence supports up to {percent(supported)}"
     if above_estimate and estimate.point is not None:
         own = measured(estimate.point)

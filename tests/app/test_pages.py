@@ -49,7 +49,7 @@ def test_overview_answers_in_one_look(visit: Visit, filled: Filled) -> None:
     assert "Tasks waiting for labels" in words
     assert r"Candidate\: small" in words
     assert "Move 1 % of the traffic next, evidence reaches 10 %." in words
-    assert "tolerance 5 %" in words
+    assert "tolerance 5.0 %" in words
     assert "a month now" in words
     assert "See why and what is missing" in words
 

@@ -34,7 +34,7 @@ from workbench.specs import EvalConfig
 from workbench.stats.audit import AuditRow, DrawRow, from_calls, in_audit_order
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
-from workbench.stats.wording import measured, percent
+from workbench.stats.wording import measured
 from workbench.store import comparisons as rows
 from workbench.store.probes import newest_probe
 
@@ -176,7 +176,7 @@ def _unseen(share: float, policy: Policy) -> tuple[str, ...]:
     """Say that too many calls were never evaluated, because they are like the candidate's examples."""
     if share <= policy.maximum_uncomparable + EPSILON:
         return ()
-    most = percent(policy.maximum_uncomparable)
+    most = measured(policy.maximum_uncomparable)
     return (
         f"{measured(share)} of the calls are like the candidate's examples and were held out, so nothing is "
         f"known about them; {most} is the most allowed. Show other examples.",

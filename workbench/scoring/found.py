@@ -43,7 +43,7 @@ from workbench.slices_found import (
 )
 from workbench.slices_found.ranking import AT_MOST
 from workbench.stats.audit import from_rows
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, plural
 
 if TYPE_CHECKING:
     from workbench.embed import Embedder
@@ -78,7 +78,7 @@ class FoundReport:
         """Return the report as lines."""
         lines = [
             f"{self.task}, {self.candidate}: {plural(len(self.slices), 'slice')} of "
-            f"{plural(self.compared, 'compared call')} looked at; tolerance {percent(self.tolerance)}."
+            f"{plural(self.compared, 'compared call')} looked at; tolerance {measured(self.tolerance)}."
         ]
         if not any(each.status == "bad" for each in self.slices):
             lines.append("No slice is proven to be worse than the tolerance.")

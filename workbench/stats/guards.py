@@ -60,7 +60,7 @@ def invalid_outputs(evidence: Evidence, policy: Policy, delta: float) -> Finding
             "invalid_outputs",
             False,
             f"{seen}: at least {measured(rate.low)} are ({percent(rate.level)} sure), "
-            f"{percent(policy.maximum_invalid)} is the most allowed.",
+            f"{measured(policy.maximum_invalid)} is the most allowed.",
             ceiling=0.0,
             advance=False,
         )
@@ -85,7 +85,7 @@ def uncomparable_calls(evidence: Evidence, policy: Policy) -> Finding:
         return Finding(
             "uncomparable",
             False,
-            f"{seen} ({measured(share)}; {percent(policy.maximum_uncomparable)} is the most allowed).",
+            f"{seen} ({measured(share)}; {measured(policy.maximum_uncomparable)} is the most allowed).",
             advance=False,
         )
     return Finding("uncomparable", True, f"{seen}.")
@@ -99,12 +99,12 @@ def proven_harm(judged: Estimate, policy: Policy) -> Finding:
             "proven_harm",
             False,
             f"At least {measured(judged.low)} of calls get worse {what}({percent(judged.level)} sure); "
-            f"tolerance {percent(policy.tolerance)}.",
+            f"tolerance {measured(policy.tolerance)}.",
             ceiling=0.0,
             advance=False,
             stop=True,
         )
-    return Finding("proven_harm", True, f"Harm above {percent(policy.tolerance)} is not proven.")
+    return Finding("proven_harm", True, f"Harm above {measured(policy.tolerance)} is not proven.")
 
 
 def drift(evidence: Evidence, policy: Policy, current: float) -> Finding:
@@ -143,7 +143,7 @@ def outcome_groups(evidence: Evidence, policy: Policy, delta: float) -> Finding:
         more = f" The same goes for {plural(others, 'other answer')}." if others else ""
         return Finding("outcome_groups", False, _collapse_sentence(worst) + more, ceiling=0.0, advance=False)
     weak = [group for group in evidence.groups if _is_weak(group, policy, delta)]
-    limit = percent(CEILING * policy.tolerance)
+    limit = measured(CEILING * policy.tolerance)
     if weak:
         worst = min(weak, key=lambda group: (not group.critical, group.agreements / group.n, group.name))
         return Finding(
@@ -300,7 +300,7 @@ def _own_tolerance(
             f"{what[0].upper()}{what[1:]} has not been measured: at most {percent(CRITICAL_CAP)} until it is."
         )
         return Finding(name, False, message, ceiling=low_stage)
-    sure, tolerated = f"({percent(rate.level)} sure)", f"{percent(limit)} is tolerated."
+    sure, tolerated = f"({percent(rate.level)} sure)", f"{measured(limit)} is tolerated."
     if rate.low > limit + EPSILON:
         message = f"At least {measured(rate.low)} {happens} {sure}; {tolerated}"
         return Finding(name, False, message, ceiling=0.0, advance=False, stop=True)
@@ -309,9 +309,9 @@ def _own_tolerance(
         return Finding(name, True, f"{seen}; {tolerated}")
     if rate.high <= CEILING * limit + EPSILON:
         below = stage_below(policy.ladder[-1], policy)
-        message = f"{seen}; above {percent(below)} of traffic needs at most {percent(limit)}."
+        message = f"{seen}; above {percent(below)} of traffic needs at most {measured(limit)}."
         return Finding(name, False, message, ceiling=below)
-    message = f"{seen}; above {percent(CRITICAL_CAP)} of traffic needs at most {percent(CEILING * limit)}."
+    message = f"{seen}; above {percent(CRITICAL_CAP)} of traffic needs at most {measured(CEILING * limit)}."
     return Finding(name, False, message, ceiling=low_stage)
 
 

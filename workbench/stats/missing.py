@@ -63,7 +63,7 @@ def missing_for_next(
     if point > policy.tolerance + EPSILON and population.looked:
         sentence = (
             f"More labels will hardly help: the estimate, {measured(point)}, is above the tolerance of "
-            f"{percent(policy.tolerance)}."
+            f"{measured(policy.tolerance)}."
         )
         return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence)
     size = _size(population, judged, bound, policy, delta)
@@ -73,7 +73,7 @@ def missing_for_next(
     if size is None:
         sentence = (
             f"Too close to the limit: the estimate is {measured(point)}, and {percent(stage)} of traffic "
-            f"needs an upper bound of {percent(bound)}."
+            f"needs an upper bound of {measured(bound)}."
         )
         return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence)
     rate = 1.0 if semantic else population.disagreements / population.compared

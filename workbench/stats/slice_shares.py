@@ -9,7 +9,7 @@ from workbench.records import Estimate, Policy, SliceShare
 from workbench.stats import guards, ladder
 from workbench.stats.evidence import Evidence, SliceEvidence
 from workbench.stats.harm import net, regressions
-from workbench.stats.wording import bound_sentence, measured, percent, plural
+from workbench.stats.wording import bound_sentence, measured, plural
 
 
 def estimate_forbids(estimate: Estimate, policy: Policy) -> bool:
@@ -25,7 +25,7 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     cap = ladder.cap_of(judged.high, policy)
     seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
     cap = min(cap, 1.0 if seen.ok else seen.ceiling)
-    share, tolerance = 0.0, percent(policy.tolerance)
+    share, tolerance = 0.0, measured(policy.tolerance)
     sentence = bound_sentence(judged, population, policy.tolerance, balance=policy.harm == "net")
     if judged.low > policy.tolerance + ladder.EPSILON:
         status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
