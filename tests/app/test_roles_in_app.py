@@ -87,6 +87,8 @@ def visit_as(place: Filled, monkeypatch: pytest.MonkeyPatch) -> As:
         (claims("ada", iat=time.time() - 13 * 3600), "older than 12 hours"),
         (claims("ada", iat=time.time() + 3600), "older than 12 hours"),
         (claims("ada", iat=None), "does not say when"),
+        (claims("ada", iat=10**400), "does not say when"),
+        (claims("ada", iat=float("nan")), "does not say when"),
         (claims("ada", email=None), "no e-mail address"),
         (claims("ada", email=["ada@example.com"]), "no e-mail address"),
         (claims("ada", email="ada@example.com\nx"), "no e-mail address"),

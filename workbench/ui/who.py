@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +32,9 @@ ROOT = "workbench.root"
 LABELLING_AS = "review.annotator"
 CLOCK_SKEW_S = 300.0
 """The provider's clock may run ahead of this machine's by so much."""
+
+LATEST_S = 1e12
+"""A later time of issue is none: nobody signs in thirty thousand years from now."""
 
 Version: TypeAlias = tuple[Path, int, int, int]
 """A file as it is now: where it lies, when it was changed, its size and its number."""
@@ -182,7 +184,7 @@ def _says_verified(claims: Mapping[str, Any]) -> bool:
 def _issued(claims: Mapping[str, Any]) -> float | None:
     """Return when a sign-in was made, s since 1970; None where it does not say."""
     issued = claims.get("iat")
-    is_time = isinstance(issued, int | float) and not isinstance(issued, bool) and math.isfinite(issued)
+    is_time = isinstance(issued, int | float) and not isinstance(issued, bool) and 0 <= issued < LATEST_S
     return issued if is_time else None
 
 
