@@ -27,6 +27,7 @@ from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Rec
 from workbench.stats.audit import AuditRow, DrawRow, from_rows
 from workbench.stats.bounds import anytime_upper
 from workbench.stats.cluster import DesignEffect
+from workbench.stats.wording import measured, percent
 
 POLICY = Policy()
 SETTLED = 100
@@ -123,7 +124,7 @@ def test_every_disagreement_is_harm_until_someone_labels() -> None:
     assert found.harm_per_day_at_most == pytest.approx(6.2, abs=0.1)
     assert found.binding_reason == (
         "At most 6.2 % of calls get worse (95 % sure, worst case: every disagreement counted as harm); "
-        "tolerance 5 %. Evidence supports up to 10 %; one stage at a time."
+        "tolerance 5.0 %. Evidence supports up to 10 %; one stage at a time."
     )
 
 
@@ -256,7 +257,7 @@ def test_an_estimate_above_the_tolerance_never_goes_up() -> None:
     found = recommend(Evidence(structural(188, 200), days=10), POLICY)
     assert found.cap > 0
     check(found, None, Action.HOLD, 0.0)
-    assert "the estimate itself, 6 %" in found.binding_reason
+    assert "the estimate itself, 6.0 %" in found.binding_reason
 
 
 def test_a_cap_below_the_share_steps_down() -> None:
@@ -453,7 +454,7 @@ def test_net_harm_lets_a_candidate_pay_with_gains() -> None:
     assert by_harm.cap < 1.0
     check(by_net, None, Action.RAMP, 0.01, 1.0)
     assert by_net.net.high < 0.05 < by_net.harm.high
-    assert "5 % worse, 8 % better" in " ".join(by_harm.reasons)
+    assert "5.0 % worse, 8.0 % better" in " ".join(by_harm.reasons)
 
 
 def test_without_labels_net_harm_is_no_better_than_harm() -> None:
@@ -527,10 +528,19 @@ def test_a_confirmed_harm_behind_normalisation_revokes_free_agreement() -> None:
 def test_labels_are_not_asked_for_where_they_would_not_help() -> None:
     over = semantic(60, [(1.0, 1)] * 9 + [(1.0, 0)] * 51)
     missing = recommend(Evidence(over, days=10), POLICY, live(0.05)).missing
-    assert missing == ("More labels will hardly help: the estimate, 15 %, is above the tolerance of 5 %.",)
+    assert missing == (
+        "More labels will hardly help: the estimate, 15.0 %, is above the tolerance of 5.0 %.",
+    )
     group = OutcomeGroup("label", "rare", 55, 2)
     missing = recommend(Evidence(structural(947, 1000), groups=(group,)), POLICY).missing
     assert missing == ("A candidate that gets label 'rare' right, compared in a new evidence window.",)
+
+
+def test_a_rate_always_has_one_decimal_and_a_stage_none_more_than_it_needs() -> None:
+    """A sentence says 3.0 % where the table beside it does; a stage and a level stay as they were set."""
+    found = [(measured(rate), percent(rate)) for rate in (0.03, 0.25, 0.0625, 1.0, 0.0, -0.0001)]
+    assert [one for one, _ in found] == ["3.0 %", "25.0 %", "6.2 %", "100.0 %", "0.0 %", "0.0 %"]
+    assert [other for _, other in found] == ["3 %", "25 %", "6.2 %", "100 %", "0 %", "0 %"]
 
 
 def test_missing_labels_are_the_smallest_number_that_reaches_the_next_stage() -> None:

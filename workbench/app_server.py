@@ -110,6 +110,9 @@ def command(app: Path, host: str, port: int, sign_in: SignIn | None = None) -> l
         # st.pagination can't be told to have no default of its own.
         "global.disableWidgetStateDuplicationWarning": "true",
     }
+    if sign_in is not None:
+        # A bug's traceback may hold what its reader has no right to; the app's log has it whole.
+        options["client.showErrorDetails"] = "none"
     flags = [f"--{key}={value}" for key, value in options.items()]
     # A foreign name that is pointed at this machine (DNS rebinding) is no name of this app.
     flags += [f"--server.allowedHosts={name}" for name in allowed_hosts(host, public)]

@@ -27,7 +27,7 @@ from workbench.stats.harm import BY_LABEL, BY_STRATA, Harm, net, regressions
 from workbench.stats.missing import Missing, missing_for_next
 from workbench.stats.sessions import session_rate
 from workbench.stats.slice_shares import effective_share, estimate_forbids, slice_share
-from workbench.stats.wording import bound_sentence, cluster_sentence, count, percent, plural
+from workbench.stats.wording import bound_sentence, cluster_sentence, count, measured, percent, plural
 
 __all__ = [
     "Evidence",
@@ -203,11 +203,11 @@ def _reasons(
     reasons += [each.message for each in later]
     worse, better = _rates(task)
     if worse is not None and better is not None:
-        reasons.append(f"As labelled: {percent(worse)} worse, {percent(better)} better.")
+        reasons.append(f"As labelled: {measured(worse)} worse, {measured(better)} better.")
     if evidence.ignored:
         part = evidence.ignored / task.compared
         reasons.append(
-            f"{percent(part)} of calls differ only in what the eval ignores; they count as agreement."
+            f"{measured(part)} of calls differ only in what the eval ignores; they count as agreement."
         )
     warning = guards.kappa_warning(evidence)
     if warning:
@@ -234,10 +234,10 @@ def _support(
 ) -> str:
     supported = ladder.cap_of(estimate.high, policy)
     if supported <= 0:
-        return f"Live traffic needs at most {percent(ladder.CEILING * policy.tolerance)}."
+        return f"Live traffic needs at most {measured(ladder.CEILING * policy.tolerance)}."
     text = f"Evidence supports up to {percent(supported)}"
     if above_estimate and estimate.point is not None:
-        own = percent(estimate.point)
+        own = measured(estimate.point)
         return f"{text}, but the estimate itself, {own}, is above the tolerance, so the share does not grow."
     if cap < supported:
         text += f", other limits {percent(cap)}"

@@ -175,7 +175,7 @@ def fill(
     for pair in pairs:
         by_task.setdefault(pair.task, []).append(pair)
     if new_calls:
-        _store_calls(store, [pair for each in by_task.values() for pair in each])
+        store_calls(store, [pair for each in by_task.values() for pair in each])
     store.append(
         "candidates",
         [{"fingerprint": fingerprint, "name": spec.name, "spec": "{}", "created_at": START}],
@@ -192,7 +192,8 @@ def call_id_of(pair: Pair) -> str:
     return content_hash("call", pair.task, str(pair.number))
 
 
-def _store_calls(store: Store, pairs: list[Pair]) -> None:
+def store_calls(store: Store, pairs: list[Pair]) -> None:
+    """Store the calls of pairs as an import, with what the frontier answered."""
     manifest = content_hash("manifest", str(len(pairs)), pairs[0].text)
     calls: list[dict[str, Any]] = []
     controls: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ Visit = Callable[..., AppTest]
 def said(at: AppTest) -> str:
     """Return every word a page shows outside tables and code."""
     parts: list[Any] = []
-    for kind in ("title", "subheader", "markdown", "caption", "text", "info", "success", "warning", "error"):
+    for kind in ("title", "header", "markdown", "caption", "text", "info", "success", "warning", "error"):
         parts += [each.value for each in at.get(kind)]
     parts += [f"{each.label} {each.value}" for each in at.metric]
     parts += [each.label for each in at.button]

@@ -184,7 +184,7 @@ def test_hostile_names_of_tasks_are_text(visit: Visit, filled: Filled) -> None:
     with filled.store.writing() as writer:
         writer.execute("UPDATE calls SET task = ? WHERE task = 'rewrite'", (HOSTILE,))
     at = fine(visit(filled, "overview"))
-    for kind in ("markdown", "caption", "subheader", "info", "warning"):
+    for kind in ("markdown", "caption", "header", "info", "warning"):
         for each in at.get(kind):
             assert "<script" not in str(each.value)
             assert "![x]" not in str(each.value)

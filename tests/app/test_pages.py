@@ -20,7 +20,7 @@ from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import pages
 from workbench.ui import money, repeats
 from workbench.ui.labelling import ITEM
-from workbench.ui.scope import queue_token
+from workbench.ui.queue_tokens import queue_token
 
 PAGES = ["overview", "upload", "traffic", "replays", "compare", "slices", "review", "ramp", "costs"]
 SECRET_TAGS = ("<script", "<img", "<iframe", "![")
@@ -49,7 +49,7 @@ def test_overview_answers_in_one_look(visit: Visit, filled: Filled) -> None:
     assert "Tasks waiting for labels" in words
     assert r"Candidate\: small" in words
     assert "Move 1 % of the traffic next, evidence reaches 10 %." in words
-    assert "tolerance 5 %" in words
+    assert "tolerance 5.0 %" in words
     assert "a month now" in words
     assert "See why and what is missing" in words
 
@@ -228,7 +228,7 @@ def test_notes_on_texts_are_sentences_and_only_text(visit: Visit, empty: Filled)
     (notes,) = [each.value for each in at.text if each.value.startswith("•")]
     assert "• Numbers differ: 5 eur (control only); 7 eur (candidate only)." in notes
     assert "What the comparison noticed" in [each.value for each in at.caption]
-    for kind in ("markdown", "caption", "subheader", "warning"):
+    for kind in ("markdown", "caption", "header", "warning"):
         assert not any("owalski" in str(each.value).lower() for each in at.get(kind))
 
 
@@ -294,7 +294,7 @@ def test_text_of_logs_never_reaches_a_place_that_reads_markup(
     at = fine(visit(hostile, page, task=task, candidate="small"))
     if page == "review":
         start(at)
-    for kind in ("markdown", "caption", "subheader", "title", "info", "success", "warning", "error"):
+    for kind in ("markdown", "caption", "header", "title", "info", "success", "warning", "error"):
         for each in at.get(kind):
             assert not any(tag in str(each.value) for tag in SECRET_TAGS), (kind, each.value)
     for each in at.get("html"):
@@ -418,11 +418,11 @@ def test_the_address_of_review_does_not_tell_the_candidate(
 ) -> None:
     """An old link with a name opens that queue, under a token that stays the same and says nothing."""
     at = fine(visit(filled, "review", task="triage", candidate=candidate))
-    assert at.query_params == {"task": "triage", "queue": queue_token(candidate)}
+    assert at.query_params == {"task": "triage", "queue": queue_token(filled.workspace, candidate)}
     at.text_input[0].set_value("ann")
     at = fine(next(each for each in at.button if each.label == "Start").click().run())
     assert at.session_state[ITEM].place.candidate == candidate
-    again = fine(visit(filled, "review", task="triage", queue=queue_token(candidate)))
+    again = fine(visit(filled, "review", task="triage", queue=queue_token(filled.workspace, candidate)))
     assert again.session_state["chosen.candidate"] == candidate
     for each in (at, again):
         assert not {"small", "planted"} & set(re.findall(r"\w+", said(each)))
@@ -431,7 +431,8 @@ def test_the_address_of_review_does_not_tell_the_candidate(
 def test_a_queue_that_no_longer_exists_opens_another_one(visit: Visit, filled: Filled) -> None:
     """A link with a token of nobody is no error."""
     at = fine(visit(filled, "review", task="triage", queue="nobody"))
-    assert at.query_params["queue"] == queue_token("small")
+    assert at.query_params["queue"] == queue_token(filled.workspace, "small")
+    assert "not here (Queue)" in said(at)
 
 
 def test_when_nothing_is_left_the_page_says_so(visit: Visit, filled: Filled) -> None:

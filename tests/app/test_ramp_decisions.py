@@ -63,6 +63,23 @@ def test_a_share_is_accepted_on_the_page_and_stands_in_the_log(visit: Visit, fil
     assert "now" not in at.query_params
 
 
+def test_more_served_than_was_accepted_is_said_asked_for_and_kept(visit: Visit, filled: Filled) -> None:
+    """Who moves the slider of today's share up reads what that is, gives a reason, and the log has both."""
+    at = fine(visit(filled, "ramp", **RAMP, now="0.01"))
+    assert "You say that 1 % is served, and 0 % is in force." in said(at)
+    at = press(at)
+    assert "needs a reason" in said(at)
+    assert rollout.decisions(filled.store) == []
+    at.text_area(key="accept-reason-triage-small").set_value("moved by hand").run()
+    at = press(at)
+    assert "is accepted and stands in the log" in said(at)
+    log = table(at, "Ends (UTC)")
+    assert [each.replace("\u00a0", " ") for each in log["Served then"]] == ["1 % (said; 0 % was in force)"]
+    assert list(log["Reason"]) == ["moved by hand"]
+    report = gather_report(filled.workspace, filled.store, "triage", "small")
+    assert "1 % (said; 0 % was in force)" in as_html(report)
+
+
 def test_a_press_on_a_page_that_is_out_of_date_accepts_nothing(visit: Visit, filled: Filled) -> None:
     """A label that came in after the page was made is told, and the page shows what holds now."""
     at = fine(visit(filled, "ramp", **RAMP))

@@ -138,7 +138,8 @@ def test_the_floor_stands_beside_the_candidates_agreement(visit: Visit, filled: 
     assert "[x](y)" not in words
     overview = said(fine(visit(filled, "overview"))).replace("\\", "")
     assert "The frontier agrees with itself in 80.0 % (72.0–86.0 %, n = 200)" in overview
-    assert "agrees with itself in 80 %" in said(fine(visit(filled, "ramp", task="triage", candidate="small")))
+    ramp = said(fine(visit(filled, "ramp", task="triage", candidate="small")))
+    assert "agrees with itself in 80.0 %" in ramp
 
 
 def test_a_model_about_to_leave_is_noted_until_its_floor_is_measured(visit: Visit, filled: Filled) -> None:

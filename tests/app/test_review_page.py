@@ -321,7 +321,7 @@ def test_hostile_data_stays_text_in_every_view(visit: Visit, empty: Filled, view
         if note:
             at = fine(note.set_value(HOSTILE).run())
     at = sit_down(visit, place, "orders", f"ann {HOSTILE}"[:80], view=view, way="apart")
-    for kind in ("markdown", "caption", "subheader", "title", "info", "success", "warning", "error"):
+    for kind in ("markdown", "caption", "header", "title", "info", "success", "warning", "error"):
         for each in at.get(kind):
             assert not any(tag in str(each.value) for tag in TAGS), (kind, each.value)
     for each in at.get("html"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,15 @@ from app_reading import Visit, fine, said
 from identity import sign_in_table
 from streamlit.testing.v1 import AppTest
 
-from workbench import access, review
+from workbench import access, ingest, review
 from workbench.config import Workspace
-from workbench.errors import AccessRefused, ConfigError
+from workbench.errors import AccessRefused, ConfigError, EndpointUnreachable, UsageError
+from workbench.records import UNASSIGNED
+from workbench.roles import Actor, Grant, Role
+from workbench.specs import MatchRule
 from workbench.store import Store, accesses
-from workbench.ui import doorway, gate, jobs, navigation, who
+from workbench.ui import doorway, gate, jobs, navigation, sign_outs, telling, who
+from workbench.ui.queue_tokens import queue_token
 
 As = Callable[..., AppTest]
 ADDRESS = "http://127.0.0.1:1"
@@ -36,10 +42,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
 
 
 @pytest.fixture(autouse=True)
-def process(monkeypatch: pytest.MonkeyPatch) -> None:
+def process(monkeypatch: pytest.MonkeyPatch, place: Filled) -> None:
     """Forget afterwards that people sign in, and who has signed out."""
     monkeypatch.setattr(access, "_process", access.Process())
-    monkeypatch.setattr(who, "_signed_out", set())
+    sign_outs.file_of(place.workspace).unlink(missing_ok=True)
 
 
 def claims(name: str, **more: Any) -> dict[str, Any]:
@@ -81,6 +87,8 @@ def visit_as(place: Filled, monkeypatch: pytest.MonkeyPatch) -> As:
         (claims("ada", iat=time.time() - 13 * 3600), "older than 12 hours"),
         (claims("ada", iat=time.time() + 3600), "older than 12 hours"),
         (claims("ada", iat=None), "does not say when"),
+        (claims("ada", iat=10**400), "does not say when"),
+        (claims("ada", iat=float("nan")), "does not say when"),
         (claims("ada", email=None), "no e-mail address"),
         (claims("ada", email=["ada@example.com"]), "no e-mail address"),
         (claims("ada", email="ada@example.com\nx"), "no e-mail address"),
@@ -120,6 +128,12 @@ def test_a_reviewer_gets_a_desk_under_their_own_name_and_no_numbers(visit_as: As
     fine(at.button(key=choice).click().run())
     labels = place.store.rows("SELECT DISTINCT annotator FROM labels")
     assert labels == [{"annotator": "rita@example.com"}]
+    # A name in the address opens no queue for whoever only labels: they could try one after the other.
+    place.store.append("replays", _another(place))
+    for name in ("planted", "small"):
+        at = visit_as(claims("rita"), "review", task="rewrite", candidate=name)
+        assert at.query_params["queue"] == queue_token(place.workspace, "small")
+        assert "candidate" not in at.query_params
     for page in ("compare", "ramp", "slices"):
         shown = said(visit_as(claims("rita"), page, task="rewrite", candidate="small"))
         assert "small" not in shown
@@ -135,6 +149,14 @@ def test_a_reviewer_gets_a_desk_under_their_own_name_and_no_numbers(visit_as: As
             review.next_item(place.workspace, place.store, "orders", "small", "rita@example.com")
         with pytest.raises(AccessRefused):
             jobs.start(place.workspace, "rewrite", "small", [["replay"]])
+
+
+def _another(place: Filled) -> list[dict[str, Any]]:
+    """Return a replay of the other candidate on the task that is reviewed."""
+    (row,) = place.store.rows("SELECT * EXCLUDE seq FROM replays WHERE task = 'rewrite'")
+    other = place.workspace.candidate("planted")
+    more = {"replay_id": "another", "candidate": "planted"}
+    return [row | more | {"candidate_fingerprint": place.workspace.fingerprint(other)}]
 
 
 def test_a_role_taken_away_counts_from_the_next_click(visit_as: As, place: Filled) -> None:
@@ -154,12 +176,139 @@ def test_a_role_taken_away_counts_from_the_next_click(visit_as: As, place: Fille
 
 
 def test_signing_out_ends_the_sign_in_in_every_window(visit_as: As) -> None:
-    """A copy of the cookie opens nothing any more; a new sign-in does."""
+    """A copy of the cookie opens nothing any more, also after the app starts again; a new sign-in does."""
     user = claims("ada")
     at = visit_as(user, "settings")
     at.button(key="settings-sign-out").click().run()
     assert "You have signed out" in said(visit_as(user))
+    who._sign_outs.cache_clear()  # All that a process knows of it.
+    assert "You have signed out" in said(visit_as(user))
     assert "triage" in said(visit_as(claims("ada", iat=time.time() - 5)))
+
+
+@pytest.fixture
+def downloads(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Keep what each download button makes at its press, by its key."""
+    found: dict[str, Any] = {}
+
+    def button(_label: str, data: Any, *, key: str, **_more: Any) -> bool:
+        found[key] = data
+        return False
+
+    monkeypatch.setattr("streamlit.download_button", button)
+    return found
+
+
+def pressed(made: Any) -> Any:
+    """Return what a press gives, in a thread that belongs to no visit, as Streamlit does it."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(made).result()
+
+
+def test_a_download_acts_with_the_rights_of_the_press_and_not_of_the_page(
+    visit_as: As, place: Filled, downloads: dict[str, Any]
+) -> None:
+    """A role taken away, or the sign-in ended, since the page was drawn: nothing leaves, nothing is noted."""
+    path = place.workspace.root / "workbench.toml"
+    before = path.read_text(encoding="utf-8")
+
+    def exported() -> list[tuple[str, str]]:
+        kept = accesses.latest(place.store, 1_000)
+        return [(each.actor, each.kind) for each in kept if each.kind.startswith("export")]
+
+    user = claims("emil")
+    visit_as(user, "compare", task="triage", candidate="small")
+    visit_as(user, "ramp", task="triage", candidate="small")
+    visit_as(user)
+    cases, report, portfolio = (
+        downloads[f"{each}"] for each in ("export-cases-csv", "report-md", "portfolio-md")
+    )
+    assert exported() == [], "a page that is drawn exports nothing"
+    assert b"call_id" in pressed(cases)
+    assert exported() == [("emil@example.com", accesses.Kind.EXPORT_TABLE)]
+    assert "small" in pressed(report)
+    assert "triage" in pressed(portfolio)
+    try:
+        # A viewer of another task alone: of the files on all tasks no more is left than that one.
+        path.write_text(
+            before.replace(
+                'email = "emil@example.com"\nroles = ["engineer"]',
+                'email = "emil@example.com"\nroles = ["viewer"]\ntasks = ["orders"]',
+            ),
+            encoding="utf-8",
+        )
+        for made in (cases, report):
+            with pytest.raises(AccessRefused):
+                pressed(made)
+        assert "orders" in pressed(portfolio)
+        assert "triage" not in pressed(portfolio)
+        path.write_text(before.replace("emil@example.com", "gone@example.com"), encoding="utf-8")
+        for made in (cases, report, portfolio):
+            with pytest.raises(AccessRefused, match="nobody has given you a role"):
+                pressed(made)
+        path.write_text(before.split("[sign_in]")[0], encoding="utf-8")
+        with pytest.raises(AccessRefused):
+            pressed(cases)
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert pressed(cases)
+    visit_as(user, "settings").button(key="settings-sign-out").click().run()
+    for made in (cases, report, portfolio):
+        with pytest.raises(AccessRefused, match="You have signed out"):
+            pressed(made)
+    old = claims("emil", iat=time.time() - 3600)
+    visit_as(old, "compare", task="triage", candidate="small")
+    path.write_text(before.replace("[sign_in]", "[sign_in]\nsession_hours = 0.5"), encoding="utf-8")
+    try:
+        with pytest.raises(AccessRefused, match="older than"):
+            pressed(downloads["export-cases-csv"])
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert len(exported()) == 2
+
+
+def test_rejected_lines_are_taken_out_at_the_press(
+    visit_as: As, place: Filled, downloads: dict[str, Any], tmp_path: Path
+) -> None:
+    """They hold what a log says: the import notes no export, the press does, for whoever may import then."""
+    log = tmp_path / "spoiled.jsonl"
+    log.write_text('{"not": "a call"\n', encoding="utf-8")
+    rules = Workspace.load(place.workspace.root).config.access
+    with access.acting(rules.actor("emil@example.com", verified=True)):
+        report = ingest.import_files(place.workspace, place.store, [log], format="openai_chat", task="triage")
+    assert report.rejected == 1
+    at = visit_as(claims("emil"))
+    at.session_state["upload.report"] = report
+    at.switch_page(str(navigation.folder() / "upload.py"))
+    fine(at.run())
+    kind = accesses.Kind.EXPORT_REJECTS
+    assert kind not in [each.kind for each in accesses.latest(place.store, 1_000)]
+    assert b"not" in pressed(downloads["rejects"])
+    assert [each.actor for each in accesses.latest(place.store, 1_000) if each.kind == kind] == [
+        "emil@example.com"
+    ]
+
+
+def test_a_look_into_a_log_names_no_task_on_which_one_has_no_right(place: Filled, tmp_path: Path) -> None:
+    """Rules of other tasks take no call in the preview, so that nobody learns of them by trying."""
+    log = tmp_path / "log.csv"
+    log.write_text("id,input,output\n1,route me,a\n", encoding="utf-8")
+    space = Workspace.load(place.workspace.root)
+    rule = MatchRule(input="route me")
+    evals = {
+        name: replace(each, match=rule if name in ("orders", "triage") else None, match_any=())
+        for name, each in space.evals.items()
+    }
+    space.__dict__["evals"] = evals
+
+    def tasks(*grants: Grant) -> set[str]:
+        with access.acting(Actor("x", frozenset(grants), signed_in=True)):
+            look = ingest.preview(space, [log], mapping={"id": "id", "input": "input", "output": "output"})
+            return {each.task for each in look.calls}
+
+    assert tasks(Grant(Role.ENGINEER)) == {"orders"}
+    assert tasks(Grant(Role.ENGINEER, "triage")) == {"triage"}
+    assert tasks(Grant(Role.ENGINEER, "rewrite")) == {UNASSIGNED}
 
 
 def test_an_admin_reads_who_has_which_role_and_who_read_what(visit_as: As, place: Filled) -> None:
@@ -177,6 +326,55 @@ def test_an_admin_reads_who_has_which_role_and_who_read_what(visit_as: As, place
         assert "Who read what" not in said(at)
         assert "rita@example.com" not in tables
     assert accesses.latest(place.store)
+
+
+def test_what_is_wrong_with_the_set_up_is_told_to_those_who_may_know_it(visit_as: As, place: Filled) -> None:
+    """A file of answers names the model: a reviewer reads that something is wrong, the log says what."""
+    root = place.workspace.root
+    answers = root / "small.jsonl"
+    kept = answers.read_bytes()
+    answers.unlink()
+    try:
+        shown = said(visit_as(claims("rita"), "review", task="rewrite"))
+        assert "Something in the set-up of this queue is wrong" in shown
+        assert not [each for each in ("small", "jsonl", str(root)) if each in shown]
+        # Whoever may see names judges blind, too: they have to ask for it.
+        at = visit_as(claims("ada"), "review", task="rewrite")
+        assert "would name the model" in said(at)
+        (told,) = [each for each in at.expander if each.label.startswith("What it says")]
+        assert "small.jsonl is not there" in told.text[0].value
+        assert "small.jsonl is not there" in said(visit_as(claims("ada"), "compare", task="rewrite"))
+    finally:
+        answers.write_bytes(kept)
+    declared = root / "workbench.toml"
+    before = declared.read_text(encoding="utf-8")
+    try:
+        declared.write_text(before + "\nnonsense = true\n", encoding="utf-8")
+        for user in ({}, claims("rita"), claims("nora")):
+            shown = said(visit_as(user))
+            assert "Something in the set-up is wrong" in shown
+            assert not [each for each in ("nonsense", str(root)) if each in shown]
+    finally:
+        declared.write_text(before, encoding="utf-8")
+
+
+def test_a_message_about_what_one_did_is_no_secret(place: Filled) -> None:
+    """It may be read by whoever did it, unless it holds a name of the set-up."""
+    space = place.workspace
+    for harmless in (
+        UsageError("You are judging this pair yourself.", "Go on."),
+        AccessRefused("You may not."),
+    ):
+        assert telling.is_harmless(harmless, space)
+    for telling_all in (
+        UsageError("The queue of small has no output."),
+        UsageError("Wrong.", f"See {space.root}/evals."),
+        UsageError("SMALL-MODEL is not small.jsonl"),
+        ConfigError("A key is wrong."),
+        EndpointUnreachable("A server does not answer."),
+    ):
+        assert not telling.is_harmless(telling_all, space)
+    assert telling.is_harmless(UsageError("It is a smaller one."), space)
 
 
 def test_every_page_of_the_menu_has_its_rights() -> None:
@@ -220,5 +418,13 @@ def test_secrets_come_from_variables_and_short_ones_are_refused(
     monkeypatch.setenv("TEST_COOKIE_SECRET", "canary-b" * 5)
     found = doorway.provider_settings(space)
     assert found["cookie_secret"] == "canary-b" * 5
-    environment = jobs._without_secrets(space)
-    assert not [key for key, value in environment.items() if "canary" in value]
+    # The demo names no secret: the app's own workspace does, and what it named when the app was started.
+    demo = make_workspace(place.workspace.root.parent / "demo")
+    monkeypatch.setenv("WORKBENCH_WORKSPACE", str(place.workspace.root))
+    for started_for in (space, demo):
+        environment = jobs._without_secrets(started_for)
+        assert not [key for key, value in environment.items() if "canary" in value]
+    monkeypatch.setenv("WORKBENCH_WORKSPACE", str(demo.root))
+    assert not [key for key, value in jobs._without_secrets(demo).items() if "canary" in value]
+    monkeypatch.setattr(doorway, "_taken", set())
+    assert "TEST_COOKIE_SECRET" in jobs._without_secrets(demo), "what nobody calls a secret is handed on"

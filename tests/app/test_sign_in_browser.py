@@ -60,18 +60,28 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with provider(python, folder / "provider", url) as issuer, (folder / "app.log").open("wb") as log:
         with (workspace.root / "workbench.toml").open("a", encoding="utf-8") as file:
             file.write(sign_in_table(issuer, url))
-        child = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(workspace.root), str(port), "127.0.0.1"],
-            env=os.environ | SECRETS,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        found = Served(url, workspace.root, start(workspace.root, port, log), folder / "app.log")
         try:
             wait_for(f"{url}/_stcore/health")
-            yield Served(url, workspace.root, child, folder / "app.log")
+            yield found
         finally:
-            child.send_signal(signal.SIGTERM)
-            child.wait(30)
+            stop(found)
+
+
+def start(root: Path, port: int, log: Any) -> subprocess.Popen[bytes]:
+    """Start the app behind sign-in, as `workbench app` does."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(root), str(port), "127.0.0.1"],
+        env=os.environ | SECRETS,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def stop(served: Served) -> None:
+    """Stop the app, as whoever looks after it does."""
+    served.process.send_signal(signal.SIGTERM)
+    served.process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +159,22 @@ def test_each_role_finds_its_pages_and_no_others(served: Served, chromium: Any, 
     words(page, "Compared")
     # The provider spells the address otherwise than workbench.toml does.
     words(page, "emil@example.com")
+    page.get_by_test_id("stPopover").get_by_role("button", name="Export").first.click()
+    button = page.get_by_role("button", name="CSV")
+    with page.expect_download() as waiting:
+        button.click()
+    assert "call_id" in Path(waiting.value.path()).read_text(encoding="utf-8-sig")
+    declared = served.root / "workbench.toml"
+    before = declared.read_text(encoding="utf-8")
+    files: list[Any] = []
+    page.on("download", lambda download: files.append(download))
+    try:
+        declared.write_text(before.replace("emil@example.com", "gone@example.com"), encoding="utf-8")
+        button.click()
+        wait_for_words(served.log, "nobody has given you a role")
+    finally:
+        declared.write_text(before, encoding="utf-8")
+    assert not files, "a role taken away since the page was drawn"
 
     page = someone(chromium)
     sign_in(page, served, "vera")
@@ -171,6 +197,17 @@ def test_each_role_finds_its_pages_and_no_others(served: Served, chromium: Any, 
     assert ("emil@example.com", "cases", "triage") in read
     assert ("rita@example.com", "review", "rewrite") in read
     assert all("@" in actor for actor, _, _ in read)
+    assert [each["kind"] for each in log_of(served)].count("export of a table") == 1
+
+
+def wait_for_words(log: Path, expected: str) -> None:
+    """Wait until the app has written some words."""
+    from time import monotonic, sleep
+
+    deadline = monotonic() + 60
+    while expected not in log.read_text(encoding="utf-8", errors="replace"):
+        assert monotonic() < deadline, f"{expected!r} is not in {log}"
+        sleep(0.2)
 
 
 def wait_for_log(served: Served, actor: str) -> list[dict[str, Any]]:
@@ -215,10 +252,17 @@ def test_a_cookie_that_was_changed_or_kept_opens_nothing(served: Served, chromiu
     thief.goto(served.url)
     words(thief, "triage")
     page.goto(f"{served.url}/settings")
-    said = words(page, "Signed in as ada@example.com")
-    assert "Who read what" in said
+    words(page, "Signed in as ada@example.com")
+    words(page, "Who read what")
     page.locator('[class*="st-key-settings-sign-out"] button').click()
     page.wait_for_url(lambda url: "logout" in url or url.rstrip("/") == served.url)
+    thief.goto(served.url)
+    assert "triage" not in words(thief, "You have signed out")
+
+    stop(served)
+    with served.log.open("ab") as log:
+        served.process = start(served.root, int(served.url.rpartition(":")[2]), log)
+    wait_for(f"{served.url}/_stcore/health")
     thief.goto(served.url)
     assert "triage" not in words(thief, "You have signed out")
 

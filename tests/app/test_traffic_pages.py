@@ -15,7 +15,7 @@ from workbench.config import Workspace
 from workbench.profiling import profile
 
 HOSTILE = "<script>alert(1)</script> ![x](http://x.org/y) $x^2$ :red[r] **b** [z](javascript:alert(2))"
-KINDS = ("markdown", "caption", "subheader", "warning", "info", "success")
+KINDS = ("markdown", "caption", "header", "warning", "info", "success")
 """Elements that read Markdown."""
 
 

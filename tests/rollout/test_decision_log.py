@@ -117,6 +117,52 @@ def test_a_label_that_comes_while_a_share_is_accepted_refuses_it(
     assert decisions(world.store) == []
 
 
+def test_more_served_than_was_accepted_needs_a_reason_and_shows_in_the_log(world: World) -> None:
+    """A claim takes traffic further than the log did: nobody makes it in silence, and it stays to be seen."""
+    claimed = {"current_share": 0.05, "shown": shown(world, 0.05)}
+    share = recommended(world, 0.05)
+    for reason in ("", "  \n"):
+        with pytest.raises(
+            UsageError, match="5 % is said to be served, and 0 % is in force: that needs a reason"
+        ):
+            taken(world, share, reason=reason, **claimed)
+    assert decisions(world.store) == []
+    made = taken(world, share, reason="moved by hand in April", **claimed)
+    assert (made.recommended_share, made.current_share, made.override) == (share, 0.05, None)
+    assert made.reason == "moved by hand in April"
+    # What is in force, and less than that, is no claim.
+    taken(world, recommended(world, share), now=NOW + DAY)
+    less = {"current_share": 0.01, "shown": shown(world, 0.01), "now": NOW + 2 * DAY}
+    made = taken(world, recommended(world, 0.01), **less)
+    told = [(each.served_then, each.claimed, each.in_force_then) for each in decisions(world.store)]
+    assert told == [
+        ("1 %", False, share),
+        (f"{100 * share:g} %", False, share),
+        ("5 % (said; 0 % was in force)", True, 0.0),
+    ]
+    run = CliRunner().invoke(cli, ["decisions", "--workspace", str(world.workspace.root)])
+    assert "served then 5 % (said; 0 % was in force)" in run.output
+    run = CliRunner().invoke(cli, ["decisions", "--json", "--workspace", str(world.workspace.root)])
+    assert [each["claimed"] for each in json.loads(run.output)["decisions"]] == [False, False, True]
+
+
+def recommended(world: World, current: float) -> float:
+    """Return the share that is recommended where so much is served."""
+    return recommend(world.workspace, world.store, "topics", "small", current_share=current).share
+
+
+def test_what_was_in_force_then_is_told_after_an_override_ended(world: World) -> None:
+    """An override that has ended is in force no more: to say that its share is served is a claim."""
+    taken(world, 0.5, reason="launch", until=NOW + DAY)
+    late = {"now": NOW + 2 * DAY, "current_share": 0.5, "shown": shown(world, 0.5)}
+    with pytest.raises(UsageError, match="50 % is said to be served, and 0 % is in force"):
+        taken(world, recommended(world, 0.5), **late)
+    taken(world, recommended(world, 0.5), reason="nobody stepped down", **late)
+    (last, first) = decisions(world.store)
+    assert last.claimed
+    assert not first.claimed
+
+
 def test_nobody_undoes_a_decision_that_they_have_not_seen(world: World) -> None:
     """A step down during an incident is not overwritten by a page that was opened before it."""
     stale = shown(world)

@@ -119,9 +119,9 @@ def test_below_a_quarter_over_ninety_percent_nobody_reaches_ninety_five() -> Non
 def test_the_sentence_sets_the_candidate_beside_the_frontier() -> None:
     """Self-agreement, its ceiling and the candidate's own agreement stand together, and promise nothing."""
     said = noise.sentence(floor(0.9, 0.85, 0.94), 0.88)
-    assert "agrees with itself in 90 % of calls asked again (n = 200; 85 % to 94 %)" in said
+    assert "agrees with itself in 90.0 % of calls asked again (n = 200; 85.0 % to 94.0 %)" in said
     assert "no candidate can agree with its logged answers on more than 94.9 %" in said
-    assert "this one agrees on 88 %" in said
+    assert "this one agrees on 88.0 %" in said
     assert said.endswith("it never raises the share.")
     pairs = noise.sentence(floor(0.9, method=noise.BY_PAIRS), structural=False)
     assert "of the pairs of answers that the log holds to one request (200 requests" in pairs

@@ -25,8 +25,14 @@ if TYPE_CHECKING:
     metavar="HASH",
     help="`evidence` of the recommendation you looked at; refused if it is another by now.",
 )
-@click.option("--current-share", help="Share it served when you looked; default: what is in force.")
-@click.option("--reason", default="", help="Why; needed for another share than the recommended one.")
+@click.option(
+    "--current-share", help="Share it served when you looked; default: what is in force. More needs a reason."
+)
+@click.option(
+    "--reason",
+    default="",
+    help="Why; needed for another share than the recommended one, or a current share above what is in force.",
+)
 @click.option(
     "--until",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
@@ -108,7 +114,8 @@ def decisions(task: str | None, candidate_name: str | None, workspace: str | Non
 
 def _document(entry: LogEntry) -> dict[str, Any]:
     document: dict[str, Any] = as_builtins(entry.decision)
-    return document | {"override": entry.decision.override, "intact": entry.intact}
+    more = {"in_force_then": entry.in_force_then, "claimed": entry.claimed}
+    return document | {"override": entry.decision.override, "intact": entry.intact} | more
 
 
 def _text(found: list[LogEntry], force: dict[tuple[str, str], Standing]) -> str:
@@ -120,6 +127,7 @@ def _text(found: list[LogEntry], force: dict[tuple[str, str], Standing]) -> str:
         line = (
             f"{each.decided_at:%Y-%m-%d %H:%M} UTC  {each.task} / {each.candidate}  {percent(each.share, 1)}"
             f"  by {each.decided_by}, recommended {percent(each.recommended_share, 1)}"
+            f", served then {entry.served_then}"
             f"  (evidence {each.evidence_hash}, policy {each.policy_version})"
         )
         if each.override is not None:

@@ -123,7 +123,8 @@ def export_table(
     """Write a table of the app whole, as CSV or Parquet.
 
     Tables: overview, cases, confusion, agreement, similarity, judge, slices, found-slices, slice-map,
-    replays, errors, workloads, suitability, calls, costs, prices, imports, rejects.
+    replays, errors, recommendation, decisions, label-moves, latencies, thresholds, my-labels, workloads,
+    suitability, calls, costs, prices, imports, rejects.
     """
     from workbench.exporting import Asked
     from workbench.exporting import export_table as run

@@ -11,11 +11,12 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench import access
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.exporting.asked import Asked
-from workbench.exporting.catalogue import TABLES
+from workbench.exporting.catalogue import RIGHTS, TABLES
 from workbench.exporting.leaving import may_leave, raw_text_leaves
 from workbench.exporting.table import CSV, FORMS, PARQUET, Table, Written, write, write_file
 from workbench.roles import Right
@@ -79,13 +80,14 @@ def _use() -> str:
 def _table(workspace: Workspace, store: Store, name: str, asked: Asked) -> Table:
     if name not in TABLES:
         raise UsageError(f"There is no table {name!r}.", did_you_mean(name, TABLES))
+    access.require(*RIGHTS.get(name, (Right.SEE,)), task=asked.task)
     table = TABLES[name](workspace, store, asked)
     if table.has_raw_text:
         may_leave(asked.task)
     return table
 
 
-@requires(Right.SEE, task=lambda given: given["asked"].task)
+@requires(Right.SEE, Right.LABEL, task=lambda given: given["asked"].task)
 def export_table(
     workspace: Workspace, store: Store, name: str, path: Path, asked: Asked, *, form: str | None = None
 ) -> TableExport:
@@ -116,7 +118,7 @@ def export_table(
     return TableExport(name, str(path), form, done.rows, table.has_raw_text)
 
 
-@requires(Right.SEE, task=lambda given: given["asked"].task)
+@requires(Right.SEE, Right.LABEL, task=lambda given: given["asked"].task)
 def table_bytes(
     workspace: Workspace,
     store: Store,

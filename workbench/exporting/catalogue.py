@@ -10,7 +10,9 @@ from workbench.compare.judge import Ruling
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.exporting.asked import Asked, estimate_columns, named, told, whole
+from workbench.exporting.label_tables import LABEL_TABLES
 from workbench.exporting.log_tables import LOG_TABLES
+from workbench.exporting.ramp_tables import RAMP_TABLES
 from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.review import hidden_from
 from workbench.roles import Right
@@ -19,6 +21,7 @@ from workbench.scoring.found import found_slices
 from workbench.scoring.judging import people_on, rulings, scope_of
 from workbench.scoring.slice_map import slice_map, slice_names
 from workbench.scoring.tables import FieldTables, LabelTables, tables
+from workbench.slices_found import WORDY
 from workbench.store import Store, cases, pages, replay_facts
 
 BATCH = 2_000
@@ -158,7 +161,10 @@ def _slices(workspace: Workspace, store: Store, asked: Asked) -> Table:
 
 def _found(workspace: Workspace, store: Store, asked: Asked) -> Table:
     asked.only("similar")
-    report = found_slices(workspace, store, *asked.pair(), similar=asked.filter("similar") == "on")
+    # Templates and groups of similar inputs are called by words of the calls; others get numbers.
+    wordless = not access.may(Right.EXPORT, asked.task)
+    similar = asked.filter("similar") == "on"
+    report = found_slices(workspace, store, *asked.pair(), similar=similar, wordless=wordless)
     columns = {"slice": TEXT, "value": TEXT, "status": TEXT, "compared": WHOLE, "traffic_share": NUMBER}
     return whole(
         columns | estimate_columns("harm"),
@@ -173,6 +179,7 @@ def _found(workspace: Workspace, store: Store, asked: Asked) -> Table:
             }
             for each in report.slices
         ),
+        raw=not wordless and any(each.name in WORDY for each in report.slices),
     )
 
 
@@ -295,6 +302,11 @@ TABLES: dict[str, Callable[[Workspace, Store, Asked], Table]] = {
     "slice-map": _map,
     "replays": _replays,
     "errors": _errors,
+    **RAMP_TABLES,
+    **LABEL_TABLES,
     **LOG_TABLES,
 }
 """Every table by its name on the command line."""
+
+RIGHTS: dict[str, tuple[Right, ...]] = {"my-labels": (Right.LABEL,)}
+"""What a table takes, any one of them; the others take the right to see."""

@@ -7,8 +7,11 @@ from typing import Any
 
 from workbench import access, profiling
 from workbench.config import Workspace
+from workbench.costing import CostPlan
+from workbench.costing.what_if import ASSUMPTIONS, read, tried
 from workbench.errors import UsageError
 from workbench.exporting.asked import Asked, named, whole
+from workbench.exporting.leaving import may_leave
 from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.profiling import ProfileReport
 from workbench.profiling.costs import costs
@@ -71,6 +74,8 @@ def _calls(workspace: Workspace, store: Store, asked: Asked) -> Table:
     wanted = asked.filter("workload") or asked.task or ""
     if wanted not in {each.workload for each in report.workloads}:
         raise UsageError(f"There is no workload {wanted!r}.", "Give --where workload=NAME; see Traffic.")
+    # Whose calls they are decides, whatever task was asked for beside it.
+    may_leave(wanted)
     columns = {
         "call_id": TEXT, "native_id": TEXT, "occurred_at": TIME, "model": TEXT, "language": TEXT,
         "request": TEXT, "control": TEXT,
@@ -86,13 +91,14 @@ def _calls(workspace: Workspace, store: Store, asked: Asked) -> Table:
 
 
 def _costs(workspace: Workspace, store: Store, asked: Asked) -> Table:
-    asked.only("workload", "share")
+    asked.only("workload", "share", *ASSUMPTIONS)
     access.require(Right.SEE)
     try:
         share = float(asked.filter("share", "1"))
     except ValueError:
         raise UsageError("The share is no number.", "Write it as share=0.25.") from None
-    found = costs(workspace, store, asked.filter("workload") or None, candidate=asked.candidate, share=share)
+    workload, candidate, plan = asked.filter("workload") or None, asked.candidate, _plan(workspace, asked)
+    found = costs(workspace, store, workload, candidate=candidate, share=share, plan=plan)
     columns = {"way": TEXT}
     for name in ("usd_month", "saving_usd_month", "pay_back_months"):
         columns |= {f"{name}_{limit}": NUMBER for limit in ("point", "low", "high")}
@@ -107,6 +113,20 @@ def _costs(workspace: Workspace, store: Store, asked: Asked) -> Table:
                 row |= {f"{name}_{limit}": getattr(amount, limit) for limit in ("point", "low", "high")}
         rows.append(row)
     return whole(columns, rows)
+
+
+def _plan(workspace: Workspace, asked: Asked) -> CostPlan:
+    """Return `[costs]` with the amounts that the page was asked to try."""
+    figures: dict[str, float | None] = {}
+    for word in ASSUMPTIONS:
+        if said := asked.filter(word):
+            try:
+                figures[word] = read(word, said)
+            except ValueError:
+                raise UsageError(
+                    f"{word}={said!r} can't be tried.", "The page Costs has its limits."
+                ) from None
+    return tried(workspace.config.costs, figures)
 
 
 def _prices(workspace: Workspace, _store: Store, asked: Asked) -> Table:

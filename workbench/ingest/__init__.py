@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from workbench.ingest.importing import import_files, readers_for
     from workbench.ingest.previewing import Column, Preview, preview
-    from workbench.ingest.report import ImportReport, write_rejects
+    from workbench.ingest.report import ImportReport, rejects_csv, write_rejects
     from workbench.ingest.rows import call_id, default_source
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "list_imports",
     "preview",
     "readers_for",
+    "rejects_csv",
     "resolve_conflicts",
     "undo_import",
     "write_rejects",
@@ -60,7 +61,7 @@ _HOMES = {
     ),
     "importing": ("import_files", "readers_for"),
     "previewing": ("Column", "Preview", "preview"),
-    "report": ("ImportReport", "write_rejects"),
+    "report": ("ImportReport", "rejects_csv", "write_rejects"),
     "rows": ("call_id", "default_source"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from workbench.access import requires_somewhere
+from workbench.access import current, requires_somewhere
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.formats import (
@@ -64,7 +64,8 @@ def preview(
     """Look into files without importing them, in a process of its own as an import does.
 
     Args:
-        workspace: Its evals say which calls belong to which task.
+        workspace: Its evals say which calls belong to which task; those of tasks on which who looks has
+            no right say nothing here.
         files: The first decides on format and columns; outputs of the others are joined.
         format: auto, or the name of a format.
         task: As for `import_files`.
@@ -79,12 +80,14 @@ def preview(
     given = list(files)
     check_arguments(given, task, None, None)
     paths = log_files(given)
+    actor = current()
+    evals = [each for each in workspace.evals.values() if actor.rights(each.task)]
     job = Job(
         files=[str(each.absolute()) for each in paths],
         format=format,
         mapping=dict(mapping) if mapping else None,
         task=task,
-        rules=TaskRouter(workspace.evals.values(), task).rules,
+        rules=TaskRouter(evals, task).rules,
         preview=limit,
     )
     return look_into_files(job)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from workbench.access import requires
 from workbench.errors import UsageError
@@ -167,28 +168,49 @@ def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
     Raises:
         UsageError: The file can't be written; the import itself holds.
     """
-    from workbench.store import accesses
-    from workbench.store.calls import reject_rows
-
-    rows: Sequence[Mapping[str, Any]]
-    if report.manifest_id is None:
-        rows = [as_builtins(each) for each in report.rejects]
-    else:
-        rows = reject_rows(store, report.manifest_id, limit=REJECTS_KEPT)
-        rows = rows or [as_builtins(each) for each in report.rejects]
-    accesses.exported(store, accesses.Kind.EXPORT_REJECTS, report.task, len(rows))
-    names = ("file", "line", "reason", "content_hash", "snippet")
+    rows = _rejects_taken_out(store, report)
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(names)
-            writer.writerows([neutralise_cell(str(row[name])) for name in names] for row in rows)
+            _write_rows(rows, file)
     except OSError as error:
         raise UsageError(
             f"{path}: the rejected records can't be written there: {error.strerror or error}.",
             "The import itself is done. Name another file with --rejects and import again: nothing doubles.",
         ) from error
     return len(rows)
+
+
+@requires(Right.IMPORT, task=lambda given: given["report"].task)
+def rejects_csv(store: Store, report: ImportReport) -> bytes:
+    """Return what `write_rejects` writes, for a browser; noted as an export when it is made.
+
+    Args:
+        store: Where the import went.
+        report: What it said.
+    """
+    file = io.StringIO(newline="")
+    _write_rows(_rejects_taken_out(store, report), file)
+    return file.getvalue().encode()
+
+
+def _rejects_taken_out(store: Store, report: ImportReport) -> Sequence[Mapping[str, Any]]:
+    """Return the rejected records of an import, after noting that they are taken out."""
+    from workbench.store import accesses
+    from workbench.store.calls import reject_rows
+
+    rows: Sequence[Mapping[str, Any]] = []
+    if report.manifest_id is not None:
+        rows = reject_rows(store, report.manifest_id, limit=REJECTS_KEPT)
+    rows = rows or [as_builtins(each) for each in report.rejects]
+    accesses.exported(store, accesses.Kind.EXPORT_REJECTS, report.task, len(rows))
+    return rows
+
+
+def _write_rows(rows: Sequence[Mapping[str, Any]], file: TextIO) -> None:
+    names = ("file", "line", "reason", "content_hash", "snippet")
+    writer = csv.writer(file)
+    writer.writerow(names)
+    writer.writerows([neutralise_cell(str(row[name])) for name in names] for row in rows)
 
 
 def reject_reason(text: str) -> str:

@@ -10,12 +10,14 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from workbench import access
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.costing.ways import total
 from workbench.errors import UsageError, did_you_mean
 from workbench.profiling.measuring import measure, small_model
 from workbench.profiling.mining import apply_rules, mine_calls
+from workbench.profiling.reading import for_reader
 from workbench.profiling.report import ModelUse, ProfileReport, WorkloadReport
 from workbench.progress import Listener, Progress, silent
 from workbench.records import as_builtins, from_json, to_json
@@ -41,17 +43,35 @@ def profile(
 ) -> ProfileReport:
     """Return what the traffic consists of. Nothing is read again where nothing has changed.
 
+    Looking anew gives calls to the tasks whose rules take them, and so takes the right to import. Those
+    who may not read the text of calls get none of it, see `for_reader`.
+
     Args:
         workspace: Its evals name tasks, its prices and costs say what a call costs.
         store: Holds the calls; the profile is kept there.
         again: Whether to look at all calls anew in any case.
         listener: Is told where it stands.
+
+    Raises:
+        AccessRefused: All calls have to be looked at, and who asks may not import.
+    """
+    known = kept(store)
+    if known is not None and not again and not is_stale(workspace, store):
+        return for_reader(known)
+    access.require(Right.IMPORT)
+    return for_reader(made_anew(workspace, store, listener))
+
+
+def made_anew(workspace: Workspace, store: Store, listener: Listener = silent) -> ProfileReport:
+    """Look at all calls, and return and keep what they consist of, words and all; a step of use cases.
+
+    Args:
+        workspace: As for `profile`.
+        store: As for `profile`.
+        listener: Is told where it stands.
     """
     from workbench.store import workloads
 
-    known = current(workspace, store)
-    if known is not None and not again and not is_stale(workspace, store):
-        return known
     moved = apply_rules(workspace, store, listener)
     last = workloads.newest_call(store)
     mined = mine_calls(store, listener)
@@ -67,7 +87,13 @@ def profile(
 
 @requires(Right.SEE, task=None)
 def current(workspace: Workspace, store: Store) -> ProfileReport | None:
-    """Return the profile that was made last, or None."""
+    """Return the profile that was made last, as who asks may read it, or None."""
+    found = kept(store)
+    return None if found is None else for_reader(found)
+
+
+def kept(store: Store) -> ProfileReport | None:
+    """Return the profile that was made last, words and all, or None; a step of use cases."""
     from workbench.store import workloads
 
     row = workloads.newest_profile(store)

@@ -12,7 +12,7 @@ from workbench.access import requires
 from workbench.checks import NAME_HINT, check_eval
 from workbench.config import CONFIG_NAME, Workspace, convert, read_config
 from workbench.errors import ConfigError, UsageError
-from workbench.profiling import ProfileReport, WorkloadReport, profile, workload_of
+from workbench.profiling import ProfileReport, WorkloadReport, is_stale, kept, made_anew, workload_of
 from workbench.profiling.mining import apply_rules
 from workbench.progress import Listener, silent
 from workbench.records import UNASSIGNED
@@ -67,7 +67,8 @@ def name_workloads(
     """
     if not workloads:
         raise UsageError("No workload is named.", "Name one that `workbench profile` lists.")
-    report = profile(workspace, store, listener=listener)
+    report = None if is_stale(workspace, store) else kept(store)
+    report = report or made_anew(workspace, store, listener)
     chosen = [workload_of(report, each) for each in dict.fromkeys(workloads)]
     name = task or chosen[0].name
     if not NAME_PATTERN.fullmatch(name) or name == UNASSIGNED:

@@ -31,7 +31,7 @@ from workbench.scoring.retirement import leaving
 from workbench.scoring.targets import targets
 from workbench.specs import CONTROL, EvalConfig
 from workbench.stats.noise import MINIMUM, sentence
-from workbench.stats.wording import count, percent
+from workbench.stats.wording import count, measured
 from workbench.store import Store
 from workbench.store import comparisons as rows
 from workbench.store.noise import recorded_models
@@ -78,7 +78,7 @@ class NoiseReport:
         lines = [f"{self.task}: noise floor {self.state.replace('_', ' ')}."]
         if self.agreement:
             lines.append(sentence(self.agreement, structural=self.structural))
-            lines += [f"{name} agrees on {percent(share)}." for name, share in self.candidates.items()]
+            lines += [f"{name} agrees on {measured(share)}." for name, share in self.candidates.items()]
         if self.why_not:
             lines.append(f"Why: {self.why_not}.")
         if self.what_to_do:
@@ -219,7 +219,7 @@ def _whose_calls(store: Store, task: str, model: str | None) -> list[str]:
         return [f"The log names no model; all its calls are taken to be {model}'s." if model else ""]
     if own == total:
         return [f"Asked again: {named}."]
-    return [f"Asked again: only calls that {named} answered, {percent(own / total)} of the task's calls."]
+    return [f"Asked again: only calls that {named} answered, {measured(own / total)} of the task's calls."]
 
 
 def _next_step(config: EvalConfig, found: Measured, asked: ReplayReport | None) -> str:

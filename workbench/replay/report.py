@@ -129,7 +129,7 @@ class ReplayStatus:
     """Where a replay stands.
 
     `state` is running, finished, paused (its server was down, or a budget was used up;
-    `note` says which), interrupted, failed, or
+    `note` says which, to those who may read or replay), interrupted, failed, or
     stopped (its process ended without a word; the same command goes on). `done` and
     `planned` count calls times repeats. Rates and the time left are those of the run
     that is going on, None without one.
@@ -171,6 +171,8 @@ def status(workspace: Workspace, store: Store, task: str | None = None) -> list[
     for row in replays_of(store, task):
         if not (may(Right.SEE, row.task) or may(Right.REPLAY, row.task)):
             continue
+        # A server may quote in its error what it was asked.
+        reads = may(Right.READ, row.task) or may(Right.REPLAY, row.task)
         counts = tally(store, row)
         beat = read_heartbeat(workspace.spool, row.replay_id) or {}
         age_s = max(time.time() - beat["at"], 0.0) if "at" in beat else None
@@ -202,7 +204,7 @@ def status(workspace: Workspace, store: Store, task: str | None = None) -> list[
                 heartbeat_age_s=age_s,
                 pid=beat.get("pid") if alive else None,
                 note=str(beat.get("note") or (counts.last_detail or {}).get("message") or "")
-                if state != "finished"
+                if state != "finished" and reads
                 else "",
                 created_at=row.created_at,
                 in_flight=beat.get("in_flight") if alive else None,

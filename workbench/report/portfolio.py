@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from workbench import scoring
+from workbench import access, scoring
 from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.costing.ways import Amount
@@ -69,13 +69,15 @@ def gather_portfolio(
     Args:
         workspace: Names evals, candidates and prices.
         store: Holds everything else.
-        rows: What `scoring.overview` returned; worked out here unless given.
+        rows: What `scoring.overview` returned; worked out here unless given. Of tasks that who asks
+            may not see any more they are left out.
         now: When the report is made; this moment unless given.
         listener: Is told how far that is.
     """
     if rows is None:
         rows = scoring.overview(workspace, store, listener=listener)
-    ordered = tuple(sorted(rows, key=lambda row: (row.task, row.synthetic, row.candidate)))
+    mine = [row for row in rows if access.may(Right.SEE, row.task)]
+    ordered = tuple(sorted(mine, key=lambda row: (row.task, row.synthetic, row.candidate)))
     policies = {row.task: workspace.eval_for(row.task).policy for row in ordered}
     sizes = tuple(
         scoring.size_ladder([row for row in ordered if row.task == task], policy)

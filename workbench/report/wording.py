@@ -175,13 +175,17 @@ def tables(report: Report) -> tuple[Table, ...]:
         ),
         Table(
             "Decisions",
-            ("When", "Who", "Share", "Recommended", "Ends", "Reason", "Evidence", "Policy", "Entry"),
+            (
+                *("When", "Who", "Share", "Recommended", "Served then", "Ends", "Reason", "Evidence"),
+                *("Policy", "Entry"),
+            ),
             tuple(
                 (
                     moment(each.decision.decided_at),
                     each.decision.decided_by,
                     stage(each.decision.share),
                     stage(each.decision.recommended_share),
+                    each.served_then,
                     moment(each.decision.expires_at) if each.decision.expires_at else "–",
                     " ".join(each.decision.reason.split()) or "–",
                     each.decision.evidence_hash,

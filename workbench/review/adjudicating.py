@@ -93,7 +93,7 @@ class Conflict:
         return len({vote.guideline_version for vote in self.votes if vote.guideline_version}) > 1
 
 
-@requires(Right.ADJUDICATE, Right.SEE)
+@requires(Right.ADJUDICATE)
 def disputes(workspace: Workspace, store: Store, task: str, candidate: str) -> list[EffectiveVerdict]:
     """Return the pairs on which people differ and nobody has decided; the worse verdict counts meanwhile."""
     scope = scope_of(workspace, store, task, candidate)

@@ -25,7 +25,7 @@ from workbench.review.states import (
 from workbench.roles import Right
 from workbench.stats.harm import net, regressions
 from workbench.stats.ladder import cap_of
-from workbench.stats.wording import percent
+from workbench.stats.wording import measured, percent
 from workbench.store import Store
 from workbench.store.labels import Scope
 
@@ -83,7 +83,7 @@ def effect_of(
 
 
 def _text(high: float, moved: float, cap_before: float, cap_after: float, *, balance: bool) -> str:
-    bound = f"{'On balance at most' if balance else 'At most'} {percent(high)} of calls get worse"
+    bound = f"{'On balance at most' if balance else 'At most'} {measured(high)} of calls get worse"
     if abs(moved) < 5e-5:
         text = f"{bound}; this label did not move it."
     else:
@@ -113,7 +113,7 @@ class LabelMove:
         return self.after - self.before
 
 
-@requires(Right.SEE)
+@requires(Right.READ)
 def label_moves(
     workspace: Workspace, store: Store, task: str, candidate: str, *, limit: int | None = 10
 ) -> list[LabelMove]:

@@ -15,6 +15,7 @@ from workbench.roles import Right
 from workbench.rollout.decisions import (
     Decision,
     Moves,
+    checked_claim,
     checked_override,
     entry_hash,
     fallback_share,
@@ -73,8 +74,8 @@ def accept(
         latest: Id of the newest decision on this task and candidate that was looked at, empty where
             there was none: refused if somebody has decided since. Not looked at unless given.
         current_share: Share served now, as it was when the recommendation was shown; what is in
-            force unless given.
-        reason: Why; needed for an override.
+            force unless given. More than that needs a reason, and shows in the log.
+        reason: Why; needed for an override, and where more is served than was accepted.
         until: When an override ends, at most 30 days from now. One without a zone counts as UTC.
         now: The present; this moment unless given.
 
@@ -84,7 +85,8 @@ def accept(
     Raises:
         GateRefused: Evidence, policy or recommendation changed since they were shown, or somebody
             else decided.
-        UsageError: The share is none, an override has no reason or no end, or a name is unknown.
+        UsageError: The share is none, an override has no reason or no end, more is said to be served than
+            is in force without a reason, or a name is unknown.
     """
     if not 0 <= share <= 1:
         raise UsageError(f"{share!r} is no share of traffic.", "Name one from 0 to 1.")
@@ -156,6 +158,7 @@ def _written(
     answer = made.recommendation
     said, end = checked_override(override_of(share, answer.share), reason, until, now)
     before = standing(log_of(writer, made.task, made.candidate), made.fingerprint, now)
+    checked_claim(answer.current_share, before.share, said)
     after = fallback_share(share, answer.share, before.share)
     row: dict[str, Any] = {
         "task": made.task,

@@ -131,6 +131,32 @@ def override_of(share: float, recommended: float) -> Override | None:
     return Override.UP if share > recommended else Override.DOWN
 
 
+def is_claim(served: float, in_force: float) -> bool:
+    """Say whether more is said to be served than is in force, 0..1: nobody accepted the difference."""
+    return served > in_force + EPSILON
+
+
+def checked_claim(served: float, in_force: float, reason: str) -> None:
+    """Refuse a share that is said to be served and that nobody accepted, unless somebody says why.
+
+    The next stage is reckoned from what is served, so that a claim takes traffic further than the log did.
+
+    Args:
+        served: What is said to be served, 0..1.
+        in_force: What the log has in force.
+        reason: Why, as it is kept.
+
+    Raises:
+        UsageError: There is no reason.
+    """
+    if is_claim(served, in_force) and not reason:
+        raise UsageError(
+            f"{percent(served)} is said to be served, and {percent(in_force)} is in force: that needs a "
+            "reason.",
+            "Say why more is served than was accepted, or leave the share at what is in force.",
+        )
+
+
 def checked_override(
     override: Override | None, reason: str, until: datetime | None, now: datetime
 ) -> tuple[str, datetime | None]:

@@ -11,8 +11,9 @@ from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Estimate, from_json
 from workbench.roles import Right
-from workbench.rollout.decisions import Decision, Moves, Standing, entry_hash, standing
+from workbench.rollout.decisions import Decision, Moves, Standing, entry_hash, is_claim, standing
 from workbench.scoring.targets import fingerprint_of, refuse_control
+from workbench.stats.wording import percent
 from workbench.store import decisions as rows
 
 if TYPE_CHECKING:
@@ -22,10 +23,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A decision in the log. `intact` is False where it, or one before it, is not as it was written."""
+    """A decision in the log. `intact` is False where it, or one before it, is not as it was written.
+
+    `in_force_then` is the share that the log had in force when it was taken, 0..1.
+    """
 
     decision: Decision
     intact: bool
+    in_force_then: float = 0.0
+
+    @property
+    def claimed(self) -> bool:
+        """Say whether more was said to be served than was in force: nobody had accepted that."""
+        return is_claim(self.decision.current_share, self.in_force_then)
+
+    @property
+    def served_then(self) -> str:
+        """Return what was served when it was taken, and what was in force where that was less."""
+        said = percent(self.decision.current_share)
+        return f"{said} (said; {percent(self.in_force_then)} was in force)" if self.claimed else said
 
 
 @requires(Right.SEE)
@@ -39,11 +55,17 @@ def decisions(store: Store, task: str | None = None, candidate: str | None = Non
     """
     everything = rows.decision_rows(store)
     broken = broken_entries(everything)
-    return [
-        LogEntry(to_decision(row), row["decision_id"] not in broken)
-        for row in reversed(everything)
-        if task in (None, row["task"]) and candidate in (None, row["candidate"])
-    ]
+    before: dict[tuple[str, str], list[Decision]] = {}
+    found = []
+    for row in everything:
+        if task not in (None, row["task"]) or candidate not in (None, row["candidate"]):
+            continue
+        made = to_decision(row)
+        log = before.setdefault((made.task, made.candidate), [])
+        then = standing(log, made.candidate_fingerprint, made.decided_at).share
+        found.append(LogEntry(made, row["decision_id"] not in broken, then))
+        log.append(made)
+    return found[::-1]
 
 
 @requires(Right.SEE)

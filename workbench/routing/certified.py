@@ -22,7 +22,7 @@ from workbench.stats.evidence import Population
 from workbench.stats.harm import regressions
 from workbench.stats.ladder import EPSILON
 from workbench.stats.thresholds import frozen_grid
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, percent, plural
 
 _PART = "part"
 _NUMBERS = {"input_chars": "input characters", "turn_depth": "turns", "tool_count": "tools"}
@@ -87,11 +87,11 @@ class RoutingReport:
         ]
         if self.sent_though_harmed.of_path is not None:
             rate = self.sent_though_harmed.of_path
-            lines.append(f"Sent to the candidate though harmed: at most {percent(rate.high)} of those sent.")
+            lines.append(f"Sent to the candidate though harmed: at most {measured(rate.high)} of those sent.")
         if self.kept_though_fine.of_path is not None:
             rate = self.kept_though_fine.of_path
             lines.append(
-                f"Kept on the frontier though fine: {percent(rate.low)} to {percent(rate.high)} of those."
+                f"Kept on the frontier though fine: {measured(rate.low)} to {measured(rate.high)} of those."
             )
         return "\n".join([*lines, *(each.sentence for each in self.ways)])
 
@@ -251,7 +251,7 @@ def _claim(conditions: str, population: Population, share: float, policy: Policy
     where = "the candidate" if good else "the frontier"
     begin = f"{conditions[0].upper()}{conditions[1:]}"
     sentence = (
-        f"{begin}: to {where} ({percent(share)} of calls; at most {percent(harm.high)} get worse, "
+        f"{begin}: to {where} ({measured(share)} of calls; at most {measured(harm.high)} get worse, "
         f"{percent(1 - delta)} sure)."
     )
     return LeafClaim(conditions, share, population.compared, harm, good, sentence)
@@ -295,7 +295,7 @@ def _by_rule(claims: Sequence[LeafClaim], shares: Sequence[float], sent: Sequenc
         return Routed("rule", 0.0, None, None, "By the rule: no call is proven to be safe.")
     most = math.fsum(claims[each].harm.high * shares[each] for each in sent) / share
     sentence = (
-        f"By the rule: {percent(share)} of calls, at most {percent(most)} of them get worse; the candidate "
+        f"By the rule: {measured(share)} of calls, at most {measured(most)} of them get worse; the candidate "
         f"is asked for no other."
     )
     return Routed("rule", share, most, None, sentence)
@@ -312,8 +312,8 @@ def _by_confidence(confidence: Floats, proving: Bools, n: int, parts: Parts, pol
     threshold = grid[passed.place]
     share = float((confidence[proving] >= threshold).sum()) / n
     sentence = (
-        f"By confidence of at least {threshold:.3g}: {percent(share)} of calls, at most "
-        f"{percent(passed.harm.high)} of them get worse; the candidate is asked for every call."
+        f"By confidence of at least {threshold:.3g}: {measured(share)} of calls, at most "
+        f"{measured(passed.harm.high)} of them get worse; the candidate is asked for every call."
     )
     return Routed("confidence", share, passed.harm.high, threshold, sentence)
 
@@ -349,7 +349,7 @@ def _by_both(
     worst = math.fsum(harms[each].high * shares[each] for each in good)
     most = (worst + (passed.harm.high * more if passed else 0.0)) / share
     sentence = (
-        f"By both: {percent(share)} of calls, {percent(by_rule)} by the rule; at most {percent(most)} of "
+        f"By both: {measured(share)} of calls, {measured(by_rule)} by the rule; at most {measured(most)} of "
         f"them get worse."
     )
     return Routed("both", share, most, threshold, sentence)

@@ -35,7 +35,7 @@ from workbench.stats.audit import AuditRow, DrawRow, from_calls
 from workbench.stats.calls import Calls
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
-from workbench.stats.wording import percent
+from workbench.stats.wording import measured
 from workbench.store import comparisons as rows
 from workbench.store.compared import NO_SESSION, comparable, evidence_frame, places, session_calls
 from workbench.store.probes import newest_probe
@@ -103,7 +103,7 @@ class Looking:
         return self.moment or utc_now()
 
 
-@requires(Right.SEE)
+@requires(Right.READ)
 def compared_calls(workspace: Workspace, store: Store, task: str, candidate: str) -> Calls:
     """Return every compared call of a candidate in audit order, with what people said of it, as columns.
 
@@ -192,9 +192,9 @@ def _unseen(share: float, policy: Policy) -> tuple[str, ...]:
     """Say that too many calls were never evaluated, because they are like the candidate's examples."""
     if share <= policy.maximum_uncomparable + EPSILON:
         return ()
-    most = percent(policy.maximum_uncomparable)
+    most = measured(policy.maximum_uncomparable)
     return (
-        f"{percent(share)} of the calls are like the candidate's examples and were held out, so nothing is "
+        f"{measured(share)} of the calls are like the candidate's examples and were held out, so nothing is "
         f"known about them; {most} is the most allowed. Show other examples.",
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from workbench import access
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.embed import text_hash, vectors_of
@@ -28,6 +29,7 @@ from workbench.slices_found import (
     CLUSTER,
     FEWEST_CALLS,
     TAIL,
+    TEMPLATE,
     FoundSlice,
     LengthLimit,
     clusters_and_tail,
@@ -35,11 +37,13 @@ from workbench.slices_found import (
     length_keys,
     length_limits,
     longest_within,
+    numbers_for,
     ranked,
+    without_words,
 )
 from workbench.slices_found.ranking import AT_MOST
 from workbench.stats.audit import from_rows
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, plural
 
 if TYPE_CHECKING:
     from workbench.embed import Embedder
@@ -74,7 +78,7 @@ class FoundReport:
         """Return the report as lines."""
         lines = [
             f"{self.task}, {self.candidate}: {plural(len(self.slices), 'slice')} of "
-            f"{plural(self.compared, 'compared call')} looked at; tolerance {percent(self.tolerance)}."
+            f"{plural(self.compared, 'compared call')} looked at; tolerance {measured(self.tolerance)}."
         ]
         if not any(each.status == "bad" for each in self.slices):
             lines.append("No slice is proven to be worse than the tolerance.")
@@ -96,13 +100,15 @@ def found_slices(
     *,
     policy: Policy | None = None,
     similar: bool = True,
+    wordless: bool = False,
     embedder: Callable[[str], Embedder] | None = None,
     seed: int = 0,
     listener: Listener = silent,
 ) -> FoundReport:
     """Find the slices of a task's compared calls in which a candidate does worst.
 
-    Shares of traffic are those of the task's whole log; of a long one, of a random part.
+    Shares of traffic are those of the task's whole log; of a long one, of a random part. For those who
+    may not read the text of its calls, templates and groups of similar inputs have numbers for names.
 
     Args:
         workspace: Names the eval and the candidate.
@@ -111,6 +117,7 @@ def found_slices(
         candidate: The candidate's name.
         policy: Another policy than the eval's own.
         similar: Whether similar inputs are looked at, which embeds all that are compared.
+        wordless: Whether templates and groups have numbers for names in any case.
         embedder: Opens an embedder by name, for similar inputs; the eval's own without one.
         seed: Of the clusters.
         listener: Hears how many inputs are embedded.
@@ -132,6 +139,8 @@ def found_slices(
     if not whole:
         notes = (*notes, f"Shares of traffic are from {count(len(log))} calls drawn from the task's log.")
 
+    if wordless or not access.may(Right.READ, task):
+        slicings, shares = without_words(slicings, shares)
     limits = length_limits([each["input_chars"] for each in compared])
     keys = {
         call["call_id"]: (
@@ -227,7 +236,8 @@ def routing_rule(
 ) -> RoutingReport:
     """Learn where to send a task's calls before the candidate is asked, and prove it on other calls.
 
-    The candidate's confidence, where most of its answers have one, is set beside the rule.
+    The candidate's confidence, where most of its answers have one, is set beside the rule. For those who
+    may not read the text of its calls, templates have numbers for names.
 
     Args:
         workspace: Names the eval and the candidate.
@@ -245,6 +255,10 @@ def routing_rule(
     known = {call["call_id"]: call for call in _calls(store, list(found.frame["call_id"]))}
     calls = [known[row.call_id] for row in rows]
     columns = features_of(calls, [each["system"] for each in calls], [each["text"] for each in calls])
+    if not access.may(Right.READ, task):
+        said = columns[TEMPLATE].tolist()
+        numbers = numbers_for(TEMPLATE, said)
+        columns[TEMPLATE] = np.asarray([numbers.get(each, each) for each in said], dtype=object)
     return route(
         rows,
         columns,

@@ -9,7 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workbench import review
+from workbench import access, review
+from workbench.access import requires
 from workbench.compare import basis, evaluator_version
 from workbench.compare.judge import (
     JudgeFigures,
@@ -24,10 +25,11 @@ from workbench.config import CONFIG_NAME, Workspace
 from workbench.errors import ConfigError, UsageError, did_you_mean
 from workbench.records import Basis, Estimate, LabelVerdict, Verdict
 from workbench.review.states import settle
+from workbench.roles import Right
 from workbench.scoring.gathered import gather_of
 from workbench.scoring.predicted import PredictedHarm, predict
 from workbench.specs import Candidate, EvalConfig
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, plural
 from workbench.store import judgements
 from workbench.store import labels as label_rows
 from workbench.store.judgements import JudgeScope
@@ -77,14 +79,14 @@ class JudgeResults:
             place = "first" if found.position_bias > 0 else "second"
             towards = f" for the {place} place" if found.position_bias else ""
             lines.append(
-                f"Swayed by the order: {percent(found.swayed)} of verdicts; position bias "
-                f"{percent(abs(found.position_bias))}{towards}."
+                f"Swayed by the order: {measured(found.swayed)} of verdicts; position bias "
+                f"{measured(abs(found.position_bias))}{towards}."
             )
         if found.compared and found.agreement.point is not None:
             kappa = "" if found.kappa.point is None else f", kappa {found.kappa.point:.2f}"
-            limits = f"{percent(found.agreement.low)} to {percent(found.agreement.high)}"
+            limits = f"{measured(found.agreement.low)} to {measured(found.agreement.high)}"
             lines.append(
-                f"Agrees with people on {percent(found.agreement.point)} of "
+                f"Agrees with people on {measured(found.agreement.point)} of "
                 f"{plural(found.compared, 'pair')} ({limits}){kappa}."
             )
         else:
@@ -175,10 +177,13 @@ def scope_of(
     return JudgeScope(config.task, fingerprint, workspace.fingerprint(judge), version)
 
 
+@requires(Right.SEE, task=lambda given: given["config"].task)
 def judge_results(
     workspace: Workspace, store: Store, config: EvalConfig, fingerprint: str
 ) -> JudgeResults | None:
     """Return what the eval's judge said of a candidate; None where it said nothing.
+
+    Why there is no verdict may quote the judge's answer: whoever may not read gets no reasons.
 
     Args:
         workspace: Knows the judge.
@@ -197,7 +202,8 @@ def judge_results(
     people = people_on(store, config, fingerprint)
     figures = measure(((each, people.get(pair)) for pair, each in found.items()), config.policy.delta)
     ruled = Counter(str(each.verdict) for each in found.values() if each.verdict is not None)
-    failed = Counter(each.error for each in found.values() if each.verdict is None)
+    reads = access.may(Right.READ, config.task)
+    failed = Counter(each.error for each in found.values() if each.verdict is None and reads)
     return JudgeResults(
         judge=spec.name,
         fingerprint=scope.judge,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from workbench.costing.ways import Amount, total
 from workbench.scoring.overview import OverviewRow
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, percent, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Portfolio:
             else "the largest of the moving tasks, since the volume of a task is not known"
         )
         said = (
-            f"At most {percent(self.harm_high)} of the moved calls get worse ({percent(self.level)} sure): "
+            f"At most {measured(self.harm_high)} of the moved calls get worse ({percent(self.level)} sure): "
             f"a union bound over {plural(self.compared_tasks, 'compared task')}, {how}."
         )
         if self.harm_per_day is not None:

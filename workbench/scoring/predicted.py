@@ -15,7 +15,7 @@ from workbench.roles import Right
 from workbench.scoring.gathered import Gathered, gather_compared
 from workbench.stats.parts import beside_predictions, outcomes_of
 from workbench.stats.prediction import predicted_harm
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, plural
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -51,8 +51,8 @@ class PredictedHarm:
         known = self.labels + self.others
         of = f"{count(known)} of {plural(known + self.left_out, 'call')}" if self.left_out else "all calls"
         return (
-            f"Estimated with predictions for {of}: {percent(max(self.estimate.point, 0.0))} get worse "
-            f"({percent(low)} to {percent(high)}; {plural(self.labels, 'known outcome')}, "
+            f"Estimated with predictions for {of}: {measured(max(self.estimate.point, 0.0))} get worse "
+            f"({measured(low)} to {measured(high)}; {plural(self.labels, 'known outcome')}, "
             f"{count(self.others)} other calls). It moves no traffic."
         )
 

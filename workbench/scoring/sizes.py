@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from workbench.records import Estimate, Policy
 from workbench.scoring.overview import OverviewRow
 from workbench.stats import ladder
-from workbench.stats.wording import percent
+from workbench.stats.wording import measured, percent
 
 BY_PARAMETERS, BY_COST = "parameters", "cost a call"
 
@@ -65,7 +65,7 @@ class SizeLadder:
             found = next(each for each in self.rungs if each.candidate == self.smallest)
             said = (
                 f"The smallest candidate{by} whose bound holds: {self.smallest}, at most "
-                f"{percent(found.high)} worse. Evidence lets it take {percent(found.cap)} of the traffic."
+                f"{measured(found.high)} worse. Evidence lets it take {percent(found.cap)} of the traffic."
             )
         else:
             said = "No candidate's bound holds yet."

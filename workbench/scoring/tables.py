@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workbench import access
 from workbench.access import requires
 from workbench.compare import evaluator_version
 from workbench.compare.fields import JSON_REPAIRED, FieldsComparator
@@ -17,6 +18,7 @@ from workbench.specs import EvalConfig
 from workbench.stats import bounds
 from workbench.stats.agreement import Confusion, cohen_kappa, gwet_ac1
 from workbench.stats.agreement import confusion as confusion_of
+from workbench.store import accesses
 from workbench.store.cases import INVALID
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ class LabelTables:
     than a hundred answers or none. `pairs` are the same counts, the commonest first.
     `agreement` is by the frontier's answer, with limits that hold however often anyone looks
     and take calls as independent. `kappa` and `ac1` explain and never gate. `invalid_texts`
-    are the commonest answers that are no label.
+    are the commonest answers that are no label; there are none for those who may not read the text of
+    the task's calls.
     """
 
     confusion: Confusion | None
@@ -137,15 +140,7 @@ def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTab
         (INVALID, *scope),
     )
     counts = {(row["control"], row["candidate"]): int(row["n"]) for row in found}
-    texts = store.rows(
-        f"""
-        SELECT left(coalesce(o.text, ''), ?) AS text, count(*) AS n
-        FROM (SELECT m.replay_id, m.call_id {_COMPARED} AND m.invalid) m
-        JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = 0
-        WHERE o.error_kind IS NULL GROUP BY 1 ORDER BY n DESC, text LIMIT ?
-        """,  # noqa: S608 - a constant of this module
-        (TEXT_CHARS, *scope, TEXTS_SHOWN),
-    )
+    texts = _invalid_texts(store, scope) if access.may(Right.READ, config.task) else ()
     table = None
     if counts and len({each for pair in counts for each in pair}) <= MAX_GROUPS:
         table = confusion_of(counts)
@@ -156,8 +151,23 @@ def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTab
         agreement=_by_label(found, delta),
         kappa=cohen_kappa(table, delta) if table else None,
         ac1=gwet_ac1(table, delta) if table else None,
-        invalid_texts=tuple(InvalidText(row["text"], int(row["n"])) for row in texts),
+        invalid_texts=texts,
     )
+
+
+def _invalid_texts(store: Store, scope: tuple[str, str, str]) -> tuple[InvalidText, ...]:
+    """Return the commonest answers that are no label, and note that they are read."""
+    texts = store.rows(
+        f"""
+        SELECT left(coalesce(o.text, ''), ?) AS text, count(*) AS n, min(m.call_id) AS call_id
+        FROM (SELECT m.replay_id, m.call_id {_COMPARED} AND m.invalid) m
+        JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = 0
+        WHERE o.error_kind IS NULL GROUP BY 1 ORDER BY n DESC, text LIMIT ?
+        """,  # noqa: S608 - a constant of this module
+        (TEXT_CHARS, *scope, TEXTS_SHOWN),
+    )
+    accesses.viewed(store, accesses.Kind.CASE, scope[0], [row["call_id"] for row in texts])
+    return tuple(InvalidText(row["text"], int(row["n"])) for row in texts)
 
 
 def _by_label(found: Sequence[Mapping[str, Any]], delta: float) -> dict[str, Estimate]:

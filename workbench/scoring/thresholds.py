@@ -48,7 +48,7 @@ from workbench.stats.thresholds import (
     starting_places,
     walked,
 )
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, percent, plural
 from workbench.store.confidences import SIGNALS
 from workbench.store.probes import newest_probe
 
@@ -133,11 +133,11 @@ class ThresholdReport:
 
 
 def _line(row: ThresholdRow) -> str:
-    others = f"{percent(row.reported.high)} of {count(row.reported.n)}"
+    others = f"{measured(row.reported.high)} of {count(row.reported.n)}"
     latency = "-" if row.latency_ms is None else f"{row.latency_ms:,.0f} ms"
     mark = "proven" if row.proven else "failed" if row.tested else ""
     return (
-        f"{row.confidence:>10.3g} {percent(row.routed):>7} {percent(row.risk.high):>12} {others:>15} "
+        f"{row.confidence:>10.3g} {measured(row.routed):>7} {measured(row.risk.high):>12} {others:>15} "
         f"{_usd(row.cost_usd):>11} {latency:>9}  {mark}"
     ).rstrip()
 
@@ -266,7 +266,7 @@ def threshold_report(
         tuple(rows), low, chosen.tolerance, area, max(len(begins), 1), budget_mode
     ).sentence
     if best is not None:
-        sentence += f" On other calls: at most {percent(best.reported.high)} (n = {count(best.reported.n)})."
+        sentence += f" On other calls: at most {measured(best.reported.high)} (n = {count(best.reported.n)})."
     report = ThresholdReport(
         task=task,
         candidate=candidate,

@@ -32,7 +32,7 @@ from workbench.stats.cluster import design_effect
 from workbench.stats.drift import ALARM, FOLDS, EDetector, Shift, population_stability, two_sample
 from workbench.stats.harm import regressions
 from workbench.stats.parts import parts_of
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, percent, plural
 from workbench.store import comparisons
 from workbench.store.drift import first_replay_at, imported_after, some_calls
 
@@ -106,7 +106,7 @@ class WatchReport:
         lines = [
             f"{self.task}, {self.candidate}: {plural(self.new_calls, 'call')} imported since "
             f"{self.since:%Y-%m-%d %H:%M} UTC, {plural(self.live, 'outcome')} known, {count(self.live_bad)} "
-            f"{what}; evaluated: at most {percent(self.evaluated.high)}."
+            f"{what}; evaluated: at most {measured(self.evaluated.high)}."
         ]
         if self.alarmed:
             after = ", ".join(count(each) for each in self.alarms)
@@ -122,7 +122,7 @@ class WatchReport:
         if self.content is not None:
             state = "new content" if self.content_shifted else "no shift seen"
             lines.append(
-                f"  Inputs: told apart in {percent(self.content.value)} (chance 50 %), "
+                f"  Inputs: told apart in {measured(self.content.value)} (chance 50 %), "
                 f"p = {self.content.p_value:.3f}: {state}."
             )
         lines += [f"  {note}" for note in self.notes]

@@ -24,9 +24,14 @@ from workbench.slices_found.ranking import (
     ranked,
 )
 from workbench.slices_found.wordings import masked, names_of, templates
+from workbench.slices_found.wordless import CLUSTER, TEMPLATE, WORDY, numbers_for, without_words
 from workbench.specs import SliceRule
 
 __all__ = [
+    "CLUSTER",
+    "TAIL",
+    "TEMPLATE",
+    "WORDY",
     "FoundSlice",
     "LengthLimit",
     "attributes_with_few_values",
@@ -40,8 +45,10 @@ __all__ = [
     "longest_within",
     "masked",
     "names_of",
+    "numbers_for",
     "ranked",
     "templates",
+    "without_words",
 ]
 
 KNOWN = ("language", "input_length", "turn_depth", "tool_use", "model")
@@ -50,7 +57,7 @@ FEWEST_CALLS = 20
 """Values with fewer calls are put together: they prove nothing, and each costs the others certainty."""
 KNOWN_SHARE = 0.5
 """An attribute that fewer of the calls have says more about the log than about the calls."""
-CLUSTER, TAIL = "similar inputs", "neighbourhood"
+TAIL = "neighbourhood"
 FAR, NEAR = "long tail", "among similar ones"
 
 
@@ -70,7 +77,7 @@ def find(
     rules = [SliceRule(by) for by in KNOWN]
     rules += [SliceRule(f"{ATTRIBUTE}{name}", name=name) for name in attributes_with_few_values(calls)]
     found = slice_values(rules, calls)
-    found["template"] = templates(systems, texts)
+    found[TEMPLATE] = templates(systems, texts)
     return _splitting(found)
 
 
@@ -93,7 +100,7 @@ def attributes_with_few_values(calls: Sequence[Mapping[str, Any]]) -> list[str]:
         if 2 <= len(counts) <= MOST_VALUES
         and counts.total() >= max(KNOWN_SHARE * len(calls), RARE_CALLS * len(counts))
     ]
-    taken = {*KNOWN, "template", CLUSTER, TAIL}
+    taken = {*KNOWN, TEMPLATE, CLUSTER, TAIL}
     return [name for _, name in sorted(few) if name not in taken][:MOST_ATTRIBUTES]
 
 

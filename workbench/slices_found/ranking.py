@@ -17,7 +17,7 @@ from workbench.stats import bounds
 from workbench.stats.evidence import Population, SliceEvidence
 from workbench.stats.harm import net, regressions
 from workbench.stats.ladder import EPSILON
-from workbench.stats.wording import percent, plural
+from workbench.stats.wording import measured, percent, plural
 
 GRID = 20
 """Input lengths are tried at this many quantiles."""
@@ -88,13 +88,13 @@ def _judged(each: SliceEvidence, policy: Policy, delta: float) -> FoundSlice:
     harm = harm_of(each.population, policy, delta)
     limit, sure = policy.tolerance, f"{percent(1 - delta)} sure of each; "
     if harm.low > limit + EPSILON:
-        status, says = "bad", f"At least {percent(harm.low)} of calls"
+        status, says = "bad", f"At least {measured(harm.low)} of calls"
     elif harm.point is not None and harm.point > limit + EPSILON:
-        status, says, sure = "suspect", f"About {percent(harm.point)} of calls", ""
+        status, says, sure = "suspect", f"About {measured(harm.point)} of calls", ""
     elif harm.high > limit + EPSILON:
-        status, says = "unproven", f"At most {percent(harm.high)} of calls"
+        status, says = "unproven", f"At most {measured(harm.high)} of calls"
     else:
-        status, says = "fine", f"At most {percent(harm.high)} of calls"
+        status, says = "fine", f"At most {measured(harm.high)} of calls"
     calls = plural(each.population.compared, "call")
     return FoundSlice(
         name=each.name,
@@ -152,8 +152,8 @@ def longest_within(
         return None
     chars, share = order[passed.place], parts[order[passed.place]].traffic_share
     sentence = (
-        f"Inputs of at most {chars:,} characters ({percent(share)} of calls): at most "
-        f"{percent(passed.harm.high)} get worse ({percent(1 - delta)} sure)."
+        f"Inputs of at most {chars:,} characters ({measured(share)} of calls): at most "
+        f"{measured(passed.harm.high)} get worse ({percent(1 - delta)} sure)."
     )
     return LengthLimit(chars, share, passed.harm, passed.tried, sentence)
 

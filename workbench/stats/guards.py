@@ -15,7 +15,7 @@ from workbench.stats.evidence import GROUP_MINIMUM, Evidence, OutcomeGroup
 from workbench.stats.harm import Harm, regressions
 from workbench.stats.ladder import CEILING, EPSILON, floor_stage, stage_below
 from workbench.stats.sessions import session_rate
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, percent, plural
 
 UNSEEN_CAP = 0.25
 """Largest share of a structural task whose outputs nobody has looked at."""
@@ -59,8 +59,8 @@ def invalid_outputs(evidence: Evidence, policy: Policy, delta: float) -> Finding
         return Finding(
             "invalid_outputs",
             False,
-            f"{seen}: at least {percent(rate.low)} are ({percent(rate.level)} sure), "
-            f"{percent(policy.maximum_invalid)} is the most allowed.",
+            f"{seen}: at least {measured(rate.low)} are ({percent(rate.level)} sure), "
+            f"{measured(policy.maximum_invalid)} is the most allowed.",
             ceiling=0.0,
             advance=False,
         )
@@ -85,7 +85,7 @@ def uncomparable_calls(evidence: Evidence, policy: Policy) -> Finding:
         return Finding(
             "uncomparable",
             False,
-            f"{seen} ({percent(share)}; {percent(policy.maximum_uncomparable)} is the most allowed).",
+            f"{seen} ({measured(share)}; {measured(policy.maximum_uncomparable)} is the most allowed).",
             advance=False,
         )
     return Finding("uncomparable", True, f"{seen}.")
@@ -98,13 +98,13 @@ def proven_harm(judged: Estimate, policy: Policy) -> Finding:
         return Finding(
             "proven_harm",
             False,
-            f"At least {percent(judged.low)} of calls get worse {what}({percent(judged.level)} sure); "
-            f"tolerance {percent(policy.tolerance)}.",
+            f"At least {measured(judged.low)} of calls get worse {what}({percent(judged.level)} sure); "
+            f"tolerance {measured(policy.tolerance)}.",
             ceiling=0.0,
             advance=False,
             stop=True,
         )
-    return Finding("proven_harm", True, f"Harm above {percent(policy.tolerance)} is not proven.")
+    return Finding("proven_harm", True, f"Harm above {measured(policy.tolerance)} is not proven.")
 
 
 def drift(evidence: Evidence, policy: Policy, current: float) -> Finding:
@@ -128,8 +128,8 @@ def consistent_batches(harm: Harm) -> Finding:
     return Finding(
         "batches",
         False,
-        f"The labelled calls show at least {percent(harm.estimate.low)} harm, all calls at most "
-        f"{percent(harm.estimate.high)}: the batches differ. Find out what changed between them.",
+        f"The labelled calls show at least {measured(harm.estimate.low)} harm, all calls at most "
+        f"{measured(harm.estimate.high)}: the batches differ. Find out what changed between them.",
         advance=False,
     )
 
@@ -143,7 +143,7 @@ def outcome_groups(evidence: Evidence, policy: Policy, delta: float) -> Finding:
         more = f" The same goes for {plural(others, 'other answer')}." if others else ""
         return Finding("outcome_groups", False, _collapse_sentence(worst) + more, ceiling=0.0, advance=False)
     weak = [group for group in evidence.groups if _is_weak(group, policy, delta)]
-    limit = percent(CEILING * policy.tolerance)
+    limit = measured(CEILING * policy.tolerance)
     if weak:
         worst = min(weak, key=lambda group: (not group.critical, group.agreements / group.n, group.name))
         return Finding(
@@ -251,7 +251,7 @@ def kappa_warning(evidence: Evidence) -> str | None:
     if evidence.kappa >= KAPPA_WARNING or agreement <= AGREEMENT_WARNING:
         return None
     return (
-        f"Agreement is {percent(agreement)}, but kappa only {evidence.kappa:.2f}: most of it comes from one "
+        f"Agreement is {measured(agreement)}, but kappa only {evidence.kappa:.2f}: most of it comes from one "
         f"common answer. Look at the rare ones."
     )
 
@@ -300,18 +300,18 @@ def _own_tolerance(
             f"{what[0].upper()}{what[1:]} has not been measured: at most {percent(CRITICAL_CAP)} until it is."
         )
         return Finding(name, False, message, ceiling=low_stage)
-    sure, tolerated = f"({percent(rate.level)} sure)", f"{percent(limit)} is tolerated."
+    sure, tolerated = f"({percent(rate.level)} sure)", f"{measured(limit)} is tolerated."
     if rate.low > limit + EPSILON:
-        message = f"At least {percent(rate.low)} {happens} {sure}; {tolerated}"
+        message = f"At least {measured(rate.low)} {happens} {sure}; {tolerated}"
         return Finding(name, False, message, ceiling=0.0, advance=False, stop=True)
-    seen = f"At most {percent(rate.high)} {happens} {sure}"
+    seen = f"At most {measured(rate.high)} {happens} {sure}"
     if rate.high <= limit + EPSILON:
         return Finding(name, True, f"{seen}; {tolerated}")
     if rate.high <= CEILING * limit + EPSILON:
         below = stage_below(policy.ladder[-1], policy)
-        message = f"{seen}; above {percent(below)} of traffic needs at most {percent(limit)}."
+        message = f"{seen}; above {percent(below)} of traffic needs at most {measured(limit)}."
         return Finding(name, False, message, ceiling=below)
-    message = f"{seen}; above {percent(CRITICAL_CAP)} of traffic needs at most {percent(CEILING * limit)}."
+    message = f"{seen}; above {percent(CRITICAL_CAP)} of traffic needs at most {measured(CEILING * limit)}."
     return Finding(name, False, message, ceiling=low_stage)
 
 

@@ -11,7 +11,7 @@ from workbench.stats import bounds, weighted
 from workbench.stats.evidence import Population
 from workbench.stats.harm import Harm
 from workbench.stats.ladder import EPSILON, bound_needed, stage_above
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, percent, plural
 
 PLANNED_WEIGHT_MAX = 1.25
 """Largest weight of the queue's plan, for tasks where nothing has been drawn yet."""
@@ -62,8 +62,8 @@ def missing_for_next(
     point = judged.estimate.point or 0.0
     if point > policy.tolerance + EPSILON and population.looked:
         sentence = (
-            f"More labels will hardly help: the estimate, {percent(point)}, is above the tolerance of "
-            f"{percent(policy.tolerance)}."
+            f"More labels will hardly help: the estimate, {measured(point)}, is above the tolerance of "
+            f"{measured(policy.tolerance)}."
         )
         return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence)
     size = _size(population, judged, bound, policy, delta)
@@ -72,8 +72,8 @@ def missing_for_next(
         size = bounds.size_needed(0.0, bound, delta, deff=population.harm_effect.value)
     if size is None:
         sentence = (
-            f"Too close to the limit: the estimate is {percent(point)}, and {percent(stage)} of traffic "
-            f"needs an upper bound of {percent(bound)}."
+            f"Too close to the limit: the estimate is {measured(point)}, and {percent(stage)} of traffic "
+            f"needs an upper bound of {measured(bound)}."
         )
         return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence)
     rate = 1.0 if semantic else population.disagreements / population.compared

@@ -16,7 +16,7 @@ from collections.abc import Hashable, Sequence
 from workbench.records import Estimate
 from workbench.stats import bounds
 from workbench.stats.cluster import design_effect
-from workbench.stats.wording import count, percent, plural
+from workbench.stats.wording import count, measured, percent, plural
 
 BY_PAIRS = "pairs of duplicates"
 """Method of an estimate from duplicates: the mean over requests of how many of their pairs agree."""
@@ -117,20 +117,20 @@ def sentence(floor: Estimate, agreement: float | None = None, *, structural: boo
     """
     if floor.point is None:
         return ""
-    limits = f"{percent(floor.low)} to {percent(floor.high)}"
-    text = f"The frontier agrees with itself in {percent(floor.point)} of "
+    limits = f"{measured(floor.low)} to {measured(floor.high)}"
+    text = f"The frontier agrees with itself in {measured(floor.point)} of "
     if floor.method == BY_PAIRS:
         text += (
             f"the pairs of answers that the log holds to one request ({plural(floor.n, 'request')}; {limits})"
         )
     else:
         text += f"calls asked again (n = {count(floor.n)}; {limits})"
-    most = percent(ceiling(floor.point))
+    most = measured(ceiling(floor.point))
     if structural:
         text += f"; no candidate can agree with its logged answers on more than {most}"
     else:
         text += f"; about {most} is the most that a candidate can be expected to agree"
-    text += f", and this one agrees on {percent(agreement)}." if agreement is not None else "."
+    text += f", and this one agrees on {measured(agreement)}." if agreement is not None else "."
     if floor.point < USUAL_GOAL**2:
         sure = "" if floor.high < USUAL_GOAL**2 else "As estimated, "
         nobody = "nobody reaches" if sure else "Nobody reaches"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from workbench.records import Basis, Policy
 from workbench.stats import bounds
 from workbench.stats.ladder import bound_needed, cap_of, stage_above
-from workbench.stats.wording import percent, plural
+from workbench.stats.wording import measured, percent, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Reach:
             basis: Of the task: what proves an answer harmless.
         """
         labelled = ", each labelled," if basis is Basis.SEMANTIC else ""
-        text = f"{plural(self.calls, 'call')}{labelled} can show that at most {percent(self.best)} get worse"
+        text = f"{plural(self.calls, 'call')}{labelled} can show that at most {measured(self.best)} get worse"
         text += (
             f" if none does, which supports {percent(self.cap)} of traffic."
             if self.cap
@@ -43,8 +43,8 @@ class Reach:
         )
         if self.rate and self.bound is not None and self.stage is not None:
             text += (
-                f" Were {percent(self.rate)} of them harmful, as many as differ so far, "
-                f"it would be {percent(self.bound)}, and {percent(self.stage)} of traffic."
+                f" Were {measured(self.rate)} of them harmful, as many as differ so far, "
+                f"it would be {measured(self.bound)}, and {percent(self.stage)} of traffic."
             )
         if self.next_stage is not None and self.next_calls is not None:
             text += f" {percent(self.next_stage)} takes {plural(self.next_calls, 'call')} at least."

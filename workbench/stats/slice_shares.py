@@ -9,7 +9,7 @@ from workbench.records import Estimate, Policy, SliceShare
 from workbench.stats import guards, ladder
 from workbench.stats.evidence import Evidence, SliceEvidence
 from workbench.stats.harm import net, regressions
-from workbench.stats.wording import bound_sentence, percent, plural
+from workbench.stats.wording import bound_sentence, measured, plural
 
 
 def estimate_forbids(estimate: Estimate, policy: Policy) -> bool:
@@ -25,13 +25,13 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     cap = ladder.cap_of(judged.high, policy)
     seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
     cap = min(cap, 1.0 if seen.ok else seen.ceiling)
-    share, tolerance = 0.0, percent(policy.tolerance)
+    share, tolerance = 0.0, measured(policy.tolerance)
     sentence = bound_sentence(judged, population, policy.tolerance, balance=policy.harm == "net")
     if judged.low > policy.tolerance + ladder.EPSILON:
-        status, reason = "excluded", f"At least {percent(judged.low)} get worse; tolerance {tolerance}."
+        status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
     elif estimate_forbids(judged, policy):
         status = "suspect"
-        reason = f"The estimate, {percent(judged.point or 0.0)}, is above the tolerance of {tolerance}."
+        reason = f"The estimate, {measured(judged.point or 0.0)}, is above the tolerance of {tolerance}."
     elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
         status = "unproven"
         reason = (

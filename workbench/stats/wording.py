@@ -9,9 +9,18 @@ from workbench.stats.harm import BY_DISAGREEMENT, BY_LABEL, BY_STRATA
 
 
 def percent(rate: float) -> str:
-    """Return a rate as a percentage with at most one decimal: "6.2 %", "5 %"."""
+    """Return a stage or a level as a percentage with at most one decimal: "2.5 %", "5 %"; see `measured`."""
     text = f"{100 * rate:.1f}".removesuffix(".0")
     return f"{'0' if text == '-0' else text} %"
+
+
+def measured(rate: float) -> str:
+    """Return a rate of calls, measured or tolerated, as tables show it, with one decimal: "6.2 %", "3.0 %".
+
+    Stages, other shares of traffic and levels of confidence read as people set them, see `percent`.
+    """
+    text = f"{100 * rate:.1f}"
+    return f"{'0.0' if text == '-0.0' else text} %"
 
 
 def count(n: float) -> str:
@@ -49,15 +58,17 @@ def bound_sentence(
     """Say what an upper bound on harm, or on the balance of worse and better, means."""
     sure = f"({percent(estimate.level)} sure, {grounds(estimate, population)})"
     if not balance:
-        return f"At most {percent(estimate.high)} of calls get worse {sure}; tolerance {percent(tolerance)}."
+        return (
+            f"At most {measured(estimate.high)} of calls get worse {sure}; tolerance {measured(tolerance)}."
+        )
     if estimate.high < 0:
         return (
-            f"On balance at least {percent(-estimate.high)} of calls get better {sure}; "
-            f"tolerance {percent(tolerance)} worse."
+            f"On balance at least {measured(-estimate.high)} of calls get better {sure}; "
+            f"tolerance {measured(tolerance)} worse."
         )
     return (
-        f"On balance at most {percent(estimate.high)} of calls get worse {sure}; "
-        f"tolerance {percent(tolerance)}."
+        f"On balance at most {measured(estimate.high)} of calls get worse {sure}; "
+        f"tolerance {measured(tolerance)}."
     )
 
 

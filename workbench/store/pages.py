@@ -148,13 +148,19 @@ def rejects(store: Store, manifest_id: str, limit: int = 10_000) -> list[dict[st
 
 @requires(Right.SEE, Right.REPLAY, task=lambda given: task_of_replay(given["store"], given["replay_id"]))
 def checks(store: Store, replay_id: str) -> dict[str, tuple[str, str]]:
-    """Return what the checks before a replay found: state and message by name, or nothing."""
+    """Return what the checks before a replay found: state and message by name, or nothing.
+
+    A server may quote in its error what it was asked: whoever may neither read nor replay gets no message.
+    """
     detail = store.value(
         "SELECT detail FROM replay_events WHERE replay_id = ? AND event = 'checked' "
         "ORDER BY seq DESC LIMIT 1",
         (replay_id,),
     )
-    return {name: (state, message) for name, (state, message) in json.loads(detail or "{}").items()}
+    task = task_of_replay(store, replay_id)
+    reads = access.may(Right.READ, task) or access.may(Right.REPLAY, task)
+    found = json.loads(detail or "{}").items()
+    return {name: (state, message if reads else "") for name, (state, message) in found}
 
 
 @requires(Right.SEE, Right.REPLAY, task=lambda given: task_of_replay(given["store"], given["replay_id"]))

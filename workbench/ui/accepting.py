@@ -13,8 +13,8 @@ from workbench import access, rollout
 from workbench.errors import WorkbenchError
 from workbench.records import Recommendation
 from workbench.rollout import LogEntry, Standing
-from workbench.rollout.decisions import LONGEST_OVERRIDE, REASON_CHARS, Force, Override
-from workbench.ui import words
+from workbench.rollout.decisions import LONGEST_OVERRIDE, REASON_CHARS, Force, Override, is_claim
+from workbench.ui import exports, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, complain, forget, here, read
@@ -75,13 +75,16 @@ class Offer:
     until: date | None
 
 
-def form(scope: Scope, answer: Recommendation, current: float, log: Sequence[LogEntry]) -> None:
+def form(
+    scope: Scope, answer: Recommendation, current: float, in_force: float, log: Sequence[LogEntry]
+) -> None:
     """Let a person accept the share on the page, or another one with a reason and an end.
 
     Args:
         scope: The task and the candidate.
         answer: The recommendation that is shown.
-        current: Share that the candidate serves today, 0..1.
+        current: Share that the candidate serves today, 0..1, as the page says.
+        in_force: Share that was accepted and holds.
         log: The decisions that are shown, newest first.
     """
     mark = f"{scope.task}-{scope.candidate.name}"
@@ -98,8 +101,16 @@ def form(scope: Scope, answer: Recommendation, current: float, log: Sequence[Log
             help="The recommended share unless you move it.",
         )
         reason, until = "", None
+        if is_claim(current, in_force):
+            st.info(
+                f"You say that {words.stage(current)} is served, and {words.stage(in_force)} is in force. "
+                "The log keeps both; say why below.",
+                icon=":material/edit_note:",
+            )
         if abs(share - answer.share) > 1e-9:
             reason, until = _override(share, answer, mark)
+        elif is_claim(current, in_force):
+            reason = _reason("Why more is served than was accepted", mark)
         name = st.text_input(
             "Who accepts",
             value=who(),
@@ -141,12 +152,7 @@ def _override(share: float, answer: Recommendation, mark: str) -> tuple[str, dat
             "reports and in the export until it ends.",
             icon=":material/priority_high:",
         )
-    reason = st.text_area(
-        "Why another share than the recommended one",
-        max_chars=REASON_CHARS,
-        key=f"accept-reason-{mark}",
-        height=90,
-    )
+    reason = _reason("Why another share than the recommended one", mark)
     today = datetime.now(UTC).date()
     until = st.date_input(
         "Ends at the end of (UTC)",
@@ -157,7 +163,11 @@ def _override(share: float, answer: Recommendation, mark: str) -> tuple[str, dat
         width=320,
         help="Then the smaller of what was accepted before and what is recommended now holds.",
     )
-    return reason or "", until if isinstance(until, date) else None
+    return reason, until if isinstance(until, date) else None
+
+
+def _reason(label: str, mark: str) -> str:
+    return st.text_area(label, max_chars=REASON_CHARS, key=f"accept-reason-{mark}", height=90) or ""
 
 
 def _accept(offer: Offer) -> None:
@@ -203,7 +213,7 @@ def log_table(scope: Scope, log: Sequence[LogEntry], policy_version: str) -> Non
         log: Its decisions.
         policy_version: Of the policy that is saved now.
     """
-    st.subheader("Decision log", anchor=False, help="Entries are added, never changed or taken out.")
+    st.header("Decision log", anchor=False, help="Entries are added, never changed or taken out.")
     if not log:
         st.caption("Nobody has accepted a share yet.")
         return
@@ -229,6 +239,7 @@ def log_table(scope: Scope, log: Sequence[LogEntry], policy_version: str) -> Non
     st.caption(
         f"The policy that is saved now is version {policy_version}. On the command line: workbench decisions."
     )
+    exports.offer("decisions", task=scope.task, candidate=scope.candidate.name, label="Export decisions")
 
 
 def _row(entry: LogEntry, policy_version: str) -> dict[str, str]:
@@ -240,6 +251,7 @@ def _row(entry: LogEntry, policy_version: str) -> dict[str, str]:
         "Share": words.stage(each.share),
         "Moves in all": words.percent(each.moves.effective_share),
         "Recommended": words.stage(each.recommended_share),
+        "Served then": words.kept(entry.served_then),
         "Kind": KINDS[each.override],
         "Ends (UTC)": f"{each.expires_at:%Y-%m-%d %H:%M}" if each.expires_at else "–",
         "Then": words.stage(each.fallback.share) if each.expires_at else "–",

@@ -182,6 +182,52 @@ def number(
     return _adopt(label or name.capitalize(), name, default, lambda asked: links.read_number(asked, allowed))
 
 
+def amount(
+    label: str,
+    *,
+    name: str,
+    default: float | None,
+    least: float,
+    most: float,
+    step: float,
+    whole: bool = False,
+    is_optional: bool = True,
+    place: DeltaGenerator | None = None,
+) -> float | None:
+    """Let a person type a number, or take it out; the address carries it unless it is the default.
+
+    Args:
+        label: What it is.
+        name: Parameter of the address.
+        default: The number without a parameter; None where none is given.
+        least: The smallest one.
+        most: The largest one.
+        step: Between two numbers.
+        whole: Whether it has no decimals.
+        is_optional: Whether it may be taken out.
+        place: Where to write; the page unless given.
+    """
+    kind = int if whole else float
+    key = _adopt(label, name, default, lambda asked: links.read_amount(asked, least, most))
+    if st.session_state[key] == links.NOT_GIVEN:
+        st.session_state[key] = None if is_optional else default
+    if st.session_state[key] is not None:
+        st.session_state[key] = kind(st.session_state[key])
+    value: Any = (place or st).number_input(
+        label,
+        min_value=kind(least),
+        max_value=kind(most),
+        value=None,
+        step=kind(step),
+        placeholder="not given",
+        key=key,
+    )
+    if value is None and not is_optional:
+        value = default
+    publish(name, links.NOT_GIVEN if value is None and default is not None else value, default)
+    return None if value is None else float(value)
+
+
 def page(count: int, *, name: str = "page") -> int:
     """Let a person turn pages; return the one that is open, from 1.
 

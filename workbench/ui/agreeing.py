@@ -50,7 +50,7 @@ def show(scope: Scope, pool: Pool, facets: Facets) -> None:
 
 
 def _label_view(scope: Scope, found: LabelTables) -> None:
-    st.subheader("Which answer became which", anchor=False)
+    st.header("Which answer became which", anchor=False)
     if not found.pairs:
         st.info("No answer of the frontier is one of the task's labels.", icon=":material/info:")
         return
@@ -63,7 +63,7 @@ def _label_view(scope: Scope, found: LabelTables) -> None:
         st.caption(f"More than {DRAWN} different answers: the table lists the commonest changes.")
     _coefficients(found)
     _changes(scope, counts)
-    st.subheader("Agreement by the frontier's answer", anchor=False)
+    st.header("Agreement by the frontier's answer", anchor=False)
     rates = dict(list(found.agreement.items())[:DRAWN])
     drawing = case_figures.agreements(rates, "label", colours())
     st.plotly_chart(drawing.figure, key="by-label", config=figures.CONFIG, alt=drawing.alt, theme=None)
@@ -123,7 +123,7 @@ def _to_cases(scope: Scope, label: str, key: str, **query: str) -> None:
 
 
 def _field_view(scope: Scope, pool: Pool, facets: Facets) -> None:
-    st.subheader("Agreement by field", anchor=False)
+    st.header("Agreement by field", anchor=False)
     part = facets.total > AT_ONCE
     found: FieldTables = read(
         field_tables, scope.eval, pool.candidate_fingerprint, sample=AT_ONCE if part else None
@@ -156,7 +156,7 @@ def _field_view(scope: Scope, pool: Pool, facets: Facets) -> None:
 
 
 def _scores(scope: Scope, pool: Pool) -> None:
-    st.subheader("How alike the answers are, and what people said", anchor=False)
+    st.header("How alike the answers are, and what people said", anchor=False)
     bins = read(cases.score_bins, pool)
     drawing = case_figures.calibration(bins, colours())
     st.plotly_chart(drawing.figure, key="calibration", config=figures.CONFIG, alt=drawing.alt, theme=None)

@@ -24,7 +24,7 @@ def show(rows: Sequence[OverviewRow], policy: Policy) -> None:
     """
     found = size_ladder(rows, policy)
     with st.container(border=True, key="candidates"):
-        st.subheader("Candidates by size", anchor=False, help=words.GLOSSARY["size_ladder"])
+        st.header("Candidates by size", anchor=False, help=words.GLOSSARY["size_ladder"])
         st.markdown(f"**{answers.quoted(words.kept(found.sentence))}**")
         drawing = candidate_figures.candidates(rows, policy.tolerance, colours())
         st.plotly_chart(

@@ -16,7 +16,7 @@ from workbench.store import cases, imported_labels
 from workbench.store.cases import Case, Pool
 from workbench.ui import address, answers, navigation, opinion, words
 from workbench.ui.diff import capped, visible
-from workbench.ui.scope import Scope, queue_token
+from workbench.ui.scope import Scope, token_of
 from workbench.ui.seat import ITEM, TROUBLE
 from workbench.ui.session import complain, here, read
 from workbench.ui.whose import has_read, remember_read, reviewer
@@ -76,7 +76,7 @@ def _head(scope: Scope, found: Case) -> None:
     ):
         score = "" if found.score is None else f", score {found.score:.2f}"
         verdict = words.VERDICTS[Verdict(found.verdict)].capitalize()
-        st.subheader(f"{verdict}{score}", anchor=False, width="content")
+        st.header(f"{verdict}{score}", anchor=False, width="content")
         with st.container(horizontal=True, width="content"):
             navigation.link(
                 "compare",
@@ -91,7 +91,7 @@ def _head(scope: Scope, found: Case) -> None:
                 "Open in Review",
                 icon=":material/rate_review:",
                 task=scope.task,
-                queue=queue_token(scope.candidate.name),
+                queue=token_of(scope.candidate.name),
                 pair=found.call_id,
             )
 

@@ -39,7 +39,7 @@ def show(scope: Scope, annotator: str, *, each_apart: bool = False) -> None:
         each_apart: Whether they say of each response if it is right, instead of which is better.
     """
     if trouble := st.session_state.pop(TROUBLE, None):
-        complain(trouble)
+        complain(trouble, blind=scope.task)
     notice()
     whose = (here().workspace, here().store, scope.task, scope.candidate.name, annotator)
     # Not remembered: it depends on the clock which pairs somebody still holds.

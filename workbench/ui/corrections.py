@@ -36,7 +36,7 @@ def _conflicts() -> None:
     total: int = read(ingest.conflict_count)
     if not total:
         return
-    st.subheader(words.counted(total, "conflict"), anchor=False)
+    st.header(words.counted(total, "conflict"), anchor=False)
     st.text(
         "Each is a record with the id of a stored call that says something else. "
         "Neither is used until you say which one is right."

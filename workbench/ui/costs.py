@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +10,7 @@ import streamlit as st
 from workbench import profiling
 from workbench.costing import CostPlan
 from workbench.costing.ways import Amount, Way
+from workbench.costing.what_if import ASSUMPTIONS, MOST_USD, figure_of, tried
 from workbench.errors import WorkbenchError
 from workbench.profiling.costs import CostReport, costs
 from workbench.profiling.naming import set_budget
@@ -24,12 +23,6 @@ from workbench.ui.session import ask, colours, complain, here, read
 ALL = "all"
 PRICE_ONLY = "price"
 STAGES = (0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
-_AMOUNTS = (
-    ("engineering_usd_month", "Engineering a month, USD"),
-    ("labelling_usd_month", "Labelling a month, USD"),
-    ("retraining_usd_month", "Re-training a month, USD"),
-    ("one_off_usd", "Work of moving, once, USD"),
-)
 
 
 def show() -> None:
@@ -67,7 +60,7 @@ def show() -> None:
             labels={f"{stage:g}": words.stage(stage) for stage in STAGES},
             width=140,
         )
-    plan = _what_if(here().workspace.config.costs)
+    plan, asked = _what_if(here().workspace.config.costs)
     found = ask(
         costs,
         None if workload == ALL else workload,
@@ -79,55 +72,39 @@ def show() -> None:
     exports.offer(
         "costs",
         candidate=None if candidate == PRICE_ONLY else candidate,
-        filters={"workload": "" if workload == ALL else workload, "share": share},
+        filters={"workload": "" if workload == ALL else workload, "share": share, **asked},
     )
     _curve(found)
     _budget(found)
     _prices()
 
 
-def _what_if(plan: CostPlan) -> CostPlan:
-    """Let a person try other figures; nothing is written."""
+def _what_if(plan: CostPlan) -> tuple[CostPlan, dict[str, str]]:
+    """Let a person try other figures; nothing is written but the address, which carries them.
+
+    Returns:
+        The plan with them, and what the address says of them.
+    """
+    words_of = [word for word, each in ASSUMPTIONS.items() if plan.self_hosted or not each.hosted]
+    figures_of: dict[str, float | None] = {}
     with st.expander("Other costs and assumptions", icon=":material/tune:"):
         st.caption("Taken from [costs] in workbench.toml. Changed here, they count for this page alone.")
         columns = st.columns(4)
-        changed: dict[str, Any] = {}
-        for column, (key, label) in zip(columns, _AMOUNTS, strict=True):
-            changed[key] = column.number_input(
-                label,
-                min_value=0.0,
-                value=getattr(plan, key),
-                step=100.0,
-                placeholder="not given",
-                key=f"plan-{key}",
+        for place, word in enumerate(words_of):
+            each = ASSUMPTIONS[word]
+            figures_of[word] = address.amount(
+                each.label,
+                name=word,
+                default=figure_of(plan, word),
+                least=each.least,
+                most=each.most,
+                step=100.0 if each.most == MOST_USD else 1.0,
+                whole=each.whole,
+                is_optional=not each.hosted,
+                place=columns[place % 4],
             )
-        waiting = columns[0].number_input(
-            "Calls that can wait, %",
-            min_value=0.0,
-            max_value=100.0,
-            value=None if plan.batchable_share is None else 100 * plan.batchable_share,
-            placeholder="not given",
-            key="plan-batchable",
-        )
-        setup = plan.self_hosted
-        if setup is not None:
-            use = columns[1].number_input(
-                "GPU used, %",
-                min_value=1.0,
-                max_value=100.0,
-                value=100 * setup.utilisation,
-                key="plan-utilisation",
-            )
-            peak = columns[2].number_input(
-                "Peak over mean", min_value=1.0, max_value=1_000.0, value=setup.peak_to_mean, key="plan-peak"
-            )
-            warm = columns[3].number_input(
-                "Warm replicas", min_value=0, max_value=10_000, value=setup.warm_replicas, key="plan-warm"
-            )
-            setup = replace(setup, utilisation=use / 100, peak_to_mean=peak, warm_replicas=int(warm))
-    return replace(
-        plan, **changed, batchable_share=None if waiting is None else waiting / 100, self_hosted=setup
-    )
+    asked = {word: st.query_params[word] for word in words_of if word in st.query_params}
+    return tried(plan, figures_of), asked
 
 
 def _figures(found: CostReport) -> None:
@@ -189,7 +166,7 @@ def _remarks(way: Way) -> str:
 
 
 def _curve(found: CostReport) -> None:
-    st.subheader("Where a GPU of your own pays", anchor=False)
+    st.header("Where a GPU of your own pays", anchor=False)
     if not found.curve:
         st.text("There is no curve without a price and token counts of the model that answers now.")
         return
@@ -212,7 +189,7 @@ def _curve(found: CostReport) -> None:
 
 
 def _budget(found: CostReport) -> None:
-    st.subheader("Budget", anchor=False)
+    st.header("Budget", anchor=False)
     stored = here().workspace.config.costs.budget_usd_month
     with st.form("budget", border=False):
         typed = st.number_input(
@@ -237,7 +214,7 @@ def _budget(found: CostReport) -> None:
 
 def _prices() -> None:
     config = here().workspace.config
-    st.subheader("Prices", anchor=False)
+    st.header("Prices", anchor=False)
     if not config.prices and not config.gpus:
         st.text(money.price_dates())
         return

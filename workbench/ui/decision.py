@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -13,6 +15,7 @@ from workbench.ui import (
     accepting,
     address,
     answers,
+    exports,
     figures,
     money,
     moves,
@@ -32,23 +35,33 @@ from workbench.ui.session import ask, colours
 def show(scope: Scope) -> None:
     """Show the recommendation of the saved policy, its evidence, and a policy to try out."""
     policy = scope.eval.policy
+    offer = partial(exports.offer, task=scope.task, candidate=scope.candidate.name)
     held = accepting.standing_of(scope.task, scope.candidate.name)
     accepting.in_force(scope, held)
     current = _present_share(scope, held.share)
     answer = ask(scoring.recommend, scope.task, scope.candidate.name, current_share=current)
     log = accepting.log_of(scope)
     _answer(scope, answer)
-    accepting.form(scope, answer, current, log)
+    accepting.form(scope, answer, current, held.share, log)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _reasons(answer)
     with right:
         _figure_bound(answer, policy)
         _numbers(answer)
+        now = {"now": f"{current:g}"} if current != held.share else None
+        offer("recommendation", filters=now, label="Export evidence")
     trail.show(scope, int(answer.details["compared"]), log)
     declared(answer, policy)
-    navigation.link("slices", "Find slices nobody declared", task=scope.task, candidate=scope.candidate.name)
+    with st.container(horizontal=True):
+        if answer.slices:
+            offer("slices", label="Export slices")
+        navigation.link(
+            "slices", "Find slices nobody declared", task=scope.task, candidate=scope.candidate.name
+        )
     _latency(answer)
+    if answer.details["latency"].pairs:
+        offer("latencies", label="Export latencies")
     thresholds.panel(scope, int(answer.details["compared"]))
     left, right = st.columns(2, gap="large")
     with left:
@@ -89,7 +102,7 @@ def _answer(scope: Scope, answer: Recommendation) -> None:
     with st.container(border=True, key="answer"):
         if scope.candidate.synthetic:
             overview.synthetic_badge()
-        st.subheader(f"{icon} {_headline(answer)}", anchor=False)
+        st.header(f"{icon} {_headline(answer)}", anchor=False)
         st.text(answer.binding_reason)
         drawing = figures.ladder(
             scope.eval.policy.ladder, answer.current_share, answer.share, answer.cap, colours()
@@ -141,12 +154,12 @@ def _reasons(answer: Recommendation) -> None:
     index = 0
     for title, reasons in groups:
         if reasons:
-            st.subheader(title, anchor=False)
+            st.header(title, anchor=False)
         for reason in reasons:
             index += 1
             st.text(f"{index}. {reason}")
     if answer.missing:
-        st.subheader("What is missing for more", anchor=False)
+        st.header("What is missing for more", anchor=False)
         for each in answer.missing:
             st.text(f"• {each}")
     _guards(answer)
@@ -155,7 +168,7 @@ def _reasons(answer: Recommendation) -> None:
 def _guards(answer: Recommendation) -> None:
     stopping = [each for each in answer.guards if not each.ok]
     holding = [each for each in answer.guards if each.ok]
-    st.subheader("Guards", anchor=False, help="Rules that hold traffic back whatever the bound says.")
+    st.header("Guards", anchor=False, help="Rules that hold traffic back whatever the bound says.")
     for guard in stopping:
         with st.container(border=True):
             st.markdown(":material/front_hand: **Holds traffic back**")
@@ -167,7 +180,7 @@ def _guards(answer: Recommendation) -> None:
 
 
 def _figure_bound(answer: Recommendation, policy: Policy) -> None:
-    st.subheader("How sure", anchor=False)
+    st.header("How sure", anchor=False)
     drawing = figures.bound(answer.harm, policy.tolerance, colours())
     st.plotly_chart(drawing.figure, key="bound", config=figures.CONFIG, alt=drawing.alt, theme=None)
 
@@ -219,7 +232,7 @@ def _per_day(harmed: float | None) -> str:
 def _latency(answer: Recommendation) -> None:
     """Show both models' latencies on the same calls; without a probe the page says how to get them."""
     found: PairedLatency = answer.details["latency"]
-    st.subheader("Latency of both models", anchor=False)
+    st.header("Latency of both models", anchor=False)
     if not found.pairs:
         st.caption(answers.quoted(found.reason))
         return
@@ -247,7 +260,7 @@ def declared(answer: Recommendation, policy: Policy, heading: str = "Slices") ->
     """Show the slices that the eval declares, where it declares any, and what moves with each."""
     if not answer.slices:
         return
-    st.subheader(heading, anchor=False, help=words.GLOSSARY["slice"])
+    st.header(heading, anchor=False, help=words.GLOSSARY["slice"])
     frame = pd.DataFrame(
         {
             "Slice": [f"{each.name} = {each.value}" for each in answer.slices],
@@ -295,7 +308,7 @@ def effective_sentence(answer: Recommendation) -> str:
 def _usual(scope: Scope, answer: Recommendation) -> None:
     row = row_of(scope, answer)
     with st.container(border=True, key="usual-rule", height="stretch"):
-        st.subheader('What "more than 95 % agree" would have said', anchor=False)
+        st.header('What "more than 95 % agree" would have said', anchor=False)
         if row is None:
             st.caption("Nothing is compared yet.")
             return

@@ -29,13 +29,13 @@ def desk(place: Place) -> None:
     Args:
         place: Whose desk.
     """
-    with friendly():
+    with friendly(blind=place.task):
         now = begin()
         if now.workspace.eval_for(place.task).guideline_version != place.guideline_version:
             # The guidelines were edited meanwhile: nobody labels under what they have not seen.
             st.rerun(scope="app")
         if trouble := st.session_state.pop(TROUBLE, None):
-            complain(trouble)
+            complain(trouble, blind=place.task)
         notice()
         current = _current(place)
         if current is None:

@@ -22,6 +22,9 @@ ASKED_FOR = {"email": {"essential": True}, "email_verified": None}
 
 COOKIE_HEADER = b"set-cookie"
 
+_taken: set[str] = set()
+"""Variables from which this process took a secret, whatever `workbench.toml` says by now."""
+
 
 def provider_settings(workspace: Workspace) -> dict[str, Any]:
     """Return the settings that Streamlit takes for `st.login`, secrets from the environment among them.
@@ -33,6 +36,7 @@ def provider_settings(workspace: Workspace) -> dict[str, Any]:
     if sign_in is None:
         raise ConfigError(f"{workspace.root / CONFIG_NAME} has no [sign_in].", "See docs/sign-in.md.")
     secrets = {name: _secret(sign_in, name) for name in ("client_secret_env", "cookie_secret_env")}
+    _taken.update(secret_variables(workspace))
     return {
         "redirect_uri": sign_in.redirect_uri,
         "cookie_secret": secrets["cookie_secret_env"],
@@ -45,6 +49,16 @@ def provider_settings(workspace: Workspace) -> dict[str, Any]:
             "authorize_params": {"claims": json.dumps({"id_token": ASKED_FOR})},
         },
     }
+
+
+def secret_variables(*workspaces: Workspace) -> set[str]:
+    """Return the variables with secrets that only the app's server needs, and nothing that it starts.
+
+    Args:
+        workspaces: Those whose `[sign_in]` names some; those that this process has used count in any case.
+    """
+    signing_in = [each.config.sign_in for each in workspaces if each.config.sign_in is not None]
+    return _taken.union(*({each.client_secret_env, each.cookie_secret_env} for each in signing_in))
 
 
 def check_installed() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import streamlit as st
 
 from workbench import access, exporting
 from workbench.exporting import CSV, MOST_BYTES, MOST_ROWS, PARQUET, Asked
 from workbench.roles import Right
-from workbench.ui import words
+from workbench.ui import who, words
 from workbench.ui.session import here
 from workbench.ui.whose import reviewer
 
@@ -30,6 +31,7 @@ def offer(
     rows: int | None = None,
     key: str | None = None,
     label: str = "Export",
+    blind: bool = False,
 ) -> None:
     """Offer a table as CSV and Parquet; it is made when somebody presses the button.
 
@@ -41,11 +43,14 @@ def offer(
         rows: How many there are, where that is known, to say when a file can't hold them all.
         key: Tells two of one table apart.
         label: What the button says.
+        blind: Whether the candidate's name is left out of the file's name and of the command, which then
+            writes what concerns all of them.
     """
     if task is None and not access.may(Right.SEE):
         return  # A table of all tasks is for those who may see all of them.
     name = reviewer()
     asked = Asked(task, candidate, {k: v for k, v in (filters or {}).items() if v}, name or "", bool(name))
+    named = replace(asked, candidate=None) if blind else asked
     mark = key or table
     with st.popover(label, icon=":material/download:", key=f"export-{mark}"):
         st.caption("All rows that the filters leave." if filters else "The whole table.")
@@ -54,7 +59,7 @@ def offer(
                 st.download_button(
                     form.upper() if form == CSV else form.capitalize(),
                     _made(table, asked, form),
-                    file_name=_file_name(table, asked, form),
+                    file_name=_file_name(table, named, form),
                     mime=MIME[form],
                     icon=":material/download:",
                     key=f"export-{mark}-{form}",
@@ -66,13 +71,12 @@ def offer(
             st.caption(f"{most}: {rows - MOST_ROWS:,} of {rows:,} rows are left out. The whole of it:")
         else:
             st.caption(f"{most}. On the command line, without a limit:")
-        st.code(_command(table, asked), language=None, wrap_lines=True)
+        st.code(_command(table, named), language=None, wrap_lines=True)
 
 
 def _made(table: str, asked: Asked, form: str) -> Callable[[], bytes]:
     now = here()
-    # The button's thread knows nothing of this run: whoever is at work here is at work there.
-    return access.carried(lambda: exporting.table_bytes(now.workspace, now.store, table, asked, form))
+    return who.at_the_press(lambda: exporting.table_bytes(now.workspace, now.store, table, asked, form))
 
 
 def _file_name(table: str, asked: Asked, form: str) -> str:

@@ -34,7 +34,7 @@ def _demo() -> None:
     workspace = here().workspace
     place = demo.beside(workspace)
     with st.container(border=True, key="demo"):
-        st.subheader("Or look at the demo first", anchor=False)
+        st.header("Or look at the demo first", anchor=False)
         st.text(
             "Logs of a made-up shop, answered by a made-up small model with planted mistakes. It is built in "
             "a folder of its own and shown to you alone; this workspace stays as it is. It takes about a "

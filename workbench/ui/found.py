@@ -55,7 +55,7 @@ def _asked(name: str, scope: Scope, answer: Recommendation, label: str) -> bool:
 
 
 def _found(scope: Scope, answer: Recommendation) -> None:
-    st.subheader("Where it goes wrong", anchor=False, help=words.GLOSSARY["found_slice"])
+    st.header("Where it goes wrong", anchor=False, help=words.GLOSSARY["found_slice"])
     similar = address.switch(
         "Group similar inputs too",
         name="similar",
@@ -148,7 +148,7 @@ def _map(scope: Scope) -> None:
     tasks = tuple(
         task for task, candidate in read(pages.replayed) if candidate == name and task in workspace.evals
     )
-    st.subheader(
+    st.header(
         "All tasks of this candidate",
         anchor=False,
         help="How often the answers differ. What differs need not be worse: it shows where to look.",
@@ -207,13 +207,13 @@ def _declared(scope: Scope, answer: Recommendation) -> None:
         decision.declared(answer, scope.eval.policy, DECLARED)
         exports.offer("slices", task=scope.task, candidate=scope.candidate.name)
         return
-    st.subheader(DECLARED, anchor=False, help=words.GLOSSARY["slice"])
+    st.header(DECLARED, anchor=False, help=words.GLOSSARY["slice"])
     st.caption("The eval declares none. A declared slice gets a share of its own:")
     st.code('[[slices]]\nby = "language"', language="toml")
 
 
 def _rule(scope: Scope, answer: Recommendation) -> None:
-    st.subheader("A rule for routing", anchor=False, help=words.GLOSSARY["routing_rule"])
+    st.header("A rule for routing", anchor=False, help=words.GLOSSARY["routing_rule"])
     wanted = f"rule.{scope.task}.{scope.candidate.name}"
     if not st.session_state.get(wanted):
         st.caption("Learnt on half of the calls from what is known before a call, and proven on the others.")

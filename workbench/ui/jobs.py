@@ -22,8 +22,10 @@ from pathlib import Path
 
 from workbench import access
 from workbench.config import Workspace
+from workbench.errors import WorkbenchError
 from workbench.roles import Right
 from workbench.specs import CONTROL
+from workbench.ui import doorway
 
 EXIT_INTERRUPTED = 130
 COMMAND = """
@@ -158,9 +160,16 @@ def start(workspace: Workspace, task: str, candidate: str, commands: Sequence[Se
 
 
 def _without_secrets(workspace: Workspace) -> dict[str, str]:
-    """Return this process's environment without what only the app's server needs."""
-    sign_in = workspace.config.sign_in
-    secret = {sign_in.client_secret_env, sign_in.cookie_secret_env} if sign_in else set()
+    """Return this process's environment without what only the app's server needs.
+
+    The workspace may be the demo, which nobody signs in to: the app's own names the secrets.
+    """
+    from workbench.ui import session
+
+    shown = [workspace]
+    with contextlib.suppress(WorkbenchError):
+        shown.append(session.find())
+    secret = doorway.secret_variables(*shown)
     return {
         key: value
         for key, value in os.environ.items()

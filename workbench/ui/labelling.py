@@ -13,11 +13,10 @@ from workbench.ui import address, answers, conflicts, desk, guidelines, markup, 
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.seat import ITEM, LAST, Place
-from workbench.ui.session import ask, here, read
+from workbench.ui.session import ask, friendly, here, read
 from workbench.ui.whose import NAME, note_what_was_read
 
 REVIEWER = "reviewer"
-LANGUAGES = "review.languages"
 PAIR_CHARS = 200
 """Of a call's id in the address, which opens that pair."""
 
@@ -34,6 +33,11 @@ def show(scope: Scope) -> None:
     Args:
         scope: The task and the candidate.
     """
+    with friendly(blind=scope.task):
+        _show(scope)
+
+
+def _show(scope: Scope) -> None:
     annotator = _annotator()
     if annotator is None:
         return
@@ -120,13 +124,12 @@ def _person(scope: Scope, annotator: str) -> tuple[str, ...] | None:
         chosen: list[str] = []
         if len(offered) > 1:
             assigned = scope.eval.review.languages.get(annotator)
-            chosen = st.pills(
+            chosen = address.several(
                 "Languages you read",
                 offered,
-                selection_mode="multi",
-                default=[each for each in assigned or () if each in offered],
-                key=f"{LANGUAGES}.{scope.task}",
-                format_func=answers.quoted,
+                name="languages",
+                default=assigned or (),
+                labels=answers.quoted,
                 help="Without a choice you get every language.",
             )
         if not access.current().signed_in and st.button(

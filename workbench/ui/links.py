@@ -11,6 +11,10 @@ from collections.abc import Callable, Sequence
 MOST_CHARS = 2_000
 """Longer values of an address are nobody's filter."""
 _SPAN = ".."
+NOT_GIVEN = "none"
+"""Stands for a number that was taken out."""
+_NOTHING = "%"
+"""Stands for no value of several; within one, the sign is written otherwise."""
 
 
 def read_choice(asked: str, options: Sequence[str]) -> str | None:
@@ -44,6 +48,17 @@ def read_number(asked: str, allowed: Callable[[float], bool]) -> float | None:
     return value if math.isfinite(value) and allowed(value) else None
 
 
+def read_amount(asked: str, least: float, most: float) -> float | str | None:
+    """Return the number that an address names, `NOT_GIVEN`, or None where it is neither.
+
+    Args:
+        asked: What the address says.
+        least: The smallest number allowed.
+        most: The largest one.
+    """
+    return asked if asked == NOT_GIVEN else read_number(asked, lambda value: least <= value <= most)
+
+
 def write_span(span: tuple[float, float]) -> str:
     """Return a range of numbers as an address carries it."""
     return _SPAN.join(map(write_number, span))
@@ -59,13 +74,17 @@ def read_span(asked: str, least: float, most: float) -> tuple[float, float] | No
 
 
 def write_several(values: Sequence[str]) -> str:
-    """Return several values as an address carries them."""
-    return ",".join(each.replace("%", "%25").replace(",", "%2C") for each in values)
+    """Return several values, or none, as an address carries them."""
+    return (
+        _NOTHING if not values else ",".join(each.replace("%", "%25").replace(",", "%2C") for each in values)
+    )
 
 
 def read_several(asked: str, options: Sequence[str]) -> list[str] | None:
     """Return the values that an address names, each once, or None where one of them is no option."""
     if not asked or len(asked) > MOST_CHARS:
         return None
+    if asked == _NOTHING:
+        return []
     values = [each.replace("%2C", ",").replace("%25", "%") for each in asked.split(",")]
     return list(dict.fromkeys(values)) if set(values) <= set(options) else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from workbench import review
+from workbench import access, review
 from workbench.review import LabelMove
-from workbench.ui import answers, navigation, words
+from workbench.roles import Right
+from workbench.ui import answers, exports, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask
@@ -16,12 +17,17 @@ SHOWN = 8
 
 
 def show(scope: Scope, current: float) -> None:
-    """Show both, side by side.
+    """Show both, side by side; who may not read what people said sees the first alone.
 
     Args:
         scope: The task and the candidate.
         current: Share that the candidate serves today, 0..1.
     """
+    if not access.may(Right.READ, scope.task):
+        # Which label moved it is what somebody said of a pair.
+        with st.container(border=True, key="would-change"):
+            _would_change(scope, current)
+        return
     left, right = st.columns(2, gap="large")
     with left.container(border=True, key="would-change", height="stretch"):
         _would_change(scope, current)
@@ -30,7 +36,7 @@ def show(scope: Scope, current: float) -> None:
 
 
 def _would_change(scope: Scope, current: float) -> None:
-    st.subheader(
+    st.header(
         "What would change this decision?",
         anchor=False,
         help="Each piece of missing evidence alone, as good or as bad as it could come out. "
@@ -47,7 +53,7 @@ def _would_change(scope: Scope, current: float) -> None:
 
 
 def _moved(scope: Scope) -> None:
-    st.subheader("Which labels moved the bound", anchor=False, help=words.GLOSSARY["bound"])
+    st.header("Which labels moved the bound", anchor=False, help=words.GLOSSARY["bound"])
     found = ask(review.label_moves, scope.task, scope.candidate.name, limit=SHOWN)
     if not found:
         st.caption("No label has moved it yet.")
@@ -83,6 +89,7 @@ def _moved(scope: Scope) -> None:
         )
     else:
         st.caption("The largest moves first. Select a row to open its case.")
+    exports.offer("label-moves", task=scope.task, candidate=scope.candidate.name)
 
 
 def _points(each: LabelMove) -> str:

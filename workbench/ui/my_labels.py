@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from workbench import review
+from workbench import access, review
 from workbench.errors import WorkbenchError
 from workbench.records import EvalKind, Label
 from workbench.review import REASONS, ReviewItem
-from workbench.ui import address, apart, card, words
+from workbench.ui import address, apart, card, exports, words
 from workbench.ui.diff import visible
 from workbench.ui.markup import element
 from workbench.ui.markup import show as show_html
@@ -39,7 +39,7 @@ def show(scope: Scope, annotator: str) -> None:
         annotator: Whose labels.
     """
     if trouble := st.session_state.pop(TROUBLE, None):
-        complain(trouble)
+        complain(trouble, blind=scope.task)
     notice()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = address.select("What I said", list(SAID), name="said", labels=SAID, width=200)
@@ -60,7 +60,20 @@ def show(scope: Scope, annotator: str) -> None:
     if not found:
         st.info("No label of yours matches.", icon=":material/filter_alt_off:")
         return
-    st.caption(_counted(found))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(_counted(found))
+        exports.offer(
+            "my-labels",
+            task=scope.task,
+            candidate=scope.candidate.name,
+            filters={
+                "said": "" if choice == ANY else choice,
+                "reason": "" if reason == ANY else reason,
+                "find": text,
+                "who": "" if access.current().signed_in else annotator,
+            },
+            blind=True,
+        )
     picked = _table(scope, found[:SHOWN])
     if picked is not None:
         _look_again(scope, annotator, picked)

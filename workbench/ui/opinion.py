@@ -8,10 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from workbench import scoring
+from workbench.access import requires
 from workbench.compare.judge import JudgeFigures
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.records import Estimate, LabelVerdict
+from workbench.roles import Right
 from workbench.scoring.judging import (
     MINIMUM_SHARED,
     JudgeResults,
@@ -106,7 +108,7 @@ def _matrix(scope: Scope) -> None:
     counts: dict[tuple[str, str], int] = ask(_both, scope.eval, _fingerprint(scope))
     if not counts:
         return
-    st.subheader("People and judge on the same pairs", anchor=False)
+    st.header("People and judge on the same pairs", anchor=False)
     order = [words.LABEL_VERDICTS[each] for each in LabelVerdict]
     drawing = figures.confusion(counts, order, colours(), sides=("People", "Judge"))
     st.plotly_chart(drawing.figure, key="judge-matrix", config=figures.CONFIG, alt=drawing.alt, theme=None)
@@ -114,7 +116,7 @@ def _matrix(scope: Scope) -> None:
 
 
 def _predicted(scope: Scope, found: JudgeResults) -> None:
-    st.subheader("Harm as the judge would have it", anchor=False, help=words.GLOSSARY["predicted"])
+    st.header("Harm as the judge would have it", anchor=False, help=words.GLOSSARY["predicted"])
     predicted = found.predicted
     if predicted is None or predicted.estimate is None:
         st.caption(
@@ -174,6 +176,7 @@ def _fingerprint(scope: Scope) -> str:
     return here().workspace.fingerprint(scope.candidate)
 
 
+@requires(Right.SEE, task=lambda given: given["config"].task)
 def _results(workspace: Workspace, store: Store, config: EvalConfig, fingerprint: str) -> JudgeResults | None:
     return judge_results(workspace, store, config, fingerprint)
 
@@ -185,6 +188,7 @@ def _scope(workspace: Workspace, config: EvalConfig, fingerprint: str) -> JudgeS
         return None
 
 
+@requires(Right.READ, task=lambda given: given["config"].task)
 def _votes(
     workspace: Workspace, store: Store, config: EvalConfig, fingerprint: str, pair: tuple[str, str]
 ) -> list[dict[str, Any]]:
@@ -192,6 +196,7 @@ def _votes(
     return judgements.votes_on(store, scope, pair) if scope else []
 
 
+@requires(Right.SEE, task=lambda given: given["config"].task)
 def _both(
     workspace: Workspace, store: Store, config: EvalConfig, fingerprint: str
 ) -> dict[tuple[str, str], int]:

@@ -20,6 +20,7 @@ from workbench.ui import (
     address,
     answers,
     candidates,
+    exports,
     first_steps,
     money,
     navigation,
@@ -70,7 +71,9 @@ def show() -> None:
     portfolio.show(found.rows, journey.told(ask(journey.facts), found.rows), weighing=bool(found.waiting))
     _freshness(fresh)
     _leaving()
-    _pairs(found)
+    chosen = _pairs(found)
+    if found.rows and not found.waiting:
+        exports.offer("overview", task=chosen or None, rows=len(found.rows))
     _not_compared({row.task for row in found.rows} | {each.task for each in found.waiting if each.compared})
     if is_late:
         # The page is there; what it lacks is weighed now, and then it is shown again.
@@ -110,11 +113,11 @@ def _leaving() -> None:
         st.caption(f":material/event_busy: {answers.quoted(each.text)}")
 
 
-def _pairs(found: Standing) -> None:
-    """Show every pair as a card, or as a line of a table with cards for some."""
+def _pairs(found: Standing) -> str:
+    """Show every pair as a card, or as a line of a table with cards for some; return which task is shown."""
     tasks = sorted({row.task for row in found.rows} | {each.task for each in found.waiting if each.compared})
     if not tasks:
-        return
+        return ALL
     chosen = ALL
     if len(tasks) > 1:
         chosen = address.select(
@@ -132,15 +135,16 @@ def _pairs(found: Standing) -> None:
         if len(by_task[task]) > 1:
             candidates.show(by_task[task], here().workspace.eval_for(task).policy)
         _cards(rows, waiting, {})
-        return
+        return task
     unknown = [each for each in found.waiting if not _has_row(each, rows) and each.compared]
     if len(rows) + len(unknown) <= FEW:
         several = {task: len(each) - 1 for task, each in by_task.items() if len(each) > 1}
         _cards(rows, waiting, several)
-        return
+        return chosen
     _table(rows, unknown, waiting)
     best = [furthest([row for row in each if not row.synthetic] or each) for each in by_task.values() if each]
     _cards(best, waiting, {task: len(each) - 1 for task, each in by_task.items()})
+    return chosen
 
 
 def _has_row(each: Waiting, rows: Sequence[OverviewRow]) -> bool:
@@ -232,7 +236,7 @@ def _not_compared(compared: set[str]) -> None:
     waiting = [each for each in read(pages.tasks) if each.task not in compared]
     if not waiting:
         return
-    st.subheader("Not compared yet", anchor=False)
+    st.header("Not compared yet", anchor=False)
     known = here().workspace.evals
     for each in waiting:
         with st.container(border=True, key=f"waiting-{each.task}"):

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from workbench import access
 from workbench.journey import DONE, NEXT, Journey, wants_labels
 from workbench.report import PortfolioReport, gather_portfolio, portfolio_html, portfolio_markdown
 from workbench.scoring import OverviewRow, Portfolio
 from workbench.scoring import portfolio as together
-from workbench.ui import answers, money, words
+from workbench.ui import answers, money, who, words
 from workbench.ui.diff import visible
 from workbench.ui.session import here
 from workbench.ui.task_card import step_button
@@ -135,7 +134,7 @@ def checklist(way: Journey) -> None:
     """
     with st.container(border=True, key="first-steps"):
         done = sum(each.state == DONE for each in way.stages)
-        st.subheader("To a first recommendation", anchor=False)
+        st.header("To a first recommendation", anchor=False)
         st.progress(done / len(way.stages), text=f"{done} of {len(way.stages)} steps done")
         _stages(way, with_button=True)
 
@@ -156,11 +155,10 @@ def _downloads(rows: Sequence[OverviewRow], weighing: bool) -> None:
 
     def made(form: Callable[[PortfolioReport], str]) -> Callable[[], str]:
         # It runs in another thread than the page, so it takes nothing from the page's state.
-        # It still acts for whoever looks at the page.
         def report() -> str:
             return form(gather_portfolio(now.workspace, now.store, rows))
 
-        return access.carried(report)
+        return who.at_the_press(report)
 
     for label, ending, kind, form in FORMS:
         st.download_button(

@@ -26,7 +26,7 @@ def show(statuses: list[ReplayStatus]) -> None:
     offered = {each.replay_id: each for mine in by_task.values() if len(mine) > 1 for each in mine}
     if not offered:
         return
-    st.subheader("Compare two replays", anchor=False)
+    st.header("Compare two replays", anchor=False)
     names = {key: _named(each) for key, each in offered.items()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         first = address.select(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from workbench import access
 from workbench.report import Report, as_html, as_markdown, gather_report
+from workbench.ui import who
 from workbench.ui.scope import Scope
 from workbench.ui.session import here
 
@@ -29,8 +29,7 @@ def show(scope: Scope, current_share: float) -> None:
 
     def made(form: Callable[[Report], str]) -> Callable[[], str]:
         # It runs in another thread than the page, so it takes nothing from the page's state.
-        # It still acts for whoever looks at the page.
-        return access.carried(
+        return who.at_the_press(
             lambda: form(
                 gather_report(now.workspace, now.store, task, candidate, current_share=current_share)
             )

@@ -7,6 +7,7 @@ import re
 import streamlit as st
 
 from workbench import access, replay
+from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.errors import WorkbenchError
 from workbench.replay import ReplayStatus
@@ -119,10 +120,16 @@ def _job(job: Job, statuses: list[ReplayStatus]) -> None:
                 "Stopped. What was answered is kept; starting again goes on.", icon=":material/front_hand:"
             )
         else:
-            st.error("This run did not end well. Its last lines say why.", icon=":material/error:")
-        if lines := jobs.tail(job):
+            why = "Its last lines say why." if _reads(job) else "Whoever may replay it reads why."
+            st.error(f"This run did not end well. {why}", icon=":material/error:")
+        if (lines := jobs.tail(job)) and _reads(job):
             with st.expander("What it says", icon=":material/terminal:", expanded=not job.running):
                 answers.plain("\n".join(lines.splitlines()[-20:]), height=None)
+
+
+def _reads(job: Job) -> bool:
+    """Say whether this person may read what a job writes: errors, in which a server may quote a call."""
+    return access.may(Right.READ, job.task) or access.may(Right.REPLAY, job.task)
 
 
 def _own_words(job: Job) -> None:
@@ -133,7 +140,8 @@ def _own_words(job: Job) -> None:
             text, share = ("Comparing" if line.startswith("$ workbench compare") else "Starting"), 0.0
         elif found := _PROGRESS.match(line):
             done, total = (int(each.replace(",", "")) if each else 0 for each in found.groups())
-            text, share = answers.quoted(line), min(1.0, done / total) if total else 0.0
+            said = line if _reads(job) else found.group(0)
+            text, share = answers.quoted(said), min(1.0, done / total) if total else 0.0
     st.progress(share, text=text)
 
 
@@ -175,7 +183,7 @@ def _all(statuses: list[ReplayStatus], shown: set[tuple[str, str]]) -> None:
     if not statuses:
         st.caption("No replay yet.")
         return
-    st.subheader("All replays", anchor=False)
+    st.header("All replays", anchor=False)
     # One that runs is never below the fold, however long ago it was begun.
     ordered = sorted(statuses, key=lambda each: each.state != "running")
     newest = {(each.task, each.candidate): each.replay_id for each in reversed(statuses)}
@@ -210,6 +218,7 @@ def _why_not(each: ReplayStatus, *, above: bool, newest: bool) -> str | None:
     return "The candidate has changed since: start it above, as another one." if changed else None
 
 
+@requires_somewhere(Right.SEE, Right.REPLAY)
 def _fingerprint(workspace: Workspace, _store: Store, candidate: str) -> str:
     return workspace.fingerprint(workspace.candidate(candidate))
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from workbench import access
-from workbench.normal import content_hash
 from workbench.roles import Right
 from workbench.specs import CONTROL, Candidate, EvalConfig
 from workbench.store import pages
 from workbench.ui import address, navigation
 from workbench.ui.diff import visible
+from workbench.ui.queue_tokens import queue_of, queue_token
 from workbench.ui.session import here, read
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def choose(*, replayed: bool = True, blind: bool = False) -> Scope | None:
     tasks = sorted(pairs)
     task = _select("Task", tasks, "task", left, visible)
     if blind:
-        name = _queue(pairs[task], right)
+        name = _queue(task, pairs[task], right)
     else:
         name = _select(
             "Candidate", pairs[task], "candidate", right, lambda each: named(workspace.candidate(each))
@@ -69,21 +69,29 @@ def choose(*, replayed: bool = True, blind: bool = False) -> Scope | None:
     return Scope(workspace.eval_for(task), workspace.candidate(name))
 
 
-def queue_token(candidate: str) -> str:
-    """Return what stands for a candidate in the address of a blind page: the same always, and no name."""
-    return content_hash("queue", candidate)[:8]
+def token_of(candidate: str) -> str:
+    """Return what stands for a candidate in the address of a blind page of this workspace."""
+    return queue_token(here().workspace, candidate)
 
 
-def _queue(names: list[str], place: DeltaGenerator) -> str:
+def _queue(task: str, names: list[str], place: DeltaGenerator) -> str:
     """Let a reviewer choose a candidate by a letter; the address carries a token instead of its name."""
-    behind = {queue_token(name): name for name in names}
+    behind = {token_of(name): name for name in names}
     # In the order of the tokens, so that a letter says nothing about the order in workbench.toml.
     letters = {token: f"Queue {chr(ord('A') + index % 26)}" for index, token in enumerate(sorted(behind))}
-    remembered = st.query_params.pop("candidate", None) or st.session_state.get(CHOSEN_CANDIDATE)
+    named = st.query_params.pop("candidate", None)
+    if not any(access.may(right, task) for right in (Right.SEE, Right.READ)):
+        # Whoever only labels could try names, and see which queue each one opens.
+        named = None
+    remembered = named or st.session_state.get(CHOSEN_CANDIDATE)
     if "queue" not in st.query_params and remembered in names:
-        st.query_params["queue"] = queue_token(str(remembered))
+        st.query_params["queue"] = token_of(str(remembered))
+    asked = st.query_params.get("queue")
+    if asked is not None and queue_of(behind, asked) is None:
+        st.query_params.pop("queue")
+        address.leave_out("Queue")
     token = address.select(
-        "Queue", list(letters), name="queue", default=queue_token(names[0]), labels=letters, place=place
+        "Queue", list(letters), name="queue", default=token_of(names[0]), labels=letters, place=place
     )
     address.publish("queue", token, None)
     st.session_state[CHOSEN_CANDIDATE] = behind[token]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from workbench import access, demo
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.errors import AccessRefused, ConfigError, StoreBusy, WorkbenchError
 from workbench.store import Store, accesses
-from workbench.ui import memory
+from workbench.ui import memory, telling
 from workbench.ui.palette import Palette, palette
 
 P = ParamSpec("P")
@@ -27,6 +28,7 @@ WORKSPACE_VARIABLE = "WORKBENCH_WORKSPACE"
 STORE_WAIT_S = 5.0
 RETRY_EVERY_S = 2.0
 _HERE = "workbench.here"
+_log = logging.getLogger(__name__)
 DEMO = "workbench.demo"
 """In the session's state while a person looks at the demo that lies in the workspace's folder."""
 
@@ -118,29 +120,55 @@ def colours() -> Palette:
 
 
 @contextmanager
-def friendly() -> Iterator[None]:
-    """Show an error meant for a person as a message with its next step; let bugs through."""
+def friendly(*, blind: str | None = None) -> Iterator[None]:
+    """Show an error meant for a person as a message with its next step; let bugs through.
+
+    Args:
+        blind: The task whose answers are judged blind there: no message names a model.
+    """
     try:
         yield
     except StoreBusy as error:
         st.info("Another command is writing to the store. This page tries again by itself.")
-        st.text(error.message)
+        if telling.may_know(blind):
+            st.text(error.message)
         retry_soon()
     except AccessRefused as error:
         st.info("Your role does not open this.", icon=":material/lock:")
         st.text(error.message)
         st.text(error.hint)
     except WorkbenchError as error:
-        complain(error)
+        complain(error, blind=blind)
 
 
-def complain(error: WorkbenchError) -> None:
-    """Show an error: what happened, and what to do next. Its words may quote a log: never Markdown."""
+def complain(error: WorkbenchError, *, blind: str | None = None) -> None:
+    """Show an error: what happened, and what to do next. Its words may quote a log: never Markdown.
+
+    Who may not know the set-up, or judges blind, reads that something of it is wrong, and the app's log what.
+
+    Args:
+        error: What happened.
+        blind: As for `friendly`.
+    """
+    now: Here | None = st.session_state.get(_HERE)
+    knows = telling.may_know(blind)
+    is_told = telling.is_harmless(error, now.workspace if now else None) or (knows and blind is None)
     with st.container(border=True):
         st.error("This did not work.", icon=":material/error:")
-        st.text(error.message)
-        if error.hint:
-            st.text(error.hint)
+        if is_told:
+            _words_of(error)
+            return
+        _log.error("Not shown to a visitor: %s", error)
+        st.text(telling.UNSAID if blind is None else telling.UNSAID_BLIND)
+        if knows:
+            with st.expander("What it says (it may name the model)"):
+                _words_of(error)
+
+
+def _words_of(error: WorkbenchError) -> None:
+    st.text(error.message)
+    if error.hint:
+        st.text(error.hint)
 
 
 def retry_soon() -> None:

@@ -50,7 +50,7 @@ def show() -> None:
 
 
 def _you(actor: Actor) -> None:
-    st.subheader("You", anchor=False)
+    st.header("You", anchor=False)
     if actor.signed_in:
         st.text(f"Signed in as {visible(actor.name)}: {visible(described(actor.grants))}.")
         st.caption("Your labels and what you read are kept under this address.")
@@ -76,7 +76,7 @@ def _you(actor: Actor) -> None:
 
 
 def _evals(found: Settings) -> None:
-    st.subheader("Tasks", anchor=False)
+    st.header("Tasks", anchor=False)
     if not found.evals:
         st.caption("No task that you may see has an eval yet.")
         return
@@ -100,7 +100,7 @@ def _evals(found: Settings) -> None:
 def _candidates(found: Settings) -> None:
     if not found.candidates:
         return
-    st.subheader("Candidates", anchor=False)
+    st.header("Candidates", anchor=False)
     _table(
         [
             {
@@ -131,7 +131,7 @@ def _key(variable: str | None, is_set: bool | None) -> str:
 def _prices(found: Settings) -> None:
     if not found.prices:
         return
-    st.subheader("Prices", anchor=False)
+    st.header("Prices", anchor=False)
     _table(
         [
             {
@@ -150,7 +150,7 @@ def _prices(found: Settings) -> None:
 
 
 def _store(found: StoreSetting) -> None:
-    st.subheader("Store", anchor=False)
+    st.header("Store", anchor=False)
     with st.container(horizontal=True, gap="large", key="settings-store"):
         st.metric("Calls", words.count(found.calls), width="content")
         st.metric("File", _bytes(found.size_bytes), width="content")
@@ -181,7 +181,7 @@ def _bytes(size: int) -> str:
 
 
 def _people(found: Settings) -> None:
-    st.subheader("People", anchor=False)
+    st.header("People", anchor=False)
     if found.sign_in is None:
         st.caption("Nobody signs in: the app is for this machine alone. docs/sign-in.md says how to open it.")
         return
@@ -204,7 +204,7 @@ def _people(found: Settings) -> None:
 
 
 def _log() -> None:
-    st.subheader(
+    st.header(
         "Who read what", anchor=False, help="Views and exports of the text of calls; never the text itself."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -233,7 +233,7 @@ def _log() -> None:
 
 
 def _checks() -> None:
-    st.subheader("This machine", anchor=False)
+    st.header("This machine", anchor=False)
     if st.button("Run the checks", icon=":material/health_and_safety:", key="settings-check"):
         st.session_state[CHECKED] = checks(here().workspace)
     found: Sequence[Check] = st.session_state.get(CHECKED) or ()

@@ -22,6 +22,8 @@ _RULES = """
 [data-variant="pills"]:is([data-selected="true"], [aria-pressed="true"]) :is(p, span),
 [data-testid="stSliderThumbValue"] p { color: CONTROL; }
 [data-testid="stCode"] .token { color: inherit !important; }
+/* Parts of a page are one level below its title, and as close to what follows as headings below it. */
+[data-testid="stHeading"] h2 { padding: .5rem 0 1rem; }
 /* Where the keyboard is, on whatever it stops at. */
 :is(a, button, summary, [role="tab"], [role="radio"], [role="group"]):focus-visible {
   outline: 2px solid CONTROL !important; outline-offset: 1px;

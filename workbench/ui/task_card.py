@@ -40,7 +40,7 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     policy = here().workspace.eval_for(row.task).policy
     mark = f"{row.task}-{row.candidate}"
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader(answers.quoted(row.task), anchor=False, width="content")
+        st.header(answers.quoted(row.task), anchor=False, width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             if row.synthetic:
                 synthetic_badge()
@@ -125,5 +125,5 @@ def step_button(step: NextStep, *, key: str, is_first: bool, words_before: str =
         query = dict(step.query)
         if step.page == "review" and "candidate" in query:
             # A reviewer does not read a model's name, not even in the address.
-            query["queue"] = scope.queue_token(query.pop("candidate"))
+            query["queue"] = scope.token_of(query.pop("candidate"))
         st.switch_page(navigation.page(step.page), query_params=query)

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow, thresholds
-from workbench.ui import answers, curves, figures, words
+from workbench.ui import answers, curves, exports, figures, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours
@@ -27,7 +27,7 @@ def panel(scope: Scope, compared: int) -> None:
         scope: The task and candidate.
         compared: How many calls are compared.
     """
-    st.subheader("Confidence threshold", anchor=False, help=words.GLOSSARY["threshold"])
+    st.header("Confidence threshold", anchor=False, help=words.GLOSSARY["threshold"])
     if not compared:
         st.caption("Nothing is compared yet.")
         return
@@ -48,6 +48,12 @@ def panel(scope: Scope, compared: int) -> None:
     st.text(visible(report.sentence))
     if report.rows:
         _shown(report)
+        exports.offer(
+            "thresholds",
+            task=scope.task,
+            candidate=scope.candidate.name,
+            filters={"budget": "on"} if over_all else None,
+        )
     for note in report.notes:
         st.caption(answers.quoted(note))
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import streamlit as st
 
-from workbench import profiling
+from workbench import access, profiling
 from workbench.errors import WorkbenchError
 from workbench.profiling import ProfileReport, WorkloadReport
 from workbench.profiling.naming import draft, name_workloads
 from workbench.records import UNASSIGNED, Output, Request, from_json
+from workbench.roles import Right
 from workbench.store import pages, workloads
 from workbench.traffic.shapes import ShapeKind
 from workbench.traffic.suitability import Speaks
@@ -51,6 +52,14 @@ def _report() -> ProfileReport | None:
         return None
     known = ask(profiling.current)
     if not ask(profiling.is_stale):
+        return known
+    if not access.may(Right.IMPORT):
+        # Looking anew gives calls to tasks: whoever only looks changes nothing.
+        old = "These figures are older than the newest calls or settings." if known else "Not looked at yet."
+        st.info(
+            f"{old} Whoever imports logs opens this page, or runs workbench profile.",
+            icon=":material/update:",
+        )
         return known
     if calls > AT_ONCE:
         what = "These figures are older than the newest calls or settings." if known else "Not looked at yet."
@@ -161,21 +170,18 @@ def _open_picked(report: ProfileReport, rows: list[int]) -> None:
 
 def _workload(report: ProfileReport, each: WorkloadReport) -> None:
     with st.container(border=True, key="workload"):
-        st.subheader(answers.quoted(each.name), anchor=False)
+        st.header(answers.quoted(each.name), anchor=False)
         _facts(each)
-        checks, prompt, said, calls, task = st.tabs(
-            ["Suitability", "Prompt", "Answers", "Calls", "Make it a task"]
-        )
-        with checks:
-            _checks(each)
-        with prompt:
-            _prompt(each)
-        with said:
-            _answers(each)
-        with calls:
-            _calls(report, each)
-        with task:
-            _naming(report, each)
+        parts: dict[str, Callable[[], None]] = {"Suitability": lambda: _checks(each)}
+        if access.may(Right.READ, each.workload if each.is_task else None):
+            parts["Prompt"] = lambda: _prompt(each)
+            parts["Answers"] = lambda: _answers(each)
+            parts["Calls"] = lambda: _calls(report, each)
+        if access.may(Right.IMPORT):
+            parts["Make it a task"] = lambda: _naming(report, each)
+        for tab, show_part in zip(st.tabs(list(parts)), parts.values(), strict=True):
+            with tab:
+                show_part()
 
 
 def _facts(each: WorkloadReport) -> None:

@@ -25,7 +25,7 @@ def show(scope: Scope, compared: int, log: Sequence[LogEntry]) -> None:
         compared: How many calls are compared.
         log: Its decisions, newest first.
     """
-    st.subheader("How the evidence grew", anchor=False, help=words.GLOSSARY["bound"])
+    st.header("How the evidence grew", anchor=False, help=words.GLOSSARY["bound"])
     if not compared:
         st.caption("Nothing is compared yet.")
         return

@@ -18,7 +18,7 @@ from workbench.progress import Progress
 from workbench.records import UNASSIGNED
 from workbench.roles import Right
 from workbench.store import pages
-from workbench.ui import answers, corrections, exports, inbox, navigation, words
+from workbench.ui import answers, corrections, exports, inbox, navigation, who, words
 from workbench.ui.diff import visible
 from workbench.ui.session import complain, here, read
 
@@ -136,7 +136,7 @@ def _previewed(
 ) -> Preview:
     """Look into the files, in a process that takes its time to start: once for each way to read them."""
     now = here()
-    asked = (now.signature, [str(each) for each in paths], chosen, task, mapping)
+    asked = (now.signature, access.current().key, [str(each) for each in paths], chosen, task, mapping)
     known: list[tuple[Any, Preview]] = st.session_state.setdefault(PREVIEWS, [])
     found = next((look for key, look in known if key == asked), None)
     if found is None:
@@ -191,7 +191,7 @@ def _options() -> dict[str, Any]:
 
 def _mapping(look: Preview) -> dict[str, str]:
     """Let a person say which column holds what; the suggestion stands at first."""
-    st.subheader("Which column holds what", anchor=False)
+    st.header("Which column holds what", anchor=False)
     samples = {each.name: each.samples for each in look.columns}
     chosen: dict[str, str] = {}
     columns = st.columns(3)
@@ -220,7 +220,7 @@ def _with_sample(name: str, samples: dict[str, list[str]]) -> str:
 
 
 def _preview(look: Preview) -> None:
-    st.subheader("What it holds", anchor=False)
+    st.header("What it holds", anchor=False)
     st.text(visible(f"Read as {look.format.replace('_', ' ')}: {look.because}."))
     if look.calls:
         st.dataframe(
@@ -295,12 +295,6 @@ def _import(paths: list[Path], chosen: str, mapping: dict[str, str], options: di
         bar.empty()
         complain(error)
         return
-    rejects = b""
-    if report.rejected:
-        path = paths[0].with_name("rejects.csv")
-        ingest.write_rejects(now.store, report, path)
-        rejects = path.read_bytes()
-    st.session_state["upload.rejects"] = rejects
     st.session_state[REPORT] = report
     inbox.drop(st.session_state.pop(FILES, []))
     st.rerun()
@@ -361,10 +355,11 @@ def _report(report: ImportReport) -> None:
             known = [each for each in report.tasks if each in here().workspace.evals]
             _start_over()
             st.switch_page(navigation.page("replays"), query_params={"task": known[0]} if known else None)
-        if st.session_state.get("upload.rejects"):
+        if report.rejected:
+            store = here().store
             st.download_button(
                 "Download the rejected lines",
-                st.session_state["upload.rejects"],
+                who.at_the_press(lambda: ingest.rejects_csv(store, report)),
                 file_name="rejects.csv",
                 mime="text/csv",
                 icon=":material/download:",
@@ -379,7 +374,7 @@ def _earlier() -> None:
     corrections.show(found)
     if not found:
         return
-    st.subheader("Imports so far", anchor=False)
+    st.header("Imports so far", anchor=False)
     st.dataframe(
         pd.DataFrame(
             [

@@ -30,7 +30,7 @@ def show(scope: Scope, answer: Recommendation, current: float) -> None:
     """
     saved = scope.eval.policy
     with st.container(border=True, key="what-if", height="stretch"):
-        st.subheader(
+        st.header(
             "What if the policy were another?",
             anchor=False,
             help="Nothing here is saved, accepted or exported. The policy is changed in eval.toml alone.",

@@ -6,32 +6,38 @@ from the next click, for buttons and fragments too.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from workbench import access
 from workbench.config import CONFIG_NAME, Workspace, WorkspaceConfig, read_config, read_toml
-from workbench.errors import ConfigError
+from workbench.errors import AccessRefused, ConfigError
 from workbench.local_name import local_name
 from workbench.roles import Actor, SignIn, all_rights, is_email, plain_email
+from workbench.ui.sign_outs import SignOuts, file_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 ROOT = "workbench.root"
 LABELLING_AS = "review.annotator"
 CLOCK_SKEW_S = 300.0
 """The provider's clock may run ahead of this machine's by so much."""
 
+LATEST_S = 1e12
+"""A later time of issue is none: nobody signs in thirty thousand years from now."""
+
 Version: TypeAlias = tuple[Path, int, int, int]
 """A file as it is now: where it lies, when it was changed, its size and its number."""
-
-_signed_out: set[tuple[str, int]] = set()
-"""Sign-ins that were ended here: a copy of their cookie opens nothing any more while this app runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,36 @@ def visitor() -> Actor | None:
         return visit(root).actor
     # Sign-in that is taken out of the file while the app runs opens it to nobody: start it anew.
     return None if access.is_guarded() or from_elsewhere() else local(root)
+
+
+def at_the_press(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that acts as whoever looks at this page may act when it is called.
+
+    For what a download button makes: Streamlit calls it at the press, perhaps hours after the page was
+    drawn, in a thread that belongs to no visit. By then a role may be taken away, the person signed out,
+    or their sign-in too old: they get nothing.
+
+    Args:
+        function: What makes it.
+    """
+    root = Path(st.session_state[ROOT])
+    claims = st.user.to_dict()
+    # Without sign-in whoever sits here may do everything, and no such visit comes from elsewhere.
+    here = None if settings(root).sign_in is not None else access.current()
+
+    @functools.wraps(function)
+    def pressed(*args: P.args, **kwargs: P.kwargs) -> R:
+        if settings(root).sign_in is not None:
+            found = visit(root, claims)
+            actor, problem = found.actor, found.problem
+        else:
+            actor, problem = (None if access.is_guarded() else here), ""
+        if actor is None:
+            raise AccessRefused(problem or "Nobody is signed in.", "Sign in, then press the button again.")
+        with access.acting(actor):
+            return function(*args, **kwargs)
+
+    return pressed
 
 
 def from_elsewhere() -> bool:
@@ -115,18 +151,23 @@ def _actor(version: Version, email: str, verified: bool) -> Actor:
     return _settings(*version).access.actor(email, verified=verified)
 
 
-def visit(root: Path) -> Visit:
-    """Return what is known of who visits a workspace where people sign in."""
+def visit(root: Path, claims: Mapping[str, Any] | None = None) -> Visit:
+    """Return what is known of who visits a workspace where people sign in.
+
+    Args:
+        root: Its folder.
+        claims: What the provider said of them, where no visit is going on; that of this visit unless given.
+    """
     version = _version(root)
     sign_in = _settings(*version).sign_in
-    claims = st.user.to_dict()
+    claims = st.user.to_dict() if claims is None else claims
     if sign_in is None or claims.get("is_logged_in") is not True:
         return Visit(None)
     email = claims.get("email")
     if not isinstance(email, str) or not is_email(plain_email(email)):
         return Visit(None, problem="Your sign-in brought no e-mail address, and roles go by it.")
     name = plain_email(email)
-    problem = _unusable(claims, sign_in, name)
+    problem = _unusable(root, claims, sign_in, name)
     if problem:
         return Visit(None, name, problem)
     actor = _actor(version, name, _says_verified(claims))
@@ -135,19 +176,26 @@ def visit(root: Path) -> Visit:
     return Visit(actor, name)
 
 
-def _says_verified(claims: dict[str, Any]) -> bool:
+def _says_verified(claims: Mapping[str, Any]) -> bool:
     # Some providers send the word instead of the value.
     return claims.get("email_verified") in (True, "true")
 
 
-def _unusable(claims: dict[str, Any], sign_in: SignIn, name: str) -> str:
+def _issued(claims: Mapping[str, Any]) -> float | None:
+    """Return when a sign-in was made, s since 1970; None where it does not say."""
     issued = claims.get("iat")
-    if isinstance(issued, bool) or not isinstance(issued, int | float):
+    is_time = isinstance(issued, int | float) and not isinstance(issued, bool) and 0 <= issued < LATEST_S
+    return issued if is_time else None
+
+
+def _unusable(root: Path, claims: Mapping[str, Any], sign_in: SignIn, name: str) -> str:
+    issued = _issued(claims)
+    if issued is None:
         return "Your sign-in does not say when it was made. Sign in again."
     age_s = time.time() - issued
     if age_s > sign_in.session_hours * 3600 or age_s < -CLOCK_SKEW_S:
         return f"Your sign-in is older than {sign_in.session_hours:g} hours. Sign in again."
-    if (name, int(issued)) in _signed_out:
+    if sign_outs(root).has(name, int(issued)):
         return "You have signed out. Sign in again."
     if claims.get("email_verified") is None and sign_in.emails_are_verified:
         return ""
@@ -156,12 +204,22 @@ def _unusable(claims: dict[str, Any], sign_in: SignIn, name: str) -> str:
     return ""
 
 
+def sign_outs(root: Path) -> SignOuts:
+    """Return which sign-ins to a workspace were ended."""
+    return _sign_outs(file_of(Workspace(root, settings(root))))
+
+
+@lru_cache(maxsize=16)
+def _sign_outs(path: Path) -> SignOuts:
+    return SignOuts(path)
+
+
 def sign_out() -> None:
-    """End this sign-in, here and in every other window of the same browser."""
+    """End this sign-in, here and in every other window of the same browser, for good."""
     claims = st.user.to_dict()
-    email, issued = claims.get("email"), claims.get("iat")
-    if isinstance(email, str) and isinstance(issued, int | float):
-        _signed_out.add((plain_email(email), int(issued)))
+    email, issued = claims.get("email"), _issued(claims)
+    if isinstance(email, str) and issued is not None:
+        sign_outs(Path(st.session_state[ROOT])).add(plain_email(email), int(issued))
     st.logout()
 
 
