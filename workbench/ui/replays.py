@@ -76,8 +76,8 @@ def _reach(chosen: Scope, calls: int) -> str:
     counts = read(aggregates.compared)
     rates = [
         differing / compared
-        for config, name, fingerprint in ask(targets, chosen.task)
-        if name == chosen.candidate.name
+        for config, name, fingerprint in ask(targets)
+        if (config.task, name) == (chosen.task, chosen.candidate.name)
         for compared, differing in [counts.get((config.task, fingerprint, evaluator_version(config)), (0, 0))]
         if compared
     ]
