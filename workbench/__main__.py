@@ -20,8 +20,16 @@ class _WithoutPandas(MetaPathFinder):
 
 def main() -> None:
     """Run one command and exit with its code."""
-    if sys.argv[1:2] == ["import"]:
-        _begin_import()
+    try:
+        if sys.argv[1:2] == ["import"]:
+            _begin_import()
+        _run()
+    except KeyboardInterrupt:
+        # Also while the commands are still being loaded.
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _run() -> None:
     import click
 
     from workbench.cli import cli
@@ -34,7 +42,7 @@ def main() -> None:
             emit({"error": error.format_message(), "hint": _hint(error)}, as_json=True, text="")
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort:
         sys.exit(EXIT_INTERRUPTED)
 
 
