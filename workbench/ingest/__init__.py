@@ -5,8 +5,9 @@ The names are loaded when they are asked for: the processes that read files need
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from workbench.lazy import loading
 
 if TYPE_CHECKING:
     from workbench.ingest.corrections import (
@@ -64,12 +65,4 @@ _HOMES = {
     "report": ("ImportReport", "rejects_csv", "write_rejects"),
     "rows": ("call_id", "default_source"),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = loading(__name__, _HOMES)

@@ -13,14 +13,13 @@ import pandas as pd
 from workbench.slices import name_of
 from workbench.specs import EvalConfig
 from workbench.stats.calls import SliceKeys, inside, traffic
+from workbench.stats.cluster import DENSE
 from workbench.stats.rows import Bools, Places
 from workbench.store.remembered import remembered
 from workbench.store.slicing import sliced_calls
 
 if TYPE_CHECKING:
     from workbench.store import Store
-
-DENSE = 8
 
 
 @dataclass(frozen=True, slots=True)

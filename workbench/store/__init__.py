@@ -5,8 +5,9 @@ The names are loaded when they are asked for: an import reads its files while Du
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from workbench.lazy import loading
 
 if TYPE_CHECKING:
     from workbench.store.database import Store, Writer, queries_made
@@ -15,18 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Quarantined", "RowRefused", "Store", "Writer", "queries_made"]
 
-_HOME = {
-    "Quarantined": "spool",
-    "RowRefused": "engine",
-    "Store": "database",
-    "Writer": "database",
-    "queries_made": "database",
+_HOMES = {
+    "database": ("Store", "Writer", "queries_made"),
+    "engine": ("RowRefused",),
+    "spool": ("Quarantined",),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = loading(__name__, _HOMES)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VERDICTS = tuple(each.value for each in Verdict)
 NO_SESSION = 0
 CODED = ("control_group", "candidate_group")
-WANTED = ("call_id", "parts", "details", "flags")
+WANTED = ("call_id", "parts", "flags")
 """Columns that are read where they are asked for."""
 
 _WITHIN = """
@@ -193,15 +193,14 @@ def _frame(
     import pandas as pd
 
     params = {"task": task, "fingerprint": fingerprint, "version": version}
-    whole = [name for name in ("call_id", "details") if name in wanted]
     names = ", ".join(f"'{each}'" for each in VERDICTS)
     verdict = f"list_position([{names}], m.verdict) - 1"
     texts = {name: f"m.{name}" for name in (*CODED, "parts") if name in CODED or name in wanted}
     if "flags" in wanted:
         texts["flags"] = "CAST(to_json(m.flags) AS VARCHAR)"
-    columns = ", ".join(
-        [*(f"hash({each}) AS {name}" for name, each in texts.items()), *(f"m.{name}" for name in whole)]
-    )
+    columns = ", ".join(f"hash({each}) AS {name}" for name, each in texts.items())
+    if "call_id" in wanted:
+        columns += ", m.call_id"
     placed = _all_placed(store, params)
     source = _PLACED if placed else _LOOKED_UP
     rows = store.columns(
@@ -232,7 +231,8 @@ def _frame(
     }
     names_in = _DISTINCT if placed else _LOOKED_UP
     found |= {name: _coded(store, params, names_in, each, rows[name], order) for name, each in texts.items()}
-    found |= {name: rows[name][order] for name in whole}
+    if "call_id" in wanted:
+        found["call_id"] = rows["call_id"][order]
     return pd.DataFrame(found, copy=False)
 
 

@@ -23,6 +23,7 @@ from workbench.slices import (
     known_rule,
 )
 from workbench.specs import SliceRule
+from workbench.stats.cluster import firsts
 from workbench.store.remembered import TornRead
 
 if TYPE_CHECKING:
@@ -137,18 +138,17 @@ def _split(
 
     # Two entries of one 64-bit hash among a million are as likely as 1 in 30 million.
     codes, distinct = pd.factorize(hashes)
-    first = np.full(distinct.size, seq.size, dtype=np.int64)
-    first[codes[::-1]] = np.arange(seq.size - 1, -1, -1)
+    chosen = seq[firsts(codes)].tolist()
     expression, values = entry_of(rule)
     read = store.rows(
         f"SELECT c.seq, {expression} AS entry FROM calls c WHERE c.seq IN (SELECT unnest(?::BIGINT[]))",  # noqa: S608 - an expression of this module
-        [*values, seq[first].tolist()],
+        [*values, chosen],
     )
     if len(read) != distinct.size:
         raise TornRead
     entry_at = {row["seq"]: row["entry"] for row in read}
     counts = np.bincount(codes, minlength=distinct.size).tolist()
-    entries = [(entry_at[number], n) for number, n in zip(seq[first].tolist(), counts, strict=True)]
+    entries = [(entry_at[number], n) for number, n in zip(chosen, counts, strict=True)]
     number_of: dict[str, int] = {}
     own = [number_of.setdefault(value, len(number_of)) for value in _named(rule, entries)]
     return list(number_of), np.asarray(own, dtype=np.int64)[codes]
