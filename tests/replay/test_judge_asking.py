@@ -163,7 +163,7 @@ def test_a_judge_that_goes_by_the_place_is_found_out(world: World, server: Serve
     assert (found.swayed, found.first_favoured, found.position_bias) == (1, 1, 1)
     assert report.results.verdicts == {"equal": 12}
     assert found.agreement.point == 0
-    assert "Swayed by the order: 100 % of verdicts; position bias 100 % for the first place." in report.text
+    assert "Swayed by the order: 100.0 % of verdicts; position bias 100.0 % for the first place." in report.text
     assert report.exit_code == 0
 
 
@@ -480,7 +480,7 @@ def test_compare_and_judge_print_the_figures(world: World, server: Server) -> No
     assert 0 < figures["agreement"]["low"] < 1
     said = command(world).stdout
     assert "10 pairs judged by wise (third): 5 frontier better, 5 candidate better." in said
-    assert "Agrees with people on 100 % of 1 pair (" in said
+    assert "Agrees with people on 100.0 % of 1 pair (" in said
 
 
 @pytest.mark.parametrize("task", ["rewrite", "topics"])

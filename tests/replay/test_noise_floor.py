@@ -162,7 +162,7 @@ def test_only_calls_that_the_model_answered_itself_are_asked_again(tmp_path: Pat
     report = measured(workspace)
     assert report.models == {"frontier": 60}
     assert server.stats("good")["hits"] == 60
-    assert "only calls that frontier answered, 75 % of the task's calls" in report.text
+    assert "only calls that frontier answered, 75.0 % of the task's calls" in report.text
     named = world(tmp_path / "named", server, model="older")
     with open_store(named) as store:
         add_repeated(store, [[{"text": "ham", "model": "older-2026-01-31"}] for _ in range(20)])
