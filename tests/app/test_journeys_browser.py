@@ -9,9 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import ITEM_ON_PAGE, Seen, choose, declare, plain, settle, sit_down, wait_for_job, watched
+from app_building import demo_pairs, fill, make_workspace
+from browsing import (
+    ITEM_ON_PAGE,
+    Seen,
+    app_of,
+    choose,
+    declare,
+    plain,
+    settle,
+    sit_down,
+    wait_for_job,
+    watched,
+)
 from servers import serving
 
+from workbench import rollout
 from workbench.config import Workspace
 from workbench.store import Store
 from workbench.ui.words import ERROR_KINDS
@@ -23,10 +36,29 @@ KEYS = "12eb"
 TAKEN_BACK = (6, 14)
 
 
-def test_a_product_person_finds_why_a_task_is_blocked_and_takes_away_what_may_move(
-    address: str, browser: Any, tmp_path: Path
+@pytest.fixture
+def own_place(tmp_path: Path) -> Workspace:
+    """Give a workspace of the test's own: what is accepted there is in force for no other test."""
+    workspace = make_workspace(tmp_path / "w")
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        fill(workspace, store, demo_pairs())
+    return workspace
+
+
+def test_a_product_person_finds_why_a_task_is_blocked_and_accepts_what_may_move(
+    own_place: Workspace, browser: Any, tmp_path: Path
 ) -> None:
-    """From Overview to the reason that holds one task, then to another that may move, and its report."""
+    """From Overview to the reason that holds one task, then to another: its report, and the share accepted."""
+    with app_of(own_place) as served:
+        see_what_may_move(served.url, browser, tmp_path)
+    with Store.open(own_place.store_path, spool=own_place.spool) as store:
+        (entry,) = rollout.decisions(store, "triage", "small")
+    assert (entry.decision.decided_by, entry.decision.share, entry.decision.override) == ("Ada", 0.01, None)
+    assert entry.intact
+
+
+def see_what_may_move(address: str, browser: Any, tmp_path: Path) -> None:
+    """Find what holds `rewrite`, take away what is known of `triage`, and accept its first share."""
     page, seen = watched(browser, accept_downloads=True)
     page.goto(address)
     blocked = page.locator('[class*="st-key-"]', has_text="Nothing may move yet").filter(has_text="rewrite")
@@ -47,6 +79,18 @@ def test_a_product_person_finds_why_a_task_is_blocked_and_takes_away_what_may_mo
     waiting.value.save_as(saved)
     assert saved.name == "triage-small.html"
     reason = plain(answer.locator('[data-testid="stText"]').first.inner_text())
+    page.get_by_text("Accept a share", exact=True).click()
+    who = page.get_by_role("textbox", name="Who accepts")
+    who.fill("Ada")
+    who.press("Enter")
+    settle(page)
+    page.get_by_role("button", name=re.compile(r"Accept 1\s%")).click()
+    page.get_by_text(re.compile(r"1\s% is accepted and stands in the log")).wait_for()
+    settle(page)
+    page.get_by_role("link", name="Overview").first.click()
+    page.get_by_role("heading", name="What can move to a small model?").wait_for()
+    settle(page)
+    page.get_by_text(re.compile(r"Hold at 1\s%, evidence reaches 10\s%")).wait_for()
     page.goto(saved.as_uri())
     assert page.locator("h1").inner_text() == "triage: small"
     assert page.locator("svg").count() >= 2
