@@ -48,7 +48,7 @@ def own_place(tmp_path: Path) -> Workspace:
 def test_a_product_person_finds_why_a_task_is_blocked_and_accepts_what_may_move(
     own_place: Workspace, browser: Any, tmp_path: Path
 ) -> None:
-    """From Overview to the reason that holds one task, then to another: its report, and the share accepted."""
+    """From Overview to what holds one task, then to another: its report, and the share accepted."""
     with app_of(own_place) as served:
         see_what_may_move(served.url, browser, tmp_path)
     with Store.open(own_place.store_path, spool=own_place.spool) as store:
