@@ -227,7 +227,12 @@ class Embedded:
 
 
 def vectors_of(
-    store: Store, embedder: Embedder, texts: Iterable[str], *, listener: Listener = silent
+    store: Store,
+    embedder: Embedder,
+    texts: Iterable[str],
+    *,
+    listener: Listener = silent,
+    makes: bool = True,
 ) -> Embedded:
     """Return the vector of each distinct text, as `similarities` does.
 
@@ -236,6 +241,7 @@ def vectors_of(
         embedder: Makes the missing ones.
         texts: What is to be embedded.
         listener: Hears how many texts are done.
+        makes: Whether missing vectors are made; without, the answer has those that are kept.
 
     Raises:
         ModelMissing: The model or its package is not installed.
@@ -249,7 +255,7 @@ def vectors_of(
     waiting = sorted((key for key in distinct if key not in vectors), key=lambda key: len(distinct[key]))
     failures: dict[str, None] = {}
     computed = 0
-    for start in range(0, len(waiting), BATCH_TEXTS):
+    for start in range(0, len(waiting) if makes else 0, BATCH_TEXTS):
         keys = waiting[start : start + BATCH_TEXTS]
         found = _embedded(embedder, {key: distinct[key] for key in keys}, failures)
         comparisons.add_vectors(store, embedder.model, {key: value.tolist() for key, value in found.items()})

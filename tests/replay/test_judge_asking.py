@@ -163,7 +163,9 @@ def test_a_judge_that_goes_by_the_place_is_found_out(world: World, server: Serve
     assert (found.swayed, found.first_favoured, found.position_bias) == (1, 1, 1)
     assert report.results.verdicts == {"equal": 12}
     assert found.agreement.point == 0
-    assert "Swayed by the order: 100.0 % of verdicts; position bias 100.0 % for the first place." in report.text
+    assert (
+        "Swayed by the order: 100.0 % of verdicts; position bias 100.0 % for the first place." in report.text
+    )
     assert report.exit_code == 0
 
 

@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner
 from scoring_world import World, make_world
 
-from workbench import Workbench
+from workbench import Workbench, access
 from workbench.cli import cli
 from workbench.errors import ModelMissing, UsageError
 from workbench.records import LabelVerdict, Message, Request, to_json
+from workbench.roles import Actor, Grant, Role
 from workbench.scoring import compare, found
 from workbench.scoring.found import FoundReport, found_slices, routing_rule
 
@@ -100,6 +101,20 @@ def test_inputs_are_embedded_once(world: World) -> None:
     assert n == CALLS
     assert report(world) == first
     assert world.store.value("SELECT count(*) FROM embeddings") == n
+
+
+def test_a_viewer_sees_groups_of_similar_inputs_once_they_are_embedded_and_embeds_none(world: World) -> None:
+    """A look of somebody who may only look never asks a model and writes nothing; it shows what is there."""
+    viewer = Actor("vera", frozenset({Grant(Role.VIEWER)}), signed_in=True)
+    with access.acting(viewer):
+        before = report(world)
+    assert world.store.value("SELECT count(*) FROM embeddings") == 0
+    assert "similar inputs" not in {each.name for each in before.slices}
+    assert f"{CALLS} inputs" in before.notes[0]
+    assert "may replay this task" in before.notes[0]
+    by_engineer = report(world)
+    with access.acting(viewer):
+        assert report(world) == by_engineer
 
 
 def test_without_the_model_the_other_slices_are_still_found(world: World) -> None:

@@ -116,7 +116,8 @@ def found_slices(
         task: The task.
         candidate: The candidate's name.
         policy: Another policy than the eval's own.
-        similar: Whether similar inputs are looked at, which embeds all that are compared.
+        similar: Whether similar inputs are looked at, which embeds all that are compared, for whoever may
+            replay the task; for others they are looked at once that is done.
         wordless: Whether templates and groups have numbers for names in any case.
         embedder: Opens an embedder by name, for similar inputs; the eval's own without one.
         seed: Of the clusters.
@@ -134,7 +135,8 @@ def found_slices(
     if similar:
         model = workspace.eval_for(task).embedder
         texts = [each["text"] for each in compared]
-        by_input, notes = _by_input(store, texts, model, embedder or open_embedder, seed, listener)
+        makes = access.may(Right.REPLAY, task)
+        by_input, notes = _by_input(store, texts, model, embedder or open_embedder, seed, listener, makes)
         slicings |= by_input
     if not whole:
         notes = (*notes, f"Shares of traffic are from {count(len(log))} calls drawn from the task's log.")
@@ -215,7 +217,8 @@ def found_members(
     if name in (CLUSTER, TAIL):
         texts = [each["text"] for each in compared]
         model = workspace.eval_for(task).embedder
-        slicings, _ = _by_input(store, texts, model, embedder or open_embedder, seed, silent)
+        makes = access.may(Right.REPLAY, task)
+        slicings, _ = _by_input(store, texts, model, embedder or open_embedder, seed, silent, makes)
     else:
         slicings, _ = _known_before(compared, _log(store, task)[0])
     members: dict[str, list[str]] = {}
@@ -349,17 +352,26 @@ def _by_input(
     opened: Callable[[str], Embedder],
     seed: int,
     listener: Listener,
+    makes: bool,
 ) -> tuple[dict[str, list[str]], tuple[str, ...]]:
-    """Return the slicings by embedding, or why there are none."""
+    """Return the slicings by embedding, or why there are none.
+
+    Who may not ask a model (`makes`) sees the groups once the embeddings are there, and makes none.
+    """
     distinct = [text for text in dict.fromkeys(texts) if text.strip()]
     try:
-        found = vectors_of(store, opened(model), distinct, listener=listener)
+        found = vectors_of(store, opened(model), distinct, listener=listener, makes=makes)
     except ModelMissing as missing:
         return {}, (
             f"Similar inputs and the long tail are left out. {missing.message} {missing.hint}".strip(),
         )
     usable = [text for text in distinct if text_hash(text) in found.by_hash]
     notes = tuple(f"Inputs without an embedding: {each}." for each in found.failures)
+    if not makes and len(usable) < len(distinct):
+        notes = (
+            f"{plural(len(distinct) - len(usable), 'input')} without an embedding, so in "
+            "no group of similar ones: it is made once somebody who may replay this task looks here.",
+        )
     if not usable:
         return {}, notes
     place = {text: number for number, text in enumerate(usable)}
