@@ -17,14 +17,15 @@ from workbench import ui
 from workbench.app_server import WORKSPACE_VARIABLE
 
 
-def warm_up() -> None:
-    """Load the modules of the pages, then read what their evidence is weighed from.
-
-    The first visitor does not wait for either. What can't be done is a page's to report, to whoever opens it.
-    """
+def load_pages() -> None:
+    """Load the modules of the pages. What can't be loaded is a page's to report, to whoever opens it."""
     for module in pkgutil.iter_modules(ui.__path__, f"{ui.__name__}."):
         with contextlib.suppress(Exception):
             importlib.import_module(module.name)
+
+
+def warm_up() -> None:
+    """Read what the evidence of the pages is weighed from, while nobody waits for it."""
     with contextlib.suppress(Exception):
         _read_ahead(Path(os.environ[WORKSPACE_VARIABLE]))
 
@@ -50,6 +51,8 @@ def main() -> None:
     """Serve until stopped, with the arguments of `streamlit`."""
     from streamlit.web import cli
 
+    # Before anybody can connect: a visitor would wait for it, and it takes longer beside them.
+    load_pages()
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     sys.argv[0] = "streamlit"
     cli.main()

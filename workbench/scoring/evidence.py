@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,13 +31,14 @@ from workbench.scoring.groups import (
 from workbench.scoring.noise import floor_of
 from workbench.scoring.sliced import sliced
 from workbench.scoring.targets import fingerprint_of, refuse_control
-from workbench.specs import EvalConfig
+from workbench.specs import CONTROL, EvalConfig
 from workbench.stats.audit import AuditRow, DrawRow, from_calls
 from workbench.stats.calls import Calls
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
 from workbench.stats.wording import measured
 from workbench.store import comparisons as rows
+from workbench.store.alongside import alongside
 from workbench.store.compared import NO_SESSION, comparable, evidence_frame, places, session_calls
 from workbench.store.probes import newest_probe
 from workbench.store.remembered import remembered
@@ -171,9 +173,11 @@ def gather(
     states = draw_states(*scope, now=looking.now, without=looking.without)
 
     def made() -> ramp.Evidence:
-        frame = evidence_frame(*scope, wanted=wanted_of(config))
-        verdicts = effective_verdicts(*scope, without=looking.without)
-        return _evidence_of(store, config, scope, frame, policy, verdicts, states)
+        tried = partial(rows.candidates_tried, store, config.task, fingerprint, CONTROL)
+        with alongside(store, partial(sliced, store, config), partial(effective_verdicts, *scope), tried):
+            frame = evidence_frame(*scope, wanted=wanted_of(config))
+            verdicts = effective_verdicts(*scope, without=looking.without)
+            return _evidence_of(store, config, scope, frame, policy, verdicts, states)
 
     if looking.without:
         found = made()

@@ -45,6 +45,14 @@ def log_betainc(a: Floats | float, b: Floats | float, x: Floats | float) -> Floa
     return np.where(value > 0, plain, series)
 
 
+def _log_betainc_of(a: float, b: float, x: float) -> float:
+    """Return `log_betainc` of one number inside 0..1."""
+    value = float(betainc(a, b, x))
+    if value > 0:
+        return math.log(value)
+    return a * math.log(x) + b * math.log1p(-x) - math.log(a) - float(betaln(a, b))
+
+
 def log_evidence_below(rate: Floats | float, bad: Floats | float, good: Floats | float) -> Floats:
     """Return the log of the evidence that the true rate is below `rate`.
 
@@ -81,9 +89,13 @@ def anytime_upper(bad: float, n: float, delta: float) -> float:
     good = n - bad
     low, high = max(bad / n, 1e-15), 1.0 - 1e-12
     threshold = -math.log(delta)
+    a, b = bad + PRIOR, good + PRIOR
+    # As in `log_evidence_below`, of one number: a search asks for a dozen, and arrays of one are slow.
+    constant = float(betaln(a, b) - betaln(PRIOR, PRIOR)) - threshold
 
     def excess(rate: float) -> float:
-        return float(log_evidence_below(rate, bad, good)) - threshold
+        likelihood = bad * math.log(rate) + good * math.log1p(-rate)
+        return constant + _log_betainc_of(a, b, rate) - _log_betainc_of(PRIOR, PRIOR, rate) - likelihood
 
     if good <= 0 or low >= high or excess(high) <= 0:
         return 1.0

@@ -297,6 +297,15 @@ def candidates_tried(store: Store, task: str, fingerprint: str, control: str) ->
         fingerprint: The one's.
         control: Name under which the frontier itself is asked again: no candidate.
     """
+    return remembered(
+        store,
+        ("candidates_tried", task, fingerprint, control),
+        lambda: _tried(store, task, fingerprint, control),
+        lambda _: 100,
+    )
+
+
+def _tried(store: Store, task: str, fingerprint: str, control: str) -> int:
     known = store.value(
         "SELECT count(DISTINCT candidate_fingerprint) FROM replays WHERE task = ? AND candidate <> ?",
         (task, control),
@@ -308,16 +317,22 @@ def candidates_tried(store: Store, task: str, fingerprint: str, control: str) ->
     return int(
         store.value(
             """
-            WITH mine AS (
+            WITH mine AS NOT MATERIALIZED (
                 SELECT m.call_seq FROM comparisons m JOIN replays r USING (replay_id)
                 WHERE r.task = $1 AND r.candidate_fingerprint = $2
+            ), others AS NOT MATERIALIZED (
+                SELECT r.candidate_fingerprint, m.call_seq FROM comparisons m JOIN replays r USING (replay_id)
+                WHERE r.task = $1 AND r.candidate_fingerprint <> $2 AND r.candidate <> $3
             )
-            SELECT count(DISTINCT r.candidate_fingerprint)
-            FROM comparisons m JOIN replays r USING (replay_id)
-            WHERE r.task = $1 AND r.candidate <> $3
-              AND (m.call_seq IS NULL OR r.candidate_fingerprint = $2
-                   OR (SELECT count(*) FROM mine) > (SELECT count(call_seq) FROM mine)
-                   OR m.call_seq IN (SELECT call_seq FROM mine))
+            SELECT count(DISTINCT candidate_fingerprint) FROM (
+                SELECT candidate_fingerprint FROM replays r
+                WHERE task = $1 AND candidate_fingerprint = $2 AND candidate <> $3
+                  AND EXISTS (SELECT 1 FROM comparisons m WHERE m.replay_id = r.replay_id)
+                UNION ALL
+                SELECT candidate_fingerprint FROM others
+                WHERE call_seq IS NULL OR EXISTS (SELECT 1 FROM mine WHERE call_seq IS NULL)
+                UNION ALL
+                SELECT o.candidate_fingerprint FROM others o JOIN mine m ON m.call_seq = o.call_seq)
             """,
             (task, fingerprint, control),
         )
