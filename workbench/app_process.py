@@ -13,15 +13,23 @@ import sys
 import threading
 from pathlib import Path
 
-from workbench import ui
+import workbench
 from workbench.app_server import WORKSPACE_VARIABLE
+
+_SCRIPTS = ("app", "app_signed_in", "app_process", "__main__")
+"""Modules that do something when they are loaded."""
 
 
 def load_pages() -> None:
-    """Load the modules of the pages. What can't be loaded is a page's to report, to whoever opens it."""
-    for module in pkgutil.iter_modules(ui.__path__, f"{ui.__name__}."):
-        with contextlib.suppress(Exception):
-            importlib.import_module(module.name)
+    """Load every module that a page may need. What can't be loaded is a page's to report, to its visitor.
+
+    From one thread: modules that need each other and are loaded by two visitors at once wait for each
+    other, until Python hands one of them a half of it.
+    """
+    for module in pkgutil.walk_packages(workbench.__path__, f"{workbench.__name__}."):
+        if module.name.partition(".")[2] not in _SCRIPTS:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module.name)
 
 
 def warm_up() -> None:
