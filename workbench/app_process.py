@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import pkgutil
@@ -61,6 +62,10 @@ def main() -> None:
 
     # Before anybody can connect: a visitor would wait for it, and it takes longer beside them.
     load_pages()
+    # Streamlit collects garbage after each run of a page. What is loaded is none: looking through it took
+    # longer than most pages do, with every other visitor waiting.
+    gc.collect()
+    gc.freeze()
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     sys.argv[0] = "streamlit"
     cli.main()
