@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from workbench.costing.ways import BreakEven, Way
+from workbench.costing.ways import CHEAPER, STAY, BreakEven, Way
 from workbench.profiling import WorkloadReport
 from workbench.ui.figures import FONT, Drawing, clipped
 from workbench.ui.palette import LIGHT, Palette
@@ -59,7 +59,8 @@ def ways(found: Sequence[Way], colours: Palette = LIGHT) -> Drawing:
     """
     values = [each.usd_month.point if each.usd_month else 0.0 for each in found]
     texts = [money(each.usd_month.point) if each.usd_month else "not known" for each in found]
-    figure = _bars([each.name for each in found], values, texts, colours, own=("stay",))
+    # The frontier's colour for every way to stay with it.
+    figure = _bars([each.name for each in found], values, texts, colours, own=(STAY, CHEAPER))
     alt = "Cost a month: " + "; ".join(f"{each.name} {text}" for each, text in zip(found, texts, strict=True))
     return Drawing(figure, alt + ".")
 
