@@ -288,7 +288,9 @@ class Run:
         transient = is_transient(output)
         if transient:
             self._limiter.overloaded(now, slot.started_s)
-        self._limiter.finished(now, slot.started_s, len(self._slots), answered=not transient)
+        # Whoever waits until an answer is safe holds its place, so that one is in flight as well.
+        in_flight = len(self._slots) + self._writer.unsettled
+        self._limiter.finished(now, slot.started_s, in_flight, answered=not transient)
         self._slots.discard(slot)
         self._hire()
         late = context.retried.count(ErrorKind.TIMEOUT)
@@ -302,8 +304,9 @@ class Run:
         self._record(self._outcomes.take(row, output))
         if self._outcomes.stop is not None:
             raise _Stop
-        # What a kill would cost, in flight or not yet on its way to the disk, is never more than could fly.
-        if len(self._slots) + self._writer.unsettled >= self._workers_wanted or self._writer.is_behind:
+        # What a kill would cost, in flight or not yet on its way to the disk, is no more than could fly now.
+        could_fly = min(self._limiter.limit, self._workers_wanted)
+        if len(self._slots) + self._writer.unsettled >= could_fly or self._writer.is_behind:
             await self._writer.settle()
 
     def _tell_retries(self, slot: Slot, now_s: float) -> None:

@@ -16,6 +16,7 @@ from workbench.replay.apart import run_apart
 from workbench.replay.budget import Budget, open_budget
 from workbench.replay.ending import close_run, interrupted, note_end, report_of
 from workbench.replay.estimate import estimate
+from workbench.replay.garbage import rare_collections
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.patching import patcher
 from workbench.replay.plan import Plan, make_plan
@@ -96,7 +97,7 @@ def replay(
         most = concurrency or spec.concurrency
         return estimate(workspace, store, spec, plan, concurrency=most, budget=budget, patch=patch)
     above = last_epoch(store, task, fingerprint)
-    with ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
+    with rare_collections(), ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
         lease.recover()
         store.absorb()
         plan = make_plan(store, task, spec, fingerprint, **sample)
