@@ -132,6 +132,37 @@ def test_a_corrected_answer_becomes_gold(visit: Visit, filled: Filled) -> None:
     assert stored(filled)[-1]["corrected"] == "how-to"
     known = {row["call_id"]: (row["answer"], row["origin"]) for row in gold.answers(filled.store, "triage")}
     assert known[call] == ("how-to", "reviewers")
+    box = next(each for each in at.selectbox if each.label == "The right label")
+    fine(box.set_value(None).run())
+    assert stored(filled)[-1]["corrected"] is None
+    assert call not in {row["call_id"] for row in gold.answers(filled.store, "triage")}
+
+
+def test_the_better_answer_becomes_gold_only_when_somebody_says_so(visit: Visit, filled: Filled) -> None:
+    """It stands in the box to begin with; a reason given meanwhile stores the reason alone."""
+    at = press(sit_down(visit, filled, "rewrite"), "Response 1 better")
+    mark = at.session_state[LAST].open.mark
+    at = press(at, "Write the right answer")
+    reasons = next(each for each in at.get("button_group") if each.key == f"reasons-{mark}")
+    at = fine(reasons.set_value(["wording"]).run())
+    assert (stored(filled)[-1]["reasons"], stored(filled)[-1]["corrected"]) == (["wording"], None)
+    at = press(at, "Save the right answer")
+    text = at.session_state[LAST].open.item.left.text
+    assert (stored(filled)[-1]["reasons"], stored(filled)[-1]["corrected"]) == (["wording"], text)
+    assert [row["answer"] for row in gold.answers(filled.store, "rewrite")] == [text]
+
+
+def test_what_was_added_to_a_label_outlives_a_look_at_another_view(visit: Visit, filled: Filled) -> None:
+    """Reasons stand there again, and a note added later takes none of them away."""
+    at = press(sit_down(visit, filled, "rewrite"), "Response 1 better")
+    mark = at.session_state[LAST].open.mark
+    reasons = next(each for each in at.get("button_group") if each.key == f"reasons-{mark}")
+    at = fine(reasons.set_value(["wrong"]).run())
+    for view in ("mine", "label"):
+        views = next(each for each in at.get("button_group") if getattr(each, "label", "") == "View")
+        at = fine(views.set_value(view).run())
+    at = fine(at.text_input(key=f"note-{mark}").set_value("hello").run())
+    assert (stored(filled)[-1]["reasons"], stored(filled)[-1]["note"]) == (["wrong"], "hello")
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -349,6 +380,27 @@ def test_ramp_says_which_labels_moved_the_bound_and_what_would_change_it(
     moved = next(each.value for each in at.dataframe if "Bound after" in each.value)
     assert set(moved["By"]) == {"ann"}
     assert all(each.startswith("−") for each in moved["Moved"])
+
+
+def test_ramp_tells_a_reviewer_nothing_of_what_they_may_still_be_asked(visit: Visit, filled: Filled) -> None:
+    """Neither who judged a pair nor how; their own label and what nobody hides from them stay readable."""
+    where = (filled.workspace, filled.store, "orders", "small")
+    for n in range(60):
+        item = review.next_item(*where, "mia")
+        if item is None:
+            break
+        review.submit(*where[:2], item, "mia", "control_better" if n % 3 == 0 else "equal")
+    at = visit(filled, "ramp", task="orders", candidate="small")
+    at.session_state["review.annotator"] = "noor"
+    at = fine(at.run())
+    (told,) = [each.value for each in at.dataframe if "Bound before" in each.value.columns]
+    assert set(told["Said"]) == {"labelled"}
+    assert set(told["By"]) == {"–"}
+    at.session_state["review.annotator"] = "mia"
+    at = fine(at.run())
+    (told,) = [each.value for each in at.dataframe if "Bound before" in each.value.columns]
+    assert set(told["By"]) == {"mia"}
+    assert "labelled" not in set(told["Said"])
 
 
 def test_ramp_says_so_where_no_label_moved_anything(visit: Visit, filled: Filled) -> None:

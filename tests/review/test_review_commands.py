@@ -111,6 +111,17 @@ def test_mistakes_at_the_command_line_say_what_to_do(root: Path) -> None:
     assert "label next" in run(root, "skip", "nonsense.²", "--as", "mia", code=2)
 
 
+def test_nobody_labels_at_the_command_line_under_guidelines_they_have_not_seen(root: Path) -> None:
+    """An item that was handed out before the guidelines were edited is asked for again."""
+    item = run(root, "next", *QUEUE, "--as", "mia")
+    (root / "evals" / "topics" / "guidelines.md").write_text("Quite other rules.\n", encoding="utf-8")
+    said = run(root, "submit", item["ticket"], "--as", "mia", "--choice", "left", code=2)
+    assert "changed since this item was handed out" in said
+    again = run(root, "next", *QUEUE, "--as", "mia")
+    assert again["ticket"] != item["ticket"]
+    run(root, "submit", again["ticket"], "--as", "mia", "--choice", "left")
+
+
 def test_python_does_what_the_command_line_does(root: Path, tmp_path: Path) -> None:
     """One object per queue, with the same functions behind it."""
     with Workbench(root) as bench:

@@ -95,7 +95,7 @@ def label_queue(task: str, candidate_name: str, workspace: str | None, as_json: 
 @reviewer_option
 @click.option("--language", "languages", multiple=True, help="Only these (de, fr, ...); may be repeated.")
 @click.option("--by-hand", is_flag=True, help="One of ten calls for a first look, which no bound takes in.")
-@click.option("--call", help="A call of your own choice, which no bound takes in.")
+@click.option("--call", help="A call of your choice; in a bound only once every disagreement has a label.")
 @common
 def label_next(
     task: str,

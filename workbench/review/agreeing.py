@@ -14,6 +14,9 @@ from workbench.stats.agreement import LOW_AGREEMENT, krippendorff_alpha, pairwis
 from workbench.store import Store
 from workbench.store import labels as rows
 
+LEAST_DOUBLED = 10
+"""Pairs judged twice that it takes to say that people agree little: two people may differ on one or two."""
+
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
@@ -56,8 +59,13 @@ class AgreementReport:
 
     @property
     def warning(self) -> str:
-        """Return what to say above the bound; empty where nothing is wrong."""
-        low = [each for each in self.versions if each.low]
+        """Return what to say above the bound; empty where nothing is wrong.
+
+        It takes `LEAST_DOUBLED` pairs to say so. Once so many were judged twice under the guidelines as
+        they stand, those alone tell whether people agree.
+        """
+        told = [each for each in self.versions if each.doubled >= LEAST_DOUBLED]
+        low = [each for each in ([each for each in told if each.current] or told) if each.low]
         if not low:
             return ""
         worst = min(low, key=lambda each: each.alpha.point or 0.0)

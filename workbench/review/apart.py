@@ -1,4 +1,7 @@
-"""Labels that no bound takes in: ten looked at by hand, hand-picked pairs, attention checks."""
+"""Labels outside the queue's draws: ten looked at by hand, hand-picked pairs, attention checks.
+
+No bound takes them in; but for hand-picked ones where labels cover every disagreement of a structural task.
+"""
 
 from __future__ import annotations
 
@@ -257,7 +260,9 @@ def pick(
     *,
     now: Clock = utc_now,
 ) -> ReviewItem:
-    """Return a pair that somebody chose to judge. Its label is kept and shown; no bound takes it in.
+    """Return a pair that somebody chose to judge. Its label is kept and shown.
+
+    A bound takes it in only where labels cover every disagreement of a structural task.
 
     Args:
         workspace: Names the eval and the candidate.

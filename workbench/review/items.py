@@ -90,8 +90,8 @@ class ReviewItem:
 
     @property
     def ticket(self) -> str:
-        """Return item and attempt as one word, for programs that come back with an answer."""
-        return f"{self.item_id}.{self.attempt}"
+        """Return item, attempt and guidelines as one word, for programs that come back with an answer."""
+        return f"{self.item_id}.{self.attempt}.{self.guideline_version}"
 
     @property
     def absolute_possible(self) -> bool:

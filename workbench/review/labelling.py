@@ -43,7 +43,7 @@ class Labelling:
         return review.next_by_hand(*self._where, annotator)
 
     def pick(self, annotator: str, call: str) -> review.ReviewItem:
-        """Return a pair of somebody's own choice, which no bound takes in."""
+        """Return a pair of somebody's own choice; in a bound only once every disagreement has a label."""
         return review.pick(*self._where, annotator, call)
 
     def item(self, ticket: str, annotator: str) -> review.ReviewItem:

@@ -17,7 +17,8 @@ from workbench.store.labels import Scope
 def item_of(workspace: Workspace, store: Store, ticket: str, annotator: str) -> ReviewItem:
     """Return an item that was offered to somebody, by its ticket (`ReviewItem.ticket`).
 
-    The ticket holds the attempt, so that the same answer sent twice is one label.
+    The ticket holds the attempt, so that the same answer sent twice is one label, and the version of the
+    guidelines, so that nobody labels under what they have not seen.
 
     Args:
         workspace: Names the eval.
@@ -26,10 +27,11 @@ def item_of(workspace: Workspace, store: Store, ticket: str, annotator: str) -> 
         annotator: To whom.
 
     Raises:
-        UsageError: There is no such item, or it was not offered to this person.
+        UsageError: There is no such item, it was not offered to this person, or the guidelines changed since.
     """
     annotator = reviewer_name(annotator)
-    draw_id, _, attempt = ticket.strip().partition(".")
+    draw_id, _, rest = ticket.strip().partition(".")
+    attempt, _, guidelines = rest.partition(".")
     draw = rows.offered_draw(store, draw_id, annotator)
     if draw is None or (attempt and not attempt.isascii()) or not (attempt or "0").isdecimal():
         raise UsageError(
@@ -39,6 +41,11 @@ def item_of(workspace: Workspace, store: Store, ticket: str, annotator: str) -> 
     task, fingerprint = draw["task"], draw["candidate_fingerprint"]
     require(Right.LABEL, task=task)
     config = workspace.eval_for(task)
+    if guidelines and guidelines != config.guideline_version:
+        raise UsageError(
+            f"The guidelines of {task!r} changed since this item was handed out.",
+            "Read them, and ask for the item again: `workbench label next`.",
+        )
     candidate = rows.candidate_of_replay(store, draw["replay_id"]) or ""
     scope = Scope(task, fingerprint, draw["evaluator_version"])
     progress = progress_of(workspace, store, task, candidate, scope)

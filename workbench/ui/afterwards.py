@@ -55,7 +55,7 @@ def _why_skipped(last: Last) -> None:
             SKIPS,
             key=f"skipped-{mark}",
             label_visibility="collapsed",
-            on_change=_amend,
+            on_change=_say_why_skipped,
             args=(mark,),
         )
 
@@ -64,6 +64,9 @@ def _why(last: Last) -> None:
     mark = last.open.mark
     with st.container(border=True, key="review-reasons"):
         st.caption(f"Saved: {last.said}. Why? This adds to the label you just gave.")
+        # Streamlit forgets a widget that was off the page; the label keeps what was said.
+        _begin(f"reasons-{mark}", list(last.label.reasons))
+        _begin(f"note-{mark}", last.label.note)
         st.pills(
             "Reasons",
             list(REASONS),
@@ -71,7 +74,7 @@ def _why(last: Last) -> None:
             selection_mode="multi",
             key=f"reasons-{mark}",
             label_visibility="collapsed",
-            on_change=_amend,
+            on_change=_give_reasons,
             args=(mark,),
         )
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -81,7 +84,7 @@ def _why(last: Last) -> None:
                 max_chars=2000,
                 placeholder="A note, if you like",
                 label_visibility="collapsed",
-                on_change=_amend,
+                on_change=_give_note,
                 args=(mark,),
             )
             if st.session_state.get(CORRECTING) != mark:
@@ -104,28 +107,41 @@ def _correct(mark: str) -> None:
 def _correction(last: Last) -> None:
     mark, item = last.open.mark, last.open.item
     config = here().workspace.eval_for(last.open.place.task)
+    key, said = f"corrected-{mark}", last.label.corrected
     if item.kind is EvalKind.LABEL and config.names_one_label and config.labels:
+        _begin(key, said if said in config.labels else None)
         st.selectbox(
             "The right label",
             config.labels,
             index=None,
             format_func=answers.quoted,
-            key=f"corrected-{mark}",
-            on_change=_amend,
+            key=key,
+            on_change=_give_answer,
             args=(mark,),
             help=GOLD,
         )
         return
     better = {"left": item.left, "right": item.right}.get(last.choice)
-    st.text_area(
-        "The right answer",
-        value=better.text or "" if better else "",
-        key=f"corrected-{mark}",
-        max_chars=20_000,
-        on_change=_amend,
-        args=(mark,),
-        help=GOLD,
-    )
+    _begin(key, said or (better.text or "" if better else ""))
+    text = st.text_area("The right answer", key=key, max_chars=20_000, help=GOLD)
+    # The better side stands there to begin with: it is nobody's answer until somebody says so.
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Save the right answer",
+            key=f"save-corrected-{mark}",
+            icon=":material/check:",
+            on_click=_give_answer,
+            args=(mark,),
+            disabled=not (text or "").strip() and not said,
+        )
+        if said:
+            st.caption("Saved as it stands." if text == said else "What is saved differs from this.")
+
+
+def _begin(key: str, value: object) -> None:
+    """Give a widget that is new on the page what the label holds already."""
+    if key not in st.session_state:
+        st.session_state[key] = value
 
 
 def _effect(last: Last) -> None:
@@ -142,24 +158,42 @@ def _effect(last: Last) -> None:
         st.caption(answers.quoted(known[1]))
 
 
-def _amend(mark: str) -> None:
+def _say_why_skipped(mark: str) -> None:
+    _amend(mark, note=st.session_state.get(f"skipped-{mark}") or "")
+
+
+def _give_reasons(mark: str) -> None:
+    _amend(mark, reasons=tuple(st.session_state.get(f"reasons-{mark}") or ()))
+
+
+def _give_note(mark: str) -> None:
+    _amend(mark, note=st.session_state.get(f"note-{mark}") or "")
+
+
+def _give_answer(mark: str) -> None:
+    _amend(mark, corrected=st.session_state.get(f"corrected-{mark}") or "")
+
+
+def _amend(
+    mark: str,
+    *,
+    reasons: tuple[str, ...] | None = None,
+    note: str | None = None,
+    corrected: str | None = None,
+) -> None:
+    """Add to the label given last what a person just said, and nothing that they did not."""
     last: Last | None = st.session_state.get(LAST)
     if last is None or last.open.mark != mark:
         return
-    annotator = last.open.place.annotator
     try:
-        if last.label.skipped:
-            why = st.session_state.get(f"skipped-{mark}") or ""
-            label = review.amend(here().store, last.label, annotator, note=why)
-        else:
-            label = review.amend(
-                here().store,
-                last.label,
-                annotator,
-                reasons=st.session_state.get(f"reasons-{mark}") or (),
-                note=st.session_state.get(f"note-{mark}") or "",
-                corrected=st.session_state.get(f"corrected-{mark}"),
-            )
+        label = review.amend(
+            here().store,
+            last.label,
+            last.open.place.annotator,
+            reasons=reasons,
+            note=note,
+            corrected=corrected,
+        )
         st.session_state[LAST] = Last(last.open, last.choice, label)
     except WorkbenchError as error:
         st.session_state[TROUBLE] = error

@@ -27,7 +27,7 @@ NOTES_CHARS = 4_000
 """Of the notes on one case; an evaluator of one's own may say more."""
 SOURCES = {
     "queue": "drawn by the queue",
-    "picked": "picked by hand, in no bound",
+    "picked": "picked by hand, in a bound only where labels cover every disagreement",
     "by_hand": "a first look, in no bound",
     "imported": "imported",
     "adjudicated": "a decision between labels that differed",

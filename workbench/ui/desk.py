@@ -225,7 +225,8 @@ def _finished(place: Place) -> None:
 
 def _picked(place: Place) -> None:
     st.success(
-        "Kept. A case that somebody picked counts in no bound: the queue draws those that do.",
+        "Kept. A case that somebody picked counts in a bound only once every disagreement has a label; what "
+        "the queue draws counts at once.",
         icon=":material/task_alt:",
     )
     with st.container(horizontal=True):

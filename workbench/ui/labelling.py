@@ -130,7 +130,9 @@ def _person(scope: Scope, annotator: str) -> tuple[str, ...] | None:
                 name="languages",
                 default=assigned or (),
                 labels=answers.quoted,
-                help="Without a choice you get every language.",
+                help="Without a choice you get those that the eval assigns to you."
+                if assigned
+                else "Without a choice you get every language.",
             )
         if not access.current().signed_in and st.button(
             "Label as somebody else", type="tertiary", key="change-annotator"

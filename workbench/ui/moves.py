@@ -11,7 +11,8 @@ from workbench.roles import Right
 from workbench.ui import answers, exports, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
-from workbench.ui.session import ask
+from workbench.ui.session import ask, here
+from workbench.ui.whose import remember_read, reviewer
 
 SHOWN = 8
 
@@ -58,10 +59,21 @@ def _moved(scope: Scope) -> None:
     if not found:
         st.caption("No label has moved it yet.")
         return
+    pairs = [(each.replay_id, each.call_id) for each in found]
+    # A reviewer who may still be asked for a pair learns here neither who judged it nor how.
+    hidden = review.hidden_from(here().store, pairs, reviewer())
+    if reviewer() is None:
+        remember_read(pairs)
+    is_told = [pair not in hidden for pair in pairs]
     frame = pd.DataFrame(
         {
-            "Said": [words.LABEL_VERDICTS[each.verdict] for each in found],
-            "By": [visible(each.annotator) for each in found],
+            "Said": [
+                words.LABEL_VERDICTS[each.verdict] if told else "labelled"
+                for each, told in zip(found, is_told, strict=True)
+            ],
+            "By": [
+                visible(each.annotator) if told else "–" for each, told in zip(found, is_told, strict=True)
+            ],
             "Bound before": [words.percent(each.before) for each in found],
             "Bound after": [words.percent(each.after) for each in found],
             "Moved": [_points(each) for each in found],
