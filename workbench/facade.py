@@ -386,3 +386,9 @@ class Workbench(RollingOut):
         from workbench.review import write_gold_set
 
         return write_gold_set(self.workspace, self.store, task, path)
+
+    def write_training_set(self, task: str, path: Path | str) -> GoldSet:
+        """Write a task's right answers as chats to train on; see `review.write_training_set`."""
+        from workbench.review import write_training_set
+
+        return write_training_set(self.workspace, self.store, task, path)

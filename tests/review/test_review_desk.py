@@ -338,6 +338,13 @@ def test_a_corrected_answer_is_gold_until_it_is_taken_back(world: World) -> None
     assert written.answers == 1
     file = world.root / "evals" / "topics" / "gold.jsonl"
     assert json.loads(file.read_text())["gold"] == "c"
+    target = world.root / "train.jsonl"
+    assert review.write_training_set(world.workspace, world.store, "topics", target).answers == 1
+    (chat,) = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    stored = json.loads(world.store.value("SELECT request FROM calls WHERE call_id = ?", (item.call_id,)))
+    asked = [(each["role"], each["content"]) for each in stored["messages"]]
+    assert [(each["role"], each["content"]) for each in chat["messages"]] == [*asked, ("assistant", "c")]
+    assert ("tools" in chat) == bool(stored["tools"])
     assert (
         review.import_labels(world.workspace, world.store, file, task="topics", now=world.clock).accepted == 1
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -102,17 +103,33 @@ def label_export(
 @click.option(
     "--file", "path", type=click.Path(path_type=Path), help="Default: gold.jsonl in the eval's folder."
 )
+@click.option(
+    "--training", type=click.Path(path_type=Path), help="Write them to this file, too, as chats to train on."
+)
 @common
-def label_gold(task: str, path: Path | None, workspace: str | None, as_json: bool) -> None:
+def label_gold(
+    task: str, path: Path | None, training: Path | None, workspace: str | None, as_json: bool
+) -> None:
     """Write the right answers that labels gave to evals/TASK/gold.jsonl, and label by them."""
-    from workbench.review import label_from_gold, write_gold_set
+    from workbench.review import label_from_gold, write_gold_set, write_training_set
 
     space, store = open_workspace(workspace)
     with store:
         report = write_gold_set(space, store, task, path)
         made = label_from_gold(space, store, task)
+        chats = write_training_set(space, store, task, training) if training else None
     text = report.text + (f" They gave {made:,} labels." if made else "")
-    document = {"path": report.path, "answers": report.answers, "origins": report.origins, "labels": made}
+    document: dict[str, Any] = {
+        "path": report.path,
+        "answers": report.answers,
+        "origins": report.origins,
+        "labels": made,
+    }
+    if chats is not None:
+        document["training"] = {"path": chats.path, "chats": chats.answers}
+        if chats.answers:
+            text += f"\nWrote {chats.answers:,} chats to train on to {chats.path}."
+            text += "\nA model trained on them must be evaluated on other calls."
     emit(document, as_json=as_json, text=text)
 
 

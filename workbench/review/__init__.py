@@ -32,7 +32,13 @@ from workbench.review.effects import Effect, LabelMove, effect_of, label_moves, 
 from workbench.review.exporting import export_labels
 from workbench.review.forecast import progress
 from workbench.review.gold import gold_verdict, label_from_gold
-from workbench.review.gold_sets import GoldAnswer, GoldSet, gold_answers, write_gold_set
+from workbench.review.gold_sets import (
+    GoldAnswer,
+    GoldSet,
+    gold_answers,
+    write_gold_set,
+    write_training_set,
+)
 from workbench.review.handover import HandOver, hand_over
 from workbench.review.history import choice_made, history, look_again
 from workbench.review.importing import import_labels
@@ -151,4 +157,5 @@ __all__ = [
     "verdict_history",
     "what_would_change",
     "write_gold_set",
+    "write_training_set",
 ]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from workbench.access import requires
 from workbench.config import Workspace
+from workbench.engines.wire import message_bodies
 from workbench.errors import UsageError
+from workbench.records import Request
 from workbench.roles import Right
 from workbench.store import Store, accesses
 from workbench.store import gold as gold_rows
@@ -100,6 +104,41 @@ def write_gold_set(workspace: Workspace, store: Store, task: str, path: Path | s
     if found:
         write_whole(target, b"".join(msgspec.json.encode(each) + b"\n" for each in found))
     return GoldSet(str(target), len(found), origins)
+
+
+@requires(Right.EXPORT)
+def write_training_set(workspace: Workspace, store: Store, task: str, path: Path | str) -> GoldSet:
+    """Write the right answers of a task as JSON lines of chats, as fine-tuning tools read them.
+
+    A line holds `messages`, those of the recorded request and the right answer as the assistant's, and
+    `tools` where the request offered any. The file appears complete or not at all, in the order of ids.
+    A model that was trained on a call says nothing by its answer to that call: `gold_answers` tells more.
+
+    Args:
+        workspace: Names the eval.
+        store: Where the answers are.
+        task: The task.
+        path: Where to write.
+
+    Raises:
+        UsageError: The task is not known, or the file can't be written.
+    """
+    found = sorted(gold_answers(workspace, store, task), key=lambda each: (each.id, each.call_id))
+    requests = gold_rows.requests(store, [each.call_id for each in found])
+    origins = Counter(each.origin for each in found)
+    if found:
+        lines = (_chat(requests[each.call_id], each.gold) for each in found)
+        write_whole(Path(path), b"".join(msgspec.json.encode(each) + b"\n" for each in lines))
+    return GoldSet(str(path), len(found), dict(origins))
+
+
+def _chat(request: Request, answer: str) -> dict[str, Any]:
+    chat: dict[str, Any] = {
+        "messages": [*message_bodies(request.messages), {"role": "assistant", "content": answer}]
+    }
+    if request.tools:
+        chat["tools"] = list(request.tools)
+    return chat
 
 
 def write_whole(target: Path, content: bytes) -> None:
