@@ -91,6 +91,11 @@ def test_fields_called_wrong_are_stored_by_side(visit: Visit, filled: Filled) ->
     sides = [sorted(row["control_wrong"]), sorted(row["candidate_wrong"])]
     wanted = [["total"], ["customer", "total"]]
     assert sides == (wanted if item.shown_order == "control_left" else wanted[::-1])
+    at = fine(visit(filled, "compare", task="orders", candidate="small", show="agreement"))
+    assert {each.label: each.value for each in at.metric}["Neither"] == "1"
+    told = next(each.value for each in at.dataframe if "Candidate wrong" in each.value.columns)
+    of_total = told[told["Field"] == "total"]
+    assert of_total[["Frontier wrong", "Candidate wrong"]].values.tolist() == [[1, 1]]
 
 
 def test_a_contradiction_is_explained_and_labels_nothing(visit: Visit, filled: Filled) -> None:

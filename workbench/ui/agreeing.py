@@ -7,8 +7,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from workbench import review
 from workbench.compare.fields import FieldsComparator
 from workbench.records import EvalKind
+from workbench.review.items import ABSOLUTE_KINDS
 from workbench.scoring.tables import FieldTables, LabelTables, field_tables, label_tables
 from workbench.specs import EvalConfig
 from workbench.store import cases
@@ -16,7 +18,7 @@ from workbench.store.cases import INVALID, Facets, Pool
 from workbench.ui import answers, case_figures, exports, figures, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
-from workbench.ui.session import colours, read
+from workbench.ui.session import ask, colours, read
 
 DRAWN = 25
 """Labels or fields in a figure; a table lists the rest."""
@@ -47,6 +49,46 @@ def show(scope: Scope, pool: Pool, facets: Facets) -> None:
         _scores(scope, pool)
     elif scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
         st.info("This kind of task has no score to look at: see its cases.", icon=":material/info:")
+    if scope.eval.kind in ABSOLUTE_KINDS:
+        _truth(scope)
+
+
+def _truth(scope: Scope) -> None:
+    """Show who is right how often, as far as each side was judged by itself; nothing where none was."""
+    found = ask(review.paired_truth, scope.task, scope.candidate.name)
+    if not found.n:
+        return
+    st.header(
+        "Who is right",
+        anchor=False,
+        help="Of pairs whose sides were each called right or wrong, or that have a known right answer. "
+        "It says nothing of pairs that nobody judged, and moves no traffic.",
+    )
+    with st.container(horizontal=True, gap="large", key="truth"):
+        for name, n in (
+            ("Both right", found.both_right),
+            ("Only the frontier", found.control_only),
+            ("Only the candidate", found.candidate_only),
+            ("Neither", found.both_wrong),
+        ):
+            st.metric(name, words.count(n), width="content")
+    st.caption(
+        f"Worse minus better among them: {words.interval(found.difference)}, "
+        f"{words.percent(found.difference.level)} sure of each limit, for one look."
+    )
+    if found.fields:
+        st.dataframe(
+            pd.DataFrame(
+                [(visible(each.path), each.control_wrong, each.candidate_wrong) for each in found.fields],
+                columns=["Field", "Frontier wrong", "Candidate wrong"],
+            ),
+            hide_index=True,
+            lazy=False,
+            height="content" if len(found.fields) <= 10 else 400,
+            width=560,
+            key="truth-fields",
+            alt=f"How often each of {len(found.fields)} fields was called wrong, by side.",
+        )
 
 
 def _label_view(scope: Scope, found: LabelTables) -> None:
