@@ -260,6 +260,59 @@ def test_whatever_the_mender_raises_the_answer_is_unreadable(monkeypatch: pytest
     assert judged(MENDING, '{"total": 5}', '{"total": 5,').invalid
 
 
+BRANCHES = {
+    "type": "object",
+    "properties": {
+        "kind": {"type": "string"},
+        "lines": {"type": "array", "items": {"type": "object", "properties": {"sku": {"type": "string"}}}},
+    },
+    "oneOf": [
+        {"properties": {"kind": {"const": "refund"}, "amount": {"type": "number"}}},
+        {"properties": {"kind": {"const": "none"}}},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate", "where"),
+    [
+        ('{"kind": "refund", "amount": 5}', '{"kind": "refund", "amount": 5000}', "amount"),
+        ('{"kind": "refund", "amount": 5}', '{"kind": "refund"}', "amount"),
+        ('{"kind": "none", "note": {"a": [1]}}', '{"kind": "none", "note": {"a": [2]}}', "note"),
+        ('{"lines": [{"sku": "a", "n": 1}]}', '{"lines": [{"sku": "a", "n": 2}]}', "lines[0].n"),
+        (
+            '{"lines": [{"sku": "a"}], "a.b": 1, "a": {"b": 2}}',
+            '{"lines": [{"sku": "a"}], "a.b": 2, "a": {"b": 1}}',
+            "a.b",
+        ),
+    ],
+)
+def test_under_a_schema_alone_what_its_rules_do_not_name_must_be_equal_too(
+    control: str, candidate: str, where: str
+) -> None:
+    """Branches, keys without a name and those inside lists: agreement would prove nothing otherwise."""
+    config = EvalConfig("t", EvalKind.FIELDS, schema=BRANCHES)
+    found = judged(config, control, candidate)
+    assert found.verdict is Verdict.MISMATCH
+    assert where in found.details["beside_rules"]
+    assert where in found.reason
+    assert found.score < 1
+    same = judged(config, control, control.replace("{", "{ "))
+    assert (same.verdict, same.score) == (Verdict.MATCH, 1.0)
+    # Whoever declares fields says what counts; and what an older version said is compared anew.
+    declared = EvalConfig("t", EvalKind.FIELDS, fields=(FieldRule("kind", "text"),), schema=BRANCHES)
+    assert judged(declared, control, candidate).verdict is Verdict.MATCH
+    assert judged(config, control, candidate.replace("5000", "5.0")).verdict is (
+        Verdict.MATCH if "5000" in candidate else Verdict.MISMATCH
+    )
+
+
+def test_null_is_as_good_as_nothing_beside_the_rules() -> None:
+    """As it is for an optional field that a rule looks at."""
+    config = EvalConfig("t", EvalKind.FIELDS, schema=BRANCHES)
+    assert judged(config, '{"kind": "none", "amount": null}', '{"kind": "none"}').verdict is Verdict.MATCH
+
+
 def test_what_breaks_the_schema_is_kept_apart_from_what_differs() -> None:
     """The details say that a schema is broken, also where the control broke it and the two agree."""
     schema = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}

@@ -61,6 +61,10 @@ class _Node:
     ordered: bool = True
 
 
+_NOTHING = _Node()
+"""Where no rule is, nor below."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldVerdict:
     """What one rule says at one place of the answer."""
@@ -99,6 +103,8 @@ class FieldsComparator:
 
     def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
         self.rules = eval.fields or rules_of_schema(eval.schema) or (WHOLE,)
+        # Whoever declares fields says what counts of an answer; a schema alone leaves nothing out on purpose.
+        self._is_implied = not eval.fields and self.rules != (WHOLE,)
         self._schema = eval.schema
         self._text = text_normaliser(eval.normalise)
         self._tree = _tree_of(self.rules)
@@ -185,11 +191,16 @@ class FieldsComparator:
             if rule.compare == "ignore" and any(freeze(e.control) != freeze(e.candidate) for e in places)
         ]
         wrong = [rule.path for rule, equal in counted if not equal]
-        score = sum(equal for _, equal in counted) / len(counted) if counted else 1.0
+        agreeing, of = sum(equal for _, equal in counted), len(counted)
+        rest = self._differing_rest(left, right)
+        if rest:
+            wrong, of = [*wrong, *rest], of + 1
+        score = agreeing / of if of else 1.0
         extra = self._uncovered(left, right)
         details = {
             "fields": [_shown(rule, places) for rule, places in verdicts],
             **({"extra_keys": extra[:20]} if extra else {}),
+            **({"beside_rules": rest[:20]} if rest else {}),
         }
         flags = ("extra_keys",) if extra else ()
         if wrong:
@@ -205,6 +216,21 @@ class FieldsComparator:
         if not (isinstance(left, dict) and isinstance(right, dict) and self._tree.keys):
             return []
         return sorted(str(key)[:80] for key in set(left) ^ set(right) if key not in self._tree.keys)
+
+    def _differing_rest(self, left: Any, right: Any) -> list[str]:
+        """Return where answers differ in what no rule looks at, if the rules are those of the schema.
+
+        A schema may say more than rules are made of: branches (`oneOf`, `allOf`), patterns of names, and keys
+        that it does not name at all. Agreement proves an answer harmless only if that is the same, too.
+        """
+        if not self._is_implied:
+            return []
+        first, second = dict(_rest(self._tree, left)), dict(_rest(self._tree, right))
+        return [
+            _told(place)
+            for place in {**first, **second}
+            if freeze(first.get(place), self._text) != freeze(second.get(place), self._text)
+        ]
 
     def _walk(self, node: _Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
         """Yield a verdict for every rule at every place where one of the sides has something."""
@@ -333,6 +359,28 @@ def _paths_in(value: Any, place: str = "") -> Iterator[str]:
             yield from _paths_in(below, inside)
     elif isinstance(value, list) and value:
         yield from _paths_in(value[0], f"{place}[]")
+
+
+_Place = tuple[str | int, ...]
+
+
+def _rest(node: _Node, value: Any, place: _Place = ()) -> Iterator[tuple[_Place, Any]]:
+    """Yield place and value of all that no rule looks at; null is as good as nothing."""
+    if node.rule is not None or value is None or value is MISSING:
+        return
+    found = _as(dict, value) if node.keys else _as(list, value)
+    if node.keys and isinstance(found, dict):
+        for key, below in found.items():
+            yield from _rest(node.keys.get(key, _NOTHING), below, (*place, str(key)))
+    elif node.items is not None and isinstance(found, list):
+        for number, each in enumerate(found):
+            yield from _rest(node.items, each, (*place, number))
+    else:
+        yield place, value
+
+
+def _told(place: _Place) -> str:
+    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in place)[:80].lstrip(".")
 
 
 def _as(kind: type, value: Any) -> Any:
