@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from workbench.records import Basis, LabelVerdict, Policy, to_json
 from workbench.routing import Condition, Tree, features_of, grow, in_words, learning_half, route
+from workbench.slices_found import ranked
 from workbench.stats import bounds
-from workbench.stats.audit import AuditRow, DrawRow
+from workbench.stats.audit import AuditRow, DrawRow, from_rows
 
 POLICY = Policy()
 WORSE, EQUAL = LabelVerdict.CONTROL_BETTER, LabelVerdict.EQUAL
@@ -41,6 +42,35 @@ def world(rng: np.random.Generator, n: int, bad: float = 0.3) -> tuple[NDArray[A
     }
     hard = (columns["input characters"] > 500) & (columns["language"] == "de")
     return rng.random(n) < np.where(hard, bad, 0.01), columns
+
+
+def test_net_harm_is_said_as_a_balance_and_never_as_a_negative_share() -> None:
+    """Four in a hundred calls get worse and sixteen better: the balance is no share that gets worse."""
+    rng = np.random.default_rng(0)
+    said = rng.choice([0, 1, 2], size=3000, p=[0.8, 0.04, 0.16])
+    verdicts = {1: WORSE, 2: LabelVerdict.CANDIDATE_BETTER}
+    rows = [
+        AuditRow(
+            f"c{i}",
+            0,
+            f"{i:06d}",
+            agrees=not each,
+            identical=not each,
+            verdict=verdicts.get(each),
+            slices=(("side", "left" if i % 2 else "right"),),
+        )
+        for i, each in enumerate(said.tolist())
+    ]
+    side = np.asarray(["left" if i % 2 else "right" for i in range(3000)], dtype=object)
+    policy = Policy(harm="net")
+    report = route(rows, {"side": side}, policy, confidence=rng.random(3000).tolist())
+    slices = ranked(list(from_rows(rows, basis=Basis.STRUCTURAL).slices), policy)
+    sentences = [each.sentence for each in (*report.leaves, *report.ways, *slices)]
+    assert len(sentences) >= 6
+    for each in sentences:
+        assert "n balance at least" in each
+        assert "get better" in each
+        assert "-" not in each.replace("By confidence of at least", "")
 
 
 # --- the tree ---------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from workbench.stats.evidence import Population
 from workbench.stats.harm import regressions
 from workbench.stats.ladder import EPSILON
 from workbench.stats.thresholds import frozen_grid
-from workbench.stats.wording import count, measured, percent, plural
+from workbench.stats.wording import count, get_worse, measured, percent, plural
 
 _PART = "part"
 _NUMBERS = {"input_chars": "input characters", "turn_depth": "turns", "tool_count": "tools"}
@@ -55,7 +55,8 @@ class WrongPath:
 class Routed:
     """One way to route: by rule, by confidence, or both. `share` goes to the candidate.
 
-    `harm_at_most` bounds harm among the calls sent, with the policy's level for this way
+    `harm_at_most` bounds harm among the calls sent (under `harm = "net"` worse minus better, which may be
+    below 0), with the policy's level for this way
     alone; None where none is sent. Only the rule saves asking the candidate.
     """
 
@@ -201,7 +202,7 @@ def route(
     harms = [regressions(each, delta).estimate for each in populations]
     sent = [number for number in leaves if claims[number].to_candidate]
     kept = [number for number in leaves if not claims[number].to_candidate]
-    ways = [_by_rule(claims, shares, sent)]
+    ways = [_by_rule(claims, shares, sent, policy)]
     if confidence is not None:
         known = np.asarray([math.nan if each is None else each for each in confidence], dtype=np.float64)
         ways.append(_by_confidence(known, proving, n, parts, policy))
@@ -251,7 +252,7 @@ def _claim(conditions: str, population: Population, share: float, policy: Policy
     where = "the candidate" if good else "the frontier"
     begin = f"{conditions[0].upper()}{conditions[1:]}"
     sentence = (
-        f"{begin}: to {where} ({measured(share)} of calls; at most {measured(harm.high)} get worse, "
+        f"{begin}: to {where} ({measured(share)} of calls; {get_worse(harm.high, policy, of='')}, "
         f"{percent(1 - delta)} sure)."
     )
     return LeafClaim(conditions, share, population.compared, harm, good, sentence)
@@ -289,13 +290,15 @@ def _wrong_path(rates: Sequence[Estimate], shares: Sequence[float], delta: float
     return WrongPath(joined(whole), joined(1.0))
 
 
-def _by_rule(claims: Sequence[LeafClaim], shares: Sequence[float], sent: Sequence[int]) -> Routed:
+def _by_rule(
+    claims: Sequence[LeafClaim], shares: Sequence[float], sent: Sequence[int], policy: Policy
+) -> Routed:
     share = math.fsum(shares[each] for each in sent)
     if not sent:
         return Routed("rule", 0.0, None, None, "By the rule: no call is proven to be safe.")
     most = math.fsum(claims[each].harm.high * shares[each] for each in sent) / share
     sentence = (
-        f"By the rule: {measured(share)} of calls, at most {measured(most)} of them get worse; the candidate "
+        f"By the rule: {measured(share)} of calls, {get_worse(most, policy, of='of them ')}; the candidate "
         f"is asked for no other."
     )
     return Routed("rule", share, most, None, sentence)
@@ -312,8 +315,8 @@ def _by_confidence(confidence: Floats, proving: Bools, n: int, parts: Parts, pol
     threshold = grid[passed.place]
     share = float((confidence[proving] >= threshold).sum()) / n
     sentence = (
-        f"By confidence of at least {threshold:.3g}: {measured(share)} of calls, at most "
-        f"{measured(passed.harm.high)} of them get worse; the candidate is asked for every call."
+        f"By confidence of at least {threshold:.3g}: {measured(share)} of calls, "
+        f"{get_worse(passed.harm.high, policy, of='of them ')}; the candidate is asked for every call."
     )
     return Routed("confidence", share, passed.harm.high, threshold, sentence)
 
@@ -349,7 +352,7 @@ def _by_both(
     worst = math.fsum(harms[each].high * shares[each] for each in good)
     most = (worst + (passed.harm.high * more if passed else 0.0)) / share
     sentence = (
-        f"By both: {measured(share)} of calls, {measured(by_rule)} by the rule; at most {measured(most)} of "
-        f"them get worse."
+        f"By both: {measured(share)} of calls, {measured(by_rule)} by the rule; "
+        f"{get_worse(most, policy, of='of them ')}."
     )
     return Routed("both", share, most, threshold, sentence)

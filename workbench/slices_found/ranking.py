@@ -17,7 +17,7 @@ from workbench.stats import bounds
 from workbench.stats.evidence import Population, SliceEvidence
 from workbench.stats.harm import net, regressions
 from workbench.stats.ladder import EPSILON
-from workbench.stats.wording import measured, percent, plural
+from workbench.stats.wording import get_worse, measured, percent, plural
 
 GRID = 20
 """Input lengths are tried at this many quantiles."""
@@ -88,13 +88,13 @@ def _judged(each: SliceEvidence, policy: Policy, delta: float) -> FoundSlice:
     harm = harm_of(each.population, policy, delta)
     limit, sure = policy.tolerance, f"{percent(1 - delta)} sure of each; "
     if harm.low > limit + EPSILON:
-        status, says = "bad", f"At least {measured(harm.low)} of calls"
+        status, says = "bad", get_worse(harm.low, policy, limit="at least")
     elif harm.point is not None and harm.point > limit + EPSILON:
-        status, says, sure = "suspect", f"About {measured(harm.point)} of calls", ""
+        status, says, sure = "suspect", get_worse(harm.point, policy, limit="about"), ""
     elif harm.high > limit + EPSILON:
-        status, says = "unproven", f"At most {measured(harm.high)} of calls"
+        status, says = "unproven", get_worse(harm.high, policy)
     else:
-        status, says = "fine", f"At most {measured(harm.high)} of calls"
+        status, says = "fine", get_worse(harm.high, policy)
     calls = plural(each.population.compared, "call")
     return FoundSlice(
         name=each.name,
@@ -103,7 +103,7 @@ def _judged(each: SliceEvidence, policy: Policy, delta: float) -> FoundSlice:
         traffic_share=each.traffic_share,
         harm=harm,
         status=status,
-        sentence=f"{says} get worse where {each.name} is {each.value!r} ({sure}{calls}).",
+        sentence=f"{says[0].upper()}{says[1:]} where {each.name} is {each.value!r} ({sure}{calls}).",
     )
 
 
@@ -152,8 +152,8 @@ def longest_within(
         return None
     chars, share = order[passed.place], parts[order[passed.place]].traffic_share
     sentence = (
-        f"Inputs of at most {chars:,} characters ({measured(share)} of calls): at most "
-        f"{measured(passed.harm.high)} get worse ({percent(1 - delta)} sure)."
+        f"Inputs of at most {chars:,} characters ({measured(share)} of calls): "
+        f"{get_worse(passed.harm.high, policy, of='')} ({percent(1 - delta)} sure)."
     )
     return LengthLimit(chars, share, passed.harm, passed.tried, sentence)
 

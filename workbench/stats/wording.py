@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.records import Basis, Estimate
+from workbench.records import Basis, Estimate, Policy
 from workbench.stats.cluster import FEW_CLUSTERS, DesignEffect
 from workbench.stats.evidence import Population
 from workbench.stats.harm import BY_DISAGREEMENT, BY_LABEL, BY_STRATA
@@ -70,6 +70,23 @@ def bound_sentence(
         f"On balance at most {measured(estimate.high)} of calls get worse {sure}; "
         f"tolerance {measured(tolerance)}."
     )
+
+
+def get_worse(rate: float, policy: Policy, *, of: str = "of calls ", limit: str = "at most") -> str:
+    """Say that a share of calls gets worse; under `harm = "net"`, that it does on balance.
+
+    Args:
+        rate: The share, or its bound; below 0 only on balance.
+        policy: Says which of the two is meant.
+        of: What the share is of, with a space behind it.
+        limit: "at most", "at least" or "about".
+    """
+    if policy.harm != "net":
+        return f"{limit} {measured(rate)} {of}get worse"
+    if rate < 0:
+        turned = {"at most": "at least", "at least": "at most"}.get(limit, limit)
+        return f"on balance {turned} {measured(-rate)} {of}get better"
+    return f"on balance {limit} {measured(rate)} {of}get worse"
 
 
 def cluster_sentence(effect: DesignEffect, n: float, noun: str) -> str | None:
