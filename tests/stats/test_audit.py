@@ -54,6 +54,33 @@ def test_agreeing_calls_before_the_first_open_disagreement_are_audited_for_free(
     assert structural(rows("........")).audited == 8
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    pattern=st.text(alphabet="..~?weblx", min_size=2, max_size=40),
+    copies=st.integers(2, 8),
+    icc=st.floats(0.0, 1.0),
+)
+def test_duplicates_move_the_bound_only_as_clusters(pattern: str, copies: int, icc: float) -> None:
+    """Copies of a request tell at most what its calls tell over the planned effect; at an icc of 1, nothing."""
+    once = [replace(each, request_hash=each.call_id) for each in rows(pattern)]
+    again = [
+        replace(each, call_id=f"{each.call_id}-{n}", audit_key=f"{each.audit_key}-{n}")
+        for each in once
+        for n in range(copies)
+    ]
+    policy = Policy(icc=icc)
+    single = regressions(structural(once, icc=icc), policy.delta).estimate
+    several = structural(again, icc=icc)
+    effect = several.disagreement_effect.value
+    assert effect >= 1 + (copies - 1) * icc - 1e-9
+    found = regressions(several, policy.delta).estimate
+    assert found.n_effective <= copies * len(once) / (1 + (copies - 1) * icc) + 1e-6
+    apart = structural([replace(each, request_hash=each.call_id) for each in again], icc=icc)
+    assert found.high >= regressions(apart, policy.delta).estimate.high - 1e-9
+    if icc == 1.0:
+        assert found.high >= single.high - 1e-9
+
+
 @pytest.mark.parametrize("first", ["?", "l", "l" + "." * 40 + "l"])
 def test_a_run_of_agreements_that_stands_first_proves_nothing_before_someone_judges(first: str) -> None:
     """Until a person has judged a disagreement in order, every disagreement counts, wherever it stands."""
