@@ -61,7 +61,7 @@ def test_agreeing_calls_before_the_first_open_disagreement_are_audited_for_free(
     icc=st.floats(0.0, 1.0),
 )
 def test_duplicates_move_the_bound_only_as_clusters(pattern: str, copies: int, icc: float) -> None:
-    """Copies of a request tell at most what its calls tell over the planned effect; at an icc of 1, nothing."""
+    """Copies of a request tell at most what calls over the planned effect tell; at an icc of 1, nothing."""
     once = [replace(each, request_hash=each.call_id) for each in rows(pattern)]
     again = [
         replace(each, call_id=f"{each.call_id}-{n}", audit_key=f"{each.audit_key}-{n}")
