@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.config import Workspace
 from workbench.errors import StoreBusy
 from workbench.replay.budget import spent_usd
+from workbench.replay.checking import kept_notes
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.loop import Ended
 from workbench.replay.plan import Plan
@@ -76,6 +77,7 @@ def report_of(
     plan: Plan,
     beat: Heartbeat | None = None,
     ended: Ended | None = None,
+    check_notes: Sequence[str] = (),
 ) -> ReplayReport:
     """Return what a replay holds now, and what a run added.
 
@@ -86,11 +88,13 @@ def report_of(
         plan: What the run had to do.
         beat: What the run did; None where nothing was left to ask.
         ended: How it ended.
+        check_notes: What the checks of this run found; what earlier ones found is kept.
     """
     row = plan.replay
     counts = tally(store, row)
     price = workspace.price_of(spec.price or spec.model)
-    notes = [*plan.notes, *_leaving_notes(workspace, store, spec, row.task)]
+    checked = dict.fromkeys([*kept_notes(store, row.replay_id), *check_notes])
+    notes = [*plan.notes, *checked, *_leaving_notes(workspace, store, spec, row.task)]
     if ended is not None and ended.why:
         notes.append(f"{ended.why} The same command with a larger budget goes on.")
     redacted, asked = redacted_share(store, row.task, row.candidate_fingerprint)

@@ -117,7 +117,7 @@ def replay_on_ray(
             raise ended.error
         if ended.state == "interrupted":
             raise interrupted(beat)
-        return report_of(workspace, store, spec, plan, beat, ended)
+        return report_of(workspace, store, spec, plan, beat, ended, driver.check_notes)
 
 
 def _open_spool(workspace: Workspace, cluster: RayCluster) -> RemoteSpool:

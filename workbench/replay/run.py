@@ -143,7 +143,7 @@ def replay(
             raise ended.error
         if ended.state == "interrupted":
             raise interrupted(beat)
-        return report_of(workspace, store, spec, session.plan, beat, ended)
+        return report_of(workspace, store, spec, session.plan, beat, ended, session.check_notes)
 
 
 @requires(Right.REPLAY)
