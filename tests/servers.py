@@ -255,6 +255,13 @@ async def half_down(request: web.Request, body: dict[str, Any]) -> web.StreamRes
     return await good(request, body)
 
 
+async def busy_at_first(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Be too busy for one request and its retries, then work."""
+    if request.app["hits"]["busy_at_first"] <= 4:
+        return await server_error(request, body)
+    return await good(request, body)
+
+
 async def constrained(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Answer in the form that was asked for: a choice, a label in JSON, JSON, or a bare label."""
     choices = (body.get("structured_outputs") or {}).get("choice")
@@ -485,7 +492,7 @@ BEHAVIOURS: dict[str, Handler] = {
         *(constrained, vllm, ollama, llamacpp, ollama_by_version, no_logprobs, thinks_beside, thinks_inside),
         *(only_thinks, refusal, gives_up, cut_off, not_an_object, wavers, fails_when_sampled),
         *(streams, streams_error, streams_break, streams_hang, streams_on, streams_flood),
-        *(context_length, picky, unauthorised, redirect, half_down, from_cache),
+        *(context_length, picky, unauthorised, redirect, half_down, from_cache, busy_at_first),
         *(judge_fair, judge_slow, judge_first, judge_prose, judge_as_frontier, judge_hostile),
     )
 }

@@ -248,6 +248,23 @@ def test_a_note_at_a_terminal_is_no_markup(
     assert "[/]" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("at_terminal", [True, False])
+def test_a_note_that_stays_has_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], at_terminal: bool
+) -> None:
+    """Each of several in a row is printed, as words and not as markup, and whole."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: at_terminal, raising=False)
+    long = "why " * 60
+    with progress_listener() as listen:
+        listen(Progress("checks", 1, 1, note=f"{long}{HOSTILE}", stays=True))
+        listen(Progress("checks", 1, 1, note="second", stays=True))
+    said = capsys.readouterr().err
+    assert said.count("why") == 60
+    assert "[/bold]" in said
+    assert "second" in said
+    assert "\x1b]52" not in said
+
+
 def test_a_dry_run_says_what_it_can_not_tell() -> None:
     """An estimate that is missing is named, and a file of outputs is no server that is asked."""
     planned = ReplayReport(None, "t", "c", "planned", calls=5, batches=0, planned=5, done=0, answered=0)

@@ -11,7 +11,8 @@ class Progress:
     """Where a piece of long work stands. `total` is None while it is unknown.
 
     `per_s` and `left_s` are what the work itself knows of its pace; without them the
-    listener goes by what it has heard.
+    listener goes by what it has heard. What `stays` is no state that the next one replaces:
+    its note is to be read, on a line of its own.
     """
 
     stage: str
@@ -21,6 +22,7 @@ class Progress:
     note: str = ""
     per_s: float | None = None
     left_s: float | None = None
+    stays: bool = False
 
 
 Listener = Callable[[Progress], None]

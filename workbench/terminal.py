@@ -140,6 +140,9 @@ def _bars() -> Iterator[Listener]:
         known: dict[str, tuple[Any, float, int]] = {}
 
         def listen(event: Progress) -> None:
+            if event.stays:
+                bars.console.print(f"{event.stage}: {visible(event.note)}", markup=False, highlight=False)
+                return
             if event.stage not in known:
                 task = bars.add_task(event.stage, total=event.total, rate="", note="")
                 known[event.stage] = (task, time.monotonic(), event.done)
@@ -160,6 +163,9 @@ def _lines() -> Listener:
     seen: dict[str, int] = {}
 
     def listen(event: Progress) -> None:
+        if event.stays:
+            click.echo(f"{event.stage}: {visible(event.note)}", err=True)
+            return
         now = time.monotonic()
         if event.done < seen.get(event.stage, 0):
             del started[event.stage]  # It begins anew, as for another speed or candidate.

@@ -252,6 +252,27 @@ async def test_a_busy_server_is_not_taken_for_an_unfit_one() -> None:
     assert len(sent) == 2  # One call, and its retry.
 
 
+@pytest.mark.parametrize("bad", [(1,), (1, 2)])
+async def test_one_reply_that_can_not_be_read_refuses_no_candidate(bad: tuple[int, ...]) -> None:
+    """The request is asked again, and only where that fails too is the candidate unfit."""
+    calls: list[int] = []
+
+    def stumbles(body: dict[str, Any]) -> web.Response:
+        calls.append(len(calls) + 1)
+        if calls[-1] in bad:
+            return web.json_response({"error": {"message": "worker restarted"}}, status=200)
+        return fit(body)
+
+    report, sent = await checked(stumbles, Needs())
+    assert report.ok is (bad == (1,)), report.text
+    assert sent[0] == sent[1]
+    if report.ok:
+        assert states(report)["chat"] == "passed"
+        assert report.calls == len(sent) == 2
+    else:
+        assert "worker restarted" in message(report, "chat")
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

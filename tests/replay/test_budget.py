@@ -16,11 +16,13 @@ from servers import Server, serving
 
 from workbench.config import Workspace
 from workbench.engines.base import failure
-from workbench.errors import ConfigError
+from workbench.errors import ConfigError, EndpointUnreachable
 from workbench.records import ErrorKind, Output, Usage
 from workbench.replay import replay as checked_replay
 from workbench.replay import status
 from workbench.replay.budget import Budget
+from workbench.replay.ending import interrupted
+from workbench.replay.heartbeat import Heartbeat
 from workbench.specs import Price
 
 replay = functools.partial(checked_replay, checks=False)
@@ -60,7 +62,7 @@ def test_money_pauses_a_replay_and_more_money_goes_on(tmp_path: Path, server: Se
         assert 0.7 < first.cost_usd <= 1.0
         assert first.done == round(first.cost_usd / CALL_USD) == server.stats("good")["hits"]
         assert "budget of 1 USD" in first.text
-        assert "larger budget goes on" in first.text
+        assert "With a larger budget, the same command goes on." in first.text
         (state,) = status(workspace, store)
         assert state.state == "paused"
         assert "budget of 1 USD" in state.note
@@ -74,6 +76,25 @@ def test_money_pauses_a_replay_and_more_money_goes_on(tmp_path: Path, server: Se
         assert (done.state, done.done) == ("finished", 60)
         assert done.cost_usd == pytest.approx(60 * CALL_USD)
     assert server.stats("good")["hits"] == 60
+
+
+def test_after_new_what_goes_on_is_the_command_without_it(tmp_path: Path, server: Server) -> None:
+    """With --new once more another replay would be drawn: the budget, a pause and Ctrl-C all say so."""
+    workspace = world(tmp_path, server, concurrency=4)
+    with open_store(workspace) as store:
+        first = replay(workspace, store, "spam", "c", budget_usd=1.0, new=True)
+        assert "With a larger budget, the same command without --new goes on." in first.notes[-1]
+        assert replay(workspace, store, "spam", "c", budget_usd=20.0).replay_id == first.replay_id
+    down = make_workspace(
+        tmp_path,
+        candidate_toml("c", engine="openai", base_url=server.url("hangs_up"), model="m", timeout_s=8),
+    )
+    with open_store(down) as store, pytest.raises(EndpointUnreachable) as caught:
+        replay(down, store, "spam", "c", new=True)
+    assert "run the same command without --new: it goes on where it stopped" in caught.value.hint
+    beat = Heartbeat(workspace.spool, "r", 10, 4)
+    assert "are missing. Run the same command without --new to go on." in str(interrupted(beat, new=True))
+    assert "are missing. Run the same command again to go on." in str(interrupted(beat, new=False))
 
 
 def test_a_budget_without_a_price_is_refused(tmp_path: Path, server: Server) -> None:

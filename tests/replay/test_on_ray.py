@@ -22,6 +22,7 @@ from servers import Server, serving
 from small_disk import small_disk
 
 from workbench.config import Workspace
+from workbench.engines.conformance import Needs
 from workbench.errors import ConfigError, EnvironmentalError, ModelMissing, PrivacyRefused, UsageError
 from workbench.records import Message, Request
 from workbench.replay.on_ray import replay_on_ray
@@ -65,7 +66,9 @@ def answers(workspace: Workspace) -> list[str]:
         return [row["call_id"] for row in store.rows("SELECT call_id FROM observations")]
 
 
-def a_run(workspace: Workspace, url: str, epoch: int = 1) -> tuple[SharedRun, list[str]]:
+def a_run(
+    workspace: Workspace, url: str, epoch: int = 1, needs: Needs | None = None
+) -> tuple[SharedRun, list[str]]:
     """Write the plan of all calls into a spool, for actors without Ray."""
     run = SharedRun(RemoteSpool(url), REPLAY, epoch)
     with open_store(workspace) as store:
@@ -77,7 +80,7 @@ def a_run(workspace: Workspace, url: str, epoch: int = 1) -> tuple[SharedRun, li
     root = str(workspace.root)
     run.begin(
         RunSettings(
-            REPLAY, epoch, None, False, None, workspace.config.ray, spec, eval_config, root, workspace.config
+            REPLAY, epoch, None, False, needs, workspace.config.ray, spec, eval_config, root, workspace.config
         )
     )
     return run, files
@@ -127,6 +130,24 @@ def test_a_piece_that_kills_its_actors_is_not_given_out_for_ever(tmp_path: Path,
     assert (first["state"], second["state"]) == ("failed", "finished")
     assert "6 actors died" in first["error"]
     actor.close()
+
+
+def test_checks_that_no_actor_got_answers_to_are_told_and_not_passed(tmp_path: Path, server: Server) -> None:
+    """The piece is answered all the same; whoever checks later and is answered is believed."""
+    workspace = world(tmp_path / "w", server, "busy_at_first", parameters={"logprobs": False})
+    run, files = a_run(workspace, str(tmp_path / "spool"), needs=Needs())
+    first = AnsweringActor(str(tmp_path / "spool"), run.folder)
+    assert [each["state"] for each in told(first, files[:1])] == ["finished"]
+    found = run.check_found()
+    assert found is not None
+    assert found.unanswered
+    second = AnsweringActor(str(tmp_path / "spool"), run.folder)
+    assert [each["state"] for each in told(second, files[1:2])] == ["finished"]
+    found = run.check_found()
+    assert found is not None
+    assert not found.unanswered
+    first.close()
+    second.close()
 
 
 def test_a_run_that_was_ended_takes_no_more_answers(tmp_path: Path, server: Server) -> None:

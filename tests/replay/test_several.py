@@ -28,11 +28,14 @@ def server() -> Iterator[Server]:
         yield found
 
 
-def world(root: Path, server: Server, calls: int = 30, **behaviours: str) -> Workspace:
-    """Make a workspace with candidates named after what their servers do."""
+def world(
+    root: Path, server: Server, calls: int = 30, keys: dict[str, Any] | None = None, **behaviours: str
+) -> Workspace:
+    """Make a workspace with candidates at servers of these behaviours, all with the same further keys."""
     server.reset()
+    shared = {"engine": "openai", "timeout_s": 8} | (keys or {})
     tables = [
-        candidate_toml(name, engine="openai", base_url=server.url(behaviour), model=name, timeout_s=8)
+        candidate_toml(name, **shared, base_url=server.url(behaviour), model=name)
         for name, behaviour in behaviours.items()
     ]
     workspace = make_workspace(root, *tables)
@@ -118,6 +121,69 @@ def test_a_candidate_that_fails_its_checks_is_asked_nothing(tmp_path: Path, serv
             replay(workspace, store, "spam", "a")
         assert store.rows("SELECT * FROM replays") == []
         assert not [each for each in server.stats("wrong_model")["prompts"] if each.startswith("Message")]
+
+
+def test_labels_that_a_server_ignores_are_said_before_the_first_call_is_sent(
+    tmp_path: Path, server: Server
+) -> None:
+    """Whoever starts the replay hears each warning first; the report keeps them, a later run's too."""
+    structured = {"dialect": "vllm", "parameters": {"structured_outputs": True, "logprobs": True}}
+    workspace = world(tmp_path, server, keys=structured, a="echo")
+    heard: list[tuple[str, int]] = []
+
+    def listen(event: Progress) -> None:
+        if event.stays:
+            prompts = server.stats("echo")["prompts"]
+            heard.append((event.note, sum(each.startswith("Message") for each in prompts)))
+
+    with open_store(workspace) as store:
+        report = replay(workspace, store, "spam", "a", limit=10, listener=listen)
+        assert [asked for _, asked in heard] == [0, 0]
+        assert tuple(note for note, _ in heard) == report.notes
+        labels, logprobs = report.notes
+        assert labels.startswith("Check of labels: not enforced")
+        assert logprobs.startswith("Check of log-probabilities: none that can be used")
+        assert labels in report.text
+        again = replay(workspace, store, "spam", "a", limit=20, listener=listen)
+        assert again.notes == report.notes
+        assert len(heard) == 2
+
+
+def test_the_command_line_says_warnings_of_checks_and_has_them_in_its_document(
+    tmp_path: Path, server: Server
+) -> None:
+    """On standard error while it starts, and under `notes` of the document."""
+    structured = {"dialect": "vllm", "parameters": {"structured_outputs": True, "logprobs": False}}
+    world(tmp_path, server, keys=structured, a="echo")
+    done = run("replay", "--workspace", str(tmp_path), "--task", "spam", "--candidate", "a", "--json")
+    (note,) = json.loads(done.stdout)["notes"]
+    assert note.startswith("Check of labels: not enforced")
+    assert f"checks of a: {note}" in done.stderr.splitlines()[0]
+
+
+def test_checks_that_a_busy_server_did_not_answer_are_made_by_the_next_run(
+    tmp_path: Path, server: Server
+) -> None:
+    """The replay goes on and says that it was not checked; only answered checks are noted for good."""
+    workspace = world(tmp_path, server, keys={"parameters": {"logprobs": False}}, a="busy_at_first")
+    heard: list[str] = []
+
+    def listen(event: Progress) -> None:
+        heard.extend([event.note] if event.stays else [])
+
+    def events() -> list[str]:
+        return [row["event"] for row in store.rows("SELECT event FROM replay_events ORDER BY seq")]
+
+    with open_store(workspace) as store:
+        report = replay(workspace, store, "spam", "a", limit=10, listener=listen)
+        assert (report.state, report.done) == ("finished", 10)
+        assert report.notes == tuple(heard)
+        assert heard[0].startswith("Checks skipped from chat on: the server does not answer now (status 503")
+        assert "The next run checks again." in heard[0]
+        assert events() == ["started", "finished"]
+        report = replay(workspace, store, "spam", "a", limit=20, listener=listen)
+        assert (report.notes, len(heard)) == ((), 1)
+        assert events() == ["started", "finished", "checked", "resumed", "finished"]
 
 
 def test_a_watcher_sees_pace_errors_limit_and_time_left(

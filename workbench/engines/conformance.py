@@ -137,6 +137,8 @@ async def check_conformance(
 ) -> ConformanceReport:
     """Check a candidate with at most five tiny calls of the workbench's own.
 
+    A call whose reply can't be read is made once more.
+
     Args:
         engine: Its engine, after `engine.check()`; a recorded one is asked nothing.
         candidate: The candidate.
@@ -198,6 +200,13 @@ class _Checker:
         return found
 
     async def _ask(self, request: Request) -> Output:
+        """Ask; a reply that can't be read is no finding before a second one can't be read either."""
+        output = await self._ask_once(request)
+        if output.error is not None and output.error.kind is ErrorKind.INVALID_RESPONSE:
+            output = await self._ask_once(request)
+        return output
+
+    async def _ask_once(self, request: Request) -> Output:
         """Ask once. A failure that is the server's state, not the candidate's, ends the checks."""
         self.calls += 1
         context = CallContext(f"check-{self.calls}", f"check-{self.calls}")

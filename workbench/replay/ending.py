@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.config import Workspace
-from workbench.errors import StoreBusy
+from workbench.errors import StoreBusy, WorkbenchError
 from workbench.replay.budget import spent_usd
+from workbench.replay.checking import kept_notes
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.loop import Ended
 from workbench.replay.plan import Plan
@@ -18,6 +20,24 @@ from workbench.store import Store
 from workbench.store.comparisons import redacted_share
 from workbench.store.replays import event_row, tally
 from workbench.store.spending import retried, spending
+
+_SAME_COMMAND = re.compile(r"\b(the same command)\b(?: again\b)?", re.IGNORECASE)
+
+
+def without_new(text: str, new: bool) -> str:
+    """Return advice to run the same command; after `--new` that would draw yet another replay.
+
+    Args:
+        text: The advice.
+        new: Whether the run was begun with `--new`.
+    """
+    return _SAME_COMMAND.sub(r"\1 without --new", text) if new else text
+
+
+def to_go_on(error: WorkbenchError, new: bool) -> WorkbenchError:
+    """Return the error that ended a begun run, its hint leading on with the replay that the run drew."""
+    error.hint = without_new(error.hint, new)
+    return error
 
 
 def close_run(
@@ -60,13 +80,11 @@ def note_end(store: Store, replay_id: str, state: str, detail: Mapping[str, Any]
         store.append("replay_events", [event_row(replay_id, state, detail)])
 
 
-def interrupted(beat: Heartbeat) -> KeyboardInterrupt:
-    """Return what a run that was stopped by a signal raises."""
+def interrupted(beat: Heartbeat, new: bool) -> KeyboardInterrupt:
+    """Return what a run that was stopped by a signal raises; `new` as for `without_new`."""
     left = beat.total - beat.before - beat.done
-    return KeyboardInterrupt(
-        f"Interrupted; all answers so far are kept, {left:,} are missing. "
-        "Run the same command again to go on."
-    )
+    how = without_new("Run the same command again to go on.", new)
+    return KeyboardInterrupt(f"Interrupted; all answers so far are kept, {left:,} are missing. {how}")
 
 
 def report_of(
@@ -76,6 +94,8 @@ def report_of(
     plan: Plan,
     beat: Heartbeat | None = None,
     ended: Ended | None = None,
+    check_notes: Sequence[str] = (),
+    new: bool = False,
 ) -> ReplayReport:
     """Return what a replay holds now, and what a run added.
 
@@ -86,13 +106,17 @@ def report_of(
         plan: What the run had to do.
         beat: What the run did; None where nothing was left to ask.
         ended: How it ended.
+        check_notes: What the checks of this run found; what earlier ones found is kept.
+        new: Whether the run was begun with `--new`.
     """
     row = plan.replay
     counts = tally(store, row)
     price = workspace.price_of(spec.price or spec.model)
-    notes = [*plan.notes, *_leaving_notes(workspace, store, spec, row.task)]
+    checked = dict.fromkeys([*kept_notes(store, row.replay_id), *check_notes])
+    notes = [*plan.notes, *checked, *_leaving_notes(workspace, store, spec, row.task)]
     if ended is not None and ended.why:
-        notes.append(f"{ended.why} The same command with a larger budget goes on.")
+        how = without_new("With a larger budget, the same command goes on.", new)
+        notes.append(f"{ended.why} {how}")
     redacted, asked = redacted_share(store, row.task, row.candidate_fingerprint)
     if redacted:
         seen = "the frontier had seen everything"

@@ -14,6 +14,7 @@ from workbench.errors import UsageError
 from workbench.progress import Listener, silent
 from workbench.records import Estimate, Verdict
 from workbench.replay.control import is_declared, models_of, with_model
+from workbench.replay.ending import without_new
 from workbench.replay.report import ReplayReport, duration
 from workbench.replay.run import replay
 from workbench.roles import Right
@@ -174,7 +175,7 @@ def measure_noise_floor(
     found = from_second_answers(store, config, fingerprint, now)
     if found.floor:
         keep(store, found.floor)
-    return _report(asking, store, config, found, asked, now)
+    return _report(asking, store, config, found, asked, now, new)
 
 
 def _report(
@@ -184,6 +185,7 @@ def _report(
     found: Measured,
     asked: ReplayReport | None,
     now: datetime,
+    new: bool = False,
 ) -> NoiseReport:
     floor = found.floor
     notes = [*(floor.notes if floor else ()), *(asked.notes if asked else ())]
@@ -203,7 +205,7 @@ def _report(
         candidates=_candidates(workspace, store, config) if floor else {},
         left_out=found.left_out,
         why_not=found.why_not,
-        what_to_do=_next_step(config, found, asked),
+        what_to_do=_next_step(config, found, asked, new),
         notes=tuple(dict.fromkeys(notes)),
         replay=asked,
     )
@@ -222,9 +224,9 @@ def _whose_calls(store: Store, task: str, model: str | None) -> list[str]:
     return [f"Asked again: only calls that {named} answered, {measured(own / total)} of the task's calls."]
 
 
-def _next_step(config: EvalConfig, found: Measured, asked: ReplayReport | None) -> str:
+def _next_step(config: EvalConfig, found: Measured, asked: ReplayReport | None, new: bool) -> str:
     if asked is not None and asked.done < asked.planned:
-        return "run the same command again: it goes on where it stopped."
+        return without_new("run the same command again: it goes on where it stopped.", new)
     if found.floor is not None:
         return ""
     if asked is not None:

@@ -17,8 +17,8 @@ from workbench.engines.privacy import open_gate
 from workbench.errors import ModelMissing, UsageError
 from workbench.progress import Listener, silent
 from workbench.replay import ray_cluster
-from workbench.replay.ending import close_run, interrupted, report_of
-from workbench.replay.lease import ReplayLease
+from workbench.replay.ending import close_run, interrupted, report_of, to_go_on
+from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.plan import make_plan
 from workbench.replay.ray_driver import Driver
 from workbench.replay.ray_run import earlier_runs
@@ -110,14 +110,17 @@ def replay_on_ray(
         if not plan.added and (plan.is_new or not pending_page(store, replay_id, repeats, None, 1)[0]):
             return report_of(workspace, store, spec, plan)
         driver = Driver(workspace, store, remote, lease, spec, eval_config, cluster, plan, listener)
-        ended, beat = driver.run(concurrency, checks)
+        try:
+            ended, beat = driver.run(concurrency, checks)
+        except LeaseLost as error:
+            raise to_go_on(error, new) from None
         close_run(store, replay_id, ended, beat)
         driver.tidy()
         if ended.error is not None:
-            raise ended.error
+            raise to_go_on(ended.error, new)
         if ended.state == "interrupted":
-            raise interrupted(beat)
-        return report_of(workspace, store, spec, plan, beat, ended)
+            raise interrupted(beat, new)
+        return report_of(workspace, store, spec, plan, beat, ended, driver.check_notes, new)
 
 
 def _open_spool(workspace: Workspace, cluster: RayCluster) -> RemoteSpool:

@@ -44,6 +44,7 @@ from workbench.replay.ray_settings import (
     CHECKED,
     SETTINGS,
     STOP,
+    UNCHECKED,
     RunSettings,
     error_to_json,
     piece_name,
@@ -233,6 +234,8 @@ class AnsweringActor:
                 opened.engine, settings.candidate, settings.eval_config, settings.needs or Needs()
             )
             found.require()
+            if found.unanswered:
+                marker = f"{self._run}/{UNCHECKED}"
             await asyncio.to_thread(self._spool.write, marker, to_json(found))
         opened.checked = True
 

@@ -14,6 +14,7 @@ from workbench.config import Workspace
 from workbench.errors import EnvironmentalError, WorkbenchError
 from workbench.progress import Listener, Progress
 from workbench.replay import ray_cluster
+from workbench.replay.checking import note_checked, notes_of, tell, was_checked
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.loop import Ended
@@ -24,7 +25,7 @@ from workbench.replay.ray_actor import AnsweringActor
 from workbench.replay.ray_run import SharedRun
 from workbench.replay.ray_settings import RunSettings, error_from_json
 from workbench.replay.remote_spool import RemoteSpool
-from workbench.replay.session import LOOKED_AT, note_checked, pages_of, was_checked
+from workbench.replay.session import LOOKED_AT, pages_of
 from workbench.replay.stopping import stopped_by_signals
 from workbench.specs import Candidate, EvalConfig, RayCluster
 from workbench.store import Store
@@ -82,6 +83,7 @@ class Driver:
         self._done: list[int] = []
         self._absorbed_at = 0.0
         self._said_checked = True
+        self.check_notes: tuple[str, ...] = ()
 
     def run(self, concurrency: int | None, checks: bool) -> tuple[Ended, Heartbeat]:
         """Answer all that is pending on the cluster, or stop in good order.
@@ -234,8 +236,12 @@ class Driver:
     def _collect(self, beat: Heartbeat, *, last: bool = False) -> None:
         self._run.take_parts(self._workspace.spool, beat)
         # At once: were this command killed before the next load, the check would be paid for again.
-        if not self._said_checked and (found := self._run.check_passed()) is not None:
-            self._said_checked = True
+        if not self._said_checked and (found := self._run.check_found()) is not None:
+            # Another actor may get the answers that this one lacked.
+            self._said_checked = not found.unanswered
+            notes = notes_of(found)
+            tell(self._listener, self._spec.name, (each for each in notes if each not in self.check_notes))
+            self.check_notes = notes
             note_checked(self._store, beat.replay_id, found)
         if not last and time.monotonic() - self._absorbed_at < ABSORB_EVERY_S:
             return

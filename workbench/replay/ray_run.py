@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,15 @@ from workbench.engines.conformance import ConformanceReport
 from workbench.records import Request, from_json, to_json
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.ledger import recover, unwritable
-from workbench.replay.ray_settings import CHECKED, SETTINGS, STOP, RunSettings, piece_name, run_folder
+from workbench.replay.ray_settings import (
+    CHECKED,
+    SETTINGS,
+    STOP,
+    UNCHECKED,
+    RunSettings,
+    piece_name,
+    run_folder,
+)
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.store.spool import part_path, written_whole
 
@@ -115,12 +124,15 @@ class SharedRun:
         """Ask the actors to write what they have, and to ask nothing more."""
         self.spool.write(f"{self.folder}/{STOP}", b"stop")
 
-    def check_passed(self) -> ConformanceReport | None:
-        """Return what an actor found that checked the candidate; None while nobody has."""
-        try:
-            return from_json(self.spool.read(f"{self.folder}/{CHECKED}"), ConformanceReport)
-        except FileNotFoundError:
-            return None
+    def check_found(self) -> ConformanceReport | None:
+        """Return what an actor found that checked the candidate; None while nobody has.
+
+        Where none got answers to all checks, it is what one of them got.
+        """
+        for name in (CHECKED, UNCHECKED):
+            with contextlib.suppress(FileNotFoundError):
+                return from_json(self.spool.read(f"{self.folder}/{name}"), ConformanceReport)
+        return None
 
     def take_parts(self, into: Path, beat: Heartbeat | None = None) -> int:
         """Copy the parts that are new into the store's spool; return how many rows they have.

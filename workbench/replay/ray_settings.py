@@ -16,6 +16,8 @@ SETTINGS = "run.json"
 """What the actors of a run need to know. While it lies there, they may write."""
 CHECKED = "checked.json"
 """An actor writes this once the candidate passed its checks; who begins later need not check it."""
+UNCHECKED = "unchecked.json"
+"""An actor writes this where the server did not answer the checks: the run goes on and says so."""
 STOP = "stop"
 """While this lies there, actors write what they have and ask nothing more."""
 

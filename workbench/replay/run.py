@@ -14,7 +14,7 @@ from workbench.ingest.treated import treatment_of
 from workbench.progress import Listener, silent
 from workbench.replay.apart import run_apart
 from workbench.replay.budget import Budget, open_budget
-from workbench.replay.ending import close_run, interrupted, note_end, report_of
+from workbench.replay.ending import close_run, interrupted, note_end, report_of, to_go_on
 from workbench.replay.estimate import estimate
 from workbench.replay.garbage import rare_collections
 from workbench.replay.lease import LeaseLost, ReplayLease
@@ -136,14 +136,14 @@ def replay(
                 note_end(store, replay_id, "failed", {"message": type(error).__name__}, session.beat)
             raise
         if isinstance(ended.error, LeaseLost):
-            raise ended.error
+            raise to_go_on(ended.error, new)
         beat = session.beat
         close_run(store, beat.replay_id, ended, beat, budget.extra_usd + session.dropped_usd)
         if ended.error is not None:
-            raise ended.error
+            raise to_go_on(ended.error, new)
         if ended.state == "interrupted":
-            raise interrupted(beat)
-        return report_of(workspace, store, spec, session.plan, beat, ended)
+            raise interrupted(beat, new)
+        return report_of(workspace, store, spec, session.plan, beat, ended, session.check_notes, new)
 
 
 @requires(Right.REPLAY)

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from workbench.config import Workspace
 from workbench.engines import Engine, listen
-from workbench.engines.conformance import ConformanceReport, check_conformance
+from workbench.engines.conformance import check_conformance
 from workbench.errors import WorkbenchError
 from workbench.progress import Listener
 from workbench.records import Request
 from workbench.replay.budget import Budget
+from workbench.replay.checking import note_checked, notes_of, tell, was_checked
 from workbench.replay.event_loop import new_event_loop
 from workbench.replay.flight import LONGEST_WAIT_S
 from workbench.replay.garbage import rare_collections
@@ -28,7 +29,7 @@ from workbench.replay.plan import Plan
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import Store
 from workbench.store.queue import Place, pending_page
-from workbench.store.replays import event_row, requests_of, tally, write_plan
+from workbench.store.replays import requests_of, tally, write_plan
 
 PAGE = 20_000
 """Pending calls held in memory at a time."""
@@ -85,6 +86,7 @@ class Session:
         self._listener = listener
         self.beat = Heartbeat(workspace.spool, plan.replay.replay_id, 0, 0)
         self.dropped_usd = 0.0
+        self.check_notes: tuple[str, ...] = ()
 
     def run(self) -> Ended:
         """Check the engine, store the plan, answer what is pending.
@@ -114,6 +116,8 @@ class Session:
         needs = sample_needs(self._store, self._some_calls(), self._spec, self._eval)
         found = await check_conformance(self._engine, self._spec, self._eval, needs)
         found.require()
+        self.check_notes = notes_of(found)
+        tell(self._listener, self._spec.name, self.check_notes)
         note_checked(self._store, replay_id, found)
 
     def _some_calls(self) -> list[str]:
@@ -197,19 +201,3 @@ def pages_of(store: Store, replay_id: str, repeats: int) -> Pages:
         return page
 
     return next_page
-
-
-def was_checked(store: Store, replay_id: str) -> bool:
-    """Say whether the candidate of a replay passed its checks in an earlier run."""
-    return bool(
-        store.value(
-            "SELECT count(*) FROM replay_events WHERE replay_id = ? AND event = 'checked'", (replay_id,)
-        )
-    )
-
-
-def note_checked(store: Store, replay_id: str, found: ConformanceReport) -> None:
-    """Note what the checks of a replay's candidate found; nothing where its engine needs none."""
-    if found.checks:
-        detail = {each.name: [each.state.value, each.message] for each in found.checks}
-        store.append("replay_events", [event_row(replay_id, "checked", detail)])
