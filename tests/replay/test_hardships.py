@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +142,71 @@ def test_a_clock_that_jumps_changes_no_duration_and_no_order(
         assert {round(each / jump_s) for each in off_s} == {0, 1}
         events = store.rows("SELECT event FROM replay_events ORDER BY seq")
         assert [row["event"] for row in events] == ["started", "finished"]
+        assert status(workspace, store)[0].state == "finished"
+        assert replay(workspace, store, "spam", "c").answered == 0
+
+
+THROUGH_A_CHANGE = """
+import json, os, sys, time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from workbench.config import Workspace
+from workbench.replay import replay
+from workbench.store import Store
+
+offsets = {}
+
+
+def listen(event):
+    if event.done >= 50 and not os.environ["TZ"].startswith("CHG"):
+        # A zone whose clocks change once this year, in one to two seconds. Its rules count in local time.
+        moment = datetime.now(UTC) + timedelta(seconds=2)
+        to_summer = sys.argv[2] == "to"
+        local = moment if to_summer else moment + timedelta(hours=1)
+        day = local.timetuple().tm_yday - 1
+        change, other = f"{day}/{local:%H:%M:%S}", f"{(day + 180) % 365}/0"
+        rules = [change, other] if to_summer else [other, change]
+        os.environ["TZ"] = ",".join(["CHG0CHS-1", *rules])
+        time.tzset()
+    offsets.setdefault(time.localtime().tm_gmtoff, event.done)
+
+
+workspace = Workspace.load(Path(sys.argv[1]))
+with Store.open(workspace.store_path, spool=workspace.spool) as store:
+    report = replay(workspace, store, "spam", "c", checks=False, listener=listen)
+print(json.dumps([report.state, report.done, report.seconds, list(offsets.items())]))
+"""
+
+
+@pytest.mark.parametrize(("change", "offsets"), [("to", [0, 3600]), ("from", [3600, 0])])
+def test_daylight_saving_time_changes_no_duration_no_order_and_no_time(
+    tmp_path: Path, server: Server, change: str, offsets: list[int]
+) -> None:
+    """Local clocks go an hour on or back in the middle: times are those of UTC, events in their order."""
+    workspace = world(tmp_path, server, calls=1000, concurrency=4)
+    before = datetime.now(UTC).replace(tzinfo=None)  # The store gives times of UTC without a zone.
+    run = subprocess.run(
+        [sys.executable, "-c", THROUGH_A_CHANGE, str(tmp_path), change],
+        env=os.environ | {"TZ": "STD0" if change == "to" else "SUM-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    after = datetime.now(UTC).replace(tzinfo=None)
+    assert run.returncode == 0, run.stderr
+    state, done, seconds, seen = json.loads(run.stdout)
+    assert [offset for offset, _ in seen] == offsets
+    assert 0 < seen[1][1] < 1000  # The change came while calls were asked.
+    assert (state, done) == ("finished", 1000)
+    assert 0 < seconds < (after - before).total_seconds()
+    with open_store(workspace) as store:
+        rows = store.rows("SELECT latency_ms, started_at FROM observations ORDER BY seq")
+        assert all(15 < row["latency_ms"] < 20_000 for row in rows)
+        assert all(before < row["started_at"] < after for row in rows)
+        events = store.rows("SELECT event, created_at FROM replay_events ORDER BY seq")
+        assert [row["event"] for row in events] == ["started", "finished"]
+        assert before < events[0]["created_at"] < events[1]["created_at"] < after
         assert status(workspace, store)[0].state == "finished"
         assert replay(workspace, store, "spam", "c").answered == 0
 

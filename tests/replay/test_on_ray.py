@@ -35,6 +35,7 @@ from workbench.store.spool import write_part
 
 KEY = "canary-7f3a9c"
 REPLAY = "ab" * 16
+ACTORS = 4
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +303,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Run the command in a process of its own, with a key in its environment."""
     command = [sys.executable, "-m", "workbench", "replay", "--workspace", str(workspace.root), "--json"]
-    command += ["--task", "spam", "--candidate", "c", "--on", "ray", "--actors", "4"]
+    command += ["--task", "spam", "--candidate", "c", "--on", "ray", "--actors", str(ACTORS)]
     with log.open("ab") as errors:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, env=os.environ | {"WB_RAY_KEY": KEY}
@@ -376,9 +377,10 @@ def test_a_lost_actor_and_a_killed_command_lose_nothing(
 
     worker = start(workspace, log, commands)
     wait_for(lambda: len(asked(server)) >= 100, "the actors never began")
+    wait_for(lambda: len(actors_of(worker)) >= ACTORS, f"fewer than {ACTORS} actors were made")
     started = family(worker)
     victims = actors_of(worker)
-    assert len(victims) >= 2
+    assert len(victims) == ACTORS
     assert listening(started) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
     victims[0].kill()
     wait_for(lambda: len(asked(server)) >= 350, "the replay did not go on after an actor was lost")
@@ -399,7 +401,7 @@ def test_a_lost_actor_and_a_killed_command_lose_nothing(
     assert "Run the same command again" in log.read_text()
     assert left_of(started) == []
     kept = len(answers(workspace))
-    assert before - 4 * concurrency <= kept < calls
+    assert before - ACTORS * concurrency <= kept < calls
 
     worker = start(workspace, log, commands)
     output, _ = worker.communicate(timeout=180)
@@ -409,7 +411,7 @@ def test_a_lost_actor_and_a_killed_command_lose_nothing(
     assert len(found) == len(set(found)) == calls
     again = sum(asked(server).values()) - calls
     # In flight: of the actor that was killed, of all four when the command was, and when it was stopped.
-    assert again <= concurrency * (1 + 4 + 4)
+    assert again <= concurrency * (1 + ACTORS + ACTORS)
     assert not any((workspace.spool / "ray").glob("*/*"))
     with open_store(workspace) as store:
         events = [row["event"] for row in store.rows("SELECT event FROM replay_events ORDER BY seq")]
