@@ -131,7 +131,7 @@ def test_a_case_opens_in_review_and_its_label_enters_no_bound(visit: Visit, fill
     at = fine(at.run())
     next(each for each in at.button if each.label == "Equal").click()
     at = fine(at.run())
-    assert "counts in no bound" in said(at)
+    assert "counts in a bound only once every disagreement has a label" in said(at)
     (row,) = filled.store.rows("SELECT source, call_id, verdict FROM labels")
     assert (row["source"], row["call_id"], row["verdict"]) == ("picked", call, "equal")
 
