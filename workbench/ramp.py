@@ -194,7 +194,7 @@ def _reasons(
     failing = [each for each in findings if not each.ok]
     first = [each for each in failing if not each.advance or each.ceiling < following - ladder.EPSILON]
     later = [each for each in failing if each not in first]
-    sentence = bound_sentence(estimate, task, policy.tolerance, balance=policy.harm == "net")
+    sentence = bound_sentence(estimate, task, policy)
     reasons = [each.message for each in first]
     reasons.append(f"{sentence} {_support(estimate, policy, cap, share, current, above_estimate)}")
     if missing.too_close and cap <= current + ladder.EPSILON:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +17,11 @@ from workbench.access import requires
 from workbench.config import Workspace
 from workbench.engines.wire import message_bodies
 from workbench.errors import UsageError
-from workbench.records import Request
+from workbench.records import Request, from_json
 from workbench.roles import Right
 from workbench.store import Store, accesses
 from workbench.store import gold as gold_rows
+from workbench.store.replays import requests_of
 
 GOLD_NAME = "gold.jsonl"
 
@@ -97,13 +99,7 @@ def write_gold_set(workspace: Workspace, store: Store, task: str, path: Path | s
     """
     config = workspace.eval_for(task)
     target = Path(path) if path else Path(config.root) / GOLD_NAME
-    found = sorted(gold_answers(workspace, store, task), key=lambda each: (each.id, each.call_id))
-    origins: dict[str, int] = {}
-    for each in found:
-        origins[each.origin] = origins.get(each.origin, 0) + 1
-    if found:
-        write_whole(target, b"".join(msgspec.json.encode(each) + b"\n" for each in found))
-    return GoldSet(str(target), len(found), origins)
+    return _written(target, gold_answers(workspace, store, task), lambda each: each)
 
 
 @requires(Right.EXPORT)
@@ -123,13 +119,19 @@ def write_training_set(workspace: Workspace, store: Store, task: str, path: Path
     Raises:
         UsageError: The task is not known, or the file can't be written.
     """
-    found = sorted(gold_answers(workspace, store, task), key=lambda each: (each.id, each.call_id))
-    requests = gold_rows.requests(store, [each.call_id for each in found])
-    origins = Counter(each.origin for each in found)
+    found = gold_answers(workspace, store, task)
+    asked = requests_of(store, [each.call_id for each in found])
+    return _written(
+        Path(path), found, lambda each: _chat(from_json(asked[each.call_id][1], Request), each.gold)
+    )
+
+
+def _written(target: Path, answers: Iterable[GoldAnswer], line_of: Callable[[GoldAnswer], object]) -> GoldSet:
+    """Write a line for each answer, in the order of ids; nothing where there is no answer."""
+    found = sorted(answers, key=lambda each: (each.id, each.call_id))
     if found:
-        lines = (_chat(requests[each.call_id], each.gold) for each in found)
-        write_whole(Path(path), b"".join(msgspec.json.encode(each) + b"\n" for each in lines))
-    return GoldSet(str(path), len(found), dict(origins))
+        write_whole(target, b"".join(msgspec.json.encode(line_of(each)) + b"\n" for each in found))
+    return GoldSet(str(target), len(found), dict(Counter(each.origin for each in found)))
 
 
 def _chat(request: Request, answer: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from workbench.stats.evidence import Population
 from workbench.stats.harm import regressions
 from workbench.stats.ladder import EPSILON
 from workbench.stats.thresholds import frozen_grid
-from workbench.stats.wording import count, get_worse, measured, percent, plural
+from workbench.stats.wording import count, get_worse, measured, percent, plural, sentence_case
 
 _PART = "part"
 _NUMBERS = {"input_chars": "input characters", "turn_depth": "turns", "tool_count": "tools"}
@@ -250,10 +250,9 @@ def _claim(conditions: str, population: Population, share: float, policy: Policy
     harm = harm_of(population, policy, delta)
     good = population.compared > 0 and harm.high <= policy.tolerance + EPSILON
     where = "the candidate" if good else "the frontier"
-    begin = f"{conditions[0].upper()}{conditions[1:]}"
     sentence = (
-        f"{begin}: to {where} ({measured(share)} of calls; {get_worse(harm.high, policy, of='')}, "
-        f"{percent(1 - delta)} sure)."
+        f"{sentence_case(conditions)}: to {where} ({measured(share)} of calls; "
+        f"{get_worse(harm.high, policy, of='')}, {percent(1 - delta)} sure)."
     )
     return LeafClaim(conditions, share, population.compared, harm, good, sentence)
 

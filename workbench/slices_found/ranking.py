@@ -17,7 +17,7 @@ from workbench.stats import bounds
 from workbench.stats.evidence import Population, SliceEvidence
 from workbench.stats.harm import net, regressions
 from workbench.stats.ladder import EPSILON
-from workbench.stats.wording import get_worse, measured, percent, plural
+from workbench.stats.wording import get_worse, measured, percent, plural, sentence_case
 
 GRID = 20
 """Input lengths are tried at this many quantiles."""
@@ -103,7 +103,7 @@ def _judged(each: SliceEvidence, policy: Policy, delta: float) -> FoundSlice:
         traffic_share=each.traffic_share,
         harm=harm,
         status=status,
-        sentence=f"{says[0].upper()}{says[1:]} where {each.name} is {each.value!r} ({sure}{calls}).",
+        sentence=f"{sentence_case(says)} where {each.name} is {each.value!r} ({sure}{calls}).",
     )
 
 

@@ -26,7 +26,7 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
     cap = min(cap, 1.0 if seen.ok else seen.ceiling)
     share, tolerance = 0.0, measured(policy.tolerance)
-    sentence = bound_sentence(judged, population, policy.tolerance, balance=policy.harm == "net")
+    sentence = bound_sentence(judged, population, policy)
     if judged.low > policy.tolerance + ladder.EPSILON:
         status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
     elif estimate_forbids(judged, policy):

@@ -52,24 +52,17 @@ def grounds(estimate: Estimate, population: Population) -> str:
     return "nothing compared"
 
 
-def bound_sentence(
-    estimate: Estimate, population: Population, tolerance: float, *, balance: bool = False
-) -> str:
+def bound_sentence(estimate: Estimate, population: Population, policy: Policy) -> str:
     """Say what an upper bound on harm, or on the balance of worse and better, means."""
     sure = f"({percent(estimate.level)} sure, {grounds(estimate, population)})"
-    if not balance:
-        return (
-            f"At most {measured(estimate.high)} of calls get worse {sure}; tolerance {measured(tolerance)}."
-        )
-    if estimate.high < 0:
-        return (
-            f"On balance at least {measured(-estimate.high)} of calls get better {sure}; "
-            f"tolerance {measured(tolerance)} worse."
-        )
-    return (
-        f"On balance at most {measured(estimate.high)} of calls get worse {sure}; "
-        f"tolerance {measured(tolerance)}."
-    )
+    says = sentence_case(get_worse(estimate.high, policy))
+    worse = " worse" if policy.harm == "net" and estimate.high < 0 else ""
+    return f"{says} {sure}; tolerance {measured(policy.tolerance)}{worse}."
+
+
+def sentence_case(text: str) -> str:
+    """Return a text that begins with a capital and is otherwise as it was."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def get_worse(rate: float, policy: Policy, *, of: str = "of calls ", limit: str = "at most") -> str:

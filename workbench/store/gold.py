@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from workbench.records import Request, from_json
 from workbench.store.labels import CURRENT, Reads, Scope, in_utc
 
 BY_HAND = "by hand"
@@ -78,14 +76,6 @@ def answers(store: Reads, task: str) -> list[dict[str, Any]]:
         (task,),
     )
     return in_utc(found, "created_at")
-
-
-def requests(store: Reads, call_ids: Sequence[str]) -> dict[str, Request]:
-    """Return the recorded requests of some calls, by call id."""
-    found = store.rows(
-        "SELECT call_id, request FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))", (list(call_ids),)
-    )
-    return {row["call_id"]: from_json(row["request"], Request) for row in found}
 
 
 def gold_pairs(store: Reads, scope: Scope) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
-from workbench import review
 from workbench.compare import EVALUATOR_ERROR
 from workbench.errors import UsageError
 from workbench.records import EvalKind, LabelVerdict, Verdict
@@ -19,7 +18,7 @@ from workbench.ui import address, agreeing, case, exports, navigation, opinion, 
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
-from workbench.ui.whose import remember_read, reviewer
+from workbench.ui.whose import hidden_here, reviewer
 
 EVERYTHING = "all"
 VIEWS = {"cases": "Cases", "agreement": "Agreement", "judge": "Judge"}
@@ -319,9 +318,7 @@ def _table(rows: list[CaseRow], total: int, page: int) -> str:
 def _labels(rows: list[CaseRow]) -> list[str]:
     """Return what people said of each row; not what a reviewer may still be asked for blind."""
     pairs = [(row.replay_id, row.call_id) for row in rows if row.label]
-    hidden = review.hidden_from(here().store, pairs, reviewer())
-    if reviewer() is None:
-        remember_read(pairs)
+    hidden = hidden_here(pairs)
     return [
         ""
         if not row.label

@@ -11,8 +11,8 @@ from workbench.roles import Right
 from workbench.ui import answers, exports, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
-from workbench.ui.session import ask, here
-from workbench.ui.whose import remember_read, reviewer
+from workbench.ui.session import ask
+from workbench.ui.whose import hidden_here
 
 SHOWN = 8
 
@@ -61,9 +61,7 @@ def _moved(scope: Scope) -> None:
         return
     pairs = [(each.replay_id, each.call_id) for each in found]
     # A reviewer who may still be asked for a pair learns here neither who judged it nor how.
-    hidden = review.hidden_from(here().store, pairs, reviewer())
-    if reviewer() is None:
-        remember_read(pairs)
+    hidden = hidden_here(pairs)
     is_told = [pair not in hidden for pair in pairs]
     frame = pd.DataFrame(
         {

@@ -34,6 +34,17 @@ def remember_read(pairs: list[tuple[str, str]]) -> None:
     st.session_state.setdefault(READ, set()).update(pairs)
 
 
+def hidden_here(pairs: list[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Return the pairs of which this reviewer may not read yet what others said.
+
+    Of somebody without a name nothing is hidden, and what a page shows them is remembered.
+    """
+    name = reviewer()
+    if name is None:
+        remember_read(pairs)
+    return review.hidden_from(here().store, pairs, name)
+
+
 def note_what_was_read(annotator: str) -> None:
     """Note in the store what this session was shown before its reviewer said who they are.
 
