@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 _BUDGETS = ("budget_usd", "budget_minutes")
-_PLAIN_ONLY = ("dry_run", *_BUDGETS)
+_REFUSED_BY_PROBES = ("dry_run", "budget_usd")
 _NOT_FOR_PROBES = ("concurrency", "new")
 
 
@@ -111,7 +111,7 @@ def _reports(
     if options["where"]:
         from workbench.replay.on_ray import replay_on_ray
 
-        shared = ("limit", "repeats", "new", "seed", "concurrency", "actors", "checks")
+        shared = ("limit", "repeats", "new", "dry_run", "seed", "concurrency", "actors", *_BUDGETS, "checks")
         chosen = {name: options[name] for name in shared} | {"address": options["ray_address"]}
         return [replay_on_ray(space, store, task, first, **chosen, listener=listener)]
     names = ("limit", "concurrency", "repeats", "new", "dry_run", "seed", "budget_usd", "budget_minutes")
@@ -137,8 +137,7 @@ def _refuse_what_does_not_go_together(candidates: tuple[str, ...], options: dict
         raise UsageError(f"{special[0]} and {special[1]} do not go together.", "Give one of them.")
     if special and len(set(candidates)) > 1:
         raise UsageError(f"{special[0]} takes one candidate.", "Run the command once for each.")
-    limited = "budget_minutes" if options["probe"] else ""
-    plain = [f"--{name.replace('_', '-')}" for name in _PLAIN_ONLY if options[name] and name != limited]
+    refused = [f"--{name.replace('_', '-')}" for name in _REFUSED_BY_PROBES if options[name]]
     if CONTROL in candidates and options["repeats"] > 1:
         raise UsageError(f"{CONTROL} is asked each call once more.", "Leave --repeats out.")
     if options["probe"]:
@@ -151,8 +150,8 @@ def _refuse_what_does_not_go_together(candidates: tuple[str, ...], options: dict
                 "at the time the log gives it.",
                 f"Leave {unused[0]} out.",
             )
-    if special and plain and CONTROL not in candidates:
-        raise UsageError(f"{plain[0]} does not go together with {special[0]}.", f"Leave {plain[0]} out.")
+    if options["probe"] and refused:
+        raise UsageError(f"{refused[0]} does not go together with --probe.", f"Leave {refused[0]} out.")
     for name, needs in (("speed", "probe"), ("ray_address", "where"), ("actors", "where")):
         if options[name] not in (None, ()) and not options[needs]:
             other = "--probe latency" if needs == "probe" else "--on ray"

@@ -9,13 +9,17 @@ from workbench.config import CONFIG_NAME, Workspace
 from workbench.costing import tokens_cost_usd
 from workbench.errors import ConfigError
 from workbench.records import ErrorKind, Output
+from workbench.replay.plan import Plan
 from workbench.specs import Candidate, Price
-from workbench.store.spending import Spending
+from workbench.store import Store
+from workbench.store.spending import Spending, recorded, spending
 
 CHARS_PER_TOKEN = 4
 """Where a server tells no counts of tokens, and before the first answer."""
 DEFAULT_OUTPUT_TOKENS = 256
 """Tokens of an answer where neither log nor server say anything."""
+EXPECTED_FROM = 2_000
+"""Calls whose recorded answers say how long an answer is, until the candidate has answered."""
 
 BILLED = frozenset(
     (
@@ -122,10 +126,16 @@ class Budget:
         self.reserved_usd = max(self.reserved_usd - estimate_usd, 0.0) if self.taken else 0.0
         if self.price is None:
             return
-        usage, error = output.usage, output.error
         late_usd = late_attempts * estimate_usd / self._requests
         self.spent_usd += late_usd
         self.extra_usd += late_usd
+        self.book(estimate_usd, characters, output)
+
+    def book(self, estimate_usd: float, characters: int, output: Output) -> None:
+        """Add what an answer has cost, and learn from it; arguments as of `settle`."""
+        if self.price is None:
+            return
+        usage, error = output.usage, output.error
         if usage.input_tokens is not None and usage.output_tokens is not None:
             cached = usage.cached_input_tokens or 0
             self.spent_usd += tokens_cost_usd(usage.input_tokens, cached, usage.output_tokens, self.price)
@@ -175,6 +185,40 @@ def open_budget(
         )
     usd = None if price is None else usd
     return Budget(price, usd, minutes, requests_per_call=1 + max(candidate.samples, 0))
+
+
+def budget_of(
+    workspace: Workspace,
+    store: Store,
+    candidate: Candidate,
+    plan: Plan,
+    *,
+    usd: float | None,
+    minutes: float | None,
+) -> tuple[Budget, Spending]:
+    """Return the budget of a run, and what earlier runs of its replay have read and written.
+
+    Args:
+        workspace: Holds the price table.
+        store: Its store, with all parts loaded.
+        candidate: Who is paid.
+        plan: What the run is to do.
+        usd: Most that the whole replay may cost; None for no limit.
+        minutes: Most that this run may last; None for no limit.
+
+    Raises:
+        ConfigError: There is a limit in USD, but the model has no price.
+    """
+    budget, earlier = open_budget(workspace, candidate, usd=usd, minutes=minutes), Spending()
+    if budget.price is None:
+        return budget, earlier
+    if not plan.is_new:
+        earlier = spending(store, plan.replay.replay_id)
+        budget.begin_with(earlier)
+    seen = recorded(store, [each.call_id for each in plan.added[:EXPECTED_FROM]])
+    if seen.calls > seen.unknown:
+        budget.output_tokens = max(seen.output_tokens / (seen.calls - seen.unknown), 1.0)
+    return budget, earlier
 
 
 def spent_usd(earlier: Spending, price: Price) -> float:

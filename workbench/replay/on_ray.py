@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from typing import Any
 
 from workbench.access import requires
 from workbench.config import Workspace
@@ -17,8 +18,11 @@ from workbench.engines.privacy import open_gate
 from workbench.errors import ModelMissing, UsageError
 from workbench.progress import Listener, silent
 from workbench.replay import ray_cluster
+from workbench.replay.budget import budget_of, open_budget
 from workbench.replay.ending import close_run, interrupted, report_of, to_go_on
+from workbench.replay.estimate import estimate
 from workbench.replay.lease import LeaseLost, ReplayLease
+from workbench.replay.patching import patcher
 from workbench.replay.plan import make_plan
 from workbench.replay.ray_driver import Driver
 from workbench.replay.ray_run import earlier_runs
@@ -47,6 +51,9 @@ def replay_on_ray(
     new: bool = False,
     seed: int = 0,
     concurrency: int | None = None,
+    dry_run: bool = False,
+    budget_usd: float | None = None,
+    budget_minutes: float | None = None,
     checks: bool = True,
     listener: Listener = silent,
 ) -> ReplayReport:
@@ -65,14 +72,19 @@ def replay_on_ray(
         new: Start another replay instead of going on with the last.
         seed: Seed of the drawn sample.
         concurrency: Requests in flight of each actor at most; the candidate's own otherwise.
+        dry_run: Say what would be sent; start nothing, send nothing, store nothing.
+        budget_usd: Pause when the whole replay, earlier runs included, has cost so much by
+            the price table. It is shared out among the calls before they are sent.
+        budget_minutes: Pause when this run has lasted so long.
         checks: Check the candidate with a few calls of no task before anything else is sent.
         listener: Told about twice a second.
 
     Returns:
-        What the replay holds now, and what this run added.
+        What the replay holds now, and what this run added. Its state is `paused` where a
+        budget is used up: the same command with a larger one goes on.
 
     Raises:
-        UsageError: The task, the candidate, the sample or the cluster's settings are wrong.
+        UsageError: The task, the candidate, the sample, the budget or the cluster's settings are wrong.
         PrivacyRefused: The task's data may not go to this candidate, cluster or spool; nothing
             was sent.
         EnvironmentalError: Ray or a candidate's server is not there, or actors keep dying.
@@ -94,27 +106,41 @@ def replay_on_ray(
     )
     remote = _open_spool(workspace, cluster)
     ray_cluster.admit_spool(remote, cluster, eval_config)
+    budgets: dict[str, Any] = {"usd": budget_usd, "minutes": budget_minutes}
+    open_budget(workspace, spec, **budgets)
+    sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
+    fingerprint = workspace.fingerprint(spec)
+    if dry_run:
+        patch = None if spec.patch is None else patcher(store, workspace, spec, task)
+        store.absorb(wait_s=0)
+        plan = make_plan(store, task, spec, fingerprint, **sample)
+        budget, _ = budget_of(workspace, store, spec, plan, **budgets)
+        most = (concurrency or spec.concurrency) * (cluster.actors or 1)
+        found = estimate(workspace, store, spec, plan, concurrency=most, budget=budget, patch=patch)
+        return dataclasses.replace(found, notes=(*found.notes, _where(remote, cluster)))
     if importlib.util.find_spec("ray") is None:
         raise ModelMissing(
             "--on ray needs Ray Data, which is not installed.",
             "Install it: pip install 'shadow-workbench[ray]'",
         )
-    fingerprint = workspace.fingerprint(spec)
     above = last_epoch(store, task, fingerprint)
     with ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
         lease.recover()
         _take_what_earlier_runs_left(workspace, store, remote, task, fingerprint, above)
         store.absorb()
-        plan = make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
+        plan = make_plan(store, task, spec, fingerprint, **sample)
         replay_id = plan.replay.replay_id
         if not plan.added and (plan.is_new or not pending_page(store, replay_id, repeats, None, 1)[0]):
             return report_of(workspace, store, spec, plan)
-        driver = Driver(workspace, store, remote, lease, spec, eval_config, cluster, plan, listener)
+        budget, earlier = budget_of(workspace, store, spec, plan, **budgets)
+        driver = Driver(
+            workspace, store, remote, lease, spec, eval_config, cluster, plan, budget, earlier, listener
+        )
         try:
             ended, beat = driver.run(concurrency, checks)
         except LeaseLost as error:
             raise to_go_on(error, new) from None
-        close_run(store, replay_id, ended, beat)
+        close_run(store, replay_id, ended, beat, driver.unrecorded_usd)
         driver.tidy()
         if ended.error is not None:
             raise to_go_on(ended.error, new)
@@ -126,6 +152,17 @@ def replay_on_ray(
 def _open_spool(workspace: Workspace, cluster: RayCluster) -> RemoteSpool:
     where = cluster.spool or str(workspace.spool / "ray")
     return RemoteSpool(where if "://" in where else str(workspace.path(where)))
+
+
+def _where(remote: RemoteSpool, cluster: RayCluster) -> str:
+    """Say what the time of an estimate rests on."""
+    where = cluster.address or "this machine"
+    if cluster.actors is None:
+        return (
+            f"On Ray at {where}, through {remote.url}: the time is that of one actor, or of the last run; as "
+            "many as fit will answer."
+        )
+    return f"On Ray at {where}, through {remote.url}, with {cluster.actors} actors."
 
 
 def _take_what_earlier_runs_left(

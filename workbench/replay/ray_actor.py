@@ -29,7 +29,7 @@ from workbench.engines.conformance import Needs, check_conformance
 from workbench.engines.privacy import open_gate
 from workbench.errors import EnvironmentalError, WorkbenchError
 from workbench.progress import silent
-from workbench.records import to_json
+from workbench.records import Output, from_json, to_json
 from workbench.replay.event_loop import new_event_loop
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.journal import PartWriter
@@ -39,6 +39,7 @@ from workbench.replay.limiter import Limiter
 from workbench.replay.loop import Ended, Run
 from workbench.replay.outcomes import Outcomes
 from workbench.replay.own_work import worked_s
+from workbench.replay.ray_budget import PieceBudgets
 from workbench.replay.ray_cluster import admit, own_address
 from workbench.replay.ray_settings import (
     CHECKED,
@@ -65,8 +66,15 @@ OBJECT_EVERY_S = 5.0
 """Parts in object storage cost a request each, so they are written more seldom than on a disk."""
 
 REPORT = pa.schema(
-    [("piece", pa.int64()), ("answered", pa.int64()), ("state", pa.string()), ("error", pa.string())]
+    [
+        ("piece", pa.int64()),
+        ("answered", pa.int64()),
+        ("state", pa.string()),
+        ("error", pa.string()),
+        ("unrecorded_usd", pa.float64()),
+    ]
 )
+"""`unrecorded_usd` is the part of what a piece has cost that no observation shows."""
 
 
 @dataclass(slots=True)
@@ -78,6 +86,7 @@ class _Opened:
     worked: bool
     checked: bool
     limiter: Limiter
+    budgets: PieceBudgets | None
 
 
 class AnsweringActor:
@@ -121,13 +130,13 @@ class AnsweringActor:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
     async def _answer(self, file: str) -> dict[str, Any]:
-        piece, answered, ended = piece_of(file), 0, Ended("interrupted")
+        piece, answered, ended, unrecorded_usd = piece_of(file), 0, Ended("interrupted"), 0.0
         try:
             if await asyncio.to_thread(self.may_go_on):
                 opened = await self._open()
                 await asyncio.to_thread(self._note_attempt, piece)
                 rows = await asyncio.to_thread(self._planned, file)
-                answered, ended = await self._ask(opened, piece, rows)
+                answered, ended, unrecorded_usd = await self._ask(opened, piece, rows)
         except WorkbenchError as error:
             ended = Ended("failed", error)
         return {
@@ -135,6 +144,7 @@ class AnsweringActor:
             "answered": answered,
             "state": ended.state,
             "error": error_to_json(ended.error),
+            "unrecorded_usd": unrecorded_usd,
         }
 
     def may_go_on(self) -> bool:
@@ -179,17 +189,26 @@ class AnsweringActor:
                 adaptive=settings.candidate.engine not in IN_PROCESS,
                 worked_s=worked_s,
             )
-            self._opened = _Opened(settings, engine, settings.worked_before, settings.needs is None, limiter)
+            budgets = None if settings.budget is None else PieceBudgets(settings.budget)
+            self._opened = _Opened(
+                settings, engine, settings.worked_before, settings.needs is None, limiter, budgets
+            )
         return self._opened
 
-    async def _ask(self, opened: _Opened, piece: int, rows: Sequence[Mapping[str, Any]]) -> tuple[int, Ended]:
+    async def _ask(
+        self, opened: _Opened, piece: int, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[int, Ended, float]:
         settings = opened.settings
         if not opened.checked:
             await self._check(opened)
         known = await asyncio.to_thread(self._known, settings, piece)
         todo = [row for row in rows if (row["call_id"], row["repeat"]) not in known]
         if not todo:
-            return 0, Ended("finished")
+            return 0, Ended("finished"), 0.0
+        budget = None
+        if opened.budgets is not None:
+            answered = ((row, known.get((row["call_id"], row["repeat"]))) for row in rows)
+            budget = opened.budgets.open(rows, ((row, output) for row, output in answered if output))
         requests = {row["call_id"]: (row["native_id"], row["request"]) for row in todo}
         beat = _Silent(Path(), settings.replay_id, len(todo), 0)
         candidate = settings.candidate
@@ -207,6 +226,7 @@ class AnsweringActor:
             # What one piece taught of the server, the next one need not learn again.
             limiter=opened.limiter,
             deadline_s=attempt_deadline_s(candidate),
+            budget=budget,
         )
         running = asyncio.create_task(run.run())
         watching = asyncio.create_task(self._watch(running))
@@ -218,7 +238,7 @@ class AnsweringActor:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             opened.worked = opened.worked or outcomes.worked_before
-        return beat.done, ended
+        return beat.done, ended, run.dropped_usd + (0.0 if budget is None else budget.extra_usd)
 
     async def _watch(self, running: asyncio.Task[Ended]) -> None:
         while await asyncio.to_thread(self._still):  # noqa: ASYNC110 - what it looks at is a file
@@ -269,15 +289,19 @@ class AnsweringActor:
     def _folder(self, kind: str, piece: int) -> str:
         return f"{self._run}/{kind}/{piece_name(piece)}"
 
-    def _known(self, settings: RunSettings, piece: int) -> set[tuple[str, int]]:
-        """Return what an actor that was lost had answered of a piece."""
+    def _known(self, settings: RunSettings, piece: int) -> dict[tuple[str, int], Output | None]:
+        """Return what an actor that was lost had answered of a piece; the answers where money is counted."""
         parts = self._folder("parts", piece)
         if self._spool.folder is not None:
             recover(self._spool.folder / parts, self._spool.folder / self._folder("answers", piece))
-        known: set[tuple[str, int]] = set()
+        limited = settings.budget is not None and settings.budget.usd is not None
+        columns = ["call_id", "repeat", *(["output"] if limited else [])]
+        known: dict[tuple[str, int], Output | None] = {}
         for name in self._spool.names(parts):
-            table = pq.read_table(io.BytesIO(self._spool.read(name)), columns=["call_id", "repeat"])
-            known.update(zip(table["call_id"].to_pylist(), table["repeat"].to_pylist(), strict=True))
+            table = pq.read_table(io.BytesIO(self._spool.read(name)), columns=columns)
+            for row in table.to_pylist():
+                text = row.get("output")
+                known[row["call_id"], row["repeat"]] = from_json(text, Output) if text else None
         return known
 
     def _writer(self, settings: RunSettings, piece: int) -> PartWriter:

@@ -28,6 +28,8 @@ OBJECT_STORE_BYTES = 128 * 1024**2
 """Of a cluster on this machine. Only counts pass through it: plans are read where they are answered."""
 
 _TOKEN = secrets.token_hex(32)
+_loaded_under: set[str] = set()
+"""Holds the token once Ray's core was loaded with it, in this process."""
 _LOCAL_VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Without this Ray takes the machine's outward address, and listens on all of them.
@@ -97,6 +99,12 @@ def connected(
     """
     if cluster.address is not None:
         _admit_address(cluster, eval_config)
+    elif "ray" in sys.modules and _TOKEN not in _loaded_under:
+        # Its core reads what guards a cluster of our own once, as it is loaded.
+        raise UsageError(
+            "This process loaded Ray before the workbench could tell it to keep to this machine.",
+            "Run the command in a process of its own, or import ray after it.",
+        )
     with (
         _environment({} if cluster.address else _LOCAL_VARIABLES),
         signals_kept(),
@@ -104,6 +112,8 @@ def connected(
         contextlib.redirect_stdout(sys.stderr),
     ):
         ray = load_ray()
+        if cluster.address is None:
+            _loaded_under.add(_TOKEN)
         if ray.is_initialized():
             raise UsageError(
                 "This process is connected to a Ray cluster already.",

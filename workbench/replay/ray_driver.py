@@ -14,6 +14,7 @@ from workbench.config import Workspace
 from workbench.errors import EnvironmentalError, WorkbenchError
 from workbench.progress import Listener, Progress
 from workbench.replay import ray_cluster
+from workbench.replay.budget import Budget, spent_usd
 from workbench.replay.checking import note_checked, notes_of, tell, was_checked
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.lease import LeaseLost, ReplayLease
@@ -22,6 +23,7 @@ from workbench.replay.needs import sample_needs
 from workbench.replay.patching import patcher
 from workbench.replay.plan import Plan
 from workbench.replay.ray_actor import AnsweringActor
+from workbench.replay.ray_budget import SharedBudget
 from workbench.replay.ray_run import SharedRun
 from workbench.replay.ray_settings import RunSettings, error_from_json
 from workbench.replay.remote_spool import RemoteSpool
@@ -31,6 +33,7 @@ from workbench.specs import Candidate, EvalConfig, RayCluster
 from workbench.store import Store
 from workbench.store.queue import pending_page
 from workbench.store.replays import requests_of, tally, write_plan
+from workbench.store.spending import Spending, spending
 
 TICK_S = 0.5
 ABSORB_EVERY_S = 2.0
@@ -54,6 +57,8 @@ class Driver:
         eval_config: The task's eval.
         cluster: Where the actors run.
         plan: What is to be done. Its calls are forgotten once they are stored.
+        budget: What it may cost.
+        earlier: What earlier runs of the replay have read and written.
         listener: Told about twice a second.
     """
 
@@ -67,6 +72,8 @@ class Driver:
         eval_config: EvalConfig,
         cluster: RayCluster,
         plan: Plan,
+        budget: Budget,
+        earlier: Spending,
         listener: Listener,
     ) -> None:
         self._workspace = workspace
@@ -76,6 +83,8 @@ class Driver:
         self._eval = eval_config
         self._cluster = cluster
         self._plan = plan
+        self._budget = budget
+        self._earlier = earlier
         self._listener = listener
         self._run = SharedRun(remote, plan.replay.replay_id, lease.epoch)
         self._outbox: queue.Queue[Any] = queue.Queue()
@@ -83,7 +92,10 @@ class Driver:
         self._done: list[int] = []
         self._absorbed_at = 0.0
         self._said_checked = True
+        self._costly = 0
+        self._looked_s = (0.0, 0.0)
         self.check_notes: tuple[str, ...] = ()
+        self.unrecorded_usd = 0.0
 
     def run(self, concurrency: int | None, checks: bool) -> tuple[Ended, Heartbeat]:
         """Answer all that is pending on the cluster, or stop in good order.
@@ -108,6 +120,7 @@ class Driver:
                 "engine": {"on": "ray", "address": cluster.address or "this machine", "actors": actors},
                 "added": len(self._plan.added),
                 "epoch": self._lease.epoch,
+                "budget": {"usd": self._budget.usd, "minutes": self._budget.minutes},
             }
             event = "started" if self._plan.is_new else "resumed"
             write_plan(self._store, self._plan.replay, self._spec, self._plan.added, event, detail)
@@ -118,7 +131,8 @@ class Driver:
             with stopped_by_signals(self._stop.set):
                 try:
                     files = self._write_plan(actors, beat)
-                    self._begin(counts.done > sum((counts.errors or {}).values()), concurrency, checks)
+                    worked = counts.done > sum((counts.errors or {}).values())
+                    self._begin(worked, beat.total - beat.before, concurrency, checks)
                     ended = self._follow(ray, needs, actors, files, beat)
                 except WorkbenchError as error:
                     ended = Ended("failed", error)
@@ -127,7 +141,7 @@ class Driver:
             raise ended.error
         with contextlib.suppress(WorkbenchError):
             self._run.end(self._workspace.spool, beat)
-        beat.note = ended.error.message if ended.error else ""
+        beat.note = ended.error.message if ended.error else ended.why
         return ended, beat
 
     def tidy(self) -> None:
@@ -158,7 +172,7 @@ class Driver:
         except _Interrupted:
             return []
 
-    def _begin(self, worked_before: bool, concurrency: int | None, checks: bool) -> None:
+    def _begin(self, worked_before: bool, calls: int, concurrency: int | None, checks: bool) -> None:
         row, needs = self._plan.replay, None
         if checks and not was_checked(self._store, row.replay_id):
             self._said_checked = False
@@ -179,7 +193,22 @@ class Driver:
                 eval_config=self._eval,
                 root=str(self._workspace.root),
                 config=dataclasses.replace(self._workspace.config, candidates=(candidate,)),
+                budget=self._shared(calls),
             )
+        )
+
+    def _shared(self, calls: int) -> SharedBudget | None:
+        budget = self._budget
+        if budget.price is None:
+            return None
+        return SharedBudget(
+            price=budget.price,
+            usd=None if budget.usd is None else max(budget.usd - budget.spent_usd, 0.0),
+            calls=calls,
+            characters=self._run.characters,
+            output_tokens=budget.output_tokens,
+            requests_per_call=budget.requests_per_call,
+            earlier=self._earlier,
         )
 
     def _follow(
@@ -208,13 +237,18 @@ class Driver:
                 return ended or Ended("failed", _gave_up(ray, item))
             if isinstance(item, dict):
                 self._done.append(item["piece"])
-                if item["state"] != "finished" and ended is None:
+                self.unrecorded_usd += item["unrecorded_usd"]
+                if item["state"] == "paused" and not item["error"]:
+                    self._costly += 1  # Its share of the money is used up; others may have some left.
+                elif item["state"] != "finished" and ended is None:
                     ended = Ended(item["state"], error_from_json(item["error"]))
             self._lease.require()
             self._collect(beat)
             self._tell(beat, f"{actors} actors")
             if self._stop.is_set() and ended is None:
                 ended = Ended("interrupted")
+            if ended is None and (self._budget.is_out_of_time or self._is_overspent(beat)):
+                ended = Ended("paused", why=self._budget.why())
             if ended is not None and deadline == float("inf"):
                 self._run.stop()
                 deadline = time.monotonic() + STOP_WAIT_S
@@ -224,6 +258,9 @@ class Driver:
     def _finished(self, beat: Heartbeat) -> Ended:
         self._collect(beat, last=True)
         if _next_pending(self._store, self._plan.replay.replay_id, self._plan.replay.repeats, 1):
+            if self._costly:
+                self._count_money(beat)
+                return Ended("paused", why=self._why_costly(beat))
             return Ended(
                 "failed",
                 EnvironmentalError(
@@ -232,6 +269,31 @@ class Driver:
                 ),
             )
         return Ended("finished")
+
+    def _is_overspent(self, beat: Heartbeat) -> bool:
+        """Say whether the money is gone: pieces whose actors were lost may have cost more than they show."""
+        counted_s, took_s = self._looked_s
+        if self._budget.usd is None or time.monotonic() - counted_s < max(ABSORB_EVERY_S, 20 * took_s):
+            return False
+        self._count_money(beat)
+        return self._budget.spent_usd >= self._budget.usd
+
+    def _count_money(self, beat: Heartbeat) -> None:
+        if self._budget.price is None:
+            return
+        started_s = time.monotonic()
+        seen = spending(self._store, self._plan.replay.replay_id)
+        self._budget.spent_usd = spent_usd(seen, self._budget.price) + self.unrecorded_usd
+        beat.spent_usd = self._budget.spent_usd
+        self._looked_s = (time.monotonic(), time.monotonic() - started_s)
+
+    def _why_costly(self, beat: Heartbeat) -> str:
+        left = beat.total - beat.before - beat.done
+        return (
+            f"The budget of {self._budget.usd:g} USD, shared out among the calls by the length of their "
+            f"requests, has no room for {left:,} of them: {self._budget.spent_usd:.4f} USD are spent. "
+            "The same command shares out what is left."
+        )
 
     def _collect(self, beat: Heartbeat, *, last: bool = False) -> None:
         self._run.take_parts(self._workspace.spool, beat)

@@ -59,6 +59,8 @@ class SharedRun:
         spool: The shared spool.
         replay_id: Whose run.
         epoch: Of the lease under which it runs; parts carry it in their names.
+
+    `characters` is the length of all requests in its plan, once that is written.
     """
 
     def __init__(self, spool: RemoteSpool, replay_id: str, epoch: int) -> None:
@@ -66,6 +68,7 @@ class SharedRun:
         self.replay_id = replay_id
         self.epoch = epoch
         self.folder = run_folder(replay_id, epoch)
+        self.characters = 0
         self._taken: set[str] = set()
 
     def write_plan(
@@ -104,6 +107,7 @@ class SharedRun:
                 rows, held = [], 0
             rows.append(row)
             held += length
+            self.characters += length
         if rows:
             names.append(self._write_piece(len(names), rows))
         return names

@@ -10,6 +10,7 @@ from workbench import errors
 from workbench.config import WorkspaceConfig
 from workbench.engines.conformance import Needs
 from workbench.errors import EnvironmentalError, WorkbenchError
+from workbench.replay.ray_budget import SharedBudget
 from workbench.specs import Candidate, EvalConfig, RayCluster
 
 SETTINGS = "run.json"
@@ -27,6 +28,7 @@ class RunSettings:
     """What the actors of one run of one replay need. It holds no key: each machine has its own.
 
     `needs` is what the sample asks, for the checks before the first call; None for no checks.
+    `budget` is None where the run may cost what it costs.
     """
 
     replay_id: str
@@ -39,6 +41,7 @@ class RunSettings:
     eval_config: EvalConfig
     root: str
     config: WorkspaceConfig
+    budget: SharedBudget | None = None
 
 
 def run_folder(replay_id: str, epoch: int) -> str:

@@ -13,7 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.ingest.treated import treatment_of
 from workbench.progress import Listener, silent
 from workbench.replay.apart import run_apart
-from workbench.replay.budget import Budget, open_budget
+from workbench.replay.budget import budget_of, open_budget
 from workbench.replay.ending import close_run, interrupted, note_end, report_of, to_go_on
 from workbench.replay.estimate import estimate
 from workbench.replay.garbage import rare_collections
@@ -23,14 +23,9 @@ from workbench.replay.plan import Plan, make_plan
 from workbench.replay.report import ReplayReport
 from workbench.replay.session import Session
 from workbench.roles import Right
-from workbench.specs import Candidate
 from workbench.store import Store
 from workbench.store.fence import last_epoch
 from workbench.store.queue import pending_page
-from workbench.store.spending import recorded, spending
-
-EXPECTED_FROM = 2_000
-"""Calls whose recorded answers say how long an answer is, until the candidate has answered."""
 
 
 @requires(Right.REPLAY)
@@ -93,7 +88,7 @@ def replay(
     if dry_run:
         store.absorb(wait_s=0)
         plan = make_plan(store, task, spec, fingerprint, **sample)
-        budget = _budget_of(workspace, store, spec, plan, budgets)
+        budget, _ = budget_of(workspace, store, spec, plan, **budgets)
         most = concurrency or spec.concurrency
         return estimate(workspace, store, spec, plan, concurrency=most, budget=budget, patch=patch)
     above = last_epoch(store, task, fingerprint)
@@ -103,7 +98,7 @@ def replay(
         plan = make_plan(store, task, spec, fingerprint, **sample)
         if not plan.added and not _is_anything_pending(store, plan):
             return report_of(workspace, store, spec, plan)
-        budget = _budget_of(workspace, store, spec, plan, budgets)
+        budget, _ = budget_of(workspace, store, spec, plan, **budgets)
         engine = open_engine(workspace, spec, eval_config)
         treat = getattr(engine, "treat", None)
         treatment = None if treat is None else treatment_of(workspace, store, task)
@@ -207,18 +202,3 @@ def _is_anything_pending(store: Store, plan: Plan) -> bool:
     if plan.is_new:
         return False
     return bool(pending_page(store, plan.replay.replay_id, plan.replay.repeats, None, 1)[0])
-
-
-def _budget_of(
-    workspace: Workspace, store: Store, spec: Candidate, plan: Plan, budgets: dict[str, Any]
-) -> Budget:
-    """Return the budget of a run, with what earlier runs have spent."""
-    budget = open_budget(workspace, spec, **budgets)
-    if budget.price is None:
-        return budget
-    if not plan.is_new:
-        budget.begin_with(spending(store, plan.replay.replay_id))
-    seen = recorded(store, [each.call_id for each in plan.added[:EXPECTED_FROM]])
-    if seen.calls > seen.unknown:
-        budget.output_tokens = max(seen.output_tokens / (seen.calls - seen.unknown), 1.0)
-    return budget
