@@ -155,6 +155,11 @@ async def endless(request: web.Request, _: dict[str, Any]) -> web.StreamResponse
         await response.write(b" " * 65536)
 
 
+async def huge_answer(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer with 100 MB of one word, as a model that never stops does."""
+    return web.json_response(completion("ham " * 25_000_000, body["model"]))
+
+
 async def huge(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
     """Send 100 MB, announced."""
     return web.Response(body=b" " * 100_000_000, content_type="application/json")
@@ -224,6 +229,24 @@ async def context_length(_: web.Request, __: dict[str, Any]) -> web.StreamRespon
 async def picky(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Answer, but for prompts that call themselves long."""
     return await (context_length if "long" in prompt_of(body) else good)(request, body)
+
+
+_SOMETIMES: tuple[tuple[Handler, int], ...] = (
+    *((html, 3), (error_with_200, 3), (no_choices, 3), (empty_body, 2), (cut_json, 2), (broken_off, 2)),
+    *((endless, 1), (empty, 3), (content_filter, 3), (context_length, 2), (nan_logprobs, 3)),
+    *((wrong_model, 2), (huge_answer, 1), (surrogates, 2)),
+)
+"""How many of the numbered prompts meet which trouble, from number 0 on."""
+
+
+async def sometimes_odd(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer in every odd way in turn, by the number in the prompt; answer well to most prompts."""
+    number = int("".join(filter(str.isdigit, prompt_of(body))) or "999")
+    for handler, times in _SOMETIMES:
+        if 0 <= number < times:
+            return await handler(request, body)
+        number -= times
+    return await good(request, body)
 
 
 async def unauthorised(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
@@ -487,12 +510,23 @@ BEHAVIOURS: dict[str, Handler] = {
     each.__name__: each
     for each in (
         *(good, slow, sluggish, echo, html, error_with_200, no_choices, empty, empty_body, content_filter),
-        *(cut_json, broken_off, hangs_up, drip, silent, endless, huge, wrong_model, nan_logprobs),
+        *(
+            cut_json,
+            broken_off,
+            hangs_up,
+            drip,
+            silent,
+            endless,
+            huge,
+            huge_answer,
+            wrong_model,
+            nan_logprobs,
+        ),
         *(logprobs, tool_call, surrogates, rate_limited, sometimes_limited, server_error),
         *(constrained, vllm, ollama, llamacpp, ollama_by_version, no_logprobs, thinks_beside, thinks_inside),
         *(only_thinks, refusal, gives_up, cut_off, not_an_object, wavers, fails_when_sampled),
         *(streams, streams_error, streams_break, streams_hang, streams_on, streams_flood),
-        *(context_length, picky, unauthorised, redirect, half_down, from_cache, busy_at_first),
+        *(sometimes_odd, context_length, picky, unauthorised, redirect, half_down, from_cache, busy_at_first),
         *(judge_fair, judge_slow, judge_first, judge_prose, judge_as_frontier, judge_hostile),
     )
 }

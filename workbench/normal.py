@@ -48,10 +48,14 @@ class Undecodable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A JSON value, and whether its text had to be repaired (NUL, surrogates, bad UTF-8)."""
+    """A JSON value, and whether its text had to be repaired (NUL, surrogates, bad UTF-8).
+
+    `has_nan`: it held the word NaN, as JSON can't; where that was a number, None is in its place.
+    """
 
     value: Any
     repaired: bool = False
+    has_nan: bool = False
 
 
 def clean_text(text: str) -> tuple[str, bool]:
@@ -135,7 +139,7 @@ def decode_json(data: bytes | str) -> Decoded:
         cleaned = clean_value(value)
         repaired = repaired or cleaned != value
         value = cleaned
-    return Decoded(value, repaired)
+    return Decoded(value, repaired, has_nan=repaired and b"NaN" in raw)
 
 
 def _decode_loosely(raw: bytes) -> tuple[Any, bool]:

@@ -78,6 +78,7 @@ class ErrorKind(StrEnum):
     CONTENT_FILTER = "content_filter"
     CONTEXT_LENGTH = "context_length"
     WRONG_MODEL = "wrong_model"
+    NOT_A_NUMBER = "not_a_number"
     MISSING = "missing"
     OTHER = "other"
 

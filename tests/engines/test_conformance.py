@@ -19,7 +19,7 @@ from workbench.engines.conformance import (
 )
 from workbench.engines.openai_api import OpenAIEngine
 from workbench.engines.retries import RetryPolicy
-from workbench.errors import ConfigError
+from workbench.errors import ConfigError, WorkbenchError
 from workbench.records import EvalKind
 from workbench.specs import Candidate, EvalConfig
 
@@ -199,9 +199,22 @@ async def test_json_that_is_refused_fails_and_json_that_is_ignored_warns() -> No
     assert report.ok
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), 0.7])
+async def test_a_model_whose_own_log_probability_is_nan_fails_before_money_is_spent() -> None:
+    """Its arithmetic breaks down: what it writes is no answer, and the first check says so."""
+
+    def answer(body: dict[str, Any]) -> web.Response:
+        found = tokens("spam", ("spam", "ham"), float("nan"))
+        text = json.dumps(completion("spam", body["model"], choice={"logprobs": found}))
+        return web.Response(text=text, content_type="application/json")
+
+    report, _ = await checked(answer, Needs(), LABELS)
+    with pytest.raises(WorkbenchError, match="is NaN"):
+        report.require()
+
+
+@pytest.mark.parametrize("value", [None, 0.7])
 async def test_log_probabilities_that_can_not_be_used_are_a_warning(value: float | None) -> None:
-    """Absent, NaN or above 0: thresholds are not possible, and the replay goes on."""
+    """Absent or above 0: thresholds are not possible, and the replay goes on."""
 
     def answer(body: dict[str, Any]) -> web.Response:
         found = None if value is None else tokens("spam", ("spam", "ham"), value)

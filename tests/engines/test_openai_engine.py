@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ from servers import Server, answer_to
 
 from workbench.engines import CallContext
 from workbench.engines.openai_api import OpenAIEngine, RetryPolicy, retry_after_s
+from workbench.engines.replies import Asked, read_reply
 from workbench.errors import ConfigError, EndpointUnreachable
 from workbench.records import ErrorKind, EvalKind, Message, Output, Request, ToolCall, to_json
 from workbench.specs import Candidate, EvalConfig
@@ -110,12 +112,27 @@ async def test_a_redirect_never_carries_the_prompt_on(server: Server) -> None:
     assert server.stats("good")["hits"] == 0
 
 
-async def test_nan_log_probabilities_are_tolerated(server: Server) -> None:
-    """NaN where a log-probability belongs costs the confidence, not the output."""
+async def test_an_answer_whose_own_log_probability_is_nan_is_no_answer(server: Server) -> None:
+    """Arithmetic that broke down is an error of its own kind, which says what to try."""
     output, _ = await ask(server, "nan_logprobs")
-    assert output.error is None
-    assert output.text == "spam"
-    assert output.confidence == {}
+    assert output.error is not None
+    assert output.error.kind is ErrorKind.NOT_A_NUMBER
+    assert "logprobs = false" in output.error.message
+    assert (output.text, output.confidence) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("logprob", "top", "text"), [("-0.1", "NaN", "spam"), ("null", "-0.1", "spam"), ("-0.1", "-0.2", "NaN")]
+)
+def test_nan_elsewhere_costs_no_answer(logprob: str, top: str, text: str) -> None:
+    """NaN of an alternative, a log-probability left out, the word itself: the answer stands."""
+    numbers = {"null": None, "NaN": float("nan")}
+    others = [{"token": "ham", "logprob": numbers.get(top, -0.2)}]
+    token = {"token": "spam", "logprob": numbers.get(logprob, -0.1), "top_logprobs": others}
+    choice = {"message": {"content": text}, "logprobs": {"content": [token]}}
+    body = json.dumps({"model": "m", "choices": [choice]}).encode()
+    output = read_reply(body, "application/json", Asked(Candidate("c", "openai", model="m"), LABELS))
+    assert (output.text, output.error) == (text, None)
 
 
 async def test_log_probabilities_become_confidence(server: Server) -> None:

@@ -194,7 +194,6 @@ STREAMS = [
     ("streams_error", ErrorKind.INVALID_RESPONSE, "the engine died", 1),
     ("streams_break", ErrorKind.INVALID_RESPONSE, "the stream breaks off", 2),
     ("streams_on", ErrorKind.TIMEOUT, "no complete reply", 1),
-    ("streams_flood", ErrorKind.INVALID_RESPONSE, "larger than 32 MB", 1),
     ("rate_limited", ErrorKind.RATE_LIMITED, "slow down", 2),
     ("html", ErrorKind.INVALID_RESPONSE, "nginx", 1),
     ("broken_off", ErrorKind.INVALID_RESPONSE, "breaks off", 2),

@@ -23,6 +23,7 @@ from workbench.records import ErrorKind, Output, OutputError, Request
 from workbench.replay import replay as checked_replay
 from workbench.replay import status
 from workbench.replay.outcomes import HELD_MOST, WINDOW, WINDOW_FAILURES, Outcomes
+from workbench.scoring.comparing import compare
 
 replay = functools.partial(checked_replay, checks=False)
 CALLS = 24
@@ -59,7 +60,7 @@ RECORDED = {
     "content_filter": "content_filter",
     "context_length": "context_length",
     "broken_off": "invalid_response",
-    "nan_logprobs": None,
+    "nan_logprobs": "not_a_number",
     "surrogates": None,
 }
 PAUSED: dict[str, tuple[type[WorkbenchError], str]] = {
@@ -119,6 +120,38 @@ def test_servers_that_do_not_work_pause_the_replay_with_a_message(
             "started",
             "paused",
         ]
+
+
+def test_odd_answers_among_good_ones_are_counted_and_never_compared_as_outputs(
+    tmp_path: Path, server: Server
+) -> None:
+    """Every kind of trouble counts against the candidate under its own name, beside what was answered."""
+    workspace = world(tmp_path, server, "sometimes_odd", timeout_s=20)
+    with open_store(workspace) as store:
+        add_calls(store, 100, start=CALLS)
+        report = replay(workspace, store, "spam", "c")
+        kinds = {
+            "invalid_response": 3 + 3 + 3 + 2 + 2 + 2 + 1,
+            "empty": 3,
+            "content_filter": 3,
+            "context_length": 2,
+            "not_a_number": 3,
+            "wrong_model": 2,
+        }
+        assert report.state == "finished"
+        assert report.errors == kinds
+        flags = {"huge_answer": "capped", "surrogates": "repaired_text"}
+        rows = store.rows("SELECT text, error_kind, output FROM observations")
+        assert len(rows) == CALLS + 100
+        assert all((row["text"] is None) == (row["error_kind"] is not None) for row in rows)
+        assert all(any(f'"{flag}"' in row["output"] for row in rows) for flag in flags.values())
+        (compared,) = compare(workspace, store, "spam", "c")
+        assert compared.errors == kinds
+        assert compared.compared == CALLS + 100
+        # The endless answer and the junk are no labels; the errors are none either: all disagree.
+        assert compared.invalid >= sum(kinds.values()) + 3
+        agreeing = store.value("SELECT count(*) FROM observations WHERE text = 'ham'")
+        assert compared.match == agreeing < CALLS + 100 - sum(kinds.values())
 
 
 def test_a_hundred_megabytes_are_refused_by_their_length(tmp_path: Path, server: Server) -> None:

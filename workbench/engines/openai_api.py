@@ -20,7 +20,15 @@ from workbench.checks import host_of
 from workbench.engines.base import CallContext, failure
 from workbench.engines.dialects import Detected, constraint_of, detect, wants_structure
 from workbench.engines.privacy import open_gate, resolve
-from workbench.engines.replies import CACHED, Asked, is_cached, read_error, read_reply, read_value
+from workbench.engines.replies import (
+    CACHED,
+    Asked,
+    is_cached,
+    read_beginning,
+    read_error,
+    read_reply,
+    read_value,
+)
 from workbench.engines.retries import RETRIED_STATUSES, retry_after_s
 from workbench.engines.retries import RetryPolicy as RetryPolicy
 from workbench.engines.streaming import BrokenStream, ReplyBuilder, Streamed, read_stream
@@ -183,8 +191,8 @@ class OpenAIEngine:
             URL(url, encoded=True), allow_redirects=False, timeout=timeout
         ) as response:
             server = response.headers.get("Server", "")
-            data = await read_capped(response, MAX_REPLY_BYTES)
-            return _Told(response.status, data or b"", server)
+            data, whole = await read_capped(response, MAX_REPLY_BYTES)
+            return _Told(response.status, data if whole else b"", server)
 
     async def peek(self, path: str) -> Any:
         """Return what the server tells about itself, or None where it doesn't; no data of a task is sent.
@@ -310,7 +318,7 @@ class OpenAIEngine:
         started = time.perf_counter()
         answering = False
         streamed: Streamed | None = None
-        data: bytes | None = None
+        data, whole = b"", True
         # Made here: aiohttp would first look through all kinds of bodies that it knows.
         payload = aiohttp.BytesPayload(body, content_type="application/json")
         try:
@@ -321,9 +329,9 @@ class OpenAIEngine:
                 if self._candidate.stream and status == 200:
                     pieces = body_pieces(response)
                     streamed = await read_stream(pieces, most_bytes=MAX_STREAM_BYTES)
-                    data = streamed.body
+                    data, whole = streamed.body, not streamed.is_cut
                 else:
-                    data = await read_capped(response, MAX_REPLY_BYTES)
+                    data, whole = await read_capped(response, MAX_REPLY_BYTES)
                 latency_ms = (time.perf_counter() - started) * 1000
                 asked_s = retry_after_s(response.headers.get("Retry-After"))
         except TimeoutError:
@@ -339,9 +347,6 @@ class OpenAIEngine:
         except (aiohttp.ClientError, ValueError) as error:
             what = f"not HTTP: {self._redact(str(error))}"
             return _Attempt(failure(ErrorKind.INVALID_RESPONSE, what))
-        if data is None:
-            large = f"the reply is larger than {MAX_REPLY_BYTES // 1024**2} MB"
-            return _Attempt(failure(ErrorKind.INVALID_RESPONSE, large, status))
         if streamed is not None and streamed.builder is not None:
             first_s = streamed.first_s
             first_ms = None if first_s is None else (first_s - started) * 1000
@@ -353,14 +358,23 @@ class OpenAIEngine:
         if status != 200:
             failed = self._without_key(read_error(status, data, content_type), data)
             return _Attempt(failed, status in RETRIED_STATUSES, asked_s)
+        if not whole:
+            return _Attempt(_marked(self._without_key(read_beginning(data, asked, latency_ms)), cached))
         output = self._without_key(read_reply(data, content_type, asked, latency_ms), data)
         return _Attempt(_marked(output, cached))
 
     def _put_together(self, builder: ReplyBuilder, asked: Asked) -> _Attempt:
-        if not builder.is_whole:
+        if not builder.is_whole and not builder.is_capped:
             return _Attempt(failure(ErrorKind.INVALID_RESPONSE, "the stream breaks off", 200), retry=True)
         # The key may lie in two pieces: what they make together is looked at.
-        return _Attempt(self._without_key(read_value(builder.reply(), asked, repaired=builder.is_repaired)))
+        found = read_value(
+            builder.reply(),
+            asked,
+            repaired=builder.is_repaired,
+            has_nan=builder.has_nan,
+            capped=builder.is_capped,
+        )
+        return _Attempt(self._without_key(found))
 
     def _redact(self, text: str) -> str:
         if not self._key:

@@ -9,8 +9,15 @@ from typing import Any
 
 from workbench.engines.base import failure
 from workbench.engines.dialects import WRAPPER_OPENING, unwrap_label
+from workbench.engines.oversized import completed
 from workbench.engines.reasoning import speaks_of_tags, split_reasoning
-from workbench.engines.signals import answer_tokens, label_margin, read_tokens, token_quantile
+from workbench.engines.signals import (
+    answer_tokens,
+    label_margin,
+    lacks_a_number,
+    read_tokens,
+    token_quantile,
+)
 from workbench.engines.wire import is_same_model
 from workbench.normal import Undecodable, clean_text, decode_json, parse_arguments, usage_openai
 from workbench.records import ErrorKind, Output, Request, ToolCall
@@ -24,6 +31,12 @@ _CONTEXT = re.compile(
     re.IGNORECASE,
 )
 _FILTERED = re.compile(r"content[ _-]?(filter|management|policy)|responsible_?ai", re.IGNORECASE)
+_NOT_A_NUMBER = (
+    "the log-probability of its own answer is NaN: the model's arithmetic breaks down (another dtype or "
+    "quantization may not), or parameters.logprobs = false leaves such numbers out"
+)
+CAPPED = "capped"
+"""Flag of an answer of which only the beginning is kept."""
 CACHED = "cached"
 """Flag of a reply that a response cache gave: it looks as if repeats had no noise."""
 _CACHE_HEADERS = ("cf-aig-cache-status", "helicone-cache", "x-portkey-cache-status", "x-cache")
@@ -107,8 +120,36 @@ def read_reply(body: bytes, content_type: str, asked: Asked, latency_ms: float |
     except Undecodable as error:
         found = _undecodable(body, content_type, error)
     else:
-        found = read_value(decoded.value, asked, repaired=decoded.repaired, latency_ms=latency_ms)
+        found = read_value(
+            decoded.value,
+            asked,
+            repaired=decoded.repaired,
+            has_nan=decoded.has_nan,
+            latency_ms=latency_ms,
+        )
     return found if found.error is None else replace(found, latency_ms=latency_ms)
+
+
+def read_beginning(beginning: bytes, asked: Asked, latency_ms: float | None = None) -> Output:
+    """Read as much as was read of a reply with status 200 that is larger than any should be.
+
+    Args:
+        beginning: Its first bytes.
+        asked: What it answers.
+        latency_ms: How long that took.
+
+    Returns:
+        The answer up to there, flagged `capped`; an error where no text of an answer was cut:
+        half a tool call, or a page, say.
+    """
+    found = read_value(completed(beginning), asked, capped=True, latency_ms=latency_ms)
+    if found.error is None and not found.tool_calls:
+        return found
+    told = found.error is not None and found.error.kind is not ErrorKind.INVALID_RESPONSE
+    if told:
+        return replace(found, latency_ms=latency_ms)
+    what = f"the reply is larger than {len(beginning) // 1024**2} MB"
+    return failure(ErrorKind.INVALID_RESPONSE, what, 200, latency_ms=latency_ms)
 
 
 def _undecodable(body: bytes, content_type: str, error: Undecodable) -> Output:
@@ -120,7 +161,13 @@ def _undecodable(body: bytes, content_type: str, error: Undecodable) -> Output:
 
 
 def read_value(
-    reply: Any, asked: Asked, *, repaired: bool = False, latency_ms: float | None = None
+    reply: Any,
+    asked: Asked,
+    *,
+    repaired: bool = False,
+    capped: bool = False,
+    has_nan: bool = False,
+    latency_ms: float | None = None,
 ) -> Output:
     """Read a decoded reply with status 200, sent in one piece or put together from a stream.
 
@@ -128,6 +175,8 @@ def read_value(
         reply: The decoded JSON.
         asked: What it answers.
         repaired: Its text had to be repaired.
+        has_nan: It held the word NaN; numbers that were NaN are None.
+        capped: It was cut, for nobody reads so long an answer.
         latency_ms: How long it took; left out of failures.
     """
     if not isinstance(reply, dict):
@@ -147,10 +196,10 @@ def read_value(
             200,
             model=clean_text(model[:MAX_NAME_CHARS])[0],
         )
-    flags = ["repaired_text"] if repaired else []
+    flags = [*(["repaired_text"] if repaired else []), *([CAPPED] if capped else [])]
     if asked.native_id is not None and reply.get("id") == asked.native_id:
         flags.append(CACHED)
-    return _read_choice(choices[0], reply, model, flags, asked, latency_ms)
+    return _read_choice(choices[0], reply, model, flags, asked, has_nan, latency_ms)
 
 
 def _failed(message: str, what: str) -> Output:
@@ -168,6 +217,7 @@ def _read_choice(
     model: str | None,
     flags: list[str],
     asked: Asked,
+    has_nan: bool,
     latency_ms: float | None,
 ) -> Output:
     finish = choice.get("finish_reason")
@@ -202,7 +252,7 @@ def _read_choice(
         reasoning, text = _apart(text, asked)
     if reasoning and len(reasoning) > MAX_TEXT_CHARS:
         reasoning = reasoning[:MAX_TEXT_CHARS]
-        flags.append("capped")
+        flags.append(CAPPED)
     if not (text and text.strip()) and not calls:
         why = "an empty answer"
         if reasoning:
@@ -210,16 +260,18 @@ def _read_choice(
             why = f"only reasoning{cut}"
         return failure(ErrorKind.EMPTY, why, 200, flags=tuple(flags), reasoning=reasoning, **common)
     label = unwrap_label(text) if asked.wrapped and text else text
+    if has_nan and lacks_a_number(choice.get("logprobs")):
+        return failure(ErrorKind.NOT_A_NUMBER, _NOT_A_NUMBER, 200, flags=tuple(flags), **common)
     confidence = _confidence(choice.get("logprobs"), text, label, reasoning is not None, asked)
     if label and len(label) > MAX_TEXT_CHARS:
         label = label[:MAX_TEXT_CHARS]
-        flags = [*dict.fromkeys([*flags, "capped"])]
+        flags.append(CAPPED)
     return Output(
         text=label,
         tool_calls=calls,
         reasoning=reasoning,
         confidence=confidence,
-        flags=tuple(flags),
+        flags=tuple(dict.fromkeys(flags)),
         latency_ms=latency_ms,
         **common,
     )

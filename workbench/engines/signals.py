@@ -204,6 +204,24 @@ def read_tokens(logprobs: Any) -> list[Token] | None:
     ] or None
 
 
+def lacks_a_number(logprobs: Any) -> bool:
+    """Say whether the log-probability of a token that the model chose itself is no number.
+
+    Where the reply held NaN, it was this: the model's arithmetic overflowed, and what it wrote
+    is no choice of its own. Among the alternatives it would say nothing.
+
+    Args:
+        logprobs: As for `read_tokens`, NaN replaced by None.
+    """
+    if not isinstance(logprobs, dict):
+        return False
+    content, values = logprobs.get("content"), logprobs.get("token_logprobs")
+    rows = [each for each in content if isinstance(each, dict)] if isinstance(content, list) else []
+    # In the older form the first token may be the prompt's, which nothing comes before.
+    chosen = [each.get("logprob", 0.0) for each in rows] + (values[1:] if isinstance(values, list) else [])
+    return None in chosen
+
+
 def _token(item: dict[str, Any]) -> Token:
     raw = item.get("top_logprobs")
     others = [each for each in raw if isinstance(each, dict)] if isinstance(raw, list) else []

@@ -89,7 +89,8 @@ class EventReader:
 class ReplyBuilder:
     """Put the pieces of one streamed chat completion together.
 
-    `done` says that the server said so, `finished` that it gave a reason to stop.
+    `done` says that the server said so, `finished` that it gave a reason to stop,
+    `is_capped` that nobody read on, `has_nan` that a piece held the word NaN.
     """
 
     def __init__(self) -> None:
@@ -97,6 +98,8 @@ class ReplyBuilder:
         self.finished = False
         self.is_answering = False
         self.is_repaired = False
+        self.is_capped = False
+        self.has_nan = False
         self.error: Any = None
         self._seen = False
         self._top: dict[str, Any] = {}
@@ -132,6 +135,7 @@ class ReplyBuilder:
                 self.add(line)
             return
         self.is_repaired = self.is_repaired or decoded.repaired
+        self.has_nan = self.has_nan or decoded.has_nan
         if not isinstance(decoded.value, dict):
             raise BrokenStream("an event of the stream is JSON, but no object")
         self._take(decoded.value)
@@ -231,6 +235,11 @@ class ReplyBuilder:
         return self._top | {"choices": [choice]}
 
     @property
+    def is_text(self) -> bool:
+        """Say whether pieces of a text came, and of nothing that is worthless when cut."""
+        return "content" in self._texts and not self._calls
+
+    @property
     def is_whole(self) -> bool:
         """Say whether the answer came to its end: the server said so, or gave its reason."""
         return self.done or self.finished or self.error is not None
@@ -259,11 +268,13 @@ def is_event_stream(beginning: bytes) -> bool | None:
 class Streamed:
     """What was read: pieces put together, or the body of a server that ignored `stream`.
 
-    `first_s` is when the first piece of an answer was there, by the clock that was given.
+    `is_cut` says that the body is larger than was read, `first_s` when the first piece of an
+    answer was there, by the clock that was given.
     """
 
     builder: ReplyBuilder | None = None
     body: bytes = b""
+    is_cut: bool = False
     first_s: float | None = None
 
 
@@ -291,6 +302,11 @@ async def read_stream(
     async for piece in pieces:
         size += len(piece)
         if size > most_bytes:
+            if builder.is_text:
+                builder.is_capped = True
+                return Streamed(builder, first_s=first_s)
+            if begun is False:
+                return Streamed(body=bytes(held), is_cut=True)
             raise BrokenStream(f"the reply is larger than {most_bytes // 1024**2} MB")
         if not begun:
             held += piece

@@ -88,23 +88,24 @@ def open_session(
     )
 
 
-async def read_capped(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
-    """Return the body, or None where it is larger than the cap; the rest is not read."""
+async def read_capped(response: aiohttp.ClientResponse, most_bytes: int) -> tuple[bytes, bool]:
+    """Return the body and that it is whole, or as much as the cap allows; the rest is not read.
+
+    Args:
+        response: Its status and headers are there.
+        most_bytes: The cap, unpacked.
+    """
     length = response.content_length
-    if length is not None:
-        if length > most_bytes:
-            response.close()
-            return None
-        if not _encoding(response):
-            return await response.read()
-    pieces, size = [], 0
+    if length is not None and length <= most_bytes and not _encoding(response):
+        return await response.read(), True
+    pieces, left = [], most_bytes
     async for piece in body_pieces(response):
-        size += len(piece)
-        if size > most_bytes:
+        pieces.append(piece[:left])
+        if len(piece) > left:
             response.close()
-            return None
-        pieces.append(piece)
-    return b"".join(pieces)
+            return b"".join(pieces), False
+        left -= len(piece)
+    return b"".join(pieces), True
 
 
 async def body_pieces(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

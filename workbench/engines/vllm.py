@@ -241,7 +241,8 @@ class VLLMEngine:
         async with session:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with session.get(URL(url), headers=headers, allow_redirects=False) as reply:
-                    return await read_capped(reply, MAX_REPLY_BYTES) if reply.status == 200 else None
+                    body, whole = await read_capped(reply, MAX_REPLY_BYTES)
+                    return body if whole and reply.status == 200 else None
         return None
 
     def _dead(self, process: ServerProcess, what: str) -> EndpointUnreachable:

@@ -28,6 +28,7 @@ BILLED = frozenset(
         ErrorKind.EMPTY,
         ErrorKind.CONTENT_FILTER,
         ErrorKind.WRONG_MODEL,
+        ErrorKind.NOT_A_NUMBER,
     )
 )
 """Failures after which the model may have read and written all the same."""

@@ -107,6 +107,7 @@ ERROR_KINDS = {
     "content_filter": "blocked by a content filter",
     "context_length": "request too long for the model",
     "wrong_model": "another model answered",
+    "not_a_number": "the model's arithmetic broke down",
     "missing": "no output recorded",
     "refused_by_gate": "refused by the privacy gate",
     "other": "other",
