@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nursery import nursery
 from replay_world import add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 
@@ -356,31 +356,46 @@ def wait_for_hits(server: Server, behaviour: str, at_least: int) -> None:
         time.sleep(0.01)
 
 
+FORKED = """
+from pathlib import Path
+from workbench.config import Workspace
+from workbench.replay import replay
+import workbench.store.engine, workbench.replay.run, workbench.engines.openai_api
+from workbench.store import Store
+
+def run(root):
+    workspace = Workspace.load(Path(root))
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        replay(workspace, store, "spam", "c", checks=False)
+"""
+
+
 @pytest.mark.slow
-def test_kills_at_random_points_lose_nothing_and_double_nothing(tmp_path: Path, server: Server) -> None:
+def test_two_hundred_kills_at_random_points_lose_nothing_and_double_nothing(
+    tmp_path: Path, server: Server
+) -> None:
     """Killed again and again, a replay asks anew what was in flight, and ends with one observation a call."""
-    kills, calls, concurrency = int(os.environ.get("WORKBENCH_KILLS", "8")), 3000, 8
+    kills, calls, concurrency = 200, 4000, 8
     workspace = world(tmp_path, server, "slow", calls=calls, concurrency=concurrency)
     dice = random.Random(7)
-    killed = 0
-    for _ in range(kills):
-        asked = server.stats("slow")["hits"]
-        worker = start(workspace)
-        if dice.random() < 0.9:
-            target = asked + dice.randint(1, 2 * calls // (kills + 1))
-            deadline = time.monotonic() + 60
-            while worker.poll() is None and server.stats("slow")["hits"] < target:
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
-        else:
-            time.sleep(dice.random())
-        killed += worker.poll() is None
-        worker.kill()
-        worker.communicate()
-    worker = start(workspace)
-    _, errors = worker.communicate(timeout=120)
-    assert worker.returncode == 0, errors.decode()
-    assert killed >= kills // 2
+    killed = finished = 0
+    with nursery(FORKED) as children:
+        while killed < kills:
+            asked = server.stats("slow")["hits"]
+            worker = children.start(str(workspace.root))
+            if dice.random() < 0.8:
+                target = asked + dice.randint(1, calls // kills)
+                deadline = time.monotonic() + 60
+                while worker.poll() is None and server.stats("slow")["hits"] < target:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.002)
+            else:
+                time.sleep(0.3 * dice.random())
+            killed += worker.kill()
+            finished += worker.wait() == 0
+            assert worker.wait() in (0, -signal.SIGKILL)
+            assert finished == 0, "too few calls for so many kills"
+        assert children.start(str(workspace.root)).wait() == 0
     with open_store(workspace) as store:
         rows = observations(store)
         assert len(rows) == len({(row["replay_id"], row["call_id"], row["repeat"]) for row in rows}) == calls
