@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import Server, completion, serving
 
-from workbench.engines import CallContext
+from workbench.engines import CallContext, oversized
 from workbench.engines.openai_api import MAX_REPLY_BYTES, OpenAIEngine
 from workbench.engines.oversized import completed
 from workbench.engines.replies import MAX_TEXT_CHARS, Asked, read_beginning
@@ -49,6 +50,26 @@ def test_what_is_cut_elsewhere_is_no_answer(beginning: bytes) -> None:
     assert output.error is not None
     assert output.error.kind is ErrorKind.INVALID_RESPONSE
     assert "larger than 0 MB" in output.error.message
+
+
+@pytest.mark.parametrize("flood", [b"[", b"[],", b'"",', b'{"a":', b'"\\"",'])
+def test_a_flood_of_marks_is_given_up_before_it_is_read_whole(
+    flood: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Megabytes of brackets or empty texts hold up no other call: a bounded number of them is looked at."""
+    looked = 0
+    real = oversized._TOKEN
+
+    class Counting:
+        def finditer(self, data: bytes) -> Iterator[Any]:
+            nonlocal looked
+            for each in real.finditer(data):
+                looked += 1
+                yield each
+
+    monkeypatch.setattr(oversized, "_TOKEN", Counting())
+    assert completed(b"[" + flood * (1024**2 // len(flood)) + b'"x') is None
+    assert looked <= 100_001
 
 
 def test_half_a_tool_call_is_no_tool_call() -> None:

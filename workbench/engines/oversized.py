@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any
 
-from workbench.normal import Undecodable, decode_json
+from workbench.normal import MAX_DEPTH, Undecodable, decode_json
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)|[{}\[\]]', re.DOTALL)
 _ESCAPE_CUT = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_MOST_TOKENS = 100_000
+"""More texts and brackets than any answer has before its end: a flood, which would hold up all others."""
 _BRACKETS = {b"{": b"}", b"[": b"]"}
 
 
@@ -23,7 +26,7 @@ def completed(beginning: bytes) -> Any | None:
     """
     closing: list[bytes] = []
     is_cut_text = False
-    for found in _TOKEN.finditer(beginning):
+    for found in islice(_TOKEN.finditer(beginning), _MOST_TOKENS):
         mark = found.group()
         if mark in _BRACKETS:
             closing.append(_BRACKETS[mark])
@@ -36,7 +39,7 @@ def completed(beginning: bytes) -> Any | None:
                 # The pattern can't go on at a backslash that is the last byte.
                 beginning = beginning[: found.end()]
                 break
-    if not is_cut_text:
+    if not is_cut_text or len(closing) > MAX_DEPTH:
         return None
     text = _whole_characters(_without_half_escape(beginning))
     try:
