@@ -100,10 +100,13 @@ def measure(figures: Figures, calls: int) -> None:
     with serving() as stub, tempfile.TemporaryDirectory() as folder:
         workspace = workspace_with_calls(Path(folder), calls, stub.url)
         for turn in range(ROUNDS):
-            # The store grows with each replay: neither is always the later one.
-            for in_flight in (FEW, MANY) if turn % 2 else (MANY, FEW):
-                loops[in_flight].append(asyncio.run(bare(stub.url, calls, in_flight)))
-                replays[in_flight].append(stored(workspace, calls, in_flight))
+            # All that is compared stands next to each other: each loop beside its replay, and the replays
+            # side by side. The store grows with each: neither is always the later one.
+            first, second = (FEW, MANY) if turn % 2 else (MANY, FEW)
+            loops[first].append(asyncio.run(bare(stub.url, calls, first)))
+            replays[first].append(stored(workspace, calls, first))
+            replays[second].append(stored(workspace, calls, second))
+            loops[second].append(asyncio.run(bare(stub.url, calls, second)))
             sdk.append(asyncio.run(with_sdk(stub.url, calls // SDK_SHARE, FEW)))
     for in_flight in (FEW, MANY):
         loop, ours = loops[in_flight], replays[in_flight]
