@@ -167,8 +167,9 @@ def krippendorff_alpha(
 ) -> Estimate:
     """Return Krippendorff's alpha for names of categories, any number of raters, gaps allowed.
 
-    alpha = 1 - D_o / D_e. D_o is the share of differing pairs of ratings within items, each item's pairs weighted by
-    1 / (m - 1) for its m ratings; D_e that among all ratings of such items, drawn without putting back.
+    alpha = 1 - D_o / D_e. D_o is the share of differing pairs of ratings within items, each item's pairs
+    weighted by 1 / (m - 1) for its m ratings; D_e that among all ratings of such items, drawn without putting
+    back.
     Source: Krippendorff, Content Analysis, section 11.3, 2004. Limits by a bootstrap over items, seed fixed.
     Where no item shows a disagreement every draw says 1: the lower limit is then 1 - U / D_e, U the upper
     limit on the share of items that would (Clopper and Pearson 1934).
