@@ -16,6 +16,8 @@ from evals.truth import __main__ as command
 from evals.truth.paths import Law, ever_above, ever_below, lower_crossings, upper_crossings, wilson_upper
 from evals.truth.table import COMPARED, PROMISE, SMALL, Row, compared, exactly, promised
 from workbench import ramp
+from workbench.routing import certified
+from workbench.slices_found import ranking
 from workbench.stats import audit, bounds, cluster, drift, guards, slice_shares, thresholds, weighted
 
 WORLDS = [name for name in command.SECTIONS if not name.startswith("real")]
@@ -90,6 +92,29 @@ def _all_active(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ramp, "slice_share", share)
 
 
+def _uncorrected(patch: pytest.MonkeyPatch) -> None:
+    """What was observed in a found slice is taken for what is true of it."""
+    real = ranking.harm_of
+
+    def observed(*given: Any) -> Any:
+        harm = real(*given)
+        rate = 0.0 if harm.point is None else harm.point
+        return replace(harm, low=rate, high=rate)
+
+    patch.setattr(ranking, "harm_of", observed)
+
+
+def _leaves_look_good(patch: pytest.MonkeyPatch) -> None:
+    """A leaf is sent for what was observed in it."""
+    real = certified.harm_of
+
+    def observed(population: Any, *given: Any) -> Any:
+        harm = real(population, *given)
+        return replace(harm, high=1.0 if harm.point is None else harm.point)
+
+    patch.setattr(certified, "harm_of", observed)
+
+
 def _no_groups(patch: pytest.MonkeyPatch) -> None:
     """No answer is ever called given up."""
     patch.setattr(guards, "COLLAPSED", 0.0)
@@ -111,6 +136,8 @@ def _lapses_are_free(patch: pytest.MonkeyPatch) -> None:
         ("queues", _mean),
         ("drift", _jumpy),
         ("slices", _all_active),
+        ("found slices", _uncorrected),
+        ("routing before", _leaves_look_good),
         ("label collapse", _no_groups),
         ("missing evidence", _lapses_are_free),
     ],
