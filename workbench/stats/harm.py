@@ -18,6 +18,8 @@ BY_LABEL = "anytime, labelled in audit order"
 BY_STRATA = "anytime, three strata"
 BY_DRAW = "anytime betting, drawn by the queue"
 UNKNOWN = "no evidence"
+FEWEST_JUDGED = 20
+"""Disagreements that people must have judged in order before their rate of harm lets a share rise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,24 @@ class Harm:
     by_disagreement: Estimate | None = None
     by_label: Estimate | None = None
     consistent: bool = True
+
+
+def steady_point(harm: Harm, population: Population) -> float | None:
+    """Return the estimate of harm on which a share may rise, or None without evidence.
+
+    A handful of harmless disagreements is no rate: where a third of them are harmful, the first three still
+    hold none in 30 % of cases. Until `FEWEST_JUDGED` have been judged in order, every
+    open one counts as harm, (D - cleared) / N, or by net harm as worse. The bounds need no such minimum.
+
+    Args:
+        harm: Of the population, either kind.
+        population: The evidence that it comes from.
+    """
+    point, worst = harm.estimate.point, harm.by_disagreement
+    if point is None or worst is None or worst.point is None:
+        return point
+    judged = population.audited_disagreements - population.audited_lapses
+    return point if judged >= FEWEST_JUDGED else max(point, worst.point)
 
 
 def regressions(population: Population, delta: float) -> Harm:
