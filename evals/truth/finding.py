@@ -58,7 +58,8 @@ class Log:
         return np.asarray(inside[kind], dtype=np.bool_)
 
 
-PLANTS = ("attribute", "length", "template", "topic")
+PLANTS = {"attribute": "12 %", "length": "31 %", "template": "15 %", "topic": "12 %"}
+"""What is planted, and its share of traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def rows(size: Size) -> Iterator[Row]:
     """Yield how often planted slices are found, and others are called bad or fine that are not."""
     runs = size.runs(20, least=4)
     whole = size.scale >= 1
-    for kind in PLANTS:
+    for kind, share in PLANTS.items():
         rng = generator(NAME, kind)
         hits, first, wrong, unsafe, ends = 0, 0, 0, 0, []
         for _ in range(runs):
@@ -94,8 +95,7 @@ def rows(size: Size) -> Iterator[Row]:
             wrong += any(risk[each].mean() <= POLICY.tolerance for each in bad)
             ends.append(0 if found.limit is None else found.limit.chars)
             unsafe += ends[-1] > _crossing()
-        share = f"{inside.mean():.0%}"
-        world = f"{CALLS} labelled calls, {BAD:.0%} harm in an undeclared {kind} (about {share} of traffic)"
+        world = f"{CALLS} labelled calls, {BAD:.0%} harm in an undeclared {kind} ({share} of traffic)"
         yield target(NAME, world, "it is called bad", hits / runs, FOUND, error=spread(hits, runs))
         yield promised(NAME, world, "another slice, within the tolerance, is called bad", wrong, runs)
         if whole:
