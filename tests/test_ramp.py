@@ -114,6 +114,30 @@ def test_more_of_the_same_session_is_not_asked_for() -> None:
     assert answer.missing[0] == "19 more compared calls, from other sessions and with other requests."
 
 
+def test_a_few_harmless_disagreements_do_not_start_the_ramp() -> None:
+    """Where 12 % differ, three harmless labels are luck: the ramp starts once twenty have been judged."""
+    three, twenty = (
+        structural(
+            880,
+            1000,
+            audited=8 * judged + 7,
+            audited_disagreements=judged,
+            cleared=judged,
+            looked=judged,
+        )
+        for judged in (3, 20)
+    )
+    few = recommend(Evidence(three, days=10), POLICY)
+    check(few, None, Action.HOLD, 0.0, 0.05)
+    assert "fewer than 20 disagreements have been judged" in few.binding_reason
+    assert "the estimate is 11.7 %" in few.binding_reason
+    assert few.missing[0] == "17 more disagreements judged in order, before the share may rise."
+    check(recommend(Evidence(twenty, days=10), POLICY), None, Action.RAMP, 0.01)
+    nobody = recommend(Evidence(structural(880, 1000, audited=7), days=10), POLICY)
+    check(nobody, None, Action.HOLD, 0.0, 0.05)
+    assert nobody.missing[0] == "20 more disagreements judged in order, before the share may rise."
+
+
 def test_thirty_clean_pairs_start_the_ramp() -> None:
     check(recommend(Evidence(structural(30, 30), days=10), POLICY), 0.118, Action.RAMP, 0.01, 0.05)
 

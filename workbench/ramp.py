@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.records import Action, Basis, Estimate, Policy, Recommendation
+from workbench.records import Action, Basis, Policy, Recommendation
 from workbench.stats import bounds, guards, ladder, noise
 from workbench.stats.evidence import (
     Evidence,
@@ -23,7 +23,15 @@ from workbench.stats.evidence import (
     WeightedOutcome,
 )
 from workbench.stats.guards import Finding
-from workbench.stats.harm import BY_LABEL, BY_STRATA, Harm, net, regressions
+from workbench.stats.harm import (
+    BY_LABEL,
+    BY_STRATA,
+    FEWEST_JUDGED,
+    Harm,
+    net,
+    regressions,
+    steady_point,
+)
 from workbench.stats.missing import Missing, missing_for_next
 from workbench.stats.sessions import session_rate
 from workbench.stats.slice_shares import effective_share, estimate_forbids, slice_share
@@ -95,7 +103,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     cap = min([evidence_cap, *(each.ceiling for each in limited if each.name != "drift")])
     ceiling = min([cap, *(each.ceiling for each in limited)])
     pacing = [] if ceiling < current else _pacing(evidence, policy, state, ceiling)
-    above_estimate = estimate_forbids(judged.estimate, policy)
+    above_estimate = estimate_forbids(judged, evidence.task, policy)
     findings = [*blocking, *pacing]
 
     advance = all(each.ok or each.advance for each in findings) and not above_estimate
@@ -126,7 +134,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         basis=evidence.task.basis,
         binding_reason=reasons[0],
         reasons=tuple(reasons),
-        missing=tuple(_missing(evidence, policy, state, findings, missing)),
+        missing=tuple(_missing(evidence, policy, state, findings, missing, above_estimate)),
         harm_per_day_at_most=None if volume is None else share * volume * max(harm.estimate.high, 0.0),
         slices=slices,
         guards=tuple(each.guard for each in findings),
@@ -196,7 +204,8 @@ def _reasons(
     later = [each for each in failing if each not in first]
     sentence = bound_sentence(estimate, task, policy)
     reasons = [each.message for each in first]
-    reasons.append(f"{sentence} {_support(estimate, policy, cap, share, current, above_estimate)}")
+    support = _support(judged, task, policy, cap, share, current, above_estimate)
+    reasons.append(f"{sentence} {support}")
     if missing.too_close and cap <= current + ladder.EPSILON:
         reasons.append(missing.sentence)
     binding = len(reasons)
@@ -230,14 +239,27 @@ def _reasons(
 
 
 def _support(
-    estimate: Estimate, policy: Policy, cap: float, share: float, current: float, above_estimate: bool
+    judged: Harm,
+    task: Population,
+    policy: Policy,
+    cap: float,
+    share: float,
+    current: float,
+    above_estimate: bool,
 ) -> str:
+    estimate = judged.estimate
     supported = ladder.cap_of(estimate.high, policy)
     if supported <= 0:
         return f"Live traffic needs at most {measured(ladder.CEILING * policy.tolerance)}."
     text = f"Evidence supports up to {percent(supported)}"
     if above_estimate and estimate.point is not None:
         own = measured(estimate.point)
+        if estimate.point <= policy.tolerance + ladder.EPSILON:
+            most = measured(steady_point(judged, task) or 0.0)
+            return (
+                f"{text}, but fewer than {FEWEST_JUDGED} disagreements have been judged in order, and with "
+                f"each open one as harm the estimate is {most}, so the share does not grow."
+            )
         return f"{text}, but the estimate itself, {own}, is above the tolerance, so the share does not grow."
     if cap < supported:
         text += f", other limits {percent(cap)}"
@@ -261,7 +283,12 @@ def _rates(population: Population) -> tuple[float | None, float | None]:
 
 
 def _missing(
-    evidence: Evidence, policy: Policy, state: State, findings: list[Finding], missing: Missing
+    evidence: Evidence,
+    policy: Policy,
+    state: State,
+    findings: list[Finding],
+    missing: Missing,
+    above_estimate: bool,
 ) -> list[str]:
     task = evidence.task
     failing = {each.name for each in findings if not each.ok}
@@ -304,6 +331,10 @@ def _missing(
         not each.ok and each.ceiling <= 0 and each.name not in ("looked", "drift") for each in findings
     )
     few = "enough_pairs" in failing and task.basis is Basis.STRUCTURAL
+    judged = task.audited_disagreements - task.audited_lapses
+    if above_estimate and judged < FEWEST_JUDGED and task.basis is Basis.STRUCTURAL and not (shut or few):
+        needed = min(FEWEST_JUDGED, task.disagreements) - judged
+        lines.append(f"{plural(needed, 'more disagreement')} judged in order, before the share may rise.")
     if missing.sentence and not shut and not few:
         lines.append(missing.sentence)
     return lines

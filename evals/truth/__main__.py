@@ -13,10 +13,12 @@ from pathlib import Path
 
 from evals.truth import (
     absent,
+    before,
     clusters,
     collapse,
     coverage,
     drifting,
+    finding,
     pace,
     queues,
     ramping,
@@ -38,6 +40,8 @@ SECTIONS: dict[str, Section] = {
     queues.NAME: queues.rows,
     drifting.NAME: drifting.rows,
     slicing.NAME: slicing.rows,
+    finding.NAME: finding.rows,
+    before.NAME: before.rows,
     collapse.NAME: collapse.rows,
     absent.NAME: absent.rows,
     reviewing.NAME: reviewing.rows,

@@ -61,6 +61,7 @@ def _false_alarms(size: Size) -> Iterator[Row]:
         error,
         drift.ALARM - ERRORS_ALLOWED * error,
         ">=",
+        level=drift.ALARM,
     )
     runs, alarms = size.runs(60), 0
     for _ in range(runs):

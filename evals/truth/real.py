@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from evals.truth.real_judges import DRAWS, LABELS, covers, folder, llmbar, negations, newsroom
-from evals.truth.real_labels import GOAL, Course, courses
-from evals.truth.table import AT_MOST, PROMISE, Row, Size, compared, generator, promised, target
+from evals.truth.real_labels import GOAL, courses
+from evals.truth.table import AT_MOST, Row, Size, compared, generator, promised, target
 from workbench import ramp
 from workbench.embed import SentenceTransformers
 from workbench.records import Basis, Policy
@@ -18,8 +18,6 @@ from workbench.stats.audit import AuditRow, from_rows
 LABEL_NAME = "real labels"
 JUDGE_NAME = "real judges"
 NEGATION_NAME = "real negations"
-SURE_FROM = 25
-"""Labels from which nothing that is provably worse may hold any traffic: before, 1 % may be explored."""
 
 
 def label_rows(size: Size) -> Iterator[Row]:
@@ -32,11 +30,13 @@ def label_rows(size: Size) -> Iterator[Row]:
         mine = [each for each in everything if each.harm == harm]
         worse = [each for each in mine if each.pair.provably_worse]
         world = f"{len(worse)} of {len(mine)} rivals of GPT-4o provably over 5 points worse, by {harm}"
-        ever = sum(_share_from(each, SURE_FROM) > 0 for each in worse)
-        what = f"hold traffic at any look from {SURE_FROM} labels on"
-        yield Row(LABEL_NAME, world, what, ever, 0.0, 0.0, AT_MOST, PROMISE)
-        above = sum(each.highest_share > 0.01 for each in worse)
-        yield Row(LABEL_NAME, world, "ever hold more than the 1 % of exploration", above, 0.0, 0.0, AT_MOST)
+        ever = sum(each.highest_share > 0 for each in worse)
+        yield Row(
+            LABEL_NAME, world, "hold any traffic at any look, from no label on", ever, 0.0, 0.0, AT_MOST
+        )
+        world = f"{len(mine)} rivals of GPT-4o, a look from no label on, by {harm}"
+        broken = sum(each.ever_broken for each in mine)
+        yield promised(LABEL_NAME, world, "bound ever below what all labels say", broken, len(mine))
         others = [each for each in mine if each.pair.loss <= Policy().tolerance]
         reached = [each for each in others if each.final_cap >= GOAL]
         world = f"{len(others)} rivals within 5 points, at most 300 labels each, by {harm}"
@@ -44,10 +44,6 @@ def label_rows(size: Size) -> Iterator[Row]:
         needed = [each.labels_to_goal for each in reached if each.labels_to_goal is not None]
         if needed:
             yield compared(LABEL_NAME, world, "labels that takes, median", statistics.median(needed))
-
-
-def _share_from(course: Course, labels: int) -> float:
-    return max((share for done, share, _ in course.steps if done >= labels), default=0.0)
 
 
 def judge_rows(size: Size) -> Iterator[Row]:

@@ -72,8 +72,8 @@ SMALL = (
 )
 """Open weights, at most 14 billion parameters: llama3.1, llama3.2, qwen2.5, mistral, yi and others without a
 size in their name are the sizes that the benchmark's own names say (8, 3, 7, 7 and 6 billion)."""
-LABELS = (10, 25, 50, 75, 100, 150, 200, 250, 300)
-"""How many disagreements a reviewer has judged when somebody looks."""
+LABELS = (0, 1, 3, 6, 10, 15, 20, 25, 50, 75, 100, 150, 200, 250, 300)
+"""How many disagreements a reviewer has judged when somebody looks: often at first, where luck is largest."""
 DAYS = 30.0
 GOAL = 0.25
 LEVEL = 0.95
@@ -102,31 +102,52 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What the decision said with so many labels: share from none, cap, upper bound, and what held it."""
+
+    labels: int
+    share: float
+    cap: float
+    high: float
+    held_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
-    """What the decision said while labels came in: (labels, share, cap), for one kind of harm."""
+    """What the decision said while labels came in, for one kind of harm."""
 
     pair: Pair
     harm: str
-    steps: tuple[tuple[int, float, float], ...]
+    steps: tuple[Step, ...]
 
     @property
     def highest_share(self) -> float:
         """Return the largest share ever recommended from none."""
-        return max(share for _, share, _ in self.steps)
+        return max(each.share for each in self.steps)
 
     @property
     def final_cap(self) -> float:
         """Return what the evidence supports with all labels."""
-        return self.steps[-1][2]
+        return self.steps[-1].cap
+
+    @property
+    def truth(self) -> float:
+        """Return what all labels together say of the kind of harm that the bound is on."""
+        return self.pair.loss if self.harm == "net" else self.pair.worse / self.pair.n
+
+    @property
+    def ever_broken(self) -> bool:
+        """Say whether the bound was below the truth at any look."""
+        return any(each.high < self.truth - 1e-12 for each in self.steps)
 
     @property
     def labels_to_goal(self) -> int | None:
         """Return with how many labels the cap is at 25 % and stays there; None if it never is."""
         found = None
-        for labels, _, cap in reversed(self.steps):
-            if cap < GOAL:
+        for each in reversed(self.steps):
+            if each.cap < GOAL:
                 break
-            found = labels
+            found = each.labels
         return found
 
 
@@ -196,18 +217,21 @@ def _key(candidate: str, row: str) -> str:
     return hashlib.sha256(f"{candidate}\0{row}".encode()).hexdigest()
 
 
-def courses(folder: Path) -> list[Course]:
+@lru_cache(maxsize=2)
+def courses(folder: Path) -> tuple[Course, ...]:
     """Return the course of every pair, by regressions and by net harm."""
     found = []
     for pair in pairs(folder):
         rows = read(folder / f"{pair.task}.csv")
-        steps: dict[str, list[tuple[int, float, float]]] = {"regressions": [], "net": []}
+        steps: dict[str, list[Step]] = {"regressions": [], "net": []}
         for labels in LABELS:
             evidence = from_rows(audit_rows(rows, pair.candidate, labels), basis=Basis.STRUCTURAL, days=DAYS)
             for harm, course in steps.items():
                 answer = ramp.recommend(evidence, Policy(harm=harm))
-                course.append((labels, answer.share, answer.cap))
+                high = answer.net.high if harm == "net" else answer.harm.high
+                held = tuple(each.name for each in answer.guards if not each.ok)
+                course.append(Step(labels, answer.share, answer.cap, high, held))
             if labels >= pair.disagreements:
                 break
         found += [Course(pair, harm, tuple(course)) for harm, course in steps.items()]
-    return found
+    return tuple(found)

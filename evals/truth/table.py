@@ -44,7 +44,8 @@ class Row:
     """One measured figure. `error` is its Monte Carlo standard error: 0 where it was computed exactly.
 
     `kind` says what the bar is: a `promise` of the method, a `target`, or nothing but a
-    figure to compare with (`compared`, without a bar).
+    figure to compare with (`compared`, without a bar). `level` is what is promised, where the bar allows
+    for Monte Carlo error, too.
     """
 
     section: str
@@ -55,6 +56,7 @@ class Row:
     bar: float | None = None
     sense: str = AT_MOST
     kind: str = PROMISE
+    level: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -79,7 +81,7 @@ def promised(
 ) -> Row:
     """Return the row of an error rate that must not exceed `delta`, from simulated runs."""
     bar = delta + ERRORS_ALLOWED * math.sqrt(delta * (1 - delta) / runs)
-    return Row(section, world, promise, failures / runs, spread(failures, runs), bar)
+    return Row(section, world, promise, failures / runs, spread(failures, runs), bar, level=delta)
 
 
 def exactly(section: str, world: str, promise: str, rate: float, *, delta: float = DELTA) -> Row:
@@ -137,7 +139,7 @@ def markdown(rows: Sequence[Row]) -> str:
             row.promise,
             _number(row.measured),
             _spread(row.error),
-            "" if row.bar is None else f"{row.sense} {_number(row.bar)}",
+            _bar(row),
             row.kind,
             row.verdict,
         ]
@@ -161,6 +163,13 @@ def plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
             cells[key] = value if value is not None and math.isfinite(value) else None
         found.append(cells)
     return found
+
+
+def _bar(row: Row) -> str:
+    if row.bar is None:
+        return ""
+    promised = "" if row.level is None else f" ({_number(row.level)} promised)"
+    return f"{row.sense} {_number(row.bar)}{promised}"
 
 
 def _spread(error: float | None) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+import textwrap
+from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.checks import COMPARATORS
-from workbench.compare import Comparator, Judgement, compare_outputs
+from workbench.compare import Comparator, Judgement, compare_outputs, custom
 from workbench.compare.alignment import best_pairs, near_best_pairs
 from workbench.compare.reading import extract_json, repair_json, text_normaliser
 from workbench.compare.values import equal_values, ratio
@@ -34,6 +38,34 @@ NEAR = (
     FieldRule("items[].sku", "fuzzy", ordered=False),
     FieldRule("items[].price", "money", ordered=False, required=False),
 )
+CUSTOM = """
+    class SameWords:
+        version = "1"
+        structural = True
+
+        def __call__(self, control, observed, request):
+            first, second = (set((each.text or "").split()) for each in (control, observed))
+            whole = first | second
+            score = len(first & second) / len(whole) if whole else 1
+            return {"verdict": "match" if first == second else "mismatch", "score": score}
+
+
+    class Whim:
+        version = "1"
+
+        def __call__(self, control, observed, request):
+            if control == observed:
+                return {"verdict": "match"}
+            said = [
+                {"verdict": "match", "score": 7},
+                {"verdict": "mismatch", "score": float("nan")},
+                {"verdict": "uncomparable", "reason": "no idea"},
+                {"verdict": "perhaps"},
+                None,
+            ]
+            return said[(len(control.text or "") + len(observed.text or "")) % 6]
+"""
+"""A well-behaved evaluator, and one that answers alike both ways round but mostly nonsense, or raises."""
 EVALS = {
     "label": EvalConfig(
         "t", EvalKind.LABEL, labels=("billing", "Outage", "0", "-0"), aliases={"bill": "billing"}
@@ -66,7 +98,17 @@ EVALS = {
     "ignoring": EvalConfig(
         "t", EvalKind.TEXT, ignore=(IgnoreRule("greeting", r"(?i)^hello\W*"), IgnoreRule("digits", r"\d"))
     ),
+    "ranking": EvalConfig("t", EvalKind.RANKING, options=("a", "b", "Outage", "0"), aliases={"bee": "b"}),
+    "first places of a ranking": EvalConfig("t", EvalKind.RANKING, options=("a", "b", "Outage"), top=2),
+    "ranking of what the request holds": EvalConfig("t", EvalKind.RANKING, options_pattern=r"^\[(\w+)\]"),
+    "custom": EvalConfig("t", EvalKind.TEXT, evaluator="laws_same_words"),
+    "custom beside labels": EvalConfig(
+        "t", EvalKind.LABEL, labels=("a", "b", "0"), evaluator="laws_same_words"
+    ),
+    "custom that talks nonsense": EvalConfig("t", EvalKind.TEXT, evaluator="laws_whim"),
 }
+DIRECTED = {EvalKind.RANKING}
+"""Kinds whose score, NDCG, takes the control for the truth: the verdict is symmetric, the score is not."""
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -126,6 +168,15 @@ SAID = (
     "-0",
     "I paid $5 on 3 March 2024.",
     "Hello, see Anna at 3:30 pm",
+    "a",
+    "b",
+    " b",
+    "a, b",
+    "1. b\n2. a",
+    "a > b > Outage",
+    "a = b",
+    "b a",
+    "a  b",
     "{{{{[[[",
     '{"total": NaN}',
     "\ud800\x00",
@@ -158,8 +209,66 @@ similarity = st.none() | st.floats(-1, 1)
 each_kind = pytest.mark.parametrize("name", EVALS)
 
 
-def key(found: Judgement) -> tuple[Any, ...]:
-    return found.verdict, found.score, found.identical, sorted(found.flags)
+@pytest.fixture(scope="module", autouse=True)
+def evaluators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Install the custom evaluators as pip leaves them, and forget them afterwards."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "laws_evaluators.py").write_text(textwrap.dedent(CUSTOM))
+    info = folder / "laws_evaluators-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: laws_evaluators\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[workbench.evaluators]\nlaws_same_words = laws_evaluators:SameWords\n"
+        "laws_whim = laws_evaluators:Whim\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        custom.forget_loaded()
+        yield
+    custom.forget_loaded()
+    sys.modules.pop("laws_evaluators", None)
+
+
+def key(found: Judgement, kind: EvalKind) -> tuple[Any, ...]:
+    score = None if kind in DIRECTED else found.score
+    return found.verdict, score, found.identical, sorted(found.flags)
+
+
+def without_law(evals: dict[str, EvalConfig]) -> set[str]:
+    """Return which kinds of comparison no entry stands for: every `EvalKind`, and custom evaluators."""
+    held = {"custom" if each.evaluator else str(each.kind) for each in evals.values()}
+    return {*map(str, EvalKind), "custom"} - held
+
+
+def test_every_kind_has_its_entry_in_the_laws() -> None:
+    """A new kind can't be left out of the laws below; who takes one out is told which."""
+    assert without_law(EVALS) == set()
+    for missing in (*map(str, EvalKind), "custom"):
+        rest = {
+            name: each
+            for name, each in EVALS.items()
+            if ("custom" if each.evaluator else str(each.kind)) != missing
+        }
+        assert without_law(rest) == {missing}
+
+
+@each_kind
+def test_no_law_is_kept_for_want_of_a_case(name: str) -> None:
+    """Among what the laws draw from, each kind has two different answers that agree and two that differ."""
+    drawn = [Output(text) for text in SAID]
+    drawn += [
+        Output(tool_calls=(ToolCall("find", {"total": value}, None),)) for value in ("1", "2", 1, 1.0, None)
+    ]
+    agreeing = Verdict.IGNORED if EVALS[name].ignore else Verdict.MATCH
+    # What answers with nonsense never agrees on two different texts.
+    missing = {Verdict.MISMATCH} | ({agreeing} if EVALS[name].evaluator != "laws_whim" else set())
+    for one, other in permutations(drawn, 2):
+        found = compare_outputs(EVALS[name], None, one, other, similarity=0.9)
+        if not found.invalid and not found.identical:
+            missing.discard(found.verdict)
+        if not missing:
+            return
+    pytest.fail(f"no two different answers end in {missing}")
 
 
 @each_kind
@@ -199,14 +308,15 @@ def test_an_output_always_agrees_with_itself(name: str, control: Output) -> None
 def test_swapping_the_sides_keeps_the_verdict(
     name: str, first: Output, second: Output, similarity: float | None
 ) -> None:
-    """Symmetric wherever both sides may stand as a control."""
+    """Symmetric wherever both sides may stand as a control; a ranking's score alone knows which is which."""
     comparator = Comparator(EVALS[name])
     there = comparator.compare(first, second, None, similarity)
     back = comparator.compare(second, first, None, similarity)
     sides = {there.verdict, back.verdict}
     if Verdict.UNCOMPARABLE in sides or there.invalid or back.invalid:
         return
-    assert key(there) == key(back)
+    kind = EVALS[name].kind
+    assert key(there, kind) == key(back, kind)
 
 
 def test_nesting_beyond_any_recursion_limit_is_unreadable_rather_than_a_crash() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,14 @@ from hypothesis import strategies as st
 from workbench.records import Basis
 from workbench.stats import weighted
 from workbench.stats.evidence import Population, WeightedOutcome
-from workbench.stats.harm import BY_DISAGREEMENT, BY_LABEL, net, regressions
+from workbench.stats.harm import (
+    BY_DISAGREEMENT,
+    BY_LABEL,
+    FEWEST_JUDGED,
+    net,
+    regressions,
+    steady_point,
+)
 
 DELTA = 0.05
 
@@ -63,6 +72,62 @@ def test_weights_of_equal_pairs_add_no_noise_to_net_harm() -> None:
     found = net(drawn([(1.25, 0)] * 60 + [(0.3, 0)] * 40), DELTA).estimate
     assert found.point == pytest.approx(0, abs=1e-9)
     assert found.low <= 0 <= found.high
+
+
+def audited(judged: int, harms: int, lapses: int = 0, better: int = 0) -> Population:
+    """Return 1,000 calls of which every eighth differs, so many of them judged or lapsed in order."""
+    return Population(
+        compared=1000,
+        disagreements=125,
+        audited=8 * (judged + lapses) + 7,
+        audited_disagreements=judged + lapses,
+        audited_lapses=lapses,
+        harms=harms + lapses,
+        audited_better=better,
+        cleared=judged - harms,
+        cleared_better=better,
+        looked=judged,
+    )
+
+
+def test_a_handful_of_judged_disagreements_is_no_rate_to_rise_on() -> None:
+    """Before twenty are judged each open one counts as harm; from then on the audited rate stands."""
+    for measure in (regressions, net):
+        nothing, few, enough = (
+            steady_point(measure(each, DELTA), each)
+            for each in (audited(0, 0), audited(FEWEST_JUDGED - 1, 2), audited(FEWEST_JUDGED, 2))
+        )
+        assert nothing == pytest.approx(0.125)
+        assert few == pytest.approx((125 - 17) / 1000)
+        assert enough == pytest.approx(2 / 167)
+    assert steady_point(regressions(Population(), DELTA), Population()) is None
+    semantic = drawn([(1.0, 0)] * 3)
+    assert steady_point(regressions(semantic, DELTA), semantic) == pytest.approx(0)
+
+
+@given(
+    st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.sampled_from(["lapses", "worse", "fails"])
+)
+def test_less_or_worse_evidence_never_lowers_what_a_share_may_rise_on(
+    judged: int, harms: int, lapses: int, change: str
+) -> None:
+    """A label that lapses, one that turns into harm, an agreeing call that fails: the figure never falls."""
+    harms = min(harms, judged)
+    before = audited(judged, harms, lapses)
+    if change == "fails":
+        more = {"disagreements": 126, "audited_disagreements": judged + lapses + 1}
+        after = replace(before, **more, audited_lapses=lapses + 1, harms=before.harms + 1)
+    elif harms < judged and change == "lapses":
+        after = replace(audited(judged - 1, harms, lapses + 1), audited=before.audited)
+    elif harms < judged:
+        after = audited(judged, harms + 1, lapses)
+    else:
+        return
+    for measure in (regressions, net):
+        first, second = (steady_point(measure(each, DELTA), each) for each in (before, after))
+        assert first is not None
+        assert second is not None
+        assert first <= second + 1e-12
 
 
 outcomes = st.lists(

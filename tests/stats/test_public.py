@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import re
 import subprocess
 import sys
 
@@ -20,6 +21,37 @@ def test_each_public_name_is_there_and_says_what_it_does(name: str) -> None:
     found = getattr(stats, name)
     assert inspect.getdoc(found)
     assert found.__module__.startswith("workbench.stats.")
+
+
+def without_source(text: str) -> str:
+    """Return what a docstring lacks: a formula before its arguments, or who the method is from and when."""
+    said = text.partition("\nArgs:")[0]
+    source = re.search(r"(?:^|[\s.])Source: (.+)", said, re.DOTALL)
+    formula = re.search(r"\S (?:=|<=|>=) \S", said[: source.start()] if source else said)
+    named = source and re.search(r"[A-Z]\w+(?:[^.]|\.\d)*\b(?:18|19|20)\d\d\b", source[1])
+    return " and ".join(word for word, found in (("formula", formula), ("source", named)) if not found)
+
+
+@pytest.mark.parametrize("name", stats.__all__)
+def test_each_public_name_says_its_formula_and_its_source(name: str) -> None:
+    """Whoever must sign a number finds in `help(...)` what is computed and what to check it against."""
+    lacking = without_source(str(inspect.getdoc(getattr(stats, name))))
+    assert not lacking, f"workbench.stats.{name} lacks its {lacking}"
+
+
+@pytest.mark.parametrize(
+    ("text", "lacking"),
+    [
+        ("Return a rate.\n\nArgs:\n    n: x = y. Source: Kish, 1965.", "formula and source"),
+        ("Return a rate.\n\nU = s / n.", "source"),
+        ("Return a rate.\n\nU = s / n.\nSource: the folder of 2024.", "source"),
+        ("Return a rate.\n\nSource: Kish, Survey Sampling, 1965, has D = 2.", "formula"),
+        ("Return a rate.\n\nU = s / n.\nSource: Kish, Survey Sampling, 1965.", ""),
+    ],
+)
+def test_a_missing_formula_or_source_is_seen(text: str, lacking: str) -> None:
+    """Neither an argument's description nor a bare year passes for either."""
+    assert without_source(text) == lacking
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.truth import real, real_judges, real_labels
+from evals.truth import real, real_judges, real_labels, real_page
+from evals.truth.page import replaced
 from evals.truth.table import SMALL
 from workbench.records import LabelVerdict
 
@@ -18,9 +19,10 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="WORKBENCH_DATA names 
 @needs_data
 @pytest.mark.slow
 def test_no_rival_that_is_provably_worse_holds_traffic_and_others_do() -> None:
-    """With 25 labels and more, no clearly worse model is above 0 %; of the others some reach 25 %."""
+    """At no look, with a label or none, is a clearly worse model above 0 %; of the others some reach 25 %."""
     rows = list(real.label_rows(SMALL))
     assert [row for row in rows if not row.ok] == []
+    assert [row.measured for row in rows if row.promise.startswith("hold any traffic")] == [0, 0]
     reached = [row.measured or 0 for row in rows if row.promise.startswith("reach")]
     assert min(reached) >= 15
 
@@ -41,6 +43,17 @@ def test_negated_sentences_move_no_traffic() -> None:
     rows = list(real.negation_rows(SMALL))
     assert rows
     assert [row for row in rows if not row.ok] == []
+
+
+@needs_data
+@pytest.mark.slow
+def test_the_page_of_every_candidate_and_judge_is_what_the_data_say() -> None:
+    """Each figure of docs/truth-real.md comes out again, and it says which judges mislead alone."""
+    made = real_page.text(DATA / "textclass", DATA / "llmbar")
+    page = real_page.PAGE.read_text(encoding="utf-8")
+    assert page == replaced(page, made), "write it anew: python -m evals.truth.real_page"
+    assert "judges would mislead whoever asked them alone" in made
+    assert "**no**" in made
 
 
 def test_without_data_the_sections_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:

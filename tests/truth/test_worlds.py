@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 
 from evals.truth import __main__ as command
+from evals.truth import page
 from evals.truth.paths import Law, ever_above, ever_below, lower_crossings, upper_crossings, wilson_upper
 from evals.truth.table import COMPARED, PROMISE, SMALL, Row, compared, exactly, promised
 from workbench import ramp
+from workbench.routing import certified
+from workbench.slices_found import ranking
 from workbench.stats import audit, bounds, cluster, drift, guards, slice_shares, thresholds, weighted
 
 WORLDS = [name for name in command.SECTIONS if not name.startswith("real")]
@@ -28,6 +31,30 @@ def test_every_bar_is_met(name: str) -> None:
     assert not [row for row in rows if not row.ok]
     assert any(row.bar is not None for row in rows)
     assert {row.section for row in rows} == {name}
+    for row, said in _documented(rows):
+        # What is simulated leaves room for chance by how much was simulated; nothing else depends on it.
+        fixed = replace(row, bar=None, level=None) if row.level is not None and row.error else row
+        there = replace(said, bar=None, level=None) if row.level is not None and row.error else said
+        assert (fixed.bar, fixed.sense, fixed.kind) == (there.bar, there.sense, there.kind)
+        assert row.level == said.level
+
+
+def _documented(rows: list[Row]) -> list[tuple[Row, Row]]:
+    """Return the rows that docs/truth.md holds as well, each beside what is said of it there."""
+    known = {
+        (each["section"], each["world"], each["what is promised"]): each
+        for each in page.parsed(page.PAGE.read_text(encoding="utf-8"))
+    }
+    found = []
+    for row in rows:
+        said = known.get((row.section, row.world, row.promise))
+        if said is not None:
+            bar, sense, level = page.bar_of(said["bar"])
+            found.append(
+                (row, replace(row, bar=bar, sense=sense or row.sense, kind=said["kind"], level=level))
+            )
+    assert found or rows[0].section == "missing evidence"
+    return found
 
 
 # --- a measure that can't fail is worth nothing -----------------------------------------------
@@ -90,6 +117,29 @@ def _all_active(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ramp, "slice_share", share)
 
 
+def _uncorrected(patch: pytest.MonkeyPatch) -> None:
+    """What was observed in a found slice is taken for what is true of it."""
+    real = ranking.harm_of
+
+    def observed(*given: Any) -> Any:
+        harm = real(*given)
+        rate = 0.0 if harm.point is None else harm.point
+        return replace(harm, low=rate, high=rate)
+
+    patch.setattr(ranking, "harm_of", observed)
+
+
+def _leaves_look_good(patch: pytest.MonkeyPatch) -> None:
+    """A leaf is sent for what was observed in it."""
+    real = certified.harm_of
+
+    def observed(population: Any, *given: Any) -> Any:
+        harm = real(population, *given)
+        return replace(harm, high=1.0 if harm.point is None else harm.point)
+
+    patch.setattr(certified, "harm_of", observed)
+
+
 def _no_groups(patch: pytest.MonkeyPatch) -> None:
     """No answer is ever called given up."""
     patch.setattr(guards, "COLLAPSED", 0.0)
@@ -111,6 +161,8 @@ def _lapses_are_free(patch: pytest.MonkeyPatch) -> None:
         ("queues", _mean),
         ("drift", _jumpy),
         ("slices", _all_active),
+        ("found slices", _uncorrected),
+        ("routing before", _leaves_look_good),
         ("label collapse", _no_groups),
         ("missing evidence", _lapses_are_free),
     ],

@@ -146,7 +146,7 @@ def watch(
 ) -> WatchReport:
     """Watch what was imported after the evaluation for drift: in outcomes, in mix, in content.
 
-    Outcomes are watched by the e-detector (Shin, Ramdas and Rinaldo, 2022), valid however often anyone
+    Outcomes are watched by the e-detector (Shin, Ramdas and Rinaldo, 2023), valid however often anyone
     looks; mix and content are tests of one look.
 
     Args:

@@ -47,6 +47,9 @@ class Confusion:
 def confusion(pairs: Mapping[tuple[str, str], int]) -> Confusion:
     """Return the full table of how often each pair of answers occurred.
 
+    c[i][j] = pairs in which the control said i and the candidate j, answers in alphabetical order.
+    Source: contingency tables, Pearson, On the theory of contingency, 1904.
+
     Args:
         pairs: Count by (answer of the control, answer of the candidate).
     """
@@ -59,6 +62,9 @@ def agreement_by_label(
     table: Confusion, delta: float, effects: Mapping[str, float] | None = None
 ) -> dict[str, Estimate]:
     """Return how often the candidate agrees, for each answer of the control, with anytime limits.
+
+    a_i = c[i][i] / sum_j c[i][j], the recall of answer i were the control the truth; limits of `anytime`.
+    Source: Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86, 2024, for the limits.
 
     Args:
         table: Rows are the control's answers.
@@ -159,11 +165,12 @@ def _jackknifed(table: Confusion, delta: float, method: str, chance: Chance) -> 
 def krippendorff_alpha(
     ratings: Sequence[Mapping[Any, Category]], delta: float = 0.025, seed: int = 0
 ) -> Estimate:
-    """Return Krippendorff's alpha 1 - D_o / D_e for names of categories, any number of raters, gaps allowed.
+    """Return Krippendorff's alpha for names of categories, any number of raters, gaps allowed.
 
-    D_o is the share of differing pairs of ratings within items, each item's pairs weighted by
-    1 / (m - 1) for its m ratings; D_e that among all ratings of such items, drawn without putting back.
-    Source: Krippendorff, Content Analysis, 2004 (11.3); limits by a bootstrap over items with a fixed seed.
+    alpha = 1 - D_o / D_e. D_o is the share of differing pairs of ratings within items, each item's pairs
+    weighted by 1 / (m - 1) for its m ratings; D_e that among all ratings of such items, drawn without putting
+    back.
+    Source: Krippendorff, Content Analysis, section 11.3, 2004. Limits by a bootstrap over items, seed fixed.
     Where no item shows a disagreement every draw says 1: the lower limit is then 1 - U / D_e, U the upper
     limit on the share of items that would (Clopper and Pearson 1934).
 
@@ -217,6 +224,10 @@ def pairwise_kappa(
     ratings: Sequence[Mapping[str, str]], delta: float = 0.025
 ) -> dict[tuple[str, str], Estimate]:
     """Return Cohen's kappa of every two annotators who rated items in common.
+
+    kappa = (p - e) / (1 - e) of each pair, over the items that both rated; limits as for `cohen_kappa`.
+    Source: Cohen, Educational and Psychological Measurement 20, 1960; by pairs of more than two raters,
+    Light, Psychological Bulletin 76, 1971.
 
     Args:
         ratings: For each item the rating of each annotator who rated it.

@@ -62,7 +62,7 @@ def log_evidence_below(rate: Floats | float, bad: Floats | float, good: Floats |
         good: Good calls, not necessarily whole.
 
     Returns:
-        log E(rate); `rate` is refuted where it exceeds log(1 / delta).
+        log E(rate) of `anytime_upper` (Robbins 1970); `rate` is refuted where it exceeds log(1 / delta).
     """
     a, b = np.asarray(bad, dtype=np.float64) + PRIOR, np.asarray(good, dtype=np.float64) + PRIOR
     mixture = betaln(a, b) + log_betainc(a, b, rate)
@@ -74,6 +74,13 @@ def log_evidence_below(rate: Floats | float, bad: Floats | float, good: Floats |
 @lru_cache(maxsize=1 << 16)
 def anytime_upper(bad: float, n: float, delta: float) -> float:
     """Return the upper confidence bound that holds however often anyone looks.
+
+    U is the h above s / n with E(h) = 1 / delta, where s calls are bad, f = n - s good, a = b = 1/2 and
+    E(h) = [B(a + s, b + f) I_h(a + s, b + f)] / [B(a, b) I_h(a, b)] / (h^s (1 - h)^f): B is the beta
+    function, I_h the regularised incomplete one. E is a mixture of likelihood ratios over the rates below h.
+    Source: mixtures, Robbins, Annals of Mathematical Statistics 41, 1970; confidence sequences, Howard,
+    Ramdas, McAuliffe and Sekhon, Annals of Statistics 49, 2021; Waudby-Smith and Ramdas, Journal of the
+    Royal Statistical Society B 86, 2024.
 
     Args:
         bad: Bad calls, 0..n, not necessarily whole.
@@ -130,6 +137,10 @@ def anytime_uppers(bad: Floats, n: Floats, delta: float) -> Floats:
 def anytime_lower(bad: float, n: float, delta: float) -> float:
     """Return the lower confidence bound that holds however often anyone looks.
 
+    L(s, n) = 1 - U(n - s, n), U being `anytime_upper`: bad and good calls change places.
+    Source: Robbins, Annals of Mathematical Statistics 41, 1970; Waudby-Smith and Ramdas, Journal of the
+    Royal Statistical Society B 86, 2024.
+
     Args:
         bad: Bad calls, 0..n, not necessarily whole.
         n: Calls.
@@ -144,14 +155,38 @@ def anytime_lower(bad: float, n: float, delta: float) -> float:
 
 
 def exact_upper(bad: float, n: float, delta: float) -> float:
-    """Return the one-sided Clopper-Pearson upper bound, valid for one look."""
+    """Return the one-sided Clopper-Pearson upper bound, valid for one look.
+
+    U is the h with P(Binomial(n, h) <= s) = delta, which is the 1 - delta quantile of Beta(s + 1, n - s).
+    Source: Clopper and Pearson, Biometrika 26, 1934.
+
+    Args:
+        bad: Bad calls s, 0..n, not necessarily whole.
+        n: Calls.
+        delta: Error probability of this one look.
+
+    Returns:
+        A rate; 1 without calls, or where all are bad.
+    """
     if n <= 0 or bad >= n:
         return 1.0
     return float(betaincinv(bad + 1, n - bad, 1 - delta))
 
 
 def exact_lower(bad: float, n: float, delta: float) -> float:
-    """Return the one-sided Clopper-Pearson lower bound, valid for one look."""
+    """Return the one-sided Clopper-Pearson lower bound, valid for one look.
+
+    L is the h with P(Binomial(n, h) >= s) = delta, which is the delta quantile of Beta(s, n - s + 1).
+    Source: Clopper and Pearson, Biometrika 26, 1934.
+
+    Args:
+        bad: Bad calls s, 0..n, not necessarily whole.
+        n: Calls.
+        delta: Error probability of this one look.
+
+    Returns:
+        A rate; 0 without calls, or where none is bad.
+    """
     if n <= 0 or bad <= 0:
         return 0.0
     return float(betaincinv(bad, n - bad + 1, delta))
@@ -160,11 +195,20 @@ def exact_lower(bad: float, n: float, delta: float) -> float:
 def anytime(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimate:
     """Return a rate with both anytime bounds, each at `delta`.
 
+    The point is s / n; the bounds are U(s / D, n / D) and L(s / D, n / D) of `anytime_upper` and
+    `anytime_lower`, D = `deff`. With D above 1 their validity at every look is approximate.
+    Source: Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 49, 2021; Waudby-Smith and Ramdas,
+    Journal of the Royal Statistical Society B 86, 2024; division by the design effect, Kish, Survey
+    Sampling, 1965.
+
     Args:
-        bad: Bad calls.
+        bad: Bad calls s.
         n: Calls.
         delta: Error probability of each bound.
         deff: Design effect that both counts are divided by.
+
+    Returns:
+        Rates; bounds of 0 and 1 and no point without calls.
     """
     s, size = bad / deff, n / deff
     return Estimate(
@@ -179,7 +223,21 @@ def anytime(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimat
 
 
 def exact(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimate:
-    """Return a rate with both Clopper-Pearson bounds, each at `delta`, for one look."""
+    """Return a rate with both Clopper-Pearson bounds, each at `delta`, for one look.
+
+    The point is s / n; the bounds are those of `exact_upper` and `exact_lower` at s / D of n / D, D = `deff`.
+    Source: Clopper and Pearson, Biometrika 26, 1934; counts over the design effect, Korn and Graubard,
+    Survey Methodology 24, 1998.
+
+    Args:
+        bad: Bad calls s.
+        n: Calls.
+        delta: Error probability of each bound.
+        deff: Design effect that both counts are divided by.
+
+    Returns:
+        Rates; bounds of 0 and 1 and no point without calls.
+    """
     s, size = bad / deff, n / deff
     return Estimate(
         point=bad / n if n else None,
@@ -202,6 +260,11 @@ def calls_needed(
 ) -> int | None:
     """Return the fewest calls that prove a bound with a given number of failures.
 
+    The least n with U(s, n) <= h, s = `failures` and h = `bound`, found by asking of every n whether
+    E(h) >= 1 / delta (`anytime_upper`) or P(Binomial(n, h) <= s) <= delta (`exact_upper`).
+    Source: Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86, 2024, for anytime;
+    Clopper and Pearson, Biometrika 26, 1934, for exact.
+
     Args:
         failures: Bad calls among them.
         bound: The rate that the upper bound must not exceed.
@@ -222,6 +285,10 @@ def size_needed(
     rate: float, bound: float, delta: float, *, deff: float = 1.0, limit: int = SEARCH_LIMIT
 ) -> int | None:
     """Return the smallest n for which ceil(rate n) bad calls keep the anytime bound at `bound`.
+
+    The least n with U(ceil(r n) / D, n / D) <= h, r = `rate`, h = `bound`, D = `deff`, U of `anytime_upper`.
+    A look ahead at a rate that is guessed, so a plan and no promise.
+    Source: Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86, 2024.
 
     Args:
         rate: The share of bad calls to expect.

@@ -19,9 +19,11 @@ Calibration = Callable[[ArrayLike], NDArray[np.float64]]
 def calibrated(confidences: ArrayLike, losses: ArrayLike) -> Calibration:
     """Return what turns a confidence into the estimated chance that a call is not harmed.
 
-    Under 200 labels Platt's curve (1999, with his softened targets against overfitting), from 200 on
-    isotonic regression by pooling adjacent violators (Zadrozny and Elkan 2002), in between its steps
-    interpolated.
+    Under 200 labels Platt's curve 1 / (1 + exp(-(a logit c + b))), a >= 0, with his softened targets against
+    overfitting; from 200 on isotonic regression, the non-decreasing g that makes sum (y - g(c))^2 least, by
+    pooling adjacent violators, interpolated in between its steps.
+    Source: Platt, Advances in Large Margin Classifiers, 1999; Zadrozny and Elkan, Knowledge Discovery and
+    Data Mining, 2002.
 
     Args:
         confidences: Of labelled calls, 0..1, length n, without NaN.

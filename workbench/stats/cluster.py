@@ -43,6 +43,15 @@ def design_effect(
 ) -> DesignEffect:
     """Return the larger of the estimated and the planned design effect.
 
+    Estimated: V / [p (1 - p) / n], where p is the mean of the outcomes y and, over G clusters g,
+    V = G / (G - 1) sum_g (sum_{i in g} (y_i - p))^2 / n^2. Planned, and all there is where no outcome or
+    every outcome is bad: 1 + (m - 1) icc, m = sum_g m_g^2 / sum_g m_g for clusters of m_g calls.
+    With two kinds of cluster V and (m - 1) are those of one kind plus those of the other minus those of their
+    intersection, and never below those of either.
+    Source: the effect and the planned form, Kish, Survey Sampling, 1965; the variance between clusters,
+    Liang and Zeger, Biometrika 73, 1986; two kinds, Cameron, Gelbach and Miller, Journal of Business and
+    Economic Statistics 29, 2011.
+
     Args:
         outcomes: 0 or 1 of each call, length n.
         clusters: One sequence of length n for each kind of cluster (session,

@@ -1,6 +1,6 @@
 """Has live traffic become another than the evaluated one: in its outcomes, its mix, its content.
 
-The e-detector (Shin, Ramdas and Rinaldo, 2022) may be looked at after every call; the two others are
+The e-detector (Shin, Ramdas and Rinaldo 2023) may be looked at after every call; the two others are
 tests of one window against another, with permutation p-values.
 """
 
@@ -28,6 +28,8 @@ class EDetector:
     For each p1 in 1.5, 2, 3, 5 times p0: M = (1 + M) L with L = (p1/p0)^x ((1-p1)/(1-p0))^(1-x); the mean
     of the four is watched. Under any rate up to p0 each L has a mean of at most 1, so that calls
     until a false alarm are at least the threshold on average.
+    Source: Shin, Ramdas and Rinaldo, New England Journal of Statistics in Data Science, 2023; each M is
+    the procedure of Shiryaev, 1963, and Roberts, 1966.
 
     Args:
         p0: The anytime upper bound on the same rate from the evaluation, in 0..1.
@@ -98,7 +100,10 @@ def population_stability(
     """Return the population stability index of two mixes, with a permutation p-value.
 
     Sum over values of (a - b) ln(a / b), a and b their shares with half a call added to each value, so
-    that a value seen on one side alone stays finite.
+    that a value seen on one side alone stays finite; p = (1 + #(permuted >= found)) / (1 + permutations).
+    Source: the symmetric divergence, Jeffreys, Proceedings of the Royal Society A 186, 1946, which scorecards
+    call stability index, Siddiqi, Credit Risk Scorecards, 2006; the p-value, Phipson and Smyth, Statistical
+    Applications in Genetics and Molecular Biology 9, 2010.
 
     Args:
         before: Calls by slice value in the evaluated window.
@@ -131,10 +136,12 @@ def _stability(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[n
 def two_sample(before: ArrayLike, after: ArrayLike, *, seed: int = 0, permutations: int = 199) -> Shift:
     """Return how well a classifier tells live calls from evaluated ones by their embeddings.
 
-    Classifier two-sample test (Lopez-Paz and Oquab, 2017): the balanced accuracy, in 5-fold
-    cross-validation, of the linear discriminant between the two means with a shrunk covariance; .5 is
-    chance. The p-value comes from dealing the windows anew in the same folds, since guesses of one fold
-    are not independent.
+    Classifier two-sample test: the balanced accuracy (TPR + TNR) / 2, in 5-fold cross-validation, of the
+    linear discriminant w = S^-1 (m_live - m_before), S the covariance halfway shrunk to a multiple of the
+    identity; .5 is chance. p = (1 + #(dealt >= found)) / (1 + permutations), the windows dealt anew in the
+    same folds, since guesses of one fold are not independent.
+    Source: Lopez-Paz and Oquab, International Conference on Learning Representations, 2017; the p-value,
+    Phipson and Smyth, Statistical Applications in Genetics and Molecular Biology 9, 2010.
 
     Args:
         before: Embeddings of evaluated calls, n x d.

@@ -18,6 +18,8 @@ BY_LABEL = "anytime, labelled in audit order"
 BY_STRATA = "anytime, three strata"
 BY_DRAW = "anytime betting, drawn by the queue"
 UNKNOWN = "no evidence"
+FEWEST_JUDGED = 20
+"""Disagreements that people must have judged in order before their rate of harm lets a share rise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,35 @@ class Harm:
     consistent: bool = True
 
 
+def steady_point(harm: Harm, population: Population) -> float | None:
+    """Return the estimate of harm on which a share may rise, or None without evidence.
+
+    A handful of harmless disagreements is no rate: where a third of them are harmful, the first three still
+    hold none in 30 % of cases. Until `FEWEST_JUDGED` have been judged in order, every
+    open one counts as harm, (D - cleared) / N, or by net harm as worse. The bounds need no such minimum.
+
+    Args:
+        harm: Of the population, either kind.
+        population: The evidence that it comes from.
+    """
+    point, worst = harm.estimate.point, harm.by_disagreement
+    if point is None or worst is None or worst.point is None:
+        return point
+    judged = population.audited_disagreements - population.audited_lapses
+    return point if judged >= FEWEST_JUDGED else max(point, worst.point)
+
+
 def regressions(population: Population, delta: float) -> Harm:
     """Return the share of calls that get worse.
+
+    Structural: U = min(U(D - cleared, N), U(harms, audited)), both of `anytime_upper` at `delta`. The
+    evidence E falls with every further bad call, so that both bounds cross one and the same process and
+    nothing is halved; L = L(harms, audited), and the point is the smaller of both rates. Where people called
+    an answer worse that agrees after normalisation: U = sum_h W_h U_h over the strata that are not identical,
+    each at delta / 2 (Bonferroni), never below the one before. Semantic: the bounds on mean(w y) of
+    `weighted_upper` and `weighted_lower`.
+    Source: Robbins, Annals of Mathematical Statistics 41, 1970; Waudby-Smith and Ramdas, Journal of the
+    Royal Statistical Society B 86, 2024; strata drawn from adaptively, Spertus, Sridhar and Stark, 2024.
 
     Args:
         population: The evidence.
@@ -101,9 +130,12 @@ def highs_of_regressions(populations: Sequence[Population], delta: float) -> lis
 def net(population: Population, delta: float) -> Harm:
     """Return the share of calls that get worse minus the share that get better.
 
-    The bound is that of x = (y + 1) / 2, mapped back by 2x - 1. As with regressions,
+    y = +1 where a call gets worse, -1 where it gets better, 0 otherwise. Structural: U_net = 2 U(x) - 1 with
+    U the bound of `weighted_upper` on the mean of x = (y + 1) / 2, L_net alike. As with regressions,
     both the audited calls and all calls with every open disagreement counted as worse
-    bound the same process from above, so neither is halved.
+    bound the same process from above, so neither is halved. Semantic: the signed bounds on mean(w y).
+    Source: betting on a bounded mean, Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B
+    86, 2024.
 
     Args:
         population: The evidence.

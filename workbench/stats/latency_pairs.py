@@ -48,9 +48,12 @@ def compare_latencies(
 ) -> tuple[LatencyPair, ...]:
     """Return p50, p95 and p99 of two models on the same calls, with bootstrap limits.
 
-    Percentiles are nearest ranks, as everywhere: the ceil(q n)-th smallest value. The limits are
-    approximate and for one look; under 20 calls, and for a percentile with fewer than 5 calls beyond it,
-    they are as wide as what was seen. Source: Efron, Annals of Statistics 7, 1979.
+    Percentiles are nearest ranks, as everywhere: p_q = the ceil(q n)-th smallest value. Pairs are drawn n at
+    a time with replacement; the limits are the delta and 1 - delta quantiles of what such draws give,
+    approximate and for one look. Under 20 calls, and for a percentile with fewer than 5 calls beyond it,
+    they are as wide as what was seen.
+    Source: Efron, Annals of Statistics 7, 1979; the percentile interval, Efron and Tibshirani, An
+    Introduction to the Bootstrap, chapter 13, 1993.
 
     Args:
         control_ms: Latency of each call, length n, infinite where no answer came; calls where either is

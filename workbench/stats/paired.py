@@ -72,7 +72,8 @@ def _better_share(difference: float, worse: int, better: int, n: int) -> float:
 def mcnemar(worse: int, better: int) -> float:
     """Return the two-sided p-value of "as many calls get worse as better", exact.
 
-    Given that one side alone was right, which side is a fair coin under that hypothesis.
+    Given that one side alone was right, which side is a fair coin under that hypothesis:
+    p = min(1, 2 P(Binomial(worse + better, 1/2) <= min(worse, better))).
     Source: McNemar, Psychometrika 12, 1947.
 
     Args:

@@ -39,6 +39,8 @@ def percentile(values: Sequence[float], q: float, delta: float) -> Estimate:
     The upper limit is the smallest measured value x of which it is sure that at most
     1 - q of all calls take longer: exact_upper(#(> x) / D, n / D) <= 1 - q, where D is the
     design effect of calls that queue behind each other. The lower limit mirrors it.
+    Source: order statistics, David and Nagaraja, Order Statistics, section 7.1, 2003; the design effect by
+    batch means, Law and Kelton, Simulation Modeling and Analysis, section 9.5.3, 2000.
 
     Args:
         values: In the order of sending; infinite where no answer came.

@@ -44,6 +44,11 @@ def predicted_harm(
 ) -> Predicted:
     """Return the estimate of harm where there is enough to make one from.
 
+    theta = mean(w y) + lambda (mean(f of the others) - mean(w f)) of `ppi_mean`, refused under 300 labels
+    or 10 harms, where its interval covers too rarely.
+    Source: Angelopoulos, Duchi and Zrnic, PPI++: efficient prediction-powered inference, 2023; weights,
+    Horvitz and Thompson, Journal of the American Statistical Association 47, 1952.
+
     Args:
         outcomes: 1 for a harmed call, 0 otherwise; labelled calls, length n.
         predictions: The predictor's value for the labelled calls, length n.
@@ -76,9 +81,11 @@ def ppi_mean(
 ) -> tuple[Estimate, float]:
     """Return the prediction-powered mean of an outcome and the tuned lambda.
 
+    theta = mean(w y) + lambda (mean(f of the other calls) - mean(w f)), with normal limits. There
     lambda = cov(w y, w f) / (var(w f) + n / m var(f)), cut to 0..1, makes the least of the variance
     var(w y - lambda w f) / n + lambda^2 var(f) / m, var(f) that of the other calls. Without weights this is
-    the lambda of Angelopoulos, Duchi and Zrnic (2023).
+    the lambda of the source.
+    Source: Angelopoulos, Duchi and Zrnic, PPI++: efficient prediction-powered inference, 2023.
 
     Args:
         outcomes: Of the labelled calls, length n of at least 2.

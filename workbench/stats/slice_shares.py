@@ -5,23 +5,25 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from workbench.records import Estimate, Policy, SliceShare
+from workbench.records import Policy, SliceShare
 from workbench.stats import guards, ladder
-from workbench.stats.evidence import Evidence, SliceEvidence
-from workbench.stats.harm import net, regressions
+from workbench.stats.evidence import Evidence, Population, SliceEvidence
+from workbench.stats.harm import Harm, net, regressions, steady_point
 from workbench.stats.wording import bound_sentence, measured, plural
 
 
-def estimate_forbids(estimate: Estimate, policy: Policy) -> bool:
-    """Rule 6: never up while the estimate itself is above the tolerance."""
-    return estimate.point is not None and estimate.point > policy.tolerance + ladder.EPSILON
+def estimate_forbids(harm: Harm, population: Population, policy: Policy) -> bool:
+    """Rule 6: never up while the estimate itself, of enough judged disagreements, is above the tolerance."""
+    point = steady_point(harm, population)
+    return point is not None and point > policy.tolerance + ladder.EPSILON
 
 
 def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: float) -> SliceShare:
     """Rule 8: a slice stands on its own evidence and is never faster than the task."""
     population = each.population
     harm = regressions(population, delta)
-    judged = (net(population, delta) if policy.harm == "net" else harm).estimate
+    judging = net(population, delta) if policy.harm == "net" else harm
+    judged = judging.estimate
     cap = ladder.cap_of(judged.high, policy)
     seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
     cap = min(cap, 1.0 if seen.ok else seen.ceiling)
@@ -29,9 +31,13 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     sentence = bound_sentence(judged, population, policy)
     if judged.low > policy.tolerance + ladder.EPSILON:
         status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
-    elif estimate_forbids(judged, policy):
+    elif estimate_forbids(judging, population, policy):
         status = "suspect"
-        reason = f"The estimate, {measured(judged.point or 0.0)}, is above the tolerance of {tolerance}."
+        point = steady_point(judging, population) or 0.0
+        which = (
+            "The estimate" if point == judged.point else "The estimate with each open disagreement as harm"
+        )
+        reason = f"{which}, {measured(point)}, is above the tolerance of {tolerance}."
     elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
         status = "unproven"
         reason = (

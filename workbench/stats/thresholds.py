@@ -87,6 +87,11 @@ class ThresholdTable:
 def frozen_grid(confidences: ArrayLike, size: int = GRID) -> tuple[float, ...]:
     """Return thresholds at equal steps of the unlabelled confidences, most cautious first.
 
+    t_k = the (1 + floor((m - 1) k / size))-th smallest of the m confidences, k = 0..size - 1: an observed
+    value each time, and the lowest of all is among them.
+    Source: a grid that no label had a part in, Angelopoulos, Bates, Candes, Jordan and Lei, Annals of
+    Applied Statistics 19, 2025 (preprint 2021).
+
     Args:
         confidences: Of calls without labels, 0..1; NaN where there is none.
         size: Thresholds at most; equal ones are kept once.
@@ -115,6 +120,13 @@ def learn_then_test(
     latencies_ms: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> ThresholdTable:
     """Return which thresholds are proven to keep the risk within tolerance.
+
+    From cautious to permissive t is proven while U(harms_t, n_t) <= tolerance, over the calls with a
+    confidence of at least t, at delta / starts; the walk ends at the first t that fails, which is why no
+    further correction is due. Budget mode: U(harms_t, n) <= tolerance, over all n calls.
+    Source: Angelopoulos, Bates, Candes, Jordan and Lei, Learn then Test, Annals of Applied Statistics 19,
+    2025 (preprint 2021); the fixed sequence, Maurer, Hothorn and Lehmacher, 1995; budget mode, Bates,
+    Angelopoulos, Lei, Malik and Jordan, Journal of the ACM 68, 2021.
 
     Calls without a confidence (NaN) are never routed; where they have a label they count in budget mode
     as not routed.
@@ -258,7 +270,10 @@ def starting_places(routed: Sequence[float], shares: Sequence[float] = SHARES) -
 def auroc(confidences: ArrayLike, losses: ArrayLike) -> float | None:
     """Return the chance that a harmed call has a lower confidence than one that is not; ties count half.
 
-    The Mann-Whitney statistic over its number of pairs (Hanley and McNeil 1982); None without both kinds.
+    A = (R - b (b + 1) / 2) / (b g), R the sum of the b harmed calls' ranks among all, the surest call first,
+    g the calls not harmed: the Mann-Whitney statistic over its number of pairs; None without both kinds.
+    Source: Mann and Whitney, Annals of Mathematical Statistics 18, 1947; Hanley and McNeil, Radiology 143,
+    1982.
 
     Args:
         confidences: Of each call; NaN leaves a call out.
@@ -276,6 +291,10 @@ def auroc(confidences: ArrayLike, losses: ArrayLike) -> float | None:
 
 def is_for_tuning(call_id: str, seed: int = 0) -> bool:
     """Say whether a call belongs to the half on which a threshold is tuned; the other half reports it.
+
+    It does where SHA-256("threshold", seed, call) mod 2 = 0, by the first byte: a coin that falls the same
+    way each time.
+    Source: splitting the data, Cox, Biometrika 62, 1975.
 
     Args:
         call_id: The call; the same one always falls into the same half.

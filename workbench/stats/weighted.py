@@ -28,7 +28,9 @@ def log_evidence(
     weight_max: float | NDArray[np.float64],
     deff: float = 1.0,
 ) -> float:
-    """Return the log of the evidence that the true mean is below `mean`.
+    """Return the log of the evidence that the true mean is below `mean`: log E(H) of `upper`.
+
+    Source: Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86, 2024.
 
     Args:
         mean: The mean in doubt, below every `weight_max`.
@@ -57,6 +59,12 @@ def upper(
     signed: bool = False,
 ) -> float:
     """Return the anytime upper bound on the mean of weight times outcome.
+
+    U is the H with E(H) = 1 / delta, E(H) = mean over j of prod_t (1 + lambda_j (H - w_t y_t)),
+    lambda_j = (1 - u_j) / (w_max - H), u_j = ((j + 1/2) / 64)^2 for j = 0..63: 64 gamblers of different
+    caution bet that the mean is below H. A design effect takes the root of each product.
+    Source: betting, Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86, 2024; strata
+    drawn from adaptively, Spertus, Sridhar and Stark, Sequential stratified inference for the mean, 2024.
 
     Draws may differ in how large their weight could become, where a plan changes or where part of the
     calls is looked at: each bet is then staked by its own draw's limit, which was known before
@@ -96,6 +104,10 @@ def lower(
     signed: bool = False,
 ) -> float:
     """Return the anytime lower bound on the mean of weight times outcome.
+
+    L = -U of the losses -w y, of which none is above 0 (or, signed, above w_max). Bets against that limit
+    equal those on w_max (1 - U'), U' the bound on 1 - w y / w_max with all weights and limits 1.
+    Source: Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86, 2024.
 
     The arguments are those of `upper`, of which it is the mirror image; without evidence it is 0, or
     minus the least `weight_max` where outcomes may be negative. Only there does it depend on `weight_max`.
