@@ -16,6 +16,7 @@ from workbench.records import Action, Basis, Estimate, Policy, Recommendation
 from workbench.stats import bounds, guards, ladder, noise
 from workbench.stats.evidence import (
     Evidence,
+    Lack,
     OutcomeGroup,
     Population,
     SliceCell,
@@ -31,6 +32,7 @@ from workbench.stats.wording import bound_sentence, cluster_sentence, count, mea
 
 __all__ = [
     "Evidence",
+    "Lack",
     "OutcomeGroup",
     "Population",
     "SliceCell",
@@ -111,6 +113,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     unseen = next(each for each in blocking if each.name == "looked")
     reached = evidence_cap if unseen.ok else min(evidence_cap, unseen.ceiling)
     missing = missing_for_next(evidence.task, judged, reached, policy, delta)
+    lacking = _missing(evidence, policy, state, findings, missing)
     reasons, binding, following_reasons = _reasons(
         evidence, policy, findings, judged, cap, share, current, above_estimate, missing
     )
@@ -126,12 +129,16 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         basis=evidence.task.basis,
         binding_reason=reasons[0],
         reasons=tuple(reasons),
-        missing=tuple(_missing(evidence, policy, state, findings, missing)),
+        missing=tuple(sentence for _, sentence in lacking),
         harm_per_day_at_most=None if volume is None else share * volume * max(harm.estimate.high, 0.0),
         slices=slices,
         guards=tuple(each.guard for each in findings),
         details=_details(evidence, policy, delta, harm, balance, evidence_cap, missing)
-        | {"binding_reasons": binding, "next_reasons": following_reasons},
+        | {
+            "binding_reasons": binding,
+            "next_reasons": following_reasons,
+            "missing_kinds": tuple(kind.value for kind, _ in lacking),
+        },
     )
 
 
@@ -262,41 +269,43 @@ def _rates(population: Population) -> tuple[float | None, float | None]:
 
 def _missing(
     evidence: Evidence, policy: Policy, state: State, findings: list[Finding], missing: Missing
-) -> list[str]:
+) -> list[tuple[Lack, str]]:
+    """Return what is missing for more traffic: of which kind each is, and in words."""
     task = evidence.task
     failing = {each.name for each in findings if not each.ok}
-    lines = []
+    lines: list[tuple[Lack, str]] = []
     if "enough_pairs" in failing:
         short = policy.minimum_pairs - task.effective_pairs
         more = math.ceil(short * task.disagreement_effect.value - ladder.EPSILON)
         others = (
             ", from other sessions and with other requests" if task.disagreement_effect.value > 1.005 else ""
         )
-        lines.append(f"{plural(more, 'more compared call')}{others}.")
+        lines.append((Lack.CALLS, f"{plural(more, 'more compared call')}{others}."))
     if "latency" in failing:
         measured = evidence.latency_p95_ms
         if measured is None:
-            lines.append("A measurement of latency at production rate.")
+            lines.append((Lack.LATENCY, "A measurement of latency at production rate."))
         elif not math.isfinite(measured.high):
-            lines.append("A measurement of latency with more calls.")
+            lines.append((Lack.LATENCY, "A measurement of latency with more calls."))
     if "critical" in failing and evidence.critical is None:
-        lines.append("A measurement of critical harm.")
+        lines.append((Lack.MEASUREMENT, "A measurement of critical harm."))
     if "sessions" in failing:
-        lines += _missing_sessions(evidence)
+        lines.append(_missing_sessions(evidence))
     if "stage" in failing:
         live = policy.minimum_live_calls - (state.live_compared or 0)
         days = policy.minimum_days_in_stage - (state.days_in_stage or 0.0)
         if live > 0:
-            lines.append(f"{plural(live, 'more compared live call')} in this stage.")
+            lines.append((Lack.TIME, f"{plural(live, 'more compared live call')} in this stage."))
         if days > ladder.EPSILON:
-            lines.append(f"{_days(days)} more in this stage.")
+            lines.append((Lack.TIME, f"{_days(days)} more in this stage."))
     if "days_of_traffic" in failing:
         short = policy.minimum_days_of_traffic - (evidence.days or 0.0)
-        lines.append(
+        sentence = (
             "Times of the calls, to see how many days the evidence spans."
             if evidence.days is None
             else f"Evidence from {_days(short)} more of traffic."
         )
+        lines.append((Lack.TIME, sentence))
     if "outcome_groups" in failing:
         lines.append(guards.missing_for_groups(evidence, policy, policy.delta / max(evidence.candidates, 1)))
     # Labels don't help where another rule allows no traffic at all.
@@ -304,19 +313,21 @@ def _missing(
         not each.ok and each.ceiling <= 0 and each.name not in ("looked", "drift") for each in findings
     )
     few = "enough_pairs" in failing and task.basis is Basis.STRUCTURAL
-    if missing.sentence and not shut and not few:
-        lines.append(missing.sentence)
+    if shut:
+        return [(kind, sentence) for kind, sentence in lines if kind is not Lack.LABELS]
+    if missing.sentence and not few:
+        lines.append((missing.lack, missing.sentence))
     return lines
 
 
-def _missing_sessions(evidence: Evidence) -> list[str]:
+def _missing_sessions(evidence: Evidence) -> tuple[Lack, str]:
     found = evidence.sessions
     if found is None:
-        return ["A measurement of harm by session."]
+        return Lack.MEASUREMENT, "A measurement of harm by session."
     if found.unseen:
         noun = "sessions" if found.unseen > 1 else "session"
-        return [f"The calls not compared yet of {count(found.unseen)} {noun}."]
-    return ["More compared sessions, or labels on their disagreements."]
+        return Lack.CALLS, f"The calls not compared yet of {count(found.unseen)} {noun}."
+    return Lack.LABELS, "More compared sessions, or labels on their disagreements."
 
 
 def _sessions(evidence: Evidence, delta: float) -> dict[str, Any] | None:
