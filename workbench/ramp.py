@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.records import Action, Basis, Estimate, Policy, Recommendation
+from workbench.records import Action, Basis, Policy, Recommendation
 from workbench.stats import bounds, guards, ladder, noise
 from workbench.stats.evidence import (
     Evidence,
@@ -97,7 +97,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     cap = min([evidence_cap, *(each.ceiling for each in limited if each.name != "drift")])
     ceiling = min([cap, *(each.ceiling for each in limited)])
     pacing = [] if ceiling < current else _pacing(evidence, policy, state, ceiling)
-    above_estimate = estimate_forbids(judged.estimate, policy)
+    above_estimate = estimate_forbids(judged, policy)
     findings = [*blocking, *pacing]
 
     advance = all(each.ok or each.advance for each in findings) and not above_estimate
@@ -203,7 +203,7 @@ def _reasons(
     later = [each for each in failing if each not in first]
     sentence = bound_sentence(estimate, task, policy)
     reasons = [each.message for each in first]
-    reasons.append(f"{sentence} {_support(estimate, policy, cap, share, current, above_estimate)}")
+    reasons.append(f"{sentence} {_support(judged, policy, cap, share, current, above_estimate)}")
     if missing.too_close and cap <= current + ladder.EPSILON:
         reasons.append(missing.sentence)
     binding = len(reasons)
@@ -237,14 +237,19 @@ def _reasons(
 
 
 def _support(
-    estimate: Estimate, policy: Policy, cap: float, share: float, current: float, above_estimate: bool
+    judged: Harm, policy: Policy, cap: float, share: float, current: float, above_estimate: bool
 ) -> str:
-    supported = ladder.cap_of(estimate.high, policy)
+    supported = ladder.cap_of(judged.estimate.high, policy)
     if supported <= 0:
         return f"Live traffic needs at most {measured(ladder.CEILING * policy.tolerance)}."
     text = f"Evidence supports up to {percent(supported)}"
-    if above_estimate and estimate.point is not None:
-        own = measured(estimate.point)
+    if above_estimate and judged.cautious is not None:
+        own = measured(judged.cautious)
+        if judged.estimate.point is None:
+            return (
+                f"{text}, but nobody has looked at what differs: counted as harm it is {own}, above the "
+                f"tolerance, so the share does not grow."
+            )
         return f"{text}, but the estimate itself, {own}, is above the tolerance, so the share does not grow."
     if cap < supported:
         text += f", other limits {percent(cap)}"

@@ -26,6 +26,8 @@ class Harm:
 
     `estimate` is the answer; `by_disagreement` and `by_label` are the two bounds it
     is the smaller of, None where there is no such bound.
+    The point of `estimate` is None until somebody has looked; `cautious` is what it would be
+    with every lapse and, where it is less, every open disagreement taken as it counts in the bounds.
     `consistent` is False where the lower bound exceeds the upper one.
     """
 
@@ -33,6 +35,7 @@ class Harm:
     by_disagreement: Estimate | None = None
     by_label: Estimate | None = None
     consistent: bool = True
+    cautious: float | None = None
 
 
 def regressions(population: Population, delta: float) -> Harm:
@@ -42,6 +45,10 @@ def regressions(population: Population, delta: float) -> Harm:
         population: The evidence.
         delta: Error probability of each bound, over all looks together.
     """
+    return _as_known(_regressions(population, delta), population)
+
+
+def _regressions(population: Population, delta: float) -> Harm:
     if population.basis is Basis.SEMANTIC:
         return _drawn(population, delta)
     deff = population.harm_effect.value
@@ -109,6 +116,10 @@ def net(population: Population, delta: float) -> Harm:
         population: The evidence.
         delta: Error probability of each bound, over all looks together.
     """
+    return _as_known(_net(population, delta), population)
+
+
+def _net(population: Population, delta: float) -> Harm:
     if population.basis is Basis.SEMANTIC:
         return _drawn_net(population, delta)
     deff = population.harm_effect.value
@@ -151,6 +162,24 @@ def net(population: Population, delta: float) -> Harm:
         widest=-1.0,
     ).estimate
     return _stratified(harm, normalised, disagreeing, share_normalised, share_disagreeing, population, deff)
+
+
+def _as_known(harm: Harm, population: Population) -> Harm:
+    """Leave the point out where nobody has looked and something is there to look at.
+
+    The agreements that happen to stand before the first disagreement say nothing of harm among the
+    disagreements, and a disagreement is not harm.
+    """
+    cautious = harm.estimate.point
+    nothing_open = population.basis is Basis.STRUCTURAL and not population.disagreements
+    if population.looked or (nothing_open and not population.revoked):
+        return replace(harm, cautious=cautious)
+    return replace(
+        harm,
+        estimate=replace(harm.estimate, point=None),
+        by_label=None if harm.by_label is None else replace(harm.by_label, point=None),
+        cautious=cautious,
+    )
 
 
 def _smaller(

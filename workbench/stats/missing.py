@@ -61,7 +61,7 @@ def missing_for_next(
             return Missing(stage, bound, labels=done, labels_done=done)
         sentence = f"One verdict by a person, on any output, to go beyond {percent(cap)}."
         return Missing(stage, bound, labels=max(done, 1), labels_done=done, sentence=sentence)
-    point = judged.estimate.point or 0.0
+    point = judged.cautious or 0.0
     if point > policy.tolerance + EPSILON and population.looked:
         sentence = (
             f"More labels will hardly help: the estimate, {measured(point)}, is above the tolerance of "
@@ -73,9 +73,10 @@ def missing_for_next(
     if hopeful:
         size = bounds.size_needed(0.0, bound, delta, deff=population.harm_effect.value)
     if size is None:
+        near = f"the estimate is {measured(point)}, and " if population.looked else ""
         sentence = (
-            f"Too close to the limit: the estimate is {measured(point)}, and {percent(stage)} of traffic "
-            f"needs an upper bound of {measured(bound)}."
+            f"Too close to the limit: {near}{percent(stage)} of traffic needs an upper bound of "
+            f"{measured(bound)}{'' if near else ', more than so many clean calls could prove'}."
         )
         return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence, lack=Lack.CANDIDATE)
     rate = 1.0 if semantic else population.disagreements / population.compared
@@ -109,13 +110,13 @@ def _size(population: Population, judged: Harm, bound: float, policy: Policy, de
     if net:
         n, worse, better = population.audited, population.harms, population.audited_better
         by = judged.by_disagreement
-        if not n or (by and judged.estimate.point == by.point):
+        if not n or (by and judged.cautious == by.point):
             n = population.compared
             worse = population.disagreements - population.cleared
             better = population.cleared_better
         sizes = [worse, n - worse - better, better]
         return weighted.size_needed([1.0, 0.5, 0.0], (bound + 1) / 2, delta, counts=sizes, deff=deff)
-    return bounds.size_needed(judged.estimate.point or 0.0, bound, delta, deff=deff)
+    return bounds.size_needed(judged.cautious or 0.0, bound, delta, deff=deff)
 
 
 def _no_label_would_do(population: Population, labels: int, done: int, size: int) -> bool:

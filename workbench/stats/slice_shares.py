@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from workbench.records import Estimate, Policy, SliceShare
+from workbench.records import Policy, SliceShare
 from workbench.stats import guards, ladder
 from workbench.stats.evidence import Evidence, SliceEvidence
-from workbench.stats.harm import net, regressions
+from workbench.stats.harm import Harm, net, regressions
 from workbench.stats.wording import bound_sentence, measured, plural
 
 
-def estimate_forbids(estimate: Estimate, policy: Policy) -> bool:
-    """Rule 6: never up while the estimate itself is above the tolerance."""
-    return estimate.point is not None and estimate.point > policy.tolerance + ladder.EPSILON
+def estimate_forbids(judged: Harm, policy: Policy) -> bool:
+    """Rule 6: never up while the estimate itself, a cautious one at first, is above the tolerance."""
+    return judged.cautious is not None and judged.cautious > policy.tolerance + ladder.EPSILON
 
 
 def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: float) -> SliceShare:
     """Rule 8: a slice stands on its own evidence and is never faster than the task."""
     population = each.population
     harm = regressions(population, delta)
-    judged = (net(population, delta) if policy.harm == "net" else harm).estimate
+    decisive = net(population, delta) if policy.harm == "net" else harm
+    judged = decisive.estimate
     cap = ladder.cap_of(judged.high, policy)
     seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
     cap = min(cap, 1.0 if seen.ok else seen.ceiling)
@@ -29,9 +30,15 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     sentence = bound_sentence(judged, population, policy)
     if judged.low > policy.tolerance + ladder.EPSILON:
         status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
-    elif estimate_forbids(judged, policy):
+    elif estimate_forbids(decisive, policy):
         status = "suspect"
-        reason = f"The estimate, {measured(judged.point or 0.0)}, is above the tolerance of {tolerance}."
+        own = measured(decisive.cautious or 0.0)
+        reason = (
+            f"Nobody has looked at an output here: with what differs counted as harm, {own} get worse; "
+            f"tolerance {tolerance}."
+            if judged.point is None
+            else f"The estimate, {own}, is above the tolerance of {tolerance}."
+        )
     elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
         status = "unproven"
         reason = (
