@@ -177,7 +177,7 @@ def test_labels_that_help_nobody_are_not_the_next_stage() -> None:
     known = Facts((("triage", 400),), ("triage",), ("small",), 1, (("triage", "small"),), 0)
     found = told(known, [decided(groups=(gone,))])
     assert states(found) | {"labels": LATER, "ramp": NEXT} == states(found)
-    assert "no label would help" in found.stages[4].said
+    assert "none would help" in found.stages[4].said
     assert found.next_step is not None
     assert found.next_step.page == "compare"
 

@@ -269,8 +269,8 @@ def _labelled(labels: int, moving: bool, wanted: bool) -> str:
     if moving:
         return "Not needed for the first stage; labels let it go further."
     if not wanted:
-        return "Nobody has labelled yet, and no label would help what has been compared."
-    return "Nobody has labelled yet."
+        return "No candidate of your own has a label yet, and none would help what has been compared."
+    return "No candidate of your own has a label yet."
 
 
 def _labels_asked(waiting: Sequence[OverviewRow]) -> NextStep:
