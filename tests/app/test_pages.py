@@ -22,7 +22,18 @@ from workbench.ui import money, repeats
 from workbench.ui.labelling import ITEM
 from workbench.ui.queue_tokens import queue_token
 
-PAGES = ["overview", "upload", "traffic", "replays", "compare", "slices", "review", "ramp", "costs"]
+PAGES = [
+    "overview",
+    "upload",
+    "traffic",
+    "replays",
+    "compare",
+    "slices",
+    "review",
+    "ramp",
+    "costs",
+    "settings",
+]
 SECRET_TAGS = ("<script", "<img", "<iframe", "![")
 
 

@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.local_name import local_name, set_local_name
 from workbench.roles import Actor, Right, described
 from workbench.settings import Settings, StoreSetting, access_log, checks, settings
-from workbench.ui import answers, exports, who, words
+from workbench.ui import answers, exports, navigation, who, words
 from workbench.ui.diff import visible
 from workbench.ui.session import ask, complain, here
 
@@ -170,6 +170,9 @@ def _store(found: StoreSetting) -> None:
             width="content",
             help="The version of the tables; an older store is brought up to date when it is opened.",
         )
+    if not found.calls:
+        st.caption("Nothing is imported yet: Upload takes a log.")
+        navigation.link("upload", "Upload a log", icon=":material/upload_file:")
     if found.quarantined:
         st.warning(
             f"{words.counted(found.quarantined, 'part')} could not be loaded and lie in quarantine.",
