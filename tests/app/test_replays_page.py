@@ -197,6 +197,20 @@ def test_latency_is_a_table_with_limits(visit: Visit, filled: Filled) -> None:
     assert "--speed 1 --speed 4" in commands(fine(at.run()))
 
 
+def test_the_open_tab_is_in_the_address(visit: Visit, filled: Filled) -> None:
+    """A link opens the tab that was open; one that is not there opens the first, and says so."""
+    at = fine(visit(filled, "replays", task="triage", candidate="small", measure="noise"))
+    assert at.session_state["address.measure"] == "Noise floor"
+    at.session_state["address.measure"] = "Latency"
+    assert fine(at.run()).query_params["measure"] in ("latency", ["latency"])
+    at.session_state["address.measure"] = "Replay"
+    assert "measure" not in fine(at.run()).query_params
+    at = fine(visit(filled, "replays", task="triage", candidate="small", measure="<b>"))
+    assert "not here (Tab)" in said(at)
+    at = fine(visit(filled, "traffic", workload="triage", part="answers"))
+    assert at.session_state["address.part"] == "Answers"
+
+
 def test_a_recorded_candidate_has_no_latency(visit: Visit, filled: Filled) -> None:
     """No model runs, and the page says so instead of offering what would be refused."""
     at = fine(visit(filled, "replays", task="triage", candidate="small"))
