@@ -6,19 +6,21 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from app_building import Pair, answer, demo_pairs, fill, make_workspace
 from click.testing import CliRunner
-from overview_rows import row
+from overview_rows import POLICY, row
 
-from workbench import Workbench
+from workbench import Workbench, ramp
 from workbench.cli import cli
 from workbench.config import Workspace
-from workbench.journey import DONE, LATER, NEXT, Journey, journey, next_steps
-from workbench.records import Action, Basis, Guard
+from workbench.journey import DONE, LATER, NEXT, Facts, Journey, journey, next_steps, told, wants_labels
+from workbench.records import Basis, Policy
 from workbench.scoring import OverviewRow
 from workbench.scoring.freshness import Ages
+from workbench.stats.evidence import OutcomeGroup, Population
 from workbench.store import Store
 
 
@@ -122,20 +124,62 @@ def test_the_next_step_fits_what_is_missing(found: OverviewRow, pages: tuple[str
     assert tuple(each.page for each in next_steps(found)) == pages
 
 
+def decided(policy: Policy = POLICY, **fields: Any) -> OverviewRow:
+    """Return a row with the real decision on some evidence."""
+    task = fields.pop("task", Population(compared=400, disagreements=150))
+    found = ramp.recommend(ramp.Evidence(task=task, days=20.0, **fields), policy)
+    return row(recommendation=found, basis=task.basis)
+
+
 def test_labels_and_latency_are_asked_for_where_they_are_what_is_missing() -> None:
     """A semantic task without a look needs labels; a latency nobody measured needs a probe."""
-    base = row()
-    held = replace(base.recommendation, action=Action.HOLD, share=0.0, cap=0.0, missing=())
-    unseen = replace(base, basis=Basis.SEMANTIC, recommendation=held)
+    unseen = decided(task=Population(basis=Basis.SEMANTIC, compared=400, disagreements=150))
     assert next_steps(unseen)[0].page == "review"
-    slow = replace(
-        held,
-        guards=(Guard("latency", False, "Not measured."),),
-        missing=("A measurement of latency at production rate.",),
-    )
-    first = next_steps(replace(base, recommendation=slow))[0]
+    first = next_steps(
+        decided(replace(POLICY, latency_p95_ms=500.0), task=Population(compared=400, disagreements=4))
+    )[0]
     assert first.query["measure"] == "latency"
     assert first.command.endswith("--probe latency")
+
+
+@pytest.mark.parametrize("kind", ["label", "field"])
+def test_what_an_answer_is_called_asks_for_no_label(kind: str) -> None:
+    """A candidate that has given up an answer is looked into, whatever that answer is called."""
+    gone = OutcomeGroup(kind, "label account", 60, 2, Population(compared=60, disagreements=58))
+    found = decided(groups=(gone,))
+    assert "label account" in " ".join(found.recommendation.missing)
+    assert not wants_labels(found)
+    assert [each.page for each in next_steps(found)] == ["compare", "ramp"]
+    poor = replace(gone, agreements=44, population=Population(compared=60, disagreements=16))
+    assert wants_labels(decided(task=Population(compared=400, disagreements=16), groups=(poor,)))
+
+
+def test_an_estimate_above_the_tolerance_asks_for_no_label() -> None:
+    """Where more labels will hardly help, the sentence that says so does not ask for them."""
+    task = Population(
+        compared=400,
+        disagreements=100,
+        audited=200,
+        audited_disagreements=50,
+        harms=14,
+        cleared=36,
+        looked=50,
+    )
+    found = decided(task=task)
+    assert found.recommendation.missing[0].startswith("More labels will hardly help")
+    assert not wants_labels(found)
+    assert next_steps(found)[0].page == "compare"
+
+
+def test_labels_that_help_nobody_are_not_the_next_stage() -> None:
+    """With one candidate that has given up an answer, the next step is to see why, not to label."""
+    gone = OutcomeGroup("label", "account", 60, 2, Population(compared=60, disagreements=58))
+    known = Facts((("triage", 400),), ("triage",), ("small",), 1, (("triage", "small"),), 0)
+    found = told(known, [decided(groups=(gone,))])
+    assert states(found) | {"labels": LATER, "ramp": NEXT} == states(found)
+    assert "none would help" in found.stages[4].said
+    assert found.next_step is not None
+    assert found.next_step.page == "compare"
 
 
 def test_the_command_and_the_facade_say_the_same(tmp_path: Path) -> None:

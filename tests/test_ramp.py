@@ -281,7 +281,7 @@ def test_an_estimate_above_the_tolerance_never_goes_up() -> None:
     found = recommend(Evidence(structural(188, 200), days=10), POLICY)
     assert found.cap > 0
     check(found, None, Action.HOLD, 0.0)
-    assert "the estimate itself, 6.0 %" in found.binding_reason
+    assert "counted as harm it is 6.0 %, above the tolerance" in found.binding_reason
 
 
 def test_a_cap_below_the_share_steps_down() -> None:
@@ -809,3 +809,25 @@ def test_gold_answers_enter_the_bound_where_they_cover_every_disagreement(
     first = next(i for i, row in enumerate(rows) if not row.agrees)
     rows[first] = replace(rows[first], verdict=None)
     assert from_rows(rows, basis=Basis.STRUCTURAL).task.cleared == 0
+
+
+@pytest.mark.parametrize("harm", ["regressions", "net"])
+@pytest.mark.parametrize("audited", [0, 12])
+def test_nobody_looked_is_told_as_such_and_moves_what_it_did(harm: str, audited: int) -> None:
+    """Without a verdict no estimate is shown, of the task or a slice, and disagreement still holds the share."""
+    part = Population(compared=200, disagreements=40, audited=audited)
+    whole = Population(compared=1000, disagreements=70, audited=audited)
+    evidence = Evidence(task=whole, slices=(SliceEvidence("language", "de", 0.2, part),), days=20.0)
+    found = recommend(evidence, replace(POLICY, harm=harm))
+    assert (found.harm.point, found.net.point, found.slices[0].harm.point) == (None, None, None)
+    assert found.cap == 0.10
+    assert found.slices[0].share == 0
+    said = " ".join((*found.reasons, found.slices[0].reason))
+    assert "estimate" not in said
+    if audited:
+        assert found.share == 0.01
+    else:
+        # The first call differs: taken as harm, what differs is above the tolerance.
+        assert found.share == 0
+        assert "nobody has looked at what differs: counted as harm it is 7.0 %" in said
+        assert "Nobody has looked at an output here" in found.slices[0].reason

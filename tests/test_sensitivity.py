@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench import ramp
-from workbench.records import Basis, Estimate, LabelVerdict, Policy
+from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy
 from workbench.sensitivity import Judged, audit_path, draw_path, upper_bound, what_would_change
 from workbench.stats.audit import AuditRow, from_rows
 from workbench.stats.evidence import Evidence, Population, WeightedOutcome
@@ -136,3 +136,29 @@ def test_it_says_how_few_harmful_labels_would_take_traffic_away() -> None:
     assert not harmful.up
     assert harmful.n is not None
     assert 1 <= harmful.n <= 20
+
+
+def test_where_only_the_pace_binds_that_is_what_is_said() -> None:
+    """The most that may move now is one stage: no yes here to what is missing for the stages after it."""
+    found = structural(1000, 40)
+    now = ramp.recommend(found, POLICY)
+    assert (now.share, now.cap) == (0.01, 0.10)
+    assert now.missing
+    said = what_would_change(found, POLICY)
+    assert said.sentence == (
+        "1 % is the most that may move now, whatever else is known: traffic grows one stage at a time. "
+        "What is missing is missing for the stages after it."
+    )
+    assert not [each for each in said.changes if each.share > now.share]
+
+
+def test_where_nothing_would_help_that_is_said() -> None:
+    """Proven harm is no matter of pace: nothing that is missing would let traffic move."""
+    task = Population(
+        compared=400, disagreements=60, audited=400, audited_disagreements=60, harms=60, looked=60
+    )
+    found = Evidence(task=task, days=30.0)
+    assert ramp.recommend(found, POLICY).action is Action.STOP
+    assert what_would_change(found, POLICY).sentence == (
+        "No missing evidence would let more traffic move now."
+    )

@@ -11,7 +11,8 @@ from workbench import access, scoring
 from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.progress import Listener, silent
-from workbench.records import UNASSIGNED, Action, Basis
+from workbench.ramp import Lack
+from workbench.records import UNASSIGNED, Action
 from workbench.roles import Right
 from workbench.scoring import OverviewRow
 from workbench.scoring.portfolio import furthest
@@ -183,7 +184,9 @@ def _stages(known: Facts, rows: Sequence[OverviewRow]) -> tuple[Stage, ...]:
     moving = [row for row in rows if not row.synthetic and row.recommendation.share > 0]
     task = known.named[0] if known.named else "TASK"
     candidate = known.real[0] if known.real else "NAME"
-    ahead = next((row for row in rows if not row.synthetic), None)
+    own = [row for row in rows if not row.synthetic]
+    ahead = furthest(own) if own else None
+    waiting = [row for row in own if wants_labels(row)]
     found = [
         (
             "log",
@@ -225,8 +228,8 @@ def _stages(known: Facts, rows: Sequence[OverviewRow]) -> tuple[Stage, ...]:
             "labels",
             "Label blind",
             bool(known.labels) or bool(moving),
-            _labelled(known.labels, bool(moving)),
-            label_step(ahead.task, ahead.candidate) if ahead else label_step(task, candidate),
+            _labelled(known.labels, bool(moving), bool(waiting) or not own),
+            _labels_asked(waiting) if waiting else label_step(task, candidate),
         ),
         (
             "ramp",
@@ -238,7 +241,9 @@ def _stages(known: Facts, rows: Sequence[OverviewRow]) -> tuple[Stage, ...]:
             next_steps(ahead)[0] if ahead else _ramp_step("See why and what is missing", task, candidate),
         ),
     ]
-    open_ones = [name for name, _, is_done, *_ in found if not is_done]
+    # Labels that would help no candidate are not what to do next.
+    skipped = {"labels"} if own and not waiting else set()
+    open_ones = [name for name, _, is_done, *_ in found if not is_done and name not in skipped]
     return tuple(
         Stage(name, title, DONE if is_done else NEXT if name == open_ones[0] else LATER, said, step)
         for name, title, is_done, said, step in found
@@ -258,12 +263,19 @@ def _declared(real: int, declared: int) -> str:
     return "Only made-up candidates are declared." if declared else "No candidate in workbench.toml yet."
 
 
-def _labelled(labels: int, moving: bool) -> str:
+def _labelled(labels: int, moving: bool, wanted: bool) -> str:
     if labels:
         return f"{plural(labels, 'label')} by people."
-    return (
-        "Not needed for the first stage; labels let it go further." if moving else "Nobody has labelled yet."
-    )
+    if moving:
+        return "Not needed for the first stage; labels let it go further."
+    if not wanted:
+        return "No candidate of your own has a label yet, and none would help what has been compared."
+    return "No candidate of your own has a label yet."
+
+
+def _labels_asked(waiting: Sequence[OverviewRow]) -> NextStep:
+    best = furthest(waiting)
+    return label_step(best.task, best.candidate)
 
 
 def _status(rows: Sequence[OverviewRow]) -> TaskStatus:
@@ -327,8 +339,9 @@ def next_steps(row: OverviewRow) -> tuple[NextStep, ...]:
     if row.recommendation.action is Action.COLLECT:
         steps = [_replay_step(task, candidate, words="Replay more calls"), why]
     elif row.recommendation.action is Action.RAMP:
-        steps = [_ramp_step("See what to move", task, candidate), label]
-    elif _fails(row, "invalid_outputs"):
+        steps = [_ramp_step("See what to move", task, candidate), label if wants_labels(row) else cases]
+    elif _fails(row, "invalid_outputs") or _lacks(row, Lack.CANDIDATE):
+        # No evidence about this candidate would help: what it gets wrong is what to look at.
         steps = [cases, why]
     elif wants_latency(row):
         query = {"task": task, "candidate": candidate, "measure": "latency"}
@@ -375,17 +388,16 @@ def wants_labels(row: OverviewRow) -> bool:
     answer = row.recommendation
     if answer.cap >= ENOUGH_AT - EPSILON or answer.action in (Action.STOP, Action.ROLLBACK):
         return False
-    if _fails(row, "invalid_outputs"):
-        # Outputs that can't be used stay so, whatever people say of the others.
-        return False
-    return (row.basis is Basis.SEMANTIC and answer.cap <= 0) or any(
-        "label" in each.lower() for each in answer.missing
-    )
+    return _lacks(row, Lack.LABELS)
 
 
 def wants_latency(row: OverviewRow) -> bool:
     """Say whether a measurement of latency is what a row waits for, and no label would help it."""
-    return _fails(row, "latency") and any("of latency" in each for each in row.recommendation.missing)
+    return _fails(row, "latency") and _lacks(row, Lack.LATENCY)
+
+
+def _lacks(row: OverviewRow, kind: Lack) -> bool:
+    return kind in row.recommendation.details["missing_kinds"]
 
 
 def _fails(row: OverviewRow, guard: str) -> bool:

@@ -16,6 +16,7 @@ from workbench.records import Action, Basis, Policy, Recommendation
 from workbench.stats import bounds, guards, ladder, noise
 from workbench.stats.evidence import (
     Evidence,
+    Lack,
     OutcomeGroup,
     Population,
     SliceCell,
@@ -39,6 +40,7 @@ from workbench.stats.wording import bound_sentence, cluster_sentence, count, mea
 
 __all__ = [
     "Evidence",
+    "Lack",
     "OutcomeGroup",
     "Population",
     "SliceCell",
@@ -119,6 +121,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     unseen = next(each for each in blocking if each.name == "looked")
     reached = evidence_cap if unseen.ok else min(evidence_cap, unseen.ceiling)
     missing = missing_for_next(evidence.task, judged, reached, policy, delta)
+    lacking = _missing(evidence, policy, state, findings, missing, above_estimate)
     reasons, binding, following_reasons = _reasons(
         evidence, policy, findings, judged, cap, share, current, above_estimate, missing
     )
@@ -134,12 +137,16 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         basis=evidence.task.basis,
         binding_reason=reasons[0],
         reasons=tuple(reasons),
-        missing=tuple(_missing(evidence, policy, state, findings, missing, above_estimate)),
+        missing=tuple(sentence for _, sentence in lacking),
         harm_per_day_at_most=None if volume is None else share * volume * max(harm.estimate.high, 0.0),
         slices=slices,
         guards=tuple(each.guard for each in findings),
         details=_details(evidence, policy, delta, harm, balance, evidence_cap, missing)
-        | {"binding_reasons": binding, "next_reasons": following_reasons},
+        | {
+            "binding_reasons": binding,
+            "next_reasons": following_reasons,
+            "missing_kinds": tuple(kind.value for kind, _ in lacking),
+        },
     )
 
 
@@ -247,19 +254,23 @@ def _support(
     current: float,
     above_estimate: bool,
 ) -> str:
-    estimate = judged.estimate
-    supported = ladder.cap_of(estimate.high, policy)
+    supported = ladder.cap_of(judged.estimate.high, policy)
     if supported <= 0:
         return f"Live traffic needs at most {measured(ladder.CEILING * policy.tolerance)}."
     text = f"Evidence supports up to {percent(supported)}"
-    if above_estimate and estimate.point is not None:
-        own = measured(estimate.point)
-        if estimate.point <= policy.tolerance + ladder.EPSILON:
-            most = measured(steady_point(judged, task) or 0.0)
+    if above_estimate:
+        point, most = judged.estimate.point, measured(steady_point(judged, task) or 0.0)
+        if point is None:
+            return (
+                f"{text}, but nobody has looked at what differs: counted as harm it is {most}, above the "
+                f"tolerance, so the share does not grow."
+            )
+        if point <= policy.tolerance + ladder.EPSILON:
             return (
                 f"{text}, but fewer than {FEWEST_JUDGED} disagreements have been judged in order, and with "
                 f"each open one as harm the estimate is {most}, so the share does not grow."
             )
+        own = measured(point)
         return f"{text}, but the estimate itself, {own}, is above the tolerance, so the share does not grow."
     if cap < supported:
         text += f", other limits {percent(cap)}"
@@ -289,41 +300,43 @@ def _missing(
     findings: list[Finding],
     missing: Missing,
     above_estimate: bool,
-) -> list[str]:
+) -> list[tuple[Lack, str]]:
+    """Return what is missing for more traffic: of which kind each is, and in words."""
     task = evidence.task
     failing = {each.name for each in findings if not each.ok}
-    lines = []
+    lines: list[tuple[Lack, str]] = []
     if "enough_pairs" in failing:
         short = policy.minimum_pairs - task.effective_pairs
         more = math.ceil(short * task.disagreement_effect.value - ladder.EPSILON)
         others = (
             ", from other sessions and with other requests" if task.disagreement_effect.value > 1.005 else ""
         )
-        lines.append(f"{plural(more, 'more compared call')}{others}.")
+        lines.append((Lack.CALLS, f"{plural(more, 'more compared call')}{others}."))
     if "latency" in failing:
         measured = evidence.latency_p95_ms
         if measured is None:
-            lines.append("A measurement of latency at production rate.")
+            lines.append((Lack.LATENCY, "A measurement of latency at production rate."))
         elif not math.isfinite(measured.high):
-            lines.append("A measurement of latency with more calls.")
+            lines.append((Lack.LATENCY, "A measurement of latency with more calls."))
     if "critical" in failing and evidence.critical is None:
-        lines.append("A measurement of critical harm.")
+        lines.append((Lack.MEASUREMENT, "A measurement of critical harm."))
     if "sessions" in failing:
-        lines += _missing_sessions(evidence)
+        lines.append(_missing_sessions(evidence))
     if "stage" in failing:
         live = policy.minimum_live_calls - (state.live_compared or 0)
         days = policy.minimum_days_in_stage - (state.days_in_stage or 0.0)
         if live > 0:
-            lines.append(f"{plural(live, 'more compared live call')} in this stage.")
+            lines.append((Lack.TIME, f"{plural(live, 'more compared live call')} in this stage."))
         if days > ladder.EPSILON:
-            lines.append(f"{_days(days)} more in this stage.")
+            lines.append((Lack.TIME, f"{_days(days)} more in this stage."))
     if "days_of_traffic" in failing:
         short = policy.minimum_days_of_traffic - (evidence.days or 0.0)
-        lines.append(
+        sentence = (
             "Times of the calls, to see how many days the evidence spans."
             if evidence.days is None
             else f"Evidence from {_days(short)} more of traffic."
         )
+        lines.append((Lack.TIME, sentence))
     if "outcome_groups" in failing:
         lines.append(guards.missing_for_groups(evidence, policy, policy.delta / max(evidence.candidates, 1)))
     # Labels don't help where another rule allows no traffic at all.
@@ -331,23 +344,26 @@ def _missing(
         not each.ok and each.ceiling <= 0 and each.name not in ("looked", "drift") for each in findings
     )
     few = "enough_pairs" in failing and task.basis is Basis.STRUCTURAL
+    if shut:
+        return [(kind, sentence) for kind, sentence in lines if kind is not Lack.LABELS]
     judged = task.audited_disagreements - task.audited_lapses
-    if above_estimate and judged < FEWEST_JUDGED and task.basis is Basis.STRUCTURAL and not (shut or few):
+    if above_estimate and judged < FEWEST_JUDGED and task.basis is Basis.STRUCTURAL and not few:
         needed = min(FEWEST_JUDGED, task.disagreements) - judged
-        lines.append(f"{plural(needed, 'more disagreement')} judged in order, before the share may rise.")
-    if missing.sentence and not shut and not few:
-        lines.append(missing.sentence)
+        sentence = f"{plural(needed, 'more disagreement')} judged in order, before the share may rise."
+        lines.append((Lack.LABELS, sentence))
+    if missing.sentence and not few:
+        lines.append((missing.lack, missing.sentence))
     return lines
 
 
-def _missing_sessions(evidence: Evidence) -> list[str]:
+def _missing_sessions(evidence: Evidence) -> tuple[Lack, str]:
     found = evidence.sessions
     if found is None:
-        return ["A measurement of harm by session."]
+        return Lack.MEASUREMENT, "A measurement of harm by session."
     if found.unseen:
         noun = "sessions" if found.unseen > 1 else "session"
-        return [f"The calls not compared yet of {count(found.unseen)} {noun}."]
-    return ["More compared sessions, or labels on their disagreements."]
+        return Lack.CALLS, f"The calls not compared yet of {count(found.unseen)} {noun}."
+    return Lack.LABELS, "More compared sessions, or labels on their disagreements."
 
 
 def _sessions(evidence: Evidence, delta: float) -> dict[str, Any] | None:

@@ -371,4 +371,10 @@ def _summary(now: Recommendation, found: Sequence[Change], together: Change | No
         )
     if together:
         return f"No single piece of evidence would let more traffic move. Together: {together.sentence}"
+    if now.share > now.current_share + EPSILON:
+        most = f"{percent(now.share)} is the most that may move now, whatever else is known"
+        if now.share >= 1 - EPSILON:
+            return f"{most}: it is all of the traffic."
+        after = " What is missing is missing for the stages after it." if now.missing else ""
+        return f"{most}: traffic grows one stage at a time.{after}"
     return "No missing evidence would let more traffic move now."

@@ -243,7 +243,12 @@ def _people(rules: AccessRules) -> Iterator[PersonSetting]:
 
 @requires_somewhere(Right.OVERSEE)
 def access_log(
-    workspace: Workspace, store: Store, *, limit: int = 100, actor: str | None = None
+    workspace: Workspace,
+    store: Store,
+    *,
+    limit: int = 100,
+    actor: str | None = None,
+    task: str | None = None,
 ) -> list[Access]:
     """Return who read or took out the text of calls, newest first; of the asker's tasks.
 
@@ -252,10 +257,11 @@ def access_log(
         store: Holds the log.
         limit: Entries at most.
         actor: Of one person alone.
+        task: Of one task alone.
     """
-    tasks = None
+    tasks = None if task is None else [task]
     if not may(Right.OVERSEE):
-        tasks = [task for task in workspace.evals if may(Right.OVERSEE, task)]
+        tasks = [each for each in workspace.evals if task in (None, each) and may(Right.OVERSEE, each)]
     return accesses.latest(store, limit, actor=actor, tasks=tasks)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from app_building import START, Filled, Pair, answer, call_id_of, fill
 from app_reading import Visit, fine, said
 from click.testing import CliRunner
 
-from workbench import review
+from workbench import access, review
 from workbench.cli import cli
-from workbench.errors import UsageError
+from workbench.errors import AccessRefused, UsageError
 from workbench.exporting import CSV, PARQUET, TABLES, Asked, export_table, table_bytes
 from workbench.facade import Workbench
+from workbench.roles import Actor, Grant, Role
 from workbench.scoring.case_filters import case_filter, pool_of
 from workbench.store import cases
 from workbench.ui.whose import NAME
@@ -161,6 +163,20 @@ def test_two_replays_are_compared_on_the_calls_that_both_asked(visit: Visit, fil
     words = said(at)
     assert "neither is shown to agree more often" in words
     assert "238 calls were asked in both; 2 in one alone are left out" in words
+    offered = [each.value for each in at.code if "export table replay-pair" in each.value]
+    assert [f"first={first}" in each and f"second={second}" in each for each in offered] == [True]
+    asked = Asked("triage", filters={"first": first, "second": second})
+    content = table_bytes(filled.workspace, filled.store, "replay-pair", asked, "csv")
+    one, other = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
+    assert (one["replay_id"], other["candidate"]) == (first, "planted")
+    assert (one["asked_here_alone"], other["asked_here_alone"], one["shared"]) == ("2", "0", "238")
+    assert float(one["first_minus_second_low"]) < 0 < float(one["first_minus_second_high"])
+    for wrong in (Asked("orders", filters=asked.filters), Asked("triage", filters={"first": first})):
+        with pytest.raises(UsageError):
+            table_bytes(filled.workspace, filled.store, "replay-pair", wrong, "csv")
+    only_orders = Actor("vera", frozenset({Grant(Role.VIEWER, "orders")}), signed_in=True)
+    with access.acting(only_orders), pytest.raises(AccessRefused):
+        table_bytes(filled.workspace, filled.store, "replay-pair", replace(asked, task="orders"), "csv")
     with Workbench(filled.workspace.root) as bench:
         found = bench.replay_pair(first, second)
         assert (found.shared, found.lost) == (238, (2, 0))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,9 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 from test_roles_in_app import downloads, pressed
 
+import workbench
 from workbench import access, rollout
+from workbench.compare import evaluator_version
 from workbench.costing import CostPlan, SelfHosted
 from workbench.costing.what_if import ASSUMPTIONS, NOT_GIVEN, figure_of, read, tried
 from workbench.errors import AccessRefused, UsageError
@@ -145,6 +149,60 @@ def test_every_page_with_a_table_offers_it(visit: Visit, place: Filled, download
     (command,) = [each.value for each in at.code if "export table my-labels" in each.value]
     assert "who=bob" in command
     assert "small" not in command
+
+
+def test_settings_offers_its_tables(visit: Visit, place: Filled, downloads: dict[str, Any]) -> None:
+    """Tasks, candidates, prices, the log of one person; what somebody calls themselves is no formula."""
+    with access.acting(Actor("=HYPERLINK(1)", frozenset({Grant(Role.ADMIN)}), signed_in=True)):
+        table_bytes(place.workspace, place.store, "cases", Asked(*PAIR), "csv")
+        (row,) = rows_of(place, "accesses", Asked(filters={"who": "=HYPERLINK(1)"}))
+    assert (row["actor"], row["kind"], row["task"]) == ("'=HYPERLINK(1)", "export of a table", "triage")
+    downloads.clear()
+    fine(visit(place, "settings"))
+    assert {f"export-{each}-csv" for each in ("tasks", "candidates", "prices", "accesses")} <= set(downloads)
+    assert b"'=HYPERLINK(1)" in pressed(downloads["export-accesses-csv"])
+    version = evaluator_version(place.workspace.eval_for("triage"))
+    assert version in {each["evaluator_version"] for each in rows_of(place, "tasks", Asked())}
+    assert [each["task"] for each in rows_of(place, "tasks", Asked("orders"))] == ["orders"]
+    (small,) = rows_of(place, "candidates", Asked(candidate="small"))
+    assert small["fingerprint"] == place.workspace.fingerprint(place.workspace.candidate("small"))
+    assert "triage" in small["open_to"]
+
+
+SHOWN_OF_ONE_CASE = {"answers.show_fields", "conflicts._votes"}
+OF_A_FILE_NOT_YET_IMPORTED = {"upload._preview"}
+OFFERED_BY_THEIR_CALLER = {
+    "candidates.table": "overview",
+    "cases._table": "cases",
+    "costs._figures": "costs",
+    "decision._latency": "latencies",
+    "decision._numbers": "recommendation",
+    "decision.declared": "slices",
+    "found._leaves": "routing-rule",
+    "my_labels._table": "my-labels",
+    "opinion._predicted": "judge",
+    "overview._table": "overview",
+    "replay_answers.errors": "errors",
+    "settings._table": "accesses",
+    "thresholds._shown": "thresholds",
+    "traffic._answers": "calls",
+    "upload._rejects": "rejects",
+}
+
+
+def test_no_table_of_the_app_is_without_a_file() -> None:
+    """Every function that shows a table offers it, or is known here with the table that holds its rows."""
+    offering, showing = set(), set()
+    for path in (Path(workbench.__file__).parent / "ui").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                calls = {ast.unparse(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)}
+                name = f"{path.stem}.{node.name}"
+                showing |= {name} if calls & {"st.dataframe", "st.table", "st.data_editor"} else set()
+                offering |= {name} if {"exports.offer"} & calls else set()
+    others = showing - offering - SHOWN_OF_ONE_CASE - OF_A_FILE_NOT_YET_IMPORTED
+    assert others == set(OFFERED_BY_THEIR_CALLER)
+    assert set(OFFERED_BY_THEIR_CALLER.values()) <= set(TABLES)
 
 
 def costs_page(visit: Visit, place: Filled, **query: str) -> AppTest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from unittest import mock
 
 import pytest
@@ -14,7 +15,7 @@ from app_reading import Visit, fine, said
 from workbench import demo
 from workbench.config import Workspace
 from workbench.scoring import overview as weighed
-from workbench.store import Store
+from workbench.store import Store, pages
 from workbench.ui import first_steps, jobs, navigation, overview, standing
 from workbench.ui.session import DEMO
 
@@ -114,11 +115,28 @@ def test_a_card_says_how_much_was_covered_and_how_old_it_is(visit: Visit, filled
     """Coverage, interval with n, ages; what is stale is called so."""
     words = said(fine(visit(filled, "overview"))).replace("\\", "")
     assert "240 of 240 calls compared (100.0 %)" in words
-    assert re.search(r"Calls that get worse: [\d.]+ % \([\d.]+–[\d.]+ %, n = 240\)", words)
+    # Nobody has looked at what differs: there is an interval, and no estimate in it.
+    assert re.search(r"Calls that get worse: not known \([\d.]+–[\d.]+ %, n = 240\)", words)
     assert "last label never" in words
     with mock.patch.object(overview, "card") as card:
         visit(filled, "overview")
     assert card.call_count == 4
+
+
+def test_a_label_on_a_made_up_candidate_is_no_label_of_ones_own(visit: Visit, filled: Filled) -> None:
+    """The line of ages counts what the next step counts: candidates of one's own."""
+    call = filled.store.rows("SELECT call_id FROM calls WHERE task = 'triage' LIMIT 1")[0]["call_id"]
+    (made_up,) = filled.store.rows("SELECT replay_id FROM replays WHERE candidate = 'planted'")
+    row = {
+        "label_id": "on-planted", "replay_id": made_up["replay_id"], "call_id": call, "verdict": "equal",
+        "annotator": "bob", "reasons": [], "note": "", "source": "queue", "skipped": False,
+        "created_at": datetime.now(UTC),
+    }  # fmt: skip
+    filled.store.append("labels", [row])
+    assert "last label never · synthetic candidates left out" in said(fine(visit(filled, "overview")))
+    assert pages.freshness(filled.store).last_label_at is not None
+    filled.store.append("labels", [row | {"label_id": "own", "replay_id": filled.replays["triage"]}])
+    assert "last label just now" in said(fine(visit(filled, "overview")))
 
 
 def test_stale_evidence_is_said_on_the_card(visit: Visit, filled: Filled) -> None:

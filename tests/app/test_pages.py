@@ -22,7 +22,18 @@ from workbench.ui import money, repeats
 from workbench.ui.labelling import ITEM
 from workbench.ui.queue_tokens import queue_token
 
-PAGES = ["overview", "upload", "traffic", "replays", "compare", "slices", "review", "ramp", "costs"]
+PAGES = [
+    "overview",
+    "upload",
+    "traffic",
+    "replays",
+    "compare",
+    "slices",
+    "review",
+    "ramp",
+    "costs",
+    "settings",
+]
 SECRET_TAGS = ("<script", "<img", "<iframe", "![")
 
 
@@ -467,7 +478,7 @@ def test_another_policy_answers_at_once_and_is_never_saved(visit: Visit, filled:
     path = filled.workspace.root / "evals" / "triage" / "eval.toml"
     before = path.read_bytes()
     at = fine(visit(filled, "ramp", task="triage", candidate="small"))
-    at.slider(key="what-if-tolerance").set_value(1.0).run()
+    at.slider(key="address.try-tolerance").set_value(1.0).run()
     fine(at)
     shares = [each.value.replace("\u00a0", " ") for each in at.metric if each.label == "Next"]
     assert shares == ["1 %", "0 %"]

@@ -136,9 +136,9 @@ def test_another_policy_is_only_looked_at(visit: Visit, filled: Filled) -> None:
     path = filled.workspace.root / "evals" / "triage" / "eval.toml"
     before, version = path.read_bytes(), filled.store.version()
     at = fine(visit(filled, "ramp", **RAMP))
-    at.select_slider(key="what-if-level").set_value(0.8).run()
-    at.multiselect(key="what-if-ladder-triage-small").set_value([0.02, 0.1]).run()
-    at.checkbox(key="what-if-critical-set-triage-small").check().run()
+    at.select_slider(key="address.try-level").set_value(0.8).run()
+    at.multiselect(key="address.try-stages").set_value(["2", "10"]).run()
+    at.checkbox(key="address.try-critical-set").check().run()
     at = fine(at)
     words = said(at)
     assert "settled for 80 %" in words
@@ -147,6 +147,18 @@ def test_another_policy_is_only_looked_at(visit: Visit, filled: Filled) -> None:
     assert "ladder = [0.0, 0.02, 0.1, 1.0]" in lines
     assert "critical_tolerance = 0.005" in lines
     assert "What if: nothing of this is saved" in words
+    asked = {name: at.query_params[name] for name in at.query_params if name.startswith("try-")}
+    asked = {name: value[0] if isinstance(value, list) else value for name, value in asked.items()}
+    assert asked == {"try-level": "0.8", "try-stages": "2,10", "try-critical-set": "on"}
+    # A link opens the same policy to look at, and nothing but what was moved differs from the saved one.
+    linked = fine(visit(filled, "ramp", **RAMP, **asked))
+    assert next(each.value for each in linked.code if "[policy]" in each.value) == lines
+    assert next(each for each in linked.expander if each.label.startswith("Stages")).proto.expanded
+    other = visit(filled, "ramp", **RAMP, **{"try-tolerance": "900", "try-level": "0.8", "try-stages": "<b>"})
+    assert "not here (Tolerance, Stages between 0 % and 100 %)" in said(fine(other))
+    assert next(each.value for each in other.code if "[policy]" in each.value) == "[policy]\nlevel = 0.8"
+    other = fine(other.selectbox(key="address.task").set_value("orders").run())
+    assert {each for each in other.query_params if each.startswith("try-")} <= {"try-level"}
     # What is accepted is what the saved policy says.
     at = press(at)
     assert rollout.decisions(filled.store)[0].decision.share == 0.01

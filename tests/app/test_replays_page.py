@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime
@@ -13,6 +15,7 @@ from app_reading import Visit, fine, said
 
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
+from workbench.exporting import Asked, table_bytes
 from workbench.records import Estimate, to_json
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.latency_report import Percentile, SpeedRun
@@ -183,8 +186,29 @@ def test_latency_is_a_table_with_limits(visit: Visit, filled: Filled) -> None:
         "never",
     )
     assert (row["Answered"], row["Errors"]) == ("297 of 300", "no answer in time 3")
+    content = table_bytes(workspace, filled.store, "latency-runs", Asked("triage", "far"), "csv").decode(
+        "utf-8-sig"
+    )
+    (kept,) = csv.DictReader(io.StringIO(content))
+    assert (float(kept["latency_p95_ms"]), kept["latency_p95_ms_high"]) == (2400.0, "")
+    assert (kept["latency_p99_ms"], kept["answered"], kept["speed"]) == ("", "297", "2.0")
+    assert "export table latency-runs" in commands(at)
     at.get("button_group")[0].set_value([1, 4])
     assert "--speed 1 --speed 4" in commands(fine(at.run()))
+
+
+def test_the_open_tab_is_in_the_address(visit: Visit, filled: Filled) -> None:
+    """A link opens the tab that was open; one that is not there opens the first, and says so."""
+    at = fine(visit(filled, "replays", task="triage", candidate="small", measure="noise"))
+    assert at.session_state["address.measure"] == "Noise floor"
+    at.session_state["address.measure"] = "Latency"
+    assert fine(at.run()).query_params["measure"] in ("latency", ["latency"])
+    at.session_state["address.measure"] = "Replay"
+    assert "measure" not in fine(at.run()).query_params
+    at = fine(visit(filled, "replays", task="triage", candidate="small", measure="<b>"))
+    assert "not here (Tab)" in said(at)
+    at = fine(visit(filled, "traffic", workload="triage", part="answers"))
+    assert at.session_state["address.part"] == "Answers"
 
 
 def test_a_recorded_candidate_has_no_latency(visit: Visit, filled: Filled) -> None:

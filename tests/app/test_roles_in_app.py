@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from workbench import access, ingest, review
 from workbench.config import Workspace
 from workbench.errors import AccessRefused, ConfigError, EndpointUnreachable, UsageError
+from workbench.exporting import Asked, table_bytes
 from workbench.records import UNASSIGNED
 from workbench.roles import Actor, Grant, Role
 from workbench.specs import MatchRule
@@ -326,6 +327,43 @@ def test_an_admin_reads_who_has_which_role_and_who_read_what(visit_as: As, place
         assert "Who read what" not in said(at)
         assert "rita@example.com" not in tables
     assert accesses.latest(place.store)
+
+
+def test_the_access_log_and_the_roles_leave_with_admins_alone(
+    visit_as: As, place: Filled, downloads: dict[str, Any]
+) -> None:
+    """All of the log for an admin, a task's for an admin of that task, nothing for anybody else."""
+    visit_as(claims("vera"), "compare", task="orders", candidate="small")
+    visit_as(claims("emil"), "compare", task="triage", candidate="small")
+    downloads.clear()
+    visit_as(claims("ada"), "settings")
+    log = pressed(downloads["export-accesses-csv"])
+    assert b"vera@example.com,true,cases,orders" in log
+    assert b",cases,triage" in log
+    assert b"rita@example.com,reviewer on rewrite" in pressed(downloads["export-people-csv"])
+    path = place.workspace.root / "workbench.toml"
+    before = path.read_text(encoding="utf-8")
+    mine = '\n[[access.people]]\nemail = "tess@example.com"\nroles = ["admin"]\ntasks = ["orders"]\n'
+    try:
+        path.write_text(before + mine, encoding="utf-8")
+        downloads.clear()
+        visit_as(claims("tess"), "settings")
+        log = pressed(downloads["export-accesses-orders-csv"])
+        assert b"vera@example.com" in log
+        assert b"triage" not in log
+        assert not {"export-accesses-csv", "export-accesses-triage-csv", "export-people-csv"} & set(downloads)
+        rules = Workspace.load(place.workspace.root).config.access
+        for name in ("tess", "vera", "emil", "rita"):
+            with access.acting(rules.actor(f"{name}@example.com", verified=True)):
+                for table, task in (("accesses", None), ("accesses", "triage"), ("people", None)):
+                    with pytest.raises(AccessRefused):
+                        table_bytes(place.workspace, place.store, table, Asked(task), "csv")
+    finally:
+        path.write_text(before, encoding="utf-8")
+    downloads.clear()
+    for name in ("vera", "emil", "rita"):
+        visit_as(claims(name), "settings")
+    assert not [key for key in downloads if "accesses" in key or "people" in key]
 
 
 def test_what_is_wrong_with_the_set_up_is_told_to_those_who_may_know_it(visit_as: As, place: Filled) -> None:

@@ -28,7 +28,7 @@ def test_an_estimate_is_never_shown_without_its_limits_and_n() -> None:
         plain(words.interval(Estimate(0.04, 0.029, 0.062, 0.95, "m", 1000, 900)))
         == "4.0 % (2.9–6.2 %, n = 1,000)"
     )
-    assert plain(words.interval(Estimate(None, 0, 1, 0.95, "m", 0, 0))) == "0.0–100.0 % (n = 0)"
+    assert plain(words.interval(Estimate(None, 0, 1, 0.95, "m", 0, 0))) == "not known (0.0–100.0 %, n = 0)"
 
 
 @pytest.mark.parametrize(

@@ -169,3 +169,47 @@ def test_revocation_leaves_identical_outputs_alone() -> None:
     assert small.high < 0.01
     assert large.high == pytest.approx(20 * small.high, rel=0.01)
     assert large.point == pytest.approx(0.4 / 20)
+
+
+@st.composite
+def unseen(draw: st.DrawFn) -> Population:
+    """Return structural evidence that nobody has looked at: some of it may have lapsed."""
+    compared = draw(st.integers(1, 400))
+    disagreements = draw(st.integers(1, compared))
+    lapses = draw(st.integers(0, disagreements))
+    audited = draw(st.integers(lapses, compared - disagreements + lapses))
+    return Population(
+        compared=compared,
+        disagreements=disagreements,
+        audited=audited,
+        audited_disagreements=lapses,
+        audited_lapses=lapses,
+        harms=lapses,
+    )
+
+
+@given(unseen())
+def test_where_nobody_has_looked_the_estimate_is_not_known(population: Population) -> None:
+    """Disagreement is not harm and a run of agreements is no audit: no point, the same bounds as ever."""
+    for measure in (regressions, net):
+        found = measure(population, DELTA)
+        assert found.estimate.point is None
+        assert found.by_label is not None
+        assert found.by_label.point is None
+        looked = measure(replace(population, looked=1), DELTA)
+        assert looked.estimate.point == found.cautious == looked.cautious
+        assert replace(looked.estimate, point=None) == found.estimate
+
+
+def test_where_every_call_agrees_nothing_is_left_to_look_at() -> None:
+    """Equal outputs can't be a regression: the estimate is nothing, with no label at all."""
+    assert regressions(Population(compared=30, audited=30), DELTA).estimate.point == 0
+    assert regressions(Population(), DELTA).estimate.point is None
+
+
+def test_lapsed_draws_alone_make_no_estimate() -> None:
+    """A lapse counts as harm in the bound, but nobody saw it."""
+    found = regressions(replace(drawn([(1.0, 1)] * 12), looked=0), DELTA)
+    assert found.estimate.point is None
+    assert found.cautious == 1
+    assert found.estimate.low > 0.5

@@ -12,7 +12,10 @@ from workbench.errors import UsageError
 from workbench.exporting.asked import Asked, estimate_columns, named, told, whole
 from workbench.exporting.label_tables import LABEL_TABLES
 from workbench.exporting.log_tables import LOG_TABLES
+from workbench.exporting.proof_tables import PROOF_TABLES
 from workbench.exporting.ramp_tables import RAMP_TABLES
+from workbench.exporting.replay_tables import REPLAY_TABLES
+from workbench.exporting.setting_tables import SETTING_TABLES
 from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.review import hidden_from
 from workbench.roles import Right
@@ -305,8 +308,15 @@ TABLES: dict[str, Callable[[Workspace, Store, Asked], Table]] = {
     **RAMP_TABLES,
     **LABEL_TABLES,
     **LOG_TABLES,
+    **PROOF_TABLES,
+    **REPLAY_TABLES,
+    **SETTING_TABLES,
 }
 """Every table by its name on the command line."""
 
-RIGHTS: dict[str, tuple[Right, ...]] = {"my-labels": (Right.LABEL,)}
+RIGHTS: dict[str, tuple[Right, ...]] = {
+    "my-labels": (Right.LABEL,),
+    "people": (Right.OVERSEE,),
+    "accesses": (Right.OVERSEE,),
+}
 """What a table takes, any one of them; the others take the right to see."""

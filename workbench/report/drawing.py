@@ -50,8 +50,9 @@ def harm(estimate: Estimate, tolerance: float, ceiling: float) -> str:
     def place(rate: float) -> float:
         return 8 + (WIDTH - 16) * min(max(rate, 0.0), most) / most
 
+    point = "not known" if estimate.point is None else percent(estimate.point)
     alt = (
-        f"Harm {percent(estimate.point)}, between {percent(estimate.low)} and {percent(estimate.high)}; "
+        f"Harm {point}, between {percent(estimate.low)} and {percent(estimate.high)}; "
         f"tolerance {percent(tolerance)}."
     )
     low, high = place(estimate.low), place(estimate.high)

@@ -57,8 +57,9 @@ def percent(share: float | None) -> str:
 
 def interval(estimate: Estimate) -> str:
     """Return an estimate with its limits and what it rests on."""
+    point = "not known" if estimate.point is None else percent(estimate.point)
     return (
-        f"{percent(estimate.point)} ({percent(estimate.low)} to {percent(estimate.high)}, "
+        f"{point} ({percent(estimate.low)} to {percent(estimate.high)}, "
         f"n = {estimate.n:,.0f}, worth {estimate.n_effective:,.0f})"
     )
 

@@ -82,7 +82,7 @@ class FoundReport:
         ]
         if not any(each.status == "bad" for each in self.slices):
             lines.append("No slice is proven to be worse than the tolerance.")
-        known = [each for each in self.slices if each.harm.point is not None]
+        known = [each for each in self.slices if each.harm.point is not None or each.harm.high < 1]
         lines += [f"  {each.status:<8} {each.sentence}" for each in known[:SHOWN]]
         rest = len(known) - SHOWN
         if rest > 0:

@@ -6,12 +6,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from workbench.records import Basis, Estimate
 from workbench.stats.cluster import NO_EFFECT, DesignEffect
 
 GROUP_MINIMUM = 20
 """Outcome groups with fewer calls say nothing yet."""
+
+
+class Lack(StrEnum):
+    """What kind of evidence is missing. CANDIDATE says that no evidence helps, but another candidate may."""
+
+    CALLS = "calls"
+    LABELS = "labels"
+    LATENCY = "latency"
+    MEASUREMENT = "measurement"
+    TIME = "time"
+    CANDIDATE = "candidate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from workbench.records import Basis, Estimate, Guard, Policy
 from workbench.stats import bounds
-from workbench.stats.evidence import GROUP_MINIMUM, Evidence, OutcomeGroup
+from workbench.stats.evidence import GROUP_MINIMUM, Evidence, Lack, OutcomeGroup
 from workbench.stats.harm import Harm, regressions
 from workbench.stats.ladder import CEILING, EPSILON, floor_stage, stage_below
 from workbench.stats.sessions import session_rate
@@ -178,16 +178,16 @@ def outcome_groups(evidence: Evidence, policy: Policy, delta: float) -> Finding:
     return Finding("outcome_groups", True, message)
 
 
-def missing_for_groups(evidence: Evidence, policy: Policy, delta: float) -> str:
-    """Say what the outcome groups that block are waiting for."""
+def missing_for_groups(evidence: Evidence, policy: Policy, delta: float) -> tuple[Lack, str]:
+    """Say what the outcome groups that block are waiting for: of which kind it is, and in words."""
     collapsed = [group for group in evidence.groups if is_collapsed(group, delta)]
     if collapsed:
         names = ", ".join(f"{group.kind} {group.name!r}" for group in collapsed)
-        return f"A candidate that gets {names} right, compared in a new evidence window."
+        return Lack.CANDIDATE, f"A candidate that gets {names} right, compared in a new evidence window."
     if any(_is_weak(group, policy, delta) for group in evidence.groups):
-        return "Labels on the disagreements of the groups where the candidate agrees least."
+        return Lack.LABELS, "Labels on the disagreements of the groups where the candidate agrees least."
     few = [group for group in evidence.groups if group.critical and not _is_bounded(group, policy, delta)]
-    return f"More compared calls with {', '.join(_named(group) for group in few)}."
+    return Lack.CALLS, f"More compared calls with {', '.join(_named(group) for group in few)}."
 
 
 def group_agreement(group: OutcomeGroup, delta: float) -> Estimate:

@@ -28,6 +28,8 @@ class Harm:
 
     `estimate` is the answer; `by_disagreement` and `by_label` are the two bounds it
     is the smaller of, None where there is no such bound.
+    The point of `estimate` is None until somebody has looked; `cautious` is what it would be
+    with every lapse and, where it is less, every open disagreement taken as it counts in the bounds.
     `consistent` is False where the lower bound exceeds the upper one.
     """
 
@@ -35,6 +37,7 @@ class Harm:
     by_disagreement: Estimate | None = None
     by_label: Estimate | None = None
     consistent: bool = True
+    cautious: float | None = None
 
 
 def steady_point(harm: Harm, population: Population) -> float | None:
@@ -48,7 +51,7 @@ def steady_point(harm: Harm, population: Population) -> float | None:
         harm: Of the population, either kind.
         population: The evidence that it comes from.
     """
-    point, worst = harm.estimate.point, harm.by_disagreement
+    point, worst = harm.cautious, harm.by_disagreement
     if point is None or worst is None or worst.point is None:
         return point
     judged = population.audited_disagreements - population.audited_lapses
@@ -71,6 +74,10 @@ def regressions(population: Population, delta: float) -> Harm:
         population: The evidence.
         delta: Error probability of each bound, over all looks together.
     """
+    return _as_known(_regressions(population, delta), population)
+
+
+def _regressions(population: Population, delta: float) -> Harm:
     if population.basis is Basis.SEMANTIC:
         return _drawn(population, delta)
     deff = population.harm_effect.value
@@ -141,6 +148,10 @@ def net(population: Population, delta: float) -> Harm:
         population: The evidence.
         delta: Error probability of each bound, over all looks together.
     """
+    return _as_known(_net(population, delta), population)
+
+
+def _net(population: Population, delta: float) -> Harm:
     if population.basis is Basis.SEMANTIC:
         return _drawn_net(population, delta)
     deff = population.harm_effect.value
@@ -183,6 +194,24 @@ def net(population: Population, delta: float) -> Harm:
         widest=-1.0,
     ).estimate
     return _stratified(harm, normalised, disagreeing, share_normalised, share_disagreeing, population, deff)
+
+
+def _as_known(harm: Harm, population: Population) -> Harm:
+    """Leave the point out where nobody has looked and something is there to look at.
+
+    The agreements that happen to stand before the first disagreement say nothing of harm among the
+    disagreements, and a disagreement is not harm.
+    """
+    cautious = harm.estimate.point
+    nothing_open = population.basis is Basis.STRUCTURAL and not population.disagreements
+    if population.looked or (nothing_open and not population.revoked):
+        return replace(harm, cautious=cautious)
+    return replace(
+        harm,
+        estimate=replace(harm.estimate, point=None),
+        by_label=None if harm.by_label is None else replace(harm.by_label, point=None),
+        cautious=cautious,
+    )
 
 
 def _smaller(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from workbench.records import Basis, Policy
 from workbench.stats import bounds, weighted
-from workbench.stats.evidence import Population
+from workbench.stats.evidence import Lack, Population
 from workbench.stats.harm import Harm
 from workbench.stats.ladder import EPSILON, bound_needed, stage_above
 from workbench.stats.wording import count, measured, percent, plural
@@ -24,6 +24,7 @@ class Missing:
     `labels` and `calls` are totals, those already there included; None where unknown.
     `at_least` says that `labels` holds only if none of them is harmful. `too_close`
     says that the estimate is so near to the limit that 20,000 calls would not do.
+    `lack` is the kind of what `sentence` asks for.
     """
 
     stage: float | None = None
@@ -34,6 +35,7 @@ class Missing:
     at_least: bool = False
     too_close: bool = False
     sentence: str = ""
+    lack: Lack = Lack.LABELS
 
 
 def missing_for_next(
@@ -59,23 +61,24 @@ def missing_for_next(
             return Missing(stage, bound, labels=done, labels_done=done)
         sentence = f"One verdict by a person, on any output, to go beyond {percent(cap)}."
         return Missing(stage, bound, labels=max(done, 1), labels_done=done, sentence=sentence)
-    point = judged.estimate.point or 0.0
+    point = judged.cautious or 0.0
     if point > policy.tolerance + EPSILON and population.looked:
         sentence = (
             f"More labels will hardly help: the estimate, {measured(point)}, is above the tolerance of "
             f"{measured(policy.tolerance)}."
         )
-        return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence)
+        return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence, lack=Lack.CANDIDATE)
     size = _size(population, judged, bound, policy, delta)
     hopeful = size is None and not population.looked
     if hopeful:
         size = bounds.size_needed(0.0, bound, delta, deff=population.harm_effect.value)
     if size is None:
+        near = f"the estimate is {measured(point)}, and " if population.looked else ""
         sentence = (
-            f"Too close to the limit: the estimate is {measured(point)}, and {percent(stage)} of traffic "
-            f"needs an upper bound of {measured(bound)}."
+            f"Too close to the limit: {near}{percent(stage)} of traffic needs an upper bound of "
+            f"{measured(bound)}{'' if near else ', more than so many clean calls could prove'}."
         )
-        return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence)
+        return Missing(stage, bound, labels_done=done, too_close=True, sentence=sentence, lack=Lack.CANDIDATE)
     rate = 1.0 if semantic else population.disagreements / population.compared
     labels = max(math.ceil(size * rate - EPSILON), done)
     at_least = hopeful or (not population.looked and point <= 0 and (semantic or rate > 0))
@@ -87,6 +90,7 @@ def missing_for_next(
         calls=size,
         at_least=at_least,
         sentence=_sentence(population, stage, labels, done, size, at_least),
+        lack=Lack.CALLS if _no_label_would_do(population, labels, done, size) else Lack.LABELS,
     )
 
 
@@ -106,13 +110,18 @@ def _size(population: Population, judged: Harm, bound: float, policy: Policy, de
     if net:
         n, worse, better = population.audited, population.harms, population.audited_better
         by = judged.by_disagreement
-        if not n or (by and judged.estimate.point == by.point):
+        if not n or (by and judged.cautious == by.point):
             n = population.compared
             worse = population.disagreements - population.cleared
             better = population.cleared_better
         sizes = [worse, n - worse - better, better]
         return weighted.size_needed([1.0, 0.5, 0.0], (bound + 1) / 2, delta, counts=sizes, deff=deff)
-    return bounds.size_needed(judged.estimate.point or 0.0, bound, delta, deff=deff)
+    return bounds.size_needed(judged.cautious or 0.0, bound, delta, deff=deff)
+
+
+def _no_label_would_do(population: Population, labels: int, done: int, size: int) -> bool:
+    """Say whether enough of a structural comparison is labelled, and only more calls would help."""
+    return population.basis is Basis.STRUCTURAL and labels <= done and size > population.compared
 
 
 def _sentence(population: Population, stage: float, labels: int, done: int, size: int, at_least: bool) -> str:
@@ -125,7 +134,7 @@ def _sentence(population: Population, stage: float, labels: int, done: int, size
         start = "At least about" if at_least else "About"
         clean = ", if none of them is harmful" if at_least else ""
         return f"{start} {plural(labels, 'label')} drawn by the queue {goal}{given}{clean}{end}."
-    if labels <= done and calls:
+    if _no_label_would_do(population, labels, done, size):
         return f"{calls[0].upper()}{calls[1:]} {goal}."
     if at_least:
         return (

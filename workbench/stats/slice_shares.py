@@ -22,8 +22,8 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     """Rule 8: a slice stands on its own evidence and is never faster than the task."""
     population = each.population
     harm = regressions(population, delta)
-    judging = net(population, delta) if policy.harm == "net" else harm
-    judged = judging.estimate
+    decisive = net(population, delta) if policy.harm == "net" else harm
+    judged = decisive.estimate
     cap = ladder.cap_of(judged.high, policy)
     seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
     cap = min(cap, 1.0 if seen.ok else seen.ceiling)
@@ -31,13 +31,18 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     sentence = bound_sentence(judged, population, policy)
     if judged.low > policy.tolerance + ladder.EPSILON:
         status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
-    elif estimate_forbids(judging, population, policy):
+    elif estimate_forbids(decisive, population, policy):
         status = "suspect"
-        point = steady_point(judging, population) or 0.0
-        which = (
-            "The estimate" if point == judged.point else "The estimate with each open disagreement as harm"
-        )
-        reason = f"{which}, {measured(point)}, is above the tolerance of {tolerance}."
+        point = steady_point(decisive, population) or 0.0
+        own = measured(point)
+        if judged.point is None:
+            reason = (
+                f"Nobody has looked at an output here: with what differs counted as harm, {own} get worse; "
+                f"tolerance {tolerance}."
+            )
+        else:
+            which = "The estimate" if point == judged.point else "The estimate with each open one as harm"
+            reason = f"{which}, {own}, is above the tolerance of {tolerance}."
     elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
         status = "unproven"
         reason = (

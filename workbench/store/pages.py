@@ -53,8 +53,13 @@ class Import:
 
 
 @requires_somewhere(*Right)
-def freshness(store: Store) -> Freshness:
-    """Return how much the store holds and when something last happened."""
+def freshness(store: Store, *, without: tuple[str, ...] = ()) -> Freshness:
+    """Return how much the store holds and when something last happened.
+
+    Args:
+        store: Where to read.
+        without: Candidates whose replays and labels are left out: those that were made up.
+    """
     row = store.rows(
         # Without the view, which joins every answer.
         """WITH usable AS (SELECT task FROM calls WHERE call_id NOT IN (SELECT call_id FROM conflicts))
@@ -62,8 +67,13 @@ def freshness(store: Store) -> Freshness:
                   (SELECT count(DISTINCT task) FROM usable) AS tasks,
                   (SELECT max(occurred_at) FROM calls) AS last_call_at,
                   (SELECT max(created_at) FROM manifests) AS last_import_at,
-                  (SELECT max(created_at) FROM replay_events) AS last_replay_at,
-                  (SELECT max(created_at) FROM labels) AS last_label_at"""
+                  (SELECT max(created_at) FROM replay_events WHERE replay_id NOT IN
+                     (SELECT replay_id FROM replays WHERE list_contains(?::VARCHAR[], candidate)))
+                     AS last_replay_at,
+                  (SELECT max(l.created_at) FROM labels l LEFT JOIN replays r USING (replay_id)
+                   WHERE l.verdict IS NOT NULL AND l.source <> 'gold'
+                     AND NOT coalesce(list_contains(?::VARCHAR[], r.candidate), false)) AS last_label_at""",
+        (list(without), list(without)),
     )[0]
     if not access.may(Right.SEE):
         # Who sees some tasks alone learns nothing of how much there is of the others, and when.

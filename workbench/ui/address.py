@@ -44,7 +44,7 @@ def select(
         help: Tooltip.
     """
     standard = default if default in options else options[0]
-    key = _adopt(label, name, standard, lambda asked: links.read_choice(asked, options))
+    key = adopt(label, name, standard, lambda asked: links.read_choice(asked, options))
     if st.session_state[key] not in options:
         st.session_state[key] = standard
     show = labels.__getitem__ if isinstance(labels, Mapping) else labels
@@ -63,7 +63,7 @@ def segmented(label: str, options: Mapping[str, str], *, name: str) -> str:
         name: Parameter of the address.
     """
     standard = next(iter(options))
-    key = _adopt(label, name, standard, lambda asked: links.read_choice(asked, list(options)))
+    key = adopt(label, name, standard, lambda asked: links.read_choice(asked, list(options)))
     if st.session_state[key] not in options:
         st.session_state[key] = standard
     value = st.segmented_control(
@@ -88,7 +88,7 @@ def text(label: str, *, name: str, placeholder: str = "", width: int = 240, limi
         width: Pixels.
         limit: Characters at most.
     """
-    key = _adopt(label, name, "", lambda asked: links.read_text(asked, limit))
+    key = adopt(label, name, "", lambda asked: links.read_text(asked, limit))
     typed = st.text_input(
         label, key=key, type="search", placeholder=placeholder, width=width, max_chars=limit
     )
@@ -119,7 +119,7 @@ def span(
         help: Tooltip.
     """
     whole = (least, most)
-    key = _adopt(label, name, whole, lambda asked: links.read_span(asked, least, most))
+    key = adopt(label, name, whole, lambda asked: links.read_span(asked, least, most))
     chosen: Any = st.slider(label, least, most, step=step, key=key, width=width, help=help)
     value = (float(chosen[0]), float(chosen[1]))
     publish(name, value, whole)
@@ -146,7 +146,7 @@ def several(
         help: Tooltip.
     """
     standard = [each for each in options if each in default]
-    key = _adopt(label, name, standard, lambda asked: links.read_several(asked, options))
+    key = adopt(label, name, standard, lambda asked: links.read_several(asked, options))
     st.session_state[key] = [each for each in st.session_state[key] or () if each in options]
     chosen = st.pills(label, options, selection_mode="multi", key=key, format_func=labels, help=help)
     value = [each for each in options if each in chosen]
@@ -162,7 +162,7 @@ def switch(label: str, *, name: str, help: str | None = None) -> bool:  # noqa: 
         name: Parameter of the address.
         help: Tooltip.
     """
-    key = _adopt(label, name, False, lambda asked: True if asked == "on" else None)
+    key = adopt(label, name, False, lambda asked: True if asked == "on" else None)
     value = bool(st.toggle(label, key=key, help=help))
     publish(name, "on" if value else "", "")
     return value
@@ -179,7 +179,7 @@ def number(
         default: The number without a parameter.
         label: What the number is, for `tell`; the parameter's name unless given.
     """
-    return _adopt(label or name.capitalize(), name, default, lambda asked: links.read_number(asked, allowed))
+    return adopt(label or name.capitalize(), name, default, lambda asked: links.read_number(asked, allowed))
 
 
 def amount(
@@ -208,7 +208,7 @@ def amount(
         place: Where to write; the page unless given.
     """
     kind = int if whole else float
-    key = _adopt(label, name, default, lambda asked: links.read_amount(asked, least, most))
+    key = adopt(label, name, default, lambda asked: links.read_amount(asked, least, most))
     if st.session_state[key] == links.NOT_GIVEN:
         st.session_state[key] = None if is_optional else default
     if st.session_state[key] is not None:
@@ -228,6 +228,26 @@ def amount(
     return None if value is None else float(value)
 
 
+def tabs(options: Mapping[str, str], *, name: str) -> dict[str, DeltaGenerator]:
+    """Lay parts of a page under tabs; the address carries which one is open, all but the first.
+
+    Args:
+        options: How the tab of each value reads, our own words, no two alike.
+        name: Parameter of the address.
+
+    Returns:
+        The container of each value.
+    """
+    first = next(iter(options))
+    key = adopt("Tab", name, options[first], options.get)
+    if st.session_state[key] not in options.values():
+        st.session_state[key] = options[first]
+    made = st.tabs(list(options.values()), key=key, on_change="rerun")
+    open_now = next(each for each, label in options.items() if label == st.session_state[key])
+    publish(name, open_now, first)
+    return dict(zip(options, made, strict=True))
+
+
 def page(count: int, *, name: str = "page") -> int:
     """Let a person turn pages; return the one that is open, from 1.
 
@@ -241,6 +261,27 @@ def page(count: int, *, name: str = "page") -> int:
     chosen = st.pagination(count, key=key) if count > 1 else 1
     publish(name, chosen, 1)
     return int(chosen)
+
+
+def adopt(label: str, name: str, default: Any, read: Callable[[str], Any]) -> str:
+    """Return the key for a widget of any kind whose value the address carries; `publish` it afterwards.
+
+    A new value is taken over from the address: at the first visit, a link, or a step back.
+
+    Args:
+        label: What the value is, for `tell`.
+        name: Parameter of the address.
+        default: The value without a parameter.
+        read: Returns the value that an address names, or None where it names none.
+    """
+    key = f"address.{name}"
+    asked = st.query_params.get(name)
+    if key not in st.session_state or asked != st.session_state.get(_seen(name)):
+        found = read(asked) if asked is not None else None
+        if asked is not None and found is None:
+            leave_out(label)
+        st.session_state[key] = default if found is None else found
+    return key
 
 
 def publish(name: str, value: Any, default: Any) -> None:
@@ -287,18 +328,6 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return links.write_several(value)
     return links.write_number(value)
-
-
-def _adopt(label: str, name: str, default: Any, read: Callable[[str], Any]) -> str:
-    """Take a new value over from the address: at the first visit, a link, or a step back."""
-    key = f"address.{name}"
-    asked = st.query_params.get(name)
-    if key not in st.session_state or asked != st.session_state.get(_seen(name)):
-        found = read(asked) if asked is not None else None
-        if asked is not None and found is None:
-            leave_out(label)
-        st.session_state[key] = default if found is None else found
-    return key
 
 
 def _seen(name: str) -> str:

@@ -89,6 +89,7 @@ def _truth(scope: Scope) -> None:
             key="truth-fields",
             alt=f"How often each of {len(found.fields)} fields was called wrong, by side.",
         )
+        exports.offer("truth-fields", task=scope.task, candidate=scope.candidate.name)
 
 
 def _label_view(scope: Scope, found: LabelTables) -> None:

@@ -223,6 +223,7 @@ def _rule(scope: Scope, answer: Recommendation) -> None:
     with st.spinner("Learning a rule", show_time=True):
         report = ask(routing_rule, scope.task, scope.candidate.name)
     _leaves(report)
+    exports.offer("routing-rule", task=scope.task, candidate=scope.candidate.name)
 
 
 def _leaves(report: RoutingReport) -> None:

@@ -19,7 +19,7 @@ from workbench.scoring.retirement import leaving
 from workbench.specs import CONTROL
 from workbench.stats.noise import sentence
 from workbench.store import pages
-from workbench.ui import answers, jobs, standing, words
+from workbench.ui import answers, exports, jobs, standing, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
@@ -114,6 +114,7 @@ def _latency_table(chosen: Scope) -> None:
         "Milliseconds, and in brackets their limits, each 95 % sure; ? means too few calls for that limit. "
         f"Calls that got no answer count as infinitely slow.{allowed}"
     )
+    exports.offer("latency-runs", task=chosen.task, candidate=chosen.candidate.name)
     for at, run in runs[:3]:
         with st.expander(f"{_pace(run)}, {words.ago(at)}", icon=":material/speed:"):
             answers.plain("\n".join(each.strip() for each in run.lines))

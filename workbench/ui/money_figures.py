@@ -36,14 +36,23 @@ def by_cost(workloads: Sequence[WorkloadReport], colours: Palette = LIGHT) -> Dr
     order = sorted(range(len(workloads)), key=lambda index: -values[index])
     rows = [(workloads[index].name, values[index], shown[index]) for index in order[:MOST_BARS]]
     if len(order) > MOST_BARS:
+        others = [workloads[index] for index in order[MOST_BARS:]]
         rest = sum(values[index] for index in order[MOST_BARS:])
-        told = count(rest) if what == "calls" else money(rest)
-        rows.append((f"{len(order) - MOST_BARS} others", rest, told))
+        told = count(rest) if what == "calls" else _together(others, what, rest)
+        rows.append((f"{len(others)} {'other' if len(others) == 1 else 'others'}", rest, told))
     figure = _bars(
         [each[0] for each in rows], [each[1] for each in rows], [each[2] for each in rows], colours
     )
     alt = f"Workloads by {what}: " + "; ".join(f"{clipped(name)} {text}" for name, _, text in rows) + "."
     return Drawing(figure, alt)
+
+
+def _together(others: Sequence[WorkloadReport], what: str, usd: float) -> str:
+    """Return the money of several workloads: what is not known of one of them is not nothing."""
+    known = [(each.usd_month if what == "USD a month" else each.logged_usd) is not None for each in others]
+    if not any(known):
+        return "not known"
+    return money(usd) if all(known) else f"{money(usd)} and more"
 
 
 def _lacking(each: WorkloadReport) -> str:

@@ -52,7 +52,8 @@ __all__ = ["show", "synthetic_badge"]
 def show() -> None:
     """Show what can move, or what to do first."""
     st.title("What can move to a small model?", anchor=False)
-    fresh = read(pages.freshness)
+    made_up = tuple(each.name for each in here().workspace.config.candidates if each.synthetic)
+    fresh = read(pages.freshness, without=made_up)
     if not fresh.calls:
         first_steps.show(journey.told(ask(journey.facts), []))
         return
@@ -69,7 +70,7 @@ def show() -> None:
     elif is_late:
         place.progress(0.0, text=_left(len(found.waiting)))
     portfolio.show(found.rows, journey.told(ask(journey.facts), found.rows), weighing=bool(found.waiting))
-    _freshness(fresh)
+    _freshness(fresh, any(row.synthetic for row in found.rows))
     _leaving()
     chosen = _pairs(found)
     if found.rows and not found.waiting:
@@ -99,11 +100,12 @@ def _left(waiting: int) -> str:
     return f"Weighing the evidence of {words.counted(waiting, 'candidate')}"
 
 
-def _freshness(fresh: pages.Freshness) -> None:
+def _freshness(fresh: pages.Freshness, some_made_up: bool) -> None:
+    left_out = " · synthetic candidates left out" if some_made_up else ""
     st.caption(
         f"{words.counted(fresh.calls, 'call')} in {words.counted(fresh.tasks, 'task')} · "
         f"last logged call {words.ago(fresh.last_call_at)} · last replay {words.ago(fresh.last_replay_at)} · "
-        f"last label {words.ago(fresh.last_label_at)}"
+        f"last label {words.ago(fresh.last_label_at)}{left_out}"
     )
 
 

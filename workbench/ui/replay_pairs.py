@@ -8,7 +8,7 @@ import streamlit as st
 from workbench.replay import ReplayStatus
 from workbench.scoring.replay_pairs import ReplayPair, ReplaySide, replay_pair
 from workbench.specs import CONTROL
-from workbench.ui import address, words
+from workbench.ui import address, exports, words
 from workbench.ui.diff import visible
 from workbench.ui.session import ask
 
@@ -93,6 +93,11 @@ def _pair(found: ReplayPair) -> None:
                 help="Paired, for one look; the limits together are as sure as the policy asks.",
             )
     st.caption("Latencies are those of a replay, which asks as fast as the server answers: no production's.")
+    exports.offer(
+        "replay-pair",
+        task=found.task,
+        filters={"first": found.first.replay_id, "second": found.second.replay_id},
+    )
 
 
 def _columns(found: ReplayPair) -> list[str]:

@@ -12,15 +12,15 @@ from workbench.scoring.targets import targets
 from workbench.stats.reach import reach
 from workbench.store import overview as aggregates
 from workbench.store import pages
-from workbench.ui import answers, jobs, measures, running, scope, words
+from workbench.ui import address, answers, jobs, measures, running, scope, words
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
 from workbench.ui.starting import on_the_command_line, show_estimate, start_button
 
 TYPICAL_SAMPLE = 500
 ESTIMATE = "replays.estimate"
-TABS = {"latency": "Latency", "noise": "Noise floor"}
-"""What the address may open first (`measure=latency`), and its tab."""
+TABS = {"replay": "Replay", "latency": "Latency", "noise": "Noise floor"}
+"""What the address may open (`measure=latency`), and its tab."""
 
 
 def show() -> None:
@@ -32,13 +32,12 @@ def show() -> None:
     if not total:
         st.info("This task has no call with a recorded answer yet.", icon=":material/info:")
     else:
-        first = TABS.get(st.query_params.get("measure", ""), "Replay")
-        asking, latency, noise = st.tabs(["Replay", *TABS.values()], default=first)
-        with asking:
+        tabs = address.tabs(TABS, name="measure")
+        with tabs["replay"]:
             _replay(chosen, total)
-        with latency:
+        with tabs["latency"]:
             measures.latency(chosen)
-        with noise:
+        with tabs["noise"]:
             measures.noise_floor(chosen, total)
     running.watch()
 

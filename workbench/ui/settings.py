@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.local_name import local_name, set_local_name
 from workbench.roles import Actor, Right, described
 from workbench.settings import Settings, StoreSetting, access_log, checks, settings
-from workbench.ui import answers, who, words
+from workbench.ui import answers, exports, navigation, who, words
 from workbench.ui.diff import visible
 from workbench.ui.session import ask, complain, here
 
@@ -95,6 +95,7 @@ def _evals(found: Settings) -> None:
         "settings-evals",
         "Tasks with the version of what compares them",
     )
+    exports.offer("tasks")
 
 
 def _candidates(found: Settings) -> None:
@@ -120,6 +121,7 @@ def _candidates(found: Settings) -> None:
         "Candidates, where they run, and which tasks' data may go there",
     )
     st.caption("Data of a task goes to an external endpoint only where its eval.toml says so.")
+    exports.offer("candidates")
 
 
 def _key(variable: str | None, is_set: bool | None) -> str:
@@ -147,6 +149,7 @@ def _prices(found: Settings) -> None:
     )
     if any(each.age_days > OLD_PRICE_DAYS for each in found.prices):
         st.caption(f"Some are older than {OLD_PRICE_DAYS} days: savings rest on them.")
+    exports.offer("prices")
 
 
 def _store(found: StoreSetting) -> None:
@@ -167,6 +170,9 @@ def _store(found: StoreSetting) -> None:
             width="content",
             help="The version of the tables; an older store is brought up to date when it is opened.",
         )
+    if not found.calls:
+        st.caption("Nothing is imported yet: Upload takes a log.")
+        navigation.link("upload", "Upload a log", icon=":material/upload_file:")
     if found.quarantined:
         st.warning(
             f"{words.counted(found.quarantined, 'part')} could not be loaded and lie in quarantine.",
@@ -198,6 +204,7 @@ def _people(found: Settings) -> None:
             "settings-people",
             "Who has which roles",
         )
+        exports.offer("people")
     else:
         st.caption("Nobody has a role yet.")
     st.caption(f"Roles stand in {CONFIG_NAME}; a change counts from the next click.")
@@ -229,7 +236,25 @@ def _log() -> None:
         f"The newest {len(found)} views and exports of the text of calls",
     )
     if len(found) == LOG_SHOWN:
-        st.caption(f"The newest {LOG_SHOWN}. All of it: workbench access --limit 100000")
+        st.caption(f"The newest {LOG_SHOWN}. A file holds all of it.")
+    _log_exports(person or "")
+
+
+def _log_exports(person: str) -> None:
+    """Offer the log as a file: whole to who oversees everything, else task by task."""
+    filters = {"who": person.strip()}
+    if access.may(Right.OVERSEE):
+        exports.offer("accesses", filters=filters)
+        return
+    for task in here().workspace.evals:
+        if access.may(Right.OVERSEE, task):
+            exports.offer(
+                "accesses",
+                task=task,
+                filters=filters,
+                key=f"accesses-{task}",
+                label=visible(f"Export {task}"),
+            )
 
 
 def _checks() -> None:

@@ -172,15 +172,18 @@ def _workload(report: ProfileReport, each: WorkloadReport) -> None:
     with st.container(border=True, key="workload"):
         st.header(answers.quoted(each.name), anchor=False)
         _facts(each)
-        parts: dict[str, Callable[[], None]] = {"Suitability": lambda: _checks(each)}
+        parts: dict[str, tuple[str, Callable[[], None]]] = {
+            "suitability": ("Suitability", lambda: _checks(each))
+        }
         if access.may(Right.READ, each.workload if each.is_task else None):
-            parts["Prompt"] = lambda: _prompt(each)
-            parts["Answers"] = lambda: _answers(each)
-            parts["Calls"] = lambda: _calls(report, each)
+            parts["prompt"] = ("Prompt", lambda: _prompt(each))
+            parts["answers"] = ("Answers", lambda: _answers(each))
+            parts["calls"] = ("Calls", lambda: _calls(report, each))
         if access.may(Right.IMPORT):
-            parts["Make it a task"] = lambda: _naming(report, each)
-        for tab, show_part in zip(st.tabs(list(parts)), parts.values(), strict=True):
-            with tab:
+            parts["naming"] = ("Make it a task", lambda: _naming(report, each))
+        tabs = address.tabs({name: title for name, (title, _) in parts.items()}, name="part")
+        for name, (_, show_part) in parts.items():
+            with tabs[name]:
                 show_part()
 
 

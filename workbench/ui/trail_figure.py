@@ -115,9 +115,10 @@ def told(step: Step) -> str:
     harm = step.harm
     labels = f", {counted(step.labels, 'label')}" if step.labels else ""
     when = f", {step.at:%Y-%m-%d %H:%M} UTC" if step.at else ""
+    estimate = "not known" if harm.point is None else percent(harm.point)
     return (
         f"{counted(step.calls, 'call')}{labels}{when}: between {percent(harm.low)} and {percent(harm.high)}, "
-        f"estimate {percent(harm.point)}; supports {stage(step.cap)}"
+        f"estimate {estimate}; supports {stage(step.cap)}"
     )
 
 

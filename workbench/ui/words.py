@@ -167,7 +167,7 @@ def interval(estimate: Estimate) -> str:
     """Return an estimate with its limits and its n, never a bare rate."""
     limits = f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}{NARROW}%"
     if estimate.point is None:
-        return f"{limits} (n = {count(estimate.n)})"
+        return f"not known ({limits}, n = {count(estimate.n)})"
     return f"{percent(estimate.point)} ({limits}, n = {count(estimate.n)})"
 
 
