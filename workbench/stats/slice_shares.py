@@ -8,7 +8,7 @@ from dataclasses import replace
 from workbench.records import Policy, SliceShare
 from workbench.stats import guards, ladder
 from workbench.stats.evidence import Evidence, Population, SliceEvidence
-from workbench.stats.harm import Harm, net, regressions, steady_point
+from workbench.stats.harm import FEWEST_JUDGED, Harm, net, regressions, steady_point
 from workbench.stats.wording import bound_sentence, measured, plural
 
 
@@ -31,17 +31,19 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     sentence = bound_sentence(judged, population, policy)
     if judged.low > policy.tolerance + ladder.EPSILON:
         status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
-    elif estimate_forbids(judging, population, policy):
+    elif judged.point is not None and judged.point > policy.tolerance + ladder.EPSILON:
         status = "suspect"
-        point = steady_point(judging, population) or 0.0
-        which = (
-            "The estimate" if point == judged.point else "The estimate with each open disagreement as harm"
-        )
-        reason = f"{which}, {measured(point)}, is above the tolerance of {tolerance}."
+        reason = f"The estimate, {measured(judged.point)}, is above the tolerance of {tolerance}."
     elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
         status = "unproven"
         reason = (
             f"{plural(population.compared, 'compared call')}: at least {policy.minimum_pairs} are needed."
+        )
+    elif estimate_forbids(judging, population, policy):
+        status, most = "unproven", measured(steady_point(judging, population) or 0.0)
+        reason = (
+            f"Fewer than {FEWEST_JUDGED} disagreements have been judged in order; with each open one as harm "
+            f"the estimate, {most}, is above the tolerance of {tolerance}."
         )
     elif cap <= 0:
         status = "unproven"
