@@ -138,6 +138,18 @@ def test_a_few_harmless_disagreements_do_not_start_the_ramp() -> None:
     assert nobody.missing[0] == "20 more disagreements judged in order, before the share may rise."
 
 
+def test_a_slice_with_a_few_judged_disagreements_is_unproven_not_suspect() -> None:
+    """Its few labels are harmless, so nothing speaks against it; its open disagreements are too many."""
+    task = labelled(4000, 60, 20)
+    part = structural(176, 200, audited=31, audited_disagreements=3, cleared=3, looked=3)
+    whole = labelled(200, 24, 2)
+    slices = [SliceEvidence("language", name, 0.05, each) for name, each in (("few", part), ("all", whole))]
+    found = recommend(Evidence(task, days=10, slices=tuple(slices)), POLICY)
+    few, every = found.slices
+    assert (few.status, few.share, every.status) == ("unproven", 0.0, "active")
+    assert few.reason.startswith("Fewer than 20 disagreements have been judged in order")
+
+
 def test_thirty_clean_pairs_start_the_ramp() -> None:
     check(recommend(Evidence(structural(30, 30), days=10), POLICY), 0.118, Action.RAMP, 0.01, 0.05)
 

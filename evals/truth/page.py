@@ -228,12 +228,12 @@ def _real(rows: Sequence[dict[str, str]]) -> str:
     text = (
         "On real answers with human truth (three public classification tasks, GPT-4o against "
         f"{plain['pairs']} pairs of task and open model of at most 14 B, gold labels as reviewers): of "
-        f"{plain['worse']} that are provably more than 5 points worse {plain['ever']} held any traffic at any "
-        f"look by regressions and {net['ever']} by net harm; the bound was ever below the truth for "
+        f"{plain['worse']} that are provably more than 5 points worse {plain['ever']} held any traffic at "
+        f"any look by regressions and {net['ever']} by net harm; the bound was ever below the truth for "
         f"{float(plain['broken']):.0%} of all pairs and {float(net['broken']):.0%}. Of the {plain['close']} "
-        f"within 5 points {plain['reached']} reach a cap of 25 % and more by regressions and {net['reached']} "
-        f"by net harm, in the median with the first {plain['labels']} labels. Most of the others are held by "
-        "a rare label that they miss: [each of them](docs/truth-real.md)."
+        f"within 5 points {plain['reached']} reach a cap of 25 % and more by regressions and "
+        f"{net['reached']} by net harm, in the median with the first {plain['labels']} labels. Most of the "
+        "others are held by a rare label that they miss: [each of them](docs/truth-real.md)."
     )
     return textwrap.fill(text, 110, break_on_hyphens=False, break_long_words=False)
 

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from evals.truth.table import ERRORS_ALLOWED, PROMISE, Row, Size, compared, generator, spread, target
+from evals.truth.table import Row, Size, compared, generator, promised, spread, target
 from workbench import Workbench, review, scoring
 from workbench.records import LabelVerdict
 from workbench.review.states import scope_of
@@ -59,9 +59,8 @@ def rows(size: Size) -> Iterator[Row]:
             doubled, decided = doubled + found.doubled, decided + found.decided
         world = f"{_PLANS[task]}; two reviewers, a look after every 6th of 30 acts"
         for level in LEVELS:
-            bar = level + ERRORS_ALLOWED * float(np.sqrt(level * (1 - level) / runs))
             what = f"bound of {1 - level:.0%} ever below the harm of the compared calls"
-            yield Row(NAME, world, what, missed[level] / runs, spread(missed[level], runs), bar, kind=PROMISE)
+            yield promised(NAME, world, what, missed[level], runs, delta=level)
         yield compared(
             NAME, world, "labels as they are, exact 80% bound, last look", naive / runs, spread(naive, runs)
         )

@@ -35,8 +35,9 @@ def test_every_bar_is_met(name: str) -> None:
         # What is simulated leaves room for chance by how much was simulated; nothing else depends on it.
         fixed = replace(row, bar=None, level=None) if row.level is not None and row.error else row
         there = replace(said, bar=None, level=None) if row.level is not None and row.error else said
-        assert (fixed.bar, fixed.sense, fixed.kind) == (there.bar, there.sense, there.kind)
-        assert row.level == said.level
+        assert (fixed.sense, fixed.kind) == (there.sense, there.kind)
+        assert fixed.bar == pytest.approx(there.bar)
+        assert row.level == pytest.approx(said.level)
 
 
 def _documented(rows: list[Row]) -> list[tuple[Row, Row]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from workbench.records import Policy, SliceShare
 from workbench.stats import guards, ladder
 from workbench.stats.evidence import Evidence, Population, SliceEvidence
-from workbench.stats.harm import Harm, net, regressions, steady_point
+from workbench.stats.harm import FEWEST_JUDGED, Harm, net, regressions, steady_point
 from workbench.stats.wording import bound_sentence, measured, plural
 
 
@@ -31,22 +31,24 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     sentence = bound_sentence(judged, population, policy)
     if judged.low > policy.tolerance + ladder.EPSILON:
         status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
-    elif estimate_forbids(decisive, population, policy):
-        status = "suspect"
-        point = steady_point(decisive, population) or 0.0
-        own = measured(point)
-        if judged.point is None:
-            reason = (
-                f"Nobody has looked at an output here: with what differs counted as harm, {own} get worse; "
-                f"tolerance {tolerance}."
-            )
-        else:
-            which = "The estimate" if point == judged.point else "The estimate with each open one as harm"
-            reason = f"{which}, {own}, is above the tolerance of {tolerance}."
+    elif decisive.cautious is not None and decisive.cautious > policy.tolerance + ladder.EPSILON:
+        status, own = "suspect", measured(decisive.cautious)
+        reason = (
+            f"Nobody has looked at an output here: with what differs counted as harm, {own} get worse; "
+            f"tolerance {tolerance}."
+            if judged.point is None
+            else f"The estimate, {own}, is above the tolerance of {tolerance}."
+        )
     elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
         status = "unproven"
         reason = (
             f"{plural(population.compared, 'compared call')}: at least {policy.minimum_pairs} are needed."
+        )
+    elif estimate_forbids(decisive, population, policy):
+        status, most = "unproven", measured(steady_point(decisive, population) or 0.0)
+        reason = (
+            f"Fewer than {FEWEST_JUDGED} disagreements have been judged in order; with each open one as harm "
+            f"the estimate, {most}, is above the tolerance of {tolerance}."
         )
     elif cap <= 0:
         status = "unproven"
