@@ -195,7 +195,7 @@ def test_what_is_opened_on_a_page_is_held_to_the_standard(served: Served, browse
 def test_an_empty_workspace_is_held_to_the_standard(
     browser: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The first look at the pages that differ in it, with nothing there yet; others show what Compare does."""
+    """The first look at the pages that differ in it, with nothing there yet."""
     workspace = make_workspace(tmp_path_factory.mktemp("nothing") / "w")
     Store.open(workspace.store_path, spool=workspace.spool).close()
     with app_of(workspace) as app:
