@@ -826,7 +826,7 @@ def test_gold_answers_enter_the_bound_where_they_cover_every_disagreement(
 @pytest.mark.parametrize("harm", ["regressions", "net"])
 @pytest.mark.parametrize("audited", [0, 12])
 def test_nobody_looked_is_told_as_such_and_moves_what_it_did(harm: str, audited: int) -> None:
-    """Without a verdict no estimate is shown, of the task or a slice, and disagreement still holds the share."""
+    """Without a verdict no estimate is shown, of task or slice, and disagreement still holds the share."""
     part = Population(compared=200, disagreements=40, audited=audited)
     whole = Population(compared=1000, disagreements=70, audited=audited)
     evidence = Evidence(task=whole, slices=(SliceEvidence("language", "de", 0.2, part),), days=20.0)

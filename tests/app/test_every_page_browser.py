@@ -31,6 +31,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     pairs = demo_pairs(120)
     with Store.open(workspace.store_path, spool=workspace.spool) as store:
         filled = Filled(workspace, store, fill(workspace, store, pairs))
+        fill(workspace, store, [each for each in pairs if each.task == "rewrite"], "planted", new_calls=False)
         for number in (5, 45, 85):
             asked = call_id_of(next(each for each in pairs if each.number == number))
             give(filled, asked, "ann", "control_better", note="the line is down")
@@ -139,6 +140,71 @@ def test_every_state_of_review_and_upload_is_held_to_the_standard(
     walk = Standard(page, keys=False)
     for name in states(page, served.url, log):
         walk.hold(name)
+    assert not walk.short, "\n".join(walk.short)
+    assert seen == Seen()
+
+
+def opened(page: Any, url: str) -> Iterator[tuple[str, bool]]:
+    """Bring up what pages show only when asked, and say of each whether both themes look at it."""
+    main = page.locator('[data-testid="stMain"]')
+
+    def go(where: str, ready: str) -> None:
+        page.goto(f"{url}/{where}")
+        main.get_by_text(ready).first.wait_for()
+        drawn(page)
+
+    go("compare?task=rewrite&candidate=small&show=agreement", "How alike the answers are")
+    yield "compare: similarity of texts", True
+    policy = "try-tolerance=10&try-level=0.9&try-stages=2,10&try-critical-set=on"
+    go(f"ramp?task=triage&candidate=small&{policy}", "What if: nothing of this is saved")
+    yield "ramp: another policy", True
+    go("?task=rewrite", "Candidates by size")
+    yield "overview: the candidates of a task", False
+    go("ramp?task=triage&candidate=small", "Accept a share")
+    main.get_by_text("Accept a share").click()
+    main.get_by_role("textbox", name="Who accepts").wait_for()
+    page.get_by_role("slider", name="Share to accept").press("ArrowRight")
+    main.get_by_role("textbox", name="Why").first.wait_for()
+    yield "ramp: an override being written", False
+    go("replays?task=triage&candidate=small&measure=noise", "Look for duplicates in the log")
+    yield "replays: the noise floor", False
+    page.get_by_role("tab", name="Latency").click()
+    page.wait_for_url("**measure=latency**")
+    main.get_by_text("no model runs").first.wait_for()
+    yield "replays: latency", False
+    go("traffic?workload=triage&part=answers", "Answers")
+    page.get_by_role("tab", name="Prompt").click()
+    page.wait_for_url("**part=prompt**")
+    yield "traffic: the prompt of a workload", False
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_opened_on_a_page_is_held_to_the_standard(served: Served, browser: Any, theme: str) -> None:
+    """A what-if from a link, an override, tabs that the address follows, texts that differ."""
+    page, seen = watched(browser, color_scheme=theme, viewport=WIDE, reduced_motion="reduce")
+    walk = Standard(page, keys=False)
+    for name, in_both in opened(page, served.url):
+        if in_both or theme == "light":
+            walk.hold(name)
+        if theme == "dark" and not in_both:
+            break
+    assert not walk.short, "\n".join(walk.short)
+    assert seen == Seen()
+
+
+def test_an_empty_workspace_is_held_to_the_standard(
+    browser: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The first look at the pages that differ in it, with nothing there yet."""
+    workspace = make_workspace(tmp_path_factory.mktemp("nothing") / "w")
+    Store.open(workspace.store_path, spool=workspace.spool).close()
+    with app_of(workspace) as app:
+        page, seen = watched(browser, color_scheme="light", viewport=WIDE, reduced_motion="reduce")
+        walk = Standard(page, keys=False)
+        for name in ("", "compare", "replays", "traffic", "settings"):
+            page.goto(f"{app.url}/{name}")
+            page.locator('[data-testid="stMain"] h1').wait_for()
+            walk.hold(f"{name or 'overview'}, empty")
     assert not walk.short, "\n".join(walk.short)
     assert seen == Seen()
 

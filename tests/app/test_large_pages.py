@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,9 @@ def test_a_page_of_many_calls_works_and_stays_small(visit: Visit, large: Filled,
     assert chars < MOST_CHARS
     if page in ("overview", "traffic", "settings"):
         assert f"{CALLS:,}" in said(at)
+    if page == "slices":
+        # What stands before the search for slices is done.
+        assert re.search(r"All together: 10,035.compared calls, 1\d\.\d.% differ", at.text[0].value)
     if page == "review":
         at.text_input[0].set_value("ann")
         at = fine(next(each for each in at.button if each.label == "Start").click().run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -55,6 +56,21 @@ def test_an_answer_is_kept_until_a_table_that_it_read_changes(store: Store) -> N
     with Store.open(store.path) as other:
         other.append("gold", [{"call_id": "b", "answer": "a", "origin": "o", "created_at": NOW}])
     assert _answers(store, "gold", made) == 2
+
+
+def test_a_benchmark_can_tell_what_was_asked_from_what_was_remembered(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question is noted with its time, its name alone, and whether the store was asked."""
+    log = tmp_path / "questions.jsonl"
+    monkeypatch.setenv(memory.LOG_VARIABLE, str(log))
+    for _ in range(2):
+        _answers(store, "gold", [])
+    _gold(store, "a")
+    _answers(store, "gold", [])
+    lines = [json.loads(each) for each in log.read_text().splitlines()]
+    assert [each["asked"] for each in lines] == [True, False, True]
+    assert {tuple(each) for each in lines} == {("question", "ms", "asked")}
 
 
 def test_a_view_is_known_by_its_tables(store: Store) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accessibility import grave_findings, nameless
 from app_building import demo_pairs, fill, make_workspace
-from browsing import CHROMIUM, FLAGS
+from browsing import CHROMIUM, FLAGS, settle
 from environments import python_with
 from identity import PASSWORD, PEOPLE, SECRETS, free_port, provider, sign_in_table, wait_for
 
@@ -220,6 +221,26 @@ def wait_for_log(served: Served, actor: str) -> list[dict[str, Any]]:
         if any(each["actor"] == actor for each in found) or monotonic() > deadline:
             return found
         sleep(1)
+
+
+def test_the_signed_in_app_is_held_to_the_standard(served: Served, chromium: Any, ada: Any) -> None:
+    """The door, an admin's Overview and Settings, a page that a role does not open: no grave finding."""
+    short = []
+    page = someone(chromium)
+    page.goto(served.url)
+    page.get_by_role("button", name="Sign in").wait_for()
+    short += [f"the door: {each}" for each in grave_findings(page)]
+    for name, ready in (("", "triage"), ("settings", "Who read what")):
+        ada.goto(f"{served.url}/{name}")
+        words(ada, ready)
+        settle(ada)
+        found = [*grave_findings(ada), *nameless(ada)]
+        short += [f"{name or 'overview'}, as an admin: {each}" for each in found]
+    sign_in(page, served, "vera")
+    page.goto(f"{served.url}/upload")
+    words(page, "Your role does not open this")
+    short += [f"a closed page: {each}" for each in grave_findings(page)]
+    assert not short, "\n".join(short)
 
 
 def test_a_stranger_is_let_in_by_the_provider_and_not_by_the_workbench(served: Served, chromium: Any) -> None:

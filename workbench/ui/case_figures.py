@@ -151,7 +151,7 @@ def calibration(bins: Sequence[Scores], colours: Palette = LIGHT) -> Drawing:
         showlegend=True,
         legend={"orientation": "h", "y": 1.14, "x": 0},
         margin={"l": 4, "r": 4, "t": 34, "b": 4},
-        yaxis={"showticklabels": True, "title": {"text": "Calls"}, "automargin": True},
+        yaxis={"showticklabels": True, "title": {"text": "Calls", "font": {"size": 13}}, "automargin": True},
         yaxis2={
             "overlaying": "y",
             "side": "right",
@@ -159,7 +159,7 @@ def calibration(bins: Sequence[Scores], colours: Palette = LIGHT) -> Drawing:
             "range": [-0.02, 1.05],
             "tickvals": [0, 0.25, 0.5, 0.75, 1],
             "tickformat": ".0%",
-            "title": {"text": "Frontier better, of the labelled"},
+            "title": {"text": "Frontier better, of the labelled", "font": {"size": 13}},
             "showgrid": False,
             "fixedrange": True,
             "automargin": True,

@@ -222,7 +222,7 @@ def _sessions(answer: Recommendation) -> list[tuple[str, str]]:
 
 
 def _known(rate: float | None) -> str:
-    return "not known: nobody has looked" if rate is None else words.percent(rate)
+    return "not known" if rate is None else words.percent(rate)
 
 
 def _net(point: float | None, low: float, high: float) -> str:

@@ -35,6 +35,14 @@ def show(scope: Scope) -> None:
         st.info("Nothing is compared yet for this task and candidate.", icon=":material/hourglass_empty:")
         navigation.link("replays", "Go to Replays", task=scope.task, candidate=scope.candidate.name)
         return
+    compared, differ = int(answer.details["compared"]), int(answer.details["disagreements"])
+    # What slices are held against; it stands at once, while they are still looked for.
+    st.text(
+        visible(
+            f"All together: {words.counted(compared, 'compared call')}, {words.percent(differ / compared)} "
+            f"differ. Calls that get worse: {words.interval(answer.harm)}."
+        )
+    )
     _found(scope, answer)
     _declared(scope, answer)
     _map(scope)

@@ -74,7 +74,8 @@ def answer(question: Question, store: Store, call: Callable[[], R]) -> R:
     with asking:
         with _lock:
             known = _kept.get(question)
-        if known is None or not known.holds(store):
+        is_new = known is None or not known.holds(store)
+        if known is None or is_new:
             known = _asked(store, call)
         with _lock:
             _kept[question] = known
@@ -82,7 +83,7 @@ def answer(question: Question, store: Store, call: Callable[[], R]) -> R:
             while len(_kept) > KEPT:
                 gone, _ = _kept.popitem(last=False)
                 _locks.pop(gone, None)
-    _note(question, time.monotonic() - began)
+    _note(question, time.monotonic() - began, is_new)
     found: R = pickle.loads(known.content)  # noqa: S301 - bytes that this process wrote, kept in its memory
     return found
 
@@ -93,11 +94,15 @@ def forget() -> None:
         _kept.clear()
 
 
-def _note(question: Question, took_s: float) -> None:
-    """Write down how long a question took, where a benchmark wants to know: its name alone, no data."""
+def _note(question: Question, took_s: float, is_new: bool) -> None:
+    """Write down how long a question took, where a benchmark wants to know: its name alone, no data.
+
+    `asked` says that the store was asked, and nothing was remembered.
+    """
     if log := os.environ.get(LOG_VARIABLE):
         with open(log, "a", encoding="utf-8") as file:  # noqa: PTH123 - one short line, appended at once
-            file.write(json.dumps({"question": question[-2], "ms": round(1000 * took_s, 3)}) + "\n")
+            line = {"question": question[-2], "ms": round(1000 * took_s, 3), "asked": is_new}
+            file.write(json.dumps(line) + "\n")
 
 
 def _asked(store: Store, call: Callable[[], R]) -> Kept:
