@@ -163,14 +163,23 @@ def label_rows(store: Reads, task: str, fingerprint: str) -> list[dict[str, Any]
 
     The column `current` says whether no later row supersedes it.
     """
-    return store.rows(
-        f"""
-        SELECT l.*, {CURRENT} AS current
-        FROM labels l JOIN replays r USING (replay_id)
+    found = store.rows(
+        """
+        SELECT l.* FROM labels l JOIN replays r USING (replay_id)
         WHERE r.task = ? AND r.candidate_fingerprint = ? ORDER BY l.seq
-        """,  # noqa: S608 - a constant of this module
+        """,
         (task, fingerprint),
     )
+    return _with_current(found)
+
+
+def _with_current(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say of each row whether a later one supersedes it; a label and what supersedes it are of one pair.
+
+    Found here rather than by a join of the table with itself, for which every key would wait.
+    """
+    superseded = {row["supersedes"] for row in found}
+    return [row | {"current": row["label_id"] not in superseded} for row in found]
 
 
 def standing_labels(store: Reads, scope: Scope) -> list[dict[str, Any]]:
@@ -206,16 +215,15 @@ def labels_on_draw(store: Reads, draw_id: str, annotator: str) -> list[dict[str,
     found = store.rows(
         "SELECT * FROM labels WHERE draw_id = ? AND annotator = ? ORDER BY seq", (draw_id, annotator)
     )
-    superseded = {row["supersedes"] for row in found}
-    return [row | {"current": row["label_id"] not in superseded} for row in found]
+    return _with_current(found)
 
 
 def labels_on_pair(store: Reads, replay_id: str, call_id: str) -> list[dict[str, Any]]:
     """Return every label row on one pair in order, with `current`."""
-    return store.rows(
-        f"SELECT l.*, {CURRENT} AS current FROM labels l WHERE replay_id = ? AND call_id = ? ORDER BY seq",  # noqa: S608 - a constant of this module
-        (replay_id, call_id),
+    found = store.rows(
+        "SELECT * FROM labels WHERE replay_id = ? AND call_id = ? ORDER BY seq", (replay_id, call_id)
     )
+    return _with_current(found)
 
 
 def own_labels(
