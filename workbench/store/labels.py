@@ -353,9 +353,11 @@ def export_rows(store: Reads, task: str | None, fingerprint: str | None) -> list
                coalesce(l.draw_probability, nullif(d.draw_probability, 0)) AS draw_probability,
                nullif(d.weight, 0) AS weight, nullif(d.weight_max, 0) AS weight_max,
                l.control_right, l.candidate_right, l.control_wrong, l.candidate_wrong,
-               d.evaluator_version, d.created_at AS drawn_at, l.guideline_version, l.created_at
+               d.evaluator_version, d.created_at AS drawn_at, l.guideline_version, g.text AS guidelines,
+               l.created_at
         FROM labels l JOIN replays r USING (replay_id) JOIN calls c USING (call_id)
         LEFT JOIN draws d USING (draw_id)
+        LEFT JOIN guideline_texts g ON g.task = r.task AND g.version = l.guideline_version
         WHERE (?::VARCHAR IS NULL OR r.task = ?) AND (?::VARCHAR IS NULL OR r.candidate_fingerprint = ?)
           AND (l.verdict IS NOT NULL OR l.skipped) AND {CURRENT}
         ORDER BY l.seq
