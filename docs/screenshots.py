@@ -1,6 +1,6 @@
 """Take the pictures of docs/app.md and the README from a demo workspace: each page of the menu.
 
-Run `make screenshots`, or after `make demo APP=0`: python docs/screenshots.py [WORKSPACE]
+Run `make screenshots`, or after `make demo APP=0`: python docs/screenshots.py [WORKSPACE] [PAGE ...]
 The workspace is copied first and stays as it is. Needs Chromium at /usr/bin/chromium.
 """
 
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ FLAGS = [
 WIDTH, LEAST, MOST = 1280, 640, 1400
 """Pixels: how wide every picture is, and how high at least and at most."""
 
+PHONE = 400
+"""Pixels: how wide a picture for a telephone is."""
+
 LARGEST_BYTES = 150_000
 COLOURS = (256, 128, 64, 32, 16)
 START_WAIT_S = 60.0
@@ -46,11 +49,12 @@ START_WAIT_S = 60.0
 
 @dataclass(frozen=True)
 class Shot:
-    """What a page shows on its picture: its address, what to do first, and whether in dark too."""
+    """What a page shows on its picture: its address, what to do first, whether in dark and narrow too."""
 
     query: str = ""
     prepare: Callable[[Any], None] = lambda page: None
     dark: bool = False
+    phone: bool = False
 
 
 def sit_down(page: Any) -> None:
@@ -69,7 +73,7 @@ SHOTS = {
     "overview": Shot(dark=True),
     "compare": Shot("task=message_rewriting&candidate=planted&verdict=mismatch", open_case),
     "slices": Shot("task=support_triage&candidate=planted"),
-    "review": Shot("task=message_rewriting&candidate=planted", sit_down, dark=True),
+    "review": Shot("task=message_rewriting&candidate=planted", sit_down, dark=True, phone=True),
     "ramp": Shot("task=order_fields&candidate=planted", dark=True),
 }
 """Pages whose picture needs more than their own address."""
@@ -115,10 +119,10 @@ def settle(page: Any) -> None:
     page.wait_for_timeout(1500)
 
 
-def take(browser: Any, url: str, name: str, shot: Shot, theme: str) -> bytes:
+def take(browser: Any, url: str, name: str, shot: Shot, theme: str, width: int = WIDTH) -> bytes:
     """Return the picture of a page, as high as what it shows."""
     page = browser.new_page(
-        viewport={"width": WIDTH, "height": 900}, color_scheme=theme, reduced_motion="reduce"
+        viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
     )
     page.set_default_timeout(START_WAIT_S * 1000)
     path = "" if name == navigation.MENU[0].name else name
@@ -128,7 +132,7 @@ def take(browser: Any, url: str, name: str, shot: Shot, theme: str) -> bytes:
     shot.prepare(page)
     settle(page)
     height = page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollHeight")
-    page.set_viewport_size({"width": WIDTH, "height": max(LEAST, min(MOST, height))})
+    page.set_viewport_size({"width": width, "height": max(LEAST, min(MOST, height))})
     settle(page)
     picture: bytes = page.screenshot()
     page.close()
@@ -150,21 +154,25 @@ def small(picture: bytes) -> bytes:
     raise ValueError(f"The picture is larger than {LARGEST_BYTES:,} bytes with {COLOURS[-1]} colours.")
 
 
-def main(source: Path) -> None:
-    """Write every picture beside this script."""
+def main(source: Path, pages: Sequence[str] = ()) -> None:
+    """Write every picture beside this script, or those of some pages."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         workspace = Path(folder) / "demo"
         shutil.copytree(source, workspace, ignore=shutil.ignore_patterns(".*", "*.runs"))
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         with served(workspace) as url:
             for entry in navigation.MENU:
+                if pages and entry.name not in pages:
+                    continue
                 shot = SHOTS.get(entry.name, Shot())
-                for theme in ("light", "dark") if shot.dark else ("light",):
-                    ending = "-dark" if theme == "dark" else ""
-                    picture = small(take(browser, url, entry.name, shot, theme))
+                kinds = [("", "light", WIDTH)]
+                kinds += [("-dark", "dark", WIDTH)] if shot.dark else []
+                kinds += [("-phone", "light", PHONE), ("-phone-dark", "dark", PHONE)] if shot.phone else []
+                for ending, theme, width in kinds:
+                    picture = small(take(browser, url, entry.name, shot, theme, width))
                     (HERE / f"{entry.name}{ending}.png").write_bytes(picture)
                     print(f"{entry.name}{ending}.png: {len(picture):,} bytes", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "demo")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "demo", sys.argv[2:])

@@ -282,6 +282,11 @@ class ReviewRules:
     languages: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def guideline_version_of(guidelines: str) -> str:
+    """Return the version of guidelines, a short hash of their text; labels refer to it."""
+    return hashlib.sha256(guidelines.encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True, slots=True)
 class EvalConfig:
     """How one task's outputs are compared, and what its team accepts.
@@ -343,4 +348,4 @@ class EvalConfig:
     @property
     def guideline_version(self) -> str:
         """Return a short hash of the guidelines: labels under other rules do not mix."""
-        return hashlib.sha256(self.guidelines.encode()).hexdigest()[:12]
+        return guideline_version_of(self.guidelines)

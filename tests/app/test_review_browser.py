@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from app_building import Pair, answer, fill, make_workspace
-from browsing import HOSTILE, ITEM_ON_PAGE, Seen, app_of, settle, sit_down, watched
+from browsing import HOSTILE, ITEM_ON_PAGE, Seen, Served, app_of, settle, sit_down, watched
 from playwright.sync_api import TimeoutError as TooLong
 
 from workbench import review
@@ -26,6 +27,29 @@ ITEMS = 20
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 250)))"
 RUSHED = 15
 """Presses of a key that is held down for half a second."""
+
+
+RUSH_MS, RUSH = 50, 120
+"""Between two keys of somebody who waits for nothing, and how many they press."""
+WATCH = """item => {
+    window.pressed = [];
+    window.shown = {};
+    const look = () => {
+        const found = item();
+        if (found && !(found in window.shown)) {
+            window.shown[found] = null;
+            // In the frame after the one that it came in with, it has been painted.
+            requestAnimationFrame(() => requestAnimationFrame(() => {
+                window.shown[found] = performance.now();
+            }));
+        }
+    };
+    new MutationObserver(look).observe(document, {subtree: true, childList: true, attributes: true});
+    window.addEventListener("keydown", event => {
+        window.pressed.push([event.key, item(), performance.now()]);
+    }, true);
+}"""
+"""Notes every key before the page hears it, the item on the page then, and when each was on screen."""
 
 
 def rewrites(number: int) -> list[Pair]:
@@ -194,48 +218,100 @@ def test_a_killed_app_keeps_every_label_it_acknowledged(tmp_path: Path, browser:
     assert len(standing(labels_in(place), "ann")) == len(kept) + 1
 
 
-def test_a_key_pressed_before_the_next_item_is_on_screen_labels_nothing(tmp_path: Path, browser: Any) -> None:
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve one workspace to those who press keys too early, hold them down, or wait for nothing."""
+    with app_of(make_place(tmp_path_factory.mktemp("busy") / "w", rewrites(240))) as served:
+        yield served
+
+
+def labels_of(place: Workspace, name: str) -> list[dict[str, Any]]:
+    """Return one person's label rows, with `current`."""
+    return [row for row in labels_in(place) if row["annotator"] == name]
+
+
+def test_a_key_pressed_before_the_next_item_is_on_screen_labels_nothing(busy: Served, browser: Any) -> None:
     """While the app hangs, more keys than one are pressed at the old item: the first alone counts."""
-    place = make_place(tmp_path / "early", rewrites(40))
     someone = reviewer(browser, "ann")
-    with app_of(place) as served:
-        someone.sit_down(served.url)
-        first = someone.item()
-        os.kill(served.process.pid, signal.SIGSTOP)
-        try:
-            for key in "1e2bse":
-                someone.page.keyboard.press(key)
-                someone.page.wait_for_timeout(60)
-            assert someone.item() == first
-        finally:
-            os.kill(served.process.pid, signal.SIGCONT)
-        someone.wait(first)
-        settle(someone.page)
-        second = someone.item()
-        someone.page.wait_for_timeout(1500)
-        assert someone.item() == second
-    rows = labels_in(place)
+    someone.sit_down(busy.url)
+    first = someone.item()
+    assert first is not None
+    os.kill(busy.process.pid, signal.SIGSTOP)
+    try:
+        for key in "1e2bse":
+            someone.page.keyboard.press(key)
+            someone.page.wait_for_timeout(60)
+        assert someone.item() == first
+    finally:
+        os.kill(busy.process.pid, signal.SIGCONT)
+    someone.wait(first)
+    settle(someone.page)
+    second = someone.item()
+    someone.page.wait_for_timeout(1500)
+    assert someone.item() == second
+    rows = labels_of(busy.place, "ann")
     assert [(row["draw_id"], bool(row["verdict"])) for row in rows] == [(first.rsplit("-", 1)[0], True)]
     assert list(standing(rows, "ann").values()) == ["left"]
 
 
-def test_a_key_held_down_labels_one_item(tmp_path: Path, browser: Any) -> None:
+def test_a_key_held_down_labels_one_item(busy: Served, browser: Any) -> None:
     """A keyboard repeats a key that stays down; none of the repeats counts."""
-    place = make_place(tmp_path / "held", rewrites(40))
-    someone = reviewer(browser, "ann")
-    with app_of(place) as served:
-        someone.sit_down(served.url)
-        before = someone.item()
-        for _ in range(RUSHED):
-            someone.page.keyboard.down("e")
-            someone.page.wait_for_timeout(60)
-        someone.page.keyboard.up("e")
-        someone.wait(before)
-        someone.page.wait_for_timeout(1500)
-        assert len(labels_in(place)) == 1
-        # The next press is a new one.
-        someone.wait(someone.press("e"))
-    assert len(labels_in(place)) == 2
+    someone = reviewer(browser, "bob")
+    someone.sit_down(busy.url)
+    before = someone.item()
+    for _ in range(RUSHED):
+        someone.page.keyboard.down("e")
+        someone.page.wait_for_timeout(60)
+    someone.page.keyboard.up("e")
+    someone.wait(before)
+    someone.page.wait_for_timeout(1500)
+    assert len(labels_of(busy.place, "bob")) == 1
+    # The next press is a new one.
+    someone.wait(someone.press("e"))
+    assert len(labels_of(busy.place, "bob")) == 2
+
+
+def test_no_key_is_lost_and_none_goes_astray_at_fifty_milliseconds(busy: Served, browser: Any) -> None:
+    """Each item is labelled by the first key pressed at it, and by no key that was pressed at another.
+
+    Somebody presses keys without ever looking. Of an item that was on screen when a key went down there
+    is one label: that key's, or that of an earlier one which came while it was being drawn.
+    """
+    someone = reviewer(browser, "cat")
+    someone.page.add_init_script(f"({WATCH})({ITEM_ON_PAGE})")
+    someone.sit_down(busy.url)
+    someone.page.evaluate("() => { window.pressed = []; }")
+    for number in range(RUSH):
+        someone.page.keyboard.press("12ebs"[number * 7 % 5])
+        someone.page.wait_for_timeout(RUSH_MS)
+    settle(someone.page)
+    someone.page.wait_for_timeout(1500)
+    pressed, shown = someone.page.evaluate("() => [window.pressed, window.shown]")
+    left = someone.item()
+    assert someone.seen == Seen()
+    assert len(pressed) == RUSH
+    at: dict[str, list[tuple[str, bool]]] = {}
+    for key, item, moment in pressed:
+        if item is not None:
+            on_screen = shown[item] is not None and shown[item] <= moment
+            at.setdefault(item, []).append((KEYS[key], on_screen))
+    rows = labels_of(busy.place, "cat")
+    # Nothing was superseded: no key reached an item that had its label.
+    assert all(row["current"] for row in rows)
+    said = standing(rows, "cat")
+    assert len(said) == len(rows) > RUSH // 12
+    seen = {item.rsplit("-", 1)[0]: keys for item, keys in at.items()}
+    assert said.keys() <= seen.keys(), "a label on what was not on the page when any key was pressed"
+    for draw, keys in seen.items():
+        heard = next((place for place, (_, on_screen) in enumerate(keys) if on_screen), None)
+        if heard is not None:
+            assert draw in said, "a key pressed at an item on screen is lost"
+        if draw in said:
+            possible = keys if heard is None else keys[: heard + 1]
+            assert said[draw] in [choice for choice, _ in possible]
+    # What is left on the page is what no key was pressed at, or only while it was being drawn.
+    assert left is not None
+    assert left.rsplit("-", 1)[0] not in said
 
 
 def test_typing_a_note_is_not_pressing_keys(tmp_path: Path, browser: Any) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from workbench.commands.base import common, open_workspace
+from workbench.commands.label_text import item_text
 from workbench.terminal import emit
 
 if TYPE_CHECKING:
-    from workbench.records import Label
+    from workbench.records import AbsoluteJudgement, Label
     from workbench.review import ReviewItem
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,6 +25,40 @@ reviewer_option = click.option("--as", "annotator", required=True, metavar="NAME
 def of_queue(function: F) -> F:
     """Give a command --task and --candidate."""
     return task_option(candidate_option(function))
+
+
+def sides_options(function: F) -> F:
+    """Give a command --right, --left-wrong and --right-wrong: what is said of each response by itself."""
+    for option in (
+        click.option(
+            "--right-wrong", multiple=True, metavar="FIELD", help="A field that is wrong in response 2."
+        ),
+        click.option(
+            "--left-wrong", multiple=True, metavar="FIELD", help="A field that is wrong in response 1."
+        ),
+        click.option(
+            "--right",
+            "rights",
+            type=click.Choice(["left", "right", "both", "neither"]),
+            help="Which is right.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def judged(
+    item: ReviewItem, rights: str | None, left_wrong: tuple[str, ...], right_wrong: tuple[str, ...]
+) -> AbsoluteJudgement | None:
+    """Return what the options say of each response by itself; None where they say nothing."""
+    if rights is None and not left_wrong and not right_wrong:
+        return None
+    return item.absolute(
+        None if rights is None else rights in ("left", "both"),
+        None if rights is None else rights in ("right", "both"),
+        left_wrong=left_wrong,
+        right_wrong=right_wrong,
+    )
 
 
 def item_document(item: ReviewItem | None) -> dict[str, Any]:
@@ -46,22 +81,6 @@ def item_document(item: ReviewItem | None) -> dict[str, Any]:
     }
 
 
-def item_text(item: ReviewItem | None) -> str:
-    """Return an item as a person reads it at a terminal."""
-    from workbench.review.handover import answer_text, request_text
-
-    if item is None:
-        return "Nothing waits for your label here."
-    parts = [
-        f"{item.progress.text}    ticket {item.ticket}",
-        f"--- Request\n{request_text(item.request)}",
-        f"--- Response 1\n{answer_text(item.left)}",
-        f"--- Response 2\n{answer_text(item.right)}",
-        f"workbench label submit {item.ticket} --as NAME --choice left|right|equal|both_bad",
-    ]
-    return "\n\n".join(parts)
-
-
 def label_document(label: Label) -> dict[str, Any]:
     """Return a label as its author may see it: what was chosen on the page, no role of a side."""
     from workbench.review import choice_made
@@ -73,6 +92,7 @@ def label_document(label: Label) -> dict[str, Any]:
         "reasons": list(label.reasons),
         "note": label.note,
         "corrected": label.corrected,
+        "guideline_version": label.guideline_version,
         "created_at": label.created_at,
     }
 
@@ -128,11 +148,7 @@ def label_next(
 @click.argument("ticket")
 @reviewer_option
 @click.option("--choice", type=click.Choice(["left", "right", "equal", "both_bad"]))
-@click.option(
-    "--right", "rights", type=click.Choice(["left", "right", "both", "neither"]), help="Which is right."
-)
-@click.option("--left-wrong", multiple=True, metavar="FIELD", help="A field that is wrong in response 1.")
-@click.option("--right-wrong", multiple=True, metavar="FIELD", help="A field that is wrong in response 2.")
+@sides_options
 @click.option("--reason", "reasons", multiple=True)
 @click.option("--note", default="")
 @click.option("--corrected", help="The right answer; it becomes a gold answer.")
@@ -161,16 +177,11 @@ def label_submit(
     with store:
         item = item_of(space, store, ticket, annotator)
         said: dict[str, Any] = {"reasons": reasons, "note": note, "corrected": corrected}
-        if choice is not None:
-            label = submit(space, store, item, annotator, item.verdict(choice), **said)
+        each = judged(item, rights, left_wrong, right_wrong)
+        if each is not None:
+            label = submit_absolute(space, store, item, annotator, each, **said)
         else:
-            judged = item.absolute(
-                None if rights is None else rights in ("left", "both"),
-                None if rights is None else rights in ("right", "both"),
-                left_wrong=left_wrong,
-                right_wrong=right_wrong,
-            )
-            label = submit_absolute(space, store, item, annotator, judged, **said)
+            label = submit(space, store, item, annotator, item.verdict(choice or ""), **said)
         candidate = candidate_of_replay(store, label.replay_id) or ""
         effect = effect_of(space, store, item.task, candidate, label)
     document = label_document(label) | {"effect": effect.text if effect else None}
@@ -246,11 +257,147 @@ def label_history(
         )
     rows = [label_document(each) for each in found]
     lines = [
-        f"{row['created_at']:%Y-%m-%d %H:%M}  {row['choice']:8}  {row['call_id']}  "
+        f"{row['label_id'][:12]}  {row['created_at']:%Y-%m-%d %H:%M}  {row['choice']:8}  {row['call_id']}  "
         f"{', '.join(row['reasons'])}{'  ' + row['note'] if row['note'] else ''}"
         for row in rows
     ]
     emit(rows, as_json=as_json, text="\n".join(lines) or "Nothing yet.")
 
 
-COMMANDS = (label_queue, label_next, label_submit, label_skip, label_undo, label_history)
+@click.command("look")
+@click.argument("label_id", metavar="LABEL")
+@of_queue
+@reviewer_option
+@common
+def label_look(
+    label_id: str, task: str, candidate_name: str, annotator: str, workspace: str | None, as_json: bool
+) -> None:
+    """Look at a label of yours again: the pair as you saw it, what you said, the guidelines of then.
+
+    LABEL is how its id begins, or `last`.
+    """
+    from dataclasses import replace
+
+    from workbench.review import guideline_texts, look_again, own_label
+
+    space, store = open_workspace(workspace)
+    with store:
+        label = own_label(space, store, task, candidate_name, annotator, label_id)
+        item = look_again(space, store, task, candidate_name, annotator, label)
+        known = {each.version: each.text for each in guideline_texts(space, store, task)}
+    version = label.guideline_version or ""
+    item = replace(item, guideline_version=version, guidelines=known.get(version) or "")
+    said = label_document(label)
+    document = item_document(item) | {"ticket": None, "label": said}
+    document["guidelines"] = known.get(version)
+    told = f"You said: {said['choice']}{_beside(label)}"
+    how = (
+        f"workbench label amend {label.label_id[:12]} --task {task} --candidate {candidate_name} "
+        "--as NAME --choice left|right|equal|both_bad"
+    )
+    emit(document, as_json=as_json, text=item_text(item, how=f"{told}\n\n{how}"))
+
+
+def _beside(label: Label) -> str:
+    """Return reasons, note and right answer of a label, as the end of a line."""
+    parts = [
+        f" ({', '.join(label.reasons)})" if label.reasons else "",
+        f" - {label.note}" if label.note else "",
+    ]
+    return "".join([*parts, f" - right would be: {label.corrected}" if label.corrected else ""])
+
+
+@click.command("amend")
+@click.argument("label_id", metavar="LABEL")
+@of_queue
+@reviewer_option
+@click.option("--choice", type=click.Choice(["left", "right", "equal", "both_bad"]))
+@sides_options
+@click.option("--reason", "reasons", multiple=True, help="Instead of the reasons given before.")
+@click.option("--no-reasons", is_flag=True, help="Take the reasons out.")
+@click.option("--note", help="Instead of the note given before.")
+@click.option("--corrected", help="The right answer; it becomes a gold answer.")
+@common
+def label_amend(
+    label_id: str,
+    task: str,
+    candidate_name: str,
+    annotator: str,
+    choice: str | None,
+    rights: str | None,
+    left_wrong: tuple[str, ...],
+    right_wrong: tuple[str, ...],
+    reasons: tuple[str, ...],
+    no_reasons: bool,
+    note: str | None,
+    corrected: str | None,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Change a label of yours, or add to it. What you said before stays on record.
+
+    LABEL is how its id begins, or `last`. Left and right are the sides that `look` shows you.
+    """
+    from workbench.review import amend, amend_absolute, look_again, own_label
+
+    sides = rights is not None or bool(left_wrong or right_wrong)
+    if choice is not None and sides:
+        raise click.UsageError("Say --choice; or --right, or the wrong fields.")
+    if reasons and no_reasons:
+        raise click.UsageError("Give --reason or --no-reasons, not both.")
+    if not (choice or sides or reasons or no_reasons or note is not None or corrected is not None):
+        raise click.UsageError("Say what changes: --choice, --right, --reason, --note, --corrected.")
+    space, store = open_workspace(workspace)
+    with store:
+        before = label = own_label(space, store, task, candidate_name, annotator, label_id)
+        item = look_again(space, store, task, candidate_name, annotator, label)
+        if each := judged(item, rights, left_wrong, right_wrong):
+            label = amend_absolute(space, store, item, label, annotator, each)
+        label = amend(
+            store,
+            label,
+            annotator,
+            verdict=item.verdict(choice) if choice else None,
+            reasons=reasons if reasons or no_reasons else None,
+            note=note,
+            corrected=corrected,
+        )
+    text = "That is what you said already." if label.label_id == before.label_id else "Changed."
+    emit(label_document(label), as_json=as_json, text=text)
+
+
+@click.command("guidelines")
+@task_option
+@click.option("--version", help="Print this one whole; how it begins is enough.")
+@common
+def label_guidelines(task: str, version: str | None, workspace: str | None, as_json: bool) -> None:
+    """List the versions of the guidelines that labels were made under, or print one."""
+    from workbench.review import guideline_text, guideline_texts
+
+    space, store = open_workspace(workspace)
+    with store:
+        if version is not None:
+            one = guideline_text(space, store, task, version)
+            text = "Its text was not kept." if one.text is None else one.text or "There were no guidelines."
+            emit(one, as_json=as_json, text=text)
+            return
+        found = guideline_texts(space, store, task)
+    lines = [
+        f"{each.version}{' (now)' if each.current else ''}  {each.labels:,} labels"
+        f"{'' if each.text is not None else '  text not kept'}"
+        for each in found
+    ]
+    emit(found, as_json=as_json, text="\n".join(lines))
+
+
+COMMANDS = (
+    label_queue,
+    label_next,
+    label_submit,
+    label_skip,
+    label_undo,
+    label_history,
+    label_look,
+    label_amend,
+    label_guidelines,
+)

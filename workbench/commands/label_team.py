@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.commands.base import common, open_workspace
-from workbench.commands.label_desk import item_document, item_text, of_queue, reviewer_option, task_option
+from workbench.commands.label_desk import (
+    item_document,
+    judged,
+    of_queue,
+    reviewer_option,
+    sides_options,
+    task_option,
+)
+from workbench.commands.label_text import item_text
 from workbench.errors import UsageError
 from workbench.terminal import emit
 
@@ -78,12 +86,11 @@ def label_conflicts(
         f"{' - ' + vote.note if vote.note else ''}"
         for vote in found.votes
     ]
-    shown = item_text(found.item).rsplit("\n\n", 1)[0]
     document: dict[str, Any] = item_document(found.item) | {"ticket": None, "key": found.key}
     document["votes"] = as_builtins(found.votes)
     where = f"--task {task} --candidate {candidate_name}"
     how = f"workbench label adjudicate {key} {where} --as NAME --choice left|right|equal|both_bad"
-    emit(document, as_json=as_json, text="\n\n".join([shown, *said, how]))
+    emit(document, as_json=as_json, text=item_text(found.item, how="\n\n".join([*said, how])))
 
 
 @click.command("adjudicate")
@@ -91,6 +98,7 @@ def label_conflicts(
 @of_queue
 @reviewer_option
 @click.option("--choice", type=click.Choice(["left", "right", "equal", "both_bad"]))
+@sides_options
 @click.option("--take-back", is_flag=True, help="Take your decision back: the pair is a conflict again.")
 @click.option("--reason", "reasons", multiple=True)
 @click.option("--note", default="")
@@ -102,6 +110,9 @@ def label_adjudicate(
     candidate_name: str,
     annotator: str,
     choice: str | None,
+    rights: str | None,
+    left_wrong: tuple[str, ...],
+    right_wrong: tuple[str, ...],
     take_back: bool,
     reasons: tuple[str, ...],
     note: str,
@@ -112,13 +123,15 @@ def label_adjudicate(
     """Decide a conflict. Left and right are the sides that `conflicts --open` showed you."""
     from workbench.review import adjudicate, decision_of, open_conflict, take_decision_back
 
-    if (choice is None) is not take_back:
+    sides = rights is not None or bool(left_wrong or right_wrong)
+    if (choice is not None) + sides + take_back != 1:
         raise UsageError(
-            "The decision is missing.", "Say --choice left|right|equal|both_bad, or --take-back."
+            "The decision is missing, or there are two.",
+            "Say --choice left|right|equal|both_bad; or --right, or the wrong fields; or --take-back.",
         )
     space, store = open_workspace(workspace)
     with store:
-        if choice is None:
+        if take_back:
             decided = decision_of(space, store, task, candidate_name, annotator, key)
             label = take_decision_back(store, decided.label, annotator)
             document: dict[str, Any] = {"label_id": label.label_id, "call_id": label.call_id, "choice": None}
@@ -130,12 +143,14 @@ def label_adjudicate(
             store,
             found,
             annotator,
-            found.item.verdict(choice),
+            found.item.verdict(choice) if choice else None,
+            absolute=judged(found.item, rights, left_wrong, right_wrong),
             reasons=reasons,
             note=note,
             corrected=corrected,
         )
-    document = {"label_id": label.label_id, "call_id": label.call_id, "choice": choice}
+    made = label.verdict and found.item.choice(label.verdict)
+    document = {"label_id": label.label_id, "call_id": label.call_id, "choice": made}
     emit(document, as_json=as_json, text="Decided. What was said before stays on record.")
 
 
@@ -157,21 +172,40 @@ def label_checks(task: str, candidate_name: str | None, workspace: str | None, a
 
 @click.command("effect")
 @of_queue
+@click.option("--as", "annotator", metavar="NAME", help="Who reads it. Default: your own name.")
+@click.option(
+    "--open",
+    "opening",
+    is_flag=True,
+    help="Tell who said what of every pair. You won't judge them blind then.",
+)
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True)
 @common
-def label_effect(task: str, candidate_name: str, limit: int, workspace: str | None, as_json: bool) -> None:
-    """Show which labels moved the bound, what would change the decision, and who was right."""
-    from workbench.review import by_hand, label_moves, paired_truth, what_would_change
+def label_effect(
+    task: str,
+    candidate_name: str,
+    annotator: str | None,
+    opening: bool,
+    limit: int,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Show which labels moved the bound, what would change the decision, and who was right.
+
+    Who labelled a pair and how is told of those alone that you have judged yourself or have opened.
+    """
+    from workbench.review import by_hand, paired_truth, told_moves, what_would_change
 
     space, store = open_workspace(workspace)
     with store:
         where = (space, store, task, candidate_name)
-        moves = label_moves(*where, limit=limit)
+        moves = told_moves(*where, annotator, limit=limit, opening=opening)
         changes = what_would_change(*where)
         truth = paired_truth(*where)
         first = by_hand(*where)
     lines = [
-        f"{each.annotator}: {each.verdict.value} on {each.call_id} moved the bound from "
+        f"{f'{each.annotator}: {each.verdict.value}' if each.verdict else 'a label'} on {each.call_id} "
+        "moved the bound from "
         f"{100 * each.before:.2f} % to {100 * each.after:.2f} %"
         for each in moves
     ]

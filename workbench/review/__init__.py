@@ -39,8 +39,9 @@ from workbench.review.gold_sets import (
     write_gold_set,
     write_training_set,
 )
+from workbench.review.guideline_texts import GuidelineText, guideline_text, guideline_texts
 from workbench.review.handover import HandOver, hand_over
-from workbench.review.history import choice_made, history, look_again
+from workbench.review.history import choice_made, history, look_again, own_label
 from workbench.review.importing import import_labels
 from workbench.review.items import REASONS, ReviewItem, ReviewProgress, choice_of, order_shown
 from workbench.review.judging import amend, skip, submit, undo
@@ -61,6 +62,7 @@ from workbench.review.states import (
 from workbench.review.status import QueueStatus, ReviewerWork, queue_status
 from workbench.review.tallying import LabelReport
 from workbench.review.tickets import item_of
+from workbench.review.told import ToldMove, told_moves
 from workbench.review.turn import Answer, Turn, answer, answer_by_hand, prepare
 from workbench.review.verdicts import (
     PastVerdict,
@@ -91,6 +93,7 @@ __all__ = [
     "FieldTruth",
     "GoldAnswer",
     "GoldSet",
+    "GuidelineText",
     "HandOver",
     "LabelMove",
     "LabelReport",
@@ -104,6 +107,7 @@ __all__ = [
     "ReviewerWork",
     "Scope",
     "State",
+    "ToldMove",
     "Turn",
     "VerdictHistory",
     "VersionAgreement",
@@ -128,6 +132,8 @@ __all__ = [
     "export_labels",
     "gold_answers",
     "gold_verdict",
+    "guideline_text",
+    "guideline_texts",
     "hand_over",
     "hidden_from",
     "history",
@@ -143,6 +149,7 @@ __all__ = [
     "open_conflict",
     "open_history",
     "order_shown",
+    "own_label",
     "paired_truth",
     "pick",
     "prepare",
@@ -152,6 +159,7 @@ __all__ = [
     "submit",
     "submit_absolute",
     "take_decision_back",
+    "told_moves",
     "undo",
     "verdict_from_absolute",
     "verdict_history",

@@ -34,7 +34,7 @@ from workbench.review.states import (
     utc_now,
 )
 from workbench.roles import Right
-from workbench.store import Store, accesses, desk
+from workbench.store import Store, accesses, desk, guidelines
 from workbench.store import labels as rows
 
 
@@ -302,6 +302,9 @@ def adjudicate(
                 raise UsageError(
                     f"{row['annotator']} has decided this pair meanwhile.", "That decision stands."
                 )
+        if config is not None:
+            moment = in_utc(now())
+            guidelines.keep(writer, config.task, config.guideline_version, config.guidelines, moment)
         rows.add_label(writer, label)
     return label
 

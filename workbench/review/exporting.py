@@ -50,6 +50,7 @@ COLUMNS = (
     "weight_max",
     "evaluator_version",
     "guideline_version",
+    "guidelines",
     "drawn_at",
     "created_at",
 )
@@ -98,11 +99,20 @@ def export_labels(
         workspace.eval_for(task)
     fingerprint = fingerprint_of(workspace, store, candidate) if candidate else None
     found = rows.export_rows(store, task, fingerprint)
+    _fill_in(workspace, found)
     accesses.exported(store, accesses.Kind.EXPORT_LABELS, task, len({row["call_id"] for row in found}))
     content = io.BytesIO()
     writers[suffix](content, found)
     write_whole(target, content.getvalue())
     return len(found)
+
+
+def _fill_in(workspace: Workspace, found: list[dict[str, Any]]) -> None:
+    """Give labels from before guidelines were kept the text that stands, where it is of their version."""
+    for row in found:
+        config = workspace.evals.get(row["task"])
+        if row["guidelines"] is None and config and row["guideline_version"] == config.guideline_version:
+            row["guidelines"] = config.guidelines
 
 
 def _write_csv(file: Any, found: list[dict[str, Any]]) -> None:

@@ -36,7 +36,7 @@ from workbench.review.pool import members_of, pool_of
 from workbench.review.states import Board, Clock, Plan, in_utc, scope_of, utc_now
 from workbench.roles import Right
 from workbench.specs import EvalConfig
-from workbench.store import Store, accesses
+from workbench.store import Store, accesses, guidelines
 from workbench.store import labels as rows
 
 LEASE_DAYS = 14.0
@@ -186,6 +186,8 @@ def hand_over(
                 moment,
             )
             drawn = handing.draw_many(limit, until)
+            # Their labels come back under this version, whatever guidelines.md says by then.
+            guidelines.keep(writer, task, config.guideline_version, config.guidelines, moment)
     progress = ReviewProgress(0, None, None, "")
     items = [
         build_item(store, config, draw_id, pair, program.name, progress=progress, attempt=0)

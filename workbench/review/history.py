@@ -99,6 +99,37 @@ def choice_made(label: Label) -> str:
 
 
 @requires(Right.LABEL)
+def own_label(
+    workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, key: str
+) -> Label:
+    """Return one of somebody's own standing labels or skips.
+
+    Args:
+        workspace: Names the eval and the candidate.
+        store: Where the labels are.
+        task: The task.
+        candidate: The candidate's name.
+        annotator: Whose.
+        key: How the label's id begins, or `last` for the newest.
+
+    Raises:
+        UsageError: None of theirs is called so, or several are.
+    """
+    scope = scope_of(workspace, store, task, candidate)
+    rows_found = rows.own_labels(store, scope, reviewer_name(annotator), sources=SOURCES, limit=None)
+    asked = key.strip().lower()
+    found = [row for row in rows_found if asked and row["label_id"].startswith(asked)]
+    if asked == "last":
+        found = rows_found[:1]
+    if len(found) != 1:
+        raise UsageError(
+            f"{'Several labels' if found else 'No standing label'} of yours can be called {key!r}.",
+            "`workbench label history` lists them with their ids.",
+        )
+    return _unmarked(rows.to_label(found[0]))
+
+
+@requires(Right.LABEL)
 def look_again(
     workspace: Workspace, store: Store, task: str, candidate: str, annotator: str, label: Label
 ) -> ReviewItem:

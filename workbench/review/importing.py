@@ -29,7 +29,8 @@ from workbench.review.returning import import_answers, program_behind
 from workbench.review.states import Clock, fingerprint_of, in_utc, utc_now
 from workbench.review.tallying import LabelReport, Tally
 from workbench.roles import Right
-from workbench.store import Store
+from workbench.specs import guideline_version_of
+from workbench.store import Store, guidelines
 from workbench.store import gold as gold_rows
 from workbench.store import labels as rows
 
@@ -275,6 +276,7 @@ class _Importer:
         treatment: Treatment | None,
     ) -> None:
         self.store = store
+        self.task = task
         self.treatment = treatment
         self.file = file
         self.where = where
@@ -285,6 +287,7 @@ class _Importer:
         self.ids = _Ids(pairs, "the candidate has no output for this id", treatment)
         self.replays = {(row["replay_id"], row["call_id"]) for row in rows.pairs_of(store, task, fingerprint)}
         self.given: dict[str, str] = {}
+        self.guidelines: dict[str, str] = {}
         standing = [each for each in rows.label_rows(store, task, fingerprint) if each["current"]]
         self.known = {
             (row["replay_id"], row["call_id"], row["annotator"]): row for row in standing if row["verdict"]
@@ -339,7 +342,11 @@ class _Importer:
                 self.tally.conflicts += 1
                 self.tally.reject(item.rejected(self.file, reason))
         if fresh:
-            self.store.append("labels", fresh, ignore_known=True)
+            with self.store.writing() as writer:
+                for version, text in self.guidelines.items():
+                    guidelines.keep(writer, self.task, version, text, self.moment)
+                writer.append("labels", fresh, ignore_known=True)
+            self.guidelines.clear()
 
     def _label(self, value: dict[str, Any]) -> Label | None:
         word = self._text(value, "verdict")
@@ -367,6 +374,7 @@ class _Importer:
         )
         if _is_id(given):
             self.given[made] = given
+        self._guidelines(value, guideline)
         return Label(
             label_id=made,
             replay_id=replay_id,
@@ -383,6 +391,16 @@ class _Importer:
             created_at=to_utc(value.get(self.where.get("time", ""))) or self.moment,
             absolute=self._absolute(value),
         )
+
+    def _guidelines(self, value: dict[str, Any], version: str) -> None:
+        """Take the guidelines that an exported file brings, if they are those of the label's version."""
+        if not version or version in self.guidelines or "guidelines" not in self.columns:
+            return
+        text = restore_cell(as_text(value.get("guidelines")))
+        # What would have to be redacted is not the text of that version any more.
+        plain = self.treatment is None or self.treatment.text("", text) == text
+        if plain and guideline_version_of(text) == version:
+            self.guidelines[version] = text
 
     def _absolute(self, value: dict[str, Any]) -> AbsoluteJudgement | None:
         """Return what an exported file says of each side by itself."""

@@ -41,7 +41,7 @@ from workbench.review.states import (
     utc_now,
 )
 from workbench.roles import Right
-from workbench.store import Store, desk
+from workbench.store import Store, desk, guidelines
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
 
@@ -205,6 +205,7 @@ def _record(
             created_at=moment,
             absolute=absolute,
         )
+        guidelines.keep(writer, item.task, item.guideline_version, item.guidelines, moment)
         rows.add_label(writer, label)
         ask_for_confirmation(writer, draw, label, moment)
     return label

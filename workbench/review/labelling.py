@@ -74,6 +74,13 @@ class Labelling:
         """Return somebody's own labels; `filters` are those of `history`."""
         return review.history(*self._where, annotator, **filters)
 
+    def guidelines(self, version: str | None = None) -> list[review.GuidelineText]:
+        """Return the guidelines that labels were made under, every version of them or one."""
+        where = (self.workspace, self.store, self.task)
+        if version is None:
+            return review.guideline_texts(*where)
+        return [review.guideline_text(*where, version)]
+
     def agreement(self) -> review.AgreementReport:
         """Say how far reviewers agree."""
         return review.agreement(*self._where)
@@ -104,6 +111,14 @@ class Labelling:
         """Make a decided pair a conflict again."""
         return review.take_decision_back(self.store, decision.label, annotator)
 
+    def own_label(self, annotator: str, key: str = "last") -> Label:
+        """Return one of somebody's own labels by how its id begins; the newest unless given."""
+        return review.own_label(*self._where, annotator, key)
+
+    def look_again(self, annotator: str, label: Label) -> review.ReviewItem:
+        """Return the pair of one's own label as it was shown, to read."""
+        return review.look_again(*self._where, annotator, label)
+
     def amend(self, label: Label, annotator: str, **said: Any) -> Label:
         """Change one's label or add to it; `said` as in `amend`, `absolute` for what is said of each side."""
         if absolute := said.pop("absolute", None):
@@ -127,9 +142,11 @@ class Labelling:
         """Say how a label moved the bound, whatever the eval allows reviewers to see."""
         return review.effect_of(*self._where, label, always=True)
 
-    def moves(self, *, limit: int | None = 10) -> list[review.LabelMove]:
-        """Return the labels that moved the bound the most."""
-        return review.label_moves(*self._where, limit=limit)
+    def moves(
+        self, annotator: str | None = None, *, limit: int | None = 10, opening: bool = False
+    ) -> list[review.ToldMove]:
+        """Return the labels that moved the bound the most, but for what is still to be judged blind."""
+        return review.told_moves(*self._where, annotator, limit=limit, opening=opening)
 
     def what_would_change(self, *, current_share: float = 0.0) -> Sensitivity:
         """Return which single missing evidence would change the decision."""

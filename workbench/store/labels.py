@@ -163,14 +163,23 @@ def label_rows(store: Reads, task: str, fingerprint: str) -> list[dict[str, Any]
 
     The column `current` says whether no later row supersedes it.
     """
-    return store.rows(
-        f"""
-        SELECT l.*, {CURRENT} AS current
-        FROM labels l JOIN replays r USING (replay_id)
+    found = store.rows(
+        """
+        SELECT l.* FROM labels l JOIN replays r USING (replay_id)
         WHERE r.task = ? AND r.candidate_fingerprint = ? ORDER BY l.seq
-        """,  # noqa: S608 - a constant of this module
+        """,
         (task, fingerprint),
     )
+    return _with_current(found)
+
+
+def _with_current(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say of each row whether a later one supersedes it; a label and what supersedes it are of one pair.
+
+    Found here rather than by a join of the table with itself, for which every key would wait.
+    """
+    superseded = {row["supersedes"] for row in found}
+    return [row | {"current": row["label_id"] not in superseded} for row in found]
 
 
 def standing_labels(store: Reads, scope: Scope) -> list[dict[str, Any]]:
@@ -206,16 +215,15 @@ def labels_on_draw(store: Reads, draw_id: str, annotator: str) -> list[dict[str,
     found = store.rows(
         "SELECT * FROM labels WHERE draw_id = ? AND annotator = ? ORDER BY seq", (draw_id, annotator)
     )
-    superseded = {row["supersedes"] for row in found}
-    return [row | {"current": row["label_id"] not in superseded} for row in found]
+    return _with_current(found)
 
 
 def labels_on_pair(store: Reads, replay_id: str, call_id: str) -> list[dict[str, Any]]:
     """Return every label row on one pair in order, with `current`."""
-    return store.rows(
-        f"SELECT l.*, {CURRENT} AS current FROM labels l WHERE replay_id = ? AND call_id = ? ORDER BY seq",  # noqa: S608 - a constant of this module
-        (replay_id, call_id),
+    found = store.rows(
+        "SELECT * FROM labels WHERE replay_id = ? AND call_id = ? ORDER BY seq", (replay_id, call_id)
     )
+    return _with_current(found)
 
 
 def own_labels(
@@ -345,9 +353,11 @@ def export_rows(store: Reads, task: str | None, fingerprint: str | None) -> list
                coalesce(l.draw_probability, nullif(d.draw_probability, 0)) AS draw_probability,
                nullif(d.weight, 0) AS weight, nullif(d.weight_max, 0) AS weight_max,
                l.control_right, l.candidate_right, l.control_wrong, l.candidate_wrong,
-               d.evaluator_version, d.created_at AS drawn_at, l.guideline_version, l.created_at
+               d.evaluator_version, d.created_at AS drawn_at, l.guideline_version, g.text AS guidelines,
+               l.created_at
         FROM labels l JOIN replays r USING (replay_id) JOIN calls c USING (call_id)
         LEFT JOIN draws d USING (draw_id)
+        LEFT JOIN guideline_texts g ON g.task = r.task AND g.version = l.guideline_version
         WHERE (?::VARCHAR IS NULL OR r.task = ?) AND (?::VARCHAR IS NULL OR r.candidate_fingerprint = ?)
           AND (l.verdict IS NOT NULL OR l.skipped) AND {CURRENT}
         ORDER BY l.seq

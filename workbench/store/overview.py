@@ -49,6 +49,7 @@ UNWATCHED = frozenset(
         *(
             "late_facts",
             "latency_probe_calls",
+            "guideline_texts",
             "openings",
             "profile_calls",
             "profiles",

@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
-from typing import Any
 
-from workbench.compare import sequences
-from workbench.records import Message, Output, Request, ToolCall
+from workbench.compare.differences import FieldRow, capped, comparable, field_diff, is_unequal, parsed
+from workbench.records import Message, Output, Request
 from workbench.ui import answers, words
-from workbench.ui.diff import FieldRow, capped, field_diff, is_unequal, parsed, word_diff, word_marks
+from workbench.ui.diff import word_diff, word_marks
 from workbench.ui.markup import Safe, element, joined, may_scroll
 
 BLIND = ("blind", "blind")
@@ -80,7 +78,7 @@ def pair_card(
         element("div", *([element("kbd", key), " "] if key else []), title, classes="wb-head")
         for title, key in zip(titles, keys or ("", ""), strict=True)
     ]
-    values = _comparable(left, right)
+    values = comparable(left, right)
     if values is not None:
         rows = field_diff(*values, rules)
         shown = _fields(rows, (heads[0], heads[1]))
@@ -158,33 +156,6 @@ def _row(row: FieldRow, *, marked: bool) -> Safe:
 def _path(path: str) -> str:
     call, _, rest = path.partition(".")
     return f"{call}: {rest.removeprefix('arguments.')}" if _CALL.fullmatch(call) else path
-
-
-def _comparable(left: Output, right: Output) -> tuple[Any, Any] | None:
-    """Return both answers as values to compare by field, or None where one of them has no fields."""
-    if left.error or right.error:
-        return None
-    if left.tool_calls or right.tool_calls:
-        return _tools(left, right)
-    values = parsed(left.text), parsed(right.text)
-    return None if values[0] is None or values[1] is None else values
-
-
-def _tools(left: Output, right: Output) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Pair tool calls in order, by name where both have it, so that a call too many shifts nothing."""
-    pairs: list[tuple[ToolCall | None, ToolCall | None]] = []
-    names = [each.name for each in left.tool_calls], [each.name for each in right.tool_calls]
-    for run in sequences.runs(*names):
-        pairs += zip_longest(left.tool_calls[slice(*run.first)], right.tool_calls[slice(*run.second)])
-    sides: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    for side, output in zip(sides, (left, right), strict=True):
-        if output.text or not output.tool_calls:
-            side["Text"] = output.text or "(empty answer)"
-    for index, both in enumerate(pairs, start=1):
-        for side, call in zip(sides, both, strict=True):
-            if call is not None:
-                side[f"Call {index}"] = {"tool": call.name, "arguments": call.arguments}
-    return sides
 
 
 def _readable(output: Output) -> str:

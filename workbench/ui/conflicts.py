@@ -9,7 +9,7 @@ from workbench import review
 from workbench.errors import WorkbenchError
 from workbench.records import EvalKind
 from workbench.review import REASONS, CastVote, Conflict, ConflictHead, Decision
-from workbench.ui import answers, apart, card, words
+from workbench.ui import answers, apart, card, guideline_versions, words
 from workbench.ui.diff import visible
 from workbench.ui.markup import element
 from workbench.ui.markup import show as show_html
@@ -46,7 +46,7 @@ def show(scope: Scope, annotator: str, *, each_apart: bool = False) -> None:
     heads = review.conflicts(*whose)
     opened = st.session_state.get(OPENED)
     if opened in {each.key for each in heads}:
-        _decide(annotator, review.open_conflict(*whose, opened), each_apart)
+        _decide(scope, annotator, review.open_conflict(*whose, opened), each_apart)
         return
     if heads:
         _list(heads)
@@ -112,7 +112,7 @@ def _take_back(decision: Decision, annotator: str) -> None:
     st.session_state[NOTICE] = "Taken back: the pair is open again, and your decision is kept beside it."
 
 
-def _decide(annotator: str, conflict: Conflict, each_apart: bool) -> None:
+def _decide(scope: Scope, annotator: str, conflict: Conflict, each_apart: bool) -> None:
     item = conflict.item
     each_apart = each_apart and item.absolute_possible
     show_html(
@@ -124,6 +124,9 @@ def _decide(annotator: str, conflict: Conflict, each_apart: bool) -> None:
         )
     )
     _votes(conflict)
+    if conflict.guidelines_differ:
+        versions = [vote.guideline_version for vote in conflict.votes]
+        guideline_versions.offer(scope, versions, key="conflict")
     mark = conflict.key
     st.pills(
         "Reasons",

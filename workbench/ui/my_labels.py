@@ -11,7 +11,7 @@ from workbench import access, review
 from workbench.errors import WorkbenchError
 from workbench.records import EvalKind, Label
 from workbench.review import REASONS, ReviewItem
-from workbench.ui import address, apart, card, exports, words
+from workbench.ui import address, apart, card, exports, guideline_versions, words
 from workbench.ui.diff import visible
 from workbench.ui.markup import element
 from workbench.ui.markup import show as show_html
@@ -134,6 +134,8 @@ def _look_again(scope: Scope, annotator: str, label: Label) -> None:
             classes="wb-item",
         )
     )
+    if label.guideline_version != scope.eval.guideline_version:
+        guideline_versions.offer(scope, [label.guideline_version], key="mine")
     if label.verdict is None:
         st.caption("Undo takes back your last label or skip, on the desk.")
         return
