@@ -239,6 +239,46 @@ def test_costs_of_one_and_of_all_add_up(bench: Workbench) -> None:
         bench.costs("nobody")
 
 
+def test_costs_of_all_are_the_sum_where_fall_backs_and_prices_differ(tmp_path: Path) -> None:
+    """A candidate that often fails on the dear calls: its costs together are those of the tasks apart."""
+    more = CONFIG + '\n[[candidates]]\nname = "slm"\nengine = "openai"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    more += 'model = "small-1"\nzone = "internal"\n'
+    dear = [replace(each, usage=(5_000, 0, 500)) for each in lines(order_line, 30, 2)]
+    with made(tmp_path / "w", shuffled(lines(sort_line, 60), dear), config=more) as bench:
+        for each in bench.profile().workloads:
+            bench.draft_eval(each.name, task=f"task-{each.calls}")
+        fingerprint = bench.workspace.fingerprint(bench.workspace.candidate("slm"))
+        for task, failing in (("task-60", 60), ("task-30", 2)):
+            replay = {
+                "replay_id": task, "task": task, "candidate": "slm", "seed": 0, "repeats": 1, "plan": "{}",
+                "candidate_fingerprint": fingerprint, "created_at": START,
+            }  # fmt: skip
+            bench.store.append("replays", [replay])
+            found = bench.store.rows("SELECT call_id FROM calls WHERE task = ? ORDER BY call_id", (task,))
+            answers = [
+                {
+                    "replay_id": task, "call_id": row["call_id"], "repeat": 0, "attempts": 1, "text": "x",
+                    "output": to_json(Output(text="x")).decode(), "input_tokens": 30, "output_tokens": 10,
+                    "error_kind": "invalid_request" if number % failing == 0 else None,
+                }
+                for number, row in enumerate(found)
+            ]  # fmt: skip
+            bench.store.append("observations", answers)
+        apart = [bench.costs(each.name, candidate="slm", share=0.5) for each in bench.profile().workloads]
+        whole = bench.costs(candidate="slm", share=0.5)
+        forecast = bench.profile().forecast_usd_month
+    assert len({each.fallback.point for each in apart}) == 2
+    for index in (0, 1, 2):
+        for part in ("usd_month", "saving_usd_month"):
+            amounts = [getattr(each.ways[index], part) for each in apart]
+            assert getattr(whole.ways[index], part).point == pytest.approx(
+                sum(each.point for each in amounts)
+            )
+    assert "task-60: slm, measured on" in whole.basis
+    assert "task-30: slm, measured on" in whole.basis
+    assert whole.ways[0].usd_month == forecast
+
+
 def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
     """No calls, no workloads, no figures."""
     root = tmp_path / "w"

@@ -1,7 +1,8 @@
 """Four ways to pay for the same traffic, side by side, and where a GPU of one's own pays. Pure.
 
 Limits of sums and differences come from the limits of their parts (Zou and Donner, 2008, method of
-variance estimates recovery): half-widths add in quadrature.
+variance estimates recovery): half-widths add in quadrature. That holds for independent parts only, so a
+figure that is measured once stands in a formula once.
 """
 
 from __future__ import annotations
@@ -118,28 +119,68 @@ WAYS = (STAY, CHEAPER, HOSTED, SELF)
 
 
 def four_ways(load: Workload, plan: CostPlan, gpu: Gpu | None, share: float = 1.0) -> tuple[Way, ...]:
-    """Return what a month costs in each way, at a share of the calls on the small model.
+    """Return what a month of one workload costs in each way, see `ways_together`."""
+    return ways_together((load,), plan, gpu, share)
+
+
+def ways_together(
+    loads: Sequence[Workload], plan: CostPlan, gpu: Gpu | None, share: float = 1.0
+) -> tuple[Way, ...]:
+    """Return what a month of all workloads costs in each way, at a share of the calls on the small model.
+
+    Each workload is worked out by itself and then added: a product of means over workloads is no mean of
+    products. Machines and fixed costs are those of one deployment that serves them all. Within a workload
+    every measured figure stands once in its product, so that its error counts in full.
 
     Args:
-        load: The traffic, as measured.
+        loads: The traffic of each workload, as measured; the workloads are taken as independent.
         plan: What is declared beside it.
         gpu: The row of `[[gpus]]` that the plan names.
         share: Of the calls that go to the small model, 0..1; those that fall back are paid twice.
     """
-    if load.calls_per_day is None or load.control_usd is None:
+    known = [_Priced.of(each) for each in loads]
+    priced = [each for each in known if each is not None]
+    if not priced or len(priced) < len(known):
         what = []
-        if load.calls_per_day is None:
+        if not loads or any(each.calls_per_day is None for each in loads):
             what.append("calls a day: the log does not say which share of the traffic it holds")
-        if load.control_usd is None:
+        if not loads or any(each.control_usd is None for each in loads):
             what.append("the price or the tokens of the model that answers now")
         return tuple(Way(each, None, missing=tuple(what)) for each in WAYS)
-    month = load.calls_per_day.times(DAYS_PER_MONTH)
     return (
-        Way(STAY, product(month, load.control_usd), exactly(0.0)),
-        _cheaper(load, load.control_usd, plan, month),
-        _hosted(load, load.control_usd, plan, month, share),
-        _self_hosted(load, load.control_usd, plan, gpu, month, share),
+        Way(STAY, total([product(each.month, each.control) for each in priced]), exactly(0.0)),
+        _cheaper(priced, plan),
+        _hosted(priced, plan, share),
+        _self_hosted(priced, plan, gpu, share),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """A workload whose calls a month and cost of a call are known."""
+
+    month: Amount
+    control: Amount
+    load: Workload
+
+    @classmethod
+    def of(cls, load: Workload) -> _Priced | None:
+        if load.calls_per_day is None or load.control_usd is None:
+            return None
+        return cls(load.calls_per_day.times(DAYS_PER_MONTH), load.control_usd, load)
+
+    def paid_to_frontier(self, share: float) -> Amount:
+        """Return what a call costs at the frontier: all that stays there, and what falls back to it."""
+        fallback = self.load.fallback
+        return product(
+            self.control,
+            Amount(*(1 - share * (1 - each) for each in (fallback.point, fallback.low, fallback.high))),
+        )
+
+    def saved_at_frontier(self) -> Amount:
+        """Return what a call on the small model no longer costs at the frontier."""
+        fallback = self.load.fallback
+        return product(self.control, Amount(1 - fallback.point, 1 - fallback.high, 1 - fallback.low))
 
 
 def cheaper_usd(tokens: ModelTokens, batchable_share: float) -> float:
@@ -155,71 +196,88 @@ def cheaper_usd(tokens: ModelTokens, batchable_share: float) -> float:
     return cost * (1 - batchable_share * (tokens.price.batch_discount or 0.0))
 
 
-def _cheaper(load: Workload, control: Amount, plan: CostPlan, month: Amount) -> Way:
-    calls = sum(each.calls for each in load.models)
-    if not calls:
+def _cheaper(priced: Sequence[_Priced], plan: CostPlan) -> Way:
+    if any(not sum(use.calls for use in each.load.models) for each in priced):
         return Way(CHEAPER, None, missing=("tokens by model",))
     waiting = plan.batchable_share or 0.0
-    before = sum(each.calls * _mean_usd(each) for each in load.models) / calls
-    after = sum(each.calls * cheaper_usd(each, waiting) for each in load.models) / calls
-    ratio = after / before if before else 1.0
-    cost = product(month, control.times(ratio))
+    costs, savings = [], []
+    for each in priced:
+        before = sum(use.calls * _mean_usd(use) for use in each.load.models)
+        after = sum(use.calls * cheaper_usd(use, waiting) for use in each.load.models)
+        ratio = after / before if before else 1.0
+        costs.append(product(each.month, each.control.times(ratio)))
+        savings.append(product(each.month, each.control.times(1 - ratio)))
     notes = []
     if plan.batchable_share is None:
         notes.append("no call is counted as able to wait: set costs.batchable_share")
     for what, key in (("cached input", "cached_input_usd_per_million"), ("batches", "batch_discount")):
-        lacking = sorted({each.model for each in load.models if getattr(each.price, key) is None})
+        uses = [use for each in priced for use in each.load.models]
+        lacking = sorted({use.model for use in uses if getattr(use.price, key) is None})
         if lacking:
             notes.append(f"no price for {what}: {', '.join(lacking)}")
-    saving = product(month, control.times(1 - ratio))
-    return Way(CHEAPER, cost, saving, notes=tuple(notes))
+    return Way(CHEAPER, total(costs), total(savings), notes=tuple(notes))
 
 
 def _mean_usd(each: ModelTokens) -> float:
     return tokens_cost_usd(each.input_tokens, each.cached_input_tokens, each.output_tokens, each.price)
 
 
-def _hosted(load: Workload, control: Amount, plan: CostPlan, month: Amount, share: float) -> Way:
-    if load.candidate_usd is None:
-        return Way(HOSTED, None, missing=("price or tokens of a small model",))
-    fallen = product(load.fallback, control)
-    per_call = total([load.candidate_usd, fallen])
-    kept = difference(control, fallen)
-    saving = difference(
-        product(month, difference(kept, load.candidate_usd)).times(share), _fixed(plan, share)
-    )
-    cost = total(
-        [
-            product(month, control).times(1 - share),
-            product(month, per_call).times(share),
-            _fixed(plan, share),
-        ]
-    )
+def _hosted(priced: Sequence[_Priced], plan: CostPlan, share: float) -> Way:
+    costs, savings = [], []
+    for each in priced:
+        candidate = each.load.candidate_usd
+        if candidate is None:
+            return Way(HOSTED, None, missing=("price or tokens of a small model",))
+        costs.append(product(each.month, total([each.paid_to_frontier(share), candidate.times(share)])))
+        savings.append(product(each.month, difference(each.saved_at_frontier(), candidate).times(share)))
+    fixed = _fixed(plan, share)
+    cost, saving = total([*costs, fixed]), difference(total(savings), fixed)
     return _paid_back(Way(HOSTED, cost, saving, notes=_left_out(plan)), plan)
 
 
-def _self_hosted(
-    load: Workload, control: Amount, plan: CostPlan, gpu: Gpu | None, month: Amount, share: float
-) -> Way:
+def _self_hosted(priced: Sequence[_Priced], plan: CostPlan, gpu: Gpu | None, share: float) -> Way:
     setup = plan.self_hosted
     if setup is None or gpu is None:
         return Way(SELF, None, missing=("[costs.self_hosted] with a GPU of [[gpus]] and its throughput",))
-    if not load.candidate_tokens:
+    tokens = mean_tokens([each.load for each in priced])
+    if not tokens:
         return Way(SELF, None, missing=("tokens of a call",))
-    count = replicas(month.point / DAYS_PER_MONTH * share, load.candidate_tokens, setup) if share > 0 else 0
-    machines = exactly(count * replica_usd_month(setup, gpu))
-    fallen = product(load.fallback, control)
-    cost = total(
-        [
-            product(month, control).times(1 - share),
-            product(month, fallen).times(share),
-            machines,
-            _fixed(plan, share),
-        ]
-    )
-    saving = product(month, difference(control, fallen)).times(share)
-    saving = difference(saving, total([machines, _fixed(plan, share)]))
+    calls_per_day = sum(each.month.point for each in priced) / DAYS_PER_MONTH
+    count = replicas(calls_per_day * share, tokens, setup) if share > 0 else 0
+    running = total([exactly(count * replica_usd_month(setup, gpu)), _fixed(plan, share)])
+    costs = [product(each.month, each.paid_to_frontier(share)) for each in priced]
+    savings = [product(each.month, each.saved_at_frontier()).times(share) for each in priced]
+    cost, saving = total([*costs, running]), difference(total(savings), running)
     return _paid_back(Way(SELF, cost, saving, notes=_left_out(plan), replicas=count), plan)
+
+
+def mean_tokens(loads: Sequence[Workload]) -> float | None:
+    """Return the tokens of a call over all workloads on the small model; None where one is not known."""
+    return _mean(loads, [each.candidate_tokens for each in loads])
+
+
+def fallen_share(loads: Sequence[Workload]) -> float:
+    """Return which share of what calls cost now is paid all the same, since answers fall back, 0..1.
+
+    Over several workloads this is not the share of calls that fall back: dear calls weigh more.
+    """
+    usd = [each.control_usd.point if each.control_usd else None for each in loads]
+    paid = _mean(loads, usd)
+    fallen = [
+        None if each is None else each * load.fallback.point for each, load in zip(usd, loads, strict=True)
+    ]
+    kept = _mean(loads, fallen)
+    return kept / paid if paid and kept is not None else 0.0
+
+
+def _mean(loads: Sequence[Workload], values: Sequence[float | None]) -> float | None:
+    """Return the mean over calls; one workload alone needs no volume. None where a value is not known."""
+    if any(each is None for each in values) or not loads:
+        return None
+    calls = [each.calls_per_day.point if each.calls_per_day else 0.0 for each in loads]
+    if len(loads) == 1 or sum(calls) <= 0:
+        return sum(each or 0.0 for each in values) / len(loads)
+    return sum(count * (each or 0.0) for count, each in zip(calls, values, strict=True)) / sum(calls)
 
 
 def _fixed(plan: CostPlan, share: float) -> Amount:
@@ -289,7 +347,8 @@ def break_even(
 
     Args:
         control_usd: What a call costs now.
-        fallback: Share of calls that fall back, 0..1: they are paid to the frontier all the same.
+        fallback: Share of what calls cost that falls back, 0..1, see `fallen_share`: it is paid to the
+            frontier all the same.
         tokens_per_call: Of the small model, in and out.
         setup: Measured throughput, utilisation, peak, warm replicas.
         gpu: Its price.
@@ -320,7 +379,10 @@ def curve(
     plan: CostPlan,
     gpu: Gpu | None,
 ) -> dict[str, list[float]]:
-    """Return what a month costs in each way at each volume, in calls a day; unknown ways are left out."""
+    """Return what a month costs in each way at each volume, in calls a day; unknown ways are left out.
+
+    Figures are those of a mean call; `fallback` is a share of cost, see `fallen_share`.
+    """
     found = {STAY: [each * DAYS_PER_MONTH * control_usd for each in volumes]}
     fixed, kept = plan.fixed_usd_month, fallback * control_usd
     if candidate_usd is not None:

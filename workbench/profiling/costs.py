@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.access import requires
@@ -19,8 +19,10 @@ from workbench.costing.ways import (
     break_even,
     curve,
     exactly,
-    four_ways,
+    fallen_share,
+    mean_tokens,
     total,
+    ways_together,
 )
 from workbench.errors import UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, profile, workload_of
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 CURVE_POINTS = 120
+MOST_BASES = 6
 FEWEST_MEASURED = 20
 """Below so many answers with token counts, a candidate's cost is taken from its price alone."""
 
@@ -128,8 +131,9 @@ def costs(
     loads = [_load(workspace, store, each, candidate) for each in chosen]
     whole = loads[0] if workload is not None and loads else _together(loads)
     gpu = workspace.gpu_of(plan.self_hosted.gpu) if plan.self_hosted else None
-    ways = four_ways(whole.load, plan, gpu, share)
-    even = _break_even(whole.load, plan, gpu)
+    ways = ways_together(whole.parts, plan, gpu, share)
+    fallen = fallen_share(whole.parts)
+    even = _break_even(whole.load, fallen, plan, gpu)
     volumes = _volumes(whole.load, even)
     drawn = {}
     if whole.load.control_usd is not None and volumes:
@@ -137,7 +141,7 @@ def costs(
             volumes,
             whole.load.control_usd.point,
             whole.load.candidate_usd.point if whole.load.candidate_usd else None,
-            whole.load.fallback.point,
+            fallen,
             whole.load.candidate_tokens,
             plan,
             gpu,
@@ -168,8 +172,11 @@ def costs(
 
 @dataclass(frozen=True, slots=True)
 class _Load:
+    """What is known of a workload, or of all: `load` is their mean call, `parts` what money adds up from."""
+
     name: str
     load: Workload
+    parts: tuple[Workload, ...]
     basis: str
     left_out: tuple[str, ...] = ()
 
@@ -191,7 +198,7 @@ def _load(workspace: Workspace, store: Store, each: WorkloadReport, candidate: s
     volume = each.calls_per_day.times(each.priced_share) if each.calls_per_day is not None else None
     usd, tokens, fallback, basis = _candidate(workspace, store, each, candidate, models)
     load = Workload(volume, each.usd_per_call, models, usd, tokens, fallback)
-    return _Load(each.name, load, basis)
+    return _Load(each.name, load, (load,), basis)
 
 
 def _candidate(
@@ -261,46 +268,45 @@ def _together(loads: list[_Load]) -> _Load:
         each for each in loads if each.load.calls_per_day is not None and each.load.control_usd is not None
     ]
     left_out = tuple(each.name for each in loads if each not in good)
-    bases = list(dict.fromkeys(each.basis for each in good)) or ["nothing is known of one"]
-    calls = [each.load.calls_per_day.point for each in good if each.load.calls_per_day is not None]
+    basis = _bases(good)
+    parts = tuple(each.load for each in good)
+    calls = [each.calls_per_day.point for each in parts if each.calls_per_day is not None]
     if not good or sum(calls) <= 0:
-        return _Load("all", Workload(None, None), bases[0], left_out)
+        return _Load("all", Workload(None, None), (), basis, left_out)
     weights = [each / sum(calls) for each in calls]
-    volumes = [each.load.calls_per_day or exactly(0.0) for each in good]
-    usd = [each.load.candidate_usd for each in good]
-    tokens = [each.load.candidate_tokens for each in good]
-    known = [each for each in usd if each is not None]
-    counts = [each for each in tokens if each is not None]
-    models = tuple(
-        # Models weigh by the calls a day of their workload, in millionths.
-        replace(use, calls=round(1e6 * weight * use.calls / sum(m.calls for m in each.load.models)))
-        for weight, each in zip(weights, good, strict=True)
-        for use in each.load.models
-    )
+    known = [each.candidate_usd for each in parts if each.candidate_usd is not None]
     load = Workload(
-        calls_per_day=_sum(volumes, [1.0] * len(volumes)),
-        control_usd=_sum([each.load.control_usd or exactly(0.0) for each in good], weights),
-        models=models,
-        candidate_usd=_sum(known, weights) if len(known) == len(good) else None,
-        candidate_tokens=sum(w * n for w, n in zip(weights, counts, strict=True))
-        if len(counts) == len(good)
-        else None,
-        fallback=_sum([each.load.fallback for each in good], weights),
+        calls_per_day=total([each.calls_per_day or exactly(0.0) for each in parts]),
+        control_usd=_sum([each.control_usd or exactly(0.0) for each in parts], weights),
+        candidate_usd=_sum(known, weights) if len(known) == len(parts) else None,
+        candidate_tokens=mean_tokens(parts),
+        fallback=_sum([each.fallback for each in parts], weights),
     )
-    basis = bases[0] if len(bases) == 1 else "; ".join(bases[:4])
-    return _Load("all", load, basis, left_out)
+    return _Load("all", load, parts, basis, left_out)
+
+
+def _bases(loads: list[_Load]) -> str:
+    """Return what the small model's figures rest on, workload by workload where it is not the same."""
+    found: dict[str, list[str]] = {}
+    for each in loads:
+        found.setdefault(each.basis, []).append(each.name)
+    if len(found) < 2:
+        return next(iter(found), "nothing is known of one")
+    told = [f"{', '.join(names)}: {basis}" for basis, names in found.items()]
+    more = [f"and {len(told) - MOST_BASES} more"] if len(told) > MOST_BASES else []
+    return "; ".join([*told[:MOST_BASES], *more])
 
 
 def _sum(amounts: list[Amount], weights: list[float]) -> Amount:
     return total([each.times(weight) for each, weight in zip(amounts, weights, strict=True)])
 
 
-def _break_even(load: Workload, plan: CostPlan, gpu: Gpu | None) -> BreakEven | None:
+def _break_even(load: Workload, fallen: float, plan: CostPlan, gpu: Gpu | None) -> BreakEven | None:
     if plan.self_hosted is None or gpu is None or load.control_usd is None or not load.candidate_tokens:
         return None
     return break_even(
         load.control_usd.point,
-        load.fallback.point,
+        fallen,
         load.candidate_tokens,
         plan.self_hosted,
         gpu,
