@@ -1,9 +1,11 @@
 """The whole review with a reviewer whose answers are known: the queue, overlap, conflicts, decisions.
 
 Logs are imported, candidates replayed and compared, and people answer by the use cases that the app
-calls. They put aside what is harmful more often than what is not, let items lapse, see harm where there is
-none, and overlook it where somebody else judges the pair, too. Disputes are decided, some of them wrongly at
-first. What the decision would say is looked at again and again; the truth is that of the compared calls.
+calls. They put aside what is harmful more often than what is not, let items lapse, and err half of the time
+where somebody else judges the pair, too. Disputes are decided, some of them wrongly at
+first. What the decision would say is looked at again and again, and the lowest bound of a run is held against
+two truths: the harm of the compared calls, and the rate with which harm was dealt out. The second is the
+harder one, since no label tells anything of it but by chance.
 """
 
 from __future__ import annotations
@@ -18,17 +20,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from scipy.stats import beta, binom
 
-from evals.truth.table import Row, Size, compared, generator, promised, spread, target
+from evals.truth.table import PROMISE, Row, Size, compared, generator, spread, target
 from workbench import Workbench, review, scoring
 from workbench.records import LabelVerdict
 from workbench.review.states import scope_of
 from workbench.stats import bounds
 from workbench.stats.harm import regressions
 
-NAME = "review"
+STRUCTURAL_NAME, SEMANTIC_NAME = "structural review", "semantic review"
+RUNS, RUNS_FULL, RUNS_SMALL = 30, 300, 3
+BATCH = 15
+"""Runs that share a workspace: a candidate each. More of them would slow each other down."""
 CALLS, STEPS, LOOK_EVERY = 100, 30, 6
 LEVELS = (0.05, 0.2)
+CHANCE = 0.001
+"""Chance that bounds which miss exactly as often as promised miss the bar."""
+FOUND_OUT = 0.9
+"""Chance with which a bound that errs as often as the table says would have been found out."""
 PEOPLE = ("mia", "noor")
 LEAD = "ada"
 
@@ -43,32 +53,81 @@ _PLANS = {
     "topics": "structural plan, half of 100 pairs differ, 30 % harm",
     "names": "semantic plan, half of 100 pairs differ, 35 % harm, most of it in what agrees",
 }
+_RATES = {"topics": (0.0, 0.6), "names": (0.5, 0.2)}
+"""How often an answer is harmful where it agrees, and where it differs."""
 
 
-def rows(size: Size) -> Iterator[Row]:
-    """Return how often bounds from the real use cases were ever below the truth, at two levels."""
-    runs = size.runs(10, least=2)
-    for task in _EVALS:
-        missed: Counter[float] = Counter()
-        naive, heights, doubled, decided = 0, [], 0, 0
-        for found in _runs(task, runs):
-            for level in LEVELS:
-                missed[level] += min(look[level] for look in found.looks) < found.truth
-            naive += found.naive < found.truth
-            heights.append(found.looks[-1][LEVELS[1]])
-            doubled, decided = doubled + found.doubled, decided + found.decided
-        world = f"{_PLANS[task]}; two reviewers, a look after every 6th of 30 acts"
+def structural_rows(size: Size) -> Iterator[Row]:
+    """Return how often bounds of an audit in order were ever below the truth."""
+    return _rows(STRUCTURAL_NAME, "topics", size)
+
+
+def semantic_rows(size: Size) -> Iterator[Row]:
+    """Return how often bounds from the mix of strata were ever below the truth."""
+    return _rows(SEMANTIC_NAME, "names", size)
+
+
+def bar_of(level: float, runs: int) -> float:
+    """Return the largest share of misses that a bound which keeps its level shows, but for `CHANCE`.
+
+    Args:
+        level: The promised error.
+        runs: How many independent runs.
+    """
+    return float(binom.ppf(1 - CHANCE, runs, level)) / runs
+
+
+def found_out(level: float, runs: int) -> float:
+    """Return the least true error that misses the bar with probability `FOUND_OUT`; exact.
+
+    Args:
+        level: The promised error.
+        runs: How many independent runs.
+    """
+    allowed = round(bar_of(level, runs) * runs)
+    # More than `allowed` of `runs` miss exactly when a beta quantile lies below the rate.
+    return float(beta.ppf(FOUND_OUT, allowed + 1, runs - allowed)) if allowed < runs else 1.0
+
+
+def _rows(name: str, task: str, size: Size) -> Iterator[Row]:
+    runs = RUNS_SMALL if size.scale < 1 else RUNS_FULL if size.scale > 1 else RUNS
+    missed: Counter[tuple[str, float]] = Counter()
+    naive, heights, doubled, decided = 0, [], 0, 0
+    for found in _runs(task, runs):
         for level in LEVELS:
-            what = f"bound of {1 - level:.0%} ever below the harm of the compared calls"
-            yield promised(NAME, world, what, missed[level], runs, delta=level)
+            lowest = min(look[level] for look in found.looks)
+            missed["pool", level] += lowest < found.truth
+            missed["rate", level] += lowest < found.rate
+        naive += found.naive < found.rate
+        heights.append(found.looks[-1][LEVELS[1]])
+        doubled, decided = doubled + found.doubled, decided + found.decided
+    world = f"{_PLANS[task]}; two reviewers, a look after every 6th of 30 acts, {runs} runs"
+    for level in LEVELS:
+        bar = bar_of(level, runs)
+        for what, of in (("pool", "harm of the compared calls"), ("rate", "rate of harm")):
+            promise = f"bound of {1 - level:.0%} ever below the {of}"
+            n = missed[what, level]
+            if bar < 1:
+                yield Row(name, world, promise, n / runs, spread(n, runs), bar, kind=PROMISE, level=level)
+            else:
+                # So few runs can't tell: a bar that nothing misses is none.
+                yield compared(name, world, promise, n / runs, spread(n, runs))
         yield compared(
-            NAME, world, "labels as they are, exact 80% bound, last look", naive / runs, spread(naive, runs)
+            name,
+            world,
+            f"true error of that bound found out 9 times in 10: {1 - level:.0%}",
+            found_out(level, runs),
         )
-        yield target(
-            NAME, world, "bound of 80% at the last look, mean", float(np.mean(heights)), 0.9, sense="<="
-        )
-        yield compared(NAME, world, "pairs judged by two people, a run", doubled / runs, None)
-        yield compared(NAME, world, "disputes decided or decided anew, a run", decided / runs, None)
+    yield compared(
+        name,
+        world,
+        "labels as they are, exact 80% bound, last look, below the rate of harm",
+        naive / runs,
+        spread(naive, runs),
+    )
+    yield target(name, world, "bound of 80% at the last look, mean", float(np.mean(heights)), 0.9, sense="<=")
+    yield compared(name, world, "pairs judged by two people, a run", doubled / runs, None)
+    yield compared(name, world, "disputes decided or decided anew, a run", decided / runs, None)
 
 
 @dataclass
@@ -76,6 +135,7 @@ class _Found:
     """What one run showed: the bound by level at every look, and what labels alone would have said."""
 
     truth: float
+    rate: float
     looks: list[dict[float, float]]
     naive: float
     doubled: int
@@ -91,11 +151,17 @@ class _Clock:
 
 
 def _runs(task: str, runs: int) -> Iterator[_Found]:
+    """Play every run, `BATCH` of them in one workspace."""
+    for start in range(0, runs, BATCH):
+        yield from _batch(task, min(BATCH, runs - start), generator("review", task, start))
+
+
+def _batch(task: str, runs: int, rng: np.random.Generator) -> Iterator[_Found]:
     """Import one log, and let each of as many candidates as there are runs answer it."""
-    rng = generator(NAME, task)
-    with TemporaryDirectory() as folder:
+    # Helpers of an import may still be closing their files.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(folder)
-        harmful = _write(root, task, runs, rng)
+        dealt = _write(root, task, runs, rng)
         with Workbench(root) as bench:
             bench.import_logs(
                 [root / "log.csv"],
@@ -105,20 +171,25 @@ def _runs(task: str, runs: int) -> Iterator[_Found]:
             for run in range(runs):
                 bench.replay(task, f"c{run}", checks=False)
                 bench.compare(task, f"c{run}")
-                yield _Run(bench, task, f"c{run}", harmful[run], rng).play()
+                yield _Run(bench, task, f"c{run}", *dealt[run], rng).play()
 
 
-def _write(root: Path, task: str, runs: int, rng: np.random.Generator) -> list[set[str]]:
-    """Write a workspace, its log, and what each candidate answered; return the harmful rows of each."""
+def _write(root: Path, task: str, runs: int, rng: np.random.Generator) -> list[tuple[set[str], float]]:
+    """Write a workspace, its log, and what each candidate answered.
+
+    Returns:
+        By candidate the harmful rows, and the rate they were dealt with. Calls of a structural audit come
+        as they come; the mix of strata goes by the shares of what was compared.
+    """
     differs = [rng.random(CALLS) < 0.5 for _ in range(runs)]
-    rates = (0.0, 0.6) if task == "topics" else (0.5, 0.2)
+    rates = _RATES[task]
     with (root / "log.csv").open("w", newline="", encoding="utf-8") as file:
         log = csv.writer(file)
         log.writerow(["row", "question", "answer"])
         log.writerows(
             [f"r{place}", f"Question {place}?", _answer(task, place, False)] for place in range(CALLS)
         )
-    parts, harmful = [], []
+    parts, dealt = [], []
     for run, marks in enumerate(differs):
         with (root / f"c{run}.csv").open("w", newline="", encoding="utf-8") as file:
             answers = csv.writer(file)
@@ -131,13 +202,15 @@ def _write(root: Path, task: str, runs: int, rng: np.random.Generator) -> list[s
             'map = { id = "row", output = "out" }\n'
         )
         bad = rng.random(CALLS) < np.where(marks, rates[1], rates[0])
-        harmful.append({f"r{place}" for place in np.flatnonzero(bad).tolist()})
+        share = 0.5 if task == "topics" else float(np.mean(marks))
+        rate = (1 - share) * rates[0] + share * rates[1]
+        dealt.append(({f"r{place}" for place in np.flatnonzero(bad).tolist()}, rate))
     (root / "workbench.toml").write_text("\n".join(parts), encoding="utf-8")
     home = root / "evals" / task
     home.mkdir(parents=True)
     (home / "eval.toml").write_text(_EVALS[task], encoding="utf-8")
     (home / "guidelines.md").write_text("Which is better?\n", encoding="utf-8")
-    return harmful
+    return dealt
 
 
 def _answer(task: str, place: int, differs: bool, run: int = 0) -> str:
@@ -151,14 +224,20 @@ class _Run:
     """One candidate and those who review it."""
 
     def __init__(
-        self, bench: Workbench, task: str, candidate: str, harmful: set[str], rng: np.random.Generator
+        self,
+        bench: Workbench,
+        task: str,
+        candidate: str,
+        harmful: set[str],
+        rate: float,
+        rng: np.random.Generator,
     ) -> None:
         self.bench, self.task, self.candidate, self.rng = bench, task, candidate, rng
         self.where = (bench.workspace, bench.store, task, candidate)
         self.clock = _Clock()
         calls = bench.store.rows("SELECT call_id, native_id FROM calls WHERE task = ?", (task,))
         self.harmful = {row["call_id"] for row in calls if row["native_id"] in harmful}
-        self.truth = len(self.harmful) / CALLS
+        self.truth, self.rate = len(self.harmful) / CALLS, rate
         self.judged: Counter[str] = Counter()
         self.decided = 0
 
@@ -184,7 +263,7 @@ class _Run:
         share = 0.5 if self.task == "topics" else 1.0
         naive = share * bounds.exact_upper(bad, len(plain), LEVELS[1]) if plain else 1.0
         doubled = sum(n > 1 for n in self.judged.values())
-        return _Found(self.truth, looks, naive, doubled, self.decided)
+        return _Found(self.truth, self.rate, looks, naive, doubled, self.decided)
 
     def _act(self, item: review.ReviewItem, who: str) -> review.ReviewItem | None:
         """Answer an item as somebody careless would, or let it lie until it lapses."""
@@ -192,11 +271,11 @@ class _Run:
         if dice < 0.04:
             self.clock.present += timedelta(minutes=11)
             return None
-        skips = dice < (0.25 if bad else 0.06)
-        # Nobody else may look: what one person overlooks alone no bound can know.
-        overlooks = bool(self.judged[item.call_id]) and self.rng.random() < 0.5
-        imagines = not bad and self.rng.random() < 0.08
-        said = "control_better" if (bad and not overlooks) or imagines else "equal"
+        skips = dice < (0.25 if bad else 0.05)
+        # Only beside somebody else: what one person alone overlooks or imagines no bound can know, and
+        # harm that is imagined would leave room for a bound that is too low.
+        errs = bool(self.judged[item.call_id]) and self.rng.random() < 0.5
+        said = "control_better" if bad is not errs else "equal"
         turn = review.answer(
             *self.where[:2], item, self.candidate, who, review.Answer(None if skips else said), now=self.clock
         )

@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from workbench import priority, review
 from workbench.records import Label, LabelVerdict, ToolCall
-from workbench.store import gold, labels
+from workbench.specs import guideline_version_of
+from workbench.store import gold, guidelines, labels
 from workbench.ui.seat import ITEM, LAST
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> ![x](https://example.org/x.png) \u202egnp"
@@ -40,7 +41,9 @@ def shown(at: AppTest) -> str:
     return said(at) + cards + tables
 
 
-def give(place: Filled, call_id: str, name: str, verdict: str, *, note: str = "") -> None:
+def give(
+    place: Filled, call_id: str, name: str, verdict: str, *, note: str = "", version: str | None = None
+) -> None:
     """Store a blind label of triage as the queue would."""
     replay_id = place.replays["triage"]
     label = Label(
@@ -51,10 +54,16 @@ def give(place: Filled, call_id: str, name: str, verdict: str, *, note: str = ""
         annotator=name,
         note=note,
         shown_order=review.order_shown(name, call_id, replay_id),
-        guideline_version=place.workspace.eval_for("triage").guideline_version,
+        guideline_version=version or place.workspace.eval_for("triage").guideline_version,
         created_at=START,
     )
     labels.add_label(place.store, label)
+
+
+def stored_call(place: Filled) -> str:
+    """Return a call of triage that both sides answered."""
+    sql = "SELECT call_id FROM comparisons WHERE replay_id = ? ORDER BY call_id LIMIT 1"
+    return str(place.store.value(sql, (place.replays["triage"],)))
 
 
 def edit_eval(place: Filled, task: str, lines: str) -> None:
@@ -216,6 +225,24 @@ def test_edited_guidelines_are_shown_before_the_next_label(visit: Visit, filled:
     versions = [row["guideline_version"] for row in stored(filled)]
     assert versions[-1] != versions[0]
     assert at.session_state[ITEM] is None or at.session_state[ITEM].item.guideline_version == versions[-1]
+
+
+def test_a_conflict_shows_the_guidelines_that_each_label_was_made_under(visit: Visit, filled: Filled) -> None:
+    """Both texts are there to read where two people went by different ones, letter by letter."""
+    call_id = stored_call(filled)
+    give(filled, call_id, "bob", "equal")
+    text = f"Earlier words {HOSTILE}"
+    version = guideline_version_of(text)
+    guidelines.keep(filled.store, "triage", version, text, START)
+    give(filled, call_id, "cat", "both_bad", version=version)
+    at = sit_down(visit, filled, "triage", view="conflicts")
+    assert "Earlier words" not in shown(at)
+    at = press(at, "Open")
+    page = shown(at)
+    assert "They were made under different guidelines." in page
+    assert "Earlier words &lt;script" in page
+    assert "Prefer the answer that a support person would send." in page
+    assert version in page
 
 
 def test_two_windows_of_one_person_never_show_as_saved_what_is_not(visit: Visit, filled: Filled) -> None:

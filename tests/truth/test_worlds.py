@@ -81,6 +81,15 @@ def _mean(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(weighted, "upper", upper)
 
 
+def _half(patch: pytest.MonkeyPatch) -> None:
+    """Half the mean of the draws in place of its bound: low enough for the few runs of a small size."""
+
+    def upper(losses: Any, *_: Any, counts: Any = None, **__: Any) -> float:
+        return float(np.average(losses, weights=counts)) / 2 if np.sum(counts) else 0.0
+
+    patch.setattr(weighted, "upper", upper)
+
+
 def _shut(patch: pytest.MonkeyPatch) -> None:
     """A rule that never lets anything through."""
     real = ramp.recommend
@@ -166,6 +175,7 @@ def _lapses_are_free(patch: pytest.MonkeyPatch) -> None:
         ("routing before", _leaves_look_good),
         ("label collapse", _no_groups),
         ("missing evidence", _lapses_are_free),
+        ("semantic review", _half),
     ],
 )
 def test_a_broken_rule_ends_with_code_1(
