@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -170,6 +171,94 @@ def test_of_several_versions_that_arrived_one_import_is_named(desk: Desk) -> Non
     assert resolve_conflicts(desk.store, "arrived", manifest_id=third.manifest_id).resolved == 1
     assert texts(desk) == {"a": "Three."}
     assert tallies(desk.take(desk.root / "two.jsonl")) == {"skipped": 1}
+
+
+@pytest.mark.parametrize("question", ["Hello?", "Another question?"])
+def test_taking_back_the_import_that_won_a_conflict_gives_the_calls_back(desk: Desk, question: str) -> None:
+    """All calls of the earlier import stand as they were, and the other file comes in as a conflict again."""
+    desk.take(desk.write("one.jsonl", *(pair(str(n), answer=f"Answer {n}.") for n in range(8))))
+    before = content(desk)
+    two = desk.write("two.jsonl", *(pair(str(n), question, answer="Other.") for n in range(2)))
+    second = desk.take(two)
+    assert tallies(second) == {"conflicts": 2}
+    assert resolve_conflicts(desk.store, "arrived").resolved == 2
+    call = call_id("openai_chat", "0")
+    desk.store.append("observations", [observation_row(Observation("replay", call, 0, Output(text="Hey.")))])
+    with pytest.raises(UsageError, match="1 answers of candidates"):
+        undo_import(desk.store, second.manifest_id or "")
+    undone = undo_import(desk.store, second.manifest_id or "", with_evidence=True)
+    assert undone.restored == 2
+    assert "2 calls are again as earlier imports brought them" in undone.text
+    assert "calls" not in undone.removed
+    after = content(desk)
+    assert len(after.pop("observations")) == (1 if question == "Hello?" else 0)
+    assert after == {table: rows for table, rows in before.items() if table != "observations"}
+    assert tallies(desk.take(two)) == {"conflicts": 2}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([1, 2])))
+def test_imports_that_each_won_a_conflict_are_taken_back_in_any_order(
+    desk: Desk, order: tuple[int, ...]
+) -> None:
+    """What stands is always the newest version of the imports that stand; then all is as before."""
+    first = desk.take(desk.write("0.jsonl", pair("a", answer="0"), pair("b")))
+    before = content(desk)
+    reports = {0: first}
+    for number in (1, 2):
+        reports[number] = desk.take(desk.write(f"{number}.jsonl", pair("a", f"{number}?", str(number))))
+        assert resolve_conflicts(desk.store, "arrived").resolved == 1
+    standing = {0, 1, 2}
+    for number in order:
+        undo_import(desk.store, reports[number].manifest_id or "")
+        standing.remove(number)
+        assert texts(desk) == {"a": str(max(standing)), "b": "Hi."}
+    assert content(desk) == before
+    assert desk.count("conflict_resolutions") == 0
+
+
+def test_a_version_that_won_stays_when_the_first_import_goes_and_goes_with_its_own(desk: Desk) -> None:
+    """Nothing of an import that was taken back comes again."""
+    first = desk.take(desk.write("one.jsonl", pair("a", answer="One."), pair("b")))
+    second = desk.take(desk.write("two.jsonl", pair("a", answer="Two.")))
+    resolve_conflicts(desk.store, "arrived")
+    undo_import(desk.store, first.manifest_id or "")
+    assert texts(desk) == {"a": "Two."}
+    undo_import(desk.store, second.manifest_id or "")
+    assert not any(content(desk).values())
+
+
+def test_an_output_that_won_gives_way_to_the_one_before_and_the_request_stays(desk: Desk) -> None:
+    """A log of outputs alone in conflict with the answer of a whole call."""
+    asked = {"custom_id": "q", "method": "POST", "url": "/v1/chat/completions"}
+    asked["body"] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}  # type: ignore[assignment]
+    answer = {
+        "custom_id": "q",
+        "response": {"status_code": 200, "body": pair("r", answer="One.")["response"]},
+    }
+    desk.take(desk.write("in.jsonl", asked), desk.write("out.jsonl", answer))
+    before = content(desk)
+    answer["response"] = {"status_code": 200, "body": pair("r", answer="Two.")["response"]}
+    second = desk.take(desk.write("two.jsonl", answer))
+    assert tallies(second) == {"conflicts": 1}
+    resolve_conflicts(desk.store, "arrived")
+    assert texts(desk) == {"q": "Two."}
+    undo_import(desk.store, second.manifest_id or "")
+    assert content(desk) == before
+
+
+def test_an_undo_that_could_not_restore_what_was_removes_nothing(desk: Desk) -> None:
+    """A conflict resolved by a version of the program that kept no rows: said, and left alone."""
+    desk.take(desk.write("one.jsonl", pair("a", answer="One.")))
+    second = desk.take(desk.write("two.jsonl", pair("a", answer="Two.")))
+    resolve_conflicts(desk.store, "arrived")
+    with desk.store.writing() as writer:
+        writer.execute(
+            "UPDATE conflict_resolutions SET given_up = json_merge_patch(given_up, '{\"replaced\": null}')"
+        )
+    before = content(desk)
+    with pytest.raises(UsageError, match="not on record"):
+        undo_import(desk.store, second.manifest_id or "")
+    assert content(desk) == before
 
 
 def test_the_commands_list_undo_and_resolve(desk: Desk) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from real_data import DATA, needs
 
 from workbench.config import Workspace
 from workbench.errors import UsageError
@@ -23,8 +23,7 @@ from workbench.store import Store
 from workbench.store.imported_labels import labels_of_call, labels_of_task
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs" / "formats"
-DATA = Path(os.environ.get("WORKBENCH_DATA", ""))
-real_logs = pytest.mark.skipif("WORKBENCH_DATA" not in os.environ, reason="WORKBENCH_DATA names no folder")
+real_logs = needs("tensorzero", "traces")
 NAMES = [form.name for form in REGISTRY]
 
 
@@ -311,12 +310,32 @@ def test_real_tensorzero_logs_come_in_whole(place: Place) -> None:
 @real_logs
 @pytest.mark.parametrize(
     ("folder", "accepted", "rejected"),
-    [("langfuse_trace_export", 36, 4), ("otlp_genai_tensorzero", 6, 0), ("nvidia_flywheel", 3, 0)],
+    [
+        ("langfuse_trace_export", 36, 4),
+        ("otlp_genai_tensorzero", 6, 0),
+        ("nvidia_flywheel", 3, 0),
+        ("groq_batch", 3, 0),
+        ("litellm", 1, 1),
+        ("vercel_ai_sdk_spans", 4, 0),
+    ],
 )
 def test_real_traces_come_in(place: Place, folder: str, accepted: int, rejected: int) -> None:
     """Exports of many frameworks; what holds no messages is rejected with a reason."""
     report = place.take(DATA / "traces" / folder)
     assert (report.accepted, report.rejected) == (accepted, rejected)
+    if folder == "groq_batch":
+        assert (report.joined, place.count("controls")) == (3, 3)
+    if folder == "vercel_ai_sdk_spans":
+        assert report.skip_reasons == {"a span that is no call of a model": 6}
+        assert [each["name"] for each in report.unrecognised] == ["spans-by-operation.json"]
+
+
+@real_logs
+def test_recorded_http_cassettes_are_refused_in_words(place: Place) -> None:
+    """YAML is no log format: nothing comes in, and the message says which files are read."""
+    with pytest.raises(UsageError, match="holds no logs"):
+        place.take(DATA / "traces" / "vcr_cassettes_openllmetry")
+    assert place.count("calls") == 0
 
 
 @real_logs

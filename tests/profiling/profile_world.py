@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from workbench.facade import Workbench
-from workbench.normal import content_hash
-from workbench.records import UNASSIGNED, Output, Request, to_json
 
 CONFIG = """# the shop's own workspace
 [[prices]]
@@ -106,39 +104,3 @@ def shuffled(*parts: list[Line], seed: int = 3) -> list[Line]:
     rows = [row for part in parts for row in part]
     random.Random(seed).shuffle(rows)
     return rows
-
-
-def stored(root: Path, calls: Sequence[tuple[str, Request, str]]) -> Workbench:
-    """Return an open workspace with calls put into the store as they are: native id, request, answer."""
-    bench = made(root, [])
-    rows = [
-        {
-            "call_id": content_hash("call", native_id),
-            "manifest_id": "m",
-            "source": "s",
-            "native_id": native_id,
-            "task": UNASSIGNED,
-            "input_chars": sum(len(str(each.content)) for each in request.messages),
-            "turn_depth": sum(each.role == "user" for each in request.messages),
-            "tool_count": 0,
-            "request_hash": content_hash(to_json(request)),
-            "content_hash": content_hash(to_json(request), answer),
-            "request": to_json(request).decode(),
-            "attributes": "{}",
-            "marks": [],
-        }
-        for native_id, request, answer in calls
-    ]
-    outputs = [
-        {
-            "call_id": content_hash("call", native_id),
-            "manifest_id": "m",
-            "output": to_json(Output(text=answer)).decode(),
-            "text": answer,
-            "marks": [],
-        }
-        for native_id, _, answer in calls
-    ]
-    bench.store.append("calls", rows)
-    bench.store.append("controls", outputs)
-    return bench

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import pytest
-from profile_world import stored
+from profile_world import made
+from real_data import DATA, needs
 
 from workbench.normal import content_hash
 from workbench.records import UNASSIGNED, Message, Request
@@ -19,62 +17,50 @@ from workbench.store import workloads
 from workbench.traffic.prompts import prompt_of
 from workbench.traffic.templates import mine, templates
 
-DATA = Path(os.environ.get("WORKBENCH_DATA", ""))
 FEW = 2
 """Functions that were called less often by hand, to try the gateway out."""
-needs_data = pytest.mark.skipif(
-    not os.environ.get("WORKBENCH_DATA") or not (DATA / "tensorzero").is_dir(),
-    reason="WORKBENCH_DATA names no folder of real logs",
-)
+NO_PROMPT = "the inference has neither system nor messages: its template alone made the prompt"
 
 
-def _part(part: dict[str, Any]) -> str:
-    value = part.get("value", part.get("text", ""))
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _tensorzero() -> list[tuple[str, Request, str]]:
-    found = []
-    for kind in ("chat", "json"):
-        path = DATA / "tensorzero" / f"{kind}_inference_examples.jsonl"
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            asked = json.loads(row["input"])
-            system = asked.get("system")
-            messages: list[Message] = []
-            if system is not None:
-                text = system if isinstance(system, str) else json.dumps(system)
-                messages.append(Message("system", text))
-            for message in asked["messages"]:
-                content = message["content"]
-                text = content if isinstance(content, str) else "\n".join(_part(each) for each in content)
-                messages.append(Message(message["role"], text))
-            found.append((row["function_name"], Request(tuple(messages)), row["output"]))
-    return found
-
-
-@needs_data
+@needs("tensorzero")
 def test_the_functions_of_a_gateway_log_are_found_as_workloads(tmp_path: Path) -> None:
-    """Each function with more than two calls is one workload, with at most 1 % of others' calls in it."""
-    rows = _tensorzero()
-    functions = Counter(name for name, _, _ in rows)
-    calls = [(str(number), request, answer) for number, (_, request, answer) in enumerate(rows)]
-    with stored(tmp_path / "w", calls) as bench:
-        report = bench.profile()
+    """Imported and their names hidden, at most 1 % of others' calls in any with more than two calls.
+
+    `generate_secret` is none of them: its log holds no prompt at all, and each of its rows says so.
+    """
+    with made(tmp_path / "w", []) as bench:
+        files = [DATA / "tensorzero" / f"{kind}_inference_examples.jsonl" for kind in ("chat", "json")]
+        report = bench.import_logs(files)
+        logged = [
+            json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()
+        ]
+        by_native = {row["id"]: row["function_name"] for row in logged}
+        rejects = "SELECT DISTINCT reason FROM rejects"
+        assert [row["reason"] for row in bench.store.rows(rejects)] == [NO_PROMPT]
+        calls = bench.store.rows("SELECT call_id, native_id FROM calls")
+        functions = {row["call_id"]: by_native[row["native_id"]] for row in calls}
+        assert {"ask_question", "answer_question", "write_haiku"} < set(functions.values())
+        assert any("judge" in each for each in functions.values())
+        assert (len(functions), report.rejected) == (report.accepted, 50)
+        assert set(by_native.values()) - set(functions.values()) == {"generate_secret"}
+        with bench.store.writing() as writer:
+            writer.execute("UPDATE calls SET task = ?", (UNASSIGNED,))
+        found = bench.profile()
         by_id: dict[str, Counter[str]] = {}
-        where = "SELECT native_id, workload FROM profile_calls p JOIN calls c ON c.seq = p.call_seq"
+        where = "SELECT call_id, workload FROM profile_calls p JOIN calls c ON c.seq = p.call_seq"
         for row in bench.store.rows(where):
-            by_id.setdefault(row["workload"], Counter())[rows[int(row["native_id"])][0]] += 1
-        assert sum(each.calls for each in report.workloads) == len(rows)
-        for name, count in functions.items():
+            by_id.setdefault(row["workload"], Counter())[functions[row["call_id"]]] += 1
+        assert sum(each.calls for each in found.workloads) == len(functions)
+        for name, count in Counter(functions.values()).items():
             if count > FEW:
-                home = max(by_id.values(), key=lambda found: found[name])
+                home = max(by_id.values(), key=lambda each: each[name])
                 assert home[name] == count, name
                 assert home.total() - count <= 0.01 * count, (name, home)
-        assert {each.workload for each in report.workloads} == set(by_id)
-        page = workloads.workload_page(bench.store, report.profile_id, report.workloads[0].workload, limit=5)
+        assert {each.workload for each in found.workloads} == set(by_id)
+        for each in found.workloads:
+            assert each.shape.distinct is None or each.shape.distinct <= each.shape.answers, each.name
+        page = workloads.workload_page(bench.store, found.profile_id, found.workloads[0].workload, limit=5)
         assert len(page) == 5
-        assert bench.store.value("SELECT count(*) FROM calls WHERE task <> ?", (UNASSIGNED,)) == 0
 
 
 def _wrapped() -> list[tuple[str, Request]]:
@@ -98,7 +84,7 @@ def _wrapped() -> list[tuple[str, Request]]:
     return found
 
 
-@needs_data
+@needs("banking77", "snips", "sms_spam")
 def test_three_prompts_around_real_texts_are_three_workloads() -> None:
     """A shuffled mix of bank questions, voice commands and text messages: at most 1 % misplaced."""
     calls = _wrapped()

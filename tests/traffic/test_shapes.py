@@ -47,6 +47,14 @@ def test_many_different_short_answers_are_no_labels() -> None:
     assert shaped([f"name {number}" for number in range(100)]).kind is ShapeKind.SHORT
 
 
+def test_an_estimate_of_different_answers_never_passes_the_answers() -> None:
+    """The store counts them roughly; 509 different ones among 500 answers would be nonsense."""
+    texts = [Answer(f"a thing called {number}") for number in range(20)]
+    assert shape_of(texts, {}, 500, 509).distinct == 500
+    assert shape_of(texts, {}, 500, 480).distinct == 480
+    assert shape_of(texts, {}, 500).distinct is None
+
+
 def test_json_answers_have_a_schema_that_all_of_them_fit() -> None:
     """Types, what is always there, and few values are found."""
     objects = [

@@ -41,10 +41,11 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class UndoReport:
-    """What taking an import back removed: rows by table."""
+    """What taking an import back removed: rows by table; and how many calls hold an earlier version again."""
 
     manifest_id: str
     removed: dict[str, int] = field(default_factory=dict)
+    restored: int = 0
 
     @property
     def text(self) -> str:
@@ -54,7 +55,12 @@ class UndoReport:
         rows = ", ".join(
             f"{n:,} {names[name].removesuffix('s') if n == 1 else names[name]}" for name, n in ordered
         )
-        return f"Took {self.manifest_id} back: removed {rows or 'nothing'}."
+        again = ""
+        if self.restored == 1:
+            again = " 1 call is again as an earlier import brought it."
+        elif self.restored:
+            again = f" {self.restored:,} calls are again as earlier imports brought them."
+        return f"Took {self.manifest_id} back: removed {rows or 'nothing'}.{again}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,8 @@ def list_imports(store: Store, *, limit: int = 100) -> list[ImportRow]:
 def undo_import(store: Store, manifest_id: str, *, with_evidence: bool = False) -> UndoReport:
     """Take an import back: its calls, outputs, conflicts and rejected records.
 
+    Where its version of a call had won a conflict, the version that was given up stands again.
+
     Args:
         store: Where it lies.
         manifest_id: The import, as its report and `list_imports` name it.
@@ -126,7 +134,7 @@ def undo_import(store: Store, manifest_id: str, *, with_evidence: bool = False) 
     Raises:
         UsageError: There is no such import, it was taken back before, or something rests on it.
     """
-    from workbench.store import corrections
+    from workbench.store import corrections, replaced
 
     with store.writing() as writer:
         if corrections.manifest(store, manifest_id) is None:
@@ -145,8 +153,15 @@ def undo_import(store: Store, manifest_id: str, *, with_evidence: bool = False) 
                 "Export the labels first (workbench label export FILE); then add --with-evidence, and they "
                 "go too.",
             )
-        removed = corrections.take_back(writer, manifest_id, _person(), _now())
-    return UndoReport(manifest_id, removed)
+        lost = replaced.unrecorded(writer, manifest_id)
+        if lost:
+            raise UsageError(
+                f"{lost:,} calls hold the version of {manifest_id} since a conflict was resolved, and what "
+                "they were before is not on record as rows; nothing was removed.",
+                "Leave the import, or import all logs anew into a new workspace.",
+            )
+        removed, restored = corrections.take_back(writer, manifest_id, _person(), _now())
+    return UndoReport(manifest_id, removed, restored)
 
 
 @requires(Right.IMPORT, task=None)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.normal import content_hash
-from workbench.records import Call, from_json, to_json
-from workbench.store import late
+from workbench.records import Call, from_json
+from workbench.store import late, replaced
 from workbench.store.calls import to_call
 from workbench.store.engine import quoted
+from workbench.store.replaced import OF_REQUEST
 
 if TYPE_CHECKING:
     from workbench.store import Store, Writer
@@ -34,10 +34,6 @@ SELECT call_id, FALSE FROM controls WHERE manifest_id = $m
 _OF_CONTROL = ("comparisons", "labels", "draws")
 """What speaks of a pair of outputs, and means nothing once one of them is gone."""
 
-_OF_REQUEST = (
-    "occurred_at", "session_id", "model", "language", "input_chars", "turn_depth", "tool_count",
-    "request_hash", "content_hash", "request", "attributes", "marks",
-)  # fmt: skip
 _OF_OUTPUT = (
     "output", "text", "error_kind", "latency_ms", "input_tokens", "cached_input_tokens", "output_tokens",
     "control_marks", "output_hash",
@@ -68,11 +64,12 @@ def resting(writer: Writer, manifest_id: str) -> dict[str, int]:
     }
 
 
-def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -> dict[str, int]:
+def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -> tuple[dict[str, int], int]:
     """Remove all that an import brought, and all that rests on it.
 
     A call of this import goes with everything; of a call that it only gave an output, what
-    speaks of that output goes. What later imports brought under the same ids was held as a
+    speaks of that output goes. A call whose version it took the place of, as a person decided, gets that
+    version again. What later imports brought under the same ids was held as a
     conflict with calls that are no more, and goes too.
 
     Args:
@@ -82,9 +79,13 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
         now: In UTC.
 
     Returns:
-        Removed rows by table, those with none left out.
+        Removed rows by table, those with none left out, and how many calls hold an earlier version again.
     """
     writer.execute(_AFFECTED, {"m": manifest_id})
+    restored, asked_anew = replaced.take_back(writer, manifest_id)
+    for call_id in restored:
+        writer.execute("DELETE FROM temp.taken_back WHERE call_id = ?", (call_id,))
+        writer.execute("INSERT INTO temp.taken_back VALUES (?, FALSE)", (call_id,))
     source = writer.value("SELECT source FROM manifests WHERE manifest_id = ?", (manifest_id,))
     removed: dict[str, int] = {}
 
@@ -102,6 +103,8 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
         delete(row["table_name"], whole)
     for table in _OF_CONTROL:
         delete(table, partly)
+    for call_id in asked_anew:
+        delete("observations", "call_id = ?", (call_id,))
     changed_back = late.take_back(writer, manifest_id)
     if changed_back:
         removed["late_facts"] = changed_back
@@ -129,7 +132,7 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
             }
         ],
     )
-    return removed
+    return removed, len(restored)
 
 
 def open_conflicts(
@@ -227,37 +230,25 @@ def take_arrived(
         for row in writer.rows("SELECT * FROM conflicts WHERE call_id = ?", (call_id,))
     }
     taken = rows[hash_taken]
-    old = writer.rows(
-        """
-        SELECT c.*, k.output AS control, k.marks AS control_marks, k.content_hash AS output_hash, NULL AS gold
-        FROM calls c LEFT JOIN controls k USING (call_id) WHERE call_id = ?
-        """,
-        (call_id,),
-    )[0]
-    given_up = to_json(to_call(old)).decode()
+    old = replaced.current(writer, call_id)
     # A record may say all of the call, or its output alone: either is known from now on.
-    output_hash = old["output_hash"] or ""
-    for known in (
-        content_hash(old["request_hash"], output_hash),
-        content_hash("output", output_hash),
-    ):
-        _resolved(writer, taken, ARRIVED, known, given_up, resolved_by, now)
+    replaced.keep(writer, call_id, old, taken["manifest_id"], resolved_by, now)
     for known, row in rows.items():
         if known != hash_taken:
             _resolved(writer, row, ARRIVED, known, row["call"], resolved_by, now)
     late.settle(writer, call_id)
     writer.execute("DELETE FROM conflicts WHERE call_id = ?", (call_id,))
     writer.execute("DELETE FROM comparisons WHERE call_id = ?", (call_id,))
-    if columns["request"] is not None and columns["request_hash"] != old["request_hash"]:
+    if columns["request"] is not None and columns["request_hash"] != (old["call"] or {})["request_hash"]:
         writer.execute("DELETE FROM observations WHERE call_id = ?", (call_id,))
     writer.execute(
         "DELETE FROM conflict_resolutions WHERE call_id = ? AND content_hash = ?", (call_id, hash_taken)
     )
     if columns["request"] is not None:
-        assignments = ", ".join(f"{name} = ?" for name in (*_OF_REQUEST, "manifest_id"))
+        assignments = ", ".join(f"{name} = ?" for name in (*OF_REQUEST, "manifest_id"))
         writer.execute(
             f"UPDATE calls SET {assignments} WHERE call_id = ?",  # noqa: S608 -- names of this module
-            [*(columns[name] for name in _OF_REQUEST), taken["manifest_id"], call_id],
+            [*(columns[name] for name in OF_REQUEST), taken["manifest_id"], call_id],
         )
     if columns["output"] is not None:
         values = [columns[name] for name in _OF_OUTPUT]

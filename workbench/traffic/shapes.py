@@ -99,6 +99,9 @@ def shape_of(
     """
     tokens = [each.tokens for each in sample if each.tokens is not None]
     middle = float(median(tokens)) if tokens else None
+    if distinct is not None:
+        # The store estimates it, and an estimate may pass what it counts.
+        distinct = min(distinct, answers)
     if not answers or not sample:
         return Shape(ShapeKind.NONE, 0.0, answers)
     called = [each for each in sample if each.tool_calls]
