@@ -1,4 +1,4 @@
-"""What capture adds to a call: `python benchmarks/capture_overhead.py`.
+"""What capture adds to a call: `python benchmarks/run.py --only capture`.
 
 The same openai client, bare and captured, in turns, against a server in this process that
 takes 20 ms to answer, so that no network adds noise. Beside the time that the application
@@ -8,7 +8,6 @@ machine hardly change, and that of the process, which the writing thread is part
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import statistics
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from measures import Figures
 from openai import DefaultHttpxClient, OpenAI
 
 from workbench.capture import CaptureLog, wrap
@@ -75,10 +75,16 @@ def _clocks() -> tuple[float, float, float]:
     return time.perf_counter(), time.thread_time(), time.process_time()
 
 
-def measure(
-    name: str, size: int, calls: int, folder: Path, *, stream: bool = False, redact: bool = False
+def _added(
+    figures: Figures,
+    name: str,
+    size: int,
+    calls: int,
+    folder: Path,
+    *,
+    stream: bool = False,
+    redact: bool = False,
 ) -> None:
-    """Print what capture adds to a call of this kind, in milliseconds and as a ratio."""
     log = CaptureLog(folder / name.replace(" ", "-"), redact=folder if redact else None)
     text = "some words of a prompt. " * (size // 24 + 1)
     bare, captured = _ask(_client(), text, stream=stream), _ask(wrap(_client(), log), text, stream=stream)
@@ -102,27 +108,22 @@ def measure(
         [statistics.median(column) for column in zip(*spent[each], strict=True)] for each in (False, True)
     )
     wall, thread, process = (after - before for before, after in zip(without, with_it, strict=True))
-    verdict = "holds" if thread < BAR_MS and not lost else f"MISSED {lost or ''}"
-    print(
-        f"{name:24} {without[0]:8.2f} {wall:+8.3f} (x{with_it[0] / without[0]:.2f}) {without[1]:8.2f} "
-        f"{thread:+8.3f} {process:+8.3f}   {verdict}"
+    detail = (
+        f"of {without[1]:.2f} ms; {process:+.2f} ms of the process, {wall:+.2f} ms of waiting "
+        f"(x{with_it[0] / without[0]:.2f})"
+    )
+    if lost:
+        raise SystemExit(f"capture lost records of {name}: {lost}")
+    figures.ratio(
+        f"ms of its thread that capture adds to a call, {name}", thread, BAR_MS, detail, at_most=True
     )
 
 
-def main() -> None:
-    """Measure whole and streamed answers, small and large, and with redaction."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=400)
-    calls = parser.parse_args().calls
-    print("Medians in ms: the call, what is added to it (ratio); processor time of the calling thread,")
-    print(f"what is added to it (below {BAR_MS} ms), and to the whole process.")
+def measure(figures: Figures, calls: int = 400) -> None:
+    """Print what capture adds to whole and streamed calls, small and large, and with redaction."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        measure("1 KB", 1_000, calls, root)
-        measure("100 KB", 100_000, calls, root)
-        measure("streamed in 51 chunks", 1_000, calls, root, stream=True)
-        measure("1 KB redacted", 1_000, calls, root, redact=True)
-
-
-if __name__ == "__main__":
-    main()
+        _added(figures, "1 KB", 1_000, calls, root)
+        _added(figures, "100 KB", 100_000, calls, root)
+        _added(figures, "streamed in 51 chunks", 1_000, calls, root, stream=True)
+        _added(figures, "1 KB redacted", 1_000, calls, root, redact=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import capture_overhead
 import compare_speed
 import embed_speed
 import import_speed
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=("speed", "sink", "vllm", "embed", "compare", "recommend", "import"),
+        choices=("speed", "sink", "vllm", "embed", "compare", "recommend", "import", "capture"),
         help="run these alone",
     )
     parser.add_argument("--calls", type=int, default=20_000, help="calls of each replay (20000)")
@@ -51,6 +52,8 @@ def main() -> None:
         recommend_speed.measure(figures, given.pairs)
     if not given.only or "import" in given.only:
         import_speed.measure(figures, given.megabytes, given.rounds)
+    if not given.only or "capture" in given.only:
+        capture_overhead.measure(figures)
     figures.write()
 
 

@@ -247,7 +247,7 @@ def test_a_viewer_changes_nothing_by_looking(place: Filled, shown: Callable[...,
     store_calls(store, [Pair(UNASSIGNED, 900, "one more", answer("x"), answer("x"))])
     before = store.version()
     assert b"older than the newest calls" in shown("sue", "traffic", {})
-    assert b"has not been looked at" in shown("sue", "costs", {})
+    assert b"older than the newest calls" in shown("sue", "costs", {})
     with access.acting(sue(place)), pytest.raises(AccessRefused, match="engineer"):
         profiling.profile(place.workspace, store)
     assert store.version() == before

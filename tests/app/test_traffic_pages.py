@@ -13,6 +13,7 @@ from profile_world import CONFIG, Line, lines, made, order_line, shuffled, sort_
 
 from workbench.config import Workspace
 from workbench.profiling import profile
+from workbench.ui import looked
 
 HOSTILE = "<script>alert(1)</script> ![x](http://x.org/y) $x^2$ :red[r] **b** [z](javascript:alert(2))"
 KINDS = ("markdown", "caption", "header", "warning", "info", "success")
@@ -82,6 +83,55 @@ def test_without_a_sampling_rate_no_page_shows_a_figure_a_month(visit: Visit, tm
         words = said(fine(visit(place, "costs")))
         assert "No figure a month can be given" in words
         assert "saves" not in words
+
+
+def test_costs_opened_first_look_at_a_small_log_by_themselves(visit: Visit, shop: Filled) -> None:
+    """Nobody has to find Traffic first; what all costs is shown at once."""
+    assert shop.store.value("SELECT count(*) FROM profiles") == 0
+    at = fine(visit(shop, "costs"))
+    assert next(iter(at.dataframe[0].value["Way"])) == "stay"
+    assert "not been looked at" not in said(at)
+    assert shop.store.value("SELECT count(*) FROM profiles") == 1
+
+
+def test_a_large_log_waits_for_a_click_on_either_page(
+    visit: Visit, shop: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking takes a while, which is said; the click is on the page that was opened."""
+    monkeypatch.setattr(looked, "AT_ONCE", 100)
+    assert "Looking at 130 calls takes a while" in said(fine(visit(shop, "traffic")))
+    at = fine(visit(shop, "costs"))
+    assert not at.dataframe
+    (button,) = [each for each in at.button if each.label == "Look at all calls"]
+    assert len(fine(button.click().run()).dataframe[0].value) == 4
+
+
+def test_workloads_are_merged_on_the_page_into_one_task(visit: Visit, shop: Filled) -> None:
+    """The names chosen beside it give their calls to the task, too."""
+    at = fine(visit(shop, "traffic"))
+    (others,) = [each for each in at.multiselect if each.label.startswith("Merge with")]
+    others.select(others.options[0]).run()
+    (box,) = [each for each in at.text_input if each.label == "Name of the task"]
+    box.set_value("shop").run()
+    (button,) = [each for each in at.button if each.label == "Make it a task"]
+    fine(button.click().run())
+    assert shop.store.value("SELECT count(*) FROM calls WHERE task = 'shop'") == 130
+
+
+def test_a_workload_leads_to_its_calls_and_each_call_to_its_texts(visit: Visit, shop: Filled) -> None:
+    """Page by page, none of another workload; the call that is opened shows what was asked and answered."""
+    second = profile(shop.workspace, shop.store).workloads[0]
+    found: list[str] = []
+    for page in ("1", "2"):
+        at = fine(visit(shop, "traffic", workload=second.workload, page=page))
+        table = next(each.value for each in at.dataframe if "Asked" in each.value.columns)
+        found += list(table["Id"])
+        assert set(table["Answered"]) <= {"billing", "outage", "other"}
+    assert len(found) == len(set(found)) == second.calls == 90
+    (opened,) = [each for each in at.selectbox if each.label == "Open a call"]
+    at = fine(opened.select_index(3).run())
+    asked = table["Asked"].iloc[3]
+    assert asked in said(at) or any(asked in each.value for each in at.code)
 
 
 def test_costs_show_four_ways_and_save_the_budget(visit: Visit, shop: Filled) -> None:

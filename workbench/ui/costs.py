@@ -15,10 +15,9 @@ from workbench.errors import WorkbenchError
 from workbench.profiling.costs import CostReport, costs
 from workbench.profiling.naming import set_budget
 from workbench.specs import CONTROL
-from workbench.store import pages
-from workbench.ui import address, answers, exports, figures, money, money_figures, navigation, words
+from workbench.ui import address, answers, exports, figures, looked, money, money_figures, words
 from workbench.ui.diff import visible
-from workbench.ui.session import ask, colours, complain, here, read
+from workbench.ui.session import ask, colours, complain, here
 
 ALL = "all"
 PRICE_ONLY = "price"
@@ -27,16 +26,9 @@ STAGES = (0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
 
 def show() -> None:
     """Show what a workload, or all of them, cost in each way."""
-    if not read(pages.freshness).calls:
-        st.info("There are no calls yet. Upload a log first.", icon=":material/upload_file:")
-        if st.button("Upload a log", type="primary", key="costs-upload"):
-            st.switch_page(navigation.page("upload"))
-        return
-    report = ask(profiling.current)
+    report = looked.newest_profile("costs")
     if report is None or ask(profiling.is_stale):
-        st.info("The traffic has not been looked at since it changed.", icon=":material/update:")
-        if st.button("Look at the traffic", type="primary", key="costs-profile"):
-            st.switch_page(navigation.page("traffic"))
+        # What a month costs is worked out from the newest calls or not at all.
         return
     names = {each.workload: visible(each.name) for each in report.workloads}
     with st.container(horizontal=True, key="costs-filters"):

@@ -8,28 +8,26 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from workbench import access, profiling
+from workbench import access
 from workbench.errors import WorkbenchError
 from workbench.profiling import ProfileReport, WorkloadReport
 from workbench.profiling.naming import draft, name_workloads
 from workbench.records import UNASSIGNED, Output, Request, from_json
 from workbench.roles import Right
-from workbench.store import pages, workloads
+from workbench.store import workloads
 from workbench.traffic.shapes import ShapeKind
 from workbench.traffic.suitability import Speaks
-from workbench.ui import address, answers, exports, figures, money_figures, navigation, words
+from workbench.ui import address, answers, exports, figures, looked, money_figures, navigation, words
 from workbench.ui.diff import visible
-from workbench.ui.session import ask, colours, complain, here, read
+from workbench.ui.session import colours, complain, here, read
 
-AT_ONCE = 20_000
-"""So many calls are profiled without a click."""
 PAGE = 50
 _SIGNS = {Speaks.FOR: "✓ for", Speaks.AGAINST: "✗ against", Speaks.UNCLEAR: "? unclear"}
 
 
 def show() -> None:
     """Show the profile, and one workload in full."""
-    report = _report()
+    report = looked.newest_profile("traffic")
     if report is None:
         return
     _summary(report)
@@ -40,35 +38,6 @@ def show() -> None:
     labels = {each.workload: _named(each) for each in report.workloads}
     chosen = address.select("Workload", names, name="workload", labels=labels)
     _workload(report, next(each for each in report.workloads if each.workload == chosen))
-
-
-def _report() -> ProfileReport | None:
-    """Return the newest profile; a small log is looked at again by itself, a large one on a click."""
-    calls = read(pages.freshness).calls
-    if not calls:
-        st.info("There are no calls yet. Upload a log first.", icon=":material/upload_file:")
-        if st.button("Upload a log", type="primary", key="traffic-upload"):
-            st.switch_page(navigation.page("upload"))
-        return None
-    known = ask(profiling.current)
-    if not ask(profiling.is_stale):
-        return known
-    if not access.may(Right.IMPORT):
-        # Looking anew gives calls to tasks: whoever only looks changes nothing.
-        old = "These figures are older than the newest calls or settings." if known else "Not looked at yet."
-        st.info(
-            f"{old} Whoever imports logs opens this page, or runs workbench profile.",
-            icon=":material/update:",
-        )
-        return known
-    if calls > AT_ONCE:
-        what = "These figures are older than the newest calls or settings." if known else "Not looked at yet."
-        st.info(f"{what} Looking at {words.counted(calls, 'call')} takes a while.", icon=":material/update:")
-        if not st.button("Look at all calls", type="primary", key="profile-again"):
-            return known
-    with st.spinner("Looking at all calls…"):
-        profiling.profile(here().workspace, here().store)
-    return ask(profiling.current)
 
 
 def _summary(report: ProfileReport) -> None:
