@@ -836,10 +836,7 @@ def test_nobody_looked_is_told_as_such_and_moves_what_it_did(harm: str, audited:
     assert found.slices[0].share == 0
     said = " ".join((*found.reasons, found.slices[0].reason))
     assert "estimate" not in said
-    if audited:
-        assert found.share == 0.01
-    else:
-        # The first call differs: taken as harm, what differs is above the tolerance.
-        assert found.share == 0
-        assert "nobody has looked at what differs: counted as harm it is 7.0 %" in said
-        assert "Nobody has looked at an output here" in found.slices[0].reason
+    # The agreements that happen to stand first say nothing: taken as harm, what differs is too much.
+    assert found.share == 0
+    assert "nobody has looked at what differs: counted as harm it is 7.0 %" in said
+    assert "Nobody has looked at an output here" in found.slices[0].reason

@@ -47,8 +47,11 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     elif estimate_forbids(decisive, population, policy):
         status, most = "unproven", measured(steady_point(decisive, population) or 0.0)
         reason = (
-            f"Fewer than {FEWEST_JUDGED} disagreements have been judged in order; with each open one as harm "
-            f"the estimate, {most}, is above the tolerance of {tolerance}."
+            f"Nobody has looked at an output here: with what differs counted as harm, {most} get worse; "
+            f"tolerance {tolerance}."
+            if judged.point is None
+            else f"Fewer than {FEWEST_JUDGED} disagreements have been judged in order; with each open one as "
+            f"harm the estimate, {most}, is above the tolerance of {tolerance}."
         )
     elif cap <= 0:
         status = "unproven"
