@@ -101,17 +101,15 @@ def _rows(name: str, task: str, size: Size) -> Iterator[Row]:
         naive += found.naive < found.rate
         heights.append(found.looks[-1][LEVELS[1]])
         doubled, decided = doubled + found.doubled, decided + found.decided
-    world = f"{_PLANS[task]}; two reviewers, a look after every 6th of 30 acts, {runs} runs"
+    world = f"{_PLANS[task]}; two reviewers, a look after every 6th of 30 acts"
     for level in LEVELS:
         bar = bar_of(level, runs)
         for what, of in (("pool", "harm of the compared calls"), ("rate", "rate of harm")):
             promise = f"bound of {1 - level:.0%} ever below the {of}"
             n = missed[what, level]
-            if bar < 1:
-                yield Row(name, world, promise, n / runs, spread(n, runs), bar, kind=PROMISE, level=level)
-            else:
-                # So few runs can't tell: a bar that nothing misses is none.
-                yield compared(name, world, promise, n / runs, spread(n, runs))
+            # So few runs may tell nothing: a bar that nothing misses is none.
+            shown = bar if bar < 1 else None
+            yield Row(name, world, promise, n / runs, spread(n, runs), shown, kind=PROMISE, level=level)
         yield compared(
             name,
             world,
