@@ -20,6 +20,7 @@ from replay_world import add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 
 from workbench.config import Workspace
+from workbench.engines.retries import RetryPolicy
 from workbench.errors import (
     ConfigError,
     EndpointUnreachable,
@@ -187,8 +188,12 @@ def test_a_server_that_is_down_is_known_before_anything_is_planned(tmp_path: Pat
         assert store.rows("SELECT * FROM replays") == []
 
 
-def test_a_server_that_goes_down_pauses_the_replay(tmp_path: Path, server: Server) -> None:
+def test_a_server_that_goes_down_pauses_the_replay(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After 30 good answers all fail: paused, failures unrecorded; a server that is back is asked on."""
+    # A minute of patience is a moment here.
+    monkeypatch.setattr(RetryPolicy, "wait_s", lambda *_: 0.02)
     workspace = world(tmp_path, server, "half_down", calls=80, concurrency=8)
     with open_store(workspace) as store:
         with pytest.raises(EndpointUnreachable, match="paused"):
