@@ -16,6 +16,7 @@ from servers import Server, serving
 
 from workbench.config import Workspace
 from workbench.engines.base import failure
+from workbench.engines.retries import RetryPolicy
 from workbench.errors import ConfigError, EndpointUnreachable
 from workbench.records import ErrorKind, Output, Usage
 from workbench.replay import replay as checked_replay
@@ -78,8 +79,11 @@ def test_money_pauses_a_replay_and_more_money_goes_on(tmp_path: Path, server: Se
     assert server.stats("good")["hits"] == 60
 
 
-def test_after_new_what_goes_on_is_the_command_without_it(tmp_path: Path, server: Server) -> None:
+def test_after_new_what_goes_on_is_the_command_without_it(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With --new once more another replay would be drawn: the budget, a pause and Ctrl-C all say so."""
+    monkeypatch.setattr(RetryPolicy, "wait_s", lambda *_: 0.02)
     workspace = world(tmp_path, server, concurrency=4)
     with open_store(workspace) as store:
         first = replay(workspace, store, "spam", "c", budget_usd=1.0, new=True)

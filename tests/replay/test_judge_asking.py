@@ -20,6 +20,7 @@ from servers import Server, serving
 
 from workbench import Workbench
 from workbench.config import Workspace
+from workbench.engines.retries import RetryPolicy
 from workbench.errors import ConfigError, EndpointUnreachable, EnvironmentalError, PrivacyRefused, UsageError
 from workbench.records import Action, LabelVerdict
 from workbench.replay.judge import JudgeReport, judge
@@ -204,8 +205,11 @@ def test_a_judge_whose_answers_are_no_votes_is_stopped(world: World, server: Ser
 
 
 @pytest.mark.slow
-def test_a_server_that_is_down_is_said_and_nothing_is_kept(world: World, server: Server) -> None:
+def test_a_server_that_is_down_is_said_and_nothing_is_kept(
+    world: World, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody answers, or every call fails: an error of the environment; a resume asks again."""
+    monkeypatch.setattr(RetryPolicy, "wait_s", lambda *_: 0.02)
     world = with_judge(world, server, "hangs_up")
     add(world, pairs(better=30))
     with pytest.raises(EndpointUnreachable, match=r"Judge 'wise'.*The judging is paused"):
