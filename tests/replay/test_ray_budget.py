@@ -6,6 +6,7 @@ import contextlib
 import importlib.machinery
 import queue
 import sys
+import threading
 import time
 import types
 from collections.abc import Iterator
@@ -189,7 +190,7 @@ def test_a_process_that_loaded_ray_itself_is_told_so_at_once(
     module = types.ModuleType("ray")
     module.__spec__ = importlib.machinery.ModuleSpec("ray", None)
     monkeypatch.setitem(sys.modules, "ray", module)
-    monkeypatch.setattr(ray_cluster, "_loaded_under", set())
+    monkeypatch.setattr(ray_cluster, "_loaded_guarded", threading.Event())
     with open_store(world(tmp_path, server)) as store:
         with pytest.raises(UsageError, match="loaded Ray before"):
             replay_on_ray(Workspace.load(tmp_path), store, "spam", "c")

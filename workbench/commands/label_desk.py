@@ -47,11 +47,16 @@ def sides_options(function: F) -> F:
     return function
 
 
+def says_sides(rights: str | None, left_wrong: tuple[str, ...], right_wrong: tuple[str, ...]) -> bool:
+    """Say whether the options of `sides_options` say anything."""
+    return rights is not None or bool(left_wrong or right_wrong)
+
+
 def judged(
     item: ReviewItem, rights: str | None, left_wrong: tuple[str, ...], right_wrong: tuple[str, ...]
 ) -> AbsoluteJudgement | None:
     """Return what the options say of each response by itself; None where they say nothing."""
-    if rights is None and not left_wrong and not right_wrong:
+    if not says_sides(rights, left_wrong, right_wrong):
         return None
     return item.absolute(
         None if rights is None else rights in ("left", "both"),
@@ -170,8 +175,7 @@ def label_submit(
     from workbench.review import effect_of, item_of, submit, submit_absolute
     from workbench.store.labels import candidate_of_replay
 
-    wrong = bool(left_wrong or right_wrong)
-    if (choice is not None) + (rights is not None or wrong) != 1:
+    if (choice is not None) + says_sides(rights, left_wrong, right_wrong) != 1:
         raise click.UsageError("Say --choice; or --right, or the wrong fields.")
     space, store = open_workspace(workspace)
     with store:
@@ -340,7 +344,7 @@ def label_amend(
     """
     from workbench.review import amend, amend_absolute, look_again, own_label
 
-    sides = rights is not None or bool(left_wrong or right_wrong)
+    sides = says_sides(rights, left_wrong, right_wrong)
     if choice is not None and sides:
         raise click.UsageError("Say --choice; or --right, or the wrong fields.")
     if reasons and no_reasons:

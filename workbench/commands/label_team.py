@@ -12,6 +12,7 @@ from workbench.commands.label_desk import (
     judged,
     of_queue,
     reviewer_option,
+    says_sides,
     sides_options,
     task_option,
 )
@@ -123,7 +124,7 @@ def label_adjudicate(
     """Decide a conflict. Left and right are the sides that `conflicts --open` showed you."""
     from workbench.review import adjudicate, decision_of, open_conflict, take_decision_back
 
-    sides = rights is not None or bool(left_wrong or right_wrong)
+    sides = says_sides(rights, left_wrong, right_wrong)
     if (choice is not None) + sides + take_back != 1:
         raise UsageError(
             "The decision is missing, or there are two.",

@@ -16,7 +16,7 @@ from workbench.exporting.proof_tables import PROOF_TABLES
 from workbench.exporting.ramp_tables import RAMP_TABLES
 from workbench.exporting.replay_tables import REPLAY_TABLES
 from workbench.exporting.setting_tables import SETTING_TABLES
-from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
+from workbench.exporting.table import EVERY, NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.review import hidden_from
 from workbench.roles import Right
 from workbench.scoring.case_filters import case_filter, pool_of
@@ -28,8 +28,6 @@ from workbench.slices_found import WORDY
 from workbench.store import Store, cases, pages, replay_facts
 
 BATCH = 2_000
-EVERY = 1_000_000_000
-"""Examples of an error: all there are."""
 MASKED = "labelled"
 """Stands for a verdict that the reader may still have to give blind."""
 

@@ -8,13 +8,10 @@ from workbench import access, review
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.exporting.asked import Asked, whole
-from workbench.exporting.table import TEXT, TEXTS, TIME, Row, Table
+from workbench.exporting.table import EVERY, TEXT, TEXTS, TIME, Row, Table
 from workbench.records import Label
 from workbench.roles import Right
 from workbench.store import Store, pages
-
-EVERY = 1_000_000_000
-"""Labels of one person: all there are."""
 
 
 def _my_labels(workspace: Workspace, store: Store, asked: Asked) -> Table:

@@ -8,7 +8,7 @@ from workbench import access
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.exporting.asked import Asked, estimate_columns, told, whole
-from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
+from workbench.exporting.table import EVERY, NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.records import from_json
 from workbench.replay.latency_report import Percentile, SpeedRun
 from workbench.roles import Right
@@ -16,8 +16,6 @@ from workbench.scoring.replay_pairs import replay_pair
 from workbench.store import Store, pages
 from workbench.store.labels import task_of_replay
 
-EVERY = 1_000_000_000
-"""Measurements: all there are."""
 PERCENTILES = (0.50, 0.95, 0.99)
 
 

@@ -8,12 +8,9 @@ from typing import Any
 
 from workbench.config import Workspace
 from workbench.exporting.asked import Asked, whole
-from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
+from workbench.exporting.table import EVERY, NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.settings import access_log, settings
 from workbench.store import Store
-
-EVERY = 1_000_000_000
-"""Entries of the access log: all there are."""
 
 
 def _rows(found: Iterable[Any]) -> list[Row]:

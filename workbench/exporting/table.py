@@ -19,6 +19,8 @@ from workbench.records import to_json
 
 CSV, PARQUET = "csv", "parquet"
 FORMS = (CSV, PARQUET)
+EVERY = 1_000_000_000
+"""A limit for what a file holds: all there are."""
 
 Row = Mapping[str, Any]
 

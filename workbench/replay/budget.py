@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.costing import tokens_cost_usd
 from workbench.errors import ConfigError
-from workbench.records import ErrorKind, Output
+from workbench.records import Output
 from workbench.replay.plan import Plan
 from workbench.specs import Candidate, Price
 from workbench.store import Store
-from workbench.store.spending import Spending, recorded, spending
+from workbench.store.spending import BILLED, Spending, recorded, spending
 
 CHARS_PER_TOKEN = 4
 """Where a server tells no counts of tokens, and before the first answer."""
@@ -20,18 +20,6 @@ DEFAULT_OUTPUT_TOKENS = 256
 """Tokens of an answer where neither log nor server say anything."""
 EXPECTED_FROM = 2_000
 """Calls whose recorded answers say how long an answer is, until the candidate has answered."""
-
-BILLED = frozenset(
-    (
-        ErrorKind.TIMEOUT,
-        ErrorKind.INVALID_RESPONSE,
-        ErrorKind.EMPTY,
-        ErrorKind.CONTENT_FILTER,
-        ErrorKind.WRONG_MODEL,
-        ErrorKind.NOT_A_NUMBER,
-    )
-)
-"""Failures after which the model may have read and written all the same."""
 
 
 @dataclass(slots=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from workbench.config import Workspace
 from workbench.costing import tokens_cost_usd
 from workbench.records import Request
-from workbench.replay.budget import CHARS_PER_TOKEN, Budget
-from workbench.replay.plan import Plan
+from workbench.replay.budget import CHARS_PER_TOKEN, Budget, budget_of
+from workbench.replay.patching import patcher
+from workbench.replay.plan import Plan, make_plan
 from workbench.replay.report import ReplayReport, duration
 from workbench.specs import Candidate
 from workbench.store import Store
@@ -21,6 +23,34 @@ LOOKED_AT = 200
 """Requests whose patched length is measured; those of the others are taken to change alike."""
 
 _read_request = msgspec.json.Decoder(Request).decode
+
+
+def dry_run(
+    workspace: Workspace,
+    store: Store,
+    spec: Candidate,
+    task: str,
+    *,
+    concurrency: int,
+    sample: Mapping[str, Any],
+    budgets: Mapping[str, float | None],
+) -> ReplayReport:
+    """Say what a run would ask; nothing is sent, and nothing stored.
+
+    Args:
+        workspace: The workspace.
+        store: Its store.
+        spec: The candidate.
+        task: Whose calls.
+        concurrency: Requests in flight at most.
+        sample: `limit`, `repeats`, `new` and `seed`, as of `make_plan`.
+        budgets: `usd` and `minutes`, as of `open_budget`.
+    """
+    patch = None if spec.patch is None else patcher(store, workspace, spec, task)
+    store.absorb(wait_s=0)
+    plan = make_plan(store, task, spec, workspace.fingerprint(spec), **sample)
+    budget, _ = budget_of(workspace, store, spec, plan, **budgets)
+    return estimate(workspace, store, spec, plan, concurrency=concurrency, budget=budget, patch=patch)
 
 
 def estimate(

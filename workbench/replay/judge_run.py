@@ -16,7 +16,7 @@ from workbench.engines import Engine, listen
 from workbench.errors import ConfigError, StoreBusy, WorkbenchError
 from workbench.progress import Listener
 from workbench.records import Observation, Output, Request, from_json, to_json
-from workbench.replay.budget import BILLED, Budget
+from workbench.replay.budget import Budget
 from workbench.replay.event_loop import new_event_loop
 from workbench.replay.garbage import rare_collections
 from workbench.replay.heartbeat import Heartbeat
@@ -31,6 +31,7 @@ from workbench.replay.session import IN_PROCESS, attempt_deadline_s
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import Store, judgements
 from workbench.store.judgements import VOTES, JudgeScope
+from workbench.store.spending import BILLED
 
 USELESS_FROM = 20
 """From so many votes on, a run ends where most of the last are none: going on would only cost money."""

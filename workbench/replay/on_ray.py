@@ -17,12 +17,10 @@ from workbench.config import Workspace
 from workbench.engines.privacy import open_gate
 from workbench.errors import ModelMissing, UsageError
 from workbench.progress import Listener, silent
-from workbench.replay import ray_cluster
+from workbench.replay import estimate, ray_cluster
 from workbench.replay.budget import budget_of, open_budget
 from workbench.replay.ending import close_run, interrupted, report_of, to_go_on
-from workbench.replay.estimate import estimate
 from workbench.replay.lease import LeaseLost, ReplayLease
-from workbench.replay.patching import patcher
 from workbench.replay.plan import make_plan
 from workbench.replay.ray_driver import Driver
 from workbench.replay.ray_run import earlier_runs
@@ -109,20 +107,17 @@ def replay_on_ray(
     budgets: dict[str, Any] = {"usd": budget_usd, "minutes": budget_minutes}
     open_budget(workspace, spec, **budgets)
     sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
-    fingerprint = workspace.fingerprint(spec)
     if dry_run:
-        patch = None if spec.patch is None else patcher(store, workspace, spec, task)
-        store.absorb(wait_s=0)
-        plan = make_plan(store, task, spec, fingerprint, **sample)
-        budget, _ = budget_of(workspace, store, spec, plan, **budgets)
         most = (concurrency or spec.concurrency) * (cluster.actors or 1)
-        found = estimate(workspace, store, spec, plan, concurrency=most, budget=budget, patch=patch)
+        wanted: dict[str, Any] = {"sample": sample, "budgets": budgets}
+        found = estimate.dry_run(workspace, store, spec, task, concurrency=most, **wanted)
         return dataclasses.replace(found, notes=(*found.notes, _where(remote, cluster)))
     if importlib.util.find_spec("ray") is None:
         raise ModelMissing(
             "--on ray needs Ray Data, which is not installed.",
             "Install it: pip install 'shadow-workbench[ray]'",
         )
+    fingerprint = workspace.fingerprint(spec)
     above = last_epoch(store, task, fingerprint)
     with ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
         lease.recover()

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ OBJECT_STORE_BYTES = 128 * 1024**2
 """Of a cluster on this machine. Only counts pass through it: plans are read where they are answered."""
 
 _TOKEN = secrets.token_hex(32)
-_loaded_under: set[str] = set()
-"""Holds the token once Ray's core was loaded with it, in this process."""
+_loaded_guarded = threading.Event()
+"""Set once Ray's core was loaded with that token, in this process."""
 _LOCAL_VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Without this Ray takes the machine's outward address, and listens on all of them.
@@ -99,7 +100,7 @@ def connected(
     """
     if cluster.address is not None:
         _admit_address(cluster, eval_config)
-    elif "ray" in sys.modules and _TOKEN not in _loaded_under:
+    elif "ray" in sys.modules and not _loaded_guarded.is_set():
         # Its core reads what guards a cluster of our own once, as it is loaded.
         raise UsageError(
             "This process loaded Ray before the workbench could tell it to keep to this machine.",
@@ -113,7 +114,7 @@ def connected(
     ):
         ray = load_ray()
         if cluster.address is None:
-            _loaded_under.add(_TOKEN)
+            _loaded_guarded.set()
         if ray.is_initialized():
             raise UsageError(
                 "This process is connected to a Ray cluster already.",

@@ -14,7 +14,7 @@ from workbench.config import Workspace
 from workbench.errors import EnvironmentalError, WorkbenchError
 from workbench.progress import Listener, Progress
 from workbench.replay import ray_cluster
-from workbench.replay.budget import Budget, spent_usd
+from workbench.replay.budget import Budget
 from workbench.replay.checking import note_checked, notes_of, tell, was_checked
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.lease import LeaseLost, ReplayLease
@@ -92,7 +92,7 @@ class Driver:
         self._done: list[int] = []
         self._absorbed_at = 0.0
         self._said_checked = True
-        self._costly = 0
+        self._some_paused = False
         self._looked_s = (0.0, 0.0)
         self.check_notes: tuple[str, ...] = ()
         self.unrecorded_usd = 0.0
@@ -239,7 +239,7 @@ class Driver:
                 self._done.append(item["piece"])
                 self.unrecorded_usd += item["unrecorded_usd"]
                 if item["state"] == "paused" and not item["error"]:
-                    self._costly += 1  # Its share of the money is used up; others may have some left.
+                    self._some_paused = True  # Its share of the money is used up; others may have some left.
                 elif item["state"] != "finished" and ended is None:
                     ended = Ended(item["state"], error_from_json(item["error"]))
             self._lease.require()
@@ -258,7 +258,7 @@ class Driver:
     def _finished(self, beat: Heartbeat) -> Ended:
         self._collect(beat, last=True)
         if _next_pending(self._store, self._plan.replay.replay_id, self._plan.replay.repeats, 1):
-            if self._costly:
+            if self._some_paused:
                 self._count_money(beat)
                 return Ended("paused", why=self._why_costly(beat))
             return Ended(
@@ -279,12 +279,10 @@ class Driver:
         return self._budget.spent_usd >= self._budget.usd
 
     def _count_money(self, beat: Heartbeat) -> None:
-        if self._budget.price is None:
-            return
         started_s = time.monotonic()
-        seen = spending(self._store, self._plan.replay.replay_id)
-        self._budget.spent_usd = spent_usd(seen, self._budget.price) + self.unrecorded_usd
-        beat.spent_usd = self._budget.spent_usd
+        self._budget.begin_with(spending(self._store, self._plan.replay.replay_id))
+        self._budget.spent_usd += self.unrecorded_usd
+        beat.spent_usd = self._budget.total_usd
         self._looked_s = (time.monotonic(), time.monotonic() - started_s)
 
     def _why_costly(self, beat: Heartbeat) -> str:

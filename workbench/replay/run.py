@@ -12,10 +12,10 @@ from workbench.engines.privacy import open_gate
 from workbench.errors import WorkbenchError
 from workbench.ingest.treated import treatment_of
 from workbench.progress import Listener, silent
+from workbench.replay import estimate
 from workbench.replay.apart import run_apart
 from workbench.replay.budget import budget_of, open_budget
 from workbench.replay.ending import close_run, interrupted, note_end, report_of, to_go_on
-from workbench.replay.estimate import estimate
 from workbench.replay.garbage import rare_collections
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.patching import patcher
@@ -83,14 +83,12 @@ def replay(
     budgets: dict[str, Any] = {"usd": budget_usd, "minutes": budget_minutes}
     open_budget(workspace, spec, **budgets)
     fingerprint = workspace.fingerprint(spec)
-    patch = None if spec.patch is None else patcher(store, workspace, spec, task)
     sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
     if dry_run:
-        store.absorb(wait_s=0)
-        plan = make_plan(store, task, spec, fingerprint, **sample)
-        budget, _ = budget_of(workspace, store, spec, plan, **budgets)
         most = concurrency or spec.concurrency
-        return estimate(workspace, store, spec, plan, concurrency=most, budget=budget, patch=patch)
+        wanted: dict[str, Any] = {"sample": sample, "budgets": budgets}
+        return estimate.dry_run(workspace, store, spec, task, concurrency=most, **wanted)
+    patch = None if spec.patch is None else patcher(store, workspace, spec, task)
     above = last_epoch(store, task, fingerprint)
     with rare_collections(), ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
         lease.recover()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from workbench.records import Estimate
-from workbench.report.wording import percent
+from workbench.report.wording import estimated, percent
 from workbench.stats.wording import percent as stage
 
 WIDTH = 640
@@ -50,9 +50,8 @@ def harm(estimate: Estimate, tolerance: float, ceiling: float) -> str:
     def place(rate: float) -> float:
         return 8 + (WIDTH - 16) * min(max(rate, 0.0), most) / most
 
-    point = "not known" if estimate.point is None else percent(estimate.point)
     alt = (
-        f"Harm {point}, between {percent(estimate.low)} and {percent(estimate.high)}; "
+        f"Harm {estimated(estimate.point)}, between {percent(estimate.low)} and {percent(estimate.high)}; "
         f"tolerance {percent(tolerance)}."
     )
     low, high = place(estimate.low), place(estimate.high)

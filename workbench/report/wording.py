@@ -55,11 +55,15 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
+def estimated(rate: float | None) -> str:
+    """Return an estimated share, or that there is no estimate."""
+    return "not known" if rate is None else percent(rate)
+
+
 def interval(estimate: Estimate) -> str:
     """Return an estimate with its limits and what it rests on."""
-    point = "not known" if estimate.point is None else percent(estimate.point)
     return (
-        f"{point} ({percent(estimate.low)} to {percent(estimate.high)}, "
+        f"{estimated(estimate.point)} ({percent(estimate.low)} to {percent(estimate.high)}, "
         f"n = {estimate.n:,.0f}, worth {estimate.n_effective:,.0f})"
     )
 

@@ -33,12 +33,8 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
         status, reason = "excluded", f"At least {measured(judged.low)} get worse; tolerance {tolerance}."
     elif decisive.cautious is not None and decisive.cautious > policy.tolerance + ladder.EPSILON:
         status, own = "suspect", measured(decisive.cautious)
-        reason = (
-            f"Nobody has looked at an output here: with what differs counted as harm, {own} get worse; "
-            f"tolerance {tolerance}."
-            if judged.point is None
-            else f"The estimate, {own}, is above the tolerance of {tolerance}."
-        )
+        known = f"The estimate, {own}, is above the tolerance of {tolerance}."
+        reason = _unlooked(own, tolerance) if judged.point is None else known
     elif population.effective_pairs < policy.minimum_pairs - ladder.EPSILON:
         status = "unproven"
         reason = (
@@ -46,13 +42,11 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
         )
     elif estimate_forbids(decisive, population, policy):
         status, most = "unproven", measured(steady_point(decisive, population) or 0.0)
-        reason = (
-            f"Nobody has looked at an output here: with what differs counted as harm, {most} get worse; "
-            f"tolerance {tolerance}."
-            if judged.point is None
-            else f"Fewer than {FEWEST_JUDGED} disagreements have been judged in order; with each open one as "
+        known = (
+            f"Fewer than {FEWEST_JUDGED} disagreements have been judged in order; with each open one as "
             f"harm the estimate, {most}, is above the tolerance of {tolerance}."
         )
+        reason = _unlooked(most, tolerance) if judged.point is None else known
     elif cap <= 0:
         status = "unproven"
         reason = seen.message if not seen.ok else sentence
@@ -69,6 +63,13 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
         share=share,
         status=status,
         reason=reason,
+    )
+
+
+def _unlooked(rate: str, tolerance: str) -> str:
+    return (
+        f"Nobody has looked at an output here: with what differs counted as harm, {rate} get worse; "
+        f"tolerance {tolerance}."
     )
 
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workbench.records import ErrorKind
 from workbench.store import Store
+
+BILLED = frozenset(
+    (
+        ErrorKind.TIMEOUT,
+        ErrorKind.INVALID_RESPONSE,
+        ErrorKind.EMPTY,
+        ErrorKind.CONTENT_FILTER,
+        ErrorKind.WRONG_MODEL,
+        ErrorKind.NOT_A_NUMBER,
+    )
+)
+"""Failures after which the model may have read and written all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +60,8 @@ def spending(store: Store, replay_id: str) -> Spending:
     row = store.rows(
         "WITH seen AS (SELECT o.input_tokens, o.output_tokens, o.text, length(c.request) AS characters, "
         "TRY_CAST(json_extract_string(o.output, '$.usage.cached_input_tokens') AS BIGINT) AS cached, "
-        "o.input_tokens IS NULL AND (o.error_kind IS NULL OR o.error_kind IN "
-        "('timeout', 'invalid_response', 'empty', 'content_filter', 'wrong_model', "
-        "'not_a_number')) AS unmetered "
+        "o.input_tokens IS NULL AND "
+        "(o.error_kind IS NULL OR list_contains(?::VARCHAR[], o.error_kind)) AS unmetered "
         "FROM observations o JOIN calls c USING (call_id) WHERE o.replay_id = ?) "
         "SELECT coalesce(sum(input_tokens), 0)::BIGINT AS input_tokens, "
         "coalesce(sum(cached), 0)::BIGINT AS cached_input_tokens, "
@@ -59,7 +71,7 @@ def spending(store: Store, replay_id: str) -> Spending:
         "count(*) FILTER (unmetered) AS unmetered, "
         "coalesce(sum(characters) FILTER (unmetered), 0)::BIGINT AS unmetered_characters, "
         "coalesce(sum(length(text)) FILTER (unmetered), 0)::BIGINT AS unmetered_text_characters FROM seen",
-        (replay_id,),
+        (sorted(BILLED), replay_id),
     )[0]
     unrecorded = store.value(
         "SELECT coalesce(sum(CAST(json_extract_string(detail, '$.unrecorded_usd') AS DOUBLE)), 0.0) "

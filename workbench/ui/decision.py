@@ -190,7 +190,7 @@ def _numbers(answer: Recommendation) -> None:
     rows = [
         ("Worse, at most (U)", words.percent(harm.high)),
         ("Worse, at least (L)", words.percent(harm.low)),
-        ("Worse, estimated", _known(harm.point)),
+        ("Worse, estimated", words.estimated(harm.point)),
         ("Worse minus better", _net(net.point, net.low, net.high)),
         ("Confidence, one-sided", words.percent(harm.level, 0)),
         ("Calls (n)", words.count(harm.n)),
@@ -221,13 +221,8 @@ def _sessions(answer: Recommendation) -> list[tuple[str, str]]:
     ]
 
 
-def _known(rate: float | None) -> str:
-    return "not known" if rate is None else words.percent(rate)
-
-
 def _net(point: float | None, low: float, high: float) -> str:
-    told = "not known" if point is None else words.percent(point)
-    return f"{told} ({words.percent(low)} to {words.percent(high)})"
+    return f"{words.estimated(point)} ({words.percent(low)} to {words.percent(high)})"
 
 
 def _per_day(harmed: float | None) -> str:

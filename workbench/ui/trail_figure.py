@@ -10,7 +10,7 @@ from workbench.scoring.trail import Trail
 from workbench.stats.trail import Step
 from workbench.ui.figures import FONT, Drawing
 from workbench.ui.palette import LIGHT, Palette
-from workbench.ui.words import count, counted, percent, stage
+from workbench.ui.words import count, counted, estimated, percent, stage
 
 TICKS = 6
 HEADROOM = 1.5
@@ -115,10 +115,9 @@ def told(step: Step) -> str:
     harm = step.harm
     labels = f", {counted(step.labels, 'label')}" if step.labels else ""
     when = f", {step.at:%Y-%m-%d %H:%M} UTC" if step.at else ""
-    estimate = "not known" if harm.point is None else percent(harm.point)
     return (
         f"{counted(step.calls, 'call')}{labels}{when}: between {percent(harm.low)} and {percent(harm.high)}, "
-        f"estimate {estimate}; supports {stage(step.cap)}"
+        f"estimate {estimated(harm.point)}; supports {stage(step.cap)}"
     )
 
 

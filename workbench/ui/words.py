@@ -163,6 +163,11 @@ def money(usd: float | None) -> str:
     return f"{'−' if usd < 0 else ''}${size:,.{digits}f}"
 
 
+def estimated(rate: float | None) -> str:
+    """Return an estimated share, or that there is no estimate."""
+    return "not known" if rate is None else percent(rate)
+
+
 def interval(estimate: Estimate) -> str:
     """Return an estimate with its limits and its n, never a bare rate."""
     limits = f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}{NARROW}%"
