@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from workbench.config import Workspace
 from workbench.normal import content_hash
 from workbench.records import Message, Output, Request, to_json
+from workbench.specs import Price
 from workbench.store import Store
 
 EVAL = 'task = "spam"\nkind = "label"\nlabels = ["spam", "ham"]\nallowed_zone = "{zone}"\n'
+PRICE = Price("m", date(2026, 1, 1), "a test", 1_000.0, 10_000.0)
+"""A call of the stub reads 12 tokens and writes 3: 0.042 USD."""
+CALL_USD = 0.042
+PRICE_TOML = (
+    '[[prices]]\nmodel = "m"\nas_of = 2026-01-01\nsource = "a test"\n'
+    "input_usd_per_million = 1000.0\noutput_usd_per_million = 10000.0\n"
+)
 
 
 def candidate_toml(name: str, **keys: Any) -> str:

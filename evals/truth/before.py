@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.truth.table import Row, Size, compared, generator, promised, spread, target
-from workbench.records import LabelVerdict, Policy
+from evals.truth.worlds import compared_call
+from workbench.records import Policy
 from workbench.routing import RoutingReport, learning_half, route
 from workbench.stats.audit import AuditRow
 
@@ -116,17 +117,7 @@ def _world(rng: np.random.Generator, n: int) -> tuple[Columns, Floats, Floats]:
 
 
 def _rows(harmed: NDArray[np.bool_]) -> list[AuditRow]:
-    return [
-        AuditRow(
-            f"c{at}",
-            0,
-            f"{at:06d}",
-            agrees=not bad,
-            identical=not bad,
-            verdict=LabelVerdict.CONTROL_BETTER if bad else None,
-        )
-        for at, bad in enumerate(harmed.tolist())
-    ]
+    return [compared_call(at, bad) for at, bad in enumerate(harmed.tolist())]
 
 
 def _holds(said: Any, truth: Floats) -> bool:

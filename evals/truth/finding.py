@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.truth.table import Row, Size, compared, generator, promised, spread, target
-from workbench.records import Basis, LabelVerdict, Policy
+from evals.truth.worlds import compared_call
+from workbench.records import Basis, Policy
 from workbench.slices_found import (
     FoundSlice,
     LengthLimit,
@@ -22,7 +23,7 @@ from workbench.slices_found import (
     ranked,
 )
 from workbench.slices_found.ranking import AT_MOST
-from workbench.stats.audit import AuditRow, from_rows
+from workbench.stats.audit import from_rows
 
 NAME = "found slices"
 POLICY = Policy()
@@ -178,18 +179,7 @@ def _looked(log: Log, harmed: NDArray[np.bool_], *, embed: bool = False, lengths
         )
         for at in range(CALLS)
     ]
-    audit = (
-        AuditRow(
-            f"c{at}",
-            0,
-            f"{at:06d}",
-            agrees=not bad,
-            identical=not bad,
-            verdict=LabelVerdict.CONTROL_BETTER if bad else None,
-            slices=keys[at],
-        )
-        for at, bad in enumerate(harmed.tolist())
-    )
+    audit = (compared_call(at, bad, keys[at]) for at, bad in enumerate(harmed.tolist()))
     parts = from_rows(audit, basis=Basis.STRUCTURAL).slices
     slices = [each for each in parts if each.name != AT_MOST]
     within = {int(each.value): each for each in parts if each.name == AT_MOST}

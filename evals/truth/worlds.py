@@ -130,3 +130,22 @@ class Queue:
             weight_max=PLANNED_WEIGHT_MAX,
             days=days,
         )
+
+
+def compared_call(at: int, is_harmed: bool, slices: tuple[tuple[str, str], ...] = ()) -> AuditRow:
+    """Return a call that differs and was judged worse, or agrees to the letter.
+
+    Args:
+        at: Its place in the order of the audit.
+        is_harmed: Which of both.
+        slices: Name and value of each slice that holds it.
+    """
+    return AuditRow(
+        f"c{at}",
+        0,
+        f"{at:06d}",
+        agrees=not is_harmed,
+        identical=not is_harmed,
+        verdict=LabelVerdict.CONTROL_BETTER if is_harmed else None,
+        slices=slices,
+    )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replay_world import add_calls, candidate_toml, make_workspace, open_store
+from replay_world import CALL_USD, PRICE, PRICE_TOML, add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 
 from workbench.config import Workspace
@@ -24,16 +23,8 @@ from workbench.replay import status
 from workbench.replay.budget import Budget
 from workbench.replay.ending import interrupted
 from workbench.replay.heartbeat import Heartbeat
-from workbench.specs import Price
 
 replay = functools.partial(checked_replay, checks=False)
-PRICE = Price("m", date(2026, 1, 1), "a test", 1_000.0, 10_000.0)
-"""A call of the stub reads 12 tokens and writes 3: 0.042 USD."""
-CALL_USD = 0.042
-PRICE_TOML = (
-    '[[prices]]\nmodel = "m"\nas_of = 2026-01-01\nsource = "a test"\n'
-    "input_usd_per_million = 1000.0\noutput_usd_per_million = 10000.0\n"
-)
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pyarrow as pa
 import pytest
+from ray_world import REPLAY, a_run, told
 from replay_world import add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 from small_disk import small_disk
@@ -28,13 +28,12 @@ from workbench.records import Message, Request
 from workbench.replay.on_ray import replay_on_ray
 from workbench.replay.ray_actor import AnsweringActor
 from workbench.replay.ray_run import SharedRun
-from workbench.replay.ray_settings import RunSettings, error_from_json, error_to_json
+from workbench.replay.ray_settings import error_from_json, error_to_json
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.store.replays import requests_of
 from workbench.store.spool import write_part
 
 KEY = "canary-7f3a9c"
-REPLAY = "ab" * 16
 ACTORS = 4
 
 
@@ -65,31 +64,6 @@ def answers(workspace: Workspace) -> list[str]:
     """Return the calls of all observations in the store."""
     with open_store(workspace) as store:
         return [row["call_id"] for row in store.rows("SELECT call_id FROM observations")]
-
-
-def a_run(
-    workspace: Workspace, url: str, epoch: int = 1, needs: Needs | None = None
-) -> tuple[SharedRun, list[str]]:
-    """Write the plan of all calls into a spool, for actors without Ray."""
-    run = SharedRun(RemoteSpool(url), REPLAY, epoch)
-    with open_store(workspace) as store:
-        todo = [(row["call_id"], 0) for row in store.rows("SELECT call_id FROM calls ORDER BY native_id")]
-        files = run.write_plan(
-            [todo], len(todo), lambda call_ids: requests_of(store, call_ids), None, actors=1
-        )
-    spec, eval_config = workspace.candidate("c"), workspace.eval_for("spam")
-    root = str(workspace.root)
-    run.begin(
-        RunSettings(
-            REPLAY, epoch, None, False, needs, workspace.config.ray, spec, eval_config, root, workspace.config
-        )
-    )
-    return run, files
-
-
-def told(actor: AnsweringActor, files: list[str]) -> list[dict[str, Any]]:
-    """Return what an actor reports of plan files."""
-    return list(actor(pa.table({"file": files})).to_pylist())
 
 
 @pytest.mark.parametrize("kind", ["file", "memory"])

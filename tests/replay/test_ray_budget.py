@@ -14,9 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from replay_world import add_calls, candidate_toml, make_workspace, open_store
+from ray_world import a_run, told
+from replay_world import CALL_USD, PRICE, PRICE_TOML, add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 
 from workbench.config import Workspace
@@ -26,22 +26,11 @@ from workbench.replay import ray_cluster, ray_driver
 from workbench.replay.on_ray import replay_on_ray
 from workbench.replay.ray_actor import AnsweringActor
 from workbench.replay.ray_budget import PieceBudgets, SharedBudget
-from workbench.replay.ray_run import SharedRun
-from workbench.replay.ray_settings import RunSettings
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.specs import Price
-from workbench.store.replays import requests_of
 from workbench.store.spending import Spending
 
-REPLAY = "cd" * 16
 CALLS = 60
-PRICE = Price("m", date(2026, 1, 1), "a test", 1_000.0, 10_000.0)
-"""A call of the stub reads 12 tokens and writes 3: 0.042 USD."""
-CALL_USD = 0.042
-PRICE_TOML = (
-    '[[prices]]\nmodel = "m"\nas_of = 2026-01-01\nsource = "a test"\n'
-    "input_usd_per_million = 1000.0\noutput_usd_per_million = 10000.0\n"
-)
 
 
 @pytest.fixture(scope="module")
@@ -67,28 +56,6 @@ def shared(
     """Return what a run may cost, before any answer has told how long answers are."""
     fields: dict[str, Any] = {"output_tokens": 3.0, "requests_per_call": 1, "earlier": Spending()}
     return SharedBudget(PRICE, usd, calls, characters, **(fields | changes))
-
-
-def a_run(workspace: Workspace, url: str, usd: float | None) -> tuple[AnsweringActor, list[str]]:
-    """Write the plan of all calls for four pieces, and the settings with a budget."""
-    run = SharedRun(RemoteSpool(url), REPLAY, 1)
-    with open_store(workspace) as store:
-        todo = [(row["call_id"], 0) for row in store.rows("SELECT call_id FROM calls ORDER BY native_id")]
-        files = run.write_plan(
-            [todo], len(todo), lambda call_ids: requests_of(store, call_ids), None, actors=1
-        )
-    spec, eval_config = workspace.candidate("c"), workspace.eval_for("spam")
-    settings = RunSettings(
-        REPLAY, 1, None, False, None, workspace.config.ray, spec, eval_config,
-        str(workspace.root), workspace.config, shared(usd, CALLS, run.characters),
-    )  # fmt: skip
-    run.begin(settings)
-    return AnsweringActor(url, run.folder), files
-
-
-def told(actor: AnsweringActor, *files: str) -> list[dict[str, Any]]:
-    """Return what an actor reports of plan files."""
-    return list(actor(pa.table({"file": list(files)})).to_pylist())
 
 
 def answer(tokens_in: int = 12, tokens_out: int = 3) -> Output:
@@ -134,15 +101,16 @@ def test_an_actor_pauses_each_piece_at_its_share_and_what_is_known_counts(
     """Half the money answers about half of each piece; given out again, a piece has nothing left."""
     workspace = world(tmp_path, server)
     usd = CALLS * CALL_USD / 2
-    actor, files = a_run(workspace, str(tmp_path / "spool"), usd)
+    url = str(tmp_path / "spool")
+    run, files = a_run(workspace, url, budget=lambda length: shared(usd, CALLS, length))
+    actor, again = AnsweringActor(url, run.folder), AnsweringActor(url, run.folder)
     assert len(files) == 4
-    first = told(actor, *files)
+    first = told(actor, files)
     assert {row["state"] for row in first} == {"paused"}
     assert all(not row["error"] for row in first)
     asked = server.stats("good")["hits"]
     assert 0 < asked * CALL_USD <= usd + CALL_USD
-    again = AnsweringActor(str(tmp_path / "spool"), actor._run)
-    second = told(again, *files)
+    second = told(again, files)
     assert {row["state"] for row in second} == {"paused"}
     # It learns what an answer costs from what the others wrote: it overspends no piece by a call.
     assert server.stats("good")["hits"] * CALL_USD <= usd + CALL_USD
@@ -152,8 +120,10 @@ def test_an_actor_pauses_each_piece_at_its_share_and_what_is_known_counts(
 
 def test_without_a_limit_all_is_answered(tmp_path: Path, server: Server) -> None:
     """A price alone holds nothing back."""
-    actor, files = a_run(world(tmp_path, server), str(tmp_path / "spool"), None)
-    assert {row["state"] for row in told(actor, *files)} == {"finished"}
+    url = str(tmp_path / "spool")
+    run, files = a_run(world(tmp_path, server), url, budget=lambda length: shared(None, CALLS, length))
+    actor = AnsweringActor(url, run.folder)
+    assert {row["state"] for row in told(actor, files)} == {"finished"}
     assert server.stats("good")["hits"] == CALLS
     actor.close()
 

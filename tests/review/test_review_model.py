@@ -112,9 +112,8 @@ class Queue(RuleBasedStateMachine):
         if item:
             self.items[who] = item
 
-    def nothing_is_left(self, who: str) -> None:
-        """Everything in the order is judged, taken, labelled or spared."""
-        judged = self.judged(who)
+    def settled(self, who: str) -> set[str]:
+        """Return the calls that are no work for somebody: judged by them, taken by another, or labelled."""
         taken = {
             self.call_of[draw]
             for draw in self.leases
@@ -123,6 +122,10 @@ class Queue(RuleBasedStateMachine):
         labelled = {
             self.call_of[draw] for draw, _ in self.said if self.counts(draw) and self.verdict_on(draw)
         }
+        return self.judged(who) | taken | labelled
+
+    def nothing_is_left(self, who: str) -> None:
+        """Everything in the order is judged, taken, labelled or spared."""
         picked = {
             self.call_of[draw]
             for (draw, _), verdict in self.said.items()
@@ -131,7 +134,7 @@ class Queue(RuleBasedStateMachine):
         # Labels made elsewhere spare the audit where they cover all that is left of it.
         begun = {self.call_of[draw] for draw in self.leases if self.counts(draw)}
         spared = set(self.order) - begun
-        assert set(self.order) <= judged | taken | labelled | (spared if spared <= picked else set())
+        assert set(self.order) <= self.settled(who) | (spared if spared <= picked else set())
 
     @rule(who=WHO, verdict=VERDICTS, twice=st.booleans())
     def label(self, who: str, verdict: LabelVerdict, twice: bool) -> None:
@@ -356,15 +359,7 @@ class Mix(Queue):
         drawn = {
             draw["call_id"] for draw in self.world.store.rows("SELECT call_id FROM draws WHERE plan = 'mix'")
         }
-        taken = {
-            self.call_of[draw]
-            for draw in self.leases
-            if self.counts(draw) and self.holds(self.other(who), draw)
-        }
-        labelled = {
-            self.call_of[draw] for draw, _ in self.said if self.counts(draw) and self.verdict_on(draw)
-        }
-        assert drawn <= self.judged(who) | taken | labelled
+        assert drawn <= self.settled(who)
         assert any(kind <= drawn for kind in (self.mismatches, set(self.order) - self.mismatches))
 
     def drawn_as_planned(self, main: list[review.DrawState]) -> None:

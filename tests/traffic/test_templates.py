@@ -164,9 +164,11 @@ def test_the_order_of_the_log_does_not_matter(seed: int) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_any_text_can_be_mined(system: str, user: str) -> None:
-    """Nothing in a log breaks the miner, and every pattern is a regular expression."""
+    """Nothing in a log breaks the miner, no call is lost, and every pattern is a regular expression."""
     requests = [("x", asked(f"{user} {number}", system)) for number in range(12)]
-    _, _, leaves = found_in(requests)
+    _, table, leaves = found_in(requests)
+    assert sum(sum(each.values()) for each in table.values()) == len(requests)
+    assert {each.template_id for each in leaves} == set(table)
     for each in leaves:
         for phrase in each.phrases:
             re.compile(phrase.pattern)
