@@ -126,6 +126,7 @@ class Reviewer:
         self.page.keyboard.press("z")
         draw = last.rsplit("-", 1)[0]
         self.page.wait_for_function(f"draw => (({ITEM_ON_PAGE})() || '').startsWith(draw)", arg=draw)
+        self.page.evaluate(DRAWN)
 
 
 def reviewer(browser: Any, name: str) -> Reviewer:

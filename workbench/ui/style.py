@@ -25,7 +25,7 @@ _RULES = """
 /* Parts of a page are one level below its title, and as close to what follows as headings below it. */
 [data-testid="stHeading"] h2 { padding: .5rem 0 1rem; }
 /* Where the keyboard is, on whatever it stops at. */
-:is(a, button, summary, [role="tab"], [role="radio"], [role="group"]):focus-visible {
+:is(a, button, summary, [role="tab"], [role="radio"], [role="group"], [data-testid="stCode"]):focus-visible {
   outline: 2px solid CONTROL !important; outline-offset: 1px;
 }
 .wb-diff {
