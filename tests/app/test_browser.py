@@ -234,7 +234,6 @@ def test_the_frontier_is_asked_again_and_a_budget_pauses_from_the_page(
         paused.get_by_text("The budget of 0.01 USD has no room").wait_for()
         assert 0 < server.stats("slow")["hits"] < 240
         page.get_by_role("tab", name="Noise floor").click()
-        settle(page)
         page.get_by_role("spinbutton", name="Calls to ask the frontier again").fill("40")
         page.keyboard.press("Tab")
         settle(page)

@@ -7,6 +7,7 @@ asks for and is not here, an old link or a hostile one, is left out, and `tell` 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 _LEFT_OUT = "address.left-out"
+_LEFT = "address.left"
+_HELD = "address.held"
+MOMENT_S = 1.0
+"""So soon after a choice nobody steps back: what still shows the address before it is the browser,
+which has not heard of the new one yet."""
 
 
 def select(
@@ -274,26 +280,34 @@ def adopt(label: str, name: str, default: Any, read: Callable[[str], Any]) -> st
         default: The value without a parameter.
         read: Returns the value that an address names, or None where it names none.
     """
-    key = f"address.{name}"
+    key = _key(name)
     asked = st.query_params.get(name)
-    if key not in st.session_state or asked != st.session_state.get(_seen(name)):
+    is_news = asked != st.session_state.get(_seen(name))
+    if not is_news:
+        _left().pop(name, None)
+    if key not in st.session_state or (is_news and not _is_late(name, asked)):
         found = read(asked) if asked is not None else None
         if asked is not None and found is None:
             leave_out(label)
         st.session_state[key] = default if found is None else found
+        _held()[name] = st.session_state[key]
     return key
 
 
 def publish(name: str, value: Any, default: Any) -> None:
     """Write a choice into the address, or take it out where it is the default."""
-    if value == default:
-        st.query_params.pop(name, None)
-        st.session_state[_seen(name)] = None
-        return
-    shown = _written(value)
-    if st.query_params.get(name) != shown:
-        st.query_params[name] = shown
+    shown = None if value == default else _written(value)
+    before = st.query_params.get(name)
+    if before != shown:
+        addresses, _ = _left().get(name, (frozenset(), 0.0))
+        _left()[name] = (addresses | {before, st.session_state.get(_seen(name))}, time.monotonic())
+        if shown is None:
+            st.query_params.pop(name)
+        else:
+            st.query_params[name] = shown
     st.session_state[_seen(name)] = shown
+    if _key(name) in st.session_state:
+        _held()[name] = st.session_state[_key(name)]
 
 
 def leave_out(label: str) -> None:
@@ -328,6 +342,37 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return links.write_several(value)
     return links.write_number(value)
+
+
+def _is_late(name: str, asked: str | None) -> bool:
+    """Return whether a browser still sends the address before the last choices, not one that it went to.
+
+    A browser sends its address with whatever a person does. What they do before it has heard
+    of the last choice comes with the address before it, as a step back would. But a step back
+    moves no widget.
+    """
+    addresses, since_s = _left().get(name, (frozenset(), 0.0))
+    if asked not in addresses:
+        return False
+    return time.monotonic() - since_s < MOMENT_S or any(
+        st.session_state.get(_key(each), value) != value for each, value in _held().items()
+    )
+
+
+def _left() -> dict[str, tuple[frozenset[str | None], float]]:
+    """Return what addresses said before choices that the browser has not confirmed, and since when."""
+    found: dict[str, tuple[frozenset[str | None], float]] = st.session_state.setdefault(_LEFT, {})
+    return found
+
+
+def _held() -> dict[str, Any]:
+    """Return the values that widgets were left with, by parameter."""
+    found: dict[str, Any] = st.session_state.setdefault(_HELD, {})
+    return found
+
+
+def _key(name: str) -> str:
+    return f"address.{name}"
 
 
 def _seen(name: str) -> str:
