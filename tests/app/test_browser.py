@@ -69,6 +69,25 @@ def test_no_table_offers_an_export_that_runs_formulas(address: str, browser: Any
     assert not any("Download" in str(label) for label in shown)
 
 
+def test_steps_back_and_forward_follow_what_was_chosen(address: str, browser: Any) -> None:
+    """The browser's own buttons undo and redo a choice, with the page that belongs to it."""
+    page, seen = watched(browser)
+    page.goto(f"{address}/compare?task=triage")
+    settle(page)
+    choose(page, "Task", "rewrite")
+    page.wait_for_url("**task=rewrite**")
+    chosen = page.get_by_role("combobox", name="Task").first
+    for step, task in ((page.go_back, "triage"), (page.go_forward, "rewrite")):
+        page.wait_for_timeout(1_500)
+        step()
+        page.wait_for_url(f"**task={task}**")
+        settle(page)
+        page.wait_for_timeout(500)
+        assert (chosen.input_value() or chosen.inner_text()) == task
+        assert f"task={task}" in page.url
+    assert seen == Seen()
+
+
 def test_overview_leads_on_and_gives_its_report(address: str, browser: Any, tmp_path: Path) -> None:
     """Charts have words, the report of all tasks is one silent file, and the next step opens its page."""
     page, seen = watched(browser, accept_downloads=True, viewport={"width": 400, "height": 900})

@@ -36,6 +36,7 @@ def select(
     place: DeltaGenerator | None = None,
     width: int | Literal["stretch"] = "stretch",
     help: str | None = None,  # noqa: A002 - Streamlit's own word
+    is_always_shown: bool = False,
 ) -> str:
     """Let a person choose one option; the address carries the choice unless it is the default.
 
@@ -48,6 +49,7 @@ def select(
         place: Where to write; the page unless given.
         width: Pixels, or stretch.
         help: Tooltip.
+        is_always_shown: Whether the address carries the default too: it may be another one tomorrow.
     """
     standard = default if default in options else options[0]
     key = adopt(label, name, standard, lambda asked: links.read_choice(asked, options))
@@ -56,7 +58,7 @@ def select(
     show = labels.__getitem__ if isinstance(labels, Mapping) else labels
     chosen = (place or st).selectbox(label, options, key=key, format_func=show, width=width, help=help)
     value = chosen if chosen is not None else standard
-    publish(name, value, standard)
+    publish(name, value, None if is_always_shown else standard)
     return str(value)
 
 

@@ -91,9 +91,14 @@ def _queue(task: str, names: list[str], place: DeltaGenerator) -> str:
         st.query_params.pop("queue")
         address.leave_out("Queue")
     token = address.select(
-        "Queue", list(letters), name="queue", default=token_of(names[0]), labels=letters, place=place
+        "Queue",
+        list(letters),
+        name="queue",
+        default=token_of(names[0]),
+        labels=letters,
+        place=place,
+        is_always_shown=True,
     )
-    address.publish("queue", token, None)
     st.session_state[CHOSEN_CANDIDATE] = behind[token]
     return behind[token]
 
@@ -104,9 +109,7 @@ def _select(
     remembered = f"chosen.{name}"
     if name not in st.query_params and st.session_state.get(remembered) in options:
         st.query_params[name] = st.session_state[remembered]
-    value = address.select(label, options, name=name, place=place, labels=labels)
-    # Always in the address, the default too: the first option may be another one tomorrow.
-    address.publish(name, value, None)
+    value = address.select(label, options, name=name, place=place, labels=labels, is_always_shown=True)
     st.session_state[remembered] = value
     return value
 
