@@ -37,6 +37,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "config",
         "contents",
         "checks",
+        "field_checks",
+        "parameter_checks",
         "access_checks",
         "local_name",
         "inheritance",

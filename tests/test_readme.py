@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from workbench.checks import COMPARATORS, check_eval
+from workbench.checks import check_eval
 from workbench.cli import cli
 from workbench.config import convert
+from workbench.field_checks import COMPARATORS
 from workbench.formats import REGISTRY
 from workbench.records import EvalKind
 from workbench.specs import ENGINES, EvalConfig

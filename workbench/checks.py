@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from workbench import slices
 from workbench.compare.labels import JOINED
-from workbench.compare.money import CODES
 from workbench.errors import ConfigError, did_you_mean
+from workbench.field_checks import check_fields
 from workbench.inheritance import ENGINES_OF
+from workbench.parameter_checks import check_parameters
 from workbench.records import EvalKind, Policy
 from workbench.specs import (
     CONTROL,
@@ -22,7 +23,6 @@ from workbench.specs import (
     ZONES,
     Candidate,
     EvalConfig,
-    FieldRule,
     ModelLife,
     PromptPatch,
     RayCluster,
@@ -30,13 +30,8 @@ from workbench.specs import (
     VLLMServer,
 )
 
-COMPARATORS = ("exact", "text", "fuzzy", "number", "money", "date", "list", "set", "ignore")
-LEAST_RATIO = 0.5
-"""Fuzzy texts may be declared equal from this ratio on."""
-_PLAIN_RULE, _PLAIN_EVAL = FieldRule(""), EvalConfig("", EvalKind.LABEL)
+_PLAIN_EVAL = EvalConfig("", EvalKind.LABEL)
 VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SECRET_PARAMETERS = frozenset(("api_key", "apikey", "authorization", "extra_headers", "headers", "token"))
-"""Names under which people put a key among the parameters, from where it would reach store and reports."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%25?[A-Za-z0-9._-]+)?")
 SAMPLING_PARAMETERS = frozenset(
     (
@@ -241,12 +236,7 @@ def _check_secrets(each: Candidate, where: str) -> None:
             f"{where}: `api_key_env` is not the name of an environment variable.",
             'Put the key itself into a variable, and name that one: api_key_env = "MY_KEY".',
         )
-    for key in each.parameters:
-        if key.lower().replace("-", "_") in SECRET_PARAMETERS:
-            raise ConfigError(
-                f"{where}: parameters may hold no {key!r}.",
-                "Put the key into an environment variable, and name that one with `api_key_env`.",
-            )
+    check_parameters(each.parameters, where)
 
 
 def host_of(where: str, url: str) -> str:
@@ -310,8 +300,12 @@ def check_eval(each: EvalConfig, path: Path) -> None:
     _check_ranking(each, path)
     if each.judge is not None:
         _check_judge(each.judge.candidate, path)
-    for rule in each.fields:
-        _check_field(rule, f"{path}: field {rule.path!r}")
+    check_fields(each.fields, path)
+    if each.fields and each.kind is not EvalKind.FIELDS:
+        raise ConfigError(
+            f"{path}: `fields` mean nothing to kind {each.kind.value}.",
+            'Use kind = "fields", or take them out.',
+        )
     if each.repair and each.kind is not EvalKind.FIELDS:
         raise ConfigError(f"{path}: `repair` means nothing to kind {each.kind.value}.", "Take it out.")
     for cut in each.slices:
@@ -332,40 +326,6 @@ def check_eval(each: EvalConfig, path: Path) -> None:
         name = "match" if taken is each.match else "match_any"
         for key in ("system_prompt", "input", "first_input", "tools", "model"):
             _pattern(getattr(taken, key), f"{path}: {name}.{key}")
-
-
-def _check_field(rule: FieldRule, where: str) -> None:
-    """Refuse a comparator that is not known, and numbers that it would pass over or that can't be."""
-    if rule.compare not in COMPARATORS:
-        raise ConfigError(
-            f"{where}: unknown compare {rule.compare!r}.", did_you_mean(rule.compare, COMPARATORS)
-        )
-    if not 0 <= rule.tolerance < float("inf"):
-        raise ConfigError(f"{where}: tolerance can't be negative.", "Use 0 or more.")
-    if not 0 <= rule.relative < 1:
-        raise ConfigError(
-            f"{where}: relative = {rule.relative:g} is no share below 1.",
-            "For example relative = 0.01 for 1 %.",
-        )
-    if not LEAST_RATIO <= rule.minimum <= 1:
-        raise ConfigError(
-            f"{where}: minimum = {rule.minimum:g} is outside {LEAST_RATIO:g} to 1.",
-            "Below that nearly any two texts are alike; 0.9 is usual.",
-        )
-    if rule.currency is not None and rule.currency not in CODES:
-        raise ConfigError(
-            f"{where}: currency {rule.currency!r} is no ISO 4217 code.", did_you_mean(rule.currency, CODES)
-        )
-    for key, comparators in (
-        ("relative", ("number", "money")),
-        ("minimum", ("fuzzy",)),
-        ("currency", ("money",)),
-    ):
-        if getattr(rule, key) != getattr(_PLAIN_RULE, key) and rule.compare not in comparators:
-            known = " or ".join(f'compare = "{each}"' for each in comparators)
-            raise ConfigError(
-                f"{where}: `{key}` means nothing to compare = {rule.compare!r}.", f"Use {known}."
-            )
 
 
 def _check_several(each: EvalConfig, path: Path) -> None:

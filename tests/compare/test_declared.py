@@ -32,6 +32,9 @@ def read(text: str) -> EvalConfig:
         FIELD + 'compare = "fuzzy"\nminimum = 0.85\n',
         "repair = true\n" + FIELD,
         LABELS + 'several = true\ncritical_labels = ["a"]\n',
+        FIELD.replace('"x"', '"a.b c[].d-e[][]"'),
+        FIELD.replace('"x"', '"[].sku"'),
+        FIELD.replace('"x"', '"[]"'),
     ],
 )
 def test_what_is_documented_is_accepted(text: str) -> None:
@@ -63,7 +66,22 @@ def test_what_is_documented_is_accepted(text: str) -> None:
             "'EURO' is no ISO 4217 code",
             "Did you mean 'EUR'",
         ),
+        (
+            FIELD + '[[fields]]\npath = "x"\ncompare = "ignore"\n',
+            "field 'x' is declared twice",
+            "take the other",
+        ),
+        (FIELD.replace('"x"', '"order_id[.x"'), "field 'order_id\\[.x': not a path", "items[].price"),
+        (FIELD.replace('"x"', '"items[0].x"'), "not a path", "items[].price"),
+        (FIELD.replace('"x"', '"a..b"'), "not a path", "items[].price"),
+        (FIELD.replace('"x"', '""'), "not a path", "items[].price"),
         (FIELD + 'currency = "EUR"\n', "`currency` means nothing to", 'compare = "money"'),
+        (
+            FIELD + "tolerance = 0.5\n",
+            "`tolerance` means nothing to compare = 'exact'",
+            'compare = "number" or',
+        ),
+        (FIELD.replace('"fields"', '"text"'), "`fields` mean nothing to kind text", 'kind = "fields"'),
         (LABELS + "severl = true\n", "unknown key 'severl'", "Did you mean 'several'"),
     ],
 )

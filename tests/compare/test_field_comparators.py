@@ -301,7 +301,8 @@ def test_under_a_schema_alone_what_its_rules_do_not_name_must_be_equal_too(
     assert (same.verdict, same.score) == (Verdict.MATCH, 1.0)
     # Whoever declares fields says what counts; and what an older version said is compared anew.
     declared = EvalConfig("t", EvalKind.FIELDS, fields=(FieldRule("kind", "text"),), schema=BRANCHES)
-    assert judged(declared, control, candidate).verdict is Verdict.MATCH
+    expected = Verdict.MATCH if '"kind"' in control else Verdict.UNCOMPARABLE
+    assert judged(declared, control, candidate).verdict is expected
     assert judged(config, control, candidate.replace("5000", "5.0")).verdict is (
         Verdict.MATCH if "5000" in candidate else Verdict.MISMATCH
     )
@@ -323,3 +324,25 @@ def test_what_breaks_the_schema_is_kept_apart_from_what_differs() -> None:
         "total is not of type number",
     )
     assert "schema_problem" not in judged(config, '{"total": 5}', '{"total": 6}').details
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate", "verdict"),
+    [
+        ({"other": 1}, {"other": 2}, Verdict.UNCOMPARABLE),
+        ({"noise": 1}, {"noise": 2}, Verdict.UNCOMPARABLE),
+        ({}, {"other": 2}, Verdict.UNCOMPARABLE),
+        ({}, {}, Verdict.MATCH),
+        ({"other": 1, "noise": 2}, {"noise": 2, "other": 1.0}, Verdict.MATCH),
+        ({"x": None, "other": 1}, {"other": 2}, Verdict.MATCH),
+        ({"x": 1, "other": 1}, {"other": 2}, Verdict.MISMATCH),
+    ],
+)
+def test_answers_without_any_field_that_decides_agree_only_if_they_are_the_same(
+    control: Any, candidate: Any, verdict: Verdict
+) -> None:
+    """Two answers that both lack what was to be compared prove nothing."""
+    rules = (FieldRule("x", required=False), FieldRule("noise", "ignore"))
+    config = EvalConfig("t", EvalKind.FIELDS, fields=rules)
+    found = compare_outputs(config, None, Output(json.dumps(control)), Output(json.dumps(candidate)))
+    assert found.verdict is verdict

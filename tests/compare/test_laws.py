@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.checks import COMPARATORS
 from workbench.compare import Comparator, Judgement, compare_outputs, custom
 from workbench.compare.alignment import best_pairs, near_best_pairs
 from workbench.compare.reading import extract_json, repair_json, text_normaliser
 from workbench.compare.values import equal_values, ratio
+from workbench.field_checks import COMPARATORS
 from workbench.records import ErrorKind, EvalKind, Output, OutputError, Request, ToolCall, Verdict
 from workbench.specs import EvalConfig, FieldRule, IgnoreRule, Normalisation
 

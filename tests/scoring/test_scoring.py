@@ -13,11 +13,12 @@ import pytest
 from scoring_world import ByLetters, World, failed, make_world
 
 from workbench.compare import evaluator_version
+from workbench.compare.fields import NOTHING_COMPARED
 from workbench.errors import ConfigError, UsageError
 from workbench.records import Action, Basis, ErrorKind, EvalKind, LabelVerdict, Output
 from workbench.scoring import CompareReport, compare, evidence, overview, recommend
 from workbench.scoring.evidence import calls_per_day, span_days
-from workbench.specs import EvalConfig
+from workbench.specs import EvalConfig, FieldRule
 from workbench.store.compared import evidence_frame
 from workbench.store.spool import write_part
 
@@ -347,9 +348,42 @@ def test_a_field_that_no_recorded_output_holds_is_refused(world: World) -> None:
     with pytest.raises(ConfigError, match="field 'id' stands in none of 30 recorded outputs") as refused:
         compared(world, "orders")
     assert "Did you mean 'idd'?" in refused.value.hint
-    assert "required = false" in refused.value.hint
+    assert "give that one a rule too" in refused.value.hint
     world.add("orders", [('{"id": 1}', '{"id": 1}')], first=30, replay="r2")
-    assert compared(world, "orders").compared == 31
+    report = compared(world, "orders")
+    assert (report.compared, report.uncomparable_because) == (1, {NOTHING_COMPARED: 30})
+
+
+def only(world: World, *rules: FieldRule) -> None:
+    """Let an order's eval have these fields alone."""
+    config = world.workspace.eval_for("orders")
+    world.workspace.evals["orders"] = replace(config, fields=rules)
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer", "hint"),
+    [
+        ({"path": "id", "required": False}, '{"idd": 1}', "Did you mean 'idd'?"),
+        ({"path": "id", "required": False}, '{"sum": 1}', "nothing would be compared"),
+        ({"path": "id"}, '{"sum": 1}', "nothing would be compared"),
+    ],
+)
+def test_optional_fields_that_would_leave_nothing_to_compare_are_refused(
+    world: World, fields: dict[str, Any], answer: str, hint: str
+) -> None:
+    """Answers that differ in all they hold agreed in full, and moved traffic, under one misspelt field."""
+    only(world, FieldRule(**fields))
+    world.add("orders", [(answer, answer.replace("1", "2"))] * 30)
+    with pytest.raises(ConfigError, match="field 'id' stands in none of 30 recorded outputs") as refused:
+        compared(world, "orders")
+    assert hint in refused.value.hint
+
+
+def test_an_optional_field_that_no_output_holds_is_no_fault_where_others_decide(world: World) -> None:
+    """It may be rare."""
+    only(world, FieldRule("id"), FieldRule("discount", required=False))
+    world.add("orders", [('{"id": 1}', '{"id": 1}')] * 15 + [('{"id": 1}', '{"id": 2}')] * 15)
+    assert compared(world, "orders").agreement.point == 0.5
 
 
 def test_labels_picked_by_hand_count_only_once_they_cover_every_disagreement(world: World) -> None:

@@ -203,6 +203,9 @@ def evaluator_version(eval: EvalConfig) -> str:  # noqa: A002 - the domain's own
     parts = {key: msgspec.to_builtins(getattr(eval, key)) for key in _DECIDING[eval.kind]}
     for rule in parts.get("fields", ()):
         rule.pop("critical", None)
+    if eval.kind is EvalKind.FIELDS and eval.fields:
+        # Until then, answers without any of the fields agreed.
+        parts["no_field"] = "uncomparable"
     if eval.kind is EvalKind.FIELDS and eval.schema and not eval.fields:
         # Until then, what a schema's rules do not look at could differ.
         parts["beside_rules"] = "exact"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from itertools import zip_longest
 from typing import Any
 
@@ -27,11 +28,16 @@ from workbench.compare.values import equal_values
 from workbench.records import Output, Verdict
 from workbench.specs import EvalConfig, FieldRule
 
+NOTHING_COMPARED = "none of the fields that decide is in either answer"
+"""Answers that differ, in nothing that a rule looks at: that agrees in nothing either."""
 JSON_REPAIRED = "json_repaired"
 """Flag of a pair of which one answer could be read only after it was mended."""
 MAX_SHOWN = 300
 """Characters of a value kept in the details of a comparison."""
 
+NEARLY = 0.8
+"""From this ratio on two names of fields are taken for one of them misspelt (difflib's own default, 0.6,
+takes `ship_date` for `order_date`)."""
 MAX_PATHS = 100
 """Keys of one object that a message may suggest."""
 
@@ -87,11 +93,18 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Required fields that none of `readable` recorded answers holds, and the paths these do hold."""
+    """Fields that none of `readable` recorded answers holds, and the paths these do hold.
 
-    paths: tuple[str, ...]
+    All are paths of rules that decide. `misspelt` are those of nearly the same name as a field that
+    the answers hold and no rule looks at. `is_all` says that no rule that decides finds anything.
+    """
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    misspelt: tuple[str, ...]
     readable: int
     known: tuple[str, ...]
+    is_all: bool
 
 
 class FieldsComparator:
@@ -135,7 +148,7 @@ class FieldsComparator:
         return Reading(good, value, repaired=good)
 
     def absent(self, controls: Iterable[Output]) -> Absent:
-        """Look for required fields that no recorded answer holds: most likely they are misspelt.
+        """Look for fields that no recorded answer holds: most likely they are misspelt.
 
         Args:
             controls: Recorded outputs; those that hold no JSON are passed over.
@@ -152,8 +165,22 @@ class FieldsComparator:
             seen.update(
                 e.rule.path for e in self._walk(self._tree, value, value, "") if e.control is not MISSING
             )
-        wanted = (each for each in self.rules if each.path and each.required and each.compare != "ignore")
-        return Absent(tuple(e.path for e in wanted if e.path not in seen), readable, tuple(keys))
+        deciding = [each for each in self.rules if each.compare != "ignore"]
+        absent = [each for each in deciding if each.path and each.path not in seen]
+        if self._is_implied:
+            absent = [each for each in absent if each.required]
+        ruled = {each.path for each in self.rules}
+        unruled = [each.casefold() for each in keys if each not in ruled]
+        return Absent(
+            required=tuple(each.path for each in absent if each.required),
+            optional=tuple(each.path for each in absent if not each.required),
+            misspelt=tuple(
+                each.path for each in absent if get_close_matches(each.path.casefold(), unruled, 1, NEARLY)
+            ),
+            readable=readable,
+            known=tuple(keys),
+            is_all=bool(absent) and len(absent) == len(deciding),
+        )
 
     def judge(self, control: Output, candidate: Output) -> Judgement:
         """Compare two answers; the score is the share of equal fields."""
@@ -182,6 +209,8 @@ class FieldsComparator:
         for each in self._walk(self._tree, left, right, ""):
             by_path.setdefault(each.rule.path, []).append(each)
         verdicts = [(rule, by_path.get(rule.path, [])) for rule in self.rules]
+        if not self._is_implied and not _found_something(verdicts) and not _is_same(left, right):
+            return uncomparable(NOTHING_COMPARED)
         counted = [
             (rule, all(e.equal for e in places)) for rule, places in verdicts if rule.compare != "ignore"
         ]
@@ -330,6 +359,22 @@ def _tree_of(rules: tuple[FieldRule, ...]) -> _Node:
                 node = node.keys.setdefault(step, _Node())
         node.rule = rule
     return root
+
+
+def _found_something(verdicts: Iterable[tuple[FieldRule, list[FieldVerdict]]]) -> bool:
+    """Return whether a rule that decides finds a value on one side at least."""
+    return any(
+        each.control is not MISSING or each.candidate is not MISSING
+        for rule, places in verdicts
+        if rule.compare != "ignore"
+        for each in places
+    )
+
+
+def _is_same(left: Any, right: Any) -> bool:
+    """Return whether two JSON values are the same, whatever the order of keys."""
+    same: bool = freeze(left) == freeze(right)
+    return same
 
 
 def _steps(path: str) -> Iterator[str]:

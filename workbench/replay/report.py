@@ -99,7 +99,9 @@ class ReplayReport:
             tokens = f", {self.tokens_per_s:,.0f} tokens a second" if self.tokens_per_s else ""
             lines.append(f"  This run: {self.answered:,} in {duration(self.seconds)}{rate}{tokens}.")
         elif self.state != "paused":
-            lines.append("  There was nothing left to ask.")
+            lines.append(
+                "  There was nothing left to ask: same model, prompt and parameters. --new asks again."
+            )
         if self.errors:
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.errors.items()))
             lines.append(f"  Errors: {kinds}. They count against the candidate.")

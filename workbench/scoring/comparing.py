@@ -222,19 +222,31 @@ def bring_up_to_date(
 
 
 def _refuse_absent_fields(workspace: Workspace, store: Store, eval: EvalConfig) -> None:  # noqa: A002
-    """Refuse a required field that no recorded output holds: two answers without it would seem to agree.
+    """Refuse fields that no recorded output holds: two answers without one would seem to agree.
+
+    An optional one may be rare. It is refused where nothing else decides either, or where the
+    outputs hold a field of nearly the same name that no rule looks at.
 
     Raises:
         ConfigError: There is one; the hint names the closest field that the outputs do hold.
     """
     absent = FieldsComparator(eval).absent(rows.recorded_controls(store, eval.task, limit=FIELDS_SAMPLE))
-    if absent.paths and absent.readable >= FIELDS_SEEN_IN:
-        path = absent.paths[0]
-        file = workspace.root / workspace.config.evals / eval.task / "eval.toml"
-        raise ConfigError(
-            f"{file}: field {path!r} stands in none of {absent.readable:,} recorded outputs.",
-            f"{did_you_mean(path, absent.known)} If it may be left out, set its `required = false`.",
-        )
+    if absent.readable < FIELDS_SEEN_IN:
+        return
+    nothing_left = absent.is_all and bool(absent.known)
+    paths = [*absent.misspelt, *absent.required, *(absent.optional if nothing_left else ())]
+    if not paths:
+        return
+    path = paths[0]
+    file = workspace.root / workspace.config.evals / eval.task / "eval.toml"
+    hint = did_you_mean(path, absent.known)
+    if path in absent.misspelt:
+        hint += ' If it is another field, give that one a rule too (`compare = "ignore"` if it may differ).'
+    elif nothing_left:
+        hint += " No other field of the eval stands in any, so nothing would be compared."
+    else:
+        hint += " If it may be left out, set its `required = false`."
+    raise ConfigError(f"{file}: field {path!r} stands in none of {absent.readable:,} recorded outputs.", hint)
 
 
 def _compare_texts(eval: EvalConfig, scope: Scope, waiting: int, listener: Listener) -> None:  # noqa: A002

@@ -237,9 +237,7 @@ def _collapse_sentence(group: OutcomeGroup) -> str:
             f"The candidate has stopped giving the answer {group.name!r}: where the frontier gives label "
             f"{group.name!r}, the candidate gives it {cases}."
         )
-    return (
-        f"The candidate has stopped filling field {group.name!r}: it agrees with the frontier there {cases}."
-    )
+    return f"The candidate does not fill field {group.name!r} as the frontier does: it agrees there {cases}."
 
 
 def kappa_warning(evidence: Evidence) -> str | None:
