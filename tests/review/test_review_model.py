@@ -164,6 +164,8 @@ class Queue(RuleBasedStateMachine):
         self.labels.add(label_id)
         self.rows += 1
         self.said[item.item_id, who] = verdict
+        # Whoever picks a pair once more supersedes what they said of it: that is no act of its own any more.
+        self.acts[who] = [act for act in self.acts[who] if act[0] != item.item_id]
         self.acts[who].append((item.item_id, label_id))
         self.undone.pop(who, None)
 

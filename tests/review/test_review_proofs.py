@@ -16,7 +16,7 @@ from scipy.stats import binom
 
 from workbench import review, scoring
 from workbench.config import Workspace
-from workbench.review import Plan
+from workbench.review import Plan, forecast
 from workbench.review.handing import chosen_for_double
 from workbench.stats import bounds
 from workbench.stats.harm import regressions
@@ -96,11 +96,15 @@ def draw_world(world: World, task: str, run: int) -> set[str]:
 
 
 @pytest.mark.parametrize("task", ["topics", "rewrite"])
-def test_the_bound_from_a_reviewer_with_known_harm_covers_at_its_level(tmp_path: Path, task: str) -> None:
+def test_the_bound_from_a_reviewer_with_known_harm_covers_at_its_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
     """Looked at again and again, while items lapse, are skipped or taken back: rarely below the truth.
 
     At each of three levels; and the test would find a bound out that forgets the skipped or the weights.
     """
+    # What is still missing is told beside each item, and takes longer than all the rest.
+    monkeypatch.setattr(forecast, "_forecast", lambda *_: (None, None, None, None))
     missed: Counter[float] = Counter()
     naive: Counter[float] = Counter()
     reached = []
