@@ -182,6 +182,38 @@ def test_a_csv_cell_over_the_cap_costs_its_row(tmp_path: Path, monkeypatch: pyte
     assert [(type(item), item.line) for item in items] == [(Draft, 2), (Rejected, 3), (Draft, 4)]
 
 
+@pytest.mark.parametrize("rows", [0, 20_000])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_table_that_is_not_utf8_is_refused_with_the_line_of_the_first_such_byte(
+    tmp_path: Path, rows: int, line_end: str
+) -> None:
+    """Excel's own CSV is refused wherever its first umlaut stands, with its line and how to save it."""
+    path = tmp_path / "latin.csv"
+    lines = [
+        "id,text,out",
+        *[f"{each},plain,billing" for each in range(rows)],
+        "x,Gr\u00fc\u00dfe,billing",
+        "",
+    ]
+    path.write_bytes(line_end.join(lines).encode("cp1252"))
+    with pytest.raises(UsageError) as error:
+        list(read([path], mapping={"id": "id", "input": "text", "output": "out"}))
+    assert f"latin.csv is not UTF-8 text: line {rows + 2:,} holds the byte 0xFC" in error.value.message
+    assert "UTF-8" in error.value.hint
+
+
+def test_a_character_that_the_end_of_the_head_cuts_is_none_the_worse(tmp_path: Path) -> None:
+    """A table in UTF-8 is read whole, wherever a character of several bytes lies."""
+    for shift in range(3):
+        path = tmp_path / f"cut-{shift}.csv"
+        path.write_text(
+            "id,text,out\n" + "x" * shift + "1," + "\u00fc" * files.HEAD_BYTES + ",billing\n", "utf-8"
+        )
+        (record,) = records(look(path))
+        assert isinstance(record, Record)
+        assert not record.repaired
+
+
 def test_a_header_of_a_million_columns_is_refused(tmp_path: Path) -> None:
     """It costs a message, not an hour."""
     path = tmp_path / "rows.csv"
