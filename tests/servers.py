@@ -255,6 +255,12 @@ async def unauthorised(_: web.Request, __: dict[str, Any]) -> web.StreamResponse
     return web.json_response({"error": {"message": message}}, status=401)
 
 
+async def truncates_key(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
+    """Refuse the key, and quote its beginning."""
+    begun = request.headers.get("Authorization", "").removeprefix("Bearer ")[:16]
+    return web.json_response({"error": {"message": f"Incorrect key: {begun}***"}}, status=401)
+
+
 async def redirect(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
     """Send the prompt on to another place, keeping the method."""
     raise web.HTTPTemporaryRedirect(f"http://{request.host}/good/v1/chat/completions")
@@ -526,7 +532,17 @@ BEHAVIOURS: dict[str, Handler] = {
         *(constrained, vllm, ollama, llamacpp, ollama_by_version, no_logprobs, thinks_beside, thinks_inside),
         *(only_thinks, refusal, gives_up, cut_off, not_an_object, wavers, fails_when_sampled),
         *(streams, streams_error, streams_break, streams_hang, streams_on, streams_flood),
-        *(sometimes_odd, context_length, picky, unauthorised, redirect, half_down, from_cache, busy_at_first),
+        *(
+            sometimes_odd,
+            context_length,
+            picky,
+            unauthorised,
+            truncates_key,
+            redirect,
+            half_down,
+            from_cache,
+            busy_at_first,
+        ),
         *(judge_fair, judge_slow, judge_first, judge_prose, judge_as_frontier, judge_hostile),
     )
 }

@@ -252,6 +252,30 @@ def test_a_report_reads_well_and_encodes_as_json(desk: Desk) -> None:
     assert manifest["report"]["rejected"] == 7
 
 
+def test_a_table_that_is_not_utf8_imports_nothing(desk: Desk) -> None:
+    """Not even the rows before its first umlaut come in, however far down that stands."""
+    rows = "".join(f"{each},plain,billing\n" for each in range(20_000))
+    path = desk.root / "latin.csv"
+    path.write_bytes(f"id,text,out\n{rows}x,Gr\u00fc\u00dfe,billing\n".encode("cp1252"))
+    with pytest.raises(UsageError, match="line 20,002 holds the byte 0xFC"):
+        desk.take(path, task="t", mapping={"id": "id", "input": "text", "output": "out"})
+    assert desk.count("calls") == 0
+
+
+@pytest.mark.parametrize(("broken", "warned"), [(2, False), (3, True)])
+def test_many_repaired_records_are_told_in_words(desk: Desk, broken: int, warned: bool) -> None:
+    """A few broken bytes in JSON lines are marked; from three records on the report warns in words."""
+    lines = [json.dumps(pair(f"c-{each}", "Gr\u00fc\u00dfe"), ensure_ascii=False) for each in range(broken)]
+    path = desk.root / "latin.jsonl"
+    path.write_bytes("\n".join(lines).encode("cp1252"))
+    report = desk.take(path, task="t")
+    assert (report.accepted, report.marks["repaired_text"]) == (broken, broken)
+    assert bool(report.repaired) is warned
+    told = f"REPAIRED: {broken} of {broken} new records"
+    assert (told in report.text) is warned
+    assert (f"--undo {report.manifest_id}" in report.text) is warned
+
+
 def test_rejected_records_go_to_a_file_without_live_formulas(desk: Desk) -> None:
     path = desk.root / "a.jsonl"
     path.write_text(f"{json.dumps(pair('1'))}\n=cmd|' /C calc'!A0\n")

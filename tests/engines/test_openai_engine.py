@@ -11,6 +11,7 @@ from servers import Server, answer_to
 
 from workbench.engines import CallContext
 from workbench.engines.openai_api import OpenAIEngine, RetryPolicy, retry_after_s
+from workbench.engines.own_key import OwnKey
 from workbench.engines.replies import Asked, read_reply
 from workbench.errors import ConfigError, EndpointUnreachable
 from workbench.records import ErrorKind, EvalKind, Message, Output, Request, ToolCall, to_json
@@ -204,6 +205,47 @@ async def test_the_key_is_sent_and_never_kept(
         output, _ = await ask(server, behaviour, api_key_env="CANARY_KEY")
         assert b"[redacted]" in to_json(output)
         assert b"canary" not in to_json(output)
+
+
+KEY = "sk-proj-aB3dE6gH9kL2nP5qR8tU"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (
+            f"Incorrect key {KEY}. Truncated: {KEY[:16]}***",
+            "Incorrect key [redacted]. Truncated: [redacted]***",
+        ),
+        (f"{KEY[:20]}...{KEY[-9:]}", "[redacted]...[redacted]"),
+        (f"ends in {KEY[-8:]}, begins with {KEY[:16]}", "ends in [redacted], begins with [redacted]"),
+        (f"a key begins with sk-proj-, {KEY[:12]}", f"a key begins with sk-proj-, {KEY[:12]}"),
+    ],
+)
+def test_a_key_cut_short_is_redacted(text: str, left: str) -> None:
+    """Beginnings and ends of a key go where they hold eight secret characters; a vendor's prefix stays."""
+    own = OwnKey(KEY)
+    assert own.hidden(text) == left
+    assert own.may_stand_in(text.encode()) is (text != left)
+
+
+def test_words_in_a_key_are_redacted_only_with_what_makes_them_secret() -> None:
+    """A key made of words takes no ordinary words, or its own replacement, out of texts."""
+    own = OwnKey("local-development-server1")
+    assert own.hidden("local-development of a server1") == "local-development of a server1"
+    assert own.hidden("with local-development-server1") == "with [redacted]"
+    assert OwnKey("redacted").hidden("redacted") == "[redacted]"
+    assert OwnKey("redacted1redacted").hidden("redacted1") == "[redacted]"
+
+
+async def test_a_key_that_a_server_cuts_short_is_never_kept(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that names the beginning of the key is stored without it."""
+    monkeypatch.setenv("CANARY_KEY", KEY)
+    output, _ = await ask(server, "truncates_key", api_key_env="CANARY_KEY")
+    assert b"[redacted]***" in to_json(output)
+    assert KEY[8:16].encode() not in to_json(output)
 
 
 def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

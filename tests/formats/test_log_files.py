@@ -182,6 +182,38 @@ def test_a_csv_cell_over_the_cap_costs_its_row(tmp_path: Path, monkeypatch: pyte
     assert [(type(item), item.line) for item in items] == [(Draft, 2), (Rejected, 3), (Draft, 4)]
 
 
+@pytest.mark.parametrize("rows", [0, 20_000])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_table_that_is_not_utf8_is_refused_with_the_line_of_the_first_such_byte(
+    tmp_path: Path, rows: int, line_end: str
+) -> None:
+    """Excel's own CSV is refused wherever its first umlaut stands, with its line and how to save it."""
+    path = tmp_path / "latin.csv"
+    lines = [
+        "id,text,out",
+        *[f"{each},plain,billing" for each in range(rows)],
+        "x,Gr\u00fc\u00dfe,billing",
+        "",
+    ]
+    path.write_bytes(line_end.join(lines).encode("cp1252"))
+    with pytest.raises(UsageError) as error:
+        list(read([path], mapping={"id": "id", "input": "text", "output": "out"}))
+    assert f"latin.csv is not UTF-8 text: line {rows + 2:,} holds the byte 0xFC" in error.value.message
+    assert "UTF-8" in error.value.hint
+
+
+def test_a_character_that_the_end_of_the_head_cuts_is_none_the_worse(tmp_path: Path) -> None:
+    """A table in UTF-8 is read whole, wherever a character of several bytes lies."""
+    for shift in range(3):
+        path = tmp_path / f"cut-{shift}.csv"
+        path.write_text(
+            "id,text,out\n" + "x" * shift + "1," + "\u00fc" * files.HEAD_BYTES + ",billing\n", "utf-8"
+        )
+        (record,) = records(look(path))
+        assert isinstance(record, Record)
+        assert not record.repaired
+
+
 def test_a_header_of_a_million_columns_is_refused(tmp_path: Path) -> None:
     """It costs a message, not an hour."""
     path = tmp_path / "rows.csv"
@@ -286,6 +318,86 @@ def test_a_mapping_goes_with_no_other_format() -> None:
         open_source(FOLDER / "mapped.csv", "openai_chat", MAPPING)
     with pytest.raises(UsageError, match="Did you mean 'openai_chat'"):
         open_source(FOLDER / "openai_chat.jsonl", "openai-chat")
+
+
+CHAT = {"id": "q", "object": "chat.completion.chunk", "model": "gpt-4o"}
+STREAMS: dict[str, list[dict[str, Any]]] = {
+    "chat": [
+        {**CHAT, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "spa\u2028"}}]},
+        {**CHAT, "choices": [{"index": 0, "delta": {"content": "m"}, "finish_reason": "stop"}]},
+    ],
+    "messages": [
+        {"type": "message_start", "message": {"id": "q", "role": "assistant", "model": "claude"}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "spam"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ],
+    "responses": [
+        {"type": "response.output_text.delta", "delta": "spam"},
+        {
+            "type": "response.completed",
+            "response": {
+                "id": "q",
+                "object": "response",
+                "output": [{"type": "message", "content": [{"type": "output_text", "text": "spam"}]}],
+            },
+        },
+    ],
+}
+
+
+def as_events(chunks: list[Any], between: str = "\n\n", end: str = "data: [DONE]\n\n") -> str:
+    """Return chunks as the text of a stream, in which texts stand as they are."""
+    texts = [each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in chunks]
+    return "".join(f"data: {each}{between}" for each in texts) + end
+
+
+def logged(path: Path, response: Any) -> Any:
+    """Return what an import reads of one call with this response."""
+    request = {"model": "m", "messages": [{"role": "user", "content": "Hello?"}]}
+    path.write_text(json.dumps({"request": request, "response": response}) + "\n", encoding="utf-8")
+    (item,) = read([path], format="openai_chat")
+    return item
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_logged_as_text_reads_as_the_list_of_its_events(tmp_path: Path, name: str) -> None:
+    """Server-sent events in one text give the call that their JSON gives, whatever else their lines hold."""
+    chunks = STREAMS[name]
+    expected = logged(tmp_path / "calls.jsonl", chunks)
+    assert isinstance(expected, Draft)
+    assert expected.control is not None
+    assert expected.control.text is not None
+    pretty = [json.dumps(each, indent=1, ensure_ascii=False).replace("\n", "\ndata: ") for each in chunks]
+    named = "".join(
+        f": alive\nevent: {each.get('type', 'message')}\nid: 7\n{as_events([each], end='')}"
+        for each in chunks
+    )
+    for text in (
+        as_events(chunks),
+        as_events(chunks, end=""),
+        as_events(chunks, between="\n"),
+        as_events(pretty),
+        "\ufeff" + as_events(chunks),
+        as_events(chunks).replace("\n", "\r\n"),
+        "retry: 3000\n\n" + named,
+        named.replace("\n", "\r\n"),
+        as_events(["ping", *chunks]),
+    ):
+        assert logged(tmp_path / "calls.jsonl", text) == expected
+
+
+def test_a_stream_logged_as_text_is_never_put_together_around_a_hole(tmp_path: Path) -> None:
+    """Cut off at its end it is an answer cut off; with a hole, or empty, it is marked and no answer."""
+    first, last = STREAMS["chat"]
+    cut = logged(tmp_path / "calls.jsonl", as_events([first, '{"id": "q", "cho'], end=""))
+    assert cut.control.text == "spa\u2028"
+    assert "truncated" in cut.control_marks
+    for broken in (as_events([first, '{"id": "q", "cho', last]), "data: [DONE]\n\n", 'data: {"id"'):
+        item = logged(tmp_path / "calls.jsonl", broken)
+        assert (item.control, item.control_marks) == (None, ["stream_not_rebuilt"])
+    assert isinstance(logged(tmp_path / "calls.jsonl", "id: 7, as you asked"), Rejected)
 
 
 def test_json_paths_reach_into_objects_lists_and_json_text(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from review_world import EVALS, make_world
 
 from workbench.cli import cli
 from workbench.facade import Workbench
+from workbench.records import LabelVerdict
 
 QUEUE = ("--task", "topics", "--candidate", "tiny-llm")
 
@@ -89,6 +90,24 @@ def test_labels_leave_in_any_table_whatever_the_file_is_called(root: Path, tmp_p
     assert run(root, "export", str(file), "--to", to)["labels"] == 1
     known = run(root, "import", str(file), "--task", "topics")
     assert (known["records"], known["skipped"]) == (1, 1)
+
+
+def test_the_words_for_a_verdict_stand_in_the_help_and_beside_rows_that_miss_them(root: Path) -> None:
+    """The help lists the verdicts, and so does the report beside the first rows that name none of them."""
+    words = [each.value for each in LabelVerdict]
+    told = CliRunner().invoke(cli, ["label", "import", "--help"]).output
+    assert all(word in told for word in words)
+    file = root / "verdicts.csv"
+    file.write_text("id,verdict\n" + "".join(f"c-{each},control\n" for each in range(8)))
+    command = ["label", "import", str(file), "--task", "topics", "--workspace", str(root)]
+    done = CliRunner().invoke(cli, command)
+    reason = f"'control' is not a verdict; these are: {', '.join(words)}."
+    assert done.exit_code == 0
+    assert f"  8 x {reason}" in done.output
+    assert [line for line in done.output.splitlines() if "verdicts.csv:" in line][1:] == [
+        f"    verdicts.csv:{line}: {reason}" for line in range(2, 7)
+    ]
+    assert "    and 3 more" in done.output
 
 
 @pytest.mark.parametrize("to", ["argilla", "label-studio"])

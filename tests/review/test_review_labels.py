@@ -291,6 +291,10 @@ def test_imported_verdicts_are_checked_record_by_record(world: World) -> None:
     )
     assert {each.line for each in report.rejections} == {4, 5, 6, 7, 9}
     assert "Did you mean" not in "".join(report.reasons)
+    unknown = next(each for each in report.rejections if each.line == 5)
+    assert all(verdict.value in unknown.reason for verdict in LabelVerdict)
+    assert f"labels.csv:5: {unknown.reason}" in report.text
+    assert "more" not in report.text
     first = next(each for each in effective(world).values() if each.verdict is LabelVerdict.CONTROL_BETTER)
     assert first.votes[0].reasons == ("wrong", "format")
     assert first.votes[0].draw_probability == 0.5

@@ -18,10 +18,16 @@ PROGRAMS = ("argilla", "label-studio")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--task", required=True)
 @click.option(
-    "--candidate", "candidate_name", help="Needed for verdicts; gold answers serve every candidate."
+    "--candidate",
+    "candidate_name",
+    help="Whom verdicts are about; needed where several answered the task. Gold answers serve all.",
 )
 @click.option(
-    "--map", "pairs", multiple=True, metavar="FIELD=PATH", help="id, verdict, annotator, ... or gold."
+    "--map",
+    "pairs",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="id with verdict (annotator, reasons, note, corrected, draw_probability, time), or id with gold.",
 )
 @common
 def label_import(
@@ -32,7 +38,11 @@ def label_import(
     workspace: str | None,
     as_json: bool,
 ) -> None:
-    """Import verdicts or gold answers (CSV, JSONL, Parquet), or answers from Argilla or Label Studio."""
+    """Import verdicts or gold answers (CSV, JSONL, Parquet), or answers from Argilla or Label Studio.
+
+    A verdict is candidate_better, control_better, equal or both_bad. Rows that can't be taken are
+    listed with their line and the reason; the others come in.
+    """
     from workbench.review import import_labels
 
     space, store = open_workspace(workspace)

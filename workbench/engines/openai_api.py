@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import re
@@ -19,6 +18,7 @@ from yarl import URL
 from workbench.checks import host_of
 from workbench.engines.base import CallContext, failure
 from workbench.engines.dialects import Detected, constraint_of, detect, wants_structure
+from workbench.engines.own_key import OwnKey
 from workbench.engines.privacy import open_gate, resolve
 from workbench.engines.replies import (
     CACHED,
@@ -107,8 +107,7 @@ class OpenAIEngine:
         self._base = URL(base.removesuffix("/chat/completions"))
         self._url = URL(f"{self._base}/chat/completions", encoded=True)
         self._key = key or api_key(candidate)
-        # Such a key stands in JSON as it is, or as \u followed by digits.
-        self._plain_key = bool(self._key and re.fullmatch(r"[A-Za-z0-9._-]+", self._key))
+        self._own_key = OwnKey(self._key) if self._key else None
         self._headers = {"Content-Type": "application/json"}
         if self._key:
             self._headers["Authorization"] = f"Bearer {self._key}"
@@ -377,12 +376,7 @@ class OpenAIEngine:
         return _Attempt(self._without_key(found))
 
     def _redact(self, text: str) -> str:
-        if not self._key:
-            return text
-        # In JSON that sits in a text, the key stands escaped.
-        for spelling in (self._key, json.dumps(self._key)[1:-1]):
-            text = text.replace(spelling, "[redacted]")
-        return text
+        return text if self._own_key is None else self._own_key.hidden(text)
 
     def _without_key(self, output: Output, data: bytes | None = None) -> Output:
         """Redact every text of a decoded reply: on the wire the key may have been escaped.
@@ -392,9 +386,7 @@ class OpenAIEngine:
             data: All it was read from, where that is one piece: most replies hold neither
                 the key nor a way to write it otherwise, and need no second look.
         """
-        if not self._key:
-            return output
-        if data is not None and self._plain_key and self._key.encode() not in data and b"\\u" not in data:
+        if self._own_key is None or (data is not None and not self._own_key.may_stand_in(data)):
             return output
         plain = as_builtins(output)
         redacted = _mapped(plain, self._redact)

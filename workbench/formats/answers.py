@@ -442,9 +442,12 @@ def read_logged(value: Any, marks: list[str], latency_ms: float | None = None) -
     if value is None or value == "" or value == [] or value == {}:
         return None
     if isinstance(value, str):
-        return read_response(value, marks, latency_ms) if value.startswith("data:") else output_of(
-            value, marks, latency_ms=latency_ms
-        )  # fmt: skip
+        events = events_of_text(value)
+        return (
+            output_of(value, marks, latency_ms=latency_ms)
+            if events is None
+            else _list(events, marks, latency_ms)
+        )
     return output_of(as_text(value), marks, latency_ms=latency_ms)
 
 

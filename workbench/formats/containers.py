@@ -23,6 +23,7 @@ from workbench.formats.files import (
     Shape,
     read_head,
     refuse_binary,
+    refuse_other_text,
 )
 from workbench.formats.lines import Share, read_lines
 from workbench.formats.tables import csv_columns, parquet_columns, read_csv, read_parquet
@@ -103,6 +104,8 @@ def _text_shape(path: Path, head: bytes) -> Shape:
         return Shape(path, "jsonl")
     delimiter = max("\t,;|", key=first.count)
     if is_table or first.count(delimiter) > 0:
+        # Beyond the head, the reader looks; here, one of many files of a folder can be left out.
+        refuse_other_text(path, head)
         columns = csv_columns(path, delimiter)
         return Shape(path, "csv", columns, delimiter)
     raise UsageError(

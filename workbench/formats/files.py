@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import gzip
 import io
@@ -168,6 +169,31 @@ def refuse_binary(path: Path, head: bytes) -> None:
             f"{path} is a binary file, not a log.",
             "Import JSON, JSONL, CSV or Parquet; .gz and .zst are fine.",
         )
+
+
+def refuse_other_text(path: Path, head: bytes) -> None:
+    """Refuse a table whose first bytes are text, but not UTF-8.
+
+    Args:
+        path: The file, for the message.
+        head: Its first bytes; a character that their end cuts is none the worse.
+
+    Raises:
+        UsageError: They are not UTF-8.
+    """
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError as error:
+        line = len((head[: error.start] + b".").splitlines())
+        raise other_text(path, line, head[error.start]) from None
+
+
+def other_text(path: Path, line: int, byte: int) -> UsageError:
+    """Return the error for a table with a byte that is no part of a character in UTF-8."""
+    return UsageError(
+        f"{path} is not UTF-8 text: line {line:,} holds the byte 0x{byte:02X}.",
+        "Save it as UTF-8 (in Excel: CSV UTF-8) and import that file.",
+    )
 
 
 _LOG_SUFFIXES = frozenset((".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".parquet", ".log", ".txt"))

@@ -10,6 +10,7 @@ from workbench.formats.base import Draft, Mark, Parsed, Unreadable
 from workbench.formats.chat import error_output, parse_request, parse_response
 from workbench.formats.pairs import parse_pair
 from workbench.formats.plain import SESSION_KEYS, plain_pair
+from workbench.formats.streams import events_of_text
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 
 _TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
@@ -56,6 +57,8 @@ class OpenAIChat:
         if body is None:
             raise Unreadable("the record has no request")
         response = decode_nested(value.get("response"))
+        if isinstance(response, str) and (events := events_of_text(response)) is not None:
+            response = events
         if _of_another_provider(response):
             return parse_pair(value, body, response)
         request = parse_request(body, marks)

@@ -3,27 +3,63 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workbench.normal import Undecodable, as_text, decode_json, decode_nested
 
-_DATA_LINE = re.compile(r"^data:[ \t]?(.*)$", re.MULTILINE)
+_LINE_END = re.compile(r"\r\n|\n|\r")
+"""No other: inside of JSON text, U+2028 and its like end no line."""
+_FIELDS = ("data:", "event:", "id:", "retry:", ":")
+_DONE = "[DONE]"
 
 
-def events_of_text(text: str) -> list[dict[str, Any]] | None:
-    """Return the JSON events of a server-sent stream that was logged as text; None if it is none."""
-    if not text.lstrip().startswith(("data:", "event:")):
+def events_of_text(text: str) -> list[Any] | None:
+    """Return the events of a server-sent stream that was logged as text.
+
+    Args:
+        text: What the log holds: lines of data among events, ids and comments.
+
+    Returns:
+        The JSON objects in order, and as text what should be one and can't be read, so that no
+        answer is put together around a hole; a last one that was cut off is left out. A stream
+        that says nothing but its end is that end. None where the text is no stream.
+    """
+    text = text.lstrip("\ufeff \t\r\n")
+    if not text.startswith(_FIELDS):
         return None
-    found: list[dict[str, Any]] = []
-    for match in _DATA_LINE.finditer(text):
-        try:
-            value = decode_json(match.group(1)).value
-        except Undecodable:
-            continue
-        if isinstance(value, dict):
-            found.append(value)
-    return found or None
+    said = [each for lines in _data_of(text) for each in _decoded(lines)]
+    found = [each for each in said if isinstance(each, dict) or each.startswith("{")]
+    if len(found) > 1 and isinstance(found[-1], str):
+        found.pop()
+    return found or [each for each in said if each == _DONE] or None
+
+
+def _data_of(text: str) -> Iterator[list[str]]:
+    """Give the lines of data of every event; one without an empty line at its end still counts."""
+    lines: list[str] = []
+    for line in (*_LINE_END.split(text), ""):
+        if line.startswith("data:"):
+            lines.append(line.removeprefix("data:").strip())
+        elif not line and lines:
+            yield lines
+            lines = []
+
+
+def _decoded(lines: list[str]) -> list[Any]:
+    """Return the objects of an event, several where no empty lines stand between events; else its text."""
+    apart = [_object(each) for each in lines]
+    if all(isinstance(each, dict) or each == _DONE for each in apart):
+        return apart
+    return [_object("\n".join(lines))]
+
+
+def _object(text: str) -> Any:
+    try:
+        value = decode_json(text).value
+    except Undecodable:
+        return text
+    return value if isinstance(value, dict) else text
 
 
 def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -20,6 +21,7 @@ from workbench.formats.files import (
     expanded,
     expansion_limit,
     open_bytes,
+    other_text,
 )
 from workbench.normal import clean_text, clean_value
 from workbench.records import Rejected
@@ -31,16 +33,22 @@ MAX_BATCH_BYTES = 256 * 1024**2
 MIN_COUNTED_ROWS = 10_000_000
 
 _PARQUET_ROWS = 512
+_ESCAPED = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of a byte that is not UTF-8."""
 
 csv.field_size_limit(MAX_LINE_BYTES)
 
 
 def csv_columns(path: Path, delimiter: str) -> tuple[str, ...]:
-    """Return the names of a CSV file's header; empty and repeated ones get the number of their column."""
+    """Return the names of a CSV file's header; empty and repeated ones get the number of their column.
+
+    Raises:
+        UsageError: The header is not UTF-8, not CSV, or wider than any log.
+    """
     with open_bytes(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         try:
-            header = next(csv.reader(_capped_lines(text, []), delimiter=delimiter), [])
+            header = next(csv.reader(_capped_lines(path, text, []), delimiter=delimiter), [])
         except csv.Error as error:
             raise UsageError(f"{path}, line 1: {error}.", "Write the CSV file again.") from error
     _refuse_width(path, len(header))
@@ -65,10 +73,13 @@ def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found) if len(set(found)) == len(found) else _told_apart(found)
 
 
-def _capped_lines(text: io.TextIOWrapper, too_long: list[int]) -> Iterator[str]:
+def _capped_lines(path: Path, text: io.TextIOWrapper, too_long: list[int]) -> Iterator[str]:
     number = 0
     while line := text.readline(MAX_LINE_BYTES):
         number += 1
+        # A spreadsheet writes all of a table in one encoding: repaired, every umlaut in it would be lost.
+        if not line.isascii() and (escaped := _ESCAPED.search(line)):
+            raise other_text(path, number, ord(escaped.group()) - 0xDC00)
         if len(line) >= MAX_LINE_BYTES and not line.endswith("\n"):
             while (piece := text.readline(1 << 20)) and not piece.endswith("\n"):
                 pass
@@ -78,12 +89,16 @@ def _capped_lines(text: io.TextIOWrapper, too_long: list[int]) -> Iterator[str]:
 
 
 def read_csv(shape: Shape) -> Iterator[Record | Rejected | Blank]:
-    """Give the rows of a CSV file, each with the line it begins in."""
+    """Give the rows of a CSV file, each with the line it begins in.
+
+    Raises:
+        UsageError: It is not UTF-8, or expands beyond any log.
+    """
     too_long: list[int] = []
     width = len(shape.columns)
     with open_bytes(shape.path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        reader = csv.reader(_capped_lines(text, too_long), delimiter=shape.delimiter)
+        reader = csv.reader(_capped_lines(shape.path, text, too_long), delimiter=shape.delimiter)
         next(reader, None)
         while True:
             line = reader.line_num + 1

@@ -27,6 +27,9 @@ NAMES_SHOWN = 12
 REJECTS_SHOWN = 50
 REJECTS_KEPT = 10_000
 """Rejected records stored per import; all are counted."""
+MANY_REPAIRED = 3
+MANY_REPAIRED_SHARE = 0.01
+"""From so many, and above such a share of the new records, repaired text is no accident of single records."""
 
 
 @dataclass(slots=True)
@@ -103,6 +106,23 @@ class ImportReport:
         return told
 
     @property
+    def repaired(self) -> str:
+        """Return a warning where so many records had to be repaired that the file itself seems damaged."""
+        count, new = self.marks.get(Mark.REPAIRED_TEXT, 0), self.accepted + self.joined
+        if count < MANY_REPAIRED or count <= new * MANY_REPAIRED_SHARE:
+            return ""
+        back = (
+            f"take this import back (workbench import --undo {self.manifest_id}), "
+            if self.manifest_id
+            else ""
+        )
+        return (
+            f"{count:,} of {new:,} new records held what can't be stored, such as bytes that are not UTF-8; "
+            f"\ufffd stands in its place. Look at some of them. If letters are lost, {back}save the log as "
+            "UTF-8 and import that file."
+        )
+
+    @property
     def text(self) -> str:
         """Return the report as a person reads it."""
         lines = [_headline(self)]
@@ -125,6 +145,8 @@ class ImportReport:
             )
         if self.marks:
             lines.append("  marks: " + _listed(self.marks))
+        if self.repaired:
+            lines.append(f"  REPAIRED: {self.repaired}")
         lines += _unrendered(self)
         if self.redacted is not None:
             found = _listed({kind.lower(): count for kind, count in self.redacted.items()}) or "nothing"

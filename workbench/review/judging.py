@@ -54,13 +54,14 @@ def verdict_of(word: str | LabelVerdict) -> LabelVerdict:
     """Return a verdict by its name.
 
     Raises:
-        UsageError: There is none of that name; the hint names the closest.
+        UsageError: There is none of that name; the message lists them, the hint names the closest.
     """
     try:
         return LabelVerdict(str(word).strip().lower().replace(" ", "_").replace("-", "_"))
     except ValueError:
         known = [each.value for each in LabelVerdict]
-        raise UsageError(f"{word!r} is not a verdict.", did_you_mean(str(word), known)) from None
+        message = f"{word!r} is not a verdict; these are: {', '.join(known)}."
+        raise UsageError(message, did_you_mean(str(word), known)) from None
 
 
 @requires(Right.LABEL, task=lambda given: given["item"].task)

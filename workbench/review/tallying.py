@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from workbench.records import Rejected
 
-MAX_REJECTED_SHOWN = 100
+MAX_REJECTED_KEPT = 100
+REJECTED_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class LabelReport:
         if self.labels_from_gold:
             lines.append(f"The gold answers gave {self.labels_from_gold:,} labels.")
         lines += [f"  {count:,} x {reason}" for reason, count in self.reasons.items()]
+        shown = self.rejections[:REJECTED_SHOWN]
+        lines += [f"    {each.file}:{each.line}: {each.reason}" for each in shown]
+        more = self.rejected + self.conflicts - len(shown)
+        lines += [f"    and {more:,} more"] if more > 0 else []
         return "\n".join(lines)
 
 
@@ -58,7 +63,7 @@ class Tally:
     def reject(self, rejected: Rejected) -> None:
         """Count a record that was not taken."""
         self.reasons[rejected.reason] += 1
-        if len(self.rejections) < MAX_REJECTED_SHOWN:
+        if len(self.rejections) < MAX_REJECTED_KEPT:
             self.rejections.append(rejected)
 
     def report(self, file: str, kind: str, labels_from_gold: int = 0) -> LabelReport:

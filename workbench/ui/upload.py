@@ -321,6 +321,8 @@ def _report(report: ImportReport) -> None:
                     ", ".join(f"{count:,} {mark.replace('_', ' ')}" for mark, count in report.marks.items())
                 )
             )
+        if report.repaired:
+            st.warning(visible(report.repaired), icon=":material/warning:")
         if report.redacted is not None:
             st.caption("Replaced by placeholders")
             found = ", ".join(f"{count:,} {kind.lower()}" for kind, count in report.redacted.items())
