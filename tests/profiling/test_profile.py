@@ -279,6 +279,13 @@ def test_costs_of_all_are_the_sum_where_fall_backs_and_prices_differ(tmp_path: P
     assert whole.ways[0].usd_month == forecast
 
 
+def test_without_a_priced_small_model_the_costs_say_what_to_add(tmp_path: Path) -> None:
+    """Where no candidate is named and none has a price, the sentence names the keys."""
+    frontier_alone = CONFIG[: CONFIG.rindex("[[prices]]")]
+    with made(tmp_path / "w", lines(sort_line, 30), config=frontier_alone) as bench:
+        assert "Small model: none has a price: add one to [[prices]]" in bench.costs().text
+
+
 def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
     """No calls, no workloads, no figures."""
     root = tmp_path / "w"

@@ -241,8 +241,9 @@ def _candidate(
     whole = [use.input_tokens + use.cached_input_tokens for use in models]
     tokens = sum(use.calls * (i + use.output_tokens) for use, i in zip(models, whole, strict=True)) / calls
     if price is None:
-        named = candidate or "no small model"
-        return None, tokens, none, f"{named} has no price: add it to [[prices]]"
+        if candidate is not None:
+            return None, tokens, none, f"{candidate} has no price: add it to [[prices]]"
+        return None, tokens, none, "none has a price: add one to [[prices]] and name it in costs.hosted_model"
     mean = (
         sum(use.calls * _usd(i, use.output_tokens, price) for use, i in zip(models, whole, strict=True))
         / calls
