@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,35 @@ def test_a_model_without_a_price_is_named_and_left_out(tmp_path: Path) -> None:
         assert report.left_out == ("frontier-1 (no token counts)", "nobody-7")
         assert "nobody-7" in report.text
         assert bench.costs().left_out_workloads == (order.name,)
+
+
+def edited(path: Path, count: int, edit: Callable[[int, dict[str, Any]], None]) -> Path:
+    """Return a log of calls of one workload, each edited by its number."""
+    rows = [json.loads(each) for each in log(path, lines(sort_line, count)).read_text().splitlines()]
+    for number, row in enumerate(rows):
+        edit(number, row)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_the_share_of_cached_input_is_that_of_all_input(tmp_path: Path) -> None:
+    """A call that names no cached tokens has none; where no call names any, the share is not known."""
+
+    def edit(number: int, row: dict[str, Any]) -> None:
+        if number % 2:
+            del row["response"]["usage"]["prompt_tokens_details"]
+
+    def never(number: int, row: dict[str, Any]) -> None:
+        del row["response"]["usage"]["prompt_tokens_details"]
+
+    with made(tmp_path / "w", []) as bench:
+        bench.import_logs([edited(tmp_path / "log.jsonl", 60, edit)])
+        (sort,) = bench.profile().workloads
+        assert sort.cached_share == pytest.approx(20 / 240)
+    with made(tmp_path / "v", []) as bench:
+        bench.import_logs([edited(tmp_path / "log.jsonl", 60, never)])
+        (sort,) = bench.profile().workloads
+        assert sort.cached_share is None
 
 
 def test_a_named_workload_is_a_task_with_an_eval_that_loads(bench: Workbench) -> None:

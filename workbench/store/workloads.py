@@ -192,8 +192,11 @@ def totals(store: Store, profile_id: str) -> list[dict[str, Any]]:
                avg(control_output_tokens) AS output_tokens,
                quantile_cont(control_input_tokens + coalesce(control_cached_input_tokens, 0), 0.95)
                    AS input_tokens_p95,
-               sum(control_cached_input_tokens)
-                   / nullif(sum(control_input_tokens + control_cached_input_tokens), 0) AS cached_share,
+               -- Who names cached tokens leaves them out where there are none; who never does says nothing.
+               CASE WHEN count(control_cached_input_tokens) > 0
+                    THEN sum(control_cached_input_tokens) FILTER (control_input_tokens IS NOT NULL)
+                         / nullif(sum(control_input_tokens + coalesce(control_cached_input_tokens, 0)), 0)
+               END AS cached_share,
                avg(input_chars) AS input_chars,
                quantile_cont(control_latency_ms, 0.5) AS latency_p50_ms,
                quantile_cont(control_latency_ms, 0.95) AS latency_p95_ms,
