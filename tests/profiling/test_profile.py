@@ -14,7 +14,7 @@ import pytest
 from profile_world import CONFIG, START, Line, lines, log, made, order_line, rewrite_line, shuffled, sort_line
 
 from workbench import profiling
-from workbench.costing import CostPlan
+from workbench.costing import DAYS_PER_MONTH, CostPlan
 from workbench.errors import UsageError
 from workbench.facade import Workbench
 from workbench.profiling import current, is_stale, profile
@@ -110,6 +110,58 @@ def edited(path: Path, count: int, edit: Callable[[int, dict[str, Any]], None]) 
         edit(number, row)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+RATE_LIMITED = {"error": {"message": "rate limited", "code": 429}}
+
+
+def test_a_failed_call_without_tokens_costs_nothing_wherever_money_is_told(tmp_path: Path) -> None:
+    """The import, the profile and the costs name the same sum: of 60 calls 30 are paid for."""
+
+    def edit(number: int, row: dict[str, Any]) -> None:
+        if number % 2:
+            row["response"] = RATE_LIMITED
+
+    with made(tmp_path / "w", []) as bench:
+        told = bench.import_logs([edited(tmp_path / "log.jsonl", 60, edit)], sampling_rate=1.0)
+        (sort,) = bench.profile().workloads
+        assert told.cost_usd == pytest.approx(30 * 0.000381)
+        assert sort.logged_usd == pytest.approx(30 * 0.000381)
+        assert sort.usd_per_call is not None
+        assert sort.usd_per_call.point == pytest.approx(0.000381 / 2)
+        assert sort.usd_per_call.low < 0.000381 / 2 < sort.usd_per_call.high
+        assert (sort.imputed, sort.priced_share) == (0, 1.0)
+        assert "Without token counts" not in bench.profile().text
+        a_month = 100 * DAYS_PER_MONTH * 0.000381 / 2
+        bench.draft_eval(sort.name, task="triage")
+        with (bench.workspace.root / "evals" / "triage" / "eval.toml").open("r+", encoding="utf-8") as file:
+            text = file.read()
+            file.seek(0)
+            file.write("calls_per_day = 100\n" + text)
+        with Workbench(bench.workspace.root) as again:
+            stay = again.costs("triage").ways[0].usd_month
+            assert stay is not None
+            assert stay.point == pytest.approx(a_month)
+
+
+def test_an_answer_without_tokens_costs_what_other_answers_cost_and_is_counted(tmp_path: Path) -> None:
+    """20 answers with tokens, 20 without, 20 failed: 40 are paid for, 20 of them by guess, as is said."""
+
+    def edit(number: int, row: dict[str, Any]) -> None:
+        if number % 3 == 1:
+            row["response"] = RATE_LIMITED
+        elif number % 3 == 2:
+            del row["response"]["usage"]
+
+    with made(tmp_path / "w", []) as bench:
+        bench.import_logs([edited(tmp_path / "log.jsonl", 60, edit)], sampling_rate=1.0)
+        report = bench.profile()
+        (sort,) = report.workloads
+        assert sort.logged_usd == pytest.approx(40 * 0.000381)
+        assert json.loads(to_json(report))["workloads"][0]["imputed"] == 20
+        said = "Without token counts: 20 answers, priced like their model's other answers"
+        assert said in report.text
+        assert said in bench.costs().text
 
 
 def test_the_share_of_cached_input_is_that_of_all_input(tmp_path: Path) -> None:
