@@ -13,7 +13,7 @@ from import_world import Desk, pair, tallies
 from workbench.costing.pricing import entry_for, undated
 from workbench.errors import UsageError
 from workbench.ingest import undo_import
-from workbench.store import imports, late, workloads
+from workbench.store import call_costs, imports, late
 
 SAMPLES = Path(__file__).parents[1] / "sample_logs" / "formats"
 PRICES = (
@@ -108,7 +108,7 @@ def test_a_profile_and_an_import_name_the_same_price(desk: Desk) -> None:
     known = ["gpt-4o", "a", "a-2024-01-01", "gpt-4o-20241120"]
     rows = desk.store.rows(
         f"WITH prices AS (SELECT unnest($known) AS model), asked AS (SELECT unnest($names) AS model)"  # noqa: S608 -- a constant
-        f" SELECT model, {workloads._PRICE_ENTRY} AS entry FROM asked",
+        f" SELECT model, {call_costs._PRICE_ENTRY} AS entry FROM asked",
         {"known": known, "names": NAMES},
     )
     found = {row["model"]: row["entry"] if row["entry"] in known else None for row in rows}
