@@ -282,6 +282,22 @@ def test_a_known_table_needs_no_mapping(place: Place, tmp_path: Path) -> None:
     assert (report.accepted, report.format) == (1, "helicone")
 
 
+def test_a_failed_call_of_helicone_keeps_the_model_that_was_asked_for(place: Place, tmp_path: Path) -> None:
+    """No answer names a model, so that of the request counts."""
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello?"}]}
+    row = {
+        "request_id": "h-1", "request_created_at": "2026-10-01T10:00:00Z", "response_status": 429,
+        "request_body": body, "response_body": {"error": {"message": "rate limited"}},
+    }  # fmt: skip
+    file = tmp_path / "failed.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    report = place.take(file)
+    assert (report.format, report.models) == ("helicone", {"gpt-4o": 1})
+    (call,) = place.store.rows("SELECT model, control_error_kind AS failed FROM usable_calls")
+    assert call["model"] == "gpt-4o"
+    assert call["failed"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_preview_shows_calls_of_every_format(place: Place, name: str) -> None:
     """The look before the import holds the calls that the import would make."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,6 +70,7 @@ RAY_RANGES = {
     "cpus_per_actor": (0.01, 1_024.0),
     "gpus_per_actor": (0.0, 1_024.0),
 }
+EVAL_RANGES = {"calls_per_day": (0.001, 1e12)}
 _SECRET_VARIABLE = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD)$", re.IGNORECASE)
 
 RANGES = {
@@ -291,6 +294,7 @@ def check_eval(each: EvalConfig, path: Path) -> None:
         raise ConfigError(f"{path}: kind fields needs `fields` or `schema`.", "List the fields.")
     if each.allowed_zone not in ZONES:
         raise ConfigError(f"{path}: unknown allowed_zone {each.allowed_zone!r}.", "Use internal or external.")
+    _check_ranges(each, EVAL_RANGES, str(path), "")
     check_policy(each.policy, path)
     _check_review(each.review, path)
     for label in (*each.aliases.values(), *each.critical_labels):
@@ -313,6 +317,8 @@ def check_eval(each: EvalConfig, path: Path) -> None:
             raise ConfigError(
                 f"{path}: unknown slice by = {cut.by!r}.", did_you_mean(cut.by, slices.KNOWN_KEYS)
             )
+        if not all(map(math.isfinite, cut.edges)):
+            raise ConfigError(f"{path}: slices, {cut.by!r}: an edge is no finite number.", "Mend `edges`.")
     if not -1 <= each.match_at <= 1:
         raise ConfigError(f"{path}: match_at = {each.match_at} is no similarity.", "Use 0 to 1.")
     for wrapper in each.normalise.wrappers:
@@ -423,7 +429,8 @@ def check_policy(policy: Policy, path: Path) -> None:
         if value is not None and not low <= value <= high:
             raise ConfigError(f"{path}: policy.{key} = {value} is outside {low:g} to {high:g}.", "Mend it.")
     ladder = list(policy.ladder)
-    if len(ladder) < 2 or ladder != sorted(set(ladder)) or (ladder[0], ladder[-1]) != (0, 1):
+    rises = all(low < high for low, high in pairwise(ladder))
+    if len(ladder) < 2 or not rises or (ladder[0], ladder[-1]) != (0, 1):
         raise ConfigError(f"{path}: policy.ladder must rise from 0 to 1.", "For example [0, 0.1, 1].")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from profile_world import CONFIG, START, Line, lines, log, made, order_line, rewrite_line, shuffled, sort_line
 
 from workbench import profiling
-from workbench.costing import CostPlan
+from workbench.costing import DAYS_PER_MONTH, CostPlan
 from workbench.errors import UsageError
 from workbench.facade import Workbench
 from workbench.profiling import current, is_stale, profile
@@ -101,6 +101,87 @@ def test_a_model_without_a_price_is_named_and_left_out(tmp_path: Path) -> None:
         assert report.left_out == ("frontier-1 (no token counts)", "nobody-7")
         assert "nobody-7" in report.text
         assert bench.costs().left_out_workloads == (order.name,)
+
+
+def edited(path: Path, count: int, edit: Callable[[int, dict[str, Any]], None]) -> Path:
+    """Return a log of calls of one workload, each edited by its number."""
+    rows = [json.loads(each) for each in log(path, lines(sort_line, count)).read_text().splitlines()]
+    for number, row in enumerate(rows):
+        edit(number, row)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+RATE_LIMITED = {"error": {"message": "rate limited", "code": 429}}
+
+
+def test_a_failed_call_without_tokens_costs_nothing_wherever_money_is_told(tmp_path: Path) -> None:
+    """The import, the profile and the costs name the same sum: of 60 calls 30 are paid for."""
+
+    def edit(number: int, row: dict[str, Any]) -> None:
+        if number % 2:
+            row["response"] = RATE_LIMITED
+
+    with made(tmp_path / "w", []) as bench:
+        told = bench.import_logs([edited(tmp_path / "log.jsonl", 60, edit)], sampling_rate=1.0)
+        (sort,) = bench.profile().workloads
+        assert told.cost_usd == pytest.approx(30 * 0.000381)
+        assert sort.logged_usd == pytest.approx(30 * 0.000381)
+        assert sort.usd_per_call is not None
+        assert sort.usd_per_call.point == pytest.approx(0.000381 / 2)
+        assert sort.usd_per_call.low < 0.000381 / 2 < sort.usd_per_call.high
+        assert (sort.imputed, sort.priced_share) == (0, 1.0)
+        assert "Without token counts" not in bench.profile().text
+        a_month = 100 * DAYS_PER_MONTH * 0.000381 / 2
+        bench.draft_eval(sort.name, task="triage")
+        with (bench.workspace.root / "evals" / "triage" / "eval.toml").open("r+", encoding="utf-8") as file:
+            text = file.read()
+            file.seek(0)
+            file.write("calls_per_day = 100\n" + text)
+        with Workbench(bench.workspace.root) as again:
+            stay = again.costs("triage").ways[0].usd_month
+            assert stay is not None
+            assert stay.point == pytest.approx(a_month)
+
+
+def test_an_answer_without_tokens_costs_what_other_answers_cost_and_is_counted(tmp_path: Path) -> None:
+    """20 answers with tokens, 20 without, 20 failed: 40 are paid for, 20 of them by guess, as is said."""
+
+    def edit(number: int, row: dict[str, Any]) -> None:
+        if number % 3 == 1:
+            row["response"] = RATE_LIMITED
+        elif number % 3 == 2:
+            del row["response"]["usage"]
+
+    with made(tmp_path / "w", []) as bench:
+        bench.import_logs([edited(tmp_path / "log.jsonl", 60, edit)], sampling_rate=1.0)
+        report = bench.profile()
+        (sort,) = report.workloads
+        assert sort.logged_usd == pytest.approx(40 * 0.000381)
+        assert json.loads(to_json(report))["workloads"][0]["imputed"] == 20
+        said = "Without token counts: 20 answers, priced like their model's other answers"
+        assert said in report.text
+        assert said in bench.costs().text
+
+
+def test_the_share_of_cached_input_is_that_of_all_input(tmp_path: Path) -> None:
+    """A call that names no cached tokens has none; where no call names any, the share is not known."""
+
+    def edit(number: int, row: dict[str, Any]) -> None:
+        if number % 2:
+            del row["response"]["usage"]["prompt_tokens_details"]
+
+    def never(number: int, row: dict[str, Any]) -> None:
+        del row["response"]["usage"]["prompt_tokens_details"]
+
+    with made(tmp_path / "w", []) as bench:
+        bench.import_logs([edited(tmp_path / "log.jsonl", 60, edit)])
+        (sort,) = bench.profile().workloads
+        assert sort.cached_share == pytest.approx(20 / 240)
+    with made(tmp_path / "v", []) as bench:
+        bench.import_logs([edited(tmp_path / "log.jsonl", 60, never)])
+        (sort,) = bench.profile().workloads
+        assert sort.cached_share is None
 
 
 def test_a_named_workload_is_a_task_with_an_eval_that_loads(bench: Workbench) -> None:
@@ -277,6 +358,13 @@ def test_costs_of_all_are_the_sum_where_fall_backs_and_prices_differ(tmp_path: P
     assert "task-60: slm, measured on" in whole.basis
     assert "task-30: slm, measured on" in whole.basis
     assert whole.ways[0].usd_month == forecast
+
+
+def test_without_a_priced_small_model_the_costs_say_what_to_add(tmp_path: Path) -> None:
+    """Where no candidate is named and none has a price, the sentence names the keys."""
+    frontier_alone = CONFIG[: CONFIG.rindex("[[prices]]")]
+    with made(tmp_path / "w", lines(sort_line, 30), config=frontier_alone) as bench:
+        assert "Small model: none has a price: add one to [[prices]]" in bench.costs().text
 
 
 def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:

@@ -474,6 +474,28 @@ def test_calls_without_token_counts_cost_what_the_others_of_their_model_cost(wor
     assert row.cost_now_usd_month == pytest.approx(month * (280 + 12) / 2 / 1e6)
 
 
+def test_a_failed_frontier_call_without_tokens_costs_nothing(world: World) -> None:
+    """Half the calls are paid for; a row says how many of those name no tokens."""
+    silent, busy = Output("a", model="frontier"), replace(failed(ErrorKind.RATE_LIMITED), model="frontier")
+    world.add("topics", [AGREE] * 90 + [(silent, "a")] * 10 + [(busy, "a")] * 100)
+    compared(world)
+    (row,) = overview(world.workspace, world.store)
+    assert row.calls_per_day is not None
+    assert row.control_usd is not None
+    assert row.control_usd.low < row.control_usd.point < row.control_usd.high
+    assert row.cost_now_usd_month == pytest.approx(row.calls_per_day * 30.4375 * 280 / 2 / 1e6)
+    assert row.imputed == 10
+
+
+def test_a_snapshot_of_the_frontier_has_the_price_of_its_model_in_the_overview(world: World) -> None:
+    """As in the import's report and in the profile."""
+    world.add("topics", [AGREE] * 48, model="frontier-2026-01-15")
+    compared(world)
+    (row,) = overview(world.workspace, world.store)
+    assert row.control_usd is not None
+    assert row.control_usd.point == pytest.approx(280 / 1e6)
+
+
 def test_the_version_of_the_current_eval_decides_what_is_shown(world: World) -> None:
     """Comparisons of another version are no evidence."""
     world.add("topics", [AGREE] * 30)

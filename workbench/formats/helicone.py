@@ -73,7 +73,12 @@ class Helicone:
             time=value.get("request_created_at"),
             latency_ms=as_number(value.get("delay_ms")),
             first_token_ms=as_number(value.get("time_to_first_token")),
-            model=value.get("response_model") or value.get("model") or value.get("request_model"),
+            model=(
+                value.get("response_model")
+                or value.get("model")
+                or value.get("request_model")
+                or as_mapping(body).get("model")
+            ),
             usage=usage if known(usage) else None,
             session=next((properties[key] for key in _SESSION if properties.get(key)), None),
             task=properties.get("task"),

@@ -87,8 +87,9 @@ class Reading:
                 if each not in self._job.found:
                     raise
                 first = first or error
-                why = error.message.replace(each, Path(each).name)
-                self.count.unrecognised.append((Path(each).name, why[:500]))
+                name = Path(each).name
+                why = error.message.removeprefix(each).removeprefix(":").lstrip().replace(each, name)
+                self.count.unrecognised.append((name, why[:500]))
         if first is not None and not sources:
             raise first
         return sources

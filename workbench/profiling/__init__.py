@@ -170,6 +170,10 @@ def budget_warning(forecast: float | None, high: float | None, budget: float | N
     return ""
 
 
+MEASURED_AS = 2
+"""Raised whenever the same calls would be measured otherwise, so that no kept profile tells the old."""
+
+
 def _fingerprint(workspace: Workspace, store: Store) -> str:
     """Return a hash of what a profile depends on beside the newest call."""
     config = workspace.config
@@ -177,5 +181,7 @@ def _fingerprint(workspace: Workspace, store: Store) -> str:
     held = store.rows("SELECT (SELECT count(*) FROM controls) AS a, (SELECT count(*) FROM conflicts) AS b")
     parts = [config.prices, config.costs, config.candidates]
     evals = {name: [each.kind, each.rules, each.calls_per_day] for name, each in workspace.evals.items()}
-    text = json.dumps([as_builtins(parts), as_builtins(evals), held], sort_keys=True, default=str)
+    text = json.dumps(
+        [MEASURED_AS, as_builtins(parts), as_builtins(evals), held], sort_keys=True, default=str
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -27,6 +27,7 @@ from workbench.costing.ways import (
 from workbench.errors import UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, profile, workload_of
 from workbench.profiling.measuring import LEVEL, mean_amount, small_model
+from workbench.profiling.report import told_imputed
 from workbench.progress import Listener, silent
 from workbench.roles import Right
 from workbench.specs import CONTROL, Price
@@ -46,7 +47,8 @@ class CostReport:
     """What one workload, or all of them together, cost a month in four ways.
 
     `basis` says what the small model's figures rest on. `left_out` names models without a price, and
-    `left_out_workloads` what the sum of all can't hold. `curve` is the cost of each way at `volumes`.
+    `left_out_workloads` what the sum of all can't hold. `imputed` counts answers without tokens, which
+    cost what their model's others cost. `curve` is the cost of each way at `volumes`.
     """
 
     workload: str | None
@@ -69,6 +71,7 @@ class CostReport:
     gpu: Gpu | None
     warning: str
     level: float = LEVEL
+    imputed: int = 0
 
     @property
     def text(self) -> str:
@@ -85,6 +88,8 @@ class CostReport:
         lines += ["", f"Small model: {self.basis}"]
         if self.break_even is not None:
             lines.append(_told(self.break_even))
+        if self.imputed:
+            lines.append(told_imputed(self.imputed))
         if self.left_out:
             lines.append("Left out, no price or no tokens: " + ", ".join(self.left_out[:12]))
         if self.left_out_workloads:
@@ -167,6 +172,7 @@ def costs(
         plan=plan,
         gpu=gpu,
         warning=budget_warning(now.point if now else None, now.high if now else None, plan.budget_usd_month),
+        imputed=sum(each.imputed for each in chosen),
     )
 
 
@@ -241,8 +247,9 @@ def _candidate(
     whole = [use.input_tokens + use.cached_input_tokens for use in models]
     tokens = sum(use.calls * (i + use.output_tokens) for use, i in zip(models, whole, strict=True)) / calls
     if price is None:
-        named = candidate or "no small model"
-        return None, tokens, none, f"{named} has no price: add it to [[prices]]"
+        if candidate is not None:
+            return None, tokens, none, f"{candidate} has no price: add it to [[prices]]"
+        return None, tokens, none, "none has a price: add one to [[prices]] and name it in costs.hosted_model"
     mean = (
         sum(use.calls * _usd(i, use.output_tokens, price) for use, i in zip(models, whole, strict=True))
         / calls

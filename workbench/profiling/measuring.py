@@ -281,6 +281,7 @@ def _report(
         shape=shape,
         eval_kind=workspace.evals[row["task"]].kind if row["task"] in workspace.evals else shape.eval_kind,
         checks=checks,
+        imputed=sum(each.calls - each.measured for each in priced),
     )
 
 

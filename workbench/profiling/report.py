@@ -14,7 +14,10 @@ from workbench.traffic.suitability import Check, Speaks
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
-    """What one model answered of a workload. Tokens are means of a call; `usd` is None without a price."""
+    """What one model answered of a workload. Tokens are means of a call; `usd` is None without a price.
+
+    `measured` counts calls with token counts, and failed ones without: those cost nothing.
+    """
 
     model: str
     calls: int
@@ -32,7 +35,8 @@ class WorkloadReport:
 
     `rule` takes the calls of a mined one; the rest has none. `calls_per_day` is None where the log does
     not say which share of the traffic it holds, and so is all that rests on it. `priced_share` is the
-    share of its calls whose model has a price and token counts: money is about those alone.
+    share of its calls whose model has a price and token counts: money is about those alone. `imputed` of them
+    were answered without token counts, and cost what their model's other answers cost.
     """
 
     workload: str
@@ -70,6 +74,7 @@ class WorkloadReport:
     shape: Shape
     eval_kind: EvalKind
     checks: tuple[Check, ...]
+    imputed: int = 0
 
     @property
     def speaks_for(self) -> int:
@@ -100,6 +105,11 @@ class ProfileReport:
     price_dates: tuple[date, ...] = ()
     level: float = 0.95
     moved: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def imputed(self) -> int:
+        """Return how many answers without token counts cost what their model's other answers cost."""
+        return sum(each.imputed for each in self.workloads)
 
     @property
     def text(self) -> str:
@@ -137,6 +147,8 @@ class ProfileReport:
             lines.append(
                 f"Forecast: {self.forecast_usd_month.point:,.2f} USD a month ({low:,.2f} to {high:,.2f})"
             )
+        if self.imputed:
+            lines.append(told_imputed(self.imputed))
         if self.unknown_volume:
             lines.append("Calls a day unknown, so not in the forecast: " + ", ".join(self.unknown_volume[:8]))
         if self.left_out:
@@ -144,3 +156,9 @@ class ProfileReport:
         if self.warning:
             lines.append(f"WARNING: {self.warning}")
         return lines
+
+
+def told_imputed(count: int) -> str:
+    """Return in words how many answers have no token counts, and what they cost all the same."""
+    answers, their = ("answer", "its") if count == 1 else ("answers", "their")
+    return f"Without token counts: {count:,} {answers}, priced like {their} model's other answers"

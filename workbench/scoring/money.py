@@ -29,7 +29,8 @@ class TaskMoney:
     `calls_per_day` counts the calls of priced models alone; None where the log does not say.
     `control_usd` and `candidate_usd` are the mean cost of a call, None without a price or token counts.
     `fallback` is the share of the candidate's calls that the frontier answers after all, and that are
-    paid twice. `left_out` names the models that none of it holds.
+    paid twice. `left_out` names the models that none of it holds,
+    and `imputed` counts the answers without tokens, which cost what their model's others cost.
     """
 
     calls_per_day: Amount | None
@@ -37,6 +38,7 @@ class TaskMoney:
     candidate_usd: Amount | None
     fallback: Amount
     left_out: tuple[str, ...]
+    imputed: int = 0
 
     @property
     def now_usd_month(self) -> Amount | None:
@@ -83,7 +85,7 @@ def money_of(
     """
     left_out: list[str] = []
     parts: list[tuple[int, Amount]] = []
-    calls = 0
+    calls = imputed = 0
     for row in rows.control_costs(store, config.task, workspace.model_prices()):
         calls += row["calls"]
         name = row["model"] or "unnamed model"
@@ -92,7 +94,7 @@ def money_of(
         elif not row["measured"]:
             left_out.append(name + NO_TOKENS)
         else:
-            # Each model's calls without token counts cost what its other calls cost.
+            imputed += row["calls"] - row["measured"]
             amount = mean_amount(row["usd"], row["usd_deviation"], row["measured"])
             parts.append((row["calls"], amount))
     priced = sum(n for n, _ in parts)
@@ -116,7 +118,9 @@ def money_of(
     # Calls of unpriced models are left out of all sums, not counted as free.
     volume = _volume(store, config, calls_per_day)
     share = priced / calls if calls else 0.0
-    return TaskMoney(volume.times(share) if volume else None, control, candidate, fallback, tuple(left_out))
+    return TaskMoney(
+        volume.times(share) if volume else None, control, candidate, fallback, tuple(left_out), imputed
+    )
 
 
 def _volume(store: Store, config: EvalConfig, calls_per_day: float | None) -> Amount | None:

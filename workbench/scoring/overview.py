@@ -39,7 +39,8 @@ class OverviewRow:
     """What one card shows. `calls` are the task's usable calls, `labels` pairs with a verdict.
 
     Money is None where a price, token counts or the volume is not known; `left_out`
-    names the models that it leaves out. `saving` is that of the effective share, `saving_of_all`
+    names the models that it leaves out, `imputed` counts the frontier's answers without tokens, which
+    cost what their model's others cost. `saving` is that of the effective share, `saving_of_all`
     that of all traffic, both with limits; `control_usd` and `candidate_usd` are the cost of a call.
     `synthetic` marks a candidate made up for the demonstration. `floor` is the frontier's agreement
     with itself, where measured. `latency_p95_ms` is measured at production's pace or not at all.
@@ -76,6 +77,7 @@ class OverviewRow:
     size_billions: float | None = None
     candidates_tried: int = 1
     harm_highs: tuple[float, ...] = ()
+    imputed: int = 0
 
     @property
     def coverage(self) -> float:
@@ -242,6 +244,7 @@ def row_of(
         saving_usd_month=sums.saving_usd_month,
         calls_per_day=found.calls_per_day,
         left_out=sums.left_out,
+        imputed=money.imputed,
         synthetic=spec.synthetic,
         floor=floor_of(store, config),
         saving=money.saving_usd_month(share),

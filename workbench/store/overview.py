@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import access
 from workbench.access import requires_somewhere
+from workbench.costing.pricing import ModelPrice
 from workbench.normal import content_hash
 from workbench.roles import Right
+from workbench.store.call_costs import PRICES, by_model, price_parameters
 from workbench.store.remembered import remembered
 
 if TYPE_CHECKING:
@@ -201,9 +203,7 @@ def ages(store: Store, task: str, fingerprint: str) -> dict[str, Any]:
     )[0]
 
 
-def control_costs(
-    store: Store, task: str, prices: Sequence[tuple[str, float, float, float]]
-) -> list[dict[str, Any]]:
+def control_costs(store: Store, task: str, prices: Sequence[ModelPrice]) -> list[dict[str, Any]]:
     """Return what the recorded frontier answers of a task cost by model, the commonest first.
 
     Args:
@@ -212,8 +212,7 @@ def control_costs(
         prices: Model, then US dollars per million tokens of input, cached input and output.
 
     Returns:
-        Rows of model, calls, measured (with token counts), usd (mean of a measured call) and
-        usd_deviation; usd is None without a price.
+        Rows of the columns of `call_costs.by_model`; the model is empty where it has no name.
     """
     question = ("control_costs", task, *prices)
     found: list[dict[str, Any]] = remembered(
@@ -222,34 +221,21 @@ def control_costs(
     return [dict(row) for row in found]
 
 
-def _control_costs(
-    store: Store, task: str, prices: Sequence[tuple[str, float, float, float]]
-) -> list[dict[str, Any]]:
+def _control_costs(store: Store, task: str, prices: Sequence[ModelPrice]) -> list[dict[str, Any]]:
     return store.rows(
-        """
-        WITH prices AS (
-            SELECT unnest($models::VARCHAR[]) AS model, unnest($inputs::DOUBLE[]) AS pi,
-                   unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po
-        ),
-        answered AS (
-            SELECT coalesce(json_extract_string(k.output, '$.model'), c.model) AS model,
+        f"""
+        WITH {PRICES},
+        found AS (
+            SELECT c.task AS workload,
+                   coalesce(json_extract_string(k.output, '$.model'), c.model, '') AS model, k.error_kind,
                    k.input_tokens AS i, coalesce(k.cached_input_tokens, 0) AS c, k.output_tokens AS o
             FROM calls c JOIN controls k USING (call_id)
             WHERE c.task = $task AND c.call_id NOT IN (SELECT call_id FROM conflicts)
-        )
-        SELECT a.model, count(*) AS calls, count(i + o) AS measured,
-               avg((i * pi + c * pc + o * po) / 1e6) AS usd,
-               coalesce(stddev_samp((i * pi + c * pc + o * po) / 1e6), 0) AS usd_deviation
-        FROM answered a LEFT JOIN prices p ON p.model = a.model
-        GROUP BY a.model ORDER BY calls DESC, a.model
-        """,
-        {
-            "task": task,
-            "models": [each[0] for each in prices],
-            "inputs": [each[1] for each in prices],
-            "cached": [each[2] for each in prices],
-            "outputs": [each[3] for each in prices],
-        },
+        ),
+        {by_model("found")}
+        SELECT * FROM by_model ORDER BY calls DESC, model
+        """,  # noqa: S608 -- constants
+        {"task": task, **price_parameters(prices)},
     )
 
 

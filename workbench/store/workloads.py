@@ -13,9 +13,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from workbench.access import requires
+from workbench.costing.pricing import ModelPrice
 from workbench.records import UNASSIGNED, Request, from_json
 from workbench.roles import Right
 from workbench.store import Store, accesses
+from workbench.store.call_costs import PRICES, by_model, price_parameters
 
 LABEL_CHARS = 60
 SHORT_ANSWERS = 400
@@ -36,16 +38,6 @@ _TRAFFIC = f"""
           ON p.call_seq = u.seq
     )
 """  # noqa: S608 -- a constant
-
-
-# What `costing.pricing.entry_for` says: a snapshot without a price of its own has that of its model.
-_PRICE_ENTRY = r"""
-CASE WHEN model IN (SELECT model FROM prices) THEN model
-     WHEN try_strptime(replace(regexp_extract(model, '.[-@](20\d\d-?\d\d-?\d\d)$', 1), '-', ''), '%Y%m%d')
-          IS NOT NULL
-     THEN regexp_extract(model, '^(.+)[-@]20\d\d-?\d\d-?\d\d$', 1)
-     ELSE model END
-"""
 
 
 def new_profile_id(now_s: float | None = None) -> str:
@@ -192,8 +184,11 @@ def totals(store: Store, profile_id: str) -> list[dict[str, Any]]:
                avg(control_output_tokens) AS output_tokens,
                quantile_cont(control_input_tokens + coalesce(control_cached_input_tokens, 0), 0.95)
                    AS input_tokens_p95,
-               sum(control_cached_input_tokens)
-                   / nullif(sum(control_input_tokens + control_cached_input_tokens), 0) AS cached_share,
+               -- Who names cached tokens leaves them out where there are none; who never does says nothing.
+               CASE WHEN count(control_cached_input_tokens) > 0
+                    THEN sum(control_cached_input_tokens) FILTER (control_input_tokens IS NOT NULL)
+                         / nullif(sum(control_input_tokens + coalesce(control_cached_input_tokens, 0)), 0)
+               END AS cached_share,
                avg(input_chars) AS input_chars,
                quantile_cont(control_latency_ms, 0.5) AS latency_p50_ms,
                quantile_cont(control_latency_ms, 0.95) AS latency_p95_ms,
@@ -232,9 +227,7 @@ def daily_traffic(store: Store, profile_id: str) -> list[dict[str, Any]]:
     )
 
 
-def model_costs(
-    store: Store, profile_id: str, prices: Sequence[tuple[str, float, float, float]]
-) -> list[dict[str, Any]]:
+def model_costs(store: Store, profile_id: str, prices: Sequence[ModelPrice]) -> list[dict[str, Any]]:
     """Return tokens and costs by workload and model.
 
     Args:
@@ -243,40 +236,21 @@ def model_costs(
         prices: Model, then US dollars per million tokens of input, cached input and output.
 
     Returns:
-        Rows of workload, model, calls, measured, mean tokens (input_tokens, cached_input_tokens,
-        output_tokens), usd (mean of a measured call) and usd_deviation; both None without a price.
+        Rows of workload and the columns of `call_costs.by_model`, the commonest model first.
     """
     return store.rows(
         f"""
-        WITH {_TRAFFIC},
-        prices AS (
-            SELECT unnest($models::VARCHAR[]) AS model, unnest($inputs::DOUBLE[]) AS pi,
-                   unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po
-        ),
+        WITH {_TRAFFIC}, {PRICES},
         found AS (
             SELECT workload, coalesce(json_extract_string(control, '$.model'), model, '') AS model,
-                   control_input_tokens AS i, coalesce(control_cached_input_tokens, 0) AS c,
-                   control_output_tokens AS o
+                   control_error_kind AS error_kind, control_input_tokens AS i,
+                   coalesce(control_cached_input_tokens, 0) AS c, control_output_tokens AS o
             FROM traffic WHERE control IS NOT NULL
         ),
-        named AS (SELECT model, {_PRICE_ENTRY} AS entry FROM (SELECT DISTINCT model FROM found)),
-        answered AS (SELECT * FROM found JOIN named USING (model))
-        SELECT workload, a.model, count(*) AS calls, count(i + o) AS measured,
-               avg(i) FILTER (WHERE o IS NOT NULL) AS input_tokens,
-               avg(c) FILTER (WHERE i IS NOT NULL AND o IS NOT NULL) AS cached_input_tokens,
-               avg(o) FILTER (WHERE i IS NOT NULL) AS output_tokens,
-               avg((i * pi + c * pc + o * po) / 1e6) AS usd,
-               coalesce(stddev_samp((i * pi + c * pc + o * po) / 1e6), 0) AS usd_deviation
-        FROM answered a LEFT JOIN prices p ON p.model = a.entry
-        GROUP BY ALL ORDER BY workload, calls DESC, a.model
+        {by_model("found")}
+        SELECT * FROM by_model ORDER BY workload, calls DESC, model
         """,  # noqa: S608
-        {
-            "profile": profile_id,
-            "models": [each[0] for each in prices],
-            "inputs": [each[1] for each in prices],
-            "cached": [each[2] for each in prices],
-            "outputs": [each[3] for each in prices],
-        },
+        {"profile": profile_id, **price_parameters(prices)},
     )
 
 

@@ -14,6 +14,7 @@ from workbench.costing.what_if import ASSUMPTIONS, MOST_USD, figure_of, tried
 from workbench.errors import WorkbenchError
 from workbench.profiling.costs import CostReport, costs
 from workbench.profiling.naming import set_budget
+from workbench.profiling.report import told_imputed
 from workbench.specs import CONTROL
 from workbench.ui import address, answers, exports, figures, looked, money, money_figures, words
 from workbench.ui.diff import visible
@@ -124,6 +125,8 @@ def _figures(found: CostReport) -> None:
             st.text(f"{way.name.capitalize()}: {said}.")
     st.caption(f"Each limit holds with {words.stage(found.level)} confidence; what is declared has none.")
     st.text(f"Small model: {visible(found.basis)}")
+    if found.imputed:
+        st.caption(told_imputed(found.imputed) + ".")
     if found.left_out:
         st.caption(
             f"Left out, without a price or tokens ({words.percent(1 - found.priced_share)} of the calls):"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from workbench.costing.ways import Amount
+from workbench.profiling.report import told_imputed
 from workbench.scoring import OverviewRow
 from workbench.ui import words
 from workbench.ui.diff import visible
@@ -14,6 +15,8 @@ from workbench.ui.session import here
 def show(row: OverviewRow) -> None:
     """Show the monthly cost now and at the recommended share, and what it leaves out."""
     st.text(sentence(row))
+    if row.imputed:
+        st.caption(told_imputed(row.imputed) + ".")
     if row.left_out:
         st.caption("Left out of these figures, since no price or no tokens are known:")
         st.text(visible(", ".join(row.left_out)))

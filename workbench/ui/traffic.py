@@ -12,6 +12,7 @@ from workbench import access
 from workbench.errors import WorkbenchError
 from workbench.profiling import ProfileReport, WorkloadReport
 from workbench.profiling.naming import draft, name_workloads
+from workbench.profiling.report import told_imputed
 from workbench.records import UNASSIGNED, Output, Request, from_json
 from workbench.roles import Right
 from workbench.store import workloads
@@ -65,6 +66,8 @@ def _summary(report: ProfileReport) -> None:
             "of the traffic it holds, so that no figure a day or a month is shown: import with a sampling "
             "rate, or set calls_per_day in eval.toml."
         )
+    if report.imputed:
+        st.caption(told_imputed(report.imputed) + ".")
     if report.left_out:
         st.caption("Left out of the costs, since no price or no token counts are known:")
         st.text(visible(", ".join(report.left_out)))
@@ -183,6 +186,8 @@ def _facts(each: WorkloadReport) -> None:
     ]
     lines.append("languages: " + ", ".join(spoken[:5]))
     st.text(" · ".join(lines))
+    if each.imputed:
+        st.caption(told_imputed(each.imputed) + ".")
     if each.left_out:
         st.caption("Calls of these models are left out of its costs:")
         st.text(visible(", ".join(each.left_out)))

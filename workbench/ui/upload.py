@@ -339,7 +339,7 @@ def _report(report: ImportReport) -> None:
         if report.unrecognised:
             st.caption("Not recognised, left out")
             for each in report.unrecognised[:10]:
-                st.text(visible(each["reason"]))
+                st.text(visible(f"{each['name']}: {each['reason']}"))
         if report.capture_lost:
             st.caption("Lost by capture, never in these logs")
             lost = (f"{count:,} {reason.replace('_', ' ')}" for reason, count in report.capture_lost.items())

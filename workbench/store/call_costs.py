@@ -1,0 +1,84 @@
+"""What recorded answers cost by model, as SQL: one rule for the profile, the costs and the overview."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.costing.pricing import ModelPrice
+
+PRICES = """
+    prices AS (
+        SELECT unnest($models::VARCHAR[]) AS model, unnest($inputs::DOUBLE[]) AS pi,
+               unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po
+    )
+"""
+"""The price table, of `price_parameters`."""
+
+# What `costing.pricing.entry_for` says: a snapshot without a price of its own has that of its model.
+_PRICE_ENTRY = r"""
+CASE WHEN model IN (SELECT model FROM prices) THEN model
+     WHEN try_strptime(replace(regexp_extract(model, '.[-@](20\d\d-?\d\d-?\d\d)$', 1), '-', ''), '%Y%m%d')
+          IS NOT NULL
+     THEN regexp_extract(model, '^(.+)[-@]20\d\d-?\d\d-?\d\d$', 1)
+     ELSE model END
+"""
+
+
+def by_model(found: str) -> str:
+    """Return common table expressions that end in `by_model`: what calls cost, by workload and model.
+
+    A failed call that names no input tokens costs nothing, as the import's report has it. An answered
+    one without tokens costs what its model's other answers cost on average.
+
+    Args:
+        found: A common table expression before it, beside `PRICES`: workload, model, error_kind and the
+            tokens i (input), c (cached input) and o (output) of each call. A constant.
+
+    Returns:
+        `by_model` has workload, model, calls, measured (calls whose cost is known: those with tokens and
+        those that cost nothing; 0 where no answer has tokens), mean tokens of a call (input_tokens,
+        cached_input_tokens, output_tokens), usd (mean of a call) and usd_deviation; usd is None without
+        a price.
+    """
+    return f"""
+        entries AS (SELECT model, {_PRICE_ENTRY} AS entry FROM (SELECT DISTINCT model FROM {found})),
+        costed AS (
+            SELECT f.workload, f.model, f.error_kind IS NOT NULL AND i IS NULL AS free, i, c, o,
+                   (i * pi + c * pc + o * po) / 1e6 AS usd, pi IS NOT NULL AS has_price
+            FROM {found} f JOIN entries e ON e.model = f.model LEFT JOIN prices p ON p.model = e.entry
+        ),
+        summed AS (
+            SELECT workload, model, count(*) AS calls, count(*) FILTER (free) AS nothing,
+                   count(i + o) AS counted, 1 - nothing / calls AS paid,
+                   avg(i) FILTER (o IS NOT NULL) AS i, avg(c) FILTER (i IS NOT NULL AND o IS NOT NULL) AS c,
+                   avg(o) FILTER (i IS NOT NULL) AS o, bool_and(has_price) AS has_price,
+                   avg(usd) AS usd, var_pop(usd) AS variance
+            FROM costed GROUP BY workload, model
+        ),
+        by_model AS (
+            SELECT workload, model, calls,
+                   CASE WHEN counted = 0 AND nothing < calls THEN 0 ELSE counted + nothing END AS measured,
+                   i * paid AS input_tokens, c * paid AS cached_input_tokens, o * paid AS output_tokens,
+                   coalesce(usd * paid, CASE WHEN has_price AND nothing = calls THEN 0 END) AS usd,
+                   -- Of a mixture: what a call costs if it costs something, and whether it does.
+                   coalesce(sqrt((paid * variance + paid * (1 - paid) * usd * usd)
+                                 * (counted + nothing) / nullif(counted + nothing - 1, 0)), 0)
+                       AS usd_deviation
+            FROM summed
+        )
+    """  # noqa: S608 -- constants
+
+
+def price_parameters(prices: Sequence[ModelPrice]) -> dict[str, Any]:
+    """Return the values that `PRICES` is asked with.
+
+    Args:
+        prices: Model, then US dollars per million tokens of input, cached input and output.
+    """
+    return {
+        "models": [each[0] for each in prices],
+        "inputs": [each[1] for each in prices],
+        "cached": [each[2] for each in prices],
+        "outputs": [each[3] for each in prices],
+    }
