@@ -64,7 +64,7 @@ def test_the_promise_holds_at_every_look(tmp_path: Path, most: float, power: flo
 
     That is through the real store and less Monte Carlo error; where confidence tells, most worlds find one.
     """
-    runs, size = 30, 400
+    runs, size = 16, 400
     names = [f"c{run:02}" for run in range(runs)]
     world = make_world(tmp_path)
     extra = "".join(
@@ -97,7 +97,7 @@ def test_the_promise_holds_at_every_look(tmp_path: Path, most: float, power: flo
                 found += batch == 2
                 if most * (1 - best.confidence) ** power / (power + 1) > TOLERANCE:
                     broken.add(name)
-    # 3 standard errors above 5 % of 30 runs.
+    # 3 standard errors above 5 %.
     assert len(broken) <= runs * (0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5)
     if power:
         assert found >= 0.8 * runs
