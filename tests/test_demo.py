@@ -195,10 +195,10 @@ def test_missing_weights_are_named_before_any_work(tmp_path: Path, monkeypatch: 
 @pytest.mark.slow
 @pytest.mark.models
 def test_the_real_small_model_answers_and_is_not_let_through(tmp_path: Path) -> None:
-    calls = {"support_triage": 40, "order_fields": 3, "message_rewriting": 2}
+    calls = {"support_triage": 24, "order_fields": 2, "message_rewriting": 1}
     report = build(tmp_path / "shown", model_calls=calls)
     rows = {row.task: row for row in report.rows if row.candidate == MODEL}
     assert set(rows) == set(TASKS)
-    assert rows["support_triage"].calls > 30
+    assert rows["support_triage"].calls > 20
     assert rows["support_triage"].action in (Action.STOP, Action.HOLD)
     assert all(row.share == 0 for row in rows.values())

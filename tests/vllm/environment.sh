@@ -22,7 +22,7 @@ fi
 echo "Making $folder with vLLM ($kind build); this takes some minutes."
 rm -rf "$folder"
 "$python" -m venv "$folder"
-install="$folder/bin/python -m pip install --quiet --disable-pip-version-check"
+install="$folder/bin/python -m pip install --quiet --disable-pip-version-check --no-compile"
 if [ "$kind" = gpu ]; then
     $install "$gpu_vllm"
 else
