@@ -101,6 +101,16 @@ def test_a_draft_of_any_json_loads(objects: list[dict[str, object]]) -> None:
         assert loaded(draft_eval("x", shape, [RULE])).kind is EvalKind.FIELDS
 
 
+def test_a_draft_says_which_keys_it_could_not_name() -> None:
+    """A path can't tell a dot in a key from one between keys; what is left out is said in the file."""
+    schema = infer_schema([{"a.b": 1, "total": 2, "lines": [{"x[0]": 1, "sku": "s"}]}] * 30)
+    text = draft_eval("x", Shape(ShapeKind.JSON, 1.0, 30, schema=schema), [RULE])
+    assert [each.path for each in loaded(text).fields] == ["total", "lines[].sku"]
+    assert "can't be a field" in text
+    plain = infer_schema([{"total": 2}] * 30)
+    assert "can't be a field" not in draft_eval("x", Shape(ShapeKind.JSON, 1.0, 30, schema=plain), [RULE])
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.dictionaries(ANSWERS, st.integers(20, 99), max_size=8))
 def test_a_draft_of_any_labels_loads(answers: dict[str, int]) -> None:

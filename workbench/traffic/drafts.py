@@ -7,7 +7,7 @@ from dataclasses import fields as record_fields
 from typing import Any
 
 from workbench.specs import MatchRule
-from workbench.traffic.shapes import Shape, ShapeKind, field_paths
+from workbench.traffic.shapes import Shape, ShapeKind, field_paths, has_unnamable
 
 MOST_DRAFTED = 40
 _MONEY = ("price", "total", "amount", "cost", "sum", "fee")
@@ -56,6 +56,11 @@ def draft_eval(
             tables.append(_rule(each))
         document.add("match_any", tables)
     if shape.kind is ShapeKind.JSON and shape.schema is not None:
+        if has_unnamable(shape.schema):
+            document.add(
+                tomlkit.comment("A key with a dot or a bracket can't be a field, and isn't compared.")
+            )
+            document.add(tomlkit.comment("To compare it too, declare a JSON Schema instead of fields."))
         tables = tomlkit.aot()
         for path, known in list(field_paths(shape.schema).items())[:MOST_DRAFTED]:
             tables.append(_field(path, known))

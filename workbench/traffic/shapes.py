@@ -201,10 +201,15 @@ def _kind(value: Any) -> str:
 
 
 def field_paths(schema: Mapping[str, Any], prefix: str = "") -> dict[str, dict[str, Any]]:
-    """Return the leaves of an inferred schema by path (`items[].sku`), with what is known of each."""
+    """Return the leaves of an inferred schema by path (`items[].sku`), with what is known of each.
+
+    Keys that no path can name, with a dot or a bracket, are left out; see `has_unnamable`.
+    """
     found: dict[str, dict[str, Any]] = {}
     required = set(schema.get("required", ()))
     for name, each in schema.get("properties", {}).items():
+        if _is_unnamable(name):
+            continue
         path = f"{prefix}.{name}" if prefix else name
         here = {**each, "always": name in required}
         items = each.get("items") if each.get("type") == "array" else None
@@ -215,6 +220,18 @@ def field_paths(schema: Mapping[str, Any], prefix: str = "") -> dict[str, dict[s
         else:
             found[path] = here
     return found
+
+
+def has_unnamable(schema: Mapping[str, Any]) -> bool:
+    """Return whether an inferred schema holds keys that no path can name, at any depth."""
+    inside = [each for each in (*schema.get("properties", {}).values(), schema.get("items")) if each]
+    return any(map(_is_unnamable, schema.get("properties", {}))) or any(
+        has_unnamable(each) for each in inside if isinstance(each, Mapping)
+    )
+
+
+def _is_unnamable(name: str) -> bool:
+    return not name or any(mark in name for mark in ".[]")
 
 
 def overlap(answer: str, request: str) -> float | None:
