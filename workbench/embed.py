@@ -122,7 +122,7 @@ class SentenceTransformers:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()
 
         try:
             return SentenceTransformer(

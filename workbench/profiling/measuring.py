@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from workbench.compare.features import facts_beyond, text_of
 from workbench.config import Workspace
@@ -117,7 +117,7 @@ def mean_amount(mean: float, deviation: float, n: int) -> Amount:
     """Return a mean with its one-sided limits (Student); one value alone has no limits but itself."""
     if n < 2:
         return exactly(mean)
-    half = float(student.ppf(LEVEL, n - 1)) * deviation / math.sqrt(n)
+    half = float(stdtrit(n - 1, LEVEL)) * deviation / math.sqrt(n)
     return Amount(mean, max(mean - half, 0.0), mean + half)
 
 
@@ -181,7 +181,7 @@ def traffic_a_day(days: Sequence[Mapping[str, Any]]) -> Amount:
         middle = sum(daily) / whole
         deviation = math.sqrt(sum((each - middle) ** 2 for each in daily) / (whole - 1))
         spread = max(spread, deviation / math.sqrt(whole))
-    half = float(student.ppf(LEVEL, max(whole - 1, 1) if whole >= 2 else 30)) * spread
+    half = float(stdtrit(max(whole - 1, 1) if whole >= 2 else 30, LEVEL)) * spread
     return Amount(mean, max(mean - half, 0.0), mean + half)
 
 

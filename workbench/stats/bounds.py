@@ -14,10 +14,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv, betaln, xlog1py, xlogy
 
 from workbench.records import Estimate
+from workbench.stats.roots import root
 
 ANYTIME = "anytime"
 EXACT = "exact"
@@ -108,7 +108,7 @@ def anytime_upper(bad: float, n: float, delta: float) -> float:
         return 1.0
     if excess(low) >= 0:
         return low
-    return float(brentq(excess, low, high, xtol=1e-12))
+    return root(excess, low, high)
 
 
 def anytime_uppers(bad: Floats, n: Floats, delta: float) -> Floats:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
 ISOTONIC_FROM = 200
@@ -48,6 +47,8 @@ def _platt(scores: NDArray[np.float64], good: NDArray[np.bool_]) -> Calibration:
         z = parameters[0] * x + parameters[1]
         return float(np.sum(np.logaddexp(0, z) - targets * z))
 
+    from scipy.optimize import minimize  # Slow to load, and rarely needed.
+
     # A higher confidence must never be shown as a lower chance.
     slope, shift = minimize(loss, np.array([1.0, 0.0]), bounds=[(0.0, None), (None, None)]).x
 
@@ -59,6 +60,8 @@ def _platt(scores: NDArray[np.float64], good: NDArray[np.bool_]) -> Calibration:
 
 
 def _isotonic(scores: NDArray[np.float64], good: NDArray[np.bool_]) -> Calibration:
+    from scipy.optimize import isotonic_regression  # Slow to load, and rarely needed.
+
     distinct, place = np.unique(scores, return_inverse=True)
     sizes = np.bincount(place).astype(np.float64)
     means = np.bincount(place, weights=good.astype(np.float64)) / sizes

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 
-from scipy.optimize import brentq
-from scipy.special import ndtri
-from scipy.stats import binom
+from scipy.special import bdtr, ndtri
 
 from workbench.records import Estimate
+from workbench.stats.roots import root
 
 TANGO = "Tango score interval, one look"
 _EDGE = 1e-12
@@ -54,7 +53,7 @@ def tango(worse: int, better: int, n: int, delta: float) -> Estimate:
 
     def crossing(target: float, low: float, high: float, edge: float) -> float:
         first, last = score(low) - target, score(high) - target
-        return edge if first * last > 0 else float(brentq(lambda d: score(d) - target, low, high, xtol=1e-12))
+        return edge if first * last > 0 else root(lambda d: score(d) - target, low, high)
 
     low = -1.0 if point <= -1 + _EDGE else crossing(z, -1 + _EDGE, point, -1.0)
     high = 1.0 if point >= 1 - _EDGE else crossing(-z, point, 1 - _EDGE, 1.0)
@@ -80,5 +79,5 @@ def mcnemar(worse: int, better: int) -> float:
         worse: Calls that the control alone got right.
         better: Calls that the candidate alone got right.
     """
-    tail = float(binom.cdf(min(worse, better), worse + better, 0.5))
+    tail = float(bdtr(min(worse, better), worse + better, 0.5))
     return min(2 * tail, 1.0)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from workbench.records import Estimate
 from workbench.stats.bounds import exact_upper
@@ -95,6 +95,7 @@ def queueing_effect(values: Sequence[float], q: float) -> float:
         blocks = n // size
         means = slow[: blocks * size].reshape(blocks, size).mean(axis=1)
         # Few blocks estimate their variance badly: its upper limit is taken, not its value.
-        spread = means.var(ddof=1) * (blocks - 1) / chi2.ppf(VARIANCE_DOUBT, blocks - 1)
+        quantile = 2 * gammaincinv((blocks - 1) / 2, VARIANCE_DOUBT)  # Of the chi-squared distribution.
+        spread = means.var(ddof=1) * (blocks - 1) / quantile
         effects.append(size * spread / (rate * (1 - rate)))
     return float(min(max(*effects, 1.0), n))

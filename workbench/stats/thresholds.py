@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from workbench.records import Estimate
 from workbench.stats import bounds
@@ -270,8 +269,8 @@ def starting_places(routed: Sequence[float], shares: Sequence[float] = SHARES) -
 def auroc(confidences: ArrayLike, losses: ArrayLike) -> float | None:
     """Return the chance that a harmed call has a lower confidence than one that is not; ties count half.
 
-    A = (R - b (b + 1) / 2) / (b g), R the sum of the b harmed calls' ranks among all, the surest call first,
-    g the calls not harmed: the Mann-Whitney statistic over its number of pairs; None without both kinds.
+    A = (w + t / 2) / (b g): of the pairs of one of b harmed calls with one of g others, w where the harmed
+    one has the lower confidence and t with equal ones. None without both kinds.
     Source: Mann and Whitney, Annals of Mathematical Statistics 18, 1947; Hanley and McNeil, Radiology 143,
     1982.
 
@@ -285,8 +284,9 @@ def auroc(confidences: ArrayLike, losses: ArrayLike) -> float | None:
     bad, good = int(harmed.sum()), int((~harmed).sum())
     if not bad or not good:
         return None
-    ranks = rankdata(-scores)
-    return float((ranks[harmed].sum() - bad * (bad + 1) / 2) / (bad * good))
+    fine, asked = np.sort(scores[~harmed]), scores[harmed]
+    up_to, below = np.searchsorted(fine, asked, "right"), np.searchsorted(fine, asked, "left")
+    return float(((good - up_to) + (up_to - below) / 2).sum() / (bad * good))
 
 
 def is_for_tuning(call_id: str, seed: int = 0) -> bool:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
+
+from workbench.stats.roots import root
 
 BETS = 64
 
@@ -137,7 +138,7 @@ def _solved(
     high = top - 1e-12 * span
     if not sizes.any() or excess(high) <= 0:
         return top
-    return float(brentq(excess, min(float(values.min()), -span), high, xtol=1e-12))
+    return root(excess, min(float(values.min()), -span), high)
 
 
 def size_needed(
