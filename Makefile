@@ -62,8 +62,8 @@ test-most: $(STAMP)
 	bash tests/system_packages.sh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not vllm"
+	$(BIN)/mypy --num-workers 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not vllm"
 
 .PHONY: test-vllm
 test-vllm: $(STAMP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,9 +145,11 @@ def test_the_table_fits_100_columns_and_says_what_is_synthetic(
         assert all(word in text.split() for word in row.reason.split()), "no word of the reason is cut off"
 
 
-def test_a_second_build_adds_nothing_and_says_the_same(tmp_path: Path) -> None:
-    first = build(tmp_path / "shown", without_model=True)
-    again = build(tmp_path / "shown", without_model=True)
+def test_a_second_build_adds_nothing_and_says_the_same(
+    tmp_path: Path, built: tuple[Path, DemoReport, list[Progress]]
+) -> None:
+    shutil.copytree(built[0], tmp_path / "shown")
+    first, again = built[1], build(tmp_path / "shown", without_model=True)
     assert again.imported == 0
     assert again.rows == first.rows
     workspace = Workspace.load(tmp_path / "shown")
@@ -194,8 +197,12 @@ def test_missing_weights_are_named_before_any_work(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow
 @pytest.mark.models
-def test_the_real_small_model_answers_and_is_not_let_through(tmp_path: Path) -> None:
-    calls = {"support_triage": 24, "order_fields": 2, "message_rewriting": 1}
+def test_the_real_small_model_answers_and_is_not_let_through(
+    tmp_path: Path, built: tuple[Path, DemoReport, list[Progress]]
+) -> None:
+    """A demo that was built without the model goes on with it."""
+    shutil.copytree(built[0], tmp_path / "shown")
+    calls = {"support_triage": 24, "order_fields": 1, "message_rewriting": 1}
     report = build(tmp_path / "shown", model_calls=calls)
     rows = {row.task: row for row in report.rows if row.candidate == MODEL}
     assert set(rows) == set(TASKS)

@@ -68,10 +68,10 @@ def test_without_labels_similarity_moves_no_rewriting(rewriting: Path) -> None:
         DATA / "openai_batch_pair" / name for name in ("batch_requests.jsonl", "batch_output_gpt4.jsonl")
     ]
     run(rewriting, "import", *files, "--task", "rewriting")
-    replayed = run(rewriting, "replay", "--task", "rewriting", "--candidate", "gpt-3.5-turbo", "--limit", 200)
-    assert replayed["done"] == 200
+    replayed = run(rewriting, "replay", "--task", "rewriting", "--candidate", "gpt-3.5-turbo", "--limit", 80)
+    assert replayed["done"] == 80
     (compared,) = run(rewriting, "compare", "--task", "rewriting")
-    assert compared["compared"] == 200
+    assert compared["compared"] == 80
     answer = run(rewriting, "recommend", "--task", "rewriting", "--candidate", "gpt-3.5-turbo")
     assert (answer["action"], answer["share"], answer["cap"], answer["basis"]) == ("HOLD", 0, 0, "semantic")
     assert answer["harm"]["high"] == 1

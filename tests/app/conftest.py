@@ -45,13 +45,11 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
     def open_page(place: Filled, page: str, /, **query: str) -> AppTest:
         monkeypatch.setenv("WORKBENCH_WORKSPACE", str(place.workspace.root))
         at = AppTest.from_file(str(ROUTER), default_timeout=60)
-        at.run()
         for name, value in query.items():
             at.query_params[name] = value
-        if page != "overview":
-            at.switch_page(str(navigation.folder() / f"{page}.py"))
-            at.run()
-        return at
+        # Before a first run the name of the file is the address, as it is in our menu.
+        at.switch_page(str(navigation.folder() / f"{page}.py"))
+        return at.run()
 
     return open_page
 

@@ -22,7 +22,7 @@ from workbench.stats import bounds
 from workbench.stats.harm import regressions
 
 DELTAS = (0.05, 0.2, 0.5)
-RUNS = 24
+RUNS = 14
 STEPS = 32
 SIZE = 120
 
