@@ -62,7 +62,7 @@ test-most: $(STAMP)
 	bash tests/system_packages.sh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --num-workers 2
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not vllm"
 
 .PHONY: test-vllm

@@ -73,7 +73,7 @@ def candidate_text(python: str) -> str:
     return CANDIDATE.format(
         model=model_name(),
         revision=f'revision = "{revision}"' if revision else "",
-        dtype="auto" if GPU.exists() else "bfloat16",
+        dtype="auto" if GPU.exists() else "float32",
         python=python,
         in_flight=IN_FLIGHT,
     )

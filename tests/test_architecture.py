@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "config",
         "contents",
         "checks",
+        "eval_checks",
         "field_checks",
         "parameter_checks",
         "access_checks",

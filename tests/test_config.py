@@ -92,6 +92,8 @@ def test_a_wrong_key_of_the_workspace_is_named(tmp_path: Path, config: str, word
         (LABEL_EVAL + "calls_per_day = inf\n", ["calls_per_day = inf", "outside"]),
         (LABEL_EVAL + "calls_per_day = nan\n", ["calls_per_day = nan", "outside"]),
         (LABEL_EVAL + '[[slices]]\nby = "input_length"\nedges = [10, nan]\n', ["input_length", "edge"]),
+        (LABEL_EVAL + 2 * '[[slices]]\nby = "language"\n', ["two slices", "'language'", "name"]),
+        (LABEL_EVAL + "[policy]\ntolerance = 0.02\ncritical_tolerance = 0.03\n", ["0.03", "0.02", "less"]),
         (LABEL_EVAL + '[policy]\nharm = "both"\n', ["policy.harm"]),
         (LABEL_EVAL + '[match]\ninput = "("\n', ["match.input"]),
         (LABEL_EVAL + '[[ignore]]\nname = "time"\npattern = "["\n', ["time"]),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench.checks import check_eval
 from workbench.cli import cli
 from workbench.config import convert
+from workbench.eval_checks import check_eval
 from workbench.field_checks import COMPARATORS
 from workbench.formats import REGISTRY
 from workbench.records import EvalKind

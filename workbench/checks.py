@@ -1,22 +1,16 @@
-"""What types can't say about `workbench.toml` and `eval.toml`: names, ranges, patterns, known words."""
+"""What types can't say about `workbench.toml`: names, ranges, patterns, known words."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from workbench import slices
-from workbench.compare.labels import JOINED
 from workbench.errors import ConfigError, did_you_mean
-from workbench.field_checks import check_fields
 from workbench.inheritance import ENGINES_OF
 from workbench.parameter_checks import check_parameters
-from workbench.records import EvalKind, Policy
 from workbench.specs import (
     CONTROL,
     DIALECTS,
@@ -24,15 +18,12 @@ from workbench.specs import (
     NAME_PATTERN,
     ZONES,
     Candidate,
-    EvalConfig,
     ModelLife,
     PromptPatch,
     RayCluster,
-    ReviewRules,
     VLLMServer,
 )
 
-_PLAIN_EVAL = EvalConfig("", EvalKind.LABEL)
 VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%25?[A-Za-z0-9._-]+)?")
 SAMPLING_PARAMETERS = frozenset(
@@ -70,26 +61,7 @@ RAY_RANGES = {
     "cpus_per_actor": (0.01, 1_024.0),
     "gpus_per_actor": (0.0, 1_024.0),
 }
-EVAL_RANGES = {"calls_per_day": (0.001, 1e12)}
 _SECRET_VARIABLE = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD)$", re.IGNORECASE)
-
-RANGES = {
-    "tolerance": (0.001, 0.5),
-    "level": (0.5, 0.9999),
-    "icc": (0.0, 1.0),
-    "exploration_budget": (0.0, 0.5),
-    "critical_tolerance": (0.0001, 0.5),
-    "session_tolerance": (0.001, 0.5),
-    "maximum_uncomparable": (0.0, 1.0),
-    "maximum_invalid": (0.0, 1.0),
-    "minimum_pairs": (20, 1_000_000),
-    "minimum_live_calls": (1, 1_000_000),
-    "minimum_days_in_stage": (0.0, 365.0),
-    "minimum_days_of_traffic": (0.0, 365.0),
-    "latency_p95_ms": (0.1, 3_600_000.0),
-    "planned_labels": (20, 1_000_000),
-}
-"""Smallest and largest value of each number of a policy."""
 
 
 def check_candidates(candidates: Iterable[Candidate], path: Path) -> None:
@@ -123,7 +95,7 @@ def check_candidates(candidates: Iterable[Candidate], path: Path) -> None:
         _check_secrets(each, where)
         if each.name == CONTROL:
             _check_control(each, where)
-        _check_ranges(each, CANDIDATE_RANGES, where, "")
+        check_ranges(each, CANDIDATE_RANGES, where, "")
         _check_engine_keys(each, where)
         if each.patch is not None:
             _check_patch(each.patch, where)
@@ -171,10 +143,21 @@ def check_ray(cluster: RayCluster, path: Path) -> None:
     where = f"{path}: ray"
     if cluster.zone is not None and cluster.zone not in ZONES:
         raise ConfigError(f"{where}.zone: {cluster.zone!r} is not known.", did_you_mean(cluster.zone, ZONES))
-    _check_ranges(cluster, RAY_RANGES, str(path), "ray.")
+    check_ranges(cluster, RAY_RANGES, str(path), "ray.")
 
 
-def _check_ranges(record: Any, ranges: Mapping[str, tuple[float, float]], where: str, table: str) -> None:
+def check_ranges(record: Any, ranges: Mapping[str, tuple[float, float]], where: str, table: str) -> None:
+    """Check that each number that is given lies in its range.
+
+    Args:
+        record: What was read.
+        ranges: Smallest and largest value by key.
+        where: The file, and whose key it is, for the message.
+        table: What stands before the key in the file.
+
+    Raises:
+        ConfigError: A number is outside; the message names the key.
+    """
     for key, (low, high) in ranges.items():
         value = getattr(record, key)
         # NaN is in no range.
@@ -221,7 +204,7 @@ def _check_patch(patch: PromptPatch, where: str) -> None:
 
 
 def _check_server(server: VLLMServer, where: str) -> None:
-    _check_ranges(server, SERVER_RANGES, where, "server.")
+    check_ranges(server, SERVER_RANGES, where, "server.")
     for name in server.environment:
         if not VARIABLE_PATTERN.fullmatch(name):
             raise ConfigError(f"{where}: server.environment: {name!r} is no variable's name.", "Mend it.")
@@ -276,176 +259,23 @@ def host_of(where: str, url: str) -> str:
     return host
 
 
-def check_eval(each: EvalConfig, path: Path) -> None:
-    """Check what types can't: names, ranges, patterns, and that the kind has what it needs.
-
-    Args:
-        each: The eval as it was read.
-        path: Its file, for the message.
-
-    Raises:
-        ConfigError: Something is wrong; the message names the file and the key.
-    """
-    if not NAME_PATTERN.fullmatch(each.task):
-        raise ConfigError(f"{path}: task {each.task!r} is not a name.", NAME_HINT)
-    if each.kind is EvalKind.LABEL and len(set(each.labels)) < 2:
-        raise ConfigError(f"{path}: kind label needs at least two `labels`.", "List every answer.")
-    if each.kind is EvalKind.FIELDS and not each.fields and not each.schema:
-        raise ConfigError(f"{path}: kind fields needs `fields` or `schema`.", "List the fields.")
-    if each.allowed_zone not in ZONES:
-        raise ConfigError(f"{path}: unknown allowed_zone {each.allowed_zone!r}.", "Use internal or external.")
-    _check_ranges(each, EVAL_RANGES, str(path), "")
-    check_policy(each.policy, path)
-    _check_review(each.review, path)
-    for label in (*each.aliases.values(), *each.critical_labels):
-        if each.kind is EvalKind.LABEL and label not in each.labels:
-            raise ConfigError(f"{path}: {label!r} is not one of `labels`.", did_you_mean(label, each.labels))
-    _check_several(each, path)
-    _check_ranking(each, path)
-    if each.judge is not None:
-        _check_judge(each.judge.candidate, path)
-    check_fields(each.fields, path)
-    if each.fields and each.kind is not EvalKind.FIELDS:
-        raise ConfigError(
-            f"{path}: `fields` mean nothing to kind {each.kind.value}.",
-            'Use kind = "fields", or take them out.',
-        )
-    if each.repair and each.kind is not EvalKind.FIELDS:
-        raise ConfigError(f"{path}: `repair` means nothing to kind {each.kind.value}.", "Take it out.")
-    for cut in each.slices:
-        if not slices.known_rule(cut.by):
-            raise ConfigError(
-                f"{path}: unknown slice by = {cut.by!r}.", did_you_mean(cut.by, slices.KNOWN_KEYS)
-            )
-        if not all(map(math.isfinite, cut.edges)):
-            raise ConfigError(f"{path}: slices, {cut.by!r}: an edge is no finite number.", "Mend `edges`.")
-    if not -1 <= each.match_at <= 1:
-        raise ConfigError(f"{path}: match_at = {each.match_at} is no similarity.", "Use 0 to 1.")
-    for wrapper in each.normalise.wrappers:
-        if wrapper != "json" and _pattern(wrapper, f"{path}: normalise.wrappers").groups != 1:
-            raise ConfigError(
-                f"{path}: the wrapper {wrapper!r} needs exactly one group.", "For example answer: (.*)"
-            )
-    for ignored in each.ignore:
-        _pattern(ignored.pattern, f"{path}: ignore {ignored.name!r}")
-    for taken in each.rules:
-        name = "match" if taken is each.match else "match_any"
-        for key in ("system_prompt", "input", "first_input", "tools", "model"):
-            _pattern(getattr(taken, key), f"{path}: {name}.{key}")
-
-
-def _check_several(each: EvalConfig, path: Path) -> None:
-    """Refuse labels that could not be told from several of them."""
-    if each.separators != _PLAIN_EVAL.separators and not each.several:
-        raise ConfigError(f"{path}: `separators` need `several = true`.", "Add it, or take them out.")
-    if not each.several:
-        return
-    if each.kind is not EvalKind.LABEL:
-        raise ConfigError(f"{path}: `several` means nothing to kind {each.kind.value}.", "Take it out.")
-    if not all(each.separators):
-        raise ConfigError(f"{path}: separators: an empty text separates nothing.", "Take it out.")
-    for name in (*each.labels, *each.aliases):
-        inside = next((mark for mark in (*each.separators, JOINED) if mark in name), None)
-        if inside is not None:
-            raise ConfigError(
-                f"{path}: {name!r} holds {inside!r}, which stands between labels.",
-                "Write other `separators`, or another name.",
-            )
-
-
-def _check_judge(name: str, path: Path) -> None:
-    """Refuse what can name no judge."""
-    if name == CONTROL:
-        raise ConfigError(
-            f"{path}: judge.candidate = {CONTROL!r} is the frontier: it can't judge its own answers.",
-            "Name a candidate that is another model than the two compared.",
-        )
-    if not NAME_PATTERN.fullmatch(name):
-        raise ConfigError(f"{path}: judge.candidate = {name!r} is not a name.", NAME_HINT)
-
-
-OPTION_KEYS = ("options", "options_pattern", "options_path")
-"""Where the options of a ranking stand: exactly one of these is given."""
-
-
-def _check_ranking(each: EvalConfig, path: Path) -> None:
-    """Refuse a ranking whose options could not be known, and its keys elsewhere."""
-    given = [key for key in OPTION_KEYS if getattr(each, key)]
-    if each.kind is not EvalKind.RANKING:
-        for key in (*given, *(("top",) if each.top is not None else ())):
-            raise ConfigError(
-                f"{path}: `{key}` means nothing to kind {each.kind.value}.", 'Use kind = "ranking".'
-            )
-        return
-    if len(given) != 1:
-        what = " and ".join(f"`{key}`" for key in given) or "no options"
-        raise ConfigError(
-            f"{path}: kind ranking has {what}.",
-            "Give one of options (always the same), options_pattern or options_path (read from the request).",
-        )
-    if each.options and (len(set(each.options)) < 2 or len(set(each.options)) < len(each.options)):
-        raise ConfigError(f"{path}: `options` needs two or more, each once.", "List every option once.")
-    if _pattern(each.options_pattern, f"{path}: options_pattern").groups > 1:
-        raise ConfigError(
-            f"{path}: options_pattern has more than one group.",
-            "Keep the one around the option, and write the others as (?:...).",
-        )
-    for alias, option in each.aliases.items():
-        if each.options and option not in each.options:
-            raise ConfigError(
-                f"{path}: alias {alias!r}: {option!r} is not one of `options`.",
-                did_you_mean(option, each.options),
-            )
-    if each.top is not None and each.top < 1:
-        raise ConfigError(f"{path}: top = {each.top} counts no place.", "Use 1 or more.")
-
-
-def _check_review(rules: ReviewRules, path: Path) -> None:
-    for name, most in (("double_share", 1.0), ("attention_share", 0.5)):
-        if not 0 <= getattr(rules, name) <= most:
-            raise ConfigError(
-                f"{path}: review.{name} is {getattr(rules, name):g}, and should be 0 to {most:g}.",
-                "Mend the value.",
-            )
-    for reviewer, languages in rules.languages.items():
-        for each in languages:
-            if not re.fullmatch("[a-z]{2,3}", each):
-                raise ConfigError(
-                    f"{path}: review.languages.{reviewer}: {each!r} is no language.",
-                    "Write codes such as en, de or ja.",
-                )
-
-
-def check_policy(policy: Policy, path: Path) -> None:
-    """Check that a policy is one that `eval.toml` may hold.
-
-    Raises:
-        ConfigError: A value is out of its range; the message names the file and the key.
-    """
-    if policy.harm not in ("regressions", "net"):
-        raise ConfigError(f"{path}: unknown policy.harm {policy.harm!r}.", "Use regressions or net.")
-    for key, (low, high) in RANGES.items():
-        value = getattr(policy, key)
-        if value is not None and not low <= value <= high:
-            raise ConfigError(f"{path}: policy.{key} = {value} is outside {low:g} to {high:g}.", "Mend it.")
-    ladder = list(policy.ladder)
-    rises = all(low < high for low, high in pairwise(ladder))
-    if len(ladder) < 2 or not rises or (ladder[0], ladder[-1]) != (0, 1):
-        raise ConfigError(f"{path}: policy.ladder must rise from 0 to 1.", "For example [0, 0.1, 1].")
-
-
 def _trim_pattern(pattern: str, where: str) -> None:
     """Refuse what is no pattern, for `re` as for `regex`, which trims prompts in bounded time."""
     import regex
 
-    _pattern(pattern, where)
+    pattern_of(pattern, where)
     try:
         regex.compile(pattern, regex.VERSION0)
     except regex.error as error:
         raise ConfigError(f"{where}: not a regular expression: {error}.", "Mend the pattern.") from error
 
 
-def _pattern(pattern: str | None, where: str) -> re.Pattern[str]:
+def pattern_of(pattern: str | None, where: str) -> re.Pattern[str]:
+    """Return a pattern, compiled; None as the empty one.
+
+    Raises:
+        ConfigError: It is no regular expression.
+    """
     try:
         return re.compile(pattern or "")
     except re.error as error:

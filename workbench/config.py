@@ -23,12 +23,13 @@ import msgspec
 
 from workbench import access
 from workbench.access_checks import check_access
-from workbench.checks import check_candidates, check_eval, check_models, check_ray
+from workbench.checks import check_candidates, check_models, check_ray
 from workbench.contents import local_contents
 from workbench.costing.checks import check_costs, check_prices
 from workbench.costing.plan import CostPlan, Gpu
 from workbench.costing.pricing import entry_for
 from workbench.errors import ConfigError, UsageError, did_you_mean
+from workbench.eval_checks import check_eval
 from workbench.inheritance import with_parents
 from workbench.records import EvalKind
 from workbench.roles import AccessRules, Role, SignIn

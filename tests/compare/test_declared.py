@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench.checks import check_eval
 from workbench.config import convert
 from workbench.errors import ConfigError
+from workbench.eval_checks import check_eval
 from workbench.specs import EvalConfig
 
 LABELS = 'task = "t"\nkind = "label"\nlabels = ["a", "b"]\n'

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.checks import check_eval
 from workbench.compare.schema import schema_problem
 from workbench.config import convert
+from workbench.eval_checks import check_eval
 from workbench.records import EvalKind, ToolCall
 from workbench.specs import EvalConfig, MatchRule
 from workbench.traffic.drafts import append_rules, draft_eval

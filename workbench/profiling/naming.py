@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.access import requires
-from workbench.checks import NAME_HINT, check_eval
+from workbench.checks import NAME_HINT
 from workbench.config import CONFIG_NAME, Workspace, convert, read_config
 from workbench.errors import ConfigError, UsageError
+from workbench.eval_checks import check_eval
 from workbench.profiling import ProfileReport, WorkloadReport, is_stale, kept, made_anew, workload_of
 from workbench.profiling.mining import apply_rules
 from workbench.progress import Listener, silent

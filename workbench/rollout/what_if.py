@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from workbench.access import requires
-from workbench.checks import check_policy
 from workbench.config import Workspace
+from workbench.eval_checks import check_policy
 from workbench.records import Policy, Recommendation
 from workbench.roles import Right
 from workbench.scoring.considered import consider
