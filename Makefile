@@ -63,7 +63,7 @@ test-most: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not vllm"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not vllm"
 
 .PHONY: test-vllm
 test-vllm: $(STAMP)
