@@ -203,10 +203,7 @@ def check_policy(policy: Policy, path: Path) -> None:
     """
     if policy.harm not in ("regressions", "net"):
         raise ConfigError(f"{path}: unknown policy.harm {policy.harm!r}.", "Use regressions or net.")
-    for key, (low, high) in RANGES.items():
-        value = getattr(policy, key)
-        if value is not None and not low <= value <= high:
-            raise ConfigError(f"{path}: policy.{key} = {value} is outside {low:g} to {high:g}.", "Mend it.")
+    check_ranges(policy, RANGES, str(path), "policy.")
     ladder = list(policy.ladder)
     rises = all(low < high for low, high in pairwise(ladder))
     if len(ladder) < 2 or not rises or (ladder[0], ladder[-1]) != (0, 1):

@@ -114,12 +114,12 @@ def make_world(root: Path, python: str) -> Workspace:
         (root / "evals" / task).mkdir(parents=True)
         (root / "evals" / task / "eval.toml").write_text(text)
     revision = f'revision = "{REVISION}"' if REVISION else ""
-    # Where a processor doesn't compute in bfloat16, it takes three times as long as float32.
     on_gpu = (Path("/dev/nvidia0")).exists()
     common: dict[str, Any] = {
         "model": MODEL,
         "revision": revision,
         "python": python,
+        # Where a processor doesn't compute in bfloat16, it takes three times as long as float32.
         "dtype": "auto" if on_gpu else "float32",
     }
     model = find_weights(
