@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -107,29 +106,36 @@ _WIDER = """() => Math.max(
     document.querySelector('[data-testid="stMain"]').scrollWidth) - window.innerWidth"""
 
 
-def grave_findings(page: Any) -> Iterator[str]:
-    """Run axe-core over a page, and tell what is serious or critical and not allowed.
+def grave_findings(page: Any, settled_ms: int = 1_500) -> list[str]:
+    """Run axe-core over a page, and tell what is serious or critical, not allowed, and stays.
 
     Args:
         page: The tab, with its page settled.
+        settled_ms: When to look again at a page with findings: what Streamlit draws anew fades in,
+            and half-way its words are paler than they will be.
     """
+    if found := _findings(page):
+        page.wait_for_timeout(settled_ms)
+        found = _findings(page)
+    return found
+
+
+def _findings(page: Any) -> list[str]:
     if not page.evaluate("() => Boolean(window.axe)"):
         page.evaluate(AXE)
     found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
-    for rule in found["violations"]:
-        if rule["impact"] not in GRAVE and rule["id"] not in ALSO:
-            continue
-        for node in rule["nodes"]:
-            selector = node["target"][-1]
-            if not any(
-                each.rule == rule["id"]
-                and page.evaluate(
-                    "([s, inside]) => Boolean(document.querySelector(s)?.closest(inside))",
-                    [selector, each.inside],
-                )
-                for each in ALLOWED
-            ):
-                yield f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
+    return [
+        f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for rule in found["violations"]
+        if rule["impact"] in GRAVE or rule["id"] in ALSO
+        for node in rule["nodes"]
+        if not _allowed(page, rule["id"], node["target"][-1])
+    ]
+
+
+def _allowed(page: Any, rule: str, selector: str) -> bool:
+    inside = "([s, inside]) => Boolean(document.querySelector(s)?.closest(inside))"
+    return any(each.rule == rule and page.evaluate(inside, [selector, each.inside]) for each in ALLOWED)
 
 
 def odd_sizes(page: Any) -> dict[str, str]:

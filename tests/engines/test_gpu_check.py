@@ -53,7 +53,7 @@ def test_the_benchmark_measures_the_model_that_was_named(
         return Workspace.load(tmp_path).candidate("served")
 
     found = candidate()
-    assert (found.model, found.revision, found.dtype) == ("packaged:smollm2-135m", None, "bfloat16")
+    assert (found.model, found.revision, found.dtype) == ("packaged:smollm2-135m", None, "float32")
     assert found.server.python == "/v/bin/python"
     monkeypatch.setenv("WORKBENCH_VLLM_MODEL", "some/model")
     monkeypatch.setenv("WORKBENCH_VLLM_REVISION", "a" * 40)
