@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
 from workbench.errors import UsageError, did_you_mean
+from workbench.formats.answers import read_logged
 from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable
-from workbench.formats.chat import parse_message, parse_messages, parse_response
-from workbench.normal import as_count, as_number, as_text, canonical_json, decode_nested, to_utc
-from workbench.records import ErrorKind, Message, Output, OutputError, Request, Usage
+from workbench.formats.chat import parse_messages
+from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
+from workbench.records import ErrorKind, Message, Output, OutputError, Request
 
 FIELDS = (
     "id", "time", "model", "session", "system", "input", "messages", "output", "gold",
@@ -161,26 +163,21 @@ class Mapped:
             return None
         latency_ms = as_number(self._get(value, "latency_ms"))
         latency_ms = latency_ms if latency_ms is not None and latency_ms >= 0 else None
-        usage = Usage(
-            input_tokens=as_count(self._get(value, "input_tokens")),
-            output_tokens=as_count(self._get(value, "output_tokens")),
-        )
         model = self._text(value, "model")
         text = as_text(found)
         if not text.strip():
             marks.append(Mark.EMPTY_OUTPUT)
             error = OutputError(ErrorKind.EMPTY, "the answer is empty")
-            return Output(text=text, model=model, usage=usage, latency_ms=latency_ms, error=error)
-        nested = decode_nested(found)
-        if isinstance(nested, Mapping):
-            if isinstance(nested.get("choices"), list):
-                return parse_response(nested, marks, latency_ms)
-            if isinstance(nested.get("role"), str) and ("content" in nested or "tool_calls" in nested):
-                message = parse_message(nested, marks)
-                content = message.content
-                text = content if isinstance(content, str) else canonical_json(content) if content else ""
-                return Output(text or None, message.tool_calls, None, model, usage, latency_ms)
-        return Output(text=text, model=model, usage=usage, latency_ms=latency_ms)
+            read = Output(text=text, latency_ms=latency_ms, error=error)
+        else:
+            # A column may hold an answer's text, or all that a provider sent, a stream as text among it.
+            logged = read_logged(found, marks, latency_ms)
+            if logged is None and Mark.STREAM_NOT_REBUILT in marks:
+                return None
+            read = logged or Output(text=text, latency_ms=latency_ms)
+        named = {name: as_count(self._get(value, name)) for name in ("input_tokens", "output_tokens")}
+        counts = {name: count for name, count in named.items() if count is not None}
+        return replace(read, model=model or read.model, usage=replace(read.usage, **counts))
 
 
 def check_fields(mapping: Mapping[str, str], *, outputs_only: bool = False) -> None:

@@ -1,0 +1,72 @@
+"""A mapped column of answers: text, a provider's body, or a stream that was logged as text."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from workbench.formats.base import Draft, Mark, OutputDraft
+from workbench.formats.mapped import Mapped
+from workbench.records import ErrorKind, Output, Usage
+
+CHUNKS = "".join(
+    f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': word}}], 'model': 'm-1'})}\n\n"
+    for word in ("bil", "ling")
+)
+ANTHROPIC = {
+    "type": "message",
+    "role": "assistant",
+    "model": "m-1",
+    "content": [{"type": "text", "text": "billing"}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 11, "output_tokens": 2},
+}
+
+
+def answer(found: object, **more: object) -> Output:
+    mapped = Mapped({"input": "q", "output": "a"} | {name: name for name in more})
+    (draft,) = mapped.parse({"q": "Which queue?", "a": found, **more})
+    assert isinstance(draft, Draft)
+    assert draft.control is not None
+    return draft.control
+
+
+@pytest.mark.parametrize(
+    "found", [CHUNKS, CHUNKS + "data: [DONE]\n\n", json.dumps(ANTHROPIC), ANTHROPIC], ids=str
+)
+def test_what_a_provider_sent_is_read_as_the_answer_in_it(found: object) -> None:
+    """No user ever saw the frames of a stream: a small model's answer is not compared with them."""
+    assert (answer(found).text, answer(found).model) == ("billing", "m-1")
+
+
+@pytest.mark.parametrize(
+    "found", ["billing", '{"choices": 3}', '{"queue": "billing"}', "data: none was given", "[1, 2]", "{}"]
+)
+def test_an_answer_that_only_looks_like_one_stays_the_text_it_is(found: str) -> None:
+    assert answer(found) == Output(text=found)
+
+
+def test_a_column_of_its_own_says_more_than_the_body_does() -> None:
+    read = answer(ANTHROPIC, model="m-2", output_tokens="7", latency_ms="12.5")
+    assert (read.model, read.latency_ms) == ("m-2", 12.5)
+    assert read.usage == Usage(input_tokens=11, output_tokens=7)
+
+
+def test_outputs_made_elsewhere_are_read_the_same_way() -> None:
+    (draft,) = Mapped({"id": "n", "output": "a"}, outputs_only=True).parse({"n": "1", "a": CHUNKS})
+    assert isinstance(draft, OutputDraft)
+    assert draft.output.text == "billing"
+
+
+def test_a_stream_with_a_hole_is_no_answer() -> None:
+    """A frame that can't be read may have said the opposite: the call has no answer, and a mark says why."""
+    broken = CHUNKS.replace("data: {", "data: {{", 1)
+    (draft,) = Mapped({"input": "q", "output": "a"}).parse({"q": "Which queue?", "a": broken})
+    assert isinstance(draft, Draft)
+    assert draft.control is None
+    assert draft.control_marks == [Mark.STREAM_NOT_REBUILT]
+    (made,) = Mapped({"id": "n", "output": "a"}, outputs_only=True).parse({"n": "1", "a": broken})
+    assert isinstance(made, OutputDraft)
+    assert made.output.error is not None
+    assert made.output.error.kind is ErrorKind.MISSING
