@@ -18,6 +18,7 @@ from review_world import World, make_world
 
 from workbench import review
 from workbench.errors import UsageError
+from workbench.formats.files import HEAD_BYTES
 from workbench.normal import content_hash, neutralise_cell, restore_cell
 from workbench.records import EvalKind, LabelVerdict, Output
 from workbench.review import forecast, gold_verdict
@@ -300,6 +301,32 @@ def test_imported_verdicts_are_checked_record_by_record(world: World) -> None:
     assert first.votes[0].draw_probability == 0.5
     again = review.import_labels(world.workspace, world.store, file, task="topics", mapping=columns)
     assert (again.accepted, again.skipped, again.conflicts) == (0, 2, 1)
+
+
+@pytest.mark.parametrize("batch", [2, 100])
+def test_a_table_with_another_encoding_deep_inside_says_what_is_kept_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Verdicts before the bad line stay and are passed over the second time; gold is taken whole or not."""
+    monkeypatch.setattr("workbench.review.imported_verdicts.BATCH", batch)
+    world.add_replay("topics", [("a", "b")] * 4)
+    long = "x" * HEAD_BYTES
+    lines = [f"replay-1-0-{number},equal,eva,\u00fc{long}".encode() for number in range(4)]
+    file = world.root / "labels.csv"
+    head = b"id,verdict,annotator,note\n"
+    file.write_bytes(head + b"\n".join(lines).replace(lines[3], lines[3].decode().encode("latin-1")))
+    with pytest.raises(UsageError, match=r"line 5 holds the byte 0xFC.* 3 new verdicts of the 3") as told:
+        review.import_labels(world.workspace, world.store, file, task="topics")
+    assert "UTF-8" in told.value.hint
+    assert count_labels(world) == 3
+    file.write_bytes(head + b"\n".join(lines))
+    report = review.import_labels(world.workspace, world.store, file, task="topics")
+    assert (report.accepted, report.skipped) == (1, 3)
+    gold = world.root / "gold.csv"
+    gold.write_bytes(f"id,gold\nreplay-1-0-0,a{long}\n".encode() + b"replay-1-0-1,\xfc\n")
+    with pytest.raises(UsageError, match="line 3"):
+        review.import_labels(world.workspace, world.store, gold, task="topics")
+    assert world.store.value("SELECT count(*) FROM gold") == 0
 
 
 def test_an_import_says_what_it_lacks(world: World) -> None:

@@ -51,7 +51,8 @@ class Queue(RuleBasedStateMachine):
 
     def begin(self) -> None:
         """Open an empty store, and a model that knows of nothing."""
-        self.folder = tempfile.TemporaryDirectory()
+        # The log of accesses is written a little later, whoever has closed the store.
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.world = make_world(Path(self.folder.name) / "space")
         rules = self.world.root / "evals" / self.task / "eval.toml"
         rules.write_text(EVALS[self.task] + CHECKS, encoding="utf-8")
