@@ -59,15 +59,18 @@ gpu-check: $(STAMP) ## On a machine with a GPU: run the vLLM tests and the bench
 	$(BIN)/python benchmarks/gpu_check.py
 
 .PHONY: test
-test: test-most test-vllm ## Run the whole suite, lint and types included.
+test: lint test-most test-vllm ## Run the whole suite, lint and types included.
+
+.PHONY: lint
+lint: $(STAMP) ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 .PHONY: test-most
 test-most: $(STAMP)
 	bash tests/system_packages.sh
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not vllm"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not vllm"
 
 .PHONY: test-vllm
 test-vllm: $(STAMP)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 from app_building import Pair, answer, fill, make_workspace
 from browsing import HOSTILE, ITEM_ON_PAGE, Seen, Served, app_of, settle, sit_down, watched
-from playwright.sync_api import TimeoutError as TooLong
 
 from workbench import review
 from workbench.config import Workspace
@@ -22,6 +20,7 @@ from workbench.store import Store
 
 pytestmark = pytest.mark.browser
 
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 400, "height": 900}
 KEYS = {"1": "left", "2": "right", "e": "equal", "b": "both_bad", "s": "skipped"}
 ITEMS = 20
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 250)))"
@@ -130,7 +129,7 @@ class Reviewer:
 
 
 def reviewer(browser: Any, name: str) -> Reviewer:
-    page, seen = watched(browser, viewport={"width": 1280, "height": 900})
+    page, seen = watched(browser, viewport=WIDE)
     return Reviewer(name, page, seen)
 
 
@@ -315,31 +314,25 @@ def test_no_key_is_lost_and_none_goes_astray_at_fifty_milliseconds(busy: Served,
     assert left.rsplit("-", 1)[0] not in said
 
 
-def test_typing_a_note_is_not_pressing_keys(tmp_path: Path, browser: Any) -> None:
+def test_typing_a_note_is_not_pressing_keys(busy: Served, browser: Any) -> None:
     """Letters that are keys elsewhere are letters in a note, and the note belongs to the label before."""
-    place = make_place(tmp_path / "note", rewrites(40))
-    someone = reviewer(browser, "ann")
-    with app_of(place) as served:
-        someone.sit_down(served.url)
-        first = someone.press("1")
-        someone.wait(first)
-        someone.page.get_by_text("wrong answer").click()
-        box = someone.page.get_by_role("textbox", name="Note")
-        box.press_sequentially("be12sz, see 2e", delay=30)
-        box.press("Enter")
-        with contextlib.suppress(TooLong):
-            someone.page.wait_for_function("() => false", timeout=2500)
-    rows = labels_in(place)
+    someone = reviewer(browser, "dan")
+    someone.sit_down(busy.url)
+    first = someone.press("1")
+    someone.wait(first)
+    someone.page.get_by_text("wrong answer").click()
+    box = someone.page.get_by_role("textbox", name="Note")
+    box.press_sequentially("be12sz, see 2e", delay=30)
+    box.press("Enter")
+    someone.page.wait_for_timeout(2500)
+    rows = labels_of(busy.place, "dan")
     stands = [row for row in rows if row["current"] and row["verdict"]]
     assert len(stands) == 1
     assert stands[0]["draw_id"] == first.rsplit("-", 1)[0]
     assert (stands[0]["note"], stands[0]["reasons"]) == ("be12sz, see 2e", ["wrong"])
 
 
-@pytest.mark.parametrize(("theme", "width"), [("dark", 1280), ("light", 400)], ids=["wide", "phone"])
-def test_hostile_pairs_are_read_letter_by_letter_in_every_view(
-    tmp_path: Path, browser: Any, theme: str, width: int
-) -> None:
+def test_hostile_pairs_are_read_letter_by_letter_in_every_view(tmp_path: Path, browser: Any) -> None:
     """Tags, images, a megabyte, right-to-left text and emoji: no dialog, no foreign request, no overflow."""
     tools = (ToolCall("<img src=x onerror=alert(3)>", {"a": HOSTILE}),)
     nasty = [
@@ -356,16 +349,23 @@ def test_hostile_pairs_are_read_letter_by_letter_in_every_view(
         Pair("orders", 1, HOSTILE, answer(order), answer(order.replace("1", "2", 1))),
     ]
     place = make_place(tmp_path / "nasty", pairs)
-    page, seen = watched(browser, color_scheme=theme, viewport={"width": width, "height": 900})
+    page, seen = watched(browser, color_scheme="dark", viewport=WIDE)
+
+    def fits() -> None:
+        """Look at what is on the page now: wide, and as narrow as a phone."""
+        settle(page)
+        assert page.locator('[data-testid="stException"]').count() == 0
+        for size in (PHONE, WIDE):
+            page.set_viewport_size(size)
+            page.evaluate(DRAWN)
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
     with app_of(place) as served:
         for task, more in (("rewrite", ""), ("orders", "&way=apart")):
             someone = Reviewer("ann <b>*x*", page, seen)
             someone.sit_down(served.url, f"{task}{more}")
             for _ in range(5):
-                settle(page)
-                page.evaluate(DRAWN)
-                assert page.evaluate("document.documentElement.scrollWidth") <= width
-                assert page.locator('[data-testid="stException"]').count() == 0
+                fits()
                 item = someone.item()
                 if item is None:
                     break
@@ -375,9 +375,7 @@ def test_hostile_pairs_are_read_letter_by_letter_in_every_view(
                 page.goto(f"{served.url}/review?task={task}&candidate=small&view={view}&reviewer=ann")
                 page.get_by_role("textbox", name="Your name").press("Enter")
                 page.get_by_role("radio", name="My labels").wait_for()
-                settle(page)
-                assert page.evaluate("document.documentElement.scrollWidth") <= width
-                assert page.locator('[data-testid="stException"]').count() == 0
+                fits()
         spoiled = '.wb-item img, .wb-item a, .wb-item script, img[src*="example.org"], a[href*="javascript"]'
         assert page.locator(spoiled).count() == 0
     assert seen == Seen()
