@@ -70,7 +70,7 @@ lint: $(STAMP) ## Check style and types.
 .PHONY: test-most
 test-most: $(STAMP)
 	bash tests/system_packages.sh
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not vllm"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not vllm"
 
 .PHONY: test-vllm
 test-vllm: $(STAMP)
