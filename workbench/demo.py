@@ -30,7 +30,7 @@ TASKS = ("support_triage", "order_fields", "message_rewriting")
 LABELLED_TASK = "order_fields"
 """The task that gets labels made from the truth, so that the demo shows what labels change."""
 
-MODEL_CALLS: Mapping[str, int] = {"support_triage": 150, "order_fields": 32, "message_rewriting": 24}
+MODEL_CALLS: Mapping[str, int] = {"support_triage": 150, "order_fields": 20, "message_rewriting": 24}
 """Calls that the real model answers: what two cores can do in about three minutes."""
 
 SAMPLING_RATE = 0.001
