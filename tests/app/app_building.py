@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -154,6 +156,15 @@ class Filled:
     workspace: Workspace
     store: Store
     replays: dict[str, str]
+
+
+@contextlib.contextmanager
+def copied(made: Filled, root: Path) -> Iterator[Filled]:
+    """Copy a filled workspace whose store is closed, and open the copy until the block ends."""
+    shutil.copytree(made.workspace.root, root)
+    workspace = Workspace.load(root)
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        yield Filled(workspace, store, dict(made.replays))
 
 
 def fill(

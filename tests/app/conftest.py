@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_building import Filled, Pair, answer, demo_pairs, fill, make_workspace
+from app_building import Filled, Pair, answer, copied, demo_pairs, fill, make_workspace
 from app_reading import Visit
 from browsing import CHROMIUM, FLAGS, HOSTILE, app_of
 from streamlit.testing.v1 import AppTest
@@ -27,15 +27,22 @@ def empty(tmp_path: Path) -> Iterator[Filled]:
         yield Filled(workspace, store, {})
 
 
-@pytest.fixture
-def filled(tmp_path: Path) -> Iterator[Filled]:
-    """Give a workspace with three tasks, replayed and compared; triage with a synthetic candidate too."""
-    workspace = make_workspace(tmp_path / "filled")
+@pytest.fixture(scope="session")
+def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    """Fill a workspace once, for every test to have a copy of it."""
+    workspace = make_workspace(tmp_path_factory.mktemp("once") / "filled")
     pairs = demo_pairs()
     with Store.open(workspace.store_path, spool=workspace.spool) as store:
         replays = fill(workspace, store, pairs)
         fill(workspace, store, [each for each in pairs if each.task == "triage"], "planted", new_calls=False)
-        yield Filled(workspace, store, replays)
+        return Filled(workspace, store, replays)
+
+
+@pytest.fixture
+def filled(filled_once: Filled, tmp_path: Path) -> Iterator[Filled]:
+    """Give a workspace with three tasks, replayed and compared; triage with a synthetic candidate too."""
+    with copied(filled_once, tmp_path / "filled") as found:
+        yield found
 
 
 @pytest.fixture

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_building import START, Filled, Pair, answer, call_id_of, demo_pairs, fill
+from app_building import START, Filled, Pair, answer, call_id_of, copied, demo_pairs, fill, make_workspace
 from app_reading import Visit, fine, said
 from streamlit.testing.v1 import AppTest
 
 from workbench import scoring
 from workbench.costing.ways import exactly
 from workbench.records import LabelVerdict, Output, ToolCall
-from workbench.store import pages
+from workbench.store import Store, pages
 from workbench.ui import money, repeats
 from workbench.ui.labelling import ITEM
 from workbench.ui.queue_tokens import queue_token
@@ -282,8 +283,16 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> ![x](https://ex
 
 
 @pytest.fixture
-def hostile(empty: Filled) -> Filled:
+def hostile(hostile_once: Filled, tmp_path: Path) -> Iterator[Filled]:
     """Give a workspace whose logs try to break out of the page."""
+    with copied(hostile_once, tmp_path / "hostile") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def hostile_once(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    """Fill it once, for every test to have a copy of it."""
+    workspace = make_workspace(tmp_path_factory.mktemp("once") / "hostile")
     tools = (ToolCall("<img src=x>", {"a": HOSTILE}),)
     pairs = [
         Pair("triage", 0, HOSTILE, answer("billing"), answer(HOSTILE), HOSTILE[:20]),
@@ -292,8 +301,8 @@ def hostile(empty: Filled) -> Filled:
         Pair("rewrite", 0, HOSTILE, answer(HOSTILE), answer(HOSTILE + " more")),
         Pair("orders", 0, HOSTILE, answer(f'{{"{HOSTILE[:25]}": 1}}'), answer("{}", tools=tools)),
     ]
-    replays = fill(empty.workspace, empty.store, pairs)
-    return Filled(empty.workspace, empty.store, replays)
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        return Filled(workspace, store, fill(workspace, store, pairs))
 
 
 @pytest.mark.parametrize("page", PAGES)
