@@ -45,7 +45,8 @@ def test_every_line_is_read_by_one_reader(
     assert [item.line for item in together] == list(range(1, len(list(io.BytesIO(data))) + 1))
     for item, raw in zip(together, io.BytesIO(data), strict=True):
         text = raw.removesuffix(b"\n")
-        if len(text) > cap:
+        # Windows ends a line with two characters, and neither is part of it.
+        if len(text.removesuffix(b"\r")) > cap:
             assert isinstance(item, Rejected)
             assert item.reason.startswith("longer than")
         elif not text.strip():
