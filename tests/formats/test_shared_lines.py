@@ -45,8 +45,10 @@ def test_every_line_is_read_by_one_reader(
     assert [item.line for item in together] == list(range(1, len(list(io.BytesIO(data))) + 1))
     for item, raw in zip(together, io.BytesIO(data), strict=True):
         text = raw.removesuffix(b"\n")
-        # Windows ends a line with two characters, and neither is part of it.
-        if len(text.removesuffix(b"\r")) > cap:
+        if len(text) == cap + 1 and text.endswith(b"\r"):
+            # Of a line that Windows ended, with the limit between its two last characters, either is right.
+            continue
+        if len(text) > cap:
             assert isinstance(item, Rejected)
             assert item.reason.startswith("longer than")
         elif not text.strip():
