@@ -8,7 +8,7 @@ from typing import Any
 from workbench.formats.base import Blank, Record
 from workbench.ingest.treated import Treatment
 from workbench.records import Rejected
-from workbench.review.imported_rows import Ids, Refused, cell, not_a_row
+from workbench.review.imported_rows import Ids, Refused, cell, rows_in
 from workbench.review.states import Clock, in_utc
 from workbench.review.tallying import Tally
 from workbench.store import Store
@@ -46,17 +46,10 @@ def import_gold(
     given: dict[str, str] = {}
     fresh: list[dict[str, Any]] = []
     moment = in_utc(now())
-    for item in items:
-        tally.records += 1
-        if isinstance(item, Rejected):
-            tally.reject(item)
-            continue
-        if isinstance(item, Blank) or not isinstance(item.value, dict):
-            not_a_row(item, file, tally)
-            continue
-        answer = cell(item.value, where, "gold")
+    for item, value in rows_in(items, file, tally):
+        answer = cell(value, where, "gold")
         try:
-            call_id = calls.find(cell(item.value, where, "id"))["call_id"]
+            call_id = calls.find(cell(value, where, "id"))["call_id"]
             if not answer:
                 raise Refused("the gold answer is empty")
             answer = answer if treatment is None else treatment.text(call_id, answer)
@@ -73,7 +66,7 @@ def import_gold(
         known[call_id] = answer
         tally.accepted += 1
         # What our own file says of a first look stays true of it.
-        origin = gold_rows.BY_HAND if item.value.get("origin") == gold_rows.BY_HAND else file
+        origin = gold_rows.BY_HAND if value.get("origin") == gold_rows.BY_HAND else file
         fresh.append({"call_id": call_id, "answer": answer, "origin": origin, "created_at": moment})
     if fresh:
         store.append("gold", fresh)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workbench.formats.base import Blank, Record
 from workbench.ingest.treated import Treatment
 from workbench.normal import as_text, clean_text, restore_cell
+from workbench.records import Rejected
 from workbench.review.tallying import Tally
 
 
@@ -23,12 +24,20 @@ def cell(value: Mapping[str, Any], where: Mapping[str, str], name: str) -> str:
     return clean_text(restore_cell(as_text(found)))[0].strip()
 
 
-def not_a_row(item: Record | Blank, file: str, tally: Tally) -> None:
-    """Count a row that holds no columns: blank, or rejected."""
-    if isinstance(item, Blank):
-        tally.blank += 1
-    else:
-        tally.reject(item.rejected(file, "not an object with columns"))
+def rows_in(
+    items: Iterator[Record | Rejected | Blank], file: str, tally: Tally
+) -> Iterator[tuple[Record, dict[str, Any]]]:
+    """Give the records that hold columns, with them; count every record, and what becomes of the others."""
+    for item in items:
+        tally.records += 1
+        if isinstance(item, Rejected):
+            tally.reject(item)
+        elif isinstance(item, Blank):
+            tally.blank += 1
+        elif isinstance(item.value, dict):
+            yield item, item.value
+        else:
+            tally.reject(item.rejected(file, "not an object with columns"))
 
 
 class Ids:

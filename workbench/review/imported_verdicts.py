@@ -10,7 +10,7 @@ from workbench.formats.base import Blank, Record
 from workbench.ingest.treated import Treatment
 from workbench.normal import as_number, as_text, clean_text, content_hash, restore_cell, to_utc
 from workbench.records import AbsoluteJudgement, Label, Rejected
-from workbench.review.imported_rows import Ids, Refused, cell, not_a_row
+from workbench.review.imported_rows import Ids, Refused, cell, rows_in
 from workbench.review.items import CANDIDATE_LEFT, CONTROL_LEFT, check_reasons
 from workbench.review.judging import MAX_NOTE_CHARS, verdict_of
 from workbench.review.states import Clock, in_utc
@@ -65,16 +65,9 @@ class VerdictRows:
             UsageError: It can't be read to its end; what came before is stored, and the message says so.
         """
         batch: list[tuple[Record, Label]] = []
-        for item in self._to_the_end(items, batch):
-            self.tally.records += 1
-            if isinstance(item, Rejected):
-                self.tally.reject(item)
-                continue
-            if isinstance(item, Blank) or not isinstance(item.value, dict):
-                not_a_row(item, self.file, self.tally)
-                continue
+        for item, value in rows_in(self._to_the_end(items, batch), self.file, self.tally):
             try:
-                label = self._label(item.value)
+                label = self._label(value)
             except (Refused, UsageError) as error:
                 reason = error.message if isinstance(error, UsageError) else str(error)
                 self.tally.reject(item.rejected(self.file, reason))
