@@ -20,6 +20,8 @@ pytestmark = pytest.mark.browser
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 400, "height": 900}
 GROUND = "() => getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+COLOURS = ["color-contrast", "link-in-text-block"]
+"""Rules of axe-core that a theme can break alone."""
 EXCEPTION = '[data-testid="stException"]'
 ABOUT = "task=orders&candidate=small"
 """Orders differ in one answer of six: each page has something to show. Others ignore the parameters."""
@@ -61,7 +63,7 @@ class Standard:
         self.page.emulate_media(color_scheme="dark")
         self.page.wait_for_function(f"before => ({GROUND})() !== before", arg=ground)
         settle(self.page)
-        self.short += [f"{name}, dark: {each}" for each in grave_findings(self.page, ["color-contrast"])]
+        self.short += [f"{name}, dark: {each}" for each in grave_findings(self.page, COLOURS)]
         self.page.emulate_media(color_scheme="light")
         self.short += [f"{name}: chart or table without words: {each}" for each in nameless(self.page)]
         self.short += [f"{name}: {size} is not on the scale: {w}" for size, w in odd_sizes(self.page).items()]
