@@ -462,7 +462,7 @@ def _content(table: arrow.Table, rows: Rows) -> pa.Table | None:
 
 
 def _run(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> duckdb.DuckDBPyConnection:
-    statements = cursor.extract_statements(sql)
+    statements = engine.parsed(cursor, sql)
     if len(statements) != 1 or statements[0].type not in _READS:
         raise ValueError("Reading takes one SELECT; changes go through `append` or `writing`.")
     made = _queries.get()
