@@ -67,10 +67,11 @@ lint: $(STAMP) ## Check style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# One thread a worker: two pools of threads on two cores wait for each other.
 .PHONY: test-most
 test-most: $(STAMP)
 	bash tests/system_packages.sh
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not vllm"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not vllm"
 
 .PHONY: test-vllm
 test-vllm: $(STAMP)

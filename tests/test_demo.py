@@ -202,6 +202,8 @@ def test_the_real_small_model_answers_and_is_not_let_through(
 ) -> None:
     """A demo that was built without the model goes on with it."""
     shutil.copytree(built[0], tmp_path / "shown")
+    config = tmp_path / "shown" / "workbench.toml"
+    config.write_text(config.read_text().replace("max_tokens = 128", "max_tokens = 16"))
     calls = {"support_triage": 24, "order_fields": 1, "message_rewriting": 1}
     report = build(tmp_path / "shown", model_calls=calls)
     rows = {row.task: row for row in report.rows if row.candidate == MODEL}

@@ -382,7 +382,7 @@ def test_kills_at_random_points_lose_nothing_and_double_nothing(tmp_path: Path, 
 
     WORKBENCH_KILLS=200 takes minutes; every kill counts, at any number.
     """
-    kills, concurrency = int(os.environ.get("WORKBENCH_KILLS", "40")), 8
+    kills, concurrency = int(os.environ.get("WORKBENCH_KILLS", "24")), 8
     calls = 20 * kills
     workspace = world(tmp_path, server, "slow", calls=calls, concurrency=concurrency)
     dice = random.Random(7)
