@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
 from playwright.sync_api import TimeoutError as TooLong
+
+from workbench.ui.palette import Palette
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 """axe-core as its package carries it (Mozilla Public License): run from there, never copied."""
@@ -104,6 +106,35 @@ _FOCUSED = """() => {
 _WIDER = """() => Math.max(
     document.documentElement.scrollWidth,
     document.querySelector('[data-testid="stMain"]').scrollWidth) - window.innerWidth"""
+
+
+_DRAWN_IN = """colours => {
+    const found = {};
+    for (const each of document.querySelectorAll('.js-plotly-plot svg *')) {
+        // Cells that are a picture, and what is written about them, stay as they were drawn.
+        if (each.matches('.js-plotly-plot:has(.heatmaplayer image) *')) continue;
+        const shown = getComputedStyle(each);
+        for (const what of ['fill', 'stroke']) {
+            if (colours.includes(shown[what]))
+                found[`${what} ${shown[what]}`] ||= each.textContent || each.getAttribute('class');
+        }
+    }
+    return Object.entries(found).map(each => each.join(': '));
+}"""
+
+
+def drawn_in(page: Any, other: Palette, besides: Palette) -> list[str]:
+    """Return what charts show in colours of another theme.
+
+    Args:
+        page: An open page.
+        other: The theme that is not in force.
+        besides: The one that is: colours that both have are left out.
+    """
+    alien = set(asdict(other).values()) - set(asdict(besides).values())
+    colours = [f"rgb({', '.join(str(int(each[at : at + 2], 16)) for at in (1, 3, 5))})" for each in alien]
+    found: list[str] = page.evaluate(_DRAWN_IN, colours)
+    return found
 
 
 def grave_findings(page: Any, rules: list[str] | None = None, settled_ms: int = 1_500) -> list[str]:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accessibility import grave_findings, nameless, odd_sizes, out_of_reach, too_wide
+from accessibility import drawn_in, grave_findings, nameless, odd_sizes, out_of_reach, too_wide
 from app_building import Filled, call_id_of, demo_pairs, fill, make_workspace
 from browsing import ITEM_ON_PAGE, Seen, Served, app_of, settle, sit_down, watched
 from test_review_page import give
 
 from workbench.store import Store
 from workbench.ui import navigation
+from workbench.ui.palette import DARK, LIGHT
 
 pytestmark = pytest.mark.browser
 
@@ -64,6 +65,7 @@ class Standard:
         self.page.wait_for_function(f"before => ({GROUND})() !== before", arg=ground)
         settle(self.page)
         self.short += [f"{name}, dark: {each}" for each in grave_findings(self.page, COLOURS)]
+        self.short += [f"{name}, dark: a chart's {each}" for each in drawn_in(self.page, LIGHT, DARK)]
         self.page.emulate_media(color_scheme="light")
         self.short += [f"{name}: chart or table without words: {each}" for each in nameless(self.page)]
         self.short += [f"{name}: {size} is not on the scale: {w}" for size, w in odd_sizes(self.page).items()]

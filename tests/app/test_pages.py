@@ -602,6 +602,9 @@ def test_the_ramp_page_shows_thresholds_and_what_they_cost(visit: Visit, confide
     assert all(each.startswith("$") for each in table["Cost a call"])
     assert set(table["Latency"]) == {"not known"}
     assert "its latency can't be measured" in words.replace("\\", "")
+    at = fine(at.toggle(key="address.budget-mode").set_value(True).run())
+    assert at.query_params["budget-mode"] == "on"
+    assert "Routed and worse, of all, at most" in [each.label for each in at.metric]
 
 
 def test_the_ramp_page_says_why_there_is_no_threshold(visit: Visit, filled: Filled) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import streamlit as st
 
 from workbench.ui.palette import DARK, LIGHT, Palette
@@ -137,4 +139,24 @@ def rules(colour: Palette) -> str:
         f"--wb-{name.lower()}: light-dark({getattr(LIGHT, each)}, {getattr(DARK, each)});"
         for name, each in _COLOURS.items()
     )
-    return text.replace("<style>", f"<style>\n:root {{ {fixed} }}\n.stApp {{ {following} }}", 1)
+    return text.replace(
+        "<style>", f"<style>\n:root {{ {fixed} }}\n.stApp {{ {following} }}\n{_charts(colour)}", 1
+    )
+
+
+def _charts(drawn: Palette) -> str:
+    """Return rules that turn the colours that charts were drawn in into those of the theme in force.
+
+    A chart holds its colours as numbers, and is drawn anew only when the script runs. The cells of a heat map
+    are a picture that no rule reaches: it stays whole as it was drawn, on its own ground.
+    """
+    picture = ":has(.heatmaplayer image)"
+    rules = [f".js-plotly-plot{picture} {{ background: {drawn.ground}; }}"]
+    for name, colour in asdict(drawn).items():
+        shown = ", ".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
+        now = f"light-dark({getattr(LIGHT, name)}, {getattr(DARK, name)})"
+        rules += [
+            f'.js-plotly-plot:not({picture}) [style*="{what}: rgb({shown})"] {{ {what}: {now} !important; }}'
+            for what in ("fill", "stroke")
+        ]
+    return "\n".join(rules)

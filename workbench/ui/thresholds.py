@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow, thresholds
-from workbench.ui import answers, curves, exports, figures, words
+from workbench.ui import address, answers, curves, exports, figures, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours
@@ -31,9 +31,9 @@ def panel(scope: Scope, compared: int) -> None:
     if not compared:
         st.caption("Nothing is compared yet.")
         return
-    over_all = st.toggle(
+    over_all = address.switch(
         "Count harm over all calls (budget mode)",
-        key=f"budget-{scope.task}-{scope.candidate.name}",
+        name="budget-mode",
         help="Bounds the share of all calls that are left to the candidate and get worse, instead of the "
         "harm among those left to it.",
     )
