@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import TimeoutError as TooLong
 
-from workbench.ui.palette import Palette
+from workbench.ui.palette import Palette, channels
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 """axe-core as its package carries it (Mozilla Public License): run from there, never copied."""
@@ -132,7 +132,7 @@ def drawn_in(page: Any, other: Palette, besides: Palette) -> list[str]:
         besides: The one that is: colours that both have are left out.
     """
     alien = set(asdict(other).values()) - set(asdict(besides).values())
-    colours = [f"rgb({', '.join(str(int(each[at : at + 2], 16)) for at in (1, 3, 5))})" for each in alien]
+    colours = ["rgb({}, {}, {})".format(*channels(each)) for each in alien]
     found: list[str] = page.evaluate(_DRAWN_IN, colours)
     return found
 

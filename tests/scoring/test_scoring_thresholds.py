@@ -64,7 +64,7 @@ def test_the_promise_holds_at_every_look(tmp_path: Path, most: float, power: flo
 
     That is through the real store and less Monte Carlo error; where confidence tells, most worlds find one.
     """
-    runs, size = 10, 400
+    runs, size = 16, 400
     names = [f"c{run:02}" for run in range(runs)]
     world = make_world(tmp_path)
     extra = "".join(

@@ -55,3 +55,13 @@ def palette(theme: str | None) -> Palette:
         theme: `dark`, or anything else for light.
     """
     return DARK if theme == "dark" else LIGHT
+
+
+def channels(colour: str) -> tuple[int, int, int]:
+    """Return red, green and blue of a colour, each of 0 to 255.
+
+    Args:
+        colour: As a palette writes it, `#rrggbb`.
+    """
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue

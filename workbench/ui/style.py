@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from workbench.ui.palette import DARK, LIGHT, Palette
+from workbench.ui.palette import DARK, LIGHT, Palette, channels
 from workbench.ui.session import colours
 
 SCALE = {"LARGE": "1.125rem", "SMALL": ".875rem", "TINY": ".8rem"}
@@ -153,10 +153,10 @@ def _charts(drawn: Palette) -> str:
     picture = ":has(.heatmaplayer image)"
     rules = [f".js-plotly-plot{picture} {{ background: {drawn.ground}; }}"]
     for name, colour in asdict(drawn).items():
-        shown = ", ".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
+        shown = "rgb({}, {}, {})".format(*channels(colour))
         now = f"light-dark({getattr(LIGHT, name)}, {getattr(DARK, name)})"
         rules += [
-            f'.js-plotly-plot:not({picture}) [style*="{what}: rgb({shown})"] {{ {what}: {now} !important; }}'
+            f'.js-plotly-plot:not({picture}) [style*="{what}: {shown}"] {{ {what}: {now} !important; }}'
             for what in ("fill", "stroke")
         ]
     return "\n".join(rules)

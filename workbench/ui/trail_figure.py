@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from workbench.scoring.trail import Trail
 from workbench.stats.trail import Step
 from workbench.ui.figures import FONT, Drawing
-from workbench.ui.palette import LIGHT, Palette
+from workbench.ui.palette import LIGHT, Palette, channels
 from workbench.ui.words import count, counted, estimated, percent, stage
 
 TICKS = 6
@@ -230,7 +230,7 @@ def _style(figure: go.Figure, steps: Sequence[Step], span: tuple[float, float], 
 
 
 def _veil(colours: Palette) -> str:
-    red, green, blue = (int(colours.candidate[n : n + 2], 16) for n in (1, 3, 5))
+    red, green, blue = channels(colours.candidate)
     return f"rgba({red},{green},{blue},0.14)"
 
 
