@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.errors import ConfigError, did_you_mean
 
-OWN_KEYS = frozenset(("name", "description", "parent"))
+OWN_KEYS = frozenset(("name", "description", "parent", "served_as"))
 """What describes one candidate, and so never comes from its parent."""
 
 ENGINES_OF = {

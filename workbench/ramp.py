@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from workbench.records import Action, Basis, Policy, Recommendation
@@ -60,11 +61,14 @@ class State:
 
     `days_in_stage` and `live_compared` (live calls compared since the stage was
     entered) are None where nobody kept them: then the share does not advance.
+    `entered_at` (UTC) is told instead of the days where it is known, so that what is said
+    stays the same from one hour to the next.
     """
 
     share: float = 0.0
     days_in_stage: float | None = None
     live_compared: int | None = None
+    entered_at: datetime | None = None
 
 
 def recommend(evidence: Evidence, policy: Policy, state: State | None = None) -> Recommendation:
@@ -177,7 +181,12 @@ def _pacing(evidence: Evidence, policy: Policy, state: State, ceiling: float) ->
             found.append(Finding("stage", False, message, advance=False))
         else:
             ok = live >= policy.minimum_live_calls and days >= policy.minimum_days_in_stage - ladder.EPSILON
-            message = f"{plural(live, 'compared live call')} and {_days(days)} in the stage; {needs}."
+            calls = plural(live, "compared live call")
+            message = (
+                f"{calls} and {_days(days)} in the stage; {needs}."
+                if state.entered_at is None
+                else f"{calls} since the stage began on {_moment(state.entered_at)}; {needs}."
+            )
             found.append(Finding("stage", ok, message, advance=ok))
     if following > guards.WEEK_CAP + ladder.EPSILON:
         needed = policy.minimum_days_of_traffic
@@ -327,7 +336,10 @@ def _missing(
         days = policy.minimum_days_in_stage - (state.days_in_stage or 0.0)
         if live > 0:
             lines.append((Lack.TIME, f"{plural(live, 'more compared live call')} in this stage."))
-        if days > ladder.EPSILON:
+        if days > ladder.EPSILON and state.entered_at is not None:
+            end = state.entered_at + timedelta(days=policy.minimum_days_in_stage)
+            lines.append((Lack.TIME, f"Time: this stage lasts until {_moment(end)} at least."))
+        elif days > ladder.EPSILON:
             lines.append((Lack.TIME, f"{_days(days)} more in this stage."))
     if "days_of_traffic" in failing:
         short = policy.minimum_days_of_traffic - (evidence.days or 0.0)
@@ -454,6 +466,10 @@ def _details(
         ],
         "delta": delta,
     }
+
+
+def _moment(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M} UTC"
 
 
 def _days(days: float) -> str:

@@ -116,6 +116,7 @@ class Candidate:
     `samples` asks that many times more, at `samples_temperature`: how often they agree
     with the answer is a signal of confidence. `parent` names the candidate that a
     `patch` started from. `size_billions` is how many billions of parameters the model has.
+    `served_as` are names of models in the log by which it served a call itself.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Candidate:
     patch: PromptPatch | None = None
     server: VLLMServer | None = None
     size_billions: float | None = None
+    served_as: tuple[str, ...] = ()
 
     @property
     def effective_zone(self) -> str:

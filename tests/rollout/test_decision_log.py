@@ -56,16 +56,17 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield each
 
 
-def shown(world: World, current: float = 0.0) -> str:
+def shown(world: World, current: float = 0.0, now: datetime | None = None) -> str:
     """Return the hash of the recommendation as it is now."""
-    return consider(world.workspace, world.store, "topics", "small", current_share=current).evidence_hash
+    made = consider(world.workspace, world.store, "topics", "small", current_share=current, now=now)
+    return made.evidence_hash
 
 
 def taken(world: World, share: float, **more: Any) -> Decision:
     """Accept a share on the evidence as it is now."""
     asked = {"who": "ada", "now": NOW} | more
     current = in_force(world.workspace, world.store, "topics", "small", now=asked["now"]).share
-    asked.setdefault("shown", shown(world, current))
+    asked.setdefault("shown", shown(world, current, asked["now"]))
     return accept(world.workspace, world.store, "topics", "small", share=share, **asked)
 
 

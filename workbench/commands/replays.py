@@ -67,6 +67,11 @@ _NOT_FOR_PROBES = ("concurrency", "new")
     type=click.FloatRange(min=0, min_open=True),
     help="Multiple of production's pace, for --probe; several are measured one after another.",
 )
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Ask the frontier for some of the calls that the candidate served itself, and compare.",
+)
 @click.option("--on", "where", type=click.Choice(["ray"]), help="Spread the replay over a Ray cluster.")
 @click.option("--ray-address", help="Address of the cluster; one is started on this machine without it.")
 @click.option("--actors", type=click.IntRange(min=1), help="Ray actors that answer.")
@@ -108,6 +113,12 @@ def _reports(
         chosen = {name: options[name] for name in ("limit", "budget_minutes", "seed")}
         chosen["speed"] = options["speed"] or (1.0,)
         return [probe_latency(space, store, task, first, **chosen, listener=listener)]
+    if options["live"]:
+        from workbench.replay.live import replay_live
+
+        wanted = ("limit", "concurrency", "dry_run", "seed", *_BUDGETS, "checks")
+        chosen = {name: options[name] for name in wanted}
+        return [replay_live(space, store, task, first, **chosen, listener=listener)]
     if options["where"]:
         from workbench.replay.on_ray import replay_on_ray
 
@@ -129,6 +140,7 @@ def _refuse_what_does_not_go_together(candidates: tuple[str, ...], options: dict
         for name, given in (
             (f"--candidate {CONTROL}", CONTROL in candidates),
             ("--probe", options["probe"]),
+            ("--live", options["live"]),
             ("--on", options["where"]),
         )
         if given
@@ -150,6 +162,9 @@ def _refuse_what_does_not_go_together(candidates: tuple[str, ...], options: dict
                 "at the time the log gives it.",
                 f"Leave {unused[0]} out.",
             )
+    if options["live"] and (options["new"] or options["repeats"] > 1):
+        name = "--new" if options["new"] else "--repeats"
+        raise UsageError(f"{name} means nothing to --live: each call is asked once.", f"Leave {name} out.")
     if options["probe"] and refused:
         raise UsageError(f"{refused[0]} does not go together with --probe.", f"Leave {refused[0]} out.")
     for name, needs in (("speed", "probe"), ("ray_address", "where"), ("actors", "where")):

@@ -27,6 +27,7 @@ from workbench.ingest.redacting import Redaction, check_treatment, redaction_of
 from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport, reject_reason
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import Renumber
+from workbench.ingest.served import accepted_models, attributed, names_of
 from workbench.ingest.storing import OVERLAP_BYTES, Storing
 from workbench.progress import Listener, Progress, silent
 from workbench.records import Rejected, to_json
@@ -100,10 +101,20 @@ def import_files(
         def looked(looks: Sequence[Look]) -> None:
             background.submit(language.prepare)
             check_treatment(opened(), [each.source for each in looks], redaction)
+            accepted.update(accepted_models(workspace, opened()))
             hashes.update((each.path, background.submit(file_hash, Path(each.path))) for each in looks)
 
         report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
-        staging = stack.enter_context(Staging(spool, report.manifest_id or "", language.detect_many))
+        accepted: dict[str, list[tuple[str, str]]] = {}
+        staging = stack.enter_context(
+            Staging(
+                spool,
+                report.manifest_id or "",
+                language.detect_many,
+                lambda part: attributed(part, accepted),
+            )
+        )
+        candidates, served_as = names_of(workspace)
         job = Job(
             files=[str(each.absolute()) for each in paths],
             format=format,
@@ -115,6 +126,8 @@ def import_files(
             folder=str(staging.folder),
             found=[str(path.absolute()) for path, named in found if not named],
             secret=None if redaction is None else Secret(redaction.key.hex(), redact_model),
+            candidates=candidates,
+            served_as=served_as,
         )
         storing = stack.enter_context(
             Storing(
@@ -249,7 +262,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     report.rejects = rejects[:REJECTS_SHOWN]
     report.reject_reasons = dict(sorted(report.reject_reasons.items(), key=lambda pair: -pair[1]))
     report.cost_usd, report.unpriced, report.priced_as = loaded.usd, loaded.unpriced, loaded.priced_as
-    for name in ("gold", "marks", "tokens", "models", "languages", "tasks", "first_at", "last_at"):
+    for name in ("gold", "marks", "tokens", "models", "languages", "tasks", "served", "first_at", "last_at"):
         setattr(report, name, getattr(loaded, name))
     report.open_conflicts, report.unrendered = loaded.open_conflicts, loaded.unrendered
 

@@ -32,7 +32,7 @@ class Job:
 
     With `preview`, so many calls are shown and nothing is written. Of the files, those in `found`
     come from a folder or a pattern: one that is no log is left out. With `secret`, personal
-    data is replaced.
+    data is replaced. `candidates` are names, `served_as` candidates by the name of a model in the log.
     """
 
     files: list[str]
@@ -46,6 +46,8 @@ class Job:
     preview: int | None = None
     found: list[str] = field(default_factory=list)
     secret: Secret | None = None
+    candidates: list[str] = field(default_factory=list)
+    served_as: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from workbench.formats import PlainPair, draft_of
 from workbench.ingest.captured import RATE, take_rate
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id
+from workbench.ingest.served import ServedBy
 from workbench.normal import content_hash
 from workbench.records import Output, Usage
 
@@ -38,10 +39,14 @@ class PlainRows:
         add: Takes a row and its size in bytes.
         router: Decides on the task.
         sampling_rate: Share of traffic that was logged.
+        served: Tells which candidate served a call; None where there is none.
     """
 
-    def __init__(self, add: Any, router: TaskRouter, sampling_rate: float | None) -> None:
+    def __init__(
+        self, add: Any, router: TaskRouter, sampling_rate: float | None, served: ServedBy | None = None
+    ) -> None:
         self._add, self._router, self._sampling_rate = add, router, sampling_rate
+        self._served = served
 
     def call(self, pair: PlainPair, source: str, file: str) -> None:
         """Stage a call.
@@ -95,7 +100,7 @@ class PlainRows:
                 task,
                 pair.occurred_at.replace(tzinfo=None),
                 pair.session_id,
-                None,
+                None if self._served is None else self._served(attributes, model),
                 rate,
                 model,
                 text[: language.HEAD_CHARS],

@@ -37,6 +37,7 @@ from workbench.ingest.job import Count, Job, Look, Told, evals_of
 from workbench.ingest.plain_rows import PlainRows
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, default_source
+from workbench.ingest.served import ServedBy
 from workbench.parts import LABEL_PARTS, LABELS, PartWriter
 from workbench.records import Rejected, to_json
 
@@ -118,8 +119,9 @@ class Reading:
         writer = PartWriter(folder, lambda name: self._tell(Told(part=name)))
         labels = PartWriter(folder, lambda _: None, LABELS, f"{LABEL_PARTS}-{share.index:02d}")
         router = TaskRouter(evals_of(job.rules), job.task)
-        maker = RowMaker(writer.add, router, job.sampling_rate, add_label=labels.add)
-        plain = PlainRows(writer.add, router, job.sampling_rate)
+        served = ServedBy(frozenset(job.candidates), job.served_as) if job.candidates else None
+        maker = RowMaker(writer.add, router, job.sampling_rate, add_label=labels.add, served=served)
+        plain = PlainRows(writer.add, router, job.sampling_rate, served)
         if share.index:
             self.count.unrecognised = []
         else:

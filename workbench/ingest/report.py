@@ -44,6 +44,7 @@ class ImportReport:
     `capture_lost` counts by reason the calls that capture could not write beside these logs.
     `unrendered` counts, by the earlier import that brought them, calls that got their tokens now and
     whose prompt would have come along in one import.
+    `served` counts, by candidate, new calls that it served itself: their answers are no frontier's.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
     calls by their kind; the other skipped ones were known.
     """
@@ -76,6 +77,7 @@ class ImportReport:
     last_at: datetime | None = None
     languages: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
+    served: dict[str, int] = field(default_factory=dict)
     open_conflicts: int = 0
     unrecognised: list[dict[str, str]] = field(default_factory=list)
     capture_lost: dict[str, int] = field(default_factory=dict)
@@ -103,6 +105,11 @@ class ImportReport:
             told["cost"] = cost
         if self.languages:
             told["languages"] = _listed(self.languages, NAMES_SHOWN)
+        if self.served:
+            told["served by"] = (
+                f"{_listed(self.served, NAMES_SHOWN)} (a candidate's own answers; `workbench replay --live` "
+                "asks the frontier for some of them)"
+            )
         return told
 
     @property

@@ -16,6 +16,7 @@ from workbench import language
 from workbench.formats import Draft, Feedback, Mark, OutputDraft
 from workbench.ingest.captured import take_capture
 from workbench.ingest.routing import TaskRouter
+from workbench.ingest.served import ServedBy
 from workbench.normal import canonical_json, content_hash, message_text
 from workbench.records import Output, Request, to_json
 
@@ -52,13 +53,20 @@ class RowMaker:
         router: Decides on the task.
         sampling_rate: Share of traffic that was logged.
         add_label: Takes the row of an imported label and its size in bytes.
+        served: Tells which candidate served a call; None where there is none.
     """
 
     def __init__(
-        self, add: Any, router: TaskRouter, sampling_rate: float | None, *, add_label: Any = None
+        self,
+        add: Any,
+        router: TaskRouter,
+        sampling_rate: float | None,
+        *,
+        add_label: Any = None,
+        served: ServedBy | None = None,
     ) -> None:
         self._add, self._router, self._sampling_rate = add, router, sampling_rate
-        self._add_label = add_label
+        self._add_label, self._served = add_label, served
         self.unnamed = False
         """Whether a row had no id; `Renumber` has to tell equal ones apart."""
 
@@ -77,6 +85,10 @@ class RowMaker:
             )  # fmt: skip
             self.unnamed = True
         task = self._router.task_of(draft)
+        served_by = draft.served_by
+        if served_by is None and self._served is not None:
+            answered_by = draft.control.model if draft.control is not None else None
+            served_by = self._served(draft.attributes, draft.model or answered_by)
         attributes = _attributes(draft)
         control = _control_columns(draft.control, draft.control_marks)
         self._add(
@@ -88,7 +100,7 @@ class RowMaker:
                 task,
                 _naive(draft.occurred_at),
                 draft.session_id,
-                draft.served_by,
+                served_by,
                 sampling_rate,
                 draft.model,
                 text[: language.HEAD_CHARS],  # Languages are told for a whole part at once.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -12,7 +11,7 @@ from workbench.costing import tokens_cost_usd
 from workbench.records import Request
 from workbench.replay.budget import CHARS_PER_TOKEN, Budget, budget_of
 from workbench.replay.patching import patcher
-from workbench.replay.plan import Plan, make_plan
+from workbench.replay.plan import Plan
 from workbench.replay.report import ReplayReport, duration
 from workbench.specs import Candidate
 from workbench.store import Store
@@ -30,9 +29,9 @@ def dry_run(
     store: Store,
     spec: Candidate,
     task: str,
+    drawn: Callable[[], Plan],
     *,
     concurrency: int,
-    sample: Mapping[str, Any],
     budgets: Mapping[str, float | None],
 ) -> ReplayReport:
     """Say what a run would ask; nothing is sent, and nothing stored.
@@ -42,13 +41,13 @@ def dry_run(
         store: Its store.
         spec: The candidate.
         task: Whose calls.
+        drawn: Makes the plan, once all parts are loaded.
         concurrency: Requests in flight at most.
-        sample: `limit`, `repeats`, `new` and `seed`, as of `make_plan`.
         budgets: `usd` and `minutes`, as of `open_budget`.
     """
     patch = None if spec.patch is None else patcher(store, workspace, spec, task)
     store.absorb(wait_s=0)
-    plan = make_plan(store, task, spec, workspace.fingerprint(spec), **sample)
+    plan = drawn()
     budget, _ = budget_of(workspace, store, spec, plan, **budgets)
     return estimate(workspace, store, spec, plan, concurrency=concurrency, budget=budget, patch=patch)
 

@@ -21,7 +21,7 @@ from workbench.replay import estimate, ray_cluster
 from workbench.replay.budget import budget_of, open_budget
 from workbench.replay.ending import close_run, interrupted, report_of, to_go_on
 from workbench.replay.lease import LeaseLost, ReplayLease
-from workbench.replay.plan import make_plan
+from workbench.replay.plan import Plan, make_plan
 from workbench.replay.ray_driver import Driver
 from workbench.replay.ray_run import earlier_runs
 from workbench.replay.remote_spool import RemoteSpool
@@ -106,24 +106,26 @@ def replay_on_ray(
     ray_cluster.admit_spool(remote, cluster, eval_config)
     budgets: dict[str, Any] = {"usd": budget_usd, "minutes": budget_minutes}
     open_budget(workspace, spec, **budgets)
-    sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
+    fingerprint = workspace.fingerprint(spec)
+
+    def drawn() -> Plan:
+        return make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
+
     if dry_run:
         most = (concurrency or spec.concurrency) * (cluster.actors or 1)
-        wanted: dict[str, Any] = {"sample": sample, "budgets": budgets}
-        found = estimate.dry_run(workspace, store, spec, task, concurrency=most, **wanted)
+        found = estimate.dry_run(workspace, store, spec, task, drawn, concurrency=most, budgets=budgets)
         return dataclasses.replace(found, notes=(*found.notes, _where(remote, cluster)))
     if importlib.util.find_spec("ray") is None:
         raise ModelMissing(
             "--on ray needs Ray Data, which is not installed.",
             "Install it: pip install 'shadow-workbench[ray]'",
         )
-    fingerprint = workspace.fingerprint(spec)
     above = last_epoch(store, task, fingerprint)
     with ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
         lease.recover()
         _take_what_earlier_runs_left(workspace, store, remote, task, fingerprint, above)
         store.absorb()
-        plan = make_plan(store, task, spec, fingerprint, **sample)
+        plan = drawn()
         replay_id = plan.replay.replay_id
         if not plan.added and (plan.is_new or not pending_page(store, replay_id, repeats, None, 1)[0]):
             return report_of(workspace, store, spec, plan)

@@ -126,7 +126,7 @@ def make_plan(
             created_at=datetime.now(UTC),
         )
     batch = max(known.values(), default=0) + 1
-    added = _ordered(row.replay_id, sampled, calls, batch)
+    added = ordered(row.replay_id, sampled, calls, batch)
     whole = (*usable_known, *(each.call_id for each in sampled))
     native_ids = (*(calls[call_id].native_id for call_id in whole), *whole)
     return Plan(row, is_new, len(known), added, len(calls), native_ids, tuple(notes))
@@ -197,7 +197,7 @@ def _draw_exported(
     return [*first, *more]
 
 
-def _ordered(
+def ordered(
     replay_id: str, sampled: list[SampledCall], calls: dict[str, FrameRow], batch: int
 ) -> tuple[PlannedCall, ...]:
     """Order a batch for sending: a random core, then what shares a beginning side by side."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from workbench.access import requires
@@ -23,6 +23,7 @@ from workbench.replay.plan import Plan, make_plan
 from workbench.replay.report import ReplayReport
 from workbench.replay.session import Session
 from workbench.roles import Right
+from workbench.specs import Candidate
 from workbench.store import Store
 from workbench.store.fence import last_epoch
 from workbench.store.queue import pending_page
@@ -77,23 +78,71 @@ def replay(
         EnvironmentalError: Another process replays this already.
         KeyboardInterrupt: Stopped by a signal, after all answers were written.
     """
-    eval_config = workspace.eval_for(task)
     spec = workspace.candidate(candidate)
-    open_gate(spec, eval_config)
-    budgets: dict[str, Any] = {"usd": budget_usd, "minutes": budget_minutes}
-    open_budget(workspace, spec, **budgets)
     fingerprint = workspace.fingerprint(spec)
-    sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
+
+    def drawn() -> Plan:
+        return make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
+
+    return replay_planned(
+        workspace,
+        store,
+        task,
+        spec,
+        fingerprint,
+        drawn,
+        concurrency=concurrency,
+        new=new,
+        dry_run=dry_run,
+        budgets={"usd": budget_usd, "minutes": budget_minutes},
+        checks=checks,
+        listener=listener,
+    )
+
+
+def replay_planned(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    spec: Candidate,
+    fingerprint: str,
+    drawn: Callable[[], Plan],
+    *,
+    concurrency: int | None,
+    new: bool,
+    dry_run: bool,
+    budgets: dict[str, Any],
+    checks: bool,
+    listener: Listener,
+) -> ReplayReport:
+    """Ask what a plan holds, through the gate, under the lease, within the budget; see `replay`.
+
+    Args:
+        workspace: The workspace.
+        store: Its store.
+        task: Whose calls.
+        spec: Who is asked.
+        fingerprint: By which its replays are known.
+        drawn: Makes the plan, once all parts are loaded.
+        concurrency: Requests in flight at most.
+        new: Whether the plan is another replay.
+        dry_run: Say what would be sent; send and store nothing.
+        budgets: `usd` and `minutes`.
+        checks: Whether the candidate is checked first.
+        listener: Told about once a second.
+    """
+    eval_config = workspace.eval_for(task)
+    open_gate(spec, eval_config)
+    open_budget(workspace, spec, **budgets)
     if dry_run:
         most = concurrency or spec.concurrency
-        wanted: dict[str, Any] = {"sample": sample, "budgets": budgets}
-        return estimate.dry_run(workspace, store, spec, task, concurrency=most, **wanted)
+        return estimate.dry_run(workspace, store, spec, task, drawn, concurrency=most, budgets=budgets)
     patch = None if spec.patch is None else patcher(store, workspace, spec, task)
     above = last_epoch(store, task, fingerprint)
     with rare_collections(), ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
         lease.recover()
         store.absorb()
-        plan = make_plan(store, task, spec, fingerprint, **sample)
+        plan = drawn()
         if not plan.added and not _is_anything_pending(store, plan):
             return report_of(workspace, store, spec, plan)
         budget, _ = budget_of(workspace, store, spec, plan, **budgets)

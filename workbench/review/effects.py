@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
-from workbench import compare, ramp, sensitivity
+from workbench import compare, sensitivity
 from workbench.access import require, requires
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, Label, LabelVerdict, Policy
@@ -240,7 +241,12 @@ def what_would_change(
         UsageError: The task or the candidate is not known.
     """
     from workbench import scoring
+    from workbench.scoring.considered import at_share
+    from workbench.scoring.targets import fingerprint_of
 
     chosen = policy or workspace.eval_for(task).policy
     found = scoring.evidence(workspace, store, task, candidate, policy=chosen)
-    return sensitivity.what_would_change(found, chosen, ramp.State(share=current_share))
+    config, now = workspace.eval_for(task), datetime.now(UTC)
+    fingerprint = fingerprint_of(workspace, store, candidate) or ""
+    found, state = at_share(store, config, candidate, fingerprint, found, chosen, current_share, now)
+    return sensitivity.what_would_change(found, chosen, state)

@@ -119,7 +119,7 @@ def _considered(
 ) -> Considered:
     if current_share is None:
         current_share = in_force(workspace, store, task, candidate, now=moment).share
-    return consider(workspace, store, task, candidate, current_share=current_share)
+    return consider(workspace, store, task, candidate, current_share=current_share, now=moment)
 
 
 def _refuse_change(made: Considered, shown: str) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,9 +21,12 @@ from workbench.config import Workspace
 from workbench.records import Policy, Recommendation, as_builtins
 from workbench.review import EffectiveVerdict, effective_verdicts
 from workbench.scoring.evidence import gather, gather_begun, wanted_of
+from workbench.scoring.live_outcomes import live_alarm
+from workbench.scoring.stage import live_compared, stage_of, state_of
 from workbench.scoring.stricter import decide
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.specs import CONTROL, EvalConfig
+from workbench.stats.ladder import EPSILON
 from workbench.store import comparisons as rows
 from workbench.store.compared import digest, evidence_frame
 from workbench.store.labels import Scope
@@ -60,6 +64,7 @@ def consider(
     policy: Policy | None = None,
     drift_alarm: bool = False,
     held: tuple[str, ...] = (),
+    now: datetime | None = None,
 ) -> Considered:
     """Gather the evidence, decide, and say what both were computed from.
 
@@ -70,8 +75,9 @@ def consider(
         candidate: The candidate's name.
         current_share: Share the candidate has now, 0..1.
         policy: Another policy than the eval's own, for what-if questions.
-        drift_alarm: Whether the drift detector alarmed.
+        drift_alarm: Whether the drift detector alarmed; that of live calls is asked anyway.
         held: More reasons why the share must not grow.
+        now: The present, to which a stage has lasted; this moment unless given.
 
     Raises:
         UsageError: The task or the candidate is unknown, or it is the control.
@@ -83,7 +89,10 @@ def consider(
     fingerprint = fingerprint_of(workspace, store, candidate) or ""
     found = gather(store, config, fingerprint, chosen, workspace.serving(spec))
     found = replace(found, drift_alarm=drift_alarm, held=(*found.held, *held))
-    answer = decided(store, config, fingerprint, found, chosen, ramp.State(share=current_share))
+    found, state = at_share(
+        store, config, candidate, fingerprint, found, chosen, current_share, now or datetime.now(UTC)
+    )
+    answer = decided(store, config, fingerprint, found, chosen, state)
     version = evaluator_version(config)
     scope = Scope(task, fingerprint, version)
     data = {
@@ -105,6 +114,38 @@ def consider(
         recommendation=answer,
         evidence_hash=evidence_hash(data, found, chosen, answer),
     )
+
+
+def at_share(
+    store: Store,
+    config: EvalConfig,
+    candidate: str,
+    fingerprint: str,
+    found: ramp.Evidence,
+    policy: Policy,
+    share: float,
+    now: datetime,
+) -> tuple[ramp.Evidence, ramp.State]:
+    """Return the evidence and the state of a roll-out at the share that is served now.
+
+    Args:
+        store: Holds the log of decisions, and what is compared of live calls.
+        config: The eval.
+        candidate: The candidate's name.
+        fingerprint: Its fingerprint.
+        found: What `gather` returned.
+        policy: What the team accepts.
+        share: Served now, 0..1.
+        now: The present.
+    """
+    if share <= EPSILON:
+        return found, ramp.State(share=share)
+    stage = stage_of(store, config.task, candidate, fingerprint, now)
+    scope = Scope(config.task, fingerprint, evaluator_version(config))
+    state = state_of(stage, share, live_compared(store, scope, stage), now)
+    if not found.drift_alarm and live_alarm(store, config, fingerprint, policy, stage):
+        found = replace(found, drift_alarm=True)
+    return found, state
 
 
 def decided(

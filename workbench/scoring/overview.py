@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from workbench import ramp
 from workbench.access import may, requires, requires_somewhere
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
@@ -17,13 +17,14 @@ from workbench.records import Basis, Estimate, EvalKind, Policy, Recommendation
 from workbench.review import effective_verdicts
 from workbench.roles import Right
 from workbench.scoring.comparing import agreement_of
-from workbench.scoring.deciding import decided
+from workbench.scoring.considered import at_share, decided
 from workbench.scoring.evidence import gather, probed_latency
 from workbench.scoring.freshness import Ages, ages_of
 from workbench.scoring.money import TaskMoney, money_of
 from workbench.scoring.noise import NoiseFloor, floor_of
 from workbench.scoring.targets import refuse_control, targets
 from workbench.specs import EvalConfig, size_billions
+from workbench.stats.evidence import Evidence
 from workbench.stats.harm import regressions
 from workbench.store import comparisons as rows
 
@@ -182,7 +183,7 @@ def _savings(money: TaskMoney, share: float, fallback_share: float) -> Savings:
     )
 
 
-def agreement_estimate(found: ramp.Evidence, policy: Policy) -> Estimate:
+def agreement_estimate(found: Evidence, policy: Policy) -> Estimate:
     """Return the share of compared calls that agree, with anytime limits."""
     task = found.task
     agreeing = task.compared - task.disagreements
@@ -211,7 +212,10 @@ def row_of(
     if not rows.has_compared(store, config.task, fingerprint, version):
         return None
     found = gather(store, config, fingerprint, config.policy, workspace.serving(workspace.candidate(name)))
-    decision = decided(store, config, fingerprint, found, config.policy, ramp.State(share=current_share))
+    found, state = at_share(
+        store, config, name, fingerprint, found, config.policy, current_share, datetime.now(UTC)
+    )
+    decision = decided(store, config, fingerprint, found, config.policy, state)
     compared = found.task.compared
     spec = workspace.candidate(name)
     share = decision.effective_share

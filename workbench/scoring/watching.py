@@ -24,14 +24,11 @@ from workbench.records import Basis, Estimate, Policy, Recommendation, Request, 
 from workbench.roles import Right
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.deciding import recommend
-from workbench.scoring.gathered import Gathered, gather_compared
+from workbench.scoring.gathered import gather_compared
+from workbench.scoring.live_outcomes import WATCHABLE, live_outcomes
 from workbench.slices import name_of, slice_values
 from workbench.specs import EvalConfig, SliceRule
-from workbench.stats import bounds
-from workbench.stats.cluster import design_effect
 from workbench.stats.drift import ALARM, FOLDS, EDetector, Shift, population_stability, two_sample
-from workbench.stats.harm import regressions
-from workbench.stats.parts import parts_of
 from workbench.stats.wording import count, measured, percent, plural
 from workbench.store import comparisons
 from workbench.store.drift import first_replay_at, imported_after, some_calls
@@ -176,11 +173,11 @@ def watch(
             f"Everything that is compared was imported after {moment:%Y-%m-%d %H:%M} UTC.",
             "There is no evaluation to compare with: give a later --since.",
         )
-    known = _outcomes(found, live, order)
+    known = live_outcomes(found, ~live, live, order)
     evaluated, outcomes = known.evaluated, known.live
     notes: list[str] = []
     detector = None
-    if evaluated.high < 0.999:
+    if evaluated.high < WATCHABLE:
         detector = EDetector(known.p0)
         detector.run(outcomes)
     else:
@@ -238,40 +235,6 @@ def watch(
 
 def _naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcomes:
-    """The evaluated rate, what the detector watches for a rise above, and the live outcomes in order."""
-
-    evaluated: Estimate
-    p0: float
-    live: list[float]
-
-
-def _outcomes(found: Gathered, live: NDArray[np.bool_], order: dict[str, int]) -> _Outcomes:
-    rows, policy = found.audit, found.policy
-    if found.basis is Basis.SEMANTIC:
-        before, after = parts_of(
-            rows,
-            [~live, live],
-            basis=found.basis,
-            draws=found.draws,
-            weight_max=found.weight_max,
-            icc=policy.icc,
-        )
-        harm = regressions(before, policy.delta).estimate
-        # Both sides are divided by the largest weight, so that a drawn outcome stays within 0..1.
-        top = max(before.weight_max, after.weight_max)
-        drawn = [each.weight * float(each.outcome > 0) / top for each in after.draws]
-        return _Outcomes(harm, harm.high / top, drawn)
-    differs = np.asarray([row.invalid or not row.agrees for row in rows], dtype=np.bool_)
-    calls = [row for row, is_live in zip(rows, live.tolist(), strict=True) if not is_live]
-    clusters = [[row.session for row in calls], [row.request_hash for row in calls]]
-    effect = design_effect(differs[~live], clusters, policy.icc)
-    rate = bounds.anytime(int(differs[~live].sum()), len(calls), policy.delta, deff=effect.value)
-    pairs = [(order[rows[place].call_id], float(differs[place])) for place in np.flatnonzero(live).tolist()]
-    return _Outcomes(rate, rate.high, [value for _, value in sorted(pairs)])
 
 
 def _mix(store: Store, config: EvalConfig, moment: datetime, seed: int) -> tuple[MixShift, ...]:

@@ -155,7 +155,7 @@ def _conditions(pool: Pool, chosen: CaseFilter) -> Iterator[tuple[str, list[Any]
                 SELECT call_id FROM calls
                 WHERE task = ? AND (contains(lower(request), ?) OR lower(native_id) = ?)
                 UNION ALL
-                SELECT call_id FROM controls WHERE contains(lower(coalesce(text, output)), ?)
+                SELECT call_id FROM frontier_outputs WHERE contains(lower(coalesce(text, output)), ?)
                 UNION ALL
                 SELECT call_id FROM observations JOIN replays r USING (replay_id)
                 WHERE r.task = ? AND r.candidate_fingerprint = ? AND repeat = 0

@@ -383,7 +383,8 @@ def _contents(
             FROM (SELECT * FROM observations WHERE call_id IN (SELECT unnest($calls))
                     AND replay_id IN (SELECT unnest($replays)) AND repeat = 0) o
             JOIN (SELECT * FROM calls WHERE call_id IN (SELECT unnest($calls))) c USING (call_id)
-            LEFT JOIN (SELECT * FROM controls WHERE call_id IN (SELECT unnest($calls))) k USING (call_id)""",  # noqa: S608 - fixed text
+            LEFT JOIN (SELECT * FROM frontier_outputs
+                       WHERE call_id IN (SELECT unnest($calls))) k USING (call_id)""",  # noqa: S608 - fixed text
         {
             "calls": [call_id for _, call_id in pairs],
             "replays": list({replay_id for replay_id, _ in pairs}),

@@ -168,7 +168,7 @@ def session_calls(store: Store, task: str, outside: Iterable[int]) -> pd.Series[
         """
         SELECT hash(session_id) AS session, count(*) AS n FROM calls c
         WHERE task = ? AND session_id IS NOT NULL AND call_id NOT IN (SELECT call_id FROM conflicts)
-          AND call_id IN (SELECT call_id FROM controls)
+          AND call_id IN (SELECT call_id FROM frontier_outputs)
           AND seq NOT IN (SELECT unnest(?::BIGINT[]))
         GROUP BY session_id
         """,

@@ -47,7 +47,7 @@ def answered(store: Store, task: str, fingerprint: str) -> pd.DataFrame:
             FROM observations o
             JOIN replays r ON r.replay_id = o.replay_id
             JOIN calls c ON c.call_id = o.call_id
-            LEFT JOIN controls k ON k.call_id = o.call_id
+            LEFT JOIN frontier_outputs k ON k.call_id = o.call_id
             WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.repeat = 0
         )
         """,  # noqa: S608 - constants of this module

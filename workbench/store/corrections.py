@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.records import Call, from_json
-from workbench.store import late, replaced
+from workbench.store import late, live, replaced
 from workbench.store.calls import to_call
 from workbench.store.engine import quoted
 from workbench.store.replaced import OF_REQUEST
@@ -103,8 +103,10 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
         delete(row["table_name"], whole)
     for table in _OF_CONTROL:
         delete(table, partly)
+    delete("observations", f"{partly} AND {live.OF_LIVE}")
     for call_id in asked_anew:
         delete("observations", "call_id = ?", (call_id,))
+        delete("asked_controls", "call_id = ?", (call_id,))
     changed_back = late.take_back(writer, manifest_id)
     if changed_back:
         removed["late_facts"] = changed_back
@@ -239,7 +241,10 @@ def take_arrived(
     late.settle(writer, call_id)
     writer.execute("DELETE FROM conflicts WHERE call_id = ?", (call_id,))
     writer.execute("DELETE FROM comparisons WHERE call_id = ?", (call_id,))
-    if columns["request"] is not None and columns["request_hash"] != (old["call"] or {})["request_hash"]:
+    new_request = (
+        columns["request"] is not None and columns["request_hash"] != (old["call"] or {})["request_hash"]
+    )
+    if new_request:
         writer.execute("DELETE FROM observations WHERE call_id = ?", (call_id,))
     writer.execute(
         "DELETE FROM conflict_resolutions WHERE call_id = ? AND content_hash = ?", (call_id, hash_taken)
@@ -260,6 +265,7 @@ def take_arrived(
             """,
             [call_id, taken["manifest_id"], *values],
         )
+    live.changed(writer, call_id, request_changed=new_request)
 
 
 def _resolved(

@@ -31,6 +31,12 @@ def decision_rows(
     return in_utc(found, "decided_at", "expires_at")
 
 
+def accepted(store: Reads) -> list[tuple[str, str]]:
+    """Return task and candidate wherever a share above nothing was ever accepted, in order."""
+    found = store.rows("SELECT DISTINCT task, candidate FROM ramp_decisions WHERE share > 0 ORDER BY ALL")
+    return [(row["task"], row["candidate"]) for row in found]
+
+
 def last_entry_hash(store: Reads) -> str:
     """Return the hash of the newest decision of any task, or nothing where there is none."""
     return str(store.value("SELECT entry_hash FROM ramp_decisions ORDER BY seq DESC LIMIT 1") or "")

@@ -82,7 +82,7 @@ def observed_texts(store: Reads, scope: Scope, calls: Sequence[str] | None = Non
                         AND json_extract(o.output, '$.tool_calls') IS NOT DISTINCT FROM
                             json_extract(k.output, '$.tool_calls'), false) AS identical
         FROM observations o JOIN replays r USING (replay_id) JOIN usable_calls c USING (call_id)
-        JOIN controls k ON k.call_id = o.call_id
+        JOIN frontier_outputs k ON k.call_id = o.call_id
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.repeat = 0
           AND (? OR list_contains(?, o.call_id) OR list_contains(?, c.native_id))
         QUALIFY row_number() OVER (PARTITION BY o.call_id ORDER BY r.seq) = 1

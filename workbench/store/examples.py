@@ -81,7 +81,7 @@ def find_named(store: Store, ids: Sequence[str]) -> list[ExampleRow]:
     rows = store.rows(
         "SELECT c.call_id, c.native_id, c.source, c.task, c.request, c.request_hash, k.output AS control, "
         "c.call_id IN (SELECT call_id FROM conflicts) AS in_conflict "
-        "FROM calls c LEFT JOIN controls k USING (call_id) "
+        "FROM calls c LEFT JOIN frontier_outputs k USING (call_id) "
         "WHERE c.call_id IN (SELECT unnest($1::VARCHAR[])) OR c.native_id IN (SELECT unnest($1::VARCHAR[])) "
         "ORDER BY c.seq",
         (list(ids),),

@@ -34,7 +34,7 @@ given AS (
         UNION ALL
         SELECT l.call_id, if(l.control_right, k.text, o.text), l.seq, {origin},
                l.created_at, if(l.source = 'adjudicated', 3, 1), l.replay_id
-        FROM labels l JOIN controls k ON k.call_id = l.call_id
+        FROM labels l JOIN frontier_outputs k ON k.call_id = l.call_id
         JOIN observations o ON o.replay_id = l.replay_id AND o.call_id = l.call_id AND o.repeat = 0
         WHERE (l.control_right OR l.candidate_right) AND l.corrected IS NULL AND l.verdict IS NOT NULL
           AND {CURRENT} AND l.source NOT IN ('gold', 'attention')
@@ -102,7 +102,7 @@ def gold_pairs(store: Reads, scope: Scope) -> list[dict[str, Any]]:
         JOIN replays r USING (replay_id)
         JOIN newest g ON g.call_id = m.call_id
         JOIN calls c ON c.call_id = m.call_id
-        JOIN controls k ON k.call_id = m.call_id
+        JOIN frontier_outputs k ON k.call_id = m.call_id
         JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = 0
         LEFT JOIN standing s ON s.replay_id = m.replay_id AND s.call_id = m.call_id
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0

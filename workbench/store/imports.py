@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from workbench.costing.pricing import ModelPrice
 from workbench.records import Call, Output, Rejected, Request, from_json, to_json
-from workbench.store import late
+from workbench.store import late, live
 from workbench.store.answered import Answered
 from workbench.store.staging import Staging
 
@@ -45,6 +45,7 @@ _CONTROL_COLUMNS = {
     "output_tokens": "output_tokens",
     "control_marks": "marks",
     "output_hash": "content_hash",
+    "served_by": "served_by",
 }
 
 _STAGED = """
@@ -139,7 +140,7 @@ class Loaded:
 
     `parts` counts, by outcome, the further source records of the rows. `usd` is the cost of the
     outputs that have tokens and a price, `unpriced` counts the others by model, `priced_as` names
-    the price that stood in for a model's own.
+    the price that stood in for a model's own. `served` counts calls by the candidate that served them.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -154,6 +155,7 @@ class Loaded:
     models: dict[str, int] = field(default_factory=dict)
     languages: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
+    served: dict[str, int] = field(default_factory=dict)
     first_at: datetime | None = None
     last_at: datetime | None = None
     open_conflicts: int = 0
@@ -202,6 +204,8 @@ def load_staged(
         tick(done)
     if judged:
         late.write_calls(writer, manifest_id)
+        if JOINED in loaded.counts:
+            live.mark_answers(writer, manifest_id)
         before = writer.value("SELECT count(*) FROM gold")
         writer.execute(_GOLD, (f"import {manifest_id}", now))
         loaded.gold = writer.value("SELECT count(*) FROM gold") - before
@@ -345,6 +349,7 @@ def _conflict(row: Mapping[str, Any], manifest_id: str) -> dict[str, Any]:
         control=from_json(row["output"], Output) if row["output"] else None,
         occurred_at=row["occurred_at"],
         session_id=row["session_id"],
+        served_by=row["served_by"],
         attributes=json.loads(row["attributes"] or "{}"),
         marks=tuple(row["marks"] or ()),
         gold=row["gold"],
@@ -384,6 +389,11 @@ def _summarise(writer: Writer, manifest_id: str, loaded: Loaded) -> None:
             " GROUP BY ALL ORDER BY n DESC, name LIMIT 100"
         )
         setattr(loaded, f"{name}s", dict(pairs(writer, sql, mine)))
+    served = """
+        SELECT served_by AS name, count(*) AS n FROM calls
+        WHERE manifest_id = ? AND served_by IS NOT NULL GROUP BY ALL ORDER BY n DESC, name
+    """
+    loaded.served = dict(pairs(writer, served, mine))
     span = writer.rows(
         "SELECT min(occurred_at) AS first_at, max(occurred_at) AS last_at FROM calls WHERE manifest_id = ?",
         mine,

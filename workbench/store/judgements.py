@@ -81,7 +81,7 @@ def pairs_for(
             FROM comparisons m
             JOIN replays r ON r.replay_id = m.replay_id
             JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = 0
-            JOIN controls k ON k.call_id = m.call_id
+            JOIN frontier_outputs k ON k.call_id = m.call_id
             LEFT JOIN ({_BY_PEOPLE}) p ON p.replay_id = m.replay_id AND p.call_id = m.call_id
             WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
               AND m.verdict <> 'uncomparable' AND NOT m.identical AND o.error_kind IS NULL
@@ -121,7 +121,7 @@ def contents(store: Store, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, 
         SELECT w.replay_id, w.call_id, c.request, k.output, o.output
         FROM (SELECT unnest(?::VARCHAR[]) AS replay_id, unnest(?::VARCHAR[]) AS call_id) w
         JOIN calls c ON c.call_id = w.call_id
-        JOIN controls k ON k.call_id = w.call_id
+        JOIN frontier_outputs k ON k.call_id = w.call_id
         JOIN observations o ON o.replay_id = w.replay_id AND o.call_id = w.call_id AND o.repeat = 0
         """,
         ([replay_id for replay_id, _ in pairs], [call_id for _, call_id in pairs]),

@@ -294,7 +294,7 @@ def pair_content(store: Reads, replay_id: str, call_id: str) -> dict[str, Any] |
     found = store.rows(
         """
         SELECT c.request, k.output AS control, o.output AS observed
-        FROM observations o JOIN calls c USING (call_id) JOIN controls k USING (call_id)
+        FROM observations o JOIN calls c USING (call_id) JOIN frontier_outputs k USING (call_id)
         WHERE o.replay_id = ? AND o.call_id = ? AND o.repeat = 0
         """,
         (replay_id, call_id),

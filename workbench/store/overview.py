@@ -24,6 +24,7 @@ BY_REPLAY = ("comparisons", "labels", "observations", "replay_calls")
 BY_PAIR = ("draws", "latency_probes", "replays")
 BY_TASK = ("calls", "noise_floors", "task_moves")
 FOR_ALL = (
+    "asked_controls",
     "candidates",
     "conflict_resolutions",
     "conflicts",
@@ -196,7 +197,7 @@ def ages(store: Store, task: str, fingerprint: str) -> dict[str, Any]:
                (SELECT max(e.created_at) FROM replay_events e JOIN mine USING (replay_id)) AS last_replay_at,
                (SELECT max(l.created_at) FROM labels l JOIN mine USING (replay_id)
                 WHERE l.verdict IS NOT NULL AND l.source <> 'gold') AS last_label_at,
-               (SELECT count(*) FROM calls c JOIN controls k USING (call_id)
+               (SELECT count(*) FROM calls c JOIN frontier_outputs k USING (call_id)
                 WHERE c.task = $task AND c.seq > (SELECT max(seq) FROM mine)) AS newer
         """,
         {"task": task, "fingerprint": fingerprint},
@@ -229,7 +230,7 @@ def _control_costs(store: Store, task: str, prices: Sequence[ModelPrice]) -> lis
             SELECT c.task AS workload,
                    coalesce(json_extract_string(k.output, '$.model'), c.model, '') AS model, k.error_kind,
                    k.input_tokens AS i, coalesce(k.cached_input_tokens, 0) AS c, k.output_tokens AS o
-            FROM calls c JOIN controls k USING (call_id)
+            FROM calls c JOIN frontier_outputs k USING (call_id)
             WHERE c.task = $task AND c.call_id NOT IN (SELECT call_id FROM conflicts)
         ),
         {by_model("found")}

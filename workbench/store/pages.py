@@ -105,7 +105,7 @@ def controls(store: Store, task: str) -> int:
             # By number twice as fast as by text.
             """SELECT count(*) FROM calls c
                WHERE c.task = ? AND c.call_id NOT IN (SELECT call_id FROM conflicts)
-                 AND hash(c.call_id) IN (SELECT hash(call_id) FROM controls)""",
+                 AND hash(c.call_id) IN (SELECT hash(call_id) FROM frontier_outputs)""",
             (task,),
         )
     )

@@ -45,7 +45,7 @@ def arrivals(store: Store, task: str) -> list[Arrival]:
 def control_latencies(store: Store, call_ids: Sequence[str]) -> list[float]:
     """Return the frontier's own latencies of some calls in ms, where the log has them."""
     rows = store.rows(
-        "SELECT latency_ms FROM controls WHERE call_id IN (SELECT unnest(?::VARCHAR[])) "
+        "SELECT latency_ms FROM frontier_outputs WHERE call_id IN (SELECT unnest(?::VARCHAR[])) "
         "AND latency_ms IS NOT NULL AND error_kind IS NULL",
         (list(call_ids),),
     )
@@ -117,7 +117,7 @@ def paired_latencies(store: Store, probe_id: str) -> list[tuple[float, float]]:
     """
     rows = store.rows(
         "SELECT k.latency_ms AS control_ms, p.latency_ms, p.unanswered FROM latency_probe_calls p "
-        "JOIN controls k USING (call_id) WHERE p.probe_id = ? AND k.latency_ms >= 0 "
+        "JOIN frontier_outputs k USING (call_id) WHERE p.probe_id = ? AND k.latency_ms >= 0 "
         "AND k.error_kind IS NULL AND (p.unanswered OR p.latency_ms IS NOT NULL) ORDER BY p.position",
         (probe_id,),
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.normal import content_hash
 from workbench.records import to_json
-from workbench.store import late
+from workbench.store import late, live
 from workbench.store.calls import to_call
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OF_REQUEST = (
     "occurred_at", "session_id", "model", "language", "input_chars", "turn_depth", "tool_count",
-    "request_hash", "content_hash", "request", "attributes", "marks",
+    "request_hash", "content_hash", "request", "attributes", "marks", "served_by",
 )  # fmt: skip
 OF_CONTROL = (
     "output", "text", "error_kind", "latency_ms", "input_tokens", "cached_input_tokens", "output_tokens",
@@ -209,11 +209,14 @@ def _write(writer: Writer, call_id: str, part: str, row: dict[str, Any]) -> None
     if part == "call":
         assignments = ", ".join(f"{name} = ?" for name in columns)
         sql = f"UPDATE calls SET {assignments} WHERE call_id = ?"  # noqa: S608 -- names of this module
-        writer.execute(sql, [*(row[name] for name in columns), call_id])
+        # Versions that were kept before there were live calls say of none who served it.
+        writer.execute(sql, [*(row.get(name) for name in columns), call_id])
+        live.mark_answer(writer, call_id)
         return
     names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
     sql = f"INSERT OR REPLACE INTO controls ({names}, call_id) VALUES ({marks}, ?)"  # noqa: S608
     writer.execute(sql, [*(row[name] for name in columns), call_id])
+    live.mark_answer(writer, call_id)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

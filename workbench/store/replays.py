@@ -30,6 +30,11 @@ class ReplayRow:
     plan: dict[str, Any]
     created_at: datetime
 
+    @property
+    def is_live(self) -> bool:
+        """Say whether its calls are those that a candidate served."""
+        return "live" in self.plan or "live_of" in self.plan
+
 
 @dataclass(frozen=True, slots=True)
 class FrameRow:
@@ -52,15 +57,25 @@ class PlannedCall:
     inclusion_probability: float
 
 
-def replays_of(store: Store, task: str | None = None, fingerprint: str | None = None) -> list[ReplayRow]:
-    """Return replays, oldest first."""
+def replays_of(
+    store: Store, task: str | None = None, fingerprint: str | None = None, *, live: bool = False
+) -> list[ReplayRow]:
+    """Return replays, oldest first.
+
+    Args:
+        store: Where to read.
+        task: Of one task; None for all.
+        fingerprint: Of one candidate; None for all.
+        live: Those of live calls too, which no command but their own goes on with (see `live`).
+    """
     rows = store.rows(
         "SELECT replay_id, seq, task, candidate, candidate_fingerprint, seed, repeats, plan, created_at "
         "FROM replays WHERE (?::VARCHAR IS NULL OR task = ?) "
         "AND (?::VARCHAR IS NULL OR candidate_fingerprint = ?) ORDER BY seq",
         (task, task, fingerprint, fingerprint),
     )
-    return [ReplayRow(**(row | {"plan": msgspec.json.decode(row["plan"])})) for row in rows]
+    found = [ReplayRow(**(row | {"plan": msgspec.json.decode(row["plan"])})) for row in rows]
+    return found if live else [row for row in found if not row.is_live]
 
 
 def frame(store: Store, task: str) -> list[FrameRow]:

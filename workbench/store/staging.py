@@ -53,6 +53,7 @@ class Staging:
         spool: The store's spool.
         import_id: Names the folder.
         languages: Tells the languages of many texts at once.
+        attributed: Names in a part the candidates that served its calls.
     """
 
     def __init__(
@@ -60,11 +61,12 @@ class Staging:
         spool: Path,
         import_id: str,
         languages: Callable[[Sequence[str | None]], Sequence[str | None]],
+        attributed: Callable[[pa.Table], pa.Table] = lambda part: part,
     ) -> None:
         self._root = spool / "imports"
         self._folder = self._root / import_id
         self._lock: IO[str] | None = None
-        self._find = languages
+        self._find, self._attributed = languages, attributed
         self._languages: dict[str, pa.Array] = {}
         self._calls = self.labels = Numbered(())
 
@@ -123,7 +125,8 @@ class Staging:
             yield self._told(name, table)
 
     def _told(self, name: str, table: pa.Table) -> pa.Table:
-        """Put the languages in the place of the texts that they were told from."""
+        """Put the languages in the place of the texts that they were told from, and name who served."""
+        table = self._attributed(table)
         place = table.schema.get_field_index(LANGUAGE)
         if place < 0:
             return table

@@ -1,0 +1,261 @@
+"""The use case behind `replay --live`: what the frontier says of calls that a candidate served itself.
+
+Advancing a stage needs compared live calls. Their log holds the candidate's answer and no frontier's, so the
+control is asked a sample of them through the ordinary replay: gate, lease, budget and resume are the same.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from workbench.access import requires
+from workbench.compare import evaluator_version
+from workbench.config import Workspace
+from workbench.embed import Embedder
+from workbench.errors import UsageError
+from workbench.normal import content_hash
+from workbench.progress import Listener, silent
+from workbench.replay.control import is_declared, with_model
+from workbench.replay.ending import without_new
+from workbench.replay.plan import Plan, ordered
+from workbench.replay.report import ReplayReport, duration
+from workbench.replay.run import replay_planned
+from workbench.roles import Right
+from workbench.sampling import draw_sample
+from workbench.scoring.comparing import bring_up_to_date
+from workbench.scoring.stage import Stage, live_compared, stage_of
+from workbench.scoring.targets import refuse_control
+from workbench.specs import CONTROL, Candidate, EvalConfig
+from workbench.stats.wording import count, percent, plural
+from workbench.store import Store
+from workbench.store import live as rows
+from workbench.store.labels import Scope
+from workbench.store.replays import ReplayRow, drawn
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReport:
+    """What `replay --live` found.
+
+    `served` are the calls that the candidate served since `since`, when its present share came into force,
+    `asked` those of them that the frontier answered, `compared` those that count in this stage; an advance
+    needs `needed`. `replay` is the asking.
+    """
+
+    task: str
+    candidate: str
+    share: float
+    since: datetime
+    served: int
+    asked: int
+    compared: int
+    needed: int
+    notes: tuple[str, ...]
+    replay: ReplayReport
+
+    @property
+    def exit_code(self) -> int:
+        """Return the code that the asking ended with."""
+        return self.replay.exit_code
+
+    @property
+    def text(self) -> str:
+        """Return the report as a person reads it."""
+        if self.replay.dry_run:
+            return self.replay.text
+        lines = [
+            f"{self.task} / {self.candidate}: {percent(self.share)} since {self.since:%Y-%m-%d %H:%M} UTC; "
+            f"{plural(self.served, 'call')} served, the frontier asked for {count(self.asked)}, "
+            f"{count(self.compared)} compared (an advance needs {count(self.needed)})."
+        ]
+        if self.replay.answered:
+            cost = "" if self.replay.cost_usd is None else f", {self.replay.cost_usd:.4f} USD in all"
+            lines.append(
+                f"This run: {count(self.replay.answered)} asked in {duration(self.replay.seconds)}{cost}."
+            )
+        return "\n  ".join([*lines, *self.notes])
+
+
+@requires(Right.REPLAY)
+def replay_live(
+    workspace: Workspace,
+    store: Store,
+    task: str,
+    candidate: str,
+    *,
+    limit: int | None = None,
+    concurrency: int | None = None,
+    dry_run: bool = False,
+    seed: int = 0,
+    budget_usd: float | None = None,
+    budget_minutes: float | None = None,
+    checks: bool = True,
+    listener: Listener = silent,
+    now: datetime | None = None,
+    embedder: Callable[[str], Embedder] | None = None,
+) -> LiveReport:
+    """Ask the frontier for some of the calls that a candidate served in this stage, and compare.
+
+    The same command again goes on where it stopped, then does nothing until more is wanted: `limit` counts
+    the calls of the stage in all. Which calls are asked is drawn by chance, whatever the answers are.
+
+    Args:
+        workspace: Names eval, candidate and control.
+        store: Its store.
+        task: The task.
+        candidate: Who served them. A share of the task must be in force for it.
+        limit: Calls of this stage to ask for in all; as many as an advance needs unless given.
+        concurrency: Requests in flight at most.
+        dry_run: Say what would be sent; send and keep nothing.
+        seed: Seed of the drawn sample.
+        budget_usd: Pause when the asking has cost so much.
+        budget_minutes: Pause when this run has lasted so long.
+        checks: Check the control with a few calls of no task first.
+        listener: Hears how far it is.
+        now: The present; the clock's unless given.
+        embedder: Opens an embedder by name; for texts alone.
+
+    Raises:
+        UsageError: Nothing is in force, nothing was served, or the control can't be asked.
+        PrivacyRefused: The task's data may not go where the control is; nothing was sent.
+        WorkbenchError: As `replay` does.
+    """
+    config = workspace.eval_for(task)
+    refuse_control(candidate)
+    fingerprint = workspace.fingerprint(workspace.candidate(candidate))
+    stage = stage_of(store, task, candidate, fingerprint, now or datetime.now(UTC))
+    if stage.serving_since is None or stage.entered_at is None:
+        raise UsageError(
+            f"No share of {task!r} is in force for {candidate!r} as it is configured, so that none of its "
+            "answers is known to be live.",
+            f"Accept the share that it serves: workbench accept --task {task} --candidate {candidate} ...",
+        )
+    if not is_declared(workspace):
+        raise UsageError(
+            "The frontier can't be asked: workbench.toml declares no candidate named 'control'.",
+            f"workbench candidate add {CONTROL} --engine openai --base-url URL --api-key-env NAME",
+        )
+    asking = with_model(workspace, store, task)
+    spec = asking.candidate(CONTROL)
+    if spec.engine == "recorded":
+        raise UsageError(
+            "The control is recorded: it holds no answers to calls that the frontier was never asked.",
+            f"Declare {CONTROL!r} with an engine that can be asked.",
+        )
+    needed = config.policy.minimum_live_calls
+
+    def drawing() -> Plan:
+        _settle(store, task, candidate, fingerprint)
+        return _plan(store, task, candidate, fingerprint, _asked_as(asking, spec, fingerprint),
+                     stage, limit or needed, seed)  # fmt: skip
+
+    asked = replay_planned(
+        asking,
+        store,
+        task,
+        spec,
+        _asked_as(asking, spec, fingerprint),
+        drawing,
+        concurrency=concurrency,
+        new=False,
+        dry_run=dry_run,
+        budgets={"usd": budget_usd, "minutes": budget_minutes},
+        checks=checks,
+        listener=listener,
+    )
+    if not dry_run:
+        _settle(store, task, candidate, fingerprint)
+        scope = (store, task, fingerprint, evaluator_version(config))
+        bring_up_to_date(workspace, config, scope, listener, embedder)
+    return _report(store, config, candidate, fingerprint, stage, asked)
+
+
+def _asked_as(workspace: Workspace, control: Candidate, fingerprint: str) -> str:
+    """Return by which fingerprint the asking is known: it is no second answer to a recorded call."""
+    return content_hash("live", workspace.fingerprint(control), fingerprint)
+
+
+def _settle(store: Store, task: str, candidate: str, fingerprint: str) -> None:
+    asking = rows.asking_of(store, task, fingerprint)
+    if asking is not None:
+        store.absorb()
+        rows.settle(store, asking, candidate, fingerprint)
+
+
+def _plan(
+    store: Store,
+    task: str,
+    candidate: str,
+    fingerprint: str,
+    asked_as: str,
+    stage: Stage,
+    limit: int,
+    seed: int,
+) -> Plan:
+    """Draw what is missing from the sample of this stage's calls."""
+    calls = {each.call_id: each for each in rows.served_calls(store, task, candidate, _naive(stage))}
+    row = rows.asking_of(store, task, fingerprint)
+    if row is not None and row.candidate_fingerprint != asked_as:
+        row = None  # Another control is asked now: its answers are a sample of their own.
+    known = drawn(store, row.replay_id) if row else {}
+    if not calls and not known:
+        raise UsageError(
+            f"The log holds no call of {task!r} that {candidate!r} served since "
+            f"{stage.entered_at:%Y-%m-%d %H:%M} UTC.",
+            "Import what the gateway logged since. A record says who served it by `served_by` in its "
+            "metadata, or by a model's name that the candidate lists in `served_as`.",
+        )
+    taken = rows.already_asked(store, calls)
+    sampled = draw_sample(calls, limit, seed, [each for each in calls if each in known or each in taken])
+    is_new = row is None
+    if row is None:
+        row = ReplayRow(
+            replay_id=uuid.uuid4().hex,
+            seq=0,
+            task=task,
+            candidate=CONTROL,
+            candidate_fingerprint=asked_as,
+            seed=seed,
+            repeats=1,
+            plan={rows.ASKING: fingerprint, "usable": len(calls)},
+            created_at=datetime.now(UTC),
+        )
+    batch = max(known.values(), default=0) + 1
+    added = ordered(row.replay_id, sampled, calls, batch)
+    return Plan(row, is_new, len(known), added, len(calls), ())
+
+
+def _naive(stage: Stage) -> datetime:
+    if stage.entered_at is None:
+        raise AssertionError("a stage that never began has no calls")
+    return stage.entered_at.astimezone(UTC).replace(tzinfo=None)
+
+
+def _report(
+    store: Store, config: EvalConfig, candidate: str, fingerprint: str, stage: Stage, asked: ReplayReport
+) -> LiveReport:
+    calls = [each.call_id for each in rows.served_calls(store, config.task, candidate, _naive(stage))]
+    scope = Scope(config.task, fingerprint, evaluator_version(config))
+    compared = live_compared(store, scope, stage)
+    answered = len(rows.already_asked(store, calls))
+    notes = list(asked.notes)
+    if asked.done < asked.planned:
+        notes.append(without_new("Run the same command again: it goes on where it stopped.", False))
+    elif answered < config.policy.minimum_live_calls and answered >= len(calls):
+        notes.append("Every call it served is asked for: import what the gateway logged since, then go on.")
+    given: dict[str, Any] = {"share": stage.share, "since": stage.entered_at}
+    return LiveReport(
+        task=config.task,
+        candidate=candidate,
+        served=len(calls),
+        asked=answered,
+        compared=compared,
+        needed=config.policy.minimum_live_calls,
+        notes=tuple(dict.fromkeys(notes)),
+        replay=replace(asked, notes=tuple(notes)) if asked.dry_run else asked,
+        **given,
+    )

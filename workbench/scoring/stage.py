@@ -1,0 +1,110 @@
+"""Where a candidate's roll-out stands, by the log of decisions: its share, since when, and what was compared.
+
+A stage begins when the share in force becomes another one: with a decision, or when an override ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench import ramp
+from workbench.records import Verdict
+from workbench.stats.ladder import EPSILON
+from workbench.store.compared import evidence_frame
+from workbench.store.decisions import decision_rows
+from workbench.store.labels import Scope
+from workbench.store.live import live_replay_of
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The share in force of a candidate as it is configured (0..1), and times in UTC.
+
+    `entered_at` is when that share came into force, `lowered_at` when a share last gave way to a smaller
+    one, `serving_since` since when the candidate has had any without a break. None where it never was so.
+    """
+
+    share: float = 0.0
+    entered_at: datetime | None = None
+    lowered_at: datetime | None = None
+    serving_since: datetime | None = None
+
+
+def stage_of(store: Store, task: str, candidate: str, fingerprint: str, now: datetime) -> Stage:
+    """Return where a roll-out stands.
+
+    Args:
+        store: Holds the log of decisions.
+        task: The task.
+        candidate: The candidate's name.
+        fingerprint: Its fingerprint: a decision on another configuration is in force no more.
+        now: The present.
+    """
+    stage = Stage()
+    for moment, share in _shares(decision_rows(store, task, candidate), fingerprint, now):
+        stage = _after(stage, moment, share)
+    return stage
+
+
+def _shares(
+    log: Sequence[Mapping[str, Any]], fingerprint: str, now: datetime
+) -> list[tuple[datetime, float]]:
+    """Return each share that came into force, with the moment, in order."""
+    found: list[tuple[datetime, float]] = []
+    for place, row in enumerate(log):
+        mine = row["candidate_fingerprint"] == fingerprint
+        found.append((row["decided_at"], float(row["share"]) if mine else 0.0))
+        end = row["expires_at"]
+        until = log[place + 1]["decided_at"] if place + 1 < len(log) else now
+        if mine and end is not None and end <= until:
+            found.append((end, float(json.loads(row["fallback"])["share"])))
+    return found
+
+
+def _after(stage: Stage, moment: datetime, share: float) -> Stage:
+    if abs(share - stage.share) <= EPSILON:
+        return stage
+    since = None if share <= EPSILON else stage.serving_since or moment
+    lowered = moment if share < stage.share else stage.lowered_at
+    return Stage(share, moment, lowered, since)
+
+
+def state_of(stage: Stage, share: float, live_compared: int, now: datetime) -> ramp.State:
+    """Return the state that the rule asks for.
+
+    Args:
+        stage: Where the log of decisions says that the roll-out stands.
+        share: The share that is served now, 0..1. Where it is not the one in force, nobody knows since when.
+        live_compared: Live calls compared since the stage was entered.
+        now: The present.
+    """
+    if share <= EPSILON or stage.entered_at is None or abs(share - stage.share) > EPSILON:
+        return ramp.State(share=share)
+    days = max((now - stage.entered_at).total_seconds(), 0.0) / 86_400
+    return ramp.State(share, days, live_compared, stage.entered_at.astimezone(UTC))
+
+
+def live_compared(store: Store, scope: Scope, stage: Stage) -> int:
+    """Return how many calls that the candidate served in this stage are compared with the frontier.
+
+    Args:
+        store: Holds the comparisons.
+        scope: Task, fingerprint and evaluator version.
+        stage: The stage.
+    """
+    replay = live_replay_of(store, scope.task, scope.fingerprint)
+    if replay is None or stage.entered_at is None:
+        return 0
+    frame = evidence_frame(store, *scope.params)
+    mine = (frame["replay_id"] == replay.replay_id) & (frame["verdict"] != Verdict.UNCOMPARABLE.value)
+    entered = np.datetime64(stage.entered_at.astimezone(UTC).replace(tzinfo=None))
+    return int((mine & (frame["occurred_at"].to_numpy() >= entered)).sum())
