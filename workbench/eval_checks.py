@@ -33,6 +33,7 @@ RANGES = {
     "minimum_days_of_traffic": (0.0, 365.0),
     "latency_p95_ms": (0.1, 3_600_000.0),
     "planned_labels": (20, 1_000_000),
+    "frontier_reserve": (0.01, 0.05),
 }
 """Smallest and largest value of each number of a policy."""
 

@@ -350,6 +350,10 @@ def next_steps(row: OverviewRow) -> tuple[NextStep, ...]:
             NextStep("Measure latency", "replays", command, query),
             label if wants_labels(row) else why,
         ]
+    elif _lacks(row, Lack.LIVE) and row.recommendation.cap > row.recommendation.share + EPSILON:
+        query = {"task": task, "candidate": candidate, "measure": "live"}
+        command = f"{_command('replay', task, candidate)} --live"
+        steps = [NextStep("Compare live calls", "replays", command, query), why]
     elif wants_labels(row):
         steps = [label, why]
     else:

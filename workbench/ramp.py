@@ -51,9 +51,6 @@ __all__ = [
     "recommend",
 ]
 
-RESERVE = 0.02
-"""Share that stays on the frontier at 100 %, for the drift detector."""
-
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -250,7 +247,8 @@ def _reasons(
         agreement = 1 - task.disagreements / task.compared if task.compared else None
         reasons.append(noise.sentence(evidence.noise, agreement, structural=not semantic))
     if share >= policy.ladder[-1]:
-        reasons.append(f"Keep {percent(RESERVE)} of traffic on the frontier, so that drift is seen.")
+        kept = percent(policy.frontier_reserve)
+        reasons.append(f"Keep {kept} of traffic on the frontier, so that drift is seen.")
     return reasons, binding, len(later)
 
 
@@ -335,7 +333,7 @@ def _missing(
         live = policy.minimum_live_calls - (state.live_compared or 0)
         days = policy.minimum_days_in_stage - (state.days_in_stage or 0.0)
         if live > 0:
-            lines.append((Lack.TIME, f"{plural(live, 'more compared live call')} in this stage."))
+            lines.append((Lack.LIVE, f"{plural(live, 'more compared live call')} in this stage."))
         if days > ladder.EPSILON and state.entered_at is not None:
             end = state.entered_at + timedelta(days=policy.minimum_days_in_stage)
             lines.append((Lack.TIME, f"Time: this stage lasts until {_moment(end)} at least."))

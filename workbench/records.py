@@ -281,9 +281,15 @@ class Estimate:
     n_effective: float
 
 
+FRONTIER_RESERVE = 0.02
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a team accepts. All rates are 0..1; `level` is one-sided confidence."""
+    """What a team accepts. All rates are 0..1; `level` is one-sided confidence.
+
+    `frontier_reserve` is the share that stays on the frontier at 100 %, for the drift detector.
+    """
 
     tolerance: float = 0.05
     level: float = 0.95
@@ -301,6 +307,7 @@ class Policy:
     critical_tolerance: float | None = None
     session_tolerance: float | None = None
     planned_labels: int | None = None
+    frontier_reserve: float = FRONTIER_RESERVE
 
     @property
     def delta(self) -> float:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from workbench.access import requires
 from workbench.compare import evaluator_version
@@ -38,22 +37,27 @@ from workbench.store.replays import ReplayRow, drawn
 
 
 @dataclass(frozen=True, slots=True)
-class LiveReport:
-    """What `replay --live` found.
+class LiveStatus:
+    """Where the live calls of a stage stand.
 
-    `served` are the calls that the candidate served since `since`, when its present share came into force,
-    `asked` those of them that the frontier answered, `compared` those that count in this stage; an advance
-    needs `needed`. `replay` is the asking.
+    `share` is in force since `since`. `served` are the calls that the log says the candidate served since,
+    `asked` those of them that the frontier answered, `compared` those that count; an advance needs `needed`.
     """
 
-    task: str
-    candidate: str
     share: float
     since: datetime
     served: int
     asked: int
     compared: int
     needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReport(LiveStatus):
+    """What `replay --live` found; `replay` is the asking."""
+
+    task: str
+    candidate: str
     notes: tuple[str, ...]
     replay: ReplayReport
 
@@ -238,24 +242,52 @@ def _naive(stage: Stage) -> datetime:
 def _report(
     store: Store, config: EvalConfig, candidate: str, fingerprint: str, stage: Stage, asked: ReplayReport
 ) -> LiveReport:
-    calls = [each.call_id for each in rows.served_calls(store, config.task, candidate, _naive(stage))]
-    scope = Scope(config.task, fingerprint, evaluator_version(config))
-    compared = live_compared(store, scope, stage)
-    answered = len(rows.already_asked(store, calls))
+    found = _status(store, config, candidate, fingerprint, stage)
     notes = list(asked.notes)
-    if asked.done < asked.planned:
+    if asked.done < asked.planned and not asked.dry_run:
         notes.append(without_new("Run the same command again: it goes on where it stopped.", False))
-    elif answered < config.policy.minimum_live_calls and answered >= len(calls):
+    elif found.asked < found.needed and found.asked >= found.served:
         notes.append("Every call it served is asked for: import what the gateway logged since, then go on.")
-    given: dict[str, Any] = {"share": stage.share, "since": stage.entered_at}
     return LiveReport(
+        **asdict(found),
         task=config.task,
         candidate=candidate,
-        served=len(calls),
-        asked=answered,
-        compared=compared,
-        needed=config.policy.minimum_live_calls,
         notes=tuple(dict.fromkeys(notes)),
-        replay=replace(asked, notes=tuple(notes)) if asked.dry_run else asked,
-        **given,
+        replay=asked,
     )
+
+
+def _status(store: Store, config: EvalConfig, candidate: str, fingerprint: str, stage: Stage) -> LiveStatus:
+    calls = [each.call_id for each in rows.served_calls(store, config.task, candidate, _naive(stage))]
+    scope = Scope(config.task, fingerprint, evaluator_version(config))
+    return LiveStatus(
+        share=stage.share,
+        since=_naive(stage).replace(tzinfo=UTC),
+        served=len(calls),
+        asked=len(rows.already_asked(store, calls)),
+        compared=live_compared(store, scope, stage),
+        needed=config.policy.minimum_live_calls,
+    )
+
+
+@requires(Right.SEE)
+def live_status(
+    workspace: Workspace, store: Store, task: str, candidate: str, *, now: datetime | None = None
+) -> LiveStatus | None:
+    """Return where the live calls of the present stage stand, or None where no share is in force.
+
+    Args:
+        workspace: Names eval and candidate.
+        store: Holds the log of decisions and the calls.
+        task: The task.
+        candidate: The candidate's name.
+        now: The present; the clock's unless given.
+
+    Raises:
+        UsageError: A name is unknown, or the candidate is the control.
+    """
+    config = workspace.eval_for(task)
+    refuse_control(candidate)
+    fingerprint = workspace.fingerprint(workspace.candidate(candidate))
+    stage = stage_of(store, task, candidate, fingerprint, now or datetime.now(UTC))
+    return None if stage.serving_since is None else _status(store, config, candidate, fingerprint, stage)

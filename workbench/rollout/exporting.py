@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.access import requires
 from workbench.config import Workspace
-from workbench.records import Recommendation, SliceShare, to_json
+from workbench.records import FRONTIER_RESERVE, Recommendation, SliceShare, to_json
 from workbench.roles import Right
 from workbench.rollout.decisions import Decision, Force, Override, Standing
 from workbench.rollout.log import decisions, in_force
@@ -53,6 +53,9 @@ class ExportedOverride:
 class ExportedRamp:
     """One task and candidate. `share` is what is in force: 0 where nobody accepted anything.
 
+    `share`, `effective_share` and slices never take what stays on the frontier for the drift detector
+    (`frontier_reserve`): at an accepted share of 1 they are at most 1 less that. `accepted_share` is what was
+    accepted.
     `override` is there while one is in force; a gateway falls back to its `then_share` when it ends.
     `warnings` say what a person should look at before this is served.
     """
@@ -73,6 +76,8 @@ class ExportedRamp:
     recommended_share: float
     supported_share: float
     warnings: tuple[str, ...]
+    accepted_share: float = 0.0
+    frontier_reserve: float = FRONTIER_RESERVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,28 +168,31 @@ def write_ramp(export: RampExport, path: Path) -> None:
 
 def _exported(workspace: Workspace, store: Store, task: str, candidate: str, now: datetime) -> ExportedRamp:
     now_in_force = in_force(workspace, store, task, candidate, now=now)
-    made = consider(workspace, store, task, candidate, current_share=now_in_force.share)
+    made = consider(workspace, store, task, candidate, current_share=now_in_force.share, now=now)
+    reserve = made.policy.frontier_reserve
     spec, decision = workspace.candidate(candidate), now_in_force.decision
     return ExportedRamp(
         task=task,
         candidate=candidate,
         model=spec.model,
         candidate_fingerprint=made.fingerprint,
-        share=now_in_force.share,
-        effective_share=now_in_force.moves.effective_share,
-        slices=_slices(now_in_force.moves.slices),
+        share=min(now_in_force.share, 1 - reserve),
+        effective_share=min(now_in_force.moves.effective_share, 1 - reserve),
+        slices=_slices(now_in_force.moves.slices, reserve),
         force=now_in_force.force,
         decided_by=decision.decided_by if decision else None,
         decided_at=decision.decided_at if decision else None,
         evidence_hash=decision.evidence_hash if decision else None,
         policy_version=decision.policy_version if decision else None,
-        override=_override(now_in_force),
+        override=_override(now_in_force, reserve),
         recommended_share=made.recommendation.share,
         supported_share=made.recommendation.cap,
         warnings=tuple(
             warnings_of(now_in_force, made.recommendation, made.policy_version, made.evaluator_version)
             + (["The candidate is made up for a demonstration."] if spec.synthetic else [])
         ),
+        accepted_share=now_in_force.share,
+        frontier_reserve=reserve,
     )
 
 
@@ -222,7 +230,7 @@ def warnings_of(
     return found
 
 
-def _override(now_in_force: Standing) -> ExportedOverride | None:
+def _override(now_in_force: Standing, reserve: float) -> ExportedOverride | None:
     decision: Decision | None = now_in_force.decision
     if now_in_force.force is not Force.OVERRIDE or decision is None or decision.override is None:
         return None
@@ -231,13 +239,15 @@ def _override(now_in_force: Standing) -> ExportedOverride | None:
         recommended_share=decision.recommended_share,
         reason=decision.reason,
         expires_at=decision.expires_at,
-        then_share=decision.fallback.share,
-        then_slices=_slices(decision.fallback.slices),
+        then_share=min(decision.fallback.share, 1 - reserve),
+        then_slices=_slices(decision.fallback.slices, reserve),
     )
 
 
-def _slices(slices: tuple[SliceShare, ...]) -> tuple[ExportedSlice, ...]:
-    return tuple(ExportedSlice(each.name, each.value, each.share, each.status) for each in slices)
+def _slices(slices: tuple[SliceShare, ...], reserve: float) -> tuple[ExportedSlice, ...]:
+    return tuple(
+        ExportedSlice(each.name, each.value, min(each.share, 1 - reserve), each.status) for each in slices
+    )
 
 
 def _all_warnings(store: Store, ramps: tuple[ExportedRamp, ...]) -> list[str]:

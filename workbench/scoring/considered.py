@@ -18,7 +18,7 @@ import msgspec
 from workbench import ramp
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
-from workbench.records import Policy, Recommendation, as_builtins
+from workbench.records import FRONTIER_RESERVE, Policy, Recommendation, as_builtins
 from workbench.review import EffectiveVerdict, effective_verdicts
 from workbench.scoring.evidence import gather, gather_begun, wanted_of
 from workbench.scoring.live_outcomes import live_alarm
@@ -179,12 +179,20 @@ def evidence_hash(
         answer: The recommendation. What only stands beside it (`details`) is left out.
     """
     said = {key: value for key, value in as_builtins(answer).items() if key != "details"}
-    return _hash([data, as_builtins(evidence), as_builtins(policy), said])[:HASH_LENGTH]
+    return _hash([data, as_builtins(evidence), _facts(policy), said])[:HASH_LENGTH]
 
 
 def policy_version(policy: Policy) -> str:
     """Return a short hash of a policy: equal policies have equal versions."""
-    return _hash(as_builtins(policy))[:12]
+    return _hash(_facts(policy))[:12]
+
+
+def _facts(policy: Policy) -> dict[str, Any]:
+    """Return a policy as plain data; a key that came later counts only where it is set."""
+    found: dict[str, Any] = as_builtins(policy)
+    if policy.frontier_reserve == FRONTIER_RESERVE:
+        del found["frontier_reserve"]
+    return found
 
 
 def _labels(verdicts: Iterable[EffectiveVerdict]) -> str:

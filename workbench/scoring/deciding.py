@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from workbench.access import requires
@@ -32,6 +32,7 @@ def recommend(
     today: date | None = None,
     drift_alarm: bool = False,
     held: tuple[str, ...] = (),
+    now: datetime | None = None,
 ) -> Recommendation:
     """Say how much of a task's traffic may move to a candidate.
 
@@ -40,12 +41,13 @@ def recommend(
         store: Holds comparisons, draws and labels.
         task: The task.
         candidate: The candidate's name.
-        current_share: Share the candidate has now, 0..1. How long it has had it and
-            what came of it is not known here, so a live share is never raised.
+        current_share: Share the candidate has now, 0..1. Since when is known where it is the one in
+            force by the log of decisions; elsewhere it is never raised.
         policy: Another policy than the eval's own, for what-if questions.
         today: For what leaves the market; today in UTC unless given.
         drift_alarm: Whether the drift detector alarmed (see `watching.watch`).
         held: More reasons why the share must not grow.
+        now: The present, to which a stage has lasted; this moment unless given.
 
     Raises:
         UsageError: The task or the candidate is unknown, or it is the control.
@@ -62,6 +64,7 @@ def recommend(
         policy=policy,
         drift_alarm=drift_alarm,
         held=held,
+        now=now,
     )
     more = beside(workspace, store, task, candidate, made.evidence.task.compared, made.policy)
     known = {"evidence_hash": made.evidence_hash, "policy_version": made.policy_version}

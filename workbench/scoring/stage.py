@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench import ramp
+from workbench.access import requires
 from workbench.records import Verdict
+from workbench.roles import Right
 from workbench.stats.ladder import EPSILON
 from workbench.store.compared import evidence_frame
 from workbench.store.decisions import decision_rows
@@ -53,6 +55,13 @@ def stage_of(store: Store, task: str, candidate: str, fingerprint: str, now: dat
     for moment, share in _shares(decision_rows(store, task, candidate), fingerprint, now):
         stage = _after(stage, moment, share)
     return stage
+
+
+@requires(Right.SEE)
+def has_lasted(store: Store, task: str, candidate: str, fingerprint: str, days: float, now: datetime) -> bool:
+    """Say whether the present stage has lasted so many days: what a clock alone changes of a decision."""
+    entered = stage_of(store, task, candidate, fingerprint, now).entered_at
+    return entered is not None and (now - entered).total_seconds() >= days * 86_400
 
 
 def _shares(

@@ -23,6 +23,7 @@ class Lack(StrEnum):
     LATENCY = "latency"
     MEASUREMENT = "measurement"
     TIME = "time"
+    LIVE = "live"
     CANDIDATE = "candidate"
 
 

@@ -29,7 +29,7 @@ from workbench.ui import (
 )
 from workbench.ui.heuristic import usual_rule
 from workbench.ui.scope import Scope
-from workbench.ui.session import ask, colours
+from workbench.ui.session import ask, colours, quarter
 
 
 def show(scope: Scope) -> None:
@@ -39,7 +39,9 @@ def show(scope: Scope) -> None:
     held = accepting.standing_of(scope.task, scope.candidate.name)
     accepting.in_force(scope, held)
     current = _present_share(scope, held.share)
-    answer = ask(scoring.recommend, scope.task, scope.candidate.name, current_share=current)
+    # A stage lasts by the clock, which no commit tells of.
+    now = quarter() if current else None
+    answer = ask(scoring.recommend, scope.task, scope.candidate.name, current_share=current, now=now)
     log = accepting.log_of(scope)
     _answer(scope, answer)
     accepting.form(scope, answer, current, held.share, log)
@@ -49,8 +51,8 @@ def show(scope: Scope) -> None:
     with right:
         _figure_bound(answer, policy)
         _numbers(answer)
-        now = {"now": f"{current:g}"} if current != held.share else None
-        offer("recommendation", filters=now, label="Export evidence")
+        served = {"now": f"{current:g}"} if current != held.share else None
+        offer("recommendation", filters=served, label="Export evidence")
     trail.show(scope, int(answer.details["compared"]), log)
     declared(answer, policy)
     with st.container(horizontal=True):

@@ -37,6 +37,8 @@ main()
 """
 """`python -m workbench`, but stopped while its modules load it ends at once, without a traceback."""
 
+BESIDE = ("latency", "live")
+"""Kinds of jobs that are about a candidate and no replay of its sample."""
 LOG_TAIL_BYTES = 6_000
 KEPT = 50
 
@@ -56,12 +58,13 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """Return what it does: replay, latency, noise or demo."""
+        """Return what it does: replay, latency, live, noise or demo."""
         if self.commands and self.commands[0][0] == "demo":
             return "demo"
         if self.candidate == CONTROL:
             return "noise"
-        return "latency" if self.commands and "--probe" in self.commands[0] else "replay"
+        options = self.commands[0] if self.commands else ()
+        return "latency" if "--probe" in options else "live" if "--live" in options else "replay"
 
 
 def folder(workspace: Workspace) -> Path:
@@ -114,7 +117,8 @@ def again(
     allowed = dict(budget or {})
     limits = [part for name, most in allowed.items() for part in option(f"budget-{name}", most)]
     for job in recent(workspace, KEPT):
-        if (job.task, job.candidate) == (task, candidate) and job.kind != "latency" and job.commands:
+        mine = (job.task, job.candidate) == (task, candidate)
+        if mine and job.kind not in BESIDE and job.commands:
             first, *rest = (list(each) for each in job.commands)
             if "--limit" in first and calls:
                 # The size of the sample makes the command go on, not grow.

@@ -12,14 +12,14 @@ from workbench.scoring.targets import targets
 from workbench.stats.reach import reach
 from workbench.store import overview as aggregates
 from workbench.store import pages
-from workbench.ui import address, answers, jobs, measures, running, scope, words
+from workbench.ui import address, answers, jobs, live, measures, running, scope, words
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
 from workbench.ui.starting import on_the_command_line, show_estimate, start_button
 
 TYPICAL_SAMPLE = 500
 ESTIMATE = "replays.estimate"
-TABS = {"replay": "Replay", "latency": "Latency", "noise": "Noise floor"}
+TABS = {"replay": "Replay", "latency": "Latency", "live": "Live calls", "noise": "Noise floor"}
 """What the address may open (`measure=latency`), and its tab."""
 
 
@@ -37,6 +37,8 @@ def show() -> None:
             _replay(chosen, total)
         with tabs["latency"]:
             measures.latency(chosen)
+        with tabs["live"]:
+            live.served(chosen)
         with tabs["noise"]:
             measures.noise_floor(chosen, total)
     running.watch()

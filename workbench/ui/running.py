@@ -38,7 +38,7 @@ CHECKS = {
     "skipped": ":material/do_not_disturb_on:",
 }
 _PROGRESS = re.compile(r"[a-z][a-z -]*: ([\d,]+)(?: of ([\d,]+))? ")
-KINDS = {"replay": "", "latency": " · latency", "noise": "", "demo": ""}
+KINDS = {"replay": "", "latency": " · latency", "live": " · live calls", "noise": "", "demo": ""}
 
 
 def watch() -> None:
@@ -101,7 +101,7 @@ def _job(job: Job, statuses: list[ReplayStatus]) -> None:
                 ),
                 None,
             )
-            if status is not None and status.planned and job.kind != "latency":
+            if status is not None and status.planned and job.kind not in jobs.BESIDE:
                 bar(status)
                 _pace(status)
             else:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -107,6 +108,12 @@ def ask(function: Callable[Concatenate[Workspace, Store, P], R], *args: P.args, 
     """
     now = here()
     return _remembered(function, lambda: function(now.workspace, now.store, *args, **kwargs), args, kwargs)
+
+
+def quarter() -> datetime:
+    """Return the present to the quarter of an hour, in UTC: what is remembered of it holds so long."""
+    now = datetime.now(UTC)
+    return now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)
 
 
 def forget() -> None:

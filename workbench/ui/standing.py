@@ -20,6 +20,7 @@ from workbench.roles import Right
 from workbench.rollout import in_force
 from workbench.scoring import OverviewRow
 from workbench.scoring.overview import row_of as weigh
+from workbench.scoring.stage import has_lasted
 from workbench.scoring.targets import targets
 from workbench.store import Store
 from workbench.store import overview as aggregates
@@ -133,7 +134,11 @@ def _pairs() -> list[tuple[Waiting, str]]:
         compared, differing = counts.get((config.task, fingerprint, version), (0, 0))
         share = ask(in_force, config.task, name, now=_minute()).share
         each = Waiting(config.task, name, fingerprint, compared, differing, share)
-        found.append((each, f"{now.signature} {share} {stamps.get((config.task, fingerprint), '')}"))
+        lasted = share > 0 and read(
+            has_lasted, config.task, name, fingerprint, config.policy.minimum_days_in_stage, _minute()
+        )
+        stamp = stamps.get((config.task, fingerprint), "")
+        found.append((each, f"{now.signature} {share} {lasted} {stamp}"))
     return found
 
 

@@ -1,0 +1,101 @@
+"""Calls that a candidate served itself: how many are compared in this stage, and asking for more of them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from workbench.errors import WorkbenchError
+from workbench.replay.control import is_declared
+from workbench.replay.live import LiveStatus, live_status, replay_live
+from workbench.replay.report import ReplayReport
+from workbench.specs import CONTROL
+from workbench.stats.wording import percent
+from workbench.ui import jobs, words
+from workbench.ui.scope import Scope
+from workbench.ui.session import ask, here
+from workbench.ui.starting import on_the_command_line, show_estimate, start_button
+
+ESTIMATE = "live.estimate"
+
+
+def served(chosen: Scope) -> None:
+    """Show where the live calls of the stage stand, and offer to ask the frontier for some of them."""
+    st.text(
+        "What the candidate served has no frontier answer to compare with. The frontier is asked again for a "
+        "random sample: the next stage needs that, and a rise of harm in it takes the share back."
+    )
+    found = ask(live_status, chosen.task, chosen.candidate.name)
+    if found is None:
+        st.info("No share is in force for this candidate, so nothing of it is live.", icon=":material/info:")
+        return
+    _numbers(found)
+    if not found.served:
+        st.info(
+            "The log holds no call that it served in this stage. Import what the gateway logged since; a "
+            "record says who served it by `served_by` in its metadata, or by the model's name.",
+            icon=":material/upload:",
+        )
+        return
+    if not is_declared(here().workspace):
+        st.text("Nothing says where the frontier can be asked. Name it `control` in workbench.toml:")
+        st.code(
+            f"workbench candidate add {CONTROL} --engine openai --base-url URL --api-key-env NAME",
+            language=None,
+        )
+        return
+    _ask(chosen, found)
+
+
+def _numbers(found: LiveStatus) -> None:
+    with st.container(horizontal=True, gap="large", key="live-calls"):
+        st.metric("Share in force", percent(found.share), width="content")
+        st.metric("Since", f"{found.since:%Y-%m-%d %H:%M} UTC", width="content")
+        st.metric(
+            "Served", words.count(found.served), width="content", help="Calls of this stage in the log."
+        )
+        st.metric("Asked for", words.count(found.asked), width="content")
+        st.metric(
+            "Compared",
+            f"{words.count(found.compared)} of {words.count(found.needed)}",
+            width="content",
+            help="What the next stage needs, beside a full day in this one.",
+        )
+
+
+def _ask(chosen: Scope, found: LiveStatus) -> None:
+    name = chosen.candidate.name
+    limit = st.number_input(
+        f"Calls of this stage to ask for, of {found.served:,}",
+        min_value=1,
+        max_value=found.served,
+        value=min(max(found.needed, found.asked), found.served),
+        key=f"live-limit-{chosen.task}-{name}",
+        width=300,
+        help="A random sample; a larger number adds to it. It costs what the frontier costs.",
+    )
+    options = ["--live"]
+    commands = jobs.replay_commands(
+        here().workspace, chosen.task, name, int(limit), compare=False, options=options
+    )
+    with st.container(horizontal=True):
+        if start_button(chosen.task, name, commands, label="Ask the frontier", key="start-live"):
+            st.session_state.pop(ESTIMATE, None)
+            st.rerun()
+        if st.button(
+            "Estimate first", icon=":material/calculate:", key="estimate-live", help=words.GLOSSARY["dry_run"]
+        ):
+            st.session_state[ESTIMATE] = (chosen.task, name, _estimate(chosen, int(limit)))
+    about = st.session_state.get(ESTIMATE)
+    if about and about[:2] == (chosen.task, name):
+        show_estimate(about[2])
+    on_the_command_line(commands)
+
+
+def _estimate(chosen: Scope, limit: int) -> ReplayReport | WorkbenchError:
+    now = here()
+    try:
+        return replay_live(
+            now.workspace, now.store, chosen.task, chosen.candidate.name, limit=limit, dry_run=True
+        ).replay
+    except WorkbenchError as error:
+        return error
