@@ -497,3 +497,20 @@ def _by_hand() -> dict[str, Any]:
         "skipped": False,
         "created_at": START,
     }
+
+
+@pytest.mark.parametrize(("saved", "kept"), [("", 0.02), ("frontier_reserve = 0.05\n", 0.05)])
+def test_an_export_of_all_traffic_leaves_a_reserve_on_the_frontier(
+    world: World, saved: str, kept: float
+) -> None:
+    """What a gateway is told never takes it; what was accepted stands beside it."""
+    path = world.workspace.root / "evals" / "topics" / "eval.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.split("[[slices]]")[0] + f"[policy]\n{saved}", encoding="utf-8")
+    space = World(Workspace.load(world.workspace.root), world.store)
+    world.add("topics", [("a", "a")] * 900, replay="r2", first=300)
+    compare(space.workspace, world.store, "topics")
+    taken(space, 1.0, reason="all of it", until=NOW + DAY)
+    (ramp,) = export_ramp(space.workspace, world.store, now=NOW).ramps
+    assert (ramp.accepted_share, ramp.frontier_reserve) == (1.0, kept)
+    assert ramp.share == ramp.effective_share == 1 - kept

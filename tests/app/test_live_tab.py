@@ -1,0 +1,81 @@
+"""Replays, live calls: where the stage stands, and the command that asks the frontier for some of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app_building import Filled
+from app_reading import Visit, fine, said
+
+from workbench.config import Workspace
+from workbench.rollout import accept
+from workbench.scoring.considered import consider
+
+HOUR = timedelta(hours=1)
+CONTROL = (
+    '\n[[candidates]]\nname = "control"\nengine = "openai"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    'model = "frontier"\n'
+)
+
+
+def begun(place: Filled, hours: int = 30) -> datetime:
+    """Accept 1 % of triage, some hours ago."""
+    at = datetime.now(UTC) - hours * HOUR
+    made = consider(place.workspace, place.store, "triage", "small", now=at)
+    accept(
+        place.workspace,
+        place.store,
+        "triage",
+        "small",
+        share=0.01,
+        shown=made.evidence_hash,
+        who="ada",
+        now=at,
+        reason="To see it live",
+        until=at + timedelta(days=20) if made.recommendation.share != 0.01 else None,
+    )
+    return at
+
+
+def serve(place: Filled, since: datetime, count: int) -> None:
+    """Store calls that the candidate served, one a minute."""
+    known = place.store.rows("SELECT * EXCLUDE (seq) FROM calls WHERE task = 'triage' ORDER BY seq LIMIT 1")[
+        0
+    ]
+    answer = place.store.rows("SELECT * FROM controls WHERE call_id = ?", (known["call_id"],))[0]
+    own: dict[str, Any] = {"served_by": "small"}
+    ids = [f"served-{number}" for number in range(count)]
+    times = [(since + timedelta(minutes=each + 1)).replace(tzinfo=None) for each in range(count)]
+    calls = [
+        known | own | {"call_id": each, "native_id": each, "occurred_at": at}
+        for each, at in zip(ids, times, strict=True)
+    ]
+    place.store.append("calls", calls)
+    place.store.append("controls", [answer | own | {"call_id": each} for each in ids])
+
+
+def test_a_candidate_without_a_share_has_nothing_live(visit: Visit, filled: Filled) -> None:
+    """The tab says so, and offers nothing."""
+    at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
+    assert "No share is in force" in said(at)
+    assert not [each for each in at.button if each.key == "start-live"]
+
+
+def test_what_is_missing_is_said_one_thing_after_the_other(visit: Visit, filled: Filled) -> None:
+    """First calls that it served, then where the frontier can be asked, then the command that asks."""
+    since = begun(filled)
+    at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
+    assert "The log holds no call that it served in this stage" in said(at)
+    serve(filled, since, 60)
+    at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
+    assert "Nothing says where the frontier can be asked" in said(at)
+    path = filled.workspace.root / "workbench.toml"
+    path.write_text(path.read_text() + CONTROL)
+    told = Filled(Workspace.load(filled.workspace.root), filled.store, filled.replays)
+    at = fine(visit(told, "replays", task="triage", candidate="small", measure="live"))
+    found = {each.label: each.value for each in at.metric}
+    assert (found["Served"], found["Asked for"], found["Compared"]) == ("60", "0", "0 of 50")
+    assert found["Share in force"] == "1 %"
+    commands = "\n".join(each.value for each in at.code)
+    assert "--task triage --candidate small --limit 50 --live" in commands
