@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.replay.batch_export import BatchExport
     from workbench.replay.judge_report import JudgeReport
     from workbench.replay.latency_report import LatencyReport
+    from workbench.replay.live import LiveReport
     from workbench.replay.noise import NoiseReport
     from workbench.replay.patch_setup import PatchPreview
     from workbench.review import GoldAnswer, GoldSet, LabelReport
@@ -144,6 +145,14 @@ class Workbench(RollingOut):
         from workbench.replay.on_ray import replay_on_ray
 
         return replay_on_ray(self.workspace, self.store, task, candidate, listener=listener, **options)
+
+    def replay_live(
+        self, task: str, candidate: str, *, listener: Listener = silent, **options: Any
+    ) -> LiveReport:
+        """Ask the frontier for calls that a candidate served; `options` are those of `replay.live`."""
+        from workbench.replay.live import replay_live
+
+        return replay_live(self.workspace, self.store, task, candidate, listener=listener, **options)
 
     def noise_floor(
         self,
