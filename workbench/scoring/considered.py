@@ -20,6 +20,7 @@ from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.records import FRONTIER_RESERVE, Policy, Recommendation, as_builtins
 from workbench.review import EffectiveVerdict, effective_verdicts
+from workbench.scoring.control_window import control_window
 from workbench.scoring.evidence import gather, gather_begun, wanted_of
 from workbench.scoring.live_outcomes import live_alarm
 from workbench.scoring.stage import live_compared, stage_of, state_of
@@ -163,8 +164,12 @@ def decided(
             return None
         return gather_begun(store, config, fingerprint, policy, found)
 
+    def window() -> tuple[ramp.Evidence, str] | None:
+        newer = control_window(store, config, fingerprint, policy, found)
+        return None if newer is None else (newer[0], newer[1].sentence)
+
     tried = rows.candidates_tried(store, config.task, fingerprint, CONTROL)
-    return decide(found, policy, state, begun, tried)
+    return decide(found, policy, state, begun, tried, window)
 
 
 def evidence_hash(
