@@ -71,6 +71,17 @@ def test_labels_are_counted_by_pair_with_invalid_answers_in_a_column_of_their_ow
     assert sum(pair.n for pair in found.pairs) == 56
 
 
+def test_a_call_that_was_replayed_again_counts_once_in_report_and_tables(world: World) -> None:
+    """Asking the same calls anew makes no limit narrower; the first replay of a call counts."""
+    world.add("topics", PAIRS)
+    once = compared(world)
+    world.add("topics", [("a", "b")] * len(PAIRS), replay="again", known_calls=True)
+    twice = compared(world)
+    assert twice.new == len(PAIRS)
+    assert (twice.compared, twice.match, twice.agreement) == (once.compared, once.match, once.agreement)
+    assert twice.tables == once.tables
+
+
 def test_agreement_within_each_label_has_limits_that_hold_however_often_anyone_looks(world: World) -> None:
     """By the frontier's answer, the commonest first; a rare answer's share is its own."""
     world.add("topics", PAIRS)

@@ -20,6 +20,7 @@ from workbench.stats.agreement import Confusion, cohen_kappa, gwet_ac1
 from workbench.stats.agreement import confusion as confusion_of
 from workbench.store import accesses
 from workbench.store.cases import INVALID
+from workbench.store.comparisons import once
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -97,7 +98,7 @@ class FieldTables:
 
 
 def tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTables | FieldTables | None:
-    """Return the tables of one task and candidate, over every compared call, repeat 0.
+    """Return the tables of one task and candidate, over every compared call once, repeat 0.
 
     Args:
         store: Holds the comparisons.
@@ -131,16 +132,17 @@ def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTab
         fingerprint: The candidate's.
     """
     scope = (config.task, fingerprint, evaluator_version(config))
+    compared = _COMPARED + once(store, config.task, fingerprint)
     found = store.rows(
         f"""
         SELECT m.control_group AS control, CASE WHEN m.invalid THEN ? ELSE m.candidate_group END AS candidate,
                count(*) AS n, count(*) FILTER (WHERE m.verdict <> 'mismatch') AS agreeing
-        {_COMPARED} AND m.control_group IS NOT NULL GROUP BY ALL ORDER BY n DESC, control, candidate
+        {compared} AND m.control_group IS NOT NULL GROUP BY ALL ORDER BY n DESC, control, candidate
         """,
         (INVALID, *scope),
     )
     counts = {(row["control"], row["candidate"]): int(row["n"]) for row in found}
-    texts = _invalid_texts(store, scope) if access.may(Right.READ, config.task) else ()
+    texts = _invalid_texts(store, scope, compared) if access.may(Right.READ, config.task) else ()
     table = None
     if counts and len({each for pair in counts for each in pair}) <= MAX_GROUPS:
         table = confusion_of(counts)
@@ -155,12 +157,12 @@ def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTab
     )
 
 
-def _invalid_texts(store: Store, scope: tuple[str, str, str]) -> tuple[InvalidText, ...]:
+def _invalid_texts(store: Store, scope: tuple[str, str, str], compared: str) -> tuple[InvalidText, ...]:
     """Return the commonest answers that are no label, and note that they are read."""
     texts = store.rows(
         f"""
         SELECT left(coalesce(o.text, ''), ?) AS text, count(*) AS n, min(m.call_id) AS call_id
-        FROM (SELECT m.replay_id, m.call_id {_COMPARED} AND m.invalid) m
+        FROM (SELECT m.replay_id, m.call_id {compared} AND m.invalid) m
         JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = 0
         WHERE o.error_kind IS NULL GROUP BY 1 ORDER BY n DESC, text LIMIT ?
         """,  # noqa: S608 - a constant of this module
@@ -193,10 +195,10 @@ def field_tables(
         sample: Count a random part of about so many calls, the same each time; None counts all.
     """
     scope: tuple[Any, ...] = (config.task, fingerprint, evaluator_version(config))
-    drawn = ""
+    drawn = once(store, config.task, fingerprint)
     if sample is not None:
         total = store.value(f"SELECT count(*) {_COMPARED}", scope)
-        drawn = "AND hash(m.call_id) % 1000000 < ?"
+        drawn += "AND hash(m.call_id) % 1000000 < ?"
         scope = (*scope, math.ceil(1_000_000 * min(1.0, sample / max(1, total))))
     counted = store.rows(
         f"""
