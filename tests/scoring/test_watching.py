@@ -17,8 +17,10 @@ from workbench.cli import cli
 from workbench.embed import text_hash
 from workbench.errors import UsageError
 from workbench.records import Action, LabelVerdict, Message, Request, to_json
+from workbench.rollout import accept
 from workbench.scoring import compare, recommend
 from workbench.scoring.comparing import open_embedder
+from workbench.scoring.considered import consider
 from workbench.scoring.watching import WatchReport, watch
 from workbench.store.comparisons import add_vectors
 
@@ -190,3 +192,40 @@ def test_command_and_facade_say_the_same(world: World) -> None:
         assert bench.watch("topics", "small") == found
         since = datetime(2026, 3, 4, tzinfo=UTC)
         assert bench.watch("topics", "small", since=since).new_calls == 0
+
+
+def test_a_mix_that_moved_shows_the_evaluated_harm_by_the_new_mix(world: World) -> None:
+    """A language that was never evaluated may be harmed always; one that was counts with its own bound."""
+    path = world.workspace.root / "evals" / "topics" / "eval.toml"
+    assert 'by = "language"' in path.read_text()
+    unseen = evaluated_then(world, 0.0, language="fr")
+    (moved,) = [each for each in unseen.mix if each.slice == "language"]
+    assert moved.reweighted is not None
+    assert moved.reweighted.high < 0.1
+    assert "By the new mix at most" in unseen.text
+    assert moved.reweighted.method.startswith("slices re-weighted")
+
+
+def test_a_fall_of_the_share_starts_the_watch_anew(world: World) -> None:
+    """The log of decisions says when: what alarmed before it is neither live nor evaluated any more."""
+    evaluated_then(world, 0.30)
+    assert watch(world.workspace, world.store, "topics", "small").alarmed
+    for share, days in ((0.05, 1), (0.01, 2)):
+        now = START + timedelta(days=days)
+        made = consider(world.workspace, world.store, "topics", "small", now=now, current_share=0.0)
+        accept(
+            world.workspace,
+            world.store,
+            "topics",
+            "small",
+            share=share,
+            shown=made.evidence_hash,
+            current_share=0.0,
+            who="ada",
+            reason="As it was before",
+            until=now + timedelta(days=3),
+            now=now,
+        )
+    anew = watch(world.workspace, world.store, "topics", "small")
+    assert (anew.alarmed, anew.new_calls) == (False, 0)
+    assert anew.evaluated.n == CALLS

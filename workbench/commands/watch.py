@@ -16,9 +16,9 @@ from workbench.terminal import emit, parse_share
 @click.option(
     "--since",
     type=click.DateTime(),
-    help="Imports after this (UTC) are new; default: when the candidate's first sample was drawn.",
+    help="Imports after this (UTC) are new; default: since the first sample, or the last fall of the share.",
 )
-@click.option("--current-share", help="Share it serves now, such as 5%: says what follows from an alarm.")
+@click.option("--current-share", help="Share it serves now, such as 5%; default: what is in force.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the permutations.")
 @common
 def watch(

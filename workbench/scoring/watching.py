@@ -7,7 +7,7 @@ imported since, as far as the candidate's answers to them are compared (or, for 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -24,11 +24,15 @@ from workbench.records import Basis, Estimate, Policy, Recommendation, Request, 
 from workbench.roles import Right
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.deciding import recommend
-from workbench.scoring.gathered import gather_compared
+from workbench.scoring.evidence import gather
+from workbench.scoring.gathered import Gathered, gather_compared
 from workbench.scoring.live_outcomes import WATCHABLE, live_outcomes
+from workbench.scoring.stage import stage_of
 from workbench.slices import name_of, slice_values
 from workbench.specs import EvalConfig, SliceRule
 from workbench.stats.drift import ALARM, FOLDS, EDetector, Shift, population_stability, two_sample
+from workbench.stats.evidence import SliceEvidence
+from workbench.stats.reweighting import reweighted
 from workbench.stats.wording import count, measured, percent, plural
 from workbench.store import comparisons
 from workbench.store.drift import first_replay_at, imported_after, some_calls
@@ -50,13 +54,15 @@ USUAL = (SliceRule("language"), SliceRule("input_length"), SliceRule("model"))
 class MixShift:
     """How far the mix of one slice moved: population stability index and permutation p-value.
 
-    `shifted` says that p times the number of slices is at most .05.
+    `shifted` says that p times the number of slices is at most .05; `reweighted` is the evaluated harm by
+    the new mix then, where the slice is a declared one.
     """
 
     slice: str
     stability: float
     p_value: float
     shifted: bool
+    reweighted: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,11 @@ class WatchReport:
                 f"  Mix by {each.slice}: stability index {each.stability:.3f}, "
                 f"p = {each.p_value:.3f}: {state}."
             )
+            if each.reweighted is not None:
+                most = measured(each.reweighted.high)
+                lines.append(
+                    f"    By the new mix at most {most} of calls get worse, by what was evaluated of each part."
+                )
         if self.content is not None:
             state = "new content" if self.content_shifted else "no shift seen"
             lines.append(
@@ -151,10 +162,11 @@ def watch(
         store: Holds calls, comparisons, draws and labels.
         task: The task.
         candidate: The candidate's name.
-        since: Imports after this are live; when the candidate's first sample was drawn unless given.
-            Give the time of the last step down to start the detector anew.
+        since: Imports after this are live. Unless given, when the candidate's first sample was drawn, or
+            when its share last fell by the log of decisions: with that the detector starts anew.
         current_share: The share that the candidate serves, 0..1: an alarm takes it one stage down, and
-            another mix or content keeps it from growing. Without it nothing is recommended.
+            another mix or content keeps it from growing. What is in force unless given; without either
+            nothing is recommended.
         policy: Another policy than the eval's own.
         seed: Of the permutations.
 
@@ -162,18 +174,28 @@ def watch(
         UsageError: Task or candidate is unknown, no batch is compared, or nothing was evaluated before.
     """
     found = gather_compared(workspace, store, task, candidate, policy)
-    moment = first_replay_at(store, task, found.fingerprint) if since is None else _naive(since)
-    if moment is None:
+    stage = stage_of(store, task, candidate, found.fingerprint, datetime.now(UTC))
+    if current_share is None and stage.share > 0:
+        current_share = stage.share
+    evaluated_at = first_replay_at(store, task, found.fingerprint) if since is None else _naive(since)
+    moment = evaluated_at
+    if moment is not None and since is None and stage.lowered_at is not None:
+        moment = max(moment, _naive(stage.lowered_at))
+    if moment is None or evaluated_at is None:
         raise UsageError(f"Nothing of {candidate!r} on {task!r} was replayed yet.", "Replay it first.")
     new = imported_after(store, task, moment)
     order = {call_id: place for place, call_id in enumerate(new["call_id"])}
     live = found.frame["call_id"].isin(order.keys()).to_numpy(dtype=np.bool_)
-    if live.all():
+    later = live
+    if evaluated_at < moment:
+        since_then = imported_after(store, task, evaluated_at)["call_id"]
+        later = found.frame["call_id"].isin(since_then).to_numpy(dtype=np.bool_)
+    if later.all():
         raise UsageError(
-            f"Everything that is compared was imported after {moment:%Y-%m-%d %H:%M} UTC.",
+            f"Everything that is compared was imported after {evaluated_at:%Y-%m-%d %H:%M} UTC.",
             "There is no evaluation to compare with: give a later --since.",
         )
-    known = live_outcomes(found, ~live, live, order)
+    known = live_outcomes(found, ~later, live, order)
     evaluated, outcomes = known.evaluated, known.live
     notes: list[str] = []
     detector = None
@@ -187,7 +209,7 @@ def watch(
     elif not outcomes:
         what = "labelled" if found.basis is Basis.SEMANTIC else "replayed and compared"
         notes.append(f"None of the new calls is {what} yet: outcomes can't be watched.")
-    mix = _mix(store, found.config, moment, seed) if len(new) else ()
+    mix = _mix(store, found.config, moment, seed, _slices(store, found)) if len(new) else ()
     content = _content(store, found.config, moment, seed) if len(new) else None
     moved = content is not None and content.p_value <= LIKELY
     if len(new) and content is None:
@@ -237,7 +259,18 @@ def _naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def _mix(store: Store, config: EvalConfig, moment: datetime, seed: int) -> tuple[MixShift, ...]:
+def _slices(store: Store, found: Gathered) -> Callable[[], Sequence[SliceEvidence]]:
+    """Return what gives the evidence by slice; it is asked only where a mix moved."""
+    return lambda: gather(store, found.config, found.fingerprint, found.policy).slices
+
+
+def _mix(
+    store: Store,
+    config: EvalConfig,
+    moment: datetime,
+    seed: int,
+    slices: Callable[[], Sequence[SliceEvidence]],
+) -> tuple[MixShift, ...]:
     rules = config.slices or USUAL
     before = some_calls(store, config.task, moment, after=False, limit=MIX_CALLS)
     after = some_calls(store, config.task, moment, after=True, limit=MIX_CALLS)
@@ -247,9 +280,14 @@ def _mix(store: Store, config: EvalConfig, moment: datetime, seed: int) -> tuple
     found = []
     for name in dict.fromkeys(name_of(rule) for rule in rules):
         mine = values[name]
-        shift = population_stability(Counter(mine[: len(before)]), Counter(mine[len(before) :]), seed=seed)
+        new = Counter(mine[len(before) :])
+        shift = population_stability(Counter(mine[: len(before)]), new, seed=seed)
         likely = min(shift.p_value * len(values), 1.0)
-        found.append(MixShift(name, shift.value, shift.p_value, likely <= LIKELY))
+        by_new_mix = None
+        if likely <= LIKELY:
+            own = [each for each in slices() if each.name == name]
+            by_new_mix = reweighted(own, new, config.policy.delta)
+        found.append(MixShift(name, shift.value, shift.p_value, likely <= LIKELY, by_new_mix))
     return tuple(found)
 
 

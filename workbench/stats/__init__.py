@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from workbench.stats.paired import mcnemar, tango
     from workbench.stats.percentiles import percentile
     from workbench.stats.prediction import ppi_mean, predicted_harm
+    from workbench.stats.reweighting import reweighted
     from workbench.stats.thresholds import auroc, frozen_grid, is_for_tuning, learn_then_test
     from workbench.stats.weighted import lower as weighted_lower
     from workbench.stats.weighted import upper as weighted_upper
@@ -72,6 +73,7 @@ __all__ = [
     "ppi_mean",
     "predicted_harm",
     "regressions",
+    "reweighted",
     "size_needed",
     "tango",
     "two_sample",
@@ -106,6 +108,7 @@ _HOMES = {
     "paired": ("mcnemar", "tango"),
     "percentiles": ("percentile",),
     "prediction": ("ppi_mean", "predicted_harm"),
+    "reweighting": ("reweighted",),
     "thresholds": ("auroc", "frozen_grid", "is_for_tuning", "learn_then_test"),
     "weighted": ("weighted_lower", "weighted_upper"),
 }
