@@ -125,7 +125,7 @@ class WatchReport:
             if each.reweighted is not None:
                 most = measured(each.reweighted.high)
                 lines.append(
-                    f"    By the new mix at most {most} of calls get worse, by what was evaluated of each part."
+                    f"    By the new mix at most {most} of calls get worse, as evaluated part by part."
                 )
         if self.content is not None:
             state = "new content" if self.content_shifted else "no shift seen"

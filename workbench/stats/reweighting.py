@@ -12,12 +12,11 @@ METHOD = "slices re-weighted, anytime"
 
 
 def reweighted(slices: Sequence[SliceEvidence], mix: Mapping[str, float], delta: float) -> Estimate | None:
-    """Return the harm of a task under another mix of one slice: sum over values of w_v h_v.
+    """Return the harm of a task under another mix of one slice: U = sum_v w_v U_v, w_v the new shares.
 
-    w_v is the new share of value v, h_v its own harm. Each of the V values has its bounds at delta / V, so
-    that all of them hold at once (Bonferroni), and so does the sum: U = sum w_v U_v, L = sum w_v L_v. A value
-    that was never evaluated may be harmed always or never: U_v = 1, L_v = 0, and there is no estimate. This
-    is post-stratification (Holt and Smith, 1979).
+    L = sum_v w_v L_v likewise. Each of the V values has its bounds at delta / V, so that all of them hold at
+    once, and so do the sums. A value that was never evaluated may be harmed always or never: U_v = 1,
+    L_v = 0, and there is no estimate. Source: post-stratification, Holt and Smith, 1979.
 
     Args:
         slices: Evidence by value of this slice.
