@@ -27,6 +27,7 @@ from workbench.replay.live import LiveReport, replay_live
 from workbench.rollout import accept
 from workbench.scoring import compare, recommend
 from workbench.scoring.considered import consider
+from workbench.scoring.overview import overview_row
 from workbench.scoring.stage import stage_of
 from workbench.specs import CONTROL
 from workbench.store import Store
@@ -215,6 +216,16 @@ def test_live_harm_counts_in_the_bound_and_its_rise_takes_the_share_back(space: 
         stage = stage_of(store, "spam", "c", made.fingerprint, LATER)
         assert (stage.share, stage.lowered_at, stage.serving_since) == (0.0, LATER, None)
         assert all(each.ok for each in recommend(space, store, "spam", "c").guards if each.name == "drift")
+
+
+def test_asking_for_live_calls_is_no_replay_of_newer_ones(space: Workspace) -> None:
+    """Frontier calls that came since the last sample still wait to be replayed."""
+    with open_store(space) as store:
+        served(space, store)
+        import_files(space, store, [log(space.root, "more.jsonl", 7_000, 20, ACCEPTED + DAY)])
+        asked(space, store)
+        row = overview_row(space, store, "spam", "c", current_share=0.01)
+        assert row.ages.newer == 20
 
 
 def test_an_import_taken_back_takes_its_live_evidence_along(space: Workspace) -> None:

@@ -191,14 +191,16 @@ def ages(store: Store, task: str, fingerprint: str) -> dict[str, Any]:
     return store.rows(
         """
         WITH mine AS (
-            SELECT replay_id, seq FROM replays WHERE task = $task AND candidate_fingerprint = $fingerprint
+            SELECT replay_id, seq, json_exists(plan, '$.live') AS is_live FROM replays
+            WHERE task = $task AND candidate_fingerprint = $fingerprint
         )
         SELECT (SELECT max(occurred_at) FROM calls WHERE task = $task) AS last_call_at,
                (SELECT max(e.created_at) FROM replay_events e JOIN mine USING (replay_id)) AS last_replay_at,
                (SELECT max(l.created_at) FROM labels l JOIN mine USING (replay_id)
                 WHERE l.verdict IS NOT NULL AND l.source <> 'gold') AS last_label_at,
                (SELECT count(*) FROM calls c JOIN frontier_outputs k USING (call_id)
-                WHERE c.task = $task AND c.seq > (SELECT max(seq) FROM mine)) AS newer
+                WHERE c.task = $task AND c.served_by IS NULL
+                  AND c.seq > (SELECT max(seq) FROM mine WHERE NOT is_live)) AS newer
         """,
         {"task": task, "fingerprint": fingerprint},
     )[0]
