@@ -120,6 +120,7 @@ def population_of(
         audited_better=count((audit.cleared & table.better)[prefix]),
         cleared=count(audit.cleared),
         cleared_better=count(audit.cleared & table.better),
+        set_aside=count((~table.agrees & (table.invalid | audit.resolved))[audit.audited :]),
         normalised=count(normalised),
         normalised_labelled=count(looked_at),
         normalised_harms=count(looked_at & _harm(table, table.counting(checked))),

@@ -50,7 +50,8 @@ class Population:
     `harms` those of them that are harmful, skipped or lapsed, `audited_better` those
     where the candidate was better. `cleared` counts disagreements labelled not
     harmful in any order, `cleared_better` those of them where the candidate was
-    better. `normalised` counts pairs that agree only after normalisation,
+    better. `set_aside` counts disagreements past the audited calls that are failures, or
+    that somebody has judged or let lapse. `normalised` counts pairs that agree only after normalisation,
     `normalised_labelled` those of them drawn and labelled or lapsed,
     `normalised_harms` the harmful or lapsed ones, and `revoked` says that one of
     those was confirmed.
@@ -71,6 +72,7 @@ class Population:
     audited_better: int = 0
     cleared: int = 0
     cleared_better: int = 0
+    set_aside: int = 0
     normalised: int = 0
     normalised_labelled: int = 0
     normalised_harms: int = 0
@@ -89,6 +91,16 @@ class Population:
         stand first, and a bound from them alone would be luck.
         """
         return not self.disagreements or self.audited_disagreements > self.audited_lapses
+
+    @property
+    def calmest(self) -> tuple[int, int]:
+        """Return how many calls could be worse and better if all that is set aside were better for it.
+
+        The harms found in order and what is still open past them are left as they are.
+        """
+        waiting = max(self.disagreements - self.audited_disagreements - self.set_aside, 0)
+        worse = min(self.disagreements - self.cleared, self.harms + waiting)
+        return worse, max(self.cleared_better, self.audited_better + self.set_aside)
 
     @property
     def ceilings(self) -> list[float]:
