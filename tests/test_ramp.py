@@ -300,6 +300,17 @@ def test_a_cap_below_the_share_steps_down() -> None:
     check(recommend(Evidence(structural(960, 1000)), POLICY, live(0.25)), None, Action.STEP_DOWN, 0.10)
 
 
+@pytest.mark.parametrize(("elsewhere", "cap"), [(True, 0.25), (False, 1.0)])
+def test_a_verdict_opens_more_than_a_quarter_only_where_a_person_gave_it_here(
+    elsewhere: bool, cap: float
+) -> None:
+    """Of 1,005 calls six differ: one hand-picked verdict is a look, a gold answer or an import is none."""
+    rows = [AuditRow(f"c{i}", 0, f"{i:04d}", agrees=i % 167 > 0, identical=i % 167 > 0) for i in range(1005)]
+    rows[0] = replace(rows[0], verdict=LabelVerdict.EQUAL, picked=True, elsewhere=elsewhere)
+    found = recommend(from_rows(rows, basis=Basis.STRUCTURAL, icc=0.0, days=10), POLICY)
+    assert found.cap == cap
+
+
 def test_nobody_has_looked_caps_a_perfect_structural_task() -> None:
     found = recommend(Evidence(structural(5000, 5000), days=10), POLICY, live(0.25))
     check(found, None, Action.HOLD, 0.25, 0.25)

@@ -126,6 +126,7 @@ def population_of(
         normalised_harms=count(looked_at & _harm(table, table.counting(checked))),
         revoked=revoked or falls(table),
         looked=count(table.looked),
+        unseen=count(table.unseen),
         disagreement_effect=effects[0],
         harm_effect=effects[1],
     )

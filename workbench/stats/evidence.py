@@ -59,7 +59,8 @@ class Population:
     Semantic evidence: `draws` in order, up to the first one still open, none with a
     weight above its ceiling; `weight_max` is that of draws to come.
 
-    `looked` counts calls with a verdict by a person; lapses are not looks.
+    `looked` counts calls with a verdict, `unseen` those of them whose verdict nobody gave here: it is from
+    an import or a gold answer alone. Lapses are no verdicts.
     """
 
     basis: Basis = Basis.STRUCTURAL
@@ -80,8 +81,14 @@ class Population:
     draws: tuple[WeightedOutcome, ...] = ()
     weight_max: float = 1.0
     looked: int = 0
+    unseen: int = 0
     disagreement_effect: DesignEffect = NO_EFFECT
     harm_effect: DesignEffect = NO_EFFECT
+
+    @property
+    def by_people(self) -> int:
+        """Return how many calls have a verdict that a person gave after a look at the outputs, here."""
+        return self.looked - self.unseen
 
     @property
     def audit_begun(self) -> bool:

@@ -385,10 +385,10 @@ def enough_pairs(evidence: Evidence, policy: Policy) -> Finding:
 
 
 def looked_at(evidence: Evidence, policy: Policy, evidence_cap: float) -> Finding:
-    """Rule 5: somebody must have looked at an output."""
+    """Rule 5: somebody must have looked at an output, here; a gold answer or an import is no look."""
     task = evidence.task
-    if task.looked:
-        return Finding("looked", True, f"{plural(task.looked, 'verdict')} on record.")
+    if task.by_people:
+        return Finding("looked", True, f"{plural(task.by_people, 'verdict')} on record.")
     if task.basis is Basis.SEMANTIC:
         message = (
             "Nobody has looked at an output: similar texts can mean the opposite, so similarity moves no "
