@@ -27,6 +27,7 @@ from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Rec
 from workbench.stats.audit import AuditRow, DrawRow, from_rows
 from workbench.stats.bounds import anytime_upper
 from workbench.stats.cluster import DesignEffect
+from workbench.stats.slice_shares import bounds_at_once
 from workbench.stats.wording import measured, percent
 
 POLICY = Policy()
@@ -145,7 +146,7 @@ def test_a_slice_with_a_few_judged_disagreements_is_unproven_not_suspect() -> No
     whole = labelled(200, 24, 2)
     slices = [SliceEvidence("language", name, 0.05, each) for name, each in (("few", part), ("all", whole))]
     found = recommend(Evidence(task, days=10, slices=tuple(slices)), POLICY)
-    few, every = found.slices
+    few, every = found.slices  # The worst first.
     assert (few.status, few.share, every.status) == ("unproven", 0.0, "active")
     assert few.reason.startswith("Fewer than 20 disagreements have been judged in order")
 
@@ -242,6 +243,24 @@ def test_slices_stand_on_their_own_evidence() -> None:
         "ja": "unproven",
     }
     assert found.effective_share == pytest.approx(0.195)
+
+
+def test_slices_stand_worst_first_with_bounds_for_all_at_once_beside() -> None:
+    """Of 30 slices the proven bad one is first whatever its name; at delta / 30 its bounds are wider."""
+    parts = [(f"s{i:02}", labelled(200, 10, i % 3)) for i in range(29)] + [("zz", labelled(200, 60, 60))]
+    slices = [SliceEvidence("tier", name, 1 / 30, population) for name, population in parts]
+    found = recommend(Evidence(labelled(6000, 350, 88), days=10, slices=tuple(slices)), POLICY)
+    assert [each.value for each in found.slices[:2]] == ["zz", "s02"]
+    assert found.slices[0].status == "excluded"
+    points = [each.harm.point for each in found.slices[1:]]
+    assert points == sorted(points, reverse=True)
+    wide = bounds_at_once(found)
+    assert len(wide) == 30
+    for each in found.slices:
+        own, at_once = each.harm, wide[each.name, each.value]
+        assert at_once.level == pytest.approx(1 - 0.05 / 30)
+        assert at_once.low <= own.low
+        assert at_once.high > own.high
 
 
 # --- single rules -----------------------------------------------------------------------------
