@@ -279,16 +279,27 @@ def test_a_loss_that_is_missing_or_impossible_is_refused(loss: float, method: st
         learn_then_test([0.9] * 100, [0.0] * 99 + [loss], [0.9], tolerance=0.05, delta=0.05, method=method)
 
 
-def test_a_bound_that_is_no_number_proves_nothing() -> None:
-    """A design effect or tolerance that is not a number ends in no threshold, never in a proven one."""
-    scores, unknown = [0.9] * 100, float("nan")
-    for method in (bounds.EXACT, bounds.ANYTIME):
-        found = learn_then_test(scores, [0] * 100, scores, tolerance=unknown, delta=0.05, method=method)
-        assert found.best is None
-    found = learn_then_test(
-        scores, [0] * 100, scores, tolerance=0.05, delta=0.05, deff=unknown, method=bounds.EXACT
-    )
-    assert found.best is None
+@pytest.mark.parametrize("method", [bounds.EXACT, bounds.ANYTIME])
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ({"tolerance": float("nan")}, "tolerance must be within"),
+        ({"tolerance": 5.0}, "0.05 is 5 %"),
+        ({"delta": 5.0}, "delta, an error probability"),
+        ({"deff": float("nan")}, "design effect"),
+        ({"deff": 0.5}, "design effect"),
+    ],
+)
+def test_what_would_make_no_bound_is_refused(mistake: dict[str, float], said: str, method: str) -> None:
+    """A level in percent, or an effect that is no number, ends in words, never in a threshold."""
+    with pytest.raises(ValueError, match=said):
+        learn_then_test(
+            [0.9] * 100,
+            [0] * 100,
+            [0.9] * 100,
+            method=method,
+            **({"tolerance": 0.05, "delta": 0.05} | mistake),
+        )
 
 
 def test_losses_between_0_and_1_are_for_the_anytime_bound() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.records import Basis, Estimate
 from workbench.stats import bounds, weighted
+from workbench.stats.arguments import check_delta
 from workbench.stats.evidence import Population
 
 BY_DISAGREEMENT = "anytime, every open disagreement counted as harm"
@@ -81,7 +82,11 @@ def regressions(population: Population, delta: float) -> Harm:
     Args:
         population: The evidence.
         delta: Error probability of each bound, over all looks together.
+
+    Raises:
+        ValueError: `delta` is not inside 0..1.
     """
+    check_delta(delta)
     return _as_known(_regressions(population, delta), population)
 
 
@@ -158,7 +163,11 @@ def net(population: Population, delta: float) -> Harm:
     Args:
         population: The evidence.
         delta: Error probability of each bound, over all looks together.
+
+    Raises:
+        ValueError: `delta` is not inside 0..1.
     """
+    check_delta(delta)
     return _as_known(_net(population, delta), population)
 
 

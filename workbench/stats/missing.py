@@ -53,7 +53,7 @@ def missing_for_next(
     stage = stage_above(cap, policy)
     if stage is None or not population.compared:
         return Missing()
-    bound = bound_needed(stage, policy)
+    bound = min(bound_needed(stage, policy), 1.0)
     semantic = population.basis is Basis.SEMANTIC
     done = len(population.draws) if semantic else population.looked
     if judged.estimate.high <= bound + EPSILON:
