@@ -43,11 +43,6 @@ class Harm:
     contradiction: tuple[float, float] | None = None
     cautious: float | None = None
 
-    @property
-    def consistent(self) -> bool:
-        """Say whether the calls judged in order may be a part of all calls like any other."""
-        return self.contradiction is None
-
 
 def steady_point(harm: Harm, population: Population) -> float | None:
     """Return the estimate of harm on which a share may rise, or None without evidence.
@@ -93,7 +88,7 @@ def regressions(population: Population, delta: float) -> Harm:
 def _regressions(population: Population, delta: float) -> Harm:
     if population.basis is Basis.SEMANTIC:
         return _drawn(population, delta)
-    deff = population.harm_effect.value
+    deff, half = population.harm_effect.value, delta / 2
 
     def everywhere(worse: int, better: int) -> Estimate:
         del better
@@ -109,7 +104,6 @@ def _regressions(population: Population, delta: float) -> Harm:
     if not population.revoked:
         return harm
     share_normalised, share_disagreeing = _shares(population)
-    half = delta / 2
     normalised = bounds.anytime(population.normalised_harms, population.normalised_labelled, half, deff=deff)
     disagreeing = _smaller(
         among_differing(population.disagreements - population.cleared, population.cleared_better),
@@ -174,7 +168,7 @@ def net(population: Population, delta: float) -> Harm:
 def _net(population: Population, delta: float) -> Harm:
     if population.basis is Basis.SEMANTIC:
         return _drawn_net(population, delta)
-    deff = population.harm_effect.value
+    deff, half = population.harm_effect.value, delta / 2
 
     def everywhere(worse: int, better: int) -> Estimate:
         every = population.disagreement_effect.value
@@ -189,7 +183,6 @@ def _net(population: Population, delta: float) -> Harm:
     if not population.revoked:
         return harm
     share_normalised, share_disagreeing = _shares(population)
-    half = delta / 2
     normalised = _balance(
         population.normalised_harms, 0, population.normalised_labelled, half, deff, BY_STRATA
     )
