@@ -257,6 +257,10 @@ def test_confidence_and_both_stand_beside_the_rule() -> None:
     proving = ~learning_half(rows_of(harmed))
     assert sure.share == pytest.approx((confidence[proving] >= sure.threshold).mean())
     assert sum(each.sentence in found.text for each in found.ways) == 3
+    leaf = found.tree.leaf_of(columns)
+    for each in found.ways:
+        assert each.sends(leaf, confidence)[proving].mean() == pytest.approx(each.share)
+    assert (rule.sends(leaf, confidence) == found.sends(columns)).all()
 
 
 def test_confidence_that_knows_nothing_sends_nothing_unsafe() -> None:

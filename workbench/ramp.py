@@ -36,7 +36,7 @@ from workbench.stats.harm import (
 )
 from workbench.stats.missing import Missing, missing_for_next
 from workbench.stats.sessions import session_rate
-from workbench.stats.slice_shares import effective_share, estimate_forbids, slice_share
+from workbench.stats.slice_shares import effective_share, estimate_forbids, slice_share, worst_first
 from workbench.stats.wording import bound_sentence, cluster_sentence, count, measured, percent, plural
 
 __all__ = [
@@ -118,7 +118,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         share = following
     action = _action(share, current, limited)
 
-    slices = tuple(slice_share(each, share, policy, delta) for each in evidence.slices)
+    slices = worst_first(slice_share(each, share, policy, delta) for each in evidence.slices)
     unseen = next(each for each in blocking if each.name == "looked")
     reached = evidence_cap if unseen.ok else min(evidence_cap, unseen.ceiling)
     missing = missing_for_next(evidence.task, judged, reached, policy, delta)

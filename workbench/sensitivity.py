@@ -258,6 +258,7 @@ def _audited_on(task: Population, k: int, harmful: bool) -> Population:
         audited_disagreements=task.audited_disagreements + taken,
         harms=task.harms + (k if harmful else 0),
         cleared=task.cleared + (0 if harmful else k),
+        set_aside=task.set_aside - math.floor(part * task.set_aside),
     )
 
 

@@ -35,8 +35,8 @@ def rows(size: Size) -> Iterator[Row]:
 
 def _hard(runs: int) -> Iterator[Row]:
     rng = generator(NAME, "hard")
-    broken = dict.fromkeys(("leaf", "sent", "kept", "confidence"), 0)
-    found_useful, shares = 0, []
+    broken = dict.fromkeys(("leaf", "sent", "kept", "confidence", "both"), 0)
+    found_useful, shares, by_both = 0, [], []
     for _ in range(runs):
         columns, confidence, risk = _world(rng, CALLS)
         report = route(_rows(rng.random(CALLS) < risk), columns, POLICY, confidence=confidence.tolist())
@@ -50,11 +50,11 @@ def _hard(runs: int) -> Iterator[Row]:
         )
         broken["sent"] += not _holds(report.sent_though_harmed.of_path, truth[sends])
         broken["kept"] += not _holds(report.kept_though_fine.of_path, 1 - truth[~sends])
-        by_confidence = report.ways[1]
-        if by_confidence.threshold is not None and by_confidence.harm_at_most is not None:
-            broken["confidence"] += (
-                truth[sure >= by_confidence.threshold].mean() > by_confidence.harm_at_most + 1e-12
-            )
+        for name, way in zip(("confidence", "both"), report.ways[1:], strict=True):
+            reached = way.sends(leaf, sure)
+            if way.harm_at_most is not None:
+                broken[name] += bool(truth[reached].mean() > way.harm_at_most + 1e-12)
+        by_both.append(float(reached.mean()))
         found_useful += float(sends.mean()) >= SENT
         shares.append(float(sends.mean()))
     world = (
@@ -67,9 +67,12 @@ def _hard(runs: int) -> Iterator[Row]:
     yield promised(NAME, world, what, broken["kept"], runs, delta=2 * POLICY.delta)
     what = "by confidence: harm above what is said"
     yield promised(NAME, world, what, broken["confidence"], runs)
+    what = "by rule and confidence both together: harm above what is said"
+    yield promised(NAME, world, what, broken["both"], runs)
     what = f"sends at least {SENT:.0%} of traffic"
     yield target(NAME, world, what, found_useful / runs, 0.9, error=spread(found_useful, runs))
     yield compared(NAME, world, "share sent, mean (best possible .84)", float(np.mean(shares)), None)
+    yield compared(NAME, world, "share sent by both together, mean", float(np.mean(by_both)), None)
 
 
 def _hopeless(runs: int) -> Iterator[Row]:

@@ -234,8 +234,17 @@ def _real(rows: Sequence[dict[str, str]]) -> str:
         f"within 5 points {plain['reached']} reach a cap of 25 % and more by regressions and "
         f"{net['reached']} by net harm, in the median with the first {plain['labels']} labels. Most of the "
         "others are held by a rare label that they miss: [each of them](docs/truth-real.md)."
+        f"{_between(int(plain['pairs']) - int(plain['worse']) - int(plain['close']))}"
     )
     return textwrap.fill(text, 110, break_on_hyphens=False, break_long_words=False)
+
+
+def _between(pairs: int) -> str:
+    """Return what is said of those that are neither within the tolerance nor provably beyond it."""
+    if not pairs:
+        return ""
+    are = "is" if pairs == 1 else "are"
+    return f" {pairs} {are} in neither group: more than 5 points worse, but not provably so."
 
 
 def _share(rows: Sequence[dict[str, str]], key: Key) -> str:

@@ -14,10 +14,14 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from unittest.mock import patch
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 from scipy.stats import beta, binom
@@ -151,11 +155,30 @@ class _Clock:
 def _runs(task: str, runs: int) -> Iterator[_Found]:
     """Play every run, `BATCH` of them in one workspace."""
     for start in range(0, runs, BATCH):
-        yield from _batch(task, min(BATCH, runs - start), generator("review", task, start))
+        yield from _batch(task, min(BATCH, runs - start), generator("review", task, start), start)
 
 
-def _batch(task: str, runs: int, rng: np.random.Generator) -> Iterator[_Found]:
-    """Import one log, and let each of as many candidates as there are runs answer it."""
+@contextmanager
+def _named(run: str) -> Iterator[None]:
+    """Let replays of this world be called by the run, and not by chance.
+
+    What a replay is called decides the order in which its pairs are drawn: called by chance, no two runs of
+    this program would draw the same.
+    """
+    name = SimpleNamespace(uuid4=lambda: uuid5(NAMESPACE_OID, run))
+    with patch("workbench.replay.plan.uuid", name):
+        yield
+
+
+def _batch(task: str, runs: int, rng: np.random.Generator, names: int) -> Iterator[_Found]:
+    """Import one log, and let each of as many candidates as there are runs answer it.
+
+    Args:
+        task: Which of the two plans.
+        runs: How many.
+        rng: Of what is dealt out and of what people do.
+        names: How many runs there were before.
+    """
     # Helpers of an import may still be closing their files.
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(folder)
@@ -167,7 +190,8 @@ def _batch(task: str, runs: int, rng: np.random.Generator) -> Iterator[_Found]:
                 mapping={"id": "row", "input": "question", "output": "answer"},
             )
             for run in range(runs):
-                bench.replay(task, f"c{run}", checks=False)
+                with _named(f"{task} {names + run}"):
+                    bench.replay(task, f"c{run}", checks=False)
                 bench.compare(task, f"c{run}")
                 yield _Run(bench, task, f"c{run}", *dealt[run], rng).play()
 

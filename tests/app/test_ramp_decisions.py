@@ -16,9 +16,10 @@ from workbench.records import Basis, Estimate, Policy
 from workbench.report import as_html, as_markdown, gather_report
 from workbench.scoring.considered import consider
 from workbench.scoring.trail import Trail
+from workbench.stats.slice_shares import worst_first
 from workbench.stats.trail import Reached, Step
 from workbench.ui import palette, trail_figure
-from workbench.ui.decision import effective_sentence
+from workbench.ui.decision import DRAWN_SLICES, at_once_sentence, declared_frame, effective_sentence
 
 HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) **bold** =cmd()\n\u202egnp.exe"
 RAMP = {"task": "triage", "candidate": "small"}
@@ -234,6 +235,28 @@ def test_the_shares_of_slices_are_told_together(filled: Filled) -> None:
     assert f"{100 * answer.effective_share:.1f} % of its traffic moves" in text
     lagging = replace(answer, slices=tuple(replace(each, share=0.0) for each in answer.slices[:1]))
     assert "1 slice" in effective_sentence(lagging).replace("\u00a0", " ")
+
+
+def test_the_worst_of_many_slices_is_always_shown(filled: Filled) -> None:
+    """With 30 slices the drawn ones are the worst, and each row has the bound for all of them at once."""
+    answer = consider(filled.workspace, filled.store, "triage", "small").recommendation
+    (one, *_) = answer.slices
+    parts = [replace(one, value=f"s{number:02}") for number in range(29)]
+    bad = replace(one, value="zz", status="excluded", harm=replace(one.harm, low=0.2, point=0.3, high=0.4))
+    wide = [
+        {"name": each.name, "value": each.value, "harm": replace(each.harm, high=0.9, level=1 - 0.05 / 30)}
+        for each in (*parts, bad)
+    ]
+    details = answer.details | {"slices_at_once": wide}
+    many = replace(answer, slices=worst_first((*parts, bad)), details=details)
+    assert "zz" in [each.value for each in many.slices[:DRAWN_SLICES]]
+    frame = declared_frame(many)
+    assert frame["Slice"].tolist()[0].endswith("zz")
+    assert all("90.0" in each for each in frame["All at once"])
+    text = at_once_sentence(many).replace("\u00a0", " ")
+    assert "99.83 % sure of each, so that all 30 hold together with 95 %" in text
+    assert "The 20 worst are drawn." in text
+    assert "All at once" not in at_once_sentence(replace(answer, slices=(one,)))
 
 
 def test_a_recommendation_in_json_names_its_evidence(filled: Filled) -> None:

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from workbench.cli import cli
 from workbench.errors import UsageError
 from workbench.records import Estimate
-from workbench.report import Report, as_html, as_markdown, drawing, gather_report, write_report
+from workbench.report import Report, as_html, as_markdown, drawing, gather_report, wording, write_report
 from workbench.scoring import recommend
+from workbench.stats.slice_shares import worst_first
 from workbench.store import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -86,6 +87,25 @@ def test_a_report_says_what_recommend_says(filled: Filled, report: Report) -> No
     for each in (*found.reasons, *found.missing, found.binding_reason):
         assert each in text
     assert report.evidence_hash in text
+
+
+def test_the_table_of_slices_stands_worst_first_with_the_bound_for_all_at_once(report: Report) -> None:
+    """Beside each slice's own bound is the wider one for whoever looks for the worst of them."""
+    found = report.row.recommendation
+    first = found.slices[0]
+    worst = replace(first, value="worst", status="excluded")
+    at_once = {"name": first.name, "value": "worst", "harm": replace(first.harm, high=0.777)}
+    answer = replace(
+        found,
+        slices=worst_first((*found.slices, worst)),
+        details=found.details | {"slices_at_once": [*found.details["slices_at_once"], at_once]},
+    )
+    tables = wording.tables(replace(report, row=replace(report.row, recommendation=answer)))
+    (slices,) = [each for each in tables if each.title == "Slices"]
+    column = slices.header.index("All at once")
+    assert slices.rows[0][0] == f"{first.name} = worst"
+    assert slices.rows[0][column] == "77.7 %"
+    assert all(row[column] != "–" for row in slices.rows)
 
 
 def test_a_report_loads_nothing_and_runs_nothing(report: Report) -> None:

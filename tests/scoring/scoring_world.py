@@ -145,9 +145,16 @@ class World:
         self.store.append("observations", [row])
 
     def label(
-        self, task: str, number: int, verdict: LabelVerdict, *, replay: str = "r1", by: str = "mia"
+        self,
+        task: str,
+        number: int,
+        verdict: LabelVerdict,
+        *,
+        replay: str = "r1",
+        by: str = "mia",
+        source: str = "picked",
     ) -> None:
-        """Store a label picked by hand."""
+        """Store a label, picked by hand unless its source is another."""
         self.store.append(
             "labels",
             [
@@ -159,7 +166,7 @@ class World:
                     "annotator": by,
                     "reasons": [],
                     "note": "",
-                    "source": "picked",
+                    "source": source,
                     "skipped": False,
                     "created_at": START,
                 }

@@ -18,6 +18,7 @@ from workbench.errors import ConfigError, UsageError
 from workbench.records import Action, Basis, ErrorKind, EvalKind, LabelVerdict, Output
 from workbench.scoring import CompareReport, compare, evidence, overview, recommend
 from workbench.scoring.evidence import calls_per_day, span_days
+from workbench.scoring.trail import evidence_over_time
 from workbench.specs import EvalConfig, FieldRule
 from workbench.store.compared import evidence_frame
 from workbench.store.spool import write_part
@@ -397,6 +398,30 @@ def test_labels_picked_by_hand_count_only_once_they_cover_every_disagreement(wor
     world.label("topics", 99, LabelVerdict.CONTROL_BETTER)
     after = evidence(world.workspace, world.store, "topics", "small").task
     assert (after.cleared, after.harms, after.audited) == (9, 1, 100)
+
+
+@pytest.mark.parametrize(
+    ("sources", "cap"),
+    [
+        (["gold"], 0.25),
+        (["imported"], 0.25),
+        (["imported", "gold"], 0.25),
+        (["picked"], 1.0),
+        (["gold", "picked"], 1.0),
+        (["by_hand"], 0.25),
+    ],
+)
+def test_a_look_is_a_verdict_that_a_person_gave_here(world: World, sources: list[str], cap: float) -> None:
+    """Of a clean task a hand-picked verdict opens more than 25 %; gold answers and imports alone do not."""
+    world.add("topics", [AGREE] * 150 + [("b", "b")] * 90 + [DIFFER])
+    compared(world)
+    for source in sources:
+        world.label("topics", 240, LabelVerdict.EQUAL, by=source, source=source)
+    found = recommend(world.workspace, world.store, "topics", "small")
+    assert found.cap == cap
+    said = "One verdict by a person, on any output, to go beyond 25 %."
+    assert (said in found.missing) is (cap < 1)
+    assert evidence_over_time(world.workspace, world.store, "topics", "small").steps[-1].cap == cap
 
 
 def test_of_two_reviewers_the_worse_verdict_counts(world: World) -> None:

@@ -204,8 +204,8 @@ def test_a_slice_of_which_nothing_was_compared_gets_no_traffic(basis: Basis) -> 
     assert [(each.value, each.traffic_share) for each in evidence.slices] == [("en", 0.9), ("ja", 0.1)]
     answer = recommend(evidence, Policy())
     assert [(each.value, each.status, each.share) for each in answer.slices] == [
-        ("en", "active", 0.01),
         ("ja", "unproven", 0.0),
+        ("en", "active", 0.01),
     ]
     assert answer.effective_share == pytest.approx(0.009)
 

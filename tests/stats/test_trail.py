@@ -47,7 +47,12 @@ def heard(rows: list[AuditRow], said: list[Said]) -> list[AuditRow]:
     """Return rows with what was said last of each."""
     now = {each.place: each for each in said}
     return [
-        replace(row, verdict=now[place].verdict, picked=now[place].picked and now[place].verdict is not None)
+        replace(
+            row,
+            verdict=now[place].verdict,
+            picked=now[place].picked and now[place].verdict is not None,
+            elsewhere=now[place].elsewhere and now[place].verdict is not None,
+        )
         if place in now
         else row
         for place, row in enumerate(rows)
@@ -64,7 +69,7 @@ def test_a_step_of_an_audit_is_the_evidence_as_it_was_then(
     """Any prefix of calls and of what was said gives the evidence of just these, superseded or not."""
     rows = rows_of(kinds)
     said = [
-        Said(place % len(rows), verdict, order, picked)
+        Said(place % len(rows), verdict, order, picked, elsewhere=picked and order % 2 == 0)
         for order, (place, verdict, picked) in enumerate(sayings)
     ]
     now = heard(rows, said)
@@ -174,6 +179,7 @@ def test_many_calls_are_thinned_to_what_a_screen_shows() -> None:
         verdict=np.full(n, -1, dtype=np.int8),
         lapsed=clean,
         picked=clean,
+        elsewhere=clean,
         confirmed=clean,
         critical=clean,
         critical_reason=clean,

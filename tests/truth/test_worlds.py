@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from evals.truth import __main__ as command
-from evals.truth import page
+from evals.truth import page, reviewing
 from evals.truth.paths import Law, ever_above, ever_below, lower_crossings, upper_crossings, wilson_upper
 from evals.truth.table import COMPARED, PROMISE, SMALL, Row, compared, exactly, promised
 from workbench import ramp
@@ -155,6 +155,23 @@ def _no_groups(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(guards, "COLLAPSED", 0.0)
 
 
+def _both_ways_say_too_little(patch: pytest.MonkeyPatch) -> None:
+    """Rule and confidence together say a tenth of the harm that they prove."""
+    real = certified._by_both
+
+    def both(*given: Any) -> Any:
+        way = real(*given)
+        return replace(way, harm_at_most=None if way.harm_at_most is None else way.harm_at_most / 10)
+
+    patch.setattr(certified, "_by_both", both)
+
+
+def _harm_ends_a_contradiction(patch: pytest.MonkeyPatch) -> None:
+    """Failures and verdicts further on count against what the labelled calls show."""
+    real = audit.population_of
+    patch.setattr(audit, "population_of", lambda *given, **named: replace(real(*given, **named), set_aside=0))
+
+
 def _lapses_are_free(patch: pytest.MonkeyPatch) -> None:
     """What nobody judged in time is no harm."""
     patch.setattr(audit, "_harm", lambda table, counts: counts & table.harmful)
@@ -173,8 +190,10 @@ def _lapses_are_free(patch: pytest.MonkeyPatch) -> None:
         ("slices", _all_active),
         ("found slices", _uncorrected),
         ("routing before", _leaves_look_good),
+        ("routing before", _both_ways_say_too_little),
         ("label collapse", _no_groups),
         ("missing evidence", _lapses_are_free),
+        ("missing evidence", _harm_ends_a_contradiction),
         ("semantic review", _half),
     ],
 )
@@ -190,6 +209,13 @@ def test_a_broken_rule_ends_with_code_1(
     assert command.main(["--small", "--only", name, "--jobs", "1", "--json", str(report)]) == 1
     assert "MISSED" in capsys.readouterr().out
     assert any(row["verdict"] == "MISSED" for row in json.loads(report.read_text()))
+
+
+@pytest.mark.parametrize("task", ["topics", "names"])
+def test_people_do_the_same_in_every_run_of_this_program(task: str) -> None:
+    """The reviews are seeded like all else: what a replay is called does not depend on chance."""
+    first, again = (list(reviewing._runs(task, 1)) for _ in range(2))
+    assert first == again
 
 
 # --- the measure itself -----------------------------------------------------------------------

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from workbench.records import Action, Basis, Estimate
 from workbench.report.facts import Report
+from workbench.stats.slice_shares import bounds_at_once
 from workbench.stats.wording import percent as stage
 
 METHODS = (
@@ -31,6 +32,11 @@ METHODS = (
         "Clusters",
         "Calls of one session and identical requests depend on each other. Counts are divided by a design "
         "effect, at least the planned one; the confidence is approximate then.",
+    ),
+    (
+        "Slices",
+        "The worst stand first. A slice's share rests on its own bound. All at once is the bound for whoever "
+        "looks for the worst of them: its error probability is divided by the number of slices (Bonferroni).",
     ),
     (
         "Missing evidence",
@@ -133,6 +139,7 @@ def tables(report: Report) -> tuple[Table, ...]:
     """Return all tables in their order."""
     row, found = report.row, report.row.recommendation
     basis = "structural: equality after normalisation" if row.basis is Basis.STRUCTURAL else "semantic"
+    high_at_once = {key: each.high for key, each in bounds_at_once(found).items()}
     floor = "not measured" if row.floor is None else interval(row.floor.agreement)
     return (
         Table(
@@ -154,7 +161,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         ),
         Table(
             "Slices",
-            ("Slice", "Of traffic", "Share", "State", "Harm at most", "Calls", "Why"),
+            (*("Slice", "Of traffic", "Share", "State", "Harm at most", "All at once"), "Calls", "Why"),
             tuple(
                 (
                     f"{each.name} = {each.value}",
@@ -162,6 +169,7 @@ def tables(report: Report) -> tuple[Table, ...]:
                     stage(each.share),
                     each.status,
                     percent(each.harm.high),
+                    percent(high_at_once.get((each.name, each.value))),
                     f"{each.n:,.0f}",
                     each.reason,
                 )

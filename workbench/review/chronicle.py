@@ -56,4 +56,6 @@ def changes_of(labels: Iterable[Mapping[str, Any]]) -> list[VerdictChange]:
 
 
 def _said(effective: EffectiveVerdict | None) -> tuple[Any, ...] | None:
-    return None if effective is None else (effective.verdict, effective.counted, effective.adjudicated)
+    if effective is None:
+        return None
+    return effective.verdict, effective.counted, effective.adjudicated, effective.elsewhere

@@ -43,6 +43,10 @@ SEVERITY = {
 BLIND_SOURCES = frozenset({"queue", "adjudicated"})
 """Labels whose author does not get the pair again."""
 
+LOOKING_SOURCES = frozenset({"queue", "adjudicated", "picked"})
+"""Labels that a person gave here with both outputs in view. Of an imported label nobody here knows whether a
+person gave it, and a gold answer was there before any output of the candidate."""
+
 APART_SOURCES = frozenset({"by_hand", "attention"})
 """Labels of a first look, and on pairs whose answer was known: kept and shown, in no verdict at all."""
 
@@ -133,6 +137,11 @@ class EffectiveVerdict:
     counted: bool
     disputed: bool
     adjudicated: bool
+
+    @property
+    def elsewhere(self) -> bool:
+        """Say whether nobody gave it here: it rests on imported labels or a gold answer alone."""
+        return not any(vote.source in LOOKING_SOURCES for vote in self.votes)
 
     @property
     def critical(self) -> bool:

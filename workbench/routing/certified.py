@@ -57,7 +57,8 @@ class Routed:
 
     `harm_at_most` bounds harm among the calls sent (under `harm = "net"` worse minus better, which may be
     below 0), with the policy's level for this way
-    alone; None where none is sent. Only the rule saves asking the candidate.
+    alone; None where none is sent. `leaves` of the rule are sent whole; of those in `by_confidence` the calls
+    with a confidence of at least `threshold`. Only the rule saves asking the candidate.
     """
 
     way: str
@@ -65,6 +66,20 @@ class Routed:
     harm_at_most: float | None
     threshold: float | None
     sentence: str
+    leaves: tuple[int, ...] = ()
+    by_confidence: tuple[int, ...] = ()
+
+    def sends(self, leaf: Places, confidence: Floats) -> Bools:
+        """Return which calls it sends to the candidate.
+
+        Args:
+            leaf: The rule's leaf of each call.
+            confidence: The candidate's own; NaN where it is not known.
+        """
+        sent = np.isin(leaf, self.leaves)
+        if self.threshold is not None:
+            sent |= np.isin(leaf, self.by_confidence) & (confidence >= self.threshold)
+        return np.asarray(sent, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +220,7 @@ def route(
     ways = [_by_rule(claims, shares, sent, policy)]
     if confidence is not None:
         known = np.asarray([math.nan if each is None else each for each in confidence], dtype=np.float64)
-        ways.append(_by_confidence(known, proving, n, parts, policy))
+        ways.append(_by_confidence(known, len(tree.leaves), proving, n, parts, policy))
         hopeful = _hopeful(leaf[learning], loss[learning], weight[learning], policy)
         ways.append(_by_both(known, leaf, hopeful, populations, shares, proving, n, parts, policy))
     return RoutingReport(
@@ -300,13 +315,15 @@ def _by_rule(
         f"By the rule: {measured(share)} of calls, {get_worse(most, policy, of='of them ')}; the candidate "
         f"is asked for no other."
     )
-    return Routed("rule", share, most, None, sentence)
+    return Routed("rule", share, most, None, sentence, leaves=tuple(sent))
 
 
 Parts = Callable[[Sequence[Bools]], list[Population]]
 
 
-def _by_confidence(confidence: Floats, proving: Bools, n: int, parts: Parts, policy: Policy) -> Routed:
+def _by_confidence(
+    confidence: Floats, leaves: int, proving: Bools, n: int, parts: Parts, policy: Policy
+) -> Routed:
     grid = frozen_grid(confidence[proving])
     passed = furthest_within(parts([confidence >= each for each in grid]), policy, policy.delta)
     if passed is None:
@@ -317,7 +334,8 @@ def _by_confidence(confidence: Floats, proving: Bools, n: int, parts: Parts, pol
         f"By confidence of at least {threshold:.3g}: {measured(share)} of calls, "
         f"{get_worse(passed.harm.high, policy, of='of them ')}; the candidate is asked for every call."
     )
-    return Routed("confidence", share, passed.harm.high, threshold, sentence)
+    everywhere = tuple(range(leaves))
+    return Routed("confidence", share, passed.harm.high, threshold, sentence, by_confidence=everywhere)
 
 
 def _by_both(
@@ -354,4 +372,5 @@ def _by_both(
         f"By both: {measured(share)} of calls, {measured(by_rule)} by the rule; "
         f"{get_worse(most, policy, of='of them ')}."
     )
-    return Routed("both", share, most, threshold, sentence)
+    others = tuple(sorted(set(leaf.tolist()) - set(hopeful)))
+    return Routed("both", share, most, threshold, sentence, tuple(good), others)

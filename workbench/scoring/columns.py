@@ -74,6 +74,7 @@ def calls_of(
             verdict=verdict,
             lapsed=marked(lapsed),
             picked=marked(pair for pair, each in verdicts.items() if not each.counted),
+            elsewhere=marked(pair for pair, each in verdicts.items() if each.elsewhere),
             confirmed=marked(confirmed),
             critical=grave_field | (~agrees & grave_label),
             critical_reason=marked(pair for pair, each in verdicts.items() if each.critical),

@@ -288,6 +288,7 @@ def audit_rows(
                 verdict=effective.verdict if effective else None,
                 lapsed=pair in lapsed,
                 picked=effective is not None and not effective.counted,
+                elsewhere=effective is not None and effective.elsewhere,
                 confirmed=pair in confirmed,
                 critical=grave_field or (not agrees and grave_label),
                 critical_reason=effective is not None and effective.critical,

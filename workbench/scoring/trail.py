@@ -96,6 +96,7 @@ def _said(changes: Sequence[VerdictChange], places: Mapping[Pair, int]) -> list[
             verdict=each.effective.verdict if each.effective else None,
             order=each.seq,
             picked=each.effective is not None and not each.effective.counted,
+            elsewhere=each.effective is not None and each.effective.elsewhere,
             at=each.at,
         )
         for each in changes

@@ -115,6 +115,9 @@ def neighbour_distance(vectors: Vectors, *, seed: int = 0) -> NDArray[np.float64
 def far_from_all(vectors: Vectors, calls: Places, *, seed: int = 0) -> NDArray[np.bool_]:
     """Return which inputs make up the 5 % of calls that are farthest from their neighbours.
 
+    From the farthest on, each input that still fits into the 5 % is taken. One that does not fit is passed
+    over: what many calls ask is no tail, and must not hide the strays behind it.
+
     Args:
         vectors: Of length 1, one for each distinct input, shape (n, d).
         calls: How many calls have each input.
@@ -124,6 +127,11 @@ def far_from_all(vectors: Vectors, calls: Places, *, seed: int = 0) -> NDArray[n
     if len(vectors) < FEWEST_INPUTS:
         return far
     order = np.argsort(-neighbour_distance(vectors, seed=seed), kind="stable")
-    within = np.cumsum(calls[order]) <= TAIL_SHARE * calls.sum()
-    far[order[within]] = True
+    left = TAIL_SHARE * float(calls.sum())
+    for place in order.tolist():
+        if calls[place] <= left:
+            far[place] = True
+            left -= int(calls[place])
+        if left < 1:
+            break
     return far

@@ -36,10 +36,15 @@ if TYPE_CHECKING:
     from workbench.stats.drift import EDetector, population_stability, two_sample
     from workbench.stats.harm import net, regressions
     from workbench.stats.latency_pairs import compare_latencies
+    from workbench.stats.noise import asked_again as noise_asked_again
+    from workbench.stats.noise import ceiling as noise_ceiling
+    from workbench.stats.noise import from_pairs as noise_from_pairs
+    from workbench.stats.noise import pair_share as noise_pair_share
     from workbench.stats.paired import mcnemar, tango
     from workbench.stats.percentiles import percentile
     from workbench.stats.prediction import ppi_mean, predicted_harm
     from workbench.stats.reweighting import reweighted
+    from workbench.stats.sessions import session_rate
     from workbench.stats.thresholds import auroc, frozen_grid, is_for_tuning, learn_then_test
     from workbench.stats.weighted import lower as weighted_lower
     from workbench.stats.weighted import upper as weighted_upper
@@ -67,6 +72,10 @@ __all__ = [
     "learn_then_test",
     "mcnemar",
     "net",
+    "noise_asked_again",
+    "noise_ceiling",
+    "noise_from_pairs",
+    "noise_pair_share",
     "pairwise_kappa",
     "percentile",
     "population_stability",
@@ -74,6 +83,7 @@ __all__ = [
     "predicted_harm",
     "regressions",
     "reweighted",
+    "session_rate",
     "size_needed",
     "tango",
     "two_sample",
@@ -105,20 +115,26 @@ _HOMES = {
     "drift": ("EDetector", "population_stability", "two_sample"),
     "harm": ("net", "regressions"),
     "latency_pairs": ("compare_latencies",),
+    "noise": ("noise_asked_again", "noise_ceiling", "noise_from_pairs", "noise_pair_share"),
     "paired": ("mcnemar", "tango"),
     "percentiles": ("percentile",),
     "prediction": ("ppi_mean", "predicted_harm"),
     "reweighting": ("reweighted",),
+    "sessions": ("session_rate",),
     "thresholds": ("auroc", "frozen_grid", "is_for_tuning", "learn_then_test"),
     "weighted": ("weighted_lower", "weighted_upper"),
 }
+_IN_FRONT = ("noise", "weighted")
+"""Modules whose names say little without them: in public they carry it in front."""
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name.removeprefix("weighted_"))
+    home = _HOME[name]
+    inner = name.removeprefix(f"{home}_") if home in _IN_FRONT else name
+    return getattr(import_module(f"{__name__}.{home}"), inner)
 
 
 def __dir__() -> list[str]:

@@ -19,6 +19,7 @@ from scipy.special import ndtri
 
 from workbench.records import Estimate
 from workbench.stats import bounds
+from workbench.stats.arguments import check_counts, check_delta
 
 COHEN = "Cohen's kappa, jackknife"
 GWET = "Gwet's AC1, jackknife"
@@ -52,7 +53,12 @@ def confusion(pairs: Mapping[tuple[str, str], int]) -> Confusion:
 
     Args:
         pairs: Count by (answer of the control, answer of the candidate).
+
+    Raises:
+        ValueError: A count is negative or missing.
     """
+    for times in pairs.values():
+        check_counts(0, times)
     categories = tuple(sorted({each for pair in pairs for each in pair}))
     counts = tuple(tuple(int(pairs.get((row, column), 0)) for column in categories) for row in categories)
     return Confusion(categories, counts)
@@ -137,6 +143,7 @@ def _corrected(counts: NDArray[np.float64], chance: Chance) -> float:
 
 
 def _jackknifed(table: Confusion, delta: float, method: str, chance: Chance) -> Estimate:
+    check_delta(delta)
     k = len(table.categories)
     counts = np.asarray(table.counts, dtype=np.float64).reshape(k, k)
     n = int(counts.sum())
@@ -172,7 +179,8 @@ def krippendorff_alpha(
     back.
     Source: Krippendorff, Content Analysis, section 11.3, 2004. Limits by a bootstrap over items, seed fixed.
     Where no item shows a disagreement every draw says 1: the lower limit is then 1 - U / D_e, U the upper
-    limit on the share of items that would (Clopper and Pearson 1934).
+    limit on the share of items that would (Clopper and Pearson 1934). Where items disagree and all draws say
+    the same there is no spread to see, and nothing is claimed.
 
     Args:
         ratings: For each item the rating of each annotator who rated it; items with fewer than two are
@@ -182,7 +190,11 @@ def krippendorff_alpha(
 
     Returns:
         The coefficient; its point is None without two ratings of one item, or where all ratings are one.
+
+    Raises:
+        ValueError: `delta` is not inside 0..1.
     """
+    check_delta(delta)
     items = [list(each.values()) for each in ratings if len(each) >= 2]
     categories = {
         value: place for place, value in enumerate(dict.fromkeys(v for each in items for v in each))
@@ -203,6 +215,8 @@ def krippendorff_alpha(
     # A draw of one category alone has no disagreement to explain.
     drawn = np.where(np.isnan(drawn), 1.0, drawn)
     low, high = np.quantile(drawn, (delta, 1 - delta))
+    if np.ptp(drawn) < 1e-12:
+        low, high = -1.0, 1.0
     return Estimate(
         point, float(min(low, point)), float(max(high, point)), 1 - delta, KRIPPENDORFF, n, float(n)
     )

@@ -120,11 +120,13 @@ def population_of(
         audited_better=count((audit.cleared & table.better)[prefix]),
         cleared=count(audit.cleared),
         cleared_better=count(audit.cleared & table.better),
+        set_aside=count((~table.agrees & (table.invalid | audit.resolved))[audit.audited :]),
         normalised=count(normalised),
         normalised_labelled=count(looked_at),
         normalised_harms=count(looked_at & _harm(table, table.counting(checked))),
         revoked=revoked or falls(table),
         looked=count(table.looked),
+        unseen=count(table.unseen),
         disagreement_effect=effects[0],
         harm_effect=effects[1],
     )

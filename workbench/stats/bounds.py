@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv, betaln, xlog1py, xlogy
 
 from workbench.records import Estimate
+from workbench.stats.arguments import check_counts, check_delta, check_effect, check_rate
 from workbench.stats.roots import root
 
 ANYTIME = "anytime"
@@ -89,7 +90,12 @@ def anytime_upper(bad: float, n: float, delta: float) -> float:
 
     Returns:
         The rate above bad / n that is just refuted; 1 without evidence.
+
+    Raises:
+        ValueError: A count can't be, or `delta` is not inside 0..1.
     """
+    check_counts(bad, n)
+    check_delta(delta)
     if n <= 0:
         return 1.0
     bad = min(max(bad, 0.0), n)
@@ -148,7 +154,12 @@ def anytime_lower(bad: float, n: float, delta: float) -> float:
 
     Returns:
         The mirror image of `anytime_upper`; 0 without evidence.
+
+    Raises:
+        ValueError: A count can't be, or `delta` is not inside 0..1.
     """
+    check_counts(bad, n)
+    check_delta(delta)
     if n <= 0:
         return 0.0
     return 1.0 - anytime_upper(n - min(max(bad, 0.0), n), n, delta)
@@ -167,9 +178,15 @@ def exact_upper(bad: float, n: float, delta: float) -> float:
 
     Returns:
         A rate; 1 without calls, or where all are bad.
+
+    Raises:
+        ValueError: A count can't be, or `delta` is not inside 0..1.
     """
+    check_counts(bad, n)
+    check_delta(delta)
     if n <= 0 or bad >= n:
         return 1.0
+    bad = max(bad, 0.0)
     return float(betaincinv(bad + 1, n - bad, 1 - delta))
 
 
@@ -186,9 +203,15 @@ def exact_lower(bad: float, n: float, delta: float) -> float:
 
     Returns:
         A rate; 0 without calls, or where none is bad.
+
+    Raises:
+        ValueError: A count can't be, or `delta` is not inside 0..1.
     """
+    check_counts(bad, n)
+    check_delta(delta)
     if n <= 0 or bad <= 0:
         return 0.0
+    bad = min(bad, n)
     return float(betaincinv(bad, n - bad + 1, delta))
 
 
@@ -209,7 +232,11 @@ def anytime(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimat
 
     Returns:
         Rates; bounds of 0 and 1 and no point without calls.
+
+    Raises:
+        ValueError: A count can't be, `delta` is not inside 0..1, or `deff` is below 1.
     """
+    check_effect(deff)
     s, size = bad / deff, n / deff
     return Estimate(
         point=bad / n if n else None,
@@ -237,7 +264,11 @@ def exact(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimate:
 
     Returns:
         Rates; bounds of 0 and 1 and no point without calls.
+
+    Raises:
+        ValueError: A count can't be, `delta` is not inside 0..1, or `deff` is below 1.
     """
+    check_effect(deff)
     s, size = bad / deff, n / deff
     return Estimate(
         point=bad / n if n else None,
@@ -274,7 +305,15 @@ def calls_needed(
 
     Returns:
         A number of calls, or None where even `limit` calls do not prove it.
+
+    Raises:
+        ValueError: `failures` is negative, `bound` outside 0..1, `delta` not inside, or `method` another.
     """
+    check_counts(failures, max(failures, limit))
+    check_rate(bound, "bound")
+    check_delta(delta)
+    if method not in (ANYTIME, EXACT):
+        raise ValueError(f"no bound is called {method!r}; there are {ANYTIME!r} and {EXACT!r}")
     sizes = np.arange(failures + 1, limit + 1, dtype=np.float64)
     if method == EXACT:
         return _first(betainc(failures + 1, sizes - failures, bound) >= 1 - delta, sizes)
@@ -299,7 +338,14 @@ def size_needed(
 
     Returns:
         A number of calls, or None: too close to the limit.
+
+    Raises:
+        ValueError: A rate is outside 0..1, `delta` not inside, or `deff` below 1.
     """
+    check_rate(rate, "rate")
+    check_rate(bound, "bound")
+    check_delta(delta)
+    check_effect(deff)
     sizes = np.arange(1, limit + 1, dtype=np.float64)
     bad = np.minimum(np.ceil(rate * sizes - 1e-9), sizes)
     return _first(_proves(bad / deff, sizes / deff, bound, delta), sizes)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
+from workbench.stats.arguments import check_same_length, known_values
+
 ISOTONIC_FROM = 200
 """Labels from which a step function is fitted instead of a curve with two parameters."""
 _EDGE = 1e-6
@@ -29,10 +31,11 @@ def calibrated(confidences: ArrayLike, losses: ArrayLike) -> Calibration:
         losses: Above 0 for a harmed call, length n.
 
     Raises:
-        ValueError: There are no calls.
+        ValueError: There are no calls, lengths differ, a value is missing, or a confidence is outside 0..1.
     """
-    scores = np.asarray(confidences, dtype=np.float64)
-    good = np.asarray(losses, dtype=np.float64) <= 0
+    scores = known_values(confidences, "a confidence", least=0.0, most=1.0)
+    good = known_values(losses, "a loss") <= 0
+    check_same_length(confidences=scores.size, losses=good.size)
     if not scores.size:
         raise ValueError("without labelled calls nothing can be calibrated")
     return _platt(scores, good) if scores.size < ISOTONIC_FROM else _isotonic(scores, good)

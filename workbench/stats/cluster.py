@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.stats.arguments import check_rate, check_same_length, known_values
+
 DENSE = 8
 """Counting by numbers up to so many times as large as there are is faster than sorting them."""
 
@@ -61,8 +63,13 @@ def design_effect(
 
     Returns:
         The effect, at least 1 and at most n.
+
+    Raises:
+        ValueError: An outcome is missing or outside 0..1, lengths differ, or `icc` is outside 0..1.
     """
-    values = np.asarray(outcomes, dtype=np.float64)
+    values = known_values(outcomes, "an outcome", least=0.0, most=1.0)
+    check_rate(icc, "icc")
+    check_same_length(outcomes=values.size, **{f"clusters[{i}]": len(ids) for i, ids in enumerate(clusters)})
     kinds = [ids for ids in map(_shared, clusters) if ids is not None]
     if values.size < 2 or not kinds:
         return NO_EFFECT

@@ -94,10 +94,11 @@ class Draws:
             outcomes.append(WeightedOutcome(weight, outcome_of(draw), max(ceiling, weight)))
             members.append(place)
         largest = max((each.ceiling for each in outcomes), default=self.weight_max)
-        looked = table.looked
+        looked, unseen = table.looked, table.unseen
         for draw in self.draws:
             if draw.verdict is not None and draw.call_id in self.place_of:
                 looked[self.place_of[draw.call_id]] = True
+                unseen[self.place_of[draw.call_id]] = False
         drawn = [[None if place is None else int(ids[place]) for place in members] for ids in table.clusters]
         return Population(
             basis=Basis.SEMANTIC,
@@ -106,6 +107,7 @@ class Draws:
             draws=tuple(outcomes),
             weight_max=largest,
             looked=count(looked & part),
+            unseen=count(unseen & part),
             disagreement_effect=design_effect(differs, [ids[part] for ids in table.clusters], self.icc),
             harm_effect=design_effect([each.outcome > 0 for each in outcomes], drawn, self.icc),
         )

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.stats.arguments import check_counts
+
 FACTORS = (1.5, 2.0, 3.0, 5.0)
 """Rates that are looked out for, as multiples of the evaluated one."""
 MOST = 0.999
@@ -36,7 +38,8 @@ class EDetector:
         alarm_at: The value that alarms.
 
     Raises:
-        ValueError: p0 is not inside 0..1: 1 leaves nothing to rise to.
+        ValueError: p0 is not inside 0..1: 1 leaves nothing to rise to. Or `alarm_at` is below 1, which the
+            first calls would reach.
     """
 
     p0: float
@@ -50,6 +53,8 @@ class EDetector:
     def __post_init__(self) -> None:
         if not 0 < self.p0 < MOST:
             raise ValueError(f"a rate of {self.p0:g} can't be watched for a rise")
+        if not self.alarm_at >= 1:
+            raise ValueError(f"an alarm at {self.alarm_at:g} would be raised by nothing")
         rates = np.minimum(np.asarray(FACTORS) * self.p0, MOST)
         self._rise, self._fall = np.log(rates / self.p0), np.log((1 - rates) / (1 - self.p0))
         self._values = np.zeros(len(FACTORS))
@@ -112,8 +117,11 @@ def population_stability(
         permutations: How often all calls are dealt anew to both windows.
 
     Raises:
-        ValueError: A window is empty.
+        ValueError: A window is empty, a count is negative, or nothing is dealt anew.
     """
+    for times in (*before.values(), *after.values()):
+        check_counts(0, times)
+    _check_permutations(permutations)
     names = sorted(before.keys() | after.keys())
     first = np.asarray([before.get(name, 0) for name in names], dtype=np.int64)
     second = np.asarray([after.get(name, 0) for name in names], dtype=np.int64)
@@ -125,6 +133,11 @@ def population_stability(
     )
     others = _stability(dealt, first + second - dealt)
     return Shift(found, float((1 + (others >= found - 1e-12).sum()) / (1 + permutations)))
+
+
+def _check_permutations(permutations: int) -> None:
+    if permutations < 1:
+        raise ValueError(f"a p-value needs at least one permutation; there are {permutations}")
 
 
 def _stability(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -150,8 +163,10 @@ def two_sample(before: ArrayLike, after: ArrayLike, *, seed: int = 0, permutatio
         permutations: How often the windows are dealt anew.
 
     Raises:
-        ValueError: A window holds fewer calls than folds, the dimensions differ, or a value is missing.
+        ValueError: A window holds fewer calls than folds, the dimensions differ, a value is missing, or
+            nothing is dealt anew.
     """
+    _check_permutations(permutations)
     first, second = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ValueError(f"embeddings of shape {first.shape} and {second.shape} can't be compared")

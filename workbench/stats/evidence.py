@@ -51,7 +51,8 @@ class Population:
     `harms` those of them that are harmful, skipped or lapsed, `audited_better` those
     where the candidate was better. `cleared` counts disagreements labelled not
     harmful in any order, `cleared_better` those of them where the candidate was
-    better. `normalised` counts pairs that agree only after normalisation,
+    better. `set_aside` counts disagreements past the audited calls that are failures, or
+    that somebody has judged or let lapse. `normalised` counts pairs that agree only after normalisation,
     `normalised_labelled` those of them drawn and labelled or lapsed,
     `normalised_harms` the harmful or lapsed ones, and `revoked` says that one of
     those was confirmed.
@@ -59,7 +60,8 @@ class Population:
     Semantic evidence: `draws` in order, up to the first one still open, none with a
     weight above its ceiling; `weight_max` is that of draws to come.
 
-    `looked` counts calls with a verdict by a person; lapses are not looks.
+    `looked` counts calls with a verdict, `unseen` those of them whose verdict nobody gave here: it is from
+    an import or a gold answer alone. Lapses are no verdicts.
     """
 
     basis: Basis = Basis.STRUCTURAL
@@ -72,6 +74,7 @@ class Population:
     audited_better: int = 0
     cleared: int = 0
     cleared_better: int = 0
+    set_aside: int = 0
     normalised: int = 0
     normalised_labelled: int = 0
     normalised_harms: int = 0
@@ -79,8 +82,14 @@ class Population:
     draws: tuple[WeightedOutcome, ...] = ()
     weight_max: float = 1.0
     looked: int = 0
+    unseen: int = 0
     disagreement_effect: DesignEffect = NO_EFFECT
     harm_effect: DesignEffect = NO_EFFECT
+
+    @property
+    def by_people(self) -> int:
+        """Return how many calls have a verdict that a person gave after a look at the outputs, here."""
+        return self.looked - self.unseen
 
     @property
     def audit_begun(self) -> bool:
@@ -90,6 +99,16 @@ class Population:
         stand first, and a bound from them alone would be luck.
         """
         return not self.disagreements or self.audited_disagreements > self.audited_lapses
+
+    @property
+    def calmest(self) -> tuple[int, int]:
+        """Return how many calls could be worse and better if all that is set aside were better for it.
+
+        The harms found in order and what is still open past them are left as they are.
+        """
+        waiting = max(self.disagreements - self.audited_disagreements - self.set_aside, 0)
+        worse = min(self.disagreements - self.cleared, self.harms + waiting)
+        return worse, max(self.cleared_better, self.audited_better + self.set_aside)
 
     @property
     def ceilings(self) -> list[float]:

@@ -122,16 +122,25 @@ def drift(evidence: Evidence, policy: Policy, current: float) -> Finding:
 
 
 def consistent_batches(harm: Harm) -> Finding:
-    """Hold where the labelled calls contradict the later ones."""
-    if harm.consistent:
+    """Hold where the labelled calls contradict the later ones.
+
+    More harm among the later ones must not end that, so failures and verdicts there count as harmless here.
+    """
+    if harm.contradiction is None:
         return Finding("batches", True, "The batches agree with each other.")
-    return Finding(
-        "batches",
-        False,
-        f"The labelled calls show at least {measured(harm.estimate.low)} harm, all calls at most "
-        f"{measured(harm.estimate.high)}: the batches differ. Find out what changed between them.",
-        advance=False,
+    low, high = harm.contradiction
+    estimate = harm.estimate
+    message = (
+        f"The labelled calls show at least {measured(low)} harm, all calls at most {measured(high)} if what "
+        f"failed, lapsed or was judged further on is left out, since more of that must not let the share "
+        f"grow: the batches may differ. Find out what changed between them, or judge on in order."
     )
+    if estimate.low > estimate.high:
+        message = (
+            f"The labelled calls show at least {measured(estimate.low)} harm, all calls at most "
+            f"{measured(estimate.high)}: the batches differ. Find out what changed between them."
+        )
+    return Finding("batches", False, message, advance=False)
 
 
 def outcome_groups(evidence: Evidence, policy: Policy, delta: float) -> Finding:
@@ -376,10 +385,10 @@ def enough_pairs(evidence: Evidence, policy: Policy) -> Finding:
 
 
 def looked_at(evidence: Evidence, policy: Policy, evidence_cap: float) -> Finding:
-    """Rule 5: somebody must have looked at an output."""
+    """Rule 5: somebody must have looked at an output, here; a gold answer or an import is no look."""
     task = evidence.task
-    if task.looked:
-        return Finding("looked", True, f"{plural(task.looked, 'verdict')} on record.")
+    if task.by_people:
+        return Finding("looked", True, f"{plural(task.by_people, 'verdict')} on record.")
     if task.basis is Basis.SEMANTIC:
         message = (
             "Nobody has looked at an output: similar texts can mean the opposite, so similarity moves no "

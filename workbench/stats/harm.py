@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from workbench.records import Basis, Estimate
 from workbench.stats import bounds, weighted
+from workbench.stats.arguments import check_delta
 from workbench.stats.evidence import Population
 
 BY_DISAGREEMENT = "anytime, every open disagreement counted as harm"
@@ -30,13 +31,16 @@ class Harm:
     is the smaller of, None where there is no such bound.
     The point of `estimate` is None until somebody has looked; `cautious` is what it would be
     with every lapse and, where it is less, every open disagreement taken as it counts in the bounds.
-    `consistent` is False where the lower bound exceeds the upper one.
+    `contradiction` holds two rates where the calls judged in order show more harm than all calls can: the
+    lower bound, and the upper one that it exceeds. That one takes every failure and every verdict or lapse
+    past the audited calls as harmless: with them counted, more harm there would end the contradiction and
+    let the share rise.
     """
 
     estimate: Estimate
     by_disagreement: Estimate | None = None
     by_label: Estimate | None = None
-    consistent: bool = True
+    contradiction: tuple[float, float] | None = None
     cautious: float | None = None
 
 
@@ -73,35 +77,41 @@ def regressions(population: Population, delta: float) -> Harm:
     Args:
         population: The evidence.
         delta: Error probability of each bound, over all looks together.
+
+    Raises:
+        ValueError: `delta` is not inside 0..1.
     """
+    check_delta(delta)
     return _as_known(_regressions(population, delta), population)
 
 
 def _regressions(population: Population, delta: float) -> Harm:
     if population.basis is Basis.SEMANTIC:
         return _drawn(population, delta)
-    deff = population.harm_effect.value
-    disagreement = bounds.anytime(
-        population.disagreements - population.cleared,
-        population.compared,
-        delta,
-        deff=population.disagreement_effect.value,
-    )
+    deff, half = population.harm_effect.value, delta / 2
+
+    def everywhere(worse: int, better: int) -> Estimate:
+        del better
+        return bounds.anytime(worse, population.compared, delta, deff=population.disagreement_effect.value)
+
+    def among_differing(worse: int, better: int) -> Estimate:
+        del better
+        return bounds.anytime(worse, population.disagreements, half, deff=deff)
+
+    disagreement = everywhere(population.disagreements - population.cleared, population.cleared_better)
     label = bounds.anytime(population.harms, population.audited, delta, deff=deff)
-    harm = _smaller(disagreement, label, delta, begun=population.audit_begun)
+    harm = _smaller(disagreement, label, delta, population, everywhere)
     if not population.revoked:
         return harm
     share_normalised, share_disagreeing = _shares(population)
-    half = delta / 2
     normalised = bounds.anytime(population.normalised_harms, population.normalised_labelled, half, deff=deff)
     disagreeing = _smaller(
-        bounds.anytime(
-            population.disagreements - population.cleared, population.disagreements, half, deff=deff
-        ),
+        among_differing(population.disagreements - population.cleared, population.cleared_better),
         bounds.anytime(population.harms, population.audited_disagreements, half, deff=deff),
         half,
-        begun=population.audit_begun,
-    ).estimate
+        population,
+        among_differing,
+    )
     return _stratified(harm, normalised, disagreeing, share_normalised, share_disagreeing, population, deff)
 
 
@@ -147,40 +157,37 @@ def net(population: Population, delta: float) -> Harm:
     Args:
         population: The evidence.
         delta: Error probability of each bound, over all looks together.
+
+    Raises:
+        ValueError: `delta` is not inside 0..1.
     """
+    check_delta(delta)
     return _as_known(_net(population, delta), population)
 
 
 def _net(population: Population, delta: float) -> Harm:
     if population.basis is Basis.SEMANTIC:
         return _drawn_net(population, delta)
-    deff = population.harm_effect.value
-    disagreement = _balance(
-        population.disagreements - population.cleared,
-        population.cleared_better,
-        population.compared,
-        delta,
-        population.disagreement_effect.value,
-        BY_DISAGREEMENT,
-    )
+    deff, half = population.harm_effect.value, delta / 2
+
+    def everywhere(worse: int, better: int) -> Estimate:
+        every = population.disagreement_effect.value
+        return _balance(worse, better, population.compared, delta, every, BY_DISAGREEMENT)
+
+    def among_differing(worse: int, better: int) -> Estimate:
+        return _balance(worse, better, population.disagreements, half, deff, BY_STRATA)
+
+    disagreement = everywhere(population.disagreements - population.cleared, population.cleared_better)
     label = _balance(population.harms, population.audited_better, population.audited, delta, deff, BY_LABEL)
-    harm = _smaller(disagreement, label, delta, begun=population.audit_begun, widest=-1.0)
+    harm = _smaller(disagreement, label, delta, population, everywhere, widest=-1.0)
     if not population.revoked:
         return harm
     share_normalised, share_disagreeing = _shares(population)
-    half = delta / 2
     normalised = _balance(
         population.normalised_harms, 0, population.normalised_labelled, half, deff, BY_STRATA
     )
     disagreeing = _smaller(
-        _balance(
-            population.disagreements - population.cleared,
-            population.cleared_better,
-            population.disagreements,
-            half,
-            deff,
-            BY_STRATA,
-        ),
+        among_differing(population.disagreements - population.cleared, population.cleared_better),
         _balance(
             population.harms,
             population.audited_better,
@@ -190,9 +197,10 @@ def _net(population: Population, delta: float) -> Harm:
             BY_STRATA,
         ),
         half,
-        begun=population.audit_begun,
+        population,
+        among_differing,
         widest=-1.0,
-    ).estimate
+    )
     return _stratified(harm, normalised, disagreeing, share_normalised, share_disagreeing, population, deff)
 
 
@@ -215,9 +223,26 @@ def _as_known(harm: Harm, population: Population) -> Harm:
 
 
 def _smaller(
-    disagreement: Estimate, label: Estimate, delta: float, *, begun: bool, widest: float = 0.0
+    disagreement: Estimate,
+    label: Estimate,
+    delta: float,
+    population: Population,
+    of_all: Callable[[int, int], Estimate],
+    *,
+    widest: float = 0.0,
 ) -> Harm:
+    """Return the smaller of both bounds, and whether the lower one is above what all calls can show.
+
+    Args:
+        disagreement: With every open disagreement counted as harm.
+        label: Of those judged in order.
+        delta: Error probability of each bound.
+        population: The evidence.
+        of_all: Bounds the calls that `disagreement` is about, with so many worse and so many better.
+        widest: The lowest that a lower bound can be.
+    """
     points = [each.point for each in (label, disagreement) if each.point is not None]
+    begun = population.audit_begun
     binding = label if begun and label.high < disagreement.high else disagreement
     low = max(label.low, widest)
     estimate = Estimate(
@@ -229,7 +254,12 @@ def _smaller(
         n=binding.n,
         n_effective=binding.n_effective,
     )
-    return Harm(estimate, disagreement, label, consistent=low <= binding.high)
+    worse, better = population.calmest
+    n = disagreement.n
+    # A bound is never below its own rate, which is known at once.
+    known = not n or low <= (worse - (better if widest < 0 else 0)) / n
+    against = low if known else of_all(worse, better).high
+    return Harm(estimate, disagreement, label, contradiction=(low, against) if low > against else None)
 
 
 def _shares(population: Population) -> tuple[float, float]:
@@ -240,14 +270,14 @@ def _shares(population: Population) -> tuple[float, float]:
 def _stratified(
     before: Harm,
     normalised: Estimate,
-    disagreeing: Estimate,
+    differing: Harm,
     share_normalised: float,
     share_disagreeing: float,
     population: Population,
     deff: float,
 ) -> Harm:
     """Join the strata; never more favourable than before the revocation."""
-    was = before.estimate
+    was, disagreeing = before.estimate, differing.estimate
 
     def joined(first: float | None, second: float | None) -> float:
         worst = (1.0 if first is None else first, 1.0 if second is None else second)
@@ -263,7 +293,13 @@ def _stratified(
         n=n,
         n_effective=n / deff,
     )
-    return Harm(estimate, before.by_disagreement, before.by_label, consistent=estimate.low <= estimate.high)
+    # No stratum's own bounds cross, so that the joined ones cross only where one of these two does.
+    return Harm(
+        estimate,
+        before.by_disagreement,
+        before.by_label,
+        contradiction=before.contradiction or differing.contradiction,
+    )
 
 
 def _drawn(population: Population, delta: float) -> Harm:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.records import Estimate
+from workbench.stats.arguments import check_delta
 
 METHOD = "bootstrap over calls, percentile interval"
 PERCENTILES = (0.5, 0.95, 0.99)
@@ -67,8 +68,12 @@ def compare_latencies(
         One record for each percentile, in milliseconds and, for the ratio, without a unit.
 
     Raises:
-        ValueError: Lengths differ, no call has both, or a latency is negative.
+        ValueError: Lengths differ, no call has both, a latency is negative, nothing is drawn, or `delta` is
+            not inside 0..1.
     """
+    check_delta(delta)
+    if draws < 1:
+        raise ValueError(f"limits need at least one draw; there are {draws}")
     first, second = np.asarray(control_ms, dtype=np.float64), np.asarray(candidate_ms, dtype=np.float64)
     if first.shape != second.shape:
         raise ValueError(f"{first.size} and {second.size} latencies are not of the same calls")

@@ -53,11 +53,11 @@ def missing_for_next(
     stage = stage_above(cap, policy)
     if stage is None or not population.compared:
         return Missing()
-    bound = bound_needed(stage, policy)
+    bound = min(bound_needed(stage, policy), 1.0)
     semantic = population.basis is Basis.SEMANTIC
     done = len(population.draws) if semantic else population.looked
     if judged.estimate.high <= bound + EPSILON:
-        if population.looked:
+        if population.by_people:
             return Missing(stage, bound, labels=done, labels_done=done)
         sentence = f"One verdict by a person, on any output, to go beyond {percent(cap)}."
         return Missing(stage, bound, labels=max(done, 1), labels_done=done, sentence=sentence)

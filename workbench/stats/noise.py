@@ -15,6 +15,7 @@ from collections.abc import Hashable, Sequence
 
 from workbench.records import Estimate
 from workbench.stats import bounds
+from workbench.stats.arguments import check_delta, check_rate
 from workbench.stats.cluster import design_effect
 from workbench.stats.wording import count, measured, percent, plural
 
@@ -31,6 +32,11 @@ Clusters = Sequence[Sequence[Hashable | None]]
 def asked_again(agreeing: Sequence[bool], clusters: Clusters, delta: float, icc: float) -> Estimate:
     """Return self-agreement from calls that were asked once more.
 
+    r = 1 - s / n, s of n second answers differing; limits 1 - U and 1 - L of `anytime_upper` and
+    `anytime_lower`, counts over the design effect.
+    Source: Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 49, 2021; Waudby-Smith and Ramdas,
+    Journal of the Royal Statistical Society B 86, 2024.
+
     Args:
         agreeing: Whether the second answer agrees with the logged one, length n.
         clusters: One sequence of length n for each kind of cluster (session, request).
@@ -39,6 +45,9 @@ def asked_again(agreeing: Sequence[bool], clusters: Clusters, delta: float, icc:
 
     Returns:
         The rate with anytime limits, counts divided by the design effect.
+
+    Raises:
+        ValueError: Lengths differ, `delta` is not inside 0..1, or `icc` outside.
     """
     return _estimate([float(each) for each in agreeing], clusters, delta, icc, bounds.ANYTIME)
 
@@ -46,17 +55,23 @@ def asked_again(agreeing: Sequence[bool], clusters: Clusters, delta: float, icc:
 def from_pairs(shares: Sequence[float], clusters: Clusters, delta: float, icc: float) -> Estimate:
     """Return self-agreement from requests that the log holds more than once.
 
-    Each request counts once, with the share of its pairs of answers that agree: an
-    unbiased estimate of its own self-agreement (Hoeffding 1948), however many answers
+    r = mean of `pair_share` over the requests. Each counts once, with the share of its pairs of answers
+    that agree: an unbiased estimate of its own self-agreement, however many answers
     it has. The limits are those of a mean of values in 0..1: by convexity the mixture of
-    likelihood ratios behind `bounds.anytime_upper` stays a supermartingale for them
-    (Hoeffding 1963). They hold for one look, since later answers change earlier shares.
+    likelihood ratios behind `bounds.anytime_upper` stays a supermartingale for them.
+    They hold for one look, since later answers change earlier shares.
+    Source: the mean over pairs, Hoeffding, Annals of Mathematical Statistics 19, 1948; values in 0..1,
+    Hoeffding, Journal of the American Statistical Association 58, 1963.
 
     Args:
         shares: Share of agreeing pairs of each request, 0..1, length n.
         clusters: One sequence of length n for each kind of cluster.
         delta: Error probability of each limit.
         icc: Planned correlation within a cluster.
+
+    Raises:
+        ValueError: A share is missing or outside 0..1, lengths differ, `delta` is not inside 0..1, or `icc`
+            outside.
     """
     return _estimate(shares, clusters, delta, icc, BY_PAIRS)
 
@@ -64,7 +79,8 @@ def from_pairs(shares: Sequence[float], clusters: Clusters, delta: float, icc: f
 def _estimate(shares: Sequence[float], clusters: Clusters, delta: float, icc: float, method: str) -> Estimate:
     differing = [1.0 - each for each in shares]
     n = len(differing)
-    effect = design_effect(differing, clusters, icc).value if n else 1.0
+    check_delta(delta)
+    effect = design_effect(differing, clusters, icc).value
     wrong = math.fsum(differing)
     size = n / effect
     return Estimate(
@@ -81,7 +97,10 @@ def _estimate(shares: Sequence[float], clusters: Clusters, delta: float, icc: fl
 def pair_share(multiplicities: Sequence[int], agrees: Sequence[Sequence[bool | None]]) -> float | None:
     """Return the share of a request's pairs of answers that agree.
 
-    Each pair is read in both directions, since a comparison may not be symmetric.
+    sum over i, j of m_i (m_j - [i = j]) a_ij / the same sum without a_ij, where distinct answer i was given
+    m_i times and a_ij = 1 where it agrees with j. Each pair is read in both directions, since a comparison
+    may not be symmetric.
+    Source: Simpson, Measurement of diversity, Nature 163, 1949, for a_ij that are 1 on the diagonal alone.
 
     Args:
         multiplicities: How often each distinct answer was given, length d.
@@ -103,8 +122,21 @@ def pair_share(multiplicities: Sequence[int], agrees: Sequence[Sequence[bool | N
 
 
 def ceiling(rate: float) -> float:
-    """Return the most that any candidate can agree with logged answers: the square root of r."""
-    return math.sqrt(max(rate, 0.0))
+    """Return the most that any candidate can agree with logged answers: the square root of r.
+
+    a <= sqrt(r) sqrt(s) <= sqrt(r), a the agreement, r and s the self-agreement of the frontier and of the
+    candidate: the chance that two independent answers are one is a sum of products of chances.
+    Source: the inequality, Cauchy, Cours d'analyse, 1821; as attenuation of a correlation by unreliability,
+    Spearman, American Journal of Psychology 15, 1904.
+
+    Args:
+        rate: Self-agreement r, 0..1.
+
+    Raises:
+        ValueError: It is outside.
+    """
+    check_rate(rate, "self-agreement")
+    return math.sqrt(rate)
 
 
 def sentence(floor: Estimate, agreement: float | None = None, *, structural: bool = True) -> str:

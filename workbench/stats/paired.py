@@ -10,6 +10,7 @@ import math
 from scipy.special import bdtr, ndtri
 
 from workbench.records import Estimate
+from workbench.stats.arguments import check_delta
 from workbench.stats.roots import root
 
 TANGO = "Tango score interval, one look"
@@ -34,10 +35,10 @@ def tango(worse: int, better: int, n: int, delta: float) -> Estimate:
         (worse - better) / n with its limits, in -1..1; no limits without calls.
 
     Raises:
-        ValueError: The counts are negative, or more than n.
+        ValueError: The counts are negative, or more than n, or `delta` is not inside 0..1.
     """
-    if worse < 0 or better < 0 or worse + better > n:
-        raise ValueError(f"{worse} worse and {better} better calls of {n} can't be")
+    check_delta(delta)
+    _check_pairs(worse, better, n)
     if not n:
         return Estimate(None, -1.0, 1.0, 1 - delta, TANGO, 0, 0.0)
     z = -float(ndtri(delta))
@@ -60,6 +61,12 @@ def tango(worse: int, better: int, n: int, delta: float) -> Estimate:
     return Estimate(point, low, high, 1 - delta, TANGO, n, float(n))
 
 
+def _check_pairs(worse: int, better: int, n: float) -> None:
+    # Asked this way round, a count that is not a number is refused, too.
+    if not (worse >= 0 and better >= 0 and worse + better <= n):
+        raise ValueError(f"{worse} worse and {better} better calls of {n} can't be")
+
+
 def _better_share(difference: float, worse: int, better: int, n: int) -> float:
     """Return the likeliest share of better calls where the true difference is given."""
     linear = (2 * n - worse + better) * difference - worse - better
@@ -78,6 +85,10 @@ def mcnemar(worse: int, better: int) -> float:
     Args:
         worse: Calls that the control alone got right.
         better: Calls that the candidate alone got right.
+
+    Raises:
+        ValueError: A count is negative.
     """
+    _check_pairs(worse, better, math.inf)
     tail = float(bdtr(min(worse, better), worse + better, 0.5))
     return min(2 * tail, 1.0)

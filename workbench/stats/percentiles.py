@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from workbench.records import Estimate
+from workbench.stats.arguments import check_delta, check_rate, known_values
 from workbench.stats.bounds import exact_upper
 
 VARIANCE_DOUBT = 0.25
@@ -49,7 +50,13 @@ def percentile(values: Sequence[float], q: float, delta: float) -> Estimate:
 
     Returns:
         Values, not rates. `high` is infinite, and `low` 0, where the calls are too few.
+
+    Raises:
+        ValueError: A value is missing, `q` outside 0..1, or `delta` not inside.
     """
+    known_values(values, "a value")
+    check_rate(q, "q")
+    check_delta(delta)
     n = len(values)
     point = nearest_rank(values, q)
     if point is None:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from workbench.records import Estimate
+from workbench.stats.arguments import check_delta
 
 METHOD = "PPI++, normal interval"
 MINIMUM_LABELS = 300
@@ -57,17 +58,21 @@ def predicted_harm(
         weights: Share over draw probability of each label, length n; 1 if left out.
 
     Returns:
-        The estimate, or the reason why there is none: under 300 labels or 10 harms.
+        The estimate, or the reason why there is none: under 300 labels or 10 harms, or no two outcomes that
+        differ.
 
     Raises:
-        ValueError: Lengths differ, or a value is missing.
+        ValueError: Lengths differ, a value is missing, or `delta` is not inside 0..1.
     """
+    check_delta(delta)
     y = np.asarray(outcomes, dtype=np.float64)
     if y.size < MINIMUM_LABELS:
         return Predicted(None, reason=f"{y.size} labels; an estimate needs {MINIMUM_LABELS}")
     if (y > 0).sum() < MINIMUM_HARMS:
         return Predicted(None, reason=f"{int((y > 0).sum())} harms; an estimate needs {MINIMUM_HARMS}")
     estimate, power = ppi_mean(y, predictions, other_predictions, delta, weights=weights)
+    if math.isinf(estimate.high):
+        return Predicted(None, reason=f"all {y.size} labels say the same; an estimate needs some that differ")
     return Predicted(estimate, power)
 
 
@@ -96,11 +101,13 @@ def ppi_mean(
 
     Returns:
         The estimate, its limits not cut to 0..1, and lambda. `n_effective` says how many labels alone would
-        be as sure.
+        be as sure. Where the labels show no spread there is none to make limits from: they are infinite.
 
     Raises:
-        ValueError: Lengths differ, a value is missing, or there are fewer than two labels.
+        ValueError: Lengths differ, a value is missing, there are fewer than two labels, or `delta` is not
+            inside 0..1.
     """
+    check_delta(delta)
     y, f = np.asarray(outcomes, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
     others = np.asarray(other_predictions, dtype=np.float64)
     w = np.ones_like(y) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -117,8 +124,9 @@ def ppi_mean(
     if m > 1:
         point += power * float(others.mean() - wf.mean())
         variance += power**2 * float(np.var(others, ddof=1)) / m
-    reach = -float(ndtri(delta)) * math.sqrt(variance)
     alone = float(np.var(wy, ddof=1)) / n
+    # Labels that all say the same are not certainty, as any count of harmless calls shows.
+    reach = -float(ndtri(delta)) * math.sqrt(variance) if np.ptp(wy) > 0 else math.inf
     worth = n * alone / variance if variance > 0 else float(n)
     return Estimate(point, point - reach, point + reach, 1 - delta, METHOD, n, worth), power
 

@@ -64,7 +64,7 @@ def reach(calls: int, policy: Policy, rate: float | None = None) -> Reach:
     cap = cap_of(best, policy)
     bound = None if rate is None else bounds.anytime_upper(rate * calls, calls, delta)
     above = stage_above(cap, policy)
-    needed = None if above is None else bounds.size_needed(0.0, bound_needed(above, policy), delta)
+    needed = None if above is None else bounds.size_needed(0.0, min(bound_needed(above, policy), 1.0), delta)
     return Reach(
         calls=calls,
         best=best,

@@ -29,7 +29,8 @@ class AuditRow:
     `identical` says that the raw outputs are equal. `verdict` is the one people
     arrived at (see `combine`). `lapsed` says that it was drawn, then skipped or its
     lease ran out, without a verdict since. `picked` says that its verdict came by
-    hand, by import or from a gold answer rather than from the queue. `confirmed` says of
+    hand, by import or from a gold answer rather than from the queue, `elsewhere` that nobody
+    gave it here: it is from an import or a gold answer alone. `confirmed` says of
     a pair that agrees only after normalisation that a second reviewer, or the lapse
     of the second review, confirmed the harm. `critical` says that a critical label
     or field differs, `critical_reason` that a reviewer called the harm critical.
@@ -50,6 +51,7 @@ class AuditRow:
     verdict: LabelVerdict | None = None
     lapsed: bool = False
     picked: bool = False
+    elsewhere: bool = False
     confirmed: bool = False
     critical: bool = False
     critical_reason: bool = False
@@ -119,6 +121,7 @@ class Table:
     verdict: NDArray[np.int8]
     lapsed: Bools
     picked: Bools
+    elsewhere: Bools
     confirmed: Bools
     critical: Bools
     critical_reason: Bools
@@ -136,6 +139,7 @@ class Table:
             verdict=np.asarray(verdicts, dtype=np.int8),
             lapsed=_flags(row.lapsed for row in ordered),
             picked=_flags(row.picked for row in ordered),
+            elsewhere=_flags(row.elsewhere for row in ordered),
             confirmed=_flags(row.confirmed for row in ordered),
             critical=_flags(row.critical for row in ordered),
             critical_reason=_flags(row.critical_reason for row in ordered),
@@ -168,6 +172,11 @@ class Table:
     def looked(self) -> Bools:
         """Return which calls have a verdict of any source."""
         return np.asarray(self.verdict != NO_VERDICT, dtype=np.bool_)
+
+    @property
+    def unseen(self) -> Bools:
+        """Return which calls have a verdict that nobody gave here."""
+        return self.looked & self.elsewhere
 
     @property
     def harmful(self) -> Bools:

@@ -28,10 +28,11 @@ from workbench.stats.rows import Bools, Places, Table, count
 def session_rate(found: SessionEvidence, delta: float) -> Estimate:
     """Return the share of sessions with a harmed call; what it claims stands at the module's head.
 
-    The upper bound is the smaller of two that invert one process: all sessions with every
-    open one counted as harmed, and the sessions in audit order before the first open one
-    (see `harm.regressions`). For drawn labels it is the bound on harmed calls times
-    calls a session: more sessions than harmed calls can't be harmed.
+    U = min(U(harmed + open, all sessions), U(harmed, sessions in audit order before the first open one)),
+    two that invert one process, as in `regressions`; sessions seen in part count as harmed. For drawn labels
+    it is the bound on harmed calls times calls a session: more sessions than harmed calls can't be harmed.
+    Source: the bounds, Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86, 2024; a
+    cluster as the unit, Kish, Survey Sampling, 1965.
 
     Args:
         found: The evidence.

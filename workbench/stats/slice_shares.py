@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
-from workbench.records import Policy, SliceShare
+from workbench.records import Estimate, Policy, Recommendation, SliceShare
 from workbench.stats import guards, ladder
 from workbench.stats.evidence import Evidence, Population, SliceEvidence
 from workbench.stats.harm import FEWEST_JUDGED, Harm, net, regressions, steady_point
 from workbench.stats.wording import bound_sentence, measured, plural
+
+STATUSES = ("excluded", "suspect", "unproven", "active")
+"""From worst to best."""
+
+
+def worst_first(slices: Iterable[SliceShare]) -> tuple[SliceShare, ...]:
+    """Return slices by status, then by how much harm is proven, estimated and possible, the worst first."""
+    return tuple(
+        sorted(
+            slices,
+            key=lambda each: (
+                STATUSES.index(each.status),
+                -each.harm.low,
+                -(-1.0 if each.harm.point is None else each.harm.point),
+                -each.harm.high,
+                each.name,
+                each.value,
+            ),
+        )
+    )
+
+
+def bounds_at_once(answer: Recommendation) -> dict[tuple[str, str], Estimate]:
+    """Return the harm of each slice by (name, value), its bounds at delta / S, so that those of all S hold.
+
+    A slice's own share rests on its own bound at delta. Whoever looks for the worst of all of them, or says
+    that none is bad, makes S claims at once (Bonferroni).
+    """
+    return {(each["name"], each["value"]): each["harm"] for each in answer.details.get("slices_at_once", ())}
 
 
 def estimate_forbids(harm: Harm, population: Population, policy: Policy) -> bool:

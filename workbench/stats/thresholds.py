@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.records import Estimate
 from workbench.stats import bounds
+from workbench.stats.arguments import check_delta, check_effect, check_rate, check_same_length
 
 GRID = 20
 THREE_STARTS_FROM = 200
@@ -94,7 +95,12 @@ def frozen_grid(confidences: ArrayLike, size: int = GRID) -> tuple[float, ...]:
     Args:
         confidences: Of calls without labels, 0..1; NaN where there is none.
         size: Thresholds at most; equal ones are kept once.
+
+    Raises:
+        ValueError: `size` is below 1.
     """
+    if size < 1:
+        raise ValueError(f"a grid needs at least one threshold; {size} are asked for")
     known = _known(confidences)
     if not known.size:
         return ()
@@ -155,8 +161,12 @@ def learn_then_test(
 
     Raises:
         ValueError: Lengths differ, a loss is missing or outside 0..1 (for `exact`: neither 0 nor 1), the
-            method is another, or three starts are asked for with too few labels.
+            method is another, three starts are asked for with too few labels, the tolerance is outside 0..1,
+            `delta` not inside, or `deff` below 1.
     """
+    check_rate(tolerance, "tolerance")
+    check_delta(delta)
+    check_effect(deff)
     scores, harmed = np.asarray(confidences, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     if scores.shape != harmed.shape:
         raise ValueError(f"{scores.size} confidences and {harmed.size} losses don't belong together")
@@ -277,8 +287,12 @@ def auroc(confidences: ArrayLike, losses: ArrayLike) -> float | None:
     Args:
         confidences: Of each call; NaN leaves a call out.
         losses: Above 0 for a harmed call, same length; NaN leaves a call out.
+
+    Raises:
+        ValueError: Lengths differ.
     """
     scores, found = np.asarray(confidences, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+    check_same_length(confidences=scores.size, losses=found.size)
     known = ~(np.isnan(scores) | np.isnan(found))
     scores, harmed = scores[known], found[known] > 0
     bad, good = int(harmed.sum()), int((~harmed).sum())

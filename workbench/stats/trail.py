@@ -51,13 +51,15 @@ class Arrival:
 class Said:
     """What counts for one call from a moment on: a verdict, or None where it was taken back.
 
-    `place` is that of the call in audit order. `picked` says that nobody of the queue gave it.
+    `place` is that of the call in audit order. `picked` says that nobody of the queue gave it, `elsewhere`
+    that nobody gave it here.
     """
 
     place: int
     verdict: LabelVerdict | None
     order: int
     picked: bool = False
+    elsewhere: bool = False
     at: datetime | None = None
 
 
@@ -112,19 +114,26 @@ class AuditBoard:
         self._table = table.take(self._places)
         self._verdict = np.full(self._places.size, NO_VERDICT, dtype=np.int8)
         self._picked = np.zeros(self._places.size, dtype=np.bool_)
+        self._elsewhere = np.zeros(self._places.size, dtype=np.bool_)
 
     def hear(self, said: Said) -> None:
         """Take in a verdict."""
         place = int(np.searchsorted(self._places, said.place))
         self._verdict[place] = NO_VERDICT if said.verdict is None else SEVERITY.index(said.verdict)
         self._picked[place] = said.verdict is not None and said.picked
+        self._elsewhere[place] = said.verdict is not None and said.elsewhere
 
     def population(self, calls: int, order: float) -> Population:
         """Return the evidence of the first calls, whatever was drawn of them."""
         del order
         known = int(np.searchsorted(self._places, calls))
         before = np.arange(known)
-        table = replace(self._table.take(before), verdict=self._verdict[:known], picked=self._picked[:known])
+        table = replace(
+            self._table.take(before),
+            verdict=self._verdict[:known],
+            picked=self._picked[:known],
+            elsewhere=self._elsewhere[:known],
+        )
         audit = Audit.of(table)
         audited = int(self._places[audit.audited]) if audit.audited < known else calls
         effects = self._whole.disagreement_effect, self._whole.harm_effect
@@ -181,6 +190,7 @@ class DrawBoard:
             disagreements=int(self._differing[calls]),
             draws=tuple(outcomes),
             looked=sum(place < calls for place in self._said),
+            unseen=sum(place < calls and said.elsewhere for place, said in self._said.items()),
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.stats.arguments import check_delta, check_effect, known_values
 from workbench.stats.roots import root
 
 BETS = 64
@@ -83,16 +84,11 @@ def upper(
         The bound; without evidence the least `weight_max`, which no mean exceeds.
 
     Raises:
-        ValueError: A loss lies outside of 0 (or minus its `weight_max`) to its `weight_max`.
+        ValueError: A loss lies outside of 0 (or minus its `weight_max`) to its `weight_max` or is missing, a
+            weight or count can't be, `delta` is not inside 0..1, or `deff` is below 1.
     """
-    values, limits, sizes = _grouped(losses, weight_max, counts)
-    least = -limits if signed else np.zeros_like(limits)
-    slack = 1e-9 * np.maximum(limits, 1.0)
-    if ((values < least - slack) | (values > limits + slack)).any():
-        raise ValueError(
-            f"losses of {values.min():g} to {values.max():g} lie outside of what their plan allows"
-        )
-    return _solved(np.clip(values, least, limits), limits, sizes, delta, deff)
+    values, limits, sizes = _checked(losses, weight_max, counts, delta, deff, signed)
+    return _solved(values, limits, sizes, delta, deff)
 
 
 def lower(
@@ -110,13 +106,39 @@ def lower(
     equal those on w_max (1 - U'), U' the bound on 1 - w y / w_max with all weights and limits 1.
     Source: Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86, 2024.
 
-    The arguments are those of `upper`, of which it is the mirror image; without evidence it is 0, or
-    minus the least `weight_max` where outcomes may be negative. Only there does it depend on `weight_max`.
+    The arguments, and what is refused, are those of `upper`, of which it is the mirror image; without
+    evidence it is 0, or minus the least `weight_max` where outcomes may be negative. Only there does it
+    depend on `weight_max`.
     """
-    values, limits, sizes = _grouped(losses, weight_max, counts)
+    values, limits, sizes = _checked(losses, weight_max, counts, delta, deff, signed)
     mirrored = limits if signed else np.zeros_like(limits)
     # No loss is below 0, so that none of the mirrored ones is above it: a bet may stake all on that.
     return -_solved(np.minimum(-values, mirrored), mirrored, sizes, delta, deff, span=float(limits.max()))
+
+
+def _checked(
+    losses: ArrayLike,
+    weight_max: ArrayLike,
+    counts: ArrayLike | None,
+    delta: float,
+    deff: float,
+    signed: bool,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return distinct losses, their limits and how often each occurs, where all of them can be."""
+    check_delta(delta)
+    check_effect(deff)
+    values, limits, sizes = _grouped(
+        known_values(losses, "a loss"),
+        known_values(weight_max, "the largest weight", least=0.0),
+        None if counts is None else known_values(counts, "a count", least=0.0),
+    )
+    least = -limits if signed else np.zeros_like(limits)
+    slack = 1e-9 * np.maximum(limits, 1.0)
+    if ((values < least - slack) | (values > limits + slack)).any():
+        raise ValueError(
+            f"losses of {values.min():g} to {values.max():g} lie outside of what their plan allows"
+        )
+    return np.clip(values, least, limits), limits, sizes
 
 
 def _solved(

@@ -11,6 +11,7 @@ from workbench import scoring
 from workbench.records import Action, Policy, Recommendation
 from workbench.scoring.latency_pairs import PairedLatency, heading, ms
 from workbench.scoring.predicted import PredictedHarm
+from workbench.stats.slice_shares import bounds_at_once
 from workbench.ui import (
     accepting,
     address,
@@ -258,24 +259,17 @@ def _latency(answer: Recommendation) -> None:
     )
 
 
+DRAWN_SLICES = 20
+"""So many slices are drawn, the worst ones."""
+
+
 def declared(answer: Recommendation, policy: Policy, heading: str = "Slices") -> None:
     """Show the slices that the eval declares, where it declares any, and what moves with each."""
     if not answer.slices:
         return
     st.header(heading, anchor=False, help=words.GLOSSARY["slice"])
-    frame = pd.DataFrame(
-        {
-            "Slice": [f"{each.name} = {each.value}" for each in answer.slices],
-            "Status": [each.status for each in answer.slices],
-            "Own share": [words.stage(each.share) for each in answer.slices],
-            "Own cap": [words.stage(each.cap) for each in answer.slices],
-            "Of traffic": [words.percent(each.traffic_share) for each in answer.slices],
-            "Moves": [words.percent(each.traffic_share * each.share) for each in answer.slices],
-            "Worse": [words.interval(each.harm) for each in answer.slices],
-            "Why": [each.reason for each in answer.slices],
-        }
-    )
-    drawing = figures.slice_bounds(answer.slices[:20], policy.tolerance, colours())
+    frame = declared_frame(answer)
+    drawing = figures.slice_bounds(answer.slices[:DRAWN_SLICES], policy.tolerance, colours())
     st.plotly_chart(drawing.figure, key="slices", config=figures.CONFIG, alt=drawing.alt, theme=None)
     st.text(effective_sentence(answer))
     st.dataframe(
@@ -284,8 +278,46 @@ def declared(answer: Recommendation, policy: Policy, heading: str = "Slices") ->
         lazy=False,
         height="content" if len(frame) <= 12 else 460,
         column_config={"Why": st.column_config.TextColumn(width="large")},
-        alt=f"{len(frame)} slices with status, share and harm. {effective_sentence(answer)}",
+        alt=f"{len(frame)} slices, the worst first, with status and harm. {effective_sentence(answer)}",
     )
+    st.caption(answers.quoted(at_once_sentence(answer)))
+
+
+def declared_frame(answer: Recommendation) -> pd.DataFrame:
+    """Return a row for each declared slice, the worst first."""
+    at_once = bounds_at_once(answer)
+    return pd.DataFrame(
+        {
+            "Slice": [f"{each.name} = {each.value}" for each in answer.slices],
+            "Status": [each.status for each in answer.slices],
+            "Own share": [words.stage(each.share) for each in answer.slices],
+            "Own cap": [words.stage(each.cap) for each in answer.slices],
+            "Of traffic": [words.percent(each.traffic_share) for each in answer.slices],
+            "Moves": [words.percent(each.traffic_share * each.share) for each in answer.slices],
+            "Worse": [words.interval(each.harm) for each in answer.slices],
+            "All at once": [
+                words.interval(at_once[key]) if (key := (each.name, each.value)) in at_once else "–"
+                for each in answer.slices
+            ],
+            "Why": [each.reason for each in answer.slices],
+        }
+    )
+
+
+def at_once_sentence(answer: Recommendation) -> str:
+    """Say in which order slices stand, how sure each bound is, and which ones are drawn."""
+    n = len(answer.slices)
+    sure = words.percent(answer.slices[0].harm.level, 0)
+    text = f"The worst first. Worse: {sure} sure of each slice, which is what its share rests on."
+    levels = {each.level for each in bounds_at_once(answer).values()}
+    if n > 1 and levels:
+        text += (
+            f" All at once: {words.percent(min(levels), 2)} sure of each, so that all {n} hold together with "
+            f"{sure}; look there for the worst of them."
+        )
+    if n > DRAWN_SLICES:
+        text += f" The {DRAWN_SLICES} worst are drawn."
+    return text
 
 
 def effective_sentence(answer: Recommendation) -> str:
