@@ -60,7 +60,7 @@ __all__ = [
     "is_refusal",
 ]
 
-EVALUATOR = 3
+EVALUATOR = 4
 """Raised whenever the code here may give another verdict for the same pair."""
 
 _DECIDING: dict[EvalKind, tuple[str, ...]] = {

@@ -14,13 +14,13 @@ from itertools import zip_longest
 from typing import Any
 
 from workbench.compare.alignment import MAX_ALIGNED, best_pairs, near_best_pairs
+from workbench.compare.folding import text_normaliser
 from workbench.compare.judgement import Judgement, invalid, uncomparable
 from workbench.compare.reading import (
     decode_nested,
     extract_json,
     freeze,
     repair_json,
-    text_normaliser,
     too_deep,
 )
 from workbench.compare.schema import schema_problem
@@ -32,6 +32,8 @@ NOTHING_COMPARED = "none of the fields that decide is in either answer"
 """Answers that differ, in nothing that a rule looks at: that agrees in nothing either."""
 JSON_REPAIRED = "json_repaired"
 """Flag of a pair of which one answer could be read only after it was mended."""
+READ = ("number", "money", "date")
+"""Comparators that read a text as something else."""
 MAX_SHOWN = 300
 """Characters of a value kept in the details of a comparison."""
 
@@ -120,6 +122,7 @@ class FieldsComparator:
         self._is_implied = not eval.fields and self.rules != (WHOLE,)
         self._schema = eval.schema
         self._text = text_normaliser(eval.normalise)
+        self._unread = text_normaliser(replace(eval.normalise, punctuation=False))
         self._tree = _tree_of(self.rules)
         self._wanted: tuple[type, ...] = (list,) if self._tree.items is not None else (dict,)
         if self.rules == (WHOLE,):
@@ -201,7 +204,10 @@ class FieldsComparator:
             notes["schema_problem"] = problem[:MAX_SHOWN]
         found = replace(found, details=found.details | notes)
         if problem and not identical and schema_problem(left.value, self._schema) is None:
-            return replace(found, verdict=Verdict.MISMATCH, invalid=True, ignored_by=None, reason=problem)
+            # A score says how near an answer is, also to what predicts harm: this one is of no use at all.
+            return replace(
+                found, verdict=Verdict.MISMATCH, score=0.0, invalid=True, ignored_by=None, reason=problem
+            )
         return found
 
     def _verdict(self, left: Any, right: Any, *, identical: bool) -> Judgement:
@@ -309,7 +315,9 @@ class FieldsComparator:
             other = right if left is MISSING else left
             # An optional field may be left out or be null; a required one may not change between them.
             return other is MISSING or (not rule.required and other is None)
-        return equal_values(left, right, rule, self._text)
+        # What can't be read as a number or a day may still be one: (5) kg are no 5 kg.
+        text = self._unread if rule.compare in READ else self._text
+        return equal_values(left, right, rule, text)
 
 
 def rules_of_schema(schema: dict[str, Any] | None) -> tuple[FieldRule, ...]:

@@ -68,6 +68,7 @@ _PERCENT = re.compile(
     r"\b(?:pour|por|per)[\s-]?cent(?:o|s)?\b|\bpor\s+ciento\b|\bvom\s+hundert\b", re.IGNORECASE
 )
 _POINT_GROUPS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+$")
+_COMMA_GROUP = re.compile(r"[+-]?\d{1,3},\d{3}$")
 _POINT_LANGUAGES = frozenset({"de", "es", "it", "pt", "nl", "da", "tr", "id"})
 _ENUMERATION = re.compile(r"^\s*(?:\d{1,3}[.)]|[-*•])\s+(?=\S)", re.MULTILINE)
 _CHOICE = re.compile(r"\b(\w{1,40})\**\s*[:=]\s*\**\(?([A-Z])\b(?!['’.]\w)")
@@ -269,6 +270,8 @@ def read_number(text: str, language: str | None) -> float | None:
     text = text.replace("−", "-")
     if language in _POINT_LANGUAGES and _POINT_GROUPS.match(text):
         text = text.replace(".", "")
+    elif _COMMA_GROUP.match(text):
+        text = text.replace(",", "")
     return as_number(text)
 
 

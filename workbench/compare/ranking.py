@@ -6,7 +6,6 @@ options only where the output ties them. Options that it leaves out stand tied i
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -14,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.compare.folding import name_normaliser
 from workbench.compare.judgement import Judgement, invalid, uncomparable
-from workbench.compare.reading import longest_json, parse_json, text_normaliser, too_deep
+from workbench.compare.reading import DECODER, longest_json, parse_json, too_deep
 from workbench.records import Output, Request, Verdict
 from workbench.specs import EvalConfig
 
@@ -63,7 +63,7 @@ class RankingComparator:
 
     def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
         self._eval = eval
-        self._text = text_normaliser(eval.normalise)
+        self._text = name_normaliser(eval.normalise)
         self._pattern = re.compile(eval.options_pattern, re.MULTILINE) if eval.options_pattern else None
 
     def judge(self, control: Output, candidate: Output, request: Request | None) -> Judgement:
@@ -215,7 +215,7 @@ def _amid_prose(text: str) -> tuple[bool, Any]:
     if opening is None:
         return False, None
     try:
-        value, end = json.JSONDecoder().raw_decode(text, opening.start())
+        value, end = DECODER.raw_decode(text, opening.start())
     except (ValueError, RecursionError):
         return False, None
     return _OPENING.search(text, end) is None, value

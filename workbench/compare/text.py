@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from workbench.compare.features import notes_of
 from workbench.compare.flags import contradictions, is_contradicted
+from workbench.compare.folding import text_normaliser
 from workbench.compare.judgement import Judgement, invalid, uncomparable
-from workbench.compare.reading import text_normaliser
 from workbench.compare.refusals import is_refusal
 from workbench.compare.tools import ToolComparator
 from workbench.records import Output, Request, Verdict
