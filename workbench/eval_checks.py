@@ -9,9 +9,9 @@ from pathlib import Path
 
 from workbench import slices
 from workbench.checks import NAME_HINT, check_ranges, pattern_of
-from workbench.compare.labels import JOINED
+from workbench.compare.judgement import JOINED
 from workbench.errors import ConfigError, did_you_mean
-from workbench.field_checks import check_fields
+from workbench.field_checks import check_fields, check_ignored
 from workbench.records import EvalKind, Policy
 from workbench.specs import CONTROL, NAME_PATTERN, ZONES, EvalConfig, ReviewRules
 
@@ -87,8 +87,7 @@ def check_eval(each: EvalConfig, path: Path) -> None:
             raise ConfigError(
                 f"{path}: the wrapper {wrapper!r} needs exactly one group.", "For example answer: (.*)"
             )
-    for ignored in each.ignore:
-        pattern_of(ignored.pattern, f"{path}: ignore {ignored.name!r}")
+    check_ignored(each, path)
     for taken in each.rules:
         name = "match" if taken is each.match else "match_any"
         for key in ("system_prompt", "input", "first_input", "tools", "model"):

@@ -262,3 +262,23 @@ def test_compare_json_carries_the_tables_and_the_text_stays_short(world: World) 
     assert document["tables"]["invalid_texts"][0] == {"text": "I think b", "n": 2}
     assert document["invalid_share"]["point"] == pytest.approx(4 / 56)
     assert len(CliRunner().invoke(cli, command).stdout.splitlines()) == 1
+
+
+def test_a_report_counts_ignored_pairs_by_rule(world: World) -> None:
+    """The line names the rules, the commonest first; a pair that needed two counts for both."""
+    rules = '[[ignore]]\nname = "notes"\nfield = "note"\n[[ignore]]\nname = "marks"\npattern = "#[0-9]"\n'
+    declared = 'kind = "fields"\n[[fields]]\npath = "id"\n[[fields]]\npath = "note"\nrequired = false\n'
+    changed = declare(world, "orders", declared + rules)
+    control = '{"id": "7#1", "note": "x"}'
+    changed.add(
+        "orders",
+        [
+            (control, control.replace("x", "y")),
+            (control, control.replace("#1", "#2")),
+            (control, control.replace("#1", "#2").replace("x", "y")),
+            (control, control),
+        ],
+    )
+    report = compared(changed, "orders")
+    assert report.ignored_by == {"notes": 1, "marks": 1, "notes + marks": 1}
+    assert "3 equal by an ignore rule (notes: 2, marks: 2)" in report.text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import zip_longest
 from typing import Any
@@ -23,6 +23,7 @@ from workbench.compare.reading import (
     repair_json,
     too_deep,
 )
+from workbench.compare.rule_tree import NOTHING, Node, covers, rules_below, rules_of_schema, tree_of
 from workbench.compare.schema import schema_problem
 from workbench.compare.values import equal_values
 from workbench.records import Output, Verdict
@@ -57,20 +58,6 @@ class _Missing:
 
 
 MISSING = _Missing()
-
-
-@dataclass(slots=True)
-class _Node:
-    """One step of a path: a rule that ends here, or keys and items below."""
-
-    rule: FieldRule | None = None
-    keys: dict[str, _Node] = field(default_factory=dict)
-    items: _Node | None = None
-    ordered: bool = True
-
-
-_NOTHING = _Node()
-"""Where no rule is, nor below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +101,23 @@ class FieldsComparator:
 
     Args:
         eval: Fields, schema, normalisation, and whether broken JSON is mended.
+        left_out: Paths at which nobody looks, nor below them.
     """
 
-    def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
-        self.rules = eval.fields or rules_of_schema(eval.schema) or (WHOLE,)
+    def __init__(self, eval: EvalConfig, left_out: frozenset[str] = frozenset()) -> None:  # noqa: A002
+        rules = eval.fields or rules_of_schema(eval.schema)
+        whole = (WHOLE,) if not rules and not left_out else ()
+        self.rules = whole or tuple(
+            each for each in rules if not any(covers(path, each.path) for path in left_out)
+        )
         # Whoever declares fields says what counts of an answer; a schema alone leaves nothing out on purpose.
-        self._is_implied = not eval.fields and self.rules != (WHOLE,)
+        self._is_implied = not eval.fields and not whole
         self._schema = eval.schema
         self._text = text_normaliser(eval.normalise)
         self._unread = text_normaliser(replace(eval.normalise, punctuation=False))
-        self._tree = _tree_of(self.rules)
+        self._tree = tree_of(self.rules, left_out)
         self._wanted: tuple[type, ...] = (list,) if self._tree.items is not None else (dict,)
-        if self.rules == (WHOLE,):
+        if not rules:
             self._wanted = (dict, list)
         self._repair = eval.repair
 
@@ -267,7 +259,7 @@ class FieldsComparator:
             if freeze(first.get(place), self._text) != freeze(second.get(place), self._text)
         ]
 
-    def _walk(self, node: _Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
+    def _walk(self, node: Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
         """Yield a verdict for every rule at every place where one of the sides has something."""
         if node.rule is not None:
             yield FieldVerdict(node.rule, place, self._equal(node.rule, left, right), left, right)
@@ -279,14 +271,14 @@ class FieldsComparator:
         if node.items is not None:
             yield from self._walk_items(node, left, right, place)
 
-    def _walk_items(self, node: _Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
+    def _walk_items(self, node: Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
         assert node.items is not None  # noqa: S101 - the caller looked
         first, second = _as(list, left), _as(list, right)
         if not isinstance(first, list) or not isinstance(second, list):
             # One side has no list: every rule below is unequal unless neither has one.
             if first is MISSING and second is MISSING:
                 return
-            for rule in _rules_below(node.items):
+            for rule in rules_below(node.items):
                 same = not isinstance(first, list) and not isinstance(second, list)
                 equal = same and self._equal(replace(rule, compare="exact"), first, second)
                 yield FieldVerdict(rule, f"{place}[]", equal, first, second)
@@ -294,7 +286,7 @@ class FieldsComparator:
         for number, (a, b) in enumerate(self._aligned(node, first, second)):
             yield from self._walk(node.items, a, b, f"{place}[{number}]")
 
-    def _aligned(self, node: _Node, first: list[Any], second: list[Any]) -> list[tuple[Any, Any]]:
+    def _aligned(self, node: Node, first: list[Any], second: list[Any]) -> list[tuple[Any, Any]]:
         """Pair the items of two lists: by place, or so that most fields agree."""
         if node.ordered:
             return list(zip_longest(first, second, fillvalue=MISSING))
@@ -320,55 +312,6 @@ class FieldsComparator:
         return equal_values(left, right, rule, text)
 
 
-def rules_of_schema(schema: dict[str, Any] | None) -> tuple[FieldRule, ...]:
-    """Return the field rules that a JSON Schema implies, one for each scalar or list.
-
-    Args:
-        schema: A JSON Schema of an object, or None.
-    """
-    return tuple(_rules_of(schema, "", required=True, depth=0)) if schema else ()
-
-
-def _rules_of(schema: Any, path: str, *, required: bool, depth: int) -> Iterator[FieldRule]:
-    if not isinstance(schema, dict) or depth > 12:
-        return
-    kind = schema.get("type")
-    kinds = {kind} if isinstance(kind, str) else set(kind) if isinstance(kind, list) else set()
-    properties, items = schema.get("properties"), schema.get("items")
-    if isinstance(properties, dict) and properties:
-        needed = schema.get("required")
-        needed = needed if isinstance(needed, list) else []
-        for key, below in properties.items():
-            inside = f"{path}.{key}" if path else str(key)
-            yield from _rules_of(below, inside, required=required and key in needed, depth=depth + 1)
-    elif "array" in kinds and isinstance(items, dict) and isinstance(items.get("properties"), dict):
-        yield from _rules_of(items, f"{path}[]", required=required, depth=depth + 1)
-    elif path:
-        if "array" in kinds:
-            yield FieldRule(path, "list", required=required)
-        elif kinds & {"number", "integer"}:
-            yield FieldRule(path, "number", required=required)
-        elif schema.get("format") in ("date", "date-time"):
-            yield FieldRule(path, "date", required=required)
-        else:
-            yield FieldRule(path, "text" if "string" in kinds else "exact", required=required)
-
-
-def _tree_of(rules: tuple[FieldRule, ...]) -> _Node:
-    root = _Node()
-    for rule in rules:
-        node = root
-        for step in _steps(rule.path):
-            if step == "[]":
-                node.items = node.items or _Node()
-                node.ordered = node.ordered and rule.ordered
-                node = node.items
-            else:
-                node = node.keys.setdefault(step, _Node())
-        node.rule = rule
-    return root
-
-
 def _found_something(verdicts: Iterable[tuple[FieldRule, list[FieldVerdict]]]) -> bool:
     """Return whether a rule that decides finds a value on one side at least."""
     return any(
@@ -385,24 +328,6 @@ def _is_same(left: Any, right: Any) -> bool:
     return same
 
 
-def _steps(path: str) -> Iterator[str]:
-    """Split `items[].sku` into items, [] and sku."""
-    for part in path.split("."):
-        name, *lists = part.split("[]")
-        if name:
-            yield name
-        yield from ("[]" for _ in lists)
-
-
-def _rules_below(node: _Node) -> Iterator[FieldRule]:
-    if node.rule is not None:
-        yield node.rule
-    for below in node.keys.values():
-        yield from _rules_below(below)
-    if node.items is not None:
-        yield from _rules_below(node.items)
-
-
 def _paths_in(value: Any, place: str = "") -> Iterator[str]:
     """Yield the paths of an answer as an eval writes them, such as `items[].sku`."""
     if isinstance(value, dict):
@@ -417,14 +342,14 @@ def _paths_in(value: Any, place: str = "") -> Iterator[str]:
 _Place = tuple[str | int, ...]
 
 
-def _rest(node: _Node, value: Any, place: _Place = ()) -> Iterator[tuple[_Place, Any]]:
+def _rest(node: Node, value: Any, place: _Place = ()) -> Iterator[tuple[_Place, Any]]:
     """Yield place and value of all that no rule looks at; null is as good as nothing."""
-    if node.rule is not None or value is None or value is MISSING:
+    if node.rule is not None or node.is_left_out or value is None or value is MISSING:
         return
     found = _as(dict, value) if node.keys else _as(list, value)
     if node.keys and isinstance(found, dict):
         for key, below in found.items():
-            yield from _rest(node.keys.get(key, _NOTHING), below, (*place, str(key)))
+            yield from _rest(node.keys.get(key, NOTHING), below, (*place, str(key)))
     elif node.items is not None and isinstance(found, list):
         for number, each in enumerate(found):
             yield from _rest(node.items, each, (*place, number))

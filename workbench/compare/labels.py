@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from workbench.compare.folding import name_normaliser
-from workbench.compare.judgement import Judgement, invalid, uncomparable
+from workbench.compare.judgement import JOINED, Judgement, invalid, uncomparable
 from workbench.compare.reading import extract_json
 from workbench.records import Verdict
 from workbench.specs import EvalConfig, Normalisation
@@ -17,8 +17,6 @@ from workbench.specs import EvalConfig, Normalisation
 JSON_WRAPPER = "json"
 """A wrapper of this name unwraps a JSON object that holds one text, number or truth value."""
 CACHE_TEXTS, CACHE_CHARS = 65_536, 400
-JOINED = " + "
-"""Stands between the labels of an answer in the name of its group."""
 NO_LABEL = "(no label)"
 """Group of an answer that says, as an empty JSON list, that no label fits."""
 MAX_LABELS = 1_000
