@@ -20,7 +20,6 @@ import msgspec
 from workbench.compare.custom import EVALUATOR_ERROR, Evaluator, load_evaluator
 from workbench.compare.fields import FieldsComparator
 from workbench.compare.flags import (
-    CONTRADICTIONS,
     NOTES,
     contradictions,
     detector_version,
@@ -42,7 +41,7 @@ from workbench.compare.refusals import is_refusal
 from workbench.compare.text import CONTROL_REFUSES, SIMILARITY_MISSING, TextComparator, refused_control
 from workbench.compare.tools import ToolComparator
 from workbench.records import Basis, EvalKind, Output, Request, Verdict
-from workbench.specs import EvalConfig, IgnoreRule
+from workbench.specs import CONTRADICTIONS, EvalConfig, IgnoreRule
 
 __all__ = [
     "CONTRADICTIONS",
@@ -69,7 +68,7 @@ EVALUATOR = 4
 _DECIDING: dict[EvalKind, tuple[str, ...]] = {
     EvalKind.LABEL: ("kind", "labels", "several", "separators", "aliases", "normalise", "ignore"),
     EvalKind.FIELDS: ("kind", "fields", "schema", "repair", "normalise", "ignore"),
-    EvalKind.TEXT: ("kind", "normalise", "match_at", "embedder", "ignore"),
+    EvalKind.TEXT: ("kind", "normalise", "match_at", "contradictions", "embedder", "ignore"),
     EvalKind.TOOL_CALL: ("kind", "normalise", "ignore"),
     EvalKind.RANKING: (
         *("kind", "options", "options_pattern", "options_path", "top", "aliases", "normalise", "ignore"),
@@ -214,6 +213,9 @@ def evaluator_version(eval: EvalConfig) -> str:  # noqa: A002 - the domain's own
         ConfigError: The eval names an evaluator that is not installed or can't be used.
     """
     parts = {key: msgspec.to_builtins(getattr(eval, key)) for key in _DECIDING[eval.kind]}
+    if "contradictions" in parts:
+        # Their order does not count.
+        parts["contradictions"] = sorted({*parts["contradictions"]})
     for rule in parts.get("fields", ()):
         rule.pop("critical", None)
     if eval.kind is EvalKind.FIELDS and eval.fields:

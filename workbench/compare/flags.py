@@ -7,7 +7,8 @@ where people look first; it proves nothing by itself. Every flag is symmetric.
 Contradictions say that the two can't both be right: another number, unit, day or name, or a
 negation on one side. The rest are notes, since both may be right however they differ in them:
 length, language, form, a refusal (which may be what was wanted), and facts that the request
-does not hold (which a model may know or work out). Notes leave the verdict alone.
+does not hold (which a model may know or work out). Notes leave the verdict alone. An eval may say
+otherwise of every flag (`contradictions`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,11 +39,10 @@ from workbench.compare.words import (
     scale_of,
 )
 from workbench.language import detect
+from workbench.specs import CONTRADICTIONS
 
-CONTRADICTIONS = ("numbers", "units", "dates", "negation", "names")
-"""Flags that turn a similar pair into a mismatch."""
 NOTES = ("length", "refusal", "language", "format", "new_number", "new_name", "new_date", "truncated")
-"""Flags that are shown and leave the verdict alone."""
+"""Flags that are shown and leave the verdict alone, unless the eval says otherwise."""
 
 SHORT_WORDS = 40
 """Up to this length the number of negations counts; beyond, only whether there is one."""
@@ -216,9 +217,14 @@ def detector_version() -> str:
     return version("py3langid")
 
 
-def is_contradicted(flags: tuple[str, ...]) -> bool:
-    """Say whether one of the flags is a contradiction."""
-    return any(flag in CONTRADICTIONS for flag in flags)
+def is_contradicted(flags: Iterable[str], contradicting: Container[str] = CONTRADICTIONS) -> bool:
+    """Say whether one of the flags is a contradiction.
+
+    Args:
+        flags: Those of a pair.
+        contradicting: Those that are one, as the eval says (`contradictions`).
+    """
+    return any(flag in contradicting for flag in flags)
 
 
 def guess_language(text: str, words: list[str]) -> str | None:
