@@ -94,6 +94,25 @@ def test_the_agreement_view_shows_what_each_kind_of_task_has(visit: Visit, fille
     assert "it moves no traffic" in words
 
 
+def test_the_agreement_view_of_a_ranking_shows_how_near_the_orders_are(visit: Visit, empty: Filled) -> None:
+    """First place, NDCG and Kendall's tau, each with limits and the number of calls behind it."""
+    path = empty.workspace.root / "evals" / "orders" / "eval.toml"
+    path.write_text('task = "orders"\nkind = "ranking"\noptions = ["a", "b", "c"]\n')
+    place = replace(empty, workspace=Workspace.load(empty.workspace.root))
+    said_by = ["a > b > c", "a > c > b", "c > b > a", "?"]
+    pairs = [
+        Pair("orders", n, f"Order {n}", answer(said_by[0]), answer(one)) for n, one in enumerate(said_by)
+    ]
+    fill(place.workspace, place.store, pairs)
+    at = fine(visit(place, "compare", task="orders", candidate="small", show="agreement"))
+    shown = {each.label: each.value for each in at.metric}
+    assert shown["First place the same"].startswith("50.0")
+    assert "n = 4)" in shown["First place the same"]
+    assert "n = 4)" in shown["Mean NDCG"]
+    assert shown["Mean Kendall's tau"].startswith("0.11 (")
+    assert "n = 3)" in shown["Mean Kendall's tau"]
+
+
 def test_what_is_equal_only_by_an_ignore_rule_is_counted_and_shown_by_its_name(
     visit: Visit, empty: Filled
 ) -> None:

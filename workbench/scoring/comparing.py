@@ -35,7 +35,7 @@ from workbench.records import (
 )
 from workbench.roles import Right
 from workbench.scoring.judging import JudgeResults, judge_results
-from workbench.scoring.tables import FieldTables, LabelTables, shown, tables
+from workbench.scoring.tables import Tables, shown, tables
 from workbench.scoring.targets import targets
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
@@ -67,7 +67,8 @@ class CompareReport:
     `evaluator_errors_because` of this.
     `embedded` texts were computed now; `embedding_failures` says why others were not.
     `labels_from_gold` labels are new. `tables` say what the agreement is made of, by label or
-    by field. `judge` is what the eval's judge said of the pairs; it enters nothing else here.
+    by field, or how near orders are. `judge` is what the eval's judge said of the pairs; it enters
+    nothing else here.
     """
 
     task: str
@@ -95,7 +96,7 @@ class CompareReport:
     uncomparable_because: dict[str, int] = field(default_factory=dict)
     evaluator_errors: int = 0
     evaluator_errors_because: dict[str, int] = field(default_factory=dict)
-    tables: LabelTables | FieldTables | None = None
+    tables: Tables | None = None
     judge: JudgeResults | None = None
 
     @property
