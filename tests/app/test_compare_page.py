@@ -111,6 +111,8 @@ def test_the_agreement_view_of_a_ranking_shows_how_near_the_orders_are(visit: Vi
     assert "n = 4)" in shown["Mean NDCG"]
     assert shown["Mean Kendall's tau"].startswith("0.11 (")
     assert "n = 3)" in shown["Mean Kendall's tau"]
+    table = table_bytes(place.workspace, place.store, "agreement", Asked("orders", "small"), CSV)
+    assert [row["of"] for row in rows_of(table)] == ["first place", "mean NDCG", "mean Kendall's tau"]
 
 
 def test_what_is_equal_only_by_an_ignore_rule_is_counted_and_shown_by_its_name(

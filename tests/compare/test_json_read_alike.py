@@ -46,6 +46,14 @@ def test_a_text_in_quotation_marks_stays_a_text() -> None:
     assert judged(config, {"a": '"a b"'}, {"a": "a b"}).verdict is Verdict.MISMATCH
 
 
+def test_json_in_a_text_beside_the_rules_is_read_as_well() -> None:
+    """Of what a schema does not name, key order and white space inside a text do not count either."""
+    config = EvalConfig("t", EvalKind.FIELDS, schema={"properties": {"a": {"type": "string"}}})
+    control = {"a": "x", "more": '{"b":1,"c":2}'}
+    assert judged(config, control, control | {"more": '{"c": 2, "b": 1}'}).verdict is Verdict.MATCH
+    assert judged(config, control, control | {"more": '{"c": 2, "b": 7}'}).verdict is Verdict.MISMATCH
+
+
 TWICE = '{"a": 1, "a": 2}'
 
 

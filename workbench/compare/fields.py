@@ -48,6 +48,7 @@ _EXACT = re.compile(r"Decimal\('([^']+)'\)")
 """How a number that no double holds stands in the text of a value."""
 
 WHOLE = FieldRule(path="", compare="exact")
+REST = FieldRule(path="", compare="text")
 
 
 class _Missing:
@@ -256,7 +257,7 @@ class FieldsComparator:
         return [
             _told(place)
             for place in {**first, **second}
-            if freeze(first.get(place), self._text) != freeze(second.get(place), self._text)
+            if not equal_values(first.get(place), second.get(place), REST, self._text)
         ]
 
     def _walk(self, node: Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:

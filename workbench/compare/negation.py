@@ -70,7 +70,7 @@ CONCORD = frozenset("fr es it pt ru uk bg pl cs sk el ro hu".split())  # noqa: S
 """Languages in which several such words are one negation (`no hay nada`): clauses are counted there."""
 
 _ELSEWHERE = listed(
-    "no ni non sin mai sem né personne bez ej en et ei ne nu na tak fail refuse impossible ilman utan"
+    "apenas no ni non sin mai sem né personne bez ej en et ei ne nu na tak fail refuse impossible ilman utan"
 )
 ANY_NEGATION = frozenset().union(*NEGATIONS.values()) - _ELSEWHERE | {"no", "impossible"}
 """Used where the language is not known: without words that mean something else in another language."""

@@ -159,7 +159,8 @@ class Finder:
         for spelled, option in (*((each, each) for each in self._exact), *aliases.items()):
             near.setdefault(text(spelled), set()).add(option)
         # Two options that normalisation would merge are told apart exactly or not at all.
-        self._near = {key: min(names) for key, names in near.items() if len(names) == 1}
+        # So are options that are nothing but marks: any other marks would be one of them.
+        self._near = {key: min(names) for key, names in near.items() if key and len(names) == 1}
 
     def __call__(self, item: str) -> str | None:
         """Return the option of that name, or None."""

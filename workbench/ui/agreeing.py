@@ -224,6 +224,7 @@ def _ranking_view(scope: Scope, pool: Pool) -> None:
         ):
             st.metric(name, words.mean(value), width="content", help=told)
     st.caption("The limits hold however often you look, and take calls as independent.")
+    exports.offer("agreement", task=scope.task, candidate=scope.candidate.name)
 
 
 def _scores(scope: Scope, pool: Pool) -> None:
