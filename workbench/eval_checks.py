@@ -9,11 +9,12 @@ from pathlib import Path
 
 from workbench import slices
 from workbench.checks import NAME_HINT, check_ranges, pattern_of
-from workbench.compare.labels import JOINED
+from workbench.compare.flags import NOTES
+from workbench.compare.judgement import JOINED
 from workbench.errors import ConfigError, did_you_mean
-from workbench.field_checks import check_fields
+from workbench.field_checks import check_fields, check_ignored
 from workbench.records import EvalKind, Policy
-from workbench.specs import CONTROL, NAME_PATTERN, ZONES, EvalConfig, ReviewRules
+from workbench.specs import CONTRADICTIONS, CONTROL, NAME_PATTERN, ZONES, EvalConfig, ReviewRules
 
 _PLAIN_EVAL = EvalConfig("", EvalKind.LABEL)
 EVAL_RANGES = {"calls_per_day": (0.001, 1e12)}
@@ -83,17 +84,30 @@ def check_eval(each: EvalConfig, path: Path) -> None:
     _check_slices(each, path)
     if not -1 <= each.match_at <= 1:
         raise ConfigError(f"{path}: match_at = {each.match_at} is no similarity.", "Use 0 to 1.")
+    _check_contradictions(each, path)
     for wrapper in each.normalise.wrappers:
         if wrapper != "json" and pattern_of(wrapper, f"{path}: normalise.wrappers").groups != 1:
             raise ConfigError(
                 f"{path}: the wrapper {wrapper!r} needs exactly one group.", "For example answer: (.*)"
             )
-    for ignored in each.ignore:
-        pattern_of(ignored.pattern, f"{path}: ignore {ignored.name!r}")
+    check_ignored(each, path)
     for taken in each.rules:
         name = "match" if taken is each.match else "match_any"
         for key in ("system_prompt", "input", "first_input", "tools", "model"):
             pattern_of(getattr(taken, key), f"{path}: {name}.{key}")
+
+
+def _check_contradictions(each: EvalConfig, path: Path) -> None:
+    """Refuse flags that no pair of texts can ever carry."""
+    if each.kind is not EvalKind.TEXT and each.contradictions != _PLAIN_EVAL.contradictions:
+        raise ConfigError(
+            f"{path}: `contradictions` mean nothing to kind {each.kind.value}.", "Take them out."
+        )
+    for flag in each.contradictions:
+        if flag not in (*CONTRADICTIONS, *NOTES):
+            raise ConfigError(
+                f"{path}: contradictions: {flag!r} is no flag.", did_you_mean(flag, (*CONTRADICTIONS, *NOTES))
+            )
 
 
 def _check_slices(each: EvalConfig, path: Path) -> None:

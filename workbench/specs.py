@@ -289,6 +289,10 @@ def guideline_version_of(guidelines: str) -> str:
     return hashlib.sha256(guidelines.encode()).hexdigest()[:12]
 
 
+CONTRADICTIONS = ("numbers", "units", "dates", "negation", "names")
+"""Flags that turn a similar pair of texts into a mismatch, unless the eval names others."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvalConfig:
     """How one task's outputs are compared, and what its team accepts.
@@ -301,7 +305,8 @@ class EvalConfig:
     `options_pattern` (its group, where it has one) or the values at `options_path` of its
     JSON. With `top`, only the first places count. `evaluator` names an installed Python
     entry point of the group `workbench.evaluators` that compares instead of the kind's own rule.
-    `judge` names a model that is asked which of two answers is better.
+    `judge` names a model that is asked which of two answers is better. Texts match from a
+    similarity of `match_at` on, unless a flag out of `contradictions` stands against it.
 
     A call belongs here if it fits `match`, or one of `match_any`.
     """
@@ -319,6 +324,7 @@ class EvalConfig:
     schema: dict[str, Any] | None = None
     repair: bool = False
     match_at: float = 0.8
+    contradictions: tuple[str, ...] = CONTRADICTIONS
     embedder: str = "all-MiniLM-L6-v2"
     options: tuple[str, ...] = ()
     options_pattern: str | None = None

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from workbench import access, review
 from workbench.cli import cli
+from workbench.config import Workspace
 from workbench.errors import AccessRefused, UsageError
 from workbench.exporting import CSV, PARQUET, TABLES, Asked, export_table, table_bytes
 from workbench.facade import Workbench
@@ -91,6 +92,52 @@ def test_the_agreement_view_shows_what_each_kind_of_task_has(visit: Visit, fille
     assert "how far similarity can be trusted is not known" in words
     words = said(fine(visit(filled, "compare", task="rewrite", candidate="small", show="judge")))
     assert "it moves no traffic" in words
+
+
+def test_the_agreement_view_of_a_ranking_shows_how_near_the_orders_are(visit: Visit, empty: Filled) -> None:
+    """First place, NDCG and Kendall's tau, each with limits and the number of calls behind it."""
+    path = empty.workspace.root / "evals" / "orders" / "eval.toml"
+    path.write_text('task = "orders"\nkind = "ranking"\noptions = ["a", "b", "c"]\n')
+    place = replace(empty, workspace=Workspace.load(empty.workspace.root))
+    said_by = ["a > b > c", "a > c > b", "c > b > a", "?"]
+    pairs = [
+        Pair("orders", n, f"Order {n}", answer(said_by[0]), answer(one)) for n, one in enumerate(said_by)
+    ]
+    fill(place.workspace, place.store, pairs)
+    at = fine(visit(place, "compare", task="orders", candidate="small", show="agreement"))
+    shown = {each.label: each.value for each in at.metric}
+    assert shown["First place the same"].startswith("50.0")
+    assert "n = 4)" in shown["First place the same"]
+    assert "n = 4)" in shown["Mean NDCG"]
+    assert shown["Mean Kendall's tau"].startswith("0.11 (")
+    assert "n = 3)" in shown["Mean Kendall's tau"]
+    table = table_bytes(place.workspace, place.store, "agreement", Asked("orders", "small"), CSV)
+    assert [row["of"] for row in rows_of(table)] == ["first place", "mean NDCG", "mean Kendall's tau"]
+
+
+def test_what_is_equal_only_by_an_ignore_rule_is_counted_and_shown_by_its_name(
+    visit: Visit, empty: Filled
+) -> None:
+    """The page counts pairs for every rule, and a case names the rules that it needed."""
+    path = empty.workspace.root / "evals" / "orders" / "eval.toml"
+    rules = (
+        '[[ignore]]\nname = "sums"\nfield = "total"\n[[ignore]]\nname = "<b>ticket"\npattern = "#[0-9]+"\n'
+    )
+    path.write_text(path.read_text() + rules)
+    place = replace(empty, workspace=Workspace.load(empty.workspace.root))
+    orders = ('{"customer": "Ann", "total": 1}', '{"customer": "Ann", "total": 2}')
+    others = ('{"customer": "Ann #1", "total": 1}', '{"customer": "Ann #2", "total": 2}')
+    pairs = [
+        Pair("orders", n, f"Order {n}", answer(one), answer(other))
+        for n, (one, other) in enumerate([orders, others, orders[:1] * 2])
+    ]
+    fill(place.workspace, place.store, pairs)
+    link = {"task": "orders", "candidate": "small"}
+    told = [each.value for each in fine(visit(place, "compare", **link, case=call_id_of(pairs[1]))).text]
+    assert "Equal only by what the eval ignores: sums (2), <b>ticket (1)." in told
+    assert "Different, and equal by what the eval ignores: sums + <b>ticket" in told
+    told = [each.value for each in fine(visit(place, "compare", **link, case=call_id_of(pairs[2]))).text]
+    assert not [each for each in told if each.startswith("Different, and equal")]
 
 
 def test_verdicts_stay_hidden_from_who_may_judge_the_case_blind(visit: Visit, filled: Filled) -> None:

@@ -357,7 +357,9 @@ def test_tool_calls_are_equal_by_name_and_parsed_arguments_in_any_order() -> Non
 
 def test_two_answers_without_tools_agree_when_their_texts_do() -> None:
     """Not calling a tool is a decision, too, and equal words prove that it is the same one."""
-    assert compare_outputs(TOOLS, None, Output("Which city?"), Output("which city")).verdict is MATCH
+    assert compare_outputs(TOOLS, None, Output("Which city?"), Output(" which  CITY?")).verdict is MATCH
+    assert compare_outputs(TOOLS, None, Output("It is Rome."), Output("it is rome")).verdict is MATCH
+    assert compare_outputs(TOOLS, None, Output("It is Rome."), Output("It is Rome?")).verdict is MISMATCH
     assert compare_outputs(TOOLS, None, Output("Which city?"), Output("Done.")).verdict is MISMATCH
     assert (
         compare_outputs(TOOLS, None, Output("Which city?"), calls(("find", {}))).reason

@@ -251,7 +251,7 @@ def test_an_evaluator_may_leave_out_a_control_and_not_a_candidate(acme: Path) ->
     """Uncomparable counts only where the control alone is the reason: bad answers can't be excused."""
     config = text_eval("excuses")
     assert judged(config, "lost", "fine").verdict is Verdict.UNCOMPARABLE
-    found = judged(config, "good", "bad")
+    found = judged(config, "plain", "bad")
     assert (found.verdict, found.flags) == (Verdict.MISMATCH, (EVALUATOR_ERROR,))
 
 

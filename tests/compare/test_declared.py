@@ -13,6 +13,13 @@ from workbench.eval_checks import check_eval
 from workbench.specs import EvalConfig
 
 LABELS = 'task = "t"\nkind = "label"\nlabels = ["a", "b"]\n'
+IGNORE = '[[ignore]]\nname = "r"\n'
+OTHER = '[[fields]]\npath = "y"\n'
+LIST_TOO = '[[fields]]\npath = "l[].b"\nordered = false\n'
+OBJECT = (
+    'task = "t"\nkind = "fields"\nschema = { properties = { a = { properties = { b = { type = "string" },'
+    ' c = { type = "string" } } }, tags = { type = "array" } }, oneOf = [{ properties = { d = {} } }] }\n'
+)
 FIELD = 'task = "t"\nkind = "fields"\n[[fields]]\npath = "x"\n'
 
 
@@ -35,6 +42,15 @@ def read(text: str) -> EvalConfig:
         FIELD.replace('"x"', '"a.b c[].d-e[][]"'),
         FIELD.replace('"x"', '"[].sku"'),
         FIELD.replace('"x"', '"[]"'),
+        FIELD + IGNORE + 'field = "y"\n' + OTHER,
+        FIELD + IGNORE + 'pattern = "x"\n',
+        'task = "t"\nkind = "text"\ncontradictions = ["numbers", "language"]\n',
+        'task = "t"\nkind = "text"\ncontradictions = []\n',
+        OBJECT + IGNORE + 'field = "a.c"\n',
+        OBJECT + IGNORE + 'field = "d"\n',
+        'task = "t"\nkind = "tool_call"\n' + IGNORE + 'field = "find.limit"\n',
+        FIELD.replace('"x"', '"l[].a"') + "ordered = false\n" + LIST_TOO,
+        FIELD.replace('"x"', '"l[].a"') + 'ordered = false\n[[fields]]\npath = "l[].b"\ncompare = "list"\n',
     ],
 )
 def test_what_is_documented_is_accepted(text: str) -> None:
@@ -82,6 +98,50 @@ def test_what_is_documented_is_accepted(text: str) -> None:
             'compare = "number" or',
         ),
         (FIELD.replace('"fields"', '"text"'), "`fields` mean nothing to kind text", 'kind = "fields"'),
+        (
+            'task = "t"\nkind = "text"\ncontradictions = ["number"]\n',
+            "contradictions: 'number' is no flag",
+            "Did you mean 'numbers'",
+        ),
+        (LABELS + "contradictions = []\n", "`contradictions` mean nothing to kind label", "Take them out"),
+        (FIELD + IGNORE, "ignore 'r' ignores nothing", "`pattern`"),
+        (FIELD + IGNORE + 'field = "z"\n' + OTHER, "field 'z' is none that the eval compares", "Known: x, y"),
+        (FIELD + IGNORE + 'field = "x"\n', "leave nothing to compare", "declare another field"),
+        (FIELD + IGNORE + 'field = "x.y"\n' + OTHER, "field 'x.y' is none", "stands inside 'x'"),
+        (
+            FIELD + IGNORE + 'pattern = "a"\n' + IGNORE + 'pattern = "b"\n',
+            "'r' is declared twice",
+            "rename one",
+        ),
+        (
+            FIELD + IGNORE.replace('"r"', '"a + b"') + 'pattern = "a"\n',
+            "'a \\+ b': not a name",
+            "without ' + '",
+        ),
+        (FIELD + IGNORE.replace('"r"', '" "') + 'pattern = "a"\n', "not a name", "Differences are counted"),
+        (LABELS + IGNORE + 'field = "a"\n', "`field` means nothing to kind label", "Use a `pattern`"),
+        (
+            'task = "t"\nkind = "text"\n' + IGNORE + 'field = "a"\n',
+            "`field` means nothing to kind text",
+            "Use a `pattern`",
+        ),
+        (
+            'task = "t"\nkind = "tool_call"\n' + IGNORE + 'field = "limit"\n',
+            "'limit' names no argument of a tool",
+            "tool.argument",
+        ),
+        (OBJECT + IGNORE + 'field = "nme"\n', "field 'nme' is none", "name it there"),
+        (OBJECT + IGNORE + 'field = "tags[]"\n', "field 'tags\\[\\]' is none", "stands inside 'tags'"),
+        (
+            'evaluator = "e"\n' + FIELD + IGNORE + 'field = "y"\n' + OTHER,
+            "means nothing to an evaluator of one's own",
+            "Use a `pattern`",
+        ),
+        (
+            FIELD.replace('"x"', '"l[].a"') + "ordered = false\n[[fields]]\npath = 'l[].b'\n",
+            "field 'l\\[\\].b' takes the items of 'l' in order, and field 'l\\[\\].a' in any order",
+            "`ordered = false`, or neither",
+        ),
         (LABELS + "severl = true\n", "unknown key 'severl'", "Did you mean 'several'"),
     ],
 )

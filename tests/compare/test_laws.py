@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from workbench.compare import Comparator, Judgement, compare_outputs, custom
 from workbench.compare.alignment import best_pairs, near_best_pairs
-from workbench.compare.reading import extract_json, repair_json, text_normaliser
+from workbench.compare.folding import text_normaliser
+from workbench.compare.reading import extract_json, repair_json
 from workbench.compare.values import equal_values, ratio
 from workbench.field_checks import COMPARATORS
 from workbench.records import ErrorKind, EvalKind, Output, OutputError, Request, ToolCall, Verdict
@@ -285,6 +286,7 @@ def test_no_output_makes_a_comparator_raise_and_every_score_is_a_share(
     if found.invalid:
         assert found.verdict is Verdict.MISMATCH
         assert found.reason
+        assert not found.score
     if control.error:
         assert found.verdict is Verdict.UNCOMPARABLE
     elif observed.error and found.verdict is not Verdict.UNCOMPARABLE:

@@ -100,6 +100,12 @@ def test_what_is_no_order_of_the_options_is_invalid_or_uncomparable_by_side(answ
     assert words in back.reason
 
 
+def test_an_option_of_marks_alone_is_no_other_marks() -> None:
+    """[] is an option only where it is written so."""
+    config = EvalConfig("t", EvalKind.RANKING, options=("[]", "a"))
+    assert judged(config, "a > []", "a > {}").invalid
+
+
 def test_options_are_read_from_the_last_message_that_holds_any() -> None:
     """The passages of an earlier turn are not on offer any more, and a model's words never are."""
     request = asked(

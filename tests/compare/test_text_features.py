@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from workbench.compare import (
     Judgement,
     compare_outputs,
     contradictions,
+    evaluator_version,
     is_refusal,
 )
 from workbench.compare.features import MAX_REQUEST_CHARS, formats, in_words, new_facts
@@ -399,6 +401,34 @@ def test_only_contradictions_decide_and_similarity_is_never_turned_up_by_flags()
     assert noted.verdict is Verdict.MATCH
     low = judged("It is red.", "It is green.", None, 0.5)
     assert (low.verdict, low.flags) == (Verdict.MISMATCH, ())
+
+
+def test_an_eval_says_which_flags_contradict() -> None:
+    """Any flag may, notes among them; what it names is the reason, and the rest leaves a match a match."""
+    pair = Output("It costs 50 euros."), Output("It costs 60 euros in all. " * 4)
+    for flags, verdict, reason in (
+        (CONTRADICTIONS, Verdict.MISMATCH, "differs in numbers"),
+        (("names",), Verdict.MATCH, "similarity"),
+        ((), Verdict.MATCH, "similarity"),
+        (("length", "numbers"), Verdict.MISMATCH, "differs in numbers and length"),
+    ):
+        found = compare_outputs(
+            EvalConfig("t", EvalKind.TEXT, contradictions=flags), None, *pair, similarity=0.95
+        )
+        assert (found.verdict, "numbers" in found.flags) == (verdict, True)
+        assert reason in found.reason
+
+
+def test_which_flags_contradict_is_part_of_the_evaluator() -> None:
+    """Verdicts under other flags never mix; their order and kinds without texts do not matter."""
+    given = [
+        EvalConfig("t", EvalKind.TEXT, contradictions=each) for each in ((), ("names",), ("names", "units"))
+    ]
+    assert len({*map(evaluator_version, given), evaluator_version(TEXT)}) == 4
+    turned = EvalConfig("t", EvalKind.TEXT, contradictions=("units", "names", "units"))
+    assert evaluator_version(turned) == evaluator_version(given[2])
+    labels = EvalConfig("t", EvalKind.LABEL, labels=("a", "b"))
+    assert evaluator_version(labels) == evaluator_version(replace(labels, contradictions=()))
 
 
 texts = st.one_of(

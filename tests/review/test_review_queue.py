@@ -294,6 +294,22 @@ def test_a_semantic_draw_is_stored_with_its_probability_before_it_is_shown(world
     assert [each.position for each in states(world, "rewrite")] == list(range(60))
 
 
+@pytest.mark.parametrize(
+    ("declared", "stratum"), [("", "mismatch 0.9-0.95 flagged"), ("contradictions = []\n", "match 0.9-0.95")]
+)
+def test_strata_follow_the_flags_that_the_eval_takes_for_contradictions(
+    world: World, declared: str, stratum: str
+) -> None:
+    """A flag that contradicts nothing in this task neither makes a mismatch nor a stratum of its own."""
+    path = world.root / "evals" / "rewrite" / "eval.toml"
+    path.write_text(path.read_text() + declared)
+    changed = dataclasses.replace(world, workspace=type(world.workspace).load(world.root))
+    changed.add_replay("rewrite", [("It costs 5 euros.", "It costs 6 euros.")] * 3, scores=[0.92] * 3)
+    assert ask(changed, "mia", "rewrite") is not None
+    drawn = world.store.rows("SELECT stratum FROM draws")
+    assert {each["stratum"] for each in drawn} == {stratum}
+
+
 def test_a_changed_evaluator_starts_a_queue_of_its_own_but_keeps_what_people_said(world: World) -> None:
     """Draws belong to an evaluator version; verdicts of the queue belong to the pair."""
     world.add_replay("topics", [("a", "b")] * 4)

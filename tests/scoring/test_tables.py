@@ -12,10 +12,11 @@ from click.testing import CliRunner
 from scoring_world import World, failed, make_world
 
 from workbench.cli import cli
+from workbench.compare.ranking import figures
 from workbench.config import Workspace
-from workbench.records import Output, Policy
+from workbench.records import Output, Policy, to_json
 from workbench.scoring import CompareReport, comparing
-from workbench.scoring.tables import FieldTables, InvalidText, LabelPair, LabelTables, tables
+from workbench.scoring.tables import FieldTables, InvalidText, LabelPair, LabelTables, RankingTables, tables
 from workbench.stats import bounds
 from workbench.stats.agreement import cohen_kappa, gwet_ac1
 from workbench.store import label_pairs
@@ -255,6 +256,42 @@ def test_the_tables_of_a_changed_eval_start_anew(world: World) -> None:
     assert ("b", "a") in {(pair.control, pair.candidate) for pair in found.pairs}
 
 
+def test_orders_have_their_mean_figures_with_limits_and_n(world: World) -> None:
+    """First place, NDCG and tau over all compared pairs; what is no order has missed and gained nothing."""
+    three = "a > b > c"
+    changed = declare(world, "orders", 'kind = "ranking"\noptions = ["a", "b", "c"]\n')
+    changed.add(
+        "orders", [(three, three), (three, "a > c > b"), (three, "c > b > a"), (three, "?"), ("?", three)]
+    )
+    report = compared(changed, "orders")
+    found = report.tables
+    assert isinstance(found, RankingTables)
+    assert found.top_1 == bounds.anytime(2, 4, DELTA)
+    gains = [
+        figures(*(tuple((each,) for each in side) for side in ("abc", other))).ndcg
+        for other in ("acb", "cba")
+    ]
+    assert found.ndcg.point == pytest.approx((1 + sum(gains)) / 4)
+    assert 0 < found.ndcg.low < found.ndcg.point < found.ndcg.high <= 1
+    assert (found.kendall_tau.point, found.kendall_tau.n) == (pytest.approx((1 + 1 / 3 - 1) / 3), 3)
+    assert -1 <= found.kendall_tau.low < found.kendall_tau.point < found.kendall_tau.high <= 1
+    assert "first place the same in 50.0% (" in report.text
+    assert "mean NDCG" in report.text
+    assert "mean Kendall's tau 0.11 (" in report.text
+    document = to_json(report).decode()
+    assert json.loads(document)["tables"]["kendall_tau"]["n"] == 3
+
+
+def test_the_first_places_alone_do_not_make_the_figures_whole(world: World) -> None:
+    """Where only `top` places decide, a match may still have an NDCG below one."""
+    changed = declare(world, "orders", 'kind = "ranking"\noptions = ["a", "b", "c"]\ntop = 1\n')
+    changed.add("orders", [("a > b > c", "a > c > b")] * 3)
+    report = compared(changed, "orders")
+    found = report.tables
+    assert isinstance(found, RankingTables)
+    assert (report.match, found.top_1.point, found.kendall_tau.point) == (3, 1.0, pytest.approx(1 / 3))
+
+
 def test_texts_have_no_tables(world: World) -> None:
     """There is neither a label nor a field to count by."""
     assert tables(world.store, world.workspace.eval_for("rewrite"), "x") is None
@@ -273,3 +310,23 @@ def test_compare_json_carries_the_tables_and_the_text_stays_short(world: World) 
     assert document["tables"]["invalid_texts"][0] == {"text": "I think b", "n": 2}
     assert document["invalid_share"]["point"] == pytest.approx(4 / 56)
     assert len(CliRunner().invoke(cli, command).stdout.splitlines()) == 1
+
+
+def test_a_report_counts_ignored_pairs_by_rule(world: World) -> None:
+    """The line names the rules, the commonest first; a pair that needed two counts for both."""
+    rules = '[[ignore]]\nname = "notes"\nfield = "note"\n[[ignore]]\nname = "marks"\npattern = "#[0-9]"\n'
+    declared = 'kind = "fields"\n[[fields]]\npath = "id"\n[[fields]]\npath = "note"\nrequired = false\n'
+    changed = declare(world, "orders", declared + rules)
+    control = '{"id": "7#1", "note": "x"}'
+    changed.add(
+        "orders",
+        [
+            (control, control.replace("x", "y")),
+            (control, control.replace("#1", "#2")),
+            (control, control.replace("#1", "#2").replace("x", "y")),
+            (control, control),
+        ],
+    )
+    report = compared(changed, "orders")
+    assert report.ignored_by == {"notes": 1, "marks": 1, "notes + marks": 1}
+    assert "3 equal by an ignore rule (notes: 2, marks: 2)" in report.text

@@ -72,6 +72,34 @@ def test_without_evidence_everything_is_possible() -> None:
     assert bounds.anytime_lower(0, 10, DELTA) == 0.0
 
 
+@pytest.mark.parametrize("kind", ["coin", "near one", "spread", "tau"])
+def test_the_bounds_of_a_mean_hold_however_often_anyone_looks(kind: str) -> None:
+    """Of 400 seeded runs looked at ten times, each bound misses the true mean in at most delta of them."""
+    random = np.random.default_rng(11)
+    low = -1.0 if kind == "tau" else 0.0
+    draw, true = {
+        "coin": (lambda: random.random(200) < 0.9, 0.9),
+        "near one": (lambda: random.beta(9, 1, 200), 0.9),
+        "spread": (lambda: random.random(200), 0.5),
+        "tau": (lambda: 2 * random.beta(4, 1, 200) - 1, 0.6),
+    }[kind]
+    above = below = 0
+    for _ in range(400):
+        sums = np.cumsum(draw())
+        found = [bounds.anytime_mean(float(sums[n - 1]), n, DELTA, low=low) for n in range(20, 201, 20)]
+        assert all(low <= each.low <= each.point <= each.high <= 1 for each in found)
+        above += any(each.low > true for each in found)
+        below += any(each.high < true for each in found)
+    assert max(above, below) <= 400 * DELTA
+
+
+def test_the_bounds_of_a_mean_of_ones_and_zeros_are_those_of_a_rate() -> None:
+    """A rate is a mean; nothing at all leaves the whole range open."""
+    assert bounds.anytime_mean(7, 9, DELTA) == bounds.anytime(7, 9, DELTA)
+    nothing = bounds.anytime_mean(0, 0, DELTA, low=-1)
+    assert (nothing.point, nothing.low, nothing.high) == (None, -1.0, 1.0)
+
+
 counts = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.floats(0, n), st.just(float(n))))
 
 

@@ -20,14 +20,15 @@ import msgspec
 from workbench.compare.custom import EVALUATOR_ERROR, Evaluator, load_evaluator
 from workbench.compare.fields import FieldsComparator
 from workbench.compare.flags import (
-    CONTRADICTIONS,
     NOTES,
     contradictions,
     detector_version,
     is_contradicted,
 )
 from workbench.compare.judgement import (
+    JOINED,
     Judgement,
+    by_rule,
     control_problem,
     invalid,
     same_raw,
@@ -40,7 +41,7 @@ from workbench.compare.refusals import is_refusal
 from workbench.compare.text import CONTROL_REFUSES, SIMILARITY_MISSING, TextComparator, refused_control
 from workbench.compare.tools import ToolComparator
 from workbench.records import Basis, EvalKind, Output, Request, Verdict
-from workbench.specs import EvalConfig, IgnoreRule
+from workbench.specs import CONTRADICTIONS, EvalConfig, IgnoreRule
 
 __all__ = [
     "CONTRADICTIONS",
@@ -52,6 +53,7 @@ __all__ = [
     "Evaluator",
     "Judgement",
     "basis",
+    "by_rule",
     "compare_outputs",
     "contradictions",
     "control_problem",
@@ -60,19 +62,20 @@ __all__ = [
     "is_refusal",
 ]
 
-EVALUATOR = 3
+EVALUATOR = 5
 """Raised whenever the code here may give another verdict for the same pair."""
 
 _DECIDING: dict[EvalKind, tuple[str, ...]] = {
     EvalKind.LABEL: ("kind", "labels", "several", "separators", "aliases", "normalise", "ignore"),
     EvalKind.FIELDS: ("kind", "fields", "schema", "repair", "normalise", "ignore"),
-    EvalKind.TEXT: ("kind", "normalise", "match_at", "embedder", "ignore"),
+    EvalKind.TEXT: ("kind", "normalise", "match_at", "contradictions", "embedder", "ignore"),
     EvalKind.TOOL_CALL: ("kind", "normalise", "ignore"),
     EvalKind.RANKING: (
         *("kind", "options", "options_pattern", "options_path", "top", "aliases", "normalise", "ignore"),
     ),
 }
 
+_AGREEING = (Verdict.MATCH, Verdict.IGNORED)
 _Judge = Callable[[Output, Output, "Request | None", "float | None"], Judgement]
 
 
@@ -90,10 +93,7 @@ class Comparator:
         self.eval = eval
         self._custom = load_evaluator(eval)
         self._judge = _judge_for(eval)
-        self._ignoring = [(rule.name, _ignoring(eval, (rule,))) for rule in eval.ignore]
-        if len(eval.ignore) > 1:
-            names = " + ".join(rule.name for rule in eval.ignore)
-            self._ignoring.append((names, _ignoring(eval, eval.ignore)))
+        self._ignoring: dict[tuple[IgnoreRule, ...], _Judge] = {}
 
     def compare(
         self,
@@ -139,19 +139,31 @@ class Comparator:
         self, control: Output, observed: Output, request: Request | None, similarity: float | None
     ) -> Judgement:
         plain = self._judge(control, observed, request, similarity)
-        if plain.verdict is Verdict.MATCH or not self._ignoring or EVALUATOR_ERROR in plain.flags:
+        if plain.verdict is Verdict.MATCH or not self.eval.ignore or EVALUATOR_ERROR in plain.flags:
             return plain
-        identical = same_raw(control, observed)
-        for name, judge in self._ignoring:
-            found = judge(control, observed, request, similarity)
-            if found.verdict in (Verdict.MATCH, Verdict.IGNORED):
-                names = name if found.ignored_by is None else f"{name} + {found.ignored_by}"
-                return replace(
-                    found, verdict=Verdict.IGNORED, ignored_by=names, reason="", identical=identical
-                )
+
+        def under(rules: tuple[IgnoreRule, ...]) -> Judgement:
+            return self._under(rules)(control, observed, request, similarity)
+
+        for rule in self.eval.ignore:
+            if (found := under((rule,))).verdict in _AGREEING:
+                return _ignored(found, (rule,), same_raw(control, observed))
             if plain.verdict is Verdict.UNCOMPARABLE:
                 plain = found
-        return plain
+        rules = self.eval.ignore
+        if len(rules) < 2 or (found := under(rules)).verdict not in _AGREEING:
+            return plain
+        for rule in self.eval.ignore:
+            fewer = tuple(each for each in rules if each is not rule)
+            if fewer and (less := under(fewer)).verdict in _AGREEING:
+                rules, found = fewer, less
+        return _ignored(found, rules, same_raw(control, observed))
+
+    def _under(self, rules: tuple[IgnoreRule, ...]) -> _Judge:
+        """Return the comparison under some ignore rules, built where it is first wanted."""
+        if rules not in self._ignoring:
+            self._ignoring[rules] = _ignoring(self.eval, rules)
+        return self._ignoring[rules]
 
     def needs_similarity(self, control: Output, observed: Output) -> bool:
         """Say whether a pair of texts can only be judged with a similarity."""
@@ -201,6 +213,9 @@ def evaluator_version(eval: EvalConfig) -> str:  # noqa: A002 - the domain's own
         ConfigError: The eval names an evaluator that is not installed or can't be used.
     """
     parts = {key: msgspec.to_builtins(getattr(eval, key)) for key in _DECIDING[eval.kind]}
+    if "contradictions" in parts:
+        # Their order does not count.
+        parts["contradictions"] = sorted({*parts["contradictions"]})
     for rule in parts.get("fields", ()):
         rule.pop("critical", None)
     if eval.kind is EvalKind.FIELDS and eval.fields:
@@ -232,6 +247,14 @@ def basis(eval: EvalConfig) -> Basis:  # noqa: A002 - the domain's own word
     return Basis.SEMANTIC if near or eval.kind is EvalKind.TEXT else Basis.STRUCTURAL
 
 
+def _ignored(found: Judgement, rules: tuple[IgnoreRule, ...], identical: bool) -> Judgement:
+    """Return a pair that agrees under some ignore rules, all of them needed, by their names."""
+    names = [*(each.name for each in rules), *([found.ignored_by] if found.ignored_by else [])]
+    return replace(
+        found, verdict=Verdict.IGNORED, ignored_by=JOINED.join(names), reason="", identical=identical
+    )
+
+
 def _judge_for(eval: EvalConfig, without: frozenset[str] = frozenset()) -> _Judge:  # noqa: A002
     """Return the comparison that an eval asks for: its kind's, or that of its own evaluator on top."""
     plain = _judge_of_kind(eval, without)
@@ -249,7 +272,7 @@ def _judge_of_kind(eval: EvalConfig, without: frozenset[str]) -> _Judge:  # noqa
         reader = LabelReader(eval)
         return lambda control, observed, _r, _s: judge_labels(reader, control.text, observed.text)
     if eval.kind is EvalKind.FIELDS:
-        fields = FieldsComparator(eval)
+        fields = FieldsComparator(eval, without)
         return lambda control, observed, _request, _similarity: fields.judge(control, observed)
     if eval.kind is EvalKind.TOOL_CALL:
         tools = ToolComparator(eval)
@@ -265,8 +288,7 @@ def _judge_of_kind(eval: EvalConfig, without: frozenset[str]) -> _Judge:  # noqa
 def _ignoring(eval: EvalConfig, rules: tuple[IgnoreRule, ...]) -> _Judge:  # noqa: A002
     """Return the comparison with some ignore rules applied to both sides."""
     names = frozenset(rule.field for rule in rules if rule.field)
-    fields = tuple(each for each in eval.fields if each.path not in names)
-    judge = _judge_for(replace(eval, fields=fields or eval.fields), names)
+    judge = _judge_for(eval, names)
     patterns = [re.compile(rule.pattern) for rule in rules if rule.pattern]
 
     def without(output: Output) -> Output:

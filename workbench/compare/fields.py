@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import zip_longest
 from typing import Any
 
 from workbench.compare.alignment import MAX_ALIGNED, best_pairs, near_best_pairs
+from workbench.compare.folding import text_normaliser
 from workbench.compare.judgement import Judgement, invalid, uncomparable
 from workbench.compare.reading import (
     decode_nested,
     extract_json,
     freeze,
     repair_json,
-    text_normaliser,
     too_deep,
 )
+from workbench.compare.rule_tree import NOTHING, Node, covers, rules_below, rules_of_schema, tree_of
 from workbench.compare.schema import schema_problem
 from workbench.compare.values import equal_values
 from workbench.records import Output, Verdict
@@ -32,6 +33,8 @@ NOTHING_COMPARED = "none of the fields that decide is in either answer"
 """Answers that differ, in nothing that a rule looks at: that agrees in nothing either."""
 JSON_REPAIRED = "json_repaired"
 """Flag of a pair of which one answer could be read only after it was mended."""
+READ = ("number", "money", "date")
+"""Comparators that read a text as something else."""
 MAX_SHOWN = 300
 """Characters of a value kept in the details of a comparison."""
 
@@ -45,6 +48,7 @@ _EXACT = re.compile(r"Decimal\('([^']+)'\)")
 """How a number that no double holds stands in the text of a value."""
 
 WHOLE = FieldRule(path="", compare="exact")
+REST = FieldRule(path="", compare="text")
 
 
 class _Missing:
@@ -55,20 +59,6 @@ class _Missing:
 
 
 MISSING = _Missing()
-
-
-@dataclass(slots=True)
-class _Node:
-    """One step of a path: a rule that ends here, or keys and items below."""
-
-    rule: FieldRule | None = None
-    keys: dict[str, _Node] = field(default_factory=dict)
-    items: _Node | None = None
-    ordered: bool = True
-
-
-_NOTHING = _Node()
-"""Where no rule is, nor below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +102,23 @@ class FieldsComparator:
 
     Args:
         eval: Fields, schema, normalisation, and whether broken JSON is mended.
+        left_out: Paths at which nobody looks, nor below them.
     """
 
-    def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
-        self.rules = eval.fields or rules_of_schema(eval.schema) or (WHOLE,)
+    def __init__(self, eval: EvalConfig, left_out: frozenset[str] = frozenset()) -> None:  # noqa: A002
+        rules = eval.fields or rules_of_schema(eval.schema)
+        whole = (WHOLE,) if not rules and not left_out else ()
+        self.rules = whole or tuple(
+            each for each in rules if not any(covers(path, each.path) for path in left_out)
+        )
         # Whoever declares fields says what counts of an answer; a schema alone leaves nothing out on purpose.
-        self._is_implied = not eval.fields and self.rules != (WHOLE,)
+        self._is_implied = not eval.fields and not whole
         self._schema = eval.schema
         self._text = text_normaliser(eval.normalise)
-        self._tree = _tree_of(self.rules)
+        self._unread = text_normaliser(replace(eval.normalise, punctuation=False))
+        self._tree = tree_of(self.rules, left_out)
         self._wanted: tuple[type, ...] = (list,) if self._tree.items is not None else (dict,)
-        if self.rules == (WHOLE,):
+        if not rules:
             self._wanted = (dict, list)
         self._repair = eval.repair
 
@@ -201,7 +197,10 @@ class FieldsComparator:
             notes["schema_problem"] = problem[:MAX_SHOWN]
         found = replace(found, details=found.details | notes)
         if problem and not identical and schema_problem(left.value, self._schema) is None:
-            return replace(found, verdict=Verdict.MISMATCH, invalid=True, ignored_by=None, reason=problem)
+            # A score says how near an answer is, also to what predicts harm: this one is of no use at all.
+            return replace(
+                found, verdict=Verdict.MISMATCH, score=0.0, invalid=True, ignored_by=None, reason=problem
+            )
         return found
 
     def _verdict(self, left: Any, right: Any, *, identical: bool) -> Judgement:
@@ -258,10 +257,10 @@ class FieldsComparator:
         return [
             _told(place)
             for place in {**first, **second}
-            if freeze(first.get(place), self._text) != freeze(second.get(place), self._text)
+            if not equal_values(first.get(place), second.get(place), REST, self._text)
         ]
 
-    def _walk(self, node: _Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
+    def _walk(self, node: Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
         """Yield a verdict for every rule at every place where one of the sides has something."""
         if node.rule is not None:
             yield FieldVerdict(node.rule, place, self._equal(node.rule, left, right), left, right)
@@ -273,14 +272,14 @@ class FieldsComparator:
         if node.items is not None:
             yield from self._walk_items(node, left, right, place)
 
-    def _walk_items(self, node: _Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
+    def _walk_items(self, node: Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
         assert node.items is not None  # noqa: S101 - the caller looked
         first, second = _as(list, left), _as(list, right)
         if not isinstance(first, list) or not isinstance(second, list):
             # One side has no list: every rule below is unequal unless neither has one.
             if first is MISSING and second is MISSING:
                 return
-            for rule in _rules_below(node.items):
+            for rule in rules_below(node.items):
                 same = not isinstance(first, list) and not isinstance(second, list)
                 equal = same and self._equal(replace(rule, compare="exact"), first, second)
                 yield FieldVerdict(rule, f"{place}[]", equal, first, second)
@@ -288,7 +287,7 @@ class FieldsComparator:
         for number, (a, b) in enumerate(self._aligned(node, first, second)):
             yield from self._walk(node.items, a, b, f"{place}[{number}]")
 
-    def _aligned(self, node: _Node, first: list[Any], second: list[Any]) -> list[tuple[Any, Any]]:
+    def _aligned(self, node: Node, first: list[Any], second: list[Any]) -> list[tuple[Any, Any]]:
         """Pair the items of two lists: by place, or so that most fields agree."""
         if node.ordered:
             return list(zip_longest(first, second, fillvalue=MISSING))
@@ -309,56 +308,9 @@ class FieldsComparator:
             other = right if left is MISSING else left
             # An optional field may be left out or be null; a required one may not change between them.
             return other is MISSING or (not rule.required and other is None)
-        return equal_values(left, right, rule, self._text)
-
-
-def rules_of_schema(schema: dict[str, Any] | None) -> tuple[FieldRule, ...]:
-    """Return the field rules that a JSON Schema implies, one for each scalar or list.
-
-    Args:
-        schema: A JSON Schema of an object, or None.
-    """
-    return tuple(_rules_of(schema, "", required=True, depth=0)) if schema else ()
-
-
-def _rules_of(schema: Any, path: str, *, required: bool, depth: int) -> Iterator[FieldRule]:
-    if not isinstance(schema, dict) or depth > 12:
-        return
-    kind = schema.get("type")
-    kinds = {kind} if isinstance(kind, str) else set(kind) if isinstance(kind, list) else set()
-    properties, items = schema.get("properties"), schema.get("items")
-    if isinstance(properties, dict) and properties:
-        needed = schema.get("required")
-        needed = needed if isinstance(needed, list) else []
-        for key, below in properties.items():
-            inside = f"{path}.{key}" if path else str(key)
-            yield from _rules_of(below, inside, required=required and key in needed, depth=depth + 1)
-    elif "array" in kinds and isinstance(items, dict) and isinstance(items.get("properties"), dict):
-        yield from _rules_of(items, f"{path}[]", required=required, depth=depth + 1)
-    elif path:
-        if "array" in kinds:
-            yield FieldRule(path, "list", required=required)
-        elif kinds & {"number", "integer"}:
-            yield FieldRule(path, "number", required=required)
-        elif schema.get("format") in ("date", "date-time"):
-            yield FieldRule(path, "date", required=required)
-        else:
-            yield FieldRule(path, "text" if "string" in kinds else "exact", required=required)
-
-
-def _tree_of(rules: tuple[FieldRule, ...]) -> _Node:
-    root = _Node()
-    for rule in rules:
-        node = root
-        for step in _steps(rule.path):
-            if step == "[]":
-                node.items = node.items or _Node()
-                node.ordered = node.ordered and rule.ordered
-                node = node.items
-            else:
-                node = node.keys.setdefault(step, _Node())
-        node.rule = rule
-    return root
+        # What can't be read as a number or a day may still be one: (5) kg are no 5 kg.
+        text = self._unread if rule.compare in READ else self._text
+        return equal_values(left, right, rule, text)
 
 
 def _found_something(verdicts: Iterable[tuple[FieldRule, list[FieldVerdict]]]) -> bool:
@@ -377,24 +329,6 @@ def _is_same(left: Any, right: Any) -> bool:
     return same
 
 
-def _steps(path: str) -> Iterator[str]:
-    """Split `items[].sku` into items, [] and sku."""
-    for part in path.split("."):
-        name, *lists = part.split("[]")
-        if name:
-            yield name
-        yield from ("[]" for _ in lists)
-
-
-def _rules_below(node: _Node) -> Iterator[FieldRule]:
-    if node.rule is not None:
-        yield node.rule
-    for below in node.keys.values():
-        yield from _rules_below(below)
-    if node.items is not None:
-        yield from _rules_below(node.items)
-
-
 def _paths_in(value: Any, place: str = "") -> Iterator[str]:
     """Yield the paths of an answer as an eval writes them, such as `items[].sku`."""
     if isinstance(value, dict):
@@ -409,14 +343,14 @@ def _paths_in(value: Any, place: str = "") -> Iterator[str]:
 _Place = tuple[str | int, ...]
 
 
-def _rest(node: _Node, value: Any, place: _Place = ()) -> Iterator[tuple[_Place, Any]]:
+def _rest(node: Node, value: Any, place: _Place = ()) -> Iterator[tuple[_Place, Any]]:
     """Yield place and value of all that no rule looks at; null is as good as nothing."""
-    if node.rule is not None or value is None or value is MISSING:
+    if node.rule is not None or node.is_left_out or value is None or value is MISSING:
         return
     found = _as(dict, value) if node.keys else _as(list, value)
     if node.keys and isinstance(found, dict):
         for key, below in found.items():
-            yield from _rest(node.keys.get(key, _NOTHING), below, (*place, str(key)))
+            yield from _rest(node.keys.get(key, NOTHING), below, (*place, str(key)))
     elif node.items is not None and isinstance(found, list):
         for number, each in enumerate(found):
             yield from _rest(node.items, each, (*place, number))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.records import Comparison, Output, Verdict
+
+JOINED = " + "
+"""Stands between the labels in the name of a group, and between ignore rules of which all were needed."""
 
 REFUSAL = re.compile(
     r"^\W*(?:(?:i['’]?m|i am)\s+(?:really\s+|very\s+|so\s+)?sorry\W+(?:but\s+)?)?(?:unfortunately\W+)?"
@@ -62,6 +67,21 @@ class Judgement:
             flags=self.flags,
             details=self.details,
         )
+
+
+def by_rule(counted: Mapping[str, int]) -> dict[str, int]:
+    """Return how many pairs each ignore rule made equal, the commonest first.
+
+    Where several rules were needed for one pair, it counts for each of them.
+
+    Args:
+        counted: Pairs by `ignored_by`.
+    """
+    found: Counter[str] = Counter()
+    for names, count in counted.items():
+        for name in names.split(JOINED):
+            found[name] += count
+    return dict(found.most_common())
 
 
 def uncomparable(reason: str) -> Judgement:

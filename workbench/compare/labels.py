@@ -8,16 +8,15 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from workbench.compare.judgement import Judgement, invalid, uncomparable
-from workbench.compare.reading import extract_json, text_normaliser
+from workbench.compare.folding import name_normaliser
+from workbench.compare.judgement import JOINED, Judgement, invalid, uncomparable
+from workbench.compare.reading import extract_json
 from workbench.records import Verdict
 from workbench.specs import EvalConfig, Normalisation
 
 JSON_WRAPPER = "json"
 """A wrapper of this name unwraps a JSON object that holds one text, number or truth value."""
 CACHE_TEXTS, CACHE_CHARS = 65_536, 400
-JOINED = " + "
-"""Stands between the labels of an answer in the name of its group."""
 NO_LABEL = "(no label)"
 """Group of an answer that says, as an empty JSON list, that no label fits."""
 MAX_LABELS = 1_000
@@ -216,10 +215,10 @@ def _levels(rules: Normalisation) -> list[Callable[[str], str]]:
         if getattr(rules, name):
             flags: dict[str, Any] = {name: True}
             so_far = replace(so_far, **flags)
-            steps.append(text_normaliser(so_far))
+            steps.append(name_normaliser(so_far))
     if rules.punctuation:
         last = steps[-1]
-        steps.append(lambda text: last(text.strip().strip(_MARKS)).strip(_MARKS).strip())
+        steps.append(lambda text: last(last(text.strip().strip(_MARKS)).strip(_MARKS).strip()))
     return steps
 
 

@@ -6,7 +6,6 @@ options only where the output ties them. Options that it leaves out stand tied i
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -14,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.compare.folding import name_normaliser
 from workbench.compare.judgement import Judgement, invalid, uncomparable
-from workbench.compare.reading import longest_json, parse_json, text_normaliser, too_deep
+from workbench.compare.reading import DECODER, longest_json, parse_json, too_deep
 from workbench.records import Output, Request, Verdict
 from workbench.specs import EvalConfig
 
@@ -63,7 +63,7 @@ class RankingComparator:
 
     def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
         self._eval = eval
-        self._text = text_normaliser(eval.normalise)
+        self._text = name_normaliser(eval.normalise)
         self._pattern = re.compile(eval.options_pattern, re.MULTILINE) if eval.options_pattern else None
 
     def judge(self, control: Output, candidate: Output, request: Request | None) -> Judgement:
@@ -159,7 +159,8 @@ class Finder:
         for spelled, option in (*((each, each) for each in self._exact), *aliases.items()):
             near.setdefault(text(spelled), set()).add(option)
         # Two options that normalisation would merge are told apart exactly or not at all.
-        self._near = {key: min(names) for key, names in near.items() if len(names) == 1}
+        # So are options that are nothing but marks: any other marks would be one of them.
+        self._near = {key: min(names) for key, names in near.items() if key and len(names) == 1}
 
     def __call__(self, item: str) -> str | None:
         """Return the option of that name, or None."""
@@ -215,7 +216,7 @@ def _amid_prose(text: str) -> tuple[bool, Any]:
     if opening is None:
         return False, None
     try:
-        value, end = json.JSONDecoder().raw_decode(text, opening.start())
+        value, end = DECODER.raw_decode(text, opening.start())
     except (ValueError, RecursionError):
         return False, None
     return _OPENING.search(text, end) is None, value

@@ -1,11 +1,10 @@
-"""Reading outputs: text normalised as declared, JSON found in chatty text, values made hashable."""
+"""Reading outputs: JSON found in chatty text, values made hashable."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Hashable, Iterator
 from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +12,6 @@ from typing import Any
 
 from workbench.compare.exact import holds_infinity, read_fraction
 from workbench.errors import ModelMissing
-from workbench.specs import Normalisation
 
 MAX_DEPTH = 100
 """Deeper JSON is treated as unreadable: no real answer is nested like that."""
@@ -22,10 +20,6 @@ MAX_STARTS = 200
 MAX_OBJECTS = 20
 """A text with more broken objects is not mended."""
 
-_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'"})
-_STOPS = ".,;:!?…\"'`()[]{}¿¡。、，！？；：「」"
-_OUTER = re.compile(rf"(?<![^\W_])[{re.escape(_STOPS)}]+|[{re.escape(_STOPS)}]+(?![^\W_])")
-_SPACE = re.compile(r"\s+")
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*?)```", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
 _BRACE = re.compile(r"\{")
@@ -37,41 +31,26 @@ MAX_REPAIRED = 50_000
 Wanted = tuple[type, ...]
 
 
-def text_normaliser(rules: Normalisation) -> Callable[[str], str]:
-    """Return the function that brings texts into the form in which they are compared.
-
-    Punctuation between two letters or digits stays (1.5, don't, e-mail), as do
-    signs that carry meaning (%, #, @, /, -), so that -5 never equals 5.
-
-    Args:
-        rules: What the eval declares to be equal.
-    """
-
-    def normalise(text: str) -> str:
-        if rules.unicode:
-            text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
-        if rules.case:
-            text = text.casefold()
-        if rules.punctuation:
-            text = _OUTER.sub(_outer_stop, text)
-        if rules.whitespace:
-            text = _SPACE.sub(" ", text).strip()
-        return text
-
-    return normalise
-
-
-def _outer_stop(found: re.Match[str]) -> str:
-    """Keep the point of a number such as .5, drop every other stop."""
-    after = found.string[found.end() : found.end() + 1]
-    return "." if found.group().endswith(".") and after.isdigit() and found.start() == found.end() - 1 else ""
-
-
 def _refuse_constant(word: str) -> Any:
     raise ValueError(f"{word} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=read_fraction, parse_constant=_refuse_constant)
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of its pairs, for a decoder of JSON.
+
+    Raises:
+        ValueError: A key stands there twice: of programs some take the first, some the last, and some fail.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("one key twice")
+    return found
+
+
+DECODER = json.JSONDecoder(
+    parse_float=read_fraction, parse_constant=_refuse_constant, object_pairs_hook=each_once
+)
+"""Reads JSON as programs agree on it."""
 
 
 def parse_json(text: str) -> tuple[bool, Any]:
@@ -81,7 +60,7 @@ def parse_json(text: str) -> tuple[bool, Any]:
         Whether it is, and the value. Never raises.
     """
     try:
-        return True, _DECODER.decode(text.strip())
+        return True, DECODER.decode(text.strip())
     except (ValueError, RecursionError):
         return False, None
 
@@ -100,6 +79,25 @@ def decode_nested(value: Any, wanted: Wanted = (dict, list)) -> Any:
         if not good or not isinstance(decoded, (*wanted, str)):
             return value
         value = decoded
+    return value
+
+
+def decode_within(value: Any) -> Any:
+    """Return a JSON value of no unusual depth with the objects and lists in its texts read.
+
+    A text in quotation marks stays one: a search for `"a b"` is another than one for `a b`.
+
+    Args:
+        value: Any JSON value. What comes back may be nested deeper than `MAX_DEPTH`.
+    """
+    inner = decode_nested(value)
+    value = value if isinstance(inner, str) else inner
+    if too_deep(value):
+        return value
+    if isinstance(value, dict):
+        return {key: decode_within(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [decode_within(each) for each in value]
     return value
 
 
@@ -165,7 +163,7 @@ def _amid_prose(text: str, wanted: Wanted, start: int) -> tuple[list[tuple[int, 
         at = opening.start()
         position = at + 1
         try:
-            value, end = _DECODER.raw_decode(text, at)
+            value, end = DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
             failures += 1
             if failures > MAX_STARTS:
@@ -211,7 +209,8 @@ def repair_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]:
 
     Quotes, commas and closing brackets are added, comments and prose dropped, by json-repair.
     A value without content is none: anything could be read as that. Neither are two different
-    ones, broken or not, nor one with a number too large to be mended exactly.
+    ones, broken or not, one with a number too large to be mended exactly, nor one in which a key stands
+    twice, as far as it can be read.
 
     Args:
         text: What the model wrote.
@@ -230,6 +229,8 @@ def repair_json(text: str | None, wanted: Wanted = (dict,)) -> tuple[bool, Any]:
         return False, None
     mended: list[Any] = []
     for piece in _objects_of(text, _OPENING if list in wanted else _BRACE):
+        if _says_twice(piece):
+            return False, None
         value = _mended(piece)
         if isinstance(value, wanted) and value:
             mended.append(value)
@@ -247,6 +248,19 @@ def _objects_of(text: str, opening: re.Pattern[str]) -> Iterator[str]:
     while found := opening.search(text, position):
         position = _end_of(text, found.start())
         yield text[found.start() : position]
+
+
+def _says_twice(text: str) -> bool:
+    """Say whether a text is JSON but for a key that an object holds twice: mending would choose one."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    try:
+        json.loads(text, object_pairs_hook=each_once)
+    except ValueError:
+        return True
+    return False
 
 
 def _mended(text: str) -> Any:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from workbench.compare.features import notes_of
 from workbench.compare.flags import contradictions, is_contradicted
+from workbench.compare.folding import text_normaliser
 from workbench.compare.judgement import Judgement, invalid, uncomparable
-from workbench.compare.reading import text_normaliser
 from workbench.compare.refusals import is_refusal
 from workbench.compare.tools import ToolComparator
 from workbench.records import Output, Request, Verdict
@@ -23,12 +23,13 @@ class TextComparator:
     Turns with tool calls are compared as tool calls, never dropped.
 
     Args:
-        eval: Normalisation and the similarity from which a pair matches.
+        eval: Normalisation, the similarity from which a pair matches, and the flags that stand against it.
     """
 
     def __init__(self, eval: EvalConfig) -> None:  # noqa: A002 - the domain's own word
         self._text = text_normaliser(eval.normalise)
         self._match_at = eval.match_at
+        self._contradicting = frozenset(eval.contradictions)
         self._tools = ToolComparator(eval)
 
     def needs_similarity(self, control: Output, candidate: Output) -> bool:
@@ -73,9 +74,10 @@ class TextComparator:
         verdict, reason = Verdict.MATCH, f"similarity {similarity:.2f}"
         if similarity < self._match_at:
             verdict = Verdict.MISMATCH
-        elif is_contradicted(flags):
+        elif is_contradicted(flags, self._contradicting):
             verdict = Verdict.MISMATCH
-            reason = f"similar ({similarity:.2f}), but differs in {' and '.join(_contradicting(flags))}"
+            against = " and ".join(each.replace("_", " ") for each in flags if each in self._contradicting)
+            reason = f"similar ({similarity:.2f}), but differs in {against}"
         return Judgement(verdict, score, reason, flags=flags, details=details)
 
 
@@ -94,7 +96,3 @@ def refused_control(candidate: Output) -> Judgement:
         or is_refusal(candidate.text)
     )
     return found if refuses else replace(found, flags=("refusal",), details={"refusal": "control"})
-
-
-def _contradicting(flags: tuple[str, ...]) -> list[str]:
-    return [flag for flag in flags if is_contradicted((flag,))]

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.compare.alignment import MAX_ALIGNED, best_pairs
+from workbench.compare.folding import text_normaliser
 from workbench.compare.judgement import Judgement, invalid, uncomparable
-from workbench.compare.reading import decode_nested, freeze, text_normaliser, too_deep
+from workbench.compare.reading import decode_nested, decode_within, freeze, too_deep
 from workbench.compare.schema import schema_problem
 from workbench.records import Output, Request, Verdict
 from workbench.specs import EvalConfig
@@ -84,6 +85,8 @@ class ToolComparator:
             return invalid("no answer", control_group=group)
         broken = _contract_problem(left, right, request)
         score, reason = self._score(left, right, control, candidate)
+        # What breaks the contract is of no use, however near it comes.
+        score = 0.0 if broken else score
         verdict = Verdict.MATCH if not reason and not broken else Verdict.MISMATCH
         return Judgement(
             verdict,
@@ -131,30 +134,14 @@ def _read(output: Output, without: frozenset[str]) -> tuple[list[_ReadCall], str
         if too_deep(arguments):
             return [], f"arguments of {call.name} are nested too deeply"
         arguments = {} if arguments is None else arguments
-        read = _decoded(arguments)
+        read = decode_within(arguments)
         if too_deep(read):
             return [], f"arguments of {call.name} are nested too deeply"
         if without and isinstance(arguments, dict):
             arguments = {key: each for key, each in arguments.items() if f"{call.name}.{key}" not in without}
-            read = _decoded(arguments)
+            read = decode_within(arguments)
         found.append(_ReadCall(call.name, arguments, read, (call.name, freeze(read))))
     return found, ""
-
-
-def _decoded(value: Any) -> Any:
-    """Return a JSON value of no unusual depth with the objects and lists in its texts read.
-
-    A text in quotation marks stays one: a search for `"a b"` is another than one for `a b`.
-    """
-    inner = decode_nested(value)
-    value = value if isinstance(inner, str) else inner
-    if too_deep(value):
-        return value
-    if isinstance(value, dict):
-        return {key: _decoded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_decoded(each) for each in value]
-    return value
 
 
 def _contract_problem(left: list[_ReadCall], right: list[_ReadCall], request: Request | None) -> str:

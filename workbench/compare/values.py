@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.compare.exact import exact_number, is_near
 from workbench.compare.money import as_money
-from workbench.compare.reading import decode_nested, freeze
+from workbench.compare.reading import decode_nested, decode_within, freeze, too_deep
 from workbench.specs import FieldRule
 
 EPSILON = 1e-9
@@ -22,11 +22,13 @@ MAX_FUZZY = 20_000
 
 _DIGITS = re.compile(r"[+-]?[0-9]+")
 _SPACES = re.compile(r"[\s\u00a0\u202f_'’]")
-_GROUPED_COMMA = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
-_GROUPED_POINT = re.compile(r"[+-]?\d{1,3}((\.\d{3}){2,}|(\.\d{3})+,\d+)$")
+_GROUPED_COMMA = re.compile(r"[+-]?[1-9]\d{0,2}((,\d{3}){2,}|(,\d{3})+\.\d+)$")
+_GROUPED_POINT = re.compile(r"[+-]?[1-9]\d{0,2}((\.\d{3}){2,}|(\.\d{3})+,\d+)$")
+_ONE_COMMA = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}$")
+"""A thousand in English, and a little more than one in most of Europe."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+$")
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,18})?$")
-_GROUPED_SPACE = re.compile(r"[+-]?\d{1,3}([\s\u00a0\u202f_'’]\d{3})+([.,]\d+)?$")
+_GROUPED_SPACE = re.compile(r"[+-]?[1-9]\d{0,2}([\s\u00a0\u202f_'’]\d{3})+([.,]\d+)?$")
 
 MONTHS = {
     name: number
@@ -64,9 +66,9 @@ DATE_TEXT = re.compile(
 def as_number(value: Any) -> float | None:
     """Return a number, also from text with thousands separators, or None.
 
-    `1,234.5`, `1.234,5`, `1 234,5` and `1'234.5` are the same number; `1,234` is
-    read as a thousand, `1,5` as one and a half. Signs, currencies and units
-    beside the digits are not numbers.
+    `1,234.5`, `1.234,5`, `1 234,5` and `1'234.5` are the same number, `1,5` is one and a half, and
+    `1.234` what it is in JSON. `1,234` may be either of two numbers and is none. Signs,
+    currencies and units beside the digits are not numbers.
 
     Args:
         value: Any JSON value.
@@ -89,6 +91,8 @@ def _written(value: Any) -> str | None:
     text = value.strip().replace("−", "-")
     if _GROUPED_SPACE.fullmatch(text):
         text = _SPACES.sub("", text).replace(",", ".")
+    elif _ONE_COMMA.fullmatch(text):
+        return None
     elif _GROUPED_COMMA.fullmatch(text):
         text = text.replace(",", "")
     elif _GROUPED_POINT.fullmatch(text):
@@ -159,7 +163,8 @@ def equal_values(control: Any, candidate: Any, rule: FieldRule, text: Callable[[
         control: The frontier's value.
         candidate: The candidate's value.
         rule: How the field is compared.
-        text: Brings texts into the form in which they are compared.
+        text: Brings texts into the form in which they are compared; of numbers, money and dates
+            those that can't be read as such.
     """
     if rule.compare == "number":
         return _equal_numbers(control, candidate, rule, text)
@@ -171,19 +176,21 @@ def equal_values(control: Any, candidate: Any, rule: FieldRule, text: Callable[[
         return _equal_dates(control, candidate, rule.tolerance, text)
     if rule.compare in ("list", "set"):
         return _equal_lists(control, candidate, rule, text)
-    normalise = text if rule.compare == "text" else None
-    return freeze(_plain(control, candidate), normalise) == freeze(_plain(candidate, control), normalise)
+    return _same(control, candidate, text if rule.compare == "text" else None)
 
 
-def _plain(value: Any, other: Any) -> Any:
-    """Decode a string that holds JSON where the other side is an object or a list."""
-    return decode_nested(value) if isinstance(other, (dict, list)) else value
+def _same(control: Any, candidate: Any, text: Callable[[str], str] | None = None) -> bool:
+    """Say whether two values are the same; objects and lists in texts are read where both sides hold some."""
+    left, right = decode_within(control), decode_within(candidate)
+    if too_deep(left) or too_deep(right):
+        left, right = control, candidate
+    return freeze(left, text) == freeze(right, text)
 
 
 def _equal_numbers(control: Any, candidate: Any, rule: FieldRule, text: Callable[[str], str]) -> bool:
     left, right = as_number(control), as_number(candidate)
     if left is None or right is None:
-        return left is None and right is None and freeze(control, text) == freeze(candidate, text)
+        return left is None and right is None and _same(control, candidate, lambda each: _unread(each, text))
     first, second = _exact(control), _exact(candidate)
     if first is None or second is None:
         # Somebody else read it, as more than a double holds: what it was is lost.
@@ -198,6 +205,11 @@ def _equal_numbers(control: Any, candidate: Any, rule: FieldRule, text: Callable
         return True
     allowed = max(rule.tolerance, rule.relative * max(abs(left), abs(right)))
     return allowed > 0 and abs(left - right) <= allowed + EPSILON * max(1.0, abs(left), abs(right))
+
+
+def _unread(value: str, text: Callable[[str], str]) -> str:
+    """Return the form of a text that is no number; its units keep their letters: 5 mW are no 5 MW."""
+    return " ".join(value.split()) if any(map(str.isdigit, value)) else text(value)
 
 
 def _exact(value: Any) -> int | Decimal | None:
@@ -228,10 +240,11 @@ def _equal_money(control: Any, candidate: Any, rule: FieldRule, text: Callable[[
 
 
 def _near(control: Any, candidate: Any, minimum: float, text: Callable[[str], str]) -> bool:
+    if _same(control, candidate, text):
+        return True
     if not isinstance(control, str) or not isinstance(candidate, str):
-        return freeze(_plain(control, candidate), text) == freeze(_plain(candidate, control), text)
-    left, right = text(control), text(candidate)
-    return left == right or ratio(left, right) >= minimum - EPSILON
+        return False
+    return ratio(text(control), text(candidate)) >= minimum - EPSILON
 
 
 def ratio(left: str, right: str) -> float:
@@ -269,8 +282,11 @@ def _day(moment: datetime | date) -> float:
 def _equal_lists(control: Any, candidate: Any, rule: FieldRule, text: Callable[[str], str]) -> bool:
     left, right = decode_nested(control, (list,)), decode_nested(candidate, (list,))
     if not isinstance(left, list) or not isinstance(right, list):
-        return not isinstance(left, list) and not isinstance(right, list) and freeze(left) == freeze(right)
-    first, second = [freeze(each, text) for each in left], [freeze(each, text) for each in right]
+        return not isinstance(left, list) and not isinstance(right, list) and _same(control, candidate)
+    inner, others = decode_within(left), decode_within(right)
+    if too_deep(inner) or too_deep(others):
+        inner, others = left, right
+    first, second = [freeze(each, text) for each in inner], [freeze(each, text) for each in others]
     if rule.compare == "set":
         return set(first) == set(second)
     return first == second if rule.ordered else Counter(first) == Counter(second)

@@ -38,6 +38,8 @@ _MORNING = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['\-][^\W\d_]+)*")
 
+_NAMES = {number: name.capitalize() for name, number in reversed(MONTHS.items())}
+"""Month by its number, in English."""
 LONE_MONTHS = {
     name: month for name, month in MONTHS.items() if len(name) > 3 and name not in ("mars", "march", "mart")
 }
@@ -59,8 +61,11 @@ class Moment:
         return self.clock == other.clock and all(a is None or b is None or a == b for a, b in pairs)
 
     def __str__(self) -> str:
-        whole = f"{self.year or '--'}-{self.month or 0:02d}" + (f"-{self.day:02d}" if self.day else "")
-        return f"{whole} {self.clock}".strip()
+        if self.year is None:
+            day = f"{self.day} {_NAMES[self.month]}" if self.month else str(self.day)
+        else:
+            day = f"{self.year}-{self.month or 0:02d}" + (f"-{self.day:02d}" if self.day else "")
+        return f"{day} {self.clock}".strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,20 @@
-"""Words that carry meaning in several languages: units, numbers, negations, and the commonest ones."""
+"""Words that carry meaning in several languages: units, numbers, and the commonest ones."""
 
 from __future__ import annotations
+
+import unicodedata
+
+
+def bare(word: str) -> str:
+    """Return a word without accents: José is Jose."""
+    if word.isascii():
+        return word
+    return "".join(each for each in unicodedata.normalize("NFKD", word) if not unicodedata.combining(each))
+
+
+def listed(words: str) -> frozenset[str]:
+    """Return the words of a text with spaces between them."""
+    return frozenset(words.split())
 
 
 def _by_word(table: dict[str, str]) -> dict[str, str]:
@@ -18,6 +32,8 @@ UNITS = _by_word(
         "jpy": "¥ yen jpy",
         "inr": "₹ inr rupees",
         "km": "km kilometers kilometres kilometer kilometre kilometern kilomètre kilómetro kilómetros",
+        "m²": "m² m2 qm sqm quadratmeter quadratmetern",
+        "m³": "m³ m3 cbm kubikmeter kubikmetern",
         "m": "m meters metres meter metre metern mètre mètres metro metros",
         "cm": "cm centimeters centimetres zentimeter centimètres centímetros",
         "mm": "mm millimeter millimeters millimetres millimètres milímetros",
@@ -131,6 +147,18 @@ NO_PLACES = frozenset(
 )
 """German nouns that stand behind in, nach or aus without an article and are no places."""
 
+REPLIES = listed(
+    "yes no yeah yep nope ok okay sure certainly absolutely definitely indeed right correct exactly "
+    "perfect great good fine done agreed understood noted confirmed approved accepted thanks thank you "
+    "welcome hello hi hey dear goodbye bye cheers sorry please sincerely regards wishes best kind warm "
+    "team support customer service sir madam ja nein klar gern gerne natürlich sicher richtig genau "
+    "danke bitte hallo guten tag grüße freundliche liebe sehr geehrte verstanden erledigt bestätigt "
+    "oui non bien sûr merci bonjour salut cordialement parfait compris confirmé accepté sí si claro "
+    "gracias hola buenos días saludos cordiales perfecto entendido hecho confirmado sì grazie ciao "
+    "prego certo obrigado olá sim"
+)
+"""What is said for itself, with a capital letter, and is no name."""
+
 WEEKDAYS = {
     word: day
     for day, words in enumerate(
@@ -158,45 +186,6 @@ RELATIVE_DAYS = {
 def _sets(table: dict[str, str]) -> dict[str, frozenset[str]]:
     return {language: frozenset(words.split()) for language, words in table.items()}
 
-
-NEGATIONS = _sets(
-    {
-        "en": "not no never none nobody nothing neither nor without cannot nowhere",
-        "de": "nicht nie niemals nichts niemand niemanden niemandem ohne weder nirgends nirgendwo nein "
-        "keinesfalls keineswegs kein keine keinen keinem keiner keines keins",
-        "fr": "pas jamais aucun aucune rien sans ni non nulle guère",
-        "es": "no nunca jamás ningún ninguna ninguno ningunos ningunas nada nadie sin tampoco ni",
-        "it": "non mai nessun nessuno nessuna niente nulla senza né",
-        "pt": "não nunca jamais nenhum nenhuma nada ninguém sem nem",
-        "nl": "niet geen nooit niets niemand zonder noch",
-        "sv": "inte ej ingen inget inga aldrig utan",
-        "da": "ikke ingen intet aldrig uden",
-        "pl": "nie nigdy nikt nic bez żaden żadna ani",
-        "cs": "ne není nikdy nikdo nic bez žádný ani nejsou",
-        "ru": "не нет никогда ничего никто без ни нельзя",
-        "tr": "değil yok hiç asla olmadan",
-    }
-)
-"""Words that negate. French `ne` is left out, since `ne ... pas` is one negation."""
-
-CONCORD = frozenset("fr es it pt ru pl cs".split())  # noqa: SIM905 - a list of words
-"""Languages in which several such words are one negation (`no hay nada`): clauses are counted there."""
-
-NOT_NEGATIONS = (
-    r"\bnot only\b|\bno (?:later|more|less|fewer|sooner) than\b|\b(?:do not|don't) hesitate\b"
-    r"|\bno (?:problem|worries|doubt)\b"
-    r"|\bnot just\b|\bnicht nur\b|\bzögern sie (?:bitte )?nicht\b|\bkein problem\b|\bohne weiteres\b"
-    r"|\bnon seulement\b|\bn'hésitez pas\b|\bpas de (?:problème|souci)\b|\bsans (?:problème|faute|doute)\b"
-    r"|\bno (?:solo|sólo|solamente)\b|\bno dud(?:e|es|en)\b|\bsin (?:problema|duda|falta)\w*"
-)
-"""Turns of phrase in which a negating word negates nothing; they come and go between equal answers."""
-
-NE_PLUS = r"\bn(?:e\s+|')\w+(?:\s+\w+)?\s+(?:plus|personne|point)\b"
-"""French `ne ... plus` and `ne ... personne`: alone, the second words mean more, and a person."""
-
-_ELSEWHERE = frozenset("no ni non sin mai sem né personne bez ej".split())  # noqa: SIM905 - a list of words
-ANY_NEGATION = frozenset().union(*NEGATIONS.values()) - _ELSEWHERE | {"no"}
-"""Used where the language is not known: without words that mean something else in another language."""
 
 STOPWORDS = _sets(
     {

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from workbench.compare import Comparator
-from workbench.compare.reading import text_normaliser
+from workbench.compare.folding import text_normaliser
 from workbench.engines.base import CallContext, Engine
 from workbench.engines.replies import CACHED
 from workbench.engines.wire import effective_parameters

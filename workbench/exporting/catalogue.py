@@ -23,7 +23,7 @@ from workbench.scoring.case_filters import case_filter, pool_of
 from workbench.scoring.found import found_slices
 from workbench.scoring.judging import people_on, rulings, scope_of
 from workbench.scoring.slice_map import slice_map, slice_names
-from workbench.scoring.tables import FieldTables, LabelTables, tables
+from workbench.scoring.tables import FieldTables, LabelTables, RankingTables, Tables, tables
 from workbench.slices_found import WORDY
 from workbench.store import Store, cases, pages, replay_facts
 
@@ -79,11 +79,18 @@ def _agreement(workspace: Workspace, store: Store, asked: Asked) -> Table:
             }
             for each in found.fields
         ]
+    elif isinstance(found, RankingTables):
+        figures = {
+            "first place": found.top_1,
+            "mean NDCG": found.ndcg,
+            "mean Kendall's tau": found.kendall_tau,
+        }
+        rows = [{"of": name} | dict(told("agreement", each)) for name, each in figures.items()]
     columns = {"of": TEXT, "compare": TEXT, "required": YES, "critical": YES} | estimate_columns("agreement")
     return whole(columns, rows)
 
 
-def _labels(found: LabelTables | FieldTables | None) -> bool:
+def _labels(found: Tables | None) -> bool:
     return isinstance(found, LabelTables)
 
 

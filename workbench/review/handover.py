@@ -173,7 +173,7 @@ def hand_over(
             and not any(label["current"] for label in board.on_draw.get(each["draw_id"], ()))
         ][:limit]
     else:
-        pool = pool_of(store, scope, basis)
+        pool = pool_of(store, scope, config)
         desk = Desk(program.name, rules=config.review)
         with store.writing() as writer:
             handing = Handing(

@@ -60,18 +60,20 @@ def _kept(key: tuple[Any, ...], signature: Any, make: Callable[[], Any]) -> Any:
     return found
 
 
-def pool_of(store: Store, scope: Scope, basis: Basis, signature: Any = None) -> Pool:
+def pool_of(store: Store, scope: Scope, config: EvalConfig, signature: Any = None) -> Pool:
     """Return the pool of a queue; read again only after the comparisons changed.
 
     Args:
         store: Where they are.
         scope: What the queue is about.
-        basis: Whether equality proves.
+        config: The task's eval: whether equality proves, and which flags contradict.
         signature: What `rows.pool_signature` says, where it is known.
     """
+    basis = compare.basis(config)
+    # The scope's evaluator version changes with the flags.
     key = ("pool", str(store.path), scope, basis)
     signature = signature or rows.pool_signature(store, scope)
-    found: Pool = _kept(key, signature, lambda: _read_pool(store, scope, basis))
+    found: Pool = _kept(key, signature, lambda: _read_pool(store, scope, basis, config.contradictions))
     return found
 
 
@@ -100,7 +102,7 @@ def members_of(
     return found
 
 
-def _read_pool(store: Store, scope: Scope, basis: Basis) -> Pool:
+def _read_pool(store: Store, scope: Scope, basis: Basis, contradicting: tuple[str, ...]) -> Pool:
     semantic = basis is Basis.SEMANTIC
     frame = evidence_frame(store, *scope.params, wanted=("call_id", "flags") if semantic else ("call_id",))
     frame = comparable(frame)
@@ -117,7 +119,7 @@ def _read_pool(store: Store, scope: Scope, basis: Basis) -> Pool:
     if semantic:
         scores = [None if score != score else float(score) for score in frame["score"].astype(float).tolist()]
         kinds = [
-            compare.is_contradicted(tuple(json.loads(each)))
+            compare.is_contradicted(json.loads(each), contradicting)
             for each in frame["flags"].cat.categories.tolist()
         ]
         flagged = [kinds[code] for code in frame["flags"].cat.codes.tolist()]

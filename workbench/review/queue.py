@@ -69,7 +69,7 @@ def next_item(
     if held:
         draw_id, pair = held["draw_id"], (held["replay_id"], held["call_id"])
     else:
-        pool = pool_of(store, scope, basis)
+        pool = pool_of(store, scope, config)
         reads = languages if languages is not None else assigned(config.review, annotator)
         desk = Desk(
             annotator=annotator,

@@ -118,7 +118,7 @@ def queue_status(
         task=task,
         candidate=candidate,
         basis=basis,
-        pool=pool_of(store, scope, basis).size,
+        pool=pool_of(store, scope, config).size,
         drawn=dict(Counter(each.plan.value for each in main)),
         states={state.value: counted[state] for state in State},
         doubled=len(states) - len(main),

@@ -146,7 +146,7 @@ def answer(
         handing = Handing(
             writer,
             scope,
-            pool_of(store, scope, compare.basis(config), signature),
+            pool_of(store, scope, config, signature),
             compare.basis(config),
             Desk(
                 annotator=annotator,

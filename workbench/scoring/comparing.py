@@ -13,7 +13,7 @@ import msgspec
 
 from workbench import review
 from workbench.access import requires
-from workbench.compare import Comparator, Judgement, basis, evaluator_version
+from workbench.compare import Comparator, Judgement, basis, by_rule, evaluator_version
 from workbench.compare.features import MAX_REQUEST_CHARS
 from workbench.compare.fields import FieldsComparator
 from workbench.compare.judgement import uncomparable
@@ -35,7 +35,7 @@ from workbench.records import (
 )
 from workbench.roles import Right
 from workbench.scoring.judging import JudgeResults, judge_results
-from workbench.scoring.tables import FieldTables, LabelTables, shown, tables
+from workbench.scoring.tables import Tables, shown, tables
 from workbench.scoring.targets import targets
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
@@ -49,7 +49,7 @@ PAIRS_AT_ONCE, KINDS_AT_ONCE, OUTPUT_BATCH = 2_000_000, 50_000, 2_000
 """How many are compared in one transaction: pairs of labels and the kinds of these, or whole outputs."""
 FIELDS_SAMPLE, FIELDS_SEEN_IN = 1_000, 20
 """Recorded outputs in which a field is looked for, and how few of them prove nothing."""
-REASONS_SHOWN = 10
+REASONS_SHOWN, RULES_SHOWN = 10, 5
 NO_CONTROL = "the log holds no control output"
 
 
@@ -62,11 +62,13 @@ class CompareReport:
     stands within `mismatch`. `agreement` is (match + ignored) / compared, with limits
     that take calls as independent, and so is `invalid_share`, invalid / compared. `errors`
     counts candidate errors by kind, `ignored_by` the rules that made a difference
-    harmless, `uncomparable_because` the commonest reasons. `evaluator_errors` of the mismatches
-    are no verdict at all: the eval's own evaluator failed, `evaluator_errors_because` of this.
+    harmless (`a + b` where both were needed), `uncomparable_because` the commonest reasons.
+    `evaluator_errors` of the mismatches are no verdict at all: the eval's own evaluator failed,
+    `evaluator_errors_because` of this.
     `embedded` texts were computed now; `embedding_failures` says why others were not.
     `labels_from_gold` labels are new. `tables` say what the agreement is made of, by label or
-    by field. `judge` is what the eval's judge said of the pairs; it enters nothing else here.
+    by field, or how near orders are. `judge` is what the eval's judge said of the pairs; it enters
+    nothing else here.
     """
 
     task: str
@@ -94,7 +96,7 @@ class CompareReport:
     uncomparable_because: dict[str, int] = field(default_factory=dict)
     evaluator_errors: int = 0
     evaluator_errors_because: dict[str, int] = field(default_factory=dict)
-    tables: LabelTables | FieldTables | None = None
+    tables: Tables | None = None
     judge: JudgeResults | None = None
 
     @property
@@ -110,7 +112,7 @@ class CompareReport:
             (self.invalid, "invalid"),
             (self.evaluator_errors, f"evaluator errors{_mostly(self.evaluator_errors_because)}"),
             (self.uncomparable, f"uncomparable{_mostly(self.uncomparable_because)}"),
-            (self.ignored, "equal by an ignore rule"),
+            (self.ignored, f"equal by an ignore rule{_named(self.ignored_by)}"),
             (self.similarity_missing, "without a similarity"),
             (self.labels_from_gold, "labels from gold answers"),
         ):
@@ -118,6 +120,12 @@ class CompareReport:
                 parts.append(f"{count:,} {words}")
         line = ", ".join([*parts, *shown(self.tables)]) + "."
         return "\n  ".join([line, *(self.judge.lines if self.judge else ())])
+
+
+def _named(ignored_by: dict[str, int]) -> str:
+    named = [f"{name}: {count:,}" for name, count in by_rule(ignored_by).items()]
+    more = f", {len(named) - RULES_SHOWN} more" if len(named) > RULES_SHOWN else ""
+    return f" ({', '.join(named[:RULES_SHOWN])}{more})" if named else ""
 
 
 def _mostly(because: dict[str, int]) -> str:

@@ -97,7 +97,25 @@ class FieldTables:
     control_repaired: int
 
 
-def tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTables | FieldTables | None:
+@dataclass(frozen=True, slots=True)
+class RankingTables:
+    """How near a candidate's orders are to the frontier's, over the compared calls.
+
+    `top_1` is the share whose first place is the same, `ndcg` the mean NDCG (0..1), `kendall_tau` the mean of
+    Kendall's tau-b (-1..1). An answer that is no order has missed the first place and gains nothing; it
+    has no tau, nor has one side that ties everything, so tau has an n of its own. Limits hold
+    however often anyone looks and take calls as independent. They explain and gate nothing.
+    """
+
+    top_1: Estimate
+    ndcg: Estimate
+    kendall_tau: Estimate
+
+
+Tables = LabelTables | FieldTables | RankingTables
+
+
+def tables(store: Store, config: EvalConfig, fingerprint: str) -> Tables | None:
     """Return the tables of one task and candidate, over every compared call once, repeat 0.
 
     Args:
@@ -106,12 +124,14 @@ def tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTables | 
         fingerprint: The candidate's.
 
     Returns:
-        Tables of labels or of fields; None for other kinds of evals.
+        Tables of labels, of fields or of orders; None for other kinds of evals.
     """
     if config.kind is EvalKind.LABEL:
         return label_tables(store, config, fingerprint)
     if config.kind is EvalKind.FIELDS:
         return field_tables(store, config, fingerprint)
+    if config.kind is EvalKind.RANKING:
+        return ranking_tables(store, config, fingerprint)
     return None
 
 
@@ -247,6 +267,36 @@ def field_tables(
     )
 
 
+@requires(Right.SEE, task=lambda given: given["config"].task)
+def ranking_tables(store: Store, config: EvalConfig, fingerprint: str) -> RankingTables:
+    """Return how often the first place is the same, and how near the whole orders are.
+
+    Args:
+        store: Holds the comparisons.
+        config: An eval of orders.
+        fingerprint: The candidate's.
+    """
+    figure = "TRY_CAST(json_extract_string(m.details, '$.{}') AS DOUBLE)".format
+    found = store.rows(
+        f"""
+        WITH each AS (
+            SELECT {figure("top_1")} AS top_1, {figure("ndcg")} AS ndcg, {figure("kendall_tau")} AS tau,
+                   m.invalid {_COMPARED} {once(store, config.task, fingerprint)}
+        )
+        SELECT count(*) FILTER (WHERE invalid OR top_1 IS NOT NULL) AS n, coalesce(sum(top_1), 0) AS top_1,
+               coalesce(sum(ndcg), 0) AS ndcg, count(tau) AS with_tau, coalesce(sum(tau), 0) AS tau
+        FROM each
+        """,  # noqa: S608 - constants of this module
+        (config.task, fingerprint, evaluator_version(config)),
+    )[0]
+    delta, n = config.policy.delta, int(found["n"])
+    return RankingTables(
+        top_1=bounds.anytime(float(found["top_1"]), n, delta),
+        ndcg=bounds.anytime_mean(float(found["ndcg"]), n, delta),
+        kendall_tau=bounds.anytime_mean(float(found["tau"]), int(found["with_tau"]), delta, low=-1.0),
+    )
+
+
 def _repaired(side: str) -> str:
     return (
         f"list_contains(m.flags, '{JSON_REPAIRED}') "
@@ -254,7 +304,7 @@ def _repaired(side: str) -> str:
     )
 
 
-def shown(found: LabelTables | FieldTables | None) -> list[str]:
+def shown(found: Tables | None) -> list[str]:
     """Return what a report's line says of the tables, in parts.
 
     Args:
@@ -266,4 +316,14 @@ def shown(found: LabelTables | FieldTables | None) -> list[str]:
             parts.append(f"{found.schema_valid.point:.1%} keep the schema")
         if found.repaired:
             parts.append(f"{found.repaired:,} read only after their JSON was mended")
+    if isinstance(found, RankingTables) and found.top_1.point is not None:
+        first, tau = found.top_1, found.kendall_tau
+        parts.append(f"first place the same in {first.point:.1%} ({first.low:.1%}-{first.high:.1%})")
+        parts.append(f"mean NDCG {_mean(found.ndcg)}")
+        if tau.point is not None:
+            parts.append(f"mean Kendall's tau {_mean(tau)}")
     return parts
+
+
+def _mean(found: Estimate) -> str:
+    return f"{found.point:.2f} ({found.low:.2f} to {found.high:.2f}, n = {found.n:,.0f})"

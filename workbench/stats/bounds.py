@@ -10,6 +10,7 @@ Ramdas, McAuliffe and Sekhon 2021; Waudby-Smith and Ramdas 2024). `exact_upper` 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -246,6 +247,36 @@ def anytime(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimat
         method=ANYTIME,
         n=n,
         n_effective=size,
+    )
+
+
+def anytime_mean(total: float, n: float, delta: float, *, low: float = 0.0, high: float = 1.0) -> Estimate:
+    """Return a mean of values between two limits, with both anytime bounds, each at `delta`.
+
+    With x = (value - low) / (high - low) the bounds are L(sum x, n) and U(sum x, n) of a rate, on the scale
+    of the values: a likelihood ratio of a rate p against h is convex in x, so that its mean is at most
+    that of a coin of the same mean. Source: Hoeffding, Journal of the American Statistical Association 58,
+    1963, for the convexity; Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 49, 2021, for the
+    bounds.
+
+    Args:
+        total: Sum of the values.
+        n: How many there are.
+        delta: Error probability of each bound.
+        low: The least a value can be.
+        high: The most it can be.
+
+    Returns:
+        Means on the scale of the values; the limits themselves and no point without any.
+    """
+    width = high - low
+    # Rounding may lift a sum of whole ones above their number.
+    found = anytime(min(max(0.0, (total - low * n) / width), n), n, delta)
+    return replace(
+        found,
+        point=total / n if n else None,
+        low=low + width * found.low,
+        high=low + width * found.high,
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import access
 from workbench.access import requires
+from workbench.compare import by_rule
 from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Output, Request, Verdict, from_json
 from workbench.roles import Right
@@ -88,8 +89,9 @@ class CaseRow:
 class Facets:
     """What can be filtered by, with counts.
 
-    Verdicts and flags are of the pool, `scored` of its cases have a score; languages are of all calls
-    of the task, errors of all answers of the candidate.
+    Verdicts and flags are of the pool, `scored` of its cases have a score, `ignored` counts them by the
+    ignore rule that made them equal; languages are of all calls of the task, errors of all answers of
+    the candidate.
     """
 
     verdicts: dict[str, int] = field(default_factory=dict)
@@ -97,6 +99,7 @@ class Facets:
     flags: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     scored: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -124,6 +127,7 @@ class Case:
     invalid: bool
     flags: tuple[str, ...]
     details: dict[str, Any]
+    ignored_by: str | None
 
 
 @requires(Right.SEE, Right.READ)
@@ -156,6 +160,7 @@ def facets(store: Store, pool: Pool) -> Facets:
         flags,
         {row["value"]: row["n"] for row in errors},
         int(scored),
+        by_rule(_tally(store, pool, "x.ignored_by")) if Verdict.IGNORED in verdicts else {},
     )
 
 
@@ -223,7 +228,7 @@ def case(store: Store, pool: Pool, call_id: str) -> Case | None:
     """Return one case of a pool, or None where it does not belong to it."""
     found = store.rows(
         f"""SELECT x.replay_id, x.call_id, x.verdict, x.score, x.reason, x.identical, x.invalid, x.flags,
-                   x.details
+                   x.details, x.ignored_by
             FROM {compared(store, pool, one_call=True)} x""",  # noqa: S608
         [*key_of(pool), call_id],
     )
@@ -254,6 +259,7 @@ def case(store: Store, pool: Pool, call_id: str) -> Case | None:
         invalid=row["invalid"],
         flags=tuple(row["flags"]),
         details=json.loads(row["details"]),
+        ignored_by=row["ignored_by"],
     )
 
 
@@ -406,7 +412,7 @@ def _languages(store: Store, pool: Pool) -> dict[str, int]:
 def _tally(store: Store, pool: Pool, expression: str) -> dict[str, int]:
     found = store.rows(
         f"""SELECT value, count(*) AS n
-            FROM (SELECT {expression} AS value FROM {compared(store, pool)} x)
+            FROM (SELECT {expression} AS value FROM {compared(store, pool)} x) WHERE value IS NOT NULL
             GROUP BY value ORDER BY value <> ?, n DESC, value LIMIT {FACET_LIMIT}""",  # noqa: S608
         # An evaluator of one's own may flag so much that its failures would not be among them.
         [*key_of(pool), EVALUATOR_ERROR],

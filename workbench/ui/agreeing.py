@@ -11,7 +11,7 @@ from workbench import review
 from workbench.compare.fields import FieldsComparator
 from workbench.records import EvalKind
 from workbench.review.items import ABSOLUTE_KINDS
-from workbench.scoring.tables import FieldTables, LabelTables, field_tables, label_tables
+from workbench.scoring.tables import FieldTables, LabelTables, field_tables, label_tables, ranking_tables
 from workbench.specs import EvalConfig
 from workbench.store import cases
 from workbench.store.cases import INVALID, Facets, Pool
@@ -45,6 +45,8 @@ def show(scope: Scope, pool: Pool, facets: Facets) -> None:
         _label_view(scope, read(label_tables, scope.eval, pool.candidate_fingerprint))
     elif scope.eval.kind is EvalKind.FIELDS:
         _field_view(scope, pool, facets)
+    elif scope.eval.kind is EvalKind.RANKING:
+        _ranking_view(scope, pool)
     if facets.scored and scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
         _scores(scope, pool)
     elif scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
@@ -196,6 +198,33 @@ def _field_view(scope: Scope, pool: Pool, facets: Facets) -> None:
                 f"{found.repaired:,} of the candidate, {found.control_repaired:,} of the frontier",
                 width="content",
             )
+
+
+def _ranking_view(scope: Scope, pool: Pool) -> None:
+    found = read(ranking_tables, scope.eval, pool.candidate_fingerprint)
+    st.header("How near the orders are", anchor=False)
+    with st.container(horizontal=True, gap="large", key="orders"):
+        st.metric(
+            "First place the same",
+            words.interval(found.top_1),
+            width="content",
+            help="An answer that is no order has missed it.",
+        )
+        for name, value, told in (
+            (
+                "Mean NDCG",
+                found.ndcg,
+                "0 to 1: how much of what the frontier puts first comes first. No order is 0.",
+            ),
+            (
+                "Mean Kendall's tau",
+                found.kendall_tau,
+                "-1 to 1: pairs in the same order less pairs in the opposite one.",
+            ),
+        ):
+            st.metric(name, words.mean(value), width="content", help=told)
+    st.caption("The limits hold however often you look, and take calls as independent.")
+    exports.offer("agreement", task=scope.task, candidate=scope.candidate.name)
 
 
 def _scores(scope: Scope, pool: Pool) -> None:

@@ -52,6 +52,8 @@ def show(scope: Scope, pool: Pool, call_id: str) -> None:
         _head(scope, found)
         if found.reason:
             st.text(visible(found.reason))
+        if found.ignored_by:
+            st.text(visible(f"Different, and equal by what the eval ignores: {found.ignored_by}"))
         _notes(found)
         answers.show_pair(found.control, found.observed, _rules(found))
         st.caption("Request")

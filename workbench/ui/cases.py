@@ -107,6 +107,10 @@ def _summary(facets: Facets) -> None:
             width="content",
             help=words.GLOSSARY["uncomparable"],
         )
+    if facets.ignored:
+        rules = ", ".join(f"{visible(name)} ({n:,})" for name, n in facets.ignored.items())
+        # Not Markdown: names are whatever the eval says.
+        st.text(f"Equal only by what the eval ignores: {rules}.")
 
 
 def _evaluator_errors(scope: Scope, facets: Facets) -> None:

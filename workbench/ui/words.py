@@ -176,6 +176,12 @@ def interval(estimate: Estimate) -> str:
     return f"{percent(estimate.point)} ({limits}, n = {count(estimate.n)})"
 
 
+def mean(estimate: Estimate) -> str:
+    """Return a mean that is no rate with its limits and its n."""
+    limits = f"{estimate.low:.2f} to {estimate.high:.2f}, n = {count(estimate.n)}"
+    return f"not known ({limits})" if estimate.point is None else f"{estimate.point:.2f} ({limits})"
+
+
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
     """Return how long ago something was, in the largest whole unit.
 
