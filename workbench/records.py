@@ -17,6 +17,9 @@ import msgspec
 T = TypeVar("T")
 
 UNASSIGNED = "unassigned"
+
+LEAST_RATE = 1e-9
+"""A log of less than one call in a billion speaks of no traffic; one over it would be no number any more."""
 """Task of a call that no rule takes. Shown, never dropped."""
 
 

@@ -22,6 +22,7 @@ class Mark(StrEnum):
     ATTRIBUTES_CUT = "attributes_cut"
     AUDIO = "audio"
     BAD_ARGUMENTS = "bad_arguments"
+    BAD_SAMPLING_RATE = "bad_sampling_rate"
     BAD_TIME = "bad_time"
     CACHE_HIT = "cache_hit"
     CONTENT_FILTER = "content_filter"

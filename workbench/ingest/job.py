@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.errors import UsageError
 from workbench.formats import Passed
 from workbench.ingest.report import REJECTS_KEPT, reject_reason
-from workbench.records import EvalKind, Rejected
+from workbench.records import LEAST_RATE, EvalKind, Rejected
 from workbench.specs import NAME_PATTERN, EvalConfig, MatchRule
 
 REASONS_KEPT = 100
@@ -136,7 +136,7 @@ def check_arguments(
         raise UsageError(f"{task!r} is no name for a task.", "Use letters, digits, dot, dash, underscore.")
     if source is not None and (not source.strip() or len(source) > 200 or not source.isprintable()):
         raise UsageError(f"{source[:50]!r} is no name for a source.", "Use a short name such as `prod-eu`.")
-    if sampling_rate is not None and not 0 < sampling_rate <= 1:
+    if sampling_rate is not None and not LEAST_RATE <= sampling_rate <= 1:
         raise UsageError(
             f"The sampling rate {sampling_rate} is not a share of traffic.", "Use 10% or 0.1, up to 100%."
         )

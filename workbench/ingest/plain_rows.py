@@ -53,11 +53,12 @@ class PlainRows:
         """
         attributes, model = pair.attributes, pair.model
         rate = self._sampling_rate
-        if RATE in attributes:
-            rate = take_rate(attributes, rate)
         marks: list[str] = []
+        if RATE in attributes:
+            rate = take_rate(attributes, rate, marks)
         if self._router.asks:
-            task, marks = self._routed(pair)
+            task, routed = self._routed(pair)
+            marks += routed
         else:
             task = self._router.without_rules(pair.task)
         text, chars, turns = "", 0, 0

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from workbench import access
 from workbench.access import requires
@@ -81,8 +84,28 @@ def made_anew(workspace: Workspace, store: Store, listener: Listener = silent) -
     calls = int(store.value("SELECT count(*) FROM usable_calls"))
     found = measure(workspace, store, profile_id, mined.found, calls)
     report = _report(workspace, profile_id, found, calls, moved)
+    _refuse_endless(as_builtins(report))
     workloads.write_profile(store, profile_id, _fingerprint(workspace, store), last, to_json(report).decode())
     return report
+
+
+def _refuse_endless(value: Any, where: str = "") -> None:
+    """Refuse figures that are none: JSON would hold null in their place, and the report be lost.
+
+    Raises:
+        UsageError: One is infinite or not a number.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(
+            f"The profile's figure {where.lstrip('.')} is beyond all numbers.",
+            "Look for prices, amounts and calls_per_day in workbench.toml and eval.toml that can't be.",
+        )
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_endless(item, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_endless(item, where)
 
 
 @requires(Right.SEE, task=None)
@@ -97,7 +120,15 @@ def kept(store: Store) -> ProfileReport | None:
     from workbench.store import workloads
 
     row = workloads.newest_profile(store)
-    return from_json(row["report"], ProfileReport) if row is not None else None
+    return None if row is None else _readable(row["report"])
+
+
+def _readable(report: str) -> ProfileReport | None:
+    """Return a kept report, or None where a figure of it could not be written."""
+    try:
+        return from_json(report, ProfileReport)
+    except msgspec.DecodeError:
+        return None
 
 
 @requires(Right.SEE, task=None)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Comparison, Output, from_json, to_json
+from workbench.store.calls import SCALED_CALLS
 from workbench.store.remembered import remembered
 
 if TYPE_CHECKING:
@@ -388,7 +389,7 @@ def volume(store: Store, task: str) -> dict[str, Any]:
 
 def _volume(store: Store, task: str) -> dict[str, Any]:
     return store.rows(
-        """
+        f"""
         WITH mine AS (
             SELECT occurred_at, sampling_rate FROM calls
             WHERE task = ? AND call_id NOT IN (SELECT call_id FROM conflicts)
@@ -400,10 +401,9 @@ def _volume(store: Store, task: str) -> dict[str, Any]:
         SELECT (SELECT count(*) FROM mine) AS calls, span.first, span.last,
                (SELECT count(*) FROM mine WHERE occurred_at IS NULL) AS undated,
                (SELECT count(*) FROM recent) AS recent,
-               (SELECT CASE WHEN count(*) = count(nullif(sampling_rate, 0))
-                            THEN sum(1 / nullif(sampling_rate, 0)) END FROM recent) AS recent_scaled
+               (SELECT {SCALED_CALLS} FROM recent) AS recent_scaled
         FROM span
-        """,
+        """,  # noqa: S608
         (task,),
     )[0]
 

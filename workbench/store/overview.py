@@ -12,6 +12,7 @@ from workbench.costing.pricing import ModelPrice
 from workbench.normal import content_hash
 from workbench.roles import Right
 from workbench.store.call_costs import PRICES, by_model, price_parameters
+from workbench.store.calls import SCALED_CALLS
 from workbench.store.remembered import remembered
 
 if TYPE_CHECKING:
@@ -251,15 +252,15 @@ def daily_traffic(store: Store, task: str, days: int) -> list[dict[str, Any]]:
         days: How far back.
     """
     return store.rows(
-        """
+        f"""
         WITH ages AS (
             SELECT sampling_rate, epoch(max(occurred_at) OVER () - occurred_at) / 86400 AS age
             FROM calls WHERE task = ? AND occurred_at IS NOT NULL
               AND call_id NOT IN (SELECT call_id FROM conflicts)
         )
         SELECT floor(age)::INTEGER AS age, count(*) AS calls, max(age) AS oldest,
-               CASE WHEN count(*) = count(nullif(sampling_rate, 0)) THEN sum(1 / sampling_rate) END AS traffic
+               {SCALED_CALLS} AS traffic
         FROM ages WHERE age < ? GROUP BY ALL ORDER BY ALL
-        """,
+        """,  # noqa: S608
         (task, days),
     )

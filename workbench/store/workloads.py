@@ -18,6 +18,7 @@ from workbench.records import UNASSIGNED, Request, from_json
 from workbench.roles import Right
 from workbench.store import Store, accesses
 from workbench.store.call_costs import PRICES, by_model, price_parameters
+from workbench.store.calls import SCALED_CALLS
 
 LABEL_CHARS = 60
 SHORT_ANSWERS = 400
@@ -220,7 +221,7 @@ def daily_traffic(store: Store, profile_id: str) -> list[dict[str, Any]]:
             FROM traffic WHERE occurred_at IS NOT NULL
         )
         SELECT workload, floor(age)::INTEGER AS age, count(*) AS calls, max(age) AS oldest,
-               CASE WHEN count(*) = count(nullif(sampling_rate, 0)) THEN sum(1 / sampling_rate) END AS traffic
+               {SCALED_CALLS} AS traffic
         FROM ages WHERE age < {DAYS} GROUP BY ALL ORDER BY ALL
         """,  # noqa: S608
         {"profile": profile_id},
