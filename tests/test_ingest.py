@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from import_world import Desk, pair, tallies
 
 from workbench.errors import UsageError
-from workbench.ingest import call_id, conflicts, preview, write_rejects
+from workbench.ingest import call_id, conflicts, preview, undo_import, write_rejects
 from workbench.records import UNASSIGNED, to_json
 from workbench.store import calls
 
@@ -42,6 +42,8 @@ def test_the_sample_logs_import_as_their_readme_says(desk: Desk) -> None:
     assert tallies(desk.take(SAMPLES / "openai_chat.jsonl")) == {"accepted": 8}
     batch = (SAMPLES / "openai_batch_input.jsonl", SAMPLES / "openai_batch_output.jsonl")
     assert tallies(desk.take(*batch)) == {"accepted": 3, "joined": 3, "rejected": 1}
+    batch = (SAMPLES / "openai_batch_responses_input.jsonl", SAMPLES / "openai_batch_responses_output.jsonl")
+    assert tallies(desk.take(*batch)) == {"accepted": 3, "joined": 3}
     assert tallies(desk.take(SAMPLES / "malformed.jsonl", source="other")) == {
         "accepted": 2,
         "rejected": 7,
@@ -131,10 +133,20 @@ def test_batch_files_join_in_any_order_to_the_same_calls(desk: Desk, order: str)
     assert first.occurred_at is not None
     assert first.occurred_at.isoformat() == "2025-10-09T09:53:21+00:00"
     assert first.marks == ("no_latency",)
+    assert first.attributes == {"tenant": "north", "batch_request_id": "req_1"}
     assert found["ticket-3"].control is not None
     assert found["ticket-3"].control.error is not None
     assert desk.store.value("SELECT model FROM calls WHERE native_id = 'ticket-1'") == "gpt-4o-2024-11-20"
     assert tallies(desk.take(inputs, outputs, task="triage")) == {"skipped": 6, "rejected": 1}
+
+
+def test_what_a_batch_calls_a_request_goes_with_its_outputs(desk: Desk) -> None:
+    """Taken back, the outputs leave the calls' own attributes as they were."""
+    desk.take(SAMPLES / "openai_batch_input.jsonl", task="triage")
+    before = {each.native_id: each.attributes for each in calls.load_calls(desk.store, "triage")}
+    outputs = desk.take(SAMPLES / "openai_batch_output.jsonl", task="triage")
+    undo_import(desk.store, outputs.manifest_id)
+    assert {each.native_id: each.attributes for each in calls.load_calls(desk.store, "triage")} == before
 
 
 def test_an_output_without_its_request_is_rejected_until_the_request_arrives(desk: Desk) -> None:

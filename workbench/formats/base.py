@@ -157,7 +157,7 @@ class Draft:
 class OutputDraft:
     """An output whose request is another record; both carry `native_id`.
 
-    With `adds`, it only says tokens and model of an answer that is there already; `parts` counts
+    `attributes` are added to those of the call. With `adds`, it only says tokens and model of an answer that is there already; `parts` counts
     the other source records that went into it.
     """
 
@@ -170,6 +170,7 @@ class OutputDraft:
     key_name: str = "id"
     adds: bool = False
     parts: int = 0
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 Parsed = Draft | OutputDraft | Feedback | Passed | Part

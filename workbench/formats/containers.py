@@ -31,22 +31,10 @@ from workbench.normal import Undecodable, decode_json
 from workbench.records import Rejected
 
 _CALL_KEYS = frozenset({"request", "response", "messages", "body", "custom_id"})
-_PAGE_KEYS = frozenset(
-    [
-        "object",
-        "has_more",
-        "first_id",
-        "last_id",
-        "meta",
-        "page",
-        "total",
-        "count",
-        "cursor",
-        "cursors",
-        "next_cursor",
-        "next_page_token",
-    ]
-).union(ENVELOPES)
+_PAGE_KEYS = frozenset(ENVELOPES) | {
+    *("object", "has_more", "first_id", "last_id", "meta", "page", "total", "count"),
+    *("cursor", "cursors", "next_cursor", "next_page_token"),
+}
 """What stands beside the records of one page of an export."""
 
 _SCALAR_PAIR = r'"[^"]*"\s*:\s*(?:"[^"]*"|[0-9.]+|null|true|false)\s*,\s*'

@@ -86,6 +86,7 @@ class Redaction:
             _add(draft.marks)
         draft.native_id = self.text(draft.native_id)
         draft.file = self.text(draft.file)
+        draft.attributes = self._value(draft.attributes)
         return draft
 
     def _rejected(self, item: Rejected) -> Rejected:

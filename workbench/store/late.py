@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from workbench.records import BATCH_REQUEST_ID
+
 if TYPE_CHECKING:
     from workbench.store import Writer
 
@@ -16,7 +18,9 @@ TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens")
 
 _TABLES = {
     "late": """
-    CREATE OR REPLACE TEMP TABLE late (call_id VARCHAR, occurred_at TIMESTAMP, model VARCHAR)
+    CREATE OR REPLACE TEMP TABLE late (
+        call_id VARCHAR, occurred_at TIMESTAMP, model VARCHAR, attributes VARCHAR
+    )
     """,
     "additions": """
     CREATE OR REPLACE TEMP TABLE additions (
@@ -41,7 +45,7 @@ def end(writer: Writer) -> None:
 
 def put_outputs(writer: Writer, rows: pa.Table) -> None:
     """Take rows whose outputs joined calls."""
-    stage_rows(writer, "late", rows.select(["call_id", "occurred_at", "model"]))
+    stage_rows(writer, "late", rows.select(["call_id", "occurred_at", "model", "attributes"]))
 
 
 def put_tokens(writer: Writer, rows: pa.Table) -> None:
@@ -56,7 +60,7 @@ def stage_rows(writer: Writer, table: str, rows: pa.Table) -> None:
 
 
 def write_calls(writer: Writer, manifest_id: str) -> None:
-    """Give calls the time and the model that came with their outputs."""
+    """Give calls the time, the model and the attributes that came with their outputs."""
     writer.execute(
         """
         INSERT INTO late_facts (call_id, manifest_id, occurred_at, model)
@@ -68,6 +72,10 @@ def write_calls(writer: Writer, manifest_id: str) -> None:
     writer.execute(
         "UPDATE calls SET occurred_at = coalesce(calls.occurred_at, late.occurred_at),"
         " model = coalesce(late.model, calls.model) FROM late WHERE calls.call_id = late.call_id"
+    )
+    writer.execute(
+        "UPDATE calls SET attributes = json_merge_patch(late.attributes::JSON, calls.attributes::JSON)"
+        " FROM late WHERE calls.call_id = late.call_id AND late.attributes IS NOT NULL"
     )
 
 
@@ -147,6 +155,14 @@ def take_back(writer: Writer, manifest_id: str) -> int:
         ) f WHERE calls.call_id = f.call_id
         """,
         mine,
+    )
+    writer.execute(
+        """
+        UPDATE calls SET attributes = json_merge_patch(attributes::JSON, json_object($key, NULL))
+        WHERE json_exists(attributes::JSON, '$.' || $key) AND call_id IN
+            (SELECT call_id FROM late_facts WHERE manifest_id = $m AND output IS NULL)
+        """,
+        mine | {"key": BATCH_REQUEST_ID},
     )
     writer.execute(
         "DELETE FROM late_facts WHERE manifest_id = $m OR call_id IN"
