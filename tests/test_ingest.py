@@ -58,6 +58,7 @@ def test_every_mark_is_counted(desk: Desk) -> None:
         "error": 1,
         "finish_length": 1,
         "image": 1,
+        "no_latency": 4,
         "no_output": 1,
         "refusal": 1,
         "truncated": 1,
@@ -178,7 +179,7 @@ def test_a_call_without_output_gets_it_from_a_later_export(desk: Desk) -> None:
     assert desk.take(desk.write("a.jsonl", open_call | {"id": "x"})).marks == {"no_output": 1, "no_time": 1}
     assert tallies(desk.take(desk.write("b.jsonl", pair("x")))) == {"joined": 1}
     (call,) = calls.load_calls(desk.store)
-    assert call.marks == ()
+    assert call.marks == ("no_latency",)
     assert call.control is not None
 
 
@@ -207,8 +208,8 @@ def test_tasks_come_from_the_command_the_rules_or_the_log(tmp_path: Path) -> Non
     ]
     path = desk.write("a.jsonl", *rows)
     report = desk.take(path, source="s")
-    assert report.tasks == {"billing": 2, UNASSIGNED: 2, "from_log": 1, "vips": 1}
-    assert report.marks == {"ambiguous_task": 1}
+    assert report.tasks == {"billing": 2, "from_log": 1, "no-name": 1, UNASSIGNED: 1, "vips": 1}
+    assert report.marks == {"ambiguous_task": 1, "no_latency": 6}
     assert "[match]" in report.text
     assert desk.take(path, task="all").tasks == {"all": 6}
     desk.store.close()

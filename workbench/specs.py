@@ -301,7 +301,8 @@ class EvalConfig:
     entry point of the group `workbench.evaluators` that compares instead of the kind's own rule.
     `judge` names a model that is asked which of two answers is better.
 
-    A call belongs here if it fits `match`, or one of `match_any`.
+    A call belongs here if it fits `match`, or one of `match_any`. Calls with one of `exclude_marks` stay
+    out of samples drawn from then on, and of figures about traffic and costs.
     """
 
     task: str
@@ -331,6 +332,7 @@ class EvalConfig:
     slices: tuple[SliceRule, ...] = ()
     ignore: tuple[IgnoreRule, ...] = ()
     calls_per_day: float | None = None
+    exclude_marks: tuple[str, ...] = ()
     allowed_zone: str = "internal"
     guidelines: str = ""
     root: str = ""

@@ -34,6 +34,7 @@ class Mark(StrEnum):
     IMAGE = "image"
     INTERNAL = "internal"
     MULTIPLE_CHOICES = "multiple_choices"
+    MULTIPLE_PROMPTS = "multiple_prompts"
     NO_LATENCY = "no_latency"
     NO_OUTPUT = "no_output"
     NO_TIME = "no_time"
@@ -157,8 +158,8 @@ class Draft:
 class OutputDraft:
     """An output whose request is another record; both carry `native_id`.
 
-    `attributes` are added to those of the call. With `adds`, it only says tokens and model of an answer that is there already; `parts` counts
-    the other source records that went into it.
+    `attributes` are added to those of the call. With `adds`, it only says tokens and model of an
+    answer that is there already; `parts` counts the other source records that went into it.
     """
 
     native_id: str
@@ -234,6 +235,13 @@ class Joins(Protocol):
     def attach(self, draft: Draft, parts: Sequence[Part]) -> None:
         """Add to a call what parts that share its `part_key` say of it."""
         ...
+
+
+def task_of(value: Any) -> str | None:
+    """Return what a log calls a task; None where that is neither text nor a whole number."""
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def reject(file: str, line: int, reason: str, raw: bytes) -> Rejected:

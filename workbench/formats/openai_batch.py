@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.formats.answers import read_response
-from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable
+from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable, task_of
 from workbench.formats.chat import error_output, parse_request, parse_response
 from workbench.formats.drafts import as_mapping
 from workbench.formats.requests import read_request
@@ -84,7 +84,7 @@ class OpenAIBatch:
             request=request,
             native_id=native_id,
             model=as_text(body["model"]) if body.get("model") else None,
-            task=task if isinstance(task, str) else None,
+            task=task_of(task),
             attributes=attributes,
             marks=marks,
         )
@@ -102,7 +102,9 @@ class OpenAIBatch:
         body = reply.body if isinstance(reply.body, Mapping) else {}
         created = to_utc(body.get("created", body.get("created_at")))
         request_id = as_mapping(value.get("response")).get("request_id")
-        attributes = {BATCH_REQUEST_ID: as_text(request_id)} if isinstance(request_id, str) and request_id else {}
+        attributes = (
+            {BATCH_REQUEST_ID: as_text(request_id)} if isinstance(request_id, str) and request_id else {}
+        )
         return OutputDraft(native_id, output, created, marks, key_name="custom_id", attributes=attributes)
 
     def reply(self, value: Mapping[str, Any]) -> BatchReply | None:

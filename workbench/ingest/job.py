@@ -86,7 +86,8 @@ class Count:
     """What became of the records that one process read, before the store judges them.
 
     `unrecognised` are the files that are no logs, each with the reason, `capture_lost` the calls
-    that capture could not write; the first process tells both.
+    that capture could not write; the first process tells both. `renamed` are tasks that the log calls
+    by what is no name, with their names.
     """
 
     records: list[int] = field(default_factory=list)
@@ -100,6 +101,7 @@ class Count:
     redacted: dict[str, int] = field(default_factory=dict)
     unrecognised: list[tuple[str, str]] = field(default_factory=list)
     capture_lost: dict[str, int] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def skip(self, item: Passed) -> None:
         """Count records that are no calls, by their kind."""

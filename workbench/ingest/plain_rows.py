@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from workbench import language
-from workbench.formats import PlainPair, draft_of
+from workbench.formats import Mark, PlainPair, draft_of
 from workbench.ingest.captured import RATE, take_rate
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id
@@ -17,6 +17,7 @@ from workbench.normal import content_hash
 from workbench.records import Output, Usage
 
 _encode = msgspec.json.Encoder().encode
+_UNTIMED = [str(Mark.NO_LATENCY)]
 
 
 def _mirrored(record: type[Any]) -> Any:
@@ -116,7 +117,7 @@ class PlainRows:
                 uncached,
                 cached,
                 out,
-                [],
+                _UNTIMED if pair.latency_ms is None else [],
                 None,
                 file,
                 pair.line,

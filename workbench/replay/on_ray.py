@@ -107,6 +107,7 @@ def replay_on_ray(
     budgets: dict[str, Any] = {"usd": budget_usd, "minutes": budget_minutes}
     open_budget(workspace, spec, **budgets)
     sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
+    sample["exclude_marks"] = eval_config.exclude_marks
     if dry_run:
         most = (concurrency or spec.concurrency) * (cluster.actors or 1)
         wanted: dict[str, Any] = {"sample": sample, "budgets": budgets}

@@ -84,6 +84,7 @@ def replay(
     open_budget(workspace, spec, **budgets)
     fingerprint = workspace.fingerprint(spec)
     sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
+    sample["exclude_marks"] = eval_config.exclude_marks
     if dry_run:
         most = concurrency or spec.concurrency
         wanted: dict[str, Any] = {"sample": sample, "budgets": budgets}

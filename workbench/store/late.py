@@ -25,7 +25,7 @@ _TABLES = {
     "additions": """
     CREATE OR REPLACE TEMP TABLE additions (
         call_id VARCHAR, answered_by VARCHAR, output VARCHAR, input_tokens BIGINT, cached_input_tokens BIGINT,
-        output_tokens BIGINT
+        output_tokens BIGINT, control_marks VARCHAR[]
     )
     """,
 }
@@ -50,7 +50,9 @@ def put_outputs(writer: Writer, rows: pa.Table) -> None:
 
 def put_tokens(writer: Writer, rows: pa.Table) -> None:
     """Take rows that say tokens and model of outputs without tokens."""
-    stage_rows(writer, "additions", rows.select(["call_id", "answered_by", "output", *TOKENS]))
+    stage_rows(
+        writer, "additions", rows.select(["call_id", "answered_by", "output", *TOKENS, "control_marks"])
+    )
 
 
 def stage_rows(writer: Writer, table: str, rows: pa.Table) -> None:
@@ -95,6 +97,7 @@ def write_tokens(writer: Writer, manifest_id: str) -> dict[str, int | None]:
         UPDATE controls SET
             input_tokens = a.input_tokens, cached_input_tokens = a.cached_input_tokens,
             output_tokens = a.output_tokens,
+            marks = list_distinct(list_concat(controls.marks, coalesce(a.control_marks, []))),
             output = json_merge_patch(controls.output::JSON, CASE WHEN a.answered_by IS NULL
                 THEN json_object('usage', json_extract(a.output, '$.usage'))
                 ELSE json_object('usage', json_extract(a.output, '$.usage'), 'model', a.answered_by) END)
@@ -141,7 +144,9 @@ def take_back(writer: Writer, manifest_id: str) -> int:
     writer.execute(
         """
         UPDATE controls SET output = f.output, input_tokens = NULL, cached_input_tokens = NULL,
-            output_tokens = NULL
+            output_tokens = NULL,
+            -- What such records say of an answer beside its tokens is whether it came from a cache.
+            marks = list_filter(controls.marks, lambda mark: mark <> 'cache_hit')
         FROM late_facts f
         WHERE f.manifest_id = $m AND f.output IS NOT NULL AND controls.call_id = f.call_id
         """,

@@ -19,6 +19,7 @@ from workbench.roles import Right
 from workbench.store import Store, accesses
 from workbench.store.call_costs import PRICES, by_model, price_parameters
 from workbench.store.calls import SCALED_CALLS
+from workbench.store.marked import EXCLUDED
 
 LABEL_CHARS = 60
 SHORT_ANSWERS = 400
@@ -37,6 +38,7 @@ _TRAFFIC = f"""
         FROM usable_calls u
         LEFT JOIN (SELECT call_seq, workload FROM profile_calls WHERE profile_id = $profile) p
           ON p.call_seq = u.seq
+        WHERE p.workload IS DISTINCT FROM '{EXCLUDED}'
     )
 """  # noqa: S608 -- a constant
 
