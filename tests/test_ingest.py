@@ -300,6 +300,20 @@ def test_rejected_records_go_to_a_file_without_live_formulas(desk: Desk) -> None
     assert row["snippet"] == "'=cmd|' /C calc'!A0"
 
 
+def test_the_file_of_rejected_records_says_where_there_are_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is passed on without the report, and would look complete."""
+    report = desk.take(desk.write("a.jsonl", pair("x"), *({"request": number} for number in range(5))))
+    monkeypatch.setattr("workbench.ingest.report.REJECTS_KEPT", 3)
+    out = desk.root / "rejects.csv"
+    assert write_rejects(desk.store, report, out) == 3
+    rows = list(csv.DictReader(out.open(newline="")))
+    assert [row["reason"] for row in rows[3:]] == ["2 more rejected records are not kept"]
+    monkeypatch.setattr("workbench.ingest.report.REJECTS_KEPT", 5)
+    assert write_rejects(desk.store, report, out) == len(list(csv.DictReader(out.open(newline="")))) == 5
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

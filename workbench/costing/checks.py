@@ -14,6 +14,7 @@ MOST_USD_PER_MILLION = 1e6
 
 MOST_USD_PER_HOUR = 1e6
 MOST_USD = 1e12
+MOST_TOKENS = 1e9
 
 _MONEY = (
     "budget_usd_month",
@@ -41,6 +42,11 @@ def check_prices(prices: Iterable[Price], path: Path) -> None:
         where = f"{path}: prices, {each.model!r}"
         for key in ("input_usd_per_million", "output_usd_per_million", "cached_input_usd_per_million"):
             _amount(getattr(each, key), f"{where}: {key}", MOST_USD_PER_MILLION)
+        if not 0 <= each.cache_min_tokens <= MOST_TOKENS:
+            raise ConfigError(
+                f"{where}: cache_min_tokens = {each.cache_min_tokens:g} is no number of tokens.",
+                "Use 0 where any beginning is cached; without the key it is 1024.",
+            )
         if each.batch_discount is not None and not 0 <= each.batch_discount <= 1:
             raise ConfigError(
                 f"{where}: batch_discount = {each.batch_discount:g} is no share of 0 to 1.",

@@ -246,7 +246,7 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            inside = [each for each in sorted(path.rglob("*")) if _is_log(each, path)]
+            inside = _once(each for each in sorted(path.rglob("*")) if _is_log(each, path))
             if not inside:
                 raise UsageError(
                     f"{path} holds no logs: no file ends in .jsonl, .json, .csv or .parquet.",
@@ -255,7 +255,7 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
             found += [(each, False) for each in inside]
         elif any(char in str(name) for char in "*?[") and not path.exists():
             matched = [Path(each) for each in sorted(glob.glob(str(name), recursive=True))]  # noqa: PTH207 -- absolute patterns too
-            matched = [each for each in matched if each.is_file() and not _is_counts(each)]
+            matched = _once(each for each in matched if each.is_file() and not _is_counts(each))
             if not matched:
                 raise UsageError(
                     f"{name}: no file matches this pattern.", "Check the folder and the pattern."
@@ -264,6 +264,14 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
         else:
             found.append((path, True))
     return found
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    """Return each file once, however many links lead to it: a link to a folder above has no end."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        found.setdefault(path.resolve(), path)
+    return list(found.values())
 
 
 def _is_log(path: Path, folder: Path) -> bool:
