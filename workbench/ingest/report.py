@@ -150,7 +150,7 @@ class ImportReport:
             lines.append("  marks: " + _listed(self.marks))
         if self.repaired:
             lines.append(f"  REPAIRED: {self.repaired}")
-        lines += _unrendered(self)
+        lines += [f"  {each}" for each in told_unrendered(self)]
         if self.redacted is not None:
             found = _listed({kind.lower(): count for kind, count in self.redacted.items()}) or "nothing"
             lines.append(f"  redacted: {found} (it detects and does not guarantee)")
@@ -265,18 +265,18 @@ def _listed(counts: Mapping[str, int], most: int | None = None) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _unrendered(report: ImportReport) -> list[str]:
-    """Say which file is missing for the prompts, or that it came too late for them."""
+def told_unrendered(report: ImportReport) -> list[str]:
+    """Say in words which file is missing for the prompts, or that it came too late for them."""
     lines = []
     bare = report.marks.get(Mark.NOT_RENDERED)
     if bare:
         lines.append(
-            f"  {bare:,} calls hold the arguments of a template, not the prompt that the model saw. It is in "
+            f"{bare:,} calls hold the arguments of a template, not the prompt that the model saw. It is in "
             "TensorZero's ModelInference rows: import that file and this one together."
         )
     for manifest, count in report.unrendered.items():
         lines.append(
-            f"  {count:,} calls got their tokens, but keep a template's arguments for a prompt. For the "
+            f"{count:,} calls got their tokens, but keep a template's arguments for a prompt. For the "
             f"prompts: workbench import --undo {manifest}, then import its files and these together."
         )
     return lines
