@@ -210,11 +210,13 @@ def test_taking_an_output_back_takes_its_time_and_model_and_what_was_added_to_it
     with desk.store.writing() as writer:
         late.begin(writer)
         row = {"call_id": after["calls"][0]["call_id"], "answered_by": "m-2", "cached_input_tokens": None,
-               "output": '{"usage":{"input_tokens":5}}', "output_tokens": 1, "input_tokens": 5}  # fmt: skip
+               "output": '{"usage":{"input_tokens":5}}', "output_tokens": 1, "input_tokens": 5,
+               "control_marks": ["cache_hit"]}  # fmt: skip
         late.put_tokens(writer, pa.Table.from_pylist([row]))
         late.write_tokens(writer, "import-third")
         late.end(writer)
     assert everything(desk)["calls"][0]["model"] == "m-2"
+    assert "cache_hit" in desk.store.value("SELECT marks FROM controls WHERE input_tokens = 5")
     with desk.store.writing() as writer:
         assert late.take_back(writer, "import-third") == 1
     assert everything(desk) == after

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from import_world import Desk, pair, tallies
 
 from workbench.errors import UsageError
-from workbench.ingest import call_id, conflicts, preview, write_rejects
+from workbench.ingest import call_id, conflicts, preview, undo_import, write_rejects
 from workbench.records import UNASSIGNED, to_json
 from workbench.store import calls
 
@@ -42,6 +42,8 @@ def test_the_sample_logs_import_as_their_readme_says(desk: Desk) -> None:
     assert tallies(desk.take(SAMPLES / "openai_chat.jsonl")) == {"accepted": 8}
     batch = (SAMPLES / "openai_batch_input.jsonl", SAMPLES / "openai_batch_output.jsonl")
     assert tallies(desk.take(*batch)) == {"accepted": 3, "joined": 3, "rejected": 1}
+    batch = (SAMPLES / "openai_batch_responses_input.jsonl", SAMPLES / "openai_batch_responses_output.jsonl")
+    assert tallies(desk.take(*batch)) == {"accepted": 3, "joined": 3}
     assert tallies(desk.take(SAMPLES / "malformed.jsonl", source="other")) == {
         "accepted": 2,
         "rejected": 7,
@@ -56,6 +58,7 @@ def test_every_mark_is_counted(desk: Desk) -> None:
         "error": 1,
         "finish_length": 1,
         "image": 1,
+        "no_latency": 4,
         "no_output": 1,
         "refusal": 1,
         "truncated": 1,
@@ -131,10 +134,20 @@ def test_batch_files_join_in_any_order_to_the_same_calls(desk: Desk, order: str)
     assert first.occurred_at is not None
     assert first.occurred_at.isoformat() == "2025-10-09T09:53:21+00:00"
     assert first.marks == ("no_latency",)
+    assert first.attributes == {"tenant": "north", "batch_request_id": "req_1"}
     assert found["ticket-3"].control is not None
     assert found["ticket-3"].control.error is not None
     assert desk.store.value("SELECT model FROM calls WHERE native_id = 'ticket-1'") == "gpt-4o-2024-11-20"
     assert tallies(desk.take(inputs, outputs, task="triage")) == {"skipped": 6, "rejected": 1}
+
+
+def test_what_a_batch_calls_a_request_goes_with_its_outputs(desk: Desk) -> None:
+    """Taken back, the outputs leave the calls' own attributes as they were."""
+    desk.take(SAMPLES / "openai_batch_input.jsonl", task="triage")
+    before = {each.native_id: each.attributes for each in calls.load_calls(desk.store, "triage")}
+    outputs = desk.take(SAMPLES / "openai_batch_output.jsonl", task="triage")
+    undo_import(desk.store, outputs.manifest_id)
+    assert {each.native_id: each.attributes for each in calls.load_calls(desk.store, "triage")} == before
 
 
 def test_an_output_without_its_request_is_rejected_until_the_request_arrives(desk: Desk) -> None:
@@ -166,7 +179,7 @@ def test_a_call_without_output_gets_it_from_a_later_export(desk: Desk) -> None:
     assert desk.take(desk.write("a.jsonl", open_call | {"id": "x"})).marks == {"no_output": 1, "no_time": 1}
     assert tallies(desk.take(desk.write("b.jsonl", pair("x")))) == {"joined": 1}
     (call,) = calls.load_calls(desk.store)
-    assert call.marks == ()
+    assert call.marks == ("no_latency",)
     assert call.control is not None
 
 
@@ -195,8 +208,8 @@ def test_tasks_come_from_the_command_the_rules_or_the_log(tmp_path: Path) -> Non
     ]
     path = desk.write("a.jsonl", *rows)
     report = desk.take(path, source="s")
-    assert report.tasks == {"billing": 2, UNASSIGNED: 2, "from_log": 1, "vips": 1}
-    assert report.marks == {"ambiguous_task": 1}
+    assert report.tasks == {"billing": 2, "from_log": 1, "no-name": 1, UNASSIGNED: 1, "vips": 1}
+    assert report.marks == {"ambiguous_task": 1, "no_latency": 6}
     assert "[match]" in report.text
     assert desk.take(path, task="all").tasks == {"all": 6}
     desk.store.close()
@@ -285,6 +298,20 @@ def test_rejected_records_go_to_a_file_without_live_formulas(desk: Desk) -> None
     (row,) = csv.DictReader(out.open(newline=""))
     assert row["line"] == "2"
     assert row["snippet"] == "'=cmd|' /C calc'!A0"
+
+
+def test_the_file_of_rejected_records_says_where_there_are_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is passed on without the report, and would look complete."""
+    report = desk.take(desk.write("a.jsonl", pair("x"), *({"request": number} for number in range(5))))
+    monkeypatch.setattr("workbench.ingest.report.REJECTS_KEPT", 3)
+    out = desk.root / "rejects.csv"
+    assert write_rejects(desk.store, report, out) == 3
+    rows = list(csv.DictReader(out.open(newline="")))
+    assert [row["reason"] for row in rows[3:]] == ["2 more rejected records are not kept"]
+    monkeypatch.setattr("workbench.ingest.report.REJECTS_KEPT", 5)
+    assert write_rejects(desk.store, report, out) == len(list(csv.DictReader(out.open(newline="")))) == 5
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from workbench.costing.ways import (
     Workload,
     break_even,
     capacity_per_day,
+    cheaper_usd,
     curve,
     difference,
     exactly,
@@ -37,7 +38,7 @@ from workbench.errors import ConfigError
 from workbench.specs import Price
 
 DAY = date(2026, 11, 1)
-FRONTIER = Price("frontier", DAY, "example", 3.0, 15.0, 0.3, batch_discount=0.5)
+FRONTIER = Price("frontier", DAY, "example", 3.0, 15.0, 0.3, batch_discount=0.5, cache_min_tokens=512)
 GPU = Gpu("small-gpu", 0.80, DAY, "example")
 SETUP = SelfHosted("small-gpu", 2_000, DAY, "example", utilisation=0.5, peak_to_mean=3.0)
 PLAN = CostPlan(
@@ -270,14 +271,40 @@ def test_limits_of_costs_hold_in_simulation_at_any_share(share: float) -> None:
         assert all(0.925 <= count / runs <= 0.985 for count in held.values()), held
 
 
-def test_the_curve_is_the_cost_of_each_way_at_each_volume() -> None:
-    """At today's volume it shows what the table shows."""
-    drawn = curve([20_000], 0.00321, 0.000106, 0.02, 940, PLAN, GPU)
-    found = {way.name: way.usd_month for way in four_ways(LOAD, PLAN, GPU)}
+@settings(deadline=None)
+@given(st.floats(0.01, 1))
+def test_break_even_and_curve_go_by_the_share_that_the_table_goes_by(share: float) -> None:
+    """The curve shows the table's figures; at the break-even self-hosting costs what staying does."""
+    drawn = curve([20_000], 0.00321, 0.000106, 0.02, 940, PLAN, GPU, share)
+    found = {way.name: way.usd_month for way in four_ways(LOAD, PLAN, GPU, share)}
     for name, values in drawn.items():
         amount = found[name]
         assert amount is not None
         assert values == [pytest.approx(amount.point)]
+    even = break_even(0.00321, 0.02, 940, SETUP, GPU, 800, share)
+    assert even.calls_per_day is not None
+    assert even.moved_per_day == pytest.approx(share * even.calls_per_day)
+    load = replace(LOAD, calls_per_day=exactly(even.calls_per_day * (1 + 1e-9)))
+    own = four_ways(load, PLAN, GPU, share)[3]
+    assert own.saving_usd_month is not None
+    assert own.saving_usd_month.point == pytest.approx(0, abs=0.01)
+
+
+def test_with_no_call_on_the_small_model_nothing_changes_and_no_gpu_pays() -> None:
+    drawn = curve([0, 20_000], 0.00321, 0.000106, 0.02, 940, PLAN, GPU, 0.0)
+    assert drawn["small model self-hosted"] == drawn["small model hosted by a provider"] == drawn["stay"]
+    assert break_even(0.00321, 0.02, 940, SETUP, GPU, 800, 0.0).calls_per_day is None
+
+
+def test_a_beginning_too_short_for_a_cache_is_not_counted_as_cached() -> None:
+    """Providers cache from some thousand tokens on; what the log says was cached stays so."""
+    short = replace(FRONTIER, cache_min_tokens=601)
+    tokens = replace(LOAD.models[0], price=short)
+    assert cheaper_usd(tokens, 0.0) == pytest.approx((800 * 3 + 200 * 0.3 + 50 * 15) / 1e6)
+    assert cheaper_usd(LOAD.models[0], 0.0) == pytest.approx((400 * 3 + 600 * 0.3 + 50 * 15) / 1e6)
+    cheaper = four_ways(replace(LOAD, models=(tokens,)), PLAN, GPU)[1]
+    assert "what calls share is too short for a cache (cache_min_tokens): frontier" in cheaper.notes
+    assert Price("m", DAY, "s", 1.0, 1.0).cache_min_tokens == 1_024
 
 
 @pytest.mark.parametrize(

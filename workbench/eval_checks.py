@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,6 +40,22 @@ RANGES = {
 """Smallest and largest value of each number of a policy."""
 
 
+def check_marks(marks: Sequence[str], where: str) -> None:
+    """Refuse marks that no call carries.
+
+    Raises:
+        ConfigError: One is unknown; the hint names the nearest.
+    """
+    if not marks:
+        return
+    from workbench.formats.base import Mark  # With it come all formats, which most commands don't need.
+
+    known = [each.value for each in Mark]
+    for mark in marks:
+        if mark not in known:
+            raise ConfigError(f"{where}: no call is marked {mark!r}.", did_you_mean(mark, known))
+
+
 def check_eval(each: EvalConfig, path: Path) -> None:
     """Check what types can't: names, ranges, patterns, and that the kind has what it needs.
 
@@ -58,6 +75,7 @@ def check_eval(each: EvalConfig, path: Path) -> None:
     if each.allowed_zone not in ZONES:
         raise ConfigError(f"{path}: unknown allowed_zone {each.allowed_zone!r}.", "Use internal or external.")
     check_ranges(each, EVAL_RANGES, str(path), "")
+    check_marks(each.exclude_marks, f"{path}: exclude_marks")
     check_policy(each.policy, path)
     if each.policy.critical_tolerance is not None and each.policy.critical_tolerance > each.policy.tolerance:
         raise ConfigError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -216,11 +216,15 @@ class Deciding:
             seed=seed,
         )
 
-    def profile(self, *, again: bool = False, listener: Listener = silent) -> ProfileReport:
+    def profile(
+        self, *, again: bool = False, exclude_marks: Sequence[str] = (), listener: Listener = silent
+    ) -> ProfileReport:
         """Say what the traffic consists of, what it costs, and what of it could move."""
         from workbench.profiling import profile
 
-        return profile(self.workspace, self.store, again=again, listener=listener)
+        return profile(
+            self.workspace, self.store, again=again, exclude_marks=exclude_marks, listener=listener
+        )
 
     def draft_eval(self, *workloads: str, task: str | None = None, listener: Listener = silent) -> Named:
         """Make workloads a task: draft its eval.toml, or add their rules to the one that is there."""

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -156,8 +157,10 @@ def _decode_loosely(raw: bytes) -> tuple[Any, bool]:
         raise Undecodable(f"not JSON: {error.msg} at column {error.colno}") from None
     except RecursionError:
         raise Undecodable(f"nested deeper than {MAX_DEPTH} levels") from None
-    except ValueError as error:
-        raise Undecodable(f"not JSON: {error}") from None
+    except ValueError:
+        # Python's own limit on the digits of an integer; its message is advice to programmers.
+        digits = sys.get_int_max_str_digits()
+        raise Undecodable(f"holds an integer of more than {digits:,} digits") from None
     return value, repaired or bool(_BROKEN.search(str(value))) or "NaN" in text or "Infinity" in text
 
 

@@ -17,6 +17,12 @@ import msgspec
 T = TypeVar("T")
 
 UNASSIGNED = "unassigned"
+
+BATCH_REQUEST_ID = "batch_request_id"
+"""The attribute that holds what a provider of batches calls a request by, for a question to its support."""
+
+LEAST_RATE = 1e-9
+"""A log of less than one call in a billion speaks of no traffic; one over it would be no number any more."""
 """Task of a call that no rule takes. Shown, never dropped."""
 
 

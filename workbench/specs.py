@@ -36,11 +36,16 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+CACHE_MIN_TOKENS = 1_024.0
+"""From here on OpenAI caches a prompt's beginning, and Anthropic that of most models (their guides, 2026)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What one model costs, in US dollars per million tokens, on a date, from a source.
 
-    `batch_discount` is the share taken off for calls that wait in a batch, 0..1.
+    `batch_discount` is the share taken off for calls that wait in a batch, 0..1; below `cache_min_tokens`
+    a beginning that calls share is not cached.
     """
 
     model: str
@@ -50,6 +55,7 @@ class Price:
     output_usd_per_million: float
     cached_input_usd_per_million: float | None = None
     batch_discount: float | None = None
+    cache_min_tokens: float = CACHE_MIN_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +314,8 @@ class EvalConfig:
     `judge` names a model that is asked which of two answers is better. Texts match from a
     similarity of `match_at` on, unless a flag out of `contradictions` stands against it.
 
-    A call belongs here if it fits `match`, or one of `match_any`.
+    A call belongs here if it fits `match`, or one of `match_any`. Calls with one of `exclude_marks` stay
+    out of samples drawn from then on, and of figures about traffic and costs.
     """
 
     task: str
@@ -339,6 +346,7 @@ class EvalConfig:
     slices: tuple[SliceRule, ...] = ()
     ignore: tuple[IgnoreRule, ...] = ()
     calls_per_day: float | None = None
+    exclude_marks: tuple[str, ...] = ()
     allowed_zone: str = "internal"
     guidelines: str = ""
     root: str = ""

@@ -144,7 +144,7 @@ def test_the_curve_draws_each_way_against_the_volume() -> None:
             ["left", "left"],
             "A GPU pays from 1,250 calls a day on. Today there are 500.",
         ),
-        (1_900.0, None, [1900.0], ["right"], "A GPU never pays at this throughput. Today there are 1,900."),
+        (1_900.0, None, [1900.0], ["right"], "A GPU never pays here. Today there are 1,900."),
         (None, 1_600.0, [1600.0], ["right"], "A GPU pays from 1,600 calls a day on."),
     ],
 )

@@ -7,6 +7,7 @@ import gzip
 import json
 import pickle
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,17 @@ import zstandard
 from format_samples import FOLDER, MAPPING
 
 from workbench.errors import UsageError
-from workbench.formats import Blank, Draft, detect, files, open_source, read, read_outputs, tables
+from workbench.formats import (
+    Blank,
+    Draft,
+    detect,
+    files,
+    found_files,
+    open_source,
+    read,
+    read_outputs,
+    tables,
+)
 from workbench.formats import documents as documents_module
 from workbench.formats import lines as lines_module
 from workbench.formats.base import Record
@@ -460,3 +471,40 @@ def test_outputs_without_a_mapping_are_told_how_the_candidate_names_one(tmp_path
     with pytest.raises(UsageError, match="needs a mapping") as refused:
         list(read_outputs(path))
     assert 'map = { id = "row", output = "answer" }' in refused.value.hint
+
+
+def test_links_lead_to_each_file_once(tmp_path: Path) -> None:
+    """A link to a folder above makes endless paths to one file, and a copy of a link none more."""
+    folder = tmp_path / "logs" / "day"
+    folder.mkdir(parents=True)
+    (folder / "calls.jsonl").write_text(GOOD)
+    (folder / "again").symlink_to(tmp_path / "logs", target_is_directory=True)
+    (folder / "same.jsonl").symlink_to(folder / "calls.jsonl")
+    for name in (tmp_path / "logs" / "**" / "*.jsonl", tmp_path / "logs"):
+        assert [path.resolve() for path, _ in found_files([name])] == [folder / "calls.jsonl"]
+
+
+def test_a_log_that_begins_with_other_records_is_recognised(tmp_path: Path) -> None:
+    """What is something else is rejected; where nothing is known, the hint names both ways out."""
+    path = tmp_path / "calls.jsonl"
+    path.write_text("".join(f'{{"level": "info", "n": {n}}}\n' for n in range(120)) + f"{GOOD}\n" * 3)
+    found = detect(path)
+    assert (found.format, found.because) == (
+        "openai_chat",
+        "3 of the first 123 records have request.messages and response.choices",
+    )
+    assert sum(isinstance(item, Draft) for item in read([path])) == 3
+    path.write_text('{"level": "info"}\n' * 60)
+    with pytest.raises(UsageError) as refused:
+        detect(path)
+    assert "--map" in refused.value.hint
+    assert "--format NAME" in refused.value.hint
+
+
+def test_an_integer_of_thousands_of_digits_is_told_in_plain_words(tmp_path: Path) -> None:
+    """Not with advice to programmers; the digits are enough of a reason."""
+    path = tmp_path / "calls.jsonl"
+    path.write_text(f'{GOOD}\n{{"request": {{"a": {"7" * 5_000}}}}}\n')
+    bad = [item for item in read([path]) if isinstance(item, Rejected)]
+    digits = sys.get_int_max_str_digits()
+    assert [item.reason for item in bad] == [f"holds an integer of more than {digits:,} digits"]

@@ -267,6 +267,18 @@ def test_the_profile_is_kept_until_something_changes(bench: Workbench) -> None:
     assert bench.store.value("SELECT count(DISTINCT profile_id) FROM profile_calls") == 1
 
 
+def test_a_profile_goes_with_an_import_whose_words_it_holds(tmp_path: Path) -> None:
+    """Templates and labels of prompts that were taken back are nowhere, before the next profile too."""
+    (tmp_path / "workbench.toml").write_text(CONFIG)
+    with Workbench(tmp_path) as bench:
+        report = bench.import_logs([log(tmp_path / "log.jsonl", lines(sort_line, 60))])
+        assert "customer messages" in bench.profile().workloads[0].template
+        bench.undo_import(report.manifest_id or "")
+        assert bench.store.value("SELECT count(*) FROM profiles") == 0
+        assert bench.store.value("SELECT count(*) FROM profile_calls") == 0
+        assert bench.profile().calls == 0
+
+
 def test_two_profiles_at_once_do_not_lose_calls(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that ends while another is at work leaves the other's calls alone; the last one counts."""
     store = bench.store

@@ -43,15 +43,17 @@ def pair(number: int, *, named: bool = True) -> dict[str, Any]:
             ],
             "tools": [{"function": {"name": "send", "description": f"e.g. {SECRETS['phone']}"}}],
             "user": SECRETS["mail"],
+            "logit_bias": {SECRETS["mail"]: -100},
+            "seed": 4012888888881881,
         },
         "response": {
             **({"id": f"r{number}"} if named else {}),
             "created": 1767225600 + number,
-            "model": "gpt",
+            "model": f"ft:gpt:{SECRETS['mail']}",
             "choices": [
                 {
                     "index": 0,
-                    "finish_reason": "stop",
+                    "finish_reason": f"stop {SECRETS['key']}",
                     "message": {
                         "role": "assistant",
                         "content": f"Dear {SECRETS['mail']}, card {SECRETS['card']}, key {SECRETS['key']}",
@@ -61,7 +63,11 @@ def pair(number: int, *, named: bool = True) -> dict[str, Any]:
             ],
             "usage": {"prompt_tokens": 9, "completion_tokens": 4},
         },
-        "metadata": {"session_id": f"session of {SECRETS['mail']}", "contact": SECRETS["phone"]},
+        "metadata": {
+            "session_id": f"session of {SECRETS['mail']}",
+            "contact": SECRETS["phone"],
+            "task": f"mails of {SECRETS['mail']}",
+        },
         "customer": {"phone": 4155550123},
     }  # fmt: skip
 
@@ -113,7 +119,16 @@ def test_nothing_personal_reaches_the_disk(bench: Workbench, tmp_path: Path) -> 
     assert PLACEHOLDER.fullmatch(call.control.tool_calls[0].arguments["card"])
     assert PLACEHOLDER.fullmatch(json.loads(str(call.request.messages[3].content))["iban"])
     assert "redacted" in call.marks
+    assert call.control.model == f"ft:gpt:{mail}"
+    assert call.request.parameters == {"logit_bias": {mail: -100}, "seed": 4012888888881881}
     assert call.control.usage.output_tokens == 4
+
+
+def test_the_name_of_a_task_is_redacted_before_it_becomes_one(bench: Workbench, tmp_path: Path) -> None:
+    report = bench.import_logs([log(tmp_path, [pair(1)])], redact=True)
+    (task,) = report.tasks
+    assert task.startswith("mails-of-EMAIL_")
+    assert "ann.lee" not in report.text
 
 
 def test_calls_without_anything_personal_are_as_logged(bench: Workbench, tmp_path: Path) -> None:

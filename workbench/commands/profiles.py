@@ -19,6 +19,13 @@ from workbench.terminal import emit, parse_share, progress_listener
     help="Make a workload a task: draft its eval.toml. Several become one task.",
 )
 @click.option("--as", "task", metavar="TASK", help="The task's name, for --draft-eval.")
+@click.option(
+    "--exclude-mark",
+    "exclude_marks",
+    multiple=True,
+    metavar="MARK",
+    help="Leave calls with this mark out, such as cache_hit, beside those that an eval leaves out.",
+)
 @click.option("--costs", "priced", is_flag=True, help="Show four ways to pay, and where a GPU pays.")
 @click.option("--workload", help="Whose costs; all together without it.")
 @click.option("--candidate", "candidate_name", help="The small model, for --costs.")
@@ -28,6 +35,7 @@ def profile(
     again: bool,
     drafted: tuple[str, ...],
     task: str | None,
+    exclude_marks: tuple[str, ...],
     priced: bool,
     workload: str | None,
     candidate_name: str | None,
@@ -42,6 +50,11 @@ def profile(
         raise UsageError("--as names the task of --draft-eval.", "Add --draft-eval WORKLOAD.")
     if (workload is not None or candidate_name is not None) and not priced:
         raise UsageError("--workload and --candidate belong to --costs.", "Add --costs.")
+    if exclude_marks and (drafted or priced):
+        raise UsageError(
+            "--exclude-mark goes with the profile alone.",
+            "Set exclude_marks in the task's eval.toml: then it holds for costs too.",
+        )
     space, store = open_workspace(workspace)
     with store, progress_listener() as listener:
         if drafted:
@@ -60,6 +73,6 @@ def profile(
         else:
             from workbench.profiling import profile as run
 
-            report = run(space, store, again=again, listener=listener)
+            report = run(space, store, again=again, exclude_marks=exclude_marks, listener=listener)
             document, text = report, report.text
     emit(document, as_json=as_json, text=text)

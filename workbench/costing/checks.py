@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from workbench.costing.plan import CostPlan, Gpu
 from workbench.errors import ConfigError, did_you_mean
 from workbench.specs import Price
+
+MOST_USD_PER_MILLION = 1e6
+"""A dollar a token. What is dearer is a slip, and products of such prices would be no numbers any more."""
+
+MOST_USD_PER_HOUR = 1e6
+MOST_USD = 1e12
+MOST_TOKENS = 1e9
 
 _MONEY = (
     "budget_usd_month",
@@ -35,7 +41,12 @@ def check_prices(prices: Iterable[Price], path: Path) -> None:
     for each in prices:
         where = f"{path}: prices, {each.model!r}"
         for key in ("input_usd_per_million", "output_usd_per_million", "cached_input_usd_per_million"):
-            _amount(getattr(each, key), f"{where}: {key}")
+            _amount(getattr(each, key), f"{where}: {key}", MOST_USD_PER_MILLION)
+        if not 0 <= each.cache_min_tokens <= MOST_TOKENS:
+            raise ConfigError(
+                f"{where}: cache_min_tokens = {each.cache_min_tokens:g} is no number of tokens.",
+                "Use 0 where any beginning is cached; without the key it is 1024.",
+            )
         if each.batch_discount is not None and not 0 <= each.batch_discount <= 1:
             raise ConfigError(
                 f"{where}: batch_discount = {each.batch_discount:g} is no share of 0 to 1.",
@@ -51,11 +62,11 @@ def check_costs(plan: CostPlan, gpus: Sequence[Gpu], prices: Sequence[Price], pa
     """
     for gpu in gpus:
         where = f"{path}: gpus, {gpu.name!r}"
-        _amount(gpu.usd_per_hour, f"{where}: usd_per_hour")
+        _amount(gpu.usd_per_hour, f"{where}: usd_per_hour", MOST_USD_PER_HOUR)
         if not gpu.name.strip() or not gpu.source.strip():
             raise ConfigError(f"{where}: `name` and `source` can't be empty.", "Say where the price is from.")
     for key in _MONEY:
-        _amount(getattr(plan, key), f"{path}: costs.{key}")
+        _amount(getattr(plan, key), f"{path}: costs.{key}", MOST_USD)
     share = plan.batchable_share
     if share is not None and not 0 <= share <= 1:
         raise ConfigError(f"{path}: costs.batchable_share = {share:g} is no share of 0 to 1.", "Mend it.")
@@ -82,6 +93,6 @@ def check_costs(plan: CostPlan, gpus: Sequence[Gpu], prices: Sequence[Price], pa
             )
 
 
-def _amount(value: float | None, where: str) -> None:
-    if value is not None and not 0 <= value < math.inf:
-        raise ConfigError(f"{where} = {value:g} is no price.", "Use 0 or more.")
+def _amount(value: float | None, where: str, most: float) -> None:
+    if value is not None and not 0 <= value <= most:
+        raise ConfigError(f"{where} = {value:g} is no price.", f"Use 0 to {most:,.0f}.")

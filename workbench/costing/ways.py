@@ -191,9 +191,20 @@ def cheaper_usd(tokens: ModelTokens, batchable_share: float) -> float:
         batchable_share: Share of the calls that can wait, 0..1.
     """
     whole = tokens.input_tokens + tokens.cached_input_tokens
-    cached = max(tokens.cached_input_tokens, tokens.cacheable_share * whole)
+    shared = 0.0 if _is_short(tokens) else _same_tokens(tokens)
+    cached = max(tokens.cached_input_tokens, shared)
     cost = tokens_cost_usd(whole - cached, cached, tokens.output_tokens, tokens.price)
     return cost * (1 - batchable_share * (tokens.price.batch_discount or 0.0))
+
+
+def _same_tokens(tokens: ModelTokens) -> float:
+    """Return how much of a call's input is the same from call to call."""
+    return tokens.cacheable_share * (tokens.input_tokens + tokens.cached_input_tokens)
+
+
+def _is_short(tokens: ModelTokens) -> bool:
+    """Tell whether a provider caches nothing of what calls share, since it is too little."""
+    return _same_tokens(tokens) < tokens.price.cache_min_tokens
 
 
 def _cheaper(priced: Sequence[_Priced], plan: CostPlan) -> Way:
@@ -215,6 +226,9 @@ def _cheaper(priced: Sequence[_Priced], plan: CostPlan) -> Way:
         lacking = sorted({use.model for use in uses if getattr(use.price, key) is None})
         if lacking:
             notes.append(f"no price for {what}: {', '.join(lacking)}")
+    uses = [use for each in priced for use in each.load.models]
+    if short := sorted({use.model for use in uses if _same_tokens(use) and _is_short(use)}):
+        notes.append(f"what calls share is too short for a cache (cache_min_tokens): {', '.join(short)}")
     return Way(CHEAPER, total(costs), total(savings), notes=tuple(notes))
 
 
@@ -327,7 +341,8 @@ def replicas(calls_per_day: float, tokens_per_call: float, setup: SelfHosted) ->
 class BreakEven:
     """From where on a GPU of one's own is cheaper than staying. None where it never is.
 
-    `capacity_per_day` is what one replica carries; `replicas` run at the break-even.
+    `calls_per_day` are all calls, `moved_per_day` those of them on the small model, whose tokens
+    `tokens_per_day` are. `capacity_per_day` is what one replica carries; `replicas` run at the break-even.
     """
 
     calls_per_day: float | None
@@ -335,15 +350,23 @@ class BreakEven:
     replicas: int | None
     replica_usd_month: float
     capacity_per_day: float
+    moved_per_day: float | None = None
 
 
 def break_even(
-    control_usd: float, fallback: float, tokens_per_call: float, setup: SelfHosted, gpu: Gpu, fixed_usd: float
+    control_usd: float,
+    fallback: float,
+    tokens_per_call: float,
+    setup: SelfHosted,
+    gpu: Gpu,
+    fixed_usd: float,
+    share: float = 1.0,
 ) -> BreakEven:
     """Return the smallest volume at which self-hosting costs no more than staying.
 
     With r replicas a month costs r G + F, and saves s a call; r replicas carry up to r K calls a month.
-    They pay from (r G + F) / s calls on, which they can carry if r (K s - G) >= F.
+    They pay from (r G + F) / s calls on, which they can carry if r (K s - G) >= F. Those are the calls on
+    the small model: where it gets a share of all calls, there are as many more of them.
 
     Args:
         control_usd: What a call costs now.
@@ -353,6 +376,7 @@ def break_even(
         setup: Measured throughput, utilisation, peak, warm replicas.
         gpu: Its price.
         fixed_usd: Other costs of a small model a month.
+        share: Of the calls that go to the small model, 0..1.
     """
     machine = replica_usd_month(setup, gpu)
     capacity = capacity_per_day(setup, tokens_per_call)
@@ -360,14 +384,14 @@ def break_even(
     saved = control_usd * (1 - fallback)
     gain = capacity * DAYS_PER_MONTH * saved - machine
     nothing = BreakEven(None, None, None, machine, capacity)
-    if saved <= 0 or gain < 0 or (gain == 0 and fixed_usd > 0):
+    if share <= 0 or saved <= 0 or gain < 0 or (gain == 0 and fixed_usd > 0):
         return nothing
     count = max(math.ceil(fixed_usd / gain - 1e-9) if gain > 0 else 1, least)
     calls = (count * machine + fixed_usd) / (saved * DAYS_PER_MONTH)
     if count > least:
         # One replica fewer could not pay; so many run only from its capacity on.
         calls = max(calls, (count - 1) * capacity)
-    return BreakEven(calls, calls * tokens_per_call, count, machine, capacity)
+    return BreakEven(calls / share, calls * tokens_per_call, count, machine, capacity, calls)
 
 
 def curve(
@@ -378,20 +402,25 @@ def curve(
     tokens_per_call: float | None,
     plan: CostPlan,
     gpu: Gpu | None,
+    share: float = 1.0,
 ) -> dict[str, list[float]]:
     """Return what a month costs in each way at each volume, in calls a day; unknown ways are left out.
 
-    Figures are those of a mean call; `fallback` is a share of cost, see `fallen_share`.
+    Figures are those of a mean call; `fallback` is a share of cost, see `fallen_share`, and `share` that of
+    the calls that go to the small model.
     """
     found = {STAY: [each * DAYS_PER_MONTH * control_usd for each in volumes]}
-    fixed, kept = plan.fixed_usd_month, fallback * control_usd
+    fixed = plan.fixed_usd_month if share > 0 else 0.0
+    kept = control_usd * (1 - share * (1 - fallback))
     if candidate_usd is not None:
-        found[HOSTED] = [each * DAYS_PER_MONTH * (candidate_usd + kept) + fixed for each in volumes]
+        call = kept + share * candidate_usd
+        found[HOSTED] = [each * DAYS_PER_MONTH * call + fixed for each in volumes]
     setup = plan.self_hosted
     if setup is not None and gpu is not None and tokens_per_call:
         machine = replica_usd_month(setup, gpu)
+        running = [replicas(each * share, tokens_per_call, setup) if share > 0 else 0 for each in volumes]
         found[SELF] = [
-            replicas(each, tokens_per_call, setup) * machine + each * DAYS_PER_MONTH * kept + fixed
-            for each in volumes
+            count * machine + each * DAYS_PER_MONTH * kept + fixed
+            for each, count in zip(volumes, running, strict=True)
         ]
     return found

@@ -74,6 +74,7 @@ T = TypeVar("T")
 
 AUTO = "auto"
 _SAMPLE_RECORDS = 50
+_SAMPLE_FURTHER = 5_000
 _COLUMN_SAMPLE_RECORDS = 1000
 
 
@@ -319,8 +320,8 @@ def columns_with_samples(path: Path, values: int = 3) -> list[tuple[str, list[st
     return list(found.items())
 
 
-def _sample(shape: Shape) -> list[Mapping[str, Any]]:
-    found = (each.value for each in islice(records(shape), _SAMPLE_RECORDS) if isinstance(each, Record))
+def _sample(shape: Shape, most: int = _SAMPLE_RECORDS) -> list[Mapping[str, Any]]:
+    found = (each.value for each in islice(records(shape), most) if isinstance(each, Record))
     return [each for each in found if isinstance(each, dict)]
 
 
@@ -361,6 +362,10 @@ def _told_table(shape: Shape, sample: Sequence[Mapping[str, Any]]) -> Detection 
 def _detect(shape: Shape, objects: Sequence[Mapping[str, Any]]) -> Detection:
     _refuse_without_content(shape, objects)
     votes, reasons = _votes(objects)
+    if not votes and objects:
+        # What a log begins with may be something else: another tool's records, a heading.
+        objects = _sample(shape, _SAMPLE_FURTHER)
+        votes, reasons = _votes(objects)
     if votes:
         name, count = votes.most_common(1)[0]
         return Detection(name, f"{count} of the first {len(objects)} records have {reasons[name]}")
@@ -371,7 +376,8 @@ def _detect(shape: Shape, objects: Sequence[Mapping[str, Any]]) -> Detection:
         )
     raise UsageError(
         f"{shape.path}: no known log format; the first record has the keys {_listed(tuple(objects[0]))}.",
-        f"Say which columns to read, for example {_example(tuple(objects[0]))}.",
+        f"Say which columns to read, for example {_example(tuple(objects[0]))}. Where it is one of "
+        "the formats of docs/formats.md, --format NAME reads it and rejects what is something else.",
     )
 
 

@@ -20,6 +20,7 @@ NO_CONTENT = (
     " Log through API Management (the table ApiManagementGatewayLlmLog, with messages), or in the application"
 )
 _PLAIN = frozenset(("requestresponse", "azureopenairequestusage", "audit", "trace"))
+_MESSAGES = ("requestmessages", "responsemessages")
 _ATTRIBUTES = ("Region", "OperationName", "DeploymentName", "ApiVersion", "CorrelationId", "_ResourceId")
 
 
@@ -64,9 +65,11 @@ class AzureAPIM:
         if lacks_content(value):
             raise Unreadable(NO_CONTENT)
         row = _lowered(value)
-        key = id_of(row.get("correlationid")) or id_of(row.get("requestid"))
-        if key is None:
+        # One request to the gateway may make several calls: they share its CorrelationId.
+        ids = [found for name in ("correlationid", "requestid") if (found := id_of(row.get(name)))]
+        if not ids:
             raise Unreadable("the row has neither CorrelationId nor RequestId")
+        key = " ".join(ids)
         size = sum(len(item) for item in row.values() if isinstance(item, str)) + 500
         return [Part(key, dict(value), size=size)]
 
@@ -83,7 +86,11 @@ class AzureAPIM:
         rows.sort(key=lambda row: as_count(row.get("sequencenumber")) or 0)
         distinct: dict[Any, dict[str, Any]] = {}
         for row in rows:
-            distinct.setdefault(as_count(row.get("sequencenumber")), row)
+            number = as_count(row.get("sequencenumber"))
+            first = distinct.get(number, row)
+            if any(first.get(name) and row.get(name) not in (None, "", first[name]) for name in _MESSAGES):
+                raise Unreadable("rows of one sequence number differ: several calls without a RequestId")
+            distinct[number] = row | {key: item for key, item in first.items() if item not in (None, "")}
         numbers = [each for each in distinct if each is not None]
         if numbers and (numbers[0] > 1 or numbers[-1] - numbers[0] + 1 != len(numbers)):
             raise Unreadable("rows of this call are missing: their sequence numbers have gaps")

@@ -22,6 +22,7 @@ class Mark(StrEnum):
     ATTRIBUTES_CUT = "attributes_cut"
     AUDIO = "audio"
     BAD_ARGUMENTS = "bad_arguments"
+    BAD_SAMPLING_RATE = "bad_sampling_rate"
     BAD_TIME = "bad_time"
     CACHE_HIT = "cache_hit"
     CONTENT_FILTER = "content_filter"
@@ -33,6 +34,7 @@ class Mark(StrEnum):
     IMAGE = "image"
     INTERNAL = "internal"
     MULTIPLE_CHOICES = "multiple_choices"
+    MULTIPLE_PROMPTS = "multiple_prompts"
     NO_LATENCY = "no_latency"
     NO_OUTPUT = "no_output"
     NO_TIME = "no_time"
@@ -156,8 +158,8 @@ class Draft:
 class OutputDraft:
     """An output whose request is another record; both carry `native_id`.
 
-    With `adds`, it only says tokens and model of an answer that is there already; `parts` counts
-    the other source records that went into it.
+    `attributes` are added to those of the call. With `adds`, it only says tokens and model of an
+    answer that is there already; `parts` counts the other source records that went into it.
     """
 
     native_id: str
@@ -169,6 +171,7 @@ class OutputDraft:
     key_name: str = "id"
     adds: bool = False
     parts: int = 0
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 Parsed = Draft | OutputDraft | Feedback | Passed | Part
@@ -232,6 +235,13 @@ class Joins(Protocol):
     def attach(self, draft: Draft, parts: Sequence[Part]) -> None:
         """Add to a call what parts that share its `part_key` say of it."""
         ...
+
+
+def task_of(value: Any) -> str | None:
+    """Return what a log calls a task; None where that is neither text nor a whole number."""
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def reject(file: str, line: int, reason: str, raw: bytes) -> Rejected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from workbench.formats.base import Mark, Unreadable
@@ -249,6 +250,23 @@ def error_output(error: Any, status: Any, marks: list[str], model: str | None = 
     }
     kind = known.get(code) or (ErrorKind.RATE_LIMITED if status == 429 else ErrorKind.HTTP)
     return Output(model=model, error=OutputError(kind, message[:2000], status))
+
+
+def failed_output(found: Output | None, error: Any, status: Any, marks: list[str]) -> Output:
+    """Return what stands for a call that its log says failed: what there is of an answer is no control.
+
+    Args:
+        found: What was answered all the same: its tokens were paid.
+        error: What the log says went wrong.
+        status: The HTTP status, if the log has it.
+        marks: Those of the answer.
+    """
+    if found is not None and found.error is not None and found.error.kind is not ErrorKind.EMPTY:
+        return found
+    # Why there is no answer says more than that there is none.
+    marks[:] = [each for each in marks if each != Mark.EMPTY_OUTPUT]
+    failed = error_output(error, status, marks)
+    return failed if found is None else replace(failed, model=found.model, usage=found.usage)
 
 
 def _list(value: Any) -> list[Any]:

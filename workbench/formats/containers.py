@@ -31,6 +31,12 @@ from workbench.normal import Undecodable, decode_json
 from workbench.records import Rejected
 
 _CALL_KEYS = frozenset({"request", "response", "messages", "body", "custom_id"})
+_PAGE_KEYS = frozenset(ENVELOPES) | {
+    *("object", "has_more", "first_id", "last_id", "meta", "page", "total", "count"),
+    *("cursor", "cursors", "next_cursor", "next_page_token"),
+}
+"""What stands beside the records of one page of an export."""
+
 _SCALAR_PAIR = r'"[^"]*"\s*:\s*(?:"[^"]*"|[0-9.]+|null|true|false)\s*,\s*'
 _ENVELOPE_START = re.compile(rf'\s*\{{\s*(?:{_SCALAR_PAIR})*"({"|".join(ENVELOPES)})"\s*:\s*\[')
 
@@ -118,6 +124,11 @@ def _starts_array(text: str) -> bool:
     rest = text[1:].lstrip()
     if rest.startswith("]"):
         return True
+    # Its first item may be broken. Commas behind the others tell it from a broken line before good ones.
+    opens = rest.startswith(("{", "}", ",")) or text[1:].lstrip(" \t\r").startswith("\n")
+    commas = text.rstrip().endswith("]") or any(line.rstrip().endswith("},") for line in text.splitlines())
+    if opens and commas:
+        return True
     try:
         _, end = json.JSONDecoder().raw_decode(rest)
     except json.JSONDecodeError as error:
@@ -130,9 +141,11 @@ def _starts_array(text: str) -> bool:
 def _object_kind(text: str, complete: list[str], whole: bool) -> str:
     filled = [line for line in complete if line.strip()]
     parsed = [value for value in map(_try_object, filled[:50]) if value is not None]
+    if parsed and _try_object(filled[0]) is None and _ENVELOPE_START.match(text):
+        return "json"  # One of its items is alone on its line.
     if parsed:
         only = whole and len(filled) == 1
-        return "json" if only and _envelope_key(parsed[0]) else "jsonl"
+        return "json" if (only and _envelope_key(parsed[0])) or _are_pages(parsed) else "jsonl"
     if _ENVELOPE_START.match(text):
         return "json"
     return "json" if filled and filled[0].rstrip()[-1:] in "{[,:" else "jsonl"
@@ -144,6 +157,11 @@ def _try_object(line: str) -> dict[str, Any] | None:
     except Undecodable:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _are_pages(lines: list[dict[str, Any]]) -> bool:
+    """Tell whether each line is an envelope, as a paged export appended to one file is; calls hold more."""
+    return all(_envelope_key(each) and each.keys() <= _PAGE_KEYS for each in lines)
 
 
 def _envelope_key(value: dict[str, Any]) -> str | None:

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from workbench.formats.answers import read_response
-from workbench.formats.base import Draft, Feedback, Mark
-from workbench.formats.chat import add, error_output
+from workbench.formats.base import Draft, Feedback, Mark, task_of
+from workbench.formats.chat import add, failed_output
 from workbench.formats.requests import read_request
 from workbench.formats.usage import known
 from workbench.normal import as_number, as_text, canonical_json, content_hash, decode_nested, to_utc
-from workbench.records import ErrorKind, Output, Request, Usage
+from workbench.records import Output, Request, Usage
 
 SESSION_KEYS = ("session_id", "conversation_id", "thread_id", "sessionId", "session")
 
@@ -71,10 +71,8 @@ def make_draft(
         if isinstance(response, Output | None)
         else read_response(response, control_marks, latency_ms)
     )
-    if error and (control is None or control.error is None or control.error.kind is ErrorKind.EMPTY):
-        # Why there is no answer says more than that there is none.
-        control_marks = [each for each in control_marks if each != Mark.EMPTY_OUTPUT]
-        control = error_output(error, status, control_marks)
+    if error:
+        control = failed_output(control, error, status, control_marks)
     named = as_text(model) if model else None
     if control is not None:
         own = control.usage if known(control.usage) else None
@@ -102,7 +100,7 @@ def make_draft(
         occurred_at=occurred_at,
         session_id=as_text(session) if session not in (None, "") else None,
         model=(control.model if control is not None else None) or named,
-        task=task if isinstance(task, str) and task else None,
+        task=task_of(task),
         attributes=kept,
         marks=marks,
         control_marks=control_marks,

@@ -17,6 +17,7 @@ import zstandard
 
 from workbench.errors import UsageError
 from workbench.formats.base import display_name
+from workbench.formats.frames import WholeFrames
 from workbench.normal import Undecodable, as_count, decode_json
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
@@ -25,6 +26,7 @@ MAX_EXPANDED_BYTES = 256 * 1024**3
 MAX_EXPANSION = 1_000
 """Compressed text expands 5 to 50 times; a thousandfold beyond 1 GB is an attack."""
 
+MAX_WINDOW_BYTES = 1 << 27
 HEAD_BYTES = 64 * 1024
 BROKEN_STREAM = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 _MAGIC = (
@@ -80,20 +82,31 @@ def expanded(path: Path) -> UsageError:
 class _Capped(io.RawIOBase):
     """A decompressed stream that refuses to expand without end."""
 
-    def __init__(self, inner: IO[bytes], path: Path) -> None:
+    def __init__(self, inner: Any, path: Path) -> None:
         self._inner, self._path, self._count = inner, path, 0
+        self._broken: Exception | None = None
         self._limit = expansion_limit(path)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._inner.read(len(buffer))
-        self._count += len(data)
+        if self._broken is not None:
+            raise self._broken
+        got = 0
+        try:
+            while got < len(buffer) and (data := self._inner.read1(len(buffer) - got)):
+                buffer[got : got + len(data)] = data
+                got += len(data)
+        except BROKEN_STREAM as error:
+            # What was unpacked before the break is given first.
+            self._broken = error
+            if not got:
+                raise
+        self._count += got
         if self._count > self._limit:
             raise expanded(self._path)
-        buffer[: len(data)] = data
-        return len(data)
+        return got
 
     def close(self) -> None:
         self._inner.close()
@@ -127,27 +140,34 @@ def open_bytes(path: Path, meter: Meter | None = None) -> io.BufferedReader:
     if start[:2] == b"\x1f\x8b":
         inner = gzip.GzipFile(fileobj=file)
     elif start == b"\x28\xb5\x2f\xfd":
-        inner = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-            file, read_across_frames=True
-        )
+        inner = WholeFrames(file, MAX_WINDOW_BYTES)
     else:
         return file
     return io.BufferedReader(_Capped(inner, path), buffer_size=1 << 18)
 
 
 def read_head(path: Path) -> bytes:
-    """Return the first bytes of a file, unpacked.
+    """Return the first bytes of a file, unpacked; of a broken one, what can be.
 
     Raises:
-        UsageError: The compressed file is broken.
+        UsageError: Nothing of the compressed file can be unpacked.
     """
+    head = b""
     with open_bytes(path) as stream:
         try:
-            return stream.read(HEAD_BYTES)
+            while len(head) < HEAD_BYTES and (data := stream.read1(HEAD_BYTES - len(head))):
+                head += data
         except BROKEN_STREAM as error:
-            raise UsageError(
-                f"{path}: the compressed file can't be read: {error}.", "Copy or export it again."
-            ) from error
+            if not head:
+                raise UsageError(
+                    f"{path}: the compressed file can't be read: {error}.", "Copy or export it again."
+                ) from error
+    return head
+
+
+def broken_off(error: Exception) -> str:
+    """Return the reason why nothing that follows in a compressed file is read."""
+    return f"the compressed file breaks off here: {error}"
 
 
 def refuse_binary(path: Path, head: bytes) -> None:
@@ -226,7 +246,7 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            inside = [each for each in sorted(path.rglob("*")) if _is_log(each, path)]
+            inside = _once(each for each in sorted(path.rglob("*")) if _is_log(each, path))
             if not inside:
                 raise UsageError(
                     f"{path} holds no logs: no file ends in .jsonl, .json, .csv or .parquet.",
@@ -235,7 +255,7 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
             found += [(each, False) for each in inside]
         elif any(char in str(name) for char in "*?[") and not path.exists():
             matched = [Path(each) for each in sorted(glob.glob(str(name), recursive=True))]  # noqa: PTH207 -- absolute patterns too
-            matched = [each for each in matched if each.is_file() and not _is_counts(each)]
+            matched = _once(each for each in matched if each.is_file() and not _is_counts(each))
             if not matched:
                 raise UsageError(
                     f"{name}: no file matches this pattern.", "Check the folder and the pattern."
@@ -244,6 +264,14 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
         else:
             found.append((path, True))
     return found
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    """Return each file once, however many links lead to it: a link to a folder above has no end."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        found.setdefault(path.resolve(), path)
+    return list(found.values())
 
 
 def _is_log(path: Path, folder: Path) -> bool:

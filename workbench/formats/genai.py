@@ -129,7 +129,7 @@ def read_genai(span: Span, logs: Sequence[LogEvent] = ()) -> Draft:
             attributes, "gen_ai.conversation.id", "session.id", "traceloop.association.properties.session_id"
         ),
         task=task,
-        error=span.error if control is None or control.error is not None else None,
+        error=span.error,
         attributes=kept,
         marks=marks,
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 
-from workbench.formats.base import Draft, Item, Joins, Part, Passed, Record, Unreadable
+from workbench.formats.base import Draft, Item, Joins, Mark, Part, Passed, Record, Unreadable
 from workbench.records import Rejected
 
 WINDOW_CALLS = 5_000
 """Calls held until it is clear that no span inside them is the same call again."""
+WAITING_CALLS = 20_000
+"""Calls without their prompt that are held, since the records that know it may follow in the same file."""
 KNOWN_SPANS = 200_000
 MAX_HELD_BYTES = 384 * 1024 * 1024
 
@@ -34,6 +36,7 @@ class Joiner:
         self._forms: dict[tuple[str, str], Joins] = {}
         self._bytes = 0
         self._calls: deque[tuple[Draft, str]] = deque()
+        self._waiting: OrderedDict[tuple[str, str], Draft] = OrderedDict()
         self._parents: OrderedDict[str, str | None] = OrderedDict()
         self._wrapping: OrderedDict[str, None] = OrderedDict()
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -45,7 +48,10 @@ class Joiner:
             yield from self._hold(item, source)
         elif isinstance(item, Draft):
             self._attach(item, source)
-            yield from self._call(item, source)
+            if item.part_key is not None and item.span is None and Mark.NOT_RENDERED in item.marks:
+                yield from self._wait((source, item.part_key), item)
+            else:
+                yield from self._call(item, source)
         else:
             if isinstance(item, Passed):
                 self._place(item.span)
@@ -53,10 +59,28 @@ class Joiner:
 
     def finish(self) -> Iterator[Placed]:
         """Give everything that is still held."""
+        while self._waiting:
+            yield self._waited()
         while self._parts:
             yield from self._release()
         while self._calls:
             yield self._settled()
+
+    def _wait(self, key: tuple[str, str], draft: Draft) -> Iterator[Placed]:
+        """Hold a call, and give the one that has waited longest where there are too many."""
+        if key in self._waiting:
+            yield draft, key[0]  # The same call twice: the store tells whether they agree.
+            return
+        self._waiting[key] = draft
+        if len(self._waiting) > WAITING_CALLS:
+            yield self._waited()
+
+    def _waited(self, key: tuple[str, str] | None = None) -> Placed:
+        """Return a held call, with the parts that came meanwhile: the one of a key, or the longest held."""
+        key = next(iter(self._waiting)) if key is None else key
+        draft = self._waiting.pop(key)
+        self._attach(draft, key[0])
+        return draft, key[0]
 
     def _hold(self, part: Part, source: str) -> Iterator[Placed]:
         key = (source, part.key)
@@ -71,6 +95,10 @@ class Joiner:
             yield from self._release()
 
     def _release(self) -> Iterator[Placed]:
+        first = next(iter(self._parts))
+        if first in self._waiting:
+            yield self._waited(first)
+            return
         key, parts = self._parts.popitem(last=False)
         form = self._forms.pop(key, None)
         self._bytes -= sum(each.size for each in parts)

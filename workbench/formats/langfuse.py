@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.formats.answers import read_logged
-from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable
+from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable, task_of
 from workbench.formats.chat import add, word
 from workbench.formats.drafts import (
     as_list,
@@ -161,7 +161,7 @@ def _generation(
     )
     draft.control_marks = [*control_marks, *draft.control_marks]
     task = draft.attributes.get("task")
-    draft.task = task if isinstance(task, str) else None
+    draft.task = task_of(task)
     return draft
 
 

@@ -103,7 +103,7 @@ def _call(run: Mapping[str, Any], identity: str) -> Draft:
         raise Unreadable("the run has no inputs")
     marks: list[str] = []
     control_marks: list[str] = []
-    request = read_logged_request(_asked(inputs), marks, more=invocation)
+    request = read_logged_request(_asked(inputs, marks), marks, more=invocation)
     latency = milliseconds_between(run.get("start_time"), run.get("end_time"))
     answer = outputs
     if isinstance(outputs, Mapping):
@@ -149,13 +149,17 @@ def _call(run: Mapping[str, Any], identity: str) -> Draft:
     return draft
 
 
-def _asked(inputs: Mapping[str, Any]) -> Any:
+def _asked(inputs: Mapping[str, Any], marks: list[str]) -> Any:
     """Return the inputs with one list of messages; a run of several prompts stands for its first."""
     messages = decode_nested(inputs.get("messages"))
     if isinstance(messages, list) and messages and isinstance(messages[0], list):
+        if len(messages) > 1:
+            add(marks, Mark.MULTIPLE_PROMPTS)
         return {**inputs, "messages": messages[0]}
     prompts = inputs.get("prompts")
     if messages is None and isinstance(prompts, list) and prompts:
+        if len(prompts) > 1:
+            add(marks, Mark.MULTIPLE_PROMPTS)
         return as_text(prompts[0])
     return inputs
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from workbench.formats.base import Blank, Record, reject
-from workbench.formats.files import BROKEN_STREAM, MAX_LINE_BYTES, Meter, Shape, open_bytes
+from workbench.formats.files import BROKEN_STREAM, MAX_LINE_BYTES, Meter, Shape, broken_off, open_bytes
 from workbench.formats.plain import PlainPair, read_plain
 from workbench.normal import Undecodable, decode_json
 from workbench.records import Rejected
@@ -92,8 +92,11 @@ def _lines(shape: Shape, share: Share, meter: Meter | None) -> Iterator[tuple[in
             if begun is not None and begun.mine:
                 yield begun.ended(shape, line + 1)
         except BROKEN_STREAM as error:
+            if begun is not None and begun.mine and begun.whole:
+                line += 1
+                yield begun.ended(shape, line)
             if share.index == 0:
-                yield reject(shape.name, line + 1, f"the compressed file breaks off here: {error}", b"")
+                yield reject(shape.name, line + 1, broken_off(error), b"")
 
 
 class _Begun:
@@ -113,6 +116,14 @@ class _Begun:
             self._pieces.append(data)
         elif len(self._pieces) != 1 or len(self._pieces[0]) > _HEAD_BYTES:
             self._pieces = [b"".join([*self._pieces, data])[:_HEAD_BYTES]]
+
+    @property
+    def whole(self) -> bool:
+        """Return whether what came is a record, though no line end did."""
+        try:
+            return isinstance(decode_json(b"".join(self._pieces)).value, dict)
+        except Undecodable:
+            return False
 
     def ended(self, shape: Shape, line: int) -> tuple[int, bytes] | Rejected:
         """Return the line, or why it is none."""

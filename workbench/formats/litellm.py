@@ -28,6 +28,7 @@ _ATTRIBUTES = (
     "organization_id", "api_base", "call_type", "cache_key", "stream", "model_id",
 )  # fmt: skip
 _CUT = "litellm_truncated"
+_REDACTED = "redacted-by-litellm"
 _HEALTH_TAG = "litellm-internal-health-check"
 
 
@@ -61,7 +62,7 @@ class LiteLLM:
         messages = decode_nested(value.get("messages"))
         if messages in (None, {}, [], ""):
             messages = as_mapping(value.get("proxy_server_request")).get("messages")
-        if messages in (None, {}, [], ""):
+        if messages in (None, {}, [], "") or _is_redacted(messages):
             raise Unreadable(
                 "the messages were not stored: LiteLLM leaves them out unless its settings say otherwise"
             )
@@ -86,7 +87,7 @@ class LiteLLM:
             attributes["tags"] = tags
         draft = make_draft(
             messages,
-            None if response in ({}, "") else response,
+            None if response in ({}, "") or _says_redacted(response) else response,
             native_id=id_of(value.get("id")) or id_of(value.get("request_id")),
             time=value.get("startTime"),
             latency_ms=milliseconds_between(value.get("startTime"), value.get("endTime")),
@@ -102,6 +103,20 @@ class LiteLLM:
             marks=marks,
         )
         return [draft]
+
+
+def _is_redacted(messages: Any) -> bool:
+    """Tell whether LiteLLM put its word in the place of every message: their logging was switched off."""
+    listed = messages if isinstance(messages, list) else [messages]
+    said = [each.get("content") if isinstance(each, Mapping) else each for each in listed]
+    return bool(said) and all(each == _REDACTED for each in said)
+
+
+def _says_redacted(response: Any) -> bool:
+    choices = response.get("choices") if isinstance(response, Mapping) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = first.get("message") if isinstance(first, Mapping) else response
+    return _is_redacted(message)
 
 
 def _first_token(value: Mapping[str, Any]) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.errors import UsageError, did_you_mean
 from workbench.formats.answers import read_logged
-from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable
+from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable, task_of
 from workbench.formats.chat import parse_messages
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 from workbench.records import ErrorKind, Message, Output, OutputError, Request
@@ -80,6 +80,8 @@ class Mapped:
             if control is None:
                 control = Output(error=OutputError(ErrorKind.MISSING, "the output is missing"))
             return [OutputDraft(native_id or "", control, None, control_marks)]
+        if control is not None and control.latency_ms is None and control.error is None:
+            control_marks.append(Mark.NO_LATENCY)
         time = self._get(value, "time")
         occurred_at = to_utc(time)
         if time not in (None, "") and occurred_at is None:
@@ -99,7 +101,7 @@ class Mapped:
                 occurred_at=occurred_at,
                 session_id=session,
                 model=model,
-                task=task if isinstance(task, str) else None,
+                task=task_of(task),
                 gold=gold,
                 attributes=attributes,
                 rest={

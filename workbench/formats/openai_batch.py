@@ -10,10 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable
+from workbench.formats.answers import read_response
+from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable, task_of
 from workbench.formats.chat import error_output, parse_request, parse_response
+from workbench.formats.drafts import as_mapping
+from workbench.formats.requests import read_request
 from workbench.normal import as_count, as_text, decode_nested, to_utc
-from workbench.records import ErrorKind, Output, OutputError
+from workbench.records import BATCH_REQUEST_ID, ErrorKind, Output, OutputError
+
+_READ_URLS = ("/chat/completions", "/responses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,12 @@ class OpenAIBatch:
         marks: list[str] = []
         url = value.get("url")
         body = decode_nested(value.get("body"))
-        if isinstance(url, str) and url and not url.rstrip("/").endswith("/chat/completions"):
-            raise Unreadable(f"requests to {url[:80]} are not chat completions")
-        request = parse_request(body, marks)
+        if isinstance(url, str) and url and not url.rstrip("/").endswith(_READ_URLS):
+            raise Unreadable(f"requests to {url[:80]} are neither chat completions nor responses")
+        if isinstance(body, Mapping) and "messages" not in body and "input" in body:
+            request = read_request(body, marks)
+        else:
+            request = parse_request(body, marks)
         metadata = decode_nested(body.get("metadata"))
         attributes = dict(metadata) if isinstance(metadata, Mapping) else {}
         if body.get("user") is not None:
@@ -76,7 +84,7 @@ class OpenAIBatch:
             request=request,
             native_id=native_id,
             model=as_text(body["model"]) if body.get("model") else None,
-            task=task if isinstance(task, str) else None,
+            task=task_of(task),
             attributes=attributes,
             marks=marks,
         )
@@ -88,11 +96,16 @@ class OpenAIBatch:
             output = error_output(reply.error, reply.status, marks)
         else:
             # The time a batch took says nothing of the model: latency stays unknown.
-            output = parse_response(reply.body, marks) or Output(
+            output = _answer(reply.body, marks) or Output(
                 error=OutputError(ErrorKind.INVALID_RESPONSE, "no response body")
             )
-        created = to_utc(reply.body.get("created")) if isinstance(reply.body, Mapping) else None
-        return OutputDraft(native_id, output, created, marks, key_name="custom_id")
+        body = reply.body if isinstance(reply.body, Mapping) else {}
+        created = to_utc(body.get("created", body.get("created_at")))
+        request_id = as_mapping(value.get("response")).get("request_id")
+        attributes = (
+            {BATCH_REQUEST_ID: as_text(request_id)} if isinstance(request_id, str) and request_id else {}
+        )
+        return OutputDraft(native_id, output, created, marks, key_name="custom_id", attributes=attributes)
 
     def reply(self, value: Mapping[str, Any]) -> BatchReply | None:
         """Read one line of an output file as the reply it holds; None for a line of an input file.
@@ -106,6 +119,11 @@ class OpenAIBatch:
         if "body" in value:
             return None
         raise Unreadable("the record has neither body nor response")
+
+
+def _answer(body: Any, marks: list[str]) -> Output | None:
+    is_response = isinstance(body, Mapping) and "choices" not in body and "output" in body
+    return read_response(body, marks) if is_response else parse_response(body, marks)
 
 
 def _custom_id(value: Mapping[str, Any]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.formats.answers import read_response, whole_body
-from workbench.formats.base import Draft, Mark, Parsed, Unreadable
-from workbench.formats.chat import error_output, parse_request, parse_response
+from workbench.formats.base import Draft, Mark, Parsed, Unreadable, task_of
+from workbench.formats.chat import failed_output, parse_request, parse_response
 from workbench.formats.pairs import parse_pair
 from workbench.formats.plain import SESSION_KEYS, plain_pair
 from workbench.formats.streams import events_of_text
@@ -67,8 +67,7 @@ class OpenAIChat:
             if key in value and (found := as_number(value[key])) is not None and found >= 0:
                 latency_ms = found
                 break
-        in_pieces = isinstance(response, list)
-        if in_pieces:
+        if isinstance(response, list):
             control = read_response(response, control_marks, latency_ms)
             response = whole_body(response)
         else:
@@ -76,8 +75,10 @@ class OpenAIChat:
         failed = value.get("error") or (
             "status_code" in value and (as_count(value["status_code"]) or 200) >= 400
         )
-        if failed and (control is None or in_pieces):
-            control = error_output(value.get("error"), value.get("status_code"), control_marks)
+        if failed:
+            control = failed_output(control, value.get("error"), value.get("status_code"), control_marks)
+        if control is not None and control.latency_ms is None and control.error is None:
+            control_marks.append(Mark.NO_LATENCY)
         response = response if isinstance(response, dict | Mapping) else {}
         time = next((value[key] for key in _TIME_KEYS if value.get(key) is not None), response.get("created"))
         occurred_at = to_utc(time)
@@ -100,7 +101,7 @@ class OpenAIChat:
                 occurred_at=occurred_at,
                 session_id=as_text(session) if session else None,
                 model=as_text(model) if model else None,
-                task=task if isinstance(task, str) else None,
+                task=task_of(task),
                 attributes=metadata,
                 marks=marks,
                 control_marks=control_marks,

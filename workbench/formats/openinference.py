@@ -155,7 +155,7 @@ def _call(span: Span) -> Draft:
         usage=usage if known(usage) else None,
         session=attributes.get("session.id"),
         task=kept.get("task"),
-        error=span.error if control is None else None,
+        error=span.error,
         attributes=kept | named,
         marks=marks,
     )

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import astuple
 
-from workbench.formats.base import Draft
+from workbench.formats.base import Draft, Mark, task_of
 from workbench.formats.chat import PARAMETERS
 from workbench.normal import COUNT_END, MAX_DEPTH, depth_of, to_utc
 from workbench.records import Message, Output, Request, Usage
@@ -133,8 +133,10 @@ _Line: Any = msgspec.defstruct(
         *((name, _Time, None) for name in ("timestamp", "created_at", "time", "occurred_at", "start_time")),
         ("latency_ms", _Duration | None, None),
         *((name, None, None) for name in ("duration_ms", "response_time_ms")),
+        ("id", _Scalar, None),
         # They say why there is no answer; here there is one.
-        *((name, _Scalar, None) for name in ("id", "error", "status_code")),
+        ("error", None, None),
+        ("status_code", Annotated[int, Meta(ge=0, lt=400)] | None, None),
         *((name, _Beside, UNSET) for name in _BESIDE),  # Last, so that they can be taken together.
     ],
     forbid_unknown_fields=True,
@@ -206,6 +208,7 @@ def draft_of(pair: PlainPair) -> Draft:
         model=pair.model,
         task=pair.task,
         attributes=pair.attributes,
+        control_marks=[Mark.NO_LATENCY] if pair.latency_ms is None else [],
     )
 
 
@@ -249,7 +252,7 @@ def _pair(line: Any) -> PlainPair | None:
         line.latency_ms,
         occurred_at,
         session or None,
-        task if type(task) is str else None,
+        task if type(task) is str and task else task_of(task),
         attributes,
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.formats.drafts import as_list, as_mapping, id_of
-from workbench.normal import as_text
+from workbench.normal import as_text, decode_nested
 
 _MAX_DEPTH = 12
 MAX_ATTRIBUTE_CHARS = 2_000
@@ -150,11 +150,14 @@ def read_span(value: Mapping[str, Any]) -> Span | None:
     if trace_id is None or span_id is None:
         return None
     attributes = attributes_of(raw.get("attributes"))
-    attributes |= {
-        as_text(key).removeprefix("attributes."): item
+    columns = {
+        as_text(key).removeprefix("attributes."): decode_nested(item)
         for key, item in raw.items()
         if as_text(key).startswith("attributes.") and item is not None
     }
+    if columns:
+        # A table of spans, as Phoenix exports it: lists of messages stand in one column.
+        attributes |= attributes_of(columns)
     parent_context = as_mapping(raw.get("parentSpanContext"))
     parent = next(
         (

@@ -18,6 +18,7 @@ from workbench.formats.files import (
     BROKEN_STREAM,
     MAX_LINE_BYTES,
     Shape,
+    broken_off,
     expanded,
     expansion_limit,
     open_bytes,
@@ -51,6 +52,8 @@ def csv_columns(path: Path, delimiter: str) -> tuple[str, ...]:
             header = next(csv.reader(_capped_lines(path, text, []), delimiter=delimiter), [])
         except csv.Error as error:
             raise UsageError(f"{path}, line 1: {error}.", "Write the CSV file again.") from error
+        except BROKEN_STREAM as error:
+            raise UsageError(f"{path}, line 1: {broken_off(error)}.", "Copy or export it again.") from error
     _refuse_width(path, len(header))
     return _told_apart([clean_text(cell)[0].strip() for cell in header])
 
@@ -108,7 +111,7 @@ def read_csv(shape: Shape) -> Iterator[Record | Rejected | Blank]:
                 yield reject(shape.name, line, f"not a CSV row: {error}", b"")
                 continue
             except BROKEN_STREAM as error:
-                yield reject(shape.name, line, f"the compressed file breaks off here: {error}", b"")
+                yield reject(shape.name, line, broken_off(error), b"")
                 return
             if row is None:
                 return

@@ -101,7 +101,10 @@ class TensorZero:
         The rendered prompt is taken only where both are imported together: a stored request stays.
         """
         rows = [as_mapping(each.data) for each in parts]
-        return OutputDraft(parts[0].key, _used(rows, Output()), key_name="inference_id", adds=True)
+        marks: list[str] = [Mark.CACHE_HIT] if any(truthy(row.get("cached")) for row in rows) else []
+        return OutputDraft(
+            parts[0].key, _used(rows, Output()), None, marks, key_name="inference_id", adds=True
+        )
 
 
 def _used(rows: Sequence[Mapping[str, Any]], output: Output) -> Output:

@@ -172,8 +172,9 @@ def _turn(item: Any, marks: list[str], index: int, *, decode: bool = True) -> _T
             raise Unreadable(f"message {index + 1} is not an object with a role")
         turn.role = "assistant" if "toolUse" in item or kind == "message" else "user"
     content = next((item[key] for key in ("parts", "content", "contents") if item.get(key) is not None), None)
-    if content is None and isinstance(item.get("text"), str):
-        content = item["text"]
+    if content is None:
+        # Cohere's history says `message`.
+        content = next((item[key] for key in ("text", "message") if isinstance(item.get(key), str)), None)
     # An answer that is JSON text is what the model wrote: it is never taken apart.
     decoded = _blocks_of(content) if decode and isinstance(content, str) else content
     if turn.role == "tool" and not isinstance(decoded, list):

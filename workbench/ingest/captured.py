@@ -6,6 +6,7 @@ from typing import Any
 
 from workbench.formats import Draft, Mark
 from workbench.normal import as_number
+from workbench.records import LEAST_RATE
 
 RATE, REDACTED = "sampling_rate", "redacted"
 
@@ -25,13 +26,22 @@ def take_capture(draft: Draft, sampling_rate: float | None) -> float | None:
         del draft.attributes[REDACTED]
         if redacted and Mark.REDACTED not in draft.marks:
             draft.marks.append(Mark.REDACTED)
-    return take_rate(draft.attributes, sampling_rate)
+    return take_rate(draft.attributes, sampling_rate, draft.marks)
 
 
-def take_rate(attributes: dict[str, Any], sampling_rate: float | None) -> float | None:
-    """Take the share of traffic that was logged out of a record's attributes; see `take_capture`."""
+def take_rate(attributes: dict[str, Any], sampling_rate: float | None, marks: list[str]) -> float | None:
+    """Take the share of traffic that was logged out of a record's attributes; see `take_capture`.
+
+    Args:
+        attributes: Of the record; a rate that can be is taken out.
+        sampling_rate: What the person who imports says.
+        marks: Get `bad_sampling_rate` where the record tells a rate that no log has; it is then unknown.
+    """
     rate = as_number(attributes.get(RATE))
     if rate is None or not 0 < rate <= 1:
         return sampling_rate
+    if rate < LEAST_RATE:
+        marks.append(str(Mark.BAD_SAMPLING_RATE))
+        return None
     del attributes[RATE]
     return rate

@@ -150,6 +150,7 @@ def _sum(counts: Sequence[Count]) -> Count:
         total.rejects += count.rejects
         total.unrecognised += count.unrecognised
         total.capture_lost |= count.capture_lost
+        total.renamed |= count.renamed
         for kind, number in count.redacted.items():
             total.redacted[kind] = total.redacted.get(kind, 0) + number
         for reason, number in count.skip_reasons.items():

@@ -224,6 +224,7 @@ def _describe(
     hidden = (lambda text: text) if redaction is None else redaction.text
     report.unrecognised = [{"name": hidden(name), "reason": hidden(why)} for name, why in count.unrecognised]
     report.capture_lost = count.capture_lost
+    report.renamed_tasks = {hidden(name): hidden(task) for name, task in sorted(count.renamed.items())}
     report.records, report.blank, report.rejected = sum(count.records), count.blank, count.rejected
     report.skipped = count.passed
     report.reject_reasons, report.skip_reasons = dict(count.reasons), dict(count.skip_reasons)

@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.errors import UsageError
 from workbench.formats import Passed
 from workbench.ingest.report import REJECTS_KEPT, reject_reason
-from workbench.records import EvalKind, Rejected
+from workbench.records import LEAST_RATE, EvalKind, Rejected
 from workbench.specs import NAME_PATTERN, EvalConfig, MatchRule
 
 REASONS_KEPT = 100
@@ -88,7 +88,8 @@ class Count:
     """What became of the records that one process read, before the store judges them.
 
     `unrecognised` are the files that are no logs, each with the reason, `capture_lost` the calls
-    that capture could not write; the first process tells both.
+    that capture could not write; the first process tells both. `renamed` are tasks that the log calls
+    by what is no name, with their names.
     """
 
     records: list[int] = field(default_factory=list)
@@ -102,6 +103,7 @@ class Count:
     redacted: dict[str, int] = field(default_factory=dict)
     unrecognised: list[tuple[str, str]] = field(default_factory=list)
     capture_lost: dict[str, int] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def skip(self, item: Passed) -> None:
         """Count records that are no calls, by their kind."""
@@ -138,7 +140,7 @@ def check_arguments(
         raise UsageError(f"{task!r} is no name for a task.", "Use letters, digits, dot, dash, underscore.")
     if source is not None and (not source.strip() or len(source) > 200 or not source.isprintable()):
         raise UsageError(f"{source[:50]!r} is no name for a source.", "Use a short name such as `prod-eu`.")
-    if sampling_rate is not None and not 0 < sampling_rate <= 1:
+    if sampling_rate is not None and not LEAST_RATE <= sampling_rate <= 1:
         raise UsageError(
             f"The sampling rate {sampling_rate} is not a share of traffic.", "Use 10% or 0.1, up to 100%."
         )

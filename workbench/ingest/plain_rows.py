@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from workbench import language
-from workbench.formats import PlainPair, draft_of
+from workbench.formats import Mark, PlainPair, draft_of
 from workbench.ingest.captured import RATE, take_rate
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id
@@ -18,6 +18,7 @@ from workbench.normal import content_hash
 from workbench.records import Output, Usage
 
 _encode = msgspec.json.Encoder().encode
+_UNTIMED = [str(Mark.NO_LATENCY)]
 
 
 def _mirrored(record: type[Any]) -> Any:
@@ -58,11 +59,12 @@ class PlainRows:
         """
         attributes, model = pair.attributes, pair.model
         rate = self._sampling_rate
-        if RATE in attributes:
-            rate = take_rate(attributes, rate)
         marks: list[str] = []
+        if RATE in attributes:
+            rate = take_rate(attributes, rate, marks)
         if self._router.asks:
-            task, marks = self._routed(pair)
+            task, routed = self._routed(pair)
+            marks += routed
         else:
             task = self._router.without_rules(pair.task)
         text, chars, turns = "", 0, 0
@@ -120,7 +122,7 @@ class PlainRows:
                 uncached,
                 cached,
                 out,
-                [],
+                _UNTIMED if pair.latency_ms is None else [],
                 None,
                 file,
                 pair.line,

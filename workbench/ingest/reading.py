@@ -138,6 +138,7 @@ class Reading:
         writer.flush()
         labels.flush()
         self.count.unnamed = maker.unnamed
+        self.count.renamed = router.renamed
         if self._redaction is not None:
             self.count.redacted = dict(self._redaction.found)
 

@@ -33,6 +33,8 @@ class Redaction:
     def __init__(self, key: bytes, detectors: Sequence[Detector] = ()) -> None:
         self.key = key
         self._redactor = Redactor(key, detectors)
+        # A language model takes the names of models and of tasks for those of people.
+        self._plain = Redactor(key)
         self.described = json.dumps({"key": fingerprint(key), "version": VERSION})
         self.found: Counter[str] = Counter()
 
@@ -56,15 +58,15 @@ class Redaction:
         if request != draft.request:
             draft.request = request
             _add(draft.marks)
-        before = (draft.control, draft.native_id, draft.session_id, draft.gold, draft.attributes, draft.rest)
+        before = _beside(draft)
         draft.control = self._output(draft.control)
         draft.native_id = self._text(draft.native_id)
         draft.session_id = self._text(draft.session_id)
         draft.gold = self._text(draft.gold)
         draft.attributes = self._value(draft.attributes)
         draft.rest = self._value(draft.rest)
-        after = (draft.control, draft.native_id, draft.session_id, draft.gold, draft.attributes, draft.rest)
-        if after != before:
+        draft.model, draft.task = self._name(draft.model), self._name(draft.task)
+        if _beside(draft) != before:
             _add(draft.control_marks)
         draft.file = self.text(draft.file)
         for label in draft.feedback:
@@ -86,6 +88,7 @@ class Redaction:
             _add(draft.marks)
         draft.native_id = self.text(draft.native_id)
         draft.file = self.text(draft.file)
+        draft.attributes = self._value(draft.attributes)
         return draft
 
     def _rejected(self, item: Rejected) -> Rejected:
@@ -101,9 +104,11 @@ class Redaction:
     def _request(self, request: Request) -> Request:
         plain = msgspec.to_builtins(request)
         clean = plain | {key: self._value(plain[key]) for key in ("messages", "tools", "response_format")}
-        stop = plain["parameters"].get("stop")
-        if stop is not None:
-            clean["parameters"] = plain["parameters"] | {"stop": self._value(stop)}
+        # A number stays one: a seed that looks like a card's number is sent to candidates as a seed.
+        clean["parameters"] = {
+            name: item if isinstance(item, int | float) else self._value(item)
+            for name, item in plain["parameters"].items()
+        }
         return request if clean == plain else msgspec.convert(clean, Request)
 
     def _output(self, output: Output | None) -> Output | None:
@@ -111,11 +116,16 @@ class Redaction:
             return None
         plain = msgspec.to_builtins(output)
         clean = plain | {key: self._value(plain[key]) for key in ("text", "tool_calls", "reasoning", "error")}
+        clean |= {key: self._name(plain[key]) for key in ("model", "finish_reason")}
         return output if clean == plain else msgspec.convert(clean, Output)
 
     def text(self, text: str) -> str:
         """Return a text without personal data, such as the name of a file."""
         return self._redactor.text(text, self.found)
+
+    def _name(self, text: str | None) -> str | None:
+        """Return a name without personal data as it is written: keys, addresses, numbers."""
+        return None if text is None else self._plain.text(text, self.found)
 
     def _text(self, text: str | None) -> str | None:
         return None if text is None else self.text(text)
@@ -201,6 +211,14 @@ def _content(draft: Draft) -> list[Any]:
         draft.attributes,
         draft.rest,
     ]
+
+
+def _beside(draft: Draft) -> tuple[Any, ...]:
+    """Return what a draft holds beside its request."""
+    return (
+        *(draft.control, draft.native_id, draft.session_id, draft.gold, draft.attributes, draft.rest),
+        *(draft.model, draft.task),
+    )
 
 
 def _add(marks: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,6 +43,7 @@ class ImportReport:
     the date of the snapshot.
     `unrecognised` are files of a folder or pattern that are no logs, by name and reason;
     `capture_lost` counts by reason the calls that capture could not write beside these logs.
+    `renamed_tasks` are tasks that the log calls by what is no name, each with the name it has here.
     `unrendered` counts, by the earlier import that brought them, calls that got their tokens now and
     whose prompt would have come along in one import.
     `served` counts, by candidate, new calls that it served itself: their answers are no frontier's.
@@ -81,6 +83,7 @@ class ImportReport:
     open_conflicts: int = 0
     unrecognised: list[dict[str, str]] = field(default_factory=list)
     capture_lost: dict[str, int] = field(default_factory=dict)
+    renamed_tasks: dict[str, str] = field(default_factory=dict)
     redacted: dict[str, int] | None = None
     unrendered: dict[str, int] = field(default_factory=dict)
     dry_run: bool = False
@@ -154,7 +157,7 @@ class ImportReport:
             lines.append("  marks: " + _listed(self.marks))
         if self.repaired:
             lines.append(f"  REPAIRED: {self.repaired}")
-        lines += _unrendered(self)
+        lines += [f"  {each}" for each in told_unrendered(self)]
         if self.redacted is not None:
             found = _listed({kind.lower(): count for kind, count in self.redacted.items()}) or "nothing"
             lines.append(f"  redacted: {found} (it detects and does not guarantee)")
@@ -177,6 +180,8 @@ class ImportReport:
             lines.append(
                 f"  gold answers: {self.gold:,} new; the next `workbench compare` makes labels of them."
             )
+        if self.renamed_tasks:
+            lines.append(f"  {told_renamed(self.renamed_tasks)}")
         if self.tasks.get(UNASSIGNED):
             lines.append(
                 "  Calls without a task: see what they are with `workbench profile`, say --task, "
@@ -192,7 +197,7 @@ def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
     Cells that a spreadsheet would run as a formula begin with an apostrophe.
 
     Returns:
-        How many rows were written; the file holds at most `REJECTS_KEPT`.
+        How many rows were written, `REJECTS_KEPT` at most; the file says where there are more.
 
     Raises:
         UsageError: The file can't be written; the import itself holds.
@@ -200,7 +205,7 @@ def write_rejects(store: Store, report: ImportReport, path: Path) -> int:
     rows = _rejects_taken_out(store, report)
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
-            _write_rows(rows, file)
+            _write_rows(rows, file, report.rejected)
     except OSError as error:
         raise UsageError(
             f"{path}: the rejected records can't be written there: {error.strerror or error}.",
@@ -218,7 +223,7 @@ def rejects_csv(store: Store, report: ImportReport) -> bytes:
         report: What it said.
     """
     file = io.StringIO(newline="")
-    _write_rows(_rejects_taken_out(store, report), file)
+    _write_rows(_rejects_taken_out(store, report), file, report.rejected)
     return file.getvalue().encode()
 
 
@@ -235,11 +240,25 @@ def _rejects_taken_out(store: Store, report: ImportReport) -> Sequence[Mapping[s
     return rows
 
 
-def _write_rows(rows: Sequence[Mapping[str, Any]], file: TextIO) -> None:
+def _write_rows(rows: Sequence[Mapping[str, Any]], file: TextIO, rejected: int) -> None:
     names = ("file", "line", "reason", "content_hash", "snippet")
     writer = csv.writer(file)
     writer.writerow(names)
     writer.writerows([neutralise_cell(str(row[name])) for name in names] for row in rows)
+    if len(rows) >= REJECTS_KEPT and rejected > len(rows):
+        # The file says so itself: it is passed on without its report.
+        writer.writerow(["", "", f"{rejected - len(rows):,} more rejected records are not kept", "", ""])
+
+
+def told_renamed(renamed: Mapping[str, str]) -> str:
+    """Return in words which tasks of a log have other names here, and which of them have one in common."""
+    told = [f"{name[:60]!r} is {task}" for name, task in list(renamed.items())[:NAMES_SHOWN]]
+    more = len(renamed) - len(told)
+    often = [task for task, count in Counter(renamed.values()).items() if count > 1]
+    said = (
+        "Tasks whose names can't stand in a path: " + ", ".join(told) + (f" and {more} more" if more else "")
+    )
+    return said + (f". Several became one: {', '.join(often[:NAMES_SHOWN])}" if often else "")
 
 
 def reject_reason(text: str) -> str:
@@ -253,18 +272,18 @@ def _listed(counts: Mapping[str, int], most: int | None = None) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _unrendered(report: ImportReport) -> list[str]:
-    """Say which file is missing for the prompts, or that it came too late for them."""
+def told_unrendered(report: ImportReport) -> list[str]:
+    """Say in words which file is missing for the prompts, or that it came too late for them."""
     lines = []
     bare = report.marks.get(Mark.NOT_RENDERED)
     if bare:
         lines.append(
-            f"  {bare:,} calls hold the arguments of a template, not the prompt that the model saw. It is in "
+            f"{bare:,} calls hold the arguments of a template, not the prompt that the model saw. It is in "
             "TensorZero's ModelInference rows: import that file and this one together."
         )
     for manifest, count in report.unrendered.items():
         lines.append(
-            f"  {count:,} calls got their tokens, but keep a template's arguments for a prompt. For the "
+            f"{count:,} calls got their tokens, but keep a template's arguments for a prompt. For the "
             f"prompts: workbench import --undo {manifest}, then import its files and these together."
         )
     return lines

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workbench.errors import ConfigError
 from workbench.formats import Draft, Mark
-from workbench.normal import last_user_text, system_text
+from workbench.normal import content_hash, last_user_text, system_text
 from workbench.records import UNASSIGNED, Request
 from workbench.specs import NAME_PATTERN, EvalConfig, MatchRule
 from workbench.traffic.prompts import first_user_text, tool_names
 
+SLUG_CHARS = 80
+RENAMED_KEPT = 100
 TEXT_KEYS = ("system_prompt", "input", "first_input", "tools", "model")
 
 
@@ -32,6 +35,8 @@ class TaskRouter:
         self._task = task
         self.rules = {each.task: each.rules for each in sorted(evals, key=lambda each: each.task)}
         """By task, in the order in which they are tried."""
+        self.renamed: dict[str, str] = {}
+        """Tasks as a log calls them that are no names, and the names they got; some of many."""
         self._rules = [(name, _compile(name, rule)) for name, rules in self.rules.items() for rule in rules]
 
     def task_of(self, draft: Draft) -> str:
@@ -56,7 +61,12 @@ class TaskRouter:
         """
         if self._task is not None:
             return self._task
-        return named if named is not None and _is_name(named) else UNASSIGNED
+        if named is None:
+            return UNASSIGNED
+        task = task_name(named)
+        if task != named and len(self.renamed) < RENAMED_KEPT:
+            self.renamed[named] = task
+        return task
 
     def fitting(self, request: Request, model: str | None, attributes: Mapping[str, Any]) -> list[str]:
         """Return the tasks with a rule that takes a call, in order, each once.
@@ -75,8 +85,24 @@ _Rule = list[tuple[str, re.Pattern[str]]]
 
 
 @functools.lru_cache(maxsize=1_000)
-def _is_name(text: str) -> bool:
-    return NAME_PATTERN.fullmatch(text) is not None
+def task_name(text: str) -> str:
+    """Return the name of a task that a log calls by a text: itself, or what of it can stand in a name.
+
+    The same text has the same name in every import. Where nothing of it can stand in a name, or too
+    much had to go, the name ends in a hash of the text.
+
+    >>> task_name("ops/triage"), task_name("Stützpunkt Süd")
+    ('ops-triage', 'Stutzpunkt-Sud')
+    """
+    if NAME_PATTERN.fullmatch(text):
+        return text
+    plain = unicodedata.normalize("NFKD", text)
+    kept = "".join(each for each in plain if not unicodedata.combining(each))
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", kept).strip("-._")
+    lost = sum(not each.isascii() and each.isalnum() for each in kept)
+    if slug and not lost and len(slug) <= SLUG_CHARS:
+        return slug
+    return f"{slug[:SLUG_CHARS].rstrip('-._') or 'task'}-{content_hash(text)[:8]}"
 
 
 def _compile(task: str, rule: MatchRule) -> _Rule:

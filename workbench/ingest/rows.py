@@ -149,7 +149,7 @@ class RowMaker:
                 "",
                 content_hash("output", output_hash),
                 None,
-                None,
+                _encode(draft.attributes).decode() if draft.attributes else None,
                 None,
                 control[0],
                 output_hash,

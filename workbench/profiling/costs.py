@@ -87,7 +87,7 @@ class CostReport:
             lines += [f"    {each}" for each in way.notes]
         lines += ["", f"Small model: {self.basis}"]
         if self.break_even is not None:
-            lines.append(_told(self.break_even))
+            lines.append(told_break_even(self.break_even, self.share))
         if self.imputed:
             lines.append(told_imputed(self.imputed))
         if self.left_out:
@@ -138,7 +138,7 @@ def costs(
     gpu = workspace.gpu_of(plan.self_hosted.gpu) if plan.self_hosted else None
     ways = ways_together(whole.parts, plan, gpu, share)
     fallen = fallen_share(whole.parts)
-    even = _break_even(whole.load, fallen, plan, gpu)
+    even = _break_even(whole.load, fallen, plan, gpu, share)
     volumes = _volumes(whole.load, even)
     drawn = {}
     if whole.load.control_usd is not None and volumes:
@@ -150,6 +150,7 @@ def costs(
             whole.load.candidate_tokens,
             plan,
             gpu,
+            share,
         )
     now = report.forecast_usd_month
     return CostReport(
@@ -308,7 +309,9 @@ def _sum(amounts: list[Amount], weights: list[float]) -> Amount:
     return total([each.times(weight) for each, weight in zip(amounts, weights, strict=True)])
 
 
-def _break_even(load: Workload, fallen: float, plan: CostPlan, gpu: Gpu | None) -> BreakEven | None:
+def _break_even(
+    load: Workload, fallen: float, plan: CostPlan, gpu: Gpu | None, share: float
+) -> BreakEven | None:
     if plan.self_hosted is None or gpu is None or load.control_usd is None or not load.candidate_tokens:
         return None
     return break_even(
@@ -318,6 +321,7 @@ def _break_even(load: Workload, fallen: float, plan: CostPlan, gpu: Gpu | None) 
         plan.self_hosted,
         gpu,
         plan.fixed_usd_month,
+        share,
     )
 
 
@@ -340,10 +344,14 @@ def _money(amount: Amount | None) -> str:
     return f"{amount.point:,.2f} USD ({amount.low:,.2f} to {amount.high:,.2f})"
 
 
-def _told(even: BreakEven) -> str:
-    if even.calls_per_day is None or even.tokens_per_day is None:
+def told_break_even(even: BreakEven, share: float) -> str:
+    """Return in words from where on a GPU of one's own pays, at the share of calls that go to it."""
+    if share <= 0:
+        return "No call is on the small model, so that no GPU pays."
+    if even.calls_per_day is None or even.tokens_per_day is None or even.moved_per_day is None:
         return "A GPU of your own never pays at this throughput: a call costs more there than now."
+    moved = f"{math.ceil(even.moved_per_day):,} of them on the small model, " if share < 1 else ""
     return (
-        f"A GPU of your own pays from {math.ceil(even.calls_per_day):,} calls a day on, which are "
+        f"A GPU of your own pays from {math.ceil(even.calls_per_day):,} calls a day on, {moved}which are "
         f"{math.ceil(even.tokens_per_day):,} tokens, with {even.replicas} running."
     )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,11 @@ class Mined:
     seqs: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     places: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     names: list[str] = field(default_factory=list)
+
+    def without(self, seqs: Sequence[int]) -> Mined:
+        """Return the same without some calls."""
+        kept = ~np.isin(self.seqs, np.asarray(seqs, np.int64))
+        return replace(self, seqs=self.seqs[kept], places=self.places[kept])
 
 
 def apply_rules(workspace: Workspace, store: Store, listener: Listener) -> dict[str, int]:

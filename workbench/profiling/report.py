@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from workbench.costing.ways import Amount
-from workbench.records import EvalKind
+from workbench.records import UNASSIGNED, EvalKind
 from workbench.specs import MatchRule
 from workbench.traffic.shapes import Shape
 from workbench.traffic.suitability import Check, Speaks
@@ -88,7 +88,8 @@ class ProfileReport:
 
     `small_model` is the row of the price table that savings are worked out with, at the frontier's
     tokens. `forecast_usd_month` leaves out what `left_out` names. `moved` counts stored calls that
-    rules of evals took out of `unassigned` this time.
+    rules of evals took out of `unassigned` this time, `excluded` those that are left out of all figures by
+    their marks, by task; `exclude_marks` were given beside those of the evals.
     """
 
     profile_id: str
@@ -105,6 +106,17 @@ class ProfileReport:
     price_dates: tuple[date, ...] = ()
     level: float = 0.95
     moved: dict[str, int] = field(default_factory=dict)
+    excluded: dict[str, int] = field(default_factory=dict)
+    exclude_marks: tuple[str, ...] = ()
+
+    @property
+    def told_excluded(self) -> str:
+        """Return in words how many calls are left out by their marks; nothing where none is."""
+        told = ", ".join(
+            f"{count:,} {'without a task' if task == UNASSIGNED else f'of {task}'}"
+            for task, count in self.excluded.items()
+        )
+        return f"Left out by their marks: {told}" if told else ""
 
     @property
     def imputed(self) -> int:
@@ -117,6 +129,8 @@ class ProfileReport:
         if not self.calls:
             return "There are no calls yet. Import a log: workbench import LOG"
         lines = [f"{self.calls:,} calls in {len(self.workloads)} workloads"]
+        if self.excluded:
+            lines.append(self.told_excluded)
         if self.moved:
             told = ", ".join(f"{count:,} to {task}" for task, count in self.moved.items())
             lines.append(f"Rules took calls out of unassigned: {told}")

@@ -157,7 +157,8 @@ def export_batch(
     # A live replay may ask each call several times; its sample is the same.
     earlier = [row.repeats for row in replays_of(store, task, fingerprint) if row.seed == seed]
     repeats = earlier[-1] if earlier else 1
-    plan = make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
+    drawn: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
+    plan = make_plan(store, task, spec, fingerprint, **drawn, exclude_marks=eval_config.exclude_marks)
     sample = _sample(store, plan)
     answered = _answered(workspace, spec, missing_from) if missing_from is not None else set()
     patch = patcher(store, workspace, spec, task)

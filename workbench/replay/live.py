@@ -7,7 +7,7 @@ control is asked a sample of them through the ordinary replay: gate, lease, budg
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -33,6 +33,7 @@ from workbench.stats.wording import count, percent, plural
 from workbench.store import Store
 from workbench.store import live as rows
 from workbench.store.labels import Scope
+from workbench.store.marked import marked_calls
 from workbench.store.replays import ReplayRow, drawn
 
 
@@ -155,7 +156,7 @@ def replay_live(
     def drawing() -> Plan:
         _settle(store, task, candidate, fingerprint)
         return _plan(store, task, candidate, fingerprint, _asked_as(asking, spec, fingerprint),
-                     stage, limit or needed, seed)  # fmt: skip
+                     stage, limit or needed, seed, config.exclude_marks)  # fmt: skip
 
     asked = replay_planned(
         asking,
@@ -199,9 +200,12 @@ def _plan(
     stage: Stage,
     limit: int,
     seed: int,
+    exclude_marks: Sequence[str],
 ) -> Plan:
     """Draw what is missing from the sample of this stage's calls."""
-    calls = {each.call_id: each for each in rows.served_calls(store, task, candidate, _naive(stage))}
+    found = rows.served_calls(store, task, candidate, _naive(stage))
+    marked = marked_calls(store, task, exclude_marks)
+    calls = {each.call_id: each for each in found if each.call_id not in marked}
     row = rows.asking_of(store, task, fingerprint)
     if row is not None and row.candidate_fingerprint != asked_as:
         row = None  # Another control is asked now: its answers are a sample of their own.

@@ -109,7 +109,17 @@ def replay_on_ray(
     fingerprint = workspace.fingerprint(spec)
 
     def drawn() -> Plan:
-        return make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
+        return make_plan(
+            store,
+            task,
+            spec,
+            fingerprint,
+            limit=limit,
+            repeats=repeats,
+            new=new,
+            seed=seed,
+            exclude_marks=eval_config.exclude_marks,
+        )
 
     if dry_run:
         most = (concurrency or spec.concurrency) * (cluster.actors or 1)

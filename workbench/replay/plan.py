@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -17,6 +19,7 @@ from workbench.sampling import SampledCall, audit_key, draw_sample
 from workbench.specs import Candidate
 from workbench.store import Store
 from workbench.store.exports import ExportedSample, last_export
+from workbench.store.marked import marked_calls
 from workbench.store.replays import FrameRow, PlannedCall, ReplayRow, drawn, frame, replays_of
 
 CORE_SHARE = 0.10
@@ -51,6 +54,7 @@ def make_plan(
     repeats: int,
     new: bool,
     seed: int,
+    exclude_marks: Sequence[str] = (),
 ) -> Plan:
     """Choose the replay to go on with, or another, and draw what is missing from its sample.
 
@@ -63,6 +67,7 @@ def make_plan(
         repeats: How often each call is asked.
         new: Start another replay.
         seed: Seed of the draw.
+        exclude_marks: Calls with one of these are not drawn; those that were drawn already stay.
 
     Raises:
         UsageError: The task has no usable call, the last replay was drawn otherwise, or the
@@ -79,6 +84,16 @@ def make_plan(
             f"Import its logs first: workbench import FILE --task {task}",
         )
     known = drawn(store, row.replay_id) if row else {}
+    marked = marked_calls(store, task, exclude_marks)
+    marked = {
+        call_id: marks for call_id, marks in marked.items() if call_id in calls and call_id not in known
+    }
+    calls = {call_id: each for call_id, each in calls.items() if call_id not in marked}
+    if not calls:
+        raise UsageError(
+            f"Every call of task {task!r} with a recorded output carries one of `exclude_marks`.",
+            f"Take a mark out of its eval.toml: {', '.join(exclude_marks)}.",
+        )
     is_file = candidate.engine == "recorded"
     usable_known = [call_id for call_id in known if call_id in calls]
     held = hold_out(store, candidate, task, is_new=not earlier)
@@ -95,6 +110,12 @@ def make_plan(
     else:
         sampled = _draw_exported(exported, calls, limit, seed, known, only=is_file)
     notes = []
+    if marked:
+        told = Counter(mark for marks in marked.values() for mark in marks if mark in exclude_marks)
+        each_one = ", ".join(f"{mark}: {count:,}" for mark, count in sorted(told.items()))
+        notes.append(
+            f"{len(marked):,} calls are left out by exclude_marks{f' ({each_one})' if told else ''}."
+        )
     if exported is not None:
         notes.append(f"The sample is the one that was exported for {exported.detail['candidate']}.")
     if candidate.parent:

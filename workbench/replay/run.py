@@ -82,7 +82,17 @@ def replay(
     fingerprint = workspace.fingerprint(spec)
 
     def drawn() -> Plan:
-        return make_plan(store, task, spec, fingerprint, limit=limit, repeats=repeats, new=new, seed=seed)
+        return make_plan(
+            store,
+            task,
+            spec,
+            fingerprint,
+            limit=limit,
+            repeats=repeats,
+            new=new,
+            seed=seed,
+            exclude_marks=workspace.eval_for(task).exclude_marks,
+        )
 
     return replay_planned(
         workspace,

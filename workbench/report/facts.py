@@ -109,7 +109,7 @@ def gather_report(
     config = workspace.eval_for(task)
     version = evaluator_version(config)
     spec = workspace.candidate(candidate)
-    log = volume(store, task)
+    log = volume(store, task, config.exclude_marks)
     replays = tuple(ReplayFact(**_dated(each)) for each in rows.replays(store, task, row.fingerprint))
     labels = tuple(LabelFact(**each) for each in rows.labels(store, task, row.fingerprint))
     files = tuple(

@@ -216,7 +216,7 @@ def _evidence_of(
     slices = sliced(store, config)
     at = places(store, compared, judged(verdicts, states))
     calls = calls_of(config, compared, verdicts, states, at, slices, _session_calls(store, config, frame))
-    volume = rows.volume(store, config.task)
+    volume = rows.volume(store, config.task, config.exclude_marks)
     draws, weight_max = draw_rows(states)
     critical = critical_groups(config)
     return from_calls(

@@ -86,7 +86,7 @@ def money_of(
     left_out: list[str] = []
     parts: list[tuple[int, Amount]] = []
     calls = imputed = 0
-    for row in rows.control_costs(store, config.task, workspace.model_prices()):
+    for row in rows.control_costs(store, config.task, workspace.model_prices(), config.exclude_marks):
         calls += row["calls"]
         name = row["model"] or "unnamed model"
         if workspace.price_of(row["model"]) is None:
@@ -127,7 +127,7 @@ def _volume(store: Store, config: EvalConfig, calls_per_day: float | None) -> Am
     """Return the calls a day with limits from how days differ; a declared number has none but itself."""
     if calls_per_day is None or config.calls_per_day is not None:
         return None if calls_per_day is None else exactly(calls_per_day)
-    days = rows.daily_traffic(store, config.task, DAYS)
+    days = rows.daily_traffic(store, config.task, DAYS, config.exclude_marks)
     if not days or any(each["traffic"] is None for each in days):
         return exactly(calls_per_day)
     found = traffic_a_day(days)

@@ -236,7 +236,7 @@ def row_of(
         fingerprint=fingerprint,
         kind=config.kind,
         basis=basis(config),
-        calls=int(rows.volume(store, config.task)["calls"]),
+        calls=int(rows.volume(store, config.task, config.exclude_marks)["calls"]),
         compared=compared,
         invalid=found.invalid,
         uncomparable=found.uncomparable,

@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.records import Call, Output, Request, from_json
+from workbench.records import LEAST_RATE, Call, Output, Request, from_json
 from workbench.store.imports import pairs
 
 if TYPE_CHECKING:
     from workbench.store import Store
+
+SCALED_CALLS = (
+    f"CASE WHEN count(*) = count(*) FILTER (WHERE sampling_rate >= {LEAST_RATE:.9f}) "
+    "THEN sum(1 / sampling_rate) END"
+)
+"""The calls that logged ones stand for; null where a rate is not known, or none that can be."""
 
 _CALL_SQL = """
 SELECT c.call_id, c.source, c.native_id, c.task, c.request, c.control, c.occurred_at, c.session_id,
@@ -165,24 +171,24 @@ def volumes(store: Store, *, days: int = 28) -> dict[str, Volume]:
         days: How far back from a task's last call to look.
     """
     rows = store.rows(
-        """
+        f"""
         WITH last_days AS (
             SELECT task, occurred_at, sampling_rate,
                    max(occurred_at) OVER (PARTITION BY task) AS last_at
             FROM usable_calls
         )
-        SELECT task, count(*) AS calls, count(sampling_rate) AS rated, sum(1 / sampling_rate) AS traffic,
+        SELECT task, count(*) AS calls, {SCALED_CALLS} AS traffic,
                count(*) FILTER (WHERE occurred_at IS NULL) AS undated,
                epoch(max(occurred_at) - min(occurred_at)) / 86400 AS days
         FROM last_days
         WHERE occurred_at IS NULL OR occurred_at > last_at - to_days(?::INTEGER)
         GROUP BY task
-        """,
+        """,  # noqa: S608
         (days,),
     )
     found = {}
     for row in rows:
-        known = row["rated"] == row["calls"] and not row["undated"]
+        known = row["traffic"] is not None and not row["undated"]
         span = max(float(row["days"] or 0), 1.0)
         found[row["task"]] = Volume(
             task=row["task"],

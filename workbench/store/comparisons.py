@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Comparison, Output, from_json, to_json
+from workbench.store.calls import SCALED_CALLS
+from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
 
 if TYPE_CHECKING:
@@ -398,24 +400,26 @@ def redacted_share(store: Store, task: str, fingerprint: str) -> tuple[int, int]
     return int(row["redacted"]), int(row["calls"])
 
 
-def volume(store: Store, task: str) -> dict[str, Any]:
-    """Return how much traffic a task's log holds.
+def volume(store: Store, task: str, exclude: Sequence[str] = ()) -> dict[str, Any]:
+    """Return how much traffic a task's log holds, without the calls that carry an excluded mark.
 
     Returns:
         calls, first and last time (UTC), `recent` calls of the 28 days up to the last,
         `recent_scaled` the same divided by each call's sampling rate (None where a rate
         is not known), `undated` calls without a time.
     """
-    found: dict[str, Any] = remembered(store, ("volume", task), lambda: _volume(store, task), len)
+    found: dict[str, Any] = remembered(
+        store, ("volume", task, *exclude), lambda: _volume(store, task, exclude), len
+    )
     return dict(found)
 
 
-def _volume(store: Store, task: str) -> dict[str, Any]:
+def _volume(store: Store, task: str, exclude: Sequence[str]) -> dict[str, Any]:
     return store.rows(
-        """
+        f"""
         WITH mine AS (
             SELECT occurred_at, sampling_rate FROM calls
-            WHERE task = ? AND call_id NOT IN (SELECT call_id FROM conflicts)
+            WHERE task = $task AND call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
         ),
         span AS (SELECT min(occurred_at) AS first, max(occurred_at) AS last FROM mine),
         recent AS (
@@ -424,11 +428,10 @@ def _volume(store: Store, task: str) -> dict[str, Any]:
         SELECT (SELECT count(*) FROM mine) AS calls, span.first, span.last,
                (SELECT count(*) FROM mine WHERE occurred_at IS NULL) AS undated,
                (SELECT count(*) FROM recent) AS recent,
-               (SELECT CASE WHEN count(*) = count(nullif(sampling_rate, 0))
-                            THEN sum(1 / nullif(sampling_rate, 0)) END FROM recent) AS recent_scaled
+               (SELECT {SCALED_CALLS} FROM recent) AS recent_scaled
         FROM span
-        """,
-        (task,),
+        """,  # noqa: S608
+        parameters(task, exclude),
     )[0]
 
 

@@ -121,6 +121,9 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
         "manifests",
     ):
         delete(table, "manifest_id = ?", (manifest_id,))
+    # A profile holds words that prompts share, and labels: those of this import among them.
+    writer.execute("DELETE FROM profile_calls WHERE profile_id IN (SELECT profile_id FROM profiles)")
+    writer.execute("DELETE FROM profiles")
     writer.execute("DROP TABLE temp.taken_back")
     writer.append(
         "undone_imports",

@@ -374,12 +374,16 @@ def _summarise(writer: Writer, manifest_id: str, loaded: Loaded) -> None:
     """Sum up what this import added: new calls, and new outputs of older calls."""
     mine = (manifest_id,)
     marks = """
-        SELECT mark AS name, count(*) AS n FROM (
-            SELECT unnest(marks) AS mark FROM calls WHERE manifest_id = $m
-            UNION ALL SELECT unnest(marks) FROM controls WHERE manifest_id = $m
-            UNION ALL SELECT 'no_output' FROM calls c WHERE manifest_id = $m
+        SELECT mark AS name, sum(n)::BIGINT AS n FROM (
+            SELECT unnest(marks) AS mark, 1 AS n FROM calls WHERE manifest_id = $m
+            UNION ALL SELECT unnest(marks), 1 FROM controls WHERE manifest_id = $m
+            -- What a call and its answer both carry is one call's mark.
+            UNION ALL SELECT unnest(list_intersect(c.marks, k.marks)), -1
+                FROM calls c JOIN controls k USING (call_id)
+                WHERE c.manifest_id = $m AND k.manifest_id = $m AND len(c.marks) > 0 AND len(k.marks) > 0
+            UNION ALL SELECT 'no_output', 1 FROM calls c WHERE manifest_id = $m
                 AND NOT EXISTS (SELECT 1 FROM controls k WHERE k.call_id = c.call_id)
-            UNION ALL SELECT 'no_time' FROM calls WHERE manifest_id = $m AND occurred_at IS NULL
+            UNION ALL SELECT 'no_time', 1 FROM calls WHERE manifest_id = $m AND occurred_at IS NULL
         ) GROUP BY ALL ORDER BY n DESC, name
     """
     loaded.marks = dict(pairs(writer, marks, {"m": manifest_id}))

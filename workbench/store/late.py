@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from workbench.records import BATCH_REQUEST_ID
+
 if TYPE_CHECKING:
     from workbench.store import Writer
 
@@ -16,12 +18,14 @@ TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens")
 
 _TABLES = {
     "late": """
-    CREATE OR REPLACE TEMP TABLE late (call_id VARCHAR, occurred_at TIMESTAMP, model VARCHAR)
+    CREATE OR REPLACE TEMP TABLE late (
+        call_id VARCHAR, occurred_at TIMESTAMP, model VARCHAR, attributes VARCHAR
+    )
     """,
     "additions": """
     CREATE OR REPLACE TEMP TABLE additions (
         call_id VARCHAR, answered_by VARCHAR, output VARCHAR, input_tokens BIGINT, cached_input_tokens BIGINT,
-        output_tokens BIGINT
+        output_tokens BIGINT, control_marks VARCHAR[]
     )
     """,
 }
@@ -41,12 +45,14 @@ def end(writer: Writer) -> None:
 
 def put_outputs(writer: Writer, rows: pa.Table) -> None:
     """Take rows whose outputs joined calls."""
-    stage_rows(writer, "late", rows.select(["call_id", "occurred_at", "model"]))
+    stage_rows(writer, "late", rows.select(["call_id", "occurred_at", "model", "attributes"]))
 
 
 def put_tokens(writer: Writer, rows: pa.Table) -> None:
     """Take rows that say tokens and model of outputs without tokens."""
-    stage_rows(writer, "additions", rows.select(["call_id", "answered_by", "output", *TOKENS]))
+    stage_rows(
+        writer, "additions", rows.select(["call_id", "answered_by", "output", *TOKENS, "control_marks"])
+    )
 
 
 def stage_rows(writer: Writer, table: str, rows: pa.Table) -> None:
@@ -56,7 +62,7 @@ def stage_rows(writer: Writer, table: str, rows: pa.Table) -> None:
 
 
 def write_calls(writer: Writer, manifest_id: str) -> None:
-    """Give calls the time and the model that came with their outputs."""
+    """Give calls the time, the model and the attributes that came with their outputs."""
     writer.execute(
         """
         INSERT INTO late_facts (call_id, manifest_id, occurred_at, model)
@@ -68,6 +74,10 @@ def write_calls(writer: Writer, manifest_id: str) -> None:
     writer.execute(
         "UPDATE calls SET occurred_at = coalesce(calls.occurred_at, late.occurred_at),"
         " model = coalesce(late.model, calls.model) FROM late WHERE calls.call_id = late.call_id"
+    )
+    writer.execute(
+        "UPDATE calls SET attributes = json_merge_patch(late.attributes::JSON, calls.attributes::JSON)"
+        " FROM late WHERE calls.call_id = late.call_id AND late.attributes IS NOT NULL"
     )
 
 
@@ -87,6 +97,7 @@ def write_tokens(writer: Writer, manifest_id: str) -> dict[str, int | None]:
         UPDATE controls SET
             input_tokens = a.input_tokens, cached_input_tokens = a.cached_input_tokens,
             output_tokens = a.output_tokens,
+            marks = list_distinct(list_concat(controls.marks, coalesce(a.control_marks, []))),
             output = json_merge_patch(controls.output::JSON, CASE WHEN a.answered_by IS NULL
                 THEN json_object('usage', json_extract(a.output, '$.usage'))
                 ELSE json_object('usage', json_extract(a.output, '$.usage'), 'model', a.answered_by) END)
@@ -133,7 +144,9 @@ def take_back(writer: Writer, manifest_id: str) -> int:
     writer.execute(
         """
         UPDATE controls SET output = f.output, input_tokens = NULL, cached_input_tokens = NULL,
-            output_tokens = NULL
+            output_tokens = NULL,
+            -- What such records say of an answer beside its tokens is whether it came from a cache.
+            marks = list_filter(controls.marks, lambda mark: mark <> 'cache_hit')
         FROM late_facts f
         WHERE f.manifest_id = $m AND f.output IS NOT NULL AND controls.call_id = f.call_id
         """,
@@ -147,6 +160,14 @@ def take_back(writer: Writer, manifest_id: str) -> int:
         ) f WHERE calls.call_id = f.call_id
         """,
         mine,
+    )
+    writer.execute(
+        """
+        UPDATE calls SET attributes = json_merge_patch(attributes::JSON, json_object($key, NULL))
+        WHERE json_exists(attributes::JSON, '$.' || $key) AND call_id IN
+            (SELECT call_id FROM late_facts WHERE manifest_id = $m AND output IS NULL)
+        """,
+        mine | {"key": BATCH_REQUEST_ID},
     )
     writer.execute(
         "DELETE FROM late_facts WHERE manifest_id = $m OR call_id IN"

@@ -12,6 +12,8 @@ from workbench.costing.pricing import ModelPrice
 from workbench.normal import content_hash
 from workbench.roles import Right
 from workbench.store.call_costs import PRICES, by_model, price_parameters
+from workbench.store.calls import SCALED_CALLS
+from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
 
 if TYPE_CHECKING:
@@ -206,25 +208,30 @@ def ages(store: Store, task: str, fingerprint: str) -> dict[str, Any]:
     )[0]
 
 
-def control_costs(store: Store, task: str, prices: Sequence[ModelPrice]) -> list[dict[str, Any]]:
+def control_costs(
+    store: Store, task: str, prices: Sequence[ModelPrice], exclude: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Return what the recorded frontier answers of a task cost by model, the commonest first.
 
     Args:
         store: Where to read.
         task: The task.
         prices: Model, then US dollars per million tokens of input, cached input and output.
+        exclude: Calls with one of these marks are left out.
 
     Returns:
         Rows of the columns of `call_costs.by_model`; the model is empty where it has no name.
     """
-    question = ("control_costs", task, *prices)
+    question = ("control_costs", task, *prices, *exclude)
     found: list[dict[str, Any]] = remembered(
-        store, question, lambda: _control_costs(store, task, prices), len
+        store, question, lambda: _control_costs(store, task, prices, exclude), len
     )
     return [dict(row) for row in found]
 
 
-def _control_costs(store: Store, task: str, prices: Sequence[ModelPrice]) -> list[dict[str, Any]]:
+def _control_costs(
+    store: Store, task: str, prices: Sequence[ModelPrice], exclude: Sequence[str]
+) -> list[dict[str, Any]]:
     return store.rows(
         f"""
         WITH {PRICES},
@@ -233,16 +240,16 @@ def _control_costs(store: Store, task: str, prices: Sequence[ModelPrice]) -> lis
                    coalesce(json_extract_string(k.output, '$.model'), c.model, '') AS model, k.error_kind,
                    k.input_tokens AS i, coalesce(k.cached_input_tokens, 0) AS c, k.output_tokens AS o
             FROM calls c JOIN frontier_outputs k USING (call_id)
-            WHERE c.task = $task AND c.call_id NOT IN (SELECT call_id FROM conflicts)
+            WHERE c.task = $task AND c.call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
         ),
         {by_model("found")}
         SELECT * FROM by_model ORDER BY calls DESC, model
         """,  # noqa: S608 -- constants
-        {"task": task, **price_parameters(prices)},
+        {**parameters(task, exclude), **price_parameters(prices)},
     )
 
 
-def daily_traffic(store: Store, task: str, days: int) -> list[dict[str, Any]]:
+def daily_traffic(store: Store, task: str, days: int, exclude: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the calls of each of a task's last days: age in days, calls, oldest, traffic.
 
     `traffic` counts a logged call as 1 / sampling rate; None where a rate is not known. `age` 0 is the
@@ -252,17 +259,18 @@ def daily_traffic(store: Store, task: str, days: int) -> list[dict[str, Any]]:
         store: Where to read.
         task: The task.
         days: How far back.
+        exclude: Calls with one of these marks are left out.
     """
     return store.rows(
-        """
+        f"""
         WITH ages AS (
             SELECT sampling_rate, epoch(max(occurred_at) OVER () - occurred_at) / 86400 AS age
-            FROM calls WHERE task = ? AND occurred_at IS NOT NULL
-              AND call_id NOT IN (SELECT call_id FROM conflicts)
+            FROM calls WHERE task = $task AND occurred_at IS NOT NULL
+              AND call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
         )
         SELECT floor(age)::INTEGER AS age, count(*) AS calls, max(age) AS oldest,
-               CASE WHEN count(*) = count(nullif(sampling_rate, 0)) THEN sum(1 / sampling_rate) END AS traffic
-        FROM ages WHERE age < ? GROUP BY ALL ORDER BY ALL
-        """,
-        (task, days),
+               {SCALED_CALLS} AS traffic
+        FROM ages WHERE age < $days GROUP BY ALL ORDER BY ALL
+        """,  # noqa: S608
+        {**parameters(task, exclude), "days": days},
     )

@@ -18,6 +18,8 @@ from workbench.records import UNASSIGNED, Request, from_json
 from workbench.roles import Right
 from workbench.store import Store, accesses
 from workbench.store.call_costs import PRICES, by_model, price_parameters
+from workbench.store.calls import SCALED_CALLS
+from workbench.store.marked import EXCLUDED
 
 LABEL_CHARS = 60
 SHORT_ANSWERS = 400
@@ -36,6 +38,7 @@ _TRAFFIC = f"""
         FROM usable_calls u
         LEFT JOIN (SELECT call_seq, workload FROM profile_calls WHERE profile_id = $profile) p
           ON p.call_seq = u.seq
+        WHERE p.workload IS DISTINCT FROM '{EXCLUDED}'
     )
 """  # noqa: S608 -- a constant
 
@@ -220,7 +223,7 @@ def daily_traffic(store: Store, profile_id: str) -> list[dict[str, Any]]:
             FROM traffic WHERE occurred_at IS NOT NULL
         )
         SELECT workload, floor(age)::INTEGER AS age, count(*) AS calls, max(age) AS oldest,
-               CASE WHEN count(*) = count(nullif(sampling_rate, 0)) THEN sum(1 / sampling_rate) END AS traffic
+               {SCALED_CALLS} AS traffic
         FROM ages WHERE age < {DAYS} GROUP BY ALL ORDER BY ALL
         """,  # noqa: S608
         {"profile": profile_id},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 import streamlit as st
 
@@ -12,7 +10,7 @@ from workbench.costing import CostPlan
 from workbench.costing.ways import Amount, Way
 from workbench.costing.what_if import ASSUMPTIONS, MOST_USD, figure_of, tried
 from workbench.errors import WorkbenchError
-from workbench.profiling.costs import CostReport, costs
+from workbench.profiling.costs import CostReport, costs, told_break_even
 from workbench.profiling.naming import set_budget
 from workbench.profiling.report import told_imputed
 from workbench.specs import CONTROL
@@ -171,13 +169,9 @@ def _curve(found: CostReport) -> None:
     even = found.break_even
     if even is None:
         st.text("Give [[gpus]] and [costs.self_hosted] in workbench.toml, with the throughput you measured.")
-    elif even.calls_per_day is None or even.tokens_per_day is None:
-        st.text("At this throughput it never pays: a call costs more there than now.")
     else:
         st.text(
-            f"From {words.count(math.ceil(even.calls_per_day))} calls a day on, which are "
-            f"{words.count(math.ceil(even.tokens_per_day))} tokens, with "
-            f"{words.counted(even.replicas or 1, 'replica')}; one replica carries "
+            f"{told_break_even(even, found.share)} One replica carries "
             f"{words.count(round(even.capacity_per_day))} calls a day and costs "
             f"{words.money(even.replica_usd_month)} a month."
         )

@@ -136,7 +136,7 @@ def break_even_curve(
     if even is None:
         said = "Self-hosting is not declared."
     elif even.calls_per_day is None:
-        said = "A GPU never pays at this throughput."
+        said = "A GPU never pays here."
     else:
         said = f"A GPU pays from {count(even.calls_per_day)} calls a day on."
     today = f" Today there are {count(now)}." if now else ""

@@ -58,6 +58,8 @@ def _summary(report: ProfileReport) -> None:
             width="content",
             help="Calls that no task takes. They are sorted by what their prompts share.",
         )
+    if report.excluded:
+        st.caption(answers.quoted(report.told_excluded))
     if report.warning:
         st.warning(answers.quoted(report.warning), icon=":material/warning:")
     if report.unknown_volume:

@@ -18,7 +18,7 @@ from workbench.progress import Progress
 from workbench.records import UNASSIGNED
 from workbench.roles import Right
 from workbench.store import pages
-from workbench.ui import answers, corrections, exports, inbox, navigation, who, words
+from workbench.ui import answers, corrections, exports, import_told, inbox, navigation, who, words
 from workbench.ui.diff import visible
 from workbench.ui.session import complain, here, read
 
@@ -181,8 +181,17 @@ def _options() -> dict[str, Any]:
         help="E-mail, phone, card, IBAN and IP numbers and keys become placeholders. "
         "It detects and does not guarantee; candidates are then asked with the placeholders.",
     )
+    source = st.text_input(
+        "Source",
+        key="upload-source",
+        placeholder="the task and the format",
+        help="The name of this export. The same id in two sources is two calls; give one name to logs of one "
+        "service, and another to each service that numbers its calls by itself.",
+        width=320,
+    )
     return {
         "format": chosen_format or AUTO,
+        "source": source.strip() or None,
         "task": None if task in (None, BY_RULES) else str(task).strip(),
         "sampling_rate": logged / 100 if logged else None,
         "redact": redact,
@@ -273,13 +282,11 @@ def _rejects(rejects: list[Any]) -> None:
 
 def _import(paths: list[Path], chosen: str, mapping: dict[str, str], options: dict[str, Any]) -> None:
     now = here()
-    bar = st.progress(0.0, text="Reading")
+    bar, pace = st.progress(0.0, text="Reading"), import_told.Pace()
 
     def listen(progress: Progress) -> None:
         share = progress.done / progress.total if progress.total else 0.0
-        bar.progress(
-            min(1.0, share), text=f"{progress.stage.capitalize()}: {progress.done:,} {progress.unit}"
-        )
+        bar.progress(min(1.0, share), text=pace(progress))
 
     try:
         report = ingest.import_files(
@@ -310,40 +317,7 @@ def _report(report: ImportReport) -> None:
     equation = " + ".join(f"{getattr(report, each):,} {each}" for each in parts)
     with st.container(border=True, key="import-report"):
         st.text(f"{words.counted(report.records, 'record')} = {equation}", help=COUNTS)
-        if report.reject_reasons:
-            st.caption("Rejected because")
-            reasons = [visible(f"{count:,} × {reason}") for reason, count in report.reject_reasons.items()]
-            st.text("\n".join(reasons))
-        if report.marks:
-            st.caption("Marked")
-            st.text(
-                visible(
-                    ", ".join(f"{count:,} {mark.replace('_', ' ')}" for mark, count in report.marks.items())
-                )
-            )
-        if report.repaired:
-            st.warning(visible(report.repaired), icon=":material/warning:")
-        if report.redacted is not None:
-            st.caption("Replaced by placeholders")
-            found = ", ".join(f"{count:,} {kind.lower()}" for kind, count in report.redacted.items())
-            st.text(visible(found or "nothing was found"))
-        if report.tasks:
-            st.caption("By task")
-            st.text(visible(", ".join(f"{count:,} {task}" for task, count in report.tasks.items())))
-        if report.labels:
-            st.caption("Imported labels, shown beside their calls and in no bound")
-            st.text(visible(", ".join(f"{count:,} {name}" for name, count in report.labels.items())))
-        for name, told in report.found.items():
-            st.caption(name.capitalize())
-            st.text(visible(told))
-        if report.unrecognised:
-            st.caption("Not recognised, left out")
-            for each in report.unrecognised[:10]:
-                st.text(visible(f"{each['name']}: {each['reason']}"))
-        if report.capture_lost:
-            st.caption("Lost by capture, never in these logs")
-            lost = (f"{count:,} {reason.replace('_', ' ')}" for reason, count in report.capture_lost.items())
-            st.text(visible(", ".join(lost)))
+        import_told.details(report)
     if report.conflicts:
         st.warning(
             "Conflicting records carry the id of another call but say something else. "

@@ -1,0 +1,101 @@
+"""The page that imports: what it says of an import, and how far it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from app_building import Filled
+from app_reading import Visit, fine, said
+
+from workbench.ingest import ImportReport
+from workbench.progress import Progress
+from workbench.ui.import_told import Pace
+from workbench.ui.upload import FILES, REPORT
+from workbench.ui.words import NARROW
+
+
+def _shown(visit: Visit, empty: Filled, report: ImportReport) -> str:
+    at = visit(empty, "upload")
+    at.session_state[REPORT] = report
+    return said(fine(at.run()))
+
+
+def test_a_report_says_all_that_the_command_says(visit: Visit, empty: Filled) -> None:
+    """What was passed over, whose prompt is missing, labels without a call, gold, other names of tasks."""
+    words = _shown(
+        visit,
+        empty,
+        ImportReport(
+            accepted=90,
+            records=100,
+            skipped=10,
+            skip_reasons={"a span that is no call of a model": 10},
+            marks={"not_rendered": 4, "repaired_text": 30},
+            unrendered={"import-0123456789ab": 3},
+            labels={"helpful": 7},
+            labels_without_call=2,
+            gold=5,
+            tasks={"support-agent": 90},
+            renamed_tasks={"support agent": "support-agent"},
+        ),
+    )
+    for told in (
+        "10 × a span that is no call of a model",
+        "4 calls hold the arguments of a template, not the prompt that the model saw",
+        "workbench import --undo import-0123456789ab",
+        "7 helpful",
+        "2 of them name a call that is not here (yet)",
+        "5 new; the next comparison makes labels of them",
+        "'support agent' is support-agent",
+        "30 of 90",
+    ):
+        assert told in words, told
+
+
+def test_a_plain_report_says_none_of_it(visit: Visit, empty: Filled) -> None:
+    words = _shown(visit, empty, ImportReport(accepted=90, records=90, marks={"repaired_text": 2}))
+    for told in ("Passed over", "template", "labels", "right answers", "can't stand in a path", "Not UTF-8"):
+        assert told not in words
+
+
+def test_an_upload_can_name_its_source(visit: Visit, empty: Filled, tmp_path: Path) -> None:
+    """The same id in two sources is two calls; without a name the source is the format."""
+    row = {
+        "request": {"messages": [{"role": "user", "content": "Hello?"}]},
+        "response": {"id": "a", "created": 1_760_000_000, "choices": [{"message": {"content": "Hi."}}]},
+    }
+    for name in ("", " prod-eu "):
+        log = tmp_path / f"sent{len(name)}" / "log.jsonl"
+        log.parent.mkdir()  # It goes with what was sent.
+        log.write_text(json.dumps(row) + "\n")
+        at = visit(empty, "upload")
+        at.session_state[FILES] = [log]
+        at = fine(at.run())
+        at.text_input(key="upload-source").set_value(name)
+        at = fine(at.run())
+        at = fine(at.button(key="import").click().run())
+        assert at.session_state[REPORT].accepted == 1
+    sources = empty.store.rows("SELECT source FROM calls ORDER BY source")
+    assert [each["source"] for each in sources] == ["openai_chat", "prod-eu"]
+
+
+def test_the_progress_says_how_fast_and_how_long() -> None:
+    """By what was heard, or by what the work itself knows; the first second says nothing yet."""
+    now = 0.0
+    told = Pace(lambda: now)
+
+    def pace(progress: Progress) -> str:
+        return told(progress).replace(NARROW, " ")
+
+    assert pace(Progress("reading", 0, 10_000, "records")) == "Reading: 0 records"
+    now = 0.5
+    assert pace(Progress("reading", 500, 10_000, "records")) == "Reading: 500 records"
+    now = 2.0
+    assert pace(Progress("reading", 2_000, 10_000, "records")) == (
+        "Reading: 2,000 records, 1,000 a second, about 8 s left"
+    )
+    assert pace(Progress("reading", 2_000, None, "records")) == "Reading: 2,000 records, 1,000 a second"
+    assert pace(Progress("loading", 10, 40, per_s=2.0, left_s=15.0)) == (
+        "Loading: 10 calls, 2 a second, about 15 s left"
+    )

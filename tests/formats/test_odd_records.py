@@ -1,0 +1,231 @@
+"""What exporters and failing servers write beside the plain case: read as it is meant, or marked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from workbench.formats import Draft, Joiner, OutputDraft
+from workbench.formats.azure_apim import AzureAPIM
+from workbench.formats.base import Format, Item, Record
+from workbench.formats.bedrock import Bedrock
+from workbench.formats.langsmith import LangSmith
+from workbench.formats.litellm import LiteLLM
+from workbench.formats.openai_chat import OpenAIChat
+from workbench.formats.openinference import OpenInference
+from workbench.formats.otlp_genai import OtlpGenAI
+from workbench.formats.registry import parse_record, recognised
+from workbench.formats.tensorzero import TensorZero
+from workbench.records import ErrorKind, Rejected
+
+ASKED = [{"role": "user", "content": "Sort this."}]
+
+
+def read(form: Format, *values: Mapping[str, Any]) -> list[Item]:
+    """Return what records become, joined."""
+    joiner = Joiner()
+    found: list[Item] = []
+    for line, value in enumerate(values, start=1):
+        for item in parse_record(form, Record(line, value), "log", given=True):
+            found += [each for each, _ in joiner.take(item, form.name)]
+    return [*found, *(each for each, _ in joiner.finish())]
+
+
+def call(form: Format, *values: Mapping[str, Any]) -> Draft:
+    """Return the one call that records become."""
+    (found,) = read(form, *values)
+    assert isinstance(found, Draft), found
+    return found
+
+
+def failed(draft: Draft, says: str) -> None:
+    """Check that a call is no control, though something was answered."""
+    assert draft.control is not None
+    assert draft.control.error is not None
+    assert says in draft.control.error.message
+    assert draft.control.text is None
+    assert "error" in draft.control_marks
+    assert draft.control.usage.output_tokens == 3
+
+
+def test_a_failed_call_with_part_of_an_answer_is_no_control_in_any_format() -> None:
+    """Its tokens still count. A call that succeeded keeps its answer."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 3}
+    choice = {"message": {"role": "assistant", "content": "It is a"}, "finish_reason": "stop"}
+    pair = {
+        "request": {"messages": ASKED},
+        "response": {"id": "a", "created": 1_760_000_000, "model": "m", "choices": [choice], "usage": usage},
+    }
+    form = OpenAIChat()
+    failed(call(form, pair | {"status_code": 500, "error": "upstream broke off"}), "upstream broke off")
+    failed(call(form, pair | {"status_code": 500}), "status 500")
+    failed(call(form, pair | {"error": {"message": "broke off"}}), "broke off")
+    for fine in (
+        pair,
+        pair | {"status_code": 200, "error": None},
+        pair | {"status_code": "200", "error": ""},
+    ):
+        control = call(form, fine).control
+        assert control is not None
+        assert (control.text, control.error) == ("It is a", None)
+
+    times = {"startTimeUnixNano": "1760000000000000000", "endTimeUnixNano": "1760000001000000000"}
+    ids = {"traceId": "a" * 32, "spanId": "b" * 16, "name": "chat"}
+    status = {"code": 2, "message": "the stream broke off"}
+    messages = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.input.messages": ASKED,
+        "gen_ai.usage.input_tokens": 9,
+        "gen_ai.usage.output_tokens": 3,
+    }
+    answer = [{"role": "assistant", "parts": [{"type": "text", "content": "It is a"}]}]
+    genai = {**ids, **times, "attributes": {**messages, "gen_ai.output.messages": answer}}
+    failed(call(OtlpGenAI(), genai | {"status": status}), "the stream broke off")
+    fine_control = call(OtlpGenAI(), genai).control
+    assert fine_control is not None
+    assert fine_control.text == "It is a"
+
+    spans = {
+        "openinference.span.kind": "LLM", "llm.model_name": "m", "llm.token_count.prompt": 9,
+        "llm.token_count.completion": 3, "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.content": "Sort this.",
+        "llm.output_messages.0.message.role": "assistant", "llm.output_messages.0.message.content": "It is a",
+    }  # fmt: skip
+    failed(call(OpenInference(), {**ids, **times, "attributes": spans, "status": status}), "broke off")
+
+
+def test_an_error_that_the_answer_names_itself_stays(tmp_path: object) -> None:
+    pair = {"request": {"messages": ASKED}, "response": {"error": {"code": "timeout", "message": "too late"}}}
+    control = call(OpenAIChat(), pair | {"id": "a", "status_code": 504, "error": "gateway"}).control
+    assert control is not None
+    assert control.error is not None
+    assert (control.error.kind, control.error.message) == (ErrorKind.TIMEOUT, "too late")
+
+
+def _apim(question: str, **more: Any) -> dict[str, Any]:
+    return {
+        "Type": "ApiManagementGatewayLlmLog", "CorrelationId": "one", "SequenceNumber": 0, "ModelName": "m",
+        "RequestMessages": json.dumps([{"role": "user", "content": question}]),
+        "ResponseMessages": json.dumps([{"role": "assistant", "content": "ok"}]),
+    } | more  # fmt: skip
+
+
+def test_two_calls_of_one_gateway_request_are_two_calls() -> None:
+    """Azure's CorrelationId is the gateway's; where nothing else tells calls apart, that is the reason."""
+    found = read(AzureAPIM(), _apim("first", RequestId="r-1"), _apim("second", RequestId="r-2"))
+    assert [each.native_id for each in found if isinstance(each, Draft)] == ["r-1", "r-2"]
+    again = read(AzureAPIM(), _apim("first"), _apim("second"))
+    assert [type(each) for each in again] == [Rejected, Rejected]
+    assert "several calls without a RequestId" in again[0].reason  # type: ignore[union-attr]
+    assert call(AzureAPIM(), _apim("first"), _apim("first")).parts == 1
+
+
+def test_spans_as_a_table_of_phoenix_are_read() -> None:
+    """Its columns are named by the path in a span, and lists of messages stand in one of them."""
+    row = {
+        "name": "ChatCompletion", "span_kind": "LLM", "parent_id": None, "start_time": "2026-01-01T00:00:00Z",
+        "end_time": "2026-01-01T00:00:01Z", "status_code": "OK", "context.trace_id": "a" * 32,
+        "context.span_id": "b" * 16, "attributes.openinference.span.kind": "LLM",
+        "attributes.llm.model_name": "m", "attributes.llm.token_count.prompt": 9.0,
+        "attributes.llm.token_count.completion": 3.0,
+        "attributes.llm.input_messages": [{"message.role": "user", "message.content": "Sort this."}],
+        "attributes.llm.output_messages": [{"message.role": "assistant", "message.content": "billing"}],
+    }  # fmt: skip
+    for each in (
+        row,
+        row | {"attributes.llm.input_messages": json.dumps(row["attributes.llm.input_messages"])},
+    ):
+        found = recognised(each)
+        assert found is not None
+        assert found[0].name == "openinference"
+        draft = call(OpenInference(), each)
+        assert draft.request.messages[0].content == "Sort this."
+        assert draft.control is not None
+        assert (draft.control.text, draft.control.latency_ms) == ("billing", 1000.0)
+        assert draft.control.usage.output_tokens == 3
+
+
+@pytest.mark.parametrize(
+    "inputs", [{"prompts": ["first", "second"]}, {"messages": [[*ASKED], [{"role": "user", "content": "b"}]]}]
+)
+def test_a_run_of_several_prompts_is_marked(inputs: dict[str, Any]) -> None:
+    run = {"id": "a", "run_type": "llm", "outputs": {"generations": [[{"text": "x"}], [{"text": "y"}]]}}
+    assert "multiple_prompts" in call(LangSmith(), run | {"inputs": inputs}).marks
+    one = {key: value[:1] for key, value in inputs.items()}
+    assert "multiple_prompts" not in call(LangSmith(), run | {"inputs": one}).marks
+
+
+def test_the_history_of_a_cohere_request_is_read() -> None:
+    history = [{"role": "USER", "message": "Hello"}, {"role": "CHATBOT", "message": "Hi, what is it?"}]
+    value = {
+        "schemaType": "ModelInvocationLog", "requestId": "a", "modelId": "cohere.command-r-v1:0",
+        "timestamp": "2026-01-01T00:00:00Z", "operation": "InvokeModel",
+        "input": {"inputBodyJson": {"chat_history": history, "message": "My parcel is late."}},
+        "output": {"outputBodyJson": {"text": "Sorry.", "finish_reason": "COMPLETE"}},
+    }  # fmt: skip
+    messages = call(Bedrock(), value).request.messages
+    assert [(each.role, each.content) for each in messages] == [
+        ("user", "Hello"),
+        ("assistant", "Hi, what is it?"),
+        ("user", "My parcel is late."),
+    ]
+
+
+def test_messages_that_litellm_took_out_are_no_calls() -> None:
+    """With message logging off it writes one word for all of them; an answer alone may be missing."""
+    word = "redacted-by-litellm"
+    payload = {"id": "a", "call_type": "acompletion", "startTime": 1_760_000_000.0,
+               "endTime": 1_760_000_001.0, "model_group": "m", "model": "m"}  # fmt: skip
+    answer = {"choices": [{"message": {"role": "assistant", "content": word}}]}
+    gone = {"messages": [{"role": "user", "content": word}], "response": answer}
+    (found,) = read(LiteLLM(), payload | gone)
+    assert isinstance(found, Rejected)
+    assert "not stored" in found.reason
+    assert call(LiteLLM(), payload | {"messages": ASKED, "response": answer}).control is None
+
+
+def _inference(identity: str) -> dict[str, Any]:
+    said = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+    asked = {"system": {"city": "Bern"}, "messages": said}
+    return {
+        "id": identity, "function_name": "guide", "variant_name": "v", "episode_id": "e",
+        "input": json.dumps(asked), "output": json.dumps([{"type": "text", "text": "Hello"}]),
+    }  # fmt: skip
+
+
+def _below(identity: str, **more: Any) -> dict[str, Any]:
+    return {
+        "inference_id": identity, "id": f"m-{identity}", "model_provider_name": "p", "model_name": "m",
+        "raw_request": "{}", "input_tokens": 5, "output_tokens": 2, "system": "You are a guide of Bern.",
+        "input_messages": json.dumps([{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]),
+    } | more  # fmt: skip
+
+
+@pytest.mark.parametrize("waiting", [1, 20_000])
+def test_the_prompt_of_a_template_comes_before_or_after_its_inference(
+    waiting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one file, whichever row comes first; where too many wait, the answer still gets tokens and cache."""
+    monkeypatch.setattr("workbench.formats.joining.WAITING_CALLS", waiting)
+    first, second = _inference("a"), _inference("b")
+    rows = [_below("a", cached=True), _below("b")]
+    for order in ([first, second, *rows], [*rows, first, second]):
+        found = read(TensorZero(), *order)
+        drafts = {each.native_id: each for each in found if isinstance(each, Draft)}
+        assert drafts.keys() == {"a", "b"}
+        late = [each for each in found if isinstance(each, OutputDraft)]
+        if waiting == 1 and order[0] is first:
+            # One had to go before its rows came.
+            assert [(each.native_id, each.marks, each.output.usage.output_tokens) for each in late] == [
+                ("a", ["cache_hit"], 2)
+            ]
+            assert "not_rendered" in drafts["a"].marks
+        else:
+            assert not late
+            assert "cache_hit" in drafts["a"].marks
+            assert drafts["a"].request.messages[0].content == "You are a guide of Bern."
+        assert "not_rendered" not in drafts["b"].marks
+        assert sum(each.parts for each in drafts.values()) + len(late) == 2
