@@ -62,7 +62,7 @@ __all__ = [
     "is_refusal",
 ]
 
-EVALUATOR = 5
+EVALUATOR = 4
 """Raised whenever the code here may give another verdict for the same pair."""
 
 _DECIDING: dict[EvalKind, tuple[str, ...]] = {
