@@ -64,6 +64,7 @@ class Queue(RuleBasedStateMachine):
         self.acts: dict[str, list[tuple[str, str]]] = {"mia": [], "noor": []}
         self.items: dict[str, review.ReviewItem] = {}
         self.undone: dict[str, str] = {}
+        self.returned: set[tuple[str, str]] = set()
         self.labels: set[str] = set()
         self.aside: dict[str, str] = {}
         self.checks: dict[str, set[str]] = {}
@@ -254,6 +255,8 @@ class Queue(RuleBasedStateMachine):
             del self.said[expected, who]
             self.leases[expected].append((who, self.world.clock() + LEASE))
             self.undone[who] = expected
+            # A skipped item may be in other hands by now: then both have it, and the worse verdict counts.
+            self.returned.add((expected, who))
         item = review.undo(*self.where, who, now=self.world.clock)
         assert (item.item_id if item else None) == expected
         if item:
@@ -320,7 +323,11 @@ class Queue(RuleBasedStateMachine):
             answered = any((each.draw_id, who) in self.said for who in ("mia", "noor"))
             if not answered and each.state is State.LEASED:
                 assert any(self.holds(who, each.draw_id) for who in ("mia", "noor"))
-            holders = [who for who in ("mia", "noor") if self.holds(who, each.draw_id)]
+            holders = [
+                who
+                for who in ("mia", "noor")
+                if self.holds(who, each.draw_id) and (each.draw_id, who) not in self.returned
+            ]
             if each.state is not State.LABELLED:
                 assert len(holders) <= 1
         assert not {each.draw_id for each in states} & {*self.checks, *self.aside}
