@@ -90,6 +90,8 @@ def test_what_follows_a_list_and_is_none_is_rejected_with_its_line(tmp_path: Pat
     assert told(path, f"[{a}]\nand so on\nand on") == ["a", "line 2: this is no JSON"]
     assert told(path, f"[{a}]\nand so on\n[{b}]") == ["a", "line 2: this is no JSON", "b"]
     assert told(path, f'{{"data": [{a}]') == ["a", "line 1: the envelope breaks off here"]
+    again = f'{{"data": [{a}]\n{{"data": [{b}]}}'
+    assert told(path, again) == ["a", "line 2: the envelope breaks off here", "b"]
     assert told(path, f"[{a},\n{b}\n") == ["a", "b", "line 3: the list breaks off here"]
 
 

@@ -37,6 +37,7 @@ LONGEST_SEARCH = 2 * MAX_LINE_BYTES
 MAX_SEARCHED = 1 << 30
 """How much is searched in one file for the ends of broken items: junk may not cost hours."""
 
+_NO_END = "the envelope breaks off here"
 _Found = Generator[Record | Rejected, None, int]
 
 
@@ -161,7 +162,10 @@ class _Walker:
         if is_envelope:
             if self.text[position : position + 1] == "}":
                 return position + 1
-            return (yield from self._rest(position, "the envelope breaks off here"))
+            if self.text[position : position + 1] in ("{", "["):
+                yield reject(self._name, self._line_at(position), _NO_END, b"")
+                return position
+            return (yield from self._rest(position, _NO_END))
         if self.text[position : position + 1] == "}":
             yield self._record(start, position + 1)
             return position + 1
