@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from functools import partial
 from typing import Any
 
 from workbench.access import requires
@@ -21,7 +22,7 @@ from workbench.replay import estimate, ray_cluster
 from workbench.replay.budget import budget_of, open_budget
 from workbench.replay.ending import close_run, interrupted, report_of, to_go_on
 from workbench.replay.lease import LeaseLost, ReplayLease
-from workbench.replay.plan import Plan, make_plan
+from workbench.replay.plan import make_plan
 from workbench.replay.ray_driver import Driver
 from workbench.replay.ray_run import earlier_runs
 from workbench.replay.remote_spool import RemoteSpool
@@ -108,18 +109,9 @@ def replay_on_ray(
     open_budget(workspace, spec, **budgets)
     fingerprint = workspace.fingerprint(spec)
 
-    def drawn() -> Plan:
-        return make_plan(
-            store,
-            task,
-            spec,
-            fingerprint,
-            limit=limit,
-            repeats=repeats,
-            new=new,
-            seed=seed,
-            exclude_marks=eval_config.exclude_marks,
-        )
+    sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
+    sample["exclude_marks"] = eval_config.exclude_marks
+    drawn = partial(make_plan, store, task, spec, fingerprint, **sample)
 
     if dry_run:
         most = (concurrency or spec.concurrency) * (cluster.actors or 1)

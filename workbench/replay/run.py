@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from workbench.access import requires
@@ -81,18 +82,9 @@ def replay(
     spec = workspace.candidate(candidate)
     fingerprint = workspace.fingerprint(spec)
 
-    def drawn() -> Plan:
-        return make_plan(
-            store,
-            task,
-            spec,
-            fingerprint,
-            limit=limit,
-            repeats=repeats,
-            new=new,
-            seed=seed,
-            exclude_marks=workspace.eval_for(task).exclude_marks,
-        )
+    sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
+    sample["exclude_marks"] = workspace.eval_for(task).exclude_marks
+    drawn = partial(make_plan, store, task, spec, fingerprint, **sample)
 
     return replay_planned(
         workspace,
