@@ -46,9 +46,9 @@ evals = "evals"
 # cached_input_usd_per_million = 0.0
 # output_usd_per_million = 0.0
 #
-# cached_input_usd_per_million, batch_discount = 0.5 (the share taken off for calls that wait) and
-# cache_min_tokens = 1024 (a shorter beginning is not cached) are optional. What a month costs
-# beside tokens, and a GPU of your own:
+# cached_input_usd_per_million, batch_discount = 0.5 (the share taken off for calls that
+# wait) and a cache_min_tokens other than 1024 (a shorter beginning is not cached) are
+# optional. What a month costs beside tokens, and a GPU of your own:
 #
 # [[gpus]]
 # name = "your-gpu"

@@ -184,7 +184,9 @@ class _Walker:
                 end: int | None = self._decode(position)[1]
             except (ValueError, RecursionError):
                 end = None
-            behind = None if end is None else self.skip(end)
+            behind = end
+            if end is not None and self.text[end : end + 1] not in (",", "]"):
+                behind = self.skip(end)
             if end is not None and behind is not None and self.text[behind : behind + 1] in (",", "]", ""):
                 yield self._record(position, end)
             else:  # Broken, or whole with something behind it that can follow no item.
