@@ -124,7 +124,10 @@ def test_the_reports_of_a_comparison_show_the_measured_agreement(technology: Pat
 
 
 def test_gold_answers_cover_every_disagreement_and_enter_the_bound(technology: Path, tmp_path: Path) -> None:
-    """12 of 27 disagreements are the candidate's fault: U falls to the bound of 12 in 1,000."""
+    """12 of 27 disagreements are the candidate's fault: U falls to the bound of 12 in 1,000.
+
+    That carries all traffic, but a gold answer is no look at an output: 25 % until somebody has looked.
+    """
     # A copy: tests of the same workspace come in any order.
     technology = shutil.copytree(technology, tmp_path / "technology")
     table = DATA / "textclass" / "technology_EN.csv"
@@ -135,6 +138,6 @@ def test_gold_answers_cover_every_disagreement_and_enter_the_bound(technology: P
     after = run(technology, "recommend", "--task", "technology", "--candidate", "gemma2")
     assert after["harm"]["point"] == pytest.approx(0.012)
     assert after["harm"]["high"] < before["harm"]["high"]
-    assert after["cap"] == 1.0
+    assert (after["cap"], after["details"]["evidence_cap"]) == (0.25, 1.0)
     again = run(technology, "label", "import", table, "--task", "technology", *mapping)
     assert (again["accepted"], again["skipped"]) == (0, 1000)

@@ -494,7 +494,7 @@ def test_tasks_without_calls_and_senseless_limits_are_refused(tmp_path: Path, se
         tmp_path, candidate_toml("c", engine="openai", base_url=server.url("good"), model="m")
     )
     with open_store(workspace) as store:
-        with pytest.raises(UsageError, match="no call with a recorded output"):
+        with pytest.raises(UsageError, match="no call with a prompt and a recorded output"):
             replay(workspace, store, "spam", "c")
         with pytest.raises(UsageError, match="at least 1"):
             replay(workspace, store, "spam", "c", limit=0)

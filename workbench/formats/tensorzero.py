@@ -129,10 +129,11 @@ def _inference(value: Mapping[str, Any]) -> Draft:
     control_marks: list[str] = []
     asked = as_mapping(value.get("input"))
     system, listed = asked.get("system"), as_list(asked.get("messages"))
-    if system in (None, "") and not listed:
-        raise Unreadable("the inference has neither system nor messages: its template alone made the prompt")
-    if not isinstance(system, str | None) or any(_has_arguments(each) for each in listed):
-        # The variant's template decides what the model saw; the log holds its arguments alone.
+    nothing = system in (None, "") and not listed
+    if nothing and not isinstance(decode_nested(asked.get("messages")), list):
+        raise Unreadable("the inference has no input")
+    if nothing or not isinstance(system, str | None) or any(_has_arguments(each) for each in listed):
+        # The variant's template decides what the model saw; the log holds its arguments alone, if any.
         add(marks, Mark.NOT_RENDERED)
     messages = read_turns(listed, marks) if listed else ()
     if system not in (None, ""):

@@ -80,7 +80,7 @@ def make_plan(
     calls = only_its_own(store, task, candidate, {each.call_id: each for each in frame(store, task)})
     if not calls:
         raise UsageError(
-            f"Task {task!r} has no call with a recorded output.",
+            f"Task {task!r} has no call with a prompt and a recorded output.",
             f"Import its logs first: workbench import FILE --task {task}",
         )
     known = drawn(store, row.replay_id) if row else {}

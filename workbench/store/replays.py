@@ -79,7 +79,7 @@ def replays_of(
 
 
 def frame(store: Store, task: str) -> list[FrameRow]:
-    """Return the calls of a task that may be replayed: usable, with a control, in order of id."""
+    """Return the calls of a task that may be replayed, in order of id: usable, with prompt and control."""
     return store.each(
         # Most calls share their system prompt: one text for all of them, not one each.
         lambda call_id, native_id, system_hash, chars: FrameRow(
@@ -88,7 +88,9 @@ def frame(store: Store, task: str) -> list[FrameRow]:
         "SELECT call_id, native_id, "
         "CASE WHEN json_extract_string(request, '$.messages[0].role') IN ('system', 'developer') "
         "THEN md5(coalesce(json_extract_string(request, '$.messages[0].content'), '')) ELSE '' END, "
-        "coalesce(input_chars, 0) FROM usable_calls WHERE task = ? AND control IS NOT NULL ORDER BY call_id",
+        "coalesce(input_chars, 0) FROM usable_calls WHERE task = ? AND control IS NOT NULL "
+        # A log may hold a call whose prompt was made from a template that it does not hold.
+        "AND (turn_depth = 0 AND input_chars = 0) IS NOT TRUE ORDER BY call_id",
         (task,),
     )
 
