@@ -249,7 +249,7 @@ def test_refused_set_ups_stop_at_once_and_record_nothing(
 
 
 def test_a_page_in_place_of_an_endpoint_is_a_matter_of_set_up(tmp_path: Path, server: Server) -> None:
-    """A web page says that the address is wrong: nothing is recorded; after a real answer it is an error."""
+    """A web page says that the address is wrong: nothing is recorded; a lone one among answers is."""
     workspace = world(tmp_path, server, "html", concurrency=1)
     with open_store(workspace) as store:
         with pytest.raises(ConfigError, match="does not answer as a chat completions endpoint") as refused:
@@ -258,7 +258,46 @@ def test_a_page_in_place_of_an_endpoint_is_a_matter_of_set_up(tmp_path: Path, se
         assert observations(store) == []
     page = Output(error=OutputError(ErrorKind.INVALID_RESPONSE, "an HTML page", 200))
     outcomes = Outcomes("c", "here", worked_before=True)
-    assert [kept for kept, _ in outcomes.take({"call": 1}, page)] == [{"call": 1}]
+    assert outcomes.take({"call": 1}, page) == []
+    assert [row for row, _ in outcomes.take({"call": 2}, Output(text="x"))] == [{"call": 1}, {"call": 2}]
+
+
+SHUT = [
+    OutputError(ErrorKind.HTTP, "revoked", 401),
+    OutputError(ErrorKind.HTTP, "pay first", 402),
+    OutputError(ErrorKind.HTTP, "moved", 307),
+    OutputError(ErrorKind.HTTP, "nothing here", 204),
+    OutputError(ErrorKind.INVALID_RESPONSE, "an HTML page", 200),
+]
+
+
+@pytest.mark.parametrize("error", SHUT, ids=lambda error: f"{error.kind}-{error.status}")
+def test_a_server_that_shuts_in_the_middle_pauses_and_burns_no_call(error: OutputError) -> None:
+    """Twenty such refusals in a row are dropped, three at the end too; one among answers is recorded."""
+    outcomes = Outcomes("c", "here", worked_before=True)
+    for number in range(20):
+        assert outcomes.stop is None
+        assert outcomes.take({"call": number}, Output(error=error)) == []
+    assert isinstance(outcomes.stop, ConfigError)
+    assert "not recorded" in outcomes.stop.hint
+    ending = Outcomes("c", "here", worked_before=True)
+    for number in range(3):
+        ending.take({"call": number}, Output(error=error))
+    assert isinstance(ending.conclude(), ConfigError)
+    lone = Outcomes("c", "here", worked_before=True)
+    lone.take({"call": 1}, Output(error=error))
+    assert lone.conclude() is None
+    assert [row for row, _ in lone.take({"call": 2}, Output(text="x"))] == [{"call": 1}, {"call": 2}]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_refusal_of_what_one_call_asks_is_the_candidates_once_others_are_answered(status: int) -> None:
+    """A prompt that is too long for it, or a tool that it does not know, is its own failure."""
+    outcomes = Outcomes("c", "here", worked_before=True)
+    refused = Output(error=OutputError(ErrorKind.HTTP, "too long", status))
+    for number in range(60):
+        assert [row for row, _ in outcomes.take({"call": number}, refused)] == [{"call": number}]
+    assert outcomes.stop is None
 
 
 def test_a_lone_failure_is_recorded_once_the_server_works_again() -> None:

@@ -19,7 +19,7 @@ from servers import Server, answer_to, serving
 
 from workbench.cli import cli
 from workbench.config import Workspace
-from workbench.errors import UsageError
+from workbench.errors import ConfigError, UsageError
 from workbench.ingest import import_files, undo_import
 from workbench.records import Action
 from workbench.replay import replay
@@ -161,6 +161,29 @@ def test_the_same_command_again_asks_nothing_and_a_larger_limit_asks_the_rest(
         assert hits(server) == before + 10
         planned = asked(space, store, limit=80, dry_run=True)
         assert planned.replay.requests == 0
+
+
+def test_another_seed_is_refused_as_for_any_replay(space: Workspace) -> None:
+    """The sample that was begun goes on, or nothing does."""
+    with open_store(space) as store:
+        served(space, store)
+        asked(space, store)
+        with pytest.raises(UsageError, match="drawn with seed 0"):
+            asked(space, store, limit=60, seed=1)
+
+
+def test_a_frontier_that_shuts_in_the_middle_burns_no_live_call(space: Workspace, server: Server) -> None:
+    """The asking pauses, keeps what was answered, and goes on once the key is good again."""
+    path = space.root / "workbench.toml"
+    good = path.read_text()
+    with open_store(space) as store:
+        served(space, store)
+        asked(space, store, limit=10)
+        path.write_text(good.replace(server.url("good"), server.url("unauthorised"), 1))
+        shut = Workspace.load(space.root)
+        with pytest.raises(ConfigError, match="refuses the calls"):
+            asked(shut, store, limit=60)
+        assert store.value("SELECT count(*) FROM asked_controls WHERE error_kind IS NOT NULL") == 0
 
 
 def test_what_a_candidate_served_is_never_taken_for_a_frontiers_answer(space: Workspace) -> None:

@@ -7,6 +7,7 @@ control is asked a sample of them through the ordinary replay: gate, lease, budg
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -42,7 +43,8 @@ class LiveStatus:
     """Where the live calls of a stage stand.
 
     `share` is in force since `since`. `served` are the calls that the log says the candidate served since,
-    `asked` those of them that the frontier answered, `compared` those that count; an advance needs `needed`.
+    `asked` those of them that the frontier answered, `failed` those that it answered with an error, by kind,
+    `compared` those that count; an advance needs `needed`.
     """
 
     share: float
@@ -51,6 +53,7 @@ class LiveStatus:
     asked: int
     compared: int
     needed: int
+    failed: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,9 @@ class LiveReport(LiveStatus):
             lines.append(
                 f"This run: {count(self.replay.answered)} asked in {duration(self.replay.seconds)}{cost}."
             )
+        if self.failed:
+            kinds = ", ".join(f"{kind} {count(n)}" for kind, n in self.failed.items())
+            lines.append(f"The frontier failed on {count(sum(self.failed.values()))} of them: {kinds}.")
         return "\n  ".join([*lines, *self.notes])
 
 
@@ -209,6 +215,11 @@ def _plan(
     row = rows.asking_of(store, task, fingerprint)
     if row is not None and row.candidate_fingerprint != asked_as:
         row = None  # Another control is asked now: its answers are a sample of their own.
+    if row is not None and row.seed != seed:
+        raise UsageError(
+            f"The live calls of {candidate!r} are drawn with seed {row.seed}; this command says {seed}.",
+            f"Go on with it: --seed {row.seed}.",
+        )
     known = drawn(store, row.replay_id) if row else {}
     if not calls and not known:
         raise UsageError(
@@ -250,7 +261,7 @@ def _report(
     notes = list(asked.notes)
     if asked.done < asked.planned and not asked.dry_run:
         notes.append(without_new("Run the same command again: it goes on where it stopped.", False))
-    elif found.asked < found.needed and found.asked >= found.served:
+    elif found.asked < found.needed and found.asked + sum(found.failed.values()) >= found.served:
         notes.append("Every call it served is asked for: import what the gateway logged since, then go on.")
     return LiveReport(
         **asdict(found),
@@ -264,13 +275,15 @@ def _report(
 def _status(store: Store, config: EvalConfig, candidate: str, fingerprint: str, stage: Stage) -> LiveStatus:
     calls = [each.call_id for each in rows.served_calls(store, config.task, candidate, _naive(stage))]
     scope = Scope(config.task, fingerprint, evaluator_version(config))
+    asked = rows.already_asked(store, calls)
     return LiveStatus(
         share=stage.share,
         since=_naive(stage).replace(tzinfo=UTC),
         served=len(calls),
-        asked=len(rows.already_asked(store, calls)),
+        asked=sum(kind is None for kind in asked.values()),
         compared=live_compared(store, scope, stage),
         needed=config.policy.minimum_live_calls,
+        failed=dict(Counter(kind for kind in asked.values() if kind is not None).most_common()),
     )
 
 

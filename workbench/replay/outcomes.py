@@ -26,6 +26,8 @@ WRONG_MODELS = 3
 
 _TRANSIENT = frozenset((ErrorKind.CONNECTION, ErrorKind.TIMEOUT, ErrorKind.RATE_LIMITED))
 _SETUP_STATUSES = frozenset((401, 403, 404, 405))
+_OF_THE_CALL = frozenset((400, 406, 409, 413, 414, 415, 422, 424, 431, 451))
+"""Refusals that one call may get where others are answered: what it asks for, or how long it is."""
 
 
 def is_transient(output: Output) -> bool:
@@ -38,12 +40,23 @@ def is_transient(output: Output) -> bool:
 
 
 def is_refusal(output: Output) -> bool:
-    """Say whether the server refused the request as such (3xx, 4xx), or is no such server at all."""
+    """Say whether the server refused the request as such, or is no such server at all.
+
+    Any status is a refusal that is neither 200 nor the server's own failure (5xx).
+    """
     error = output.error
     if error is None:
         return False
-    refused = error.kind is ErrorKind.HTTP and 300 <= (error.status or 0) < 500
+    refused = error.kind is ErrorKind.HTTP and 100 <= (error.status or 0) < 500
     return refused or (error.kind is ErrorKind.INVALID_RESPONSE and error.status is not None)
+
+
+def is_shut(output: Output) -> bool:
+    """Say whether every call would get this refusal: no right, no money, another address, a web page."""
+    error = output.error
+    return is_refusal(output) and not (
+        error is not None and error.kind is ErrorKind.HTTP and error.status in _OF_THE_CALL
+    )
 
 
 @dataclass(slots=True)
@@ -52,7 +65,8 @@ class Outcomes:
 
     Failures that may be the server's are held back until most calls work again: then
     they were the calls' own and are recorded. Where nothing works any more they are
-    dropped, so that a resume asks those calls again.
+    dropped, so that a resume asks those calls again. So are refusals that every call
+    would get, however much was answered before: a key is revoked in the middle, too.
 
     Args:
         name: The candidate, for messages.
@@ -83,6 +97,7 @@ class Outcomes:
     def take(self, row: dict[str, Any], output: Output) -> list[tuple[dict[str, Any], Output]]:
         """Take an outcome; return what can be recorded now."""
         transient, refusal = (False, False) if self.final else (is_transient(output), is_refusal(output))
+        transient = transient or (refusal and is_shut(output))
         self._recent.append(transient)
         if transient or (refusal and not self.worked_before):
             self.held.append((row, output))
@@ -115,7 +130,9 @@ class Outcomes:
         refused = [output for _, output in self.held if is_refusal(output)]
         set_up = [each for each in refused if each.error and (each.error.status or 0) in _SETUP_STATUSES]
         redirected = [each for each in refused if each.error and 300 <= (each.error.status or 0) < 400]
-        if max(len(set_up), len(redirected)) >= REFUSALS or len(refused) >= STREAK:
+        if not self.worked_before and (
+            max(len(set_up), len(redirected)) >= REFUSALS or len(refused) >= STREAK
+        ):
             self.stop = self._refused(refused[-1])
             return
         recent = list(self._recent)
@@ -123,12 +140,19 @@ class Outcomes:
         gone = len(recent) >= streak and all(recent[-streak:])
         if gone or sum(recent) >= WINDOW_FAILURES:
             what = f"the last {streak} calls" if gone else f"{sum(recent)} of the last {len(recent)} calls"
+            if is_refusal(self.held[-1][1]):
+                self.stop = self._refused(self.held[-1][1])
+                return
             self.stop = self._gone(what, f"{last.kind}: {last.message}" if last else "")
 
     def conclude(self) -> WorkbenchError | None:
-        """Return why nothing was recorded, at the end of a replay that never worked."""
-        if not self.held or self.worked_before:
+        """Return why what is held is not recorded, at the end: nothing worked, or the server shut at last."""
+        if not self.held:
             return None
+        last = self.held[-1][1]
+        if self.worked_before:
+            ending = list(self._recent)[-REFUSALS:]
+            return self._refused(last) if is_shut(last) and len(ending) == REFUSALS and all(ending) else None
         refused = [output for _, output in self.held if is_refusal(output)]
         if refused:
             return self._refused(refused[-1])
@@ -145,20 +169,20 @@ class Outcomes:
     def _refused(self, output: Output) -> ConfigError:
         error = output.error
         status, message = (error.status, error.message) if error else (None, "")
-        hint = "Mend the candidate's keys, then run the same command again; nothing was recorded."
+        kept = "Refused calls were not recorded." if self.worked_before else "Nothing was recorded."
+        hint = f"Mend the candidate's keys, then run the same command again. {kept}"
         if status in (401, 403):
-            hint = "Put a valid key in the variable that `api_key_env` names. Nothing was recorded."
+            hint = f"Put a valid key in the variable that `api_key_env` names. {kept}"
         elif status in (404, 405):
-            hint = "Mend `base_url` (it mostly ends in /v1) or `model`. Nothing was recorded."
+            hint = f"Mend `base_url` (it mostly ends in /v1) or `model`. {kept}"
         elif error and error.kind is ErrorKind.INVALID_RESPONSE:
             return ConfigError(
                 f"{self.role} {self.name!r}: {self.address} does not answer as a chat completions endpoint "
                 f"does ({message}).",
-                "Mend `base_url` (it mostly ends in /v1), then run the same command again. Nothing was "
-                "recorded.",
+                f"Mend `base_url` (it mostly ends in /v1), then run the same command again. {kept}",
             )
-        elif status is not None and status < 400:
-            hint = "Redirects are never followed: set `base_url` to the final address. Nothing was recorded."
+        elif status is not None and 300 <= status < 400:
+            hint = f"Redirects are never followed: set `base_url` to the final address. {kept}"
         return ConfigError(
             f"{self.role} {self.name!r}: {self.address} refuses the calls (status {status}: {message}).", hint
         )

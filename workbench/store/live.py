@@ -78,12 +78,13 @@ def served_calls(store: Store, task: str, candidate: str, since: datetime) -> li
     )
 
 
-def already_asked(store: Store, call_ids: Collection[str]) -> set[str]:
-    """Return which of some calls the frontier was asked for and answered."""
+def already_asked(store: Store, call_ids: Collection[str]) -> dict[str, str | None]:
+    """Return which of some calls the frontier was asked for, each with the kind of error it gave, if any."""
     found = store.rows(
-        "SELECT call_id FROM asked_controls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))", (list(call_ids),)
+        "SELECT call_id, error_kind FROM asked_controls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))",
+        (list(call_ids),),
     )
-    return {row["call_id"] for row in found}
+    return {row["call_id"]: row["error_kind"] for row in found}
 
 
 def asking_of(store: Store, task: str, fingerprint: str) -> ReplayRow | None:
