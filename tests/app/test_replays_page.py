@@ -107,6 +107,15 @@ def test_an_estimate_is_of_the_candidate_it_was_made_for(visit: Visit, filled: F
     assert "Would be sent" not in said(fine(at.run()))
 
 
+def test_an_estimate_is_of_the_run_it_was_made_for(visit: Visit, filled: Filled) -> None:
+    """Once a person changes how many calls are sent, the figures of the run before are gone."""
+    at = fine(visit(filled, "replays", task="triage", candidate="small"))
+    at = fine(at.button(key="estimate").click().run())
+    assert "Would be sent" in said(at)
+    at.number_input(key="limit-triage").set_value(10)
+    assert "Would be sent" not in said(fine(at.run()))
+
+
 def test_the_control_is_offered_as_no_candidate(visit: Visit, filled: Filled) -> None:
     """Choices of candidates on all pages leave it out; its own tab asks it again."""
     declare(filled, CONTROL)
