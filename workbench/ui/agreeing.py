@@ -219,7 +219,7 @@ def _ranking_view(scope: Scope, pool: Pool) -> None:
             (
                 "Mean Kendall's tau",
                 found.kendall_tau,
-                "-1 to 1: pairs in the same order less pairs in the opposite one.",
+                "−1 to 1: pairs in the same order less pairs in the opposite one.",
             ),
         ):
             st.metric(name, words.mean(value), width="content", help=told)
