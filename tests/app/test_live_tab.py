@@ -98,6 +98,8 @@ def test_with_enough_compared_calls_the_tab_leads_to_the_next_stage(
         at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
         assert ("The next stage needs no more of them" in said(at)) == (compared == 50)
         assert ("See the next stage" in links(at)) == (compared == 50)
+        shown = {each.label: each.value for each in at.metric}
+        assert shown["Compared"] == ("49 of 50" if compared == 49 else "50")
 
 
 def links(at: AppTest) -> list[str]:

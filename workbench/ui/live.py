@@ -71,9 +71,11 @@ def _numbers(found: LiveStatus) -> None:
         st.metric("Asked for", words.count(found.asked), width="content")
         st.metric(
             "Compared",
-            f"{words.count(found.compared)} of {words.count(found.needed)}",
+            words.count(found.compared)
+            if found.compared >= found.needed
+            else f"{words.count(found.compared)} of {words.count(found.needed)}",
             width="content",
-            help="What the next stage needs, beside a full day in this one.",
+            help=f"The next stage needs {words.count(found.needed)}, beside its time in this one.",
         )
 
 
