@@ -485,6 +485,8 @@ def test_ramp_gives_the_answer_first_and_its_reasons_in_order(visit: Visit, fill
     assert "Move 1 % of the traffic" in words
     assert "1. At most" in words
     assert "What is missing for more" in words
+    # On a narrow screen no line breaks between a number and its unit.
+    assert not any(re.search(r"\d %", str(each.value)) for each in at.text if "At most" in str(each.value))
     numbers = evidence(at)
     assert numbers["Calls (n)"] == "240"
     assert "Harm a day, at most" in numbers

@@ -107,7 +107,7 @@ def _answer(scope: Scope, answer: Recommendation) -> None:
         if scope.candidate.synthetic:
             overview.synthetic_badge()
         st.header(f"{icon} {_headline(answer)}", anchor=False)
-        st.text(answer.binding_reason)
+        st.text(words.kept(answer.binding_reason))
         drawing = figures.ladder(
             scope.eval.policy.ladder, answer.current_share, answer.share, answer.cap, colours()
         )
@@ -161,11 +161,11 @@ def _reasons(answer: Recommendation) -> None:
             st.header(title, anchor=False)
         for reason in reasons:
             index += 1
-            st.text(f"{index}. {reason}")
+            st.text(words.kept(f"{index}. {reason}"))
     if answer.missing:
         st.header("What is missing for more", anchor=False)
         for each in answer.missing:
-            st.text(f"• {each}")
+            st.text(words.kept(f"• {each}"))
     _guards(answer)
 
 
@@ -176,7 +176,7 @@ def _guards(answer: Recommendation) -> None:
     for guard in stopping:
         with st.container(border=True):
             st.markdown(":material/front_hand: **Holds traffic back**")
-            st.text(f"{guard.name.replace('_', ' ').capitalize()}: {guard.message}")
+            st.text(words.kept(f"{guard.name.replace('_', ' ').capitalize()}: {guard.message}"))
     if holding:
         with st.expander(f"{words.counted(len(holding), 'guard')} passed", icon=":material/check_circle:"):
             for guard in holding:
