@@ -115,6 +115,15 @@ def test_a_missing_latency_is_named_alone_where_it_alone_is_missing() -> None:
     assert all(each.what != "latency" for each in measured.changes)
 
 
+@pytest.mark.parametrize(("days", "said"), [(1.0, "and 1 day in"), (2.0, "and 2 days in")])
+def test_a_stage_that_lasts_one_day_is_said_to_last_one_day(days: float, said: str) -> None:
+    """What a stage still needs reads as people say it."""
+    policy = Policy(minimum_days_in_stage=days)
+    state = ramp.State(share=0.01, days_in_stage=0.0, live_compared=0)
+    found = what_would_change(structural(2_000, 0), policy, state)
+    assert said in next(each.sentence for each in found.changes if each.what == "stage")
+
+
 def test_two_things_missing_are_named_together_where_neither_would_do() -> None:
     """No latency and no label on a semantic task: no single piece helps, both do."""
     policy = Policy(latency_p95_ms=500.0)

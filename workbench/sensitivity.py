@@ -197,6 +197,10 @@ def _add(
     found.append(Change(what, text, _is_up(now, other), other.action, other.share, other.cap, n))
 
 
+def _days(days: float) -> str:
+    return f"{days:g} day{'' if days == 1 else 's'}"
+
+
 _Filler = tuple[str, str, Evidence, ramp.State]
 
 
@@ -211,7 +215,7 @@ def _fillers(evidence: Evidence, policy: Policy, state: ramp.State, now: Recomme
         found.append(("latency", sentence, replace(evidence, latency_p95_ms=measured), state))
     if "days_of_traffic" in failing:
         days = policy.minimum_days_of_traffic
-        sentence = f"Evidence that spans {days:g} days"
+        sentence = f"Evidence that spans {_days(days)}"
         found.append(("days_of_traffic", sentence, replace(evidence, days=days), state))
     if "stage" in failing:
         later = replace(
@@ -221,7 +225,7 @@ def _fillers(evidence: Evidence, policy: Policy, state: ramp.State, now: Recomme
         )
         sentence = (
             f"{plural(policy.minimum_live_calls, 'compared live call')} and "
-            f"{policy.minimum_days_in_stage:g} days in the stage"
+            f"{_days(policy.minimum_days_in_stage)} in the stage"
         )
         found.append(("stage", sentence, evidence, later))
     if "held" in failing:

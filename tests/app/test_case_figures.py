@@ -50,6 +50,9 @@ def test_scores_show_what_people_said_where_they_said_something() -> None:
     assert (list(judged.x), list(judged.y)) == ([0.25], [0.75])
     assert "18" in drawing.alt
     assert "75.0" in drawing.alt
+    named = case_figures.calibration(bins, measure="NDCG")
+    assert "NDCG of" in named.alt
+    assert "imilarity" not in named.alt + named.figure.to_json()
     assert "none is labelled" in case_figures.calibration([ScoreBin(0.0, 1.0, {"match": 1}, {})]).alt
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from app_building import Filled
 from app_reading import Visit, fine, said
+from streamlit.testing.v1 import AppTest
 
 from workbench.config import Workspace
+from workbench.replay.live import LiveStatus
 from workbench.rollout import accept
 from workbench.scoring.considered import consider
+from workbench.ui import live
 
 HOUR = timedelta(hours=1)
 CONTROL = (
@@ -59,6 +63,7 @@ def test_a_candidate_without_a_share_has_nothing_live(visit: Visit, filled: Fill
     """The tab says so, and offers nothing."""
     at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
     assert "No share is in force" in said(at)
+    assert "See what may move" in links(at)
     assert not [each for each in at.button if each.key == "start-live"]
 
 
@@ -67,6 +72,7 @@ def test_what_is_missing_is_said_one_thing_after_the_other(visit: Visit, filled:
     since = begun(filled)
     at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
     assert "The log holds no call that it served in this stage" in said(at)
+    assert "Upload a log" in links(at)
     serve(filled, since, 60)
     at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
     assert "Nothing says where the frontier can be asked" in said(at)
@@ -79,3 +85,23 @@ def test_what_is_missing_is_said_one_thing_after_the_other(visit: Visit, filled:
     assert found["Share in force"] == "1 %"
     commands = "\n".join(each.value for each in at.code)
     assert "--task triage --candidate small --limit 50 --live" in commands
+
+
+def test_with_enough_compared_calls_the_tab_leads_to_the_next_stage(
+    visit: Visit, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that no more of them are needed, and where the rest stands."""
+    since = begun(filled)
+    for compared in (49, 50):
+        found = LiveStatus(0.01, since, 60, compared, compared, 50)
+        monkeypatch.setattr(live, "ask", lambda *_, found=found: found)
+        at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
+        assert ("The next stage needs no more of them" in said(at)) == (compared == 50)
+        assert ("See the next stage" in links(at)) == (compared == 50)
+        shown = {each.label: each.value for each in at.metric}
+        assert shown["Compared"] == ("49 of 50" if compared == 49 else "50")
+
+
+def links(at: AppTest) -> list[str]:
+    """Return the labels of the links to other pages."""
+    return [each.proto.label for each in at.get("page_link")]

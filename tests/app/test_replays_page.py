@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from app_building import Filled
+from app_building import Filled, Pair, answer, store_calls
 from app_reading import Visit, fine, said
 
 from workbench.compare import evaluator_version
@@ -104,6 +104,23 @@ def test_an_estimate_is_of_the_candidate_it_was_made_for(visit: Visit, filled: F
     fine(at.run())
     assert "Would be sent" in said(at)
     next(each for each in at.selectbox if each.label == "Candidate").set_value("planted")
+    assert "Would be sent" not in said(fine(at.run()))
+
+
+def test_calls_of_no_eval_lead_to_where_one_is_drafted(visit: Visit, empty: Filled) -> None:
+    """With nothing that says how to compare them, the page leads to Traffic instead of ending."""
+    store_calls(empty.store, [Pair("nameless", 1, "Hello?", answer("Hi."), answer("Hi."))])
+    at = fine(visit(empty, "replays"))
+    assert "No task with calls has an eval yet" in said(at)
+    assert "empty-traffic" in {each.key for each in at.button}
+
+
+def test_an_estimate_is_of_the_run_it_was_made_for(visit: Visit, filled: Filled) -> None:
+    """Once a person changes how many calls are sent, the figures of the run before are gone."""
+    at = fine(visit(filled, "replays", task="triage", candidate="small"))
+    at = fine(at.button(key="estimate").click().run())
+    assert "Would be sent" in said(at)
+    at.number_input(key="limit-triage").set_value(10)
     assert "Would be sent" not in said(fine(at.run()))
 
 

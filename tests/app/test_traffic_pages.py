@@ -82,6 +82,10 @@ def test_without_a_sampling_rate_no_page_shows_a_figure_a_month(visit: Visit, tm
         assert "a month," not in words
         words = said(fine(visit(place, "costs")))
         assert "No figure a month can be given" in words
+        # What holds of several ways is said once.
+        remarks = [each.split(": ", 1)[1] for each in words.splitlines() if ": not known: " in each]
+        assert remarks
+        assert len(remarks) == len(set(remarks))
         assert "saves" not in words
 
 

@@ -80,6 +80,22 @@ def test_an_upload_can_name_its_source(visit: Visit, empty: Filled, tmp_path: Pa
     assert [each["source"] for each in sources] == ["openai_chat", "prod-eu"]
 
 
+def test_what_was_stored_before_is_told_apart_from_what_was_passed_over(visit: Visit, empty: Filled) -> None:
+    """Skipped records are all accounted for: those that are no calls by their kind, the others as known."""
+    report = ImportReport(records=12, skipped=12, skip_reasons={"a span that is no call of a model": 5})
+    words = _shown(visit, empty, report)
+    assert "5 × a span that is no call of a model\n7 × stored already, nothing to add" in words
+
+
+def test_calls_of_no_eval_lead_to_where_one_is_drafted(visit: Visit, empty: Filled) -> None:
+    """No replay is offered of calls that nothing says how to compare; a task with an eval leads to one."""
+    for tasks, key in (({"unassigned": 90}, "next-traffic"), ({"triage": 90}, "next-replay")):
+        at = visit(empty, "upload")
+        at.session_state[REPORT] = ImportReport(accepted=90, records=90, tasks=tasks)
+        keys = {each.key for each in fine(at.run()).button}
+        assert keys & {"next-traffic", "next-replay"} == {key}
+
+
 def test_the_progress_says_how_fast_and_how_long() -> None:
     """By what was heard, or by what the work itself knows; the first second says nothing yet."""
     now = 0.0

@@ -18,6 +18,7 @@ from workbench.stats.thresholds import (
     learn_then_test,
     starting_places,
 )
+from workbench.stats.wording import measured
 
 GRID = (0.95, 0.9, 0.8, 0.7, 0.5)
 
@@ -42,7 +43,10 @@ def test_the_worked_case(method: str, best: float, high: float) -> None:
     assert found.best is not None
     assert found.best.confidence == best
     assert found.best.risk.high == pytest.approx(high, abs=0.003)
-    assert f"{found.best.routed:.1%} of calls" in found.sentence
+    assert f"{measured(found.best.routed)} of calls" in found.sentence
+    assert "(95 % sure)" in found.sentence
+    none = learn_then_test(scores, [1] * len(losses), scores, tolerance=0.05, delta=0.05, grid=GRID)
+    assert none.sentence.endswith("within 5.0 %.")
 
 
 def world(dice: np.random.Generator, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -219,7 +219,7 @@ def _ranking_view(scope: Scope, pool: Pool) -> None:
             (
                 "Mean Kendall's tau",
                 found.kendall_tau,
-                "-1 to 1: pairs in the same order less pairs in the opposite one.",
+                "−1 to 1: pairs in the same order less pairs in the opposite one.",
             ),
         ):
             st.metric(name, words.mean(value), width="content", help=told)
@@ -230,15 +230,18 @@ def _ranking_view(scope: Scope, pool: Pool) -> None:
 def _scores(scope: Scope, pool: Pool) -> None:
     st.header("How alike the answers are, and what people said", anchor=False)
     bins = read(cases.score_bins, pool)
-    drawing = case_figures.calibration(bins, colours())
+    measure = {EvalKind.TEXT: "Similarity", EvalKind.RANKING: "NDCG"}.get(scope.eval.kind, "Score")
+    drawing = case_figures.calibration(bins, colours(), measure=measure)
     st.plotly_chart(drawing.figure, key="calibration", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    said = measure if measure == "NDCG" else measure.lower()
     labelled = sum(each.labelled for each in bins)
     if labelled:
         st.caption(
             f"Circles: of the {words.counted(labelled, 'labelled case')}, how often the frontier was found "
-            "better; the larger, the more labels. Where circles stay high to the right, similar texts are "
-            "no proof of equal ones. Labels are drawn by the queue, more often where answers differ."
+            "better; the larger, the more labels. Where circles stay high to the right, a high "
+            f"{said} is no proof of equal answers. Labels are drawn by the queue, more often where answers "
+            "differ."
         )
     else:
-        st.caption("Nobody has labelled any of them: how far similarity can be trusted is not known.")
+        st.caption(f"Nobody has labelled any of them: how far {said} can be trusted is not known.")
     exports.offer("similarity", task=scope.task, candidate=scope.candidate.name)

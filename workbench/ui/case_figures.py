@@ -101,7 +101,7 @@ def agreements(rates: Mapping[str, Estimate], noun: str, colours: Palette = LIGH
     return Drawing(figure, alt)
 
 
-def calibration(bins: Sequence[Scores], colours: Palette = LIGHT) -> Drawing:
+def calibration(bins: Sequence[Scores], colours: Palette = LIGHT, *, measure: str = "Similarity") -> Drawing:
     """Draw how alike the answers are, and above it how often people found the frontier's better.
 
     Where alike answers are often worse, the score is no guide; bins without labels have no point.
@@ -109,6 +109,7 @@ def calibration(bins: Sequence[Scores], colours: Palette = LIGHT) -> Drawing:
     Args:
         bins: Cases by score, from low to high.
         colours: The theme's colours.
+        measure: What the score is called.
     """
     centres = [(each.low + each.high) / 2 for each in bins]
     figure = go.Figure()
@@ -168,30 +169,30 @@ def calibration(bins: Sequence[Scores], colours: Palette = LIGHT) -> Drawing:
     figure.update_xaxes(
         range=[-0.01, 1.01],
         showticklabels=True,
-        title={"text": "Similarity of the two answers", "font": {"size": 13}},
+        title={"text": f"{measure} of the two answers", "font": {"size": 13}},
         automargin=True,
     )
-    return Drawing(figure, _calibration_told(bins, judged))
+    return Drawing(figure, _calibration_told(bins, judged, measure))
 
 
 def _worse(each: Scores) -> float:
     return each.labels.get(LabelVerdict.CONTROL_BETTER, 0) / sum(each.labels.values())
 
 
-def _calibration_told(bins: Sequence[Scores], judged: Sequence[Scores]) -> str:
+def _calibration_told(bins: Sequence[Scores], judged: Sequence[Scores], measure: str) -> str:
     total = sum(sum(each.verdicts.values()) for each in bins)
     if not judged:
         return (
-            f"Similarity of {counted(total, 'pair')} of answers; none is labelled, so nothing says how far "
+            f"{measure} of {counted(total, 'pair')} of answers; none is labelled, so nothing says how far "
             "to trust it."
         )
     labels = sum(sum(each.labels.values()) for each in judged)
     said = " ".join(
-        f"Similarity {each.low:.2f} to {each.high:.2f}: frontier better in {percent(_worse(each))} of "
+        f"{measure} {each.low:.2f} to {each.high:.2f}: frontier better in {percent(_worse(each))} of "
         f"{sum(each.labels.values())}."
         for each in judged
     )
-    return f"Similarity of {counted(total, 'pair')} of answers, {count(labels)} of them labelled. {said}"
+    return f"{measure} of {counted(total, 'pair')} of answers, {count(labels)} of them labelled. {said}"
 
 
 def slice_map(cells: Sequence[Cell], by: str, colours: Palette = LIGHT) -> Drawing:

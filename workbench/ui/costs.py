@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -118,9 +120,9 @@ def _figures(found: CostReport) -> None:
         columns=["Way", "USD a month", "Saves a month", "Pays back in"],
     )
     st.dataframe(frame, hide_index=True, lazy=False, height="content", alt=drawing.alt)
-    for way in found.ways:
-        if said := _remarks(way):
-            st.text(f"{way.name.capitalize()}: {said}.")
+    for said, names in _remarked(found.ways).items():
+        whose = "; ".join(names) if len(names) < len(found.ways) else "all ways"
+        st.text(f"{whose[:1].upper()}{whose[1:]}: {said}.")
     st.caption(f"Each limit holds with {words.stage(found.level)} confidence; what is declared has none.")
     st.text(f"Small model: {visible(found.basis)}")
     if found.imputed:
@@ -151,6 +153,15 @@ def months(way: Way) -> str:
         return "never" if way.saving_usd_month is not None and way.saving_usd_month.point < 0 else "–"
     high = "never" if paid.high == float("inf") else f"{paid.high:,.1f}"
     return f"{paid.point:,.1f} months ({paid.low:,.1f} to {high})"
+
+
+def _remarked(ways: Sequence[Way]) -> dict[str, list[str]]:
+    """Return what there is to say of ways, each once, with the names of those it is said of."""
+    found: dict[str, list[str]] = {}
+    for way in ways:
+        if said := _remarks(way):
+            found.setdefault(said, []).append(way.name)
+    return found
 
 
 def _remarks(way: Way) -> str:

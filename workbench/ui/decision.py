@@ -18,6 +18,7 @@ from workbench.ui import (
     answers,
     exports,
     figures,
+    markup,
     money,
     moves,
     navigation,
@@ -56,13 +57,13 @@ def show(scope: Scope) -> None:
         offer("recommendation", filters=served, label="Export evidence")
     trail.show(scope, int(answer.details["compared"]), log)
     declared(answer, policy)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if answer.slices:
             offer("slices", label="Export slices")
         navigation.link(
             "slices", "Find slices nobody declared", task=scope.task, candidate=scope.candidate.name
         )
-    _latency(answer)
+    _latency(scope, answer)
     if answer.details["latency"].pairs:
         offer("latencies", label="Export latencies")
     thresholds.panel(scope, int(answer.details["compared"]))
@@ -106,7 +107,7 @@ def _answer(scope: Scope, answer: Recommendation) -> None:
         if scope.candidate.synthetic:
             overview.synthetic_badge()
         st.header(f"{icon} {_headline(answer)}", anchor=False)
-        st.text(answer.binding_reason)
+        st.text(words.kept(answer.binding_reason))
         drawing = figures.ladder(
             scope.eval.policy.ladder, answer.current_share, answer.share, answer.cap, colours()
         )
@@ -160,11 +161,11 @@ def _reasons(answer: Recommendation) -> None:
             st.header(title, anchor=False)
         for reason in reasons:
             index += 1
-            st.text(f"{index}. {reason}")
+            st.text(words.kept(f"{index}. {reason}"))
     if answer.missing:
         st.header("What is missing for more", anchor=False)
         for each in answer.missing:
-            st.text(f"• {each}")
+            st.text(words.kept(f"• {each}"))
     _guards(answer)
 
 
@@ -175,7 +176,7 @@ def _guards(answer: Recommendation) -> None:
     for guard in stopping:
         with st.container(border=True):
             st.markdown(":material/front_hand: **Holds traffic back**")
-            st.text(f"{guard.name.replace('_', ' ').capitalize()}: {guard.message}")
+            st.text(words.kept(f"{guard.name.replace('_', ' ').capitalize()}: {guard.message}"))
     if holding:
         with st.expander(f"{words.counted(len(holding), 'guard')} passed", icon=":material/check_circle:"):
             for guard in holding:
@@ -201,14 +202,15 @@ def _numbers(answer: Recommendation) -> None:
         ("Harm a day, at most", _per_day(answer.harm_per_day_at_most)),
         *_sessions(answer),
     ]
-    st.dataframe(
-        pd.DataFrame(rows, columns=["Evidence", "Value"]),
-        hide_index=True,
-        height="content",
-        lazy=False,
-        alt="; ".join(f"{name}: {value}" for name, value in rows),
-    )
+    # Not a grid: on a phone, cells break where a grid would cut them off.
+    lines = [
+        markup.element("tr", markup.element("th", name), markup.element("td", each)) for name, each in rows
+    ]
+    body = markup.element("tbody", *lines)
+    markup.show(markup.element("table", body, classes="wb-evidence", label="Evidence"))
     st.caption(answers.quoted(f"Method: {harm.method}. In this task {words.BASES[answer.basis]}."))
+    if answer.harm_per_day_at_most is None:
+        st.caption("Harm a day is not known: the log does not say which share of the traffic it holds.")
     predicted: PredictedHarm | None = answer.details["predicted"]
     if predicted is not None and predicted.estimate is not None:
         st.caption(answers.quoted(predicted.sentence), help=words.GLOSSARY["predicted"])
@@ -220,7 +222,7 @@ def _sessions(answer: Recommendation) -> list[tuple[str, str]]:
         return []
     return [
         ("Sessions with a worse call", words.interval(found["harm"])),
-        ("Sessions seen in part, harmful", words.count(found["unseen"])),
+        ("Seen in part, taken as worse", words.count(found["unseen"])),
     ]
 
 
@@ -229,15 +231,24 @@ def _net(point: float | None, low: float, high: float) -> str:
 
 
 def _per_day(harmed: float | None) -> str:
-    return "unknown: the log's sampling rate is not given" if harmed is None else f"{harmed:,.1f} calls"
+    return "not known" if harmed is None else f"{harmed:,.1f} calls"
 
 
-def _latency(answer: Recommendation) -> None:
+def _latency(scope: Scope, answer: Recommendation) -> None:
     """Show both models' latencies on the same calls; without a probe the page says how to get them."""
     found: PairedLatency = answer.details["latency"]
     st.header("Latency of both models", anchor=False)
     if not found.pairs:
         st.caption(answers.quoted(found.reason))
+        if scope.candidate.engine != "recorded":
+            navigation.link(
+                "replays",
+                "Measure latency",
+                icon=":material/timer:",
+                task=scope.task,
+                candidate=scope.candidate.name,
+                measure="latency",
+            )
         return
     rows = [
         {

@@ -44,9 +44,11 @@ class Pace:
 
 def details(report: ImportReport) -> None:
     """Show why records were rejected or passed over, what is marked, and what came beside the calls."""
+    known = report.skipped - sum(report.skip_reasons.values())
+    stored = {"stored already, nothing to add": known} if known > 0 else {}
     for caption, reasons in (
         ("Rejected because", report.reject_reasons),
-        ("Passed over", report.skip_reasons),
+        ("Passed over", report.skip_reasons | stored),
     ):
         if reasons:
             st.caption(caption)

@@ -10,7 +10,7 @@ from workbench.replay.live import LiveStatus, live_status, replay_live
 from workbench.replay.report import ReplayReport
 from workbench.specs import CONTROL
 from workbench.stats.wording import percent
-from workbench.ui import jobs, words
+from workbench.ui import jobs, navigation, words
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here
 from workbench.ui.starting import on_the_command_line, show_estimate, start_button
@@ -27,14 +27,19 @@ def served(chosen: Scope) -> None:
     found = ask(live_status, chosen.task, chosen.candidate.name)
     if found is None:
         st.info("No share is in force for this candidate, so nothing of it is live.", icon=":material/info:")
+        _to_ramp(chosen, "See what may move")
         return
     _numbers(found)
+    if found.compared >= found.needed:
+        st.text("The next stage needs no more of them. What it waits for otherwise stands on Ramp.")
+        _to_ramp(chosen, "See the next stage")
     if not found.served:
         st.info(
             "The log holds no call that it served in this stage. Import what the gateway logged since; a "
             "record says who served it by `served_by` in its metadata, or by the model's name.",
             icon=":material/upload:",
         )
+        navigation.link("upload", "Upload a log", icon=":material/upload_file:")
         return
     if not is_declared(here().workspace):
         st.text("Nothing says where the frontier can be asked. Name it `control` in workbench.toml:")
@@ -44,6 +49,16 @@ def served(chosen: Scope) -> None:
         )
         return
     _ask(chosen, found)
+
+
+def _to_ramp(chosen: Scope, label: str) -> None:
+    navigation.link(
+        "ramp",
+        label,
+        icon=":material/stacked_line_chart:",
+        task=chosen.task,
+        candidate=chosen.candidate.name,
+    )
 
 
 def _numbers(found: LiveStatus) -> None:
@@ -56,9 +71,11 @@ def _numbers(found: LiveStatus) -> None:
         st.metric("Asked for", words.count(found.asked), width="content")
         st.metric(
             "Compared",
-            f"{words.count(found.compared)} of {words.count(found.needed)}",
+            words.count(found.compared)
+            if found.compared >= found.needed
+            else f"{words.count(found.compared)} of {words.count(found.needed)}",
             width="content",
-            help="What the next stage needs, beside a full day in this one.",
+            help=f"The next stage needs {words.count(found.needed)}, beside its time in this one.",
         )
 
 
@@ -84,10 +101,10 @@ def _ask(chosen: Scope, found: LiveStatus) -> None:
         if st.button(
             "Estimate first", icon=":material/calculate:", key="estimate-live", help=words.GLOSSARY["dry_run"]
         ):
-            st.session_state[ESTIMATE] = (chosen.task, name, _estimate(chosen, int(limit)))
+            st.session_state[ESTIMATE] = (commands, _estimate(chosen, int(limit)))
     about = st.session_state.get(ESTIMATE)
-    if about and about[:2] == (chosen.task, name):
-        show_estimate(about[2])
+    if about and about[0] == commands:
+        show_estimate(about[1])
     on_the_command_line(commands)
 
 

@@ -58,8 +58,9 @@ def answer(found: Portfolio) -> str:
     can = f"{found.moving} of {words.counted(found.compared_tasks, 'compared task')} can move"
     if found.share is None:
         return f"{can}."
+    whose = "its" if found.compared_tasks == 1 else "their"
     reach = "" if found.reach is None else f"; evidence reaches {words.percent(found.reach)}"
-    return f"{can}: {words.percent(found.share)} of their traffic next{reach}."
+    return f"{can}: {words.percent(found.share)} of {whose} traffic next{reach}."
 
 
 def _figures(found: Portfolio, rows: Sequence[OverviewRow]) -> None:

@@ -65,10 +65,10 @@ def _replay(chosen: Scope, total: int) -> None:
         if st.button(
             "Estimate first", icon=":material/calculate:", key="estimate", help=words.GLOSSARY["dry_run"]
         ):
-            st.session_state[ESTIMATE] = (chosen.task, name, _estimate(chosen, int(limit), usd, minutes))
+            st.session_state[ESTIMATE] = (commands, _estimate(chosen, int(limit), usd, minutes))
     about = st.session_state.get(ESTIMATE)
-    if about and about[:2] == (chosen.task, name):
-        show_estimate(about[2])
+    if about and about[0] == commands:
+        show_estimate(about[1])
     on_the_command_line(commands)
 
 

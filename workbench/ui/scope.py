@@ -143,7 +143,13 @@ def _empty(replayed: bool) -> None:
         st.code("workbench candidate add NAME --engine openai --base-url URL --model MODEL", language=None)
         return
     if not replayed:
-        st.info("No task with calls has an eval yet. Write evals/TASK/eval.toml with task and kind.")
+        st.info(
+            "No task with calls has an eval yet: evals/TASK/eval.toml says how answers are compared. Traffic "
+            "drafts one.",
+            icon=":material/analytics:",
+        )
+        if st.button("See what the calls are", type="primary", key="empty-traffic"):
+            st.switch_page(navigation.page("traffic"))
         return
     st.info(
         "No candidate has answered any of these calls yet. Start a replay first.",

@@ -95,6 +95,11 @@ div:has(> .st-key-review-script) { display: none; }
 }
 .wb-fields tbody th { width: 26%; font-weight: 500; color: MUTED; }
 .wb-fields thead th:first-child { width: 26%; }
+.wb-evidence { width: 100%; border-collapse: collapse; font-size: SMALL; }
+.wb-evidence th, .wb-evidence td {
+  text-align: start; vertical-align: top; padding: .35rem .5rem; border-bottom: 1px solid LINE;
+}
+.wb-evidence th { font-weight: 400; color: MUTED; }
 /* Streamlit's own export writes cells that a spreadsheet runs as formulas. */
 [data-testid="stElementToolbar"] button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMetricLabel"] { opacity: .85; }

@@ -96,8 +96,17 @@ def _shown(report: ThresholdReport) -> None:
         },
         alt=f"{len(frame)} thresholds with routed share, risk, cost and latency. {drawing.alt}",
     )
-    alone = f"{_cost(report.control_cost_usd)} and {_latency(report.control_latency_ms)} a call"
-    st.caption(answers.quoted(f"The frontier alone: {alone}. A call that falls back pays for both."))
+    st.caption(answers.quoted(_frontier_alone(report.control_cost_usd, report.control_latency_ms)))
+
+
+def _frontier_alone(usd: float | None, mean_ms: float | None) -> str:
+    """Say what a call takes without a candidate, as far as it is known."""
+    known = [*([] if usd is None else [_cost(usd)]), *([] if mean_ms is None else [_latency(mean_ms)])]
+    unknown = [*(["cost"] if usd is None else []), *(["latency"] if mean_ms is None else [])]
+    said = f"{' and '.join(known)} a call" if known else ""
+    if unknown:
+        said += f"{'; ' if known else ''}{' and '.join(unknown)} not known"
+    return f"The frontier alone: {said}. A call that falls back pays for both."
 
 
 def _best(report: ThresholdReport, best: ThresholdRow) -> None:

@@ -327,10 +327,7 @@ def _report(report: ImportReport) -> None:
     if report.rejects:
         _rejects(report.rejects)
     with st.container(horizontal=True):
-        if st.button("Start a replay", type="primary", icon=":material/play_circle:", key="next-replay"):
-            known = [each for each in report.tasks if each in here().workspace.evals]
-            _start_over()
-            st.switch_page(navigation.page("replays"), query_params={"task": known[0]} if known else None)
+        _next(report)
         if report.rejected:
             store = here().store
             st.download_button(
@@ -343,6 +340,24 @@ def _report(report: ImportReport) -> None:
                 on_click="ignore",
             )
         st.button("Upload another", key="another", on_click=_start_over)
+
+
+def _next(report: ImportReport) -> None:
+    """Offer what comes next: a replay, or a look at the calls where no eval says yet how to compare them."""
+    known = [each for each in report.tasks if each in here().workspace.evals]
+    if known or (here().workspace.evals and not report.tasks):
+        if st.button("Start a replay", type="primary", icon=":material/play_circle:", key="next-replay"):
+            _start_over()
+            st.switch_page(navigation.page("replays"), query_params={"task": known[0]} if known else None)
+    elif st.button(
+        "Make it a task",
+        type="primary",
+        icon=":material/analytics:",
+        key="next-traffic",
+        help="Traffic shows what these calls are, and drafts the eval that says how answers are compared.",
+    ):
+        _start_over()
+        st.switch_page(navigation.page("traffic"))
 
 
 def _earlier() -> None:
