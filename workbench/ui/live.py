@@ -77,6 +77,12 @@ def _numbers(found: LiveStatus) -> None:
             width="content",
             help=f"The next stage needs {words.count(found.needed)}, beside its time in this one.",
         )
+    if found.failed:
+        kinds = ", ".join(f"{words.ERROR_KINDS.get(kind, kind)} {n:,}" for kind, n in found.failed.items())
+        st.warning(
+            f"The frontier failed on {words.count(sum(found.failed.values()))} of them: {kinds}.",
+            icon=":material/warning:",
+        )
 
 
 def _ask(chosen: Scope, found: LiveStatus) -> None:
