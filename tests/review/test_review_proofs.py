@@ -54,7 +54,7 @@ def judge(world: World, task: str, harmful: set[str], seed: int) -> list[Look]:
         if act < 0.04:
             world.clock.pass_minutes(11)
         else:
-            verdict = None if act < (0.4 if bad else 0.08) else "control_better" if bad else "equal"
+            verdict = None if act < (0.6 if bad else 0.08) else "control_better" if bad else "equal"
             turn = review.answer(*where[:2], item, "tiny-llm", who, review.Answer(verdict), now=world.clock)
             desks[who] = turn.following
             if act > 0.96:
