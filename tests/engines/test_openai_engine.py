@@ -134,6 +134,8 @@ def test_nan_elsewhere_costs_no_answer(logprob: str, top: str, text: str) -> Non
     body = json.dumps({"model": "m", "choices": [choice]}).encode()
     output = read_reply(body, "application/json", Asked(Candidate("c", "openai", model="m"), LABELS))
     assert (output.text, output.error) == (text, None)
+    if top == "NaN":
+        assert "label_margin" not in output.confidence
 
 
 async def test_log_probabilities_become_confidence(server: Server) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from workbench.engines.dialects import WRAPPER_OPENING, unwrap_label
 from workbench.engines.oversized import completed
 from workbench.engines.reasoning import speaks_of_tags, split_reasoning
 from workbench.engines.signals import (
+    Token,
     answer_tokens,
     label_margin,
     lacks_a_number,
@@ -262,7 +263,8 @@ def _read_choice(
     label = unwrap_label(text) if asked.wrapped and text else text
     if has_nan and lacks_a_number(choice.get("logprobs")):
         return failure(ErrorKind.NOT_A_NUMBER, _NOT_A_NUMBER, 200, flags=tuple(flags), **common)
-    confidence = _confidence(choice.get("logprobs"), text, label, reasoning is not None, asked)
+    tokens = read_tokens(choice.get("logprobs"), has_nan)
+    confidence = _confidence(tokens, text, label, reasoning is not None, asked)
     if label and len(label) > MAX_TEXT_CHARS:
         label = label[:MAX_TEXT_CHARS]
         flags.append(CAPPED)
@@ -312,18 +314,17 @@ def _tool_calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
 
 
 def _confidence(
-    logprobs: Any, text: str | None, label: str | None, has_reasoning: bool, asked: Asked
+    tokens: Sequence[Token] | None, text: str | None, label: str | None, has_reasoning: bool, asked: Asked
 ) -> dict[str, float]:
     """Return the signals of an answer.
 
     Args:
-        logprobs: As the choice carries them.
+        tokens: With their log-probabilities, where the choice carries them.
         text: The answer as it was written.
         label: The answer as it will be compared, out of its wrapper.
         has_reasoning: Whether tokens of reasoning may stand among the others.
         asked: What was asked.
     """
-    tokens = read_tokens(logprobs) if logprobs else None
     if tokens is None:
         return {}
     answer = answer_tokens(tokens, text, has_reasoning)
