@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from replay_world import CALL_USD, PRICE, PRICE_TOML, add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 
+from workbench.cli import cli
 from workbench.config import Workspace
 from workbench.engines.base import failure
 from workbench.engines.retries import RetryPolicy
-from workbench.errors import ConfigError, EndpointUnreachable
+from workbench.errors import ConfigError, EndpointUnreachable, UsageError
 from workbench.records import ErrorKind, Output, Usage
 from workbench.replay import replay as checked_replay
 from workbench.replay import status
 from workbench.replay.budget import Budget
 from workbench.replay.ending import interrupted
 from workbench.replay.heartbeat import Heartbeat
+from workbench.replay.latency import probe_latency
 
 replay = functools.partial(checked_replay, checks=False)
 
@@ -101,6 +104,36 @@ def test_a_budget_without_a_price_is_refused(tmp_path: Path, server: Server) -> 
                 replay(workspace, store, "spam", "c", budget_usd=1.0, dry_run=dry_run)
         assert replay(workspace, store, "spam", "c").cost_usd is None
     assert server.stats("good")["checks"] == 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -1.0])
+def test_a_budget_that_would_not_limit_is_refused(tmp_path: Path, server: Server, value: float) -> None:
+    """NaN, infinity, zero and less are said to be no budget; nothing is sent, by a probe neither."""
+    workspace = world(tmp_path, server)
+    with open_store(workspace) as store:
+        for key in ("budget_usd", "budget_minutes"):
+            with pytest.raises(UsageError, match=f"{key} = .*: a budget is a finite number above 0"):
+                replay(workspace, store, "spam", "c", **{key: value})
+        with pytest.raises(UsageError, match="a budget is a finite number above 0"):
+            probe_latency(workspace, store, "spam", "c", budget_minutes=value)
+    assert server.stats("good")["hits"] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("replay", "--task", "spam", "--candidate", "c", "--budget-usd"),
+        ("replay", "--task", "spam", "--candidate", "c", "--budget-minutes"),
+        ("replay", "--task", "spam", "--candidate", "c", "--probe", "latency", "--speed"),
+        ("judge", "--task", "spam", "--candidate", "c", "--budget-usd"),
+        ("label", "export", "out.csv", "--days"),
+    ],
+)
+def test_nan_is_no_number_of_an_option(words: tuple[str, ...]) -> None:
+    """No range of numbers excludes `nan` by itself: each option that takes one refuses it."""
+    found = CliRunner().invoke(cli, [*words, "nan"])
+    assert found.exit_code == 2
+    assert "'nan' is not a finite number" in found.output
 
 
 def test_minutes_pause_a_replay(tmp_path: Path, server: Server) -> None:

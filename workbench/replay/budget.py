@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.costing import tokens_cost_usd
-from workbench.errors import ConfigError
+from workbench.errors import ConfigError, UsageError
 from workbench.records import Output
 from workbench.replay.plan import Plan
 from workbench.specs import Candidate, Price
@@ -144,6 +145,19 @@ class Budget:
         return f"The budget of {self.usd:g} USD has no room for another call: {spent}."
 
 
+def check_limits(*, usd: float | None = None, minutes: float | None = None) -> None:
+    """Refuse limits that would not limit: no sum is above NaN.
+
+    Raises:
+        UsageError: One is not above 0, or is no finite number.
+    """
+    for name, value in (("budget_usd", usd), ("budget_minutes", minutes)):
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(
+                f"{name} = {value:g}: a budget is a finite number above 0.", "Leave it out for no limit."
+            )
+
+
 def open_budget(
     workspace: Workspace,
     candidate: Candidate,
@@ -161,7 +175,9 @@ def open_budget(
 
     Raises:
         ConfigError: There is a limit in USD, but the model has no price.
+        UsageError: A limit would not limit.
     """
+    check_limits(usd=usd, minutes=minutes)
     name = candidate.price or candidate.model
     price = None if candidate.engine == "recorded" else workspace.price_of(name)
     if usd is not None and price is None and candidate.engine != "recorded":
@@ -197,6 +213,7 @@ def budget_of(
 
     Raises:
         ConfigError: There is a limit in USD, but the model has no price.
+        UsageError: A limit would not limit.
     """
     budget, earlier = open_budget(workspace, candidate, usd=usd, minutes=minutes), Spending()
     if budget.price is None:
