@@ -59,6 +59,12 @@ async def good(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     return web.json_response(completion(answer_to(prompt_of(body)), body["model"]))
 
 
+async def zero_usage(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer at once, and count no token."""
+    counts = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    return web.json_response(completion(answer_to(prompt_of(body)), body["model"], usage=counts))
+
+
 async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Answer after 20 ms."""
     await asyncio.sleep(0.02)
@@ -515,7 +521,19 @@ OWNERS = {"vllm": "vllm", "ollama": "library", "llamacpp": "llamacpp"}
 BEHAVIOURS: dict[str, Handler] = {
     each.__name__: each
     for each in (
-        *(good, slow, sluggish, echo, html, error_with_200, no_choices, empty, empty_body, content_filter),
+        *(
+            zero_usage,
+            good,
+            slow,
+            sluggish,
+            echo,
+            html,
+            error_with_200,
+            no_choices,
+            empty,
+            empty_body,
+            content_filter,
+        ),
         *(
             cut_json,
             broken_off,

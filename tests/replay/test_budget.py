@@ -19,7 +19,7 @@ from workbench.config import Workspace
 from workbench.engines.base import failure
 from workbench.engines.retries import RetryPolicy
 from workbench.errors import ConfigError, EndpointUnreachable, UsageError
-from workbench.records import ErrorKind, Output, Usage
+from workbench.records import ErrorKind, Output, ToolCall, Usage
 from workbench.replay import replay as checked_replay
 from workbench.replay import status
 from workbench.replay.budget import Budget
@@ -161,6 +161,34 @@ def test_answers_without_counts_of_tokens_stand_at_their_estimate() -> None:
         assert budget.spent_usd == pytest.approx(spent * estimate)
     assert budget.unmetered == 2
     assert budget.reserved_usd == 0.0
+
+
+@pytest.mark.parametrize("usage", [Usage(0, None, 0), Usage(0, 0, 3), Usage(60, 0, 0), Usage(None, None, 3)])
+def test_zeros_for_tokens_are_no_meter(usage: Usage) -> None:
+    """A server that counts nothing does not make its answers free: the estimate stands."""
+    budget = Budget(PRICE, usd=10.0, output_tokens=3)
+    estimate = budget.estimate_usd(400)
+    for output in (Output(text="x", usage=usage), Output(tool_calls=(ToolCall("f", {}),), usage=usage)):
+        assert budget.take(estimate)
+        budget.settle(estimate, 400, output)
+    assert (budget.spent_usd, budget.unmetered) == (pytest.approx(2 * estimate), 2)
+    assert budget.estimate_usd(400) == pytest.approx(estimate)
+    # All of the prompt from a cache, and an answer of nothing, are counts that can be.
+    budget.book(estimate, 400, Output(text="x", usage=Usage(0, 60, 3)))
+    budget.book(estimate, 400, failure(ErrorKind.EMPTY, usage=Usage(60, 0, 0)))
+    assert budget.unmetered == 2
+
+
+def test_a_resumed_replay_holds_zeros_for_no_meter_too(tmp_path: Path, server: Server) -> None:
+    """What earlier runs have spent is counted by the same rule: zeros stand at the length of their texts."""
+    workspace = world(tmp_path, server, "zero_usage", concurrency=4)
+    with open_store(workspace) as store:
+        first = replay(workspace, store, "spam", "c", budget_usd=1.0)
+        assert first.state == "paused"
+        assert first.cost_usd is not None
+        assert first.cost_usd > 0.5
+        again = replay(workspace, store, "spam", "c", budget_usd=0.01)
+        assert (again.state, again.answered) == ("paused", 0)
 
 
 @given(

@@ -13,7 +13,7 @@ from workbench.records import Output
 from workbench.replay.plan import Plan
 from workbench.specs import Candidate, Price
 from workbench.store import Store
-from workbench.store.spending import BILLED, Spending, recorded, spending
+from workbench.store.spending import BILLED, Spending, is_metered, recorded, spending
 
 CHARS_PER_TOKEN = 4
 """Where a server tells no counts of tokens, and before the first answer."""
@@ -39,7 +39,7 @@ class Budget:
         requests_per_call: A call with k samples sends 1 + k.
         output_tokens: Expected in one answer, until answers have told.
 
-    `unmetered` answers came without counts of tokens and stand at their estimates;
+    `unmetered` answers came without counts of tokens that can be, and stand at their estimates;
     `extra_usd` is the part of what was spent that no observation will show.
     """
 
@@ -126,12 +126,13 @@ class Budget:
         if self.price is None:
             return
         usage, error = output.usage, output.error
-        if usage.input_tokens is not None and usage.output_tokens is not None:
-            cached = usage.cached_input_tokens or 0
-            self.spent_usd += tokens_cost_usd(usage.input_tokens, cached, usage.output_tokens, self.price)
+        if is_metered(output):
+            read, cached = usage.input_tokens or 0, usage.cached_input_tokens or 0
+            wrote = usage.output_tokens or 0
+            self.spent_usd += tokens_cost_usd(read, cached, wrote, self.price)
             self._chars += characters
-            self._input += usage.input_tokens + cached
-            self._output += usage.output_tokens
+            self._input += read + cached
+            self._output += wrote
             self._answers += 1
         elif error is None or error.kind in BILLED:
             self.spent_usd += estimate_usd
