@@ -146,6 +146,36 @@ async def test_tool_calls_without_an_index_stay_apart() -> None:
     assert [(each.name, each.arguments) for each in output.tool_calls] == [("f0", {"n": 1}), ("f1", {"n": 1})]
 
 
+async def test_tool_calls_that_share_an_index_stay_apart() -> None:
+    """As Ollama streams parallel calls: all have index 0, and only their ids tell them apart."""
+    calls = [
+        {"index": 0, "id": f"c{n}", "function": {"name": f"f{n // 2}", "arguments": '{"n": 1}'}}
+        for n in range(3)
+    ]
+    chunks = [{"choices": [{"delta": {"tool_calls": [each]}}]} for each in calls]
+    chunks.append({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    output = output_of(await read(events(chunks)))
+    assert [(each.id, each.name) for each in output.tool_calls] == [
+        ("c0", "f0"),
+        ("c1", "f0"),
+        ("c2", "f1"),
+    ]
+    assert all(each.arguments == {"n": 1} for each in output.tool_calls)
+
+
+async def test_an_id_made_up_for_each_piece_of_a_tool_call_begins_no_other() -> None:
+    """As older vLLM streams one call: each piece of its arguments has an id of its own, and no name."""
+    pieces = [
+        {"index": 0, "id": "c0", "function": {"name": "f", "arguments": ""}},
+        {"index": 0, "id": "c1", "function": {"name": None, "arguments": '{"n":'}},
+        {"index": 0, "id": "c2", "function": {"arguments": " 1}"}},
+    ]
+    chunks = [{"choices": [{"delta": {"tool_calls": [each]}}]} for each in pieces]
+    chunks.append({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    (call,) = output_of(await read(events(chunks))).tool_calls
+    assert (call.id, call.name, call.arguments) == ("c0", "f", {"n": 1})
+
+
 async def test_what_is_no_stream_of_answers_is_an_error_of_its_own() -> None:
     """Broken JSON in the middle, and an event that never ends, are refused with the reason."""
     with pytest.raises(BrokenStream, match="can't be read"):

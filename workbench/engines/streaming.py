@@ -107,6 +107,7 @@ class ReplyBuilder:
         self._texts: dict[str, list[str]] = {}
         self._calls: list[dict[str, Any]] = []
         self._places: dict[int, dict[str, Any]] = {}
+        self._order: dict[int, int] = {}
         self._logprobs: list[Any] = []
         self._message: dict[str, Any] | None = None
 
@@ -196,6 +197,10 @@ class ReplyBuilder:
         index = call.get("index")
         if isinstance(index, int):
             known = self._places.get(index)
+            if known is not None and function.get("name") and known["id"] and call.get("id"):
+                # Ollama gives every call the index 0. Others make up an id with each piece of one call,
+                # but name it only once.
+                known = known if call["id"] == known["id"] else None
         else:
             # Without an index, a name begins another call.
             known = None if function.get("name") or not self._calls else self._calls[-1]
@@ -204,6 +209,7 @@ class ReplyBuilder:
             self._calls.append(known)
         if isinstance(index, int):
             self._places[index] = known
+            self._order[id(known)] = index
         known["id"] = known["id"] or call.get("id")
         parts = known["function"]
         name, arguments = function.get("name"), function.get("arguments")
@@ -223,9 +229,8 @@ class ReplyBuilder:
         message: dict[str, Any] = {"role": "assistant", "content": None}
         message |= {key: "".join(texts) for key, texts in self._texts.items()}
         if self._calls:
-            order = {id(call): index for index, call in self._places.items()}
             message["tool_calls"] = sorted(
-                self._calls, key=lambda each: order.get(id(each), len(self._calls))
+                self._calls, key=lambda each: self._order.get(id(each), len(self._calls))
             )
         if self._message is not None:
             message = message | {key: value for key, value in self._message.items() if value is not None}
