@@ -169,6 +169,8 @@ REASONING = [
     ("<think>a, never closed", "a, never closed", ""),
     ("a</think>\nb", "a", "b"),
     ("[THINK]a[/THINK]b", "a", "b"),
+    ("◁think▷a◁/think▷b", "a", "b"),
+    ("<seed:think>a</seed:think>b", "a", "b"),
     ("b", None, "b"),
     ("Use <think>a</think> so.", None, "Use <think>a</think> so."),
     ("b <think>", None, "b <think>"),

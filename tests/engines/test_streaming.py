@@ -176,6 +176,30 @@ async def test_an_id_made_up_for_each_piece_of_a_tool_call_begins_no_other() -> 
     assert (call.id, call.name, call.arguments) == ("c0", "f", {"n": 1})
 
 
+@pytest.mark.parametrize(
+    ("fields", "reasoning"),
+    [
+        ({"reasoning": "", "content": "<think>hm</think>spam"}, "hm"),
+        ({"reasoning_content": "A.", "content": "<think>hm</think>spam"}, "A.\n\nhm"),
+        ({"reasoning_content": "A.", "content": "</think>\nspam"}, "A."),
+        ({"thinking": "hm", "content": "spam"}, "hm"),
+        ({"reasoning": "", "content": "spam"}, None),
+    ],
+)
+async def test_tags_of_reasoning_lead_no_answer_beside_a_field_for_it(
+    fields: dict[str, str], reasoning: str | None
+) -> None:
+    """Whatever the server has in a field for reasoning, tags before the answer are no part of it."""
+    quoted = {"reasoning": "A.", "content": "It ends in </think>."}
+    kept = read_value({"model": "m", "choices": [{"message": quoted}]}, ASKED)
+    assert (kept.text, kept.reasoning) == (quoted["content"], "A.")
+    whole = read_value({"model": "m", "choices": [{"message": fields, "finish_reason": "stop"}]}, ASKED)
+    chunks = [{"model": "m", "choices": [{"delta": {key: text}}]} for key, text in fields.items()]
+    chunks.append({"model": "m", "choices": [{"delta": {}, "finish_reason": "stop"}]})
+    assert (whole.text, whole.reasoning) == ("spam", reasoning)
+    assert output_of(await read(events(chunks))) == whole
+
+
 async def test_what_is_no_stream_of_answers_is_an_error_of_its_own() -> None:
     """Broken JSON in the middle, and an event that never ends, are refused with the reason."""
     with pytest.raises(BrokenStream, match="can't be read"):

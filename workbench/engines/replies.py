@@ -10,7 +10,7 @@ from typing import Any
 from workbench.engines.base import failure
 from workbench.engines.dialects import WRAPPER_OPENING, unwrap_label
 from workbench.engines.oversized import completed
-from workbench.engines.reasoning import speaks_of_tags, split_reasoning
+from workbench.engines.reasoning import REASONING_KEYS, begins_with_tag, speaks_of_tags, split_reasoning
 from workbench.engines.signals import (
     Token,
     answer_tokens,
@@ -247,10 +247,11 @@ def _read_choice(
         flags.append("refusal")
     if finish == "length":
         flags.append("truncated")
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
-    reasoning = reasoning if isinstance(reasoning, str) else None
-    if text and reasoning is None:
-        reasoning, text = _apart(text, asked)
+    reasoning = _reasoning_of(message)
+    if text and (reasoning is None or begins_with_tag(text)):
+        # A server may have a field for it, and leave what it did not recognise in the text.
+        thoughts, text = _apart(text, asked)
+        reasoning = "\n\n".join(each for each in (reasoning, thoughts) if each) or None
     if reasoning and len(reasoning) > MAX_TEXT_CHARS:
         reasoning = reasoning[:MAX_TEXT_CHARS]
         flags.append(CAPPED)
@@ -277,6 +278,12 @@ def _read_choice(
         latency_ms=latency_ms,
         **common,
     )
+
+
+def _reasoning_of(message: dict[str, Any]) -> str | None:
+    """Return the reasoning that a server has in a field of its own, by the names in use."""
+    found = [message.get(key) for key in REASONING_KEYS]
+    return next((each for each in found if isinstance(each, str) and each), None)
 
 
 def _apart(text: str, asked: Asked) -> tuple[str | None, str]:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.engines.reasoning import REASONING_KEYS
 from workbench.normal import Undecodable, decode_json
 
 MAX_EVENT_BYTES = 8 * 1024**2
@@ -178,7 +179,7 @@ class ReplyBuilder:
             self.is_answering = True
 
     def _take_delta(self, delta: dict[str, Any]) -> None:
-        for key in ("content", "reasoning_content", "reasoning", "refusal"):
+        for key in ("content", *REASONING_KEYS, "refusal"):
             text = _text_of(delta.get(key))
             if text:
                 self._texts.setdefault(key, []).append(text)
