@@ -49,7 +49,8 @@ def output_of(found: Streamed) -> Output:
     """Return the output of what was read."""
     if found.builder is None:
         return read_reply(found.body, "application/json", ASKED)
-    return read_value(found.builder.reply(), ASKED, repaired=found.builder.is_repaired)
+    builder = found.builder
+    return read_value(builder.reply(), ASKED, repaired=builder.is_repaired, models=builder.models)
 
 
 TOOL = {"id": "c1", "type": "function", "function": {"name": "book", "arguments": '{"day": "Mon"}'}}
@@ -200,6 +201,41 @@ async def test_tags_of_reasoning_lead_no_answer_beside_a_field_for_it(
     assert output_of(await read(events(chunks))) == whole
 
 
+@pytest.mark.parametrize(("second", "wrong"), [("other", True), ("m-2026-01-31", False), ("m", False)])
+async def test_a_stream_that_another_model_goes_on_with_is_the_wrong_models(second: str, wrong: bool) -> None:
+    """Each piece of the answer is to be of the model that was asked; one of counts alone says nothing."""
+    chunks: list[dict[str, Any]] = [
+        {"model": name, "choices": [{"delta": {"content": text}, "finish_reason": reason}]}
+        for name, text, reason in (("m", "sp", None), (second, "am", "stop"))
+    ]
+    chunks.append({"model": "billing", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}})
+    output = output_of(await read(events(chunks)))
+    assert (output.error is not None) == wrong
+    if output.error is not None:
+        assert (output.error.kind, output.model) == (ErrorKind.WRONG_MODEL, second)
+        assert f"answered by {second!r}" in output.error.message
+
+
+@pytest.mark.parametrize(
+    "bad", [{"id": "c2", "function": {"arguments": "{}"}}, {"function": {"name": ""}}, None]
+)
+async def test_a_tool_call_without_a_name_spoils_the_answer(bad: Any) -> None:
+    """What is left without it is no whole answer, in one piece or streamed."""
+    message = {"content": "spam", "tool_calls": [TOOL, bad]}
+    whole = read_value({"model": "m", "choices": [{"message": message}]}, ASKED)
+    found = [whole]
+    if bad is not None:
+        calls = [TOOL | {"index": 0}, bad | {"index": 1}]
+        chunks = [{"choices": [{"delta": {"tool_calls": calls}, "finish_reason": "tool_calls"}]}]
+        found.append(output_of(await read(events(chunks))))
+    for output in found:
+        assert output.error is not None
+        assert output.error.kind is ErrorKind.INVALID_RESPONSE
+        assert "names no function" in output.error.message
+    unused = {"content": "spam", "function_call": {"name": "", "arguments": ""}}
+    assert read_value({"model": "m", "choices": [{"message": unused}]}, ASKED).text == "spam"
+
+
 async def test_what_is_no_stream_of_answers_is_an_error_of_its_own() -> None:
     """Broken JSON in the middle, and an event that never ends, are refused with the reason."""
     with pytest.raises(BrokenStream, match="can't be read"):
@@ -246,6 +282,7 @@ async def test_a_server_that_answers_whole_all_the_same_is_fine(server: Server) 
 
 STREAMS = [
     ("streams_error", ErrorKind.INVALID_RESPONSE, "the engine died", 1),
+    ("streams_switch", ErrorKind.WRONG_MODEL, "answered by 'm-mini'", 1),
     ("streams_break", ErrorKind.INVALID_RESPONSE, "the stream breaks off", 2),
     ("streams_on", ErrorKind.TIMEOUT, "no complete reply", 1),
     ("rate_limited", ErrorKind.RATE_LIMITED, "slow down", 2),

@@ -375,6 +375,7 @@ class OpenAIEngine:
             repaired=builder.is_repaired,
             has_nan=builder.has_nan,
             capped=builder.is_capped,
+            models=builder.models,
         )
         return _Attempt(self._without_key(found))
 

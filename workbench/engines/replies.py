@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -169,6 +169,7 @@ def read_value(
     capped: bool = False,
     has_nan: bool = False,
     latency_ms: float | None = None,
+    models: Iterable[str] = (),
 ) -> Output:
     """Read a decoded reply with status 200, sent in one piece or put together from a stream.
 
@@ -179,6 +180,7 @@ def read_value(
         has_nan: It held the word NaN; numbers that were NaN are None.
         capped: It was cut, for nobody reads so long an answer.
         latency_ms: How long it took; left out of failures.
+        models: All that its pieces name, where it was streamed.
     """
     if not isinstance(reply, dict):
         return failure(ErrorKind.INVALID_RESPONSE, "the body is JSON, but no object", 200)
@@ -190,12 +192,14 @@ def read_value(
     model = reply.get("model")
     model = model if isinstance(model, str) and model else None
     wanted = str(asked.candidate.parameters.get("answers_as") or asked.candidate.model or "")
-    if model and model != wanted and not is_same_model(wanted, model):
+    named = [*([model] if model else []), *models]
+    other = next((each for each in named if each != wanted and not is_same_model(wanted, each)), None)
+    if other is not None:
         return failure(
             ErrorKind.WRONG_MODEL,
-            f"asked {wanted!r}, answered by {model!r}",
+            f"asked {wanted!r}, answered by {other!r}",
             200,
-            model=clean_text(model[:MAX_NAME_CHARS])[0],
+            model=clean_text(other[:MAX_NAME_CHARS])[0],
         )
     flags = [*(["repaired_text"] if repaired else []), *([CAPPED] if capped else [])]
     if asked.native_id is not None and reply.get("id") == asked.native_id:
@@ -241,6 +245,9 @@ def _read_choice(
         return failure(ErrorKind.INVALID_RESPONSE, "the choice holds no message", 200)
     text = _text_of(message.get("content"))
     calls = _tool_calls(message)
+    if calls is None:
+        what = "a tool call that names no function"
+        return failure(ErrorKind.INVALID_RESPONSE, what, 200, flags=tuple(flags), **common)
     refusal = message.get("refusal")
     if not text and isinstance(refusal, str) and refusal:
         text = refusal
@@ -303,20 +310,23 @@ def _text_of(content: Any) -> str | None:
     return None
 
 
-def _tool_calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
+def _tool_calls(message: dict[str, Any]) -> tuple[ToolCall, ...] | None:
+    """Return the tool calls of a message, or None where one can't be told: the others are no whole answer."""
     raw = message.get("tool_calls")
-    items = [each for each in raw if isinstance(each, dict)] if isinstance(raw, list) else []
-    if isinstance(message.get("function_call"), dict):
-        items.append({"function": message["function_call"]})
+    items = list(raw) if isinstance(raw, list) else []
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict) and any(legacy.values()):
+        items.append({"function": legacy})
     found = []
     for item in items:
-        function = item.get("function")
-        if isinstance(function, dict) and isinstance(function.get("name"), str):
-            identity = item.get("id")
-            arguments = parse_arguments(function.get("arguments"))
-            found.append(
-                ToolCall(function["name"], arguments, identity if isinstance(identity, str) else None)
-            )
+        function = item.get("function") if isinstance(item, dict) else None
+        if not isinstance(function, dict):
+            return None
+        name, identity = function.get("name"), item.get("id")
+        if not isinstance(name, str) or not name.strip():
+            return None
+        arguments = parse_arguments(function.get("arguments"))
+        found.append(ToolCall(name, arguments, identity if isinstance(identity, str) else None))
     return tuple(found)
 
 

@@ -17,6 +17,8 @@ from workbench.normal import Undecodable, decode_json
 
 MAX_EVENT_BYTES = 8 * 1024**2
 """An event larger than this is no piece of an answer."""
+MAX_MODELS = 8
+"""More names of models than one stream should hold; a flood of them is not kept."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -91,7 +93,8 @@ class ReplyBuilder:
     """Put the pieces of one streamed chat completion together.
 
     `done` says that the server said so, `finished` that it gave a reason to stop,
-    `is_capped` that nobody read on, `has_nan` that a piece held the word NaN.
+    `is_capped` that nobody read on, `has_nan` that a piece held the word NaN. `models` are
+    those that pieces of the answer name, the first one too.
     """
 
     def __init__(self) -> None:
@@ -102,6 +105,7 @@ class ReplyBuilder:
         self.is_capped = False
         self.has_nan = False
         self.error: Any = None
+        self.models: dict[str, None] = {}
         self._seen = False
         self._top: dict[str, Any] = {}
         self._choice: dict[str, Any] = {}
@@ -152,11 +156,13 @@ class ReplyBuilder:
             return
         if isinstance(chunk.get("id"), str):
             self._top.setdefault("id", chunk["id"])
+        choices = chunk.get("choices")
         if isinstance(chunk.get("model"), str) and chunk["model"]:
             self._top.setdefault("model", chunk["model"])
+            if choices and len(self.models) < MAX_MODELS:
+                self.models[chunk["model"]] = None
         if isinstance(chunk.get("usage"), dict):
             self._top["usage"] = chunk["usage"]
-        choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("index", 0) in (0, None):
                 self._take_choice(choice)
