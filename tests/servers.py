@@ -59,6 +59,12 @@ async def good(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     return web.json_response(completion(answer_to(prompt_of(body)), body["model"]))
 
 
+async def zero_usage(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer at once, and count no token."""
+    counts = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    return web.json_response(completion(answer_to(prompt_of(body)), body["model"], usage=counts))
+
+
 async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Answer after 20 ms."""
     await asyncio.sleep(0.02)
@@ -481,6 +487,13 @@ async def streams_error(request: web.Request, body: dict[str, Any]) -> web.Strea
     return await _send_events(request, [*map(json.dumps, [*first, error]), "[DONE]"])
 
 
+async def streams_switch(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Begin to answer, and let another model go on."""
+    first, *rest = chunks_of(completion(answer_to(prompt_of(body)), body["model"]))
+    chunks = [first, *(each | {"model": "m-mini"} for each in rest)]
+    return await _send_events(request, [*map(json.dumps, chunks), "[DONE]"])
+
+
 async def streams_break(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Begin to answer, then end in good order without an end of the answer."""
     return await _send_events(
@@ -515,7 +528,19 @@ OWNERS = {"vllm": "vllm", "ollama": "library", "llamacpp": "llamacpp"}
 BEHAVIOURS: dict[str, Handler] = {
     each.__name__: each
     for each in (
-        *(good, slow, sluggish, echo, html, error_with_200, no_choices, empty, empty_body, content_filter),
+        *(
+            zero_usage,
+            good,
+            slow,
+            sluggish,
+            echo,
+            html,
+            error_with_200,
+            no_choices,
+            empty,
+            empty_body,
+            content_filter,
+        ),
         *(
             cut_json,
             broken_off,
@@ -531,7 +556,7 @@ BEHAVIOURS: dict[str, Handler] = {
         *(logprobs, tool_call, surrogates, rate_limited, sometimes_limited, server_error),
         *(constrained, vllm, ollama, llamacpp, ollama_by_version, no_logprobs, thinks_beside, thinks_inside),
         *(only_thinks, refusal, gives_up, cut_off, not_an_object, wavers, fails_when_sampled),
-        *(streams, streams_error, streams_break, streams_hang, streams_on, streams_flood),
+        *(streams, streams_switch, streams_error, streams_break, streams_hang, streams_on, streams_flood),
         *(
             sometimes_odd,
             context_length,

@@ -120,6 +120,28 @@ async def test_a_recorded_call_without_an_output_is_missing(workspace: Workspace
     assert twice.error.kind is ErrorKind.INVALID_RESPONSE
 
 
+@pytest.mark.parametrize("dialect", ["vllm", "openai"])
+async def test_a_recorded_answer_whose_own_log_probability_is_nan_is_no_answer(
+    tmp_path: Path, dialect: str
+) -> None:
+    """NaN in a batch's output is the error that it is in a live reply, also where labels travel in JSON."""
+    lines = []
+    for name, logprob in (("good", -0.1), ("bad", math.nan)):
+        token = {"token": "spam", "logprob": logprob, "top_logprobs": []}
+        choice = {"message": {"content": "spam"}, "finish_reason": "stop", "logprobs": {"content": [token]}}
+        body = {"model": "m", "choices": [choice]}
+        lines.append(json.dumps({"custom_id": name, "response": {"status_code": 200, "body": body}}))
+    (tmp_path / "out.jsonl").write_text("\n".join(lines) + "\n")
+    keys: dict[str, Any] = {"dialect": dialect, "parameters": {"structured_outputs": True}}
+    table = candidate_toml("r", engine="recorded", outputs="out.jsonl", model="m", **keys)
+    engine = engine_of(make_workspace(tmp_path, table), "r")
+    good = await engine.complete(request("x"), CallContext("c", "good"))
+    bad = await engine.complete(request("x"), CallContext("c", "bad"))
+    assert (good.text, good.error) == ("spam", None)
+    assert bad.error is not None
+    assert bad.error.kind is ErrorKind.NOT_A_NUMBER
+
+
 def test_a_recorded_file_that_joins_nothing_is_refused(workspace: Workspace) -> None:
     """Where no id of the file is a call's, the message shows one of each."""
     from workbench.engines.recorded import RecordedEngine

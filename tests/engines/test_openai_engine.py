@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import time
 from typing import Any
 
@@ -13,6 +15,7 @@ from workbench.engines import CallContext
 from workbench.engines.openai_api import OpenAIEngine, RetryPolicy, retry_after_s
 from workbench.engines.own_key import OwnKey
 from workbench.engines.replies import Asked, read_reply
+from workbench.engines.retries import is_retried
 from workbench.errors import ConfigError, EndpointUnreachable
 from workbench.records import ErrorKind, EvalKind, Message, Output, Request, ToolCall, to_json
 from workbench.specs import Candidate, EvalConfig
@@ -106,6 +109,43 @@ async def test_a_passing_limit_is_asked_again(server: Server) -> None:
     assert (context.attempts, context.retried) == (2, [ErrorKind.RATE_LIMITED])
 
 
+def test_every_status_of_a_server_that_may_pass_is_retried() -> None:
+    """All of 5xx but what a server can't do at all; of 4xx only what asks to come again."""
+    assert all(map(is_retried, (408, 425, 429, 500, 502, 503, 504, 507, 520, 522, 524, 529, 599)))
+    assert not any(map(is_retried, (200, 400, 401, 404, 422, 501, 505, 600)))
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+async def test_a_look_up_that_fails_for_once_is_asked_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, lasting: bool
+) -> None:
+    """EAI_AGAIN is a failed connection of that call, asked again; nothing is raised."""
+    loop = asyncio.get_running_loop()
+    real, seen = loop.getaddrinfo, []
+
+    async def flaky(*args: Any, **keys: Any) -> Any:
+        seen.append(args)
+        if lasting or len(seen) == 1:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return await real(*args, **keys)
+
+    monkeypatch.setattr(loop, "getaddrinfo", flaky)
+    url = server.url("good").replace("127.0.0.1", "localhost")
+    candidate = Candidate("c", "openai", base_url=url, model="m", timeout_s=5)
+    engine = OpenAIEngine(candidate, LABELS, RetryPolicy(attempts=2, first_wait_s=0.01))
+    context = CallContext("c1", "n1")
+    try:
+        output = await engine.complete(Request((Message("user", "hello"),)), context)
+    finally:
+        await engine.close()
+    assert context.attempts == 2
+    assert context.retried == [ErrorKind.CONNECTION]
+    assert (output.error is not None) == lasting
+    if output.error is not None:
+        assert output.error.kind is ErrorKind.CONNECTION
+        assert "can't be resolved" in output.error.message
+
+
 async def test_a_redirect_never_carries_the_prompt_on(server: Server) -> None:
     """A 307 to another place is not followed: that place gets no request."""
     server.reset()
@@ -134,6 +174,8 @@ def test_nan_elsewhere_costs_no_answer(logprob: str, top: str, text: str) -> Non
     body = json.dumps({"model": "m", "choices": [choice]}).encode()
     output = read_reply(body, "application/json", Asked(Candidate("c", "openai", model="m"), LABELS))
     assert (output.text, output.error) == (text, None)
+    if top == "NaN":
+        assert "label_margin" not in output.confidence
 
 
 async def test_log_probabilities_become_confidence(server: Server) -> None:

@@ -79,6 +79,32 @@ def test_a_label_too_unlikely_to_be_told_counts_with_the_most_it_can_have() -> N
     assert label_margin([Token("sp", -0.25, masked)], names("spam", "ham")) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), 5.0, float("inf")])
+@pytest.mark.parametrize("name", ["ham", "zzz"])
+def test_an_alternative_that_is_no_log_probability_leaves_no_margin(bad: float, name: str) -> None:
+    """NaN or a positive number beside the deciding token proves no label unlikely: no signal."""
+    known = names("spam", "ham")
+    assert label_margin([Token("spam", -0.7, {"spam": -0.7, name: bad})], known) is None
+    before = Token('"', -0.1, {"zzz": bad})
+    assert label_margin([before, token("spam", 0.75, ham=0.25)], known) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["ham", "zzz"])
+def test_an_alternative_without_a_number_proves_no_label_unlikely(name: str) -> None:
+    """A null says nothing: the label that is not told may have as much as the others leave it."""
+    raw = {"token": "spam", "logprob": math.log(0.6)}
+    tops = [raw, {"token": name, "logprob": None}]
+    tokens = read_tokens({"content": [raw | {"top_logprobs": tops}]})
+    assert tokens is not None
+    assert label_margin(tokens, names("spam", "ham")) == pytest.approx(0.2)
+    for found in (
+        read_tokens({"content": [raw | {"top_logprobs": tops}]}, has_nan=True),
+        read_tokens({"tokens": ["spam"], "token_logprobs": [-0.1], "top_logprobs": [{name: None}]}, True),
+    ):
+        assert found is not None
+        assert label_margin(found, names("spam", "ham")) is None
+
+
 def test_an_answer_that_is_no_label_has_no_margin() -> None:
     """Astray, without log-probability, or of no tokens: no signal rather than a wrong one."""
     assert label_margin([token("Well", 0.9, ham=0.1)], names("spam", "ham")) is None
@@ -143,6 +169,8 @@ REASONING = [
     ("<think>a, never closed", "a, never closed", ""),
     ("a</think>\nb", "a", "b"),
     ("[THINK]a[/THINK]b", "a", "b"),
+    ("◁think▷a◁/think▷b", "a", "b"),
+    ("<seed:think>a</seed:think>b", "a", "b"),
     ("b", None, "b"),
     ("Use <think>a</think> so.", None, "Use <think>a</think> so."),
     ("b <think>", None, "b <think>"),

@@ -49,7 +49,8 @@ def output_of(found: Streamed) -> Output:
     """Return the output of what was read."""
     if found.builder is None:
         return read_reply(found.body, "application/json", ASKED)
-    return read_value(found.builder.reply(), ASKED, repaired=found.builder.is_repaired)
+    builder = found.builder
+    return read_value(builder.reply(), ASKED, repaired=builder.is_repaired, models=builder.models)
 
 
 TOOL = {"id": "c1", "type": "function", "function": {"name": "book", "arguments": '{"day": "Mon"}'}}
@@ -146,6 +147,95 @@ async def test_tool_calls_without_an_index_stay_apart() -> None:
     assert [(each.name, each.arguments) for each in output.tool_calls] == [("f0", {"n": 1}), ("f1", {"n": 1})]
 
 
+async def test_tool_calls_that_share_an_index_stay_apart() -> None:
+    """As Ollama streams parallel calls: all have index 0, and only their ids tell them apart."""
+    calls = [
+        {"index": 0, "id": f"c{n}", "function": {"name": f"f{n // 2}", "arguments": '{"n": 1}'}}
+        for n in range(3)
+    ]
+    chunks = [{"choices": [{"delta": {"tool_calls": [each]}}]} for each in calls]
+    chunks.append({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    output = output_of(await read(events(chunks)))
+    assert [(each.id, each.name) for each in output.tool_calls] == [
+        ("c0", "f0"),
+        ("c1", "f0"),
+        ("c2", "f1"),
+    ]
+    assert all(each.arguments == {"n": 1} for each in output.tool_calls)
+
+
+async def test_an_id_made_up_for_each_piece_of_a_tool_call_begins_no_other() -> None:
+    """As older vLLM streams one call: each piece of its arguments has an id of its own, and no name."""
+    pieces = [
+        {"index": 0, "id": "c0", "function": {"name": "f", "arguments": ""}},
+        {"index": 0, "id": "c1", "function": {"name": None, "arguments": '{"n":'}},
+        {"index": 0, "id": "c2", "function": {"arguments": " 1}"}},
+    ]
+    chunks = [{"choices": [{"delta": {"tool_calls": [each]}}]} for each in pieces]
+    chunks.append({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    (call,) = output_of(await read(events(chunks))).tool_calls
+    assert (call.id, call.name, call.arguments) == ("c0", "f", {"n": 1})
+
+
+@pytest.mark.parametrize(
+    ("fields", "reasoning"),
+    [
+        ({"reasoning": "", "content": "<think>hm</think>spam"}, "hm"),
+        ({"reasoning_content": "A.", "content": "<think>hm</think>spam"}, "A.\n\nhm"),
+        ({"reasoning_content": "A.", "content": "</think>\nspam"}, "A."),
+        ({"thinking": "hm", "content": "spam"}, "hm"),
+        ({"reasoning": "", "content": "spam"}, None),
+    ],
+)
+async def test_tags_of_reasoning_lead_no_answer_beside_a_field_for_it(
+    fields: dict[str, str], reasoning: str | None
+) -> None:
+    """Whatever the server has in a field for reasoning, tags before the answer are no part of it."""
+    quoted = {"reasoning": "A.", "content": "It ends in </think>."}
+    kept = read_value({"model": "m", "choices": [{"message": quoted}]}, ASKED)
+    assert (kept.text, kept.reasoning) == (quoted["content"], "A.")
+    whole = read_value({"model": "m", "choices": [{"message": fields, "finish_reason": "stop"}]}, ASKED)
+    chunks = [{"model": "m", "choices": [{"delta": {key: text}}]} for key, text in fields.items()]
+    chunks.append({"model": "m", "choices": [{"delta": {}, "finish_reason": "stop"}]})
+    assert (whole.text, whole.reasoning) == ("spam", reasoning)
+    assert output_of(await read(events(chunks))) == whole
+
+
+@pytest.mark.parametrize(("second", "wrong"), [("other", True), ("m-2026-01-31", False), ("m", False)])
+async def test_a_stream_that_another_model_goes_on_with_is_the_wrong_models(second: str, wrong: bool) -> None:
+    """Each piece of the answer is to be of the model that was asked; one of counts alone says nothing."""
+    chunks: list[dict[str, Any]] = [
+        {"model": name, "choices": [{"delta": {"content": text}, "finish_reason": reason}]}
+        for name, text, reason in (("m", "sp", None), (second, "am", "stop"))
+    ]
+    chunks.append({"model": "billing", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}})
+    output = output_of(await read(events(chunks)))
+    assert (output.error is not None) == wrong
+    if output.error is not None:
+        assert (output.error.kind, output.model) == (ErrorKind.WRONG_MODEL, second)
+        assert f"answered by {second!r}" in output.error.message
+
+
+@pytest.mark.parametrize(
+    "bad", [{"id": "c2", "function": {"arguments": "{}"}}, {"function": {"name": ""}}, None]
+)
+async def test_a_tool_call_without_a_name_spoils_the_answer(bad: Any) -> None:
+    """What is left without it is no whole answer, in one piece or streamed."""
+    message = {"content": "spam", "tool_calls": [TOOL, bad]}
+    whole = read_value({"model": "m", "choices": [{"message": message}]}, ASKED)
+    found = [whole]
+    if bad is not None:
+        calls = [TOOL | {"index": 0}, bad | {"index": 1}]
+        chunks = [{"choices": [{"delta": {"tool_calls": calls}, "finish_reason": "tool_calls"}]}]
+        found.append(output_of(await read(events(chunks))))
+    for output in found:
+        assert output.error is not None
+        assert output.error.kind is ErrorKind.INVALID_RESPONSE
+        assert "names no function" in output.error.message
+    unused = {"content": "spam", "function_call": {"name": "", "arguments": ""}}
+    assert read_value({"model": "m", "choices": [{"message": unused}]}, ASKED).text == "spam"
+
+
 async def test_what_is_no_stream_of_answers_is_an_error_of_its_own() -> None:
     """Broken JSON in the middle, and an event that never ends, are refused with the reason."""
     with pytest.raises(BrokenStream, match="can't be read"):
@@ -192,6 +282,7 @@ async def test_a_server_that_answers_whole_all_the_same_is_fine(server: Server) 
 
 STREAMS = [
     ("streams_error", ErrorKind.INVALID_RESPONSE, "the engine died", 1),
+    ("streams_switch", ErrorKind.WRONG_MODEL, "answered by 'm-mini'", 1),
     ("streams_break", ErrorKind.INVALID_RESPONSE, "the stream breaks off", 2),
     ("streams_on", ErrorKind.TIMEOUT, "no complete reply", 1),
     ("rate_limited", ErrorKind.RATE_LIMITED, "slow down", 2),

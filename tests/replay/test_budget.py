@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from replay_world import CALL_USD, PRICE, PRICE_TOML, add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 
+from workbench.cli import cli
 from workbench.config import Workspace
 from workbench.engines.base import failure
 from workbench.engines.retries import RetryPolicy
-from workbench.errors import ConfigError, EndpointUnreachable
-from workbench.records import ErrorKind, Output, Usage
+from workbench.errors import ConfigError, EndpointUnreachable, UsageError
+from workbench.records import ErrorKind, Output, ToolCall, Usage
 from workbench.replay import replay as checked_replay
 from workbench.replay import status
 from workbench.replay.budget import Budget
 from workbench.replay.ending import interrupted
 from workbench.replay.heartbeat import Heartbeat
+from workbench.replay.latency import probe_latency
 
 replay = functools.partial(checked_replay, checks=False)
 
@@ -103,6 +106,36 @@ def test_a_budget_without_a_price_is_refused(tmp_path: Path, server: Server) -> 
     assert server.stats("good")["checks"] == 1
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -1.0])
+def test_a_budget_that_would_not_limit_is_refused(tmp_path: Path, server: Server, value: float) -> None:
+    """NaN, infinity, zero and less are said to be no budget; nothing is sent, by a probe neither."""
+    workspace = world(tmp_path, server)
+    with open_store(workspace) as store:
+        for key in ("budget_usd", "budget_minutes"):
+            with pytest.raises(UsageError, match=f"{key} = .*: a budget is a finite number above 0"):
+                replay(workspace, store, "spam", "c", **{key: value})
+        with pytest.raises(UsageError, match="a budget is a finite number above 0"):
+            probe_latency(workspace, store, "spam", "c", budget_minutes=value)
+    assert server.stats("good")["hits"] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("replay", "--task", "spam", "--candidate", "c", "--budget-usd"),
+        ("replay", "--task", "spam", "--candidate", "c", "--budget-minutes"),
+        ("replay", "--task", "spam", "--candidate", "c", "--probe", "latency", "--speed"),
+        ("judge", "--task", "spam", "--candidate", "c", "--budget-usd"),
+        ("label", "export", "out.csv", "--days"),
+    ],
+)
+def test_nan_is_no_number_of_an_option(words: tuple[str, ...]) -> None:
+    """No range of numbers excludes `nan` by itself: each option that takes one refuses it."""
+    found = CliRunner().invoke(cli, [*words, "nan"])
+    assert found.exit_code == 2
+    assert "'nan' is not a finite number" in found.output
+
+
 def test_minutes_pause_a_replay(tmp_path: Path, server: Server) -> None:
     """After its minutes a run takes no more calls; the same command goes on with another run."""
     workspace = world(tmp_path, server, "sluggish", concurrency=4, priced=False)
@@ -128,6 +161,34 @@ def test_answers_without_counts_of_tokens_stand_at_their_estimate() -> None:
         assert budget.spent_usd == pytest.approx(spent * estimate)
     assert budget.unmetered == 2
     assert budget.reserved_usd == 0.0
+
+
+@pytest.mark.parametrize("usage", [Usage(0, None, 0), Usage(0, 0, 3), Usage(60, 0, 0), Usage(None, None, 3)])
+def test_zeros_for_tokens_are_no_meter(usage: Usage) -> None:
+    """A server that counts nothing does not make its answers free: the estimate stands."""
+    budget = Budget(PRICE, usd=10.0, output_tokens=3)
+    estimate = budget.estimate_usd(400)
+    for output in (Output(text="x", usage=usage), Output(tool_calls=(ToolCall("f", {}),), usage=usage)):
+        assert budget.take(estimate)
+        budget.settle(estimate, 400, output)
+    assert (budget.spent_usd, budget.unmetered) == (pytest.approx(2 * estimate), 2)
+    assert budget.estimate_usd(400) == pytest.approx(estimate)
+    # All of the prompt from a cache, and an answer of nothing, are counts that can be.
+    budget.book(estimate, 400, Output(text="x", usage=Usage(0, 60, 3)))
+    budget.book(estimate, 400, failure(ErrorKind.EMPTY, usage=Usage(60, 0, 0)))
+    assert budget.unmetered == 2
+
+
+def test_a_resumed_replay_holds_zeros_for_no_meter_too(tmp_path: Path, server: Server) -> None:
+    """What earlier runs have spent is counted by the same rule: zeros stand at the length of their texts."""
+    workspace = world(tmp_path, server, "zero_usage", concurrency=4)
+    with open_store(workspace) as store:
+        first = replay(workspace, store, "spam", "c", budget_usd=1.0)
+        assert first.state == "paused"
+        assert first.cost_usd is not None
+        assert first.cost_usd > 0.5
+        again = replay(workspace, store, "spam", "c", budget_usd=0.01)
+        assert (again.state, again.answered) == ("paused", 0)
 
 
 @given(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from workbench.commands.base import common, open_workspace
+from workbench.commands.base import POSITIVE, common, open_workspace
 from workbench.terminal import emit, progress_listener
 
 
@@ -19,12 +19,10 @@ from workbench.terminal import emit, progress_listener
 @click.option("--dry-run", is_flag=True, help="Estimate requests and cost; send nothing.")
 @click.option(
     "--budget-usd",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     help="Pause when the judge has cost this much on this candidate, by the price table.",
 )
-@click.option(
-    "--budget-minutes", type=click.FloatRange(min=0, min_open=True), help="Pause after so many minutes."
-)
+@click.option("--budget-minutes", type=POSITIVE, help="Pause after so many minutes.")
 @common
 def judge(task: str, candidate_name: str, workspace: str | None, as_json: bool, **options: Any) -> None:
     """Ask a judge for pairs of answers, blind and in both orders. It explains, and moves no traffic."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from workbench.commands.base import common, open_workspace
+from workbench.commands.base import Number, common, open_workspace
 from workbench.terminal import emit, parse_mapping
 
 TABLES = ("csv", "jsonl", "parquet")
@@ -70,7 +70,7 @@ def label_import(
 )
 @click.option(
     "--days",
-    type=click.FloatRange(min=0, max=365, min_open=True),
+    type=Number(min=0, max=365, min_open=True),
     default=14.0,
     show_default=True,
     help="How long they may take.",

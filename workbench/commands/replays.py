@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.commands.base import common, open_workspace
+from workbench.commands.base import POSITIVE, common, open_workspace
 from workbench.errors import UsageError
 from workbench.specs import CONTROL
 from workbench.terminal import emit, progress_listener
@@ -44,12 +44,12 @@ _NOT_FOR_PROBES = ("concurrency", "new")
 @click.option("--dry-run", is_flag=True, help="Estimate time and cost; send nothing.")
 @click.option(
     "--budget-usd",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     help="Pause when the whole replay has cost this much, by the price table.",
 )
 @click.option(
     "--budget-minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     help="Pause after so many minutes; for --probe, end there.",
 )
 @click.option(
@@ -64,7 +64,7 @@ _NOT_FOR_PROBES = ("concurrency", "new")
 @click.option(
     "--speed",
     multiple=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     help="Multiple of production's pace, for --probe; several are measured one after another.",
 )
 @click.option(

@@ -29,8 +29,8 @@ from workbench.engines.replies import (
     read_reply,
     read_value,
 )
-from workbench.engines.retries import RETRIED_STATUSES, retry_after_s
 from workbench.engines.retries import RetryPolicy as RetryPolicy
+from workbench.engines.retries import is_retried, retry_after_s
 from workbench.engines.streaming import BrokenStream, ReplyBuilder, Streamed, read_stream
 from workbench.engines.transport import body_pieces, open_session, read_capped
 from workbench.engines.wire import constrained_body
@@ -204,7 +204,7 @@ class OpenAIEngine:
         """
         try:
             told = await self._get(path, PEEK_TIMEOUT_S)
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+        except (aiohttp.ClientError, TimeoutError, ValueError, EndpointUnreachable):
             return None
         return told.value if told.status == 200 else None
 
@@ -228,7 +228,7 @@ class OpenAIEngine:
             if self._detected is None:
                 try:
                     await self._recognise(await self._get("models"))
-                except (aiohttp.ClientError, TimeoutError, ValueError):
+                except (aiohttp.ClientError, TimeoutError, ValueError, EndpointUnreachable):
                     return None
         return self._detected.dialect if self._detected else None
 
@@ -336,6 +336,9 @@ class OpenAIEngine:
         except TimeoutError:
             late = failure(ErrorKind.TIMEOUT, f"no complete reply within {self._candidate.timeout_s:g} s")
             return _Attempt(late, retry=not answering)
+        except EndpointUnreachable as error:
+            # A look-up that fails for once, as resolvers do when they are busy.
+            return _Attempt(failure(ErrorKind.CONNECTION, self._redact(str(error))), retry=True)
         except BrokenStream as error:
             broken = failure(ErrorKind.INVALID_RESPONSE, self._redact(str(error)), 200)
             return _Attempt(broken, retry="breaks off" in str(error))
@@ -356,7 +359,7 @@ class OpenAIEngine:
             return replace(done, output=done.output if done.retry else times)
         if status != 200:
             failed = self._without_key(read_error(status, data, content_type), data)
-            return _Attempt(failed, status in RETRIED_STATUSES, asked_s)
+            return _Attempt(failed, is_retried(status), asked_s)
         if not whole:
             return _Attempt(_marked(self._without_key(read_beginning(data, asked, latency_ms)), cached))
         output = self._without_key(read_reply(data, content_type, asked, latency_ms), data)
@@ -372,6 +375,7 @@ class OpenAIEngine:
             repaired=builder.is_repaired,
             has_nan=builder.has_nan,
             capped=builder.is_capped,
+            models=builder.models,
         )
         return _Attempt(self._without_key(found))
 

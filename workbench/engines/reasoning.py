@@ -8,14 +8,22 @@ from collections.abc import Iterable
 from workbench.normal import message_text
 from workbench.records import Message
 
-_OPENING = re.compile(r"\s*(?:<(think|thinking|thought|reasoning)>|\[THINK\])", re.IGNORECASE)
-_CLOSING = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]", re.IGNORECASE)
-_TAG = re.compile(r"</?(?:think|thinking|thought|reasoning)>|\[/?THINK\]", re.IGNORECASE)
+REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
+"""Fields of a message that hold reasoning."""
+_NAMES = r"(?:think|thinking|thought|reasoning|seed:think)"
+_OPENING = re.compile(rf"\s*(?:<{_NAMES}>|\[THINK\]|◁think▷)", re.IGNORECASE)
+_CLOSING = re.compile(rf"</{_NAMES}>|\[/THINK\]|◁/think▷", re.IGNORECASE)
+_TAG = re.compile(rf"</?{_NAMES}>|\[/?THINK\]|◁/?think▷", re.IGNORECASE)
 
 
 def speaks_of_tags(messages: Iterable[Message]) -> bool:
     """Say whether a user wrote such a tag: then a tag in the answer may be meant as it stands."""
     return any(each.role == "user" and _TAG.search(message_text(each)) for each in messages)
+
+
+def begins_with_tag(text: str) -> bool:
+    """Say whether a tag of reasoning, opening or closing, leads a text."""
+    return _TAG.match(text.lstrip()) is not None
 
 
 def split_reasoning(text: str) -> tuple[str | None, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -17,6 +17,9 @@ from workbench.engines.replies import Asked, read_error, read_value
 from workbench.errors import UsageError
 from workbench.records import ErrorKind, Output, Rejected, Request
 from workbench.specs import Candidate, EvalConfig
+
+if TYPE_CHECKING:
+    from workbench.formats.openai_batch import BatchReply
 
 NEVER_SENT = {"batch_expired": ErrorKind.TIMEOUT}
 """What a batch says of requests that reached no model, as a kind; the rest is `other`."""
@@ -68,7 +71,7 @@ class RecordedEngine:
         )
         self._path = workspace.outputs_path(candidate)
         self._outputs: dict[str, Output] = {}
-        self._bodies: dict[str, Any] = {}
+        self._replies: dict[str, BatchReply] = {}
         self._contradicted: set[str] = set()
         self.rejected = 0
         self._treatment: Treatment | None = None
@@ -94,9 +97,7 @@ class RecordedEngine:
                     first = first or reply
                     self._take_broken(line, reply)
                 else:
-                    self._take(
-                        reply.native_id, self._output(reply.status, reply.body, reply.error), reply.body
-                    )
+                    self._take(reply.native_id, self._output(reply), reply)
         if not self._outputs:
             why = f" Line {first.line}: {first.reason}." if first else ""
             raise UsageError(
@@ -105,13 +106,13 @@ class RecordedEngine:
                 'map = { id = "row", output = "answer" }.',
             )
 
-    def _take(self, native_id: str, output: Output, body: Any = None) -> None:
+    def _take(self, native_id: str, output: Output, reply: BatchReply | None = None) -> None:
         """Keep an output; of several for one call an answer counts before an error."""
         known = self._outputs.get(native_id)
         if known is None or (known.error and not output.error):
             self._outputs[native_id] = output
-            if self._by_request and output.error is None:
-                self._bodies[native_id] = body
+            if self._by_request and output.error is None and reply is not None:
+                self._replies[native_id] = reply
         elif not output.error and (known.text, known.tool_calls) != (output.text, output.tool_calls):
             self._contradicted.add(native_id)
 
@@ -123,7 +124,8 @@ class RecordedEngine:
             message = f"line {line} of {self._path.name} can't be read: {rejected.reason}"
             self._take(native_id, failure(ErrorKind.INVALID_RESPONSE, message))
 
-    def _output(self, status: int | None, body: Any, error: Any, request: Request | None = None) -> Output:
+    def _output(self, reply: BatchReply, request: Request | None = None) -> Output:
+        status, body, error = reply.status, reply.body, reply.error
         if status is None:
             code = error.get("code") if isinstance(error, Mapping) else None
             said = read_error(0, msgspec.json.encode(error)).error
@@ -140,7 +142,7 @@ class RecordedEngine:
         wrapped = False
         if request is not None:
             wrapped = constraint_of(request, candidate, self._eval, self._dialect).wrapped
-        return read_value(body, Asked(candidate, self._eval, request, wrapped))
+        return read_value(body, Asked(candidate, self._eval, request, wrapped), has_nan=reply.has_nan)
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -158,7 +160,7 @@ class RecordedEngine:
         """Redact from now on what belongs to redacted calls, and find them by the ids that they have now."""
         self._treatment = treatment
         self._outputs |= {treatment.name(name): item for name, item in self._outputs.items()}
-        self._bodies |= {treatment.name(name): item for name, item in self._bodies.items()}
+        self._replies |= {treatment.name(name): item for name, item in self._replies.items()}
         self._contradicted |= {treatment.name(name) for name in self._contradicted}
 
     def require_any(self, native_ids: Iterable[str]) -> None:
@@ -203,11 +205,11 @@ class RecordedEngine:
                 f"{self._path.name} holds no line for this call: whoever made it stopped before, or was "
                 "not given it",
             )
-        if key in self._bodies:
-            found = self._output(200, self._bodies[key], None, request)
+        if key in self._replies:
+            found = self._output(self._replies[key], request)
         return found if self._treatment is None else self._treatment.output(context.call_id, found)
 
     async def close(self) -> None:
         """Forget the outputs."""
         self._outputs.clear()
-        self._bodies.clear()
+        self._replies.clear()

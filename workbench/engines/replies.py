@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.engines.base import failure
 from workbench.engines.dialects import WRAPPER_OPENING, unwrap_label
 from workbench.engines.oversized import completed
-from workbench.engines.reasoning import speaks_of_tags, split_reasoning
+from workbench.engines.reasoning import REASONING_KEYS, begins_with_tag, speaks_of_tags, split_reasoning
 from workbench.engines.signals import (
+    Token,
     answer_tokens,
     label_margin,
     lacks_a_number,
@@ -168,6 +169,7 @@ def read_value(
     capped: bool = False,
     has_nan: bool = False,
     latency_ms: float | None = None,
+    models: Iterable[str] = (),
 ) -> Output:
     """Read a decoded reply with status 200, sent in one piece or put together from a stream.
 
@@ -178,6 +180,7 @@ def read_value(
         has_nan: It held the word NaN; numbers that were NaN are None.
         capped: It was cut, for nobody reads so long an answer.
         latency_ms: How long it took; left out of failures.
+        models: All that its pieces name, where it was streamed.
     """
     if not isinstance(reply, dict):
         return failure(ErrorKind.INVALID_RESPONSE, "the body is JSON, but no object", 200)
@@ -189,12 +192,14 @@ def read_value(
     model = reply.get("model")
     model = model if isinstance(model, str) and model else None
     wanted = str(asked.candidate.parameters.get("answers_as") or asked.candidate.model or "")
-    if model and model != wanted and not is_same_model(wanted, model):
+    named = [*([model] if model else []), *models]
+    other = next((each for each in named if each != wanted and not is_same_model(wanted, each)), None)
+    if other is not None:
         return failure(
             ErrorKind.WRONG_MODEL,
-            f"asked {wanted!r}, answered by {model!r}",
+            f"asked {wanted!r}, answered by {other!r}",
             200,
-            model=clean_text(model[:MAX_NAME_CHARS])[0],
+            model=clean_text(other[:MAX_NAME_CHARS])[0],
         )
     flags = [*(["repaired_text"] if repaired else []), *([CAPPED] if capped else [])]
     if asked.native_id is not None and reply.get("id") == asked.native_id:
@@ -240,16 +245,20 @@ def _read_choice(
         return failure(ErrorKind.INVALID_RESPONSE, "the choice holds no message", 200)
     text = _text_of(message.get("content"))
     calls = _tool_calls(message)
+    if calls is None:
+        what = "a tool call that names no function"
+        return failure(ErrorKind.INVALID_RESPONSE, what, 200, flags=tuple(flags), **common)
     refusal = message.get("refusal")
     if not text and isinstance(refusal, str) and refusal:
         text = refusal
         flags.append("refusal")
     if finish == "length":
         flags.append("truncated")
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
-    reasoning = reasoning if isinstance(reasoning, str) else None
-    if text and reasoning is None:
-        reasoning, text = _apart(text, asked)
+    reasoning = _reasoning_of(message)
+    if text and (reasoning is None or begins_with_tag(text)):
+        # A server may have a field for it, and leave what it did not recognise in the text.
+        thoughts, text = _apart(text, asked)
+        reasoning = "\n\n".join(each for each in (reasoning, thoughts) if each) or None
     if reasoning and len(reasoning) > MAX_TEXT_CHARS:
         reasoning = reasoning[:MAX_TEXT_CHARS]
         flags.append(CAPPED)
@@ -262,7 +271,8 @@ def _read_choice(
     label = unwrap_label(text) if asked.wrapped and text else text
     if has_nan and lacks_a_number(choice.get("logprobs")):
         return failure(ErrorKind.NOT_A_NUMBER, _NOT_A_NUMBER, 200, flags=tuple(flags), **common)
-    confidence = _confidence(choice.get("logprobs"), text, label, reasoning is not None, asked)
+    tokens = read_tokens(choice.get("logprobs"), has_nan)
+    confidence = _confidence(tokens, text, label, reasoning is not None, asked)
     if label and len(label) > MAX_TEXT_CHARS:
         label = label[:MAX_TEXT_CHARS]
         flags.append(CAPPED)
@@ -275,6 +285,12 @@ def _read_choice(
         latency_ms=latency_ms,
         **common,
     )
+
+
+def _reasoning_of(message: dict[str, Any]) -> str | None:
+    """Return the reasoning that a server has in a field of its own, by the names in use."""
+    found = [message.get(key) for key in REASONING_KEYS]
+    return next((each for each in found if isinstance(each, str) and each), None)
 
 
 def _apart(text: str, asked: Asked) -> tuple[str | None, str]:
@@ -294,36 +310,38 @@ def _text_of(content: Any) -> str | None:
     return None
 
 
-def _tool_calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
+def _tool_calls(message: dict[str, Any]) -> tuple[ToolCall, ...] | None:
+    """Return the tool calls of a message, or None where one can't be told: the others are no whole answer."""
     raw = message.get("tool_calls")
-    items = [each for each in raw if isinstance(each, dict)] if isinstance(raw, list) else []
-    if isinstance(message.get("function_call"), dict):
-        items.append({"function": message["function_call"]})
+    items = list(raw) if isinstance(raw, list) else []
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict) and any(legacy.values()):
+        items.append({"function": legacy})
     found = []
     for item in items:
-        function = item.get("function")
-        if isinstance(function, dict) and isinstance(function.get("name"), str):
-            identity = item.get("id")
-            arguments = parse_arguments(function.get("arguments"))
-            found.append(
-                ToolCall(function["name"], arguments, identity if isinstance(identity, str) else None)
-            )
+        function = item.get("function") if isinstance(item, dict) else None
+        if not isinstance(function, dict):
+            return None
+        name, identity = function.get("name"), item.get("id")
+        if not isinstance(name, str) or not name.strip():
+            return None
+        arguments = parse_arguments(function.get("arguments"))
+        found.append(ToolCall(name, arguments, identity if isinstance(identity, str) else None))
     return tuple(found)
 
 
 def _confidence(
-    logprobs: Any, text: str | None, label: str | None, has_reasoning: bool, asked: Asked
+    tokens: Sequence[Token] | None, text: str | None, label: str | None, has_reasoning: bool, asked: Asked
 ) -> dict[str, float]:
     """Return the signals of an answer.
 
     Args:
-        logprobs: As the choice carries them.
+        tokens: With their log-probabilities, where the choice carries them.
         text: The answer as it was written.
         label: The answer as it will be compared, out of its wrapper.
         has_reasoning: Whether tokens of reasoning may stand among the others.
         asked: What was asked.
     """
-    tokens = read_tokens(logprobs) if logprobs else None
     if tokens is None:
         return {}
     answer = answer_tokens(tokens, text, has_reasoning)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-RETRIED_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504, 529))
+_RETRIED = frozenset((408, 425, 429))
+_FINAL = frozenset((501, 505))
+"""What a server can't do at all."""
+
+
+def is_retried(status: int) -> bool:
+    """Say whether a status may pass: what gateways answer beyond the standard (520 to 524) may, too."""
+    return status in _RETRIED or (500 <= status < 600 and status not in _FINAL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str
     Returns:
         The margin over the allowed labels, 0..1. None where the likeliest tokens
         do not tell the labels apart, for example where the answer ends on a label
-        that another one begins with.
+        that another one begins with, or where one of them is NaN or above 0.
     """
     reader = _Beginnings(names, opening)
     written, path, unseen = "", 1.0, 0.0
@@ -95,11 +95,14 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str
         if own is None:
             return None
         listed = dict(token.tops) | {token.text: token.logprob}
-        if reader.has_begun(written + token.text):
+        has_begun = reader.has_begun(written + token.text)
+        if has_begun:
             unseen = max(unseen, path * _most_unseen(token, listed))
         for text, logprob in listed.items():
             label = reader.only(written, text)
             share = probability(logprob)
+            if share is None and logprob is not None and (has_begun or label is not None):
+                return None
             if label is not None and share is not None:
                 shares[label] += path * share
         decided = reader.only(written, token.text)
@@ -113,9 +116,12 @@ def label_margin(tokens: Sequence[Token], names: Mapping[str, str], opening: str
 
 
 def _most_unseen(token: Token, listed: Mapping[str, float | None]) -> float:
-    """Return the most that a token which is not listed can have: no more than any of the likeliest."""
+    """Return the most that a token which is not listed can have: no more than any of the likeliest.
+
+    One that is listed without its log-probability proves nothing: it may have all that is left.
+    """
     found = [probability(each) or 0.0 for each in listed.values()]
-    likeliest = [probability(each) or 0.0 for each in token.tops.values()]
+    likeliest = [share for text in token.tops if (share := probability(listed[text])) is not None]
     return max(min([*likeliest, 1.0 - sum(found)]), 0.0)
 
 
@@ -173,12 +179,13 @@ class _Beginnings:
         return bool(begun) and not any(name.startswith(begun) for name in self._names)
 
 
-def read_tokens(logprobs: Any) -> list[Token] | None:
+def read_tokens(logprobs: Any, has_nan: bool = False) -> list[Token] | None:
     """Read the log-probabilities of a choice.
 
     Args:
         logprobs: Chat completions' own form (`content`), or the older one with `tokens`,
             `token_logprobs` and `top_logprobs` side by side, as some servers still send.
+        has_nan: The reply held NaN, replaced by None: an alternative without a number is it.
 
     Returns:
         The tokens, or None where there are none that can be read.
@@ -187,7 +194,7 @@ def read_tokens(logprobs: Any) -> list[Token] | None:
         return None
     content = logprobs.get("content")
     if isinstance(content, list) and content:
-        found = [_token(each) for each in content if isinstance(each, dict)]
+        found = [_token(each, has_nan) for each in content if isinstance(each, dict)]
         return found if len(found) == len(content) else None
     texts, values = logprobs.get("tokens"), logprobs.get("token_logprobs")
     if not isinstance(texts, list) or not isinstance(values, list) or len(texts) != len(values):
@@ -198,7 +205,7 @@ def read_tokens(logprobs: Any) -> list[Token] | None:
         Token(
             str(text),
             as_number(value),
-            {str(key): as_number(item) for key, item in top.items()} if isinstance(top, dict) else {},
+            {str(key): _other(item, has_nan) for key, item in top.items()} if isinstance(top, dict) else {},
         )
         for text, value, top in zip(texts, values, beside, strict=True)
     ] or None
@@ -222,10 +229,16 @@ def lacks_a_number(logprobs: Any) -> bool:
     return None in chosen
 
 
-def _token(item: dict[str, Any]) -> Token:
+def _other(value: Any, has_nan: bool) -> float | None:
+    """Return the log-probability of an alternative: NaN where it is, or was, that."""
+    is_nan = (isinstance(value, float) and math.isnan(value)) or (has_nan and value is None)
+    return math.nan if is_nan else as_number(value)
+
+
+def _token(item: dict[str, Any], has_nan: bool) -> Token:
     raw = item.get("top_logprobs")
     others = [each for each in raw if isinstance(each, dict)] if isinstance(raw, list) else []
-    tops = {str(each.get("token", "")): as_number(each.get("logprob")) for each in others}
+    tops = {str(each.get("token", "")): _other(each.get("logprob"), has_nan) for each in others}
     return Token(
         str(item.get("token", "")), as_number(item.get("logprob")), tops, _bytes_of(item.get("bytes"))
     )

@@ -12,10 +12,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.engines.reasoning import REASONING_KEYS
 from workbench.normal import Undecodable, decode_json
 
 MAX_EVENT_BYTES = 8 * 1024**2
 """An event larger than this is no piece of an answer."""
+MAX_MODELS = 8
+"""More names of models than one stream should hold; a flood of them is not kept."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -90,7 +93,8 @@ class ReplyBuilder:
     """Put the pieces of one streamed chat completion together.
 
     `done` says that the server said so, `finished` that it gave a reason to stop,
-    `is_capped` that nobody read on, `has_nan` that a piece held the word NaN.
+    `is_capped` that nobody read on, `has_nan` that a piece held the word NaN. `models` are
+    those that pieces of the answer name, the first one too.
     """
 
     def __init__(self) -> None:
@@ -101,12 +105,14 @@ class ReplyBuilder:
         self.is_capped = False
         self.has_nan = False
         self.error: Any = None
+        self.models: dict[str, None] = {}
         self._seen = False
         self._top: dict[str, Any] = {}
         self._choice: dict[str, Any] = {}
         self._texts: dict[str, list[str]] = {}
         self._calls: list[dict[str, Any]] = []
         self._places: dict[int, dict[str, Any]] = {}
+        self._order: dict[int, int] = {}
         self._logprobs: list[Any] = []
         self._message: dict[str, Any] | None = None
 
@@ -150,11 +156,13 @@ class ReplyBuilder:
             return
         if isinstance(chunk.get("id"), str):
             self._top.setdefault("id", chunk["id"])
+        choices = chunk.get("choices")
         if isinstance(chunk.get("model"), str) and chunk["model"]:
             self._top.setdefault("model", chunk["model"])
+            if choices and len(self.models) < MAX_MODELS:
+                self.models[chunk["model"]] = None
         if isinstance(chunk.get("usage"), dict):
             self._top["usage"] = chunk["usage"]
-        choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("index", 0) in (0, None):
                 self._take_choice(choice)
@@ -177,7 +185,7 @@ class ReplyBuilder:
             self.is_answering = True
 
     def _take_delta(self, delta: dict[str, Any]) -> None:
-        for key in ("content", "reasoning_content", "reasoning", "refusal"):
+        for key in ("content", *REASONING_KEYS, "refusal"):
             text = _text_of(delta.get(key))
             if text:
                 self._texts.setdefault(key, []).append(text)
@@ -196,6 +204,10 @@ class ReplyBuilder:
         index = call.get("index")
         if isinstance(index, int):
             known = self._places.get(index)
+            if known is not None and function.get("name") and known["id"] and call.get("id"):
+                # Ollama gives every call the index 0. Others make up an id with each piece of one call,
+                # but name it only once.
+                known = known if call["id"] == known["id"] else None
         else:
             # Without an index, a name begins another call.
             known = None if function.get("name") or not self._calls else self._calls[-1]
@@ -204,6 +216,7 @@ class ReplyBuilder:
             self._calls.append(known)
         if isinstance(index, int):
             self._places[index] = known
+            self._order[id(known)] = index
         known["id"] = known["id"] or call.get("id")
         parts = known["function"]
         name, arguments = function.get("name"), function.get("arguments")
@@ -223,9 +236,8 @@ class ReplyBuilder:
         message: dict[str, Any] = {"role": "assistant", "content": None}
         message |= {key: "".join(texts) for key, texts in self._texts.items()}
         if self._calls:
-            order = {id(call): index for index, call in self._places.items()}
             message["tool_calls"] = sorted(
-                self._calls, key=lambda each: order.get(id(each), len(self._calls))
+                self._calls, key=lambda each: self._order.get(id(each), len(self._calls))
             )
         if self._message is not None:
             message = message | {key: value for key, value in self._message.items() if value is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -289,7 +289,7 @@ def _replies(shape: Shape, form: OpenAIBatch) -> Iterator[tuple[int, BatchReply 
                 yield record.line, record.rejected(shape.name, str(error))
             else:
                 if reply is not None:
-                    yield record.line, reply
+                    yield record.line, replace(reply, has_nan=record.has_nan)
 
 
 def columns_of(shape: Shape) -> tuple[str, ...]:

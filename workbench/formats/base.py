@@ -52,12 +52,16 @@ class Unreadable(ValueError):
 
 @dataclass(slots=True)
 class Record:
-    """One source record: a line, a row or an array item. `line` counts from 1."""
+    """One source record: a line, a row or an array item.
+
+    `line` counts from 1; `has_nan` says that it held the word NaN, as JSON can't.
+    """
 
     line: int
     value: Any
     raw: bytes | None = None
     repaired: bool = False
+    has_nan: bool = False
 
     def rejected(self, file: str, reason: str) -> Rejected:
         """Return this record as a rejected one."""

@@ -255,7 +255,8 @@ class _Walker:
             decoded = decode_json(raw)
         except Undecodable as error:
             return reject(self._name, line, str(error), raw)
-        return Record(line, decoded.value, raw, decoded.repaired or "\ufffd" in self.text[start:end])
+        repaired = decoded.repaired or "\ufffd" in self.text[start:end]
+        return Record(line, decoded.value, raw, repaired, decoded.has_nan)
 
     def _begins_list(self, position: int) -> bool:
         if self.text[position : position + 1] != "[":

@@ -143,4 +143,4 @@ def _record(shape: Shape, line: int, raw: bytes) -> Record | Rejected | Blank:
         decoded = decode_json(raw)
     except Undecodable as error:
         return reject(shape.name, line, str(error), raw)
-    return Record(line, decoded.value, raw, decoded.repaired)
+    return Record(line, decoded.value, raw, decoded.repaired, decoded.has_nan)

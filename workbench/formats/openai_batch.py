@@ -27,13 +27,14 @@ class BatchReply:
 
     `status` is None where the request never reached a server (expired, cancelled).
     `body` is the decoded reply with a status below 400, else None; `error` says what went
-    wrong, wherever the line holds it.
+    wrong, wherever the line holds it; `has_nan` says that the line held NaN, replaced by None.
     """
 
     native_id: str
     status: int | None
     body: Any = None
     error: Any = None
+    has_nan: bool = False
 
 
 class OpenAIBatch:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.costing import tokens_cost_usd
-from workbench.errors import ConfigError
+from workbench.errors import ConfigError, UsageError
 from workbench.records import Output
 from workbench.replay.plan import Plan
 from workbench.specs import Candidate, Price
 from workbench.store import Store
-from workbench.store.spending import BILLED, Spending, recorded, spending
+from workbench.store.spending import BILLED, Spending, is_metered, recorded, spending
 
 CHARS_PER_TOKEN = 4
 """Where a server tells no counts of tokens, and before the first answer."""
@@ -38,7 +39,7 @@ class Budget:
         requests_per_call: A call with k samples sends 1 + k.
         output_tokens: Expected in one answer, until answers have told.
 
-    `unmetered` answers came without counts of tokens and stand at their estimates;
+    `unmetered` answers came without counts of tokens that can be, and stand at their estimates;
     `extra_usd` is the part of what was spent that no observation will show.
     """
 
@@ -125,12 +126,13 @@ class Budget:
         if self.price is None:
             return
         usage, error = output.usage, output.error
-        if usage.input_tokens is not None and usage.output_tokens is not None:
-            cached = usage.cached_input_tokens or 0
-            self.spent_usd += tokens_cost_usd(usage.input_tokens, cached, usage.output_tokens, self.price)
+        if is_metered(output):
+            read, cached = usage.input_tokens or 0, usage.cached_input_tokens or 0
+            wrote = usage.output_tokens or 0
+            self.spent_usd += tokens_cost_usd(read, cached, wrote, self.price)
             self._chars += characters
-            self._input += usage.input_tokens + cached
-            self._output += usage.output_tokens
+            self._input += read + cached
+            self._output += wrote
             self._answers += 1
         elif error is None or error.kind in BILLED:
             self.spent_usd += estimate_usd
@@ -142,6 +144,19 @@ class Budget:
             return f"The {self.minutes:g} minutes of this run are used up."
         spent = f"{self.spent_usd:.4f} USD are spent"
         return f"The budget of {self.usd:g} USD has no room for another call: {spent}."
+
+
+def check_limits(*, usd: float | None = None, minutes: float | None = None) -> None:
+    """Refuse limits that would not limit: no sum is above NaN.
+
+    Raises:
+        UsageError: One is not above 0, or is no finite number.
+    """
+    for name, value in (("budget_usd", usd), ("budget_minutes", minutes)):
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(
+                f"{name} = {value:g}: a budget is a finite number above 0.", "Leave it out for no limit."
+            )
 
 
 def open_budget(
@@ -161,7 +176,9 @@ def open_budget(
 
     Raises:
         ConfigError: There is a limit in USD, but the model has no price.
+        UsageError: A limit would not limit.
     """
+    check_limits(usd=usd, minutes=minutes)
     name = candidate.price or candidate.model
     price = None if candidate.engine == "recorded" else workspace.price_of(name)
     if usd is not None and price is None and candidate.engine != "recorded":
@@ -197,6 +214,7 @@ def budget_of(
 
     Raises:
         ConfigError: There is a limit in USD, but the model has no price.
+        UsageError: A limit would not limit.
     """
     budget, earlier = open_budget(workspace, candidate, usd=usd, minutes=minutes), Spending()
     if budget.price is None:

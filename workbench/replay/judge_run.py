@@ -31,7 +31,7 @@ from workbench.replay.session import IN_PROCESS, attempt_deadline_s
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import Store, judgements
 from workbench.store.judgements import VOTES, JudgeScope
-from workbench.store.spending import BILLED
+from workbench.store.spending import BILLED, is_metered
 
 USELESS_FROM = 20
 """From so many votes on, a run ends where most of the last are none: going on would only cost money."""
@@ -230,7 +230,7 @@ class Asking:
             "input_tokens": usage.input_tokens,
             "cached_input_tokens": usage.cached_input_tokens,
             "output_tokens": usage.output_tokens,
-            "unmetered": worked and (usage.input_tokens is None or usage.output_tokens is None),
+            "unmetered": worked and not is_metered(output),
             "request_chars": self._characters.pop(observation.call_id, 0),
             "text_chars": len(output.text or ""),
             "started_at": observation.started_at,

@@ -24,6 +24,7 @@ from workbench.progress import Listener, Progress, silent
 from workbench.records import ErrorKind, Output, Request
 from workbench.replay.apart import run_apart
 from workbench.replay.arrivals import Schedule
+from workbench.replay.budget import check_limits
 from workbench.replay.event_loop import new_event_loop
 from workbench.replay.latency_report import LatencyReport, SpeedRun, summarise
 from workbench.replay.lease import ReplayLease
@@ -78,10 +79,11 @@ def probe_latency(
         A run for each speed, stored where the decision finds it.
 
     Raises:
-        UsageError: The task or the candidate can't be probed.
+        UsageError: The task or the candidate can't be probed, or the minutes are no limit.
         PrivacyRefused: The task's data may not go to this candidate; nothing was sent.
         EnvironmentalError: The server does not answer, or a replay of this candidate runs.
     """
+    check_limits(minutes=budget_minutes)
     speeds = [float(speed)] if isinstance(speed, int | float) else [float(each) for each in speed]
     if not speeds or any(not 0 < each < 1e6 for each in speeds) or (limit is not None and limit < 2):
         raise UsageError(

@@ -198,11 +198,11 @@ def judging_spent(store: Store, scope: JudgeScope) -> Spending:
             SELECT v.* FROM judge_votes v JOIN replays r ON r.replay_id = v.replay_id
             WHERE r.task = ? AND r.candidate_fingerprint = ? AND v.judge = ? AND v.prompt_version = ?
         )
-        SELECT coalesce(sum(input_tokens), 0)::BIGINT AS input_tokens,
-               coalesce(sum(cached_input_tokens), 0)::BIGINT AS cached_input_tokens,
-               coalesce(sum(output_tokens), 0)::BIGINT AS output_tokens,
-               count(input_tokens) AS metered,
-               coalesce(sum(request_chars) FILTER (input_tokens IS NOT NULL), 0)::BIGINT
+        SELECT coalesce(sum(input_tokens) FILTER (NOT unmetered), 0)::BIGINT AS input_tokens,
+               coalesce(sum(cached_input_tokens) FILTER (NOT unmetered), 0)::BIGINT AS cached_input_tokens,
+               coalesce(sum(output_tokens) FILTER (NOT unmetered), 0)::BIGINT AS output_tokens,
+               count(input_tokens) FILTER (NOT unmetered) AS metered,
+               coalesce(sum(request_chars) FILTER (NOT unmetered AND input_tokens IS NOT NULL), 0)::BIGINT
                    AS metered_characters,
                count(*) FILTER (unmetered) AS unmetered,
                coalesce(sum(request_chars) FILTER (unmetered), 0)::BIGINT AS unmetered_characters,

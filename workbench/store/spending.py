@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.records import ErrorKind
+from workbench.records import ErrorKind, Output
 from workbench.store import Store
 
 BILLED = frozenset(
@@ -21,12 +21,26 @@ BILLED = frozenset(
 """Failures after which the model may have read and written all the same."""
 
 
+def is_metered(output: Output) -> bool:
+    """Say whether an output came with counts of tokens that can be.
+
+    No request is of no tokens, and no answer either: zeros are a server's way to count nothing.
+    """
+    usage = output.usage
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return False
+    wrote = output.text or output.tool_calls or output.reasoning
+    return usage.input_tokens + (usage.cached_input_tokens or 0) > 0 and (
+        usage.output_tokens > 0 or not wrote
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Spending:
     """Tokens of all observations of a replay, failed ones included.
 
-    `metered` of them came with counts of tokens, for requests of so many characters.
-    `unmetered` observations came without counts of tokens, though the model may have
+    `metered` of them came with counts of tokens (`is_metered`), for requests of so many characters.
+    `unmetered` observations came without counts of tokens that can be, though the model may have
     worked; the lengths of their requests and answers stand in for them.
     `unrecorded_usd` is what runs noted of calls that left no observation.
     """
@@ -58,19 +72,24 @@ class Recorded:
 def spending(store: Store, replay_id: str) -> Spending:
     """Return what a replay has read and written so far."""
     row = store.rows(
-        "WITH seen AS (SELECT o.input_tokens, o.output_tokens, o.text, length(c.request) AS characters, "
+        "WITH told AS (SELECT o.input_tokens, o.output_tokens, o.text, length(c.request) AS characters, "
         "TRY_CAST(json_extract_string(o.output, '$.usage.cached_input_tokens') AS BIGINT) AS cached, "
-        "o.input_tokens IS NULL AND "
-        "(o.error_kind IS NULL OR list_contains(?::VARCHAR[], o.error_kind)) AS unmetered "
-        "FROM observations o JOIN calls c USING (call_id) WHERE o.replay_id = ?) "
-        "SELECT coalesce(sum(input_tokens), 0)::BIGINT AS input_tokens, "
-        "coalesce(sum(cached), 0)::BIGINT AS cached_input_tokens, "
-        "coalesce(sum(output_tokens), 0)::BIGINT AS output_tokens, "
-        "count(input_tokens) AS metered, "
-        "coalesce(sum(characters) FILTER (input_tokens IS NOT NULL), 0)::BIGINT AS metered_characters, "
-        "count(*) FILTER (unmetered) AS unmetered, "
-        "coalesce(sum(characters) FILTER (unmetered), 0)::BIGINT AS unmetered_characters, "
-        "coalesce(sum(length(text)) FILTER (unmetered), 0)::BIGINT AS unmetered_text_characters FROM seen",
+        "o.error_kind IS NULL OR list_contains(?::VARCHAR[], o.error_kind) AS billed, "
+        "length(coalesce(o.text, '')) > 0 OR length(coalesce(o.output ->> '$.reasoning', '')) > 0 "
+        "OR coalesce(json_array_length(o.output, '$.tool_calls'), 0) > 0 AS wrote "
+        "FROM observations o JOIN calls c USING (call_id) WHERE o.replay_id = ?), "
+        # As `is_metered` says it of an output.
+        "seen AS (SELECT *, coalesce(input_tokens + coalesce(cached, 0) > 0 "
+        "AND (output_tokens > 0 OR (output_tokens = 0 AND NOT wrote)), false) AS metered FROM told) "
+        "SELECT coalesce(sum(input_tokens) FILTER (metered), 0)::BIGINT AS input_tokens, "
+        "coalesce(sum(cached) FILTER (metered), 0)::BIGINT AS cached_input_tokens, "
+        "coalesce(sum(output_tokens) FILTER (metered), 0)::BIGINT AS output_tokens, "
+        "count(*) FILTER (metered) AS metered, "
+        "coalesce(sum(characters) FILTER (metered), 0)::BIGINT AS metered_characters, "
+        "count(*) FILTER (billed AND NOT metered) AS unmetered, "
+        "coalesce(sum(characters) FILTER (billed AND NOT metered), 0)::BIGINT AS unmetered_characters, "
+        "coalesce(sum(length(text)) FILTER (billed AND NOT metered), 0)::BIGINT "
+        "AS unmetered_text_characters FROM seen",
         (sorted(BILLED), replay_id),
     )[0]
     unrecorded = store.value(
