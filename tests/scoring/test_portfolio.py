@@ -16,6 +16,7 @@ from workbench.records import Policy
 from workbench.scoring import OverviewRow, portfolio
 from workbench.stats.evidence import Population
 from workbench.stats.harm import regressions
+from workbench.ui.portfolio import answer
 
 PARTS = st.lists(
     st.tuples(
@@ -164,3 +165,14 @@ def test_halved_bounds_are_those_of_the_statistics() -> None:
     """The row's bounds at a halved error probability are what `regressions` says."""
     population = Population(compared=400, disagreements=4)
     assert row().harm_highs[3] == regressions(population, POLICY.delta / 8).estimate.high
+
+
+def test_what_is_served_already_is_told_beside_what_could_move() -> None:
+    """A share in force is no news: the sentence on top says how much of the traffic moves now."""
+    held = replace(base(3_000, 0), task="t", candidate="c", calls_per_day=1_000.0)
+    now = replace(held, recommendation=replace(held.recommendation, share=0.01, current_share=0.01))
+    found = portfolio([now])
+    assert found.present == 0.01
+    assert "traffic next (1.0\u00a0% now)" in answer(found)
+    before = portfolio([replace(now, recommendation=replace(now.recommendation, current_share=0.0))])
+    assert "now" not in answer(before)

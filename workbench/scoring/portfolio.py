@@ -40,7 +40,8 @@ class PortfolioPart:
 class Portfolio:
     """All compared tasks together, made-up candidates left out.
 
-    `share` of all traffic could move next, `reach` is what the evidence carries at most. `by_volume`
+    `share` of all traffic could move next, `reach` is what the evidence carries at most, `present` what
+    these candidates serve now. `by_volume`
     says that tasks weigh by their calls a day; where those of one are not known, by calls in the log.
     `harm_high` bounds the share of moved calls that get worse, `harm_per_day` the number of them;
     None where nothing moves, or the volume is not known. `saving_usd_month` sums the parts whose
@@ -61,6 +62,7 @@ class Portfolio:
     saving_usd_month: Amount | None
     unpriced: tuple[str, ...]
     synthetic_left_out: bool
+    present: float | None = None
 
     @property
     def harm_sentence(self) -> str:
@@ -139,6 +141,9 @@ def portfolio(rows: Sequence[OverviewRow]) -> Portfolio:
         saving_usd_month=total(priced) if priced else None,
         unpriced=tuple(each.task for each in moving if each.saving_usd_month is None),
         synthetic_left_out=len(real) < len(rows),
+        present=sum(each.weight * best[each.task].recommendation.current_share for each in parts)
+        if whole
+        else None,
     )
 
 

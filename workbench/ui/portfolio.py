@@ -60,7 +60,8 @@ def answer(found: Portfolio) -> str:
         return f"{can}."
     whose = "its" if found.compared_tasks == 1 else "their"
     reach = "" if found.reach is None else f"; evidence reaches {words.percent(found.reach)}"
-    return f"{can}: {words.percent(found.share)} of {whose} traffic next{reach}."
+    now = f" ({words.percent(found.present)} now)" if found.present else ""
+    return f"{can}: {words.percent(found.share)} of {whose} traffic next{now}{reach}."
 
 
 def _figures(found: Portfolio, rows: Sequence[OverviewRow]) -> None:
