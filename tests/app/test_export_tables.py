@@ -176,7 +176,6 @@ OFFERED_BY_THEIR_CALLER = {
     "cases._table": "cases",
     "costs._figures": "costs",
     "decision._latency": "latencies",
-    "decision._numbers": "recommendation",
     "decision.declared": "slices",
     "found._leaves": "routing-rule",
     "my_labels._table": "my-labels",

@@ -12,7 +12,7 @@ import pytest
 
 import workbench.stats as stats
 from workbench.stats.agreement import confusion
-from workbench.stats.evidence import Population, SessionEvidence
+from workbench.stats.evidence import Population, SessionEvidence, SliceEvidence
 from workbench.stats.prediction import predicted_harm
 
 MISSING = math.nan
@@ -46,6 +46,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "ppi_mean": {"outcomes": [0, 1, 0, 1], "predictions": [0, 1, 1, 1], "other_predictions": [0, 1]},
     "predicted_harm": {"outcomes": [0, 1], "predictions": [0, 1], "other_predictions": [0, 1]},
     "regressions": {"population": TASK},
+    "reweighted": {"slices": [SliceEvidence("language", "en", 1.0, TASK)], "mix": {"en": 1}},
     "session_rate": {"found": SessionEvidence(100, 0, 0, 1, TASK, TASK)},
     "size_needed": {"rate": 0.01, "bound": 0.05},
     "tango": {"worse": 3, "better": 5, "n": 40},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from workbench.records import Estimate
+from workbench.stats.arguments import check_delta
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.harm import regressions
 
@@ -26,7 +27,11 @@ def reweighted(slices: Sequence[SliceEvidence], mix: Mapping[str, float], delta:
     Returns:
         The estimate with its limits, 0..1; None without a mix or where none of its values was evaluated.
         `n` and the effective n are those of the evaluated calls.
+
+    Raises:
+        ValueError: `delta` is no error probability.
     """
+    check_delta(delta)
     total = sum(mix.values())
     known = {each.value: each for each in slices if each.value in mix}
     if total <= 0 or not known:
