@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -84,24 +85,31 @@ def log(
     return path
 
 
-@pytest.fixture
-def space(tmp_path: Path, server: Server) -> Workspace:
-    """Give a workspace in which 1 % was accepted for `c`, which agrees with the frontier on 960 calls."""
-    server.reset()
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Path:
+    """Make a workspace in which 1 % was accepted for `c`, which agrees with the frontier on 960 calls."""
+    root = tmp_path_factory.mktemp("begun")
     endpoint = {"engine": "openai", "timeout_s": 5, "base_url": server.url("good")}
     workspace = make_workspace(
-        tmp_path,
+        root,
         candidate_toml(CONTROL, **endpoint, model="frontier"),
         candidate_toml("c", **endpoint, model="slm-7b"),
     )
     with open_store(workspace) as store:
-        import_files(workspace, store, [log(tmp_path, "before.jsonl", 0, 960, ACCEPTED - 11 * DAY)])
+        import_files(workspace, store, [log(root, "before.jsonl", 0, 960, ACCEPTED - 11 * DAY)])
         replay(workspace, store, "spam", "c", checks=False)
         compare(workspace, store, "spam")
         made = consider(workspace, store, "spam", "c", now=ACCEPTED)
         assert (made.recommendation.action, made.recommendation.share) == (Action.RAMP, 0.01)
         accept(workspace, store, "spam", "c", share=0.01, shown=made.evidence_hash, who="ada", now=ACCEPTED)
-    return workspace
+    return root
+
+
+@pytest.fixture
+def space(begun: Path, tmp_path: Path, server: Server) -> Workspace:
+    """Give a copy of it."""
+    server.reset()
+    return Workspace.load(shutil.copytree(begun, tmp_path / "space"))
 
 
 def served(space: Workspace, store: Store, count: int = 60, answer: Answer = answer_to, **more: Any) -> Any:
