@@ -343,6 +343,11 @@ def usage_openai(usage: Any) -> Usage:
     return Usage(uncached, cached, out, reasoning)
 
 
+def naive_utc(moment: datetime) -> datetime:
+    """Return a time as the store holds it, in UTC without a zone; one without a zone counts as UTC."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
 def to_utc(value: Any) -> datetime | None:
     """Return a time of a log in UTC, or None where it can't be read for certain.
 

@@ -68,14 +68,16 @@ def accepted_models(workspace: Workspace, store: Store) -> dict[str, list[tuple[
     from workbench.store.noise import recorded_models
 
     models = {each.name: each.model for each in workspace.config.candidates}
-    found: dict[str, list[tuple[str, str]]] = {}
+    wanted: dict[str, list[tuple[str, str]]] = {}
     for task, candidate in accepted(store):
-        model = models.get(candidate)
-        if model is None:
-            continue
+        if (model := models.get(candidate)) is not None:
+            wanted.setdefault(task, []).append((model, candidate))
+    found: dict[str, list[tuple[str, str]]] = {}
+    for task, pairs in wanted.items():
         frontier = [name for name in recorded_models(store, task) if name is not None]
-        if not any(is_same_model(model, each) for each in frontier):
-            found.setdefault(task, []).append((model, candidate))
+        own = [pair for pair in pairs if not any(is_same_model(pair[0], each) for each in frontier)]
+        if own:
+            found[task] = own
     return found
 
 

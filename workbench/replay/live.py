@@ -6,7 +6,6 @@ control is asked a sample of them through the ordinary replay: gate, lease, budg
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,11 +16,11 @@ from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.embed import Embedder
 from workbench.errors import UsageError
-from workbench.normal import content_hash
+from workbench.normal import content_hash, naive_utc
 from workbench.progress import Listener, silent
 from workbench.replay.control import is_declared, with_model
 from workbench.replay.ending import without_new
-from workbench.replay.plan import Plan, ordered
+from workbench.replay.plan import Plan, new_row, ordered
 from workbench.replay.report import ReplayReport, duration
 from workbench.replay.run import replay_planned
 from workbench.roles import Right
@@ -29,13 +28,13 @@ from workbench.sampling import draw_sample
 from workbench.scoring.comparing import bring_up_to_date
 from workbench.scoring.stage import Stage, live_compared, stage_of
 from workbench.scoring.targets import refuse_control
-from workbench.specs import CONTROL, Candidate, EvalConfig
+from workbench.specs import CONTROL, EvalConfig
 from workbench.stats.wording import count, percent, plural
 from workbench.store import Store
 from workbench.store import live as rows
 from workbench.store.labels import Scope
 from workbench.store.marked import marked_calls
-from workbench.store.replays import ReplayRow, drawn
+from workbench.store.replays import ASKING, drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +156,20 @@ def replay_live(
             "The control is recorded: it holds no answers to calls that the frontier was never asked.",
             f"Declare {CONTROL!r} with an engine that can be asked.",
         )
-    needed = config.policy.minimum_live_calls
+    asked_as = content_hash("live", asking.fingerprint(spec), fingerprint)
+    wanted = limit or config.policy.minimum_live_calls
 
     def drawing() -> Plan:
         _settle(store, task, candidate, fingerprint)
-        return _plan(store, task, candidate, fingerprint, _asked_as(asking, spec, fingerprint),
-                     stage, limit or needed, seed, config.exclude_marks)  # fmt: skip
+        exclude = config.exclude_marks
+        return _plan(store, task, candidate, fingerprint, asked_as, stage, wanted, seed, exclude)
 
     asked = replay_planned(
         asking,
         store,
         task,
         spec,
-        _asked_as(asking, spec, fingerprint),
+        asked_as,
         drawing,
         concurrency=concurrency,
         new=False,
@@ -183,11 +183,6 @@ def replay_live(
         scope = (store, task, fingerprint, evaluator_version(config))
         bring_up_to_date(workspace, config, scope, listener, embedder)
     return _report(store, config, candidate, fingerprint, stage, asked)
-
-
-def _asked_as(workspace: Workspace, control: Candidate, fingerprint: str) -> str:
-    """Return by which fingerprint the asking is known: it is no second answer to a recorded call."""
-    return content_hash("live", workspace.fingerprint(control), fingerprint)
 
 
 def _settle(store: Store, task: str, candidate: str, fingerprint: str) -> None:
@@ -209,7 +204,7 @@ def _plan(
     exclude_marks: Sequence[str],
 ) -> Plan:
     """Draw what is missing from the sample of this stage's calls."""
-    found = rows.served_calls(store, task, candidate, _naive(stage))
+    found = rows.served_calls(store, task, candidate, _began(stage))
     marked = marked_calls(store, task, exclude_marks)
     calls = {each.call_id: each for each in found if each.call_id not in marked}
     row = rows.asking_of(store, task, fingerprint)
@@ -232,26 +227,16 @@ def _plan(
     sampled = draw_sample(calls, limit, seed, [each for each in calls if each in known or each in taken])
     is_new = row is None
     if row is None:
-        row = ReplayRow(
-            replay_id=uuid.uuid4().hex,
-            seq=0,
-            task=task,
-            candidate=CONTROL,
-            candidate_fingerprint=asked_as,
-            seed=seed,
-            repeats=1,
-            plan={rows.ASKING: fingerprint, "usable": len(calls)},
-            created_at=datetime.now(UTC),
-        )
+        row = new_row(task, CONTROL, asked_as, seed, 1, {ASKING: fingerprint, "usable": len(calls)})
     batch = max(known.values(), default=0) + 1
     added = ordered(row.replay_id, sampled, calls, batch)
     return Plan(row, is_new, len(known), added, len(calls), ())
 
 
-def _naive(stage: Stage) -> datetime:
+def _began(stage: Stage) -> datetime:
     if stage.entered_at is None:
         raise AssertionError("a stage that never began has no calls")
-    return stage.entered_at.astimezone(UTC).replace(tzinfo=None)
+    return naive_utc(stage.entered_at)
 
 
 def _report(
@@ -273,12 +258,12 @@ def _report(
 
 
 def _status(store: Store, config: EvalConfig, candidate: str, fingerprint: str, stage: Stage) -> LiveStatus:
-    calls = [each.call_id for each in rows.served_calls(store, config.task, candidate, _naive(stage))]
+    calls = [each.call_id for each in rows.served_calls(store, config.task, candidate, _began(stage))]
     scope = Scope(config.task, fingerprint, evaluator_version(config))
     asked = rows.already_asked(store, calls)
     return LiveStatus(
         share=stage.share,
-        since=_naive(stage).replace(tzinfo=UTC),
+        since=_began(stage).replace(tzinfo=UTC),
         served=len(calls),
         asked=sum(kind is None for kind in asked.values()),
         compared=live_compared(store, scope, stage),

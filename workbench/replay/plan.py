@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -129,28 +130,36 @@ def make_plan(
         notes.append(f"{gone:,} drawn calls are in a conflict now and are asked all the same.")
     is_new = row is None
     if row is None:
-        row = ReplayRow(
-            replay_id=uuid.uuid4().hex,
-            seq=0,
-            task=task,
-            candidate=candidate.name,
-            candidate_fingerprint=fingerprint,
-            seed=seed,
-            repeats=repeats,
-            plan={
-                "limit": limit,
-                "usable": len(calls),
-                "engine": candidate.engine,
-                "parent": candidate.parent,
-                "held_out": len(shown),
-            },
-            created_at=datetime.now(UTC),
-        )
+        detail = {
+            "limit": limit,
+            "usable": len(calls),
+            "engine": candidate.engine,
+            "parent": candidate.parent,
+            "held_out": len(shown),
+        }
+        row = new_row(task, candidate.name, fingerprint, seed, repeats, detail)
     batch = max(known.values(), default=0) + 1
     added = ordered(row.replay_id, sampled, calls, batch)
     whole = (*usable_known, *(each.call_id for each in sampled))
     native_ids = (*(calls[call_id].native_id for call_id in whole), *whole)
     return Plan(row, is_new, len(known), added, len(calls), native_ids, tuple(notes))
+
+
+def new_row(
+    task: str, candidate: str, fingerprint: str, seed: int, repeats: int, detail: dict[str, Any]
+) -> ReplayRow:
+    """Return a replay that begins now, with an id of its own; `detail` is kept as its plan."""
+    return ReplayRow(
+        replay_id=uuid.uuid4().hex,
+        seq=0,
+        task=task,
+        candidate=candidate,
+        candidate_fingerprint=fingerprint,
+        seed=seed,
+        repeats=repeats,
+        plan=detail,
+        created_at=datetime.now(UTC),
+    )
 
 
 def _held_note(same: int, alike: int, left: int) -> str:

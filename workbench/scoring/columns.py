@@ -78,8 +78,8 @@ def calls_of(
             confirmed=marked(confirmed),
             critical=grave_field | (~agrees & grave_label),
             critical_reason=marked(pair for pair, each in verdicts.items() if each.critical),
-            session=_clusters(frame["session"]),
-            request=_clusters(frame["request"]),
+            session=clusters_of(frame["session"]),
+            request=clusters_of(frame["request"]),
         ),
         batch=frame["batch_order"].to_numpy(dtype=np.int64),
         place_of=place_of,
@@ -124,7 +124,13 @@ def _named(column: pd.Series[Any]) -> Named:
     return Named(tuple(held.categories.tolist()), held.codes.to_numpy().astype(np.int64))
 
 
-def _clusters(column: pd.Series[Any]) -> Places:
+def agreeing(frame: pd.DataFrame) -> Bools:
+    """Return which calls of an `evidence_frame` agree: an answer that is invalid never does."""
+    valid: Bools = ~frame["invalid"].to_numpy(dtype=np.bool_)
+    return _is_one_of(frame["verdict"], AGREES) & valid
+
+
+def clusters_of(column: pd.Series[Any]) -> Places:
     """Return the number of each call's cluster; a call without one has a number of its own."""
     keys = column.to_numpy(dtype=np.int64)
     codes = pd.factorize(keys)[0].astype(np.int64)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.normal import naive_utc
 from workbench.records import Basis, Estimate, Policy
+from workbench.scoring.columns import agreeing, clusters_of
 from workbench.scoring.gathered import Gathered, gather_of
 from workbench.scoring.stage import Stage
 from workbench.specs import EvalConfig
@@ -51,10 +52,10 @@ def live_outcomes(
         live: Of each call, whether it came since.
         order: Place of each live call in time, by id.
     """
-    rows, policy = found.audit, found.policy
+    frame, policy = found.frame, found.policy
     if found.basis is Basis.SEMANTIC:
         first, after = parts_of(
-            rows,
+            found.audit,
             [before, live],
             basis=found.basis,
             draws=found.draws,
@@ -66,13 +67,13 @@ def live_outcomes(
         top = max(first.weight_max, after.weight_max)
         drawn = [each.weight * float(each.outcome > 0) / top for each in after.draws]
         return Outcomes(harm, harm.high / top, drawn)
-    differs = np.asarray([row.invalid or not row.agrees for row in rows], dtype=np.bool_)
-    calls = [row for row, counts in zip(rows, before.tolist(), strict=True) if counts]
-    clusters = [[row.session for row in calls], [row.request_hash for row in calls]]
+    differs = ~agreeing(frame)
+    evaluated = frame[before]
+    clusters = [clusters_of(evaluated[name]) for name in ("session", "request")]
     effect = design_effect(differs[before], clusters, policy.icc)
-    rate = bounds.anytime(int(differs[before].sum()), len(calls), policy.delta, deff=effect.value)
-    pairs = [(order[rows[place].call_id], float(differs[place])) for place in np.flatnonzero(live).tolist()]
-    return Outcomes(rate, rate.high, [value for _, value in sorted(pairs)])
+    rate = bounds.anytime(int(differs[before].sum()), len(evaluated), policy.delta, deff=effect.value)
+    pairs = sorted(zip(map(order.__getitem__, frame["call_id"][live]), differs[live].tolist(), strict=True))
+    return Outcomes(rate, rate.high, [float(value) for _, value in pairs])
 
 
 def live_alarm(store: Store, config: EvalConfig, fingerprint: str, policy: Policy, stage: Stage) -> bool:
@@ -97,7 +98,7 @@ def live_alarm(store: Store, config: EvalConfig, fingerprint: str, policy: Polic
     times = frame["occurred_at"].to_numpy()
     live = served
     if stage.lowered_at is not None:
-        live = served & (times >= np.datetime64(stage.lowered_at.astimezone(UTC).replace(tzinfo=None)))
+        live = served & (times >= np.datetime64(naive_utc(stage.lowered_at)))
     if not live.any() or served.all():
         return False
     places = np.flatnonzero(live)

@@ -6,7 +6,7 @@ A stage begins when the share in force becomes another one: with a decision, or 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from workbench import ramp
 from workbench.access import requires
+from workbench.normal import naive_utc
 from workbench.records import Verdict
 from workbench.roles import Right
 from workbench.stats.ladder import EPSILON
@@ -102,18 +103,19 @@ def state_of(stage: Stage, share: float, live_compared: int, now: datetime) -> r
     return ramp.State(share, days, live_compared, stage.entered_at.astimezone(UTC))
 
 
-def live_compared(store: Store, scope: Scope, stage: Stage) -> int:
+def live_compared(store: Store, scope: Scope, stage: Stage, wanted: Collection[str] = ()) -> int:
     """Return how many calls that the candidate served in this stage are compared with the frontier.
 
     Args:
         store: Holds the comparisons.
         scope: Task, fingerprint and evaluator version.
         stage: The stage.
+        wanted: Large columns that whoever asks reads of the same frame anyway, which is then read once.
     """
     replay = live_replay_of(store, scope.task, scope.fingerprint)
     if replay is None or stage.entered_at is None:
         return 0
-    frame = evidence_frame(store, *scope.params)
+    frame = evidence_frame(store, *scope.params, wanted=wanted)
     mine = (frame["replay_id"] == replay.replay_id) & (frame["verdict"] != Verdict.UNCOMPARABLE.value)
-    entered = np.datetime64(stage.entered_at.astimezone(UTC).replace(tzinfo=None))
+    entered = np.datetime64(naive_utc(stage.entered_at))
     return int((mine & (frame["occurred_at"].to_numpy() >= entered)).sum())

@@ -19,7 +19,7 @@ from workbench.access import requires
 from workbench.config import Workspace
 from workbench.embed import text_hash
 from workbench.errors import UsageError
-from workbench.normal import last_user_text
+from workbench.normal import last_user_text, naive_utc
 from workbench.records import Basis, Estimate, Policy, Recommendation, Request, from_json
 from workbench.roles import Right
 from workbench.scoring.comparing import open_embedder
@@ -177,10 +177,10 @@ def watch(
     stage = stage_of(store, task, candidate, found.fingerprint, datetime.now(UTC))
     if current_share is None and stage.share > 0:
         current_share = stage.share
-    evaluated_at = first_replay_at(store, task, found.fingerprint) if since is None else _naive(since)
+    evaluated_at = first_replay_at(store, task, found.fingerprint) if since is None else naive_utc(since)
     moment = evaluated_at
     if moment is not None and since is None and stage.lowered_at is not None:
-        moment = max(moment, _naive(stage.lowered_at))
+        moment = max(moment, naive_utc(stage.lowered_at))
     if moment is None or evaluated_at is None:
         raise UsageError(f"Nothing of {candidate!r} on {task!r} was replayed yet.", "Replay it first.")
     new = imported_after(store, task, moment)
@@ -253,10 +253,6 @@ def watch(
         notes=tuple(notes),
         recommendation=answer,
     )
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _slices(store: Store, found: Gathered) -> Callable[[], Sequence[SliceEvidence]]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.store.noise import ANSWERED_BY
+from workbench.store.replays import SYSTEM_HASH
+
 if TYPE_CHECKING:
     from workbench.store import Store
 
-_BY = {
-    "model": "coalesce(c.model, json_extract_string(k.output, '$.model'))",
-    "prompt": """CASE WHEN json_extract_string(c.request, '$.messages[0].role') IN ('system', 'developer')
-                 THEN md5(coalesce(json_extract_string(c.request, '$.messages[0].content'), '')) END""",
-}
+_BY = {"model": ANSWERED_BY, "prompt": SYSTEM_HASH}
 KEYS = tuple(_BY)
 """What a control is told by: the model's name as logged, a hash of its system prompt."""
 
 _OF_CALLS = f"""
-    SELECT c.seq, {", ".join(f"{sql} AS {name}" for name, sql in _BY.items())}
-    FROM calls c JOIN frontier_outputs k ON k.call_id = c.call_id"""  # noqa: S608 - constants of this module
+    SELECT seq, {", ".join(f"{sql} AS {name}" for name, sql in _BY.items())}
+    FROM usable_calls c WHERE control IS NOT NULL"""  # noqa: S608 - constants
 
 
 def newest_controls(store: Store, task: str, limit: int) -> list[dict[str, Any]]:
@@ -37,7 +36,7 @@ def newest_controls(store: Store, task: str, limit: int) -> list[dict[str, Any]]
               AND call_id NOT IN (SELECT call_id FROM conflicts)
             ORDER BY occurred_at DESC, seq DESC LIMIT ?
         )
-        {_OF_CALLS} WHERE c.call_id IN (SELECT call_id FROM newest)
+        {_OF_CALLS} AND call_id IN (SELECT call_id FROM newest)
         """,  # noqa: S608 - constants of this module
         (task, limit),
     )
@@ -46,6 +45,6 @@ def newest_controls(store: Store, task: str, limit: int) -> list[dict[str, Any]]
 def controls_of(store: Store, seqs: Sequence[int]) -> list[dict[str, Any]]:
     """Return seq, model and prompt of some calls, by their numbers in the store."""
     return store.rows(
-        f"{_OF_CALLS} WHERE c.seq IN (SELECT unnest(?::BIGINT[]))",
+        f"{_OF_CALLS} AND seq IN (SELECT unnest(?::BIGINT[]))",
         (list(seqs),),
     )

@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.store.replays import FrameRow, ReplayRow, replays_of
+from workbench.store.replays import (
+    ASKING,
+    FRAME_COLUMNS,
+    LIVE,
+    FrameRow,
+    ReplayRow,
+    frame_row,
+    replays_of,
+)
 
 if TYPE_CHECKING:
     from workbench.store import Store, Writer
-
-LIVE, ASKING = "live", "live_of"
-"""Keys of a replay's plan: of the candidate's live replay, and of the asking, which names its candidate."""
 
 OF_LIVE = f"replay_id IN (SELECT replay_id FROM replays WHERE json_exists(plan, '$.{LIVE}'))"  # noqa: S608
 """Holds of a candidate's answers that come from the log."""
@@ -62,18 +67,15 @@ def served_calls(store: Store, task: str, candidate: str, since: datetime) -> li
         since: Only calls from this time on (UTC without a zone): a call of unknown time may be older.
     """
     return store.each(
-        FrameRow,
-        """
-        SELECT c.call_id, c.native_id,
-               CASE WHEN json_extract_string(c.request, '$.messages[0].role') IN ('system', 'developer')
-               THEN md5(coalesce(json_extract_string(c.request, '$.messages[0].content'), '')) ELSE '' END,
-               coalesce(c.input_chars, 0)
+        frame_row,
+        f"""
+        SELECT {FRAME_COLUMNS}
         FROM calls c
         WHERE c.task = ? AND c.served_by = ? AND c.occurred_at >= ?
           AND c.call_id NOT IN (SELECT call_id FROM conflicts)
           AND c.call_id IN (SELECT call_id FROM controls WHERE served_by IS NOT NULL)
         ORDER BY c.call_id
-        """,
+        """,  # noqa: S608 - constants
         (task, candidate, since),
     )
 

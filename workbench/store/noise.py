@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.store import Store
 
-_MODEL = "coalesce(model, json_extract_string(control, '$.model'))"
-"""The model that answered, as logged. The output's own name for it is read only where the call has none."""
+ANSWERED_BY = "coalesce(model, json_extract_string(control, '$.model'))"
+"""Of a usable call: the model that answered, as logged.
+
+The output's own name for it is read only where the call has none.
+"""
 
 
 def recorded_models(store: Store, task: str) -> dict[str | None, int]:
@@ -19,7 +22,7 @@ def recorded_models(store: Store, task: str) -> dict[str | None, int]:
     None stands for calls whose model the log does not name.
     """
     rows = store.rows(
-        f"SELECT {_MODEL} AS model, count(*) AS n FROM usable_calls "  # noqa: S608 - a constant of this module
+        f"SELECT {ANSWERED_BY} AS model, count(*) AS n FROM usable_calls "  # noqa: S608 - a constant of this module
         "WHERE task = ? AND control IS NOT NULL GROUP BY 1 ORDER BY n DESC, model",
         (task,),
     )
@@ -30,7 +33,7 @@ def calls_answered_by(store: Store, task: str, models: Sequence[str | None]) -> 
     """Return the usable calls of a task that were answered by some models, as logged."""
     rows = store.rows(
         f"SELECT call_id FROM usable_calls WHERE task = ? AND control IS NOT NULL "  # noqa: S608 - a constant
-        f"AND (list_contains(?, {_MODEL}) OR (? AND {_MODEL} IS NULL))",
+        f"AND (list_contains(?, {ANSWERED_BY}) OR (? AND {ANSWERED_BY} IS NULL))",
         (task, [each for each in models if each is not None], None in models),
     )
     return {row["call_id"] for row in rows}
@@ -48,7 +51,7 @@ def second_answers(store: Store, task: str, fingerprint: str) -> dict[tuple[str,
         SELECT o.replay_id, o.call_id, o.error_kind,
                json_extract_string(o.output, '$.finish_reason') AS finish_reason,
                json_extract_string(o.output, '$.flags') AS flags,
-               json_extract_string(o.output, '$.model') AS answered, {_MODEL} AS logged
+               json_extract_string(o.output, '$.model') AS answered, {ANSWERED_BY} AS logged
         FROM observations o
         JOIN replays r ON r.replay_id = o.replay_id
         JOIN usable_calls c ON c.call_id = o.call_id
@@ -79,7 +82,7 @@ def repeated_requests(store: Store, task: str, *, limit: int, answers: int) -> l
             SELECT request_hash FROM usable_calls WHERE task = ? AND control IS NOT NULL
             GROUP BY 1 HAVING count(*) > 1 ORDER BY md5(request_hash), request_hash LIMIT ?
         )
-        SELECT request_hash, call_id, native_id, occurred_at, session_id, {_MODEL} AS logged,
+        SELECT request_hash, call_id, native_id, occurred_at, session_id, {ANSWERED_BY} AS logged,
                CASE WHEN tool_count > 0 THEN request END AS request,
                json_extract_string(request, '$.parameters') AS parameters, control,
                control_error_kind AS error_kind, list_concat(marks, control_marks) AS marks

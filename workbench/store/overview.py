@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from workbench import access
 from workbench.access import requires_somewhere
 from workbench.costing.pricing import ModelPrice
-from workbench.normal import content_hash
+from workbench.normal import content_hash, naive_utc
 from workbench.roles import Right
 from workbench.store.call_costs import PRICES, by_model, price_parameters
 from workbench.store.calls import SCALED_CALLS
 from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
+from workbench.store.replays import LIVE
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -82,7 +83,7 @@ def stamps(store: Store, *, lapse_after: timedelta, now: datetime) -> dict[Pair,
     Returns:
         A hash by (task, fingerprint).
     """
-    moment = now.astimezone(UTC).replace(tzinfo=None)
+    moment = naive_utc(now)
     numbered = {
         row["table_name"]: bool(row["numbered"])
         for row in store.rows(
@@ -191,9 +192,9 @@ def ages(store: Store, task: str, fingerprint: str) -> dict[str, Any]:
         stored after the candidate's last replay was planned.
     """
     return store.rows(
-        """
+        f"""
         WITH mine AS (
-            SELECT replay_id, seq, json_exists(plan, '$.live') AS is_live FROM replays
+            SELECT replay_id, seq, json_exists(plan, '$.{LIVE}') AS is_live FROM replays
             WHERE task = $task AND candidate_fingerprint = $fingerprint
         )
         SELECT (SELECT max(occurred_at) FROM calls WHERE task = $task) AS last_call_at,
@@ -203,7 +204,7 @@ def ages(store: Store, task: str, fingerprint: str) -> dict[str, Any]:
                (SELECT count(*) FROM calls c JOIN frontier_outputs k USING (call_id)
                 WHERE c.task = $task AND c.served_by IS NULL
                   AND c.seq > (SELECT max(seq) FROM mine WHERE NOT is_live)) AS newer
-        """,
+        """,  # noqa: S608 - a constant
         {"task": task, "fingerprint": fingerprint},
     )[0]
 

@@ -15,6 +15,16 @@ from workbench.records import Observation, to_json
 from workbench.specs import Candidate
 from workbench.store import Store
 
+LIVE, ASKING = "live", "live_of"
+"""Keys of a replay's plan: of a candidate's live replay, and of the asking, which names its candidate."""
+
+SYSTEM_HASH = """CASE WHEN json_extract_string(c.request, '$.messages[0].role') IN ('system', 'developer')
+                 THEN md5(coalesce(json_extract_string(c.request, '$.messages[0].content'), '')) END"""
+"""Of a call `c`: what its system prompt is told by; NULL where it has none."""
+
+FRAME_COLUMNS = f"c.call_id, c.native_id, coalesce({SYSTEM_HASH}, ''), coalesce(c.input_chars, 0)"
+"""Of a call `c`: what `frame_row` takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayRow:
@@ -33,7 +43,7 @@ class ReplayRow:
     @property
     def is_live(self) -> bool:
         """Say whether its calls are those that a candidate served."""
-        return "live" in self.plan or "live_of" in self.plan
+        return LIVE in self.plan or ASKING in self.plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +88,17 @@ def replays_of(
     return found if live else [row for row in found if not row.is_live]
 
 
+def frame_row(call_id: str, native_id: str, system_hash: str, chars: int) -> FrameRow:
+    """Return a call that may be drawn, from `FRAME_COLUMNS`."""
+    # Most calls share their system prompt: one text for all of them, not one each.
+    return FrameRow(call_id, native_id, intern(system_hash), chars)
+
+
 def frame(store: Store, task: str) -> list[FrameRow]:
     """Return the calls of a task that may be replayed, in order of id: usable, with prompt and control."""
     return store.each(
-        # Most calls share their system prompt: one text for all of them, not one each.
-        lambda call_id, native_id, system_hash, chars: FrameRow(
-            call_id, native_id, intern(system_hash), chars
-        ),
-        "SELECT call_id, native_id, "
-        "CASE WHEN json_extract_string(request, '$.messages[0].role') IN ('system', 'developer') "
-        "THEN md5(coalesce(json_extract_string(request, '$.messages[0].content'), '')) ELSE '' END, "
-        "coalesce(input_chars, 0) FROM usable_calls WHERE task = ? AND control IS NOT NULL "
+        frame_row,
+        f"SELECT {FRAME_COLUMNS} FROM usable_calls c WHERE task = ? AND control IS NOT NULL "  # noqa: S608
         # A log may hold a call whose prompt was made from a template that it does not hold.
         "AND (turn_depth = 0 AND input_chars = 0) IS NOT TRUE ORDER BY call_id",
         (task,),

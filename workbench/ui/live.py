@@ -13,9 +13,7 @@ from workbench.stats.wording import percent
 from workbench.ui import jobs, navigation, words
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here
-from workbench.ui.starting import on_the_command_line, show_estimate, start_button
-
-ESTIMATE = "live.estimate"
+from workbench.ui.starting import start_or_estimate
 
 
 def served(chosen: Scope) -> None:
@@ -96,22 +94,17 @@ def _ask(chosen: Scope, found: LiveStatus) -> None:
         width=300,
         help="A random sample; a larger number adds to it. It costs what the frontier costs.",
     )
-    options = ["--live"]
     commands = jobs.replay_commands(
-        here().workspace, chosen.task, name, int(limit), compare=False, options=options
+        here().workspace, chosen.task, name, int(limit), compare=False, options=["--live"]
     )
-    with st.container(horizontal=True):
-        if start_button(chosen.task, name, commands, label="Ask the frontier", key="start-live"):
-            st.session_state.pop(ESTIMATE, None)
-            st.rerun()
-        if st.button(
-            "Estimate first", icon=":material/calculate:", key="estimate-live", help=words.GLOSSARY["dry_run"]
-        ):
-            st.session_state[ESTIMATE] = (commands, _estimate(chosen, int(limit)))
-    about = st.session_state.get(ESTIMATE)
-    if about and about[0] == commands:
-        show_estimate(about[1])
-    on_the_command_line(commands)
+    start_or_estimate(
+        chosen.task,
+        name,
+        commands,
+        label="Ask the frontier",
+        tab="-live",
+        estimate=lambda: _estimate(chosen, int(limit)),
+    )
 
 
 def _estimate(chosen: Scope, limit: int) -> ReplayReport | WorkbenchError:

@@ -23,11 +23,10 @@ from workbench.ui import answers, exports, jobs, standing, words
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
-from workbench.ui.starting import on_the_command_line, show_estimate, start_button
+from workbench.ui.starting import on_the_command_line, start_button, start_or_estimate
 
 PROBE_CALLS = 300
 SPEEDS = (1, 2, 4, 8)
-FLOOR_ESTIMATE = "noise.estimate"
 SOURCES = {"asked_again": "Asked again", "duplicates": "Duplicates in the log"}
 COLUMNS = {
     "Pace": "Multiple of production's pace; of the log's, where it is not known which share that is.",
@@ -204,21 +203,14 @@ def _ask_again(chosen: Scope, total: int) -> None:
         "what the frontier costs.",
     )
     commands = jobs.replay_commands(here().workspace, chosen.task, CONTROL, int(limit))
-    with st.container(horizontal=True):
-        if start_button(chosen.task, CONTROL, commands, label="Ask the frontier again", key="start-noise"):
-            st.session_state.pop(FLOOR_ESTIMATE, None)
-            st.rerun()
-        if st.button(
-            "Estimate first",
-            icon=":material/calculate:",
-            key="estimate-noise",
-            help=words.GLOSSARY["dry_run"],
-        ):
-            st.session_state[FLOOR_ESTIMATE] = (chosen.task, _estimate(chosen, int(limit)))
-    about = st.session_state.get(FLOOR_ESTIMATE)
-    if about and about[0] == chosen.task:
-        show_estimate(about[1])
-    on_the_command_line(commands)
+    start_or_estimate(
+        chosen.task,
+        CONTROL,
+        commands,
+        label="Ask the frontier again",
+        tab="-noise",
+        estimate=lambda: _estimate(chosen, int(limit)),
+    )
 
 
 def _estimate(chosen: Scope, limit: int) -> ReplayReport | WorkbenchError:

@@ -12,13 +12,12 @@ from workbench.scoring.targets import targets
 from workbench.stats.reach import reach
 from workbench.store import overview as aggregates
 from workbench.store import pages
-from workbench.ui import address, answers, jobs, live, measures, running, scope, words
+from workbench.ui import address, answers, jobs, live, measures, running, scope
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
-from workbench.ui.starting import on_the_command_line, show_estimate, start_button
+from workbench.ui.starting import start_or_estimate
 
 TYPICAL_SAMPLE = 500
-ESTIMATE = "replays.estimate"
 TABS = {"replay": "Replay", "latency": "Latency", "live": "Live calls", "noise": "Noise floor"}
 """What the address may open (`measure=latency`), and its tab."""
 
@@ -58,18 +57,14 @@ def _replay(chosen: Scope, total: int) -> None:
     st.caption(answers.quoted(_reach(chosen, int(limit))))
     usd, minutes, options = _limits(chosen)
     commands = jobs.replay_commands(workspace, chosen.task, name, int(limit), options=options)
-    with st.container(horizontal=True):
-        if start_button(chosen.task, name, commands, label="Start and compare", key="start"):
-            st.session_state.pop(ESTIMATE, None)
-            st.rerun()
-        if st.button(
-            "Estimate first", icon=":material/calculate:", key="estimate", help=words.GLOSSARY["dry_run"]
-        ):
-            st.session_state[ESTIMATE] = (commands, _estimate(chosen, int(limit), usd, minutes))
-    about = st.session_state.get(ESTIMATE)
-    if about and about[0] == commands:
-        show_estimate(about[1])
-    on_the_command_line(commands)
+    start_or_estimate(
+        chosen.task,
+        name,
+        commands,
+        label="Start and compare",
+        tab="",
+        estimate=lambda: _estimate(chosen, int(limit), usd, minutes),
+    )
 
 
 def _reach(chosen: Scope, calls: int) -> str:

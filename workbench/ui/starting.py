@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -43,6 +43,40 @@ def start_button(
     if pressed:
         jobs.start(workspace, task, candidate, commands)
     return pressed
+
+
+def start_or_estimate(
+    task: str,
+    candidate: str,
+    commands: Sequence[Sequence[str]],
+    *,
+    label: str,
+    tab: str,
+    estimate: Callable[[], ReplayReport | WorkbenchError],
+) -> None:
+    """Offer to start commands, to see what they would take first, and to copy them.
+
+    An estimate stands as long as it is of these commands.
+
+    Args:
+        task: The task they are about.
+        candidate: The candidate they are about.
+        commands: As of `jobs.start`.
+        label: Of the button that starts them.
+        tab: What the buttons' keys end in.
+        estimate: Makes the estimate.
+    """
+    key, known = f"estimate{tab}", f"estimated{tab}"
+    with st.container(horizontal=True):
+        if start_button(task, candidate, commands, label=label, key=f"start{tab}"):
+            st.session_state.pop(known, None)
+            st.rerun()
+        if st.button("Estimate first", icon=":material/calculate:", key=key, help=words.GLOSSARY["dry_run"]):
+            st.session_state[known] = (commands, estimate())
+    about = st.session_state.get(known)
+    if about and about[0] == commands:
+        show_estimate(about[1])
+    on_the_command_line(commands)
 
 
 def on_the_command_line(commands: Sequence[Sequence[str]]) -> None:
