@@ -21,6 +21,9 @@ from workbench.formats.lines import BLOCK_BYTES
 from workbench.ingest import children, preview
 from workbench.progress import Progress
 
+ENDLESS = "a" * 60 + "b"
+"""What the rule of `endless` searches without end."""
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
@@ -92,54 +95,54 @@ def test_a_document_that_takes_all_memory_ends_its_process_alone(
         preview(desk.workspace, [log])
 
 
-def test_a_record_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rule that searches without end is named as what it may be, and nothing comes in."""
+@pytest.fixture
+def endless(tmp_path: Path) -> Iterator[Desk]:
+    """Yield a desk with a rule that searches without end in `ENDLESS`."""
     folder = tmp_path / "evals" / "slow"
     folder.mkdir(parents=True)
     (folder / "eval.toml").write_text('task = "slow"\nkind = "text"\n[match]\ninput = "(a+)+$"\n')
     desk = Desk(tmp_path)
     desk.workspace = Workspace.load(tmp_path)
-    monkeypatch.setattr(children, "SILENCE_S", 3.0)
-    log = desk.write("log.jsonl", pair("a", question="a" * 60 + "b"))
-    with pytest.raises(UsageError, match=r"log\.jsonl: one record took more than 3 s"):
-        desk.take(log)
-    assert readers() == []
-    assert desk.count("calls") == 0
+    yield desk
     desk.store.close()
 
 
-def test_a_reading_process_has_no_keys_and_ends_with_its_import(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_a_record_that_never_ends_is_given_up(endless: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that searches without end is named as what it may be, and nothing comes in."""
+    monkeypatch.setattr(children, "SILENCE_S", 3.0)
+    log = endless.write("log.jsonl", pair("a", question=ENDLESS))
+    with pytest.raises(UsageError, match=r"log\.jsonl: one record took more than 3 s"):
+        endless.take(log)
+    assert readers() == []
+    assert endless.count("calls") == 0
+
+
+def test_a_reading_process_that_is_killed_imports_nothing(
+    endless: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No secret of the environment reaches it, and it is gone afterwards."""
+    """Whoever ends it, the error says so, nothing comes in, and the next import works.
+
+    The last record holds it, so that it can't be done before it is killed. No secret of the
+    environment reaches it.
+    """
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-4711")
+    rows = [pair(f"id-{index}") for index in range(20_000)]
+    log = endless.write("one.jsonl", *rows, pair("last", question=ENDLESS))
     seen: list[bytes] = []
 
     def listen(progress: Progress) -> None:
-        if progress.stage == "reading":
-            seen.extend(Path(f"/proc/{each}/environ").read_bytes() for each in readers())
-
-    desk.take(desk.write("one.jsonl", *[pair("a") for _ in range(1_000)]), listener=listen)
-    assert seen
-    assert not any(b"canary" in each for each in seen)
-    assert readers() == []
-
-
-def test_a_reading_process_that_is_killed_imports_nothing(desk: Desk) -> None:
-    """Whoever ends it, the error says so, and the same import works afterwards."""
-    log = desk.write("one.jsonl", *[pair(f"id-{index}") for index in range(20_000)])
-    killed: list[int] = []
-
-    def listen(progress: Progress) -> None:
-        if progress.stage == "reading" and not killed:
-            killed.extend(readers())
-            for each in killed:
+        if progress.stage == "reading" and not seen:
+            for each in readers():
+                seen.append(Path(f"/proc/{each}/environ").read_bytes())
                 os.kill(each, signal.SIGKILL)
 
     with pytest.raises(EnvironmentalError, match="was ended by SIGKILL"):
-        desk.take(log, listener=listen)
-    assert killed
-    assert desk.count("calls") == 0
+        endless.take(log, listener=listen)
+    assert seen
+    assert not any(b"canary" in each for each in seen)
+    assert endless.count("calls") == 0
+    assert endless.take(endless.write("two.jsonl", *rows[:10])).accepted == 10
+    assert readers() == []
 
 
 def test_files_shared_by_several_processes_import_as_by_one(
