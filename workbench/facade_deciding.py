@@ -201,6 +201,7 @@ class Deciding:
         current_share: float | None = None,
         policy: Policy | None = None,
         seed: int = 0,
+        listener: Listener = silent,
     ) -> WatchReport:
         """Look for drift in what was imported after the evaluation: outcomes, mix, content."""
         from workbench.scoring.watching import watch
@@ -214,6 +215,7 @@ class Deciding:
             current_share=current_share,
             policy=policy,
             seed=seed,
+            listener=listener,
         )
 
     def profile(

@@ -96,8 +96,12 @@ def test_a_slice_without_mismatches_to_spare_is_not_aimed_at() -> None:
     assert with_focus.call_id == next_draw(items, {}, seed=3, position=5).call_id  # type: ignore[union-attr]
 
 
-def test_draws_with_a_focus_speak_for_each_slice_with_the_right_weights() -> None:
-    """Inside a slice the weights undo both the focus and the slice's own share of what it aimed at."""
+@pytest.mark.parametrize("by_id", [False, True])
+def test_draws_with_a_focus_speak_for_each_slice_with_the_right_weights(by_id: bool) -> None:
+    """Inside a slice the weights undo both the focus and the slice's own share of what it aimed at.
+
+    What is aimed at may be no slice, and its calls be known by their ids alone.
+    """
     items, first, second = pool()
     harmful = {item.call_id for item in items if item.mismatch} - {item.call_id for item in items[::20]}
     rows = [
@@ -122,7 +126,8 @@ def test_draws_with_a_focus_speak_for_each_slice_with_the_right_weights() -> Non
                     draw.call_id,
                     draw.weight,
                     LabelVerdict.CONTROL_BETTER if draw.call_id in harmful else LabelVerdict.EQUAL,
-                    focus=names[aim] if aim else None,
+                    focus=(("new content", names[aim][0]) if by_id else names[aim]) if aim else None,
+                    aimed_at=aim if by_id else None,
                 )
                 for draw, aim in zip(found, aims, strict=True)
             ]

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from scoring_world import START, World, make_world
 
-from workbench import Workbench
+from workbench import Workbench, access
 from workbench.cli import cli
 from workbench.embed import text_hash
-from workbench.errors import UsageError
+from workbench.errors import ModelMissing, UsageError
 from workbench.records import Action, LabelVerdict, Message, Request, to_json
+from workbench.review import draw_states, next_item, submit
+from workbench.review.forecast import focus_of
+from workbench.review.pool import members_of
+from workbench.review.states import NEW_CONTENT, scope_of
+from workbench.roles import Actor, Grant, Role
 from workbench.rollout import accept
-from workbench.scoring import compare, recommend
+from workbench.scoring import compare, recommend, traffic_check
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.considered import consider
+from workbench.scoring.traffic_check import last_check
 from workbench.scoring.watching import WatchReport, watch
 from workbench.store.comparisons import add_vectors
 
@@ -113,22 +121,61 @@ def test_one_stage_down_where_only_the_alarm_speaks(world: World) -> None:
     assert anew.new_calls == 0
 
 
-def test_another_mix_keeps_the_share_from_growing(world: World) -> None:
-    """Traffic of another language is said to be another mix, and holds a share that would have grown."""
-    found = evaluated_then(world, 0.0, language="fr")
-    assert [each.slice for each in found.mix if each.shifted] == ["language"]
-    free = recommend(world.workspace, world.store, "topics", "small")
-    held = watch(world.workspace, world.store, "topics", "small", current_share=0.0).recommendation
-    assert held is not None
-    assert free.share > held.share == 0.0
+def test_another_mix_holds_the_share_until_the_newer_calls_carry_it(world: World) -> None:
+    """Traffic of another language holds a share in every recommendation; once it is compared, no more."""
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, CALLS, 2), batch=1, first=CALLS, observed=0)
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS, language="fr")
+    where = (world.workspace, world.store, "topics", "small")
+    assert recommend(*where).share == 0.01
+    found = watch(*where, current_share=0.0)
+    assert [each.slice for each in found.check.mix if each.shifted] == ["language"]
+    assert found.recommendation is not None
+    held = recommend(*where)
+    assert found.recommendation.share == held.share == 0.0
     assert any("another mix by language" in reason for reason in held.reasons)
+    for number in range(CALLS, 2 * CALLS):
+        world.observe("topics", number, "a")
+    compare(world.workspace, world.store, "topics")
+    assert recommend(*where).share == 0.01
 
 
-def test_content_is_compared_where_inputs_are_embedded(world: World) -> None:
-    """Vectors that the store holds are compared; none is made, and without any the report says so."""
-    found = evaluated_then(world, 0.05)
-    assert found.content is None
-    assert "workbench slices" in found.text
+def test_a_mix_that_was_evaluated_part_by_part_holds_nothing(world: World) -> None:
+    """Where the parts are known, the harm by the new mix carries a share that the newer calls do not."""
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, CALLS, 2), batch=1, first=CALLS, observed=0)
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS, language="de")
+    found = watch(world.workspace, world.store, "topics", "small")
+    (moved,) = [each for each in found.check.mix if each.shifted]
+    assert (moved.calls, moved.slice) == ({"de": CALLS}, "language")
+    assert recommend(world.workspace, world.store, "topics", "small").share == 0.01
+
+
+def test_what_was_found_counts_until_the_next_look_that_could_see_it(world: World) -> None:
+    """A look with a seed or a beginning of its own, or by a viewer, is shown and counts for nothing."""
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, CALLS, 2), batch=1, first=CALLS, observed=0)
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS, language="fr")
+    where = (world.workspace, world.store, "topics", "small")
+    watch(*where, seed=1)
+    watch(*where, since=START)
+    with access.acting(Actor("v", frozenset({Grant(Role.VIEWER)}))):
+        watch(*where)
+        assert last_check(*where) is None
+    assert recommend(*where).share == 0.01
+    watch(*where)
+    kept = last_check(*where)
+    assert kept is not None
+    assert kept.moved == ("mix by language",)
+    watch(*where, seed=1, since=datetime(2030, 1, 1, tzinfo=UTC))
+    assert last_check(*where) == kept
+
+
+def with_inputs(world: World, *, known: int | None = None, new_from: int = CALLS) -> None:
+    """Give each call an input of its own, the first `known` embedded, those from `new_from` on elsewhere."""
     with world.store.writing() as writer:
         calls = writer.rows("SELECT * FROM calls ORDER BY call_id")
         writer.execute("DELETE FROM calls")
@@ -138,15 +185,95 @@ def test_content_is_compared_where_inputs_are_embedded(world: World) -> None:
     model = open_embedder(world.workspace.eval_for("topics").embedder).model
     dice = np.random.default_rng(0)
     vectors = {
-        text_hash(f"text {number}"): (dice.normal(size=6) + (2.0 if number >= CALLS else 0.0)).tolist()
-        for number in range(2 * CALLS)
+        text_hash(f"text {number}"): (dice.normal(size=6) + (4.0 if number >= new_from else 0.0)).tolist()
+        for number in range(len(calls))[:known]
     }
     add_vectors(world.store, model, vectors)
-    moved = watch(world.workspace, world.store, "topics", "small")
+
+
+def test_content_is_compared_where_inputs_are_embedded(world: World) -> None:
+    """A viewer has those compared that the store holds vectors of; without any the report says so."""
+    found = evaluated_then(world, 0.05)
+    assert found.check.content is None
+    assert "Inputs are not compared" in found.text
+    with_inputs(world)
+    moved = watch(world.workspace, world.store, "topics", "small").check
     assert moved.content is not None
     assert moved.content.value > 0.9
-    assert moved.content_shifted
-    assert "new content" in moved.text
+    assert moved.content_moved
+    assert "new content" in "".join(moved.lines)
+
+
+def test_inputs_are_embedded_for_whoever_may_replay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look embeds what it compares, each input once, and nothing for a viewer."""
+    evaluated_then(world, 0.05)
+    with_inputs(world, known=0)
+    asked: list[int] = []
+
+    class Random:
+        model = "random"
+
+        def embed(self, texts: Sequence[str]) -> Any:
+            asked.append(len(texts))
+            return np.random.default_rng(len(asked)).normal(size=(len(texts), 6))
+
+    monkeypatch.setattr(traffic_check, "open_embedder", lambda _: Random())
+    with access.acting(Actor("v", frozenset({Grant(Role.VIEWER)}))):
+        assert watch(world.workspace, world.store, "topics", "small").check.content is None
+    assert not asked
+    assert watch(world.workspace, world.store, "topics", "small").check.content is not None
+    assert sum(asked) == 2 * traffic_check.CONTENT_CALLS
+    watch(world.workspace, world.store, "topics", "small")
+    assert sum(asked) == 2 * traffic_check.CONTENT_CALLS
+
+
+def test_review_asks_for_new_content_first(world: World) -> None:
+    """Compared calls that are told apart become what the queue aims at, each in one check alone."""
+    evaluated_then(world, 0.3)
+    fresh = 2 * CALLS - 60
+    with_inputs(world, new_from=fresh)
+    where = (world.workspace, world.store, "topics", "small")
+    found = watch(*where).check
+    named = {int(each.rpartition("-")[2]) for each in found.told_apart}
+    assert named >= set(range(fresh, 2 * CALLS))
+    assert len(named) <= 60 + 0.1 * CALLS
+    scope = scope_of(world.workspace, world.store, "topics", "small")
+    focus = focus_of(*where, scope)
+    assert focus is not None
+    assert focus[0] == NEW_CONTENT
+    assert members_of(world.store, scope, world.workspace.eval_for("topics"), focus) == set(found.told_apart)
+    aimed = 0
+    for _ in range(60):
+        item = next_item(*where, "mia")
+        assert item is not None
+        submit(world.workspace, world.store, item, "mia", "equal")
+    for state in draw_states(world.store, *scope.params):
+        aimed += state.focus == focus and state.call_id in found.told_apart
+    assert aimed >= 4
+    again = watch(*where).check
+    assert again.content_moved
+    assert not set(again.told_apart) & set(found.told_apart)
+
+
+def test_what_can_not_be_compared_any_more_is_no_sign_that_it_went_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without embeddings the check before stands in what it said of content, and why is said."""
+
+    class Missing:
+        model = "missing"
+
+        def embed(self, texts: Sequence[str]) -> Any:
+            raise ModelMissing(f"No model for {len(texts)} texts.", "Install it.")
+
+    evaluated_then(world, 0.0)
+    with_inputs(world)
+    assert watch(world.workspace, world.store, "topics", "small").check.content_moved
+    monkeypatch.setattr(traffic_check, "open_embedder", lambda _: Missing())
+    blind = watch(world.workspace, world.store, "topics", "small").check
+    assert blind.content_moved
+    assert any("stands" in note for note in blind.notes)
+    assert any("Install it." in note for note in blind.notes)
 
 
 def test_texts_are_watched_by_labels_alone(world: World) -> None:
@@ -185,11 +312,14 @@ def test_command_and_facade_say_the_same(world: World) -> None:
     command = ["watch", "--task", "topics", "--candidate", "small", "--workspace", root]
     shown = CliRunner().invoke(cli, [*command, "--json"])
     assert shown.exit_code == 0, shown.output
-    assert json.loads(shown.stdout) == json.loads(to_json(found))
+    said, expected = json.loads(shown.stdout), json.loads(to_json(found))
+    assert said["check"].pop("checked_at") > expected["check"].pop("checked_at")
+    assert said == expected
     dated = CliRunner().invoke(cli, [*command, "--since", "2026-03-04", "--current-share", "5%"])
     assert "0 calls imported since 2026-03-04" in dated.output
     with Workbench(root) as bench:
-        assert bench.watch("topics", "small") == found
+        same = bench.watch("topics", "small")
+        assert replace(same, check=replace(same.check, checked_at=found.check.checked_at)) == found
         since = datetime(2026, 3, 4, tzinfo=UTC)
         assert bench.watch("topics", "small", since=since).new_calls == 0
 
@@ -199,7 +329,7 @@ def test_a_mix_that_moved_shows_the_evaluated_harm_by_the_new_mix(world: World) 
     path = world.workspace.root / "evals" / "topics" / "eval.toml"
     assert 'by = "language"' in path.read_text()
     unseen = evaluated_then(world, 0.0, language="fr")
-    (moved,) = [each for each in unseen.mix if each.slice == "language"]
+    (moved,) = [each for each in unseen.check.mix if each.slice == "language"]
     assert moved.reweighted is not None
     assert moved.reweighted.high < 0.1
     assert "By the new mix at most" in unseen.text

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from workbench.stats.drift import EDetector, population_stability, two_sample
+from workbench.stats.drift import EDetector, population_stability, told_apart, two_sample
 
 
 def evidence_by_definition(outcomes: list[float], p0: float) -> float:
@@ -207,3 +207,26 @@ def test_windows_that_can_not_be_compared_are_refused() -> None:
     with pytest.raises(ValueError, match="without calls"):
         population_stability({"a": 3}, {})
     assert two_sample(some, some).p_value == 1
+
+
+def test_one_call_in_twenty_is_told_apart_where_nothing_is_new() -> None:
+    """Whatever the sizes of the windows and the dimension of the embeddings."""
+    dice = np.random.default_rng(5)
+    for n, m, d in ((200, 200, 120), (400, 60, 8), (60, 400, 40)):
+        windows = [(dice.normal(size=(n, d)), dice.normal(size=(m, d))) for _ in range(8)]
+        marks = [told_apart(*each) for each in windows]
+        assert 0.02 < np.mean(marks) < 0.10, (n, m, d)
+
+
+def test_a_new_topic_in_some_of_the_calls_is_told_apart_from_the_rest() -> None:
+    """A twentieth of the calls lie elsewhere: most of them are found, and few of the others."""
+    dice = np.random.default_rng(6)
+    before, after = dice.normal(size=(400, 64)), dice.normal(size=(600, 64))
+    after[:30] += 1.2
+    marks = told_apart(before, after, seed=1)
+    assert marks.shape == (600,)
+    assert marks[:30].mean() > 0.8
+    assert marks[30:].mean() < 0.1
+    assert (marks == told_apart(before, after, seed=1)).all()
+    with pytest.raises(ValueError, match="at least 5 calls"):
+        told_apart(before, after[:3])

@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from workbench.commands.base import common, open_workspace
-from workbench.terminal import emit, parse_share
+from workbench.terminal import emit, parse_share, progress_listener
 
 
 @click.command()
@@ -30,11 +30,24 @@ def watch(
     workspace: str | None,
     as_json: bool,
 ) -> None:
-    """Look for drift in what was imported after the evaluation: outcomes, mix, content."""
+    """Look for drift in what was imported after the evaluation: outcomes, mix, content.
+
+    What it finds of mix and content counts in every recommendation until the next look; with --since or
+    --seed it is only shown.
+    """
     from workbench.scoring.watching import watch as run
 
     share = None if current_share is None else parse_share(current_share)
     space, store = open_workspace(workspace)
-    with store:
-        report = run(space, store, task, candidate_name, since=since, current_share=share, seed=seed)
+    with store, progress_listener() as listener:
+        report = run(
+            space,
+            store,
+            task,
+            candidate_name,
+            since=since,
+            current_share=share,
+            seed=seed,
+            listener=listener,
+        )
     emit(report, as_json=as_json, text=report.text)

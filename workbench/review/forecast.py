@@ -12,14 +12,15 @@ from workbench.config import Workspace
 from workbench.errors import WorkbenchError
 from workbench.records import SliceShare
 from workbench.review.items import ReviewProgress
-from workbench.review.states import APART_SOURCES, PICKED, scope_of
+from workbench.review.states import APART_SOURCES, NEW_CONTENT, PICKED, scope_of
 from workbench.roles import Right
 from workbench.store import Store
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
+from workbench.store.traffic_checks import newest_check, newest_naming_check
 
 Focus = tuple[str, str]
-"""A slice: its name and its value."""
+"""A slice: its name and its value; or new content and the id of the check that named its calls."""
 
 UNCOUNTED = APART_SOURCES | {PICKED}
 """Sources whose labels bring nobody nearer to the next share."""
@@ -97,12 +98,10 @@ def focus_of(
     *,
     reviewed: int | None = None,
 ) -> Focus | None:
-    """Return the slice that keeps the task from its next stage and that labels can help, or None.
+    """Return what the queue aims at, or None: new content that holds the task, else the slice that does.
 
     The arguments are those of `progress_of`.
     """
-    if not workspace.eval_for(task).slices:
-        return None
     return _current(workspace, store, task, candidate, scope, reviewed)[0].focus
 
 
@@ -174,7 +173,20 @@ def _forecast(
         # Nothing to recommend from yet is no reason to keep a reviewer from labelling.
         return None, None, None, None
     done, needed, stage = (answer.details.get(key) for key in ("labels_done", "labels_needed", "next_stage"))
-    return done, needed, stage, blocking_slice(answer.slices, stage)
+    named = newest_content(store, task, scope_of(workspace, store, task, candidate).fingerprint)
+    focus = blocking_slice(answer.slices, stage) if named is None else (NEW_CONTENT, named)
+    return done, needed, stage, focus
+
+
+def newest_content(store: Store, task: str, fingerprint: str) -> str | None:
+    """Return the check that last named calls of new content, or None where the newest finds none.
+
+    A check names only what none before it did, so that what draws were aimed at never changes.
+    """
+    newest = newest_check(store, task, fingerprint)
+    if newest is None or not newest["content_moved"]:
+        return None
+    return newest_naming_check(store, task, fingerprint)
 
 
 def blocking_slice(slices: Sequence[SliceShare], stage: float | None) -> Focus | None:

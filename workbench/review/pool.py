@@ -12,12 +12,13 @@ from workbench import compare, sampling
 from workbench.normal import content_hash
 from workbench.records import Basis, Verdict
 from workbench.review.forecast import Focus
-from workbench.review.states import Pair
+from workbench.review.states import NEW_CONTENT, Pair
 from workbench.specs import EvalConfig
 from workbench.store import Store, desk
 from workbench.store import labels as rows
 from workbench.store.compared import call_ids, comparable, evidence_frame
 from workbench.store.labels import Scope
+from workbench.store.traffic_checks import calls_named
 
 KEPT = 48
 """Things kept at a time: pools, languages, members of slices."""
@@ -88,9 +89,11 @@ def languages_of(store: Store, scope: Scope, signature: Any = None) -> dict[str,
 def members_of(
     store: Store, scope: Scope, config: EvalConfig, focus: Focus, signature: Any = None
 ) -> frozenset[str]:
-    """Return the calls of one slice."""
+    """Return the calls of one slice, or of new content."""
 
     def make() -> frozenset[str]:
+        if focus[0] == NEW_CONTENT:
+            return calls_named(store, scope.task, scope.fingerprint).get(focus[1], frozenset())
         from workbench.scoring.sliced import sliced
 
         found = sliced(store, config)

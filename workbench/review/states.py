@@ -56,6 +56,10 @@ PICKED = "picked"
 VERDICT_BYTES = 1_500
 """What an effective verdict takes in memory, about."""
 
+NEW_CONTENT = "new content"
+"""What a draw is aimed at where a check told new calls apart from what was evaluated; the value beside it is
+the check's id."""
+
 Clock = Callable[[], datetime]
 Pair = tuple[str, str]
 """A replay and a call."""

@@ -26,6 +26,8 @@ from workbench.scoring.live_outcomes import live_alarm
 from workbench.scoring.stage import live_compared, stage_of, state_of
 from workbench.scoring.stricter import decide
 from workbench.scoring.targets import fingerprint_of, refuse_control
+from workbench.scoring.traffic_check import TrafficCheck
+from workbench.scoring.traffic_window import traffic_window
 from workbench.specs import CONTROL, EvalConfig
 from workbench.stats.ladder import EPSILON
 from workbench.store import comparisons as rows
@@ -64,7 +66,7 @@ def consider(
     current_share: float = 0.0,
     policy: Policy | None = None,
     drift_alarm: bool = False,
-    held: tuple[str, ...] = (),
+    check: TrafficCheck | None = None,
     now: datetime | None = None,
 ) -> Considered:
     """Gather the evidence, decide, and say what both were computed from.
@@ -77,7 +79,7 @@ def consider(
         current_share: Share the candidate has now, 0..1.
         policy: Another policy than the eval's own, for what-if questions.
         drift_alarm: Whether the drift detector alarmed; that of live calls is asked anyway.
-        held: More reasons why the share must not grow.
+        check: The check of newly imported traffic that counts; the newest that was kept unless given.
         now: The present, to which a stage has lasted; this moment unless given.
 
     Raises:
@@ -89,11 +91,11 @@ def consider(
     chosen = policy or config.policy
     fingerprint = fingerprint_of(workspace, store, candidate) or ""
     found = gather(store, config, fingerprint, chosen, workspace.serving(spec))
-    found = replace(found, drift_alarm=drift_alarm, held=(*found.held, *held))
+    found = replace(found, drift_alarm=drift_alarm)
     found, state = at_share(
         store, config, candidate, fingerprint, found, chosen, current_share, now or datetime.now(UTC)
     )
-    answer = decided(store, config, fingerprint, found, chosen, state)
+    answer = decided(store, config, fingerprint, found, chosen, state, check)
     version = evaluator_version(config)
     scope = Scope(task, fingerprint, version)
     data = {
@@ -156,6 +158,7 @@ def decided(
     found: ramp.Evidence,
     policy: Policy,
     state: ramp.State,
+    check: TrafficCheck | None = None,
 ) -> Recommendation:
     """Return the decision on evidence that `gather` returned, held where a stricter reading holds it."""
 
@@ -164,12 +167,18 @@ def decided(
             return None
         return gather_begun(store, config, fingerprint, policy, found)
 
-    def window() -> tuple[ramp.Evidence, str] | None:
+    def newer_control(share: float) -> str | None:
         newer = control_window(store, config, fingerprint, policy, found)
-        return None if newer is None else (newer[0], newer[1].sentence)
+        if newer is None or ramp.recommend(newer[0], policy, state).share >= share:
+            return None
+        return newer[1].sentence
+
+    def newer_traffic(share: float) -> str | None:
+        newer = traffic_window(store, config, fingerprint, policy, found, check)
+        return None if newer is None or newer.carries(share, policy, state) else newer.sentence
 
     tried = rows.candidates_tried(store, config.task, fingerprint, CONTROL)
-    return decide(found, policy, state, begun, tried, window)
+    return decide(found, policy, state, begun, tried, (newer_control, newer_traffic))
 
 
 def evidence_hash(

@@ -15,6 +15,7 @@ from workbench.scoring.retirement import leaving
 from workbench.store import comparisons as rows
 
 if TYPE_CHECKING:
+    from workbench.scoring.traffic_check import TrafficCheck
     from workbench.store import Store
 
 __all__ = ["decided", "recommend", "with_remarks"]
@@ -31,7 +32,7 @@ def recommend(
     policy: Policy | None = None,
     today: date | None = None,
     drift_alarm: bool = False,
-    held: tuple[str, ...] = (),
+    check: TrafficCheck | None = None,
     now: datetime | None = None,
 ) -> Recommendation:
     """Say how much of a task's traffic may move to a candidate.
@@ -46,7 +47,7 @@ def recommend(
         policy: Another policy than the eval's own, for what-if questions.
         today: For what leaves the market; today in UTC unless given.
         drift_alarm: Whether the drift detector alarmed (see `watching.watch`).
-        held: More reasons why the share must not grow.
+        check: The check of newly imported traffic that counts; the newest that was kept unless given.
         now: The present, to which a stage has lasted; this moment unless given.
 
     Raises:
@@ -63,7 +64,7 @@ def recommend(
         current_share=current_share,
         policy=policy,
         drift_alarm=drift_alarm,
-        held=held,
+        check=check,
         now=now,
     )
     more = beside(workspace, store, task, candidate, made.evidence.task.compared, made.policy)

@@ -17,7 +17,7 @@ from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.records import Basis, Estimate, EvalKind, Policy, Verdict, to_json
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
-from workbench.review.states import UNRESOLVED, utc_now
+from workbench.review.states import NEW_CONTENT, UNRESOLVED, utc_now
 from workbench.roles import Right
 from workbench.sampling import WEIGHT_MAX
 from workbench.scoring.columns import AGREES, calls_of, confirmations, judged
@@ -42,6 +42,7 @@ from workbench.store.alongside import alongside
 from workbench.store.compared import NO_SESSION, comparable, evidence_frame, places, session_calls
 from workbench.store.probes import newest_probe
 from workbench.store.remembered import remembered
+from workbench.store.traffic_checks import calls_named
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -214,10 +215,11 @@ def _evidence_of(
 ) -> ramp.Evidence:
     compared = comparable(frame)
     slices = sliced(store, config)
-    at = places(store, compared, judged(verdicts, states))
+    draws, weight_max = draw_rows(states, aims_of(store, scope[1:3], states))
+    aimed = frozenset[str]().union(*(draw.aimed_at for draw in draws if draw.aimed_at))
+    at = places(store, compared, judged(verdicts, states) | aimed)
     calls = calls_of(config, compared, verdicts, states, at, slices, _session_calls(store, config, frame))
     volume = rows.volume(store, config.task, config.exclude_marks)
-    draws, weight_max = draw_rows(states)
     critical = critical_groups(config)
     return from_calls(
         calls,
@@ -324,8 +326,30 @@ def wanted_of(config: EvalConfig) -> tuple[str, ...]:
     return ("parts",) if config.kind is EvalKind.FIELDS else ()
 
 
-def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
-    """Return the queue's draws in order, and the largest weight that its plan allows."""
+def aims_of(
+    store: Store, of: tuple[str, str], states: Iterable[DrawState]
+) -> Mapping[tuple[str, str], frozenset[str]]:
+    """Return the calls that draws were aimed at, by their focus, where that is no slice.
+
+    Args:
+        store: Holds the checks that named them.
+        of: Task and fingerprint.
+        states: Every draw of the queue.
+    """
+    if not any(each.focus and each.focus[0] == NEW_CONTENT for each in states):
+        return {}
+    return {(NEW_CONTENT, name): calls for name, calls in calls_named(store, *of).items()}
+
+
+def draw_rows(
+    states: Iterable[DrawState], aims: Mapping[tuple[str, str], frozenset[str]] | None = None
+) -> tuple[list[DrawRow], float]:
+    """Return the queue's draws in order, and the largest weight that its plan allows.
+
+    Args:
+        states: Every draw of the queue.
+        aims: What `aims_of` returns; needed for claims about a part of the calls.
+    """
     found = []
     largest = WEIGHT_MAX
     for state in states:
@@ -341,6 +365,7 @@ def draw_rows(states: Iterable[DrawState]) -> tuple[list[DrawRow], float]:
                 critical_reason=state.effective is not None and state.effective.critical,
                 focus=state.focus,
                 batches=state.batches,
+                aimed_at=(aims or {}).get(state.focus) if state.focus else None,
             )
         )
     return found, largest

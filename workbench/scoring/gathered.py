@@ -14,7 +14,7 @@ from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.records import Basis, Policy
 from workbench.review import DrawState, EffectiveVerdict, draw_states, effective_verdicts
-from workbench.scoring.evidence import FOR_ROWS, audit_rows, draw_rows
+from workbench.scoring.evidence import FOR_ROWS, aims_of, audit_rows, draw_rows
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.specs import EvalConfig
 from workbench.stats.audit import AuditRow, DrawRow
@@ -34,6 +34,7 @@ class Gathered:
     frame: pd.DataFrame
     verdicts: Mapping[tuple[str, str], EffectiveVerdict]
     states: Sequence[DrawState]
+    aims: Mapping[tuple[str, str], frozenset[str]]
 
     @property
     def basis(self) -> Basis:
@@ -43,7 +44,7 @@ class Gathered:
     @property
     def draws(self) -> list[DrawRow]:
         """Return the queue's draws in order, for a semantic comparison."""
-        return draw_rows(self.states)[0] if self.basis is Basis.SEMANTIC else []
+        return draw_rows(self.states, self.aims)[0] if self.basis is Basis.SEMANTIC else []
 
     @property
     def weight_max(self) -> float:
@@ -92,11 +93,13 @@ def gather_of(store: Store, config: EvalConfig, fingerprint: str, policy: Policy
     """Return the same of a fingerprint, whatever its name; without calls where nothing is compared."""
     scope = (store, config.task, fingerprint, evaluator_version(config))
     frame = evidence_frame(*scope, wanted=FOR_ROWS)
+    states = draw_states(*scope)
     return Gathered(
         config=config,
         policy=policy or config.policy,
         fingerprint=fingerprint,
         frame=comparable(frame),
         verdicts=effective_verdicts(*scope),
-        states=draw_states(*scope),
+        states=states,
+        aims=aims_of(store, (config.task, fingerprint), states),
     )

@@ -2,13 +2,13 @@
 
 Two choices lie with whoever replays, after the first answers were seen: to drop a sample
 that was begun, and to try another candidate on the same calls. Either makes what is left
-look better than it is. And the frontier may have changed since (`control_window`). No such
-reading can lower a live share or raise any.
+look better than it is. And the frontier or the traffic may have changed since (`control_window`,
+`traffic_check`). No such reading can lower a live share or raise any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from workbench import ramp
@@ -32,7 +32,7 @@ def decide(
     state: ramp.State,
     begun: Callable[[], tuple[ramp.Evidence, int] | None],
     tried: int,
-    window: Callable[[], tuple[ramp.Evidence, str] | None] = lambda: None,
+    windows: Sequence[Callable[[float], str | None]] = (),
 ) -> Recommendation:
     """Recommend a share, and hold it where a stricter reading of the evidence would.
 
@@ -43,8 +43,8 @@ def decide(
         begun: Returns the evidence with the calls of unfinished batches in it and how many
             these are, or None without any. Asked only where a share would grow.
         tried: Candidates tried on the same calls, this one included.
-        window: Returns the evidence of the control that answers now, alone, and what changed in words;
-            None where it is the one that the evidence is about. Asked only where a share would grow.
+        windows: Each says why the evidence since something changed does not carry a share by itself;
+            None where it does, or nothing changed. Asked only where a share would grow.
 
     Returns:
         The recommendation. Its reasons say how many candidates were tried.
@@ -58,8 +58,7 @@ def decide(
         if tried > 1 and ramp.recommend(several, policy, state).share < answer.share:
             sure = percent(1 - policy.delta / tried)
             held.append(TRIED.format(tried=plural(tried, "candidate"), sure=sure))
-        if (newer := window()) is not None and ramp.recommend(newer[0], policy, state).share < answer.share:
-            held.append(newer[1])
+        held += [why for window in windows if (why := window(answer.share)) is not None]
         if held:
             answer = ramp.recommend(replace(found, held=(*found.held, *held)), policy, state)
     if tried <= 1:

@@ -6,63 +6,32 @@ imported since, as far as the candidate's answers to them are compared (or, for 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from workbench import access
 from workbench.access import requires
 from workbench.config import Workspace
-from workbench.embed import text_hash
 from workbench.errors import UsageError
-from workbench.normal import last_user_text, naive_utc
-from workbench.records import Basis, Estimate, Policy, Recommendation, Request, from_json
+from workbench.normal import naive_utc
+from workbench.progress import Listener, silent
+from workbench.records import Basis, Estimate, Policy, Recommendation
 from workbench.roles import Right
-from workbench.scoring.comparing import open_embedder
 from workbench.scoring.deciding import recommend
 from workbench.scoring.evidence import gather
-from workbench.scoring.gathered import Gathered, gather_compared
+from workbench.scoring.gathered import gather_compared
 from workbench.scoring.live_outcomes import WATCHABLE, live_outcomes
 from workbench.scoring.stage import stage_of
-from workbench.slices import name_of, slice_values
-from workbench.specs import EvalConfig, SliceRule
-from workbench.stats.drift import ALARM, FOLDS, EDetector, Shift, population_stability, two_sample
-from workbench.stats.evidence import SliceEvidence
-from workbench.stats.reweighting import reweighted
+from workbench.scoring.traffic_check import TrafficCheck, check_traffic, keep
+from workbench.stats.drift import ALARM, EDetector
 from workbench.stats.wording import count, measured, percent, plural
-from workbench.store import comparisons
-from workbench.store.drift import first_replay_at, imported_after, some_calls
+from workbench.store.drift import first_replay_at, imported_after
 
 if TYPE_CHECKING:
     from workbench.store import Store
-
-MIX_CALLS = 20_000
-"""Calls of either window whose mix is compared."""
-CONTENT_CALLS = 400
-"""Calls of either window whose embeddings are compared."""
-LIKELY = 0.05
-"""Up to this p-value a window counts as another: for the mix over all slices together, and for content."""
-USUAL = (SliceRule("language"), SliceRule("input_length"), SliceRule("model"))
-"""What a mix is made of where the eval declares no slices."""
-
-
-@dataclass(frozen=True, slots=True)
-class MixShift:
-    """How far the mix of one slice moved: population stability index and permutation p-value.
-
-    `shifted` says that p times the number of slices is at most .05; `reweighted` is the evaluated harm by
-    the new mix then, where the slice is a declared one.
-    """
-
-    slice: str
-    stability: float
-    p_value: float
-    shifted: bool
-    reweighted: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +40,8 @@ class WatchReport:
 
     `evaluated` is the rate in the evaluation; its upper bound is what the e-detector watches for a rise
     above. `live` outcomes were seen since; `evidence` is the detector's value now, `alarms` after how
-    many outcomes it alarmed, each time starting anew. `content` compares embeddings of inputs, None
-    where too few exist. `recommendation` is what follows at the share that was given.
+    many outcomes it alarmed, each time starting anew. `check` sets the traffic imported after the
+    evaluation against the evaluated. `recommendation` is what follows at the share that was given.
     """
 
     task: str
@@ -85,9 +54,7 @@ class WatchReport:
     evidence: float
     alarm_at: float
     alarms: tuple[int, ...]
-    mix: tuple[MixShift, ...]
-    content: Shift | None
-    content_shifted: bool
+    check: TrafficCheck
     new_calls: int
     notes: tuple[str, ...]
     recommendation: Recommendation | None = None
@@ -100,7 +67,7 @@ class WatchReport:
     @property
     def shifted(self) -> bool:
         """Return whether the traffic is of another mix or content."""
-        return self.content_shifted or any(each.shifted for each in self.mix)
+        return bool(self.check.moved)
 
     @property
     def text(self) -> str:
@@ -116,23 +83,7 @@ class WatchReport:
             lines.append(f"  ALARM after {after} outcomes: it got worse than it was evaluated.")
         elif self.live:
             lines.append(f"  No alarm: evidence {self.evidence:,.3g} of {self.alarm_at:,.0f}.")
-        for each in self.mix:
-            state = "another mix" if each.shifted else "no shift seen"
-            lines.append(
-                f"  Mix by {each.slice}: stability index {each.stability:.3f}, "
-                f"p = {each.p_value:.3f}: {state}."
-            )
-            if each.reweighted is not None:
-                most = measured(each.reweighted.high)
-                lines.append(
-                    f"    By the new mix at most {most} of calls get worse, as evaluated part by part."
-                )
-        if self.content is not None:
-            state = "new content" if self.content_shifted else "no shift seen"
-            lines.append(
-                f"  Inputs: told apart in {measured(self.content.value)} (chance 50 %), "
-                f"p = {self.content.p_value:.3f}: {state}."
-            )
+        lines += [f"  {line}" for line in self.check.lines]
         lines += [f"  {note}" for note in self.notes]
         if self.recommendation is not None:
             answer = self.recommendation
@@ -151,11 +102,14 @@ def watch(
     current_share: float | None = None,
     policy: Policy | None = None,
     seed: int = 0,
+    listener: Listener = silent,
 ) -> WatchReport:
     """Watch what was imported after the evaluation for drift: in outcomes, in mix, in content.
 
     Outcomes are watched by the e-detector (Shin, Ramdas and Rinaldo, 2023), valid however often anyone
-    looks; mix and content are tests of one look.
+    looks; mix and content are tests of one look. What they found is kept and counts in every
+    recommendation until the next look, unless a beginning or a seed is given, or whoever looks may
+    not replay the task.
 
     Args:
         workspace: Names the eval and the candidate.
@@ -169,6 +123,7 @@ def watch(
             nothing is recommended.
         policy: Another policy than the eval's own.
         seed: Of the permutations.
+        listener: Hears how many inputs are embedded.
 
     Raises:
         UsageError: Task or candidate is unknown, no batch is compared, or nothing was evaluated before.
@@ -209,22 +164,23 @@ def watch(
     elif not outcomes:
         what = "labelled" if found.basis is Basis.SEMANTIC else "replayed and compared"
         notes.append(f"None of the new calls is {what} yet: outcomes can't be watched.")
-    mix = _mix(store, found.config, moment, seed, _slices(store, found)) if len(new) else ()
-    content = _content(store, found.config, moment, seed) if len(new) else None
-    moved = content is not None and content.p_value <= LIKELY
-    if len(new) and content is None:
-        notes.append(
-            "Inputs are not compared: too few of both windows are embedded. "
-            f"`workbench slices --task {task} --candidate {candidate}` embeds those that are compared."
-        )
+    check = check_traffic(
+        store,
+        found.config,
+        found.fingerprint,
+        evaluated_at,
+        compared=found.frame["call_id"].tolist(),
+        slices=lambda: gather(store, found.config, found.fingerprint, found.policy).slices,
+        seed=seed,
+        listener=listener,
+    )
+    notes += check.notes
+    # Another seed or beginning would be a way to look until it looks good.
+    if since is None and seed == 0 and access.may(Right.REPLAY, task):
+        keep(store, task, found.fingerprint, check)
     alarms = tuple(detector.alarms) if detector else ()
     answer = None
     if current_share is not None:
-        shifts = [f"mix by {each.slice}" for each in mix if each.shifted] + (["content"] if moved else [])
-        held = (
-            f"The traffic since {moment:%Y-%m-%d} is of another {' and '.join(shifts)} than what was "
-            "evaluated: replay a sample of it before the share grows."
-        )
         answer = recommend(
             workspace,
             store,
@@ -233,7 +189,7 @@ def watch(
             current_share=current_share,
             policy=policy,
             drift_alarm=bool(alarms),
-            held=(held,) if shifts else (),
+            check=check,
         )
     return WatchReport(
         task=task,
@@ -246,60 +202,8 @@ def watch(
         evidence=detector.value if detector else 0.0,
         alarm_at=ALARM,
         alarms=alarms,
-        mix=mix,
-        content=content,
-        content_shifted=moved,
+        check=check,
         new_calls=len(new),
         notes=tuple(notes),
         recommendation=answer,
     )
-
-
-def _slices(store: Store, found: Gathered) -> Callable[[], Sequence[SliceEvidence]]:
-    """Return what gives the evidence by slice; it is asked only where a mix moved."""
-    return lambda: gather(store, found.config, found.fingerprint, found.policy).slices
-
-
-def _mix(
-    store: Store,
-    config: EvalConfig,
-    moment: datetime,
-    seed: int,
-    slices: Callable[[], Sequence[SliceEvidence]],
-) -> tuple[MixShift, ...]:
-    rules = config.slices or USUAL
-    before = some_calls(store, config.task, moment, after=False, limit=MIX_CALLS)
-    after = some_calls(store, config.task, moment, after=True, limit=MIX_CALLS)
-    if not before or not after:
-        return ()
-    values = slice_values(rules, [*before, *after])
-    found = []
-    for name in dict.fromkeys(name_of(rule) for rule in rules):
-        mine = values[name]
-        new = Counter(mine[len(before) :])
-        shift = population_stability(Counter(mine[: len(before)]), new, seed=seed)
-        likely = min(shift.p_value * len(values), 1.0)
-        by_new_mix = None
-        if likely <= LIKELY:
-            own = [each for each in slices() if each.name == name]
-            by_new_mix = reweighted(own, new, config.policy.delta)
-        found.append(MixShift(name, shift.value, shift.p_value, likely <= LIKELY, by_new_mix))
-    return tuple(found)
-
-
-def _content(store: Store, config: EvalConfig, moment: datetime, seed: int) -> Shift | None:
-    """Compare the embeddings that the store holds of inputs of both windows; none is made."""
-    windows = []
-    for after in (False, True):
-        calls = some_calls(store, config.task, moment, after=after, limit=5 * CONTENT_CALLS, requests=True)
-        texts = [last_user_text(from_json(call["request"], Request).messages) for call in calls]
-        windows.append(_vectors(store, config, texts))
-    if min(len(each) for each in windows) < FOLDS:
-        return None
-    return two_sample(np.stack(windows[0]), np.stack(windows[1]), seed=seed)
-
-
-def _vectors(store: Store, config: EvalConfig, texts: Sequence[str]) -> list[NDArray[np.float64]]:
-    hashes = [text_hash(text) for text in texts if text.strip()]
-    known = comparisons.vectors(store, open_embedder(config.embedder).model, list(dict.fromkeys(hashes)))
-    return [np.asarray(known[each], dtype=np.float64) for each in hashes if each in known][:CONTENT_CALLS]

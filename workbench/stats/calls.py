@@ -51,7 +51,7 @@ class Calls:
     Attributes:
         table: Properties that are true or false, verdicts and clusters.
         batch: Number of each call's batch, ascending.
-        place_of: Where a call stands, by its id; of at least every call that was drawn.
+        place_of: Where a call stands, by its id; of at least every call that was drawn or aimed at by its id.
         kind: Place in `kinds` of the slices that each call belongs to.
         kinds: Each set of slices that occurs.
         control: Outcome group of the frontier's answer.

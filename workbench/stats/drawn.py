@@ -62,12 +62,19 @@ class Draws:
         self.place_of = calls.place_of
         self.draws = draws
         self.closed = closed_draws(draws)
-        self.aims = {each: self._aimed_at(each) for each in {draw.focus for draw in self.closed}}
+        by_focus = {draw.focus: draw for draw in self.closed}
+        self.aims = {focus: self._aimed_at(draw) for focus, draw in by_focus.items()}
 
-    def _aimed_at(self, focus: tuple[str, str] | None) -> Bools:
-        """Return which calls a draw with this focus was aimed at."""
+    def _aimed_at(self, draw: DrawRow) -> Bools:
+        """Return which calls a draw was aimed at."""
         differs = ~self.table.agrees
-        return differs if focus is None else differs & self.calls.inside(focus)
+        if draw.focus is None:
+            return differs
+        if draw.aimed_at is None:
+            return differs & self.calls.inside(draw.focus)
+        inside = np.zeros(len(self.table), dtype=np.bool_)
+        inside[[self.place_of[each] for each in draw.aimed_at if each in self.place_of]] = True
+        return differs & inside
 
     def population(self, places: Places | None = None) -> Population:
         """Return the evidence of all calls, or of the calls at some places."""

@@ -68,7 +68,8 @@ class DrawRow:
 
     `verdict` None without `lapsed` means that the draw is still open. `probability` is
     that of its stratum when it was drawn, `weight` the stratum's share over it. `focus` is
-    the slice (name, value) whose mismatches the draw was aimed at; None where at all of them.
+    the slice (name, value) whose mismatches the draw was aimed at; None where at all of them. Where it is no
+    slice, `aimed_at` holds the ids of its calls.
     `batches` counts the batches it was drawn from; None stands for all that there are.
     """
 
@@ -79,6 +80,7 @@ class DrawRow:
     critical_reason: bool = False
     focus: tuple[str, str] | None = None
     batches: int | None = None
+    aimed_at: frozenset[str] | None = None
 
 
 def combine(verdicts: Sequence[LabelVerdict], adjudicated: LabelVerdict | None = None) -> LabelVerdict | None:

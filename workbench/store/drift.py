@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -65,4 +66,12 @@ def some_calls(
         WHERE c.task = ? AND coalesce(m.created_at > ?, false) = ? ORDER BY md5(c.call_id) LIMIT ?
         """,  # noqa: S608 - one of two fixed texts
         (task, moment, after, limit),
+    )
+
+
+def requests_of(store: Store, call_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return call_id and request of some calls."""
+    return store.rows(
+        "SELECT call_id, request FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY call_id",
+        (list(call_ids),),
     )

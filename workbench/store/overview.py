@@ -24,7 +24,7 @@ Pair = tuple[str, str]
 """A task and a candidate's fingerprint."""
 
 BY_REPLAY = ("comparisons", "labels", "observations", "replay_calls")
-BY_PAIR = ("draws", "latency_probes", "replays")
+BY_PAIR = ("draws", "latency_probes", "replays", "traffic_checks")
 BY_TASK = ("calls", "noise_floors", "task_moves")
 FOR_ALL = (
     "asked_controls",

@@ -22,6 +22,7 @@ from workbench.ui import (
     money,
     moves,
     navigation,
+    newer,
     overview,
     reporting,
     thresholds,
@@ -56,6 +57,8 @@ def show(scope: Scope) -> None:
         served = {"now": f"{current:g}"} if current != held.share else None
         offer("recommendation", filters=served, label="Export evidence")
     trail.show(scope, int(answer.details["compared"]), log)
+    if answer.details["compared"]:
+        newer.show(scope)
     declared(answer, policy)
     with st.container(horizontal=True, vertical_alignment="center"):
         if answer.slices:

@@ -22,6 +22,10 @@ GLOSSARY = {
     "cap": "The largest stage of the ladder that today's evidence supports.",
     "share": "The share of traffic to send to the candidate next: one stage at a time.",
     "effective_share": "What moves in all, after slices that may carry less than the task.",
+    "traffic_check": (
+        "The calls imported since the evaluation against those before: are their slices mixed as then, and "
+        "can a classifier tell their inputs apart? Until a later look says otherwise, what it finds counts."
+    ),
     "control": "The answer of the frontier model, as your log recorded it.",
     "candidate": "The small model that may take over.",
     "agreement": "The share of compared calls on which both answers are equal under the task's rules.",

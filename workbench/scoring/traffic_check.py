@@ -1,0 +1,316 @@
+"""Is newly imported traffic like what a candidate was evaluated on: its mix of slices, and its content?
+
+Each check is kept, and the newest counts: it holds a share (`traffic_window`), and reviewers are asked for
+what is new first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench import access
+from workbench.access import requires
+from workbench.config import Workspace
+from workbench.embed import text_hash, vectors_of
+from workbench.errors import ModelMissing
+from workbench.normal import content_hash, last_user_text, naive_utc
+from workbench.progress import Listener, silent
+from workbench.records import Estimate, Request, from_json, to_json
+from workbench.roles import Right
+from workbench.scoring.comparing import open_embedder
+from workbench.scoring.targets import fingerprint_of
+from workbench.slices import name_of, slice_values
+from workbench.specs import EvalConfig, SliceRule
+from workbench.stats.drift import FOLDS, Shift, population_stability, told_apart, two_sample
+from workbench.stats.evidence import SliceEvidence
+from workbench.stats.reweighting import reweighted
+from workbench.stats.wording import measured, plural
+from workbench.store.drift import imported_after, requests_of, some_calls
+from workbench.store.traffic_checks import add_check, calls_named, newest_check
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+MIX_CALLS = 20_000
+"""Calls of either window whose mix is compared."""
+CONTENT_CALLS = 400
+"""Calls of either window whose embeddings are compared."""
+ASKED_CALLS = 5_000
+"""Compared calls among which new content is looked for."""
+LIKELY = 0.05
+"""Up to this p-value a window counts as another: for the mix over all slices together, and for content."""
+USUAL = (SliceRule("language"), SliceRule("input_length"), SliceRule("model"))
+"""What a mix is made of where the eval declares no slices."""
+
+
+@dataclass(frozen=True, slots=True)
+class MixShift:
+    """How far the mix of one slice moved: population stability index and permutation p-value.
+
+    `shifted` says that p times the number of slices is at most .05; `calls` is the new mix then, and
+    `reweighted` the evaluated harm by it, where the slice is a declared one.
+    """
+
+    slice: str
+    stability: float
+    p_value: float
+    shifted: bool
+    reweighted: Estimate | None = None
+    calls: dict[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficCheck:
+    """What a check found of the calls imported after `since` (UTC), set against those before.
+
+    `content` is None where too few inputs of a window have embeddings; `notes` say why. `told_apart` are
+    compared calls of new content that no earlier check named.
+    """
+
+    since: datetime
+    checked_at: datetime
+    new_calls: int
+    mix: tuple[MixShift, ...] = ()
+    content: Shift | None = None
+    content_moved: bool = False
+    told_apart: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Return what is another than it was, in words."""
+        shifted = tuple(f"mix by {each.slice}" for each in self.mix if each.shifted)
+        return (*shifted, "content") if self.content_moved else shifted
+
+    @property
+    def lines(self) -> list[str]:
+        """Return what was found, as lines."""
+        lines = []
+        for each in self.mix:
+            state = "another mix" if each.shifted else "no shift seen"
+            lines.append(
+                f"Mix by {each.slice}: stability index {each.stability:.3f}, p = {each.p_value:.3f}: {state}."
+            )
+            if each.reweighted is not None:
+                most = measured(each.reweighted.high)
+                lines.append(
+                    f"  By the new mix at most {most} of calls get worse, as evaluated part by part."
+                )
+        if self.content is not None:
+            state = "new content" if self.content_moved else "no shift seen"
+            lines.append(
+                f"Inputs: told apart in {measured(self.content.value)} (chance 50 %), "
+                f"p = {self.content.p_value:.3f}: {state}."
+            )
+        if self.told_apart:
+            lines.append(f"Review asks for {plural(len(self.told_apart), 'compared call')} of it first.")
+        return lines
+
+
+def check_traffic(
+    store: Store,
+    config: EvalConfig,
+    fingerprint: str,
+    moment: datetime,
+    *,
+    compared: Sequence[str],
+    slices: Callable[[], Sequence[SliceEvidence]],
+    seed: int = 0,
+    listener: Listener = silent,
+) -> TrafficCheck:
+    """Set the calls imported after a moment against those before.
+
+    Inputs that have no embedding yet are embedded for whoever may replay the task.
+
+    Args:
+        store: Holds calls and embeddings.
+        config: The eval.
+        fingerprint: The candidate's.
+        moment: UTC without a zone.
+        compared: Ids of the candidate's compared calls.
+        slices: Returns the evidence by slice; asked only where a mix moved.
+        seed: Of permutations and folds.
+        listener: Hears how many inputs are embedded.
+    """
+    new = imported_after(store, config.task, moment)["call_id"].tolist()
+    head = TrafficCheck(moment.replace(tzinfo=UTC), datetime.now(UTC), len(new))
+    if not new:
+        return head
+    mix = _mix(store, config, moment, seed, slices)
+    inputs = _Inputs(store, config, listener)
+    windows = [inputs.some(moment, after=after) for after in (False, True)]
+    content = None
+    if min(len(each) for each in windows) >= FOLDS:
+        content = two_sample(np.stack([*windows[0].values()]), np.stack([*windows[1].values()]), seed=seed)
+    moved = content is not None and content.p_value <= LIKELY
+    named: tuple[str, ...] = ()
+    if moved:
+        mine = (
+            set(new).intersection(compared).difference(*calls_named(store, config.task, fingerprint).values())
+        )
+        named = _told_apart(inputs, windows, sorted(mine), seed)
+    notes = inputs.notes
+    if content is None:
+        notes = ["Inputs are not compared: too few of both windows are embedded.", *notes]
+        before = standing_check(store, config.task, fingerprint)
+        if before is not None and before.content_moved:
+            # What can't be looked at now is no sign that it went away.
+            content, moved = before.content, True
+            notes.append(f"What the check of {before.checked_at:%Y-%m-%d} said of them stands.")
+    return replace(head, mix=mix, content=content, content_moved=moved, told_apart=named, notes=tuple(notes))
+
+
+def keep(store: Store, task: str, fingerprint: str, check: TrafficCheck) -> None:
+    """Keep a check, which counts from now on."""
+    row = {
+        "check_id": content_hash("traffic_check", task, fingerprint, check.checked_at.isoformat()),
+        "task": task,
+        "candidate_fingerprint": fingerprint,
+        "since": naive_utc(check.since),
+        "checked_at": naive_utc(check.checked_at),
+        "new_calls": check.new_calls,
+        "mix": to_json(check.mix).decode(),
+        "content": None if check.content is None else to_json(check.content).decode(),
+        "content_moved": check.content_moved,
+        "told_apart": list(check.told_apart),
+    }
+    with store.writing() as writer:
+        add_check(writer, row)
+
+
+@requires(Right.SEE)
+def last_check(workspace: Workspace, store: Store, task: str, candidate: str) -> TrafficCheck | None:
+    """Return the newest check of a candidate as it is configured now, or None.
+
+    Args:
+        workspace: Names the candidate.
+        store: Holds the checks.
+        task: The task.
+        candidate: The candidate's name.
+
+    Raises:
+        UsageError: The candidate is unknown.
+    """
+    fingerprint = fingerprint_of(workspace, store, candidate)
+    return None if fingerprint is None else standing_check(store, task, fingerprint)
+
+
+def standing_check(store: Store, task: str, fingerprint: str) -> TrafficCheck | None:
+    """Return the newest check of a task and candidate, or None."""
+    row = newest_check(store, task, fingerprint)
+    if row is None:
+        return None
+    return TrafficCheck(
+        row["since"].replace(tzinfo=UTC),
+        row["checked_at"].replace(tzinfo=UTC),
+        row["new_calls"],
+        mix=tuple(from_json(row["mix"], list[MixShift])),
+        content=None if row["content"] is None else from_json(row["content"], Shift),
+        content_moved=row["content_moved"],
+        told_apart=tuple(row["told_apart"]),
+    )
+
+
+def _mix(
+    store: Store,
+    config: EvalConfig,
+    moment: datetime,
+    seed: int,
+    slices: Callable[[], Sequence[SliceEvidence]],
+) -> tuple[MixShift, ...]:
+    rules = config.slices or USUAL
+    before = some_calls(store, config.task, moment, after=False, limit=MIX_CALLS)
+    after = some_calls(store, config.task, moment, after=True, limit=MIX_CALLS)
+    if not before or not after:
+        return ()
+    values = slice_values(rules, [*before, *after])
+    found = []
+    for name in dict.fromkeys(name_of(rule) for rule in rules):
+        mine = values[name]
+        new = Counter(mine[len(before) :])
+        shift = population_stability(Counter(mine[: len(before)]), new, seed=seed)
+        likely = min(shift.p_value * len(values), 1.0)
+        if likely > LIKELY:
+            found.append(MixShift(name, shift.value, shift.p_value, shifted=False))
+            continue
+        own = [each for each in slices() if each.name == name]
+        by_new_mix = reweighted(own, new, config.policy.delta)
+        found.append(MixShift(name, shift.value, shift.p_value, True, by_new_mix, dict(new)))
+    return tuple(found)
+
+
+class _Inputs:
+    """Embeddings of the calls' last user messages: what the store holds, and what may be made."""
+
+    def __init__(
+        self,
+        store: Store,
+        config: EvalConfig,
+        listener: Listener,
+    ) -> None:
+        self.notes: list[str] = []
+        self._store, self._config, self._listener = store, config, listener
+        self._makes = access.may(Right.REPLAY, config.task)
+
+    def some(self, moment: datetime, *, after: bool) -> dict[str, NDArray[np.float64]]:
+        """Return the embeddings of a random part of one window, by call."""
+        # For whoever makes none, more are looked at, of which some may have been made.
+        limit = CONTENT_CALLS if self._makes else 5 * CONTENT_CALLS
+        calls = some_calls(self._store, self._config.task, moment, after=after, limit=limit, requests=True)
+        found = self._vectors(calls)
+        return dict(list(found.items())[:CONTENT_CALLS])
+
+    def of(self, call_ids: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Return the embeddings of some calls, by call."""
+        return self._vectors(requests_of(self._store, call_ids))
+
+    def _vectors(self, calls: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
+        texts = {
+            each["call_id"]: last_user_text(from_json(each["request"], Request).messages) for each in calls
+        }
+        known = self._known([text for text in texts.values() if text.strip()])
+        return {
+            call_id: np.asarray(known[key], dtype=np.float64)
+            for call_id, text in texts.items()
+            if (key := text_hash(text)) in known
+        }
+
+    def _known(self, texts: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        embedder = open_embedder(self._config.embedder)
+        try:
+            found = vectors_of(self._store, embedder, texts, listener=self._listener, makes=self._makes)
+        except ModelMissing as missing:
+            self._makes = False
+            self._say(f"{missing.message} {missing.hint}".strip())
+            found = vectors_of(self._store, embedder, texts, makes=False)
+        for each in found.failures:
+            self._say(f"Inputs without an embedding: {each}.")
+        return found.by_hash
+
+    def _say(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def _told_apart(
+    inputs: _Inputs,
+    windows: Sequence[Mapping[str, NDArray[np.float64]]],
+    asked: Collection[str],
+    seed: int,
+) -> tuple[str, ...]:
+    """Return those of some new calls whose content is told apart from what was evaluated."""
+    # By a hash of their ids those at hand are a random part.
+    chosen = sorted(asked, key=lambda call_id: content_hash("told apart", call_id))[:ASKED_CALLS]
+    known = inputs.of(chosen)
+    learnt = known | {call_id: each for call_id, each in windows[1].items() if call_id not in known}
+    if not known or len(learnt) < FOLDS:
+        return ()
+    marks = told_apart(np.stack([*windows[0].values()]), np.stack([*learnt.values()]), seed=seed)
+    return tuple(sorted(known.keys() & {name for name, new in zip(learnt, marks, strict=True) if new}))

@@ -1,0 +1,109 @@
+"""Where the traffic moved under the evidence: what the calls imported since say by themselves.
+
+As long as the newest check (`traffic_check`) says that the traffic is another, a share may grow only if these
+calls carry it alone, or, where only the mix moved, the evaluated harm by the new mix does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench import ramp
+from workbench.normal import naive_utc
+from workbench.records import Policy
+from workbench.scoring.gathered import gather_of
+from workbench.scoring.traffic_check import TrafficCheck, standing_check
+from workbench.specs import EvalConfig
+from workbench.stats.evidence import SliceEvidence
+from workbench.stats.ladder import cap_of
+from workbench.stats.parts import parts_of
+from workbench.stats.reweighting import reweighted
+from workbench.stats.wording import plural
+from workbench.store.drift import imported_after
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The calls imported since a check's beginning, as evidence by themselves.
+
+    `by_mix` is the largest bound on harm by the new mix, where mixes alone moved and all are of declared
+    slices.
+    """
+
+    check: TrafficCheck
+    evidence: ramp.Evidence
+    by_mix: float | None
+
+    def carries(self, share: float, policy: Policy, state: ramp.State) -> bool:
+        """Say whether what is known of the new traffic carries a share."""
+        if self.by_mix is not None and cap_of(self.by_mix, policy) >= share:
+            return True
+        return ramp.recommend(self.evidence, policy, state).share >= share
+
+    @property
+    def sentence(self) -> str:
+        """Return why a share does not grow."""
+        what = " and ".join(self.check.moved)
+        compared = plural(self.evidence.task.compared, "compared call")
+        then = ", and label: Review asks for what is new first." if self.check.content_moved else "."
+        return (
+            f"Traffic imported since {self.check.since:%Y-%m-%d} is of another {what} than the evaluated "
+            f"(checked {self.check.checked_at:%Y-%m-%d}): by the {compared} of it alone the evidence does "
+            f"not carry the next stage. Replay a larger sample, so that more of it is compared{then}"
+        )
+
+
+def traffic_window(
+    store: Store,
+    config: EvalConfig,
+    fingerprint: str,
+    policy: Policy,
+    found: ramp.Evidence,
+    check: TrafficCheck | None = None,
+) -> Window | None:
+    """Return the evidence of the calls imported since the traffic moved; None where it did not.
+
+    Args:
+        store: Holds calls, comparisons and checks.
+        config: The eval.
+        fingerprint: The candidate's.
+        policy: What the team accepts.
+        found: The evidence of all of it.
+        check: The check that counts; the newest that was kept unless given.
+    """
+    check = check or standing_check(store, config.task, fingerprint)
+    if check is None or not check.moved:
+        return None
+    gathered = gather_of(store, config, fingerprint, policy)
+    new = imported_after(store, config.task, naive_utc(check.since))["call_id"]
+    (population,) = parts_of(
+        gathered.audit,
+        [gathered.frame["call_id"].isin(new).to_numpy(dtype=np.bool_)],
+        basis=gathered.basis,
+        draws=gathered.draws,
+        weight_max=gathered.weight_max,
+        icc=policy.icc,
+    )
+    return Window(check, replace(found, task=population), _by_mix(check, found.slices, policy))
+
+
+def _by_mix(check: TrafficCheck, slices: Sequence[SliceEvidence], policy: Policy) -> float | None:
+    """Return the largest bound on harm by the new mixes, or None where they are not all that moved."""
+    if check.content_moved:
+        return None
+    bounds = []
+    for each in check.mix:
+        if each.shifted:
+            own = [part for part in slices if part.name == each.slice]
+            by_new_mix = reweighted(own, each.calls or {}, policy.delta)
+            if by_new_mix is None:
+                return None
+            bounds.append(by_new_mix.high)
+    return max(bounds, default=None)
