@@ -159,11 +159,13 @@ def test_candidate_test_starts_it_and_says_what_came_back(tmp_path: Path) -> Non
 
 
 CHILD = """
-import asyncio, sys
+import asyncio, signal, sys
 from workbench.config import Workspace
 from workbench.engines import open_engine, vllm_server
 import tempfile
 vllm_server.GRACE_S = 0.2
+# A job in the background of a shell ignores it from its start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 tempfile.tempdir = sys.argv[1]
 workspace = Workspace.load(sys.argv[1])
 engine = open_engine(workspace, workspace.candidate("c"), workspace.eval_for("spam"))
