@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,11 +29,15 @@ from workbench.replay.live import LiveReport, replay_live
 from workbench.rollout import accept
 from workbench.scoring import compare, recommend
 from workbench.scoring.considered import consider
+from workbench.scoring.found import found_slices
 from workbench.scoring.overview import overview_row
 from workbench.scoring.stage import stage_of
-from workbench.specs import CONTROL
+from workbench.scoring.watching import watch
+from workbench.specs import CONTROL, SliceRule
 from workbench.store import Store
 from workbench.store.calls import count_calls
+from workbench.store.noise import recorded_models
+from workbench.store.slicing import condition, sliced_calls, slicing
 
 DAY = timedelta(days=1)
 ACCEPTED = datetime(2026, 5, 10, 9, tzinfo=UTC)
@@ -201,6 +206,26 @@ def test_what_a_candidate_served_is_never_taken_for_a_frontiers_answer(space: Wo
         assert replay(space, store, "spam", "c", checks=False).planned == 960
         assert store.value("SELECT count(*) FROM usable_calls WHERE control IS NOT NULL") == 960
         assert count_calls(store, "spam") == 1_020
+
+
+def test_a_share_that_is_served_moves_no_call_into_another_slice(space: Workspace) -> None:
+    """Of a served call the model is the frontier's, whose place the candidate took: nothing moved or changed."""
+    with open_store(space) as store:
+        served(space, store)
+        asked(space, store)
+        by_model = Counter(sliced_calls(store, "spam", [SliceRule("model")])[1][0][0])
+        assert by_model == {"frontier": 1}
+        part = slicing(store, "spam", SliceRule("model")).part("frontier")
+        assert part is not None
+        sql, values = condition(part)
+        assert store.value(f"SELECT count(*) FROM calls c WHERE {sql}", values) == 1_020  # noqa: S608 - fixed text
+        assert recorded_models(store, "spam") == {"frontier": 1_010}
+        found = watch(space, store, "spam", "c")
+        assert [(each.slice, each.shifted) for each in found.check.mix if each.slice == "model"] == [
+            ("model", False)
+        ]
+        names = {each.name for each in found_slices(space, store, "spam", "c", similar=False).slices}
+        assert "model" not in names
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ from workbench.slices_found import (
 from workbench.slices_found.ranking import AT_MOST
 from workbench.stats.audit import from_rows
 from workbench.stats.wording import count, measured, plural
+from workbench.store.calls import FRONTIER_MODEL
 
 if TYPE_CHECKING:
     from workbench.embed import Embedder
@@ -289,7 +290,9 @@ def _unlabelled(kind: Basis) -> str:
     return "Nobody has looked at an output: every disagreement counts as harm, and none proves it."
 
 
-_BEFORE = "call_id, language, input_chars, turn_depth, tool_count, model, attributes, request"
+_BEFORE = (
+    f"call_id, language, input_chars, turn_depth, tool_count, attributes, request, {FRONTIER_MODEL} AS model"
+)
 """What is known of a call before it is answered."""
 
 
@@ -297,7 +300,7 @@ def _calls(store: Store, wanted: Sequence[str]) -> list[dict[str, Any]]:
     """Return what is known before each of the calls, in the order of their ids."""
     return _read(
         store.rows(
-            f"SELECT {_BEFORE} FROM usable_calls WHERE call_id IN (SELECT unnest(?)) ORDER BY call_id",  # noqa: S608
+            f"SELECT {_BEFORE} FROM usable_calls c WHERE call_id IN (SELECT unnest(?)) ORDER BY call_id",  # noqa: S608
             (list(wanted),),
         )
     )
@@ -306,7 +309,7 @@ def _calls(store: Store, wanted: Sequence[str]) -> list[dict[str, Any]]:
 def _log(store: Store, task: str) -> tuple[list[dict[str, Any]], bool]:
     """Return the same of the task's whole log, or of a random part of it, and whether it is whole."""
     rows = store.rows(
-        f"SELECT {_BEFORE} FROM usable_calls WHERE task = ? ORDER BY md5(call_id) LIMIT ?",  # noqa: S608
+        f"SELECT {_BEFORE} FROM usable_calls c WHERE task = ? ORDER BY md5(call_id) LIMIT ?",  # noqa: S608
         (task, LOG_AT_MOST + 1),
     )
     return _read(rows[:LOG_AT_MOST]), len(rows) <= LOG_AT_MOST

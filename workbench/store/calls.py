@@ -20,6 +20,16 @@ SCALED_CALLS = (
 )
 """The calls that logged ones stand for; null where a rate is not known, or none that can be."""
 
+FRONTIER_MODEL = """
+CASE WHEN c.served_by IS NULL THEN c.model ELSE (
+    SELECT coalesce(arg_max(m.model, m.occurred_at), max(m.model)) FROM calls m
+    WHERE m.task = c.task AND m.served_by IS NULL
+) END"""
+"""Of a call `c`: the model as logged; where a candidate served it, the task's newest of the frontier.
+
+So a share that is served moves no call into another slice.
+"""
+
 _CALL_SQL = """
 SELECT c.call_id, c.source, c.native_id, c.task, c.request, c.control, c.occurred_at, c.session_id,
        c.served_by, c.sampling_rate, c.attributes, c.marks, c.control_marks,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from workbench.store.calls import FRONTIER_MODEL
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -60,7 +62,8 @@ def some_calls(
     wanted = "c.request" if requests else "NULL AS request"
     return store.rows(
         f"""
-        SELECT c.call_id, c.language, c.input_chars, c.turn_depth, c.tool_count, c.model, c.attributes,
+        SELECT c.call_id, c.language, c.input_chars, c.turn_depth, c.tool_count, c.attributes,
+               {FRONTIER_MODEL} AS model,
                {wanted}
         FROM usable_calls c LEFT JOIN manifests m USING (manifest_id)
         WHERE c.task = ? AND coalesce(m.created_at > ?, false) = ? ORDER BY md5(c.call_id) LIMIT ?

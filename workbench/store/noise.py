@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.store import Store
 
-ANSWERED_BY = "coalesce(model, json_extract_string(control, '$.model'))"
-"""Of a usable call: the model that answered, as logged.
+ANSWERED_BY = (
+    "CASE WHEN served_by IS NULL THEN coalesce(model, json_extract_string(control, '$.model')) "
+    "ELSE json_extract_string(control, '$.model') END"
+)
+"""Of a usable call: the model that answered as the frontier, as logged.
 
-The output's own name for it is read only where the call has none.
+The output's own name for it is read only where the call has none, or names the candidate that served it.
 """
 
 

@@ -24,6 +24,7 @@ from workbench.slices import (
 )
 from workbench.specs import SliceRule
 from workbench.stats.cluster import firsts
+from workbench.store.calls import FRONTIER_MODEL
 from workbench.store.remembered import TornRead
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def entry_of(rule: SliceRule) -> tuple[str, list[Any]]:
     if not known_rule(rule.by):
         raise ValueError(f"no slice can be made by {rule.by!r}")
     if not rule.by.startswith(ATTRIBUTE):
-        return f"c.{column_of(rule)}", []
+        return FRONTIER_MODEL if rule.by == "model" else f"c.{column_of(rule)}", []
     name = rule.by.removeprefix(ATTRIBUTE)
     if "." not in name:
         return "CAST(json_extract(c.attributes, ?) AS VARCHAR)", [_pointer([name])]
