@@ -223,7 +223,9 @@ class Workbench(RollingOut):
         *,
         limit: int | None = None,
         speed: float | Sequence[float] = 1.0,
+        budget_usd: float | None = None,
         budget_minutes: float | None = None,
+        dry_run: bool = False,
         seed: int = 0,
         listener: Listener = silent,
     ) -> LatencyReport:
@@ -237,7 +239,9 @@ class Workbench(RollingOut):
             candidate,
             limit=limit,
             speed=speed,
+            budget_usd=budget_usd,
             budget_minutes=budget_minutes,
+            dry_run=dry_run,
             seed=seed,
             listener=listener,
         )

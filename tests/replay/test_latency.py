@@ -16,7 +16,7 @@ from servers import Server, serving
 
 from workbench.cli import cli
 from workbench.config import Workspace
-from workbench.errors import EnvironmentalError, PrivacyRefused, UsageError
+from workbench.errors import ConfigError, EnvironmentalError, PrivacyRefused, UsageError
 from workbench.records import Policy
 from workbench.replay.latency import probe_latency
 from workbench.replay.lease import ReplayLease
@@ -255,3 +255,62 @@ def test_answers_of_a_response_cache_are_no_latency_of_the_model(tmp_path: Path,
         assert found is not None
         assert found.n == run.answered
     assert "response cache" in report.text
+
+
+PRICE = (
+    '\n[[prices]]\nmodel = "m"\nas_of = 2026-01-01\nsource = "list"\n'
+    "input_usd_per_million = 1000.0\noutput_usd_per_million = 1000.0\n"
+)
+
+
+def priced(tmp_path: Path, server: Server) -> Workspace:
+    """Return such a workspace whose model costs money."""
+    make(tmp_path, server)
+    path = tmp_path / "workbench.toml"
+    path.write_text(path.read_text(encoding="utf-8") + PRICE, encoding="utf-8")
+    return Workspace.load(tmp_path)
+
+
+def test_a_dry_run_of_a_probe_says_what_it_would_take_and_sends_nothing(
+    tmp_path: Path, server: Server
+) -> None:
+    """Requests of all speeds together, time by the log, tokens and money; and whether a budget will do."""
+    workspace = priced(tmp_path, server)
+    with open_store(workspace) as store:
+        fill(store)
+        server.reset()
+        found = probe_latency(
+            workspace, store, "spam", "small", limit=40, speed=[1, 2], budget_usd=0.001, dry_run=True
+        )
+        assert server.stats("slow")["hits"] == 0
+        assert store.value("SELECT count(*) FROM latency_probes") == 0
+    assert found.planned is not None
+    assert (found.planned.requests, found.runs) == (80, ())
+    assert found.planned.estimated_seconds == pytest.approx(0.02 * 39 * 1.5, rel=0.2)
+    assert found.planned.estimated_cost_usd is not None
+    assert found.planned.estimated_cost_usd > 0.001
+    assert "80 requests would be sent; nothing was sent" in found.text
+    assert "at the times of the log" in found.text
+    assert "The budget of 0.001 USD will not do" in found.text
+
+
+def test_a_budget_in_usd_ends_a_probe_and_what_it_cost_is_said(tmp_path: Path, server: Server) -> None:
+    """No call is sent that has no room in it, and what was measured until then is kept."""
+    workspace = priced(tmp_path, server)
+    with open_store(workspace) as store:
+        fill(store)
+        whole = probe_latency(workspace, store, "spam", "small", limit=40)
+        assert whole.cost_usd is not None
+        server.reset()
+        budget = whole.cost_usd / 2
+        found = probe_latency(workspace, store, "spam", "small", limit=40, budget_usd=budget)
+        (run,) = found.runs
+        assert run.stopped_early
+        assert 5 <= run.answered == run.sent <= 25
+        assert server.stats("slow")["hits"] == run.sent + 1
+        assert found.cost_usd is not None
+        assert found.cost_usd <= 1.1 * budget
+        assert "has no room for another call" in found.text
+        assert store.value("SELECT count(*) FROM latency_probes") == 2
+    with open_store(make(tmp_path / "unpriced", server)) as store, pytest.raises(ConfigError, match="prices"):
+        probe_latency(make(tmp_path / "unpriced", server), store, "spam", "small", budget_usd=1.0)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 _BUDGETS = ("budget_usd", "budget_minutes")
-_REFUSED_BY_PROBES = ("dry_run", "budget_usd")
 _NOT_FOR_PROBES = ("concurrency", "new")
 
 
@@ -45,12 +44,12 @@ _NOT_FOR_PROBES = ("concurrency", "new")
 @click.option(
     "--budget-usd",
     type=POSITIVE,
-    help="Pause when the whole replay has cost this much, by the price table.",
+    help="Pause when the whole replay has cost this much, by the price table; --probe ends there.",
 )
 @click.option(
     "--budget-minutes",
     type=POSITIVE,
-    help="Pause after so many minutes; for --probe, end there.",
+    help="Pause after so many minutes; --probe ends there.",
 )
 @click.option(
     "--checks/--no-checks",
@@ -110,7 +109,7 @@ def _reports(
     if options["probe"]:
         from workbench.replay.latency import probe_latency
 
-        chosen = {name: options[name] for name in ("limit", "budget_minutes", "seed")}
+        chosen = {name: options[name] for name in ("limit", *_BUDGETS, "dry_run", "seed")}
         chosen["speed"] = options["speed"] or (1.0,)
         return [probe_latency(space, store, task, first, **chosen, listener=listener)]
     if options["live"]:
@@ -149,7 +148,6 @@ def _refuse_what_does_not_go_together(candidates: tuple[str, ...], options: dict
         raise UsageError(f"{special[0]} and {special[1]} do not go together.", "Give one of them.")
     if special and len(set(candidates)) > 1:
         raise UsageError(f"{special[0]} takes one candidate.", "Run the command once for each.")
-    refused = [f"--{name.replace('_', '-')}" for name in _REFUSED_BY_PROBES if options[name]]
     if CONTROL in candidates and options["repeats"] > 1:
         raise UsageError(f"{CONTROL} is asked each call once more.", "Leave --repeats out.")
     if options["probe"]:
@@ -165,8 +163,6 @@ def _refuse_what_does_not_go_together(candidates: tuple[str, ...], options: dict
     if options["live"] and (options["new"] or options["repeats"] > 1):
         name = "--new" if options["new"] else "--repeats"
         raise UsageError(f"{name} means nothing to --live: each call is asked once.", f"Leave {name} out.")
-    if options["probe"] and refused:
-        raise UsageError(f"{refused[0]} does not go together with --probe.", f"Leave {refused[0]} out.")
     for name, needs in (("speed", "probe"), ("ray_address", "where"), ("actors", "where")):
         if options[name] not in (None, ()) and not options[needs]:
             other = "--probe latency" if needs == "probe" else "--on ray"

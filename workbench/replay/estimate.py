@@ -77,7 +77,7 @@ def estimate(
     asked = [] if plan.is_new else [call_id for call_id, _ in pending(store, row.replay_id, row.repeats)]
     asked += [each.call_id for each in plan.added for _ in range(row.repeats)]
     notes = list(plan.notes)
-    tokens_in, tokens_out = _tokens(store, spec, asked, patch, notes)
+    tokens_in, tokens_out = tokens_of(store, spec, asked, patch, notes)
     seconds = _seconds(store, row.candidate_fingerprint, len(asked), concurrency)
     cost = None
     if budget.price is not None and tokens_in is not None and tokens_out is not None:
@@ -89,7 +89,7 @@ def estimate(
         )
     if spec.samples > 0 and asked:
         notes.append(f"Each call is {1 + spec.samples} requests: {spec.samples} samples beside the answer.")
-    notes += _what_the_budget_says(budget, cost, seconds)
+    notes += what_the_budget_says(budget, cost, seconds)
     done = 0 if plan.is_new else tally(store, row).done
     return ReplayReport(
         replay_id=None if plan.is_new else row.replay_id,
@@ -111,14 +111,22 @@ def estimate(
     )
 
 
-def _tokens(
+def tokens_of(
     store: Store,
     spec: Candidate,
     asked: Sequence[str],
     patch: Callable[[Request], Request] | None,
     notes: list[str],
 ) -> tuple[int | None, int | None]:
-    """Return tokens in and out; recorded outputs read and write none any more."""
+    """Return tokens in and out of calls, by what the log says of them; a recorded output has none any more.
+
+    Args:
+        store: Holds the log.
+        spec: Who would be asked.
+        asked: Ids of calls; one that stands twice is asked twice.
+        patch: The candidate's prompt patch.
+        notes: What a person should know is added here.
+    """
     if spec.engine == "recorded":
         return None, None
     unique = list(dict.fromkeys(asked))
@@ -161,7 +169,8 @@ def _seconds(store: Store, fingerprint: str, calls: int, concurrency: int) -> fl
     return None if latency_ms is None else latency_ms / 1000 * calls / min(concurrency, calls)
 
 
-def _what_the_budget_says(budget: Budget, cost: float | None, seconds: float | None) -> list[str]:
+def what_the_budget_says(budget: Budget, cost: float | None, seconds: float | None) -> list[str]:
+    """Return whether a budget will do for what a run takes, in USD and in seconds where they are known."""
     notes = []
     if budget.usd is not None:
         left = budget.usd - budget.spent_usd
@@ -169,7 +178,7 @@ def _what_the_budget_says(budget: Budget, cost: float | None, seconds: float | N
         if cost is not None and cost > left:
             notes.append(
                 f"The budget of {budget.usd:g} USD{spent} will not do: about {cost:.4f} USD are needed. "
-                f"The replay will pause after about {100 * max(left, 0) / cost:.0f} % of what is left."
+                f"The run will pause after about {100 * max(left, 0) / cost:.0f} % of what is left."
             )
         elif cost is not None:
             notes.append(f"The budget of {budget.usd:g} USD{spent} will do.")

@@ -11,11 +11,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import msgspec
 
 from workbench.access import requires
 from workbench.config import Workspace
+from workbench.costing import tokens_cost_usd
 from workbench.engines import CallContext, Engine, listen, open_engine
 from workbench.engines.privacy import open_gate
 from workbench.engines.server_facts import requests_waiting
@@ -24,14 +26,16 @@ from workbench.progress import Listener, Progress, silent
 from workbench.records import ErrorKind, Output, Request
 from workbench.replay.apart import run_apart
 from workbench.replay.arrivals import Schedule
-from workbench.replay.budget import check_limits
+from workbench.replay.budget import Budget, check_limits, open_budget
+from workbench.replay.estimate import tokens_of, what_the_budget_says
 from workbench.replay.event_loop import new_event_loop
 from workbench.replay.latency_report import LatencyReport, SpeedRun, summarise
 from workbench.replay.lease import ReplayLease
-from workbench.replay.open_loop import MOST_IN_FLIGHT, Driven, OpenLoop
+from workbench.replay.open_loop import IDLE_S, MOST_IN_FLIGHT, Driven, OpenLoop
 from workbench.replay.outcomes import is_refusal
 from workbench.replay.pace import Pace, pace_of
 from workbench.replay.patching import patcher
+from workbench.replay.report import ReplayReport
 from workbench.roles import Right
 from workbench.scoring.latency_pairs import paired_latency
 from workbench.specs import Candidate, EvalConfig
@@ -56,7 +60,9 @@ def probe_latency(
     *,
     limit: int | None = None,
     speed: float | Sequence[float] = 1.0,
+    budget_usd: float | None = None,
     budget_minutes: float | None = None,
+    dry_run: bool = False,
     seed: int = 0,
     listener: Listener = silent,
 ) -> LatencyReport:
@@ -71,7 +77,9 @@ def probe_latency(
         candidate: Who answers.
         limit: Calls a speed; 300 unless given.
         speed: Multiples of production's pace, measured one after another on different calls.
+        budget_usd: Most that all speeds together may cost.
         budget_minutes: Time for all speeds together; 10 a speed unless given.
+        dry_run: Say what it would take; send nothing.
         seed: Seed of what is spread at random.
         listener: Told twice a second.
 
@@ -79,11 +87,12 @@ def probe_latency(
         A run for each speed, stored where the decision finds it.
 
     Raises:
-        UsageError: The task or the candidate can't be probed, or the minutes are no limit.
+        UsageError: The task or the candidate can't be probed, or a budget is no limit.
+        ConfigError: There is a budget in USD, but the model has no price.
         PrivacyRefused: The task's data may not go to this candidate; nothing was sent.
         EnvironmentalError: The server does not answer, or a replay of this candidate runs.
     """
-    check_limits(minutes=budget_minutes)
+    check_limits(usd=budget_usd, minutes=budget_minutes)
     speeds = [float(speed)] if isinstance(speed, int | float) else [float(each) for each in speed]
     if not speeds or any(not 0 < each < 1e6 for each in speeds) or (limit is not None and limit < 2):
         raise UsageError(
@@ -98,6 +107,12 @@ def probe_latency(
             "Probe the server that made the outputs, as a candidate of engine openai.",
         )
     fingerprint = workspace.fingerprint(spec)
+    budget = open_budget(workspace, replace(spec, samples=0), usd=budget_usd, minutes=None)
+    if dry_run:
+        store.absorb(wait_s=0)
+        pace = pace_of(store, eval_config, limit or LIMIT, seed)
+        planned = _planned(workspace, store, spec, task, pace, speeds, budget, budget_minutes)
+        return LatencyReport(task, spec.name, fingerprint, (), 0.0, None, None, planned=planned)
     with ReplayLease(workspace.spool, f"{task}-{fingerprint}"):
         store.absorb()
         pace = pace_of(store, eval_config, limit or LIMIT, seed)
@@ -111,12 +126,14 @@ def probe_latency(
         if len(pace.call_ids) < count * len(speeds):
             notes.append("The log is short: later speeds ask calls again, and caches may help them.")
         budget_s = 60 * (budget_minutes or MINUTES * len(speeds)) / len(speeds)
-        prober = _Prober(workspace, spec, eval_config, requests, budget_s, listener, notes)
+        prober = _Prober(workspace, spec, eval_config, requests, budget, budget_s, listener, notes)
 
         def keep(run: SpeedRun, driven: Driven, ids: Sequence[str]) -> None:
             _keep(store, task, spec, fingerprint, run, driven, ids)
 
         runs = run_apart(lambda: prober.run(pace, list(zip(speeds, chosen, strict=True)), cold, keep))
+        if not prober.has_room:
+            notes.append(budget.why())
         control = control_latencies(store, chosen[0])
         return LatencyReport(
             task=task,
@@ -131,7 +148,52 @@ def probe_latency(
             control_p95_ms=nearest_rank(control, 0.95),
             compared=paired_latency(workspace, store, task, candidate),
             notes=tuple(notes),
+            cost_usd=budget.total_usd,
         )
+
+
+def _planned(
+    workspace: Workspace,
+    store: Store,
+    spec: Candidate,
+    task: str,
+    pace: Pace,
+    speeds: Sequence[float],
+    budget: Budget,
+    minutes: float | None,
+) -> ReplayReport:
+    """Say what a probe would ask, from what the frontier read and wrote for these calls."""
+    patch = None if spec.patch is None else patcher(store, workspace, spec, task)
+    asked = [each for index in range(len(speeds)) for each in _calls(pace, index)]
+    notes = list(pace.notes)
+    tokens_in, tokens_out = tokens_of(store, replace(spec, samples=0), asked, patch, notes)
+    cost = None
+    if budget.price is not None and tokens_in is not None and tokens_out is not None:
+        cost = tokens_cost_usd(tokens_in, 0, tokens_out, budget.price)
+    seconds = 0.0
+    for speed in speeds:
+        offsets = pace.schedule.faster(speed).offsets_s
+        seconds += sum(min(after - before, IDLE_S) for before, after in pairwise(offsets))
+    most_s = 60 * (minutes or MINUTES * len(speeds))
+    return ReplayReport(
+        replay_id=None,
+        task=task,
+        candidate=spec.name,
+        state="planned",
+        calls=len(asked),
+        batches=0,
+        planned=len(asked),
+        done=0,
+        answered=0,
+        dry_run=True,
+        requests=len(asked),
+        estimated_seconds=min(seconds, most_s),
+        estimated_input_tokens=tokens_in,
+        estimated_output_tokens=tokens_out,
+        estimated_cost_usd=cost,
+        at_log_pace=True,
+        notes=(*notes, *what_the_budget_says(budget, cost, seconds)),
+    )
 
 
 def _calls(pace: Pace, index: int) -> list[str]:
@@ -152,6 +214,7 @@ class _Prober:
         spec: Candidate,
         eval_config: EvalConfig,
         requests: dict[str, Request],
+        budget: Budget,
         budget_s: float,
         listener: Listener,
         notes: list[str],
@@ -160,9 +223,12 @@ class _Prober:
         self._spec = spec
         self._eval = eval_config
         self._requests = requests
+        self._budget = budget
         self._budget_s = budget_s
         self._listener = listener
         self._notes = notes
+        self._lengths: dict[str, int] = {}
+        self.has_room = True
         self.start_s = 0.0
         self.cold_ms: float | None = None
         self.cold_first_token_ms: float | None = None
@@ -198,6 +264,8 @@ class _Prober:
                 asked = time.perf_counter()
                 output = await engine.complete(self._requests[cold], CallContext("probe-cold", "probe-cold"))
                 taken_ms = (time.perf_counter() - asked) * 1000
+                length = self._length(cold)
+                self._budget.book(self._budget.estimate_usd(length), length, output)
             except BaseException:
                 await engine.close()
                 raise
@@ -217,6 +285,12 @@ class _Prober:
             self._notes.append("The server refuses to stream: no time to the first token.")
         raise self._refused(output)
 
+    def _length(self, call_id: str) -> int:
+        """Return how many bytes a request is long."""
+        if call_id not in self._lengths:
+            self._lengths[call_id] = len(msgspec.json.encode(self._requests[call_id]))
+        return self._lengths[call_id]
+
     def _refused(self, output: Output) -> ConfigError:
         error = output.error
         why = f"status {error.status}: {error.message}" if error else ""
@@ -228,10 +302,26 @@ class _Prober:
     async def _drive(
         self, engine: Engine, schedule: Schedule, ids: list[str], speed: float
     ) -> tuple[Driven, list[tuple[float, int, float | None]]]:
-        async def ask(position: int, context: CallContext) -> Output:
-            return await engine.complete(self._requests[ids[position]], context)
+        estimates: dict[int, float] = {}
 
-        loop = OpenLoop(ask, schedule.offsets_s, most_in_flight=MOST_IN_FLIGHT, deadline_s=self._budget_s)
+        def room(position: int) -> bool:
+            estimates[position] = self._budget.estimate_usd(self._length(ids[position]))
+            self.has_room = self.has_room and self._budget.take(estimates[position])
+            return self.has_room
+
+        async def ask(position: int, context: CallContext) -> Output:
+            output = await engine.complete(self._requests[ids[position]], context)
+            late = context.retried.count(ErrorKind.TIMEOUT)
+            self._budget.settle(estimates[position], self._length(ids[position]), output, late)
+            return output
+
+        loop = OpenLoop(
+            ask,
+            schedule.offsets_s,
+            most_in_flight=MOST_IN_FLIGHT,
+            deadline_s=self._budget_s,
+            room=room,
+        )
         timeline: list[tuple[float, int, float | None]] = []
         watching = asyncio.create_task(self._watch(engine, loop, timeline, len(ids), speed))
         try:

@@ -12,7 +12,7 @@ from datetime import datetime
 from workbench.engines.replies import CACHED
 from workbench.replay.arrivals import Schedule
 from workbench.replay.open_loop import DROPPED, MOST_IN_FLIGHT, Driven, Sent
-from workbench.replay.report import duration
+from workbench.replay.report import ReplayReport, duration
 from workbench.scoring.latency_pairs import PairedLatency, heading
 from workbench.stats.percentiles import nearest_rank, percentile
 
@@ -114,7 +114,7 @@ class SpeedRun:
         if self.cut_s >= 1:
             lines.append(f"    {duration(self.cut_s)} in which nothing was in flight were not waited for.")
         if self.stopped_early:
-            lines.append("    The time ran out before all calls were sent: allow more, or lower --limit.")
+            lines.append("    Time or money ran out before all were sent: allow more, or lower --limit.")
         if self.late_p99_ms is not None and self.late_p99_ms > LATE_MS:
             lines.append(
                 f"    This machine sent up to {self.late_p99_ms:,.0f} ms late (p99): it is a part of what "
@@ -138,7 +138,8 @@ class LatencyReport:
     `engine_start_s` is how long the engine took until it could answer, `cold_ms` and
     `cold_first_token_ms` what the first call took, alone and outside the percentiles.
     `control_*` is the frontier's own latency for the calls of the first run, where logged, and
-    `compared` sets both against each other on the same calls, at production's pace.
+    `compared` sets both against each other on the same calls, at production's pace. `planned` is what a
+    probe would take, where nothing was sent; `cost_usd` what one took, where the model has a price.
     """
 
     task: str
@@ -153,10 +154,14 @@ class LatencyReport:
     control_p95_ms: float | None = None
     compared: PairedLatency | None = None
     notes: tuple[str, ...] = ()
+    planned: ReplayReport | None = None
+    cost_usd: float | None = None
 
     @property
     def text(self) -> str:
         """Return the report as a person reads it."""
+        if self.planned is not None:
+            return self.planned.text
         lines = [f"{self.task} / {self.candidate}: latency at the pace of the log, [limits 95 % sure each]"]
         cold = f"  Cold start: engine ready after {duration(self.engine_start_s)}"
         if self.cold_ms is not None:
@@ -174,6 +179,8 @@ class LatencyReport:
         if self.compared is not None and self.compared.pairs:
             lines.append(f"  {heading(self.compared)}:")
             lines += [f"    {line}" for line in self.compared.lines]
+        if self.cost_usd:
+            lines.append(f"  Cost: {self.cost_usd:,.4f} USD by the price table.")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 

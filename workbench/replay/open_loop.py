@@ -66,12 +66,19 @@ class OpenLoop:
         offsets_s: When each is due, from the start, ascending.
         most_in_flight: More are not sent but dropped, and counted: memory and sockets have an end.
         deadline_s: No call is sent after so long; what is in flight is waited for.
+        room: Says before call number i is sent whether there is room for it; none is sent after a no.
     """
 
     def __init__(
-        self, ask: Ask, offsets_s: Sequence[float], *, most_in_flight: int, deadline_s: float
+        self,
+        ask: Ask,
+        offsets_s: Sequence[float],
+        *,
+        most_in_flight: int,
+        deadline_s: float,
+        room: Callable[[int], bool] = lambda _: True,
     ) -> None:
-        self._ask = ask
+        self._ask, self._room = ask, room
         self._offsets = offsets_s
         self._most = most_in_flight
         self._deadline_s = deadline_s
@@ -98,6 +105,9 @@ class OpenLoop:
             for position, offset in enumerate(self._offsets):
                 if not await self._wait_until_due(start, offset) or self._failed is not None:
                     self.driven.stopped_early = self._failed is None
+                    break
+                if len(self._tasks) < self._most and not self._room(position):
+                    self.driven.stopped_early = True
                     break
                 self._send(position, start, start + offset - self.driven.cut_s)
             while self._tasks and self._failed is None:

@@ -61,6 +61,7 @@ class ReplayReport:
     estimated_input_tokens: int | None = None
     estimated_output_tokens: int | None = None
     estimated_cost_usd: float | None = None
+    at_log_pace: bool = False
     exit_code: int = 0
     marks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -83,7 +84,8 @@ class ReplayReport:
         if self.estimated_seconds is None and not is_read:
             lines.append("  Time: not known before this candidate has answered; try a small --limit first.")
         elif self.estimated_seconds is not None:
-            lines.append(f"  Time: about {duration(self.estimated_seconds)}, from earlier answers.")
+            known_by = "at the times of the log" if self.at_log_pace else "from earlier answers"
+            lines.append(f"  Time: about {duration(self.estimated_seconds)}, {known_by}.")
         if self.estimated_input_tokens is not None and self.estimated_output_tokens is not None:
             cost = "" if self.estimated_cost_usd is None else f", about {_money(self.estimated_cost_usd)} USD"
             lines.append(

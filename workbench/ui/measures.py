@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import streamlit as st
 
 from workbench.errors import UsageError, WorkbenchError
 from workbench.replay.control import is_declared
+from workbench.replay.latency import probe_latency
 from workbench.replay.latency_report import Percentile, SpeedRun
 from workbench.replay.noise import SAMPLE, NoiseReport, measure_noise_floor
 from workbench.replay.report import ReplayReport
@@ -80,10 +82,32 @@ def latency(chosen: Scope) -> None:
     commands = jobs.replay_commands(
         here().workspace, chosen.task, spec.name, int(calls), compare=False, options=options
     )
-    if start_button(chosen.task, spec.name, commands, label="Measure latency", key="start-latency"):
-        st.rerun()
-    on_the_command_line(commands)
+    start_or_estimate(
+        chosen.task,
+        spec.name,
+        commands,
+        label="Measure latency",
+        tab="-latency",
+        estimate=lambda: _probe_estimate(chosen, int(calls), speeds),
+    )
     _latency_table(chosen)
+
+
+def _probe_estimate(chosen: Scope, limit: int, speeds: Sequence[int]) -> ReplayReport | WorkbenchError:
+    now = here()
+    try:
+        found = probe_latency(
+            now.workspace,
+            now.store,
+            chosen.task,
+            chosen.candidate.name,
+            limit=limit,
+            speed=sorted(speeds),
+            dry_run=True,
+        )
+    except WorkbenchError as error:
+        return error
+    return found.planned or UsageError("Nothing would be sent.")
 
 
 def _latency_table(chosen: Scope) -> None:

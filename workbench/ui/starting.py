@@ -93,9 +93,8 @@ def show_estimate(report: ReplayReport | WorkbenchError) -> None:
         return
     with st.container(horizontal=True, gap="large"):
         st.metric("Would be sent", words.count(report.planned - report.done), width="content")
-        st.metric(
-            "About", words.duration(report.estimated_seconds), width="content", help="From earlier answers."
-        )
+        known_by = "At the times of the log." if report.at_log_pace else "From earlier answers."
+        st.metric("About", words.duration(report.estimated_seconds), width="content", help=known_by)
         st.metric("Tokens in", words.count(report.estimated_input_tokens), width="content")
         st.metric("Tokens out", words.count(report.estimated_output_tokens), width="content")
         st.metric("Cost", words.money(report.estimated_cost_usd), width="content")
