@@ -123,6 +123,27 @@ async def test_a_server_in_good_order_passes_within_five_small_calls() -> None:
     assert [each["role"] for each in sent[0]["messages"]] == ["system", "user", "assistant", "user"]
 
 
+async def test_a_sample_that_asks_for_everything_takes_five_calls_at_most() -> None:
+    """Labels that come without usable log-probabilities are not asked for again then; the length still is."""
+
+    def bare(body: dict[str, Any]) -> web.Response:
+        if body.get("tools"):
+            return tool_reply(body)
+        return reply('{"ok": true}' if body.get("response_format") else "spam", body)
+
+    needs = Needs(
+        has_tools=True,
+        response_formats=("json_schema",),
+        wants_labels=True,
+        wants_schema=True,
+        lengths=(9_000,),
+    )
+    report, sent = await checked(bare, needs, LABELS, parameters=STRUCTURED)
+    assert report.calls == len(sent) == 5
+    assert len(json.dumps(sent[-1])) > 9_000
+    assert states(report)["log-probabilities"] == "warning"
+
+
 async def test_what_a_sample_does_not_ask_is_not_paid_for() -> None:
     """A sample of plain texts costs one call."""
     report, sent = await checked(fit, Needs(has_system=False, has_turns=False))

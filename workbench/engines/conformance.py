@@ -33,6 +33,8 @@ from workbench.normal import Undecodable, decode_json
 from workbench.records import ErrorKind, Output, Request
 from workbench.specs import Candidate, EvalConfig
 
+MOST_QUESTIONS = 5
+"""Each is one call, and one more where its reply can't be read."""
 CALL_LIMIT_S = 60.0
 """A check that has no answer by then is skipped: the replay itself will say what a slow server means."""
 ESTIMATE_MARGIN = 0.8
@@ -173,6 +175,7 @@ class _Checker:
         self._eval = eval_config
         self._needs = needs
         self._confidence: dict[str, float] = {}
+        self._questions = 0
         self.calls = 0
         self.busy = False
 
@@ -201,6 +204,7 @@ class _Checker:
 
     async def _ask(self, request: Request) -> Output:
         """Ask; a reply that can't be read is no finding before a second one can't be read either."""
+        self._questions += 1
         output = await self._ask_once(request)
         if output.error is not None and output.error.kind is ErrorKind.INVALID_RESPONSE:
             output = await self._ask_once(request)
@@ -332,7 +336,8 @@ class _Checker:
         if self._engine.name == "transformers":
             return CheckState.PASSED, "read off the model in this process"
         labels = self._eval.labels if self._eval.names_one_label else ()
-        if labels and "label_margin" not in self._confidence:
+        # The last question is that of the length.
+        if labels and "label_margin" not in self._confidence and self._questions < MOST_QUESTIONS - 1:
             # No earlier answer had to be a label.
             output = await self._ask(label_request(labels))
             if output.error is not None and output.error.kind is ErrorKind.EMPTY:
