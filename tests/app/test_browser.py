@@ -89,12 +89,13 @@ def test_steps_back_and_forward_follow_what_was_chosen(address: str, browser: An
 
 
 def test_overview_leads_on_and_gives_its_report(address: str, browser: Any, tmp_path: Path) -> None:
-    """Charts have words, the report of all tasks is one silent file, and the next step opens its page."""
+    """It opens by its name, its report of all tasks is one silent file, and the next step opens its page."""
     page, seen = watched(browser, accept_downloads=True, viewport={"width": 400, "height": 900})
-    page.goto(address)
+    page.goto(f"{address}/overview?card=triage")
     page.locator('[class*="st-key-next-step"] button').wait_for()
     page.locator(".js-plotly-plot").last.wait_for()
     settle(page)
+    assert "/?card=triage" in page.url
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Report on all tasks (HTML)").click()
     saved = tmp_path / waiting.value.suggested_filename

@@ -93,13 +93,17 @@ def test_with_enough_compared_calls_the_tab_leads_to_the_next_stage(
     """It says that no more of them are needed, and where the rest stands."""
     since = begun(filled)
     for compared in (49, 50):
-        found = LiveStatus(0.01, since, 60, compared, compared, 50, {"timeout": 2})
+        found = LiveStatus(0.01, since, since + 24 * HOUR, 60, compared, compared, 40, 50, {"timeout": 2})
         monkeypatch.setattr(live, "ask", lambda *_, found=found: found)
         at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
         assert ("The next stage needs no more of them" in said(at)) == (compared == 50)
         assert ("See the next stage" in links(at)) == (compared == 50)
         shown = {each.label: each.value for each in at.metric}
         assert shown["Compared"] == ("49 of 50" if compared == 49 else "50")
+        assert shown["Agree"] == (
+            "40, 81.6\N{NO-BREAK SPACE}%" if compared == 49 else "40, 80.0\N{NO-BREAK SPACE}%"
+        )
+        assert shown["Lasts until, at least"] == f"{found.until:%Y-%m-%d %H:%M} UTC"
         assert "The frontier failed on 2 of them" in said(at)
 
 

@@ -327,7 +327,7 @@ def test_the_command_asks_and_says_what_is_missing(space: Workspace) -> None:
         cli, ["replay", "--task", "spam", "--candidate", "c", "--live", "--no-checks", *where]
     )
     assert run.exit_code == 0, run.output
-    assert "30 calls served, the frontier asked for 30, 30 compared (an advance needs 50)" in run.output
+    assert "the frontier asked for 30, 30 compared, of which 30 agree (an advance needs 50" in run.output
     assert "Every call it served is asked for: import what the gateway logged since" in run.output
     refused = CliRunner().invoke(
         cli, ["replay", "--task", "spam", "--candidate", "c", "--live", "--new", *where]

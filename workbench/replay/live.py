@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from workbench.access import requires
 from workbench.compare import evaluator_version
@@ -43,14 +43,17 @@ class LiveStatus:
 
     `share` is in force since `since`. `served` are the calls that the log says the candidate served since,
     `asked` those of them that the frontier answered, `failed` those that it answered with an error, by kind,
-    `compared` those that count; an advance needs `needed`.
+    `compared` those that count, `agreeing` those of them that agree; an advance needs `needed`, and that the
+    stage lasts until `until` (UTC).
     """
 
     share: float
     since: datetime
+    until: datetime
     served: int
     asked: int
     compared: int
+    agreeing: int
     needed: int
     failed: dict[str, int]
 
@@ -77,7 +80,8 @@ class LiveReport(LiveStatus):
         lines = [
             f"{self.task} / {self.candidate}: {percent(self.share)} since {self.since:%Y-%m-%d %H:%M} UTC; "
             f"{plural(self.served, 'call')} served, the frontier asked for {count(self.asked)}, "
-            f"{count(self.compared)} compared (an advance needs {count(self.needed)})."
+            f"{count(self.compared)} compared, of which {count(self.agreeing)} agree (an advance needs "
+            f"{count(self.needed)} compared, and that the stage lasts until {self.until:%Y-%m-%d %H:%M} UTC)."
         ]
         if self.replay.answered:
             cost = "" if self.replay.cost_usd is None else f", {self.replay.cost_usd:.4f} USD in all"
@@ -261,12 +265,16 @@ def _status(store: Store, config: EvalConfig, candidate: str, fingerprint: str, 
     calls = [each.call_id for each in rows.served_calls(store, config.task, candidate, _began(stage))]
     scope = Scope(config.task, fingerprint, evaluator_version(config))
     asked = rows.already_asked(store, calls)
+    since = _began(stage).replace(tzinfo=UTC)
+    compared, agreeing = live_compared(store, scope, stage)
     return LiveStatus(
         share=stage.share,
-        since=_began(stage).replace(tzinfo=UTC),
+        since=since,
+        until=since + timedelta(days=config.policy.minimum_days_in_stage),
         served=len(calls),
         asked=sum(kind is None for kind in asked.values()),
-        compared=live_compared(store, scope, stage),
+        compared=compared,
+        agreeing=agreeing,
         needed=config.policy.minimum_live_calls,
         failed=dict(Counter(kind for kind in asked.values() if kind is not None).most_common()),
     )

@@ -145,7 +145,8 @@ def at_share(
         return found, ramp.State(share=share)
     stage = stage_of(store, config.task, candidate, fingerprint, now)
     scope = Scope(config.task, fingerprint, evaluator_version(config))
-    state = state_of(stage, share, live_compared(store, scope, stage, wanted_of(config)), now)
+    compared, _ = live_compared(store, scope, stage, wanted_of(config))
+    state = state_of(stage, share, compared, now)
     if not found.drift_alarm and live_alarm(store, config, fingerprint, policy, stage):
         found = replace(found, drift_alarm=True)
     return found, state

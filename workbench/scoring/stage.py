@@ -18,6 +18,7 @@ from workbench.access import requires
 from workbench.normal import naive_utc
 from workbench.records import Verdict
 from workbench.roles import Right
+from workbench.scoring.columns import agreeing
 from workbench.stats.ladder import EPSILON
 from workbench.store.compared import evidence_frame
 from workbench.store.decisions import decision_rows
@@ -103,8 +104,8 @@ def state_of(stage: Stage, share: float, live_compared: int, now: datetime) -> r
     return ramp.State(share, days, live_compared, stage.entered_at.astimezone(UTC))
 
 
-def live_compared(store: Store, scope: Scope, stage: Stage, wanted: Collection[str] = ()) -> int:
-    """Return how many calls that the candidate served in this stage are compared with the frontier.
+def live_compared(store: Store, scope: Scope, stage: Stage, wanted: Collection[str] = ()) -> tuple[int, int]:
+    """Return how many calls that the candidate served in this stage are compared, and how many of them agree.
 
     Args:
         store: Holds the comparisons.
@@ -114,8 +115,9 @@ def live_compared(store: Store, scope: Scope, stage: Stage, wanted: Collection[s
     """
     replay = live_replay_of(store, scope.task, scope.fingerprint)
     if replay is None or stage.entered_at is None:
-        return 0
+        return 0, 0
     frame = evidence_frame(store, *scope.params, wanted=wanted)
     mine = (frame["replay_id"] == replay.replay_id) & (frame["verdict"] != Verdict.UNCOMPARABLE.value)
     entered = np.datetime64(naive_utc(stage.entered_at))
-    return int((mine & (frame["occurred_at"].to_numpy() >= entered)).sum())
+    mine &= frame["occurred_at"].to_numpy() >= entered
+    return int(mine.sum()), int((mine & agreeing(frame)).sum())

@@ -130,9 +130,10 @@ def form(
             reason,
             until,
         )
+        changes = abs(share - in_force) > 1e-9 or is_claim(current, in_force)
         st.button(
             f"Accept {words.stage(share)}",
-            type="primary",
+            type="primary" if changes else "secondary",
             icon=":material/how_to_reg:",
             key=f"accept-button-{mark}",
             on_click=_accept,

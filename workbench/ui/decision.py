@@ -242,7 +242,7 @@ def _latency(scope: Scope, answer: Recommendation) -> None:
     found: PairedLatency = answer.details["latency"]
     st.header("Latency of both models", anchor=False)
     if not found.pairs:
-        st.caption(answers.quoted(found.reason))
+        st.caption(answers.quoted(found.reason.replace("`", "")))
         if scope.candidate.engine != "recorded":
             navigation.link(
                 "replays",

@@ -75,6 +75,19 @@ def _numbers(found: LiveStatus) -> None:
             width="content",
             help=f"The next stage needs {words.count(found.needed)}, beside its time in this one.",
         )
+        if found.compared:
+            st.metric(
+                "Agree",
+                f"{words.count(found.agreeing)}, {words.percent(found.agreeing / found.compared)}",
+                width="content",
+                help="Of the compared ones. The bound on Ramp counts them with all others.",
+            )
+        st.metric(
+            "Lasts until, at least",
+            f"{found.until:%Y-%m-%d %H:%M} UTC",
+            width="content",
+            help="The least time in a stage that the policy asks for (minimum_days_in_stage).",
+        )
     if found.failed:
         kinds = ", ".join(f"{words.ERROR_KINDS.get(kind, kind)} {n:,}" for kind, n in found.failed.items())
         st.warning(

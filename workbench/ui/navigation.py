@@ -56,7 +56,8 @@ def page(name: str, *, hidden: bool = False) -> st.Page:
         folder() / f"{name}.py",
         title=entry.title,
         icon=entry.icon,
-        url_path=name,
+        # The first page has no address of its own: its name is that of a page which leads there.
+        url_path="first" if entry is MENU[0] else name,
         default=entry is MENU[0],
         visibility="hidden" if hidden else "visible",
     )
@@ -64,7 +65,13 @@ def page(name: str, *, hidden: bool = False) -> st.Page:
 
 def pages(actor: Actor) -> list[st.Page]:
     """Return every page in the order of the menu, which shows those that somebody's roles open."""
-    return [page(each.name, hidden=not gate.opens(each.name, actor)) for each in MENU]
+    menu = [page(each.name, hidden=not gate.opens(each.name, actor)) for each in MENU]
+    return [*menu, st.Page(_to_first, title=MENU[0].title, url_path=MENU[0].name, visibility="hidden")]
+
+
+def _to_first() -> None:
+    """Go where the first page lies: Streamlit gives it no address by its name."""
+    st.switch_page(page(MENU[0].name), query_params=st.query_params.to_dict())
 
 
 def link(name: str, label: str, *, icon: str | None = None, **query: str | None) -> None:

@@ -55,7 +55,7 @@ def panel(scope: Scope, compared: int) -> None:
             filters={"budget": "on"} if over_all else None,
         )
     for note in report.notes:
-        st.caption(answers.quoted(note))
+        st.caption(answers.quoted(note.replace("`", "")))
 
 
 def _shown(report: ThresholdReport) -> None:
