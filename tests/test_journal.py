@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,6 +194,29 @@ async def test_a_disk_that_stays_full_ends_the_run_and_keeps_what_counted(
         with ReplayLease(disk.path, "task-x") as lease:
             assert lease.recover() == 1
         assert kept_in(disk.path) == ["c0"]
+
+
+async def test_a_second_failure_of_a_full_disk_prints_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A part that can't be written after an answer could not be kept either is no news."""
+    monkeypatch.setattr(journal, "ROOM_EVERY_S", 0.02)
+    monkeypatch.setattr(journal, "DISK_FULL_WAIT_S", 0.4)
+    monkeypatch.setattr(journal, "PART_ROWS", 1)
+    with small_disk(tmp_path / "disk") as disk, ReplayLease(disk.path, "task-x") as lease:
+        notes: list[str] = []
+        writer = PartWriter(disk.path, "r", lease, notes.append)
+        await writer.add([row(0)])
+        disk.fill()
+        await until(lambda: bool(notes))
+        monkeypatch.setattr(journal, "DISK_FULL_WAIT_S", 0.05)
+        with pytest.raises(EnvironmentalError, match="No space left"):
+            await writer.add([row(1, "x" * 5000)])
+        assert writer._draining is not None
+        await until(lambda: writer._draining is None)
+        gc.collect()
+        assert "never retrieved" not in caplog.text
+        disk.make_room()
 
 
 async def test_an_answer_after_the_lease_was_lost_does_not_count(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ from servers import Server, serving
 from small_disk import small_disk
 
 from workbench.config import Workspace
-from workbench.errors import EnvironmentalError
+from workbench.errors import EnvironmentalError, WorkbenchError
 from workbench.progress import Progress
 from workbench.replay import journal, status
 from workbench.replay import replay as checked_replay
@@ -108,6 +109,50 @@ def test_a_disk_that_stays_full_stops_the_replay_and_a_resume_goes_on(
         assert (report.state, report.done) == ("finished", 300)
         # What was counted as answered was kept: only what was on its way then is asked again.
         assert report.answered <= 300 - max(heard)
+        assert sum(server.stats("slow")["prompts"].values()) - asked == report.answered
+
+
+@pytest.mark.parametrize("filled_at", [0, 200])
+def test_a_full_disk_that_holds_the_store_too_ends_in_words_and_a_resume_goes_on(
+    tmp_path: Path,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    filled_at: int,
+) -> None:
+    """From the start or in the middle nothing can be written: it says what to do, and loses nothing."""
+    server.reset()
+    monkeypatch.setattr(journal, "ROOM_EVERY_S", 0.1)
+    monkeypatch.setattr(journal, "DISK_FULL_WAIT_S", 0.5)
+    monkeypatch.setattr("workbench.replay.loop.TICK_S", 0.1)
+    with small_disk(tmp_path / "disk", 32_768) as disk:
+        root = disk.path / "space"
+        root.mkdir()
+        keys = {"engine": "openai", "base_url": server.url("slow"), "model": "m", "timeout_s": 5}
+        workspace = make_workspace(root, candidate_toml("c", **keys))
+        heard: list[int] = []
+
+        def listen(event: Progress) -> None:
+            heard.append(event.done)
+            if event.done >= filled_at and not disk.path.joinpath("filler").exists():
+                disk.fill()
+
+        with open_store(workspace) as store:
+            add_calls(store, 1_000)
+            if filled_at == 0:
+                disk.fill()
+            with pytest.raises(WorkbenchError, match="No space left") as raised:
+                replay(workspace, store, "spam", "c", listener=listen, checks=False)
+        assert raised.value.hint
+        gc.collect()
+        assert "never retrieved" not in caplog.text
+        asked = sum(server.stats("slow")["prompts"].values())
+        disk.make_room()
+        with open_store(workspace) as store:
+            report = replay(workspace, store, "spam", "c", checks=False)
+            assert (report.state, report.done) == ("finished", 1_000)
+            assert store.value("SELECT count(*) FROM observations") == 1_000
+        assert report.answered <= 1_000 - max(heard, default=0)
         assert sum(server.stats("slow")["prompts"].values()) - asked == report.answered
 
 

@@ -238,7 +238,9 @@ class PartWriter:
     def _drained(self, draining: asyncio.Task[None]) -> None:
         self._draining = None
         if not draining.cancelled():
-            self._failed = self._failed or draining.exception()
+            # Asked for in any case: an error that nobody asks for is printed with its traceback.
+            error = draining.exception()
+            self._failed = self._failed or error
             if self._sealed and self._failed is None:
                 self._drain_soon()
 
