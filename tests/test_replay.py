@@ -401,6 +401,7 @@ def wait_for_hits(server: Server, behaviour: str, at_least: int) -> None:
         time.sleep(0.01)
 
 
+KILL_PARTS = 4
 FORKED = """
 from pathlib import Path
 from workbench.config import Workspace
@@ -416,15 +417,18 @@ def run(root):
 
 
 @pytest.mark.slow
-def test_kills_at_random_points_lose_nothing_and_double_nothing(tmp_path: Path, server: Server) -> None:
+@pytest.mark.parametrize("part", range(KILL_PARTS))
+def test_kills_at_random_points_lose_nothing_and_double_nothing(
+    tmp_path: Path, server: Server, part: int
+) -> None:
     """Killed again and again, a replay asks anew what was in flight, and ends with one observation a call.
 
-    WORKBENCH_KILLS sets how often; every kill counts.
+    200 kills in all parts together, or WORKBENCH_KILLS; every kill counts.
     """
-    kills, concurrency = int(os.environ.get("WORKBENCH_KILLS", "200")), 8
+    kills, concurrency = int(os.environ.get("WORKBENCH_KILLS", "200")) // KILL_PARTS, 8
     calls = 20 * kills
     workspace = world(tmp_path, server, "slow", calls=calls, concurrency=concurrency)
-    dice = random.Random(7)
+    dice = random.Random(7 + part)
     killed = finished = 0
     with nursery(FORKED) as children:
         while killed < kills:
