@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -30,11 +31,17 @@ def python_with(name: str) -> str:
     if named:
         return named
     folder = ROOT / f".venv-{name}"
-    done = folder / ".complete"
-    wanted = " ".join(PACKAGES[name])
-    if not done.exists() or done.read_text() != wanted:
-        if not os.environ.get(f"WORKBENCH_REQUIRE_{name.upper()}"):
-            pytest.skip(f"no {name} here: WORKBENCH_REQUIRE_{name.upper()}=1 makes an environment with it")
-        script = Path(__file__).with_name("environment.sh")
-        subprocess.run(["bash", str(script), str(folder), sys.executable, *PACKAGES[name]], check=True)
+    if not _is_made(folder, name) and not os.environ.get(f"WORKBENCH_REQUIRE_{name.upper()}"):
+        pytest.skip(f"no {name} here: WORKBENCH_REQUIRE_{name.upper()}=1 makes an environment with it")
+    # Tests of one file may run in several processes, and each would make it.
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_made(folder, name):
+            script = Path(__file__).with_name("environment.sh")
+            subprocess.run(["bash", str(script), str(folder), sys.executable, *PACKAGES[name]], check=True)
     return str(folder / "bin" / "python")
+
+
+def _is_made(folder: Path, name: str) -> bool:
+    done = folder / ".complete"
+    return done.exists() and done.read_text() == " ".join(PACKAGES[name])
