@@ -16,6 +16,8 @@ from workbench.compare.ranking import figures
 from workbench.config import Workspace
 from workbench.records import Output, Policy, to_json
 from workbench.scoring import CompareReport, comparing
+from workbench.scoring.slice_map import slice_map
+from workbench.scoring.spread import effect_on, spread_of
 from workbench.scoring.tables import FieldTables, InvalidText, LabelPair, LabelTables, RankingTables, tables
 from workbench.stats import bounds
 from workbench.stats.agreement import cohen_kappa, gwet_ac1
@@ -330,3 +332,34 @@ def test_a_report_counts_ignored_pairs_by_rule(world: World) -> None:
     report = compared(changed, "orders")
     assert report.ignored_by == {"notes": 1, "marks": 1, "notes + marks": 1}
     assert "3 equal by an ignore rule (notes: 2, marks: 2)" in report.text
+
+
+def test_calls_of_one_session_count_as_fewer_in_every_table(world: World) -> None:
+    """Ten sessions of forty calls that go right or wrong together prove no more than about ten calls."""
+    for number in range(10):
+        said = "a" if number < 7 else "b"
+        world.add("topics", [("a", said)] * 40, first=40 * number, replay=f"r{number}", session=f"s{number}")
+    report = compared(world)
+    found = report.tables
+    assert isinstance(found, LabelTables)
+    assert report.compared == 400
+    for each in (report.agreement, found.agreement["a"]):
+        assert each.point == pytest.approx(0.7)
+        assert each.n == 400
+        assert 5 < each.n_effective < 20
+        assert each.low < 0.4
+    cells = slice_map(world.workspace, world.store, "small", "language", ("topics",))
+    assert sum(each.differing.n for each in cells) == 400
+    assert all(each.differing.n_effective < 10 for each in cells)
+    spread = spread_of(world.store, world.workspace.eval_for("topics"), world.fingerprint("small"))
+    assert spread.by_label["a"] == pytest.approx(spread.agreement)
+    assert effect_on(spread.agreement, 3) == 3
+
+
+def test_independent_calls_count_for_themselves(world: World) -> None:
+    """Without sessions and equal requests nothing is divided."""
+    world.add("topics", PAIRS)
+    report = compared(world)
+    assert isinstance(report.tables, LabelTables)
+    assert report.agreement.n_effective == report.compared
+    assert report.tables.agreement["a"].n_effective == 46

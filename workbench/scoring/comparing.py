@@ -35,6 +35,7 @@ from workbench.records import (
 )
 from workbench.roles import Right
 from workbench.scoring.judging import JudgeResults, judge_results
+from workbench.scoring.spread import spread_of
 from workbench.scoring.tables import Tables, shown, tables
 from workbench.scoring.targets import targets
 from workbench.specs import EvalConfig
@@ -59,8 +60,8 @@ class CompareReport:
 
     `new` comparisons were made now. The counts are over every replay of this
     candidate, repeat 0: `compared` is match + mismatch + ignored, and `invalid`
-    stands within `mismatch`. `agreement` is (match + ignored) / compared, with limits
-    that take calls as independent, and so is `invalid_share`, invalid / compared. `errors`
+    stands within `mismatch`. `agreement` is (match + ignored) / compared and `invalid_share`
+    invalid / compared, counts divided by the design effect of sessions and equal requests. `errors`
     counts candidate errors by kind, `ignored_by` the rules that made a difference
     harmless (`a + b` where both were needed), `uncomparable_because` the commonest reasons.
     `evaluator_errors` of the mismatches are no verdict at all: the eval's own evaluator failed,
@@ -442,6 +443,7 @@ def _report(
             ignored[row["ignored_by"]] += count
     agreeing = verdicts[Verdict.MATCH] + verdicts[Verdict.IGNORED]
     compared = agreeing + verdicts[Verdict.MISMATCH]
+    spread = spread_of(store, eval, fingerprint)
     return CompareReport(
         task=task,
         candidate=name,
@@ -457,8 +459,8 @@ def _report(
         ignored=verdicts[Verdict.IGNORED],
         uncomparable=verdicts[Verdict.UNCOMPARABLE],
         invalid=invalid,
-        agreement=agreement_of(agreeing, compared, eval.policy.delta),
-        invalid_share=bounds.anytime(invalid, compared, eval.policy.delta),
+        agreement=agreement_of(agreeing, compared, eval.policy.delta, spread.agreement),
+        invalid_share=bounds.anytime(invalid, compared, eval.policy.delta, deff=spread.invalid),
         similarity_missing=missing,
         errors=dict(errors.most_common()),
         ignored_by=dict(ignored.most_common()),

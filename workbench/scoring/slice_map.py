@@ -11,6 +11,7 @@ from workbench.config import Workspace
 from workbench.records import Estimate, Verdict
 from workbench.roles import Right
 from workbench.scoring.case_filters import pool_of, rules_by_name
+from workbench.scoring.spread import effect_on, spread_of
 from workbench.slices import KNOWN_KEYS
 from workbench.stats import bounds
 from workbench.store.cases import entry_verdicts
@@ -58,7 +59,7 @@ def slice_map(
 
     Returns:
         Cells with at least one compared call; of a task, the commonest value first. Limits hold for one
-        look, and take calls as independent.
+        look; counts are divided by the design effect of the task's sessions and equal requests.
 
     Raises:
         UsageError: The candidate is not known.
@@ -79,8 +80,10 @@ def slice_map(
             value = split.entries[entry]
             compared[value] += n
             differing[value] += n * (verdict == Verdict.MISMATCH)
+        effect = spread_of(store, config, pool.candidate_fingerprint).agreement
+        delta = config.policy.delta
         cells += [
-            SliceCell(task, value, bounds.exact(differing[value], n, config.policy.delta))
+            SliceCell(task, value, bounds.exact(differing[value], n, delta, deff=effect_on(effect, n)))
             for value, n in compared.most_common()
         ]
     return cells

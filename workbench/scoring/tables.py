@@ -14,6 +14,7 @@ from workbench.compare import evaluator_version
 from workbench.compare.fields import JSON_REPAIRED, FieldsComparator
 from workbench.records import Estimate, EvalKind
 from workbench.roles import Right
+from workbench.scoring.spread import effect_on, spread_of
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
 from workbench.stats.agreement import Confusion, cohen_kappa, gwet_ac1
@@ -54,10 +55,10 @@ class LabelTables:
     `confusion` has a row for each answer of the frontier and a column for each of the
     candidate, `(invalid)` among them; it and the coefficients are None where there are more
     than a hundred answers or none. `pairs` are the same counts, the commonest first.
-    `agreement` is by the frontier's answer, with limits that hold however often anyone looks
-    and take calls as independent. `kappa` and `ac1` explain and never gate. `invalid_texts`
-    are the commonest answers that are no label; there are none for those who may not read the text of
-    the task's calls.
+    `agreement` is by the frontier's answer, with limits that hold however often anyone looks;
+    counts are divided by the design effect of sessions and equal requests. `kappa` and `ac1` explain
+    and never gate. `invalid_texts` are the commonest answers that are no label; there are none for
+    those who may not read the text of the task's calls.
     """
 
     confusion: Confusion | None
@@ -72,7 +73,8 @@ class LabelTables:
 class FieldAgreement:
     """How often one field agrees, of the calls in which either side has it.
 
-    An answer that can't be read has none of the fields, and disagrees in all of them.
+    An answer that can't be read has none of the fields, and disagrees in all of them. Counts are
+    divided by the design effect of whole answers.
     """
 
     path: str
@@ -104,7 +106,8 @@ class RankingTables:
     `top_1` is the share whose first place is the same, `ndcg` the mean NDCG (0..1), `kendall_tau` the mean of
     Kendall's tau-b (-1..1). An answer that is no order has missed the first place and gains nothing; it
     has no tau, nor has one side that ties everything, so tau has an n of its own. Limits hold
-    however often anyone looks and take calls as independent. They explain and gate nothing.
+    however often anyone looks; counts are divided by the design effect of whole answers. They explain and
+    gate nothing.
     """
 
     top_1: Estimate
@@ -166,11 +169,11 @@ def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTab
     table = None
     if counts and len({each for pair in counts for each in pair}) <= MAX_GROUPS:
         table = confusion_of(counts)
-    delta = config.policy.delta
+    delta, spread = config.policy.delta, spread_of(store, config, fingerprint)
     return LabelTables(
         confusion=table,
         pairs=tuple(LabelPair(*pair, n) for pair, n in list(counts.items())[:PAIRS_SHOWN]),
-        agreement=_by_label(found, delta),
+        agreement=_by_label(found, delta, spread.by_label),
         kappa=cohen_kappa(table, delta) if table else None,
         ac1=gwet_ac1(table, delta) if table else None,
         invalid_texts=texts,
@@ -192,14 +195,19 @@ def _invalid_texts(store: Store, scope: tuple[str, str, str], compared: str) -> 
     return tuple(InvalidText(row["text"], int(row["n"])) for row in texts)
 
 
-def _by_label(found: Sequence[Mapping[str, Any]], delta: float) -> dict[str, Estimate]:
+def _by_label(
+    found: Sequence[Mapping[str, Any]], delta: float, effects: Mapping[str, float]
+) -> dict[str, Estimate]:
     """Return agreement by the frontier's answer, the commonest first, however many answers there are."""
     totals: Counter[str] = Counter()
     agreeing: Counter[str] = Counter()
     for row in found:
         totals[row["control"]] += int(row["n"])
         agreeing[row["control"]] += int(row["agreeing"])
-    return {label: bounds.anytime(agreeing[label], n, delta) for label, n in totals.most_common()}
+    return {
+        label: bounds.anytime(agreeing[label], n, delta, deff=effect_on(effects.get(label, 1.0), n))
+        for label, n in totals.most_common()
+    }
 
 
 @requires(Right.SEE, task=lambda given: given["config"].task)
@@ -248,6 +256,11 @@ def field_tables(
     )[0]
     found = {row["path"]: (int(row["equal"]), int(row["n"])) for row in counted}
     delta, unread = config.policy.delta, int(whole["unread"])
+    spread = spread_of(store, config, fingerprint)
+
+    def share(part: int, n: int) -> Estimate:
+        return bounds.anytime(part, n, delta, deff=effect_on(spread.agreement, n))
+
     return FieldTables(
         fields=tuple(
             FieldAgreement(
@@ -255,13 +268,13 @@ def field_tables(
                 compare=rule.compare,
                 required=rule.required,
                 critical=rule.critical,
-                agreement=bounds.anytime(equal, n + unread, delta),
+                agreement=share(equal, n + unread),
             )
             for rule in FieldsComparator(config).rules
             if rule.compare != "ignore"
             for equal, n in (found.get(rule.path, (0, 0)),)
         ),
-        schema_valid=bounds.anytime(int(whole["valid"]), int(whole["n"]), delta) if config.schema else None,
+        schema_valid=share(int(whole["valid"]), int(whole["n"])) if config.schema else None,
         repaired=int(whole["repaired"]),
         control_repaired=int(whole["control_repaired"]),
     )
@@ -289,11 +302,15 @@ def ranking_tables(store: Store, config: EvalConfig, fingerprint: str) -> Rankin
         """,  # noqa: S608 - constants of this module
         (config.task, fingerprint, evaluator_version(config)),
     )[0]
-    delta, n = config.policy.delta, int(found["n"])
+    delta, n, with_tau = config.policy.delta, int(found["n"]), int(found["with_tau"])
+    effect = spread_of(store, config, fingerprint).agreement
+    own = effect_on(effect, n)
     return RankingTables(
-        top_1=bounds.anytime(float(found["top_1"]), n, delta),
-        ndcg=bounds.anytime_mean(float(found["ndcg"]), n, delta),
-        kendall_tau=bounds.anytime_mean(float(found["tau"]), int(found["with_tau"]), delta, low=-1.0),
+        top_1=bounds.anytime(float(found["top_1"]), n, delta, deff=own),
+        ndcg=bounds.anytime_mean(float(found["ndcg"]), n, delta, deff=own),
+        kendall_tau=bounds.anytime_mean(
+            float(found["tau"]), with_tau, delta, low=-1.0, deff=effect_on(effect, with_tau)
+        ),
     )
 
 

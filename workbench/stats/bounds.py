@@ -250,7 +250,9 @@ def anytime(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimat
     )
 
 
-def anytime_mean(total: float, n: float, delta: float, *, low: float = 0.0, high: float = 1.0) -> Estimate:
+def anytime_mean(
+    total: float, n: float, delta: float, *, low: float = 0.0, high: float = 1.0, deff: float = 1.0
+) -> Estimate:
     """Return a mean of values between two limits, with both anytime bounds, each at `delta`.
 
     With x = (value - low) / (high - low) the bounds are L(sum x, n) and U(sum x, n) of a rate, on the scale
@@ -265,13 +267,14 @@ def anytime_mean(total: float, n: float, delta: float, *, low: float = 0.0, high
         delta: Error probability of each bound.
         low: The least a value can be.
         high: The most it can be.
+        deff: Design effect that sum and number are divided by.
 
     Returns:
         Means on the scale of the values; the limits themselves and no point without any.
     """
     width = high - low
     # Rounding may lift a sum of whole ones above their number.
-    found = anytime(min(max(0.0, (total - low * n) / width), n), n, delta)
+    found = anytime(min(max(0.0, (total - low * n) / width), n), n, delta, deff=deff)
     return replace(
         found,
         point=total / n if n else None,

@@ -24,6 +24,10 @@ DRAWN = 25
 """Labels or fields in a figure; a table lists the rest."""
 AT_ONCE = 20_000
 """Compared calls whose fields are counted; of more, a random part of about this size."""
+LIMITS = (
+    "The limits hold however often you look; calls of one session, and equal requests, count as fewer "
+    "than they are."
+)
 
 
 def field_paths(config: EvalConfig) -> list[str]:
@@ -112,7 +116,7 @@ def _label_view(scope: Scope, found: LabelTables) -> None:
     rates = dict(list(found.agreement.items())[:DRAWN])
     drawing = case_figures.agreements(rates, "label", colours())
     st.plotly_chart(drawing.figure, key="by-label", config=figures.CONFIG, alt=drawing.alt, theme=None)
-    st.caption("The limits hold however often you look, and take calls as independent.")
+    st.caption(LIMITS)
     exports.offer("agreement", task=scope.task, candidate=scope.candidate.name)
     if found.invalid_texts:
         st.caption("Commonest answers that are none of the labels")
@@ -179,7 +183,7 @@ def _field_view(scope: Scope, pool: Pool, facets: Facets) -> None:
     st.caption(
         "The worst first; calls in which neither side has the field are left out. "
         + (f"From a random part of about {AT_ONCE:,} calls. " if part else "")
-        + "The limits hold however often you look, and take calls as independent."
+        + LIMITS
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         paths = [each.path for each in shown if each.path]
@@ -223,7 +227,7 @@ def _ranking_view(scope: Scope, pool: Pool) -> None:
             ),
         ):
             st.metric(name, words.mean(value), width="content", help=told)
-    st.caption("The limits hold however often you look, and take calls as independent.")
+    st.caption(LIMITS)
     exports.offer("agreement", task=scope.task, candidate=scope.candidate.name)
 
 
