@@ -209,7 +209,7 @@ def test_calls_of_an_example_s_session_are_held_out_and_the_share_is_told(
             writer.execute("UPDATE calls SET session_id = 'job' WHERE call_id = ?", (call(4),))
         report = replay(workspace, store, "spam", "child", limit=200)
         assert "nor are 2 that end on the same user message or are of the same session" in report.text
-        assert "nothing about them: 1.7% of the calls" in report.text
+        assert "nothing about them: 1.7 % of the calls" in report.text
         assert not sample(store) & {call(index) for index in (3, 4, 5, 6)}
         grown = replay(workspace, store, "spam", "child")
         assert grown.done == 236

@@ -241,7 +241,7 @@ def test_keeping_the_schema_is_a_figure_apart_from_agreement(world: World) -> No
     assert found.schema_valid == bounds.anytime(8, 11, DELTA)
     assert (found.repaired, found.control_repaired) == (1, 1)
     assert (report.match, report.invalid) == (8, 2)
-    assert report.text.endswith("2 invalid, 72.7% keep the schema, 1 read only after their JSON was mended.")
+    assert report.text.endswith("2 invalid, 72.7 % keep the schema, 1 read only after their JSON was mended.")
 
 
 def test_the_tables_of_a_changed_eval_start_anew(world: World) -> None:
@@ -277,7 +277,7 @@ def test_orders_have_their_mean_figures_with_limits_and_n(world: World) -> None:
     assert 0 < found.ndcg.low < found.ndcg.point < found.ndcg.high <= 1
     assert (found.kendall_tau.point, found.kendall_tau.n) == (pytest.approx((1 + 1 / 3 - 1) / 3), 3)
     assert -1 <= found.kendall_tau.low < found.kendall_tau.point < found.kendall_tau.high <= 1
-    assert "first place the same in 50.0% (" in report.text
+    assert "first place the same in 50.0 % (" in report.text
     assert "mean NDCG" in report.text
     assert "mean Kendall's tau 0.11 (" in report.text
     document = to_json(report).decode()

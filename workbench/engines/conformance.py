@@ -388,11 +388,12 @@ class _Checker:
         seen = f"{told:,} tokens; the longest request takes about {self._needs.longest_tokens:,}"
         if surely > allowed:
             return CheckState.FAILED, (
-                f"{seen}, and about {likely:.0%} of the sample are too long, room for the answer included "
-                f"(most allowed: {allowed:.0%}). Serve a longer context, or set parameters.max_tokens lower."
+                f"{seen}, and about {100 * likely:.1f} % of the sample are too long, room for the answer "
+                f"included (most allowed: {100 * allowed:.3g} %). Serve a longer context, or set "
+                "parameters.max_tokens lower."
             )
         if likely:
-            return CheckState.WARNING, f"{seen}; about {likely:.1%} of the sample may be too long"
+            return CheckState.WARNING, f"{seen}; about {100 * likely:.1f} % of the sample may be too long"
         return CheckState.PASSED, seen
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from workbench.errors import UsageError
 from workbench.replay.arrivals import Schedule, log_schedule, poisson_schedule
 from workbench.specs import EvalConfig
+from workbench.stats.wording import measured
 from workbench.store import Store
 from workbench.store.calls import volumes
 from workbench.store.probes import Arrival, arrivals
@@ -92,7 +93,7 @@ def _share_factor(
     first, last = dated[0].occurred_at, dated[-1].occurred_at
     if rate is not None:
         factor = 1 / rate
-        why = f"The log holds {rate:.1%} of the traffic"
+        why = f"The log holds {measured(rate)} of the traffic"
     elif eval_config.calls_per_day and first and last:
         days = max((last - first).total_seconds() / DAY_S, 1 / 24)
         factor = max(eval_config.calls_per_day * days / len(dated), 1.0)
@@ -105,4 +106,9 @@ def _share_factor(
         ]
     if factor <= 1.0001:
         return 1.0, []
-    return factor, [f"{why}: its gaps are divided by {factor:,.3g}."]
+    return factor, [f"{why}: its gaps are divided by {_plain(factor)}."]
+
+
+def _plain(factor: float) -> str:
+    """Return a factor with three digits at least, and no exponent."""
+    return f"{factor:,.0f}" if factor >= 100 else f"{factor:.3g}"

@@ -18,6 +18,7 @@ from workbench.replay.control import only_its_own
 from workbench.replay.patching import hold_out
 from workbench.sampling import SampledCall, audit_key, draw_sample
 from workbench.specs import Candidate
+from workbench.stats.wording import measured
 from workbench.store import Store
 from workbench.store.exports import ExportedSample, last_export
 from workbench.store.marked import marked_calls
@@ -168,7 +169,7 @@ def _held_note(same: int, alike: int, left: int) -> str:
         f"; nor are {alike:,} that end on the same user message or are of the same session." if alike else "."
     )
     share = (same + alike) / max(same + alike + left, 1)
-    return f"{note} The evidence says nothing about them: {share:.1%} of the calls."
+    return f"{note} The evidence says nothing about them: {measured(share)} of the calls."
 
 
 def _to_go_on(earlier: list[ReplayRow], candidate: Candidate, repeats: int, seed: int) -> ReplayRow:

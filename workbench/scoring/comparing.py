@@ -40,6 +40,7 @@ from workbench.scoring.tables import Tables, shown, tables
 from workbench.scoring.targets import targets
 from workbench.specs import EvalConfig
 from workbench.stats import bounds
+from workbench.stats.wording import measured
 from workbench.store import comparisons as rows
 from workbench.store import label_pairs
 
@@ -104,7 +105,7 @@ class CompareReport:
     def text(self) -> str:
         """Return the report as one or two sentences."""
         point = self.agreement.point
-        share = "no agreement yet" if point is None else f"{point:.1%} agree"
+        share = "no agreement yet" if point is None else f"{measured(point)} agree"
         parts = [
             f"{self.task} / {self.candidate}: {self.compared:,} calls compared "
             f"({self.new:,} answers now), {share}"

@@ -19,6 +19,7 @@ from workbench.specs import EvalConfig
 from workbench.stats import bounds
 from workbench.stats.agreement import Confusion, cohen_kappa, gwet_ac1
 from workbench.stats.agreement import confusion as confusion_of
+from workbench.stats.wording import measured
 from workbench.store import accesses
 from workbench.store.cases import INVALID
 from workbench.store.comparisons import once
@@ -330,12 +331,13 @@ def shown(found: Tables | None) -> list[str]:
     parts: list[str] = []
     if isinstance(found, FieldTables):
         if found.schema_valid is not None and found.schema_valid.point is not None:
-            parts.append(f"{found.schema_valid.point:.1%} keep the schema")
+            parts.append(f"{measured(found.schema_valid.point)} keep the schema")
         if found.repaired:
             parts.append(f"{found.repaired:,} read only after their JSON was mended")
     if isinstance(found, RankingTables) and found.top_1.point is not None:
         first, tau = found.top_1, found.kendall_tau
-        parts.append(f"first place the same in {first.point:.1%} ({first.low:.1%}-{first.high:.1%})")
+        limits = f"{measured(first.low)} to {measured(first.high)}"
+        parts.append(f"first place the same in {measured(found.top_1.point)} ({limits})")
         parts.append(f"mean NDCG {_mean(found.ndcg)}")
         if tau.point is not None:
             parts.append(f"mean Kendall's tau {_mean(tau)}")
