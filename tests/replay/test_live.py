@@ -209,7 +209,7 @@ def test_what_a_candidate_served_is_never_taken_for_a_frontiers_answer(space: Wo
 
 
 def test_a_share_that_is_served_moves_no_call_into_another_slice(space: Workspace) -> None:
-    """Of a served call the model is the frontier's, whose place the candidate took: nothing moved or changed."""
+    """The model of a served call is the frontier's, whose place was taken: nothing moved or changed."""
     with open_store(space) as store:
         served(space, store)
         asked(space, store)
