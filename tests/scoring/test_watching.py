@@ -16,8 +16,10 @@ from scoring_world import START, World, make_world
 
 from workbench import Workbench, access
 from workbench.cli import cli
+from workbench.config import Workspace
 from workbench.embed import text_hash
 from workbench.errors import ModelMissing, UsageError
+from workbench.normal import naive_utc
 from workbench.records import Action, LabelVerdict, Message, Request, to_json
 from workbench.review import draw_states, next_item, submit
 from workbench.review.forecast import focus_of
@@ -28,9 +30,15 @@ from workbench.rollout import accept
 from workbench.scoring import compare, recommend, traffic_check
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.considered import consider
-from workbench.scoring.traffic_check import last_check
+from workbench.scoring.evidence import gather
+from workbench.scoring.gathered import gather_of
+from workbench.scoring.traffic_check import TrafficCheck, last_check
+from workbench.scoring.traffic_window import traffic_window
 from workbench.scoring.watching import WatchReport, watch
+from workbench.stats.drift import Shift
+from workbench.stats.parts import parts_of
 from workbench.store.comparisons import add_vectors
+from workbench.store.drift import imported_after
 
 CALLS = 600
 
@@ -359,3 +367,45 @@ def test_a_fall_of_the_share_starts_the_watch_anew(world: World) -> None:
     anew = watch(world.workspace, world.store, "topics", "small")
     assert (anew.alarmed, anew.new_calls) == (False, 0)
     assert anew.evaluated.n == CALLS
+
+
+@pytest.mark.parametrize("aimed", [None, ("language", "de"), (NEW_CONTENT, "c1")])
+def test_the_newer_calls_speak_through_every_draw_whatever_it_was_aimed_at(
+    world: World, aimed: tuple[str, str] | None
+) -> None:
+    """A draw that was aimed at a slice, or at what a check named, counts for the calls imported since."""
+    path = world.workspace.root / "evals" / "rewrite" / "eval.toml"
+    path.write_text(path.read_text() + '\n[[slices]]\nby = "language"\n')
+    world.workspace = Workspace.load(world.workspace.root)
+    pairs = [("same text", "same text" if number % 3 else "another") for number in range(400)]
+    world.add("rewrite", pairs)
+    compare(world.workspace, world.store, "rewrite")
+    later(world, "rewrite", 200)
+    config = world.workspace.eval_for("rewrite")
+    fingerprint = world.fingerprint("small")
+    named = tuple(f"rewrite-{number:05d}" for number in range(0, 400, 9))
+    at = datetime(2026, 3, 4, tzinfo=UTC)
+    check = TrafficCheck(START, at, 200, content=Shift(0.9, 0.001), content_moved=True, told_apart=named)
+    traffic_check.keep(world.store, "rewrite", fingerprint, check)
+    worse, equal = LabelVerdict.CONTROL_BETTER, LabelVerdict.EQUAL
+    world.draw("rewrite", [(number, worse if number % 9 == 0 else equal) for number in range(150, 300)])
+    with world.store.writing() as writer:
+        writer.execute("UPDATE traffic_checks SET check_id = 'c1'")
+        writer.execute(
+            "UPDATE draws SET focus = ?, batches = 1", (None if aimed is None else json.dumps(aimed),)
+        )
+    gathered = gather_of(world.store, config, fingerprint)
+    new = gathered.frame["call_id"].isin(imported_after(world.store, "rewrite", naive_utc(START))["call_id"])
+    (by_rows,) = parts_of(
+        gathered.audit,
+        [new.to_numpy()],
+        basis=gathered.basis,
+        draws=gathered.draws,
+        weight_max=gathered.weight_max,
+        icc=config.policy.icc,
+    )
+    found = gather(world.store, config, fingerprint, config.policy)
+    window = traffic_window(world.store, config, fingerprint, config.policy, found)
+    assert window is not None
+    assert len(window.evidence.task.draws) == 100
+    assert window.evidence.task == by_rows

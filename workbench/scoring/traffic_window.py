@@ -15,17 +15,19 @@ import numpy as np
 from workbench import ramp
 from workbench.normal import naive_utc
 from workbench.records import Policy
-from workbench.scoring.gathered import gather_of
+from workbench.scoring.alone import evidence_alone
 from workbench.scoring.traffic_check import TrafficCheck, standing_check
 from workbench.specs import EvalConfig
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.ladder import cap_of
-from workbench.stats.parts import parts_of
 from workbench.stats.reweighting import reweighted
+from workbench.stats.rows import Bools
 from workbench.stats.wording import plural
 from workbench.store.drift import imported_after
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.store import Store
 
 
@@ -81,16 +83,13 @@ def traffic_window(
     check = check or standing_check(store, config.task, fingerprint)
     if check is None or not check.moved:
         return None
-    gathered = gather_of(store, config, fingerprint, policy)
-    new = imported_after(store, config.task, naive_utc(check.since))["call_id"]
-    (population,) = parts_of(
-        gathered.audit,
-        [gathered.frame["call_id"].isin(new).to_numpy(dtype=np.bool_)],
-        basis=gathered.basis,
-        draws=gathered.draws,
-        weight_max=gathered.weight_max,
-        icc=policy.icc,
-    )
+    moment = naive_utc(check.since)
+
+    def chosen(compared: pd.DataFrame) -> Bools:
+        new = imported_after(store, config.task, moment)["seq"]
+        return compared["call_seq"].isin(new).to_numpy(dtype=np.bool_)
+
+    population = evidence_alone(store, config, fingerprint, policy, ("imported after", moment), chosen)
     return Window(check, replace(found, task=population), _by_mix(check, found.slices, policy))
 
 

@@ -32,11 +32,11 @@ def imported_after(store: Store, task: str, moment: datetime) -> pd.DataFrame:
         moment: UTC without a zone.
 
     Returns:
-        Columns call_id, occurred_at; the order is that of import, then of the calls' own times.
+        Columns seq, call_id, occurred_at; the order is that of import, then of the calls' own times.
     """
     return store.frame(
         """
-        SELECT c.call_id, c.occurred_at FROM usable_calls c JOIN manifests m USING (manifest_id)
+        SELECT c.seq, c.call_id, c.occurred_at FROM usable_calls c JOIN manifests m USING (manifest_id)
         WHERE c.task = ? AND m.created_at > ? ORDER BY m.seq, c.occurred_at NULLS LAST, c.call_id
         """,
         (task, moment),
