@@ -22,9 +22,10 @@ from workbench.errors import ModelMissing, UsageError
 from workbench.normal import naive_utc
 from workbench.records import Action, LabelVerdict, Message, Request, to_json
 from workbench.review import draw_states, next_item, submit
-from workbench.review.forecast import focus_of
+from workbench.review.forecast import focus_of, newest_content
 from workbench.review.pool import members_of
 from workbench.review.states import NEW_CONTENT, scope_of
+from workbench.review.status import queue_status
 from workbench.roles import Actor, Grant, Role
 from workbench.rollout import accept
 from workbench.scoring import compare, recommend, traffic_check
@@ -261,6 +262,25 @@ def test_review_asks_for_new_content_first(world: World) -> None:
     again = watch(*where).check
     assert again.content_moved
     assert not set(again.told_apart) & set(found.told_apart)
+
+
+def test_another_look_leaves_the_queue_at_what_is_new(world: World) -> None:
+    """What was named before is not taken for usual: the rest is not named in its place, nor aimed at."""
+    evaluated_then(world, 0.3)
+    with_inputs(world, new_from=2 * CALLS - 60)
+    where = (world.workspace, world.store, "topics", "small")
+    scope = scope_of(world.workspace, world.store, "topics", "small")
+    found = watch(*where).check
+    focus = newest_content(world.store, scope)
+    assert focus is not None
+    assert not watch(*where).check.told_apart
+    assert newest_content(world.store, scope) == focus
+    few = replace(found, checked_at=found.checked_at + timedelta(days=1), told_apart=("topics-00601",))
+    traffic_check.keep(world.store, "topics", world.fingerprint("small"), few)
+    assert newest_content(world.store, scope) == focus
+    said = queue_status(*where).text
+    assert "Aimed at calls of new content" in said
+    assert focus not in said
 
 
 def test_what_can_not_be_compared_any_more_is_no_sign_that_it_went_away(

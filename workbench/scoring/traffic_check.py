@@ -152,10 +152,9 @@ def check_traffic(
     moved = content is not None and content.p_value <= LIKELY
     named: tuple[str, ...] = ()
     if moved:
-        mine = (
-            set(new).intersection(compared).difference(*calls_named(store, config.task, fingerprint).values())
-        )
-        named = _told_apart(inputs, windows, sorted(mine), seed)
+        mine = set(new).intersection(compared)
+        earlier = frozenset[str]().union(*calls_named(store, config.task, fingerprint).values())
+        named = _told_apart(inputs, windows, mine - earlier, mine & earlier, seed)
     notes = inputs.notes
     if content is None:
         notes = ["Inputs are not compared: too few of both windows are embedded.", *notes]
@@ -303,14 +302,22 @@ def _told_apart(
     inputs: _Inputs,
     windows: Sequence[Mapping[str, NDArray[np.float64]]],
     asked: Collection[str],
+    named: Collection[str],
     seed: int,
 ) -> tuple[str, ...]:
-    """Return those of some new calls whose content is told apart from what was evaluated."""
-    # By a hash of their ids those at hand are a random part.
-    chosen = sorted(asked, key=lambda call_id: content_hash("told apart", call_id))[:ASKED_CALLS]
-    known = inputs.of(chosen)
-    learnt = known | {call_id: each for call_id, each in windows[1].items() if call_id not in known}
+    """Return those of some new calls whose content is told apart from what was evaluated.
+
+    What was named before is learnt from again: without it another look would name what is left, which is
+    as usual as the rest.
+    """
+    known, others = inputs.of(_some_of(asked)), inputs.of(_some_of(named))
+    learnt = dict(sorted({**windows[1], **others, **known}.items()))
     if not known or len(learnt) < FOLDS:
         return ()
     marks = told_apart(np.stack([*windows[0].values()]), np.stack([*learnt.values()]), seed=seed)
     return tuple(sorted(known.keys() & {name for name, new in zip(learnt, marks, strict=True) if new}))
+
+
+def _some_of(call_ids: Collection[str]) -> list[str]:
+    """Return as many of some calls as are looked at, by a hash of their ids: a random part."""
+    return sorted(call_ids, key=lambda call_id: content_hash("told apart", call_id))[:ASKED_CALLS]
