@@ -176,6 +176,13 @@ def test_what_was_found_counts_until_the_next_look_that_could_see_it(world: Worl
         assert last_check(*where) is None
     assert recommend(*where).share == 0.01
     watch(*where)
+    # What is only shown takes no hold away.
+    for shown in (
+        watch(*where, current_share=0.0, since=datetime(2030, 1, 1, tzinfo=UTC)),
+        watch(*where, current_share=0.0),
+    ):
+        assert shown.recommendation is not None
+        assert shown.recommendation.share == 0.0
     kept = last_check(*where)
     assert kept is not None
     assert kept.moved == ("mix by language",)
@@ -425,7 +432,7 @@ def test_the_newer_calls_speak_through_every_draw_whatever_it_was_aimed_at(
         icc=config.policy.icc,
     )
     found = gather(world.store, config, fingerprint, config.policy)
-    window = traffic_window(world.store, config, fingerprint, config.policy, found)
+    window = traffic_window(world.store, config, fingerprint, config.policy, found, check)
     assert window is not None
     assert len(window.evidence.task.draws) == 100
     assert window.evidence.task == by_rows

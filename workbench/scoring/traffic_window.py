@@ -16,7 +16,7 @@ from workbench import ramp
 from workbench.normal import naive_utc
 from workbench.records import Policy
 from workbench.scoring.alone import evidence_alone
-from workbench.scoring.traffic_check import TrafficCheck, standing_check
+from workbench.scoring.traffic_check import TrafficCheck
 from workbench.specs import EvalConfig
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.ladder import cap_of
@@ -68,20 +68,19 @@ def traffic_window(
     fingerprint: str,
     policy: Policy,
     found: ramp.Evidence,
-    check: TrafficCheck | None = None,
+    check: TrafficCheck,
 ) -> Window | None:
     """Return the evidence of the calls imported since the traffic moved; None where it did not.
 
     Args:
-        store: Holds calls, comparisons and checks.
+        store: Holds calls and comparisons.
         config: The eval.
         fingerprint: The candidate's.
         policy: What the team accepts.
         found: The evidence of all of it.
-        check: The check that counts; the newest that was kept unless given.
+        check: What a look at them found.
     """
-    check = check or standing_check(store, config.task, fingerprint)
-    if check is None or not check.moved:
+    if not check.moved:
         return None
     moment = naive_utc(check.since)
 
