@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,13 +34,16 @@ from workbench.scoring.comparing import open_embedder
 from workbench.scoring.considered import consider
 from workbench.scoring.evidence import gather
 from workbench.scoring.gathered import gather_of
-from workbench.scoring.traffic_check import TrafficCheck, last_check
+from workbench.scoring.traffic_check import MixShift, TrafficCheck, by_new_mix, last_check
 from workbench.scoring.traffic_window import traffic_window
 from workbench.scoring.watching import WatchReport, watch
-from workbench.stats.drift import Shift
+from workbench.stats.audit import AuditRow, structural_of
+from workbench.stats.drift import Shift, population_stability
+from workbench.stats.evidence import SliceEvidence
 from workbench.stats.parts import parts_of
+from workbench.stats.rows import Table
 from workbench.store.comparisons import add_vectors
-from workbench.store.drift import imported_after
+from workbench.store.drift import imported_after, some_calls
 
 CALLS = 600
 
@@ -309,6 +313,110 @@ def test_what_can_not_be_compared_any_more_is_no_sign_that_it_went_away(
     assert blind.content_moved
     assert any("stands" in note for note in blind.notes)
     assert any("Install it." in note for note in blind.notes)
+
+
+def test_a_handful_of_embeddings_does_not_clear_what_was_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where most inputs could not be embedded, the few that could say nothing of the rest."""
+
+    class Failing:
+        model = "failing"
+
+        def embed(self, texts: Sequence[str]) -> Any:
+            found = np.random.default_rng(0).normal(size=(len(texts), 6))
+            found[8:] = np.nan
+            return found
+
+    evaluated_then(world, 0.0)
+    with_inputs(world)
+    before = watch(world.workspace, world.store, "topics", "small").check
+    monkeypatch.setattr(traffic_check, "open_embedder", lambda _: Failing())
+    blind = watch(world.workspace, world.store, "topics", "small").check
+    assert blind.content == before.content
+    assert blind.content_moved
+
+
+def test_calls_of_one_session_count_once_in_a_check(world: World) -> None:
+    """Sessions of twenty calls in one language each: by calls the mix moved, by sessions it did not."""
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, CALLS, 2), batch=1, first=CALLS)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET session_id = 'e' || CAST(native_id AS INTEGER) // 20, "
+            "language = if(md5('e' || CAST(native_id AS INTEGER) // 20) < '8', 'de', 'en')"
+        )
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS)
+    sides = [
+        Counter(
+            row["language"]
+            for row in some_calls(world.store, "topics", naive_utc(START), after=side, limit=CALLS)
+        )
+        for side in (False, True)
+    ]
+    assert population_stability(*sides).p_value <= traffic_check.LIKELY
+    (language,) = watch(world.workspace, world.store, "topics", "small").check.mix
+    assert not language.shifted
+    # A log that has but one session says nothing of sessions.
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET session_id = 'all', language = if(manifest_id = 'later', 'fr', 'de')"
+        )
+    (language,) = watch(world.workspace, world.store, "topics", "small").check.mix
+    assert language.shifted
+
+
+def test_calls_that_an_eval_leaves_out_are_no_new_traffic(world: World) -> None:
+    """A load test that `exclude_marks` keeps from every replay moves no mix, and holds no share."""
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, CALLS, 2), batch=1, first=CALLS, observed=0)
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET marks = ['internal'], language = 'fr' "
+            "WHERE manifest_id = 'later' AND CAST(native_id AS INTEGER) >= ?",
+            (CALLS + 100,),
+        )
+    where = ("topics", "small")
+    assert watch(world.workspace, world.store, *where).shifted
+    path = world.workspace.root / "evals" / "topics" / "eval.toml"
+    path.write_text('exclude_marks = ["internal"]\n' + path.read_text())
+    found = watch(Workspace.load(world.workspace.root), world.store, *where).check
+    assert (found.new_calls, found.moved) == (100, ())
+
+
+def test_a_mix_by_length_has_the_limits_of_the_evidence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check that looks at some calls cuts lengths as the evidence does: the harm by the mix is known."""
+    monkeypatch.setattr(traffic_check, "MIX_CALLS", 60)
+    path = world.workspace.root / "evals" / "topics" / "eval.toml"
+    path.write_text(path.read_text().replace('by = "language"', 'by = "input_length"'))
+    workspace = Workspace.load(world.workspace.root)
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, 100, 2), batch=1, first=CALLS, observed=0)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET input_chars = 400 + CAST(native_id AS INTEGER) % 200 WHERE seq > ?", (CALLS,)
+        )
+    compare(workspace, world.store, "topics")
+    later(world, "topics", CALLS)
+    (moved,) = watch(workspace, world.store, "topics", "small").check.mix
+    assert moved.shifted
+    assert moved.reweighted is not None
+    assert moved.reweighted.high < 0.1
+
+
+def test_what_is_put_together_as_other_was_never_evaluated() -> None:
+    """It may be made of other values than then: a bound on those says nothing of these."""
+    table = Table.of([AuditRow(f"c{n}", 0, f"{n:04}", agrees=True, identical=True) for n in range(1_000)])
+    known = [SliceEvidence("tenant", each, 0.5, structural_of(table, 0.0)) for each in ("acme", "other")]
+    shift = MixShift("tenant", 1.0, 0.001, shifted=True, calls={"acme": 50, "other": 50})
+    found = by_new_mix(shift, known, 0.05)
+    assert found is not None
+    assert 0.5 < found.high < 0.51
 
 
 def test_texts_are_watched_by_labels_alone(world: World) -> None:

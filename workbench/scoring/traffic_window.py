@@ -16,11 +16,10 @@ from workbench import ramp
 from workbench.normal import naive_utc
 from workbench.records import Policy
 from workbench.scoring.alone import evidence_alone
-from workbench.scoring.traffic_check import TrafficCheck
+from workbench.scoring.traffic_check import TrafficCheck, by_new_mix
 from workbench.specs import EvalConfig
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.ladder import cap_of
-from workbench.stats.reweighting import reweighted
 from workbench.stats.rows import Bools
 from workbench.stats.wording import plural
 from workbench.store.drift import imported_after
@@ -99,9 +98,8 @@ def _by_mix(check: TrafficCheck, slices: Sequence[SliceEvidence], policy: Policy
     bounds = []
     for each in check.mix:
         if each.shifted:
-            own = [part for part in slices if part.name == each.slice]
-            by_new_mix = reweighted(own, each.calls or {}, policy.delta)
-            if by_new_mix is None:
+            found = by_new_mix(each, slices, policy.delta)
+            if found is None:
                 return None
-            bounds.append(by_new_mix.high)
+            bounds.append(found.high)
     return max(bounds, default=None)
