@@ -73,8 +73,8 @@ class MixShift:
 class TrafficCheck:
     """What a check found of the calls imported after `since` (UTC), set against those before.
 
-    `content` is None where too few inputs of a window have embeddings; `notes` say why. `told_apart` are
-    compared calls of new content that no earlier check named.
+    `content` is None where too few inputs of a window have embeddings; `notes`, which are not kept, say why.
+    `told_apart` are compared calls of new content that no earlier check named.
     """
 
     since: datetime
@@ -112,6 +112,8 @@ class TrafficCheck:
                 f"Inputs: told apart in {measured(self.content.value)} (chance 50 %), "
                 f"p = {self.content.p_value:.3f}: {state}."
             )
+        elif self.new_calls:
+            lines.append("Inputs are not compared: too few of both windows are embedded.")
         if self.told_apart:
             lines.append(f"Review asks for {plural(len(self.told_apart), 'compared call')} of it first.")
         return lines
@@ -160,12 +162,12 @@ def check_traffic(
         named = _told_apart(inputs, windows, mine - earlier, mine & earlier, seed)
     notes = inputs.notes
     if content is None:
-        notes = ["Inputs are not compared: too few of both windows are embedded.", *notes]
         before = standing_check(store, config.task, fingerprint)
         if before is not None and before.content_moved:
             # What can't be looked at now is no sign that it went away.
             content, moved = before.content, True
-            notes.append(f"What the check of {before.checked_at:%Y-%m-%d} said of them stands.")
+            when = f"{before.checked_at:%Y-%m-%d}"
+            notes = [f"What the check of {when} said of inputs stands: they can't be compared now.", *notes]
     return replace(head, mix=mix, content=content, content_moved=moved, told_apart=named, notes=tuple(notes))
 
 
