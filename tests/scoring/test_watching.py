@@ -460,6 +460,9 @@ def test_command_and_facade_say_the_same(world: World) -> None:
     assert said == expected
     dated = CliRunner().invoke(cli, [*command, "--since", "2026-03-04", "--current-share", "5%"])
     assert "0 calls imported since 2026-03-04" in dated.output
+    negative = CliRunner().invoke(cli, [*command, "--seed", "-1"])
+    assert negative.exit_code == 2
+    assert "'--seed'" in negative.output
     with Workbench(root) as bench:
         same = bench.watch("topics", "small")
         assert replace(same, check=replace(same.check, checked_at=found.check.checked_at)) == found
