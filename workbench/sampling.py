@@ -164,8 +164,8 @@ def next_draw(
     A stratum h with share W_h is drawn with probability q_h = 0.8 W_h + 0.2 focus_h,
     the focus being the mismatch strata in proportion to W_h. All mismatch strata so
     have the same odds q_h / W_h, and all others too, so the draw is made in two
-    steps, kind first and then a random undrawn call of that kind: a small stratum
-    can't run out by itself.
+    steps, kind first and then a random undrawn call of that kind, each time in another
+    order: a small stratum can't run out by itself, nor do the calls of a later batch come first.
 
     With `focus`, the aim is the mismatches of one slice. Calls that ever had other odds than
     the rest of their kind are a kind of their own from then on, so that the undrawn calls of
@@ -237,7 +237,12 @@ def next_draw(
                 return Exhausted(f"Every compared {word} call has been drawn. Compare more calls to go on.")
             again = sorted((place for place, each in enumerate(kinds) if each == kind), key=key)
             candidates = [again[int(_uniform("again", seed, str(position)) * len(again))]]
-    place = min(candidates, key=key)
+        # In one order for all draws the calls of a later batch would come first until it caught up with those
+        # before, and a part's weights, which take every call of a kind for as likely, would be off by that.
+        factor = int.from_bytes(_hash("pick", seed, str(position))[:8]) | 1
+        place = min(candidates, key=lambda place: (_shuffled(key(place)[0], factor), key(place)))
+    else:
+        place = min(candidates, key=key)
     chosen = pool[place]
     stratum_key = _stratum_key(chosen)
     stratum_share = sum(_stratum_key(item) == stratum_key for item in pool) / len(pool)
@@ -264,6 +269,11 @@ def _pick(order: Sequence[_Kind], chances: Sequence[float], uniform: float) -> _
         if uniform < reached:
             return kind
     return order[-1]
+
+
+def _shuffled(content: bytes, factor: int) -> int:
+    """Return where a hash stands in another order; `factor` is odd, so that the order is a permutation."""
+    return int.from_bytes(content[:8]) * factor % (1 << 64)
 
 
 def _reserve(share: float, left: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,21 +17,33 @@ from scoring_world import START, World, make_world
 
 from workbench import Workbench, access
 from workbench.cli import cli
+from workbench.config import Workspace
 from workbench.embed import text_hash
 from workbench.errors import ModelMissing, UsageError
+from workbench.normal import naive_utc
 from workbench.records import Action, LabelVerdict, Message, Request, to_json
 from workbench.review import draw_states, next_item, submit
-from workbench.review.forecast import focus_of
+from workbench.review.forecast import focus_of, newest_content
 from workbench.review.pool import members_of
 from workbench.review.states import NEW_CONTENT, scope_of
+from workbench.review.status import queue_status
 from workbench.roles import Actor, Grant, Role
 from workbench.rollout import accept
 from workbench.scoring import compare, recommend, traffic_check
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.considered import consider
-from workbench.scoring.traffic_check import last_check
+from workbench.scoring.evidence import gather
+from workbench.scoring.gathered import gather_of
+from workbench.scoring.traffic_check import MixShift, TrafficCheck, by_new_mix, last_check
+from workbench.scoring.traffic_window import traffic_window
 from workbench.scoring.watching import WatchReport, watch
+from workbench.stats.audit import AuditRow, structural_of
+from workbench.stats.drift import Shift, population_stability
+from workbench.stats.evidence import SliceEvidence
+from workbench.stats.parts import parts_of
+from workbench.stats.rows import Table
 from workbench.store.comparisons import add_vectors
+from workbench.store.drift import imported_after, some_calls
 
 CALLS = 600
 
@@ -167,6 +180,13 @@ def test_what_was_found_counts_until_the_next_look_that_could_see_it(world: Worl
         assert last_check(*where) is None
     assert recommend(*where).share == 0.01
     watch(*where)
+    # What is only shown takes no hold away.
+    for shown in (
+        watch(*where, current_share=0.0, since=datetime(2030, 1, 1, tzinfo=UTC)),
+        watch(*where, current_share=0.0),
+    ):
+        assert shown.recommendation is not None
+        assert shown.recommendation.share == 0.0
     kept = last_check(*where)
     assert kept is not None
     assert kept.moved == ("mix by language",)
@@ -255,6 +275,25 @@ def test_review_asks_for_new_content_first(world: World) -> None:
     assert not set(again.told_apart) & set(found.told_apart)
 
 
+def test_another_look_leaves_the_queue_at_what_is_new(world: World) -> None:
+    """What was named before is not taken for usual: the rest is not named in its place, nor aimed at."""
+    evaluated_then(world, 0.3)
+    with_inputs(world, new_from=2 * CALLS - 60)
+    where = (world.workspace, world.store, "topics", "small")
+    scope = scope_of(world.workspace, world.store, "topics", "small")
+    found = watch(*where).check
+    focus = newest_content(world.store, scope)
+    assert focus is not None
+    assert not watch(*where).check.told_apart
+    assert newest_content(world.store, scope) == focus
+    few = replace(found, checked_at=found.checked_at + timedelta(days=1), told_apart=("topics-00601",))
+    traffic_check.keep(world.store, "topics", world.fingerprint("small"), few)
+    assert newest_content(world.store, scope) == focus
+    said = queue_status(*where).text
+    assert "Aimed at calls of new content" in said
+    assert focus not in said
+
+
 def test_what_can_not_be_compared_any_more_is_no_sign_that_it_went_away(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +313,110 @@ def test_what_can_not_be_compared_any_more_is_no_sign_that_it_went_away(
     assert blind.content_moved
     assert any("stands" in note for note in blind.notes)
     assert any("Install it." in note for note in blind.notes)
+
+
+def test_a_handful_of_embeddings_does_not_clear_what_was_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where most inputs could not be embedded, the few that could say nothing of the rest."""
+
+    class Failing:
+        model = "failing"
+
+        def embed(self, texts: Sequence[str]) -> Any:
+            found = np.random.default_rng(0).normal(size=(len(texts), 6))
+            found[8:] = np.nan
+            return found
+
+    evaluated_then(world, 0.0)
+    with_inputs(world)
+    before = watch(world.workspace, world.store, "topics", "small").check
+    monkeypatch.setattr(traffic_check, "open_embedder", lambda _: Failing())
+    blind = watch(world.workspace, world.store, "topics", "small").check
+    assert blind.content == before.content
+    assert blind.content_moved
+
+
+def test_calls_of_one_session_count_once_in_a_check(world: World) -> None:
+    """Sessions of twenty calls in one language each: by calls the mix moved, by sessions it did not."""
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, CALLS, 2), batch=1, first=CALLS)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET session_id = 'e' || CAST(native_id AS INTEGER) // 20, "
+            "language = if(md5('e' || CAST(native_id AS INTEGER) // 20) < '8', 'de', 'en')"
+        )
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS)
+    sides = [
+        Counter(
+            row["language"]
+            for row in some_calls(world.store, "topics", naive_utc(START), after=side, limit=CALLS)
+        )
+        for side in (False, True)
+    ]
+    assert population_stability(*sides).p_value <= traffic_check.LIKELY
+    (language,) = watch(world.workspace, world.store, "topics", "small").check.mix
+    assert not language.shifted
+    # A log that has but one session says nothing of sessions.
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET session_id = 'all', language = if(manifest_id = 'later', 'fr', 'de')"
+        )
+    (language,) = watch(world.workspace, world.store, "topics", "small").check.mix
+    assert language.shifted
+
+
+def test_calls_that_an_eval_leaves_out_are_no_new_traffic(world: World) -> None:
+    """A load test that `exclude_marks` keeps from every replay moves no mix, and holds no share."""
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, CALLS, 2), batch=1, first=CALLS, observed=0)
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET marks = ['internal'], language = 'fr' "
+            "WHERE manifest_id = 'later' AND CAST(native_id AS INTEGER) >= ?",
+            (CALLS + 100,),
+        )
+    where = ("topics", "small")
+    assert watch(world.workspace, world.store, *where).shifted
+    path = world.workspace.root / "evals" / "topics" / "eval.toml"
+    path.write_text('exclude_marks = ["internal"]\n' + path.read_text())
+    found = watch(Workspace.load(world.workspace.root), world.store, *where).check
+    assert (found.new_calls, found.moved) == (100, ())
+
+
+def test_a_mix_by_length_has_the_limits_of_the_evidence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check that looks at some calls cuts lengths as the evidence does: the harm by the mix is known."""
+    monkeypatch.setattr(traffic_check, "MIX_CALLS", 60)
+    path = world.workspace.root / "evals" / "topics" / "eval.toml"
+    path.write_text(path.read_text().replace('by = "language"', 'by = "input_length"'))
+    workspace = Workspace.load(world.workspace.root)
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, 100, 2), batch=1, first=CALLS, observed=0)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET input_chars = 400 + CAST(native_id AS INTEGER) % 200 WHERE seq > ?", (CALLS,)
+        )
+    compare(workspace, world.store, "topics")
+    later(world, "topics", CALLS)
+    (moved,) = watch(workspace, world.store, "topics", "small").check.mix
+    assert moved.shifted
+    assert moved.reweighted is not None
+    assert moved.reweighted.high < 0.1
+
+
+def test_what_is_put_together_as_other_was_never_evaluated() -> None:
+    """It may be made of other values than then: a bound on those says nothing of these."""
+    table = Table.of([AuditRow(f"c{n}", 0, f"{n:04}", agrees=True, identical=True) for n in range(1_000)])
+    known = [SliceEvidence("tenant", each, 0.5, structural_of(table, 0.0)) for each in ("acme", "other")]
+    shift = MixShift("tenant", 1.0, 0.001, shifted=True, calls={"acme": 50, "other": 50})
+    found = by_new_mix(shift, known, 0.05)
+    assert found is not None
+    assert 0.5 < found.high < 0.51
 
 
 def test_texts_are_watched_by_labels_alone(world: World) -> None:
@@ -317,6 +460,9 @@ def test_command_and_facade_say_the_same(world: World) -> None:
     assert said == expected
     dated = CliRunner().invoke(cli, [*command, "--since", "2026-03-04", "--current-share", "5%"])
     assert "0 calls imported since 2026-03-04" in dated.output
+    negative = CliRunner().invoke(cli, [*command, "--seed", "-1"])
+    assert negative.exit_code == 2
+    assert "'--seed'" in negative.output
     with Workbench(root) as bench:
         same = bench.watch("topics", "small")
         assert replace(same, check=replace(same.check, checked_at=found.check.checked_at)) == found
@@ -359,3 +505,45 @@ def test_a_fall_of_the_share_starts_the_watch_anew(world: World) -> None:
     anew = watch(world.workspace, world.store, "topics", "small")
     assert (anew.alarmed, anew.new_calls) == (False, 0)
     assert anew.evaluated.n == CALLS
+
+
+@pytest.mark.parametrize("aimed", [None, ("language", "de"), (NEW_CONTENT, "c1")])
+def test_the_newer_calls_speak_through_every_draw_whatever_it_was_aimed_at(
+    world: World, aimed: tuple[str, str] | None
+) -> None:
+    """A draw that was aimed at a slice, or at what a check named, counts for the calls imported since."""
+    path = world.workspace.root / "evals" / "rewrite" / "eval.toml"
+    path.write_text(path.read_text() + '\n[[slices]]\nby = "language"\n')
+    world.workspace = Workspace.load(world.workspace.root)
+    pairs = [("same text", "same text" if number % 3 else "another") for number in range(400)]
+    world.add("rewrite", pairs)
+    compare(world.workspace, world.store, "rewrite")
+    later(world, "rewrite", 200)
+    config = world.workspace.eval_for("rewrite")
+    fingerprint = world.fingerprint("small")
+    named = tuple(f"rewrite-{number:05d}" for number in range(0, 400, 9))
+    at = datetime(2026, 3, 4, tzinfo=UTC)
+    check = TrafficCheck(START, at, 200, content=Shift(0.9, 0.001), content_moved=True, told_apart=named)
+    traffic_check.keep(world.store, "rewrite", fingerprint, check)
+    worse, equal = LabelVerdict.CONTROL_BETTER, LabelVerdict.EQUAL
+    world.draw("rewrite", [(number, worse if number % 9 == 0 else equal) for number in range(150, 300)])
+    with world.store.writing() as writer:
+        writer.execute("UPDATE traffic_checks SET check_id = 'c1'")
+        writer.execute(
+            "UPDATE draws SET focus = ?, batches = 1", (None if aimed is None else json.dumps(aimed),)
+        )
+    gathered = gather_of(world.store, config, fingerprint)
+    new = gathered.frame["call_id"].isin(imported_after(world.store, "rewrite", naive_utc(START))["call_id"])
+    (by_rows,) = parts_of(
+        gathered.audit,
+        [new.to_numpy()],
+        basis=gathered.basis,
+        draws=gathered.draws,
+        weight_max=gathered.weight_max,
+        icc=config.policy.icc,
+    )
+    found = gather(world.store, config, fingerprint, config.policy)
+    window = traffic_window(world.store, config, fingerprint, config.policy, found, check)
+    assert window is not None
+    assert len(window.evidence.task.draws) == 100
+    assert window.evidence.task == by_rows

@@ -19,7 +19,9 @@ from workbench.terminal import emit, parse_share, progress_listener
     help="Imports after this (UTC) are new; default: since the first sample, or the last fall of the share.",
 )
 @click.option("--current-share", help="Share it serves now, such as 5%; default: what is in force.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the permutations.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the permutations."
+)
 @common
 def watch(
     task: str,

@@ -17,7 +17,7 @@ from workbench.roles import Right
 from workbench.store import Store
 from workbench.store import labels as rows
 from workbench.store.labels import Scope
-from workbench.store.traffic_checks import newest_check, newest_naming_check
+from workbench.store.traffic_checks import check_to_aim_at, newest_check
 
 Focus = tuple[str, str]
 """A slice: its name and its value; or new content and the id of the check that named its calls."""
@@ -98,7 +98,7 @@ def focus_of(
     *,
     reviewed: int | None = None,
 ) -> Focus | None:
-    """Return what the queue aims at, or None: new content that holds the task, else the slice that does.
+    """Return what the queue aims at, or None: new content while one is found, else the slice that blocks.
 
     The arguments are those of `progress_of`.
     """
@@ -173,20 +173,20 @@ def _forecast(
         # Nothing to recommend from yet is no reason to keep a reviewer from labelling.
         return None, None, None, None
     done, needed, stage = (answer.details.get(key) for key in ("labels_done", "labels_needed", "next_stage"))
-    named = newest_content(store, task, scope_of(workspace, store, task, candidate).fingerprint)
+    named = newest_content(store, scope_of(workspace, store, task, candidate))
     focus = blocking_slice(answer.slices, stage) if named is None else (NEW_CONTENT, named)
     return done, needed, stage, focus
 
 
-def newest_content(store: Store, task: str, fingerprint: str) -> str | None:
-    """Return the check that last named calls of new content, or None where the newest finds none.
+def newest_content(store: Store, scope: Scope) -> str | None:
+    """Return the check whose calls of new content are to be drawn, or None where the newest finds none.
 
     A check names only what none before it did, so that what draws were aimed at never changes.
     """
-    newest = newest_check(store, task, fingerprint)
+    newest = newest_check(store, scope.task, scope.fingerprint)
     if newest is None or not newest["content_moved"]:
         return None
-    return newest_naming_check(store, task, fingerprint)
+    return check_to_aim_at(store, scope)
 
 
 def blocking_slice(slices: Sequence[SliceShare], stage: float | None) -> Focus | None:

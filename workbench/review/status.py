@@ -12,7 +12,7 @@ from workbench.records import Basis
 from workbench.review.forecast import Focus, focus_of, progress_of
 from workbench.review.items import ReviewProgress
 from workbench.review.pool import languages_of, pool_of
-from workbench.review.states import Board, Clock, Plan, State, in_utc, scope_of, utc_now
+from workbench.review.states import NEW_CONTENT, Board, Clock, Plan, State, in_utc, scope_of, utc_now
 from workbench.roles import Right
 from workbench.store import Store
 
@@ -61,7 +61,9 @@ class QueueStatus:
             f"Plan: {plan} over {self.pool:,} pairs; drawn {sum(self.drawn.values()):,}"
             f"{' (' + ', '.join(counts) + ')' if counts else ''}, {self.doubled:,} second reviews.",
         ]
-        if self.focus:
+        if self.focus and self.focus[0] == NEW_CONTENT:
+            lines.append("Aimed at calls of new content, which a check told from the evaluated ones.")
+        elif self.focus:
             lines.append(f"Aimed at {self.focus[0]} = {self.focus[1]}, which blocks the next stage.")
         if self.conflicts:
             pairs = "1 pair" if self.conflicts == 1 else f"{self.conflicts:,} pairs"

@@ -26,7 +26,7 @@ from workbench.scoring.live_outcomes import live_alarm
 from workbench.scoring.stage import live_compared, stage_of, state_of
 from workbench.scoring.stricter import decide
 from workbench.scoring.targets import fingerprint_of, refuse_control
-from workbench.scoring.traffic_check import TrafficCheck
+from workbench.scoring.traffic_check import TrafficCheck, standing_check
 from workbench.scoring.traffic_window import traffic_window
 from workbench.specs import CONTROL, EvalConfig
 from workbench.stats.ladder import EPSILON
@@ -79,7 +79,7 @@ def consider(
         current_share: Share the candidate has now, 0..1.
         policy: Another policy than the eval's own, for what-if questions.
         drift_alarm: Whether the drift detector alarmed; that of live calls is asked anyway.
-        check: The check of newly imported traffic that counts; the newest that was kept unless given.
+        check: A check of newly imported traffic that is not kept; it counts beside the newest that was.
         now: The present, to which a stage has lasted; this moment unless given.
 
     Raises:
@@ -175,8 +175,11 @@ def decided(
         return newer[1].sentence
 
     def newer_traffic(share: float) -> str | None:
-        newer = traffic_window(store, config, fingerprint, policy, found, check)
-        return None if newer is None or newer.carries(share, policy, state) else newer.sentence
+        for each in (standing_check(store, config.task, fingerprint), check):
+            newer = None if each is None else traffic_window(store, config, fingerprint, policy, found, each)
+            if newer is not None and not newer.carries(share, policy, state):
+                return newer.sentence
+        return None
 
     tried = rows.candidates_tried(store, config.task, fingerprint, CONTROL)
     return decide(found, policy, state, begun, tried, (newer_control, newer_traffic))

@@ -17,15 +17,17 @@ import numpy as np
 from workbench import ramp
 from workbench.compare import evaluator_version
 from workbench.records import Policy
+from workbench.scoring.alone import evidence_alone
 from workbench.scoring.evidence import wanted_of
-from workbench.scoring.gathered import gather_of
 from workbench.specs import EvalConfig
-from workbench.stats.parts import parts_of
+from workbench.stats.rows import Bools
 from workbench.stats.wording import measured
 from workbench.store.compared import evidence_frame
 from workbench.store.control_window import KEYS, controls_of, newest_controls
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.store import Store
 
 NEWEST = 200
@@ -101,15 +103,12 @@ def control_window(
     change = change_of(newest, controls_of(store, compared[::step].tolist()))
     if change is None:
         return None
-    gathered = gather_of(store, config, fingerprint, policy)
-    seqs = gathered.frame["call_seq"].to_numpy(dtype=np.int64)
-    mine = [row["seq"] for row in controls_of(store, seqs.tolist()) if row[change.key] == change.value]
-    (population,) = parts_of(
-        gathered.audit,
-        [np.isin(seqs, mine)],
-        basis=gathered.basis,
-        draws=gathered.draws,
-        weight_max=gathered.weight_max,
-        icc=policy.icc,
-    )
+
+    def chosen(compared: pd.DataFrame) -> Bools:
+        seqs = compared["call_seq"].to_numpy(dtype=np.int64)
+        mine = [row["seq"] for row in controls_of(store, seqs.tolist()) if row[change.key] == change.value]
+        return np.isin(seqs, mine)
+
+    name = ("control", change.key, change.value)
+    population = evidence_alone(store, config, fingerprint, policy, name, chosen)
     return replace(found, task=population), change

@@ -47,7 +47,7 @@ def recommend(
         policy: Another policy than the eval's own, for what-if questions.
         today: For what leaves the market; today in UTC unless given.
         drift_alarm: Whether the drift detector alarmed (see `watching.watch`).
-        check: The check of newly imported traffic that counts; the newest that was kept unless given.
+        check: A check of newly imported traffic that is not kept; it counts beside the newest that was.
         now: The present, to which a stage has lasted; this moment unless given.
 
     Raises:

@@ -215,10 +215,8 @@ def _evidence_of(
 ) -> ramp.Evidence:
     compared = comparable(frame)
     slices = sliced(store, config)
-    draws, weight_max = draw_rows(states, aims_of(store, scope[1:3], states))
-    aimed = frozenset[str]().union(*(draw.aimed_at for draw in draws if draw.aimed_at))
-    at = places(store, compared, judged(verdicts, states) | aimed)
-    calls = calls_of(config, compared, verdicts, states, at, slices, _session_calls(store, config, frame))
+    sessions = _session_calls(store, config, frame)
+    calls, draws, weight_max = weighed(store, config, scope, compared, verdicts, states, sessions)
     volume = rows.volume(store, config.task, config.exclude_marks)
     critical = critical_groups(config)
     return from_calls(
@@ -236,6 +234,24 @@ def _evidence_of(
         latched=latched_groups(calls, policy, critical),
         noise=floor.agreement if (floor := floor_of(store, config)) else None,
     )
+
+
+def weighed(
+    store: Store,
+    config: EvalConfig,
+    scope: tuple[Store, str, str, str],
+    compared: pd.DataFrame,
+    verdicts: Mapping[tuple[str, str], EffectiveVerdict],
+    states: Sequence[DrawState],
+    session_calls: pd.Series[Any] | None = None,
+) -> tuple[Calls, list[DrawRow], float]:
+    """Return compared calls as columns, the queue's draws, and the largest weight of its plan."""
+    draws, weight_max = draw_rows(states, aims_of(store, scope[1:3], states))
+    aimed = frozenset[str]().union(*(draw.aimed_at for draw in draws if draw.aimed_at))
+    at = places(store, compared, judged(verdicts, states) | aimed)
+    slices = sliced(store, config)
+    calls = calls_of(config, compared, verdicts, states, at, slices, session_calls)
+    return calls, draws, weight_max
 
 
 def audit_rows(
@@ -328,7 +344,7 @@ def wanted_of(config: EvalConfig) -> tuple[str, ...]:
 
 def aims_of(
     store: Store, of: tuple[str, str], states: Iterable[DrawState]
-) -> Mapping[tuple[str, str], frozenset[str]]:
+) -> dict[tuple[str, str], frozenset[str]]:
     """Return the calls that draws were aimed at, by their focus, where that is no slice.
 
     Args:

@@ -13,11 +13,14 @@ from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.records import Basis, Policy
-from workbench.review import DrawState, EffectiveVerdict, draw_states, effective_verdicts
+from workbench.review import DrawState, EffectiveVerdict, Plan, draw_states, effective_verdicts
+from workbench.review.states import NEW_CONTENT
 from workbench.scoring.evidence import FOR_ROWS, aims_of, audit_rows, draw_rows
+from workbench.scoring.sliced import sliced
 from workbench.scoring.targets import fingerprint_of, refuse_control
 from workbench.specs import EvalConfig
 from workbench.stats.audit import AuditRow, DrawRow
+from workbench.stats.calls import inside
 from workbench.store.compared import comparable, evidence_frame
 
 if TYPE_CHECKING:
@@ -26,7 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Comparable calls of closed batches, each once, in audit order; verdicts and draws of people."""
+    """Comparable calls of closed batches, each once, in audit order; verdicts and draws of people.
+
+    `aims` are the calls that draws were aimed at, by their focus: without them such a draw says nothing of a
+    part.
+    """
 
     config: EvalConfig
     policy: Policy
@@ -94,12 +101,26 @@ def gather_of(store: Store, config: EvalConfig, fingerprint: str, policy: Policy
     scope = (store, config.task, fingerprint, evaluator_version(config))
     frame = evidence_frame(*scope, wanted=FOR_ROWS)
     states = draw_states(*scope)
+    compared = comparable(frame)
     return Gathered(
         config=config,
         policy=policy or config.policy,
         fingerprint=fingerprint,
-        frame=comparable(frame),
+        frame=compared,
         verdicts=effective_verdicts(*scope),
         states=states,
-        aims=aims_of(store, (config.task, fingerprint), states),
+        aims=aims_of(store, (config.task, fingerprint), states) | _in_slices(store, config, compared, states),
     )
+
+
+def _in_slices(
+    store: Store, config: EvalConfig, compared: pd.DataFrame, states: Sequence[DrawState]
+) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the compared calls of each slice that a draw of the queue was aimed at."""
+    aimed = {each.focus for each in states if each.plan is Plan.MIX and each.focus}
+    wanted = [focus for focus in aimed if focus and focus[0] != NEW_CONTENT]
+    found = sliced(store, config) if wanted else None
+    if found is None:
+        return {}
+    kind, kinds = found.of(compared["call_seq"])
+    return {focus: frozenset(compared["call_id"][inside(kind, kinds, focus)]) for focus in wanted}

@@ -3,7 +3,7 @@
 Two choices lie with whoever replays, after the first answers were seen: to drop a sample
 that was begun, and to try another candidate on the same calls. Either makes what is left
 look better than it is. And the frontier or the traffic may have changed since (`control_window`,
-`traffic_check`). No such reading can lower a live share or raise any.
+`traffic_window`). No such reading can lower a live share or raise any.
 """
 
 from __future__ import annotations

@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from workbench import access
@@ -25,8 +27,9 @@ from workbench.progress import Listener, silent
 from workbench.records import Estimate, Request, from_json, to_json
 from workbench.roles import Right
 from workbench.scoring.comparing import open_embedder
+from workbench.scoring.sliced import Sliced, sliced
 from workbench.scoring.targets import fingerprint_of
-from workbench.slices import name_of, slice_values
+from workbench.slices import OTHER, UNKNOWN, slice_values
 from workbench.specs import EvalConfig, SliceRule
 from workbench.stats.drift import FOLDS, Shift, population_stability, told_apart, two_sample
 from workbench.stats.evidence import SliceEvidence
@@ -70,8 +73,8 @@ class MixShift:
 class TrafficCheck:
     """What a check found of the calls imported after `since` (UTC), set against those before.
 
-    `content` is None where too few inputs of a window have embeddings; `notes` say why. `told_apart` are
-    compared calls of new content that no earlier check named.
+    `content` is None where too few inputs of a window have embeddings; `notes`, which are not kept, say why.
+    `told_apart` are compared calls of new content that no earlier check named.
     """
 
     since: datetime
@@ -109,6 +112,8 @@ class TrafficCheck:
                 f"Inputs: told apart in {measured(self.content.value)} (chance 50 %), "
                 f"p = {self.content.p_value:.3f}: {state}."
             )
+        elif self.new_calls:
+            lines.append("Inputs are not compared: too few of both windows are embedded.")
         if self.told_apart:
             lines.append(f"Review asks for {plural(len(self.told_apart), 'compared call')} of it first.")
         return lines
@@ -139,31 +144,30 @@ def check_traffic(
         seed: Of permutations and folds.
         listener: Hears how many inputs are embedded.
     """
-    new = imported_after(store, config.task, moment)["call_id"].tolist()
+    new = imported_after(store, config.task, moment, config.exclude_marks)
     head = TrafficCheck(moment.replace(tzinfo=UTC), datetime.now(UTC), len(new))
-    if not new:
+    if not len(new):
         return head
-    mix = _mix(store, config, moment, seed, slices)
+    mix = _mix(store, config, moment, new["seq"], seed, slices)
     inputs = _Inputs(store, config, listener)
     windows = [inputs.some(moment, after=after) for after in (False, True)]
     content = None
-    if min(len(each) for each in windows) >= FOLDS:
+    if inputs.suffice and min(len(each) for each in windows) >= FOLDS:
         content = two_sample(np.stack([*windows[0].values()]), np.stack([*windows[1].values()]), seed=seed)
     moved = content is not None and content.p_value <= LIKELY
     named: tuple[str, ...] = ()
     if moved:
-        mine = (
-            set(new).intersection(compared).difference(*calls_named(store, config.task, fingerprint).values())
-        )
-        named = _told_apart(inputs, windows, sorted(mine), seed)
+        mine = set(new["call_id"]).intersection(compared)
+        earlier = frozenset[str]().union(*calls_named(store, config.task, fingerprint).values())
+        named = _told_apart(inputs, windows, mine - earlier, mine & earlier, seed)
     notes = inputs.notes
     if content is None:
-        notes = ["Inputs are not compared: too few of both windows are embedded.", *notes]
         before = standing_check(store, config.task, fingerprint)
         if before is not None and before.content_moved:
             # What can't be looked at now is no sign that it went away.
             content, moved = before.content, True
-            notes.append(f"What the check of {before.checked_at:%Y-%m-%d} said of them stands.")
+            when = f"{before.checked_at:%Y-%m-%d}"
+            notes = [f"What the check of {when} said of inputs stands: they can't be compared now.", *notes]
     return replace(head, mix=mix, content=content, content_moved=moved, told_apart=named, notes=tuple(notes))
 
 
@@ -218,36 +222,80 @@ def standing_check(store: Store, task: str, fingerprint: str) -> TrafficCheck | 
     )
 
 
+def _independent(
+    store: Store, config: EvalConfig, moment: datetime, *, after: bool, limit: int, requests: bool = False
+) -> list[dict[str, Any]]:
+    """Return a random part of one window, one call of each session: those of one are alike."""
+    wanted = partial(
+        some_calls,
+        store,
+        config.task,
+        moment,
+        after=after,
+        limit=limit,
+        exclude=config.exclude_marks,
+        requests=requests,
+    )
+    found = wanted(one_a_session=True)
+    # So few sessions are hardly what a log calls one: better a shift too many than none that could be seen.
+    return found if len(found) >= FOLDS else wanted()
+
+
 def _mix(
     store: Store,
     config: EvalConfig,
     moment: datetime,
+    new: pd.Series[int],
     seed: int,
     slices: Callable[[], Sequence[SliceEvidence]],
 ) -> tuple[MixShift, ...]:
-    rules = config.slices or USUAL
-    before = some_calls(store, config.task, moment, after=False, limit=MIX_CALLS)
-    after = some_calls(store, config.task, moment, after=True, limit=MIX_CALLS)
+    before, after = (
+        _independent(store, config, moment, after=side, limit=MIX_CALLS) for side in (False, True)
+    )
     if not before or not after:
         return ()
-    values = slice_values(rules, [*before, *after])
+    known = sliced(store, config)
+    calls = [*before, *after]
+    values = slice_values(USUAL, calls) if known is None else _by_name(known, [row["seq"] for row in calls])
     found = []
-    for name in dict.fromkeys(name_of(rule) for rule in rules):
-        mine = values[name]
-        new = Counter(mine[len(before) :])
-        shift = population_stability(Counter(mine[: len(before)]), new, seed=seed)
+    for name, mine in values.items():
+        shift = population_stability(Counter(mine[: len(before)]), Counter(mine[len(before) :]), seed=seed)
         likely = min(shift.p_value * len(values), 1.0)
-        if likely > LIKELY:
-            found.append(MixShift(name, shift.value, shift.p_value, shifted=False))
-            continue
-        own = [each for each in slices() if each.name == name]
-        by_new_mix = reweighted(own, new, config.policy.delta)
-        found.append(MixShift(name, shift.value, shift.p_value, True, by_new_mix, dict(new)))
+        each = MixShift(name, shift.value, shift.p_value, shifted=likely <= LIKELY)
+        if each.shifted and known is not None:
+            each = replace(each, calls=dict(Counter(_by_name(known, new)[name])))
+            each = replace(each, reweighted=by_new_mix(each, slices(), config.policy.delta))
+        found.append(each)
     return tuple(found)
 
 
+def _by_name(known: Sliced, seqs: Sequence[int] | pd.Series[int]) -> dict[str, list[str]]:
+    """Return the value of each declared slice for some calls, as the evidence has them."""
+    kind, kinds = known.of(pd.Series(seqs, dtype="int64"))
+    names = list(dict.fromkeys(name for keys in known.kinds for name, _ in keys))
+    own = [dict(keys) for keys in kinds]
+    return {name: [own[at].get(name, UNKNOWN) for at in kind.tolist()] for name in names}
+
+
+def by_new_mix(shift: MixShift, slices: Sequence[SliceEvidence], delta: float) -> Estimate | None:
+    """Return the evaluated harm by the new mix of a slice; None where it is no declared one.
+
+    What is put together as `other` may be other values than it was: it counts as never evaluated.
+
+    Args:
+        shift: Holds the new mix.
+        slices: The evidence by slice.
+        delta: Error probability of each limit, 0..1.
+    """
+    own = [part for part in slices if part.name == shift.slice and part.value != OTHER]
+    return reweighted(own, shift.calls or {}, delta)
+
+
 class _Inputs:
-    """Embeddings of the calls' last user messages: what the store holds, and what may be made."""
+    """Embeddings of the calls' last user messages: what the store holds, and what may be made.
+
+    `suffice` says that in each window most of the inputs that were asked for have one.
+    """
 
     def __init__(
         self,
@@ -256,6 +304,7 @@ class _Inputs:
         listener: Listener,
     ) -> None:
         self.notes: list[str] = []
+        self.suffice = True
         self._store, self._config, self._listener = store, config, listener
         self._makes = access.may(Right.REPLAY, config.task)
 
@@ -263,18 +312,18 @@ class _Inputs:
         """Return the embeddings of a random part of one window, by call."""
         # For whoever makes none, more are looked at, of which some may have been made.
         limit = CONTENT_CALLS if self._makes else 5 * CONTENT_CALLS
-        calls = some_calls(self._store, self._config.task, moment, after=after, limit=limit, requests=True)
-        found = self._vectors(calls)
+        calls = _independent(self._store, self._config, moment, after=after, limit=limit, requests=True)
+        texts = _texts(calls)
+        found = self._vectors(texts)
+        asked = sum(bool(text.strip()) for text in texts.values())
+        self.suffice &= 2 * len(found) >= min(asked, CONTENT_CALLS)
         return dict(list(found.items())[:CONTENT_CALLS])
 
     def of(self, call_ids: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """Return the embeddings of some calls, by call."""
-        return self._vectors(requests_of(self._store, call_ids))
+        return self._vectors(_texts(requests_of(self._store, call_ids)))
 
-    def _vectors(self, calls: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
-        texts = {
-            each["call_id"]: last_user_text(from_json(each["request"], Request).messages) for each in calls
-        }
+    def _vectors(self, texts: Mapping[str, str]) -> dict[str, NDArray[np.float64]]:
         known = self._known([text for text in texts.values() if text.strip()])
         return {
             call_id: np.asarray(known[key], dtype=np.float64)
@@ -299,18 +348,31 @@ class _Inputs:
             self.notes.append(text)
 
 
+def _texts(calls: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the last user message of each call."""
+    return {each["call_id"]: last_user_text(from_json(each["request"], Request).messages) for each in calls}
+
+
 def _told_apart(
     inputs: _Inputs,
     windows: Sequence[Mapping[str, NDArray[np.float64]]],
     asked: Collection[str],
+    named: Collection[str],
     seed: int,
 ) -> tuple[str, ...]:
-    """Return those of some new calls whose content is told apart from what was evaluated."""
-    # By a hash of their ids those at hand are a random part.
-    chosen = sorted(asked, key=lambda call_id: content_hash("told apart", call_id))[:ASKED_CALLS]
-    known = inputs.of(chosen)
-    learnt = known | {call_id: each for call_id, each in windows[1].items() if call_id not in known}
+    """Return those of some new calls whose content is told apart from what was evaluated.
+
+    What was named before is learnt from again: without it another look would name what is left, which is
+    as usual as the rest.
+    """
+    known, others = inputs.of(_some_of(asked)), inputs.of(_some_of(named))
+    learnt = dict(sorted({**windows[1], **others, **known}.items()))
     if not known or len(learnt) < FOLDS:
         return ()
     marks = told_apart(np.stack([*windows[0].values()]), np.stack([*learnt.values()]), seed=seed)
     return tuple(sorted(known.keys() & {name for name, new in zip(learnt, marks, strict=True) if new}))
+
+
+def _some_of(call_ids: Collection[str]) -> list[str]:
+    """Return as many of some calls as are looked at, by a hash of their ids: a random part."""
+    return sorted(call_ids, key=lambda call_id: content_hash("told apart", call_id))[:ASKED_CALLS]

@@ -15,17 +15,18 @@ import numpy as np
 from workbench import ramp
 from workbench.normal import naive_utc
 from workbench.records import Policy
-from workbench.scoring.gathered import gather_of
-from workbench.scoring.traffic_check import TrafficCheck, standing_check
+from workbench.scoring.alone import evidence_alone
+from workbench.scoring.traffic_check import TrafficCheck, by_new_mix
 from workbench.specs import EvalConfig
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.ladder import cap_of
-from workbench.stats.parts import parts_of
-from workbench.stats.reweighting import reweighted
+from workbench.stats.rows import Bools
 from workbench.stats.wording import plural
 from workbench.store.drift import imported_after
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.store import Store
 
 
@@ -66,31 +67,27 @@ def traffic_window(
     fingerprint: str,
     policy: Policy,
     found: ramp.Evidence,
-    check: TrafficCheck | None = None,
+    check: TrafficCheck,
 ) -> Window | None:
     """Return the evidence of the calls imported since the traffic moved; None where it did not.
 
     Args:
-        store: Holds calls, comparisons and checks.
+        store: Holds calls and comparisons.
         config: The eval.
         fingerprint: The candidate's.
         policy: What the team accepts.
         found: The evidence of all of it.
-        check: The check that counts; the newest that was kept unless given.
+        check: What a look at them found.
     """
-    check = check or standing_check(store, config.task, fingerprint)
-    if check is None or not check.moved:
+    if not check.moved:
         return None
-    gathered = gather_of(store, config, fingerprint, policy)
-    new = imported_after(store, config.task, naive_utc(check.since))["call_id"]
-    (population,) = parts_of(
-        gathered.audit,
-        [gathered.frame["call_id"].isin(new).to_numpy(dtype=np.bool_)],
-        basis=gathered.basis,
-        draws=gathered.draws,
-        weight_max=gathered.weight_max,
-        icc=policy.icc,
-    )
+    moment = naive_utc(check.since)
+
+    def chosen(compared: pd.DataFrame) -> Bools:
+        new = imported_after(store, config.task, moment)["seq"]
+        return compared["call_seq"].isin(new).to_numpy(dtype=np.bool_)
+
+    population = evidence_alone(store, config, fingerprint, policy, ("imported after", moment), chosen)
     return Window(check, replace(found, task=population), _by_mix(check, found.slices, policy))
 
 
@@ -101,9 +98,8 @@ def _by_mix(check: TrafficCheck, slices: Sequence[SliceEvidence], policy: Policy
     bounds = []
     for each in check.mix:
         if each.shifted:
-            own = [part for part in slices if part.name == each.slice]
-            by_new_mix = reweighted(own, each.calls or {}, policy.delta)
-            if by_new_mix is None:
+            found = by_new_mix(each, slices, policy.delta)
+            if found is None:
                 return None
-            bounds.append(by_new_mix.high)
+            bounds.append(found.high)
     return max(bounds, default=None)

@@ -176,7 +176,8 @@ def watch(
     )
     notes += check.notes
     # Another seed or beginning would be a way to look until it looks good.
-    if since is None and seed == 0 and access.may(Right.REPLAY, task):
+    kept = since is None and seed == 0 and access.may(Right.REPLAY, task)
+    if kept:
         keep(store, task, found.fingerprint, check)
     alarms = tuple(detector.alarms) if detector else ()
     answer = None
@@ -189,7 +190,7 @@ def watch(
             current_share=current_share,
             policy=policy,
             drift_alarm=bool(alarms),
-            check=check,
+            check=None if kept else check,
         )
     return WatchReport(
         task=task,

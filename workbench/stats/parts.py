@@ -13,7 +13,7 @@ from workbench.stats.audit import Audit, falls, structural_of
 from workbench.stats.calls import Calls
 from workbench.stats.drawn import Draws, closed_draws, outcome_of
 from workbench.stats.evidence import Population
-from workbench.stats.rows import AuditRow, Bools, DrawRow, Table
+from workbench.stats.rows import AuditRow, Bools, DrawRow, Places, Table
 
 
 def parts_of(
@@ -64,6 +64,30 @@ def parts_of(
         ]
         found.append(Draws(calls, spared, weight_max, icc).population(np.flatnonzero(inside)))
     return found
+
+
+def part_of(
+    calls: Calls,
+    places: Places,
+    *,
+    basis: Basis,
+    draws: Sequence[DrawRow] = (),
+    weight_max: float = 1.0,
+    icc: float = 0.05,
+) -> Population:
+    """Return the evidence of one set of calls that stand as columns; see `parts_of`.
+
+    Args:
+        calls: Every compared call.
+        places: Where those of the set stand, ascending.
+        basis: What agreement proves.
+        draws: The queue's draws in draw order, for a semantic comparison.
+        weight_max: The largest weight of the queue's plan.
+        icc: Planned correlation within a cluster.
+    """
+    if basis is Basis.STRUCTURAL:
+        return structural_of(calls.table.take(places), icc, falls(calls.table))
+    return Draws(calls, draws, weight_max, icc).population(places)
 
 
 def _spared(table: Table, spared: Bools) -> Table:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.store.calls import FRONTIER_MODEL
+from workbench.store.marked import parameters, without
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,28 +24,38 @@ def first_replay_at(store: Store, task: str, fingerprint: str) -> datetime | Non
     return found
 
 
-def imported_after(store: Store, task: str, moment: datetime) -> pd.DataFrame:
+def imported_after(store: Store, task: str, moment: datetime, exclude: Sequence[str] = ()) -> pd.DataFrame:
     """Return the task's usable calls that were imported after a moment, in the order in which they came.
 
     Args:
         store: Where to read.
         task: The task.
         moment: UTC without a zone.
+        exclude: Calls with one of these marks are left out.
 
     Returns:
-        Columns call_id, occurred_at; the order is that of import, then of the calls' own times.
+        Columns seq, call_id, occurred_at; the order is that of import, then of the calls' own times.
     """
     return store.frame(
-        """
-        SELECT c.call_id, c.occurred_at FROM usable_calls c JOIN manifests m USING (manifest_id)
-        WHERE c.task = ? AND m.created_at > ? ORDER BY m.seq, c.occurred_at NULLS LAST, c.call_id
-        """,
-        (task, moment),
+        f"""
+        SELECT c.seq, c.call_id, c.occurred_at FROM usable_calls c JOIN manifests m USING (manifest_id)
+        WHERE c.task = $task AND m.created_at > $moment {without(exclude)}
+        ORDER BY m.seq, c.occurred_at NULLS LAST, c.call_id
+        """,  # noqa: S608 - a fixed text
+        parameters(task, exclude) | {"moment": moment},
     )
 
 
 def some_calls(
-    store: Store, task: str, moment: datetime, *, after: bool, limit: int, requests: bool = False
+    store: Store,
+    task: str,
+    moment: datetime,
+    *,
+    after: bool,
+    limit: int,
+    exclude: Sequence[str] = (),
+    requests: bool = False,
+    one_a_session: bool = False,
 ) -> list[dict[str, Any]]:
     """Return a random part of the calls that came after a moment, or of the others, by a hash of their ids.
 
@@ -54,21 +65,26 @@ def some_calls(
         moment: UTC without a zone.
         after: Those imported after it; else all others.
         limit: Calls at most.
+        exclude: Calls with one of these marks are left out.
         requests: Whether requests are wanted; they are large.
+        one_a_session: Only one call of each session, at random.
 
     Returns:
-        Rows of call_id, language, input_chars, turn_depth, tool_count, model, attributes and request.
+        Rows of seq, call_id, language, input_chars, turn_depth, tool_count, model, attributes and request.
     """
     wanted = "c.request" if requests else "NULL AS request"
+    first = "row_number() OVER (PARTITION BY coalesce(c.session_id, c.call_id) ORDER BY md5(c.call_id)) = 1"
     return store.rows(
         f"""
-        SELECT c.call_id, c.language, c.input_chars, c.turn_depth, c.tool_count, c.attributes,
+        SELECT c.seq, c.call_id, c.language, c.input_chars, c.turn_depth, c.tool_count, c.attributes,
                {FRONTIER_MODEL} AS model,
                {wanted}
         FROM usable_calls c LEFT JOIN manifests m USING (manifest_id)
-        WHERE c.task = ? AND coalesce(m.created_at > ?, false) = ? ORDER BY md5(c.call_id) LIMIT ?
-        """,  # noqa: S608 - one of two fixed texts
-        (task, moment, after, limit),
+        WHERE c.task = $task AND coalesce(m.created_at > $moment, false) = $after {without(exclude)}
+        {f"QUALIFY {first}" if one_a_session else ""}
+        ORDER BY md5(c.call_id) LIMIT $limit
+        """,  # noqa: S608 - fixed texts
+        parameters(task, exclude) | {"moment": moment, "after": after, "limit": limit},
     )
 
 

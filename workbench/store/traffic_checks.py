@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.store.labels import Reads
+from workbench.store.labels import Reads, Scope
 
 if TYPE_CHECKING:
+    from workbench.store import Store
     from workbench.store.database import Writer
 
 
@@ -26,14 +27,30 @@ def newest_check(store: Reads, task: str, fingerprint: str) -> dict[str, Any] | 
     return found[0] if found else None
 
 
-def newest_naming_check(store: Reads, task: str, fingerprint: str) -> str | None:
-    """Return the id of the newest check of a task and candidate that named calls, or None."""
+def check_to_aim_at(store: Store, scope: Scope) -> str | None:
+    """Return the id of the check whose calls include the most mismatches that a queue has not drawn, or None.
+
+    Args:
+        store: Where to read.
+        scope: What the queue is about.
+    """
     found = store.rows(
         """
-        SELECT check_id FROM traffic_checks
-        WHERE task = ? AND candidate_fingerprint = ? AND len(told_apart) > 0 ORDER BY seq DESC LIMIT 1
+        SELECT check_id FROM (
+            SELECT check_id, seq, unnest(told_apart) AS call_id FROM traffic_checks
+            WHERE task = $task AND candidate_fingerprint = $fingerprint
+        )
+        WHERE call_id IN (
+            SELECT m.call_id FROM comparisons m JOIN replays r USING (replay_id)
+            WHERE r.task = $task AND r.candidate_fingerprint = $fingerprint
+              AND m.evaluator_version = $version AND m.repeat = 0 AND m.verdict = 'mismatch'
+        ) AND call_id NOT IN (
+            SELECT call_id FROM draws
+            WHERE task = $task AND candidate_fingerprint = $fingerprint AND evaluator_version = $version
+        )
+        GROUP BY check_id, seq ORDER BY count(*) DESC, seq DESC LIMIT 1
         """,
-        (task, fingerprint),
+        {"task": scope.task, "fingerprint": scope.fingerprint, "version": scope.evaluator_version},
     )
     return found[0]["check_id"] if found else None
 

@@ -13,6 +13,9 @@ from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, friendly, here
 
+NOTES = "newer.notes"
+"""Under this key a session holds when somebody last looked, and what was to be said of it."""
+
 
 def show(scope: Scope) -> None:
     """Show what the last check found, and offer to look again."""
@@ -31,12 +34,14 @@ def _findings(found: TrafficCheck) -> None:
     elif found.moved:
         what = answers.quoted(" and ".join(found.moved))
         st.warning(
-            f"Another {what}: the share grows only if the newer calls carry it alone.",
+            f"Another {what}: the share grows only if the newer calls carry it alone"
+            f"{'.' if found.content_moved else ', or the evaluated harm by the new mix does.'}",
             icon=":material/shuffle:",
         )
     else:
-        st.text("No shift seen.")
-    for line in (*found.lines, *found.notes):
+        st.text("No shift seen in the mix." if found.content is None else "No shift seen.")
+    looked_at, notes = st.session_state.get(NOTES, (None, ()))
+    for line in (*found.lines, *(notes if looked_at == found.checked_at else ())):
         st.text(visible(line.strip()))
     st.caption(
         f"{words.counted(found.new_calls, 'call')} imported after {found.since:%Y-%m-%d}, "
@@ -51,12 +56,14 @@ def _look(scope: Scope, label: str) -> None:
         icon=":material/search:",
         key="look-at-traffic",
         disabled=not allowed,
-        help=f"Embeds up to 800 inputs on this machine with {scope.eval.embedder}, each once."
+        help=f"Embeds up to 800 inputs on this machine with {scope.eval.embedder}, each once, "
+        "and compared newer ones where the content is new."
         if allowed
         else "Your role does not look for drift.",
     )
     if not pressed:
         return
     with friendly(), st.spinner("Looking at the newer calls", show_time=True):
-        watch(here().workspace, here().store, scope.task, scope.candidate.name)
+        check = watch(here().workspace, here().store, scope.task, scope.candidate.name).check
+        st.session_state[NOTES] = (check.checked_at, check.notes)
         st.rerun()

@@ -8,7 +8,7 @@ CREATE TABLE traffic_checks (
     since                 TIMESTAMP NOT NULL,   -- imports after it were set against those before
     checked_at            TIMESTAMP NOT NULL,
     new_calls             BIGINT NOT NULL,
-    mix                   VARCHAR NOT NULL,     -- JSON of scoring.traffic.MixShift
+    mix                   VARCHAR NOT NULL,     -- JSON of scoring.traffic_check.MixShift
     content               VARCHAR,              -- JSON of stats.drift.Shift; NULL where it could not be compared
     content_moved         BOOLEAN NOT NULL,
     told_apart            VARCHAR[] NOT NULL    -- compared calls of new content that no earlier check named
