@@ -240,7 +240,13 @@ def next_draw(
         # In one order for all draws the calls of a later batch would come first until it caught up with those
         # before, and a part's weights, which take every call of a kind for as likely, would be off by that.
         factor = int.from_bytes(_hash("pick", seed, str(position))[:8]) | 1
-        place = min(candidates, key=lambda place: (_shuffled(key(place)[0], factor), key(place)))
+
+        def shuffled(place: int) -> tuple[int, str]:
+            content, call_id = key(place)
+            # An odd factor makes it a permutation of all hashes.
+            return int.from_bytes(content[:8]) * factor % (1 << 64), call_id
+
+        place = min(candidates, key=shuffled)
     else:
         place = min(candidates, key=key)
     chosen = pool[place]
@@ -269,11 +275,6 @@ def _pick(order: Sequence[_Kind], chances: Sequence[float], uniform: float) -> _
         if uniform < reached:
             return kind
     return order[-1]
-
-
-def _shuffled(content: bytes, factor: int) -> int:
-    """Return where a hash stands in another order; `factor` is odd, so that the order is a permutation."""
-    return int.from_bytes(content[:8]) * factor % (1 << 64)
 
 
 def _reserve(share: float, left: int) -> float:

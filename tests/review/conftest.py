@@ -11,7 +11,7 @@ from review_world import World, make_world
 from workbench.review import forecast
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def no_forecast() -> Iterator[None]:
     """Leave the decision out of tests of the queue."""
     with pytest.MonkeyPatch.context() as patch:
