@@ -166,6 +166,43 @@ def test_a_mix_that_was_evaluated_part_by_part_holds_nothing(world: World) -> No
     assert recommend(world.workspace, world.store, "topics", "small").share == 0.01
 
 
+def test_a_mix_that_moved_by_less_than_could_matter_holds_nothing(world: World) -> None:
+    """In a large log every day is mixed otherwise: what moves too few calls to raise harm is no other mix."""
+    size = 12_000
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", [("a", "a")] * (2 * size), batch=1, first=CALLS, observed=0)
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS + size)
+    more = size // 50
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET language = 'de' WHERE call_id IN (SELECT call_id FROM calls "
+            "WHERE manifest_id = 'later' AND language = 'en' ORDER BY call_id LIMIT ?)",
+            (more,),
+        )
+    where = (world.workspace, world.store, "topics", "small")
+    (mix,) = watch(*where).check.mix
+    assert mix.p_value <= 0.05
+    assert mix.moved == pytest.approx(0.02, abs=0.002)
+    assert not mix.shifted
+    assert recommend(*where).share == 0.01
+
+
+def test_a_sample_that_was_given_up_is_no_evaluation(world: World) -> None:
+    """What was imported after it and then evaluated is what newer calls are set against."""
+    world.add("topics", answers(0.0, 20, 1), replay="dropped", observed=0)
+    world.add("topics", answers(0.0, CALLS, 1), first=20)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE replays SET created_at = created_at - INTERVAL 3 DAY WHERE replay_id = 'dropped'"
+        )
+        manifest = {"manifest_id": "m", "created_at": START - timedelta(days=1), "source": "log"}
+        writer.append("manifests", [manifest | {"format": "test", "files": "[]", "report": "{}"}])
+    compare(world.workspace, world.store, "topics")
+    found = watch(world.workspace, world.store, "topics", "small")
+    assert (found.since, found.new_calls) == (START, 0)
+
+
 def test_what_was_found_counts_until_the_next_look_that_could_see_it(world: World) -> None:
     """A look with a seed or a beginning of its own, or by a viewer, is shown and counts for nothing."""
     world.add("topics", answers(0.0, CALLS, 1))
@@ -413,7 +450,7 @@ def test_what_is_put_together_as_other_was_never_evaluated() -> None:
     """It may be made of other values than then: a bound on those says nothing of these."""
     table = Table.of([AuditRow(f"c{n}", 0, f"{n:04}", agrees=True, identical=True) for n in range(1_000)])
     known = [SliceEvidence("tenant", each, 0.5, structural_of(table, 0.0)) for each in ("acme", "other")]
-    shift = MixShift("tenant", 1.0, 0.001, shifted=True, calls={"acme": 50, "other": 50})
+    shift = MixShift("tenant", 1.0, 0.001, 0.5, shifted=True, calls={"acme": 50, "other": 50})
     found = by_new_mix(shift, known, 0.05)
     assert found is not None
     assert 0.5 < found.high < 0.51

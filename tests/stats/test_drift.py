@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from workbench.stats.drift import EDetector, population_stability, told_apart, two_sample
+from workbench.stats.drift import EDetector, moved_share, population_stability, told_apart, two_sample
 
 
 def evidence_by_definition(outcomes: list[float], p0: float) -> float:
@@ -230,3 +230,20 @@ def test_a_new_topic_in_some_of_the_calls_is_told_apart_from_the_rest() -> None:
     assert (marks == told_apart(before, after, seed=1)).all()
     with pytest.raises(ValueError, match="at least 5 calls"):
         told_apart(before, after[:3])
+
+
+def test_the_share_of_calls_that_moved_is_what_a_mean_can_change_by() -> None:
+    """Half of the summed differences, in either direction; nothing moves where the mix is the same."""
+    before, after = {"a": 60, "b": 30, "c": 10}, {"a": 50, "b": 30, "d": 20}
+    assert moved_share(before, after) == pytest.approx(0.2)
+    assert moved_share(after, before) == pytest.approx(0.2)
+    assert moved_share(before, {name: 7 * n for name, n in before.items()}) == pytest.approx(0.0)
+    assert moved_share({"a": 1}, {"b": 1}) == 1.0
+    for worst in ({"a": 0.0, "b": 0.0, "c": 0.0, "d": 1.0}, {"a": 0.3, "b": 0.9, "c": 0.1, "d": 0.6}):
+        old = sum(worst[name] * n for name, n in before.items()) / 100
+        new = sum(worst[name] * n for name, n in after.items()) / 100
+        assert new - old <= moved_share(before, after) + 1e-12
+    with pytest.raises(ValueError, match="without calls"):
+        moved_share({}, after)
+    with pytest.raises(ValueError, match="-1"):
+        moved_share({"a": -1}, after)

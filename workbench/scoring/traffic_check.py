@@ -31,7 +31,7 @@ from workbench.scoring.sliced import Sliced, sliced
 from workbench.scoring.targets import fingerprint_of
 from workbench.slices import OTHER, UNKNOWN, slice_values
 from workbench.specs import EvalConfig, SliceRule
-from workbench.stats.drift import FOLDS, Shift, population_stability, told_apart, two_sample
+from workbench.stats.drift import FOLDS, Shift, moved_share, population_stability, told_apart, two_sample
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.reweighting import reweighted
 from workbench.stats.wording import measured, plural
@@ -55,15 +55,18 @@ USUAL = (SliceRule("language"), SliceRule("input_length"), SliceRule("model"))
 
 @dataclass(frozen=True, slots=True)
 class MixShift:
-    """How far the mix of one slice moved: population stability index and permutation p-value.
+    """How far the mix of one slice moved: population stability index, permutation p-value, share of calls.
 
-    `shifted` says that p times the number of slices is at most .05; `calls` is the new mix then, and
-    `reweighted` the evaluated harm by it, where the slice is a declared one.
+    `shifted` says that p times the number of slices is at most .05, and that at least half as many calls
+    `moved` to another value as the policy tolerates to get worse: fewer could not raise harm by more, and in
+    large logs no two days are mixed alike. `calls` is the new mix then, and `reweighted` the evaluated harm
+    by it, where the slice is a declared one.
     """
 
     slice: str
     stability: float
     p_value: float
+    moved: float
     shifted: bool
     reweighted: Estimate | None = None
     calls: dict[str, int] | None = None
@@ -97,9 +100,10 @@ class TrafficCheck:
         """Return what was found, as lines."""
         lines = []
         for each in self.mix:
-            state = "another mix" if each.shifted else "no shift seen"
+            state = "another mix" if each.shifted else "no shift that counts"
             lines.append(
-                f"Mix by {each.slice}: stability index {each.stability:.3f}, p = {each.p_value:.3f}: {state}."
+                f"Mix by {each.slice}: {measured(each.moved)} of calls moved, stability index "
+                f"{each.stability:.3f}, p = {each.p_value:.3f}: {state}."
             )
             if each.reweighted is not None:
                 most = measured(each.reweighted.high)
@@ -259,9 +263,10 @@ def _mix(
     values = slice_values(USUAL, calls) if known is None else _by_name(known, [row["seq"] for row in calls])
     found = []
     for name, mine in values.items():
-        shift = population_stability(Counter(mine[: len(before)]), Counter(mine[len(before) :]), seed=seed)
-        likely = min(shift.p_value * len(values), 1.0)
-        each = MixShift(name, shift.value, shift.p_value, shifted=likely <= LIKELY)
+        old, later = Counter(mine[: len(before)]), Counter(mine[len(before) :])
+        shift, moved = population_stability(old, later, seed=seed), moved_share(old, later)
+        counts = shift.p_value * len(values) <= LIKELY and moved >= config.policy.tolerance / 2
+        each = MixShift(name, shift.value, shift.p_value, moved, shifted=counts)
         if each.shifted and known is not None:
             each = replace(each, calls=dict(Counter(_by_name(known, new)[name])))
             each = replace(each, reweighted=by_new_mix(each, slices(), config.policy.delta))

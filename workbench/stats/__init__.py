@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from workbench.stats.calibration import calibrated
     from workbench.stats.cluster import design_effect
-    from workbench.stats.drift import EDetector, population_stability, told_apart, two_sample
+    from workbench.stats.drift import EDetector, moved_share, population_stability, told_apart, two_sample
     from workbench.stats.harm import net, regressions
     from workbench.stats.latency_pairs import compare_latencies
     from workbench.stats.noise import asked_again as noise_asked_again
@@ -71,6 +71,7 @@ __all__ = [
     "krippendorff_alpha",
     "learn_then_test",
     "mcnemar",
+    "moved_share",
     "net",
     "noise_asked_again",
     "noise_ceiling",
@@ -113,7 +114,7 @@ _HOMES = {
     ),
     "calibration": ("calibrated",),
     "cluster": ("design_effect",),
-    "drift": ("EDetector", "population_stability", "told_apart", "two_sample"),
+    "drift": ("EDetector", "moved_share", "population_stability", "told_apart", "two_sample"),
     "harm": ("net", "regressions"),
     "latency_pairs": ("compare_latencies",),
     "noise": ("noise_asked_again", "noise_ceiling", "noise_from_pairs", "noise_pair_share"),

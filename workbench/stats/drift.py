@@ -137,6 +137,31 @@ def population_stability(
     return Shift(found, float((1 + (others >= found - 1e-12).sum()) / (1 + permutations)))
 
 
+def moved_share(before: Mapping[str, int], after: Mapping[str, int]) -> float:
+    """Return the share of calls that stand in another value than they would by the old mix.
+
+    Total variation distance: sum over values of max(b - a, 0), a and b their shares before and after. By so
+    much the mean of anything in 0..1 can change at most, if it stays the same within each value.
+    Source: Levin and Peres, Markov Chains and Mixing Times, 2017, section 4.1.
+
+    Args:
+        before: Calls by slice value in the evaluated window.
+        after: The same, live.
+
+    Returns:
+        0..1; as measured, which is above 0 for two samples of one mix, too.
+
+    Raises:
+        ValueError: A window is empty, or a count is negative.
+    """
+    for times in (*before.values(), *after.values()):
+        check_counts(0, times)
+    old, new = sum(before.values()), sum(after.values())
+    if not old or not new:
+        raise ValueError("a window without calls can't be compared")
+    return sum(max(n / new - before.get(name, 0) / old, 0.0) for name, n in after.items())
+
+
 def _check_permutations(permutations: int) -> None:
     if permutations < 1:
         raise ValueError(f"a p-value needs at least one permutation; there are {permutations}")

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
 
 def first_replay_at(store: Store, task: str, fingerprint: str) -> datetime | None:
-    """Return when a candidate's first sample of a task was drawn, UTC without a zone, or None."""
+    """Return when the first sample of a candidate that is compared was drawn, UTC without a zone, or None.
+
+    One that was given up is no evaluation.
+    """
     found: datetime | None = store.value(
-        "SELECT min(created_at) FROM replays WHERE task = ? AND candidate_fingerprint = ?",
+        """
+        SELECT min(r.created_at) FROM replays r WHERE r.task = ? AND r.candidate_fingerprint = ?
+          AND EXISTS (SELECT 1 FROM comparisons m WHERE m.replay_id = r.replay_id)
+        """,
         (task, fingerprint),
     )
     return found
