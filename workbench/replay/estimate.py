@@ -10,6 +10,7 @@ from workbench.config import Workspace
 from workbench.costing import tokens_cost_usd
 from workbench.records import Request
 from workbench.replay.budget import CHARS_PER_TOKEN, Budget, budget_of
+from workbench.replay.held import refuse_mixed
 from workbench.replay.patching import patcher
 from workbench.replay.plan import Plan
 from workbench.replay.report import ReplayReport, duration
@@ -76,6 +77,8 @@ def estimate(
     row = plan.replay
     asked = [] if plan.is_new else [call_id for call_id, _ in pending(store, row.replay_id, row.repeats)]
     asked += [each.call_id for each in plan.added for _ in range(row.repeats)]
+    if asked:
+        refuse_mixed(store, plan, spec, workspace.eval_for(row.task))
     notes = list(plan.notes)
     tokens_in, tokens_out = tokens_of(store, spec, asked, patch, notes)
     seconds = _seconds(store, row.candidate_fingerprint, len(asked), concurrency)
