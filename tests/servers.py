@@ -221,6 +221,20 @@ async def sometimes_limited(request: web.Request, body: dict[str, Any]) -> web.S
     return await good(request, body)
 
 
+WINDOW_S = 0.4
+WINDOW_REQUESTS = 5
+
+
+async def counts_by_time(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Take five requests every 0.4 s; refuse the others, and don't say when to come again."""
+    taken = request.app["prompts"].setdefault("windows", Counter())
+    window = int(time.monotonic() / WINDOW_S)
+    taken[window] += 1
+    if taken[window] > WINDOW_REQUESTS:
+        return web.json_response({"error": {"message": "too many requests"}}, status=429)
+    return await good(request, body)
+
+
 async def server_error(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
     """Fail always."""
     return web.Response(status=503, text="no healthy upstream")
@@ -553,7 +567,7 @@ BEHAVIOURS: dict[str, Handler] = {
             wrong_model,
             nan_logprobs,
         ),
-        *(logprobs, tool_call, surrogates, rate_limited, sometimes_limited, server_error),
+        *(logprobs, tool_call, surrogates, rate_limited, sometimes_limited, counts_by_time, server_error),
         *(constrained, vllm, ollama, llamacpp, ollama_by_version, no_logprobs, thinks_beside, thinks_inside),
         *(only_thinks, refusal, gives_up, cut_off, not_an_object, wavers, fails_when_sampled),
         *(streams, streams_switch, streams_error, streams_break, streams_hang, streams_on, streams_flood),
