@@ -26,6 +26,7 @@ from workbench.replay.budget import Budget
 from workbench.replay.ending import interrupted
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.latency import probe_latency
+from workbench.replay.patch_setup import preview_patch
 
 replay = functools.partial(checked_replay, checks=False)
 
@@ -256,3 +257,11 @@ def test_a_dry_run_knows_the_pace_of_the_last_run_and_the_length_of_a_patch(
         assert plain.estimated_input_tokens is not None
         assert report.estimated_input_tokens - plain.estimated_input_tokens >= 40 * 100
         assert "characters longer" in report.text
+    # Shown turns count by their text, as the preview counts them, not by how the store writes them.
+    shown = {"patch": {"system": "One word.", "examples": ["row-1", "row-2"]}}
+    patched = world(tmp_path / "shown", server, **shown)
+    with open_store(patched) as store:
+        report = replay(patched, store, "spam", "c", limit=40, dry_run=True)
+        seen = preview_patch(patched, store, "c", "spam")
+        longer_by = seen.characters_after - seen.characters_before
+        assert f"about {longer_by:,} characters longer" in report.text

@@ -8,6 +8,7 @@ import msgspec
 
 from workbench.config import Workspace
 from workbench.costing import tokens_cost_usd
+from workbench.prompts import characters
 from workbench.records import Request
 from workbench.replay.budget import CHARS_PER_TOKEN, Budget, budget_of
 from workbench.replay.held import refuse_mixed
@@ -157,7 +158,7 @@ def _patch_characters(store: Store, call_ids: Sequence[str], patch: Callable[[Re
     step = max(len(call_ids) // LOOKED_AT, 1)
     found = requests_of(store, list(call_ids[::step][:LOOKED_AT]))
     requests = [_read_request(request) for _, request in found.values()]
-    grown = [len(msgspec.json.encode(patch(each))) - len(msgspec.json.encode(each)) for each in requests]
+    grown = [characters(patch(each)) - characters(each) for each in requests]
     return sum(grown) / len(grown) if grown else 0.0
 
 
