@@ -74,6 +74,20 @@ def test_money_pauses_a_replay_and_more_money_goes_on(tmp_path: Path, server: Se
     assert server.stats("good")["hits"] == 60
 
 
+def test_checks_before_a_replay_are_in_what_it_cost(tmp_path: Path, server: Server) -> None:
+    """They are none of the sample's calls, and paid for all the same: within the budget, and ever after."""
+    workspace = world(tmp_path, server, concurrency=4)
+    with open_store(workspace) as store:
+        first = checked_replay(workspace, store, "spam", "c", budget_usd=1.0)
+        hits = server.stats("good")["hits"]
+        assert hits > first.done
+        assert first.cost_usd == pytest.approx(hits * CALL_USD)
+        assert first.cost_usd <= 1.0
+        done = checked_replay(workspace, store, "spam", "c", budget_usd=20.0)
+        assert done.done == 60
+        assert done.cost_usd == pytest.approx(server.stats("good")["hits"] * CALL_USD)
+
+
 def test_after_new_what_goes_on_is_the_command_without_it(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

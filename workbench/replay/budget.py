@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.costing import tokens_cost_usd
 from workbench.errors import ConfigError, UsageError
-from workbench.records import Output
+from workbench.records import Output, Usage
 from workbench.replay.plan import Plan
 from workbench.specs import Candidate, Price
 from workbench.store import Store
@@ -141,6 +141,16 @@ class Budget:
         elif error is None or error.kind in BILLED:
             self.spent_usd += estimate_usd
             self.unmetered += 1
+
+    def spend_unrecorded(self, usage: Usage) -> float:
+        """Add what calls have cost that are none of the sample's and leave no observation; return it."""
+        if self.price is None:
+            return 0.0
+        read, cached = usage.input_tokens or 0, usage.cached_input_tokens or 0
+        cost_usd = tokens_cost_usd(read, cached, usage.output_tokens or 0, self.price)
+        self.spent_usd += cost_usd
+        self.extra_usd += cost_usd
+        return cost_usd
 
     def why(self) -> str:
         """Return why no more calls are taken."""
