@@ -607,6 +607,20 @@ async def _models(request: web.Request) -> web.StreamResponse:
     return web.json_response({"object": "list", "data": data})
 
 
+QUEUED = {
+    "vllm": 'vllm:num_requests_waiting{engine="0",model_name="m"} 3.0',
+    "llamacpp": "llamacpp:requests_deferred 2",
+}
+"""What behaviours say of the requests that wait at them, in their own figures."""
+
+
+async def _metrics(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["behaviour"]
+    if name not in QUEUED:
+        raise web.HTTPNotFound
+    return web.Response(text=f"# HELP queue Requests that wait.\n{QUEUED[name]}\n")
+
+
 async def _version(request: web.Request) -> web.StreamResponse:
     if request.match_info["behaviour"] != "ollama_by_version":
         raise web.HTTPNotFound
@@ -643,6 +657,7 @@ def application() -> web.Application:
     app.router.add_post("/{behaviour}/v1/chat/completions", _complete)
     app.router.add_get("/{behaviour}/v1/models", _models)
     app.router.add_get("/{behaviour}/api/version", _version)
+    app.router.add_get("/{behaviour}/metrics", _metrics)
     app.router.add_get("/{behaviour}/stats", _stats)
     app.router.add_post("/reset", _reset)
     return app

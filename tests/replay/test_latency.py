@@ -156,6 +156,19 @@ def test_streamed_answers_give_the_time_to_the_first_token(tmp_path: Path, serve
         assert report.cold_first_token_ms is not None
 
 
+@pytest.mark.parametrize(("behaviour", "waiting"), [("vllm", 3.0), ("llamacpp", 2.0), ("slow", None)])
+def test_requests_that_wait_at_the_server_are_read_off_its_own_figures(
+    tmp_path: Path, server: Server, behaviour: str, waiting: float | None
+) -> None:
+    """Servers that count their queue are asked for it while the probe runs; others have none."""
+    workspace = make(tmp_path, server, behaviour)
+    with open_store(workspace) as store:
+        fill(store)
+        (run,) = probe_latency(workspace, store, "spam", "small", limit=20).runs
+    assert run.most_waiting == waiting
+    assert (waiting is not None) == ("waiting in the server" in "\n".join(run.lines))
+
+
 def test_calls_without_an_answer_are_infinitely_slow(tmp_path: Path, server: Server) -> None:
     """A server that hangs up on most calls has no 95th percentile, however fast the others are."""
     workspace = make(tmp_path, server, "half_down")
