@@ -221,6 +221,20 @@ async def sometimes_limited(request: web.Request, body: dict[str, Any]) -> web.S
     return await good(request, body)
 
 
+WINDOW_S = 0.4
+WINDOW_REQUESTS = 5
+
+
+async def counts_by_time(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Take five requests every 0.4 s; refuse the others, and don't say when to come again."""
+    taken = request.app["prompts"].setdefault("windows", Counter())
+    window = int(time.monotonic() / WINDOW_S)
+    taken[window] += 1
+    if taken[window] > WINDOW_REQUESTS:
+        return web.json_response({"error": {"message": "too many requests"}}, status=429)
+    return await good(request, body)
+
+
 async def server_error(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
     """Fail always."""
     return web.Response(status=503, text="no healthy upstream")
@@ -553,7 +567,7 @@ BEHAVIOURS: dict[str, Handler] = {
             wrong_model,
             nan_logprobs,
         ),
-        *(logprobs, tool_call, surrogates, rate_limited, sometimes_limited, server_error),
+        *(logprobs, tool_call, surrogates, rate_limited, sometimes_limited, counts_by_time, server_error),
         *(constrained, vllm, ollama, llamacpp, ollama_by_version, no_logprobs, thinks_beside, thinks_inside),
         *(only_thinks, refusal, gives_up, cut_off, not_an_object, wavers, fails_when_sampled),
         *(streams, streams_switch, streams_error, streams_break, streams_hang, streams_on, streams_flood),
@@ -593,6 +607,20 @@ async def _models(request: web.Request) -> web.StreamResponse:
     return web.json_response({"object": "list", "data": data})
 
 
+QUEUED = {
+    "vllm": 'vllm:num_requests_waiting{engine="0",model_name="m"} 3.0',
+    "llamacpp": "llamacpp:requests_deferred 2",
+}
+"""What behaviours say of the requests that wait at them, in their own figures."""
+
+
+async def _metrics(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["behaviour"]
+    if name not in QUEUED:
+        raise web.HTTPNotFound
+    return web.Response(text=f"# HELP queue Requests that wait.\n{QUEUED[name]}\n")
+
+
 async def _version(request: web.Request) -> web.StreamResponse:
     if request.match_info["behaviour"] != "ollama_by_version":
         raise web.HTTPNotFound
@@ -629,6 +657,7 @@ def application() -> web.Application:
     app.router.add_post("/{behaviour}/v1/chat/completions", _complete)
     app.router.add_get("/{behaviour}/v1/models", _models)
     app.router.add_get("/{behaviour}/api/version", _version)
+    app.router.add_get("/{behaviour}/metrics", _metrics)
     app.router.add_get("/{behaviour}/stats", _stats)
     app.router.add_post("/reset", _reset)
     return app

@@ -424,6 +424,24 @@ def test_a_candidate_that_asks_nothing_has_no_requests(tmp_path: Path) -> None:
     assert "c" in caught.value.hint
 
 
+def test_what_is_missing_is_not_asked_under_other_labels(tmp_path: Path) -> None:
+    """An output file holds answers of one kind; the whole file may be written anew."""
+    workspace = world(tmp_path, calls=12, dialect="vllm", parameters={"structured_outputs": True})
+    file, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    with open_store(workspace) as store:
+        export_batch(workspace, store, file, "spam", "c")
+        write(out, [answer(line) for line in lines(file)[:5]])
+        again = functools.partial(export_batch, store=store, path=file, task="spam", candidate="c")
+        assert again(workspace, missing_from=out).written == 7
+        eval_file = tmp_path / "evals" / "spam" / "eval.toml"
+        eval_file.write_text(eval_file.read_text().replace('"spam", "ham"', '"spam", "ham", "scam"'))
+        edited = Workspace.load(tmp_path)
+        with pytest.raises(UsageError, match="must not be mixed"):
+            again(edited, missing_from=out)
+        assert again(edited).written == 12
+        assert again(edited, missing_from=out).written == 7
+
+
 def test_batches_from_the_command_line_and_a_notebook(tmp_path: Path) -> None:
     """Each command prints the next one; they work as printed, from export to comparison."""
     world(tmp_path, calls=12)

@@ -287,6 +287,8 @@ def _answer_keys(candidate: Candidate) -> dict[str, Any]:
         found["role"] = CONTROL
     if candidate.dialect != "auto":
         found["dialect"] = candidate.dialect
+    if candidate.edition:
+        found["edition"] = candidate.edition
     if candidate.samples:
         found["samples"] = [candidate.samples, candidate.samples_temperature]
     if candidate.patch is not None and candidate.patch != PromptPatch():

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.errors import UsageError
+from workbench.normal import canonical_json, message_text
 from workbench.records import Message, Request
 from workbench.specs import PromptPatch
 
@@ -161,3 +162,11 @@ def _behind(content: Content, suffix: str) -> Content:
     if isinstance(last.get("text"), str):
         return [*content[:-1], last | {"text": last["text"] + between + suffix}]
     return [*content, {"type": "text", "text": suffix.strip()}]
+
+
+def characters(request: Request) -> int:
+    """Count what a model reads: texts, and the arguments of tool calls."""
+    return sum(
+        len(message_text(each)) + sum(len(canonical_json(call.arguments)) for call in each.tool_calls)
+        for each in request.messages
+    )

@@ -123,6 +123,7 @@ class Candidate:
     with the answer is a signal of confidence. `parent` names the candidate that a
     `patch` started from. `size_billions` is how many billions of parameters the model has.
     `served_as` are names of models in the log by which it served a call itself.
+    `edition` makes another candidate of one whose answers change though no key does.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Candidate:
     server: VLLMServer | None = None
     size_billions: float | None = None
     served_as: tuple[str, ...] = ()
+    edition: str = ""
 
     @property
     def effective_zone(self) -> str:

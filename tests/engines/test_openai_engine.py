@@ -317,3 +317,4 @@ def test_retry_after_is_honoured_up_to_a_minute() -> None:
     assert retry_after_s("soon") is None
     assert retry_after_s("-5") is None
     assert policy.wait_s(1, None) <= 0.5
+    assert [policy.unsaid_s(attempt) for attempt in (1, 2, 3)] == [None, 7.5, 60]

@@ -253,6 +253,14 @@ node 0 (11.32/15.09 GiB) on startup is less than desired CPU memory utilization 
 """As vLLM 0.32 says it: the cause stands far above the last line."""
 
 
+TOO_LONG = """\
+pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig
+  Value error, User-specified max_model_len (999999) is greater than the derived max_model_len (8192). \
+[type=value_error, input_value=ArgsKwargs((), {'quantization': None}), input_type=ArgsKwargs]
+    For further information visit https://errors.pydantic.dev/2.14/v/value_error"""
+"""As vLLM 0.32 refuses a setting: why stands in a line behind the error."""
+
+
 @pytest.mark.parametrize(
     ("says", "helps"),
     [
@@ -264,6 +272,7 @@ node 0 (11.32/15.09 GiB) on startup is less than desired CPU memory utilization 
         ("api_server.py: error: unrecognized arguments: --no-such", "server.arguments"),
         ("torch.AcceleratorError: CUDA error: device-side assert triggered", "log"),
         (ROOT_CAUSE, "gpu_memory_share"),
+        (TOO_LONG, "`server.max_model_len` is larger"),
     ],
 )
 async def test_a_server_that_ends_at_its_start_is_said_with_its_last_words(

@@ -161,6 +161,22 @@ def test_a_hundred_megabytes_are_refused_by_their_length(tmp_path: Path, server:
         replay(workspace, store, "spam", "c", limit=2)
 
 
+def test_a_limit_by_time_that_does_not_say_how_long_it_lasts_costs_no_call(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """429 without Retry-After is waited out: none of its refusals becomes the candidate's own failure."""
+    # A limit by the minute, and a minute's patience: all a hundred times as fast.
+    policy = RetryPolicy(first_wait_s=0.005, longest_wait_s=0.6)
+    monkeypatch.setitem(
+        engines._FACTORIES, "openai", lambda _, candidate, config: OpenAIEngine(candidate, config, policy)
+    )
+    workspace = world(tmp_path, server, "counts_by_time")
+    with open_store(workspace) as store:
+        report = replay(workspace, store, "spam", "c")
+    assert (report.done, report.errors) == (CALLS, {})
+    assert report.retried["rate_limited"] > 0
+
+
 def test_retries_are_counted_by_kind_and_kept(tmp_path: Path, server: Server) -> None:
     """Each prompt is refused once: the report, the status and the store say how often and why."""
     workspace = world(tmp_path, server, "sometimes_limited")

@@ -26,6 +26,7 @@ from workbench.replay.budget import Budget
 from workbench.replay.ending import interrupted
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.latency import probe_latency
+from workbench.replay.patch_setup import preview_patch
 
 replay = functools.partial(checked_replay, checks=False)
 
@@ -71,6 +72,20 @@ def test_money_pauses_a_replay_and_more_money_goes_on(tmp_path: Path, server: Se
         assert (done.state, done.done) == ("finished", 60)
         assert done.cost_usd == pytest.approx(60 * CALL_USD)
     assert server.stats("good")["hits"] == 60
+
+
+def test_checks_before_a_replay_are_in_what_it_cost(tmp_path: Path, server: Server) -> None:
+    """They are none of the sample's calls, and paid for all the same: within the budget, and ever after."""
+    workspace = world(tmp_path, server, concurrency=4)
+    with open_store(workspace) as store:
+        first = checked_replay(workspace, store, "spam", "c", budget_usd=1.0)
+        hits = server.stats("good")["hits"]
+        assert hits > first.done
+        assert first.cost_usd == pytest.approx(hits * CALL_USD)
+        assert first.cost_usd <= 1.0
+        done = checked_replay(workspace, store, "spam", "c", budget_usd=20.0)
+        assert done.done == 60
+        assert done.cost_usd == pytest.approx(server.stats("good")["hits"] * CALL_USD)
 
 
 def test_after_new_what_goes_on_is_the_command_without_it(
@@ -256,3 +271,11 @@ def test_a_dry_run_knows_the_pace_of_the_last_run_and_the_length_of_a_patch(
         assert plain.estimated_input_tokens is not None
         assert report.estimated_input_tokens - plain.estimated_input_tokens >= 40 * 100
         assert "characters longer" in report.text
+    # Shown turns count by their text, as the preview counts them, not by how the store writes them.
+    shown = {"patch": {"system": "One word.", "examples": ["row-1", "row-2"]}}
+    patched = world(tmp_path / "shown", server, **shown)
+    with open_store(patched) as store:
+        report = replay(patched, store, "spam", "c", limit=40, dry_run=True)
+        seen = preview_patch(patched, store, "c", "spam")
+        longer_by = seen.characters_after - seen.characters_before
+        assert f"about {longer_by:,} characters longer" in report.text

@@ -20,7 +20,7 @@ from servers import Server, serving
 from small_disk import small_disk
 
 from workbench.config import Workspace
-from workbench.errors import EnvironmentalError, WorkbenchError
+from workbench.errors import EnvironmentalError, UsageError, WorkbenchError
 from workbench.progress import Progress
 from workbench.replay import journal, status
 from workbench.replay import replay as checked_replay
@@ -295,6 +295,51 @@ def test_an_eval_edited_in_the_middle_does_not_change_what_is_asked(tmp_path: Pa
         assert first.done == 120
         assert workspace.eval_for("spam").labels == ("spam", "ham")
         assert Workspace.load(tmp_path).eval_for("spam").labels == ("yes", "no")
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_answers_held_to_other_labels_are_never_mixed(tmp_path: Path, server: Server, new: bool) -> None:
+    """Labels that bind the answers and change between two runs are refused; another edition is asked anew."""
+    keys: dict[str, Any] = {"dialect": "vllm", "parameters": {"structured_outputs": True}}
+    workspace = world(tmp_path, server, behaviour="constrained", calls=60, **keys)
+    eval_file = tmp_path / "evals" / "spam" / "eval.toml"
+    config = tmp_path / "workbench.toml"
+    with open_store(workspace) as store:
+        replay(workspace, store, "spam", "c", limit=20)
+        asked = server.stats("constrained")["hits"]
+        eval_file.write_text(eval_file.read_text().replace('"spam", "ham"', '"ham", "scam"'))
+        edited = Workspace.load(tmp_path)
+        for dry in (True, False):
+            with pytest.raises(UsageError, match="must not be mixed") as refused:
+                replay(edited, store, "spam", "c", limit=40, new=new, dry_run=dry)
+            assert "edition" in refused.value.hint
+        assert server.stats("constrained")["hits"] == asked
+        # What is finished stays so: nothing would be asked.
+        assert new or replay(edited, store, "spam", "c", limit=20).answered == 0
+        config.write_text(config.read_text() + 'edition = "2"\n')
+        again = replay(Workspace.load(tmp_path), store, "spam", "c", limit=40)
+        assert (again.done, again.answered) == (40, 40)
+        rows = store.rows(
+            """
+            SELECT list_sort(list(DISTINCT json_extract_string(output, '$.text'))) AS texts
+            FROM observations GROUP BY replay_id ORDER BY max(seq)
+            """
+        )
+        assert [row["texts"] for row in rows] == [["ham"], ["scam"]]
+
+
+@pytest.mark.parametrize(("binds", "labels"), [(True, '"ham", "spam"'), (False, '"yes", "no"')])
+def test_labels_in_another_order_and_labels_that_bind_nothing_stop_nobody(
+    tmp_path: Path, server: Server, binds: bool, labels: str
+) -> None:
+    """Only what changes which answers can be given makes another candidate necessary."""
+    keys: dict[str, Any] = {"dialect": "vllm", "parameters": {"structured_outputs": binds}}
+    workspace = world(tmp_path, server, behaviour="constrained", calls=40, **keys)
+    eval_file = tmp_path / "evals" / "spam" / "eval.toml"
+    with open_store(workspace) as store:
+        replay(workspace, store, "spam", "c", limit=20)
+        eval_file.write_text(eval_file.read_text().replace('"spam", "ham"', labels))
+        assert replay(Workspace.load(tmp_path), store, "spam", "c", limit=40).answered == 20
 
 
 def test_pace_and_time_left_are_those_of_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,6 +156,19 @@ def test_streamed_answers_give_the_time_to_the_first_token(tmp_path: Path, serve
         assert report.cold_first_token_ms is not None
 
 
+@pytest.mark.parametrize(("behaviour", "waiting"), [("vllm", 3.0), ("llamacpp", 2.0), ("slow", None)])
+def test_requests_that_wait_at_the_server_are_read_off_its_own_figures(
+    tmp_path: Path, server: Server, behaviour: str, waiting: float | None
+) -> None:
+    """Servers that count their queue are asked for it while the probe runs; others have none."""
+    workspace = make(tmp_path, server, behaviour)
+    with open_store(workspace) as store:
+        fill(store)
+        (run,) = probe_latency(workspace, store, "spam", "small", limit=20).runs
+    assert run.most_waiting == waiting
+    assert (waiting is not None) == ("waiting in the server" in "\n".join(run.lines))
+
+
 def test_calls_without_an_answer_are_infinitely_slow(tmp_path: Path, server: Server) -> None:
     """A server that hangs up on most calls has no 95th percentile, however fast the others are."""
     workspace = make(tmp_path, server, "half_down")
@@ -263,9 +276,9 @@ PRICE = (
 )
 
 
-def priced(tmp_path: Path, server: Server) -> Workspace:
+def priced(tmp_path: Path, server: Server, behaviour: str = "slow") -> Workspace:
     """Return such a workspace whose model costs money."""
-    make(tmp_path, server)
+    make(tmp_path, server, behaviour)
     path = tmp_path / "workbench.toml"
     path.write_text(path.read_text(encoding="utf-8") + PRICE, encoding="utf-8")
     return Workspace.load(tmp_path)
@@ -312,5 +325,30 @@ def test_a_budget_in_usd_ends_a_probe_and_what_it_cost_is_said(tmp_path: Path, s
         assert found.cost_usd <= 1.1 * budget
         assert "has no room for another call" in found.text
         assert store.value("SELECT count(*) FROM latency_probes") == 2
+        server.reset()
+        with pytest.raises(UsageError, match="no room for a single call"):
+            probe_latency(workspace, store, "spam", "small", limit=40, budget_usd=0.001)
+        # Room for the first call, and for none that is measured: the last probe still says.
+        alone = probe_latency(workspace, store, "spam", "small", limit=40, budget_usd=0.022)
+        assert (alone.runs[0].sent, server.stats("slow")["hits"]) == (0, 1)
+        assert store.value("SELECT count(*) FROM latency_probes") == 2
     with open_store(make(tmp_path / "unpriced", server)) as store, pytest.raises(ConfigError, match="prices"):
         probe_latency(make(tmp_path / "unpriced", server), store, "spam", "small", budget_usd=1.0)
+
+
+def test_what_an_estimate_calls_enough_is_enough_where_a_server_counts_no_tokens(
+    tmp_path: Path, server: Server
+) -> None:
+    """Answers without counts stand at the length that the log tells, in the estimate and in the budget."""
+    workspace = priced(tmp_path, server, "zero_usage")
+    with open_store(workspace) as store:
+        fill(store)
+        estimate = probe_latency(workspace, store, "spam", "small", limit=20, dry_run=True).planned
+        assert estimate is not None
+        assert estimate.estimated_cost_usd is not None
+        found = probe_latency(
+            workspace, store, "spam", "small", limit=20, budget_usd=1.1 * estimate.estimated_cost_usd
+        )
+        assert found.runs[0].answered == 20
+        assert found.cost_usd is not None
+        assert found.cost_usd < 1.1 * estimate.estimated_cost_usd

@@ -80,10 +80,8 @@ def test_one_command_replays_several_and_one_that_fails_stops_no_other(
     [
         (["--candidate", "control", "--candidate", "a"], "takes one candidate"),
         (["--candidate", "a", "--probe", "latency", "--on", "ray"], "do not go together"),
-        (
-            ["--candidate", "a", "--probe", "latency", "--budget-usd", "3"],
-            "--budget-usd does not go together",
-        ),
+        (["--candidate", "a", "--probe", "latency", "--new"], "--new means nothing to --probe"),
+        (["--candidate", "a", "--probe", "latency", "--budget-usd", "3"], "can't be held to 3 USD"),
         (["--candidate", "a", "--speed", "2"], "--speed belongs to --probe latency"),
         (["--candidate", "a", "--actors", "2"], "--actors belongs to --on ray"),
         (["--candidate", "a", "--budget-minutes", "0"], "budget-minutes"),

@@ -42,6 +42,7 @@ def candidate() -> None:
 @click.option("--concurrency", type=int, help="Requests in flight at most; default 64.")
 @click.option("--size-billions", type=float, help="Parameters in billions; default: as its name says.")
 @click.option("--price", help="Row of [[prices]] it is paid by; default: its model.")
+@click.option("--edition", help="Any text: another one makes another candidate, asked anew.")
 @common
 def candidate_add(
     name: str,

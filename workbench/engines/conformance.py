@@ -30,7 +30,7 @@ from workbench.engines.synthetic import (
 )
 from workbench.errors import ConfigError
 from workbench.normal import Undecodable, decode_json
-from workbench.records import ErrorKind, Output, Request
+from workbench.records import ErrorKind, Output, Request, Usage
 from workbench.specs import Candidate, EvalConfig
 
 MOST_QUESTIONS = 5
@@ -90,6 +90,7 @@ class Needs:
 class ConformanceReport:
     """What the checks of one candidate showed. `calls` counts the requests that were sent.
 
+    `usage` is what these calls read and wrote, as far as the server counts it.
     `unanswered` says that the server did not answer in the middle of it.
     """
 
@@ -98,6 +99,7 @@ class ConformanceReport:
     calls: int = 0
     seconds: float = 0.0
     unanswered: bool = False
+    usage: Usage = Usage()
 
     @property
     def ok(self) -> bool:
@@ -157,7 +159,12 @@ async def check_conformance(
     checker = _Checker(engine, candidate, eval_config, needs)
     checks = await checker.run()
     return ConformanceReport(
-        candidate.name, tuple(checks), checker.calls, round(time.perf_counter() - started, 3), checker.busy
+        candidate.name,
+        tuple(checks),
+        checker.calls,
+        round(time.perf_counter() - started, 3),
+        checker.busy,
+        Usage(checker.read, checker.cached, checker.wrote),
     )
 
 
@@ -177,6 +184,7 @@ class _Checker:
         self._confidence: dict[str, float] = {}
         self._questions = 0
         self.calls = 0
+        self.read = self.cached = self.wrote = 0
         self.busy = False
 
     async def run(self) -> list[Check]:
@@ -219,6 +227,9 @@ class _Checker:
                 output = await self._engine.complete(request, context)
         except TimeoutError:
             raise _Busy(f"no answer within {CALL_LIMIT_S:g} s; not checked") from None
+        self.read += output.usage.input_tokens or 0
+        self.cached += output.usage.cached_input_tokens or 0
+        self.wrote += output.usage.output_tokens or 0
         error = output.error
         gone = error and error.kind in (ErrorKind.TIMEOUT, ErrorKind.CONNECTION, ErrorKind.RATE_LIMITED)
         if error and (gone or (error.kind is ErrorKind.HTTP and (error.status or 0) > 500)):

@@ -302,8 +302,10 @@ class OpenAIEngine:
             if not done.retry or tries >= self._retries.attempts or timeouts > self._retries.after_timeout:
                 return done.output
             context.retried.append(error.kind)
-            wait_s = self._retries.wait_s(tries, done.asked_s)
-            if error.kind is ErrorKind.RATE_LIMITED and done.asked_s is not None:
+            limited = error.kind is ErrorKind.RATE_LIMITED
+            asked_s = self._retries.unsaid_s(tries) if limited and done.asked_s is None else done.asked_s
+            wait_s = self._retries.wait_s(tries, asked_s)
+            if limited and asked_s is not None:
                 # All calls share the server's limit: others need not find out one by one.
                 self._quiet_until = max(self._quiet_until, time.monotonic() + wait_s)
             await asyncio.sleep(wait_s)

@@ -41,6 +41,18 @@ class RetryPolicy:
         jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
         return jittered if asked_s is None else min(max(asked_s, jittered), self.longest_wait_s)
 
+    def unsaid_s(self, attempt: int) -> float | None:
+        """Return how long a rate limit is waited out that doesn't say how long it lasts; None for not long.
+
+        Most limits count by the minute. So the last time all calls wait for as long as is ever
+        waited, since a call that is refused then is lost; and the time before for an eighth of it.
+
+        Args:
+            attempt: The attempt that was refused, counted from 1.
+        """
+        left = self.attempts - attempt
+        return self.longest_wait_s if left == 1 else self.longest_wait_s / 8 if left == 2 else None
+
 
 def retry_after_s(text: str | None) -> float | None:
     """Read Retry-After: seconds or an HTTP date. None where it is absent or senseless."""

@@ -20,7 +20,9 @@ LENGTH_KEYS = (
     "max_input_tokens",  # LiteLLM: of the prompt alone, mostly the same number
 )
 """Where servers say how many tokens fit, in the order of trust."""
-_WAITING = re.compile(r"^vllm:num_requests_waiting(?:\{[^}]*\})?\s+([0-9.eE+]+)", re.MULTILINE)
+QUEUES = ("vllm:num_requests_waiting", "llamacpp:requests_deferred", "sglang:num_queue_reqs")
+"""How servers call the requests that wait at them, in their own figures."""
+_WAITING = re.compile(rf"^(?:{'|'.join(QUEUES)})(?:\{{[^}}]*\}})?\s+([0-9.eE+]+)", re.MULTILINE)
 
 
 async def peek(engine: Engine, path: str) -> Any:
@@ -72,7 +74,7 @@ def _length(table: Any) -> int | None:
 
 
 async def requests_waiting(engine: Engine) -> float | None:
-    """Return how many requests wait in a vLLM server's queue, or None where it doesn't tell."""
+    """Return how many requests wait in a server's own queue, or None where it doesn't tell."""
     told = await peek(engine, "/metrics")
     if not isinstance(told, str):
         return None

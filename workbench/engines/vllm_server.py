@@ -32,7 +32,8 @@ TAIL_BYTES = 256 * 1024
 CAUSES = 3
 _PREFIX = re.compile(r"^\([\w-]+ pid=\d+\) (?:[A-Z]+ \d\d-\d\d [\d:]+ \[[^\]]*\] ?)?")
 """What vLLM puts before the lines of its processes."""
-_CAUSE = re.compile(r"^(?:[\w.]+(?:Error|Exception|Exit)\b: .+|[\w.]+: error: .+)")
+_CAUSE = re.compile(r"^(?:[\w.]+(?:Error|Exception|Exit)\b: .+|[\w.]+: error: .+|Value error, .+)")
+"""What refuses a setting, pydantic, says why in a line of its own."""
 _FOLLOWS = re.compile(r"See root cause|initialization failed|due to previous error")
 """Errors that only say that another one came before."""
 

@@ -23,12 +23,13 @@ from workbench.engines.wire import request_body
 from workbench.errors import UsageError
 from workbench.progress import Listener, Progress, silent
 from workbench.records import Request
+from workbench.replay.held import changed_form, held_to
 from workbench.replay.patching import patcher
-from workbench.replay.plan import Plan, make_plan
+from workbench.replay.plan import HELD_TO, Plan, make_plan
 from workbench.roles import Right
 from workbench.specs import Candidate
 from workbench.store import Store, accesses
-from workbench.store.exports import planned_calls, shared_native_ids, write_export
+from workbench.store.exports import last_export, planned_calls, shared_native_ids, write_export
 from workbench.store.replays import PlannedCall, replays_of, requests_of
 
 URL = "/v1/chat/completions"
@@ -161,6 +162,10 @@ def export_batch(
     plan = make_plan(store, task, spec, fingerprint, **drawn, exclude_marks=eval_config.exclude_marks)
     sample = _sample(store, plan)
     answered = _answered(workspace, spec, missing_from) if missing_from is not None else set()
+    held = held_to(spec, eval_config)
+    last = last_export(store, task, fingerprint=fingerprint) if answered else None
+    if last is not None and last.detail.get(HELD_TO, held) != held:
+        raise changed_form(task, spec)
     patch = patcher(store, workspace, spec, task)
     shared = shared_native_ids(store, task)
     notes = [*plan.notes]
@@ -197,6 +202,7 @@ def export_batch(
         "limit": limit,
         "patch": spec.patch,
         "zone": gate.zone,
+        HELD_TO: held,
         "written": written,
     }
     write_export(store, sample, detail)

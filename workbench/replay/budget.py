@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from workbench.config import CONFIG_NAME, Workspace
 from workbench.costing import tokens_cost_usd
 from workbench.errors import ConfigError, UsageError
-from workbench.records import Output
+from workbench.records import Output, Usage
 from workbench.replay.plan import Plan
 from workbench.specs import Candidate, Price
 from workbench.store import Store
@@ -38,6 +39,7 @@ class Budget:
         spent_usd: What earlier runs have cost.
         requests_per_call: A call with k samples sends 1 + k.
         output_tokens: Expected in one answer, until answers have told.
+        tokens_per_character: Expected of a request, likewise.
 
     `unmetered` answers came without counts of tokens that can be, and stand at their estimates;
     `extra_usd` is the part of what was spent that no observation will show.
@@ -49,6 +51,7 @@ class Budget:
     spent_usd: float = 0.0
     requests_per_call: int = 1
     output_tokens: float = DEFAULT_OUTPUT_TOKENS
+    tokens_per_character: float = 1 / CHARS_PER_TOKEN
     unmetered: int = 0
     taken: int = 0
     reserved_usd: float = 0.0
@@ -79,7 +82,8 @@ class Budget:
         """Return what a call is expected to cost, from the length of its request."""
         if self.price is None:
             return 0.0
-        per_character = self._input / self._chars if self._chars else self._requests / CHARS_PER_TOKEN
+        expected = self._requests * self.tokens_per_character
+        per_character = self._input / self._chars if self._chars else expected
         per_answer = self._output / self._answers if self._answers else self._requests * self.output_tokens
         return tokens_cost_usd(characters * per_character, 0, per_answer, self.price)
 
@@ -137,6 +141,16 @@ class Budget:
         elif error is None or error.kind in BILLED:
             self.spent_usd += estimate_usd
             self.unmetered += 1
+
+    def spend_unrecorded(self, usage: Usage) -> float:
+        """Add what calls have cost that are none of the sample's and leave no observation; return it."""
+        if self.price is None:
+            return 0.0
+        read, cached = usage.input_tokens or 0, usage.cached_input_tokens or 0
+        cost_usd = tokens_cost_usd(read, cached, usage.output_tokens or 0, self.price)
+        self.spent_usd += cost_usd
+        self.extra_usd += cost_usd
+        return cost_usd
 
     def why(self) -> str:
         """Return why no more calls are taken."""
@@ -222,10 +236,17 @@ def budget_of(
     if not plan.is_new:
         earlier = spending(store, plan.replay.replay_id)
         budget.begin_with(earlier)
-    seen = recorded(store, [each.call_id for each in plan.added[:EXPECTED_FROM]])
+    expect_as_logged(budget, store, [each.call_id for each in plan.added])
+    return budget, earlier
+
+
+def expect_as_logged(budget: Budget, store: Store, call_ids: Sequence[str]) -> None:
+    """Tell a budget how many tokens calls take, by what the log says of some, until answers have told."""
+    seen = recorded(store, call_ids[:EXPECTED_FROM])
     if seen.calls > seen.unknown:
         budget.output_tokens = max(seen.output_tokens / (seen.calls - seen.unknown), 1.0)
-    return budget, earlier
+    if seen.input_tokens and seen.characters > seen.unknown_characters:
+        budget.tokens_per_character = seen.input_tokens / (seen.characters - seen.unknown_characters)
 
 
 def spent_usd(earlier: Spending, price: Price) -> float:

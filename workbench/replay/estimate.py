@@ -8,8 +8,10 @@ import msgspec
 
 from workbench.config import Workspace
 from workbench.costing import tokens_cost_usd
+from workbench.prompts import characters
 from workbench.records import Request
 from workbench.replay.budget import CHARS_PER_TOKEN, Budget, budget_of
+from workbench.replay.held import refuse_mixed
 from workbench.replay.patching import patcher
 from workbench.replay.plan import Plan
 from workbench.replay.report import ReplayReport, duration
@@ -76,6 +78,8 @@ def estimate(
     row = plan.replay
     asked = [] if plan.is_new else [call_id for call_id, _ in pending(store, row.replay_id, row.repeats)]
     asked += [each.call_id for each in plan.added for _ in range(row.repeats)]
+    if asked:
+        refuse_mixed(store, plan, spec, workspace.eval_for(row.task))
     notes = list(plan.notes)
     tokens_in, tokens_out = tokens_of(store, spec, asked, patch, notes)
     seconds = _seconds(store, row.candidate_fingerprint, len(asked), concurrency)
@@ -154,7 +158,7 @@ def _patch_characters(store: Store, call_ids: Sequence[str], patch: Callable[[Re
     step = max(len(call_ids) // LOOKED_AT, 1)
     found = requests_of(store, list(call_ids[::step][:LOOKED_AT]))
     requests = [_read_request(request) for _, request in found.values()]
-    grown = [len(msgspec.json.encode(patch(each))) - len(msgspec.json.encode(each)) for each in requests]
+    grown = [characters(patch(each)) - characters(each) for each in requests]
     return sum(grown) / len(grown) if grown else 0.0
 
 

@@ -23,10 +23,10 @@ from workbench.engines.privacy import open_gate
 from workbench.engines.server_facts import requests_waiting
 from workbench.errors import ConfigError, UsageError
 from workbench.progress import Listener, Progress, silent
-from workbench.records import ErrorKind, Output, Request
+from workbench.records import ErrorKind, Output, Request, to_json
 from workbench.replay.apart import run_apart
 from workbench.replay.arrivals import Schedule
-from workbench.replay.budget import Budget, check_limits, open_budget
+from workbench.replay.budget import Budget, check_limits, expect_as_logged, open_budget
 from workbench.replay.estimate import tokens_of, what_the_budget_says
 from workbench.replay.event_loop import new_event_loop
 from workbench.replay.latency_report import LatencyReport, SpeedRun, summarise
@@ -122,6 +122,7 @@ def probe_latency(
         cold = pace.call_ids[(pace.schedule.positions[0] - 1) % len(pace.call_ids)]
         found = requests_of(store, sorted({cold, *(each for ids in chosen for each in ids)}))
         requests = {call_id: patch(_read_request(text)) for call_id, (_, text) in found.items()}
+        _require_room(budget, store, requests[cold], chosen[0])
         notes = list(pace.notes)
         if len(pace.call_ids) < count * len(speeds):
             notes.append("The log is short: later speeds ask calls again, and caches may help them.")
@@ -149,6 +150,23 @@ def probe_latency(
             compared=paired_latency(workspace, store, task, candidate),
             notes=tuple(notes),
             cost_usd=budget.total_usd,
+        )
+
+
+def _require_room(budget: Budget, store: Store, first: Request, call_ids: Sequence[str]) -> None:
+    """Refuse a budget that ends before the first call; tell it how many tokens calls take.
+
+    Raises:
+        UsageError: There is no room for the one call that is asked before any is measured.
+    """
+    if budget.price is None:
+        return
+    expect_as_logged(budget, store, call_ids)
+    estimate_usd = budget.estimate_usd(len(to_json(first)))
+    if budget.usd is not None and estimate_usd > budget.usd:
+        raise UsageError(
+            f"The budget of {budget.usd:g} USD has no room for a single call: about {estimate_usd:.2g} USD.",
+            "Nothing was sent. Allow more; --dry-run says what the whole probe takes.",
         )
 
 
@@ -244,7 +262,8 @@ class _Prober:
                     driven, timeline = runner.run(self._drive(engine, schedule, ids, speed))
                     run = summarise(driven, schedule, speed, pace.rate_known, timeline)
                     run = replace(run, serving=self._workspace.serving(self._spec))
-                    keep(run, driven, ids)
+                    if driven.sent:  # One without a call would stand in the place of the last that has some.
+                        keep(run, driven, ids)
                     found.append(run)
             finally:
                 runner.run(engine.close())
@@ -288,7 +307,7 @@ class _Prober:
     def _length(self, call_id: str) -> int:
         """Return how many bytes a request is long."""
         if call_id not in self._lengths:
-            self._lengths[call_id] = len(msgspec.json.encode(self._requests[call_id]))
+            self._lengths[call_id] = len(to_json(self._requests[call_id]))
         return self._lengths[call_id]
 
     def _refused(self, output: Output) -> ConfigError:

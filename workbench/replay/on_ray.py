@@ -21,6 +21,7 @@ from workbench.progress import Listener, silent
 from workbench.replay import estimate, ray_cluster
 from workbench.replay.budget import budget_of, open_budget
 from workbench.replay.ending import close_run, interrupted, report_of, to_go_on
+from workbench.replay.held import held_to, refuse_mixed
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.plan import make_plan
 from workbench.replay.ray_driver import Driver
@@ -110,7 +111,7 @@ def replay_on_ray(
     fingerprint = workspace.fingerprint(spec)
 
     sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
-    sample["exclude_marks"] = eval_config.exclude_marks
+    sample |= {"exclude_marks": eval_config.exclude_marks, "held_to": held_to(spec, eval_config)}
     drawn = partial(make_plan, store, task, spec, fingerprint, **sample)
 
     if dry_run:
@@ -131,6 +132,7 @@ def replay_on_ray(
         replay_id = plan.replay.replay_id
         if not plan.added and (plan.is_new or not pending_page(store, replay_id, repeats, None, 1)[0]):
             return report_of(workspace, store, spec, plan)
+        refuse_mixed(store, plan, spec, eval_config)
         budget, earlier = budget_of(workspace, store, spec, plan, **budgets)
         driver = Driver(
             workspace, store, remote, lease, spec, eval_config, cluster, plan, budget, earlier, listener

@@ -12,7 +12,7 @@ from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.normal import canonical_json, message_text, visible
-from workbench.prompts import SYSTEM_ROLES, trim
+from workbench.prompts import SYSTEM_ROLES, characters, trim
 from workbench.records import Message, Request, as_builtins, from_json
 from workbench.replay.patching import find_examples, hold_out, patcher, pick_examples, refuse_evaluated
 from workbench.roles import Right
@@ -205,8 +205,8 @@ def preview_patch(
         native_id,
         before,
         after,
-        _characters(before),
-        _characters(after),
+        characters(before),
+        characters(after),
         tuple(notes),
     )
 
@@ -248,14 +248,6 @@ def _notes(store: Store, task: str, patch: PromptPatch, before: Request) -> list
             if trim(pattern, systems) == systems
         ]
     return notes
-
-
-def _characters(request: Request) -> int:
-    """Count what a model reads: texts, and the arguments of tool calls."""
-    return sum(
-        len(message_text(each)) + sum(len(canonical_json(call.arguments)) for call in each.tool_calls)
-        for each in request.messages
-    )
 
 
 def _lines(request: Request) -> list[str]:

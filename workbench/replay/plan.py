@@ -27,6 +27,8 @@ from workbench.store.replays import FrameRow, PlannedCall, ReplayRow, drawn, fra
 CORE_SHARE = 0.10
 CORE_CALLS = 50
 """The first tenth of a batch, 50 calls at least, is sent in random order: an early honest estimate."""
+HELD_TO = "held_to"
+"""Key of a plan: what the eval held the answers to when the replay began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def make_plan(
     new: bool,
     seed: int,
     exclude_marks: Sequence[str] = (),
+    held_to: str | None = None,
 ) -> Plan:
     """Choose the replay to go on with, or another, and draw what is missing from its sample.
 
@@ -70,6 +73,7 @@ def make_plan(
         new: Start another replay.
         seed: Seed of the draw.
         exclude_marks: Calls with one of these are not drawn; those that were drawn already stay.
+        held_to: What the eval holds the answers to, to be kept with a new replay.
 
     Raises:
         UsageError: The task has no usable call, the last replay was drawn otherwise, or the
@@ -131,13 +135,15 @@ def make_plan(
         notes.append(f"{gone:,} drawn calls are in a conflict now and are asked all the same.")
     is_new = row is None
     if row is None:
-        detail = {
+        detail: dict[str, Any] = {
             "limit": limit,
             "usable": len(calls),
             "engine": candidate.engine,
             "parent": candidate.parent,
             "held_out": len(shown),
         }
+        if held_to is not None:
+            detail[HELD_TO] = held_to
         row = new_row(task, candidate.name, fingerprint, seed, repeats, detail)
     batch = max(known.values(), default=0) + 1
     added = ordered(row.replay_id, sampled, calls, batch)

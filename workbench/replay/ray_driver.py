@@ -299,6 +299,8 @@ class Driver:
         if not self._said_checked and (found := self._run.check_found()) is not None:
             # Another actor may get the answers that this one lacked.
             self._said_checked = not found.unanswered
+            if self._said_checked:
+                self.unrecorded_usd += self._budget.spend_unrecorded(found.usage)
             notes = notes_of(found)
             tell(self._listener, self._spec.name, (each for each in notes if each not in self.check_notes))
             self.check_notes = notes

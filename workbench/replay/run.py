@@ -18,6 +18,7 @@ from workbench.replay.apart import run_apart
 from workbench.replay.budget import budget_of, open_budget
 from workbench.replay.ending import close_run, interrupted, note_end, report_of, to_go_on
 from workbench.replay.garbage import rare_collections
+from workbench.replay.held import held_to, refuse_mixed
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.patching import patcher
 from workbench.replay.plan import Plan, make_plan
@@ -83,7 +84,8 @@ def replay(
     fingerprint = workspace.fingerprint(spec)
 
     sample: dict[str, Any] = {"limit": limit, "repeats": repeats, "new": new, "seed": seed}
-    sample["exclude_marks"] = workspace.eval_for(task).exclude_marks
+    eval_config = workspace.eval_for(task)
+    sample |= {"exclude_marks": eval_config.exclude_marks, "held_to": held_to(spec, eval_config)}
     drawn = partial(make_plan, store, task, spec, fingerprint, **sample)
 
     return replay_planned(
@@ -147,6 +149,7 @@ def replay_planned(
         plan = drawn()
         if not plan.added and not _is_anything_pending(store, plan):
             return report_of(workspace, store, spec, plan)
+        refuse_mixed(store, plan, spec, eval_config)
         budget, _ = budget_of(workspace, store, spec, plan, **budgets)
         engine = open_engine(workspace, spec, eval_config)
         treat = getattr(engine, "treat", None)

@@ -115,6 +115,7 @@ class Session:
             return
         needs = sample_needs(self._store, self._some_calls(), self._spec, self._eval)
         found = await check_conformance(self._engine, self._spec, self._eval, needs)
+        self.budget.spend_unrecorded(found.usage)
         found.require()
         self.check_notes = notes_of(found)
         tell(self._listener, self._spec.name, self.check_notes)
