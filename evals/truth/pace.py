@@ -31,7 +31,7 @@ BARS: dict[tuple[str, float], tuple[float, float, float, float]] = {
 
 def rows(size: Size) -> Iterator[Row]:
     """Yield days and labels to 10 % and to 100 % at several rates of harm."""
-    runs = size.runs(3, least=1)
+    runs = size.runs(5, least=5)  # Of fewer a median says nothing.
     rates = (0.01, 0.02, 0.03, 0.04) if size.scale >= 1 else (0.01, 0.04)
     makers: tuple[tuple[str, str, Callable[[float, int], Audit | Queue]], ...] = (
         ("structural", f"{PER_DAY} calls and {PER_REVIEWER} labels a day, 9 % disagree", _structural),

@@ -164,13 +164,13 @@ def test_a_hundred_megabytes_are_refused_by_their_length(tmp_path: Path, server:
 def test_a_limit_by_time_that_does_not_say_how_long_it_lasts_costs_no_call(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """429 without Retry-After is waited out: none of its refusals becomes the candidate's own failure."""
+    """429 without Retry-After is waited out: with no more in flight than it allows, no call is lost to it."""
     # A limit by the minute, and a minute's patience: all a hundred times as fast.
     policy = RetryPolicy(first_wait_s=0.005, longest_wait_s=0.6)
     monkeypatch.setitem(
         engines._FACTORIES, "openai", lambda _, candidate, config: OpenAIEngine(candidate, config, policy)
     )
-    workspace = world(tmp_path, server, "counts_by_time")
+    workspace = world(tmp_path, server, "counts_by_time", concurrency=4)
     with open_store(workspace) as store:
         report = replay(workspace, store, "spam", "c")
     assert (report.done, report.errors) == (CALLS, {})

@@ -206,7 +206,9 @@ def test_a_watcher_sees_pace_errors_limit_and_time_left(
     middle = seen[len(seen) // 2]
     assert middle["calls_per_s"] > 0
     assert middle["tokens_per_s"] == pytest.approx(3 * middle["calls_per_s"], rel=0.2)
-    assert 0 < middle["in_flight"] <= middle["limit"] <= middle["most"] == 16
+    assert middle["in_flight"] <= middle["limit"] <= middle["most"] == 16
+    # Between two answers that came together there is a moment without any.
+    assert any(each["in_flight"] > 0 for each in seen)
     assert middle["eta_s"] > 0
     assert any("tokens/s" in each.note and "in flight of" in each.note for each in heard)
     assert any(each.per_s and each.left_s is not None for each in heard)

@@ -140,8 +140,8 @@ def population_stability(
 def moved_share(before: Mapping[str, int], after: Mapping[str, int]) -> float:
     """Return the share of calls that stand in another value than they would by the old mix.
 
-    Total variation distance: sum over values of max(b - a, 0), a and b their shares before and after. By so
-    much the mean of anything in 0..1 can change at most, if it stays the same within each value.
+    Total variation distance d = sum over values of max(b - a, 0), a and b their shares before and after. By
+    so much the mean of anything in 0..1 can change at most, if it stays the same within each value.
     Source: Levin and Peres, Markov Chains and Mixing Times, 2017, section 4.1.
 
     Args:
@@ -206,9 +206,10 @@ def two_sample(before: ArrayLike, after: ArrayLike, *, seed: int = 0, permutatio
 def told_apart(before: ArrayLike, after: ArrayLike, *, seed: int = 0) -> NDArray[np.bool_]:
     """Return which live calls a classifier tells from evaluated ones by their embeddings.
 
-    In 5-fold cross-validation, the linear discriminant of `two_sample` scores the calls that it was not
-    learnt on, in standard deviations of the evaluated calls that it was learnt on; told apart is what
-    scores above 95 % of the evaluated ones. Where nothing is new that is one in twenty.
+    In 5-fold cross-validation, the linear discriminant w of `two_sample` scores the calls x that it was not
+    learnt on: z = w (x - m) / s, m and s the mean and the deviation along w of the evaluated calls that it
+    was learnt on. Told apart is what scores above 95 % of the evaluated ones; where nothing is new that is
+    one in twenty.
     Source: the classifier of Lopez-Paz and Oquab, International Conference on Learning Representations, 2017.
 
     Args:
