@@ -83,9 +83,7 @@ def estimate(
     notes = list(plan.notes)
     tokens_in, tokens_out = tokens_of(store, spec, asked, patch, notes)
     seconds = _seconds(store, row.candidate_fingerprint, len(asked), concurrency)
-    cost = None
-    if budget.price is not None and tokens_in is not None and tokens_out is not None:
-        cost = tokens_cost_usd(tokens_in, 0, tokens_out, budget.price)
+    cost = cost_of(budget, tokens_in, tokens_out)
     if budget.price is None and tokens_in:
         notes.append(
             "What it costs is not known: workbench.toml has no [[prices]] row of "
@@ -113,6 +111,13 @@ def estimate(
         estimated_cost_usd=cost,
         notes=tuple(notes),
     )
+
+
+def cost_of(budget: Budget, tokens_in: int | None, tokens_out: int | None) -> float | None:
+    """Return what tokens cost in USD by a budget's price; None where that or they are not known."""
+    if budget.price is None or tokens_in is None or tokens_out is None:
+        return None
+    return tokens_cost_usd(tokens_in, 0, tokens_out, budget.price)
 
 
 def tokens_of(

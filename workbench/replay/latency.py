@@ -17,7 +17,6 @@ import msgspec
 
 from workbench.access import requires
 from workbench.config import Workspace
-from workbench.costing import tokens_cost_usd
 from workbench.engines import CallContext, Engine, listen, open_engine
 from workbench.engines.privacy import open_gate
 from workbench.engines.server_facts import requests_waiting
@@ -27,7 +26,7 @@ from workbench.records import ErrorKind, Output, Request, to_json
 from workbench.replay.apart import run_apart
 from workbench.replay.arrivals import Schedule
 from workbench.replay.budget import Budget, check_limits, expect_as_logged, open_budget
-from workbench.replay.estimate import tokens_of, what_the_budget_says
+from workbench.replay.estimate import cost_of, tokens_of, what_the_budget_says
 from workbench.replay.event_loop import new_event_loop
 from workbench.replay.latency_report import LatencyReport, SpeedRun, summarise
 from workbench.replay.lease import ReplayLease
@@ -185,9 +184,7 @@ def _planned(
     asked = [each for index in range(len(speeds)) for each in _calls(pace, index)]
     notes = list(pace.notes)
     tokens_in, tokens_out = tokens_of(store, replace(spec, samples=0), asked, patch, notes)
-    cost = None
-    if budget.price is not None and tokens_in is not None and tokens_out is not None:
-        cost = tokens_cost_usd(tokens_in, 0, tokens_out, budget.price)
+    cost = cost_of(budget, tokens_in, tokens_out)
     seconds = 0.0
     for speed in speeds:
         offsets = pace.schedule.faster(speed).offsets_s

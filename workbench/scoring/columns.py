@@ -63,7 +63,7 @@ def calls_of(
             verdict[at[pair]] = place_of_verdict(each.verdict)
     agrees = _is_one_of(frame["verdict"], AGREES)
     invalid = frame["invalid"].to_numpy(dtype=np.bool_)
-    control, candidate = _named(frame["control_group"]), _named(frame["candidate_group"])
+    control, candidate = named(frame["control_group"]), named(frame["candidate_group"])
     parts, whole, grave_field, grave_label = _guarded(config, frame, control, candidate, invalid)
     kind, kinds = (np.zeros(n, dtype=np.int64), ((),)) if sliced is None else sliced.of(frame["call_seq"])
     return Calls(
@@ -119,7 +119,8 @@ def _is_one_of(column: pd.Series[Any], values: tuple[str, ...]) -> Bools:
     return column.isin(values).to_numpy(dtype=np.bool_)
 
 
-def _named(column: pd.Series[Any]) -> Named:
+def named(column: pd.Series[Any]) -> Named:
+    """Return the name that each call has in a column of names."""
     held = column.astype("category").cat
     return Named(tuple(held.categories.tolist()), held.codes.to_numpy().astype(np.int64))
 
@@ -128,6 +129,11 @@ def agreeing(frame: pd.DataFrame) -> Bools:
     """Return which calls of an `evidence_frame` agree: an answer that is invalid never does."""
     valid: Bools = ~frame["invalid"].to_numpy(dtype=np.bool_)
     return _is_one_of(frame["verdict"], AGREES) & valid
+
+
+def clusters_in(frame: pd.DataFrame) -> list[Places]:
+    """Return the number of each call's session, and of its request, among the rows of an `evidence_frame`."""
+    return [clusters_of(frame[name]) for name in ("session", "request")]
 
 
 def clusters_of(column: pd.Series[Any]) -> Places:

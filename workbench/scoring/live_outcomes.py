@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.normal import naive_utc
 from workbench.records import Basis, Estimate, Policy
-from workbench.scoring.columns import agreeing, clusters_of
+from workbench.scoring.columns import agreeing, clusters_in
 from workbench.scoring.gathered import Gathered, gather_of
 from workbench.scoring.stage import Stage
 from workbench.specs import EvalConfig
@@ -69,8 +69,7 @@ def live_outcomes(
         return Outcomes(harm, harm.high / top, drawn)
     differs = ~agreeing(frame)
     evaluated = frame[before]
-    clusters = [clusters_of(evaluated[name]) for name in ("session", "request")]
-    effect = design_effect(differs[before], clusters, policy.icc)
+    effect = design_effect(differs[before], clusters_in(evaluated), policy.icc)
     rate = bounds.anytime(int(differs[before].sum()), len(evaluated), policy.delta, deff=effect.value)
     pairs = sorted(zip(map(order.__getitem__, frame["call_id"][live]), differs[live].tolist(), strict=True))
     return Outcomes(rate, rate.high, [float(value) for _, value in pairs])

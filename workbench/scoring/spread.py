@@ -14,7 +14,7 @@ import numpy as np
 
 from workbench.compare import evaluator_version
 from workbench.records import EvalKind
-from workbench.scoring.columns import agreeing, clusters_of
+from workbench.scoring.columns import agreeing, clusters_in, named
 from workbench.scoring.evidence import wanted_of
 from workbench.specs import EvalConfig
 from workbench.stats.cluster import design_effect
@@ -68,18 +68,13 @@ def _spread(store: Store, config: EvalConfig, scope: tuple[str, str, str]) -> Sp
     frame = comparable(evidence_frame(store, *scope, wanted=wanted))
     if frame.empty:
         frame = comparable(evidence_frame(store, *scope, wanted=wanted, begun=True))
-    clusters = [clusters_of(frame[name]) for name in ("session", "request")]
+    clusters = clusters_in(frame)
     differs = ~agreeing(frame)
     by_label: dict[str, float] = {}
     if config.kind is EvalKind.LABEL:
-        codes = frame["control_group"].cat.codes.to_numpy()
-        order = np.argsort(codes, kind="stable")
-        cuts = np.flatnonzero(np.diff(codes[order])) + 1
-        for places in np.split(order, cuts) if order.size else ():
-            if (code := int(codes[places[0]])) >= 0:
-                own = [ids[places] for ids in clusters]
-                label = str(frame["control_group"].cat.categories[code])
-                by_label[label] = design_effect(differs[places], own, icc).value
+        for label, places in named(frame["control_group"]).places():
+            own = [ids[places] for ids in clusters]
+            by_label[label] = design_effect(differs[places], own, icc).value
     return Spread(
         agreement=design_effect(differs, clusters, icc).value,
         invalid=design_effect(frame["invalid"].to_numpy(dtype=np.bool_), clusters, icc).value,

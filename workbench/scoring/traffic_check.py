@@ -35,7 +35,8 @@ from workbench.stats.drift import FOLDS, Shift, moved_share, population_stabilit
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.reweighting import reweighted
 from workbench.stats.wording import measured, plural
-from workbench.store.drift import imported_after, requests_of, some_calls
+from workbench.store.drift import imported_after, some_calls
+from workbench.store.replays import requests_of
 from workbench.store.traffic_checks import add_check, calls_named, newest_check
 
 if TYPE_CHECKING:
@@ -318,7 +319,7 @@ class _Inputs:
         # For whoever makes none, more are looked at, of which some may have been made.
         limit = CONTENT_CALLS if self._makes else 5 * CONTENT_CALLS
         calls = _independent(self._store, self._config, moment, after=after, limit=limit, requests=True)
-        texts = _texts(calls)
+        texts = _texts({each["call_id"]: each["request"] for each in calls})
         found = self._vectors(texts)
         asked = sum(bool(text.strip()) for text in texts.values())
         self.suffice &= 2 * len(found) >= min(asked, CONTENT_CALLS)
@@ -326,7 +327,8 @@ class _Inputs:
 
     def of(self, call_ids: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """Return the embeddings of some calls, by call."""
-        return self._vectors(_texts(requests_of(self._store, call_ids)))
+        found = requests_of(self._store, call_ids)
+        return self._vectors(_texts({call_id: request for call_id, (_, request) in found.items()}))
 
     def _vectors(self, texts: Mapping[str, str]) -> dict[str, NDArray[np.float64]]:
         known = self._known([text for text in texts.values() if text.strip()])
@@ -353,9 +355,9 @@ class _Inputs:
             self.notes.append(text)
 
 
-def _texts(calls: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the last user message of each call."""
-    return {each["call_id"]: last_user_text(from_json(each["request"], Request).messages) for each in calls}
+def _texts(requests: Mapping[str, str]) -> dict[str, str]:
+    """Return the last user message of each call, from requests as JSON by call."""
+    return {call_id: last_user_text(from_json(text, Request).messages) for call_id, text in requests.items()}
 
 
 def _told_apart(

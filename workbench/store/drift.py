@@ -92,11 +92,3 @@ def some_calls(
         """,  # noqa: S608 - fixed texts
         parameters(task, exclude) | {"moment": moment, "after": after, "limit": limit},
     )
-
-
-def requests_of(store: Store, call_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return call_id and request of some calls."""
-    return store.rows(
-        "SELECT call_id, request FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY call_id",
-        (list(call_ids),),
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from workbench.errors import WorkbenchError
 from workbench.replay.control import is_declared
 from workbench.replay.live import LiveStatus, live_status, replay_live
 from workbench.replay.report import ReplayReport
@@ -120,11 +119,8 @@ def _ask(chosen: Scope, found: LiveStatus) -> None:
     )
 
 
-def _estimate(chosen: Scope, limit: int) -> ReplayReport | WorkbenchError:
+def _estimate(chosen: Scope, limit: int) -> ReplayReport:
     now = here()
-    try:
-        return replay_live(
-            now.workspace, now.store, chosen.task, chosen.candidate.name, limit=limit, dry_run=True
-        ).replay
-    except WorkbenchError as error:
-        return error
+    return replay_live(
+        now.workspace, now.store, chosen.task, chosen.candidate.name, limit=limit, dry_run=True
+    ).replay

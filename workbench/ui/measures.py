@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from workbench.errors import UsageError, WorkbenchError
+from workbench.errors import UsageError
 from workbench.replay.control import is_declared
 from workbench.replay.latency import probe_latency
 from workbench.replay.latency_report import Percentile, SpeedRun
@@ -93,21 +93,19 @@ def latency(chosen: Scope) -> None:
     _latency_table(chosen)
 
 
-def _probe_estimate(chosen: Scope, limit: int, speeds: Sequence[int]) -> ReplayReport | WorkbenchError:
+def _probe_estimate(chosen: Scope, limit: int, speeds: Sequence[int]) -> ReplayReport:
     now = here()
-    try:
-        found = probe_latency(
-            now.workspace,
-            now.store,
-            chosen.task,
-            chosen.candidate.name,
-            limit=limit,
-            speed=sorted(speeds),
-            dry_run=True,
-        )
-    except WorkbenchError as error:
-        return error
-    return found.planned or UsageError("Nothing would be sent.")
+    found = probe_latency(
+        now.workspace,
+        now.store,
+        chosen.task,
+        chosen.candidate.name,
+        limit=limit,
+        speed=sorted(speeds),
+        dry_run=True,
+    )
+    assert found.planned is not None  # noqa: S101 - for the type checker: a dry run plans
+    return found.planned
 
 
 def _latency_table(chosen: Scope) -> None:
@@ -237,15 +235,12 @@ def _ask_again(chosen: Scope, total: int) -> None:
     )
 
 
-def _estimate(chosen: Scope, limit: int) -> ReplayReport | WorkbenchError:
+def _estimate(chosen: Scope, limit: int) -> ReplayReport:
     now = here()
-    try:
-        found: NoiseReport = measure_noise_floor(
-            now.workspace, now.store, chosen.task, limit=limit, dry_run=True
-        )
-    except WorkbenchError as error:
-        return error
-    return found.replay or UsageError("The recorded model can't be asked.", found.what_to_do)
+    found: NoiseReport = measure_noise_floor(now.workspace, now.store, chosen.task, limit=limit, dry_run=True)
+    if found.replay is None:
+        raise UsageError("The recorded model can't be asked.", found.what_to_do)
+    return found.replay
 
 
 def _look_for_duplicates(chosen: Scope) -> None:

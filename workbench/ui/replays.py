@@ -6,7 +6,6 @@ import streamlit as st
 
 from workbench import replay
 from workbench.compare import basis, evaluator_version
-from workbench.errors import WorkbenchError
 from workbench.replay import ReplayReport
 from workbench.scoring.targets import targets
 from workbench.stats.reach import reach
@@ -135,20 +134,15 @@ def _limits(chosen: Scope) -> tuple[float | None, float | None, list[str]]:
     return usd, minutes, options
 
 
-def _estimate(
-    chosen: Scope, limit: int, usd: float | None, minutes: float | None
-) -> ReplayReport | WorkbenchError:
+def _estimate(chosen: Scope, limit: int, usd: float | None, minutes: float | None) -> ReplayReport:
     now = here()
-    try:
-        return replay.replay(
-            now.workspace,
-            now.store,
-            chosen.task,
-            chosen.candidate.name,
-            limit=limit,
-            budget_usd=usd,
-            budget_minutes=minutes,
-            dry_run=True,
-        )
-    except WorkbenchError as error:
-        return error
+    return replay.replay(
+        now.workspace,
+        now.store,
+        chosen.task,
+        chosen.candidate.name,
+        limit=limit,
+        budget_usd=usd,
+        budget_minutes=minutes,
+        dry_run=True,
+    )

@@ -52,7 +52,7 @@ def start_or_estimate(
     *,
     label: str,
     tab: str,
-    estimate: Callable[[], ReplayReport | WorkbenchError],
+    estimate: Callable[[], ReplayReport],
 ) -> None:
     """Offer to start commands, to see what they would take first, and to copy them.
 
@@ -64,7 +64,7 @@ def start_or_estimate(
         commands: As of `jobs.start`.
         label: Of the button that starts them.
         tab: What the buttons' keys end in.
-        estimate: Makes the estimate.
+        estimate: Makes the estimate; an error meant for people is shown in its place.
     """
     key, known = f"estimate{tab}", f"estimated{tab}"
     with st.container(horizontal=True):
@@ -72,11 +72,18 @@ def start_or_estimate(
             st.session_state.pop(known, None)
             st.rerun()
         if st.button("Estimate first", icon=":material/calculate:", key=key, help=words.GLOSSARY["dry_run"]):
-            st.session_state[known] = (commands, estimate())
+            st.session_state[known] = (commands, _made(estimate))
     about = st.session_state.get(known)
     if about and about[0] == commands:
         show_estimate(about[1])
     on_the_command_line(commands)
+
+
+def _made(estimate: Callable[[], ReplayReport]) -> ReplayReport | WorkbenchError:
+    try:
+        return estimate()
+    except WorkbenchError as error:
+        return error
 
 
 def on_the_command_line(commands: Sequence[Sequence[str]]) -> None:
