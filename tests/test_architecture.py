@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "confidence",
         "drift",
     ),
+    ("ramp_details",),
     ("ramp",),
     ("sensitivity",),
     (

@@ -9,12 +9,12 @@ answer, never a pass.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
+from workbench.ramp_details import details_of, rates
 from workbench.records import Action, Basis, Policy, Recommendation
-from workbench.stats import bounds, guards, ladder, noise
+from workbench.stats import guards, ladder, noise
 from workbench.stats.evidence import (
     Evidence,
     Lack,
@@ -35,7 +35,6 @@ from workbench.stats.harm import (
     steady_point,
 )
 from workbench.stats.missing import Missing, missing_for_next
-from workbench.stats.sessions import session_rate
 from workbench.stats.slice_shares import effective_share, estimate_forbids, slice_share, worst_first
 from workbench.stats.wording import bound_sentence, cluster_sentence, count, measured, percent, plural
 
@@ -68,19 +67,42 @@ class State:
     entered_at: datetime | None = None
 
 
-def recommend(evidence: Evidence, policy: Policy, state: State | None = None) -> Recommendation:
-    """Say how much of a task's traffic may move to a candidate.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a decision comes to: the action, the share that may move, and what the evidence supports."""
+
+    action: Action
+    share: float
+    cap: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """A decision with what it was made from; the words for it are not found yet."""
+
+    step: Step
+    delta: float
+    harm: Harm
+    balance: Harm
+    judged: Harm
+    evidence_cap: float
+    blocking: list[Finding]
+    findings: list[Finding]
+    above_estimate: bool
+
+
+def step_of(evidence: Evidence, policy: Policy, state: State | None = None) -> Step:
+    """Say what `recommend` comes to, in half the time: without slices, reasons and what is missing.
 
     Args:
-        evidence: What is known (see `workbench.stats.audit.from_rows`).
+        evidence: What is known.
         policy: What the team accepts.
         state: Where the roll-out stands; None is no live traffic yet.
-
-    Returns:
-        Action, share, the cap that the evidence supports, both bounds, every reason
-        in order (guards first) and what is missing for the next stage.
     """
-    state = state or State()
+    return _weigh(evidence, policy, state or State()).step
+
+
+def _weigh(evidence: Evidence, policy: Policy, state: State) -> _Weighed:
     current = state.share
     delta = policy.delta / max(evidence.candidates, 1)
     harm, balance = regressions(evidence.task, delta), net(evidence.task, delta)
@@ -116,10 +138,39 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         share = ceiling
     elif advance and following is not None and following <= ceiling + ladder.EPSILON:
         share = following
-    action = _action(share, current, limited)
+    return _Weighed(
+        Step(_action(share, current, limited), share, cap),
+        delta,
+        harm,
+        balance,
+        judged,
+        evidence_cap,
+        blocking,
+        findings,
+        above_estimate,
+    )
+
+
+def recommend(evidence: Evidence, policy: Policy, state: State | None = None) -> Recommendation:
+    """Say how much of a task's traffic may move to a candidate.
+
+    Args:
+        evidence: What is known (see `workbench.stats.audit.from_rows`).
+        policy: What the team accepts.
+        state: Where the roll-out stands; None is no live traffic yet.
+
+    Returns:
+        Action, share, the cap that the evidence supports, both bounds, every reason
+        in order (guards first) and what is missing for the next stage.
+    """
+    state = state or State()
+    weighed = _weigh(evidence, policy, state)
+    delta, harm, balance, judged = weighed.delta, weighed.harm, weighed.balance, weighed.judged
+    evidence_cap, findings, above_estimate = weighed.evidence_cap, weighed.findings, weighed.above_estimate
+    share, cap, current = weighed.step.share, weighed.step.cap, state.share
 
     slices = worst_first(slice_share(each, share, policy, delta) for each in evidence.slices)
-    unseen = next(each for each in blocking if each.name == "looked")
+    unseen = next(each for each in weighed.blocking if each.name == "looked")
     reached = evidence_cap if unseen.ok else min(evidence_cap, unseen.ceiling)
     missing = missing_for_next(evidence.task, judged, reached, policy, delta)
     lacking = _missing(evidence, policy, state, findings, missing, above_estimate)
@@ -128,7 +179,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     )
     volume = evidence.calls_per_day
     return Recommendation(
-        action=action,
+        action=weighed.step.action,
         share=share,
         cap=cap,
         current_share=current,
@@ -142,7 +193,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
         harm_per_day_at_most=None if volume is None else share * volume * max(harm.estimate.high, 0.0),
         slices=slices,
         guards=tuple(each.guard for each in findings),
-        details=_details(evidence, policy, delta, harm, balance, evidence_cap, missing)
+        details=details_of(evidence, policy, delta, harm, balance, evidence_cap, missing)
         | {
             "binding_reasons": binding,
             "next_reasons": following_reasons,
@@ -223,7 +274,7 @@ def _reasons(
         reasons.append(missing.sentence)
     binding = len(reasons)
     reasons += [each.message for each in later]
-    worse, better = _rates(task)
+    worse, better = rates(task)
     if worse is not None and better is not None:
         reasons.append(f"As labelled: {measured(worse)} worse, {measured(better)} better.")
     if evidence.ignored:
@@ -282,22 +333,6 @@ def _support(
     if cap < supported:
         text += f", other limits {percent(cap)}"
     return f"{text}; one stage at a time." if share > current else f"{text}."
-
-
-def _rates(population: Population) -> tuple[float | None, float | None]:
-    """Return the share of calls that get worse and that get better, as labelled."""
-    if not population.looked:
-        return None, None
-    if population.basis is Basis.SEMANTIC:
-        n = len(population.draws)
-        if not n:
-            return None, None
-        worse = math.fsum(each.weight for each in population.draws if each.outcome > 0)
-        better = math.fsum(each.weight for each in population.draws if each.outcome < 0)
-        return min(worse / n, 1.0), min(better / n, 1.0)
-    if not population.audited:
-        return None, None
-    return population.harms / population.audited, population.audited_better / population.audited
 
 
 def _missing(
@@ -374,96 +409,6 @@ def _missing_sessions(evidence: Evidence) -> tuple[Lack, str]:
         noun = "sessions" if found.unseen > 1 else "session"
         return Lack.CALLS, f"The calls not compared yet of {count(found.unseen)} {noun}."
     return Lack.LABELS, "More compared sessions, or labels on their disagreements."
-
-
-def _sessions(evidence: Evidence, delta: float) -> dict[str, Any] | None:
-    """Show harm by session wherever a session has more than one call, gated or not."""
-    found = evidence.sessions
-    if found is None or not found.several:
-        return None
-    return {
-        "n": found.n,
-        "several": found.several,
-        "unseen": found.unseen,
-        "longest": found.longest,
-        "harm": session_rate(found, delta),
-        "harm_seen": session_rate(replace(found, unseen=0, doubted=found.seen), delta)
-        if found.seen.basis is Basis.STRUCTURAL
-        else None,
-    }
-
-
-def _details(
-    evidence: Evidence,
-    policy: Policy,
-    delta: float,
-    harm: Harm,
-    balance: Harm,
-    evidence_cap: float,
-    missing: Missing,
-) -> dict[str, Any]:
-    task = evidence.task
-    deff = task.disagreement_effect.value
-    total = task.compared + evidence.uncomparable
-    several = len(evidence.slices)
-    worse, better = _rates(task)
-    self_agreement = evidence.noise.point if evidence.noise else None
-    return {
-        "bounds": {
-            "harm_by_disagreement": harm.by_disagreement,
-            "harm_by_label": harm.by_label,
-            "net_by_disagreement": balance.by_disagreement,
-            "net_by_label": balance.by_label,
-        },
-        "agreement": bounds.anytime(task.compared - task.disagreements, task.compared, delta, deff=deff),
-        "invalid": guards.invalid_rate(evidence, delta),
-        "critical": guards.critical_rate(evidence, delta),
-        "sessions": _sessions(evidence, delta),
-        "worse": worse,
-        "better": better,
-        "compared": task.compared,
-        "disagreements": task.disagreements,
-        "audited": task.audited,
-        "cleared": task.cleared,
-        "looked": task.looked,
-        "uncomparable_share": evidence.uncomparable / total if total else 0.0,
-        "ignored_share": evidence.ignored / task.compared if task.compared else 0.0,
-        "revoked": task.revoked,
-        "evidence_cap": evidence_cap,
-        "next_stage": missing.stage,
-        "next_bound": missing.bound,
-        "labels_needed": missing.labels,
-        "labels_done": missing.labels_done,
-        "calls_needed": missing.calls,
-        "too_close": missing.too_close,
-        "disagreement_effect": task.disagreement_effect,
-        "harm_effect": task.harm_effect,
-        "kappa": evidence.kappa,
-        "noise": evidence.noise,
-        "noise_ceiling": None if self_agreement is None else noise.ceiling(self_agreement),
-        "groups": [
-            {
-                "kind": group.kind,
-                "name": group.name,
-                "n": group.n,
-                "agreements": group.agreements,
-                "agreement": guards.group_agreement(group, delta),
-                "collapsed": guards.is_collapsed(group, delta),
-                "critical": group.critical,
-                "harm": regressions(group.population, delta).estimate,
-            }
-            for group in evidence.groups
-        ],
-        "slices_at_once": [
-            {
-                "name": each.name,
-                "value": each.value,
-                "harm": regressions(each.population, delta / several).estimate,
-            }
-            for each in evidence.slices
-        ],
-        "delta": delta,
-    }
 
 
 def _moment(when: datetime) -> str:

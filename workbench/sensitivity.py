@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from workbench import ramp
+from workbench.ramp import Step
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation
 from workbench.stats.evidence import Evidence, Population, WeightedOutcome
 from workbench.stats.harm import highs_of_regressions, net, regressions
@@ -150,10 +151,10 @@ def what_would_change(evidence: Evidence, policy: Policy, state: ramp.State | No
     found: list[Change] = []
     fillers = _fillers(evidence, policy, state, now)
     for what, sentence, other, at in fillers:
-        _add(found, now, ramp.recommend(other, policy, at), what, sentence)
+        _add(found, now, ramp.step_of(other, policy, at), what, sentence)
 
-    def labelled(k: int, harmful: bool) -> Recommendation:
-        return ramp.recommend(_labelled(evidence, k, harmful=harmful), policy, state)
+    def labelled(k: int, harmful: bool) -> Step:
+        return ramp.step_of(_labelled(evidence, k, harmful=harmful), policy, state)
 
     clean = _fewest(lambda k: labelled(k, False), now, up=True)
     if clean:
@@ -171,18 +172,18 @@ def what_would_change(evidence: Evidence, policy: Policy, state: ramp.State | No
     return Sensitivity(tuple(found), together, _summary(now, found, together))
 
 
-def _differs(now: Recommendation, other: Recommendation) -> bool:
+def _differs(now: Recommendation, other: Step) -> bool:
     return abs(now.share - other.share) > EPSILON or abs(now.cap - other.cap) > EPSILON
 
 
-def _is_up(now: Recommendation, other: Recommendation) -> bool:
+def _is_up(now: Recommendation, other: Step) -> bool:
     return (other.share, other.cap) > (now.share, now.cap)
 
 
 def _add(
     found: list[Change],
     now: Recommendation,
-    other: Recommendation,
+    other: Step,
     what: str,
     sentence: str,
     n: int | None = None,
@@ -272,14 +273,14 @@ def open_disagreements(task: Population) -> int:
 
 
 def _fewest(
-    ask: Callable[[int], Recommendation], now: Recommendation, *, up: bool, share: bool = False
-) -> tuple[int, Recommendation] | None:
+    ask: Callable[[int], Step], now: Recommendation, *, up: bool, share: bool = False
+) -> tuple[int, Step] | None:
     """Return the smallest number for which the decision moves the way asked about, and that decision.
 
     With `share`, it is the share itself that must grow, not only what the evidence supports.
     """
 
-    def moves(answer: Recommendation) -> bool:
+    def moves(answer: Step) -> bool:
         if share:
             return answer.share > now.share + EPSILON
         return _differs(now, answer) and _is_up(now, answer) is up
@@ -303,14 +304,14 @@ def _fewest(
 
 def _more_calls(
     evidence: Evidence, policy: Policy, state: ramp.State, now: Recommendation
-) -> tuple[int, Recommendation] | None:
+) -> tuple[int, Step] | None:
     """Return how many more compared calls at the same rates would let more traffic move."""
     task = evidence.task
     if task.basis is Basis.SEMANTIC or not task.compared:
         return None
 
-    def ask(more: int) -> Recommendation:
-        return ramp.recommend(replace(evidence, task=_grown(task, more)), policy, state)
+    def ask(more: int) -> Step:
+        return ramp.step_of(replace(evidence, task=_grown(task, more)), policy, state)
 
     step = max(task.compared // 20, 1)
     found = _fewest(lambda k: ask(k * step), now, up=True)
@@ -356,7 +357,7 @@ def _together(
             held=other.held if what == "held" else best.held,
         )
     few = _fewest(
-        lambda k: ramp.recommend(_labelled(best, k, harmful=False), policy, at), now, up=True, share=True
+        lambda k: ramp.step_of(_labelled(best, k, harmful=False), policy, at), now, up=True, share=True
     )
     if few is None:
         return None

@@ -208,7 +208,9 @@ def _store(workspace: Workspace, store: Store) -> StoreSetting:
         free_bytes=shutil.disk_usage(workspace.root).free,
         schema=int(store.value(f"SELECT max(number) FROM {migrate.LEDGER}")),  # noqa: S608 - a constant
         newest_schema=migrate.bundled()[-1].number,
-        calls=int(store.value("SELECT count(*) FROM usable_calls")),
+        calls=int(
+            store.value("SELECT count(*) FROM calls WHERE call_id NOT IN (SELECT call_id FROM conflicts)")
+        ),
         quarantined=len(store.quarantined()),
     )
 

@@ -118,6 +118,13 @@ def test_a_viewer_of_one_task_sees_that_task_alone(visit_as: As) -> None:
         assert all(each.disabled for each in at.button if each.key == "start")
 
 
+def test_the_map_of_slices_holds_the_tasks_of_whoever_looks(visit_as: As) -> None:
+    """Rights on one task are enough for its row, and the page is not refused for the others."""
+    at = visit_as(claims("vera"), "slices", task="orders", candidate="small")
+    (table,) = [each for each in at.dataframe if "Differ" in each.value and "Task" in each.value]
+    assert set(table.value["Task"]) == {"orders"}
+
+
 def test_a_reviewer_gets_a_desk_under_their_own_name_and_no_numbers(visit_as: As, place: Filled) -> None:
     """The name can't be chosen, conflicts are not offered, and pages with models' names are refused."""
     at = visit_as(claims("rita"), "review", task="rewrite")

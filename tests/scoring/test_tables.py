@@ -348,7 +348,7 @@ def test_calls_of_one_session_count_as_fewer_in_every_table(world: World) -> Non
         assert each.n == 400
         assert 5 < each.n_effective < 20
         assert each.low < 0.4
-    cells = slice_map(world.workspace, world.store, "small", "language", ("topics",))
+    cells = slice_map(world.workspace, world.store, "topics", "small", "language")
     assert sum(each.differing.n for each in cells) == 400
     assert all(each.differing.n_effective < 10 for each in cells)
     spread = spread_of(world.store, world.workspace.eval_for("topics"), world.fingerprint("small"))

@@ -199,7 +199,10 @@ def _map(workspace: Workspace, store: Store, asked: Asked) -> Table:
     mine = tuple(
         task
         for task, name in pages.replayed(store)
-        if name == asked.candidate and task in workspace.evals and asked.task in (None, task)
+        if name == asked.candidate
+        and task in workspace.evals
+        and asked.task in (None, task)
+        and access.may(Right.SEE, task)
     )
     by = asked.filter("by", "language")
     if by not in slice_names(workspace, mine) and mine:
@@ -210,7 +213,8 @@ def _map(workspace: Workspace, store: Store, asked: Asked) -> Table:
         {"task": TEXT, "slice": TEXT, "value": TEXT} | estimate_columns("differing"),
         (
             {"task": each.task, "slice": by, "value": each.value, **told("differing", each.differing)}
-            for each in slice_map(workspace, store, asked.candidate, by, mine)
+            for task in mine
+            for each in slice_map(workspace, store, task, asked.candidate, by)
         ),
     )
 

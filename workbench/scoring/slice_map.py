@@ -42,48 +42,44 @@ def slice_names(workspace: Workspace, tasks: tuple[str, ...]) -> tuple[str, ...]
     return tuple(dict.fromkeys([*(name for name in names if name not in known), *known]))
 
 
-@requires(Right.SEE, task=None)
-def slice_map(
-    workspace: Workspace, store: Store, candidate: str, by: str, tasks: tuple[str, ...]
-) -> list[SliceCell]:
-    """Return how often a candidate's answers differ, for every task and every value of a slice.
+@requires(Right.SEE)
+def slice_map(workspace: Workspace, store: Store, task: str, candidate: str, by: str) -> list[SliceCell]:
+    """Return how often a candidate's answers differ, for every value of a slice of one task.
 
     What differs need not be worse: this shows where to look, and harm decides.
 
     Args:
-        workspace: Names evals and candidate.
+        workspace: Names eval and candidate.
         store: Holds calls and comparisons.
+        task: The task.
         candidate: The candidate's name.
-        by: Name of a slice; tasks that can't be split by it are left out.
-        tasks: The tasks.
+        by: Name of a slice.
 
     Returns:
-        Cells with at least one compared call; of a task, the commonest value first. Limits hold for one
-        look; counts are divided by the design effect of the task's sessions and equal requests.
+        Cells with at least one compared call, the commonest value first; none where the task can't be
+        split by it. Limits hold for one look; counts are divided by the design effect of the task's
+        sessions and equal requests.
 
     Raises:
-        UsageError: The candidate is not known.
+        UsageError: The task or the candidate is not known.
     """
-    cells: list[SliceCell] = []
-    for task in tasks:
-        config = workspace.eval_for(task)
-        rule = rules_by_name(config).get(by)
-        pool = pool_of(workspace, task, candidate)
-        split = slicing(store, task, rule) if rule else None
-        if rule is None or split is None:
+    config = workspace.eval_for(task)
+    rule = rules_by_name(config).get(by)
+    pool = pool_of(workspace, task, candidate)
+    split = slicing(store, task, rule) if rule else None
+    if rule is None or split is None:
+        return []
+    compared: Counter[str] = Counter()
+    differing: Counter[str] = Counter()
+    for entry, verdict, n in entry_verdicts(store, pool, rule):
+        if verdict == Verdict.UNCOMPARABLE or entry not in split.entries:
             continue
-        compared: Counter[str] = Counter()
-        differing: Counter[str] = Counter()
-        for entry, verdict, n in entry_verdicts(store, pool, rule):
-            if verdict == Verdict.UNCOMPARABLE or entry not in split.entries:
-                continue
-            value = split.entries[entry]
-            compared[value] += n
-            differing[value] += n * (verdict == Verdict.MISMATCH)
-        effect = spread_of(store, config, pool.candidate_fingerprint).agreement
-        delta = config.policy.delta
-        cells += [
-            SliceCell(task, value, bounds.exact(differing[value], n, delta, deff=effect_on(effect, n)))
-            for value, n in compared.most_common()
-        ]
-    return cells
+        value = split.entries[entry]
+        compared[value] += n
+        differing[value] += n * (verdict == Verdict.MISMATCH)
+    effect = spread_of(store, config, pool.candidate_fingerprint).agreement
+    delta = config.policy.delta
+    return [
+        SliceCell(task, value, bounds.exact(differing[value], n, delta, deff=effect_on(effect, n)))
+        for value, n in compared.most_common()
+    ]

@@ -25,6 +25,18 @@ CASE WHEN model IN (SELECT model FROM prices) THEN model
 """
 
 
+def cached_tokens(output: str) -> str:
+    """Return SQL for the cached input tokens that a stored answer names; NULL where it names none.
+
+    Most answers say `null`, which is seen without parsing them: in a text within, quotes stand escaped.
+
+    Args:
+        output: The column that holds an `Output` as JSON. A constant.
+    """
+    return f"""CASE WHEN NOT contains({output}, '"cached_input_tokens":null')
+        THEN TRY_CAST(json_extract_string({output}, '$.usage.cached_input_tokens') AS BIGINT) END"""
+
+
 def by_model(found: str) -> str:
     """Return common table expressions that end in `by_model`: what calls cost, by workload and model.
 

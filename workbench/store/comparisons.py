@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Comparison, Output, from_json, to_json
+from workbench.store.call_costs import cached_tokens
 from workbench.store.calls import SCALED_CALLS
 from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
@@ -465,15 +466,15 @@ def candidate_usage(store: Store, task: str, fingerprint: str) -> dict[str, Any]
         measured calls.
     """
     return store.rows(
-        """
+        f"""
         SELECT count(*) AS calls, count(*) FILTER (WHERE known) AS measured,
                coalesce(sum(input_tokens) FILTER (WHERE known), 0) AS input_tokens,
-               coalesce(sum(TRY_CAST(json_extract_string(output, '$.usage.cached_input_tokens') AS BIGINT))
+               coalesce(sum({cached_tokens("output")})
                         FILTER (WHERE known), 0) AS cached_input_tokens,
                coalesce(sum(output_tokens) FILTER (WHERE known), 0) AS output_tokens
         FROM (SELECT o.*, o.input_tokens IS NOT NULL AND o.output_tokens IS NOT NULL AS known
               FROM observations o JOIN replays r USING (replay_id)
               WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.repeat = 0)
-        """,
+        """,  # noqa: S608 - a constant
         (task, fingerprint),
     )[0]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from workbench.store.call_costs import cached_tokens
 from workbench.store.replays import (
     ASKING,
     FRAME_COLUMNS,
@@ -154,17 +155,17 @@ def settle(store: Store, asking: ReplayRow, candidate: str, fingerprint: str) ->
 
 def _keep_answers(writer: Writer, asking: str) -> None:
     writer.execute(
-        """
+        f"""
         INSERT INTO asked_controls (call_id, replay_id, output, text, error_kind, latency_ms, input_tokens,
                                     cached_input_tokens, output_tokens)
         SELECT o.call_id, o.replay_id, o.output, o.text, o.error_kind, o.latency_ms, o.input_tokens,
-               TRY_CAST(json_extract_string(o.output, '$.usage.cached_input_tokens') AS BIGINT),
+               {cached_tokens("o.output")},
                o.output_tokens
         FROM observations o
         WHERE o.replay_id = ? AND o.repeat = 0
           AND o.call_id NOT IN (SELECT call_id FROM asked_controls)
           AND o.call_id IN (SELECT call_id FROM calls WHERE served_by IS NOT NULL)
-        """,
+        """,  # noqa: S608 - a constant
         (asking,),
     )
 

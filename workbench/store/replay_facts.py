@@ -13,6 +13,7 @@ from workbench import access
 from workbench.access import requires
 from workbench.roles import Right
 from workbench.store import accesses
+from workbench.store.call_costs import cached_tokens
 from workbench.store.labels import task_of_replay
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def side_by_side(store: Store, replay_ids: Sequence[str], version: str) -> dict[
     )[0]
     sides = [
         store.rows(
-            """SELECT count(*) FILTER (WHERE error_kind IS NULL) AS answered,
+            f"""SELECT count(*) FILTER (WHERE error_kind IS NULL) AS answered,
                       count(*) FILTER (WHERE error_kind IS NOT NULL) AS failed,
                       count(latency_ms) FILTER (WHERE error_kind IS NULL) AS timed,
                       quantile_cont(latency_ms, 0.5) FILTER (WHERE error_kind IS NULL) AS p50_ms,
@@ -240,11 +241,11 @@ def side_by_side(store: Store, replay_ids: Sequence[str], version: str) -> dict[
                       coalesce(sum(output_tokens) FILTER (WHERE metered), 0)::BIGINT AS output_tokens,
                       count(*) FILTER (WHERE metered) AS metered
                FROM (SELECT *, input_tokens IS NOT NULL AND output_tokens IS NOT NULL AS metered,
-                            TRY_CAST(json_extract_string(output, '$.usage.cached_input_tokens') AS BIGINT)
+                            {cached_tokens("output")}
                                 AS cached
                      FROM observations WHERE replay_id = ? AND repeat = 0)
                SEMI JOIN (SELECT call_id FROM observations WHERE replay_id = ? AND repeat = 0)
-               USING (call_id)""",
+               USING (call_id)""",  # noqa: S608 - a constant
             [mine, other],
         )[0]
         for mine, other in ((first, second), (second, first))

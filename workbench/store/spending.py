@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from workbench.records import ErrorKind, Output
 from workbench.store import Store
+from workbench.store.call_costs import cached_tokens
 
 BILLED = frozenset(
     (
@@ -72,8 +73,8 @@ class Recorded:
 def spending(store: Store, replay_id: str) -> Spending:
     """Return what a replay has read and written so far."""
     row = store.rows(
-        "WITH told AS (SELECT o.input_tokens, o.output_tokens, o.text, length(c.request) AS characters, "
-        "TRY_CAST(json_extract_string(o.output, '$.usage.cached_input_tokens') AS BIGINT) AS cached, "
+        "WITH told AS (SELECT o.input_tokens, o.output_tokens, o.text, length(c.request) AS characters, "  # noqa: S608 - a constant
+        f"{cached_tokens('o.output')} AS cached, "
         "o.error_kind IS NULL OR list_contains(?::VARCHAR[], o.error_kind) AS billed, "
         "length(coalesce(o.text, '')) > 0 OR length(coalesce(o.output ->> '$.reasoning', '')) > 0 "
         "OR coalesce(json_array_length(o.output, '$.tool_calls'), 0) > 0 AS wrote "

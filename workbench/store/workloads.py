@@ -17,7 +17,7 @@ from workbench.costing.pricing import ModelPrice
 from workbench.records import UNASSIGNED, Request, from_json
 from workbench.roles import Right
 from workbench.store import Store, accesses
-from workbench.store.call_costs import PRICES, by_model, price_parameters
+from workbench.store.call_costs import PRICES, by_model, cached_tokens, price_parameters
 from workbench.store.calls import SCALED_CALLS
 from workbench.store.marked import EXCLUDED
 
@@ -363,23 +363,34 @@ def candidate_costs(
         calls, measured (with tokens), tokens and usd (means of those), usd_deviation, judged, fallen.
     """
     return store.rows(
-        """
+        f"""
         WITH mine AS (
-            SELECT o.input_tokens AS i, o.output_tokens AS o, o.error_kind, x.invalid,
-                   json_extract_string(o.output, '$.usage.cached_input_tokens') AS cached
-            FROM observations o JOIN replays r USING (replay_id)
-            LEFT JOIN comparisons x ON x.replay_id = o.replay_id AND x.call_id = o.call_id
-              AND x.repeat = 0 AND x.evaluator_version = $version
-            WHERE r.task = $task AND r.candidate_fingerprint = $fingerprint AND o.repeat = 0
+            SELECT replay_id FROM replays WHERE task = $task AND candidate_fingerprint = $fingerprint
         ),
-        counted AS (SELECT *, coalesce(TRY_CAST(cached AS BIGINT), 0) AS c FROM mine)
-        SELECT count(*) AS calls, count(i + o) AS measured, avg(i + c + o) AS tokens,
-               avg((i * $pi + c * $pc + o * $po) / 1e6) AS usd,
-               coalesce(stddev_samp((i * $pi + c * $pc + o * $po) / 1e6), 0) AS usd_deviation,
-               count(coalesce(invalid, error_kind IS NOT NULL)) AS judged,
-               count(*) FILTER (WHERE coalesce(invalid, error_kind IS NOT NULL)) AS fallen
+        counted AS (
+            SELECT count(*) AS calls, count(i + o) AS measured, avg(i + c + o) AS tokens, avg(usd) AS usd,
+                   coalesce(stddev_samp(usd), 0) AS usd_deviation
+            FROM (
+                SELECT input_tokens AS i, output_tokens AS o, coalesce({cached_tokens("output")}, 0) AS c,
+                       (i * $pi + c * $pc + o * $po) / 1e6 AS usd
+                FROM observations WHERE repeat = 0 AND replay_id IN (FROM mine)
+            )
+        ),
+        compared AS (
+            SELECT replay_id, call_id, invalid FROM comparisons
+            WHERE repeat = 0 AND evaluator_version = $version AND replay_id IN (FROM mine)
+        ),
+        -- What was compared says itself whether it falls back; of the rest, what failed does.
+        unheard AS (
+            SELECT count(*) AS n FROM (
+                SELECT replay_id, call_id FROM observations
+                WHERE repeat = 0 AND error_kind IS NOT NULL AND replay_id IN (FROM mine)
+            ) ANTI JOIN compared USING (replay_id, call_id)
+        )
+        SELECT *, calls AS judged,
+               (SELECT n FROM unheard) + (SELECT count(*) FROM compared WHERE invalid) AS fallen
         FROM counted
-        """,
+        """,  # noqa: S608 - a constant
         {
             "task": task,
             "fingerprint": fingerprint,

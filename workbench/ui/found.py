@@ -6,7 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from workbench import scoring
+from workbench.access import may
 from workbench.records import Recommendation
+from workbench.roles import Right
 from workbench.routing import RoutingReport
 from workbench.scoring.case_filters import FOUND, rules_by_name
 from workbench.scoring.found import FoundReport, found_slices, routing_rule
@@ -154,7 +156,9 @@ def _map(scope: Scope) -> None:
     """Show how often the answers differ in every task of this candidate, by one slice."""
     workspace, name = here().workspace, scope.candidate.name
     tasks = tuple(
-        task for task, candidate in read(pages.replayed) if candidate == name and task in workspace.evals
+        task
+        for task, candidate in read(pages.replayed)
+        if candidate == name and task in workspace.evals and may(Right.SEE, task)
     )
     st.header(
         "All tasks of this candidate",
@@ -170,7 +174,7 @@ def _map(scope: Scope) -> None:
         labels={each: NAMES.get(each, visible(each)) for each in names},
         width=220,
     )
-    cells = ask(slice_map, name, by, tasks)
+    cells = [cell for task in tasks for cell in ask(slice_map, task, name, by)]
     if not cells:
         st.caption("No task of this candidate can be split by it.")
         return
