@@ -224,7 +224,7 @@ def test_no_use_case_that_gives_numbers_gives_a_word(place: Filled, monkeypatch:
         assert {name for name, text in mine.items() if CANARY in text} == set()
         assert noted() == before
         assert repr(costs(space, store)).count(CANARY) == 0
-        for step in (scoring.compared_calls, review.disputes, review.label_moves):
+        for step in (scoring.differing_calls, review.disputes, review.label_moves):
             with pytest.raises(AccessRefused):
                 step(space, store, "triage", "small")
         for table in ("found-slices", "workloads", "replays"):

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-
 from workbench import compare, sensitivity
 from workbench.access import require, requires
 from workbench.config import Workspace
@@ -180,21 +178,18 @@ def _audit_moves(
 
     policy = workspace.eval_for(task).policy
     population = scoring.evidence(workspace, store, task, candidate).task
-    calls = scoring.compared_calls(workspace, store, task, candidate)
-    table, places = calls.table, calls.place_of
-    differs = ~table.agrees
-    differing = np.flatnonzero(differs).tolist()
-    lapsed = np.flatnonzero(differs & table.lapsed & ~table.looked).tolist()
-    covered = bool(table.settled[differs].all())
+    calls, where = scoring.differing_calls(workspace, store, task, candidate)
+    table = calls.table
+    places = {call_id: int(where[place]) for call_id, place in calls.place_of.items()}
+    lapsed = where[table.lapsed & ~table.looked].tolist()
+    covered = bool(table.settled.all())
     counting = [
-        each
-        for (_, call_id), each in verdicts.items()
-        if call_id in places and differs[places[call_id]] and (each.counted or covered)
+        each for (_, call_id), each in verdicts.items() if call_id in places and (each.counted or covered)
     ]
     order = {label_id: place for place, label_id in enumerate(_in_order(counting))}
     counting.sort(key=lambda each: order[_deciding(each).label_id])
     labels = [sensitivity.Judged(places[each.call_id], each.verdict) for each in counting]
-    path = sensitivity.audit_path(population, differing, lapsed, labels, policy)
+    path = sensitivity.audit_path(population, where.tolist(), lapsed, labels, policy)
     return [_move(each, path[place], path[place + 1]) for place, each in enumerate(counting)]
 
 

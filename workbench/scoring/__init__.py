@@ -5,7 +5,7 @@
 
 from workbench.scoring.comparing import CompareReport, compare
 from workbench.scoring.deciding import recommend, with_remarks
-from workbench.scoring.evidence import compared_calls, evidence
+from workbench.scoring.evidence import differing_calls, evidence
 from workbench.scoring.overview import OverviewRow, overview, overview_row, savings
 from workbench.scoring.portfolio import Portfolio, portfolio
 from workbench.scoring.sizes import SizeLadder, size_ladder
@@ -16,7 +16,7 @@ __all__ = [
     "Portfolio",
     "SizeLadder",
     "compare",
-    "compared_calls",
+    "differing_calls",
     "evidence",
     "overview",
     "overview_row",

@@ -20,7 +20,7 @@ from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_stat
 from workbench.review.states import NEW_CONTENT, UNRESOLVED, utc_now
 from workbench.roles import Right
 from workbench.sampling import WEIGHT_MAX
-from workbench.scoring.columns import AGREES, calls_of, confirmations, judged
+from workbench.scoring.columns import AGREES, agreeing, calls_of, confirmations, judged
 from workbench.scoring.groups import (
     critical_groups,
     critical_labels,
@@ -36,6 +36,7 @@ from workbench.stats.audit import AuditRow, DrawRow, from_calls
 from workbench.stats.calls import Calls
 from workbench.stats.ladder import EPSILON
 from workbench.stats.percentiles import percentile
+from workbench.stats.rows import Places
 from workbench.stats.wording import measured
 from workbench.store import comparisons as rows
 from workbench.store.alongside import alongside
@@ -107,14 +108,17 @@ class Looking:
 
 
 @requires(Right.READ)
-def compared_calls(workspace: Workspace, store: Store, task: str, candidate: str) -> Calls:
-    """Return every compared call of a candidate in audit order, with what people said of it, as columns.
+def differing_calls(workspace: Workspace, store: Store, task: str, candidate: str) -> tuple[Calls, Places]:
+    """Return the compared calls that differ, in audit order, with what people said of them, as columns.
 
     Args:
         workspace: Names the eval and the candidate.
         store: Holds comparisons, draws and labels.
         task: The task.
         candidate: The candidate's name.
+
+    Returns:
+        The calls, and where each stands among all compared calls (from 0, ascending).
 
     Raises:
         UsageError: The task or the candidate is unknown.
@@ -124,8 +128,11 @@ def compared_calls(workspace: Workspace, store: Store, task: str, candidate: str
     scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
     frame = evidence_frame(*scope, wanted=wanted_of(config))
     compared = comparable(frame)
+    where = np.flatnonzero(~agreeing(compared))
+    differing = compared.iloc[where].reset_index(drop=True)
     verdicts, states = effective_verdicts(*scope), draw_states(*scope)
-    return calls_of(config, compared, verdicts, states, places(store, compared, judged(verdicts, states)))
+    places_of = places(store, differing, judged(verdicts, states))
+    return calls_of(config, differing, verdicts, states, places_of), where
 
 
 def gather_begun(

@@ -137,14 +137,16 @@ def call_ids(store: Store, seqs: Iterable[int]) -> dict[int, str]:
 
 def places(store: Store, frame: pd.DataFrame, calls: Iterable[str]) -> dict[str, int]:
     """Return where calls stand among the rows of an `evidence_frame`, by id; those it lacks are left out."""
-    found = store.rows(
-        "SELECT call_id, seq FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))", (list(set(calls)),)
+    found = store.each(
+        lambda call_id, seq: (call_id, seq),
+        "SELECT call_id, seq FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))",
+        (list(set(calls)),),
     )
     held = frame["call_seq"]
-    where = np.flatnonzero(held.isin([row["seq"] for row in found]).to_numpy(dtype=np.bool_))
+    where = np.flatnonzero(held.isin([seq for _, seq in found]).to_numpy(dtype=np.bool_))
     # Of a call that stands twice the first counts, so it must come last here.
     place_of = dict(zip(held.to_numpy()[where[::-1]].tolist(), where[::-1].tolist(), strict=True))
-    return {row["call_id"]: place_of[row["seq"]] for row in found if row["seq"] in place_of}
+    return {call_id: place_of[seq] for call_id, seq in found if seq in place_of}
 
 
 def answer_times(store: Store, seqs: Sequence[int]) -> dict[int, datetime]:
