@@ -93,7 +93,8 @@ def test_with_enough_compared_calls_the_tab_leads_to_the_next_stage(
     """It says that no more of them are needed, and where the rest stands."""
     since = begun(filled)
     for compared in (49, 50):
-        found = LiveStatus(0.01, since, since + 24 * HOUR, 60, compared, compared, 40, 50, {"timeout": 2})
+        until = since + (24 if compared == 50 else 48) * HOUR
+        found = LiveStatus(0.01, since, until, 60, compared, compared, 40, 50, {"timeout": 2})
         monkeypatch.setattr(live, "ask", lambda *_, found=found: found)
         at = fine(visit(filled, "replays", task="triage", candidate="small", measure="live"))
         assert ("The next stage needs no more of them" in said(at)) == (compared == 50)
@@ -101,9 +102,10 @@ def test_with_enough_compared_calls_the_tab_leads_to_the_next_stage(
         shown = {each.label: each.value for each in at.metric}
         assert shown["Compared"] == ("49 of 50" if compared == 49 else "50")
         assert shown["Agree"] == (
-            "40, 81.6\N{NO-BREAK SPACE}%" if compared == 49 else "40, 80.0\N{NO-BREAK SPACE}%"
+            "40 (81.6\N{NO-BREAK SPACE}%)" if compared == 49 else "40 (80.0\N{NO-BREAK SPACE}%)"
         )
-        assert shown["Lasts until, at least"] == f"{found.until:%Y-%m-%d %H:%M} UTC"
+        lasting = "Enough time since" if compared == 50 else "Lasts until, at least"
+        assert shown[lasting] == f"{found.until:%Y-%m-%d %H:%M} UTC"
         assert "The frontier failed on 2 of them" in said(at)
 
 

@@ -28,6 +28,8 @@ ORDER = {
     rows_of.MOST_SIMILAR: "most alike first",
 }
 PICKED = "compare.picked"
+FILTER_PX = 170
+"""Six filters stand beside each other on a desk, two on a telephone."""
 
 
 def show(scope: Scope) -> None:
@@ -143,7 +145,6 @@ def _filters(scope: Scope, facets: Facets) -> dict[str, str]:
             "verdict",
             {EVERYTHING: f"all ({facets.total:,})"}
             | {each: f"{words.VERDICTS[Verdict(each)]} ({n:,})" for each, n in facets.verdicts.items()},
-            210,
         )
         asked |= _slice(scope)
         asked["language"] = _one(
@@ -151,7 +152,6 @@ def _filters(scope: Scope, facets: Facets) -> dict[str, str]:
             list(facets.languages),
             "language",
             {EVERYTHING: "all languages"} | {each: visible(each) or "unknown" for each in facets.languages},
-            160,
         )
         asked["flag"] = _one(
             "Flag",
@@ -159,12 +159,12 @@ def _filters(scope: Scope, facets: Facets) -> dict[str, str]:
             "flag",
             {EVERYTHING: "with or without"}
             | {each: f"{visible(each).replace('_', ' ')} ({n:,})" for each, n in facets.flags.items()},
-            190,
             "What the comparison noticed: another number, a negation, a name.",
         )
         asked["label"] = _label()
-        asked["search"] = address.text("Search", name="search", placeholder="in request and answers")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+        asked["search"] = address.text(
+            "Search", name="search", placeholder="in request and answers", width=FILTER_PX
+        )
         asked |= _scored(scope, facets) | _answers(scope) | _errors(facets)
     return {word: value for word, value in asked.items() if value}
 
@@ -174,11 +174,12 @@ def _one(
     options: list[str],
     name: str,
     labels: Mapping[str, str],
-    width: int,
     told: str | None = None,
 ) -> str:
     """Let a person choose one value or everything, which is no filter."""
-    chosen = address.select(label, [EVERYTHING, *options], name=name, labels=labels, width=width, help=told)
+    chosen = address.select(
+        label, [EVERYTHING, *options], name=name, labels=labels, width=FILTER_PX, help=told
+    )
     return "" if chosen == EVERYTHING else chosen
 
 
@@ -196,7 +197,6 @@ def _slice(scope: Scope) -> dict[str, str]:
         "by",
         {EVERYTHING: "nothing"}
         | {each: visible(each.removeprefix(FOUND)).replace("_", " ") for each in names},
-        170,
         words.GLOSSARY["slice"],
     )
     if not by:
@@ -208,7 +208,6 @@ def _slice(scope: Scope) -> dict[str, str]:
         list(values),
         "value",
         {EVERYTHING: "all values"} | {each: visible(each) for each in values},
-        170,
     )
     return {"by": by, "value": value} if value else {}
 
@@ -222,7 +221,6 @@ def _label() -> str:
         "label",
         {EVERYTHING: "with or without", "any": "labelled", "none": "not labelled"}
         | {each: words.LABEL_VERDICTS[LabelVerdict(each)] for each in verdicts},
-        170,
         "What a person said of this case."
         + (" You review here, so what others said is no filter." if reviewer() else ""),
     )
@@ -232,8 +230,10 @@ def _scored(scope: Scope, facets: Facets) -> dict[str, str]:
     if not facets.scored:
         return {}
     what = "Similarity" if scope.eval.kind is EvalKind.TEXT else "Score"
-    span = address.span(what, name="similarity", help="How alike the two answers are, 0 to 1.")
-    order = address.select("Order", list(ORDERS), name="order", labels=ORDER, width=190)
+    span = address.span(
+        what, name="similarity", help="How alike the two answers are, 0 to 1.", width=FILTER_PX
+    )
+    order = address.select("Order", list(ORDERS), name="order", labels=ORDER, width=FILTER_PX)
     return {"similarity": f"{span[0]}..{span[1]}" if span else "", "order": order}
 
 
@@ -242,13 +242,12 @@ def _answers(scope: Scope) -> dict[str, str]:
     if scope.eval.kind is EvalKind.LABEL and scope.eval.labels:
         names = {each: visible(each) for each in scope.eval.labels}
         return {
-            "frontier": _one("Frontier said", list(names), "frontier", {EVERYTHING: "anything"} | names, 180),
+            "frontier": _one("Frontier said", list(names), "frontier", {EVERYTHING: "anything"} | names),
             "answer": _one(
                 "Candidate said",
                 [*names, INVALID],
                 "answer",
                 {EVERYTHING: "anything", INVALID: "no valid answer"} | names,
-                180,
             ),
         }
     if paths := agreeing.field_paths(scope.eval):
@@ -258,7 +257,6 @@ def _answers(scope: Scope) -> dict[str, str]:
                 paths,
                 "field",
                 {EVERYTHING: "any"} | {e: visible(e) for e in paths},
-                200,
             )
         }
     return {}
@@ -270,7 +268,7 @@ def _errors(facets: Facets) -> dict[str, str]:
     told = {each: f"{words.ERROR_KINDS.get(each, each)} ({n:,})" for each, n in facets.errors.items()}
     return {
         "error": _one(
-            "Candidate's error", list(facets.errors), "error", {EVERYTHING: "with or without"} | told, 220
+            "Candidate's error", list(facets.errors), "error", {EVERYTHING: "with or without"} | told
         )
     }
 

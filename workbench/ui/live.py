@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from workbench.replay.control import is_declared
@@ -77,12 +79,12 @@ def _numbers(found: LiveStatus) -> None:
         if found.compared:
             st.metric(
                 "Agree",
-                f"{words.count(found.agreeing)}, {words.percent(found.agreeing / found.compared)}",
+                f"{words.count(found.agreeing)} ({words.percent(found.agreeing / found.compared)})",
                 width="content",
                 help="Of the compared ones. The bound on Ramp counts them with all others.",
             )
         st.metric(
-            "Lasts until, at least",
+            "Lasts until, at least" if found.until > datetime.now(UTC) else "Enough time since",
             f"{found.until:%Y-%m-%d %H:%M} UTC",
             width="content",
             help="The least time in a stage that the policy asks for (minimum_days_in_stage).",
