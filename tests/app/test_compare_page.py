@@ -238,7 +238,7 @@ def test_two_replays_are_compared_on_the_calls_that_both_asked(visit: Visit, fil
 
 
 def test_a_replay_shows_examples_of_its_errors_and_what_it_can_prove(visit: Visit, filled: Filled) -> None:
-    """Each kind of error has examples in plain text and leads to its cases; the sample says its bound."""
+    """Each kind of error has examples, read when they are opened, and leads to its cases."""
     replay = filled.replays["triage"]
     error = {"error": {"kind": "http", "message": "![x](http://example.org) said 500"}}
     with filled.store.writing() as writer:
@@ -248,6 +248,9 @@ def test_a_replay_shows_examples_of_its_errors_and_what_it_can_prove(visit: Visi
             (json.dumps(error), replay),
         )
     at = fine(visit(filled, "replays", task="triage", candidate="small"))
+    assert not any("triage-7" in each.value for each in at.code)
+    at.session_state[f"examples-{replay}"] = True
+    at = fine(at.run())
     assert any("triage-7" in each.value and "said 500" in each.value for each in at.code)
     assert all("example.org" not in each.value for each in at.markdown)
     assert "can show that at most" in said(at).replace("\\", "")

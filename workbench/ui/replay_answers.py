@@ -37,12 +37,14 @@ def errors(status: ReplayStatus) -> None:
         width=420,
         alt="; ".join(f"{words.ERROR_KINDS.get(kind, kind)}: {count}" for kind, count in rows),
     )
-    found = read(replay_facts.errors_of, status.replay_id)
-    if not found:
-        return
-    with st.expander("Examples", icon=":material/bug_report:"):
-        for each in found:
-            _examples(status, each)
+    # What a server quoted is read, and noted as read, when somebody opens it.
+    opened = st.expander(
+        "Examples", icon=":material/bug_report:", key=f"examples-{status.replay_id}", on_change="rerun"
+    )
+    if opened.open:
+        with opened:
+            for each in read(replay_facts.errors_of, status.replay_id):
+                _examples(status, each)
 
 
 def _examples(status: ReplayStatus, each: ErrorKindCount) -> None:
