@@ -70,3 +70,12 @@ def test_a_stream_with_a_hole_is_no_answer() -> None:
     assert isinstance(made, OutputDraft)
     assert made.output.error is not None
     assert made.output.error.kind is ErrorKind.MISSING
+
+
+def test_an_item_of_output_without_a_role_is_the_answer() -> None:
+    """The responses API names its items by type; somebody may have left the role out."""
+    items = [
+        {"type": "reasoning", "summary": []},
+        {"type": "message", "content": [{"type": "output_text", "text": "a"}]},
+    ]
+    assert answer(items).text == "a"

@@ -15,6 +15,7 @@ from workbench.formats.bedrock import Bedrock
 from workbench.formats.langsmith import LangSmith
 from workbench.formats.litellm import LiteLLM
 from workbench.formats.openai_chat import OpenAIChat
+from workbench.formats.openai_stored import OpenAIStored
 from workbench.formats.openinference import OpenInference
 from workbench.formats.otlp_genai import OtlpGenAI
 from workbench.formats.registry import parse_record, recognised
@@ -229,3 +230,38 @@ def test_the_prompt_of_a_template_comes_before_or_after_its_inference(
             assert drafts["a"].request.messages[0].content == "You are a guide of Bern."
         assert "not_rendered" not in drafts["b"].marks
         assert sum(each.parts for each in drafts.values()) + len(late) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"prompt": "Sort this.", "completion": "billing"},
+        {"prompt": "Sort this.", "response": "billing"},
+        {"messages": ASKED, "completion": "billing"},
+        {"messages": ASKED, "response": "billing"},
+        {
+            "messages": ASKED,
+            "response": {"choices": [{"message": {"role": "assistant", "content": "billing"}}]},
+        },
+        {"request": {"messages": ASKED}, "response": {"choices": [{"message": {"content": "billing"}}]}},
+    ],
+    ids=lambda value: "-".join(value),
+)
+def test_tokens_and_model_beside_a_call_are_those_of_the_call(value: dict[str, Any]) -> None:
+    """A table that somebody wrote has them in columns, as text where it is a CSV; they make up the cost."""
+    line = value | {"model": "m-1", "prompt_tokens": "12", "completion_tokens": "3", "session_id": "s"}
+    found = recognised(line)
+    assert found is not None
+    draft = call(found[0], line)
+    assert draft.control is not None
+    assert draft.control.text == "billing"
+    assert (draft.control.usage.input_tokens, draft.control.usage.output_tokens) == (12, 3)
+    assert (draft.model, draft.session_id) == ("m-1", "s")
+    assert "prompt_tokens" not in draft.attributes
+
+
+def test_a_request_whose_response_is_missing_is_a_call_without_an_answer() -> None:
+    """Another line of the same file may hold one; a response of null is none."""
+    assert recognised({"messages": ASKED, "response": None}) is None
+    draft = call(OpenAIStored(), {"messages": ASKED, "response": None})
+    assert draft.control is None

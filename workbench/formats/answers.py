@@ -130,7 +130,9 @@ def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Outpu
 
 def _messages(items: list[Any], marks: list[str], latency_ms: float | None) -> Output:
     """Read a list that is an answer: its last message, or its blocks."""
-    spoken = [each for each in items if "role" in each or word(each.get("type")) in ("ai", "AIMessage")]
+    spoken = [
+        each for each in items if "role" in each or word(each.get("type")) in ("ai", "AIMessage", "message")
+    ]
     if not spoken:
         return output_of(items, marks, latency_ms=latency_ms)
     last = spoken[-1]

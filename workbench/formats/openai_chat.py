@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from workbench.formats.answers import read_response, whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable, task_of
 from workbench.formats.chat import failed_output, parse_request, parse_response
-from workbench.formats.pairs import parse_pair
+from workbench.formats.pairs import LATENCY_KEYS, TIME_KEYS, TOKEN_KEYS, logged_usage, parse_pair
 from workbench.formats.plain import SESSION_KEYS, plain_pair
 from workbench.formats.streams import events_of_text
+from workbench.formats.usage import known
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 
-_TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
-_LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms")
 _READ = frozenset(
-    ("request", "response", "metadata", "id", "error", "status_code", *_TIME_KEYS, *_LATENCY_KEYS)
+    ("request", "response", "metadata", "id", "error", "status_code", *TIME_KEYS, *LATENCY_KEYS, *TOKEN_KEYS)
 )
 
 
@@ -63,7 +63,7 @@ class OpenAIChat:
             return parse_pair(value, body, response)
         request = parse_request(body, marks)
         latency_ms = None
-        for key in _LATENCY_KEYS:
+        for key in LATENCY_KEYS:
             if key in value and (found := as_number(value[key])) is not None and found >= 0:
                 latency_ms = found
                 break
@@ -77,10 +77,12 @@ class OpenAIChat:
         )
         if failed:
             control = failed_output(control, value.get("error"), value.get("status_code"), control_marks)
+        if control is not None and not known(control.usage):
+            control = replace(control, usage=logged_usage(value))
         if control is not None and control.latency_ms is None and control.error is None:
             control_marks.append(Mark.NO_LATENCY)
         response = response if isinstance(response, dict | Mapping) else {}
-        time = next((value[key] for key in _TIME_KEYS if value.get(key) is not None), response.get("created"))
+        time = next((value[key] for key in TIME_KEYS if value.get(key) is not None), response.get("created"))
         occurred_at = to_utc(time)
         if time is not None and occurred_at is None:
             marks.append(Mark.BAD_TIME)
@@ -91,7 +93,7 @@ class OpenAIChat:
         if body.get("previous_response_id") or body.get("conversation"):
             marks.append(Mark.HISTORY_MISSING)
         identity = response.get("id") or value.get("id") or value.get("request_id")
-        model = response.get("model") or body.get("model")
+        model = response.get("model") or body.get("model") or value.get("model")
         task = metadata.get("task")
         return [
             Draft(

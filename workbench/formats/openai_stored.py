@@ -8,20 +8,27 @@ from typing import Any
 from workbench.formats.answers import output_of, read_response
 from workbench.formats.base import Draft, Parsed, Unreadable
 from workbench.formats.drafts import as_mapping, id_of, make_draft
-from workbench.formats.pairs import LATENCY_KEYS, TIME_KEYS
+from workbench.formats.pairs import LATENCY_KEYS, TIME_KEYS, TOKEN_KEYS, logged_usage
 from workbench.formats.requests import last_answer_split
-from workbench.formats.usage import read_usage
 from workbench.normal import as_number, decode_nested
 
 _OWN = frozenset(
-    ("messages", "prompt", "completion", "choices", "id", "object", "model", "usage", "created", "metadata",
-     "tools", "functions", "response_format", "tool_choice", "parallel_tool_calls", "system_fingerprint",
-     *TIME_KEYS, *LATENCY_KEYS)
+    ("messages", "prompt", "completion", "response", "choices", "id", "object", "model", "usage", "created",
+     "metadata", "tools", "functions", "response_format", "tool_choice", "parallel_tool_calls",
+     "system_fingerprint", *TIME_KEYS, *LATENCY_KEYS, *TOKEN_KEYS)
 )  # fmt: skip
 
 
+def _is_answer(value: Any) -> bool:
+    """Say whether a response is a text, or the body of a chat completion."""
+    return isinstance(value, str) or isinstance(as_mapping(value).get("choices"), list)
+
+
 class OpenAIStored:
-    """`{"messages": [...], "completion": ...}`, the fine-tuning layout, and `{"prompt", "completion"}`."""
+    """`{"messages": [...], "completion": ...}`, the fine-tuning layout, and `{"prompt", "completion"}`.
+
+    `response` may stand for `completion`.
+    """
 
     name = "openai_stored"
     title = "Stored conversations: messages with a completion, or ending with the answer"
@@ -36,10 +43,15 @@ class OpenAIStored:
                 return "messages and completion"
             if isinstance(value.get("choices"), list):
                 return "messages and choices"
+            if "request" not in value and _is_answer(value.get("response")):
+                return "messages and response"
             if last_answer_split(messages) is not None and "response" not in value and "request" not in value:
                 return "messages with an assistant's answer"
-        if isinstance(value.get("prompt"), str) and isinstance(value.get("completion"), str):
-            return "prompt and completion"
+        if isinstance(value.get("prompt"), str):
+            if isinstance(value.get("completion"), str):
+                return "prompt and completion"
+            if isinstance(value.get("response"), str):
+                return "prompt and response"
         return None
 
     def parse(self, value: Mapping[str, Any]) -> Sequence[Parsed]:
@@ -51,7 +63,8 @@ class OpenAIStored:
         marks: list[str] = []
         control_marks: list[str] = []
         messages = decode_nested(value.get("messages"))
-        answer: Any = decode_nested(value.get("completion"))
+        said = value["completion"] if "completion" in value else value.get("response")
+        answer: Any = decode_nested(said)
         asked: Any = messages if messages is not None else value.get("prompt")
         if asked is None:
             raise Unreadable("the record has no messages")
@@ -71,9 +84,9 @@ class OpenAIStored:
                 control = None
             else:
                 # A completion that is JSON text is the model's own answer.
-                whole = value.get("completion") if isinstance(value.get("completion"), str) else answer
+                whole = said if isinstance(said, str) else answer
                 finish = answer.get("finish_reason") if isinstance(answer, Mapping) else None
-                control = output_of(whole, control_marks, finish=finish, usage=read_usage(value.get("usage")))
+                control = output_of(whole, control_marks, finish=finish)
         attributes = {key: item for key, item in value.items() if key not in _OWN}
         attributes |= as_mapping(value.get("metadata"))
         draft: Draft = make_draft(
@@ -84,6 +97,7 @@ class OpenAIStored:
             latency_ms=next(
                 (each for key in LATENCY_KEYS if (each := as_number(value.get(key))) is not None), None
             ),
+            usage=logged_usage(value),
             model=value.get("model"),
             task=attributes.get("task"),
             attributes=attributes,

@@ -9,13 +9,24 @@ from workbench.formats.answers import whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable
 from workbench.formats.chat import add
 from workbench.formats.drafts import as_mapping, id_of, make_draft, milliseconds_between, truthy
+from workbench.formats.usage import read_usage
 from workbench.normal import as_count, as_number, decode_nested
+from workbench.records import Usage
 
 TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
 LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms")
+TOKEN_KEYS = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
 _OWN = frozenset(
-    ("request", "response", "metadata", "id", "request_id", "error", "status_code", *TIME_KEYS, *LATENCY_KEYS)
-)
+    ("request", "response", "metadata", "id", "request_id", "error", "status_code", *TIME_KEYS, *LATENCY_KEYS,
+     *TOKEN_KEYS)
+)  # fmt: skip
+
+
+def logged_usage(value: Mapping[str, Any]) -> Usage:
+    """Return the tokens that a line itself tells, in a `usage` object or in columns of its own."""
+    if isinstance(decode_nested(value.get("usage")), Mapping):
+        return read_usage(value["usage"])
+    return read_usage({key: value[key] for key in TOKEN_KEYS if value.get(key) is not None})
 
 
 def parse_pair(
@@ -64,7 +75,8 @@ def parse_pair(
         time=time,
         latency_ms=latency,
         first_token_ms=as_number(value.get("time_to_first_token_ms")),
-        model=answer.get("model") or asked.get("model"),
+        usage=logged_usage(value),
+        model=answer.get("model") or asked.get("model") or value.get("model"),
         task=task,
         error=error,
         status=status,
