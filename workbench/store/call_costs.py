@@ -28,12 +28,13 @@ CASE WHEN model IN (SELECT model FROM prices) THEN model
 def cached_tokens(output: str) -> str:
     """Return SQL for the cached input tokens that a stored answer names; NULL where it names none.
 
-    Most answers say `null`, which is seen without parsing them: in a text within, quotes stand escaped.
+    Most answers say `null`, which is seen without parsing them: in a text within, quotes stand escaped,
+    and no tool is called with the neighbours of `Usage`.
 
     Args:
         output: The column that holds an `Output` as JSON. A constant.
     """
-    return f"""CASE WHEN NOT contains({output}, '"cached_input_tokens":null')
+    return f"""CASE WHEN NOT contains({output}, '"cached_input_tokens":null,"output_tokens":')
         THEN TRY_CAST(json_extract_string({output}, '$.usage.cached_input_tokens') AS BIGINT) END"""
 
 
