@@ -39,6 +39,8 @@ _RULES = """
 [data-variant="pills"]:is([data-selected="true"], [aria-pressed="true"]) :is(p, span),
 [data-testid="stSliderThumbValue"] p { color: CONTROL; }
 [data-testid="stCode"] .token { color: inherit !important; }
+/* A menu takes its height before the browser has loaded what draws it, so that nothing below moves. */
+.st-key-scope .stElementContainer { min-height: 4rem; }
 /* Parts of a page are one level below its title, and as close to what follows as headings below it. */
 [data-testid="stHeading"] h2 { padding: .5rem 0 1rem; }
 /* Where the keyboard is, on whatever it stops at. */
