@@ -14,6 +14,7 @@ from workbench.scoring.traffic_mix import MixShift, shift_of
 from workbench.stats.content import told_limits, two_sample
 from workbench.stats.looks import level_of_look
 from workbench.stats.mix import moved_limits, population_stability
+from workbench.stats.weighted_mix import traffic_mix
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 LOOKS = 30
@@ -26,11 +27,15 @@ def named(counts: np.ndarray) -> dict[str, int]:
     return {f"v{place}": int(n) for place, n in enumerate(counts)}
 
 
+def spelt(counts: np.ndarray) -> list[str]:
+    return [name for name, count in named(counts).items() for _ in range(count)]
+
+
 def looked(number: int, old: np.ndarray, later: np.ndarray, before: MixShift | None) -> MixShift:
     return shift_of(
         "v",
-        named(old),
-        named(later),
+        traffic_mix(spelt(old)),
+        traffic_mix(spelt(later)),
         look=Look(number, str(number)),
         slices=1,
         before=before if before is not None and before.shifted else None,

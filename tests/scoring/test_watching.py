@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -691,3 +692,51 @@ def test_content_that_was_told_apart_ends_its_hold_only_where_a_look_could_see_i
     assert "no proof that it is gone" in "".join(few.lines)
     path.write_text(usual_eval)
     assert not watch(Workspace.load(world.workspace.root), *where[1:]).check.content_moved
+
+
+def test_a_log_that_is_sampled_otherwise_is_no_other_traffic(world: World) -> None:
+    """Where most German calls were not logged, each stands for ten; where nobody knows, that is said."""
+    where = imported(world)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET language = if(CAST(native_id AS INTEGER) % 11 = 0, 'de', 'en'), "
+            "sampling_rate = if(CAST(native_id AS INTEGER) % 11 = 0, 0.1, 1.0) WHERE manifest_id = 'later'"
+        )
+    (mix,) = watch(*where).check.mix
+    assert (mix.shifted, mix.unrated) == (False, 0)
+    assert mix.moved < 0.02
+    with world.store.writing() as writer:
+        writer.execute("UPDATE calls SET sampling_rate = NULL WHERE manifest_id = 'later'")
+    unknown = watch(*where).check
+    (mix,) = unknown.mix
+    assert (mix.shifted, mix.unrated) == (True, 400)
+    assert any("Of 400 calls nobody knows what share" in line for line in unknown.lines)
+    assert last_check(*where) == replace(unknown, notes=())
+
+
+def test_the_new_mix_is_that_of_the_traffic_and_not_of_the_log(world: World) -> None:
+    """A language of which one call in twenty is logged counts twenty times in the harm by the new mix."""
+    where = imported(world)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET language = if(CAST(native_id AS INTEGER) % 2 = 0, 'de', 'fr'), "
+            "sampling_rate = if(CAST(native_id AS INTEGER) % 2 = 0, 1.0, 0.05) WHERE manifest_id = 'later'"
+        )
+    (mix,) = watch(*where).check.mix
+    assert mix.calls == pytest.approx({"de": 200, "fr": 4_000})
+    assert mix.reweighted is not None
+    assert mix.reweighted.high > 4_000 / 4_200
+
+
+def test_inputs_are_taken_as_they_are_in_the_traffic(world: World) -> None:
+    """A tenth of one kind is logged and all of another: by rate the sample has as many of either."""
+    imported(world)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET sampling_rate = if(CAST(native_id AS INTEGER) % 11 = 0, 0.1, 1.0), "
+            "language = if(CAST(native_id AS INTEGER) % 11 = 0, 'de', 'en')"
+        )
+    taken = partial(some_calls, world.store, "topics", naive_utc(START), after=False, limit=60)
+    plain, rated = (Counter(row["language"] for row in taken(by_rate=by)) for by in (False, True))
+    assert plain["de"] <= 12
+    assert 20 <= rated["de"] <= 40

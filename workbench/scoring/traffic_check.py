@@ -69,6 +69,12 @@ class TrafficCheck:
     def lines(self) -> list[str]:
         """Return what was found, as lines."""
         lines = [line for each in self.mix for line in each.lines]
+        unrated = max((each.unrated for each in self.mix), default=0)
+        if unrated:
+            lines.append(
+                f"Of {plural(unrated, 'call')} nobody knows what share of the traffic was logged: the mix is "
+                "that of the log, and moves where other calls are logged. State the sampling rate at import."
+            )
         if self.content is not None:
             state = "new content" if self.content_moved else "no shift seen"
             lines.append(
@@ -133,7 +139,7 @@ def check_traffic(
         store,
         config,
         moment,
-        new["seq"],
+        new,
         now=now,
         earlier=kept.numbers[MIX],
         uncounted=kept.uncounted[MIX],
@@ -141,7 +147,7 @@ def check_traffic(
         slices=slices,
         seed=seed,
     )
-    inputs = Inputs(store, config, listener)
+    inputs = Inputs(store, config, listener, by_rate=not any(each.unrated for each in mix))
     windows = [inputs.some(moment, after=after) for after in (False, True)]
     found = replace(head, mix=mix, mix_look=mix_look)
     if inputs.suffice and min(len(each) for each in windows) >= FOLDS:

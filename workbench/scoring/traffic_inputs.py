@@ -34,7 +34,8 @@ ASKED_CALLS = 5_000
 class Inputs:
     """Embeddings of the calls' last user messages: what the store holds, and what may be made.
 
-    `suffice` says that in each window most of the inputs that were asked for have one.
+    `suffice` says that in each window most of the inputs that were asked for have one. `by_rate` says that
+    it is known how likely each call was logged, so that inputs can be taken as they are in the traffic.
     """
 
     def __init__(
@@ -42,17 +43,22 @@ class Inputs:
         store: Store,
         config: EvalConfig,
         listener: Listener,
+        *,
+        by_rate: bool = False,
     ) -> None:
         self.notes: list[str] = []
         self.suffice = True
         self._store, self._config, self._listener = store, config, listener
+        self._by_rate = by_rate
         self._makes = access.may(Right.REPLAY, config.task)
 
     def some(self, moment: datetime, *, after: bool) -> dict[str, NDArray[np.float64]]:
         """Return the embeddings of a random part of one window, by call."""
         # For whoever makes none, more are looked at, of which some may have been made.
         limit = CONTENT_CALLS if self._makes else 5 * CONTENT_CALLS
-        calls = independent(self._store, self._config, moment, after=after, limit=limit, requests=True)
+        calls = independent(
+            self._store, self._config, moment, after=after, limit=limit, by_rate=self._by_rate
+        )
         texts = _texts({each["call_id"]: each["request"] for each in calls})
         found = self._vectors(texts)
         asked = sum(bool(text.strip()) for text in texts.values())

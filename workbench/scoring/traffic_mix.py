@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from workbench.normal import content_hash
-from workbench.records import Estimate, to_json
+from workbench.records import LEAST_RATE, Estimate, to_json
 from workbench.scoring.held import Held, Look, level_for, look_at, refuted
 from workbench.scoring.sliced import Sliced, sliced
 from workbench.slices import OTHER, UNKNOWN, slice_values
@@ -21,6 +21,7 @@ from workbench.stats.content import FOLDS
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.mix import moved_limits, moved_share, population_stability
 from workbench.stats.reweighting import reweighted
+from workbench.stats.weighted_mix import TrafficMix, traffic_mix
 from workbench.stats.wording import measured
 from workbench.store.drift import some_calls
 
@@ -43,6 +44,9 @@ class MixShift:
     alike); and no look since could tell that it is gone. `held` says since when, `seen` whether this look saw
     it. `low` and `high` limit the share of calls that moved. `calls` is the new mix of one that counts, and
     `reweighted` the evaluated harm by it, where the slice is a declared one.
+
+    Shares are those of the traffic that the calls were sampled from; where of some, `unrated` in number,
+    nobody knows how likely they were logged, they are those of the log.
     """
 
     slice: str
@@ -51,11 +55,12 @@ class MixShift:
     moved: float
     shifted: bool
     reweighted: Estimate | None = None
-    calls: dict[str, int] | None = None
+    calls: dict[str, float] | None = None
     low: float = 0.0
     high: float = 1.0
     held: Held | None = None
     seen: bool = True
+    unrated: int = 0
 
     @property
     def lines(self) -> list[str]:
@@ -80,7 +85,7 @@ def mix_of(
     store: Store,
     config: EvalConfig,
     moment: datetime,
-    new: pd.Series[int],
+    new: pd.DataFrame,
     *,
     now: datetime,
     earlier: Mapping[str, int],
@@ -95,7 +100,7 @@ def mix_of(
         store: Holds the calls.
         config: The eval.
         moment: UTC without a zone.
-        new: Numbers in the store of the calls imported after it.
+        new: The calls imported after it: `seq` and `sampling_rate`.
         now: When this is looked at.
         earlier: Looks that were kept, by the hash of what they looked at.
         uncounted: Looks from before they were counted.
@@ -106,7 +111,10 @@ def mix_of(
     Returns:
         What was found by slice, and which look it was; None where a window is empty.
     """
-    windows = [independent(store, config, moment, after=side, limit=MIX_CALLS) for side in (False, True)]
+    windows = [
+        some_calls(store, config.task, moment, after=side, limit=MIX_CALLS, exclude=config.exclude_marks)
+        for side in (False, True)
+    ]
     held = {each.slice: each for each in before if each.shifted}
     if not all(windows):
         return tuple(replace(each, seen=False) for each in held.values()), None
@@ -114,24 +122,32 @@ def mix_of(
     calls = [*windows[0], *windows[1]]
     values = slice_values(USUAL, calls) if known is None else _by_name(known, [row["seq"] for row in calls])
     size = len(windows[0])
-    counts = {name: (Counter(mine[:size]), Counter(mine[size:])) for name, mine in values.items()}
-    said = {name: [sorted(side.items()) for side in sides] for name, sides in counts.items()}
+    unrated = sum(not _is_rate(row["sampling_rate"]) for row in calls)
+    mixes = {
+        name: (
+            _weighed(windows[0], mine[:size], config, rated=not unrated),
+            _weighed(windows[1], mine[size:], config, rated=not unrated),
+        )
+        for name, mine in values.items()
+    }
+    said = [[name, *([*side.calls.items(), *side.shares.items()] for side in mixes[name])] for name in mixes]
     look = look_at(content_hash("mix", to_json(said).decode()), earlier, uncounted)
     found = []
-    for name, (old, later) in counts.items():
+    for name, (old, later) in mixes.items():
         each = shift_of(
             name,
             old,
             later,
             look=look,
-            slices=len(counts),
+            slices=len(mixes),
             before=held.pop(name, None),
             matters=config.policy.tolerance / 2,
             now=now,
             seed=seed,
         )
+        each = replace(each, unrated=unrated)
         if each.shifted and known is not None:
-            each = replace(each, calls=dict(Counter(_by_name(known, new)[name])))
+            each = replace(each, calls=_traffic(_by_name(known, new["seq"])[name], new, rated=not unrated))
             each = replace(each, reweighted=by_new_mix(each, slices(), config.policy.delta))
         found.append(each)
     # What the eval declares no more can't be looked at, which is no sign that it went away.
@@ -140,8 +156,8 @@ def mix_of(
 
 def shift_of(
     name: str,
-    old: Mapping[str, int],
-    later: Mapping[str, int],
+    old: TrafficMix,
+    later: TrafficMix,
     *,
     look: Look,
     slices: int,
@@ -154,7 +170,7 @@ def shift_of(
 
     Args:
         name: The slice.
-        old: Calls by value in the evaluated window.
+        old: The mix of the evaluated window.
         later: The same, newer.
         look: Which look it is.
         slices: How many slices it looks at.
@@ -164,9 +180,9 @@ def shift_of(
         seed: Of permutations.
     """
     level = level_for(look, before is not None)
-    shift = population_stability(old, later, seed=seed, level=level / slices)
-    moved = moved_share(old, later)
-    low, high = moved_limits(old, later, look.limit_level / slices)
+    shift = population_stability(old.calls, later.calls, seed=seed, level=level / slices)
+    moved = moved_share(old.shares, later.shares)
+    low, high = moved_limits(old.calls, later.calls, look.limit_level / slices)
     told = shift.p_value * slices <= level
     seen = told and moved >= matters
     held = None
@@ -189,6 +205,31 @@ def shift_of(
     )
 
 
+def _is_rate(rate: float | None) -> bool:
+    return rate is not None and rate >= LEAST_RATE
+
+
+def _weighed(
+    window: Sequence[Mapping[str, Any]], values: Sequence[str], config: EvalConfig, *, rated: bool
+) -> TrafficMix:
+    """Return the mix of one window, as large as independent calls that tell as much."""
+    sessions = [row["session_id"] for row in window]
+    # So few sessions are hardly what a log calls one: better a shift too many than none that could be seen.
+    few = len({each or row["call_id"] for each, row in zip(sessions, window, strict=True)}) < FOLDS
+    rates = [row["sampling_rate"] for row in window] if rated else None
+    return traffic_mix(values, rates, None if few else sessions, config.policy.icc)
+
+
+def _traffic(values: Sequence[str], new: pd.DataFrame, *, rated: bool) -> dict[str, float]:
+    """Return how many calls of the traffic stand behind the new ones, by value."""
+    rates = new["sampling_rate"].tolist()
+    known = rated and all(_is_rate(each) for each in rates)
+    calls: dict[str, float] = {}
+    for value, rate in zip(values, rates if known else repeat(1.0, len(rates)), strict=True):
+        calls[value] = calls.get(value, 0.0) + 1 / rate
+    return calls
+
+
 def by_new_mix(shift: MixShift, slices: Sequence[SliceEvidence], delta: float) -> Estimate | None:
     """Return the evaluated harm by the new mix of a slice; None where it is no declared one.
 
@@ -204,9 +245,9 @@ def by_new_mix(shift: MixShift, slices: Sequence[SliceEvidence], delta: float) -
 
 
 def independent(
-    store: Store, config: EvalConfig, moment: datetime, *, after: bool, limit: int, requests: bool = False
+    store: Store, config: EvalConfig, moment: datetime, *, after: bool, limit: int, by_rate: bool = False
 ) -> list[dict[str, Any]]:
-    """Return a random part of one window, one call of each session: those of one are alike.
+    """Return a random part of one window with requests, one call of each session: those of one are alike.
 
     Args:
         store: Holds the calls.
@@ -214,7 +255,7 @@ def independent(
         moment: UTC without a zone.
         after: Whether those imported after it are asked for.
         limit: Calls at most.
-        requests: Whether requests are wanted.
+        by_rate: Whether calls that were seldom logged are taken the sooner, as they were in the traffic.
     """
     wanted = partial(
         some_calls,
@@ -224,7 +265,8 @@ def independent(
         after=after,
         limit=limit,
         exclude=config.exclude_marks,
-        requests=requests,
+        requests=True,
+        by_rate=by_rate,
     )
     found = wanted(one_a_session=True)
     # So few sessions are hardly what a log calls one: better a shift too many than none that could be seen.

@@ -60,7 +60,7 @@ def population_stability(
     return Shift(found, p_value(above, most, ends_early=level is not None))
 
 
-def moved_share(before: Mapping[str, int], after: Mapping[str, int]) -> float:
+def moved_share(before: Mapping[str, float], after: Mapping[str, float]) -> float:
     """Return the share of calls that stand in another value than they would by the old mix.
 
     Total variation distance d = sum over values of max(b - a, 0), a and b their shares before and after. By
@@ -68,7 +68,7 @@ def moved_share(before: Mapping[str, int], after: Mapping[str, int]) -> float:
     Source: Levin and Peres, Markov Chains and Mixing Times, 2017, section 4.1.
 
     Args:
-        before: Calls by slice value in the evaluated window.
+        before: Calls by slice value in the evaluated window, or their shares.
         after: The same, live.
 
     Returns:
@@ -77,8 +77,12 @@ def moved_share(before: Mapping[str, int], after: Mapping[str, int]) -> float:
     Raises:
         ValueError: A window is empty, or a count is negative.
     """
-    first, second = _sides(before, after)
-    return float(np.maximum(second / second.sum() - first / first.sum(), 0.0).sum())
+    for times in (*before.values(), *after.values()):
+        check_counts(0, times)
+    old, new = sum(before.values()), sum(after.values())
+    if not old or not new:
+        raise ValueError("a window without calls can't be compared")
+    return sum(max(n / new - before.get(name, 0) / old, 0.0) for name, n in after.items())
 
 
 def moved_limits(before: Mapping[str, int], after: Mapping[str, int], delta: float) -> tuple[float, float]:
