@@ -24,7 +24,7 @@ from workbench.errors import ModelMissing, UsageError
 from workbench.normal import naive_utc
 from workbench.records import Action, LabelVerdict, Message, Request, to_json
 from workbench.review import draw_states, next_item, submit
-from workbench.review.forecast import focus_of, newest_content
+from workbench.review.forecast import foci_of, newest_content
 from workbench.review.pool import members_of
 from workbench.review.states import NEW_CONTENT, scope_of
 from workbench.review.status import queue_status
@@ -299,8 +299,7 @@ def test_review_asks_for_new_content_first(world: World) -> None:
     assert named >= set(range(fresh, 2 * CALLS))
     assert len(named) <= 120 + 0.1 * CALLS
     scope = scope_of(world.workspace, world.store, "topics", "small")
-    focus = focus_of(*where, scope)
-    assert focus is not None
+    focus = foci_of(*where, scope)[0]
     assert focus[0] == NEW_CONTENT
     assert members_of(world.store, scope, world.workspace.eval_for("topics"), focus) == set(found.told_apart)
     aimed = 0
