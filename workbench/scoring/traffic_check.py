@@ -28,7 +28,7 @@ from workbench.specs import EvalConfig
 from workbench.stats.content import FOLDS, told_limits, two_sample
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.permuted import Shift
-from workbench.stats.wording import measured, plural
+from workbench.stats.wording import measured, percent, plural
 from workbench.store.drift import imported_after
 from workbench.store.traffic_checks import CONTENT, MIX, add_check, calls_named, looks_kept, newest_check
 
@@ -88,12 +88,12 @@ class TrafficCheck:
                 )
         elif self.new_calls:
             lines.append("Inputs are not compared: too few of both windows are embedded.")
-        looks = [each.number for each in (self.mix_look, self.content_look) if each is not None]
-        if looks:
-            levels = [each.level for each in (self.mix_look, self.content_look) if each is not None]
+        looks = {"mix": self.mix_look, "content": self.content_look}
+        said = [f"{each.level:.2g} for {name} (look {each.number})" for name, each in looks.items() if each]
+        if said:
             lines.append(
-                f"Look {max(looks)} at this evaluation: a shift is one whose p is at most {min(levels):.2g}, "
-                f"so that all looks together hold falsely once in {1 / LIKELY:.0f} at most."
+                f"A new shift is one with p up to {' and '.join(said)}, that of a mix times the number of "
+                f"slices: all looks together hold a share falsely with {percent(LIKELY)} at most."
             )
         if self.told_apart:
             lines.append(f"Review asks for {plural(len(self.told_apart), 'compared call')} of it first.")
