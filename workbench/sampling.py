@@ -10,7 +10,7 @@ import hashlib
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -85,12 +85,13 @@ def draw_normalisation_pairs(call_ids: Iterable[str], seed: int, n: int = NORMAL
 
 @dataclass(frozen=True, slots=True)
 class PoolItem:
-    """One compared call that the queue may draw."""
+    """One compared call that the queue may draw. `batch` counts the batches that closed before its own."""
 
     call_id: str
     verdict: Verdict
     similarity: float | None = None
     flagged: bool = False
+    batch: int = 0
 
     @property
     def mismatch(self) -> bool:
@@ -158,6 +159,7 @@ def next_draw(
     position: int,
     focus: frozenset[str] | None = None,
     earlier: Sequence[frozenset[str]] = (),
+    batches: Collection[int] = (),
 ) -> QueueDraw | Exhausted:
     """Choose the next call to label in a semantic comparison.
 
@@ -165,20 +167,21 @@ def next_draw(
     the focus being the mismatch strata in proportion to W_h. All mismatch strata so
     have the same odds q_h / W_h, and all others too, so the draw is made in two
     steps, kind first and then a random undrawn call of that kind, each time in another
-    order: a small stratum can't run out by itself, nor do the calls of a later batch come first.
+    order: a small stratum can't run out by itself.
 
     With `focus`, the aim is the mismatches of one slice. Calls that ever had other odds than
     the rest of their kind are a kind of their own from then on, so that the undrawn calls of
-    each kind are always a random part of it.
+    each kind are always a random part of it: those of a slice that was aimed at, and those that
+    were not there yet when earlier draws were made.
 
-    Where so few mismatches are left that the focus would use them up, the focus is
-    dropped for this draw (q_h = W_h, weight 1): a choice made from what was drawn
-    before, so the bound stays valid, and no weight exceeds the maximum. As long as
+    Where so few mismatches of the slice are left that the focus would use them up, the focus is all
+    mismatches; and where so few of those are, it is dropped for this draw (q_h = W_h, weight 1): a choice
+    made from what was drawn before, so the bound stays valid, and no weight exceeds the maximum. As long as
     the focus was never used, the pool is drawn in plain random order down to its
     last call. When all mismatches, or all matches, have been drawn, the queue ends until
     more calls are compared: drawing from the others in their place would bias the
-    estimate. A part that a slice split off is drawn from again instead, put back: its
-    calls are known by then, and the mean over them is what the draw stands for.
+    estimate. A part that a slice or a later batch split off is drawn from again instead, put
+    back: its calls are known by then, and the mean over them is what the draw stands for.
 
     Args:
         pool: Every compared call of closed batches, without uncomparable ones.
@@ -187,18 +190,20 @@ def next_draw(
         position: How many draws were made before.
         focus: Calls of the slice to aim at.
         earlier: Calls of the slices that earlier draws were aimed at.
+        batches: How many batches were closed when earlier draws were made, each number once.
 
     Returns:
         The draw, or why there is none.
     """
     aims = list(dict.fromkeys(each for each in (*earlier, focus) if each))
-    plain = {True: (True, (False,) * len(aims)), False: (False, ())}
+    steps = sorted(set(batches))
+    none = (False,) * len(aims)
 
     def kind_of(item: PoolItem) -> _Kind:
-        mismatch = item.mismatch
-        if not (mismatch and aims):
-            return plain[mismatch]
-        return True, tuple(item.call_id in each for each in aims)
+        since = bisect_right(steps, item.batch) if steps else 0
+        if not item.mismatch:
+            return False, since, ()
+        return True, since, tuple([item.call_id in each for each in aims]) if aims else none
 
     kinds = list(map(kind_of, pool))
     left = [place for place, item in enumerate(pool) if item.call_id not in drawn]
@@ -209,11 +214,12 @@ def next_draw(
     options = [mismatching]
     if focus:
         number = aims.index(focus)
-        options.insert(0, [kind for kind in mismatching if kind[1][number]])
+        options.insert(0, [kind for kind in mismatching if kind[2][number]])
     aimed: list[_Kind] = []
     for option in options:
         share = sum(sizes[kind] for kind in option) / len(pool)
-        enough = all(remaining[kind] >= _reserve(sizes[kind] / len(pool), len(left)) for kind in option)
+        # Together, since a part that is used up is drawn from again.
+        enough = sum(remaining[kind] for kind in option) >= _reserve(share, len(left))
         if 0.0 < share < 1.0 and enough:
             aimed = option
             break
@@ -227,7 +233,7 @@ def next_draw(
 
     candidates = left
     if aimed or any(abs(weight - 1) > 1e-9 for weight in drawn.values()):
-        order = sorted(sizes, key=lambda kind: (kind not in aimed, not kind[0], kind[1]))
+        order = sorted(sizes, key=lambda kind: (kind not in aimed, not kind[0], kind[1:]))
         chances = [sizes[kind] / len(pool) * odds[kind not in aimed] for kind in order]
         kind = _pick(order, chances, _uniform("kind", seed, str(position)))
         candidates = [place for place in left if kinds[place] == kind]
@@ -237,8 +243,7 @@ def next_draw(
                 return Exhausted(f"Every compared {word} call has been drawn. Compare more calls to go on.")
             again = sorted((place for place, each in enumerate(kinds) if each == kind), key=key)
             candidates = [again[int(_uniform("again", seed, str(position)) * len(again))]]
-        # In one order for all draws the calls of a later batch would come first until it caught up with those
-        # before, and a part's weights, which take every call of a kind for as likely, would be off by that.
+        # In one order for all draws, calls whose batch nobody noted would come first until they catch up.
         factor = int.from_bytes(_hash("pick", seed, str(position))[:8]) | 1
 
         def shuffled(place: int) -> tuple[int, str]:
@@ -264,8 +269,8 @@ def next_draw(
     )
 
 
-_Kind = tuple[bool, tuple[bool, ...]]
-"""Calls that always had the same odds: do they mismatch, and are they in each slice aimed at."""
+_Kind = tuple[bool, int, tuple[bool, ...]]
+"""Calls that always had the same odds: do they mismatch, since when are they there, in which aims."""
 
 
 def _pick(order: Sequence[_Kind], chances: Sequence[float], uniform: float) -> _Kind:

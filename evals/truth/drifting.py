@@ -19,7 +19,7 @@ from evals.truth.table import (
     promised,
     target,
 )
-from workbench.stats import bounds, drift
+from workbench.stats import bounds, content, drift, mix
 
 NAME = "drift"
 RATE = 0.05
@@ -89,14 +89,14 @@ def _delays(size: Size) -> Iterator[Row]:
 
 def _mix(size: Size) -> Iterator[Row]:
     rng, runs = generator(NAME, "mix"), size.runs(120)
-    shares, moved = np.asarray([0.6, 0.25, 0.1, 0.05]), np.asarray([0.45, 0.30, 0.15, 0.10])
+    shares, other = np.asarray([0.6, 0.25, 0.1, 0.05]), np.asarray([0.45, 0.30, 0.15, 0.10])
     found = {"same": 0, "moved": 0}
     for run in range(runs):
         before = rng.multinomial(500, shares)
-        for name, mix in (("same", shares), ("moved", moved)):
-            after = rng.multinomial(300, mix)
+        for name, now in (("same", shares), ("moved", other)):
+            after = rng.multinomial(300, now)
             counts = [{str(at): int(n) for at, n in enumerate(each)} for each in (before, after)]
-            shift = drift.population_stability(counts[0], counts[1], seed=run, permutations=199)
+            shift = mix.population_stability(counts[0], counts[1], seed=run, permutations=199)
             found[name] += shift.p_value <= DELTA
     world = "mix of four slices, 500 calls against 300"
     yield promised(
@@ -111,9 +111,9 @@ def _content(size: Size) -> Iterator[Row]:
     false, true = 0, 0
     for run in range(runs):
         before, after = rng.normal(size=(80, 8)), rng.normal(size=(60, 8))
-        false += drift.two_sample(before, after, seed=run, permutations=19).p_value <= DELTA
+        false += content.two_sample(before, after, seed=run, permutations=19).p_value <= DELTA
         after[:, 0] += 1.0
-        true += drift.two_sample(before, after, seed=run, permutations=19).p_value <= DELTA
+        true += content.two_sample(before, after, seed=run, permutations=19).p_value <= DELTA
     world = "embeddings of 8 dimensions, 80 calls against 60"
     yield promised(NAME, f"{world}, the same", "two-sample test says new (p <= .05)", false, runs)
     yield compared(NAME, f"{world}, one dimension off by 1 sd", "two-sample test says new", true / runs)

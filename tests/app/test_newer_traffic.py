@@ -12,7 +12,7 @@ from app_building import Filled
 from app_reading import Visit, fine, said
 
 from workbench.errors import ModelMissing
-from workbench.scoring import traffic_check
+from workbench.scoring import traffic_inputs
 from workbench.scoring.traffic_check import last_check
 
 
@@ -60,7 +60,7 @@ def test_a_look_that_saw_no_inputs_says_so_and_why(
         def embed(self, texts: Sequence[str]) -> Any:
             raise ModelMissing(f"No model for {len(texts)} texts.", "Install it.")
 
-    monkeypatch.setattr(traffic_check, "open_embedder", lambda _: Missing())
+    monkeypatch.setattr(traffic_inputs, "open_embedder", lambda _: Missing())
     at = fine(visit(filled, "ramp", task="triage", candidate="small"))
     (button,) = [each for each in at.button if each.key == "look-at-traffic"]
     assert "No call was imported after" in said(button.click().run())

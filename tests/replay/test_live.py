@@ -35,7 +35,7 @@ from workbench.scoring.stage import stage_of
 from workbench.scoring.watching import watch
 from workbench.specs import CONTROL, SliceRule
 from workbench.store import Store
-from workbench.store.calls import count_calls
+from workbench.store.calls import FRONTIER_MODEL, count_calls
 from workbench.store.noise import recorded_models
 from workbench.store.slicing import condition, sliced_calls, slicing
 
@@ -206,6 +206,38 @@ def test_what_a_candidate_served_is_never_taken_for_a_frontiers_answer(space: Wo
         assert replay(space, store, "spam", "c", checks=False).planned == 960
         assert store.value("SELECT count(*) FROM usable_calls WHERE control IS NOT NULL") == 960
         assert count_calls(store, "spam") == 1_020
+
+
+def test_a_served_call_stays_with_the_frontier_that_was_in_force(space: Workspace) -> None:
+    """A newer frontier takes no past call; unknown, it is the first after it, or the newest."""
+    early, late = (datetime(2026, 5, day, 8, tzinfo=UTC).replace(tzinfo=None) for day in (10, 20))
+    known: list[tuple[str, datetime | None]] = [
+        ("frontier-1", early),
+        ("frontier-1", early + DAY),
+        ("frontier-1", late - DAY / 24),
+        ("frontier-2", late),
+        ("frontier-2", late + DAY),
+        ("frontier-1", early - DAY),
+        ("frontier-2", None),
+    ]
+    each_model = (
+        f"SELECT {FRONTIER_MODEL} AS model FROM calls c WHERE c.served_by IS NOT NULL ORDER BY c.call_id"  # noqa: S608
+    )
+    with open_store(space) as store:
+        served(space, store, count=len(known))
+        rows = store.rows("SELECT call_id, served_by IS NOT NULL AS live FROM calls ORDER BY call_id")
+        live, logged = ([row["call_id"] for row in rows if row["live"] is side] for side in (True, False))
+        with store.writing() as writer:
+            writer.execute("UPDATE calls SET occurred_at = NULL")
+            for call_id, (_, at) in zip(live, known, strict=True):
+                writer.execute("UPDATE calls SET occurred_at = ? WHERE call_id = ?", (at, call_id))
+            for call_id, model, at in zip(logged, ("frontier-1", "frontier-2"), (early, late), strict=False):
+                row = (model, at, call_id)
+                writer.execute("UPDATE calls SET model = ?, occurred_at = ? WHERE call_id = ?", row)
+        assert [row["model"] for row in store.rows(each_model)] == [model for model, _ in known]
+        with store.writing() as writer:
+            writer.execute("UPDATE calls SET occurred_at = NULL, model = if(model LIKE 'f%-1', model, 'a')")
+        assert {row["model"] for row in store.rows(each_model)} == {"frontier-1"}
 
 
 def test_a_share_that_is_served_moves_no_call_into_another_slice(space: Workspace) -> None:

@@ -15,7 +15,7 @@ from workbench.review import forecast
 def no_forecast() -> Iterator[None]:
     """Leave the decision out of tests of the queue."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forecast, "_forecast", lambda *_: (None, None, None, None))
+        patch.setattr(forecast, "_forecast", lambda *_: (None, None, None, ()))
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 
 import numpy as np
@@ -13,8 +14,10 @@ from workbench.config import Workspace
 from workbench.records import Estimate, LabelVerdict, SliceShare, Verdict
 from workbench.review import Plan, forecast
 from workbench.review.forecast import blocking_slice
+from workbench.review.states import NEW_CONTENT
 from workbench.sampling import WEIGHT_MAX, Exhausted, PoolItem, QueueDraw, next_draw
 from workbench.stats.audit import AuditRow, DrawRow, semantic
+from workbench.store.traffic_checks import add_check
 
 WHERE = ("topics", "tiny-llm")
 SIZE = 600
@@ -86,14 +89,28 @@ def test_the_focus_takes_a_fifth_of_the_draws() -> None:
     assert np.mean(hits) == pytest.approx(0.2 + 0.8 * len(inside) / SIZE, abs=0.09)
 
 
-def test_a_slice_without_mismatches_to_spare_is_not_aimed_at() -> None:
-    """Its calls would be used up at once: then nothing is aimed at, and the draw counts once."""
+def test_what_a_slice_without_mismatches_to_spare_can_not_use_goes_to_all_mismatches() -> None:
+    """Its one would be used up at once; and once it is, a fifth of the draws is still aimed at the others."""
     items, _, _ = pool()
     few = frozenset(["c0", "c1", "c2"])
-    with_focus = next_draw(items, {}, seed=3, position=5, focus=few)
-    assert isinstance(with_focus, QueueDraw)
-    assert not with_focus.focused
-    assert with_focus.weight == 1
+    for drawn, earlier in (({}, []), ({"c0": 0.8}, [few])):
+        hits = []
+        for seed in range(300):
+            draw = next_draw(items, drawn, seed=seed, position=5, focus=few, earlier=earlier)
+            assert isinstance(draw, QueueDraw)
+            assert not draw.focused
+            assert draw.weight != 1
+            hits.append(draw.stratum.startswith("mismatch"))
+        assert np.mean(hits) == pytest.approx(0.2 + 0.8 * 0.1, abs=0.08)
+
+
+def test_nothing_is_aimed_at_where_the_aim_would_use_up_all_mismatches() -> None:
+    """Then the draw counts once, and the queue lasts as long as its calls."""
+    items, first, _ = pool()
+    drawn = {item.call_id: 1.0 for item in items if item.mismatch and item.call_id != "c0"}
+    draw = next_draw(items, drawn, seed=3, position=len(drawn), focus=first)
+    assert isinstance(draw, QueueDraw)
+    assert (draw.focused, draw.weight) == (False, 1)
 
 
 @pytest.mark.parametrize("by_id", [False, True])
@@ -142,19 +159,22 @@ def test_draws_with_a_focus_speak_for_each_slice_with_the_right_weights(by_id: b
 
 
 def test_draws_speak_for_the_newer_calls_also_while_they_catch_up_with_the_older() -> None:
-    """Half of the labels came before newer calls did, of which those that are aimed at are harmed."""
+    """Most labels came before newer calls did, of which those that are aimed at are harmed."""
     dice = np.random.default_rng(1)
-    size, old, first = 500, 300, 60
+    size, old, first, more = 500, 300, 150, 60
     mismatch = dice.random(size) < 0.3
     aim = frozenset(f"c{n}" for n in range(old, size) if dice.random() < 0.3)
     harmful = {f"c{n}" for n in np.flatnonzero(mismatch)} & aim
-    items = [PoolItem(f"c{n}", Verdict.MISMATCH if mismatch[n] else Verdict.MATCH, 0.5) for n in range(size)]
+    items = [
+        PoolItem(f"c{n}", Verdict.MISMATCH if mismatch[n] else Verdict.MATCH, 0.5, batch=int(n >= old))
+        for n in range(size)
+    ]
     rows = [AuditRow(f"c{n}", int(n >= old), f"{n:04}", agrees=not mismatch[n]) for n in range(size)]
     sums = []
-    for seed in range(40):
+    for seed in range(80):
         drawn: dict[str, float] = {}
         draws: list[DrawRow] = []
-        for position in range(2 * first):
+        for position in range(first + more):
             grown = position >= first
             draw = next_draw(
                 items if grown else items[:old],
@@ -163,6 +183,7 @@ def test_draws_speak_for_the_newer_calls_also_while_they_catch_up_with_the_older
                 position=position,
                 focus=aim if grown else None,
                 earlier=[aim] if any(each.focus for each in draws) else [],
+                batches={each.batches for each in draws if each.batches},
             )
             assert not isinstance(draw, Exhausted)
             drawn[draw.call_id] = draw.weight
@@ -176,7 +197,9 @@ def test_draws_speak_for_the_newer_calls_also_while_they_catch_up_with_the_older
         sums.append((sum(each.weight * (each.outcome > 0) for each in newer), len(newer)))
     values = np.array(sums)
     estimate = values[:, 0].sum() / values[:, 1].sum()
-    assert estimate == pytest.approx(len(harmful) / (size - old), rel=0.08)
+    spread = np.std(values[:, 0] - estimate * values[:, 1]) / (np.sqrt(len(values)) * values[:, 1].mean())
+    assert spread < 0.1 * estimate
+    assert abs(estimate - len(harmful) / (size - old)) < 4 * spread
 
 
 def test_a_focus_on_a_slice_that_is_declared_no_more_says_nothing_of_others() -> None:
@@ -210,7 +233,7 @@ def test_a_structural_audit_gives_a_fifth_to_the_blocking_slice_and_keeps_its_or
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within the slice, and outside it, disagreements still come in audit order."""
-    monkeypatch.setattr(forecast, "_forecast", lambda *_: (None, None, None, ("language", "ja")))
+    monkeypatch.setattr(forecast, "_forecast", lambda *_: (None, None, None, (("language", "ja"),)))
     (world.root / "evals" / "topics" / "eval.toml").write_text(
         EVALS["topics"] + '[[slices]]\nby = "language"\n', encoding="utf-8"
     )
@@ -234,3 +257,43 @@ def test_a_structural_audit_gives_a_fifth_to_the_blocking_slice_and_keeps_its_or
     assert [keys[call] for call in aimed] == sorted(keys[call] for call in aimed)
     states = review.draw_states(world.store, *world.scope("topics").params, now=world.clock)
     assert sum(each.focus == ("language", "ja") for each in states if each.plan is Plan.AUDIT) == len(aimed)
+
+
+@pytest.mark.parametrize("task", ["topics", "rewrite"])
+def test_new_content_and_the_blocking_slice_each_have_their_part(
+    world: World, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    """While newer calls are of new content, labels still help the slice that keeps the task waiting."""
+    foci = ((NEW_CONTENT, "check"), ("language", "ja"))
+    monkeypatch.setattr(forecast, "_forecast", lambda *_: (None, None, None, foci))
+    (world.root / "evals" / task / "eval.toml").write_text(
+        EVALS[task] + '[[slices]]\nby = "language"\n', encoding="utf-8"
+    )
+    world.workspace = Workspace.load(world.root)
+    half = 400 if task == "rewrite" else 150
+    scores = [0.3] * half + [0.97] * half if task == "rewrite" else None
+    world.add_replay(task, [("a", "b")] * half + [("a", "a")] * half, scores=scores)
+    scope = world.scope(task)
+    calls = [row["call_id"] for row in world.store.rows("SELECT call_id FROM calls ORDER BY hash(call_id)")]
+    new = set(calls[: half // 2])
+    with world.store.writing() as writer:
+        writer.execute("UPDATE calls SET language = if(hash(call_id) % 4 = 0, 'ja', 'en')")
+        check = {"check_id": "check", "task": task, "candidate_fingerprint": scope.fingerprint}
+        check |= {"since": world.clock(), "checked_at": world.clock(), "new_calls": 100}
+        add_check(writer, check | {"mix": "[]", "content_moved": True, "told_apart": sorted(new)})
+    for _ in range(70):
+        item = review.next_item(world.workspace, world.store, task, "tiny-llm", "mia", now=world.clock)
+        assert item is not None
+        review.submit(world.workspace, world.store, item, "mia", "equal", now=world.clock)
+    japanese = {row["call_id"] for row in world.store.rows("SELECT call_id FROM calls WHERE language = 'ja'")}
+    aims = Counter(
+        each.focus for each in review.draw_states(world.store, *scope.params, now=world.clock) if each.focus
+    )
+    assert set(aims) == set(foci)
+    if task == "topics":
+        # Those of an audit are aimed at, and no others.
+        assert min(aims.values()) >= 3
+        rows = world.store.rows("SELECT call_id, focus FROM draws WHERE plan = 'audit' AND focus IS NOT NULL")
+        assert all(row["call_id"] in (new if NEW_CONTENT in row["focus"] else japanese) for row in rows)
+    else:
+        assert min(aims.values()) >= 20

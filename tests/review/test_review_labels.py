@@ -363,9 +363,9 @@ def test_progress_ties_the_labels_to_the_decision(world: World, monkeypatch: pyt
     """The forecast is kept for ten labels, the count is always current."""
     asked = []
 
-    def forecast_once(*_: object) -> tuple[int, int, float, None]:
+    def forecast_once(*_: object) -> tuple[int, int, float, tuple[()]]:
         asked.append(1)
-        return 0, 140, 0.1, None
+        return 0, 140, 0.1, ()
 
     monkeypatch.setattr(forecast, "_forecast", forecast_once)
     world.add_replay("topics", [("a", "b")] * 12)
@@ -386,7 +386,7 @@ from workbench.config import Workspace
 from workbench.review import forecast
 from workbench.specs import EvalConfig
 from workbench.store import Store
-forecast._forecast = lambda *_: (None, None, None, None)
+forecast._forecast = lambda *_: (None, None, None, ())
 workspace = Workspace.load(Path(sys.argv[1]))
 store = Store.open(workspace.store_path, spool=workspace.spool)
 while item := review.next_item(workspace, store, "topics", "tiny-llm", "mia"):

@@ -104,7 +104,7 @@ def test_the_bound_from_a_reviewer_with_known_harm_covers_at_its_level(
     At each of three levels; and the test would find a bound out that forgets the skipped or the weights.
     """
     # What is still missing is told beside each item, and takes longer than all the rest.
-    monkeypatch.setattr(forecast, "_forecast", lambda *_: (None, None, None, None))
+    monkeypatch.setattr(forecast, "_forecast", lambda *_: (None, None, None, ()))
     missed: Counter[float] = Counter()
     naive: Counter[float] = Counter()
     reached = []
@@ -132,7 +132,7 @@ from workbench.config import Workspace
 from workbench.review import forecast
 from workbench.store import Store
 
-forecast._forecast = lambda *_: (None, None, None, None)
+forecast._forecast = lambda *_: (None, None, None, ())
 workspace = Workspace.load(sys.argv[1])
 store = Store.open(workspace.store_path, spool=workspace.spool)
 

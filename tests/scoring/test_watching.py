@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,27 @@ from workbench.errors import ModelMissing, UsageError
 from workbench.normal import naive_utc
 from workbench.records import Action, LabelVerdict, Message, Request, to_json
 from workbench.review import draw_states, next_item, submit
-from workbench.review.forecast import focus_of, newest_content
+from workbench.review.forecast import foci_of, newest_content
 from workbench.review.pool import members_of
 from workbench.review.states import NEW_CONTENT, scope_of
 from workbench.review.status import queue_status
 from workbench.roles import Actor, Grant, Role
 from workbench.rollout import accept
-from workbench.scoring import compare, recommend, traffic_check
+from workbench.scoring import compare, recommend, traffic_check, traffic_inputs, traffic_mix
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.considered import consider
 from workbench.scoring.evidence import gather
 from workbench.scoring.gathered import gather_of
-from workbench.scoring.traffic_check import MixShift, TrafficCheck, by_new_mix, last_check
+from workbench.scoring.held import LIKELY
+from workbench.scoring.traffic_check import TrafficCheck, last_check
+from workbench.scoring.traffic_mix import MixShift, by_new_mix
 from workbench.scoring.traffic_window import traffic_window
 from workbench.scoring.watching import WatchReport, watch
 from workbench.stats.audit import AuditRow, structural_of
-from workbench.stats.drift import Shift, population_stability
 from workbench.stats.evidence import SliceEvidence
+from workbench.stats.mix import population_stability
 from workbench.stats.parts import parts_of
+from workbench.stats.permuted import Shift
 from workbench.stats.rows import Table
 from workbench.store.comparisons import add_vectors
 from workbench.store.drift import imported_after, some_calls
@@ -274,29 +278,28 @@ def test_inputs_are_embedded_for_whoever_may_replay(world: World, monkeypatch: p
             asked.append(len(texts))
             return np.random.default_rng(len(asked)).normal(size=(len(texts), 6))
 
-    monkeypatch.setattr(traffic_check, "open_embedder", lambda _: Random())
+    monkeypatch.setattr(traffic_inputs, "open_embedder", lambda _: Random())
     with access.acting(Actor("v", frozenset({Grant(Role.VIEWER)}))):
         assert watch(world.workspace, world.store, "topics", "small").check.content is None
     assert not asked
     assert watch(world.workspace, world.store, "topics", "small").check.content is not None
-    assert sum(asked) == 2 * traffic_check.CONTENT_CALLS
+    assert sum(asked) == 2 * traffic_inputs.CONTENT_CALLS
     watch(world.workspace, world.store, "topics", "small")
-    assert sum(asked) == 2 * traffic_check.CONTENT_CALLS
+    assert sum(asked) == 2 * traffic_inputs.CONTENT_CALLS
 
 
 def test_review_asks_for_new_content_first(world: World) -> None:
     """Compared calls that are told apart become what the queue aims at, each in one check alone."""
     evaluated_then(world, 0.3)
-    fresh = 2 * CALLS - 60
+    fresh = 2 * CALLS - 120
     with_inputs(world, new_from=fresh)
     where = (world.workspace, world.store, "topics", "small")
     found = watch(*where).check
     named = {int(each.rpartition("-")[2]) for each in found.told_apart}
     assert named >= set(range(fresh, 2 * CALLS))
-    assert len(named) <= 60 + 0.1 * CALLS
+    assert len(named) <= 120 + 0.1 * CALLS
     scope = scope_of(world.workspace, world.store, "topics", "small")
-    focus = focus_of(*where, scope)
-    assert focus is not None
+    focus = foci_of(*where, scope)[0]
     assert focus[0] == NEW_CONTENT
     assert members_of(world.store, scope, world.workspace.eval_for("topics"), focus) == set(found.told_apart)
     aimed = 0
@@ -315,7 +318,7 @@ def test_review_asks_for_new_content_first(world: World) -> None:
 def test_another_look_leaves_the_queue_at_what_is_new(world: World) -> None:
     """What was named before is not taken for usual: the rest is not named in its place, nor aimed at."""
     evaluated_then(world, 0.3)
-    with_inputs(world, new_from=2 * CALLS - 60)
+    with_inputs(world, new_from=2 * CALLS - 120)
     where = (world.workspace, world.store, "topics", "small")
     scope = scope_of(world.workspace, world.store, "topics", "small")
     found = watch(*where).check
@@ -345,7 +348,7 @@ def test_what_can_not_be_compared_any_more_is_no_sign_that_it_went_away(
     evaluated_then(world, 0.0)
     with_inputs(world)
     assert watch(world.workspace, world.store, "topics", "small").check.content_moved
-    monkeypatch.setattr(traffic_check, "open_embedder", lambda _: Missing())
+    monkeypatch.setattr(traffic_inputs, "open_embedder", lambda _: Missing())
     blind = watch(world.workspace, world.store, "topics", "small").check
     assert blind.content_moved
     assert any("stands" in note for note in blind.notes)
@@ -368,7 +371,7 @@ def test_a_handful_of_embeddings_does_not_clear_what_was_found(
     evaluated_then(world, 0.0)
     with_inputs(world)
     before = watch(world.workspace, world.store, "topics", "small").check
-    monkeypatch.setattr(traffic_check, "open_embedder", lambda _: Failing())
+    monkeypatch.setattr(traffic_inputs, "open_embedder", lambda _: Failing())
     blind = watch(world.workspace, world.store, "topics", "small").check
     assert blind.content == before.content
     assert blind.content_moved
@@ -392,7 +395,7 @@ def test_calls_of_one_session_count_once_in_a_check(world: World) -> None:
         )
         for side in (False, True)
     ]
-    assert population_stability(*sides).p_value <= traffic_check.LIKELY
+    assert population_stability(*sides).p_value <= LIKELY
     (language,) = watch(world.workspace, world.store, "topics", "small").check.mix
     assert not language.shifted
     # A log that has but one session says nothing of sessions.
@@ -428,7 +431,7 @@ def test_a_mix_by_length_has_the_limits_of_the_evidence(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A check that looks at some calls cuts lengths as the evidence does: the harm by the mix is known."""
-    monkeypatch.setattr(traffic_check, "MIX_CALLS", 60)
+    monkeypatch.setattr(traffic_mix, "MIX_CALLS", 60)
     path = world.workspace.root / "evals" / "topics" / "eval.toml"
     path.write_text(path.read_text().replace('by = "language"', 'by = "input_length"'))
     workspace = Workspace.load(world.workspace.root)
@@ -584,3 +587,155 @@ def test_the_newer_calls_speak_through_every_draw_whatever_it_was_aimed_at(
     assert window is not None
     assert len(window.evidence.task.draws) == 100
     assert window.evidence.task == by_rows
+
+
+def moved_calls(world: World, newer: int, french: float) -> None:
+    """Say that some of so many newer calls are in a language of their own, the rest as before."""
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET language = CASE WHEN CAST(native_id AS INTEGER) % 100 < ? THEN 'fr' "
+            "WHEN CAST(native_id AS INTEGER) % 2 = 0 THEN 'de' ELSE 'en' END "
+            "WHERE manifest_id = 'later' AND CAST(native_id AS INTEGER) < ?",
+            (round(100 * french), CALLS + newer),
+        )
+
+
+def imported(world: World) -> tuple[Workspace, Any, str, str]:
+    """Evaluate some calls, and import others that nobody replays."""
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, 400, 2), batch=1, first=CALLS, observed=0)
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS)
+    return world.workspace, world.store, "topics", "small"
+
+
+def test_another_look_at_the_same_calls_costs_nothing(world: World) -> None:
+    """The number of a look is that of the windows it was at; more calls are another one."""
+    where = imported(world)
+    numbers = []
+    for newer in (0, 0, 100, 100, 200):
+        moved_calls(world, newer, 0.01)
+        look = watch(*where).check.mix_look
+        assert look is not None
+        numbers.append(look.number)
+    assert numbers == [1, 1, 2, 2, 3]
+    watch(*where, seed=1)
+    with world.store.writing() as writer:
+        writer.execute("UPDATE traffic_checks SET mix_look = NULL, content_look = NULL")
+    look = watch(*where).check.mix_look
+    assert look is not None
+    assert look.number == 6
+
+
+def test_a_look_that_does_not_see_it_ends_no_hold(world: World) -> None:
+    """A fifth of the newer calls were of a new language; a later look at so few usual ones proves nothing."""
+    where = imported(world)
+    moved_calls(world, 400, 0.2)
+    assert watch(*where).check.moved == ("mix by language",)
+    moved_calls(world, 400, 0.0)
+    unlucky = watch(*where).check
+    (mix,) = unlucky.mix
+    assert mix.p_value > LIKELY
+    assert unlucky.moved == ("mix by language",)
+    assert recommend(*where).share == 0.01, "the evaluated harm by the new mix carries it"
+    assert "this look does not see it" in "".join(unlucky.lines)
+
+
+def test_a_mix_that_is_gone_ends_its_hold(world: World) -> None:
+    """Nearly all newer calls were of a new language, by mistake; the log without them holds nothing."""
+    where = imported(world)
+    moved_calls(world, 400, 0.9)
+    assert watch(*where).check.moved == ("mix by language",)
+    assert recommend(*where).share == 0.0
+    moved_calls(world, 400, 0.0)
+    assert watch(*where).check.moved == ()
+    assert recommend(*where).share == 0.01
+
+
+def test_what_was_held_is_held_though_the_eval_slices_no_more_by_it(world: World) -> None:
+    """To look at something else is no sign that it went away."""
+    where = imported(world)
+    moved_calls(world, 400, 0.9)
+    watch(*where)
+    path = world.workspace.root / "evals" / "topics" / "eval.toml"
+    path.write_text(path.read_text().replace('by = "language"', 'by = "turn_depth"'))
+    workspace = Workspace.load(world.workspace.root)
+    assert watch(workspace, *where[1:]).check.moved == ("mix by language",)
+    assert recommend(workspace, world.store, "topics", "small").share == 0.0
+
+
+def test_content_that_was_told_apart_ends_its_hold_only_where_a_look_could_see_it(world: World) -> None:
+    """Everything was new, and then nothing is: gone by as many calls, and held as long as there are fewer."""
+    evaluated_then(world, 0.05)
+    with_inputs(world)
+    where = (world.workspace, world.store, "topics", "small")
+    held = watch(*where).check
+    assert held.content_moved
+    assert held.content_held is not None
+    usual = np.random.default_rng(1)
+    model = open_embedder(world.workspace.eval_for("topics").embedder).model
+    vectors = {text_hash(f"other {n}"): usual.normal(size=6).tolist() for n in range(2 * CALLS)}
+    add_vectors(world.store, model, vectors)
+    with world.store.writing() as writer:
+        writer.execute("UPDATE calls SET request = replace(request, 'text ', 'other ')")
+        writer.execute(
+            "UPDATE calls SET marks = ['internal'] WHERE CAST(native_id AS INTEGER) >= ?", (CALLS + 300,)
+        )
+    path = world.workspace.root / "evals" / "topics" / "eval.toml"
+    usual_eval = path.read_text()
+    path.write_text('exclude_marks = ["internal"]\n' + usual_eval)
+    few = watch(Workspace.load(world.workspace.root), *where[1:]).check
+    assert few.content is not None
+    assert few.content.p_value > LIKELY
+    assert few.content_moved
+    assert "no proof that it is gone" in "".join(few.lines)
+    path.write_text(usual_eval)
+    assert not watch(Workspace.load(world.workspace.root), *where[1:]).check.content_moved
+
+
+def test_a_log_that_is_sampled_otherwise_is_no_other_traffic(world: World) -> None:
+    """Where most German calls were not logged, each stands for ten; where nobody knows, that is said."""
+    where = imported(world)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET language = if(CAST(native_id AS INTEGER) % 11 = 0, 'de', 'en'), "
+            "sampling_rate = if(CAST(native_id AS INTEGER) % 11 = 0, 0.1, 1.0) WHERE manifest_id = 'later'"
+        )
+    (mix,) = watch(*where).check.mix
+    assert (mix.shifted, mix.unrated) == (False, 0)
+    assert mix.moved < 0.02
+    with world.store.writing() as writer:
+        writer.execute("UPDATE calls SET sampling_rate = NULL WHERE manifest_id = 'later'")
+    unknown = watch(*where).check
+    (mix,) = unknown.mix
+    assert (mix.shifted, mix.unrated) == (True, 400)
+    assert any("Of 400 calls nobody knows what share" in line for line in unknown.lines)
+    assert last_check(*where) == replace(unknown, notes=())
+
+
+def test_the_new_mix_is_that_of_the_traffic_and_not_of_the_log(world: World) -> None:
+    """A language of which one call in twenty is logged counts twenty times in the harm by the new mix."""
+    where = imported(world)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET language = if(CAST(native_id AS INTEGER) % 2 = 0, 'de', 'fr'), "
+            "sampling_rate = if(CAST(native_id AS INTEGER) % 2 = 0, 1.0, 0.05) WHERE manifest_id = 'later'"
+        )
+    (mix,) = watch(*where).check.mix
+    assert mix.calls == pytest.approx({"de": 200, "fr": 4_000})
+    assert mix.reweighted is not None
+    assert mix.reweighted.high > 4_000 / 4_200
+
+
+def test_inputs_are_taken_as_they_are_in_the_traffic(world: World) -> None:
+    """A tenth of one kind is logged and all of another: by rate the sample has as many of either."""
+    imported(world)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET sampling_rate = if(CAST(native_id AS INTEGER) % 11 = 0, 0.1, 1.0), "
+            "language = if(CAST(native_id AS INTEGER) % 11 = 0, 'de', 'en')"
+        )
+    taken = partial(some_calls, world.store, "topics", naive_utc(START), after=False, limit=60)
+    plain, rated = (Counter(row["language"] for row in taken(by_rate=by)) for by in (False, True))
+    assert plain["de"] <= 12
+    assert 20 <= rated["de"] <= 40

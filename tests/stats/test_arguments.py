@@ -38,6 +38,8 @@ GOOD: dict[str, dict[str, Any]] = {
         "unlabelled": [0.9] * 80,
         "tolerance": 0.05,
     },
+    "level_of_look": {"look": 1},
+    "moved_limits": {"before": {"a": 30, "b": 20}, "after": {"a": 20, "b": 20}},
     "net": {"population": TASK},
     "noise_asked_again": {"agreeing": [True] * 20, "clusters": [], "icc": 0.05},
     "noise_from_pairs": {"shares": [0.5] * 20, "clusters": [], "icc": 0.05},
@@ -50,6 +52,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "session_rate": {"found": SessionEvidence(100, 0, 0, 1, TASK, TASK)},
     "size_needed": {"rate": 0.01, "bound": 0.05},
     "tango": {"worse": 3, "better": 5, "n": 40},
+    "told_limits": {"accuracy": 0.6, "n": 50, "m": 40},
     "weighted_lower": {"losses": [0.0, 1.0]},
     "weighted_upper": {"losses": [0.0, 1.0]},
 }

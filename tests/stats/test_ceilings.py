@@ -12,6 +12,7 @@ from workbench.sampling import WEIGHT_MAX, PoolItem, QueueDraw, next_draw
 from workbench.stats import weighted
 from workbench.stats.audit import AuditRow, DrawRow, semantic
 from workbench.stats.harm import net, regressions
+from workbench.stats.wording import cluster_sentence
 
 DELTA = 0.05
 PART = ("kind", "x")
@@ -153,3 +154,17 @@ def test_the_balance_of_a_part_uses_the_same_ceilings() -> None:
     for each in (worse, balance):
         assert each.point is not None
         assert -1 <= each.low <= each.point <= each.high <= 1
+
+
+def test_a_call_that_is_drawn_again_makes_nothing_surer() -> None:
+    """A part that is used up is drawn from again: the bound is no lower than its calls can make it."""
+    rows = [AuditRow(f"c{n}", 0, f"{n:03}", agrees=True) for n in range(60)]
+    once = [DrawRow(f"c{n}", 1.0, LabelVerdict.EQUAL) for n in range(60)]
+    first = semantic(rows, once, weight_max=1.0, icc=0.05)
+    again = semantic(rows, once * 5, weight_max=1.0, icc=0.05)
+    assert first.harm_effect.value == 1.0
+    assert (again.harm_effect.value, again.harm_effect.used) == (5.0, "repeated")
+    assert regressions(again, 0.05).estimate.high == pytest.approx(regressions(first, 0.05).estimate.high)
+    some = semantic(rows, [*once, *once[:6]], weight_max=1.0, icc=0.05)
+    assert some.harm_effect.value == pytest.approx((54 + 6 * 4) / 66)
+    assert "drawn again" in str(cluster_sentence(again.harm_effect, 300, "draws"))

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from workbench.stats.drift import EDetector, moved_share, population_stability, told_apart, two_sample
+from workbench.stats.content import told_apart, two_sample
+from workbench.stats.drift import EDetector
+from workbench.stats.mix import moved_share, population_stability
 
 
 def evidence_by_definition(outcomes: list[float], p0: float) -> float:

@@ -34,8 +34,8 @@ def watch(
 ) -> None:
     """Look for drift in what was imported after the evaluation: outcomes, mix, content.
 
-    What it finds of mix and content counts in every recommendation until the next look; with --since or
-    --seed it is only shown.
+    What it finds of mix and content counts in every recommendation until the newer calls carry the share or
+    a look at enough calls shows that it is gone; with --since or --seed it is only shown.
     """
     from workbench.scoring.watching import watch as run
 

@@ -39,7 +39,7 @@ class _Forecast:
     done: int
     needed: int | None
     next_share: float | None
-    focus: Focus | None = None
+    foci: tuple[Focus, ...] = ()
 
 
 _forecasts: dict[tuple[str, Scope], _Forecast] = {}
@@ -89,7 +89,7 @@ def progress_of(
     return describe(known.done + reviewed - known.reviewed, known.needed, known.next_share)
 
 
-def focus_of(
+def foci_of(
     workspace: Workspace,
     store: Store,
     task: str,
@@ -97,12 +97,12 @@ def focus_of(
     scope: Scope,
     *,
     reviewed: int | None = None,
-) -> Focus | None:
-    """Return what the queue aims at, or None: new content while one is found, else the slice that blocks.
+) -> tuple[Focus, ...]:
+    """Return what the queue aims at: new content while some is found, and the slice that blocks.
 
-    The arguments are those of `progress_of`.
+    Where there are two, each has its part of the draws. The arguments are those of `progress_of`.
     """
-    return _current(workspace, store, task, candidate, scope, reviewed)[0].focus
+    return _current(workspace, store, task, candidate, scope, reviewed)[0].foci
 
 
 def refresh(
@@ -136,9 +136,9 @@ def _current(
     with _lock:
         known = _forecasts.get(key)
     if known is None or (given is None and not _is_fresh(known, reviewed)):
-        done, needed, share, focus = _forecast(workspace, store, task, candidate)
+        done, needed, share, foci = _forecast(workspace, store, task, candidate)
         done = reviewed if done is None else done
-        known = _Forecast(reviewed, time.monotonic(), done, needed, share, focus)
+        known = _Forecast(reviewed, time.monotonic(), done, needed, share, foci)
         with _lock:
             _forecasts[key] = known
     return known, reviewed
@@ -163,19 +163,20 @@ def describe(labelled: int, needed: int | None, next_share: float | None) -> Rev
 
 def _forecast(
     workspace: Workspace, store: Store, task: str, candidate: str
-) -> tuple[int | None, int | None, float | None, Focus | None]:
-    """Ask the decision for labels done, labels needed in all, the share they would support, and the focus."""
+) -> tuple[int | None, int | None, float | None, tuple[Focus, ...]]:
+    """Ask the decision for labels done, labels needed in all, the share they would support, and the aims."""
     from workbench import scoring
 
     try:
         answer = scoring.recommend(workspace, store, task, candidate)
     except WorkbenchError:
         # Nothing to recommend from yet is no reason to keep a reviewer from labelling.
-        return None, None, None, None
+        return None, None, None, ()
     done, needed, stage = (answer.details.get(key) for key in ("labels_done", "labels_needed", "next_stage"))
     named = newest_content(store, scope_of(workspace, store, task, candidate))
-    focus = blocking_slice(answer.slices, stage) if named is None else (NEW_CONTENT, named)
-    return done, needed, stage, focus
+    content = None if named is None else (NEW_CONTENT, named)
+    aims = (content, blocking_slice(answer.slices, stage))
+    return done, needed, stage, tuple(each for each in aims if each is not None)
 
 
 def newest_content(store: Store, scope: Scope) -> str | None:

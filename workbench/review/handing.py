@@ -52,13 +52,13 @@ class Desk:
     """Who asks, and what they may be given.
 
     `languages` are those they read; None is every one. `language_of` finds that of a call.
-    `focus` is the slice that blocks the next stage.
+    `foci` is what the queue aims at: each has an equal part of the aimed draws.
     """
 
     annotator: str
     languages: Collection[str] | None = None
     language_of: Mapping[str, str] = field(default_factory=dict)
-    focus: Focus | None = None
+    foci: tuple[Focus, ...] = ()
     rules: ReviewRules = ReviewRules()
 
     def reads(self, call_id: str) -> bool:
@@ -332,18 +332,24 @@ class Handing:
         if all(pair in self.board.verdicts for pair in open_pairs):
             return None
         wanted = [pair for pair in open_pairs if not self._is_counted(pair)]
-        focus = self.desk.focus
         # Out of order a label clears a disagreement; the audit counts it when it gets there.
-        if focus and _chance("focus", *self.scope.params, str(self.counts[Plan.AUDIT])) < FOCUS:
-            members = self.members(focus)
-            inside = [pair for pair in wanted if pair[1] in members]
-            if inside:
-                return self._draw_in_order(
-                    Plan.AUDIT, inside[0], "disagreement", len(self.pool.disagreements), focus
-                )
+        if _chance("focus", *self.scope.params, str(self.counts[Plan.AUDIT])) < FOCUS:
+            for focus in self._in_turn(Plan.AUDIT):
+                members = self.members(focus)
+                inside = [pair for pair in wanted if pair[1] in members]
+                if inside:
+                    return self._draw_in_order(
+                        Plan.AUDIT, inside[0], "disagreement", len(self.pool.disagreements), focus
+                    )
         if not wanted:
             return None
         return self._draw_in_order(Plan.AUDIT, wanted[0], "disagreement", len(self.pool.disagreements))
+
+    def _in_turn(self, plan: Plan) -> tuple[Focus, ...]:
+        """Return what the next draw may be aimed at, in an order by chance; the first that can be is."""
+        foci = self.desk.foci
+        turn = int(_chance("aim", *self.scope.params, str(self.counts[plan])) * len(foci))
+        return foci[turn:] + foci[:turn]
 
     def _is_counted(self, pair: Pair) -> bool:
         known = self.board.verdicts.get(pair)
@@ -374,7 +380,7 @@ class Handing:
         """Draw from the strata until a pair comes up that nobody has labelled for the queue yet."""
         weights = {each.call_id: each.weight for each in self.states if each.plan is Plan.MIX}
         weights |= dict(self.drawn_now)
-        focus = self.desk.focus
+        grown = {draw["batches"] for draw in self.board.draws if draw["plan"] == Plan.MIX and draw["batches"]}
         earlier = list(
             dict.fromkeys(
                 aimed
@@ -383,19 +389,24 @@ class Handing:
             )
         )
         while True:
-            found = sampling.next_draw(
-                self.pool.items,
-                weights,
-                seed=seed_of(self.scope),
-                position=self.counts[Plan.MIX],
-                focus=self.members(focus) if focus else None,
-                earlier=[self.members(each) for each in earlier],
-            )
+            for focus in self._in_turn(Plan.MIX) or (None,):
+                found = sampling.next_draw(
+                    self.pool.items,
+                    weights,
+                    seed=seed_of(self.scope),
+                    position=self.counts[Plan.MIX],
+                    focus=self.members(focus) if focus else None,
+                    earlier=[self.members(each) for each in earlier],
+                    batches=grown,
+                )
+                if isinstance(found, sampling.QueueDraw) and found.focused:
+                    break
             if isinstance(found, sampling.Exhausted):
                 return None
             again = found.call_id in weights
             weights[found.call_id] = found.weight
             self.drawn_now[found.call_id] = found.weight
+            grown.add(self.pool.batches)
             if found.focused and focus and focus not in earlier:
                 earlier.append(focus)
             pair = self.pool.pairs[found.call_id]

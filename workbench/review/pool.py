@@ -126,7 +126,10 @@ def _read_pool(store: Store, scope: Scope, basis: Basis, contradicting: tuple[st
             for each in frame["flags"].cat.categories.tolist()
         ]
         flagged = [kinds[code] for code in frame["flags"].cat.codes.tolist()]
-        items = [sampling.PoolItem(*each) for each in zip(calls, verdicts, scores, flagged, strict=True)]
+        order = frame["batch_order"].astype(int).tolist()
+        items = [
+            sampling.PoolItem(*each) for each in zip(calls, verdicts, scores, flagged, order, strict=True)
+        ]
         batches = int(frame["batch_order"].max()) + 1 if calls else 0
         return Pool(len(calls), [], [], identical, items, pairs, batches)
     differing = [call for call, verdict in zip(calls, verdicts, strict=True) if verdict is Verdict.MISMATCH]

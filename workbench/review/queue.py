@@ -11,7 +11,7 @@ from collections.abc import Collection
 from workbench import compare
 from workbench.access import requires
 from workbench.config import Workspace
-from workbench.review.forecast import focus_of, progress_of
+from workbench.review.forecast import foci_of, progress_of
 from workbench.review.handing import Desk, Handing
 from workbench.review.items import ReviewItem, build_item, handed, reviewer_name
 from workbench.review.pool import languages_of, members_of, pool_of
@@ -42,7 +42,8 @@ def next_item(
     order (replay, batch, audit key), a fifth of them in the order of the slice that blocks
     the next stage, and between them about 20 pairs that agree only after normalisation. A
     semantic plan draws stratum h with q_h = 0.8 W_h + 0.2 focus_h and a random pair in it;
-    the focus is the mismatches, of the slice that blocks the next stage where there is one.
+    the focus is the mismatches, of the slice that blocks the next stage where there is one; while newer
+    calls are of new content, those mismatches have half of the focus.
 
     What is drawn never depends on who asks: a pair in a language that this person does not
     read keeps its place and waits for somebody who does.
@@ -75,7 +76,7 @@ def next_item(
             annotator=annotator,
             languages=reads,
             language_of=languages_of(store, scope) if reads is not None else {},
-            focus=focus_of(workspace, store, task, candidate, scope),
+            foci=foci_of(workspace, store, task, candidate, scope),
             rules=config.review,
         )
         with store.writing() as writer:

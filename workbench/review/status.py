@@ -9,7 +9,7 @@ from workbench import compare
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Basis
-from workbench.review.forecast import Focus, focus_of, progress_of
+from workbench.review.forecast import Focus, foci_of, progress_of
 from workbench.review.items import ReviewProgress
 from workbench.review.pool import languages_of, pool_of
 from workbench.review.states import NEW_CONTENT, Board, Clock, Plan, State, in_utc, scope_of, utc_now
@@ -35,7 +35,7 @@ class QueueStatus:
     that may be drawn, `drawn` the draws by plan, `states` how many of them are open, leased,
     lapsed, skipped and labelled. `doubled` counts second reviews, `conflicts` the pairs people
     differ on. `unread` counts draws that wait for somebody who reads their language, by
-    language. `focus` is the slice the queue aims at.
+    language. `foci` is what the queue aims at: new content, a slice.
     """
 
     task: str
@@ -48,7 +48,7 @@ class QueueStatus:
     conflicts: int
     reviewers: tuple[ReviewerWork, ...]
     unread: dict[str, int]
-    focus: Focus | None
+    foci: tuple[Focus, ...]
     progress: ReviewProgress
 
     @property
@@ -61,10 +61,11 @@ class QueueStatus:
             f"Plan: {plan} over {self.pool:,} pairs; drawn {sum(self.drawn.values()):,}"
             f"{' (' + ', '.join(counts) + ')' if counts else ''}, {self.doubled:,} second reviews.",
         ]
-        if self.focus and self.focus[0] == NEW_CONTENT:
-            lines.append("Aimed at calls of new content, which a check told from the evaluated ones.")
-        elif self.focus:
-            lines.append(f"Aimed at {self.focus[0]} = {self.focus[1]}, which blocks the next stage.")
+        for name, value in self.foci:
+            if name == NEW_CONTENT:
+                lines.append("Aimed at calls of new content, which a check told from the evaluated ones.")
+            else:
+                lines.append(f"Aimed at {name} = {value}, which blocks the next stage.")
         if self.conflicts:
             pairs = "1 pair" if self.conflicts == 1 else f"{self.conflicts:,} pairs"
             lines.append(f"Reviewers differ on {pairs}: workbench label conflicts")
@@ -127,6 +128,6 @@ def queue_status(
         conflicts=sum(each.disputed for each in board.verdicts.values()),
         reviewers=tuple(ReviewerWork(name, labels[name], skipped[name], holds[name]) for name in names),
         unread=dict(unread.most_common()),
-        focus=focus_of(workspace, store, task, candidate, scope),
+        foci=foci_of(workspace, store, task, candidate, scope),
         progress=progress_of(workspace, store, task, candidate, scope),
     )

@@ -141,7 +141,7 @@ def answer(
             # It may have drawn a second review.
             draws = rows.draw_rows(writer, scope)
         reviewed = _reviewed(labels)
-        focus = forecast.focus_of(workspace, store, item.task, candidate, scope, reviewed=reviewed)
+        foci = forecast.foci_of(workspace, store, item.task, candidate, scope, reviewed=reviewed)
         signature = queue.signature
         handing = Handing(
             writer,
@@ -152,7 +152,7 @@ def answer(
                 annotator=annotator,
                 languages=reads,
                 language_of=languages_of(store, scope, signature) if reads is not None else {},
-                focus=focus,
+                foci=foci,
                 rules=config.review,
             ),
             lambda wanted: members_of(store, scope, config, wanted, signature),

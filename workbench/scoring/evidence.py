@@ -35,6 +35,7 @@ from workbench.specs import CONTROL, EvalConfig
 from workbench.stats.audit import AuditRow, DrawRow, from_calls
 from workbench.stats.calls import Calls
 from workbench.stats.ladder import EPSILON
+from workbench.stats.looks import level_of_look
 from workbench.stats.percentiles import percentile
 from workbench.stats.rows import Places
 from workbench.stats.wording import measured
@@ -473,7 +474,7 @@ def probed_latency(
     probe = newest_probe(store, task, fingerprint, least_speed=1.0, serving=serving)
     if probe is None:
         return None
-    return percentile(probe.latencies_ms, 0.95, policy.delta / (probe.place * (probe.place + 1)))
+    return percentile(probe.latencies_ms, 0.95, level_of_look(probe.place, policy.delta))
 
 
 def _session_calls(store: Store, config: EvalConfig, frame: pd.DataFrame) -> pd.Series[Any]:

@@ -1,84 +1,49 @@
 """Is newly imported traffic like what a candidate was evaluated on: its mix of slices, and its content?
 
 Each check is kept, and the newest counts: it holds a share (`traffic_window`), and reviewers are asked for
-what is new first.
+what is new first. What an earlier one found counts in it until it is refuted (`held`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from workbench import access
 from workbench.access import requires
 from workbench.config import Workspace
-from workbench.embed import text_hash, vectors_of
-from workbench.errors import ModelMissing
-from workbench.normal import content_hash, last_user_text, naive_utc
+from workbench.normal import content_hash, naive_utc
 from workbench.progress import Listener, silent
-from workbench.records import Estimate, Request, from_json, to_json
+from workbench.records import from_json, to_json
 from workbench.roles import Right
-from workbench.scoring.comparing import open_embedder
-from workbench.scoring.sliced import Sliced, sliced
+from workbench.scoring.held import LIKELY, Held, Look, level_for, look_at, refuted
 from workbench.scoring.targets import fingerprint_of
-from workbench.slices import OTHER, UNKNOWN, slice_values
-from workbench.specs import EvalConfig, SliceRule
-from workbench.stats.drift import FOLDS, Shift, moved_share, population_stability, told_apart, two_sample
+from workbench.scoring.traffic_inputs import Inputs, named_of
+from workbench.scoring.traffic_mix import MixShift, mix_of
+from workbench.specs import EvalConfig
+from workbench.stats.content import FOLDS, told_limits, two_sample
 from workbench.stats.evidence import SliceEvidence
-from workbench.stats.reweighting import reweighted
-from workbench.stats.wording import measured, plural
-from workbench.store.drift import imported_after, some_calls
-from workbench.store.replays import requests_of
-from workbench.store.traffic_checks import add_check, calls_named, newest_check
+from workbench.stats.permuted import Shift
+from workbench.stats.wording import measured, percent, plural
+from workbench.store.drift import imported_after
+from workbench.store.traffic_checks import CONTENT, MIX, add_check, calls_named, looks_kept, newest_check
 
 if TYPE_CHECKING:
     from workbench.store import Store
-
-MIX_CALLS = 20_000
-"""Calls of either window whose mix is compared."""
-CONTENT_CALLS = 400
-"""Calls of either window whose embeddings are compared."""
-ASKED_CALLS = 5_000
-"""Compared calls among which new content is looked for."""
-LIKELY = 0.05
-"""Up to this p-value a window counts as another: for the mix over all slices together, and for content."""
-USUAL = (SliceRule("language"), SliceRule("input_length"), SliceRule("model"))
-"""What a mix is made of where the eval declares no slices."""
-
-
-@dataclass(frozen=True, slots=True)
-class MixShift:
-    """How far the mix of one slice moved: population stability index, permutation p-value, share of calls.
-
-    `shifted` says that p times the number of slices is at most .05, and that at least half as many calls
-    `moved` to another value as the policy tolerates to get worse: fewer could not raise harm by more, and in
-    large logs no two days are mixed alike. `calls` is the new mix then, and `reweighted` the evaluated harm
-    by it, where the slice is a declared one.
-    """
-
-    slice: str
-    stability: float
-    p_value: float
-    moved: float
-    shifted: bool
-    reweighted: Estimate | None = None
-    calls: dict[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TrafficCheck:
     """What a check found of the calls imported after `since` (UTC), set against those before.
 
-    `content` is None where too few inputs of a window have embeddings; `notes`, which are not kept, say why.
-    `told_apart` are compared calls of new content that no earlier check named.
+    `content` is None where too few inputs of a window have embeddings; `content_moved` says that it counts
+    as new, since what `content_held` says, whether or not this look saw it (`content_seen`). `notes`, which
+    are not kept, say why something is missing. `told_apart` are compared calls of new content that no earlier
+    check named. `mix_look` and `content_look` say which look it was and what at.
     """
 
     since: datetime
@@ -89,6 +54,10 @@ class TrafficCheck:
     content_moved: bool = False
     told_apart: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    content_held: Held | None = None
+    content_seen: bool = True
+    mix_look: Look | None = None
+    content_look: Look | None = None
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -99,26 +68,33 @@ class TrafficCheck:
     @property
     def lines(self) -> list[str]:
         """Return what was found, as lines."""
-        lines = []
-        for each in self.mix:
-            state = "another mix" if each.shifted else "no shift that counts"
+        lines = [line for each in self.mix for line in each.lines]
+        unrated = max((each.unrated for each in self.mix), default=0)
+        if unrated:
             lines.append(
-                f"Mix by {each.slice}: {measured(each.moved)} of calls moved, stability index "
-                f"{each.stability:.3f}, p = {each.p_value:.3f}: {state}."
+                f"Of {plural(unrated, 'call')} nobody knows what share of the traffic was logged: the mix is "
+                "that of the log, and moves where other calls are logged. State the sampling rate at import."
             )
-            if each.reweighted is not None:
-                most = measured(each.reweighted.high)
-                lines.append(
-                    f"  By the new mix at most {most} of calls get worse, as evaluated part by part."
-                )
         if self.content is not None:
             state = "new content" if self.content_moved else "no shift seen"
             lines.append(
                 f"Inputs: told apart in {measured(self.content.value)} (chance 50 %), "
-                f"p = {self.content.p_value:.3f}: {state}."
+                f"p = {self.content.p_value:.2g}: {state}."
             )
+            if self.content_moved and not self.content_seen and self.content_held is not None:
+                lines.append(
+                    f"  It was seen on {self.content_held.at:%Y-%m-%d}; a look that does not see it is no "
+                    "proof that it is gone."
+                )
         elif self.new_calls:
             lines.append("Inputs are not compared: too few of both windows are embedded.")
+        looks = {"mix": self.mix_look, "content": self.content_look}
+        said = [f"{each.level:.2g} for {name} (look {each.number})" for name, each in looks.items() if each]
+        if said:
+            lines.append(
+                f"A new shift is one with p up to {' and '.join(said)}, that of a mix times the number of "
+                f"slices: all looks together hold a share falsely with {percent(LIKELY)} at most."
+            )
         if self.told_apart:
             lines.append(f"Review asks for {plural(len(self.told_apart), 'compared call')} of it first.")
         return lines
@@ -132,12 +108,15 @@ def check_traffic(
     *,
     compared: Sequence[str],
     slices: Callable[[], Sequence[SliceEvidence]],
+    standing: TrafficCheck | None = None,
     seed: int = 0,
     listener: Listener = silent,
 ) -> TrafficCheck:
     """Set the calls imported after a moment against those before.
 
-    Inputs that have no embedding yet are embedded for whoever may replay the task.
+    Inputs that have no embedding yet are embedded for whoever may replay the task. The k-th look costs
+    delta / (k (k + 1)) of the error probability, half of it for the mix and half for content; a look at the
+    same windows as an earlier one is that look.
 
     Args:
         store: Holds calls and embeddings.
@@ -146,34 +125,87 @@ def check_traffic(
         moment: UTC without a zone.
         compared: Ids of the candidate's compared calls.
         slices: Returns the evidence by slice; asked only where a mix moved.
+        standing: The check before: what counted in it does until it is refuted.
         seed: Of permutations and folds.
         listener: Hears how many inputs are embedded.
     """
     new = imported_after(store, config.task, moment, config.exclude_marks)
-    head = TrafficCheck(moment.replace(tzinfo=UTC), datetime.now(UTC), len(new))
+    now = datetime.now(UTC)
+    head = TrafficCheck(moment.replace(tzinfo=UTC), now, len(new))
     if not len(new):
         return head
-    mix = _mix(store, config, moment, new["seq"], seed, slices)
-    inputs = _Inputs(store, config, listener)
+    kept = looks_kept(store, config.task, fingerprint)
+    mix, mix_look = mix_of(
+        store,
+        config,
+        moment,
+        new,
+        now=now,
+        earlier=kept.numbers[MIX],
+        uncounted=kept.uncounted[MIX],
+        before=() if standing is None else standing.mix,
+        slices=slices,
+        seed=seed,
+    )
+    inputs = Inputs(store, config, listener, by_rate=not any(each.unrated for each in mix))
     windows = [inputs.some(moment, after=after) for after in (False, True)]
-    content = None
+    found = replace(head, mix=mix, mix_look=mix_look)
     if inputs.suffice and min(len(each) for each in windows) >= FOLDS:
-        content = two_sample(np.stack([*windows[0].values()]), np.stack([*windows[1].values()]), seed=seed)
-    moved = content is not None and content.p_value <= LIKELY
-    named: tuple[str, ...] = ()
-    if moved:
-        mine = set(new["call_id"]).intersection(compared)
-        earlier = frozenset[str]().union(*calls_named(store, config.task, fingerprint).values())
-        named = _told_apart(inputs, windows, mine - earlier, mine & earlier, seed)
+        points = [np.stack([*each.values()]) for each in windows]
+        look = look_at(
+            content_hash("content", *(each.tobytes() for each in points)),
+            kept.numbers[CONTENT],
+            kept.uncounted[CONTENT],
+        )
+        found = _with_content(found, points, look, standing, seed)
+        if found.content_moved and found.content_seen:
+            mine = set(new["call_id"]).intersection(compared)
+            earlier = frozenset[str]().union(*calls_named(store, config.task, fingerprint).values())
+            named = named_of(inputs, windows, mine - earlier, mine & earlier, seed)
+            found = replace(found, told_apart=named)
+        return replace(found, notes=tuple(inputs.notes))
     notes = inputs.notes
-    if content is None:
-        before = standing_check(store, config.task, fingerprint)
-        if before is not None and before.content_moved:
-            # What can't be looked at now is no sign that it went away.
-            content, moved = before.content, True
-            when = f"{before.checked_at:%Y-%m-%d}"
-            notes = [f"What the check of {when} said of inputs stands: they can't be compared now.", *notes]
-    return replace(head, mix=mix, content=content, content_moved=moved, told_apart=named, notes=tuple(notes))
+    if standing is not None and standing.content_moved:
+        # What can't be looked at now is no sign that it went away.
+        held = standing.content_held
+        found = replace(
+            found, content=standing.content, content_moved=True, content_held=held, content_seen=False
+        )
+        when = f"{standing.checked_at:%Y-%m-%d}"
+        notes = [f"What the check of {when} said of inputs stands: they can't be compared now.", *notes]
+    return replace(found, notes=tuple(notes))
+
+
+def _with_content(
+    check: TrafficCheck,
+    points: Sequence[NDArray[np.float64]],
+    look: Look,
+    standing: TrafficCheck | None,
+    seed: int,
+) -> TrafficCheck:
+    """Return a check with what is found of the inputs of both windows."""
+    moved = standing is not None and standing.content_moved
+    level = level_for(look, moved)
+    content = two_sample(*points, seed=seed, level=level)
+    sizes = [len(each) for each in points]
+    low, high = told_limits(content.value, sizes[0], sizes[1], look.limit_level)
+    seen = content.p_value <= level
+    held = None
+    if standing is not None and standing.content_moved:
+        held = standing.content_held or Held(standing.checked_at, 0.0, min(sizes))
+        if not seen and refuted(held, high, min(sizes)):
+            held = None
+    if seen:
+        new = Held(check.checked_at, low, min(sizes))
+        held = new if held is None else held.seen_again(low, min(sizes))
+    return replace(
+        check,
+        content=content,
+        content_moved=held is not None,
+        content_held=held,
+        content_seen=seen,
+        content_look=look,
+    )
 
 
 def keep(store: Store, task: str, fingerprint: str, check: TrafficCheck) -> None:
@@ -189,9 +221,20 @@ def keep(store: Store, task: str, fingerprint: str, check: TrafficCheck) -> None
         "content": None if check.content is None else to_json(check.content).decode(),
         "content_moved": check.content_moved,
         "told_apart": list(check.told_apart),
+        "content_held": None if check.content_held is None else to_json(check.content_held).decode(),
+        "content_seen": check.content_seen,
+        **_look_columns(MIX, check.mix_look),
+        **_look_columns(CONTENT, check.content_look),
     }
     with store.writing() as writer:
         add_check(writer, row)
+
+
+def _look_columns(kind: str, look: Look | None) -> dict[str, Any]:
+    return {
+        f"{kind}_look": None if look is None else look.number,
+        f"{kind}_windows": None if look is None else look.windows,
+    }
 
 
 @requires(Right.SEE)
@@ -224,162 +267,13 @@ def standing_check(store: Store, task: str, fingerprint: str) -> TrafficCheck | 
         content=None if row["content"] is None else from_json(row["content"], Shift),
         content_moved=row["content_moved"],
         told_apart=tuple(row["told_apart"]),
+        content_held=None if row["content_held"] is None else from_json(row["content_held"], Held),
+        content_seen=row["content_seen"] is not False,
+        mix_look=_look_of(MIX, row),
+        content_look=_look_of(CONTENT, row),
     )
 
 
-def _independent(
-    store: Store, config: EvalConfig, moment: datetime, *, after: bool, limit: int, requests: bool = False
-) -> list[dict[str, Any]]:
-    """Return a random part of one window, one call of each session: those of one are alike."""
-    wanted = partial(
-        some_calls,
-        store,
-        config.task,
-        moment,
-        after=after,
-        limit=limit,
-        exclude=config.exclude_marks,
-        requests=requests,
-    )
-    found = wanted(one_a_session=True)
-    # So few sessions are hardly what a log calls one: better a shift too many than none that could be seen.
-    return found if len(found) >= FOLDS else wanted()
-
-
-def _mix(
-    store: Store,
-    config: EvalConfig,
-    moment: datetime,
-    new: pd.Series[int],
-    seed: int,
-    slices: Callable[[], Sequence[SliceEvidence]],
-) -> tuple[MixShift, ...]:
-    before, after = (
-        _independent(store, config, moment, after=side, limit=MIX_CALLS) for side in (False, True)
-    )
-    if not before or not after:
-        return ()
-    known = sliced(store, config)
-    calls = [*before, *after]
-    values = slice_values(USUAL, calls) if known is None else _by_name(known, [row["seq"] for row in calls])
-    found = []
-    for name, mine in values.items():
-        old, later = Counter(mine[: len(before)]), Counter(mine[len(before) :])
-        shift, moved = population_stability(old, later, seed=seed), moved_share(old, later)
-        counts = shift.p_value * len(values) <= LIKELY and moved >= config.policy.tolerance / 2
-        each = MixShift(name, shift.value, shift.p_value, moved, shifted=counts)
-        if each.shifted and known is not None:
-            each = replace(each, calls=dict(Counter(_by_name(known, new)[name])))
-            each = replace(each, reweighted=by_new_mix(each, slices(), config.policy.delta))
-        found.append(each)
-    return tuple(found)
-
-
-def _by_name(known: Sliced, seqs: Sequence[int] | pd.Series[int]) -> dict[str, list[str]]:
-    """Return the value of each declared slice for some calls, as the evidence has them."""
-    kind, kinds = known.of(pd.Series(seqs, dtype="int64"))
-    names = list(dict.fromkeys(name for keys in known.kinds for name, _ in keys))
-    own = [dict(keys) for keys in kinds]
-    return {name: [own[at].get(name, UNKNOWN) for at in kind.tolist()] for name in names}
-
-
-def by_new_mix(shift: MixShift, slices: Sequence[SliceEvidence], delta: float) -> Estimate | None:
-    """Return the evaluated harm by the new mix of a slice; None where it is no declared one.
-
-    What is put together as `other` may be other values than it was: it counts as never evaluated.
-
-    Args:
-        shift: Holds the new mix.
-        slices: The evidence by slice.
-        delta: Error probability of each limit, 0..1.
-    """
-    own = [part for part in slices if part.name == shift.slice and part.value != OTHER]
-    return reweighted(own, shift.calls or {}, delta)
-
-
-class _Inputs:
-    """Embeddings of the calls' last user messages: what the store holds, and what may be made.
-
-    `suffice` says that in each window most of the inputs that were asked for have one.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        config: EvalConfig,
-        listener: Listener,
-    ) -> None:
-        self.notes: list[str] = []
-        self.suffice = True
-        self._store, self._config, self._listener = store, config, listener
-        self._makes = access.may(Right.REPLAY, config.task)
-
-    def some(self, moment: datetime, *, after: bool) -> dict[str, NDArray[np.float64]]:
-        """Return the embeddings of a random part of one window, by call."""
-        # For whoever makes none, more are looked at, of which some may have been made.
-        limit = CONTENT_CALLS if self._makes else 5 * CONTENT_CALLS
-        calls = _independent(self._store, self._config, moment, after=after, limit=limit, requests=True)
-        texts = _texts({each["call_id"]: each["request"] for each in calls})
-        found = self._vectors(texts)
-        asked = sum(bool(text.strip()) for text in texts.values())
-        self.suffice &= 2 * len(found) >= min(asked, CONTENT_CALLS)
-        return dict(list(found.items())[:CONTENT_CALLS])
-
-    def of(self, call_ids: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-        """Return the embeddings of some calls, by call."""
-        found = requests_of(self._store, call_ids)
-        return self._vectors(_texts({call_id: request for call_id, (_, request) in found.items()}))
-
-    def _vectors(self, texts: Mapping[str, str]) -> dict[str, NDArray[np.float64]]:
-        known = self._known([text for text in texts.values() if text.strip()])
-        return {
-            call_id: np.asarray(known[key], dtype=np.float64)
-            for call_id, text in texts.items()
-            if (key := text_hash(text)) in known
-        }
-
-    def _known(self, texts: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
-        embedder = open_embedder(self._config.embedder)
-        try:
-            found = vectors_of(self._store, embedder, texts, listener=self._listener, makes=self._makes)
-        except ModelMissing as missing:
-            self._makes = False
-            self._say(f"{missing.message} {missing.hint}".strip())
-            found = vectors_of(self._store, embedder, texts, makes=False)
-        for each in found.failures:
-            self._say(f"Inputs without an embedding: {each}.")
-        return found.by_hash
-
-    def _say(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
-
-
-def _texts(requests: Mapping[str, str]) -> dict[str, str]:
-    """Return the last user message of each call, from requests as JSON by call."""
-    return {call_id: last_user_text(from_json(text, Request).messages) for call_id, text in requests.items()}
-
-
-def _told_apart(
-    inputs: _Inputs,
-    windows: Sequence[Mapping[str, NDArray[np.float64]]],
-    asked: Collection[str],
-    named: Collection[str],
-    seed: int,
-) -> tuple[str, ...]:
-    """Return those of some new calls whose content is told apart from what was evaluated.
-
-    What was named before is learnt from again: without it another look would name what is left, which is
-    as usual as the rest.
-    """
-    known, others = inputs.of(_some_of(asked)), inputs.of(_some_of(named))
-    learnt = dict(sorted({**windows[1], **others, **known}.items()))
-    if not known or len(learnt) < FOLDS:
-        return ()
-    marks = told_apart(np.stack([*windows[0].values()]), np.stack([*learnt.values()]), seed=seed)
-    return tuple(sorted(known.keys() & {name for name, new in zip(learnt, marks, strict=True) if new}))
-
-
-def _some_of(call_ids: Collection[str]) -> list[str]:
-    """Return as many of some calls as are looked at, by a hash of their ids: a random part."""
-    return sorted(call_ids, key=lambda call_id: content_hash("told apart", call_id))[:ASKED_CALLS]
+def _look_of(kind: str, row: Mapping[str, Any]) -> Look | None:
+    number = row[f"{kind}_look"]
+    return None if number is None else Look(number, row[f"{kind}_windows"])

@@ -16,7 +16,8 @@ from workbench import ramp
 from workbench.normal import naive_utc
 from workbench.records import Policy
 from workbench.scoring.alone import evidence_alone
-from workbench.scoring.traffic_check import TrafficCheck, by_new_mix
+from workbench.scoring.traffic_check import TrafficCheck
+from workbench.scoring.traffic_mix import by_new_mix
 from workbench.specs import EvalConfig
 from workbench.stats.evidence import SliceEvidence
 from workbench.stats.ladder import cap_of

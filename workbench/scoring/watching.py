@@ -25,7 +25,7 @@ from workbench.scoring.evidence import gather
 from workbench.scoring.gathered import gather_compared
 from workbench.scoring.live_outcomes import WATCHABLE, live_outcomes
 from workbench.scoring.stage import stage_of
-from workbench.scoring.traffic_check import TrafficCheck, check_traffic, keep
+from workbench.scoring.traffic_check import TrafficCheck, check_traffic, keep, standing_check
 from workbench.stats.drift import ALARM, EDetector
 from workbench.stats.wording import count, measured, percent, plural
 from workbench.store.drift import first_replay_at, imported_after
@@ -106,10 +106,10 @@ def watch(
 ) -> WatchReport:
     """Watch what was imported after the evaluation for drift: in outcomes, in mix, in content.
 
-    Outcomes are watched by the e-detector (Shin, Ramdas and Rinaldo, 2023), valid however often anyone
-    looks; mix and content are tests of one look. What they found is kept and counts in every
-    recommendation until the next look, unless a beginning or a seed is given, or whoever looks may
-    not replay the task.
+    Outcomes are watched by the e-detector (Shin, Ramdas and Rinaldo, 2023); mix and content by tests that
+    share one error probability: both are valid however often anyone looks. What a look at mix and content
+    found is kept and counts in every recommendation until another refutes it (`held`), unless a beginning or
+    a seed is given, or whoever looks may not replay the task.
 
     Args:
         workspace: Names the eval and the candidate.
@@ -171,6 +171,7 @@ def watch(
         evaluated_at,
         compared=found.frame["call_id"].tolist(),
         slices=lambda: gather(store, found.config, found.fingerprint, found.policy).slices,
+        standing=None if since is not None else standing_check(store, task, found.fingerprint),
         seed=seed,
         listener=listener,
     )

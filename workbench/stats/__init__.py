@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     )
     from workbench.stats.calibration import calibrated
     from workbench.stats.cluster import design_effect
-    from workbench.stats.drift import EDetector, moved_share, population_stability, told_apart, two_sample
+    from workbench.stats.content import told_apart, told_limits, two_sample
+    from workbench.stats.drift import EDetector
     from workbench.stats.harm import net, regressions
     from workbench.stats.latency_pairs import compare_latencies
+    from workbench.stats.looks import level_of_look
+    from workbench.stats.mix import moved_limits, moved_share, population_stability
     from workbench.stats.noise import asked_again as noise_asked_again
     from workbench.stats.noise import ceiling as noise_ceiling
     from workbench.stats.noise import from_pairs as noise_from_pairs
@@ -70,7 +73,9 @@ __all__ = [
     "is_for_tuning",
     "krippendorff_alpha",
     "learn_then_test",
+    "level_of_look",
     "mcnemar",
+    "moved_limits",
     "moved_share",
     "net",
     "noise_asked_again",
@@ -88,6 +93,7 @@ __all__ = [
     "size_needed",
     "tango",
     "told_apart",
+    "told_limits",
     "two_sample",
     "weighted_lower",
     "weighted_upper",
@@ -114,9 +120,12 @@ _HOMES = {
     ),
     "calibration": ("calibrated",),
     "cluster": ("design_effect",),
-    "drift": ("EDetector", "moved_share", "population_stability", "told_apart", "two_sample"),
+    "content": ("told_apart", "told_limits", "two_sample"),
+    "drift": ("EDetector",),
     "harm": ("net", "regressions"),
     "latency_pairs": ("compare_latencies",),
+    "looks": ("level_of_look",),
+    "mix": ("moved_limits", "moved_share", "population_stability"),
     "noise": ("noise_asked_again", "noise_ceiling", "noise_from_pairs", "noise_pair_share"),
     "paired": ("mcnemar", "tango"),
     "percentiles": ("percentile",),

@@ -25,7 +25,7 @@ FEW_CLUSTERS = 30
 
 @dataclass(frozen=True, slots=True)
 class DesignEffect:
-    """How much to divide counts by. `used` is none, estimated or planned.
+    """How much to divide counts by. `used` is none, estimated, planned, or repeated: calls drawn again.
 
     `clusters` is the number of clusters of the kind that has fewest.
     """

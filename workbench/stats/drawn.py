@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from workbench.records import Basis, LabelVerdict
 from workbench.stats.calls import Calls
-from workbench.stats.cluster import design_effect
+from workbench.stats.cluster import DesignEffect, design_effect
 from workbench.stats.evidence import Population, WeightedOutcome
 from workbench.stats.rows import AuditRow, Bools, DrawRow, Places, count
 
@@ -116,7 +118,7 @@ class Draws:
             looked=count(looked & part),
             unseen=count(unseen & part),
             disagreement_effect=design_effect(differs, [ids[part] for ids in table.clusters], self.icc),
-            harm_effect=design_effect([each.outcome > 0 for each in outcomes], drawn, self.icc),
+            harm_effect=_harm_effect(outcomes, members, drawn, self.icc),
         )
 
     def _shares(self, part: Bools) -> dict[tuple[tuple[str, str] | None, int | None], tuple[float, float]]:
@@ -128,6 +130,37 @@ class Draws:
             aim, inside = self.aims[focus][:end], part[:end]
             found[focus, batches] = (_share(aim), _share(aim[inside]))
         return found
+
+
+def _harm_effect(
+    outcomes: Sequence[WeightedOutcome],
+    members: Sequence[int | None],
+    clusters: Sequence[Sequence[int | None]],
+    icc: float,
+) -> DesignEffect:
+    """Return what clusters cost, and that a call tells once what it tells however often it is drawn.
+
+    The effect of sessions and equal requests among the calls that were drawn, times sum c^2 / sum c for calls
+    drawn c times each: a call that is put back makes the estimate no surer. Source: as for unequal weights,
+    Kish, Survey Sampling, 1965.
+
+    Args:
+        outcomes: Of each draw.
+        members: The call of each; None for one that is not among the compared.
+        clusters: One sequence for each kind of cluster, by draw.
+        icc: Planned correlation within a cluster.
+    """
+    times = Counter(place for place in members if place is not None)
+    first = {place: at for at, place in reversed(list(enumerate(members))) if place is not None}
+    once = [at for at, place in enumerate(members) if place is None or first[place] == at]
+    effect = design_effect(
+        [outcomes[at].outcome > 0 for at in once], [[ids[at] for at in once] for ids in clusters], icc
+    )
+    if len(once) == len(members):
+        return effect
+    repeated = sum(n * n for n in times.values()) + len(members) - sum(times.values())
+    value = min(effect.value * repeated / len(members), float(len(members)))
+    return replace(effect, value=value, used="repeated")
 
 
 def closed_draws(draws: Sequence[DrawRow]) -> list[DrawRow]:

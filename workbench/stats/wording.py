@@ -91,6 +91,11 @@ def cluster_sentence(effect: DesignEffect, n: float, noun: str) -> str | None:
         if effect.clusters is not None and effect.clusters < FEW_CLUSTERS
         else ""
     )
+    if effect.used == "repeated":
+        return (
+            f"Some calls were drawn again: {count(n)} {noun} are worth {count(n / effect.value)}, so the "
+            f"confidence is approximate{few}."
+        )
     return (
         f"Calls come in clusters: {count(n)} {noun} are worth {count(n / effect.value)} "
         f"({effect.used} design effect {effect.value:.2f}), so the confidence is approximate{few}."

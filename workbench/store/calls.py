@@ -20,14 +20,32 @@ SCALED_CALLS = (
 )
 """The calls that logged ones stand for; null where a rate is not known, or none that can be."""
 
-FRONTIER_MODEL = """
+_ANSWERED = """
+    FROM calls m WHERE m.served_by IS NULL AND m.model IS NOT NULL
+      AND m.task IN (SELECT task FROM calls WHERE served_by IS NOT NULL)
+"""
+_AT_A_TIME = f"""(
+    SELECT m.task, m.occurred_at, arg_max(m.model, m.seq) AS model
+    {_ANSWERED} AND m.occurred_at IS NOT NULL GROUP BY ALL
+)"""
+FRONTIER_MODEL = f"""
 CASE WHEN c.served_by IS NULL THEN c.model ELSE (
-    SELECT coalesce(arg_max(m.model, m.occurred_at), max(m.model)) FROM calls m
-    WHERE m.task = c.task AND m.served_by IS NULL
-) END"""
-"""Of a call `c`: the model as logged; where a candidate served it, the task's newest of the frontier.
+    SELECT any_value(s.model) FROM (
+        SELECT x.call_id, coalesce(b.model, a.model, n.model) AS model
+        FROM (SELECT call_id, task, occurred_at FROM calls WHERE served_by IS NOT NULL) x
+        ASOF LEFT JOIN {_AT_A_TIME} b ON b.task = x.task AND b.occurred_at <= x.occurred_at
+        ASOF LEFT JOIN {_AT_A_TIME} a ON a.task = x.task AND a.occurred_at >= x.occurred_at
+        LEFT JOIN (
+            SELECT m.task, coalesce(arg_max(m.model, m.occurred_at), max(m.model)) AS model
+            {_ANSWERED} GROUP BY m.task
+        ) n ON n.task = x.task
+    ) s WHERE s.call_id = c.call_id
+) END"""  # noqa: S608 - constants
+"""Of a call `c`: the model as logged; where a candidate served it, the frontier's that was in force then.
 
-So a share that is served moves no call into another slice.
+That is the one that gave the task's last frontier answer before it; without an earlier one the first after
+it, and where the call has no time, or no frontier answer has one, the newest. So neither a share that is
+served nor a frontier that is replaced moves past calls into another slice.
 """
 
 _CALL_SQL = """

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 
+UNIFORM = "(CAST('0x' || md5(c.call_id)[:13] AS BIGINT) / 4503599627370496.0)"
+"""Of a call `c`: a number from 0 to under 1 by the first 52 bits of a hash of its id."""
+
+
 def first_replay_at(store: Store, task: str, fingerprint: str) -> datetime | None:
     """Return when the first sample of a candidate that is compared was drawn, UTC without a zone, or None.
 
@@ -40,11 +44,13 @@ def imported_after(store: Store, task: str, moment: datetime, exclude: Sequence[
         exclude: Calls with one of these marks are left out.
 
     Returns:
-        Columns seq, call_id, occurred_at; the order is that of import, then of the calls' own times.
+        Columns seq, call_id, occurred_at, sampling_rate; the order is that of import, then of the calls' own
+        times.
     """
     return store.frame(
         f"""
-        SELECT c.seq, c.call_id, c.occurred_at FROM usable_calls c JOIN manifests m USING (manifest_id)
+        SELECT c.seq, c.call_id, c.occurred_at, c.sampling_rate
+        FROM usable_calls c JOIN manifests m USING (manifest_id)
         WHERE c.task = $task AND m.created_at > $moment {without(exclude)}
         ORDER BY m.seq, c.occurred_at NULLS LAST, c.call_id
         """,  # noqa: S608 - a fixed text
@@ -62,6 +68,7 @@ def some_calls(
     exclude: Sequence[str] = (),
     requests: bool = False,
     one_a_session: bool = False,
+    by_rate: bool = False,
 ) -> list[dict[str, Any]]:
     """Return a random part of the calls that came after a moment, or of the others, by a hash of their ids.
 
@@ -74,21 +81,28 @@ def some_calls(
         exclude: Calls with one of these marks are left out.
         requests: Whether requests are wanted; they are large.
         one_a_session: Only one call of each session, at random.
+        by_rate: A call comes the sooner the more calls of the traffic it stands for: in the order of
+            ln(1 - u) times its sampling rate, u uniform by the hash (Efraimidis and Spirakis, Information
+            Processing Letters 97, 2006); an unknown rate is taken for 1.
 
     Returns:
-        Rows of seq, call_id, language, input_chars, turn_depth, tool_count, model, attributes and request.
+        Rows of seq, call_id, session_id, sampling_rate, language, input_chars, turn_depth, tool_count, model,
+        attributes and request.
     """
     wanted = "c.request" if requests else "NULL AS request"
+    order = (
+        f"-ln(1 - {UNIFORM}) * coalesce(c.sampling_rate, 1), md5(c.call_id)" if by_rate else "md5(c.call_id)"
+    )
     first = "row_number() OVER (PARTITION BY coalesce(c.session_id, c.call_id) ORDER BY md5(c.call_id)) = 1"
     return store.rows(
         f"""
-        SELECT c.seq, c.call_id, c.language, c.input_chars, c.turn_depth, c.tool_count, c.attributes,
-               {FRONTIER_MODEL} AS model,
+        SELECT c.seq, c.call_id, c.session_id, c.sampling_rate, c.language, c.input_chars, c.turn_depth,
+               c.tool_count, c.attributes, {FRONTIER_MODEL} AS model,
                {wanted}
         FROM usable_calls c LEFT JOIN manifests m USING (manifest_id)
         WHERE c.task = $task AND coalesce(m.created_at > $moment, false) = $after {without(exclude)}
         {f"QUALIFY {first}" if one_a_session else ""}
-        ORDER BY md5(c.call_id) LIMIT $limit
+        ORDER BY {order} LIMIT $limit
         """,  # noqa: S608 - fixed texts
         parameters(task, exclude) | {"moment": moment, "after": after, "limit": limit},
     )

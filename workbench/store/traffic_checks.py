@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.store.labels import Reads, Scope
@@ -10,6 +11,50 @@ from workbench.store.labels import Reads, Scope
 if TYPE_CHECKING:
     from workbench.store import Store
     from workbench.store.database import Writer
+
+
+MIX, CONTENT = "mix", "content"
+"""What is looked at, each counted by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class LooksKept:
+    """The looks at one evaluation that were kept, by kind.
+
+    `numbers` has the number of each look by the hash of what it was at; `uncounted` how many there were
+    before they were counted.
+    """
+
+    numbers: dict[str, dict[str, int]]
+    uncounted: dict[str, int]
+
+
+def looks_kept(store: Reads, task: str, fingerprint: str) -> LooksKept:
+    """Return the looks at a task's traffic that were kept for a candidate.
+
+    Args:
+        store: Where to read.
+        task: The task.
+        fingerprint: The candidate's.
+    """
+    rows = store.rows(
+        """
+        SELECT mix_look, mix_windows, mix <> '[]' AS mix, content_look, content_windows,
+               content IS NOT NULL AS content
+        FROM traffic_checks WHERE task = ? AND candidate_fingerprint = ? ORDER BY seq
+        """,
+        (task, fingerprint),
+    )
+    numbers: dict[str, dict[str, int]] = {MIX: {}, CONTENT: {}}
+    uncounted = {MIX: 0, CONTENT: 0}
+    for row in rows:
+        for kind in (MIX, CONTENT):
+            number = row[f"{kind}_look"]
+            if number is not None:
+                numbers[kind].setdefault(row[f"{kind}_windows"], number)
+            elif row[kind] and row["mix_look"] is None and row["content_look"] is None:
+                uncounted[kind] += 1
+    return LooksKept(numbers, uncounted)
 
 
 def newest_check(store: Reads, task: str, fingerprint: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from workbench.stats.drift import population_stability
+from workbench.stats.mix import population_stability
 from workbench.traffic.shapes import Shape, ShapeKind
 
 HIGH_CALLS_PER_DAY, LOW_CALLS_PER_DAY = 1_000, 100

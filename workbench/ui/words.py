@@ -24,7 +24,8 @@ GLOSSARY = {
     "effective_share": "What moves in all, after slices that may carry less than the task.",
     "traffic_check": (
         "The calls imported since the evaluation against those before: are their slices mixed as then, and "
-        "can a classifier tell their inputs apart? Until a later look says otherwise, what it finds counts."
+        "can a classifier tell their inputs apart? What it finds counts until newer calls carry the share "
+        "alone, or a look at enough calls shows that it is gone."
     ),
     "control": "The answer of the frontier model, as your log recorded it.",
     "candidate": "The small model that may take over.",
