@@ -31,6 +31,7 @@ _CONTEXT = re.compile(
     r"|reduce the length",
     re.IGNORECASE,
 )
+_USED_UP = re.compile(r"insufficient_quota|billing_(hard_limit_reached|not_active)|credits?_exhausted")
 _FILTERED = re.compile(r"content[ _-]?(filter|management|policy)|responsible_?ai", re.IGNORECASE)
 _NOT_A_NUMBER = (
     "the log-probability of its own answer is NaN: the model's arithmetic breaks down (another dtype or "
@@ -43,6 +44,17 @@ CACHED = "cached"
 _CACHE_HEADERS = ("cf-aig-cache-status", "helicone-cache", "x-portkey-cache-status", "x-cache")
 _FILTER_REASONS = frozenset(("content_filter", "safety", "blocklist", "prohibited_content"))
 _FAILED_REASONS = frozenset(("error", "abort", "cancelled"))
+
+
+def is_used_up(message: str) -> bool:
+    """Say whether a refusal for the rate tells of a quota without anything left, which no waiting fills.
+
+    The codes alone count: some servers speak of a quota in words where they mean one minute's.
+
+    Args:
+        message: Of the error, as `read_error` returns it.
+    """
+    return bool(_USED_UP.search(message))
 
 
 def read_error(status: int, body: bytes, content_type: str = "") -> Output:
