@@ -115,7 +115,7 @@ def probe_latency(
     with ReplayLease(workspace.spool, f"{task}-{fingerprint}"):
         store.absorb()
         pace = pace_of(store, eval_config, limit or LIMIT, seed)
-        patch = patcher(store, workspace, spec, task)
+        patch = patcher(store, spec, task)
         count = len(pace.schedule.positions)
         chosen = [_calls(pace, index) for index in range(len(speeds))]
         cold = pace.call_ids[(pace.schedule.positions[0] - 1) % len(pace.call_ids)]
@@ -180,7 +180,7 @@ def _planned(
     minutes: float | None,
 ) -> ReplayReport:
     """Say what a probe would ask, from what the frontier read and wrote for these calls."""
-    patch = None if spec.patch is None else patcher(store, workspace, spec, task)
+    patch = None if spec.patch is None else patcher(store, spec, task)
     asked = [each for index in range(len(speeds)) for each in _calls(pace, index)]
     notes = list(pace.notes)
     tokens_in, tokens_out = tokens_of(store, replace(spec, samples=0), asked, patch, notes)

@@ -17,6 +17,7 @@ from workbench.replay import ray_cluster
 from workbench.replay.budget import Budget
 from workbench.replay.checking import note_checked, notes_of, tell, was_checked
 from workbench.replay.heartbeat import Heartbeat
+from workbench.replay.held import refuse_mixed
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.loop import Ended
 from workbench.replay.needs import sample_needs
@@ -152,7 +153,9 @@ class Driver:
     def _write_plan(self, actors: int, beat: Heartbeat) -> list[str]:
         patch = None
         if self._spec.patch is not None:
-            patch = patcher(self._store, self._workspace, self._spec, self._plan.replay.task)
+            patch = patcher(self._store, self._spec, self._plan.replay.task)
+            # Another process may have changed an example since the plan was looked at.
+            refuse_mixed(self._store, self._plan, self._spec, self._eval, patch)
 
         def tell(count: int) -> None:
             if self._stop.is_set():
