@@ -69,7 +69,7 @@ def read_error(status: int, body: bytes, content_type: str = "") -> Output:
             return failure(ErrorKind.CONTEXT_LENGTH, message, status)
         if _FILTERED.search(message):
             return failure(ErrorKind.CONTENT_FILTER, message, status)
-    return failure(ErrorKind.HTTP, message or f"status {status}", status)
+    return failure(ErrorKind.HTTP, message or ("no content" if status == 204 else f"status {status}"), status)
 
 
 def _error_text(body: bytes, content_type: str) -> str:

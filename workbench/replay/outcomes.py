@@ -204,6 +204,8 @@ class Outcomes:
                 f"does ({message}).",
                 f"Mend `base_url` (it mostly ends in /v1), then run the same command again. {kept}",
             )
+        elif status is not None and 200 <= status < 300:
+            hint = f"Mend `base_url`: chat completions are answered with status 200 and content. {kept}"
         elif status is not None and 300 <= status < 400:
             hint = f"Redirects are never followed: set `base_url` to the final address. {kept}"
         return ConfigError(

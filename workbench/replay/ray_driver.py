@@ -30,6 +30,7 @@ from workbench.replay.ray_settings import RunSettings, error_from_json
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.replay.session import LOOKED_AT, pages_of
 from workbench.replay.stopping import stopped_by_signals
+from workbench.replay.telling import note_line
 from workbench.specs import Candidate, EvalConfig, RayCluster
 from workbench.store import Store
 from workbench.store.queue import pending_page
@@ -318,9 +319,18 @@ class Driver:
 
     def _tell(self, beat: Heartbeat, note: str) -> None:
         beat.write()
-        failed = sum(beat.errors.values())
-        notes = [note, f"{failed:,} errors"] if failed else [note]
-        self._listener(Progress("replay", beat.before + beat.done, beat.total, note=", ".join(notes)))
+        words = ", ".join(each for each in (note, note_line(beat)) if each)
+        self._listener(
+            Progress(
+                "replay",
+                beat.before + beat.done,
+                beat.total,
+                note=words,
+                # Until the first parts come, nothing is known of the pace.
+                per_s=beat.calls_per_s if beat.done else None,
+                left_s=beat.left_s if beat.done else None,
+            )
+        )
 
 
 class _Interrupted(Exception):
