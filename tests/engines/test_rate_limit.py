@@ -242,6 +242,24 @@ def test_too_many_at_once_is_no_limit_by_time() -> None:
     assert seen.seconds < 8
 
 
+def test_answers_that_take_minutes_are_no_sign_that_nothing_gets_through() -> None:
+    """Two at a time, ten minutes each, the others refused at once: all are answered in the end."""
+
+    class Busy(Limited):
+        busy = 0
+
+        async def send(self, *_: Any) -> _Attempt:
+            self.sent += 1
+            if self.busy >= 2:
+                return _Attempt(failure(ErrorKind.RATE_LIMITED, "overloaded", 429), True)
+            self.busy += 1
+            await asyncio.sleep(600)
+            self.busy -= 1
+            return _Attempt(Output("ham"))
+
+    assert ask_all(Busy(0, 1.0), 10, 4).lost == 0
+
+
 async def test_a_sample_that_nothing_lets_through_sends_its_call_back() -> None:
     """The answer is not kept without its samples for a limit's sake: the call is asked again another day."""
 

@@ -67,7 +67,9 @@ class Engine(Protocol):
             context: The call; `attempts` and `retried` are written into it.
 
         Returns:
-            The output. What went wrong with this one call is its `error`.
+            The output. What went wrong with this one call is its `error`. A patient call waits where its
+            server counts by time (429): as `rate_limited` it comes back only where none gets through,
+            and that pauses a replay.
 
         Raises:
             WorkbenchError: No call can be answered until a person acts.

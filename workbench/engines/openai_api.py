@@ -290,7 +290,10 @@ class OpenAIEngine:
             context.attempts += 1
             tries += 1
             sent_s = self._limit.sent()
-            done = await self._send(sent, asked)
+            try:
+                done = await self._send(sent, asked)
+            finally:
+                self._limit.ended()
             error = done.output.error
             if error is None:
                 self._limit.let_through(sent_s)

@@ -61,6 +61,7 @@ class RateLimit:
     _in_a_row: int = 0
     _stuck_since_s: float | None = None
     _used_up: int = 0
+    _under_way: int = 0
     _grown_s: float = 0.0
     _growth: float = GROWTH
     _queue: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -115,7 +116,12 @@ class RateLimit:
             self._passed /= 2
         self._passed += 1
         self._passed_lately += 1
+        self._under_way += 1
         return now_s
+
+    def ended(self) -> None:
+        """Count a request that came to an end, however it did; before what is learnt from it."""
+        self._under_way -= 1
 
     def let_through(self, sent_s: float) -> None:
         """Learn that the server took a request.
@@ -173,9 +179,10 @@ class RateLimit:
             # Sent before the pause: no news of the limit, but it was not let through.
             self._learn()
         stuck_s = now_s - self._stuck_since_s
-        if stuck_s >= PATIENCE_WAITS * self.policy.longest_wait_s or self._used_up >= USED_UP_REFUSALS:
-            return None
-        return 0.0
+        is_stuck = stuck_s >= PATIENCE_WAITS * self.policy.longest_wait_s
+        if self._under_way:
+            return 0.0  # What is not refused yet may have been let through: some answers take minutes.
+        return None if is_stuck or self._used_up >= USED_UP_REFUSALS else 0.0
 
     def _pause_all(self, now_s: float, asked_s: float | None) -> None:
         self._in_a_row = self._in_a_row + 1 if self._shut else 1

@@ -106,11 +106,6 @@ class Budget:
         self.reserved_usd += estimate_usd
         return True
 
-    def give_back(self, estimate_usd: float) -> None:
-        """Take a call out of what is in flight; one that was not asked costs nothing."""
-        self.taken -= 1
-        self.reserved_usd = max(self.reserved_usd - estimate_usd, 0.0) if self.taken else 0.0
-
     def settle(self, estimate_usd: float, characters: int, output: Output, late_attempts: int = 0) -> None:
         """Put what a call has cost in place of its estimate.
 
@@ -121,7 +116,8 @@ class Budget:
                 the model may have worked at all.
             late_attempts: Attempts given up by a time-out: the server may have billed each.
         """
-        self.give_back(estimate_usd)
+        self.taken -= 1
+        self.reserved_usd = max(self.reserved_usd - estimate_usd, 0.0) if self.taken else 0.0
         if self.price is None:
             return
         late_usd = late_attempts * estimate_usd / self._requests

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from workbench.engines import CallContext, Engine
+from workbench.engines.base import failure
 from workbench.errors import WorkbenchError
 from workbench.progress import Listener, Progress
 from workbench.records import ErrorKind, Observation, Output, Request
@@ -259,8 +260,7 @@ class Run:
                 output = await self._engine.complete(request, slot.context)
             except asyncio.CancelledError:
                 if slot.is_dropped:
-                    self._slots.discard(slot)
-                    self._budget.give_back(estimate_usd)
+                    self._drop(slot)
                     if task.uncancel():
                         raise  # The run itself ends as well.
                     continue
@@ -314,6 +314,14 @@ class Run:
         could_fly = min(self._limiter.limit, self._workers_wanted)
         if len(self._slots) + self._writer.unsettled >= could_fly or self._writer.is_behind:
             await self._writer.settle()
+
+    def _drop(self, slot: Slot) -> None:
+        """Take a call out of flight that waits for its turn at a rate limit: a resume asks it."""
+        self._tell_retries(slot, time.monotonic())
+        self._slots.discard(slot)
+        late = slot.context.retried.count(ErrorKind.TIMEOUT)
+        nothing = failure(ErrorKind.RATE_LIMITED, "not asked")
+        self._budget.settle(slot.estimate_usd, len(slot.job.request), nothing, late)
 
     def _tell_retries(self, slot: Slot, now_s: float) -> None:
         retried = slot.context.retried
