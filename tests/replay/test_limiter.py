@@ -168,10 +168,19 @@ def test_what_a_server_works_on_at_once_is_in_flight_from_the_first_to_the_last(
 def test_a_known_batch_is_no_reason_to_run_into_time_outs() -> None:
     """Latency near the deadline takes places back, and overload lowers the limit, also within the batch."""
     limiter = Limiter(256, deadline_s=20, batch=256)
-    seen = simulate(limiter, lambda busy, _: 1.0 * busy**0.6, 900)
+    seen = simulate(limiter, lambda busy, _: 1.0 * busy**0.6, 1_200)
     assert max(seen.limits) ** 0.6 <= 20
     refused = Limiter(256, deadline_s=120, batch=256)
     assert max(simulate(refused, lambda *_: 1.0, 300, refuses_above=lambda _: 20).limits) <= 21
+
+
+def test_answers_that_take_long_by_their_nature_keep_their_places() -> None:
+    """40 s each of a deadline of 60 s, however few are in flight: fewer would only be slower."""
+    dice = random.Random(3)
+    limiter = Limiter(64, deadline_s=60, batch=64)
+    seen = simulate(limiter, lambda *_: dice.uniform(38, 42), 6_000)
+    assert min(seen.limits) >= 48
+    assert seen.rate >= 0.95 * 64 / 40
 
 
 def test_a_known_batch_is_filled_again_after_an_outage() -> None:

@@ -48,6 +48,9 @@ PLENTY = 64
 what is slow is given so many, whatever its throughput shows, and no more: each costs it memory and time."""
 COSTS = 0.05
 """A loss of throughput below this part is noise."""
+QUICKER = 0.5
+"""Fewer in flight make answers quicker where latency falls by half of what their number does, at least: what
+takes long by its nature does so with a single one."""
 LATE = 0.5
 """No rise while the mean latency is beyond this part of the deadline."""
 
@@ -212,8 +215,9 @@ class Limiter:
                 needed = 1 - COSTS
             pays = min(rate / before, by_latency) >= needed and not late
         else:
-            # Answers that came near the deadline are worth some throughput.
-            pays = rate / before >= needed or self._is_late(before_s)
+            # Where answers came near the deadline, quicker ones are worth some throughput.
+            is_quicker = latency_s < QUICKER * (1 + change) * before_s
+            pays = rate / before >= needed or (is_quicker and self._is_late(before_s))
         if not pays and self._doubling and not self._doubted and not is_own:
             # So much depends on the first rises that one bad measurement is not enough.
             self._doubted, self._before = True, last
@@ -230,7 +234,9 @@ class Limiter:
         self._broke_at = 0
         self._patience = PROBE_WINDOWS[0]
         most = PLENTY if is_own else self.maximum
-        if self._doubling and self.limit < most:
+        if change < 1 and late:
+            self._try(int(self.limit * TRIM), now_s, latency_s)
+        elif self._doubling and self.limit < most:
             self._try(min(2 * self.limit, most), now_s, latency_s)
 
     def _is_late(self, latency_s: float) -> bool:
