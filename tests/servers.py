@@ -240,6 +240,11 @@ async def server_error(_: web.Request, __: dict[str, Any]) -> web.StreamResponse
     return web.Response(status=503, text="no healthy upstream")
 
 
+async def no_content(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+    """Say that there is nothing to say, as an endpoint for something else does."""
+    return web.Response(status=204)
+
+
 async def context_length(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
     """Say that the prompt is too long."""
     message = "This model's maximum context length is 2048 tokens."
@@ -574,6 +579,7 @@ BEHAVIOURS: dict[str, Handler] = {
         *(
             sometimes_odd,
             context_length,
+            no_content,
             picky,
             unauthorised,
             truncates_key,

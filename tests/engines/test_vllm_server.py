@@ -24,12 +24,13 @@ from workbench.engines import CallContext, shared_servers, test_candidate, vllm,
 from workbench.engines.device_lock import DeviceLock
 from workbench.engines.retries import RetryPolicy
 from workbench.engines.vllm import VLLMEngine
-from workbench.engines.vllm_command import check_arguments, devices, kept_variables
+from workbench.engines.vllm_command import AT_ONCE, check_arguments, devices, kept_variables
 from workbench.engines.vllm_server import ServerProcess, open_log
 from workbench.errors import ConfigError, EndpointUnreachable, EnvironmentalError, ModelMissing
 from workbench.progress import Progress
 from workbench.records import Message, Request
 from workbench.replay import replay
+from workbench.replay.session import limiter_of
 from workbench.specs import VLLMServer
 
 ASKED = Request((Message("user", "Is this spam?"),), parameters={"max_tokens": 4})
@@ -472,6 +473,25 @@ def test_arguments_that_break_a_promise_are_refused(arguments: list[str]) -> Non
     """However they are spelt, and those that have a key of their own too."""
     with pytest.raises(ConfigError):
         check_arguments("c", VLLMServer(arguments=tuple(arguments)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "at_once"),
+    [
+        ([], AT_ONCE),
+        (["--max-num-seqs", "8"], 8),
+        (["--seed", "1", "--max_num_seqs=12"], 12),
+        (["--max-num-seqs"], AT_ONCE),
+    ],
+)
+def test_a_replay_begins_with_as_many_as_the_server_works_on_at_once(
+    tmp_path: Path, arguments: list[str], at_once: int
+) -> None:
+    """The server's batch is known before the first answer; never more than the candidate allows."""
+    workspace = world(tmp_path, arguments=arguments)
+    engine, spec = engine_of(workspace), workspace.candidate("c")
+    assert limiter_of(engine, spec, 512).limit == at_once
+    assert limiter_of(engine, spec, 4).limit == 4
 
 
 def test_other_arguments_go_to_the_server_as_they_are() -> None:

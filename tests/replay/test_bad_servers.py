@@ -77,6 +77,7 @@ PAUSED: dict[str, tuple[type[WorkbenchError], str]] = {
     "endless": (ConfigError, "larger than 8 MB"),
     "unauthorised": (ConfigError, "status 401"),
     "redirect": (ConfigError, "status 307"),
+    "no_content": (ConfigError, "status 204: no content"),
     "wrong_model": (UsageError, "answered by 'm-mini'"),
 }
 
@@ -152,6 +153,16 @@ def test_odd_answers_among_good_ones_are_counted_and_never_compared_as_outputs(
         assert compared.invalid >= sum(kinds.values()) + 3
         agreeing = store.value("SELECT count(*) FROM observations WHERE text = 'ham'")
         assert compared.match == agreeing < CALLS + 100 - sum(kinds.values())
+
+
+def test_an_endpoint_without_content_is_said_with_what_to_mend(tmp_path: Path, server: Server) -> None:
+    """Status 204 is no answer: the address is most likely another service's."""
+    workspace = world(tmp_path, server, "no_content")
+    with open_store(workspace) as store:
+        for checks, said in ((True, "no content"), (False, "status 204")):
+            with pytest.raises(ConfigError, match=said) as caught:
+                checked_replay(workspace, store, "spam", "c", checks=checks)
+            assert "`base_url`" in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_a_hundred_megabytes_are_refused_by_their_length(tmp_path: Path, server: Server) -> None:

@@ -99,15 +99,19 @@ def test_a_dripping_server_frees_its_slot_at_the_deadline(tmp_path: Path, server
 
 
 def test_waiting_at_the_servers_wish_is_not_overdue() -> None:
-    """Between attempts, and while the server asked for quiet, the deadline of an attempt does not run."""
+    """Between attempts, and while a call waits for its turn at a limit, no attempt's deadline runs."""
     slot = Slot(Job("a", "a", 0, "{}"), CallContext("a", "a"), task=None, started_s=100.0)  # type: ignore[arg-type]
-    assert not slot.overdue(101.0, 2.0, 0.0)
-    assert slot.overdue(102.0 + GRACE_S + WATCH_S, 2.0, 0.0)
-    assert not slot.overdue(150.0, 2.0, 160.0)
+    assert not slot.overdue(101.0, 2.0)
+    assert slot.overdue(102.0 + GRACE_S + WATCH_S, 2.0)
+    slot.context.wait(True)
+    assert slot.is_unasked
+    assert not slot.overdue(900.0, 2.0)
+    slot.context.wait(False)
     slot.context.attempts = 1
-    assert not slot.overdue(160.0, 2.0, 0.0)
-    assert slot.overdue(160.0 + 2.0 + GRACE_S + WATCH_S, 2.0, 0.0)
-    slot.context.retried.append(ErrorKind.RATE_LIMITED)
-    assert not slot.overdue(170.0, 2.0, 0.0)
-    assert not slot.overdue(170.0 + 60.0, 2.0, 0.0)
-    assert slot.overdue(170.0 + LONGEST_WAIT_S + GRACE_S + WATCH_S, 2.0, 0.0)
+    assert not slot.is_unasked
+    assert not slot.overdue(900.0 + WATCH_S, 2.0)
+    assert slot.overdue(900.0 + WATCH_S + 2.0 + GRACE_S + WATCH_S, 2.0)
+    slot.context.retried.append(ErrorKind.HTTP)
+    assert not slot.overdue(910.0, 2.0)
+    assert not slot.overdue(910.0 + 60.0, 2.0)
+    assert slot.overdue(910.0 + LONGEST_WAIT_S + GRACE_S + WATCH_S, 2.0)

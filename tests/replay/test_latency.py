@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from servers import Server, serving
 from workbench.cli import cli
 from workbench.config import Workspace
 from workbench.errors import ConfigError, EnvironmentalError, PrivacyRefused, UsageError
+from workbench.progress import Progress
 from workbench.records import Policy
 from workbench.replay.latency import probe_latency
 from workbench.replay.lease import ReplayLease
@@ -99,6 +101,28 @@ def test_both_models_stand_beside_each_other_on_the_same_calls(tmp_path: Path, s
         assert half.candidate_ms.point == pytest.approx(report.runs[0].latency[0].ms)
         assert half.difference_ms.high < 0
     assert "2,000 ms (2,000 to 2,000) of the frontier" in report.text
+
+
+def test_an_interrupted_probe_says_what_is_kept_and_that_it_begins_anew(
+    tmp_path: Path, server: Server
+) -> None:
+    """A speed that was measured whole stays, one that was cut does not; nobody is told to go on."""
+    workspace = make(tmp_path, server)
+
+    def stop_at_the_second(progress: Progress) -> None:
+        if progress.note.startswith("2 x"):
+            signal.raise_signal(signal.SIGINT)
+
+    with open_store(workspace) as store:
+        fill(store)
+        with pytest.raises(
+            KeyboardInterrupt, match=r"kept: 1 x\. .*the same command measures anew"
+        ) as caught:
+            probe_latency(
+                workspace, store, "spam", "small", limit=40, speed=[1, 2], listener=stop_at_the_second
+            )
+        assert "again to go on" not in str(caught.value)
+        assert [row["speed"] for row in store.rows("SELECT speed FROM latency_probes")] == [1]
 
 
 def test_speeds_are_measured_apart_on_different_calls_and_the_slowest_counts(

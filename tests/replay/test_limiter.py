@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.replay.limiter import BATCHING_START, PLENTY, START, Limiter
+from workbench.replay.limiter import PLENTY, START, Limiter
 from workbench.replay.own_work import worked_s
 
 
@@ -136,12 +136,62 @@ def test_latency_near_the_deadline_stops_the_rise() -> None:
 def test_a_limit_that_begins_high_finds_the_same_place(capacity: int) -> None:
     """Begun with more in flight, a server is used to the full and left without a long queue."""
     dice = random.Random(capacity)
-    limiter = Limiter(512, deadline_s=120, start=BATCHING_START)
-    assert limiter.limit == BATCHING_START
+    limiter = Limiter(512, deadline_s=120, start=64)
+    assert limiter.limit == 64
     seen = simulate(limiter, lambda *_: dice.uniform(0.5, 1.5), 600, capacity=capacity)
     assert seen.rate >= 0.85 * capacity
     assert max(seen.limits) <= max(4 * capacity, START)
-    assert Limiter(16, start=BATCHING_START).limit == 16
+    assert Limiter(16, start=64).limit == 16
+
+
+def in_batches(seed: int) -> Callable[[int, float], float]:
+    """Return a server that ends all requests of a batch together, at a speed that others make it change."""
+
+    def service_s(_: int, now: float) -> float:
+        lasts_s = random.Random(f"{seed} {int(now / 40)}").choice((3.0, 4.0, 6.0))
+        return (int(now / lasts_s) + 1) * lasts_s - now + 0.01
+
+    return service_s
+
+
+@pytest.mark.parametrize("maximum", [64, 512])
+def test_what_a_server_works_on_at_once_is_in_flight_from_the_first_to_the_last(maximum: int) -> None:
+    """Where a server's batch is known it is filled at once, and no swing of throughput takes a place back."""
+    for seed in range(3):
+        limiter = Limiter(maximum, deadline_s=120, batch=64)
+        assert limiter.limit == 64
+        assert min(simulate(limiter, in_batches(seed), 600).limits) >= 64
+    unknown = Limiter(64, deadline_s=120)
+    assert min(simulate(unknown, in_batches(0), 600).limits) < 64
+
+
+def test_a_known_batch_is_no_reason_to_run_into_time_outs() -> None:
+    """Latency near the deadline takes places back, and overload lowers the limit, also within the batch."""
+    limiter = Limiter(256, deadline_s=20, batch=256)
+    seen = simulate(limiter, lambda busy, _: 1.0 * busy**0.6, 1_200)
+    assert max(seen.limits) ** 0.6 <= 20
+    refused = Limiter(256, deadline_s=120, batch=256)
+    assert max(simulate(refused, lambda *_: 1.0, 300, refuses_above=lambda _: 20).limits) <= 21
+
+
+def test_answers_that_take_long_by_their_nature_keep_their_places() -> None:
+    """40 s each of a deadline of 60 s, however few are in flight: fewer would only be slower."""
+    dice = random.Random(3)
+    limiter = Limiter(64, deadline_s=60, batch=64)
+    seen = simulate(limiter, lambda *_: dice.uniform(38, 42), 6_000)
+    assert min(seen.limits) >= 48
+    assert seen.rate >= 0.95 * 64 / 40
+
+
+def test_a_known_batch_is_filled_again_after_an_outage() -> None:
+    """A server that refuses everything for a minute has its whole batch again two minutes later."""
+    limiter = Limiter(64, deadline_s=120, batch=64)
+
+    def refuses_above(now: float) -> int:
+        return 0 if 60 < now < 120 else 1_000
+
+    seen = simulate(limiter, lambda *_: 0.5, 480, refuses_above=refuses_above)
+    assert min(seen.limits) == 64
 
 
 class OwnThread:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from import_world import pair
 from replay_world import add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, serving
 
@@ -18,9 +19,11 @@ from workbench import Workbench
 from workbench.cli import cli
 from workbench.config import Workspace
 from workbench.errors import ConfigError, UsageError
+from workbench.ingest import import_files, resolve_conflicts
 from workbench.normal import content_hash
 from workbench.records import ErrorKind, Message, Output, OutputError, Request, to_json
 from workbench.replay import replay as checked_replay
+from workbench.replay.batch_export import export_batch
 from workbench.replay.patch_setup import patch_candidate, preview_patch
 from workbench.store import Store
 from workbench.store.comparisons import held_out_share
@@ -191,6 +194,102 @@ def test_what_is_shown_is_never_drawn(tmp_path: Path, server: Server) -> None:
         assert other in sample(store)
         chances = store.rows("SELECT DISTINCT inclusion_probability AS p FROM replay_calls WHERE batch = 1")
         assert [row["p"] for row in chances] == [pytest.approx(10 / 19)]
+
+
+SAMPLE_OF_TWO = [pair(f"q{index}", f"Is {index} spam?", "ham") for index in range(8)]
+
+
+def with_changed_example(
+    root: Path, url: str, changed: dict[str, Any], **keys: Any
+) -> tuple[Workspace, Store, Callable[[], None]]:
+    """Return a workspace whose `child` is shown call q0, and what resolves a conflict about q0."""
+    desk_file, later_file = root / "log.jsonl", root / "later.jsonl"
+    desk_file.write_text("".join(json.dumps(each) + "\n" for each in SAMPLE_OF_TWO))
+    later_file.write_text(json.dumps(changed) + "\n")
+    workspace = make_workspace(root, base(url), child(shown(["q0"]), **keys))
+    store = open_store(workspace)
+    import_files(workspace, store, [desk_file], task="spam")
+
+    def resolve() -> None:
+        assert import_files(workspace, store, [later_file], task="spam").conflicts == 1
+        assert resolve_conflicts(store, "arrived").resolved == 1
+
+    return workspace, store, resolve
+
+
+@pytest.mark.parametrize("new", [False, True])
+@pytest.mark.parametrize(
+    ("changed", "asked"),
+    [
+        (pair("q0", "Is 0 spam?", "spam"), ["Is 0 spam?", "spam"]),
+        (pair("q0", "Is zero spam?", "ham"), ["Is zero spam?", "ham"]),
+    ],
+)
+def test_answers_to_changed_examples_are_never_mixed(
+    tmp_path: Path, server: Server, changed: dict[str, Any], asked: list[str], new: bool
+) -> None:
+    """A shown call that was corrected makes another prompt: refused, or asked anew as another edition."""
+    workspace, store, resolve = with_changed_example(tmp_path, server.url("echo"), changed)
+    with store:
+        assert replay(workspace, store, "spam", "child", limit=3).done == 3
+        resolve()
+        hits = server.stats("echo")["hits"]
+        for dry in (True, False):
+            with pytest.raises(UsageError, match="must not be mixed") as refused:
+                replay(workspace, store, "spam", "child", limit=5, new=new, dry_run=dry)
+            assert "edition" in refused.value.hint
+        assert server.stats("echo")["hits"] == hits
+        # What is finished stays so: nothing would be asked.
+        assert new or replay(workspace, store, "spam", "child", limit=3).answered == 0
+        make_workspace(tmp_path, base(server.url("echo")), child(shown(["q0"]), edition="2"))
+        again = Workspace.load(tmp_path)
+        assert replay(again, store, "spam", "child", limit=5).answered == 5
+        rows = store.rows("SELECT replay_id, text FROM observations ORDER BY seq")
+    shown_in = [[each["content"] for each in json.loads(row["text"])["messages"][:2]] for row in rows]
+    assert shown_in == [["Is 0 spam?", "ham"]] * 3 + [asked] * 5
+
+
+def test_a_change_that_no_prompt_shows_is_no_other_candidate(tmp_path: Path, server: Server) -> None:
+    """Another count of tokens in the log changes nothing that is asked."""
+    workspace, store, _ = with_changed_example(tmp_path, server.url("good"), pair("q0"))
+    with store:
+        assert replay(workspace, store, "spam", "child", limit=3).done == 3
+        with store.writing() as writer:
+            writer.execute("UPDATE controls SET output_tokens = 9")
+        assert replay(workspace, store, "spam", "child", limit=5).done == 5
+
+
+def test_a_replay_begun_before_examples_were_kept_is_held_to_the_log(tmp_path: Path, server: Server) -> None:
+    """Where a replay does not say what was shown, a correction since it began is enough to refuse."""
+    changed = pair("q0", "Is 0 spam?", "spam")
+    workspace, store, resolve = with_changed_example(tmp_path, server.url("good"), changed)
+    with store:
+        replay(workspace, store, "spam", "child", limit=3)
+        with store.writing() as writer:
+            writer.execute("UPDATE replays SET plan = json_merge_patch(plan, '{\"shown\": null}')")
+        assert replay(workspace, store, "spam", "child", limit=4).done == 4
+        resolve()
+        with pytest.raises(UsageError, match="must not be mixed"):
+            replay(workspace, store, "spam", "child", limit=5)
+
+
+def test_what_a_batch_lacks_is_not_asked_with_changed_examples(tmp_path: Path, server: Server) -> None:
+    """One output file holds answers to one prompt; the whole file may be written anew."""
+    changed = pair("q0", "Is 0 spam?", "spam")
+    workspace, store, resolve = with_changed_example(tmp_path, server.url("good"), changed)
+    file, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    with store:
+        export_batch(workspace, store, file, "spam", "child")
+        first = json.loads(file.read_text().splitlines()[0])
+        message = {"role": "assistant", "content": "ham"}
+        body = {"model": "m", "choices": [{"message": message, "finish_reason": "stop"}]}
+        reply = {"custom_id": first["custom_id"], "response": {"status_code": 200, "body": body}}
+        out.write_text(json.dumps(reply) + "\n")
+        assert export_batch(workspace, store, file, "spam", "child", missing_from=out).written == 6
+        resolve()
+        with pytest.raises(UsageError, match="must not be mixed"):
+            export_batch(workspace, store, file, "spam", "child", missing_from=out)
+        assert export_batch(workspace, store, file, "spam", "child").written == 7
 
 
 def test_calls_of_an_example_s_session_are_held_out_and_the_share_is_told(

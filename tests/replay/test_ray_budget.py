@@ -21,8 +21,10 @@ from servers import Server, serving
 
 from workbench.config import Workspace
 from workbench.errors import ConfigError, UsageError
+from workbench.progress import Progress
 from workbench.records import Output, Usage
 from workbench.replay import ray_cluster, ray_driver
+from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.on_ray import replay_on_ray
 from workbench.replay.ray_actor import AnsweringActor
 from workbench.replay.ray_budget import PieceBudgets, SharedBudget
@@ -190,6 +192,23 @@ def test_minutes_stop_the_actors_and_pause(
         assert "minutes of this run are used up" in found.text
         # What late attempts have cost is told by the actors, and no observation shows it.
         assert found.cost_usd == pytest.approx(4 * 2 * 0.25)
+
+
+def test_the_progress_of_a_replay_on_ray_says_its_pace(tmp_path: Path) -> None:
+    """Who watches sees calls and tokens a second, the time left, and what was asked again."""
+    heard: list[Progress] = []
+    driver = ray_driver.Driver.__new__(ray_driver.Driver)
+    driver._listener = heard.append
+    beat = Heartbeat(tmp_path, "r", 40, 0)
+    driver._tell(beat, "2 actors")
+    beat.done, beat.output_tokens = 10, 10_000_000
+    beat.retry("timeout")
+    driver._tell(beat, "2 actors")
+    assert (heard[0].note, heard[0].per_s) == ("2 actors", None)
+    assert heard[1].note.startswith("2 actors, ")
+    assert "tokens/s, 1 retries (timeout 1)" in heard[1].note
+    assert heard[1].per_s
+    assert heard[1].left_s
 
 
 @pytest.mark.slow

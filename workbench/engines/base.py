@@ -17,6 +17,8 @@ class CallContext:
     `attempts` and `retried` are written by the engine: how often the request was
     sent, and why each attempt but the last was given up. `overrides` are parameters over
     the candidate's own, for another sample of the same request.
+    `patient` lets a call wait for its server's rate limit as long as others get through;
+    `waiting` says that it does. `outer` is the call whose sample this is.
     """
 
     call_id: str
@@ -25,6 +27,15 @@ class CallContext:
     attempts: int = 0
     retried: list[ErrorKind] = field(default_factory=list)
     overrides: Mapping[str, Any] | None = None
+    patient: bool = False
+    waiting: bool = False
+    outer: CallContext | None = None
+
+    def wait(self, waiting: bool) -> None:
+        """Note that the call waits for its turn, or no longer does: its deadline stands still meanwhile."""
+        self.waiting = waiting
+        if self.outer is not None:
+            self.outer.waiting = waiting
 
 
 class Engine(Protocol):
@@ -56,7 +67,9 @@ class Engine(Protocol):
             context: The call; `attempts` and `retried` are written into it.
 
         Returns:
-            The output. What went wrong with this one call is its `error`.
+            The output. What went wrong with this one call is its `error`. A patient call waits where its
+            server counts by time (429): as `rate_limited` it comes back only where none gets through,
+            and that pauses a replay.
 
         Raises:
             WorkbenchError: No call can be answered until a person acts.

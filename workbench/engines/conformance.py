@@ -466,6 +466,8 @@ def _set_up_hint(status: int, message: str) -> str:
         return "Mend `base_url` (it mostly ends in /v1) or `model`."
     if "model name" in message.casefold():
         return "Mend `model`."
+    if 200 < status < 300:
+        return "Mend `base_url`: chat completions are answered with status 200 and content."
     if 300 <= status < 400:
         return "Redirects are never followed: set `base_url` to the final address."
     return ""

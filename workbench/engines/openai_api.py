@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -20,17 +19,19 @@ from workbench.engines.base import CallContext, failure
 from workbench.engines.dialects import Detected, constraint_of, detect, wants_structure
 from workbench.engines.own_key import OwnKey
 from workbench.engines.privacy import open_gate, resolve
+from workbench.engines.rate_limit import RateLimit
 from workbench.engines.replies import (
     CACHED,
     Asked,
     is_cached,
+    is_used_up,
     read_beginning,
     read_error,
     read_reply,
     read_value,
 )
 from workbench.engines.retries import RetryPolicy as RetryPolicy
-from workbench.engines.retries import is_retried, retry_after_s
+from workbench.engines.retries import asked_wait_s, is_retried, retry_after_s
 from workbench.engines.streaming import BrokenStream, ReplyBuilder, Streamed, read_stream
 from workbench.engines.transport import body_pieces, open_session, read_capped
 from workbench.engines.wire import constrained_body
@@ -120,7 +121,7 @@ class OpenAIEngine:
         self._ask_logprobs: bool | None = None if "logprobs" in candidate.parameters else True
         self._has_logprobs: bool | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._quiet_until = 0.0
+        self._limit = RateLimit(self._retries)
         self.concurrency = candidate.concurrency
 
     @property
@@ -138,9 +139,9 @@ class OpenAIEngine:
         return found
 
     @property
-    def quiet_until(self) -> float:
-        """Return until when nothing is sent, on the monotonic clock: the server asked for it."""
-        return self._quiet_until
+    def limit_told(self) -> str:
+        """Return for a person what the server's rate limit makes calls wait for; empty where none does."""
+        return self._limit.told
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -254,6 +255,9 @@ class OpenAIEngine:
         A server that refuses to be asked for log-probabilities is asked without them,
         once for the call, and from then on for all others, unless the candidate itself
         asks for them.
+
+        A server that counts requests or tokens by time is asked at the pace that it allows, and
+        a patient call is never given up for that while others get through; see `RateLimit`.
         """
         dialect = self._detected.dialect if self._detected else "openai"
         if self._detected is None and wants_structure(self._candidate):
@@ -281,13 +285,18 @@ class OpenAIEngine:
         sent = body(logprobs)
         tries = timeouts = 0
         while True:
-            if self._quiet_until:
-                await self._wait_for_quiet()
+            if self._limit.is_on:
+                await self._limit.turn(context)
             context.attempts += 1
             tries += 1
-            done = await self._send(sent, asked)
+            sent_s = self._limit.sent()
+            try:
+                done = await self._send(sent, asked)
+            finally:
+                self._limit.ended()
             error = done.output.error
             if error is None:
+                self._limit.let_through(sent_s)
                 if logprobs is not self._ask_logprobs and logprobs is False:
                     self._ask_logprobs = False
                 self._has_logprobs = bool(self._has_logprobs or done.output.confidence)
@@ -298,22 +307,29 @@ class OpenAIEngine:
                 context.retried.append(error.kind)
                 tries -= 1
                 continue
+            limited = error.kind is ErrorKind.RATE_LIMITED
+            if 200 <= (error.status or 0) < 500 and not limited:
+                self._limit.let_through(sent_s)
+            if limited and context.patient:
+                tries -= 1
+                again = ErrorKind.RATE_LIMITED in context.retried
+                used_up = is_used_up(error.message)
+                own_s = self._limit.refused(sent_s, done.asked_s, again=again, used_up=used_up)
+                if own_s is None:
+                    return done.output
+                context.retried.append(error.kind)
+                await asyncio.sleep(own_s)
+                continue
             timeouts += error.kind is ErrorKind.TIMEOUT
             if not done.retry or tries >= self._retries.attempts or timeouts > self._retries.after_timeout:
                 return done.output
             context.retried.append(error.kind)
-            limited = error.kind is ErrorKind.RATE_LIMITED
             asked_s = self._retries.unsaid_s(tries) if limited and done.asked_s is None else done.asked_s
             wait_s = self._retries.wait_s(tries, asked_s)
             if limited and asked_s is not None:
                 # All calls share the server's limit: others need not find out one by one.
-                self._quiet_until = max(self._quiet_until, time.monotonic() + wait_s)
+                self._limit.pause(wait_s)
             await asyncio.sleep(wait_s)
-
-    async def _wait_for_quiet(self) -> None:
-        if (left := self._quiet_until - time.monotonic()) > 0:
-            # Spread: all calls that wait would otherwise be sent in the same moment.
-            await asyncio.sleep(left * random.uniform(1.0, 1.1))  # noqa: S311 - guards nothing
 
     async def _send(self, body: bytes, asked: Asked) -> _Attempt:
         started = time.perf_counter()
@@ -334,7 +350,11 @@ class OpenAIEngine:
                 else:
                     data, whole = await read_capped(response, MAX_REPLY_BYTES)
                 latency_ms = (time.perf_counter() - started) * 1000
-                asked_s = retry_after_s(response.headers.get("Retry-After"))
+                asked_s = None
+                if status == 429:
+                    asked_s = asked_wait_s(response.headers)
+                elif status != 200:
+                    asked_s = retry_after_s(response.headers.get("Retry-After"))
         except TimeoutError:
             late = failure(ErrorKind.TIMEOUT, f"no complete reply within {self._candidate.timeout_s:g} s")
             return _Attempt(late, retry=not answering)

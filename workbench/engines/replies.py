@@ -31,6 +31,7 @@ _CONTEXT = re.compile(
     r"|reduce the length",
     re.IGNORECASE,
 )
+_USED_UP = re.compile(r"insufficient_quota|billing_(hard_limit_reached|not_active)|credits?_exhausted")
 _FILTERED = re.compile(r"content[ _-]?(filter|management|policy)|responsible_?ai", re.IGNORECASE)
 _NOT_A_NUMBER = (
     "the log-probability of its own answer is NaN: the model's arithmetic breaks down (another dtype or "
@@ -45,6 +46,17 @@ _FILTER_REASONS = frozenset(("content_filter", "safety", "blocklist", "prohibite
 _FAILED_REASONS = frozenset(("error", "abort", "cancelled"))
 
 
+def is_used_up(message: str) -> bool:
+    """Say whether a refusal for the rate tells of a quota without anything left, which no waiting fills.
+
+    The codes alone count: some servers speak of a quota in words where they mean one minute's.
+
+    Args:
+        message: Of the error, as `read_error` returns it.
+    """
+    return bool(_USED_UP.search(message))
+
+
 def read_error(status: int, body: bytes, content_type: str = "") -> Output:
     """Return the error that a reply with an error status is."""
     message = _error_text(body, content_type)
@@ -57,7 +69,7 @@ def read_error(status: int, body: bytes, content_type: str = "") -> Output:
             return failure(ErrorKind.CONTEXT_LENGTH, message, status)
         if _FILTERED.search(message):
             return failure(ErrorKind.CONTENT_FILTER, message, status)
-    return failure(ErrorKind.HTTP, message or f"status {status}", status)
+    return failure(ErrorKind.HTTP, message or ("no content" if status == 204 else f"status {status}"), status)
 
 
 def _error_text(body: bytes, content_type: str) -> str:

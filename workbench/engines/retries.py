@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -68,3 +70,72 @@ def retry_after_s(text: str | None) -> float | None:
         except (ValueError, OverflowError):
             return None
     return seconds if 0 <= seconds < float("inf") else None
+
+
+_RESETS = (
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),  # OpenAI, Groq, Azure
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),  # OpenRouter, gateways
+    ("ratelimit-remaining", "ratelimit-reset"),  # the draft of the IETF, until its seventh version
+)
+"""Headers that say what is left of a limit, and when it is whole again."""
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_SPAN_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_EPOCH_S, _EPOCH_MS = 1e9, 1e12
+"""Larger numbers are no spans but moments, in seconds or milliseconds since 1970."""
+
+
+def asked_wait_s(headers: Mapping[str, str]) -> float | None:
+    """Return how long a server asks to wait before the next request, in seconds; None where it doesn't say.
+
+    Retry-After counts first, in the milliseconds that some send beside it; then when the
+    limits that have nothing left are whole again, or, where all have some left, any of them.
+
+    Args:
+        headers: Of a reply that refuses for the rate; names in any case.
+    """
+    said = headers.get("retry-after-ms")
+    milliseconds = None if said is None else retry_after_s(said)
+    if milliseconds is not None:
+        return milliseconds / 1000
+    asked_s = retry_after_s(headers.get("Retry-After"))
+    if asked_s is not None:
+        return asked_s
+    spent: list[float] = []
+    others: list[float] = []
+    for left, reset in _RESETS:
+        wait_s = _reset_s(headers.get(reset))
+        if wait_s is not None:
+            (spent if _is_nothing(headers.get(left)) else others).append(wait_s)
+    return max(spent or others, default=None)
+
+
+def _is_nothing(text: str | None) -> bool:
+    try:
+        return text is not None and float(text) <= 0
+    except ValueError:
+        return False
+
+
+def _reset_s(text: str | None) -> float | None:
+    """Read when a limit is whole again: `6m0s`, seconds, a moment since 1970 or in ISO 8601."""
+    text = (text or "").strip()
+    if _SPAN.fullmatch(text):
+        return sum(float(number) * _UNITS[unit] for number, unit in _SPAN_PART.findall(text))
+    now = datetime.now(UTC)
+    try:
+        number = float(text)
+    except ValueError:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max((moment - now).total_seconds(), 0.0)
+    if number >= _EPOCH_S:
+        number = number / 1000 if number >= _EPOCH_MS else number
+        return max(number - now.timestamp(), 0.0)
+    return number if number >= 0 else None

@@ -87,12 +87,20 @@ class SampledEngine:
         agreeing, usage, lost = 0, answer.usage, False
         for index in range(self._candidate.samples):
             own = CallContext(
-                context.call_id, context.native_id, context.repeat, overrides=self._overrides(request, index)
+                context.call_id,
+                context.native_id,
+                context.repeat,
+                overrides=self._overrides(request, index),
+                patient=context.patient,
+                outer=context,
             )
             sample = await self._engine.complete(request, own)
             context.attempts += own.attempts
             context.retried += own.retried
             usage = _sum(usage, sample.usage)
+            if context.patient and sample.error and sample.error.kind is ErrorKind.RATE_LIMITED:
+                # Nothing gets through any more: the whole call is asked again when something does.
+                return replace(sample, usage=usage)
             # A response cache gives one sample again and again: no doubt would ever show.
             cached = CACHED in sample.flags
             if cached or (sample.error is not None and sample.error.kind in _LOST_KINDS):

@@ -23,7 +23,7 @@ from workbench.engines.openai_api import MAX_REPLY_BYTES, OpenAIEngine
 from workbench.engines.privacy import Gate, open_gate
 from workbench.engines.retries import RetryPolicy
 from workbench.engines.transport import open_session, read_capped
-from workbench.engines.vllm_command import HOST, check_arguments, command, devices, environment
+from workbench.engines.vllm_command import HOST, check_arguments, command, devices, environment, most_at_once
 from workbench.engines.vllm_launch import Prepared, prepare
 from workbench.engines.vllm_server import KEEPER, Running, ServerProcess, free_port, open_log
 from workbench.errors import EndpointUnreachable, WorkbenchError
@@ -112,6 +112,11 @@ class VLLMEngine:
     def context_tokens(self) -> int | None:
         """Return how many tokens prompt and answer may have together, as the server says."""
         return self._server.context_tokens if self._server else None
+
+    @property
+    def batch(self) -> int:
+        """Return how many requests the server works on at once; it queues what is more, and refuses none."""
+        return most_at_once(self._settings)
 
     async def peek(self, path: str) -> Any:
         """Return what the server tells about itself; see `OpenAIEngine.peek`."""

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from workbench.errors import ConfigError
@@ -16,6 +17,9 @@ MODULE = "vllm.entrypoints.openai.api_server"
 HOST = "127.0.0.1"
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes as `--max-lora-rank`."""
+
+AT_ONCE = 256
+"""Requests that vLLM works on at once where `--max-num-seqs` doesn't say; on large devices it takes more."""
 
 OWN_KEYS = {
     "--model": "model",
@@ -174,6 +178,18 @@ class Launch:
     settings: VLLMServer
     chat_template: str | None = None
     adapters: tuple[Adapter, ...] = ()
+
+
+def most_at_once(settings: VLLMServer) -> int:
+    """Return how many requests a server works on at once: `--max-num-seqs`, else vLLM's own number."""
+    words = (*settings.arguments, "")
+    found = AT_ONCE
+    for word, after in pairwise(words):
+        name, _, value = word.partition("=")
+        if name.replace("_", "-") == "--max-num-seqs":
+            number = value or after
+            found = int(number) if number.isdecimal() and int(number) > 0 else found
+    return found
 
 
 def command(launch: Launch, port: int) -> list[str]:

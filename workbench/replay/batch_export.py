@@ -23,9 +23,9 @@ from workbench.engines.wire import request_body
 from workbench.errors import UsageError
 from workbench.progress import Listener, Progress, silent
 from workbench.records import Request
-from workbench.replay.held import changed_form, held_to
+from workbench.replay.held import changed_examples, changed_form, held_to
 from workbench.replay.patching import patcher
-from workbench.replay.plan import HELD_TO, Plan, make_plan
+from workbench.replay.plan import HELD_TO, SHOWN, Plan, make_plan
 from workbench.roles import Right
 from workbench.specs import Candidate
 from workbench.store import Store, accesses
@@ -166,7 +166,9 @@ def export_batch(
     last = last_export(store, task, fingerprint=fingerprint) if answered else None
     if last is not None and last.detail.get(HELD_TO, held) != held:
         raise changed_form(task, spec)
-    patch = patcher(store, workspace, spec, task)
+    patch = patcher(store, spec, task)
+    if last is not None and last.detail.get(SHOWN, patch.shown) != patch.shown:
+        raise changed_examples(task, spec)
     shared = shared_native_ids(store, task)
     notes = [*plan.notes]
     accesses.exported(store, accesses.Kind.EXPORT_BATCH, task, len({each.call_id for each in sample}))
@@ -203,6 +205,7 @@ def export_batch(
         "patch": spec.patch,
         "zone": gate.zone,
         HELD_TO: held,
+        SHOWN: patch.shown,
         "written": written,
     }
     write_export(store, sample, detail)

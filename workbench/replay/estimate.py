@@ -47,7 +47,7 @@ def dry_run(
         concurrency: Requests in flight at most.
         budgets: `usd` and `minutes`, as of `open_budget`.
     """
-    patch = None if spec.patch is None else patcher(store, workspace, spec, task)
+    patch = None if spec.patch is None else patcher(store, spec, task)
     store.absorb(wait_s=0)
     plan = drawn()
     budget, _ = budget_of(workspace, store, spec, plan, **budgets)

@@ -36,7 +36,7 @@ class Slot:
 
     `told` counts the retries that were told to the limiter; `estimate_usd` is what the
     budget holds back for it. `cut_s` says when it was cut, `left` that its task is no
-    longer waited for.
+    longer waited for, `is_dropped` that it goes back unasked.
     """
 
     job: Job
@@ -48,29 +48,33 @@ class Slot:
     told: int = 0
     cut_s: float | None = None
     left: bool = False
+    is_dropped: bool = False
     _seen: tuple[int, int] = (0, 0)
     _since_s: float = 0.0
 
-    def overdue(self, now_s: float, deadline_s: float, quiet_until_s: float) -> bool:
+    @property
+    def is_unasked(self) -> bool:
+        """Return whether the call waits for its turn at a rate limit, and no attempt is under way."""
+        return self.context.waiting and self.context.attempts == len(self.context.retried)
+
+    def overdue(self, now_s: float, deadline_s: float) -> bool:
         """Say whether the current attempt has lasted beyond its deadline.
 
         Args:
             now_s: Time of the monotonic clock.
-            deadline_s: Of one attempt, in seconds.
-            quiet_until_s: Until then the engine sends nothing, because its server asked for it.
+            deadline_s: Of one attempt, in seconds. While the call waits for its turn at a server's
+                rate limit, none runs.
         """
         seen = (self.context.attempts, len(self.context.retried))
+        if self.context.waiting:
+            self._seen, self._since_s = seen, now_s
+            return False
         if seen != self._seen or not self._since_s:
             self._seen = seen
             self._since_s = now_s if self._since_s else self.started_s
-        waits = seen[0] == seen[1]
-        if waits and quiet_until_s:
-            # Its turn comes spread over a tenth more than the wait.
-            since_s = max(self._since_s, quiet_until_s + LONGEST_WAIT_S / 10)
-        else:
-            since_s = self._since_s
-        allowed_s = max(deadline_s, LONGEST_WAIT_S) if waits and seen[1] else deadline_s
-        return now_s - since_s > allowed_s + GRACE_S
+        waits = seen[0] == seen[1] and seen[1] > 0
+        allowed_s = max(deadline_s, LONGEST_WAIT_S) if waits else deadline_s
+        return now_s - self._since_s > allowed_s + GRACE_S
 
     def late(self, deadline_s: float) -> Output:
         """Return the outcome of a call that was cut."""

@@ -1,4 +1,4 @@
-"""What the eval holds a candidate's answers to, and that one replay holds answers of one kind alone."""
+"""What decides a candidate's answers beside its keys, and that its replays hold answers of one kind alone."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from workbench.engines.dialects import wants_structure
 from workbench.errors import UsageError
 from workbench.normal import content_hash
 from workbench.records import EvalKind
-from workbench.replay.plan import HELD_TO, Plan
+from workbench.replay.patching import Patcher, find_examples, patcher, shows_examples
+from workbench.replay.plan import HELD_TO, SHOWN, Plan
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import Store
+from workbench.store.examples import changed_since
 from workbench.store.replays import replays_of
 
 
@@ -33,20 +35,39 @@ def _labels(eval_config: EvalConfig) -> str:
     return content_hash("labels", sorted(eval_config.labels))
 
 
-def refuse_mixed(store: Store, plan: Plan, candidate: Candidate, eval_config: EvalConfig) -> None:
-    """Refuse to ask under other labels, or another schema, than earlier replays of the candidate did.
+def refuse_mixed(
+    store: Store, plan: Plan, candidate: Candidate, eval_config: EvalConfig, patch: Patcher | None = None
+) -> None:
+    """Refuse to ask otherwise than earlier replays of the candidate did, though its keys are the same.
 
     Their answers count as one candidate's: an answer that could not be given once must not
-    stand beside those that could.
+    stand beside those that could, nor one to another prompt.
+
+    Args:
+        store: The store.
+        plan: What is to be asked.
+        candidate: Who is asked.
+        eval_config: The task's eval.
+        patch: What requests will be changed by; read from the store where it is left out.
 
     Raises:
-        UsageError: The eval was changed so since this candidate was first replayed.
+        UsageError: The eval's labels or schema that bind its answers, or what its examples show, were
+            changed since this candidate was first replayed.
     """
     row, now = plan.replay, held_to(candidate, eval_config)
     earlier = replays_of(store, row.task, row.candidate_fingerprint)
     # Replays of older versions do not say.
     if any(each.plan.get(HELD_TO, now) != now for each in earlier):
         raise changed_form(row.task, candidate)
+    if not shows_examples(candidate):
+        return
+    shown = (patch or patcher(store, candidate, row.task)).shown
+    ids = [each.call_id for each in find_examples(store, candidate, row.task)]
+    for each in (*earlier, row):
+        was = each.plan.get(SHOWN)
+        # Replays of older versions do not say; the log says what was changed since.
+        if was != shown and (was is not None or changed_since(store, ids, each.created_at)):
+            raise changed_examples(row.task, candidate)
 
 
 def changed_form(task: str, candidate: Candidate) -> UsageError:
@@ -56,4 +77,15 @@ def changed_form(task: str, candidate: Candidate) -> UsageError:
         "schema, than when it was first asked: answers under both must not be mixed.",
         "Take that change of eval.toml back, or make it another candidate, which is asked anew: set "
         f'`edition` of {candidate.name!r} in workbench.toml to a text it did not have yet, such as "2".',
+    )
+
+
+def changed_examples(task: str, candidate: Candidate) -> UsageError:
+    """Return the error of examples whose calls were changed in the log between two runs."""
+    return UsageError(
+        f"A call of {task!r} that {candidate.name!r} is shown as an example has another request or answer in "
+        "the log than when the candidate was first asked (a conflict was resolved, or another import "
+        "brought it): answers to both prompts must not be mixed.",
+        f"Make it another candidate, which is asked anew: set `edition` of {candidate.name!r} in "
+        'workbench.toml to a text it did not have yet, such as "2", or name other calls in `patch.examples`.',
     )

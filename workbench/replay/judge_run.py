@@ -23,11 +23,9 @@ from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.journal import PartWriter
 from workbench.replay.judge_setup import Arms
 from workbench.replay.lease import ReplayLease
-from workbench.replay.limiter import BATCHING_START, START, Limiter
 from workbench.replay.loop import Ended, Run, note_of
 from workbench.replay.outcomes import WINDOW, Outcomes
-from workbench.replay.own_work import worked_s
-from workbench.replay.session import IN_PROCESS, attempt_deadline_s
+from workbench.replay.session import limiter_of
 from workbench.specs import Candidate, EvalConfig
 from workbench.store import Store, judgements
 from workbench.store.judgements import VOTES, JudgeScope
@@ -166,10 +164,7 @@ class Asking:
 
     def _begin(self) -> Run:
         judging, spec = self._judging, self._judging.spec
-        most = self._concurrency or self._engine.concurrency
-        deadline_s = attempt_deadline_s(spec)
-        adaptive = spec.engine not in IN_PROCESS
-        start = BATCHING_START if spec.engine == "vllm" else START
+        limiter = limiter_of(self._engine, spec, self._concurrency)
         self._votes = VoteOutcomes(
             spec.name,
             spec.base_url or spec.engine,
@@ -193,11 +188,11 @@ class Asking:
             ),
             outcomes=self._votes,
             beat=self.beat,
-            concurrency=most,
+            concurrency=limiter.maximum,
             listener=self._listener,
-            limiter=Limiter(most, deadline_s, adaptive, start, worked_s),
+            limiter=limiter,
             budget=self._budget,
-            deadline_s=deadline_s,
+            deadline_s=limiter.deadline_s,
             lease=self._lease,
             row_of=self._row_of,
             stage="judge",

@@ -90,6 +90,7 @@ def probe_latency(
         ConfigError: There is a budget in USD, but the model has no price.
         PrivacyRefused: The task's data may not go to this candidate; nothing was sent.
         EnvironmentalError: The server does not answer, or a replay of this candidate runs.
+        KeyboardInterrupt: Stopped by a signal; speeds that were measured whole are kept.
     """
     check_limits(usd=budget_usd, minutes=budget_minutes)
     speeds = [float(speed)] if isinstance(speed, int | float) else [float(each) for each in speed]
@@ -115,7 +116,7 @@ def probe_latency(
     with ReplayLease(workspace.spool, f"{task}-{fingerprint}"):
         store.absorb()
         pace = pace_of(store, eval_config, limit or LIMIT, seed)
-        patch = patcher(store, workspace, spec, task)
+        patch = patcher(store, spec, task)
         count = len(pace.schedule.positions)
         chosen = [_calls(pace, index) for index in range(len(speeds))]
         cold = pace.call_ids[(pace.schedule.positions[0] - 1) % len(pace.call_ids)]
@@ -128,10 +129,16 @@ def probe_latency(
         budget_s = 60 * (budget_minutes or MINUTES * len(speeds)) / len(speeds)
         prober = _Prober(workspace, spec, eval_config, requests, budget, budget_s, listener, notes)
 
+        kept: list[float] = []
+
         def keep(run: SpeedRun, driven: Driven, ids: Sequence[str]) -> None:
             _keep(store, task, spec, fingerprint, run, driven, ids)
+            kept.append(run.speed)
 
-        runs = run_apart(lambda: prober.run(pace, list(zip(speeds, chosen, strict=True)), cold, keep))
+        try:
+            runs = run_apart(lambda: prober.run(pace, list(zip(speeds, chosen, strict=True)), cold, keep))
+        except KeyboardInterrupt:
+            raise _interrupted(kept) from None
         if not prober.has_room:
             notes.append(budget.why())
         control = control_latencies(store, chosen[0])
@@ -150,6 +157,15 @@ def probe_latency(
             notes=tuple(notes),
             cost_usd=budget.total_usd,
         )
+
+
+def _interrupted(kept: Sequence[float]) -> KeyboardInterrupt:
+    """Return what a probe that was stopped by a signal raises: part of a speed would be another schedule."""
+    whole = f" Whole speeds are kept: {', '.join(f'{each:g} x' for each in kept)}." if kept else ""
+    return KeyboardInterrupt(
+        f"Interrupted; of a speed that was not measured whole nothing is kept.{whole} A probe does not go on "
+        "where it stopped: the same command measures anew."
+    )
 
 
 def _require_room(budget: Budget, store: Store, first: Request, call_ids: Sequence[str]) -> None:
@@ -180,7 +196,7 @@ def _planned(
     minutes: float | None,
 ) -> ReplayReport:
     """Say what a probe would ask, from what the frontier read and wrote for these calls."""
-    patch = None if spec.patch is None else patcher(store, workspace, spec, task)
+    patch = None if spec.patch is None else patcher(store, spec, task)
     asked = [each for index in range(len(speeds)) for each in _calls(pace, index)]
     notes = list(pace.notes)
     tokens_in, tokens_out = tokens_of(store, replace(spec, samples=0), asked, patch, notes)

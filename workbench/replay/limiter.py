@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 
 START = 8
 """Requests in flight at first: what a small server on a laptop stands."""
-BATCHING_START = 32
-"""Requests in flight at first to a vLLM of our own: it queues what it does not batch, and refuses nothing."""
 WINDOW_S = 0.1
 """A measurement lasts so long at least, and takes as many answers as the limit."""
 PAYS = 0.15
@@ -50,6 +48,9 @@ PLENTY = 64
 what is slow is given so many, whatever its throughput shows, and no more: each costs it memory and time."""
 COSTS = 0.05
 """A loss of throughput below this part is noise."""
+QUICKER = 0.5
+"""Fewer in flight make answers quicker where latency falls by half of what their number does, at least: what
+takes long by its nature does so with a single one."""
 LATE = 0.5
 """No rise while the mean latency is beyond this part of the deadline."""
 
@@ -77,6 +78,10 @@ class Limiter:
         deadline_s: When a call is given up, in seconds; None where none is.
         adaptive: Whether the limit moves at all; it stays at `maximum` otherwise.
         start: Requests in flight at first.
+        batch: Requests that the server is known to work on at once, where it queues the others and
+            refuses none; 0 where nothing is known. Up to so many are no queue: the limit begins there,
+            a rise to there needs to gain nothing, and only latency near the deadline or overload takes
+            them back. Answers of one batch come together, so that throughput seems to swing with it.
         worked_s: Tells how long the client's own thread has worked so far, in seconds; asked
             twice a window. Without it the client's own work counts as nothing.
     """
@@ -85,6 +90,7 @@ class Limiter:
     deadline_s: float | None = None
     adaptive: bool = True
     start: int = START
+    batch: int = 0
     worked_s: Callable[[], float] = float
     limit: int = field(init=False)
     _window: _Window = field(init=False, default_factory=_Window)
@@ -102,7 +108,7 @@ class Limiter:
 
     def __post_init__(self) -> None:
         self.maximum = max(self.maximum, 1)
-        self.limit = min(self.start, self.maximum) if self.adaptive else self.maximum
+        self.limit = min(max(self.start, self.batch), self.maximum) if self.adaptive else self.maximum
 
     def finished(self, now_s: float, started_s: float, in_flight: int, answered: bool = True) -> None:
         """Learn from a call that ended.
@@ -154,7 +160,7 @@ class Limiter:
 
     def _judge(self, now_s: float, seen: _Window, rate: float, is_own: bool) -> None:
         latency_s = seen.latency_s / seen.answers
-        late = self.deadline_s is not None and latency_s > LATE * self.deadline_s
+        late = self._is_late(latency_s)
         if 2 * seen.busy < seen.answers:
             return  # Too few were in flight to tell what the limit is worth.
         if self._before is not None:
@@ -176,8 +182,9 @@ class Limiter:
             self._try(min(2 * self.limit, PLENTY), now_s, latency_s)
         elif self._doubling or self._steady >= self._patience:
             if late or self._trims_next or self.limit >= self.maximum:
-                if latency_s > QUICK_S:
-                    self._try(int(self.limit * TRIM), now_s, latency_s)
+                least = 1 if late else self.batch
+                if latency_s > QUICK_S and self.limit > least:
+                    self._try(max(int(self.limit * TRIM), least), now_s, latency_s)
                 else:
                     self._trims_next = False
             elif self._doubling:
@@ -204,11 +211,13 @@ class Limiter:
         if is_own:
             pays = limit < self.limit <= PLENTY and not late and not self._broke_at
         elif change > 1:
-            if latency_s <= QUICK_S:
+            if latency_s <= QUICK_S or self.limit <= self.batch:
                 needed = 1 - COSTS
             pays = min(rate / before, by_latency) >= needed and not late
         else:
-            pays = rate / before >= needed
+            # Where answers came near the deadline, quicker ones are worth some throughput.
+            is_quicker = latency_s < QUICKER * (1 + change) * before_s
+            pays = rate / before >= needed or (is_quicker and self._is_late(before_s))
         if not pays and self._doubling and not self._doubted and not is_own:
             # So much depends on the first rises that one bad measurement is not enough.
             self._doubted, self._before = True, last
@@ -225,8 +234,13 @@ class Limiter:
         self._broke_at = 0
         self._patience = PROBE_WINDOWS[0]
         most = PLENTY if is_own else self.maximum
-        if self._doubling and self.limit < most:
+        if change < 1 and late:
+            self._try(int(self.limit * TRIM), now_s, latency_s)
+        elif self._doubling and self.limit < most:
             self._try(min(2 * self.limit, most), now_s, latency_s)
+
+    def _is_late(self, latency_s: float) -> bool:
+        return self.deadline_s is not None and latency_s > LATE * self.deadline_s
 
     def _try(self, limit: int, now_s: float, latency_s: float) -> None:
         """Move the limit; the next measurement says whether it stays there."""

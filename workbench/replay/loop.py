@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from workbench.engines import CallContext, Engine
+from workbench.engines.base import failure
 from workbench.errors import WorkbenchError
 from workbench.progress import Listener, Progress
 from workbench.records import ErrorKind, Observation, Output, Request
@@ -250,7 +251,7 @@ class Run:
             estimate_usd = self._budget.estimate_usd(len(job.request))
             if not await self._afford(estimate_usd):
                 continue
-            context = CallContext(job.call_id, job.native_id, job.repeat)
+            context = CallContext(job.call_id, job.native_id, job.repeat, patient=True)
             slot = Slot(job, context, task, estimate_usd)
             self._slots.add(slot)
             try:
@@ -258,6 +259,11 @@ class Run:
                 request = request if self._patch is None else self._patch(request)
                 output = await self._engine.complete(request, slot.context)
             except asyncio.CancelledError:
+                if slot.is_dropped:
+                    self._drop(slot)
+                    if task.uncancel():
+                        raise  # The run itself ends as well.
+                    continue
                 if slot.left or slot.cut_s is None:
                     raise
             if slot.left:
@@ -309,6 +315,14 @@ class Run:
         if len(self._slots) + self._writer.unsettled >= could_fly or self._writer.is_behind:
             await self._writer.settle()
 
+    def _drop(self, slot: Slot) -> None:
+        """Take a call out of flight that waits for its turn at a rate limit: a resume asks it."""
+        self._tell_retries(slot, time.monotonic())
+        self._slots.discard(slot)
+        late = slot.context.retried.count(ErrorKind.TIMEOUT)
+        nothing = failure(ErrorKind.RATE_LIMITED, "not asked")
+        self._budget.settle(slot.estimate_usd, len(slot.job.request), nothing, late)
+
     def _tell_retries(self, slot: Slot, now_s: float) -> None:
         retried = slot.context.retried
         for kind in retried[slot.told :]:
@@ -335,7 +349,6 @@ class Run:
         while True:
             await asyncio.sleep(WATCH_S)
             now = time.monotonic()
-            quiet_until_s = float(getattr(self._engine, "quiet_until", 0.0))
             for slot in list(self._slots):
                 if slot.cut_s is not None:
                     if now - slot.cut_s > STUBBORN_S:
@@ -343,7 +356,11 @@ class Run:
                     continue
                 if len(slot.context.retried) > slot.told:
                     self._tell_retries(slot, now)
-                if self._deadline_s is not None and slot.overdue(now, self._deadline_s, quiet_until_s):
+                if self._closing and slot.is_unasked and not slot.is_dropped:
+                    # Its turn may come in minutes: nothing is in flight of it, and a resume asks it.
+                    slot.is_dropped = True
+                    slot.task.cancel()
+                elif self._deadline_s is not None and slot.overdue(now, self._deadline_s):
                     slot.cut_s = now
                     slot.task.cancel()
             if self._budget.is_out_of_time and not self._closing:
@@ -394,7 +411,7 @@ class Run:
                 self._stage,
                 beat.before + beat.done,
                 beat.total,
-                note=note_line(beat, len(self._outcomes.held)),
+                note=note_line(beat, len(self._outcomes.held), getattr(self._engine, "limit_told", "")),
                 per_s=beat.calls_per_s,
                 left_s=beat.left_s,
             )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from workbench.engines.replies import is_used_up
 from workbench.errors import ConfigError, EndpointUnreachable, UsageError, WorkbenchError
 from workbench.records import ErrorKind, Output
 
@@ -67,6 +68,8 @@ class Outcomes:
     they were the calls' own and are recorded. Where nothing works any more they are
     dropped, so that a resume asks those calls again. So are refusals that every call
     would get, however much was answered before: a key is revoked in the middle, too.
+    A call that was refused for the rate to the last says that nothing gets through any more:
+    one is enough to stop, and none is ever recorded.
 
     Args:
         name: The candidate, for messages.
@@ -99,6 +102,11 @@ class Outcomes:
         transient, refusal = (False, False) if self.final else (is_transient(output), is_refusal(output))
         transient = transient or (refusal and is_shut(output))
         self._recent.append(transient)
+        if not self.final and output.error and output.error.kind is ErrorKind.RATE_LIMITED:
+            # Calls wait for a rate limit as long as any gets through: this one met none that lets them.
+            self.held.append((row, output))
+            self.stop = self.stop or self._limited(output)
+            return []
         if transient or (refusal and not self.worked_before):
             self.held.append((row, output))
             self._judge()
@@ -166,6 +174,21 @@ class Outcomes:
             "`concurrency`), then run the same command again: it goes on where it stopped.",
         )
 
+    def _limited(self, output: Output) -> EndpointUnreachable:
+        message = output.error.message if output.error else ""
+        used_up = is_used_up(message)
+        what = "the quota is used up" if used_up else "its rate limit lets no call through"
+        how = (
+            "Add credit, or raise the quota, at the provider"
+            if used_up
+            else "Wait until the limit allows calls again (a day's ends with the day), or have it raised"
+        )
+        return EndpointUnreachable(
+            f"{self.role} {self.name!r}: {self.address}: {what} "
+            f"({ErrorKind.RATE_LIMITED}: {message}). The {self.work} is paused.",
+            f"No call was lost. {how}; then run the same command again: it goes on where it stopped.",
+        )
+
     def _refused(self, output: Output) -> ConfigError:
         error = output.error
         status, message = (error.status, error.message) if error else (None, "")
@@ -181,6 +204,8 @@ class Outcomes:
                 f"does ({message}).",
                 f"Mend `base_url` (it mostly ends in /v1), then run the same command again. {kept}",
             )
+        elif status is not None and 200 <= status < 300:
+            hint = f"Mend `base_url`: chat completions are answered with status 200 and content. {kept}"
         elif status is not None and 300 <= status < 400:
             hint = f"Redirects are never followed: set `base_url` to the final address. {kept}"
         return ConfigError(

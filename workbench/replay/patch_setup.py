@@ -187,7 +187,7 @@ def preview_patch(
     native_id, raw = requests_of(store, [call_id])[call_id]
     accesses.viewed(store, accesses.Kind.CASE, task, [call_id])
     before = from_json(raw, Request)
-    after = patcher(store, workspace, spec, task)(before)
+    after = patcher(store, spec, task)(before)
     notes = _notes(store, task, spec.patch or PromptPatch(), before)
     if call_id in held.same:
         notes.append("This call is shown as an example, or asks the same as one: it is never evaluated.")

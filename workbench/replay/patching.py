@@ -5,38 +5,63 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from workbench.compare.labels import LabelReader
 from workbench.config import Workspace
 from workbench.errors import UsageError
-from workbench.prompts import Example, apply_patch
-from workbench.records import Message, Output, Request, from_json
-from workbench.specs import Candidate
+from workbench.normal import content_hash
+from workbench.prompts import Example, apply_patch, turns_of
+from workbench.records import Message, Output, Request, from_json, to_json
+from workbench.specs import Candidate, PromptPatch
 from workbench.store import Store
 from workbench.store import examples as rows
 
-Patcher = Callable[[Request], Request]
 SHOWN_IDS = 5
 
 
-def patcher(store: Store, workspace: Workspace, spec: Candidate, task: str) -> Patcher:
+@dataclass(frozen=True, slots=True)
+class Patcher:
+    """What turns a recorded request into the one that a candidate is asked: its patch, and its examples."""
+
+    patch: PromptPatch | None
+    examples: tuple[Example, ...] = ()
+
+    def __call__(self, request: Request) -> Request:
+        """Return the request as the candidate is asked it."""
+        return request if self.patch is None else apply_patch(request, self.patch, self.examples)
+
+    @property
+    def shown(self) -> str:
+        """Return a hash of what the examples show; empty without any.
+
+        The patch names calls, and a call's content may change: a conflict is resolved, another import brings
+        the answer that was missing. The candidate's fingerprint knows nothing of that.
+        """
+        if not self.examples:
+            return ""
+        turns = [turn for example in self.examples for turn in turns_of(example)]
+        return content_hash("examples", to_json(turns))
+
+
+def patcher(store: Store, spec: Candidate, task: str) -> Patcher:
     """Return what turns a recorded request into the one that a candidate is asked.
 
     Args:
         store: Holds the calls shown as examples; read here, not later.
-        workspace: The workspace.
         spec: The candidate. Without a patch, requests stay as they are.
         task: Whose calls are asked.
 
     Raises:
         UsageError: A call named as an example can't be one.
     """
-    patch = spec.patch
-    if patch is None:
-        return lambda request: request
-    shown = [_example(row) for row in find_examples(store, spec, task)]
-    return lambda request: apply_patch(request, patch, shown)
+    return Patcher(spec.patch, tuple(_example(row) for row in find_examples(store, spec, task)))
+
+
+def shows_examples(spec: Candidate) -> bool:
+    """Say whether a candidate is asked with examples; one whose outputs lie in a file is asked nothing."""
+    return spec.engine != "recorded" and spec.patch is not None and bool(spec.patch.examples)
 
 
 def find_examples(store: Store, spec: Candidate, task: str) -> list[rows.ExampleRow]:
@@ -226,4 +251,5 @@ __all__ = [
     "patcher",
     "pick_examples",
     "refuse_evaluated",
+    "shows_examples",
 ]

@@ -15,7 +15,7 @@ import msgspec
 from workbench.errors import UsageError
 from workbench.records import to_json
 from workbench.replay.control import only_its_own
-from workbench.replay.patching import hold_out
+from workbench.replay.patching import hold_out, patcher, shows_examples
 from workbench.sampling import SampledCall, audit_key, draw_sample
 from workbench.specs import Candidate
 from workbench.stats.wording import measured
@@ -29,6 +29,8 @@ CORE_CALLS = 50
 """The first tenth of a batch, 50 calls at least, is sent in random order: an early honest estimate."""
 HELD_TO = "held_to"
 """Key of a plan: what the eval held the answers to when the replay began."""
+SHOWN = "shown"
+"""Key of a plan: what the examples of the candidate's patch showed then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ def make_plan(
         }
         if held_to is not None:
             detail[HELD_TO] = held_to
+        if shows_examples(candidate):
+            detail[SHOWN] = patcher(store, candidate, task).shown
         row = new_row(task, candidate.name, fingerprint, seed, repeats, detail)
     batch = max(known.values(), default=0) + 1
     added = ordered(row.replay_id, sampled, calls, batch)

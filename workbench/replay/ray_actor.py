@@ -38,7 +38,6 @@ from workbench.replay.ledger import recover
 from workbench.replay.limiter import Limiter
 from workbench.replay.loop import Ended, Run
 from workbench.replay.outcomes import Outcomes
-from workbench.replay.own_work import worked_s
 from workbench.replay.ray_budget import PieceBudgets
 from workbench.replay.ray_cluster import admit, own_address
 from workbench.replay.ray_settings import (
@@ -52,7 +51,7 @@ from workbench.replay.ray_settings import (
     piece_of,
 )
 from workbench.replay.remote_spool import RemoteSpool
-from workbench.replay.session import IN_PROCESS, attempt_deadline_s
+from workbench.replay.session import limiter_of
 from workbench.store import arrow
 
 T = TypeVar("T")
@@ -183,12 +182,7 @@ class AnsweringActor:
             except BaseException:
                 await engine.close()
                 raise
-            limiter = Limiter(
-                settings.concurrency or engine.concurrency,
-                attempt_deadline_s(settings.candidate),
-                adaptive=settings.candidate.engine not in IN_PROCESS,
-                worked_s=worked_s,
-            )
+            limiter = limiter_of(engine, settings.candidate, settings.concurrency)
             budgets = None if settings.budget is None else PieceBudgets(settings.budget)
             self._opened = _Opened(
                 settings, engine, settings.worked_before, settings.needs is None, limiter, budgets
@@ -225,7 +219,7 @@ class AnsweringActor:
             listener=silent,
             # What one piece taught of the server, the next one need not learn again.
             limiter=opened.limiter,
-            deadline_s=attempt_deadline_s(candidate),
+            deadline_s=opened.limiter.deadline_s,
             budget=budget,
         )
         running = asyncio.create_task(run.run())

@@ -17,6 +17,7 @@ from workbench.replay import ray_cluster
 from workbench.replay.budget import Budget
 from workbench.replay.checking import note_checked, notes_of, tell, was_checked
 from workbench.replay.heartbeat import Heartbeat
+from workbench.replay.held import refuse_mixed
 from workbench.replay.lease import LeaseLost, ReplayLease
 from workbench.replay.loop import Ended
 from workbench.replay.needs import sample_needs
@@ -29,6 +30,7 @@ from workbench.replay.ray_settings import RunSettings, error_from_json
 from workbench.replay.remote_spool import RemoteSpool
 from workbench.replay.session import LOOKED_AT, pages_of
 from workbench.replay.stopping import stopped_by_signals
+from workbench.replay.telling import note_line
 from workbench.specs import Candidate, EvalConfig, RayCluster
 from workbench.store import Store
 from workbench.store.queue import pending_page
@@ -152,7 +154,9 @@ class Driver:
     def _write_plan(self, actors: int, beat: Heartbeat) -> list[str]:
         patch = None
         if self._spec.patch is not None:
-            patch = patcher(self._store, self._workspace, self._spec, self._plan.replay.task)
+            patch = patcher(self._store, self._spec, self._plan.replay.task)
+            # Another process may have changed an example since the plan was looked at.
+            refuse_mixed(self._store, self._plan, self._spec, self._eval, patch)
 
         def tell(count: int) -> None:
             if self._stop.is_set():
@@ -315,9 +319,18 @@ class Driver:
 
     def _tell(self, beat: Heartbeat, note: str) -> None:
         beat.write()
-        failed = sum(beat.errors.values())
-        notes = [note, f"{failed:,} errors"] if failed else [note]
-        self._listener(Progress("replay", beat.before + beat.done, beat.total, note=", ".join(notes)))
+        words = ", ".join(each for each in (note, note_line(beat)) if each)
+        self._listener(
+            Progress(
+                "replay",
+                beat.before + beat.done,
+                beat.total,
+                note=words,
+                # Until the first parts come, nothing is known of the pace.
+                per_s=beat.calls_per_s if beat.done else None,
+                left_s=beat.left_s if beat.done else None,
+            )
+        )
 
 
 class _Interrupted(Exception):

@@ -141,7 +141,7 @@ def replay_planned(
     if dry_run:
         most = concurrency or spec.concurrency
         return estimate.dry_run(workspace, store, spec, task, drawn, concurrency=most, budgets=budgets)
-    patch = None if spec.patch is None else patcher(store, workspace, spec, task)
+    patch = None if spec.patch is None else patcher(store, spec, task)
     above = last_epoch(store, task, fingerprint)
     with rare_collections(), ReplayLease(workspace.spool, f"{task}-{fingerprint}", above=above) as lease:
         lease.recover()
@@ -149,7 +149,7 @@ def replay_planned(
         plan = drawn()
         if not plan.added and not _is_anything_pending(store, plan):
             return report_of(workspace, store, spec, plan)
-        refuse_mixed(store, plan, spec, eval_config)
+        refuse_mixed(store, plan, spec, eval_config, patch)
         budget, _ = budget_of(workspace, store, spec, plan, **budgets)
         engine = open_engine(workspace, spec, eval_config)
         treat = getattr(engine, "treat", None)

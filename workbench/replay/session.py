@@ -20,7 +20,7 @@ from workbench.replay.garbage import rare_collections
 from workbench.replay.heartbeat import Heartbeat
 from workbench.replay.journal import PartWriter
 from workbench.replay.lease import ReplayLease
-from workbench.replay.limiter import BATCHING_START, START, Limiter
+from workbench.replay.limiter import Limiter
 from workbench.replay.loop import Ended, Pages, Run, note_of
 from workbench.replay.needs import sample_needs
 from workbench.replay.outcomes import Outcomes
@@ -147,10 +147,7 @@ class Session:
         counts = tally(store, row)
         failed = sum((counts.errors or {}).values())
         self.beat = Heartbeat(self._workspace.spool, row.replay_id, counts.planned, counts.done)
-        adaptive = spec.engine not in IN_PROCESS
-        start = BATCHING_START if spec.engine == "vllm" else START
-        deadline_s = attempt_deadline_s(spec)
-        most = self._concurrency or self._engine.concurrency
+        limiter = limiter_of(self._engine, spec, self._concurrency)
         return Run(
             engine=self._engine,
             replay_id=row.replay_id,
@@ -170,12 +167,12 @@ class Session:
                 final=getattr(self._engine, "final_failures", False),
             ),
             beat=self.beat,
-            concurrency=most,
+            concurrency=limiter.maximum,
             listener=self._listener,
             patch=self._patch,
-            limiter=Limiter(most, deadline_s, adaptive, start, worked_s),
+            limiter=limiter,
             budget=self.budget,
-            deadline_s=deadline_s,
+            deadline_s=limiter.deadline_s,
             lease=lease,
         )
 
@@ -190,6 +187,23 @@ def attempt_deadline_s(spec: Candidate) -> float | None:
     if spec.engine in IN_PROCESS:
         return None
     return 2 * spec.timeout_s + 3 * LONGEST_WAIT_S if spec.samples > 0 else spec.timeout_s
+
+
+def limiter_of(engine: Engine, spec: Candidate, concurrency: int | None) -> Limiter:
+    """Return what decides how many requests of a run are in flight.
+
+    Args:
+        engine: Who answers. One that started its server knows how many requests that works on at once.
+        spec: The candidate.
+        concurrency: Requests in flight at most; None for the engine's own number.
+    """
+    return Limiter(
+        concurrency or engine.concurrency,
+        attempt_deadline_s(spec),
+        adaptive=spec.engine not in IN_PROCESS,
+        batch=getattr(engine, "batch", 0),
+        worked_s=worked_s,
+    )
 
 
 def pages_of(store: Store, replay_id: str, repeats: int) -> Pages:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from workbench.replay.heartbeat import Heartbeat
 
 
-def note_line(beat: Heartbeat, held: int = 0) -> str:
+def note_line(beat: Heartbeat, held: int = 0, limit: str = "") -> str:
     """Return the rest of the progress line: tokens a second, in flight, errors, retries, money, warnings.
 
     Args:
         beat: Where the run stands.
         held: Calls that failed in a row and are not recorded yet.
+        limit: What the server's rate limit makes calls wait for.
     """
     words = []
     if beat.tokens_per_s >= 0.5:
@@ -23,6 +24,8 @@ def note_line(beat: Heartbeat, held: int = 0) -> str:
         words.append(f"{sum(beat.errors.values()):,} errors ({counted(beat.errors)})")
     if beat.retried:
         words.append(f"{beat.retries:,} retries ({counted(beat.retried)})")
+    if limit:
+        words.append(limit)
     if beat.spent_usd is not None:
         words.append(f"{beat.spent_usd:.4f} USD")
     if held:

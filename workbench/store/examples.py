@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from workbench.normal import naive_utc
 from workbench.store import Store
 
 _ALIKE = """
@@ -143,6 +145,17 @@ def shown_before(store: Store, task: str) -> set[str]:
         (task,),
     )
     return {row["name"] for row in found}
+
+
+def changed_since(store: Store, call_ids: Sequence[str], since: datetime) -> bool:
+    """Say whether one of some calls took the place of another version of it after a moment (in UTC)."""
+    return bool(
+        store.value(
+            "SELECT count(*) FROM conflict_resolutions WHERE kept <> 'stored' AND resolved_at > ? "
+            "AND call_id IN (SELECT unnest(?::VARCHAR[]))",
+            (naive_utc(since), list(call_ids)),
+        )
+    )
 
 
 def free_calls(store: Store, task: str) -> list[tuple[str, str]]:
