@@ -37,7 +37,7 @@ class PlainRows:
     """Stages plain pairs.
 
     Args:
-        add: Takes a row and its size in bytes.
+        add: Takes a row, its size in bytes and its long texts.
         router: Decides on the task.
         sampling_rate: Share of traffic that was logged.
         served: Tells which candidate served a call; None where there is none.
@@ -74,6 +74,7 @@ class PlainRows:
             if message.role == "user":
                 text = said
                 turns += 1
+        words = language.wording(text)
         messages = _encode(pair.messages)
         if pair.response_format is None:
             shape = b"null"
@@ -105,16 +106,13 @@ class PlainRows:
                 None if self._served is None else self._served(attributes, model),
                 rate,
                 model,
-                text[: language.HEAD_CHARS],
                 chars,
                 turns,
                 0,
                 request_hash,
                 blake2b(both, digest_size=16).hexdigest(),
-                request,
                 beside,
                 marks,
-                output,
                 output_hash,
                 pair.text,
                 None,
@@ -132,6 +130,7 @@ class PlainRows:
                 0,
             ),
             len(request) + len(output) + len(beside) + 400,
+            (words if words is None else words.encode(), request, output),
         )
 
     def _routed(self, pair: PlainPair) -> tuple[str, list[str]]:
