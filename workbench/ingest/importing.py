@@ -253,6 +253,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     for name in ("gold", "marks", "tokens", "models", "languages", "tasks", "served", "first_at", "last_at"):
         setattr(report, name, getattr(loaded, name))
     report.open_conflicts, report.unrendered = loaded.open_conflicts, loaded.unrendered
+    report.prompts_waiting = loaded.prompts_waiting
 
 
 def _manifest(

@@ -130,6 +130,7 @@ class RowMaker:
         """Stage an output that joins a call."""
         output_hash = _output_hash(draft.output)
         control = _control_columns(draft.output, draft.marks)
+        request = None if draft.request is None else to_json(draft.request)
         self._add(
             (
                 "addition" if draft.adds else "output",
@@ -148,7 +149,7 @@ class RowMaker:
                 "",
                 content_hash("output", output_hash),
                 _encode(draft.attributes).decode() if draft.attributes else None,
-                None,
+                _texts(draft.request_marks),
                 output_hash,
                 *control[1:],
                 None,
@@ -159,8 +160,8 @@ class RowMaker:
                 False,
                 draft.parts,
             ),
-            len(control[0] or b"") + 300,
-            (None, None, control[0]),
+            len(control[0] or b"") + len(request or b"") + 300,
+            (None, request, control[0]),
         )
 
     def label(self, draft: Feedback, source: str, *, is_record: bool) -> None:
