@@ -83,8 +83,8 @@ CALL_PARTS, LABEL_PARTS = "part", "label"
 class _Texts:
     """A column of texts as Arrow holds it: one behind the other, and where each ends.
 
-    Kept as objects until a part is full, long texts would push everything else out of the processor's
-    cache: a third of what a row takes.
+    Long texts go here at once: kept as objects until a part is full, each would take memory of its own,
+    a third of what a reading process holds.
     """
 
     def __init__(self) -> None:

@@ -38,5 +38,6 @@ def main() -> int:
 if __name__ == "__main__":
     status = main()
     # All of it is told and written: taking everything apart again would only take time.
+    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
