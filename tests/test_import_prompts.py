@@ -171,6 +171,19 @@ def test_several_models_of_one_call_leave_its_prompt_open(desk: Desk) -> None:
     assert "import --undo" in report.text
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_a_prompt_that_cannot_be_read_costs_no_tokens(desk: Desk, together: bool) -> None:
+    """Neither its record nor the import is lost by it, whichever import it comes with."""
+    first = desk.write("inferences.jsonl", inference(1, {"left": 1}), inference(2, {"left": 2}))
+    second = desk.write("model.jsonl", below(1, input_messages='[{"role": 5}]'), below(2))
+    if not together:
+        desk.take(first)
+    report = desk.take(first, second) if together else desk.take(second)
+    assert (report.joined, report.rejected, report.prompts_waiting) == (2, 0, 0 if together else 1)
+    assert [row["input_tokens"] for row in calls(desk)] == [50, 50]
+    assert "not_rendered" in calls(desk)[0]["marks"]
+
+
 def test_a_dry_run_tells_of_the_prompts_and_opens_no_conflict(desk: Desk) -> None:
     """It counts as the import would."""
     first, second = files(desk)

@@ -113,13 +113,20 @@ class TensorZero:
 
 
 def _rendered(rows: Sequence[Mapping[str, Any]], marks: list[str]) -> tuple[Message, ...]:
-    """Return the prompt that the model saw; none where several models were asked, each with its own."""
+    """Return the prompt that the model saw; none where it is odd, or several models had one of their own."""
     messages = as_list(rows[0].get("input_messages")) if len(rows) == 1 else []
     if not messages:
         return ()
     system = rows[0].get("system")
     head = (Message("system", as_text(system)),) if system else ()
-    return (*head, *read_turns(messages, marks))
+    found: list[str] = []
+    try:
+        turns = read_turns(messages, found)
+    except Unreadable:
+        return ()  # Tokens and model hold all the same.
+    for mark in found:
+        add(marks, mark)
+    return (*head, *turns)
 
 
 def _used(rows: Sequence[Mapping[str, Any]], output: Output) -> Output:
