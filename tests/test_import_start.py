@@ -58,3 +58,24 @@ def test_a_store_that_is_opened_late_takes_the_calls(tmp_path: Path) -> None:
 
     report = import_files(desk.workspace, opening, [log], task="t")
     assert (report.accepted, len(opened)) == (1, 1)
+
+
+def test_a_reading_process_loads_no_more_than_it_reads_with() -> None:
+    """There are two of them for a long log: engines, comparators and numpy took half of their start."""
+    code = """
+import sys
+from workbench.ingest.reader import without_numpy
+with without_numpy():
+    import workbench.ingest.reading
+unneeded = ("numpy", "asyncio", "email", "workbench.engines", "workbench.compare", "workbench.stats")
+print([each for each in unneeded if each in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_workspace_without_evals_of_fields_loads_no_comparator() -> None:
+    """Every command reads the workspace first; few of them compare."""
+    code = "import sys, workbench.cli; print('workbench.compare' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

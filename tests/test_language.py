@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench import language
-from workbench.language import detect, detect_many
+from workbench.language import detect, languages_of, wording
 
 SENTENCES = {
     "en": [
@@ -82,6 +82,11 @@ def test_any_text_is_answered(text: str) -> None:
     assert found is None or len(found) == 2
 
 
+def detect_many(texts: list[str | None]) -> list[str | None]:
+    """Name languages as an import does: the wording in one process, the languages in another."""
+    return languages_of([None if each is None else wording(each) for each in texts])
+
+
 def test_many_texts_at_once_are_named_as_each_alone() -> None:
     """Two ways to the same scores: every sentence, and what is no language, in one batch."""
     texts = [each for sentences in SENTENCES.values() for each in sentences] + NO_LANGUAGE
@@ -92,7 +97,7 @@ def test_many_texts_at_once_are_named_as_each_alone() -> None:
 @given(st.lists(st.text(max_size=200), max_size=5))
 def test_any_texts_at_once_are_named_as_each_alone(texts: list[str]) -> None:
     """The same holds for odd text: no words, other scripts, control characters."""
-    assert detect_many(texts) == [detect(each) for each in texts]
+    assert detect_many([*texts]) == [detect(each) for each in texts]
 
 
 SNIPPETS = st.lists(

@@ -10,10 +10,7 @@ from pathlib import Path
 
 from workbench import slices
 from workbench.checks import NAME_HINT, check_ranges, pattern_of
-from workbench.compare.flags import NOTES
-from workbench.compare.judgement import JOINED
 from workbench.errors import ConfigError, did_you_mean
-from workbench.field_checks import check_fields, check_ignored
 from workbench.records import EvalKind, Policy
 from workbench.specs import CONTRADICTIONS, CONTROL, NAME_PATTERN, ZONES, EvalConfig, ReviewRules
 
@@ -91,7 +88,10 @@ def check_eval(each: EvalConfig, path: Path) -> None:
     _check_ranking(each, path)
     if each.judge is not None:
         _check_judge(each.judge.candidate, path)
-    check_fields(each.fields, path)
+    if each.fields:
+        from workbench.field_checks import check_fields
+
+        check_fields(each.fields, path)
     if each.fields and each.kind is not EvalKind.FIELDS:
         raise ConfigError(
             f"{path}: `fields` mean nothing to kind {each.kind.value}.",
@@ -108,7 +108,10 @@ def check_eval(each: EvalConfig, path: Path) -> None:
             raise ConfigError(
                 f"{path}: the wrapper {wrapper!r} needs exactly one group.", "For example answer: (.*)"
             )
-    check_ignored(each, path)
+    if each.ignore or each.kind is EvalKind.FIELDS:
+        from workbench.field_checks import check_ignored  # It loads comparators, which few commands need.
+
+        check_ignored(each, path)
     for taken in each.rules:
         name = "match" if taken is each.match else "match_any"
         for key in ("system_prompt", "input", "first_input", "tools", "model"):
@@ -121,6 +124,10 @@ def _check_contradictions(each: EvalConfig, path: Path) -> None:
         raise ConfigError(
             f"{path}: `contradictions` mean nothing to kind {each.kind.value}.", "Take them out."
         )
+    if set(each.contradictions) <= set(CONTRADICTIONS):
+        return
+    from workbench.compare.flags import NOTES
+
     for flag in each.contradictions:
         if flag not in (*CONTRADICTIONS, *NOTES):
             raise ConfigError(
@@ -156,6 +163,8 @@ def _check_several(each: EvalConfig, path: Path) -> None:
         raise ConfigError(f"{path}: `several` means nothing to kind {each.kind.value}.", "Take it out.")
     if not all(each.separators):
         raise ConfigError(f"{path}: separators: an empty text separates nothing.", "Take it out.")
+    from workbench.compare.judgement import JOINED
+
     for name in (*each.labels, *each.aliases):
         inside = next((mark for mark in (*each.separators, JOINED) if mark in name), None)
         if inside is not None:

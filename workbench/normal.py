@@ -15,7 +15,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -399,6 +398,8 @@ def _time_of(value: Any) -> datetime | None:
             return datetime.strptime(text, pattern).replace(tzinfo=UTC)
         except ValueError:
             continue
+    from email.utils import parsedate_to_datetime  # Rare, and slow to load.
+
     return parsedate_to_datetime(text)
 
 

@@ -5,6 +5,7 @@ A row is a call with or without its output (`kind` call), or an output alone (`k
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-PART_ROWS = 2_500
+PART_ROWS = 1_024
 PART_BYTES = 32 * 1024 * 1024
 _SUFFIX = ".arrow"
 
@@ -27,16 +28,13 @@ _FIELDS: list[tuple[str, Any]] = [
     ("served_by", pa.string()),
     ("sampling_rate", pa.float64()),
     ("model", pa.string()),
-    ("language", pa.string()),
     ("input_chars", pa.int32()),
     ("turn_depth", pa.int32()),
     ("tool_count", pa.int32()),
     ("request_hash", pa.string()),
     ("content_hash", pa.string()),
-    ("request", pa.string()),
     ("attributes", pa.string()),
     ("marks", pa.list_(pa.string())),
-    ("output", pa.string()),
     ("output_hash", pa.string()),
     ("text", pa.string()),
     ("error_kind", pa.string()),
@@ -52,12 +50,15 @@ _FIELDS: list[tuple[str, Any]] = [
     ("key_name", pa.string()),
     ("unnamed", pa.bool_()),
     ("parts", pa.int32()),
+    ("language", pa.string()),
+    ("request", pa.string()),
+    ("output", pa.string()),
 ]
 SCHEMA = pa.schema(_FIELDS)
-"""`language` holds the beginning of the text it is to be found out from.
+"""`language` holds what of the text it is to be found out from.
 
 `unnamed`: the log gives no id, so `native_id` is a hash, and equal rows are told apart later.
-`parts` counts the further source records that went into it.
+`parts` counts the further source records that went into it. The last three are the long ones.
 """
 
 LABEL_TEXTS = (
@@ -77,6 +78,40 @@ LABELS = pa.schema(_LABEL_FIELDS)
 
 CALL_PARTS, LABEL_PARTS = "part", "label"
 """How the names of parts begin, by what they hold."""
+
+
+class _Texts:
+    """A column of texts as Arrow holds it: one behind the other, and where each ends.
+
+    Long texts go here at once: kept as objects until a part is full, each would take memory of its own,
+    a third of what a reading process holds.
+    """
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._ends = array("i", (0,))
+        self._missing: list[int] = []
+
+    def add(self, text: bytes | None) -> None:
+        """Take the next one, in UTF-8."""
+        ends = self._ends
+        if text is None:
+            self._missing.append(len(ends) - 1)
+        else:
+            self._data += text
+        ends.append(len(self._data))
+
+    def column(self) -> Any:
+        """Return the column."""
+        count = len(self._ends) - 1
+        there = None
+        if self._missing:
+            flags = [True] * count
+            for place in self._missing:
+                flags[place] = False
+            there = pa.array(flags, pa.bool_()).buffers()[1]
+        buffers = [there, pa.py_buffer(self._ends), pa.py_buffer(self._data)]
+        return pa.Array.from_buffers(pa.string(), count, buffers, len(self._missing))
 
 
 class PartWriter:
@@ -100,19 +135,24 @@ class PartWriter:
         self._schema, self._prefix = schema, prefix
         self._line_at = schema.get_field_index("line")
         self._rows: list[Sequence[Any]] = []
+        self._long: list[_Texts] = []
         self._bytes = 0
         self._file, self._line, self._count, self._shared = 0, 0, 0, False
 
-    def add(self, values: Sequence[Any], size: int) -> None:
+    def add(self, values: Sequence[Any], size: int, long: Sequence[bytes | None] = ()) -> None:
         """Add one row.
 
         Args:
-            values: In the order of `SCHEMA`.
+            values: In the order of the schema.
             size: Roughly how many bytes it takes; decides when a part is written.
+            long: What follows them: texts in UTF-8 for the last columns, as many for every row.
         """
         if not self._rows:
             self._line = values[self._line_at]
+            self._long = [_Texts() for _ in long]
         self._rows.append(values)
+        for column, text in zip(self._long, long, strict=True):
+            column.add(text)
         self._bytes += size
         if len(self._rows) >= PART_ROWS or self._bytes >= PART_BYTES:
             self.flush()
@@ -133,7 +173,9 @@ class PartWriter:
         if not self._rows:
             return
         columns = zip(*self._rows, strict=True)
-        arrays = [_array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        # The long columns have no rows here, and come after those that have.
+        arrays = [_array(column, field.type) for column, field in zip(columns, self._schema, strict=False)]
+        arrays += [each.column() for each in self._long]
         first = self._line if self._shared else 0
         name = f"{self._prefix}-{self._file:06d}-{first:012d}-{self._count:08d}{_SUFFIX}"
         self._count += 1

@@ -19,7 +19,7 @@ from workbench.formats.plain import draft_of, plain_pair, read_plain
 from workbench.ingest.plain_rows import PlainRows
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, call_id
-from workbench.language import HEAD_CHARS
+from workbench.language import wording
 from workbench.normal import content_hash, decode_json, message_text
 from workbench.parts import SCHEMA
 from workbench.records import EvalKind, Message, Output, Request, ToolCall, to_json
@@ -136,8 +136,8 @@ def test_a_line_read_the_short_way_becomes_the_row_of_the_long_way(
     router = TaskRouter([rule] if routed else [], None)
     rows: list[dict[str, Any]] = []
 
-    def add(values: Sequence[Any], size: int) -> None:
-        row = dict(zip(SCHEMA.names, values, strict=True))
+    def add(values: Sequence[Any], size: int, long: Sequence[bytes | None]) -> None:
+        row = dict(zip(SCHEMA.names, (*values, *long), strict=True))
         # The keys of an object may stand in another order.
         rows.append(row | {key: json.loads(row[key]) for key in ("request", "attributes", "output")})
 
@@ -221,7 +221,7 @@ def test_hashes_and_json_of_a_row_are_those_of_its_definition(
     """The row is assembled from pieces that are encoded once; identities never change by it."""
     rows: list[dict[str, Any]] = []
     maker = RowMaker(
-        lambda values, _: rows.append(dict(zip(SCHEMA.names, values, strict=True))),
+        lambda values, _, long: rows.append(dict(zip(SCHEMA.names, (*values, *long), strict=True))),
         TaskRouter([], None),
         None,
     )
@@ -234,11 +234,12 @@ def test_hashes_and_json_of_a_row_are_those_of_its_definition(
     assert row["call_id"] == call_id(source, native_id) == content_hash("call", source, native_id)
     assert (row["request_hash"], row["output_hash"]) == (asked, answered)
     assert row["content_hash"] == content_hash(asked, answered)
-    assert row["request"] == to_json(request).decode()
+    assert row["request"] == to_json(request)
     said = [message_text(each) for each in request.messages]
     users = [text for text, each in zip(said, request.messages, strict=True) if each.role == "user"]
     assert (row["input_chars"], row["turn_depth"]) == (sum(map(len, said)), len(users))
-    assert row["language"] == (users[-1][:HEAD_CHARS] if users else "")
+    words = wording(users[-1] if users else "")
+    assert row["language"] == (None if words is None else words.encode())
 
 
 def test_a_line_that_is_odd_is_refused_by_both_ways(tmp_path: Path) -> None:

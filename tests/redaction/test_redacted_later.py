@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from workbench import Workbench
 from workbench.errors import UsageError
 from workbench.redaction import PLACEHOLDER
+from workbench.review import hand_over
 
 MAIL, OTHER = "ann.lee@example.com", "bob.ray@example.com"
 EVAL = 'task = "letters"\nkind = "text"\n'
@@ -78,6 +80,63 @@ def test_later_arrivals_bring_nothing_back(bench: Workbench, tmp_path: Path) -> 
     files = (each for each in bench.workspace.root.rglob("*") if each.is_file() and each.suffix != ".csv")
     disk = b"".join(each.read_bytes() for each in files)
     assert MAIL.encode() not in disk
+
+
+def answers(folder: Path, to: str, note: str) -> list[dict[str, Any]]:
+    """Return what a person answered to every item in a folder, as the program exports it, with a note."""
+    said = {"choice": "left", "note": note, "corrected": f"Dear {note}", "reasons": [f"not {MAIL}"]}
+    if to == "argilla":
+        records = json.loads((folder / "records.json").read_text())
+        responses = {name: [{"value": value, "user_id": "kim"}] for name, value in said.items()}
+        return [each | {"responses": responses} for each in records]
+    kinds = {"choice": "choices", "reasons": "choices"}
+    result = [
+        {"from_name": name, "value": {kinds.get(name, "text"): value if isinstance(value, list) else [value]}}
+        for name, value in said.items()
+    ]
+    annotation = {"completed_by": {"id": 7}, "result": result, "updated_at": "2026-03-01T12:05:00Z"}
+    tasks = json.loads((folder / "tasks.json").read_text())
+    return [each | {"annotations": [annotation]} for each in tasks]
+
+
+@pytest.mark.parametrize("to", ["argilla", "label-studio"])
+def test_notes_from_another_program_are_redacted_as_their_call_was(
+    bench: Workbench, tmp_path: Path, to: str
+) -> None:
+    """Note, right answer and reasons get the placeholder that the call has; the report counts them."""
+    bench.replay("letters", "small")
+    bench.compare("letters", "small")
+    folder = tmp_path / "out"
+    hand_over(bench.workspace, bench.store, "letters", "small", folder, to=to)
+    file = tmp_path / "back.json"
+    file.write_text(json.dumps(answers(folder, to, f"ask {MAIL}")))
+    report = bench.import_labels(file, task="letters")
+    assert (report.records, report.accepted, report.redacted) == (2, 2, {"EMAIL": 3})
+    assert "3 EMAIL" in report.text
+    rows = bench.store.rows(
+        "SELECT native_id, note, corrected, reasons, k.text AS control FROM labels"
+        " JOIN calls USING (call_id) JOIN controls k USING (call_id)"
+    )
+    found = {row.pop("native_id"): row for row in rows}
+    # The other call was imported as it was logged, and so is what is said of it.
+    assert found.pop("plain")["note"] == f"ask {MAIL}"
+    ((redacted),) = found.values()
+    assert MAIL not in str(redacted)
+    (mail,) = PLACEHOLDER.findall(redacted["control"])
+    texts = [redacted["note"], redacted["corrected"], *redacted["reasons"]]
+    assert [PLACEHOLDER.findall(each) for each in texts] == [[mail]] * 3
+    again = bench.import_labels(file, task="letters")
+    assert (again.accepted, again.skipped) == (0, 2)
+
+
+def test_a_rejected_label_of_a_redacted_task_leaves_no_text(bench: Workbench, tmp_path: Path) -> None:
+    """Its reason and a keyed hash say which one it is; its beginning may hold an address."""
+    bench.replay("letters", "small")
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"id,verdict,note\nnobody-{MAIL},control_better,see {MAIL}\n")
+    report = bench.import_labels(labels, task="letters", candidate="small")
+    assert (report.records, report.rejected) == (1, 1)
+    assert MAIL not in str(report)
 
 
 def test_without_the_secret_they_are_refused(bench: Workbench, tmp_path: Path) -> None:

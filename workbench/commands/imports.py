@@ -66,10 +66,13 @@ def import_(
     if undo is not None:
         _undo(undo, with_evidence, workspace, as_json)
         return
-    from workbench.ingest import import_files, readers_for, write_rejects
+    from workbench.ingest import readers_for
 
     with contextlib.ExitStack() as stack:
         readers = stack.enter_context(readers_for(files, redact_model=redact_model))
+        # They take their time to start; what this process needs is loaded meanwhile.
+        from workbench.ingest import import_files, write_rejects
+
         space = load_workspace(workspace)
         store: Store | None = None
 

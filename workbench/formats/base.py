@@ -163,7 +163,9 @@ class OutputDraft:
     """An output whose request is another record; both carry `native_id`.
 
     `attributes` are added to those of the call. With `adds`, it only says tokens and model of an
-    answer that is there already; `parts` counts the other source records that went into it.
+    answer that is there already; `parts` counts the other source records that went into it, and
+    `request` holds the messages that the model saw, where the call's own record may hold a template's
+    arguments in their place; `request_marks` says what is odd about them.
     """
 
     native_id: str
@@ -176,6 +178,8 @@ class OutputDraft:
     adds: bool = False
     parts: int = 0
     attributes: dict[str, Any] = field(default_factory=dict)
+    request: Request | None = None
+    request_marks: list[str] = field(default_factory=list)
 
 
 Parsed = Draft | OutputDraft | Feedback | Passed | Part

@@ -87,24 +87,46 @@ class TensorZero:
         if draft.control is not None:
             draft.control = _used(rows, draft.control)
             draft.model = draft.control.model or draft.model
-        messages = as_list(rows[0].get("input_messages"))
-        if len(rows) == 1 and messages and Mark.NOT_RENDERED in draft.marks:
-            system = rows[0].get("system")
-            rendered = read_turns(messages, draft.marks)
-            head = (Message("system", as_text(system)),) if system else ()
-            draft.request = replace(draft.request, messages=(*head, *rendered))
+        if Mark.NOT_RENDERED in draft.marks and (messages := _rendered(rows, draft.marks)):
+            draft.request = replace(draft.request, messages=messages)
             draft.marks.remove(Mark.NOT_RENDERED)
 
     def assemble(self, parts: Sequence[Part]) -> OutputDraft:
-        """Return tokens and model for an inference that came before, with this import or an earlier one.
+        """Return tokens, model and the rendered prompt for an inference that came before.
 
-        The rendered prompt is taken only where both are imported together: a stored request stays.
+        A stored request stays what it is until a person takes the prompt in its place.
         """
         rows = [as_mapping(each.data) for each in parts]
         marks: list[str] = [Mark.CACHE_HIT] if any(truthy(row.get("cached")) for row in rows) else []
+        asked: list[str] = []
+        messages = _rendered(rows, asked)
         return OutputDraft(
-            parts[0].key, _used(rows, Output()), None, marks, key_name="inference_id", adds=True
+            parts[0].key,
+            _used(rows, Output()),
+            None,
+            marks,
+            key_name="inference_id",
+            adds=True,
+            request=Request(messages) if messages else None,
+            request_marks=asked,
         )
+
+
+def _rendered(rows: Sequence[Mapping[str, Any]], marks: list[str]) -> tuple[Message, ...]:
+    """Return the prompt that the model saw; none where it is odd, or several models had one of their own."""
+    messages = as_list(rows[0].get("input_messages")) if len(rows) == 1 else []
+    if not messages:
+        return ()
+    system = rows[0].get("system")
+    head = (Message("system", as_text(system)),) if system else ()
+    found: list[str] = []
+    try:
+        turns = read_turns(messages, found)
+    except Unreadable:
+        return ()  # Tokens and model hold all the same.
+    for mark in found:
+        add(marks, mark)
+    return (*head, *turns)
 
 
 def _used(rows: Sequence[Mapping[str, Any]], output: Output) -> Output:

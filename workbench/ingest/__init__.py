@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from workbench.lazy import loading
 
 if TYPE_CHECKING:
+    from workbench.ingest.children import readers_for
     from workbench.ingest.corrections import (
         Conflict,
         ImportRow,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
         resolve_conflicts,
         undo_import,
     )
-    from workbench.ingest.importing import import_files, readers_for
+    from workbench.ingest.importing import import_files
     from workbench.ingest.previewing import Column, Preview, preview
     from workbench.ingest.report import ImportReport, rejects_csv, write_rejects
     from workbench.ingest.rows import call_id, default_source
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "children": ("readers_for",),
     "corrections": (
         "Conflict",
         "ImportRow",
@@ -60,7 +62,7 @@ _HOMES = {
         "resolve_conflicts",
         "undo_import",
     ),
-    "importing": ("import_files", "readers_for"),
+    "importing": ("import_files",),
     "previewing": ("Column", "Preview", "preview"),
     "report": ("ImportReport", "rejects_csv", "write_rejects"),
     "rows": ("call_id", "default_source"),

@@ -10,19 +10,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import msgspec
 
 from workbench import errors
 from workbench.errors import EnvironmentalError, UsageError
-from workbench.formats import Share
+from workbench.formats import Share, log_files
 from workbench.ingest.job import Count, Job, Look, Told
 from workbench.ingest.order import InOrder
-from workbench.ingest.previewing import Preview
 from workbench.records import from_json
+
+if TYPE_CHECKING:
+    from workbench.ingest.previewing import Preview
 
 SILENCE_S = 120.0
 """A process that says nothing for so long hangs on what it reads, and is ended."""
@@ -69,6 +71,19 @@ class Readers:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+
+def readers_for(files: Iterable[Path | str], *, redact_model: str | None = None) -> Readers:
+    """Start the processes that will read logs, so that they load while the store is opened.
+
+    Args:
+        files: As for `import_files`.
+        redact_model: As for `import_files`.
+
+    Raises:
+        UsageError: A folder holds no log, or a pattern matches nothing.
+    """
+    return Readers(log_files(files), with_model=redact_model is not None)
 
 
 def read_files(
@@ -124,6 +139,8 @@ def look_into_files(job: Job) -> Preview:
         UsageError: A file is no log, or takes more memory or time than any log.
         EnvironmentalError: The process was ended from outside.
     """
+    from workbench.ingest.previewing import Preview
+
     with _Child(MAX_MEMORY_BYTES) as child:
         child.begin(job)
         return from_json(_Conversation(job, [child]).preview(), Preview)

@@ -15,6 +15,7 @@ from workbench.errors import UsageError
 from workbench.formats import Draft, OutputDraft
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker
+from workbench.normal import last_user_text
 from workbench.parts import SCHEMA
 from workbench.records import Call, Output
 from workbench.roles import Right
@@ -291,8 +292,12 @@ def _differences(stored: Call, arrived: Call) -> list[str]:
 
 def _columns(call: Call) -> dict[str, Any]:
     """Return the staged row of a call that arrived, by column; without a request where it had none."""
-    rows: list[Sequence[Any]] = []
-    maker = RowMaker(lambda row, _: rows.append(row), TaskRouter([], call.task or None), call.sampling_rate)
+    rows: list[tuple[Any, ...]] = []
+    maker = RowMaker(
+        lambda row, _, long: rows.append((*row, *(None if each is None else each.decode() for each in long))),
+        TaskRouter([], call.task or None),
+        call.sampling_rate,
+    )
     if call.request.messages:
         draft = Draft(
             request=call.request,
@@ -309,7 +314,9 @@ def _columns(call: Call) -> dict[str, Any]:
     else:
         maker.output(OutputDraft(call.native_id, call.control or Output()), call.source)
     found = dict(zip(SCHEMA.names, rows[0], strict=True))
-    found["language"] = language.detect(found["language"]) if found["language"] else None
+    found["language"] = (
+        language.detect(last_user_text(call.request.messages)) if call.request.messages else None
+    )
     return found
 
 

@@ -20,8 +20,8 @@ import msgspec
 from workbench import language
 from workbench.access import requires
 from workbench.config import Workspace, file_hash
-from workbench.formats import AUTO, found_files, log_files
-from workbench.ingest.children import Readers, read_files
+from workbench.formats import AUTO, found_files
+from workbench.ingest.children import Readers, read_files, readers_for
 from workbench.ingest.job import Count, Job, Look, Secret, check_arguments
 from workbench.ingest.redacting import Redaction, check_treatment, redaction_of
 from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport, reject_reason
@@ -110,7 +110,7 @@ def import_files(
             Staging(
                 spool,
                 report.manifest_id or "",
-                language.detect_many,
+                language.languages_of,
                 lambda part: attributed(part, accepted),
             )
         )
@@ -188,19 +188,6 @@ def import_files(
     return report
 
 
-def readers_for(files: Iterable[Path | str], *, redact_model: str | None = None) -> Readers:
-    """Start the processes that will read logs, so that they load while the store is opened.
-
-    Args:
-        files: As for `import_files`.
-        redact_model: As for `import_files`.
-
-    Raises:
-        UsageError: A folder holds no log, or a pattern matches nothing.
-    """
-    return Readers(log_files(files), with_model=redact_model is not None)
-
-
 def _fits(paths: Sequence[Path]) -> bool:
     """Say whether files are read so soon that others can wait for the store meanwhile."""
     sizes = (each.stat().st_size for each in paths if each.is_file())
@@ -266,6 +253,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     for name in ("gold", "marks", "tokens", "models", "languages", "tasks", "served", "first_at", "last_at"):
         setattr(report, name, getattr(loaded, name))
     report.open_conflicts, report.unrendered = loaded.open_conflicts, loaded.unrendered
+    report.prompts_waiting = loaded.prompts_waiting
 
 
 def _manifest(

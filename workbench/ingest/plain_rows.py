@@ -30,14 +30,29 @@ def _mirrored(record: type[Any]) -> Any:
     return msgspec.defstruct(record.__name__, found, gc=False)
 
 
-_Usage, _Output = _mirrored(Usage), _mirrored(Output)
+_Usage = _mirrored(Usage)
+
+
+def _output_template() -> bytes:
+    """Return an output of text as JSON, with gaps for text, model, usage and latency in this order."""
+    gaps: Any = ["@text", "@model", "@usage", "@latency"]
+    text, model, usage, latency = gaps
+    whole = _encode(Output(text, finish_reason="stop", model=model, usage=usage, latency_ms=latency))
+    parts = whole.replace(b"%", b"%%")
+    for each in gaps:
+        parts = parts.replace(_encode(each), b"%b")
+    return parts
+
+
+_OUTPUT = _output_template()
+_MODELS_KEPT = 100
 
 
 class PlainRows:
     """Stages plain pairs.
 
     Args:
-        add: Takes a row and its size in bytes.
+        add: Takes a row, its size in bytes and its long texts.
         router: Decides on the task.
         sampling_rate: Share of traffic that was logged.
         served: Tells which candidate served a call; None where there is none.
@@ -48,6 +63,7 @@ class PlainRows:
     ) -> None:
         self._add, self._router, self._sampling_rate = add, router, sampling_rate
         self._served = served
+        self._models: dict[str, bytes] = {}
 
     def call(self, pair: PlainPair, source: str, file: str) -> None:
         """Stage a call.
@@ -74,6 +90,7 @@ class PlainRows:
             if message.role == "user":
                 text = said
                 turns += 1
+        words = language.wording(text)
         messages = _encode(pair.messages)
         if pair.response_format is None:
             shape = b"null"
@@ -87,11 +104,17 @@ class PlainRows:
             shape,
             _encode(pair.parameters),
         )
-        said_json = _encode([pair.text, (), None])
+        answer = _encode(pair.text)
+        said_json = b"[%b,[],null]" % answer
         output_hash = blake2b(b"%d:%b" % (len(said_json), said_json), digest_size=16).hexdigest()
         both = f"32:{request_hash}32:{output_hash}".encode()
         uncached, cached, out, _ = pair.usage
-        output = _encode(_Output(pair.text, (), "stop", model, _Usage(*pair.usage), pair.latency_ms))
+        output = _OUTPUT % (
+            answer,
+            self._models.get(model) or self._named(model),
+            _encode(_Usage(*pair.usage)),
+            b"null" if pair.latency_ms is None else _encode(pair.latency_ms),
+        )
         beside = _encode(attributes)
         self._add(
             (
@@ -100,21 +123,18 @@ class PlainRows:
                 source,
                 pair.native_id,
                 task,
-                pair.occurred_at.replace(tzinfo=None),
+                pair.occurred_at,
                 pair.session_id,
                 None if self._served is None else self._served(attributes, model),
                 rate,
                 model,
-                text[: language.HEAD_CHARS],
                 chars,
                 turns,
                 0,
                 request_hash,
                 blake2b(both, digest_size=16).hexdigest(),
-                request,
                 beside,
                 marks,
-                output,
                 output_hash,
                 pair.text,
                 None,
@@ -132,7 +152,15 @@ class PlainRows:
                 0,
             ),
             len(request) + len(output) + len(beside) + 400,
+            (words if words is None else words.encode(), request, output),
         )
+
+    def _named(self, model: str) -> bytes:
+        """Return the name of a model as JSON, which is the same on most lines."""
+        if len(self._models) >= _MODELS_KEPT:
+            self._models.clear()
+        found = self._models[model] = _encode(model)
+        return found
 
     def _routed(self, pair: PlainPair) -> tuple[str, list[str]]:
         draft = draft_of(pair)

@@ -226,9 +226,7 @@ def main() -> int:
     limit_resources(int(sys.argv[1]))
     if hasattr(os, "nice"):
         os.nice(_NICE)
-    # Records hold no cycles: looking for some after every few hundred took a fifth of the time.
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # Whatever a library prints does not get between the messages.
 

@@ -86,6 +86,11 @@ class Redaction:
         if output is not None and output != draft.output:
             draft.output = output
             _add(draft.marks)
+        if draft.request is not None:
+            request = self._request(draft.request)
+            if request != draft.request:
+                draft.request = request
+                _add(draft.request_marks)
         draft.native_id = self.text(draft.native_id)
         draft.file = self.text(draft.file)
         draft.attributes = self._value(draft.attributes)

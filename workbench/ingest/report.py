@@ -45,7 +45,8 @@ class ImportReport:
     `capture_lost` counts by reason the calls that capture could not write beside these logs.
     `renamed_tasks` are tasks that the log calls by what is no name, each with the name it has here.
     `unrendered` counts, by the earlier import that brought them, calls that got their tokens now and
-    whose prompt would have come along in one import.
+    whose prompt would have come along in one import. `prompts_waiting` counts prompts that came now, for
+    calls that were stored with a template's arguments: each waits as a conflict.
     `served` counts, by candidate, new calls that it served itself: their answers are no frontier's.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
     calls by their kind; the other skipped ones were known.
@@ -86,6 +87,7 @@ class ImportReport:
     renamed_tasks: dict[str, str] = field(default_factory=dict)
     redacted: dict[str, int] | None = None
     unrendered: dict[str, int] = field(default_factory=dict)
+    prompts_waiting: int = 0
     dry_run: bool = False
 
     @property
@@ -280,6 +282,12 @@ def told_unrendered(report: ImportReport) -> list[str]:
         lines.append(
             f"{bare:,} calls hold the arguments of a template, not the prompt that the model saw. It is in "
             "TensorZero's ModelInference rows: import that file and this one together."
+        )
+    if report.prompts_waiting:
+        lines.append(
+            f"{report.prompts_waiting:,} calls were stored with the arguments of a template, and the prompt "
+            "that the model saw came now. They are out of use until you take it (or keep what is stored): "
+            f"workbench conflicts resolve --keep arrived --import {report.manifest_id or 'MANIFEST'}"
         )
     for manifest, count in report.unrendered.items():
         lines.append(

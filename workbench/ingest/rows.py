@@ -49,7 +49,7 @@ class RowMaker:
     """Turns drafts into staged rows: identity, task, language, sizes and hashes.
 
     Args:
-        add: Takes a row and its size in bytes.
+        add: Takes a row, its size in bytes and its long texts.
         router: Decides on the task.
         sampling_rate: Share of traffic that was logged.
         add_label: Takes the row of an imported label and its size in bytes.
@@ -90,6 +90,7 @@ class RowMaker:
             answered_by = draft.control.model if draft.control is not None else None
             served_by = self._served(draft.attributes, draft.model or answered_by)
         attributes = _attributes(draft)
+        words = language.wording(text)
         control = _control_columns(draft.control, draft.control_marks)
         self._add(
             (
@@ -98,21 +99,18 @@ class RowMaker:
                 source,
                 native_id,
                 task,
-                _naive(draft.occurred_at),
+                draft.occurred_at,
                 draft.session_id,
                 served_by,
                 sampling_rate,
                 draft.model,
-                text[: language.HEAD_CHARS],  # Languages are told for a whole part at once.
                 chars,
                 turns,
                 len(request.tools),
                 request_hash,
                 _content_hash(request_hash, output_hash),
-                request_json,
                 attributes,
                 _texts(draft.marks),
-                control[0],
                 output_hash,
                 *control[1:],
                 draft.gold,
@@ -123,13 +121,16 @@ class RowMaker:
                 draft.native_id is None,
                 draft.parts,
             ),
-            len(request_json) + len(control[0] or "") + len(attributes) + 400,
+            len(request_json) + len(control[0] or b"") + len(attributes) + 400,
+            # Languages are told for a whole part at once.
+            (None if words is None else words.encode(), request_json, control[0]),
         )
 
     def output(self, draft: OutputDraft, source: str) -> None:
         """Stage an output that joins a call."""
         output_hash = _output_hash(draft.output)
         control = _control_columns(draft.output, draft.marks)
+        request = None if draft.request is None else to_json(draft.request)
         self._add(
             (
                 "addition" if draft.adds else "output",
@@ -137,7 +138,7 @@ class RowMaker:
                 source,
                 draft.native_id,
                 None,
-                _naive(draft.occurred_at),
+                draft.occurred_at,
                 None,
                 None,
                 None,
@@ -145,13 +146,10 @@ class RowMaker:
                 None,
                 None,
                 None,
-                None,
                 "",
                 content_hash("output", output_hash),
-                None,
                 _encode(draft.attributes).decode() if draft.attributes else None,
-                None,
-                control[0],
+                _texts(draft.request_marks),
                 output_hash,
                 *control[1:],
                 None,
@@ -162,7 +160,8 @@ class RowMaker:
                 False,
                 draft.parts,
             ),
-            len(control[0] or "") + 300,
+            len(control[0] or b"") + len(request or b"") + 300,
+            (None, request, control[0]),
         )
 
     def label(self, draft: Feedback, source: str, *, is_record: bool) -> None:
@@ -249,7 +248,7 @@ def _said(request: Request) -> tuple[str, int, int, bool]:
     return text, chars, turns, plain
 
 
-def _request_texts(request: Request, *, plain: bool) -> tuple[str, str]:
+def _request_texts(request: Request, *, plain: bool) -> tuple[bytes, str]:
     """Return a request as JSON and the hash of what was asked; parameters are not part of the hash.
 
     Args:
@@ -258,16 +257,14 @@ def _request_texts(request: Request, *, plain: bool) -> tuple[str, str]:
             searched for one, and the messages are encoded once for both.
     """
     if not plain:
-        return to_json(request).decode(), content_hash(
-            [request.messages, request.tools, request.response_format]
-        )
+        return to_json(request), content_hash([request.messages, request.tools, request.response_format])
     messages = _encode(request.messages)
     whole = b'{"messages":%b,"tools":[],"response_format":null,"parameters":%b}' % (
         messages,
         _encode(request.parameters),
     )
     asked = b"%d:[%b,[],null]" % (len(messages) + 10, messages)
-    return whole.decode(), blake2b(asked, digest_size=16).hexdigest()
+    return whole, blake2b(asked, digest_size=16).hexdigest()
 
 
 def _output_hash(output: Output | None) -> str:
@@ -293,7 +290,7 @@ def _control_columns(output: Output | None, marks: Sequence[str]) -> tuple[Any, 
         return (None,) * 7 + (_texts(marks),)
     usage = output.usage
     return (
-        to_json(output).decode(),
+        to_json(output),
         output.text,
         output.error.kind.value if output.error else None,
         output.latency_ms,

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from workbench.config import Workspace
-from workbench.engines.wire import is_same_model
 from workbench.specs import CONTROL
 
 if TYPE_CHECKING:
+    from workbench.config import Workspace
     from workbench.store import Store
 
 SERVED_BY = "served_by"
@@ -65,13 +64,17 @@ def accepted_models(workspace: Workspace, store: Store) -> dict[str, list[tuple[
         store: Holds the log of decisions, and the calls.
     """
     from workbench.store.decisions import accepted
-    from workbench.store.noise import recorded_models
 
     models = {each.name: each.model for each in workspace.config.candidates}
     wanted: dict[str, list[tuple[str, str]]] = {}
     for task, candidate in accepted(store):
         if (model := models.get(candidate)) is not None:
             wanted.setdefault(task, []).append((model, candidate))
+    if not wanted:
+        return {}
+    from workbench.engines.wire import is_same_model
+    from workbench.store.noise import recorded_models
+
     found: dict[str, list[tuple[str, str]]] = {}
     for task, pairs in wanted.items():
         frontier = [name for name in recorded_models(store, task) if name is not None]
@@ -90,6 +93,8 @@ def attributed(table: pa.Table, models: Mapping[str, list[tuple[str, str]]]) -> 
     """
     if not models or SERVED_BY not in table.column_names:
         return table
+    from workbench.engines.wire import is_same_model
+
     known: dict[tuple[str | None, str | None], str | None] = {}
     rows = zip(*(table.column(name).to_pylist() for name in (SERVED_BY, "task", "model")), strict=True)
     served: list[str | None] = []

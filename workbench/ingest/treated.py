@@ -7,6 +7,8 @@ was: without this they would bring back what the import took out.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ import msgspec
 
 from workbench.config import Workspace
 from workbench.errors import UsageError
-from workbench.records import Output
+from workbench.records import Output, Rejected
 from workbench.redaction import Redactor, fingerprint, load_key
 from workbench.redaction.secret import FILE, KeyUnusable
 
@@ -43,6 +45,20 @@ class Treatment:
     def text(self, call_id: str, text: str) -> str:
         """Return a text about a call, such as a note or a right answer."""
         return self._redactor.text(text, self.found) if call_id in self._calls else text
+
+    def texts(self, call_id: str, texts: Iterable[str]) -> tuple[str, ...]:
+        """Return texts about a call, as `text`."""
+        return tuple(self.text(call_id, each) for each in texts)
+
+    def rejected(self, item: Rejected) -> Rejected:
+        """Return a record that was not taken without its beginning, which may be cut amid an address."""
+        unseen: Counter[str] = Counter()
+        return replace(
+            item,
+            reason=self._redactor.text(item.reason, unseen),
+            content_hash=self._redactor.digest(item.content_hash),
+            snippet="",
+        )
 
     def output(self, call_id: str, output: Output) -> Output:
         """Return an output for a call."""

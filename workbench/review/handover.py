@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from workbench import compare
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
+from workbench.ingest.treated import Treatment
 from workbench.normal import clean_text, content_hash
 from workbench.records import AbsoluteJudgement, EvalKind, Label, LabelVerdict, Message, Output, Request
 from workbench.review.absolute import check_absolute, critical_paths, verdict_from_absolute
@@ -211,7 +212,13 @@ class Taken:
 
 
 def take_back(
-    workspace: Workspace, store: Store, program: Program, task: str, answers: Iterable[Given], now: Clock
+    workspace: Workspace,
+    store: Store,
+    program: Program,
+    task: str,
+    answers: Iterable[Given],
+    now: Clock,
+    treatment: Treatment | None = None,
 ) -> Iterator[Taken | Refused]:
     """Store answers from another program as labels of the queue, one transaction for all of them.
 
@@ -225,6 +232,7 @@ def take_back(
         task: The task that they belong to.
         answers: What came back.
         now: The clock.
+        treatment: How texts about redacted calls are redacted, if any are.
 
     Yields:
         For each answer in order, what became of it.
@@ -234,7 +242,7 @@ def take_back(
     with store.writing() as writer:
         for each in answers:
             try:
-                found.append(_take(writer, config, program, each, in_utc(now())))
+                found.append(_take(writer, config, program, each, in_utc(now()), treatment))
             except Refused as error:
                 found.append(error)
             except UsageError as error:
@@ -242,12 +250,20 @@ def take_back(
     yield from found
 
 
-def _take(writer: Any, config: EvalConfig, program: Program, given: Given, moment: datetime) -> Taken:
+def _take(
+    writer: Any,
+    config: EvalConfig,
+    program: Program,
+    given: Given,
+    moment: datetime,
+    treatment: Treatment | None,
+) -> Taken:
     draw = rows.offered_draw(writer, given.item, program.name)
     if draw is None or draw["task"] != config.task:
         raise Refused(f"no item of task {config.task} that went to {program.title} has this id")
     annotator = reviewer_name(given.annotator, own=False)
     pair = (draw["replay_id"], draw["call_id"])
+    given = given if treatment is None else _redacted(given, pair[1], treatment)
     item = build_item(
         writer,
         config,
@@ -304,6 +320,16 @@ def _take(writer: Any, config: EvalConfig, program: Program, given: Given, momen
     rows.add_label(writer, label)
     ask_for_confirmation(writer, draw, label, moment)
     return Taken(label)
+
+
+def _redacted(given: Given, call_id: str, treatment: Treatment) -> Given:
+    """Return an answer with its free texts redacted as its call was, before anything is made of them."""
+    return replace(
+        given,
+        note=treatment.text(call_id, clean_text(given.note)[0]),
+        corrected=treatment.text(call_id, clean_text(given.corrected)[0]),
+        reasons=treatment.texts(call_id, given.reasons),
+    )
 
 
 def _says(row: dict[str, Any], said: tuple[Any, ...]) -> bool:

@@ -130,11 +130,14 @@ class VerdictRows:
         replay_id, call_id = self._pair(value)
         annotator = self._text(value, "annotator")[:200] or UNNAMED
         reasons = check_reasons(verdict, self._reasons(value))
-        note = self._text(value, "note")[:MAX_NOTE_CHARS]
+        note = self._text(value, "note")
         corrected = self._text(value, "corrected") or None
         if self.treatment is not None:
+            # Before it is cut, which may be amid an address.
             note = self.treatment.text(call_id, note)
+            reasons = self.treatment.texts(call_id, reasons)
             corrected = self.treatment.text(call_id, corrected) if corrected else None
+        note = note[:MAX_NOTE_CHARS]
         given = str(value.get("label_id") or "").strip() if "label_id" in self.columns else ""
         order = str(value.get("shown_order") or "") if "shown_order" in self.columns else ""
         guideline = str(value.get("guideline_version") or "") if "guideline_version" in self.columns else ""
@@ -172,7 +175,7 @@ class VerdictRows:
             return
         text = restore_cell(as_text(value.get("guidelines")))
         # What would have to be redacted is not the text of that version any more.
-        plain = self.treatment is None or self.treatment.text("", text) == text
+        plain = self.treatment is None or self.treatment.name(text) == text
         if plain and guideline_version_of(text) == version:
             self.guidelines[version] = text
 

@@ -74,18 +74,17 @@ def import_labels(
     if path.is_dir():
         path = path / RECORDS
     shape = look(path)
+    treatment = treatment_of(workspace, store, task)
+    tally = Tally(treatment)
     if program := program_behind(shape):
-        return import_answers(workspace, store, program, shape, task, now=now)
+        return import_answers(workspace, store, program, shape, task, tally, treatment, now=now)
     columns = shape.columns or _first_keys(path)
     where = _columns(columns, dict(mapping or {}), display_name(path))
     items = records(shape)
-    treatment = treatment_of(workspace, store, task)
     if "verdict" not in where:
-        tally = Tally()
         import_gold(store, task, shape.name, items, where, tally, now, treatment)
         made = label_from_gold(workspace, store, task, candidate, now=now)
         return tally.report(shape.name, "gold", made)
-    tally = Tally()
     fingerprint = _fingerprint(workspace, store, task, candidate)
     VerdictRows(store, task, fingerprint, shape.name, where, columns, tally, now, treatment).run(items)
     return tally.report(shape.name, "verdicts")

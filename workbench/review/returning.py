@@ -9,6 +9,7 @@ from workbench.config import Workspace
 from workbench.formats.base import Blank, Record
 from workbench.formats.containers import records
 from workbench.formats.files import Shape
+from workbench.ingest.treated import Treatment
 from workbench.records import Rejected
 from workbench.review.handover import Given, Program, Refused, programs, take_back
 from workbench.review.states import Clock, utc_now
@@ -30,7 +31,15 @@ def program_behind(shape: Shape) -> Program | None:
 
 
 def import_answers(
-    workspace: Workspace, store: Store, program: Program, shape: Shape, task: str, *, now: Clock = utc_now
+    workspace: Workspace,
+    store: Store,
+    program: Program,
+    shape: Shape,
+    task: str,
+    tally: Tally,
+    treatment: Treatment | None = None,
+    *,
+    now: Clock = utc_now,
 ) -> LabelReport:
     """Take in every answer of a file that another program wrote.
 
@@ -40,13 +49,14 @@ def import_answers(
         program: Which one wrote it.
         shape: The file.
         task: The task that its items belong to.
+        tally: Counts what becomes of each answer.
+        treatment: How texts about redacted calls are redacted, if any are.
         now: The clock.
     """
-    tally = Tally()
     waiting = _answers(program, shape, tally)
     while several := list(islice(waiting, AT_ONCE)):
         given = [each for _, each in several]
-        taken = take_back(workspace, store, program, task, given, now)
+        taken = take_back(workspace, store, program, task, given, now, treatment)
         for (record, _), found in zip(several, taken, strict=True):
             if isinstance(found, Refused):
                 tally.reject(record.rejected(shape.name, str(found)))

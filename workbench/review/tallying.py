@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from workbench.records import Rejected
+
+if TYPE_CHECKING:
+    from workbench.ingest.treated import Treatment
 
 MAX_REJECTED_KEPT = 100
 REJECTED_SHOWN = 5
@@ -19,7 +23,8 @@ class LabelReport:
     verdict of the same person on the same pair than the store, which is kept.
     `labels_from_gold` counts the labels that gold answers gave at once; pairs not
     compared yet get theirs with the next comparison. `reasons` counts the rejected
-    and conflicting records by reason, `rejections` holds the first of them.
+    and conflicting records by reason, `rejections` holds the first of them. `redacted` counts
+    by kind what was replaced in texts about calls that were imported redacted.
     """
 
     file: str
@@ -33,6 +38,7 @@ class LabelReport:
     labels_from_gold: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     rejections: tuple[Rejected, ...] = ()
+    redacted: dict[str, int] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -44,6 +50,9 @@ class LabelReport:
         ]
         if self.labels_from_gold:
             lines.append(f"The gold answers gave {self.labels_from_gold:,} labels.")
+        if self.redacted:
+            counts = ", ".join(f"{count:,} {kind}" for kind, count in self.redacted.items())
+            lines.append(f"Replaced in notes and answers: {counts}.")
         lines += [f"  {count:,} x {reason}" for reason, count in self.reasons.items()]
         shown = self.rejections[:REJECTED_SHOWN]
         lines += [f"    {each.file}:{each.line}: {each.reason}" for each in shown]
@@ -53,15 +62,21 @@ class LabelReport:
 
 
 class Tally:
-    """Counts what became of every record."""
+    """Counts what became of every record.
 
-    def __init__(self) -> None:
+    Args:
+        treatment: What redacts texts about redacted calls; rejected records are then kept without a text.
+    """
+
+    def __init__(self, treatment: Treatment | None = None) -> None:
+        self._treatment = treatment
         self.records = self.accepted = self.skipped = self.conflicts = self.blank = 0
         self.reasons: Counter[str] = Counter()
         self.rejections: list[Rejected] = []
 
     def reject(self, rejected: Rejected) -> None:
         """Count a record that was not taken."""
+        rejected = rejected if self._treatment is None else self._treatment.rejected(rejected)
         self.reasons[rejected.reason] += 1
         if len(self.rejections) < MAX_REJECTED_KEPT:
             self.rejections.append(rejected)
@@ -81,4 +96,5 @@ class Tally:
             labels_from_gold=labels_from_gold,
             reasons=dict(self.reasons.most_common(20)),
             rejections=tuple(self.rejections),
+            redacted={} if self._treatment is None else dict(self._treatment.found.most_common()),
         )

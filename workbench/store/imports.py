@@ -140,7 +140,8 @@ class Loaded:
 
     `parts` counts, by outcome, the further source records of the rows. `usd` is the cost of the
     outputs that have tokens and a price, `unpriced` counts the others by model, `priced_as` names
-    the price that stood in for a model's own. `served` counts calls by the candidate that served them.
+    the price that stood in for a model's own. `prompts_waiting` are prompts that came later than
+    their calls and wait for a person. `served` counts calls by the candidate that served them.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -162,6 +163,7 @@ class Loaded:
     parts: dict[str, int] = field(default_factory=dict)
     added_tokens: dict[str, int | None] = field(default_factory=dict)
     unrendered: dict[str, int] = field(default_factory=dict)
+    prompts_waiting: int = 0
 
 
 def load_staged(
@@ -211,12 +213,31 @@ def load_staged(
         loaded.gold = writer.value("SELECT count(*) FROM gold") - before
         if ADDED in loaded.counts:
             loaded.added_tokens = late.write_tokens(writer, manifest_id)
+        _open_prompts(writer, staging, manifest_id, loaded)
+        if ADDED in loaded.counts:
             loaded.unrendered = late.unrendered(writer)
         late.end(writer)
         for name in ("staged", "judged"):
             writer.execute(f"DROP TABLE temp.{name}")
     summed_up(writer, manifest_id, loaded, answered, prices)
     return loaded
+
+
+def _open_prompts(writer: Writer, staging: Staging, manifest_id: str, loaded: Loaded) -> None:
+    """Put prompts that came later than their calls beside these, as conflicts that a person resolves.
+
+    A record whose tokens joined is counted so; one that brought nothing but its prompt is in conflict.
+    """
+    if not writer.value("SELECT count(*) FROM staged WHERE kind = 'addition'"):
+        return
+    from workbench.store import rendered  # It builds on what calls are read with, and that on this.
+
+    opened = rendered.open_prompts(writer, staging, manifest_id)
+    loaded.prompts_waiting = len(opened)
+    alone = sum(outcome == SKIPPED for outcome in opened)
+    if alone:
+        loaded.counts[SKIPPED] -= alone
+        loaded.counts[CONFLICT] = loaded.counts.get(CONFLICT, 0) + alone
 
 
 def summed_up(

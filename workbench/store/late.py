@@ -82,7 +82,10 @@ def write_calls(writer: Writer, manifest_id: str) -> None:
 
 
 def write_tokens(writer: Writer, manifest_id: str) -> dict[str, int | None]:
-    """Write tokens and model to outputs that had none, and return the sums of the tokens."""
+    """Write tokens and model to outputs that had none, and return the sums of the tokens.
+
+    Why an output ended, and when its first token came, are written where it does not say so itself.
+    """
     writer.execute(
         """
         INSERT INTO late_facts (call_id, manifest_id, occurred_at, model, output)
@@ -98,9 +101,20 @@ def write_tokens(writer: Writer, manifest_id: str) -> dict[str, int | None]:
             input_tokens = a.input_tokens, cached_input_tokens = a.cached_input_tokens,
             output_tokens = a.output_tokens,
             marks = list_distinct(list_concat(controls.marks, coalesce(a.control_marks, []))),
-            output = json_merge_patch(controls.output::JSON, CASE WHEN a.answered_by IS NULL
-                THEN json_object('usage', json_extract(a.output, '$.usage'))
-                ELSE json_object('usage', json_extract(a.output, '$.usage'), 'model', a.answered_by) END)
+            output = json_merge_patch(
+                controls.output::JSON,
+                CASE WHEN a.answered_by IS NULL
+                    THEN json_object('usage', json_extract(a.output, '$.usage'))
+                    ELSE json_object('usage', json_extract(a.output, '$.usage'), 'model', a.answered_by) END,
+                CASE WHEN json_extract_string(controls.output, '$.finish_reason') IS NULL
+                        AND json_extract_string(a.output, '$.finish_reason') IS NOT NULL
+                    THEN json_object('finish_reason', json_extract(a.output, '$.finish_reason'))
+                    ELSE '{}'::JSON END,
+                CASE WHEN json_extract_string(controls.output, '$.time_to_first_token_ms') IS NULL
+                        AND json_extract_string(a.output, '$.time_to_first_token_ms') IS NOT NULL
+                    THEN json_object(
+                        'time_to_first_token_ms', json_extract(a.output, '$.time_to_first_token_ms'))
+                    ELSE '{}'::JSON END)
         FROM additions a WHERE controls.call_id = a.call_id
         """
     )
@@ -117,12 +131,12 @@ def write_tokens(writer: Writer, manifest_id: str) -> dict[str, int | None]:
 def unrendered(writer: Writer) -> dict[str, int]:
     """Return how many calls now have tokens and still no prompt, by the import that brought them.
 
-    Their log holds the arguments of a template; what the model saw comes with the records that
-    the tokens came with, where both are imported together.
+    Their log holds the arguments of a template. Those whose prompt waits as a conflict are not counted.
     """
     rows = writer.rows(
         "SELECT c.manifest_id, count(*) AS n FROM calls c JOIN additions a USING (call_id)"
-        " WHERE list_contains(c.marks, 'not_rendered') GROUP BY ALL ORDER BY 1"
+        " WHERE list_contains(c.marks, 'not_rendered')"
+        " AND c.call_id NOT IN (SELECT call_id FROM conflicts) GROUP BY ALL ORDER BY 1"
     )
     return {row["manifest_id"]: row["n"] for row in rows}
 

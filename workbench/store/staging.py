@@ -52,7 +52,7 @@ class Staging:
     Args:
         spool: The store's spool.
         import_id: Names the folder.
-        languages: Tells the languages of many texts at once.
+        languages: Tells the languages of many texts at once, from their wordings.
         attributed: Names in a part the candidates that served its calls.
     """
 
