@@ -222,3 +222,28 @@ def too_wide(page: Any, wait_ms: int = 3_000) -> int:
         page.wait_for_function(f"() => ({_WIDER})() <= 0", timeout=wait_ms)
     found: int = page.evaluate(_WIDER)
     return found
+
+
+_FITS = r"""() => {
+    const short = [], high = each => each.getBoundingClientRect().height;
+    for (const table of document.querySelectorAll('[data-testid="stDataFrame"]')) {
+        const scroller = table.querySelector('.dvn-scroller');
+        const inner = table.querySelector('.dvn-scroll-inner');
+        if (!scroller || !inner || !high(table)) continue;
+        const more = high(inner) - scroller.clientHeight;
+        if (more < -4 || (more > 1 && more < 16))
+            short.push(`a table of ${high(table)} px is ${-more} px too high`);
+    }
+    for (const metric of document.querySelectorAll('[data-testid="stMetric"]')) {
+        const needs = [...metric.children].reduce((sum, each) => sum + high(each), 0);
+        if (needs > high(metric) + .5 || needs < high(metric) - 3)
+            short.push(`a figure of ${high(metric)} px needs ${needs}: ${metric.textContent.slice(0, 40)}`);
+    }
+    return short;
+}"""
+
+
+def ill_fitting(page: Any) -> list[str]:
+    """Return figures and tables whose height is not what is drawn in them: they scroll, or leave a gap."""
+    found: list[str] = page.evaluate(_FITS)
+    return found

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accessibility import drawn_in, grave_findings, nameless, odd_sizes, out_of_reach, too_wide
+from accessibility import (
+    drawn_in,
+    grave_findings,
+    ill_fitting,
+    nameless,
+    odd_sizes,
+    out_of_reach,
+    too_wide,
+)
 from app_building import Filled, call_id_of, demo_pairs, fill, make_workspace
 from browsing import ITEM_ON_PAGE, Seen, Served, app_of, settle, sit_down, watched
 from test_review_page import give
@@ -69,6 +77,7 @@ class Standard:
         self.page.emulate_media(color_scheme="light")
         self.short += [f"{name}: chart or table without words: {each}" for each in nameless(self.page)]
         self.short += [f"{name}: {size} is not on the scale: {w}" for size, w in odd_sizes(self.page).items()]
+        self.short += [f"{name}: {each}" for each in ill_fitting(self.page)]
         if self.keys:
             self.short += [f"{name}: {each}" for each in out_of_reach(self.page)]
         self.page.set_viewport_size(PHONE)

@@ -16,6 +16,7 @@ from workbench.rollout import LogEntry, Standing
 from workbench.rollout.decisions import LONGEST_OVERRIDE, REASON_CHARS, Force, Override, is_claim
 from workbench.ui import exports, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, complain, forget, here, read
 
@@ -228,7 +229,7 @@ def log_table(scope: Scope, log: Sequence[LogEntry], policy_version: str) -> Non
         frame,
         hide_index=True,
         lazy=False,
-        height="content" if len(frame) <= 10 else 400,
+        height=table_px(len(frame), 10),
         column_config={"Reason": st.column_config.TextColumn(width="large")},
         alt=f"{words.counted(len(log), 'decision', 'decisions')}, newest first: "
         + "; ".join(

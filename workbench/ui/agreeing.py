@@ -17,6 +17,7 @@ from workbench.store import cases
 from workbench.store.cases import INVALID, Facets, Pool
 from workbench.ui import answers, case_figures, exports, figures, navigation, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric, table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours, read
 
@@ -77,7 +78,7 @@ def _truth(scope: Scope) -> None:
             ("Only the candidate", found.candidate_only),
             ("Neither", found.both_wrong),
         ):
-            st.metric(name, words.count(n), width="content")
+            metric(name, words.count(n))
     st.caption(
         f"Worse minus better among them: {words.interval(found.difference)}, "
         f"{words.percent(found.difference.level)} sure of each limit, for one look."
@@ -90,7 +91,7 @@ def _truth(scope: Scope) -> None:
             ),
             hide_index=True,
             lazy=False,
-            height="content" if len(found.fields) <= 10 else 400,
+            height=table_px(len(found.fields), 10),
             width=560,
             key="truth-fields",
             alt=f"How often each of {len(found.fields)} fields was called wrong, by side.",
@@ -133,7 +134,7 @@ def _coefficients(found: LabelTables) -> None:
             ("Gwet's AC1", found.ac1, "The same, steadier where one label is nearly all of the traffic."),
         ):
             shown = "–" if value.point is None else f"{value.point:.2f} ({value.low:.2f}–{value.high:.2f})"
-            st.metric(name, shown, width="content", help=f"{told} It explains, and moves no traffic.")
+            metric(name, shown, help=f"{told} It explains, and moves no traffic.")
 
 
 def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:
@@ -148,7 +149,7 @@ def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:
             ),
             hide_index=True,
             lazy=False,
-            height="content" if len(changed) <= 8 else 320,
+            height=table_px(len(changed), 8),
             width=560,
             key="changes",
             on_select="rerun",
@@ -195,12 +196,11 @@ def _field_view(scope: Scope, pool: Pool, facets: Facets) -> None:
         exports.offer("agreement", task=scope.task, candidate=scope.candidate.name)
     with st.container(horizontal=True, gap="large", key="json-facts"):
         if found.schema_valid is not None:
-            st.metric("Keep the schema", words.interval(found.schema_valid), width="content")
+            metric("Keep the schema", words.interval(found.schema_valid))
         if found.repaired or found.control_repaired:
-            st.metric(
+            metric(
                 "JSON mended before it was read",
                 f"{found.repaired:,} of the candidate, {found.control_repaired:,} of the frontier",
-                width="content",
             )
 
 
@@ -208,10 +208,9 @@ def _ranking_view(scope: Scope, pool: Pool) -> None:
     found = read(ranking_tables, scope.eval, pool.candidate_fingerprint)
     st.header("How near the orders are", anchor=False)
     with st.container(horizontal=True, gap="large", key="orders"):
-        st.metric(
+        metric(
             "First place the same",
             words.interval(found.top_1),
-            width="content",
             help="An answer that is no order has missed it.",
         )
         for name, value, told in (
@@ -226,7 +225,7 @@ def _ranking_view(scope: Scope, pool: Pool) -> None:
                 "−1 to 1: pairs in the same order less pairs in the opposite one.",
             ),
         ):
-            st.metric(name, words.mean(value), width="content", help=told)
+            metric(name, words.mean(value), help=told)
     st.caption(LIMITS)
     exports.offer("agreement", task=scope.task, candidate=scope.candidate.name)
 

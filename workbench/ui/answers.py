@@ -13,6 +13,7 @@ import streamlit as st
 from workbench.records import Message, Output, Request, ToolCall
 from workbench.ui import markup, words
 from workbench.ui.diff import FieldRow, capped, field_diff, is_unequal, parsed, visible, word_diff
+from workbench.ui.heights import table_px
 
 REQUEST_CHARS = 6_000
 """Of one message; the rest is cut, and the page says so."""
@@ -125,7 +126,7 @@ def show_fields(rows: Sequence[FieldRow]) -> None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content" if len(frame) <= 12 else 460,
+        height=table_px(len(frame), 12),
         alt=f"Fields of both answers; {unequal} of {len(rows)} differ.",
     )
 

@@ -12,6 +12,7 @@ from workbench.scoring import OverviewRow, SizeLadder, size_ladder
 from workbench.scoring.sizes import BY_COST
 from workbench.ui import answers, candidate_figures, figures, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import table_px
 from workbench.ui.session import colours
 
 
@@ -67,7 +68,7 @@ def table(rows: Sequence[OverviewRow], found: SizeLadder) -> None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content" if len(frame) <= 12 else 460,
+        height=table_px(len(frame), 12),
         alt="; ".join(
             f"{row.candidate}: at most {words.percent(row.recommendation.harm.high)}" for row in ordered
         ),

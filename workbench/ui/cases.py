@@ -16,6 +16,7 @@ from workbench.store import cases as rows_of
 from workbench.store.cases import INVALID, ORDERS, PAGE_SIZE, CaseFilter, CaseRow, Facets, Pool
 from workbench.ui import address, agreeing, case, exports, navigation, opinion, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
 from workbench.ui.whose import hidden_here, reviewer
@@ -94,19 +95,17 @@ def _summary(facets: Facets) -> None:
     compared = facets.total - counted.get(Verdict.UNCOMPARABLE, 0)
     agree = counted.get(Verdict.MATCH, 0) + counted.get(Verdict.IGNORED, 0)
     with st.container(horizontal=True, gap="large"):
-        st.metric("Compared", words.count(compared), width="content")
+        metric("Compared", words.count(compared))
         share = words.percent(agree / compared) if compared else "–"
-        st.metric(
+        metric(
             "Agree",
             f"{agree:,} ({share})",
-            width="content",
             help=f"{words.GLOSSARY['agreement']} Its interval is on Overview and Ramp.",
         )
-        st.metric("Differ", words.count(counted.get(Verdict.MISMATCH, 0)), width="content")
-        st.metric(
+        metric("Differ", words.count(counted.get(Verdict.MISMATCH, 0)))
+        metric(
             "Not comparable",
             words.count(counted.get(Verdict.UNCOMPARABLE, 0)),
-            width="content",
             help=words.GLOSSARY["uncomparable"],
         )
     if facets.ignored:
@@ -138,7 +137,7 @@ def _evaluator_errors(scope: Scope, facets: Facets) -> None:
 def _filters(scope: Scope, facets: Facets) -> dict[str, str]:
     """Let a person say what to look at; return it in the words of a link, and how it is ordered."""
     asked: dict[str, str] = {}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         asked["verdict"] = _one(
             "Verdict",
             [each for each in Verdict if each in facets.verdicts],

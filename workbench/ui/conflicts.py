@@ -11,6 +11,7 @@ from workbench.records import EvalKind
 from workbench.review import REASONS, CastVote, Conflict, ConflictHead, Decision
 from workbench.ui import answers, apart, card, guideline_versions, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import table_px
 from workbench.ui.markup import element
 from workbench.ui.markup import show as show_html
 from workbench.ui.scope import Scope
@@ -176,7 +177,7 @@ def _votes(conflict: Conflict) -> None:
         }
     )
     alt = "; ".join(f"{vote.annotator}: {_said(vote)}" for vote in conflict.votes)
-    st.dataframe(frame, hide_index=True, lazy=False, height="content", alt=answers.quoted(alt))
+    st.dataframe(frame, hide_index=True, lazy=False, height=table_px(len(frame)), alt=answers.quoted(alt))
 
 
 def _said(vote: CastVote) -> str:

@@ -18,6 +18,7 @@ from workbench.profiling.report import told_imputed
 from workbench.specs import CONTROL
 from workbench.ui import address, answers, exports, figures, looked, money, money_figures, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import table_px
 from workbench.ui.session import ask, colours, complain, here
 
 ALL = "all"
@@ -119,7 +120,7 @@ def _figures(found: CostReport) -> None:
         ],
         columns=["Way", "USD a month", "Saves a month", "Pays back in"],
     )
-    st.dataframe(frame, hide_index=True, lazy=False, height="content", alt=drawing.alt)
+    st.dataframe(frame, hide_index=True, lazy=False, height=table_px(len(frame)), alt=drawing.alt)
     for said, names in _remarked(found.ways).items():
         whose = "; ".join(names) if len(names) < len(found.ways) else "all ways"
         st.text(f"{whose[:1].upper()}{whose[1:]}: {said}.")

@@ -30,6 +30,7 @@ from workbench.ui import (
     what_if,
     words,
 )
+from workbench.ui.heights import metric, table_px
 from workbench.ui.heuristic import usual_rule
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours, quarter
@@ -116,14 +117,11 @@ def _answer(scope: Scope, answer: Recommendation) -> None:
         )
         st.plotly_chart(drawing.figure, key="ladder", config=figures.CONFIG, alt=drawing.alt, theme=None)
         with st.container(horizontal=True, gap="large"):
-            st.metric("Share now", words.stage(answer.current_share), width="content")
-            st.metric("Next", words.stage(answer.share), width="content", help=words.GLOSSARY["share"])
-            st.metric("Cap", words.stage(answer.cap), width="content", help=words.GLOSSARY["cap"])
-            st.metric(
-                "Moves in all",
-                words.percent(answer.effective_share),
-                width="content",
-                help=words.GLOSSARY["effective_share"],
+            metric("Share now", words.stage(answer.current_share))
+            metric("Next", words.stage(answer.share), help=words.GLOSSARY["share"])
+            metric("Cap", words.stage(answer.cap), help=words.GLOSSARY["cap"])
+            metric(
+                "Moves in all", words.percent(answer.effective_share), help=words.GLOSSARY["effective_share"]
             )
         if row := row_of(scope, answer):
             money.show(row)
@@ -263,7 +261,11 @@ def _latency(scope: Scope, answer: Recommendation) -> None:
         for pair in found.pairs
     ]
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, lazy=False, height="content", alt="; ".join(found.lines)
+        pd.DataFrame(rows),
+        hide_index=True,
+        lazy=False,
+        height=table_px(len(rows)),
+        alt="; ".join(found.lines),
     )
     st.caption(
         answers.quoted(
@@ -290,7 +292,7 @@ def declared(answer: Recommendation, policy: Policy, heading: str = "Slices") ->
         frame,
         hide_index=True,
         lazy=False,
-        height="content" if len(frame) <= 12 else 460,
+        height=table_px(len(frame), 12),
         column_config={"Why": st.column_config.TextColumn(width="large")},
         alt=f"{len(frame)} slices, the worst first, with status and harm. {effective_sentence(answer)}",
     )

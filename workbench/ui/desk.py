@@ -17,6 +17,7 @@ from workbench.records import EvalKind, Label
 from workbench.review import Answer, ReviewItem, ReviewProgress
 from workbench.roles import Right
 from workbench.ui import afterwards, ahead, apart, card, navigation, words
+from workbench.ui.heights import metric
 from workbench.ui.markup import Safe, element, show
 from workbench.ui.seat import ITEM, LAST, NOTICE, TROUBLE, Last, Open, Place, held, notice
 from workbench.ui.session import begin, complain, friendly, here
@@ -255,7 +256,7 @@ def _by_hand(found: review.ByHand) -> None:
             "Both bad": found.both_bad,
         }
         for name, number in named.items():
-            st.metric(name, words.count(number), width="content")
+            metric(name, words.count(number))
     st.caption(
         f"A first impression from {words.counted(found.drawn, 'call')}: it moves no traffic. "
         "If it looks hopeful, replay the whole sample and label the queue."

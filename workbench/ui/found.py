@@ -17,6 +17,7 @@ from workbench.slices_found import FoundSlice
 from workbench.store import pages
 from workbench.ui import address, answers, case_figures, decision, exports, figures, navigation, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours, here, read
 
@@ -110,7 +111,7 @@ def _table(scope: Scope, report: FoundReport, known: list[FoundSlice]) -> None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content" if len(frame) <= 12 else 460,
+        height=table_px(len(frame), 12),
         key="found-table",
         on_select="rerun",
         selection_mode="single-row",
@@ -195,7 +196,7 @@ def _map(scope: Scope) -> None:
         ),
         hide_index=True,
         lazy=False,
-        height="content" if len(ordered) <= 8 else 320,
+        height=table_px(len(ordered), 8),
         key="map-table",
         on_select="rerun",
         selection_mode="single-row",
@@ -251,7 +252,7 @@ def _leaves(report: RoutingReport) -> None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content",
+        height=table_px(len(frame)),
         column_config={"Calls with": st.column_config.TextColumn(width="medium")},
         alt=f"{len(frame)} kinds of calls with where they go and their harm.",
     )

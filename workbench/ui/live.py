@@ -12,6 +12,7 @@ from workbench.replay.report import ReplayReport
 from workbench.specs import CONTROL
 from workbench.stats.wording import percent
 from workbench.ui import jobs, navigation, words
+from workbench.ui.heights import metric
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here
 from workbench.ui.starting import start_or_estimate
@@ -62,31 +63,26 @@ def _to_ramp(chosen: Scope, label: str) -> None:
 
 def _numbers(found: LiveStatus) -> None:
     with st.container(horizontal=True, gap="large", key="live-calls"):
-        st.metric("Share in force", percent(found.share), width="content")
-        st.metric("Since", f"{found.since:%Y-%m-%d %H:%M} UTC", width="content")
-        st.metric(
-            "Served", words.count(found.served), width="content", help="Calls of this stage in the log."
-        )
-        st.metric("Asked for", words.count(found.asked), width="content")
-        st.metric(
+        metric("Share in force", percent(found.share))
+        metric("Since", f"{found.since:%Y-%m-%d %H:%M} UTC")
+        metric("Served", words.count(found.served), help="Calls of this stage in the log.")
+        metric("Asked for", words.count(found.asked))
+        metric(
             "Compared",
             words.count(found.compared)
             if found.compared >= found.needed
             else f"{words.count(found.compared)} of {words.count(found.needed)}",
-            width="content",
             help=f"The next stage needs {words.count(found.needed)}, beside its time in this one.",
         )
         if found.compared:
-            st.metric(
+            metric(
                 "Agree",
                 f"{words.count(found.agreeing)} ({words.percent(found.agreeing / found.compared)})",
-                width="content",
                 help="Of the compared ones. The bound on Ramp counts them with all others.",
             )
-        st.metric(
+        metric(
             "Lasts until, at least" if found.until > datetime.now(UTC) else "Enough time since",
             f"{found.until:%Y-%m-%d %H:%M} UTC",
-            width="content",
             help="The least time in a stage that the policy asks for (minimum_days_in_stage).",
         )
     if found.failed:

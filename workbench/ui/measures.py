@@ -23,6 +23,7 @@ from workbench.stats.noise import sentence
 from workbench.store import pages
 from workbench.ui import answers, exports, jobs, standing, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric, table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
 from workbench.ui.starting import on_the_command_line, start_button, start_or_estimate
@@ -120,7 +121,7 @@ def _latency_table(chosen: Scope) -> None:
             pd.DataFrame(rows),
             hide_index=True,
             lazy=False,
-            height="content",
+            height=table_px(len(rows)),
             column_config={
                 name: st.column_config.TextColumn(f"{name}, ms" if name[-3:-2] == "p" else name, help=told)
                 for name, told in COLUMNS.items()
@@ -193,10 +194,10 @@ def noise_floor(chosen: Scope, total: int) -> None:
 def _floor(chosen: Scope, floor: NoiseFloor) -> None:
     with st.container(horizontal=True, gap="large", key="floor"):
         r, most = floor.agreement, floor.ceiling
-        st.metric("Agrees with itself", words.percent(r.point), width="content", help=words.GLOSSARY["noise"])
-        st.metric("Limits", f"{100 * r.low:.1f}–{words.percent(r.high)}", width="content")
-        st.metric("A candidate, at most", words.percent(most.point), width="content")
-        st.metric("Requests" if floor.source == "duplicates" else "Calls", words.count(r.n), width="content")
+        metric("Agrees with itself", words.percent(r.point), help=words.GLOSSARY["noise"])
+        metric("Limits", f"{100 * r.low:.1f}–{words.percent(r.high)}")
+        metric("A candidate, at most", words.percent(most.point))
+        metric("Requests" if floor.source == "duplicates" else "Calls", words.count(r.n))
     row = standing.row_of(chosen.task, chosen.candidate.name)
     agreement = row.agreement.point if row else None
     st.text(sentence(r, agreement, structural=floor.structural))

@@ -10,6 +10,7 @@ from workbench.review import LabelMove
 from workbench.roles import Right
 from workbench.ui import answers, exports, navigation, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask
 from workbench.ui.whose import hidden_here
@@ -81,7 +82,7 @@ def _moved(scope: Scope) -> None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content",
+        height=table_px(len(frame)),
         key="label-moves",
         on_select="rerun",
         selection_mode="single-row",

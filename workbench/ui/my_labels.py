@@ -13,6 +13,7 @@ from workbench.records import EvalKind, Label
 from workbench.review import REASONS, ReviewItem
 from workbench.ui import address, apart, card, exports, guideline_versions, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import table_px
 from workbench.ui.markup import element
 from workbench.ui.markup import show as show_html
 from workbench.ui.scope import Scope
@@ -103,7 +104,7 @@ def _table(scope: Scope, found: list[Label]) -> Label | None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content" if len(frame) <= 8 else 330,
+        height=table_px(len(frame), 8),
         key="my-labels",
         on_select="rerun",
         selection_mode="single-row",

@@ -28,6 +28,7 @@ from workbench.store import Store, judgements
 from workbench.store.judgements import JudgeScope
 from workbench.ui import answers, exports, figures, words
 from workbench.ui.diff import capped, visible
+from workbench.ui.heights import metric, table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours, here
 
@@ -80,12 +81,12 @@ def _how_to(scope: Scope) -> None:
 
 def _trust(found: JudgeFigures) -> None:
     with st.container(horizontal=True, gap="large", key="judge-trust"):
-        st.metric("Pairs judged", words.count(found.pairs), width="content")
-        st.metric("Judged by people too", words.count(found.compared), width="content")
-        st.metric("Agrees with people", _rate(found.agreement), width="content")
-        st.metric("Kappa", _plain(found.kappa), width="content", help=TOLD["kappa"])
-        st.metric("Swayed by the order", words.percent(found.swayed), width="content", help=TOLD["swayed"])
-        st.metric("Position bias", words.percent(found.position_bias), width="content", help=TOLD["position"])
+        metric("Pairs judged", words.count(found.pairs))
+        metric("Judged by people too", words.count(found.compared))
+        metric("Agrees with people", _rate(found.agreement))
+        metric("Kappa", _plain(found.kappa), help=TOLD["kappa"])
+        metric("Swayed by the order", words.percent(found.swayed), help=TOLD["swayed"])
+        metric("Position bias", words.percent(found.position_bias), help=TOLD["position"])
     if not found.compared:
         st.warning("Nobody has judged any of these pairs: how far to believe it is not known.")
     elif found.compared < MINIMUM_SHARED:
@@ -134,7 +135,7 @@ def _predicted(scope: Scope, found: JudgeResults) -> None:
         ),
         hide_index=True,
         lazy=False,
-        height="content",
+        height=table_px(2),
         alt=f"With the judge {words.interval(predicted.estimate)}; the bound {words.interval(bound)}.",
     )
     st.caption(answers.quoted(predicted.sentence))

@@ -12,6 +12,7 @@ from workbench.scoring import OverviewRow, Portfolio
 from workbench.scoring import portfolio as together
 from workbench.ui import answers, money, who, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric
 from workbench.ui.session import here
 from workbench.ui.task_card import step_button
 
@@ -67,34 +68,29 @@ def answer(found: Portfolio) -> str:
 def _figures(found: Portfolio, rows: Sequence[OverviewRow]) -> None:
     by = "calls a day" if found.by_volume else "logged calls, since the volume of a task is not known"
     with st.container(horizontal=True, gap="medium", key="portfolio"):
-        st.metric(
+        metric(
             "Tasks that can move",
             f"{found.moving} of {found.compared_tasks}",
-            width="content",
             help="Tasks for which at least one candidate may take some traffic. Synthetic ones don't count.",
         )
-        st.metric(
+        metric(
             "Traffic that could move next",
             words.percent(found.share),
-            width="content",
             help=f"Recommended shares with the best candidate of each task, weighted by {by}.",
         )
-        st.metric(
+        metric(
             "Harm at most",
             "–" if found.harm_high is None else words.percent(found.harm_high),
-            width="content",
             help=f"Of the calls that would move. {words.GLOSSARY['portfolio_harm']}",
         )
-        st.metric(
+        metric(
             "Saving a month",
             _saving(found),
-            width="content",
             help=answers.quoted(f"At the recommended shares. {money.price_dates()}"),
         )
-        st.metric(
+        metric(
             "Tasks waiting for labels",
             str(len({row.task for row in rows if not row.synthetic and wants_labels(row)})),
-            width="content",
             help="Labels by people would let these tasks go further.",
         )
     st.caption(answers.quoted(words.kept(found.harm_sentence)), help=words.GLOSSARY["portfolio_harm"])

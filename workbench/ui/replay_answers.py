@@ -11,6 +11,7 @@ from workbench.store import replay_facts
 from workbench.store.replay_facts import ErrorKindCount
 from workbench.ui import answers, figures, navigation, replay_figures, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import table_px
 from workbench.ui.session import colours, read
 
 
@@ -33,7 +34,7 @@ def errors(status: ReplayStatus) -> None:
         ),
         hide_index=True,
         lazy=False,
-        height="content",
+        height=table_px(len(rows)),
         width=420,
         alt="; ".join(f"{words.ERROR_KINDS.get(kind, kind)}: {count}" for kind, count in rows),
     )

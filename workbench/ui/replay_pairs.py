@@ -10,6 +10,7 @@ from workbench.scoring.replay_pairs import ReplayPair, ReplaySide, replay_pair
 from workbench.specs import CONTROL
 from workbench.ui import address, exports, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric, table_px
 from workbench.ui.session import ask
 
 NONE = "none"
@@ -71,7 +72,7 @@ def _pair(found: ReplayPair) -> None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content",
+        height=table_px(len(frame)),
         width=720,
         alt="; ".join(" | ".join(map(str, row)) for row in frame.itertuples(index=False)),
     )
@@ -82,14 +83,13 @@ def _pair(found: ReplayPair) -> None:
             ("Second alone", found.second_alone),
             ("Neither", found.neither),
         ):
-            st.metric(label, words.count(n), width="content")
+            metric(label, words.count(n))
         gap = found.difference
         if gap.point is not None:
             limits = f"{words.percent(gap.low)} to {words.percent(gap.high)}"
-            st.metric(
+            metric(
                 "First minus second",
                 f"{words.percent(gap.point)} ({limits})",
-                width="content",
                 help="Paired, for one look; the limits together are as sure as the policy asks.",
             )
     st.caption("Latencies are those of a replay, which asks as fast as the server answers: no production's.")

@@ -16,6 +16,7 @@ from workbench.specs import CONTROL
 from workbench.store import Store, pages
 from workbench.ui import answers, exports, jobs, navigation, replay_answers, replay_pairs, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric
 from workbench.ui.jobs import Job
 from workbench.ui.session import ask, friendly, here, read
 
@@ -156,23 +157,20 @@ def bar(status: ReplayStatus) -> None:
 def _pace(status: ReplayStatus) -> None:
     """Show how fast a replay goes, what it costs and what was asked again."""
     with st.container(horizontal=True, gap="large", key=f"pace-{status.replay_id}"):
-        st.metric("Calls a second", _rate(status.calls_per_s), width="content")
-        st.metric(
-            "Tokens a second", _rate(status.tokens_per_s), width="content", help="Written by the model."
-        )
-        st.metric("Left", words.duration(status.eta_s), width="content", help="At the pace of the last 30 s.")
+        metric("Calls a second", _rate(status.calls_per_s))
+        metric("Tokens a second", _rate(status.tokens_per_s), help="Written by the model.")
+        metric("Left", words.duration(status.eta_s), help="At the pace of the last 30 s.")
         if status.in_flight is not None:
             # Lowered a moment ago, the limit holds for the next; those that fly end.
             most = f" of {max(status.limit, status.in_flight):,}" if status.limit else ""
-            st.metric(
+            metric(
                 "In flight",
                 f"{status.in_flight:,}{most}",
-                width="content",
                 help="Requests sent and not answered yet, and how many it dares to have. More are tried "
                 "while they make the server faster, fewer when it is overloaded.",
             )
         if status.spent_usd is not None:
-            st.metric("Spent", words.money(status.spent_usd), width="content", help="By the price table.")
+            metric("Spent", words.money(status.spent_usd), help="By the price table.")
 
 
 def _rate(per_s: float | None) -> str:

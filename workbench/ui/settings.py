@@ -17,6 +17,7 @@ from workbench.roles import Actor, Right, described
 from workbench.settings import Settings, StoreSetting, access_log, checks, settings
 from workbench.ui import answers, exports, navigation, who, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric, table_px
 from workbench.ui.session import ask, complain, here
 
 LOG_SHOWN = 200
@@ -155,19 +156,14 @@ def _prices(found: Settings) -> None:
 def _store(found: StoreSetting) -> None:
     st.header("Store", anchor=False)
     with st.container(horizontal=True, gap="large", key="settings-store"):
-        st.metric("Calls", words.count(found.calls), width="content")
-        st.metric("File", _bytes(found.size_bytes), width="content")
-        st.metric("Waiting to be loaded", _bytes(found.spool_bytes), width="content")
-        st.metric(
-            "Copies from before updates",
-            f"{found.backups} ({_bytes(found.backup_bytes)})",
-            width="content",
-        )
-        st.metric("Free on the disk", _bytes(found.free_bytes), width="content")
-        st.metric(
+        metric("Calls", words.count(found.calls))
+        metric("File", _bytes(found.size_bytes))
+        metric("Waiting to be loaded", _bytes(found.spool_bytes))
+        metric("Copies from before updates", f"{found.backups} ({_bytes(found.backup_bytes)})")
+        metric("Free on the disk", _bytes(found.free_bytes))
+        metric(
             "Schema",
             str(found.schema),
-            width="content",
             help="The version of the tables; an older store is brought up to date when it is opened.",
         )
     if not found.calls:
@@ -274,7 +270,7 @@ def _table(rows: list[dict[str, Any]], key: str, alt: str) -> None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content" if len(frame) <= 12 else 460,
+        height=table_px(len(frame), 12),
         key=key,
         alt=f"{alt}: {len(frame)} rows.",
     )

@@ -12,6 +12,7 @@ from workbench.replay import ReplayReport
 from workbench.roles import Right
 from workbench.ui import jobs, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric
 from workbench.ui.session import complain, here
 
 
@@ -99,11 +100,11 @@ def show_estimate(report: ReplayReport | WorkbenchError) -> None:
         complain(report)
         return
     with st.container(horizontal=True, gap="large"):
-        st.metric("Would be sent", words.count(report.planned - report.done), width="content")
+        metric("Would be sent", words.count(report.planned - report.done))
         known_by = "At the times of the log." if report.at_log_pace else "From earlier answers."
-        st.metric("About", words.duration(report.estimated_seconds), width="content", help=known_by)
-        st.metric("Tokens in", words.count(report.estimated_input_tokens), width="content")
-        st.metric("Tokens out", words.count(report.estimated_output_tokens), width="content")
-        st.metric("Cost", words.money(report.estimated_cost_usd), width="content")
+        metric("About", words.duration(report.estimated_seconds), help=known_by)
+        metric("Tokens in", words.count(report.estimated_input_tokens))
+        metric("Tokens out", words.count(report.estimated_output_tokens))
+        metric("Cost", words.money(report.estimated_cost_usd))
     for note in report.notes:
         st.text(visible(note))

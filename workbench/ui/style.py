@@ -40,7 +40,8 @@ _RULES = """
 [data-testid="stSliderThumbValue"] p { color: CONTROL; }
 [data-testid="stCode"] .token { color: inherit !important; }
 /* A menu takes its height before the browser has loaded what draws it, so that nothing below moves. */
-.st-key-scope .stElementContainer { min-height: 4rem; }
+:is(.st-key-scope, .st-key-filters, .st-key-costs-filters) .stElementContainer,
+:is(.st-key-address-task, .st-key-address-workload, .st-key-address-by) { min-height: 4.25rem; }
 /* Parts of a page are one level below its title, and as close to what follows as headings below it. */
 [data-testid="stHeading"] h2 { padding: .5rem 0 1rem; }
 /* Where the keyboard is, on whatever it stops at. */

@@ -8,6 +8,7 @@ import streamlit as st
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow, thresholds
 from workbench.ui import address, answers, curves, exports, figures, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric, table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours
 
@@ -89,7 +90,7 @@ def _shown(report: ThresholdReport) -> None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content" if len(frame) <= 8 else 320,
+        height=table_px(len(frame), 8),
         column_config={
             name: st.column_config.TextColumn(name, help=told, width="small")
             for name, told in COLUMNS.items()
@@ -112,12 +113,11 @@ def _frontier_alone(usd: float | None, mean_ms: float | None) -> str:
 def _best(report: ThresholdReport, best: ThresholdRow) -> None:
     """Show what the lowest proven threshold brings, beside the frontier alone."""
     with st.container(horizontal=True, gap="large"):
-        st.metric("Lowest proven confidence", f"{best.confidence:.3g}", width="content")
-        st.metric("Routed", words.percent(best.routed), width="content", help=COLUMNS["Routed"])
-        st.metric(
+        metric("Lowest proven confidence", f"{best.confidence:.3g}")
+        metric("Routed", words.percent(best.routed), help=COLUMNS["Routed"])
+        metric(
             f"{curves.RISKS[report.budget_mode]}, at most",
             words.percent(best.risk.high),
-            width="content",
             help=BUDGET if report.budget_mode else COLUMNS["Risk, at most"],
         )
         for name, value, alone in (

@@ -20,6 +20,7 @@ from workbench.traffic.shapes import ShapeKind
 from workbench.traffic.suitability import Speaks
 from workbench.ui import address, answers, exports, figures, looked, money_figures, navigation, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import metric, table_px
 from workbench.ui.session import colours, complain, here, read
 
 PAGE = 50
@@ -44,18 +45,16 @@ def show() -> None:
 def _summary(report: ProfileReport) -> None:
     forecast = report.forecast_usd_month
     with st.container(horizontal=True, gap="large", key="traffic-summary"):
-        st.metric("Calls in the log", words.count(report.calls), width="content")
-        st.metric("Workloads", words.count(len(report.workloads)), width="content")
-        st.metric(
+        metric("Calls in the log", words.count(report.calls))
+        metric("Workloads", words.count(len(report.workloads)))
+        metric(
             "Cost a month",
             words.money(forecast.point) if forecast else "not known",
-            width="content",
             help="Calls a day times the cost of a call, over the workloads for which both are known.",
         )
-        st.metric(
+        metric(
             "Without a task",
             words.percent(report.unassigned / report.calls if report.calls else 0.0),
-            width="content",
             help="Calls that no task takes. They are sorted by what their prompts share.",
         )
     if report.excluded:
@@ -116,7 +115,7 @@ def _table(report: ProfileReport) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key="traffic-table",
-        height="content" if len(frame) <= 12 else 460,
+        height=table_px(len(frame), 12),
         column_config={
             **dict.fromkeys(("Calls", "Calls a day", "Tokens in", "Tokens out", "p95 ms"), number),
             **dict.fromkeys(("USD a month", "Could save"), dollars),
@@ -220,7 +219,7 @@ def _checks(each: WorkloadReport) -> None:
         frame,
         hide_index=True,
         lazy=False,
-        height="content",
+        height=table_px(len(frame)),
         alt="; ".join(f"{check.name}: {check.speaks.value}, {check.value}" for check in each.checks),
     )
     exports.offer("suitability", filters={"workload": each.workload})
@@ -243,7 +242,7 @@ def _answers(each: WorkloadReport) -> None:
             frame,
             hide_index=True,
             lazy=False,
-            height="content" if len(frame) <= 10 else 380,
+            height=table_px(len(frame), 10),
             alt=f"{len(frame)} answers.",
         )
     elif shape.schema is not None:

@@ -20,6 +20,7 @@ from workbench.roles import Right
 from workbench.store import pages
 from workbench.ui import answers, corrections, exports, import_told, inbox, navigation, who, words
 from workbench.ui.diff import visible
+from workbench.ui.heights import table_px
 from workbench.ui.session import complain, here, read
 
 FILES = "upload.files"
@@ -249,7 +250,7 @@ def _preview(look: Preview) -> None:
             hide_index=True,
             lazy=False,
             placeholder="–",
-            height="content" if len(look.calls) <= 10 else 380,
+            height=table_px(len(look.calls), 10),
             column_config={"Time": st.column_config.DatetimeColumn("Time (UTC)", format="YYYY-MM-DD HH:mm")},
             alt=f"The first {len(look.calls)} calls of the file.",
         )
@@ -275,7 +276,7 @@ def _rejects(rejects: list[Any]) -> None:
         ),
         hide_index=True,
         lazy=False,
-        height="content" if len(rejects) <= 10 else 380,
+        height=table_px(len(rejects), 10),
         alt=f"{len(rejects)} lines that could not be read, with reasons.",
     )
 
@@ -384,7 +385,7 @@ def _earlier() -> None:
         ),
         hide_index=True,
         lazy=False,
-        height="content",
+        height=table_px(len(found)),
         column_config={"When (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
         alt=f"The last {len(found)} imports.",
     )

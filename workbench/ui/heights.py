@@ -1,0 +1,35 @@
+"""Figures and tables that take their height at once, so that nothing below moves when they are drawn.
+
+Streamlit loads what draws a figure or a table with the first one of a page, and knows no height until then.
+In pixels of this app's type size, 15; a test in a browser holds them against what is drawn.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+METRIC_PX = 54
+ROW_PX = 33
+EDGE_PX = 3
+
+
+def metric(label: str, value: str, *, help: str | None = None) -> None:  # noqa: A002 - Streamlit's own word
+    """Show one figure under its name, as wide as it needs.
+
+    Args:
+        label: What it is.
+        value: The figure, with its unit.
+        help: Tooltip.
+    """
+    st.metric(label, value, width="content", height=METRIC_PX, help=help)
+
+
+def table_px(rows: int, most: int = 1_000) -> int:
+    """Return the height of a table that shows all of its rows, or about as many as it may.
+
+    Args:
+        rows: How many it has; an empty table shows one.
+        most: With two more than these it scrolls, and a part of a row shows that.
+    """
+    shown = max(rows, 1) if rows <= most + 1 else most + 0.8
+    return round((shown + 1) * ROW_PX) + EDGE_PX
