@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from workbench import ramp
-from workbench.ramp import Step
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation
 from workbench.stats.evidence import Evidence, Population, WeightedOutcome
 from workbench.stats.harm import highs_of_regressions, net, regressions
@@ -153,7 +152,7 @@ def what_would_change(evidence: Evidence, policy: Policy, state: ramp.State | No
     for what, sentence, other, at in fillers:
         _add(found, now, ramp.step_of(other, policy, at), what, sentence)
 
-    def labelled(k: int, harmful: bool) -> Step:
+    def labelled(k: int, harmful: bool) -> ramp.Step:
         return ramp.step_of(_labelled(evidence, k, harmful=harmful), policy, state)
 
     clean = _fewest(lambda k: labelled(k, False), now, up=True)
@@ -172,18 +171,18 @@ def what_would_change(evidence: Evidence, policy: Policy, state: ramp.State | No
     return Sensitivity(tuple(found), together, _summary(now, found, together))
 
 
-def _differs(now: Recommendation, other: Step) -> bool:
+def _differs(now: Recommendation, other: ramp.Step) -> bool:
     return abs(now.share - other.share) > EPSILON or abs(now.cap - other.cap) > EPSILON
 
 
-def _is_up(now: Recommendation, other: Step) -> bool:
+def _is_up(now: Recommendation, other: ramp.Step) -> bool:
     return (other.share, other.cap) > (now.share, now.cap)
 
 
 def _add(
     found: list[Change],
     now: Recommendation,
-    other: Step,
+    other: ramp.Step,
     what: str,
     sentence: str,
     n: int | None = None,
@@ -273,14 +272,14 @@ def open_disagreements(task: Population) -> int:
 
 
 def _fewest(
-    ask: Callable[[int], Step], now: Recommendation, *, up: bool, share: bool = False
-) -> tuple[int, Step] | None:
+    ask: Callable[[int], ramp.Step], now: Recommendation, *, up: bool, share: bool = False
+) -> tuple[int, ramp.Step] | None:
     """Return the smallest number for which the decision moves the way asked about, and that decision.
 
     With `share`, it is the share itself that must grow, not only what the evidence supports.
     """
 
-    def moves(answer: Step) -> bool:
+    def moves(answer: ramp.Step) -> bool:
         if share:
             return answer.share > now.share + EPSILON
         return _differs(now, answer) and _is_up(now, answer) is up
@@ -304,13 +303,13 @@ def _fewest(
 
 def _more_calls(
     evidence: Evidence, policy: Policy, state: ramp.State, now: Recommendation
-) -> tuple[int, Step] | None:
+) -> tuple[int, ramp.Step] | None:
     """Return how many more compared calls at the same rates would let more traffic move."""
     task = evidence.task
     if task.basis is Basis.SEMANTIC or not task.compared:
         return None
 
-    def ask(more: int) -> Step:
+    def ask(more: int) -> ramp.Step:
         return ramp.step_of(replace(evidence, task=_grown(task, more)), policy, state)
 
     step = max(task.compared // 20, 1)

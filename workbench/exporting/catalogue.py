@@ -22,7 +22,7 @@ from workbench.roles import Right
 from workbench.scoring.case_filters import case_filter, pool_of
 from workbench.scoring.found import found_slices
 from workbench.scoring.judging import people_on, rulings, scope_of
-from workbench.scoring.slice_map import slice_map, slice_names
+from workbench.scoring.slice_map import slice_map, slice_names, tasks_of
 from workbench.scoring.tables import FieldTables, LabelTables, RankingTables, Tables, tables
 from workbench.slices_found import WORDY
 from workbench.store import Store, cases, pages, replay_facts
@@ -196,14 +196,8 @@ def _map(workspace: Workspace, store: Store, asked: Asked) -> Table:
     if not asked.candidate:
         raise UsageError("This table is about one candidate.", "Give --candidate.")
     workspace.candidate(asked.candidate)
-    mine = tuple(
-        task
-        for task, name in pages.replayed(store)
-        if name == asked.candidate
-        and task in workspace.evals
-        and asked.task in (None, task)
-        and access.may(Right.SEE, task)
-    )
+    seen = tasks_of(workspace, pages.replayed(store), asked.candidate)
+    mine = tuple(task for task in seen if asked.task in (None, task))
     by = asked.filter("by", "language")
     if by not in slice_names(workspace, mine) and mine:
         raise UsageError(

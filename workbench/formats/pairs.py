@@ -24,8 +24,9 @@ _OWN = frozenset(
 
 def logged_usage(value: Mapping[str, Any]) -> Usage:
     """Return the tokens that a line itself tells, in a `usage` object or in columns of its own."""
-    if isinstance(decode_nested(value.get("usage")), Mapping):
-        return read_usage(value["usage"])
+    usage = decode_nested(value.get("usage"))
+    if isinstance(usage, Mapping):
+        return read_usage(usage)
     return read_usage({key: value[key] for key in TOKEN_KEYS if value.get(key) is not None})
 
 

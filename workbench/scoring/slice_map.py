@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.access import requires
+from workbench.access import may, requires
 from workbench.config import Workspace
 from workbench.records import Estimate, Verdict
 from workbench.roles import Right
@@ -28,6 +29,21 @@ class SliceCell:
     task: str
     value: str
     differing: Estimate
+
+
+def tasks_of(workspace: Workspace, replayed: Iterable[tuple[str, str]], candidate: str) -> tuple[str, ...]:
+    """Return the tasks of a candidate that whoever asks may see, of all tasks and candidates replayed.
+
+    Args:
+        workspace: Names the evals.
+        replayed: Pairs of task and candidate (see `store.pages.replayed`).
+        candidate: The candidate's name.
+    """
+    return tuple(
+        task
+        for task, name in replayed
+        if name == candidate and task in workspace.evals and may(Right.SEE, task)
+    )
 
 
 def slice_names(workspace: Workspace, tasks: tuple[str, ...]) -> tuple[str, ...]:

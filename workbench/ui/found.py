@@ -6,13 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from workbench import scoring
-from workbench.access import may
 from workbench.records import Recommendation
-from workbench.roles import Right
 from workbench.routing import RoutingReport
 from workbench.scoring.case_filters import FOUND, rules_by_name
 from workbench.scoring.found import FoundReport, found_slices, routing_rule
-from workbench.scoring.slice_map import slice_map, slice_names
+from workbench.scoring.slice_map import slice_map, slice_names, tasks_of
 from workbench.slices_found import FoundSlice
 from workbench.store import pages
 from workbench.ui import address, answers, case_figures, decision, exports, figures, navigation, words
@@ -156,11 +154,7 @@ def _to_cases(task: str, scope: Scope, by: str, value: str) -> None:
 def _map(scope: Scope) -> None:
     """Show how often the answers differ in every task of this candidate, by one slice."""
     workspace, name = here().workspace, scope.candidate.name
-    tasks = tuple(
-        task
-        for task, candidate in read(pages.replayed)
-        if candidate == name and task in workspace.evals and may(Right.SEE, task)
-    )
+    tasks = tasks_of(workspace, read(pages.replayed), name)
     st.header(
         "All tasks of this candidate",
         anchor=False,
