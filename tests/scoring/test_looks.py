@@ -37,7 +37,7 @@ def looked(number: int, old: np.ndarray, later: np.ndarray, before: MixShift | N
         traffic_mix(spelt(old)),
         traffic_mix(spelt(later)),
         look=Look(number, str(number)),
-        slices=1,
+        together=1,
         before=before if before is not None and before.shifted else None,
         matters=0.025,
         now=AT,

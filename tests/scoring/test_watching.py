@@ -30,13 +30,13 @@ from workbench.review.states import NEW_CONTENT, scope_of
 from workbench.review.status import queue_status
 from workbench.roles import Actor, Grant, Role
 from workbench.rollout import accept
-from workbench.scoring import compare, recommend, traffic_check, traffic_inputs, traffic_mix
+from workbench.scoring import compare, recent, recommend, traffic_check, traffic_inputs, traffic_mix, watching
 from workbench.scoring.comparing import open_embedder
 from workbench.scoring.considered import consider
 from workbench.scoring.evidence import gather
 from workbench.scoring.gathered import gather_of
-from workbench.scoring.held import LIKELY
-from workbench.scoring.traffic_check import TrafficCheck, last_check
+from workbench.scoring.held import LIKELY, Held, Look
+from workbench.scoring.traffic_check import TrafficCheck, check_traffic, last_check
 from workbench.scoring.traffic_mix import MixShift, by_new_mix
 from workbench.scoring.traffic_window import traffic_window
 from workbench.scoring.watching import WatchReport, watch
@@ -166,7 +166,7 @@ def test_a_mix_that_was_evaluated_part_by_part_holds_nothing(world: World) -> No
     later(world, "topics", CALLS, language="de")
     found = watch(world.workspace, world.store, "topics", "small")
     (moved,) = [each for each in found.check.mix if each.shifted]
-    assert (moved.calls, moved.slice) == ({"de": CALLS}, "language")
+    assert (moved.sample, moved.slice) == ({"de": CALLS}, "language")
     assert recommend(world.workspace, world.store, "topics", "small").share == 0.01
 
 
@@ -324,10 +324,11 @@ def test_another_look_leaves_the_queue_at_what_is_new(world: World) -> None:
     found = watch(*where).check
     focus = newest_content(world.store, scope)
     assert focus is not None
-    assert not watch(*where).check.told_apart
+    again = watch(*where).check
+    assert not again.told_apart
     assert newest_content(world.store, scope) == focus
     few = replace(found, checked_at=found.checked_at + timedelta(days=1), told_apart=("topics-00601",))
-    traffic_check.keep(world.store, "topics", world.fingerprint("small"), few)
+    assert traffic_check.keep(world.store, "topics", world.fingerprint("small"), few, again)
     assert newest_content(world.store, scope) == focus
     said = queue_status(*where).text
     assert "Aimed at calls of new content" in said
@@ -446,15 +447,15 @@ def test_a_mix_by_length_has_the_limits_of_the_evidence(
     (moved,) = watch(workspace, world.store, "topics", "small").check.mix
     assert moved.shifted
     assert moved.reweighted is not None
-    assert moved.reweighted.high < 0.1
+    assert moved.reweighted.high < 0.2
 
 
 def test_what_is_put_together_as_other_was_never_evaluated() -> None:
     """It may be made of other values than then: a bound on those says nothing of these."""
     table = Table.of([AuditRow(f"c{n}", 0, f"{n:04}", agrees=True, identical=True) for n in range(1_000)])
     known = [SliceEvidence("tenant", each, 0.5, structural_of(table, 0.0)) for each in ("acme", "other")]
-    shift = MixShift("tenant", 1.0, 0.001, 0.5, shifted=True, calls={"acme": 50, "other": 50})
-    found = by_new_mix(shift, known, 0.05)
+    shift = MixShift("tenant", 1.0, 0.001, 0.5, shifted=True, sample={"acme": 50_000, "other": 50_000})
+    found = by_new_mix(shift, known, 0.05, Look(1, "a"))
     assert found is not None
     assert 0.5 < found.high < 0.51
 
@@ -564,7 +565,7 @@ def test_the_newer_calls_speak_through_every_draw_whatever_it_was_aimed_at(
     named = tuple(f"rewrite-{number:05d}" for number in range(0, 400, 9))
     at = datetime(2026, 3, 4, tzinfo=UTC)
     check = TrafficCheck(START, at, 200, content=Shift(0.9, 0.001), content_moved=True, told_apart=named)
-    traffic_check.keep(world.store, "rewrite", fingerprint, check)
+    assert traffic_check.keep(world.store, "rewrite", fingerprint, check, None)
     worse, equal = LabelVerdict.CONTROL_BETTER, LabelVerdict.EQUAL
     world.draw("rewrite", [(number, worse if number % 9 == 0 else equal) for number in range(150, 300)])
     with world.store.writing() as writer:
@@ -722,7 +723,8 @@ def test_the_new_mix_is_that_of_the_traffic_and_not_of_the_log(world: World) -> 
             "sampling_rate = if(CAST(native_id AS INTEGER) % 2 = 0, 1.0, 0.05) WHERE manifest_id = 'later'"
         )
     (mix,) = watch(*where).check.mix
-    assert mix.calls == pytest.approx({"de": 200, "fr": 4_000})
+    assert mix.sample is not None
+    assert mix.sample["fr"] == pytest.approx(20 * mix.sample["de"], rel=0.3)
     assert mix.reweighted is not None
     assert mix.reweighted.high > 4_000 / 4_200
 
@@ -739,3 +741,93 @@ def test_inputs_are_taken_as_they_are_in_the_traffic(world: World) -> None:
     plain, rated = (Counter(row["language"] for row in taken(by_rate=by)) for by in (False, True))
     assert plain["de"] <= 12
     assert 20 <= rated["de"] <= 40
+
+
+def test_a_late_change_is_seen_though_most_newer_calls_came_before_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 400 newer calls the last 50 are of a new language: an eighth of all, half of the last hundred."""
+    monkeypatch.setattr(recent, "RECENT_CALLS", 100)
+    where = imported(world)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET "
+            "occurred_at = TIMESTAMP '2025-12-01' + to_hours(2 * CAST(native_id AS INTEGER)), "
+            "language = CASE WHEN CAST(native_id AS INTEGER) >= ? THEN 'fr' "
+            "WHEN CAST(native_id AS INTEGER) % 2 = 0 THEN 'de' ELSE 'en' END WHERE manifest_id = 'later'",
+            (CALLS + 350,),
+        )
+    check = watch(*where).check
+    assert last_check(*where) == replace(check, notes=())
+    assert check.moved == ("mix by language",)
+    whole, newest = check.mix
+    assert (whole.begins, whole.moved) == (None, pytest.approx(50 / 400, abs=0.03))
+    assert newest.begins == check.recent == check.begins
+    assert newest.moved == pytest.approx(0.5, abs=0.03)
+    assert newest.sample == {"fr": 50, "de": 25, "en": 25}
+    assert newest.reweighted is not None
+    assert newest.reweighted.high > 0.5
+    answer = recommend(*where)
+    assert answer.share == 0.0
+    assert f"Traffic since {check.begins:%Y-%m-%d} is of another mix" in answer.binding_reason
+    assert any(line.startswith(f"Mix by language since {check.begins:%Y-%m-%d}") for line in check.lines)
+
+
+def test_only_calls_since_it_began_speak_for_a_late_change(world: World) -> None:
+    """Usual newer calls that are all answered well say nothing about the few of the last days."""
+    world.add("topics", answers(0.0, CALLS, 1))
+    world.add("topics", answers(0.0, 400, 2), batch=1, first=CALLS)
+    compare(world.workspace, world.store, "topics")
+    later(world, "topics", CALLS)
+    begins = datetime(2026, 2, 20, tzinfo=UTC)
+    with world.store.writing() as writer:
+        writer.execute(
+            "UPDATE calls SET occurred_at = if(CAST(native_id AS INTEGER) < ?, TIMESTAMP '2026-01-01', ?) "
+            "WHERE manifest_id = 'later'",
+            (CALLS + 390, naive_utc(begins)),
+        )
+    config, fingerprint = world.workspace.eval_for("topics"), world.fingerprint("small")
+    found = gather(world.store, config, fingerprint, config.policy)
+    at = datetime(2026, 3, 4, tzinfo=UTC)
+    whole = TrafficCheck(START, at, 400, content=Shift(0.9, 0.001), content_moved=True)
+    newest = replace(whole, content_held=Held(at, 0.5, 10, begins))
+    for check, calls in ((whole, 400), (newest, 10)):
+        window = traffic_window(world.store, config, fingerprint, config.policy, found, check)
+        assert window is not None
+        assert window.evidence.task.compared == calls
+
+
+def test_a_call_with_a_time_to_come_counts_as_made_when_it_was_imported(world: World) -> None:
+    """A clock that runs ahead would make one call the newest week."""
+    where = imported(world)
+    moment = naive_utc(watch(*where).check.since)
+    with world.store.writing() as writer:
+        writer.execute("UPDATE calls SET occurred_at = TIMESTAMP '2099-01-01' WHERE manifest_id = 'later'")
+    at = imported_after(world.store, "topics", moment)["at"]
+    assert at.nunique() == 1
+    assert at.iloc[0].year < 2099
+
+
+def test_two_who_look_in_one_moment_are_two_looks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is later looks again, and knows what the other found."""
+    where = imported(world)
+    moved_calls(world, 100, 0.01)
+    looks = 0
+
+    def meanwhile(*args: Any, **named: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        found = check_traffic(*args, **named)
+        if looks == 1:
+            moved_calls(world, 400, 0.9)
+            assert watch(*where).check.moved == ("mix by language",)
+            moved_calls(world, 400, 0.8)
+        return found
+
+    monkeypatch.setattr(watching, "check_traffic", meanwhile)
+    later_look = watch(*where).check
+    assert looks == 3
+    assert later_look.mix_look is not None
+    assert later_look.mix_look.number == 2
+    assert later_look.moved == ("mix by language",)
+    assert len(world.store.rows("SELECT 1 FROM traffic_checks")) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from workbench.stats.looks import level_of_look
@@ -20,16 +20,18 @@ class Held:
 
     `at_least` is the largest lower limit, of all looks since that saw it, of the share of calls that had
     moved. What is known only through a classifier may be missed by one that learns from less: `looked_at`
-    calls of the smaller window were what that look was at.
+    calls of the smaller window were what that look was at. `begins` is when the calls begin among which it
+    was first seen (UTC), None where they were all that were imported since the evaluation.
     """
 
     at: datetime
     at_least: float
     looked_at: int = 0
+    begins: datetime | None = None
 
     def seen_again(self, at_least: float, looked_at: int = 0) -> Held:
         """Return what is to be refuted after another look saw it."""
-        return Held(self.at, at_least, looked_at) if at_least > self.at_least else self
+        return replace(self, at_least=at_least, looked_at=looked_at) if at_least > self.at_least else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from workbench.progress import Listener, silent
 from workbench.records import from_json, to_json
 from workbench.roles import Right
 from workbench.scoring.held import LIKELY, Held, Look, level_for, look_at, refuted
+from workbench.scoring.recent import recent_begins
 from workbench.scoring.targets import fingerprint_of
 from workbench.scoring.traffic_inputs import Inputs, named_of
 from workbench.scoring.traffic_mix import MixShift, mix_of
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 class TrafficCheck:
     """What a check found of the calls imported after `since` (UTC), set against those before.
 
+    A late change would be lost among all that came before it: the newest calls, those of the last week
+    (`recent`: since when, UTC; None where all are), are looked at, their mix beside that of all.
     `content` is None where too few inputs of a window have embeddings; `content_moved` says that it counts
     as new, since what `content_held` says, whether or not this look saw it (`content_seen`). `notes`, which
     are not kept, say why something is missing. `told_apart` are compared calls of new content that no earlier
@@ -58,12 +61,19 @@ class TrafficCheck:
     content_seen: bool = True
     mix_look: Look | None = None
     content_look: Look | None = None
+    recent: datetime | None = None
 
     @property
     def moved(self) -> tuple[str, ...]:
         """Return what is another than it was, in words."""
-        shifted = tuple(f"mix by {each.slice}" for each in self.mix if each.shifted)
+        shifted = tuple(dict.fromkeys(f"mix by {each.slice}" for each in self.mix if each.shifted))
         return (*shifted, "content") if self.content_moved else shifted
+
+    @property
+    def begins(self) -> datetime | None:
+        """Return when the calls begin that are another than they were, UTC; None where all newer ones are."""
+        held = [*(each.held for each in self.mix if each.shifted), self.content_held]
+        return max((each.begins for each in held if each and each.begins), default=None)
 
     @property
     def lines(self) -> list[str]:
@@ -77,8 +87,9 @@ class TrafficCheck:
             )
         if self.content is not None:
             state = "new content" if self.content_moved else "no shift seen"
+            of = "" if self.recent is None else f" since {self.recent:%Y-%m-%d}"
             lines.append(
-                f"Inputs: told apart in {measured(self.content.value)} (chance 50 %), "
+                f"Inputs{of}: told apart in {measured(self.content.value)} (chance 50 %), "
                 f"p = {self.content.p_value:.2g}: {state}."
             )
             if self.content_moved and not self.content_seen and self.content_held is not None:
@@ -93,7 +104,7 @@ class TrafficCheck:
         if said:
             lines.append(
                 f"A new shift is one with p up to {' and '.join(said)}, that of a mix times the number of "
-                f"slices: all looks together hold a share falsely with {percent(LIKELY)} at most."
+                f"mixes: all looks together hold a share falsely with {percent(LIKELY)} at most."
             )
         if self.told_apart:
             lines.append(f"Review asks for {plural(len(self.told_apart), 'compared call')} of it first.")
@@ -131,7 +142,9 @@ def check_traffic(
     """
     new = imported_after(store, config.task, moment, config.exclude_marks)
     now = datetime.now(UTC)
-    head = TrafficCheck(moment.replace(tzinfo=UTC), now, len(new))
+    begins = recent_begins(new["at"])
+    recent = None if begins is None else begins.replace(tzinfo=UTC)
+    head = TrafficCheck(moment.replace(tzinfo=UTC), now, len(new), recent=recent)
     if not len(new):
         return head
     kept = looks_kept(store, config.task, fingerprint)
@@ -139,7 +152,7 @@ def check_traffic(
         store,
         config,
         moment,
-        new,
+        begins=begins,
         now=now,
         earlier=kept.numbers[MIX],
         uncounted=kept.uncounted[MIX],
@@ -148,7 +161,7 @@ def check_traffic(
         seed=seed,
     )
     inputs = Inputs(store, config, listener, by_rate=not any(each.unrated for each in mix))
-    windows = [inputs.some(moment, after=after) for after in (False, True)]
+    windows = [inputs.some(moment, after=False), inputs.some(moment, after=True, begins=begins)]
     found = replace(head, mix=mix, mix_look=mix_look)
     if inputs.suffice and min(len(each) for each in windows) >= FOLDS:
         points = [np.stack([*each.values()]) for each in windows]
@@ -196,7 +209,7 @@ def _with_content(
         if not seen and refuted(held, high, min(sizes)):
             held = None
     if seen:
-        new = Held(check.checked_at, low, min(sizes))
+        new = Held(check.checked_at, low, min(sizes), check.recent)
         held = new if held is None else held.seen_again(low, min(sizes))
     return replace(
         check,
@@ -208,8 +221,23 @@ def _with_content(
     )
 
 
-def keep(store: Store, task: str, fingerprint: str, check: TrafficCheck) -> None:
-    """Keep a check, which counts from now on."""
+def keep(
+    store: Store, task: str, fingerprint: str, check: TrafficCheck, standing: TrafficCheck | None
+) -> bool:
+    """Keep a check, which counts from now on, unless somebody kept another one meanwhile.
+
+    Two that look in one moment would be one look, and the later would not know what the other found.
+
+    Args:
+        store: Holds the checks.
+        task: The task.
+        fingerprint: The candidate's.
+        check: What was found.
+        standing: The newest check when the look began, which it knows of.
+
+    Returns:
+        Whether it is kept.
+    """
     row = {
         "check_id": content_hash("traffic_check", task, fingerprint, check.checked_at.isoformat()),
         "task": task,
@@ -223,11 +251,17 @@ def keep(store: Store, task: str, fingerprint: str, check: TrafficCheck) -> None
         "told_apart": list(check.told_apart),
         "content_held": None if check.content_held is None else to_json(check.content_held).decode(),
         "content_seen": check.content_seen,
+        "recent": None if check.recent is None else naive_utc(check.recent),
         **_look_columns(MIX, check.mix_look),
         **_look_columns(CONTENT, check.content_look),
     }
     with store.writing() as writer:
+        newest = newest_check(writer, task, fingerprint)
+        known = None if standing is None else naive_utc(standing.checked_at)
+        if (None if newest is None else newest["checked_at"]) != known:
+            return False
         add_check(writer, row)
+    return True
 
 
 def _look_columns(kind: str, look: Look | None) -> dict[str, Any]:
@@ -271,6 +305,7 @@ def standing_check(store: Store, task: str, fingerprint: str) -> TrafficCheck | 
         content_seen=row["content_seen"] is not False,
         mix_look=_look_of(MIX, row),
         content_look=_look_of(CONTENT, row),
+        recent=None if row["recent"] is None else row["recent"].replace(tzinfo=UTC),
     )
 
 

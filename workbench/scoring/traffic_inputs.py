@@ -52,12 +52,20 @@ class Inputs:
         self._by_rate = by_rate
         self._makes = access.may(Right.REPLAY, config.task)
 
-    def some(self, moment: datetime, *, after: bool) -> dict[str, NDArray[np.float64]]:
+    def some(
+        self, moment: datetime, *, after: bool, begins: datetime | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Return the embeddings of a random part of one window, by call."""
         # For whoever makes none, more are looked at, of which some may have been made.
         limit = CONTENT_CALLS if self._makes else 5 * CONTENT_CALLS
         calls = independent(
-            self._store, self._config, moment, after=after, limit=limit, by_rate=self._by_rate
+            self._store,
+            self._config,
+            moment,
+            after=after,
+            limit=limit,
+            begins=begins,
+            by_rate=self._by_rate,
         )
         texts = _texts({each["call_id"]: each["request"] for each in calls})
         found = self._vectors(texts)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
-from itertools import repeat
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -38,15 +38,17 @@ USUAL = (SliceRule("language"), SliceRule("input_length"), SliceRule("model"))
 class MixShift:
     """How far the mix of one slice moved: population stability index, its p-value, share of calls.
 
-    `shifted` says that it counts as another: a look saw it, with p times the number of slices at most the
-    level of that look (`held.level_for`), and at least half as many calls `moved` to another value as the
-    policy tolerates to get worse (fewer could not raise harm by more, and in large logs no two days are mixed
-    alike); and no look since could tell that it is gone. `held` says since when, `seen` whether this look saw
-    it. `low` and `high` limit the share of calls that moved. `calls` is the new mix of one that counts, and
-    `reweighted` the evaluated harm by it, where the slice is a declared one.
+    `shifted` says that it counts as another: a look saw it, with p times the number of mixes looked at no
+    more than the level of that look (`held.level_for`), and at least half as many calls `moved` to another
+    value as the policy tolerates to get worse (fewer could not raise harm by more, and in large logs no two
+    days are mixed alike); and no look since could tell that it is gone. `held` says since when, `seen`
+    whether this look saw it. `low` and `high` limit the share of calls that moved. `sample` is the new mix
+    of one that counts, as calls of a random sample that tells as much, and `reweighted` the evaluated harm
+    by it, where the slice is a declared one.
 
     Shares are those of the traffic that the calls were sampled from; where of some, `unrated` in number,
-    nobody knows how likely they were logged, they are those of the log.
+    nobody knows how likely they were logged, they are those of the log. `begins` is when the newer calls
+    begin that were looked at (UTC), None where they are all that were imported since the evaluation.
     """
 
     slice: str
@@ -55,19 +57,26 @@ class MixShift:
     moved: float
     shifted: bool
     reweighted: Estimate | None = None
-    calls: dict[str, float] | None = None
+    sample: dict[str, int] | None = None
     low: float = 0.0
     high: float = 1.0
     held: Held | None = None
     seen: bool = True
     unrated: int = 0
+    begins: datetime | None = None
+
+    @property
+    def window(self) -> tuple[str, bool]:
+        """Return what was looked at: the slice, and whether the newest calls alone."""
+        return self.slice, self.begins is not None
 
     @property
     def lines(self) -> list[str]:
         """Return what was found, as lines."""
         state = "another mix" if self.shifted else "no shift that counts"
+        of = "" if self.begins is None else f" since {self.begins:%Y-%m-%d}"
         lines = [
-            f"Mix by {self.slice}: {measured(self.moved)} of calls moved, stability index "
+            f"Mix by {self.slice}{of}: {measured(self.moved)} of calls moved, stability index "
             f"{self.stability:.3f}, p = {self.p_value:.2g}: {state}."
         ]
         if self.shifted and not self.seen and self.held is not None:
@@ -85,8 +94,8 @@ def mix_of(
     store: Store,
     config: EvalConfig,
     moment: datetime,
-    new: pd.DataFrame,
     *,
+    begins: datetime | None,
     now: datetime,
     earlier: Mapping[str, int],
     uncounted: int,
@@ -100,7 +109,7 @@ def mix_of(
         store: Holds the calls.
         config: The eval.
         moment: UTC without a zone.
-        new: The calls imported after it: `seq` and `sampling_rate`.
+        begins: When the newest calls begin, that are looked at by themselves, too; UTC without a zone.
         now: When this is looked at.
         earlier: Looks that were kept, by the hash of what they looked at.
         uncounted: Looks from before they were counted.
@@ -111,45 +120,48 @@ def mix_of(
     Returns:
         What was found by slice, and which look it was; None where a window is empty.
     """
-    windows = [
-        some_calls(store, config.task, moment, after=side, limit=MIX_CALLS, exclude=config.exclude_marks)
-        for side in (False, True)
-    ]
-    held = {each.slice: each for each in before if each.shifted}
+    wanted = partial(some_calls, store, config.task, moment, limit=MIX_CALLS, exclude=config.exclude_marks)
+    since: list[datetime | None] = [None] if begins is None else [None, begins]
+    windows = [wanted(after=False), *(wanted(after=True, begins=each) for each in since)]
+    held = {each.window: each for each in before if each.shifted}
     if not all(windows):
         return tuple(replace(each, seen=False) for each in held.values()), None
     known = sliced(store, config)
-    calls = [*windows[0], *windows[1]]
+    calls = [row for window in windows for row in window]
     values = slice_values(USUAL, calls) if known is None else _by_name(known, [row["seq"] for row in calls])
-    size = len(windows[0])
-    unrated = sum(not _is_rate(row["sampling_rate"]) for row in calls)
+    unrated = sum(
+        not _is_rate(row["sampling_rate"]) for row in {row["call_id"]: row for row in calls}.values()
+    )
+    ends = list(accumulate(map(len, windows), initial=0))
     mixes = {
-        name: (
-            _weighed(windows[0], mine[:size], config, rated=not unrated),
-            _weighed(windows[1], mine[size:], config, rated=not unrated),
-        )
+        name: [
+            _weighed(window, mine[at : at + len(window)], config, rated=not unrated)
+            for window, at in zip(windows, ends, strict=False)
+        ]
         for name, mine in values.items()
     }
     said = [[name, *([*side.calls.items(), *side.shares.items()] for side in mixes[name])] for name in mixes]
     look = look_at(content_hash("mix", to_json(said).decode()), earlier, uncounted)
     found = []
-    for name, (old, later) in mixes.items():
-        each = shift_of(
-            name,
-            old,
-            later,
-            look=look,
-            slices=len(mixes),
-            before=held.pop(name, None),
-            matters=config.policy.tolerance / 2,
-            now=now,
-            seed=seed,
-        )
-        each = replace(each, unrated=unrated)
-        if each.shifted and known is not None:
-            each = replace(each, calls=_traffic(_by_name(known, new["seq"])[name], new, rated=not unrated))
-            each = replace(each, reweighted=by_new_mix(each, slices(), config.policy.delta))
-        found.append(each)
+    for name, (old, *newer) in mixes.items():
+        for at, later in zip(since, newer, strict=True):
+            each = shift_of(
+                name,
+                old,
+                later,
+                look=look,
+                together=len(mixes) * len(since),
+                before=held.pop((name, at is not None), None),
+                matters=config.policy.tolerance / 2,
+                now=now,
+                begins=None if at is None else at.replace(tzinfo=UTC),
+                seed=seed,
+            )
+            each = replace(each, unrated=unrated)
+            if each.shifted and known is not None:
+                each = replace(each, sample=later.calls)
+                each = replace(each, reweighted=by_new_mix(each, slices(), config.policy.delta, look))
+            found.append(each)
     # What the eval declares no more can't be looked at, which is no sign that it went away.
     return (*found, *(replace(each, seen=False) for each in held.values())), look
 
@@ -160,10 +172,11 @@ def shift_of(
     later: TrafficMix,
     *,
     look: Look,
-    slices: int,
+    together: int,
     before: MixShift | None,
     matters: float,
     now: datetime,
+    begins: datetime | None = None,
     seed: int = 0,
 ) -> MixShift:
     """Return what a look finds of one slice.
@@ -173,17 +186,18 @@ def shift_of(
         old: The mix of the evaluated window.
         later: The same, newer.
         look: Which look it is.
-        slices: How many slices it looks at.
+        together: How many mixes it looks at: slices times windows.
         before: What the look before found, where it counted.
         matters: Share of calls below which a move doesn't count, 0..1.
         now: When this is looked at.
+        begins: When the newer window begins, UTC; None where it is all that was imported since.
         seed: Of permutations.
     """
     level = level_for(look, before is not None)
-    shift = population_stability(old.calls, later.calls, seed=seed, level=level / slices)
+    shift = population_stability(old.calls, later.calls, seed=seed, level=level / together)
     moved = moved_share(old.shares, later.shares)
-    low, high = moved_limits(old.calls, later.calls, look.limit_level / slices)
-    told = shift.p_value * slices <= level
+    low, high = moved_limits(old.calls, later.calls, look.limit_level / together)
+    told = shift.p_value * together <= level
     seen = told and moved >= matters
     held = None
     if before is not None and high >= matters:
@@ -191,7 +205,7 @@ def shift_of(
         if not told and refuted(held, high):
             held = None
     if seen:
-        held = Held(now, low) if held is None else held.seen_again(low)
+        held = Held(now, low, begins=begins) if held is None else held.seen_again(low)
     return MixShift(
         name,
         shift.value,
@@ -202,6 +216,7 @@ def shift_of(
         high=high,
         held=held,
         seen=seen,
+        begins=begins,
     )
 
 
@@ -220,17 +235,7 @@ def _weighed(
     return traffic_mix(values, rates, None if few else sessions, config.policy.icc)
 
 
-def _traffic(values: Sequence[str], new: pd.DataFrame, *, rated: bool) -> dict[str, float]:
-    """Return how many calls of the traffic stand behind the new ones, by value."""
-    rates = new["sampling_rate"].tolist()
-    known = rated and all(_is_rate(each) for each in rates)
-    calls: dict[str, float] = {}
-    for value, rate in zip(values, rates if known else repeat(1.0, len(rates)), strict=True):
-        calls[value] = calls.get(value, 0.0) + 1 / rate
-    return calls
-
-
-def by_new_mix(shift: MixShift, slices: Sequence[SliceEvidence], delta: float) -> Estimate | None:
+def by_new_mix(shift: MixShift, slices: Sequence[SliceEvidence], delta: float, look: Look) -> Estimate | None:
     """Return the evaluated harm by the new mix of a slice; None where it is no declared one.
 
     What is put together as `other` may be other values than it was: it counts as never evaluated.
@@ -239,13 +244,21 @@ def by_new_mix(shift: MixShift, slices: Sequence[SliceEvidence], delta: float) -
         shift: Holds the new mix.
         slices: The evidence by slice.
         delta: Error probability of each limit, 0..1.
+        look: Which look at the mix found it.
     """
     own = [part for part in slices if part.name == shift.slice and part.value != OTHER]
-    return reweighted(own, shift.calls or {}, delta)
+    return reweighted(own, shift.sample or {}, delta, look=look.number)
 
 
 def independent(
-    store: Store, config: EvalConfig, moment: datetime, *, after: bool, limit: int, by_rate: bool = False
+    store: Store,
+    config: EvalConfig,
+    moment: datetime,
+    *,
+    after: bool,
+    limit: int,
+    begins: datetime | None = None,
+    by_rate: bool = False,
 ) -> list[dict[str, Any]]:
     """Return a random part of one window with requests, one call of each session: those of one are alike.
 
@@ -255,6 +268,7 @@ def independent(
         moment: UTC without a zone.
         after: Whether those imported after it are asked for.
         limit: Calls at most.
+        begins: Calls made before it are left out; UTC without a zone.
         by_rate: Whether calls that were seldom logged are taken the sooner, as they were in the traffic.
     """
     wanted = partial(
@@ -264,6 +278,7 @@ def independent(
         moment,
         after=after,
         limit=limit,
+        begins=begins,
         exclude=config.exclude_marks,
         requests=True,
         by_rate=by_rate,

@@ -54,9 +54,13 @@ class Window:
         """Return why a share does not grow."""
         what = " and ".join(self.check.moved)
         compared = plural(self.evidence.task.compared, "compared call")
+        begins = self.check.begins
+        since = (
+            f"imported since {self.check.since:%Y-%m-%d}" if begins is None else f"since {begins:%Y-%m-%d}"
+        )
         then = ", and label: Review asks for what is new first." if self.check.content_moved else "."
         return (
-            f"Traffic imported since {self.check.since:%Y-%m-%d} is of another {what} than the evaluated "
+            f"Traffic {since} is of another {what} than the evaluated "
             f"(checked {self.check.checked_at:%Y-%m-%d}): by the {compared} of it alone the evidence does "
             f"not carry the next stage. Replay a larger sample, so that more of it is compared{then}"
         )
@@ -82,24 +86,24 @@ def traffic_window(
     """
     if not check.moved:
         return None
-    moment = naive_utc(check.since)
+    moment, begins = naive_utc(check.since), None if check.begins is None else naive_utc(check.begins)
 
     def chosen(compared: pd.DataFrame) -> Bools:
-        new = imported_after(store, config.task, moment)["seq"]
+        new = imported_after(store, config.task, moment, begins=begins)["seq"]
         return compared["call_seq"].isin(new).to_numpy(dtype=np.bool_)
 
-    population = evidence_alone(store, config, fingerprint, policy, ("imported after", moment), chosen)
+    population = evidence_alone(store, config, fingerprint, policy, ("made after", moment, begins), chosen)
     return Window(check, replace(found, task=population), _by_mix(check, found.slices, policy))
 
 
 def _by_mix(check: TrafficCheck, slices: Sequence[SliceEvidence], policy: Policy) -> float | None:
     """Return the largest bound on harm by the new mixes, or None where they are not all that moved."""
-    if check.content_moved:
+    if check.content_moved or check.mix_look is None:
         return None
     bounds = []
     for each in check.mix:
         if each.shifted:
-            found = by_new_mix(each, slices, policy.delta)
+            found = by_new_mix(each, slices, policy.delta, check.mix_look)
             if found is None:
                 return None
             bounds.append(found.high)

@@ -22,7 +22,7 @@ from workbench.records import Basis, Estimate, Policy, Recommendation
 from workbench.roles import Right
 from workbench.scoring.deciding import recommend
 from workbench.scoring.evidence import gather
-from workbench.scoring.gathered import gather_compared
+from workbench.scoring.gathered import Gathered, gather_compared
 from workbench.scoring.live_outcomes import WATCHABLE, live_outcomes
 from workbench.scoring.stage import stage_of
 from workbench.scoring.traffic_check import TrafficCheck, check_traffic, keep, standing_check
@@ -164,22 +164,12 @@ def watch(
     elif not outcomes:
         what = "labelled" if found.basis is Basis.SEMANTIC else "replayed and compared"
         notes.append(f"None of the new calls is {what} yet: outcomes can't be watched.")
-    check = check_traffic(
-        store,
-        found.config,
-        found.fingerprint,
-        evaluated_at,
-        compared=found.frame["call_id"].tolist(),
-        slices=lambda: gather(store, found.config, found.fingerprint, found.policy).slices,
-        standing=None if since is not None else standing_check(store, task, found.fingerprint),
-        seed=seed,
-        listener=listener,
-    )
-    notes += check.notes
     # Another seed or beginning would be a way to look until it looks good.
     kept = since is None and seed == 0 and access.may(Right.REPLAY, task)
-    if kept:
-        keep(store, task, found.fingerprint, check)
+    check = _looked(
+        store, found, evaluated_at, standing=since is None, kept=kept, seed=seed, listener=listener
+    )
+    notes += check.notes
     alarms = tuple(detector.alarms) if detector else ()
     answer = None
     if current_share is not None:
@@ -209,3 +199,32 @@ def watch(
         notes=tuple(notes),
         recommendation=answer,
     )
+
+
+def _looked(
+    store: Store,
+    found: Gathered,
+    moment: datetime,
+    *,
+    standing: bool,
+    kept: bool,
+    seed: int,
+    listener: Listener,
+) -> TrafficCheck:
+    """Look at mix and content; once more where somebody kept another look meanwhile."""
+    task, fingerprint = found.config.task, found.fingerprint
+    while True:
+        before = standing_check(store, task, fingerprint) if standing else None
+        check = check_traffic(
+            store,
+            found.config,
+            fingerprint,
+            moment,
+            compared=found.frame["call_id"].tolist(),
+            slices=lambda: gather(store, found.config, fingerprint, found.policy).slices,
+            standing=before,
+            seed=seed,
+            listener=listener,
+        )
+        if not kept or keep(store, task, fingerprint, check, before):
+            return check

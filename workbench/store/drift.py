@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 UNIFORM = "(CAST('0x' || md5(c.call_id)[:13] AS BIGINT) / 4503599627370496.0)"
 """Of a call `c`: a number from 0 to under 1 by the first 52 bits of a hash of its id."""
+_AT = "least(coalesce(c.occurred_at, m.created_at), m.created_at)"
+"""When a call `c` was made: one without a time, or with one to come, when its import `m` was."""
 
 
 def first_replay_at(store: Store, task: str, fingerprint: str) -> datetime | None:
@@ -34,7 +36,14 @@ def first_replay_at(store: Store, task: str, fingerprint: str) -> datetime | Non
     return found
 
 
-def imported_after(store: Store, task: str, moment: datetime, exclude: Sequence[str] = ()) -> pd.DataFrame:
+def imported_after(
+    store: Store,
+    task: str,
+    moment: datetime,
+    exclude: Sequence[str] = (),
+    *,
+    begins: datetime | None = None,
+) -> pd.DataFrame:
     """Return the task's usable calls that were imported after a moment, in the order in which they came.
 
     Args:
@@ -42,20 +51,32 @@ def imported_after(store: Store, task: str, moment: datetime, exclude: Sequence[
         task: The task.
         moment: UTC without a zone.
         exclude: Calls with one of these marks are left out.
+        begins: Calls made before it are left out; UTC without a zone.
 
     Returns:
-        Columns seq, call_id, occurred_at, sampling_rate; the order is that of import, then of the calls' own
-        times.
+        Columns seq, call_id and at, when the call was made, UTC: one without a time, or with one to come,
+        when it was imported. The order is that of import, then of the calls' own times.
     """
     return store.frame(
         f"""
-        SELECT c.seq, c.call_id, c.occurred_at, c.sampling_rate
+        SELECT c.seq, c.call_id, {_AT} AS at
         FROM usable_calls c JOIN manifests m USING (manifest_id)
-        WHERE c.task = $task AND m.created_at > $moment {without(exclude)}
+        WHERE c.task = $task AND m.created_at > $moment {_from(begins)} {without(exclude)}
         ORDER BY m.seq, c.occurred_at NULLS LAST, c.call_id
         """,  # noqa: S608 - a fixed text
-        parameters(task, exclude) | {"moment": moment},
+        _parameters(task, exclude, moment, begins),
     )
+
+
+def _from(begins: datetime | None) -> str:
+    return "" if begins is None else f"AND {_AT} >= $begins"
+
+
+def _parameters(
+    task: str, exclude: Sequence[str], moment: datetime, begins: datetime | None
+) -> dict[str, Any]:
+    own = {"moment": moment} if begins is None else {"moment": moment, "begins": begins}
+    return parameters(task, exclude) | own
 
 
 def some_calls(
@@ -65,6 +86,7 @@ def some_calls(
     *,
     after: bool,
     limit: int,
+    begins: datetime | None = None,
     exclude: Sequence[str] = (),
     requests: bool = False,
     one_a_session: bool = False,
@@ -78,6 +100,7 @@ def some_calls(
         moment: UTC without a zone.
         after: Those imported after it; else all others.
         limit: Calls at most.
+        begins: Calls made before it are left out; UTC without a zone.
         exclude: Calls with one of these marks are left out.
         requests: Whether requests are wanted; they are large.
         one_a_session: Only one call of each session, at random.
@@ -100,9 +123,10 @@ def some_calls(
                c.tool_count, c.attributes, {FRONTIER_MODEL} AS model,
                {wanted}
         FROM usable_calls c LEFT JOIN manifests m USING (manifest_id)
-        WHERE c.task = $task AND coalesce(m.created_at > $moment, false) = $after {without(exclude)}
+        WHERE c.task = $task AND coalesce(m.created_at > $moment, false) = $after {_from(begins)}
+              {without(exclude)}
         {f"QUALIFY {first}" if one_a_session else ""}
         ORDER BY {order} LIMIT $limit
         """,  # noqa: S608 - fixed texts
-        parameters(task, exclude) | {"moment": moment, "after": after, "limit": limit},
+        _parameters(task, exclude, moment, begins) | {"after": after, "limit": limit},
     )
