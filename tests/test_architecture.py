@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "confidence",
         "drift",
     ),
-    ("ramp_details",),
+    ("ramp_details", "ramp_checks"),
     ("ramp",),
     ("sensitivity",),
     (

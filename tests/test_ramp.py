@@ -26,7 +26,7 @@ from workbench.ramp import (
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation, to_json
 from workbench.stats.audit import AuditRow, DrawRow, from_rows, kappa
 from workbench.stats.bounds import anytime_upper
-from workbench.stats.cluster import DesignEffect
+from workbench.stats.cluster import NO_EFFECT, DesignEffect
 from workbench.stats.slice_shares import bounds_at_once
 from workbench.stats.wording import measured, percent
 
@@ -570,15 +570,77 @@ def test_what_clusters_cost_is_said_of_the_calls_that_the_bound_rests_on() -> No
     pair, session = DesignEffect(2.0, "planned", None, 2.0, 12), DesignEffect(3.0, "planned", None, 3.0, 12)
     effects = {"disagreement_effect": pair, "harm_effect": session}
     unlabelled = recommend(Evidence(replace(structural(990, 1000, audited=20), **effects)), POLICY)
-    (said,) = [line for line in unlabelled.reasons if "clusters" in line]
+    (said,) = [line for line in unlabelled.reasons if line.startswith("Calls come in clusters")]
     assert "1,000 compared calls are worth 500" in said
     read = Population(
         compared=1000, disagreements=200, audited=900, audited_disagreements=180, cleared=180, looked=180
     )
-    (said,) = [
-        line for line in recommend(Evidence(replace(read, **effects)), POLICY).reasons if "clusters" in line
-    ]
+    reasons = recommend(Evidence(replace(read, **effects)), POLICY).reasons
+    (said,) = [line for line in reasons if line.startswith("Calls come in clusters")]
     assert "900 audited calls are worth 300" in said
+
+
+def test_a_few_sessions_are_not_the_traffic_however_long_they_are() -> None:
+    """Four of a thousand agreeing calls each: by the planned correlation alone they would prove 5 %."""
+    few, enough = (DesignEffect(50.95, "planned", None, 50.95, n) for n in (4, 30))
+    task = structural(4000, 4000, looked=1)
+    found = recommend(Evidence(replace(task, disagreement_effect=few, harm_effect=few), days=10), POLICY)
+    assert found.harm.high < 0.05
+    assert (found.cap, found.action) == (0.10, Action.RAMP)
+    assert "from 4 clusters of calls" in " ".join(found.reasons)
+    assert any("from 30 clusters at least" in each for each in found.missing)
+    whole = recommend(Evidence(replace(task, disagreement_effect=enough, harm_effect=few), days=10), POLICY)
+    assert whole.cap == 1.0
+
+
+def test_calls_of_few_audited_sessions_carry_no_more_than_all_calls_do() -> None:
+    """Every disagreement counted as harm, all calls support 10 %: judged ones of four sessions no more."""
+    few = DesignEffect(1.5, "planned", None, 1.5, 4)
+    task = replace(labelled(1000, 60, 0), harm_effect=few, cleared=0, audited=500, audited_disagreements=30)
+    found = recommend(Evidence(task, days=10), POLICY)
+    assert (found.harm.high < 0.05, found.cap) == (True, 0.10)
+    assert recommend(Evidence(replace(task, harm_effect=NO_EFFECT), days=10), POLICY).cap == 1.0
+
+
+def test_a_slice_of_a_few_sessions_gets_no_more_than_a_task_of_them() -> None:
+    few = DesignEffect(50.95, "planned", None, 50.95, 4)
+    task = structural(4000, 4000, looked=1)
+    part = SliceEvidence("language", "en", 1.0, replace(task, disagreement_effect=few, harm_effect=few))
+    (found,) = recommend(Evidence(task, days=10, slices=(part,)), POLICY, live(0.5)).slices
+    assert (found.cap, found.share) == (0.10, 0.10)
+    assert "from 4 clusters of calls" in found.reason
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (Evidence(), Policy(tolerance=5), None),
+        (Evidence(), Policy(level=95), None),
+        (Evidence(), Policy(maximum_invalid=math.nan), None),
+        (Evidence(), Policy(minimum_pairs=-1), None),
+        (Evidence(), Policy(ladder=(0.0, 0.5, 0.1, 1.0)), None),
+        (Evidence(), Policy(harm="both"), None),
+        (Evidence(), POLICY, State(share=math.nan)),
+        (Evidence(), POLICY, State(share=10)),
+        (Evidence(), POLICY, State(share=0.1, days_in_stage=math.nan)),
+        (Evidence(days=math.nan), POLICY, None),
+        (Evidence(structural(10, 20), invalid=-1), POLICY, None),
+        (Evidence(structural(10, 20), invalid=21), POLICY, None),
+        (Evidence(structural(30, 20)), POLICY, None),
+    ],
+)
+def test_numbers_that_can_not_be_are_refused_and_no_evidence(
+    wrong: tuple[Evidence, Policy, State | None],
+) -> None:
+    """A rate in percent, a count below nothing, a value that is missing: each would look like any other."""
+    with pytest.raises(ValueError, match=r"must be|can't be|rise from|is 'regressions' or 'net'"):
+        recommend(*wrong)
+
+
+def test_latency_of_no_call_is_not_measured() -> None:
+    nothing = Estimate(None, 0.0, 0.0, 0.95, "none", 0, 0)
+    found = recommend(Evidence(structural(400, 400), latency_p95_ms=nothing), Policy(latency_p95_ms=500))
+    assert (found.share, found.action) == (0.0, Action.HOLD)
 
 
 def test_a_confirmed_harm_behind_normalisation_revokes_free_agreement() -> None:

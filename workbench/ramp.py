@@ -12,9 +12,11 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from workbench.ramp_checks import check_evidence, check_policy, check_state
 from workbench.ramp_details import details_of, rates
 from workbench.records import Action, Basis, Policy, Recommendation
 from workbench.stats import guards, ladder, noise
+from workbench.stats.cluster import FEW_CLUSTERS
 from workbench.stats.evidence import (
     Evidence,
     Lack,
@@ -98,11 +100,17 @@ def step_of(evidence: Evidence, policy: Policy, state: State | None = None) -> S
         evidence: What is known.
         policy: What the team accepts.
         state: Where the roll-out stands; None is no live traffic yet.
+
+    Raises:
+        ValueError: A number of any of them can't be.
     """
     return _weigh(evidence, policy, state or State()).step
 
 
 def _weigh(evidence: Evidence, policy: Policy, state: State) -> _Weighed:
+    check_policy(policy)
+    check_evidence(evidence)
+    check_state(state)
     current = state.share
     delta = policy.delta / max(evidence.candidates, 1)
     harm, balance = regressions(evidence.task, delta), net(evidence.task, delta)
@@ -121,6 +129,7 @@ def _weigh(evidence: Evidence, policy: Policy, state: State) -> _Weighed:
         guards.consistent_batches(judged),
         guards.enough_pairs(evidence, policy),
         guards.looked_at(evidence, policy, evidence_cap),
+        guards.few_clusters(judged, evidence.task, policy),
         *(Finding("held", False, each, advance=False) for each in evidence.held),
     ]
     limited = [each for each in blocking if not each.ok]
@@ -162,6 +171,9 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     Returns:
         Action, share, the cap that the evidence supports, both bounds, every reason
         in order (guards first) and what is missing for the next stage.
+
+    Raises:
+        ValueError: A number of evidence, policy or state can't be, as where a rate is given in percent.
     """
     state = state or State()
     weighed = _weigh(evidence, policy, state)
@@ -354,6 +366,10 @@ def _missing(
             ", from other sessions and with other requests" if task.disagreement_effect.value > 1.005 else ""
         )
         lines.append((Lack.CALLS, f"{plural(more, 'more compared call')}{others}."))
+    if "clusters" in failing:
+        least = FEW_CLUSTERS
+        sentence = f"Compared calls from other sessions, with other requests: from {least} clusters at least."
+        lines.append((Lack.CALLS, sentence))
     if "latency" in failing:
         measured = evidence.latency_p95_ms
         if measured is None:

@@ -213,3 +213,52 @@ def test_lapsed_draws_alone_make_no_estimate() -> None:
     assert found.estimate.point is None
     assert found.cautious == 1
     assert found.estimate.low > 0.5
+
+
+rates = st.integers(0, 400)
+
+
+@given(rates, rates, rates, rates, rates, st.booleans(), st.sampled_from([0.05, 0.2]))
+def test_an_interval_holds_its_estimate(
+    n: int, differing: int, audited: int, harms: int, cleared: int, revoked: bool, delta: float
+) -> None:
+    """Of calls in order, whatever people said: low <= point <= high, unless batches contradict each other."""
+    differing = min(differing, n)
+    seen = min(audited, differing)
+    harms = min(harms, seen)
+    task = Population(
+        compared=n,
+        disagreements=differing,
+        audited=max(min(audited, n), seen),
+        audited_disagreements=seen,
+        harms=harms,
+        cleared=min(cleared, differing - harms),
+        looked=seen,
+        normalised=min(n - differing, 3),
+        normalised_labelled=min(n - differing, 2),
+        normalised_harms=min(n - differing, 1),
+        revoked=revoked and n > differing,
+    )
+    for found in (regressions(task, delta), net(task, delta)):
+        each = found.estimate
+        if each.point is not None and found.contradiction is None and each.low <= each.high:
+            assert each.low - 1e-9 <= each.point <= each.high + 1e-9, each
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.36, 1.0, 1.25]), st.sampled_from([-1, 0, 1])), max_size=60))
+def test_an_interval_of_drawn_labels_is_a_share_and_holds_its_estimate(
+    draws: list[tuple[float, int]],
+) -> None:
+    """A few weighted draws have a mean above 1, which no share of calls can be."""
+    task = Population(
+        basis=Basis.SEMANTIC,
+        compared=400,
+        draws=tuple(WeightedOutcome(*each) for each in draws),
+        weight_max=1.25,
+        looked=len(draws),
+    )
+    for found, least in ((regressions(task, 0.05), 0.0), (net(task, 0.05), -1.0)):
+        each = found.estimate
+        assert least <= each.low <= each.high <= 1.0
+        if each.point is not None:
+            assert each.low - 1e-9 <= each.point <= each.high + 1e-9

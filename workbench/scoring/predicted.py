@@ -12,7 +12,9 @@ from workbench.access import requires
 from workbench.config import Workspace
 from workbench.records import Estimate, Policy, Verdict
 from workbench.roles import Right
+from workbench.scoring.columns import clusters_in
 from workbench.scoring.gathered import Gathered, gather_compared
+from workbench.stats.cluster import design_effect
 from workbench.stats.parts import beside_predictions, outcomes_of
 from workbench.stats.prediction import predicted_harm
 from workbench.stats.wording import count, measured, plural
@@ -131,6 +133,9 @@ def predict(found: Gathered, predictions: Mapping[str, float] | None = None) -> 
         rest,
         found.policy.delta,
         weights=taken.weights,
+        deff=design_effect(
+            taken.harmed, [each[places] for each in clusters_in(frame)], found.policy.icc
+        ).value,
     )
     return PredictedHarm(
         estimate=answer.estimate,

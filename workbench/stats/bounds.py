@@ -213,7 +213,8 @@ def exact_lower(bad: float, n: float, delta: float) -> float:
     if n <= 0 or bad <= 0:
         return 0.0
     bad = min(bad, n)
-    return float(betaincinv(bad, n - bad + 1, delta))
+    # Of a billion calls scipy's inverse can come out above the rate itself.
+    return min(float(betaincinv(bad, n - bad + 1, delta)), bad / n)
 
 
 def anytime(bad: float, n: float, delta: float, *, deff: float = 1.0) -> Estimate:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from workbench.records import Basis, Estimate, Guard, Policy
 from workbench.stats import bounds
-from workbench.stats.evidence import GROUP_MINIMUM, Evidence, Lack, OutcomeGroup
+from workbench.stats.cluster import FEW_CLUSTERS, DesignEffect
+from workbench.stats.evidence import GROUP_MINIMUM, Evidence, Lack, OutcomeGroup, Population
 from workbench.stats.harm import Harm, regressions
-from workbench.stats.ladder import CEILING, EPSILON, floor_stage, stage_below
+from workbench.stats.ladder import CEILING, EPSILON, cap_of, floor_stage, stage_below
 from workbench.stats.sessions import session_rate
 from workbench.stats.wording import count, measured, percent, plural
 
@@ -28,6 +29,8 @@ CRITICAL_CAP = 0.10
 """Largest share without a bound on critical harm."""
 WEEK_CAP = 0.10
 """Largest share before the evidence spans enough days."""
+CLUSTER_CAP = 0.10
+"""Largest share on calls of fewer than `FEW_CLUSTERS` clusters."""
 KAPPA_WARNING = 0.4
 AGREEMENT_WARNING = 0.9
 
@@ -342,7 +345,7 @@ def latency(evidence: Evidence, policy: Policy) -> Finding:
             f"Latency at production rate has not been measured; the policy allows {count(limit)} ms (p95).",
             advance=False,
         )
-    if not math.isfinite(measured.high):
+    if measured.n <= 0 or not math.isfinite(measured.high):
         return _unbounded_latency(measured, limit)
     seen = f"95 % of answers come within {count(measured.high)} ms at production rate (upper end)"
     if measured.high > limit * (1 + EPSILON):
@@ -398,6 +401,33 @@ def looked_at(evidence: Evidence, policy: Policy, evidence_cap: float) -> Findin
     ceiling = floor_stage(UNSEEN_CAP, policy)
     message = f"Nobody has looked at an output: at most {percent(ceiling)} until somebody has."
     return Finding("looked", evidence_cap <= ceiling + EPSILON, message, ceiling=ceiling)
+
+
+def few_clusters(judged: Harm, task: Population, policy: Policy) -> Finding:
+    """Rule 4, where calls come in clusters: a few of them are not the traffic, however many calls they hold.
+
+    Where nothing is bad, only the planned correlation within a cluster is known, and by it four sessions of
+    any length could prove 5 %. The bound that rests on all calls is enough, where those come from enough.
+    """
+    effect = task.harm_effect if task.basis is Basis.SEMANTIC else task.disagreement_effect
+    least = floor_stage(CLUSTER_CAP, policy)
+    ceiling = least if _few(effect) else 1.0
+    every = judged.by_disagreement
+    if ceiling == 1.0 and _few(task.harm_effect):
+        effect = task.harm_effect
+        by_all = 0.0 if every is None or task.revoked else cap_of(every.high, policy)
+        ceiling = max(least, by_all)
+    if not _few(effect):
+        return Finding("clusters", True, "The evidence comes from enough sessions and requests.")
+    message = (
+        f"The evidence comes from {plural(effect.clusters or 0, 'cluster')} of calls, those of one session "
+        f"or with one request: above {percent(least)} of traffic needs {FEW_CLUSTERS}."
+    )
+    return Finding("clusters", cap_of(judged.estimate.high, policy) <= ceiling + EPSILON, message, ceiling)
+
+
+def _few(effect: DesignEffect) -> bool:
+    return effect.clusters is not None and effect.clusters < FEW_CLUSTERS and effect.planned > 1 + EPSILON
 
 
 def _are(n: int) -> str:

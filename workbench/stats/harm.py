@@ -246,7 +246,8 @@ def _smaller(
     binding = label if begun and label.high < disagreement.high else disagreement
     low = max(label.low, widest)
     estimate = Estimate(
-        point=min(points) if points else None,
+        # The smaller rate, but what is proven is no less than it, where the batches differ.
+        point=max(min(points), low) if points else None,
         low=low,
         high=binding.high,
         level=1 - delta,
@@ -284,9 +285,10 @@ def _stratified(
         return math.fsum((share_normalised * worst[0], share_disagreeing * worst[1]))
 
     n = population.normalised_labelled + population.audited_disagreements
+    low = max(joined(normalised.low, disagreeing.low), was.low)
     estimate = Estimate(
-        point=max(joined(normalised.point, disagreeing.point), _or(was.point, -1.0)),
-        low=max(joined(normalised.low, disagreeing.low), was.low),
+        point=max(joined(normalised.point, disagreeing.point), _or(was.point, -1.0), low),
+        low=low,
         high=min(1.0, max(joined(normalised.high, disagreeing.high), was.high)),
         level=was.level,
         method=BY_STRATA,
@@ -304,8 +306,7 @@ def _stratified(
 
 def _drawn(population: Population, delta: float) -> Harm:
     losses = [each.weight * float(each.outcome > 0) for each in population.draws]
-    estimate = _weighted(losses, population, delta)
-    estimate = replace(estimate, low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))
+    estimate = _within(_weighted(losses, population, delta), 0.0)
     return Harm(estimate, by_label=estimate)
 
 
@@ -313,9 +314,15 @@ def _drawn_net(population: Population, delta: float) -> Harm:
     # Weight times outcome is bounded as a whole, not the outcome before weighting: equal
     # pairs then add no noise.
     losses = [each.weight * each.outcome for each in population.draws]
-    estimate = _weighted(losses, population, delta, signed=True)
-    estimate = replace(estimate, low=max(estimate.low, -1.0), high=min(estimate.high, 1.0))
+    estimate = _within(_weighted(losses, population, delta, signed=True), -1.0)
     return Harm(estimate, by_label=estimate)
+
+
+def _within(estimate: Estimate, least: float) -> Estimate:
+    """Return an estimate cut to what a share can be: weighted means of few draws go beyond it."""
+    low, high = (min(max(each, least), 1.0) for each in (estimate.low, estimate.high))
+    point = estimate.point
+    return replace(estimate, low=low, high=high, point=None if point is None else min(max(point, least), 1.0))
 
 
 def _weighted(losses: list[float], population: Population, delta: float, *, signed: bool = False) -> Estimate:

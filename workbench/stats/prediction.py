@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from workbench.records import Estimate
-from workbench.stats.arguments import check_delta
+from workbench.stats.arguments import check_delta, check_effect
 
 METHOD = "PPI++, normal interval"
 MINIMUM_LABELS = 300
@@ -42,6 +42,7 @@ def predicted_harm(
     delta: float,
     *,
     weights: ArrayLike | None = None,
+    deff: float = 1.0,
 ) -> Predicted:
     """Return the estimate of harm where there is enough to make one from.
 
@@ -56,13 +57,14 @@ def predicted_harm(
         other_predictions: Its value for calls without a label, length m.
         delta: Error probability of each limit.
         weights: Share over draw probability of each label, length n; 1 if left out.
+        deff: Design effect, where calls come in clusters.
 
     Returns:
         The estimate, or the reason why there is none: under 300 labels or 10 harms, or no two outcomes that
         differ.
 
     Raises:
-        ValueError: Lengths differ, a value is missing, or `delta` is not inside 0..1.
+        ValueError: Lengths differ, a value is missing, `delta` is not inside 0..1, or `deff` is below 1.
     """
     check_delta(delta)
     y = np.asarray(outcomes, dtype=np.float64)
@@ -70,7 +72,7 @@ def predicted_harm(
         return Predicted(None, reason=f"{y.size} labels; an estimate needs {MINIMUM_LABELS}")
     if (y > 0).sum() < MINIMUM_HARMS:
         return Predicted(None, reason=f"{int((y > 0).sum())} harms; an estimate needs {MINIMUM_HARMS}")
-    estimate, power = ppi_mean(y, predictions, other_predictions, delta, weights=weights)
+    estimate, power = ppi_mean(y, predictions, other_predictions, delta, weights=weights, deff=deff)
     if math.isinf(estimate.high):
         return Predicted(None, reason=f"all {y.size} labels say the same; an estimate needs some that differ")
     return Predicted(estimate, power)
@@ -83,13 +85,14 @@ def ppi_mean(
     delta: float,
     *,
     weights: ArrayLike | None = None,
+    deff: float = 1.0,
 ) -> tuple[Estimate, float]:
     """Return the prediction-powered mean of an outcome and the tuned lambda.
 
     theta = mean(w y) + lambda (mean(f of the other calls) - mean(w f)), with normal limits. There
     lambda = cov(w y, w f) / (var(w f) + n / m var(f)), cut to 0..1, makes the least of the variance
     var(w y - lambda w f) / n + lambda^2 var(f) / m, var(f) that of the other calls. Without weights this is
-    the lambda of the source.
+    the lambda of the source. Where calls come in clusters the variance is multiplied by a design effect.
     Source: Angelopoulos, Duchi and Zrnic, PPI++: efficient prediction-powered inference, 2023.
 
     Args:
@@ -98,16 +101,18 @@ def ppi_mean(
         other_predictions: For the calls without a label, length m; under two the labels speak alone.
         delta: Error probability of each limit.
         weights: Share over draw probability of each label, length n; 1 if left out.
+        deff: Design effect (`design_effect` of the outcomes); 1 for independent calls.
 
     Returns:
         The estimate, its limits not cut to 0..1, and lambda. `n_effective` says how many labels alone would
         be as sure. Where the labels show no spread there is none to make limits from: they are infinite.
 
     Raises:
-        ValueError: Lengths differ, a value is missing, there are fewer than two labels, or `delta` is not
-            inside 0..1.
+        ValueError: Lengths differ, a value is missing, there are fewer than two labels, `delta` is not
+            inside 0..1, or `deff` is below 1.
     """
     check_delta(delta)
+    check_effect(deff)
     y, f = np.asarray(outcomes, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
     others = np.asarray(other_predictions, dtype=np.float64)
     w = np.ones_like(y) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -126,8 +131,8 @@ def ppi_mean(
         variance += power**2 * float(np.var(others, ddof=1)) / m
     alone = float(np.var(wy, ddof=1)) / n
     # Labels that all say the same are not certainty, as any count of harmless calls shows.
-    reach = -float(ndtri(delta)) * math.sqrt(variance) if np.ptp(wy) > 0 else math.inf
-    worth = n * alone / variance if variance > 0 else float(n)
+    reach = -float(ndtri(delta)) * math.sqrt(deff * variance) if np.ptp(wy) > 0 else math.inf
+    worth = (n * alone / variance if variance > 0 else float(n)) / deff
     return Estimate(point, point - reach, point + reach, 1 - delta, METHOD, n, worth), power
 
 

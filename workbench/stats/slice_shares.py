@@ -56,7 +56,8 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
     judged = decisive.estimate
     cap = ladder.cap_of(judged.high, policy)
     seen = guards.looked_at(replace(Evidence(), task=population), policy, cap)
-    cap = min(cap, 1.0 if seen.ok else seen.ceiling)
+    few = guards.few_clusters(decisive, population, policy)
+    cap = min(cap, *(each.ceiling for each in (seen, few) if not each.ok), 1.0)
     share, tolerance = 0.0, measured(policy.tolerance)
     sentence = bound_sentence(judged, population, policy)
     if judged.low > policy.tolerance + ladder.EPSILON:
@@ -82,7 +83,7 @@ def slice_share(each: SliceEvidence, task_share: float, policy: Policy, delta: f
         reason = seen.message if not seen.ok else sentence
     else:
         status, share = "active", min(task_share, cap)
-        reason = sentence
+        reason = sentence if few.ok else f"{few.message} {sentence}"
     return SliceShare(
         name=each.name,
         value=each.value,

@@ -132,6 +132,8 @@ def _checked(
         known_values(weight_max, "the largest weight", least=0.0),
         None if counts is None else known_values(counts, "a count", least=0.0),
     )
+    if limits.size and not (limits.min() > 0 and limits.max() < math.inf):
+        raise ValueError(f"the largest weight must be above 0 and finite; it is {limits.min():g}")
     least = -limits if signed else np.zeros_like(limits)
     slack = 1e-9 * np.maximum(limits, 1.0)
     if ((values < least - slack) | (values > limits + slack)).any():
