@@ -13,8 +13,10 @@ from workbench.stats import bounds, cluster
 NAME = "clusters"
 ICC, CLUSTERS, EACH = 0.25, 60, 10
 RATES = (0.05, 0.10)
-FIRST, FEWEST = 20, 30
-"""Clusters at the first look; fewer than 30 are called rougher still, and only compared here."""
+FIRST, FEWEST = 3, cluster.FEW_CLUSTERS
+"""Clusters at the first look, and those below which a share stays at 10 %, whatever the bound says."""
+LIKE_ONE = 1.0
+"""Correlation where all calls of a session are right, or all wrong."""
 
 
 def rows(size: Size) -> Iterator[Row]:
@@ -36,18 +38,53 @@ def rows(size: Size) -> Iterator[Row]:
         what = f"corrected anytime bound ever below it, a look after every fifth cluster from {FEWEST} on"
         yield promised(NAME, world, what, missed["looks"], runs)
         for name, what in (
-            ("early", f"corrected anytime bound, looks from {FIRST} clusters on (the text calls it rougher)"),
+            (
+                "early",
+                f"corrected anytime bound, looks from {FIRST} clusters on (a share stays at 10 % there)",
+            ),
             ("exact", "corrected exact bound, one look (approximate: .065 in statistics.md)"),
             ("plain", "uncorrected exact bound, one look"),
             ("plain looks", f"uncorrected anytime bound, looks from {FIRST} clusters on"),
         ):
             yield compared(NAME, world, what, missed[name] / runs, spread(missed[name], runs))
+    yield from _alike(size)
+
+
+def _alike(size: Size) -> Iterator[Row]:
+    """Yield what happens where calls of a session are wholly alike, and the policy plans for less."""
+    rate, runs = RATES[0], size.runs(300, least=200)
+    bad = generator(NAME, "alike").random((runs, CLUSTERS)) < rate
+    planned, told = 0, 0
+    for sessions in bad:
+        outcomes = np.repeat(sessions, EACH).astype(np.float64)
+        planned += _ever_below(outcomes, rate, Policy().icc)
+        told += _ever_below(outcomes, rate, LIKE_ONE)
+    world = f"{rate:.0%} bad, correlation {LIKE_ONE:g}, {CLUSTERS} clusters of {EACH}"
+    what = f"corrected anytime bound ever below it, looks from {FEWEST} clusters on"
+    yield compared(
+        NAME,
+        world,
+        f"{what}, icc {Policy().icc:g} as in a plain policy",
+        planned / runs,
+        spread(planned, runs),
+    )
+    yield promised(NAME, world, f"{what}, icc {LIKE_ONE:g} in the policy", told, runs)
+
+
+def _ever_below(outcomes: np.ndarray, rate: float, icc: float) -> bool:
+    ids = np.repeat(np.arange(CLUSTERS), EACH)
+    for count in range(FEWEST, CLUSTERS + 1):
+        n = count * EACH
+        effect = cluster.design_effect(outcomes[:n], [ids[:n]], icc)
+        if bounds.anytime(float(outcomes[:n].sum()), n, DELTA, deff=effect.value).high < rate:
+            return True
+    return False
 
 
 def _errors(outcomes: np.ndarray, rate: float) -> dict[str, bool]:
     ids = np.repeat(np.arange(CLUSTERS), EACH)
     looks, early, plain = False, False, False
-    for count in range(FIRST, CLUSTERS + 1, 5):
+    for count in (*range(FIRST, FEWEST), *range(FEWEST, CLUSTERS + 1, 5)):
         n = count * EACH
         bad = float(outcomes[:n].sum())
         effect = cluster.design_effect(outcomes[:n], [ids[:n]], Policy().icc)
