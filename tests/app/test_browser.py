@@ -258,7 +258,7 @@ def test_the_frontier_is_asked_again_and_a_budget_pauses_from_the_page(
         page.keyboard.press("Tab")
         settle(page)
         page.get_by_role("button", name="Ask the frontier again", exact=True).click()
-        page.locator(".st-key-floor").get_by_text("40", exact=True).wait_for()
+        page.locator(".st-key-metrics-floor").get_by_text("40", exact=True).wait_for()
         page.get_by_text("frontier, asked again").first.wait_for()
         wait_for_job(place, "triage")
     assert seen == Seen()

@@ -30,7 +30,7 @@ from workbench.ui import (
     what_if,
     words,
 )
-from workbench.ui.heights import metric, table_px
+from workbench.ui.heights import metric, metrics, table_px
 from workbench.ui.heuristic import usual_rule
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours, quarter
@@ -116,7 +116,7 @@ def _answer(scope: Scope, answer: Recommendation) -> None:
             scope.eval.policy.ladder, answer.current_share, answer.share, answer.cap, colours()
         )
         st.plotly_chart(drawing.figure, key="ladder", config=figures.CONFIG, alt=drawing.alt, theme=None)
-        with st.container(horizontal=True, gap="large"):
+        with metrics("decision"):
             metric("Share now", words.stage(answer.current_share))
             metric("Next", words.stage(answer.share), help=words.GLOSSARY["share"])
             metric("Cap", words.stage(answer.cap), help=words.GLOSSARY["cap"])

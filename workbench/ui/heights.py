@@ -7,10 +7,22 @@ In pixels of this app's type size, 15; a test in a browser holds them against wh
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 METRIC_PX = 54
 ROW_PX = 33
 EDGE_PX = 3
+
+
+def metrics(key: str) -> DeltaGenerator:
+    """Return a row for figures, which stand two abreast on a telephone (`style`).
+
+    So it is known how high the row is before they are drawn.
+
+    Args:
+        key: Names it on its page.
+    """
+    return st.container(horizontal=True, gap="large", key=f"metrics-{key}")
 
 
 def metric(label: str, value: str, *, help: str | None = None) -> None:  # noqa: A002 - Streamlit's own word
