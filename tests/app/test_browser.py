@@ -163,6 +163,8 @@ def test_from_a_file_over_five_labels_to_a_changed_recommendation(
         page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
         item = page.evaluate(ITEM_ON_PAGE)
         assert "later" not in page.url
+        # Nobody presses a key in the moment in which the buttons are drawn: they listen a little later.
+        page.wait_for_timeout(300)
         page.keyboard.press("e")
         if number < 4:
             page.wait_for_function(f"before => ![null, before].includes(({ITEM_ON_PAGE})())", arg=item)
