@@ -24,6 +24,7 @@ class Mark(StrEnum):
     BAD_ARGUMENTS = "bad_arguments"
     BAD_SAMPLING_RATE = "bad_sampling_rate"
     BAD_TIME = "bad_time"
+    BUILT_IN_TOOL = "built_in_tool"
     CACHE_HIT = "cache_hit"
     CONTENT_FILTER = "content_filter"
     EMPTY_OUTPUT = "empty_output"

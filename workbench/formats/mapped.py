@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from workbench.errors import UsageError, did_you_mean
-from workbench.formats.answers import read_logged
 from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable, task_of
 from workbench.formats.chat import parse_messages
+from workbench.formats.logged import read_logged
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 from workbench.records import ErrorKind, Message, Output, OutputError, Request
 
