@@ -510,3 +510,32 @@ def test_an_answer_that_a_span_says_was_cut_off_is_marked() -> None:
     draft = call(Langfuse(), OBSERVATION | {"input": "Hi", "output": "A very", "metadata": metadata})
     assert (control(draft).finish_reason, control(draft).flags) == ("length", ("truncated",))
     assert {Mark.TRUNCATED, Mark.FINISH_LENGTH} <= set(draft.control_marks)
+
+
+def test_a_spoken_answer_is_what_was_said() -> None:
+    """OpenAI writes the words beside the sound, and no content."""
+    audio = {"id": "a", "data": "AAAA", "transcript": "It is warm."}
+    message = {"role": "assistant", "content": None, "audio": audio}
+    for body in ({"choices": [{"message": message, "finish_reason": "stop"}]}, [message]):
+        found = read_response(body, marks := [])
+        assert found is not None
+        assert (found.text, found.error, marks) == ("It is warm.", None, [Mark.AUDIO])
+
+
+@pytest.mark.parametrize(
+    "names", [("reasoning",), ("reasoning_content",), ("reasoning", "reasoning_content")]
+)
+def test_reasoning_in_a_stream_is_kept_once_whatever_it_is_called(names: tuple[str, ...]) -> None:
+    deltas = [*(dict.fromkeys(names, word) for word in ("I should ", "look.")), {"content": "12."}]
+    chunks = [{"choices": [{"index": 0, "delta": each}]} for each in deltas]
+    found = read_response([*chunks, {"choices": [{"delta": {}, "finish_reason": "stop"}]}], [])
+    assert found is not None
+    assert (found.text, found.reasoning) == ("12.", "I should look.")
+
+
+def test_tokens_that_deepseek_took_from_its_cache_are_cached_ones() -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 3, "prompt_cache_hit_tokens": 64}
+    body = {"choices": [{"message": {"content": "12."}, "finish_reason": "stop"}], "usage": usage}
+    found = read_response(body, [])
+    assert found is not None
+    assert (found.usage.input_tokens, found.usage.cached_input_tokens) == (36, 64)

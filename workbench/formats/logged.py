@@ -102,7 +102,7 @@ def _arguments_of(value: Any) -> Any:
 def is_asked(value: Any) -> bool:
     """Tell whether something decoded is messages or a request's body, and no prompt that is JSON."""
     if isinstance(value, list):
-        return bool(value) and all(isinstance(each, Mapping | list) for each in value)
+        return bool(value) and all(_is_message(each) for each in value)
     if not isinstance(value, Mapping):
         return False
     if is_role(value.get("role")) and ("content" in value or "parts" in value):

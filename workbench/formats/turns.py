@@ -25,7 +25,7 @@ from workbench.formats.blocks import (
     listed_calls,
     result_message,
 )
-from workbench.formats.chat import add, parse_message, word
+from workbench.formats.chat import add, parse_message, transcript_of, word
 from workbench.normal import decode_nested
 from workbench.records import Message, ToolCall
 
@@ -107,6 +107,8 @@ def read_answer(value: Any, marks: list[str]) -> tuple[Message, str | None]:
     item: Any = {"role": "assistant", "content": blocks} if blocks is not None else value
     turn = _turn(item, marks, 0, decode=False)
     texts = [part["text"] for part in turn.parts if isinstance(part.get("text"), str)]
+    spoken = transcript_of(item, marks) if isinstance(item, Mapping) else None
+    texts = texts if texts or spoken is None else [spoken]
     refusals = [part["refusal"] for part in turn.parts if isinstance(part.get("refusal"), str)]
     if refusals:
         add(marks, Mark.REFUSAL)
