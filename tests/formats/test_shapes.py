@@ -225,6 +225,8 @@ def test_a_built_in_tool_in_openinference_is_no_call_of_the_answer() -> None:
     draft = _openinference(_calls("web_search_call", "w"), _spoken("12 degrees."))
     assert (control(draft).text, control(draft).tool_calls) == ("12 degrees.", ())
     assert Mark.BUILT_IN_TOOL in draft.control_marks
+    own = _openinference(_calls("schedule_call", "c1"))
+    assert [each.name for each in control(own).tool_calls] == ["schedule_call"]
 
 
 @pytest.mark.parametrize(
@@ -388,6 +390,8 @@ def test_several_answers_to_choose_from_are_not_joined() -> None:
         ({"query": "How warm?", "lang": "de"}, '{"lang":"de","query":"How warm?"}'),
         ({"input": {"city": "Bonn"}}, '{"input":{"city":"Bonn"}}'),
         ({"prompt": "How warm?", "temperature": 0}, "How warm?"),
+        ({"model": "m", "input": "How warm?", "client": "x"}, "How warm?"),
+        ({"input": {"messages": [{"role": "user", "content": "How warm?"}]}, "x": 1}, "How warm?"),
         ({"args": ["How warm?"], "kwargs": {}}, "How warm?"),
         ({"args": [], "kwargs": {"prompt": "How warm?"}}, "How warm?"),
         ({"args": ["How warm?", "Bonn"]}, '{"args":["How warm?","Bonn"]}'),

@@ -29,6 +29,7 @@ _CONTENT = (
 )  # fmt: skip
 _INPUTS = ("gen_ai.input.messages", "gen_ai.prompt", "gen_ai.request.messages", "ai.prompt.messages")
 _OUTPUTS = ("gen_ai.output.messages", "gen_ai.completion")
+_NUMBERED_TOOLS = ("llm.request.functions", "gen_ai.request.tools", "llm.tools")
 _DETAILS = "gen_ai.client.inference.operation.details"
 _CHOICE = "gen_ai.choice"
 _ROLES = {
@@ -89,7 +90,6 @@ def read_genai(span: Span, logs: Sequence[LogEvent] = ()) -> Draft:
         if name in (_DETAILS, "gen_ai.content.prompt", "gen_ai.content.completion"):
             attributes = {**held, **{key: item for key, item in attributes.items() if item not in (None, "")}}
     asked = _asked(attributes, events)
-    refuse_cut(_first(attributes, *_INPUTS))
     if not asked:
         raise Unreadable(
             "the span holds no messages: capture of content was off, or it lies in logs that are not here"
@@ -150,6 +150,7 @@ def _first(attributes: Mapping[str, Any], *keys: str) -> Any:
 def _asked(attributes: Mapping[str, Any], events: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
     found = decode_nested(_first(attributes, *_INPUTS))
     if found is not None:
+        refuse_cut(found)
         if isinstance(found, Mapping):
             found = found.get("messages", [found])
         return found if isinstance(found, list) else [{"role": "user", "content": as_text(found)}]
@@ -216,19 +217,21 @@ def beside_messages(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _indexed_tools(attributes: Mapping[str, Any]) -> list[Any]:
-    for prefix in ("llm.request.functions", "gen_ai.request.tools"):
+    numbered = {key: item for key, item in attributes.items() if key.startswith(_NUMBERED_TOOLS)}
+    for prefix in _NUMBERED_TOOLS if numbered else ():
         found = [
-            {
+            each["tool.json_schema"]
+            if "tool.json_schema" in each
+            else {
                 key: decode_nested(each.get(key))
                 for key in ("name", "description", "parameters")
                 if each.get(key)
             }
-            for each in indexed(attributes, prefix)
+            for each in indexed(numbered, prefix)
         ]
         if found:
             return found
-    listed = [each.get("tool.json_schema") for each in indexed(attributes, "llm.tools")]
-    return listed or as_list(attributes.get("ai.prompt.tools"))
+    return as_list(attributes.get("ai.prompt.tools"))
 
 
 def _parameters(attributes: Mapping[str, Any]) -> dict[str, Any]:

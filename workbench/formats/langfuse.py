@@ -182,7 +182,8 @@ def _beside(
         if item is not None and key not in ("system", "input", "messages")
     }
     tools = _tool_list(_get(observation, "toolDefinitions")) or as_list(metadata.get("tools"))
-    return {**beside_messages(span), **parameters, **({"tools": tools} if tools else {})}
+    told = beside_messages(span) if span else {}
+    return {**told, **parameters, **({"tools": tools} if tools else {})}
 
 
 def _called(observation: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:

@@ -61,7 +61,7 @@ def refuse_cut(value: Any) -> None:
     """
     if was_cut(value):
         raise Unreadable(
-            "the messages were cut short by whatever logged them: raise its limit on the length of attributes"
+            "the messages were cut short by whatever logged them: raise its limit on the length of a field"
         )
 
 
@@ -110,9 +110,13 @@ def is_asked(value: Any) -> bool:
     for key in ("messages", "contents", "input"):
         listed = decode_nested(value.get(key))
         if isinstance(listed, Mapping):
-            listed = [listed]
+            listed = listed["messages"] if isinstance(listed.get("messages"), list) else [listed]
         if isinstance(listed, list) and listed and all(_is_message(each) for each in listed):
             return True
+    if isinstance(value.get("model"), str) and any(
+        isinstance(value.get(key), str) for key in ("input", "prompt")
+    ):
+        return True
     # A prompt under a plain word is one where nothing stands beside it that no request has.
     return any(isinstance(value.get(key), str) for key in BODY_KEYS["messages"]) and all(
         key in PARAMETERS or any(key in known for known in BODY_KEYS.values()) for key in value
@@ -153,6 +157,8 @@ def read_logged(value: Any, marks: list[str], latency_ms: float | None = None) -
     events = events_of_text(value)
     if events is not None:
         return read_response(events, marks, latency_ms)
+    if not isinstance(decoded, str):
+        return output_of(value, marks, latency_ms=latency_ms)
     return text_answer(value, marks, latency_ms)
 
 

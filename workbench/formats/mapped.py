@@ -132,8 +132,8 @@ class Mapped:
         found = self._get(value, field)
         if found is None or found == "":
             raise Unreadable(f"the {field} ({self._mapping[field]}) is empty")
-        refuse_cut(found)
         nested = decode_nested(found)
+        refuse_cut(nested)
         # One text under one key is no body: it is JSON that the model was asked about.
         alone = (
             isinstance(nested, Mapping) and len(nested) == 1 and isinstance(next(iter(nested.values())), str)

@@ -7,7 +7,6 @@ from typing import Any
 
 from workbench.formats.answers import output_of, read_response
 from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable
-from workbench.formats.blocks import is_built_in
 from workbench.formats.chat import add
 from workbench.formats.drafts import as_list, as_mapping, feedback, id_of, make_draft, milliseconds_between
 from workbench.formats.logged import read_logged, read_logged_request
@@ -28,6 +27,8 @@ from workbench.records import Output
 _KIND = "openinference.span.kind"
 _CONTENT = ("llm.", "input.", "output.", "metadata", "openinference.", "retrieval.", "embedding.", "tag.")
 _HIDDEN = "__REDACTED__"
+_BUILT_IN = ("web_search_call", "file_search_call")
+"""Under such a name the spans of the responses API say that one of the provider's own tools was called."""
 
 
 def is_openinference(span: Span) -> bool:
@@ -203,7 +204,7 @@ def _without_built_in(messages: Sequence[dict[str, Any]], marks: list[str]) -> l
     found = []
     for message in messages:
         names = [as_text(each["function"]["name"]) for each in message.get("tool_calls", ())]
-        if names and not message.get("content") and all(is_built_in(name) for name in names):
+        if names and not message.get("content") and all(name in _BUILT_IN for name in names):
             add(marks, Mark.BUILT_IN_TOOL)
         else:
             found.append(message)

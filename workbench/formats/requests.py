@@ -35,7 +35,9 @@ BODY_KEYS: Mapping[str, frozenset[str]] = {
     "others": frozenset(
         ("model", "modelId", "stream", "stream_options", "response_format", "output_schema", "text",
          "reasoning", "metadata", "user", "store", "service_tier", "previous_response_id", "conversation",
-         "include", "anthropic_version", "safety_settings", "safetySettings", "labels")
+         "include", "anthropic_version", "safety_settings", "safetySettings", "labels", "truncation",
+         "background", "max_tool_calls", "prompt_cache_key", "safety_identifier", "modalities", "audio",
+         "extra_headers", "extra_body", "timeout", "suffix", "echo", "best_of")
     ),
 }  # fmt: skip
 """Keys that a request's body of some provider has, besides those of `PARAMETERS`, by what they say."""
