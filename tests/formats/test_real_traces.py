@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ from workbench.records import Message
 
 pytestmark = needs("traces")
 
-FOLDER = DATA / "traces" / "langfuse_trace_export"
+Told = tuple[list[str], list[str], list[str] | None]
+
+TRACES = DATA / "traces"
+FOLDER = TRACES / "langfuse_trace_export"
 WEATHER = "What's the weather in San Francisco?"
 TOOL_TURNS = ["system", "user", "assistant", "tool"]
 JOKE_TURNS = ["system", "user", "assistant", "tool", "tool", "tool"]
@@ -24,8 +28,30 @@ JOKES = ["get_pun_suggestion", "get_dad_joke_suggestion", "get_one_liner_suggest
 def calls_of(name: str) -> list[Draft]:
     """Return the calls of an export, the earliest first."""
     (path,) = FOLDER.glob(f"{name}-20*.trace.json")
+    return calls_in(path)
+
+
+def calls_in(path: Path) -> list[Draft]:
+    """Return the calls of a file, the earliest first."""
     found = [each for each in read([path]) if isinstance(each, Draft)]
     return sorted(found, key=lambda each: str(each.occurred_at))
+
+
+def check(found: list[Draft], told: list[Told]) -> None:
+    """Compare calls with roles, names of tools, and the answer: the start of its text (“), tools it calls."""
+    assert len(found) == len(told)
+    for draft, (roles, tools, answer) in zip(found, told, strict=True):
+        assert (turns(draft), tools_of(draft)) == (roles, tools)
+        control = draft.control
+        if answer is None:
+            assert control is None
+            continue
+        assert control is not None
+        assert control.error is None
+        texts = [each for each in answer if each.startswith("“")]
+        names = [each for each in answer if not each.startswith("“")]
+        assert [each.name for each in control.tool_calls] == names
+        assert (control.text or "").startswith(texts[0][1:]) if texts else not control.text
 
 
 def tools_of(draft: Draft) -> list[Any]:
@@ -43,8 +69,8 @@ def turns(draft: Draft) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("agno", [(["user"], [], "None"), (["user"], [], "To find out what's")]),
-        ("autogen", [(["user"], [], "Hello World!")]),
+        ("agno", [(["user"], [], ["“None"]), (["user"], [], ["“To find out what's"])]),
+        ("autogen", [(["user"], [], ["“Hello World!"])]),
         (
             "beeai",
             [
@@ -56,76 +82,119 @@ def turns(draft: Draft) -> list[str]:
         (
             "claude-agent",
             [
-                (["user"], [], "I'll check the weather"),
+                (["user"], [], ["“I'll check the weather"]),
                 (["user"], [], ["mcp__weather__get_weather"]),
                 (["user"], [], ["mcp__weather__get_weather"]),
-                (["user"], [], "Great! Here's the current weather"),
+                (["user"], [], ["“Great! Here's the current weather"]),
             ],
         ),
-        ("crewai", [(["system", "user"], [], "I now can give a great answer")]),
+        ("crewai", [(["system", "user"], [], ["“I now can give a great answer"])]),
         (
             "google-adk",
             [
                 (["system", "user"], ["say_hello"], ["say_hello"]),
-                (TOOL_TURNS, ["say_hello"], "Hello Langfuse"),
+                (TOOL_TURNS, ["say_hello"], ["“Hello Langfuse"]),
             ],
         ),
-        ("google-gemini", [(["user"], [], "**Langfuse** is an")]),
+        ("google-gemini", [(["user"], [], ["“**Langfuse** is an"])]),
         (
             "koog",
             [
                 (["system", "user"], [], ["HelloTool", "ByeTool"]),
-                ([*TOOL_TURNS, "assistant", "tool"], [], "Hello my darling Bob! And, bye my dear Bob!"),
+                ([*TOOL_TURNS, "assistant", "tool"], [], ["“Hello my darling Bob! And, bye my dear Bob!"]),
             ],
         ),
-        ("langgraph-js", [(["user"], [], ["get_weather"]), (TOOL_TURNS[1:], [], "It's always sunny")]),
+        ("langgraph-js", [(["user"], [], ["get_weather"]), (TOOL_TURNS[1:], [], ["“It's always sunny"])]),
         (
             "langgraph-python",
             [
                 (["user", "user"], ["Web-Search"], ["Web-Search"]),
-                (["user", *TOOL_TURNS[1:]], ["Web-Search"], 'The search for "example"'),
+                (["user", *TOOL_TURNS[1:]], ["Web-Search"], ['“The search for "example"']),
             ],
         ),
-        ("llamaindex", [(["user"], [], "Langfuse is a tool")]),
+        ("llamaindex", [(["user"], [], ["“Langfuse is a tool"])]),
         (
             "microsoft-agent",
             [
                 (["user"], ["get_weather"], ["get_weather"]),
-                (["tool"], ["get_weather"], "Current conditions in Tokyo, Japan: stormy"),
+                (["tool"], ["get_weather"], ["“Current conditions in Tokyo, Japan: stormy"]),
             ],
         ),
         (
             "openai-agents",
             [
                 (["system", "user"], ["get_weather"], ["get_weather"]),
-                (TOOL_TURNS, ["get_weather"], "The weather in Tokyo is currently sunny."),
+                (TOOL_TURNS, ["get_weather"], ["“The weather in Tokyo is currently sunny."]),
             ],
         ),
-        ("pydantic-ai", [(["system", "user"], [], "Langfuse is a tool")]),
+        ("pydantic-ai", [(["system", "user"], [], ["“Langfuse is a tool"])]),
         ("vercel-aisdk", [(["user"], ["getWeather"], ["getWeather"])]),
-        ("vertex-ai", [(["user"], [], "**Langfuse** is an **open-source")]),
+        ("vertex-ai", [(["user"], [], ["“**Langfuse** is an **open-source"])]),
     ],
 )
-def test_the_calls_of_an_export_say_what_was_asked_offered_and_answered(
-    name: str, told: list[tuple[list[str], list[str], str | list[str] | None]]
-) -> None:
-    """Roles, names of the tools, and the answer's text or the tools that it calls; None for no answer."""
-    found = calls_of(name)
-    assert len(found) == len(told)
-    for draft, (roles, tools, answer) in zip(found, told, strict=True):
-        assert (turns(draft), tools_of(draft)) == (roles, tools)
-        control = draft.control
-        if answer is None:
-            assert control is None
-            continue
-        assert control is not None
-        assert control.error is None
-        if isinstance(answer, list):
-            assert [each.name for each in control.tool_calls] == answer
-            assert not control.text
-        else:
-            assert not control.tool_calls
-            assert (control.text or "").startswith(answer)
+def test_the_calls_of_an_export_say_what_was_asked_offered_and_answered(name: str, told: list[Told]) -> None:
+    """Every call of every export of Langfuse's examples."""
+    check(calls_of(name), told)
+
+
+HELLO = "“Hello there, friend!"
+WEATHER_OF_ANTHROPIC = (["user", "assistant", "tool"], ["get_weather"], ["“The current weather in San Fr"])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "vercel_ai_sdk_spans/all-spans.json",
+            [
+                (["user"], [], ["“Lines of code align,"]),
+                (["system", "user", "assistant", "user"], [], ["“3 + 3 equals 6."]),
+                (["user"], [], ['“{"name":"Scrambled Eggs"']),
+                (["user"], [], ["“In code’s embrace"]),
+            ],
+        ),
+        ("otlp_genai_tensorzero/anthropic_chat.jsonl", [(["user"], [], [HELLO])]),
+        (
+            "otlp_genai_tensorzero/anthropic_tool_use.jsonl",
+            [
+                (["user"], ["get_weather"], ["“I'll check the current weather", "get_weather"]),
+                WEATHER_OF_ANTHROPIC,
+            ],
+        ),
+        (
+            "otlp_genai_tensorzero/openai_chat.jsonl",
+            [(["user"], [], [HELLO]), (["user"], [], ["“Hello, how are you?"])],
+        ),
+        (
+            "otlp_genai_tensorzero/openai_responses.jsonl",
+            [(["system", "user"], [], ["“Hello, nice to meet!"])],
+        ),
+        (
+            "nvidia_flywheel/chat_completion.json",
+            [
+                (["user"], [], ["“I'm doing well"]),
+                (["system", "user"], [], ["“I don't have access"]),
+                (["user"], ["get_weather"], ["“Let me check the weather", "get_weather"]),
+            ],
+        ),
+        ("litellm/standard_logging_payload.json", [(["user"], [], ["“hi"])]),
+        *(
+            (f"langsmith_runs/langsmith_{kind}.json", [(["user"], [], [f"“{says}"])])
+            for kind, says in (
+                ("js_wrap_openai_default", "Howdy! How can I assist you today?"),
+                ("js_wrap_openai_reasoning", "Certainly! Below is a Bash script"),
+                ("js_wrap_openai_stream", "Howdy! How can I assist you today?"),
+                ("py_wrap_openai_", "Howdy! How can I assist you today?"),
+                ("py_wrap_openai_reasoning", "Certainly! Below is a **Bash script**"),
+                ("py_wrap_openai_stream", "Howdy! How can I assist you today?"),
+                ("py_wrap_openai_stream_no_usage", "Howdy! How can I assist you today?"),
+            )
+        ),
+    ],
+)
+def test_the_calls_of_other_real_logs_say_the_same(name: str, told: list[Told]) -> None:
+    """OpenTelemetry, LangSmith, LiteLLM and pairs of bodies, as their own tools wrote them."""
+    check(calls_in(TRACES / name), told)
 
 
 def test_a_tool_call_of_the_vercel_ai_sdk_is_one() -> None:
