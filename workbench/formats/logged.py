@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.formats.answers import output_of, read_response
 from workbench.formats.base import Mark, Unreadable
-from workbench.formats.blocks import is_built_in, is_thought, kind_of
+from workbench.formats.blocks import is_built_in, is_call, is_thought, kind_of
 from workbench.formats.chat import PARAMETERS, add
 from workbench.formats.requests import BODY_KEYS, read_request
 from workbench.formats.streams import events_of_text
@@ -21,9 +21,7 @@ from workbench.normal import Undecodable, as_text, decode_json, decode_nested
 from workbench.records import Output, Request
 
 _MESSAGE_TYPES = ("message", "ai", "AIMessage", "AIMessageChunk")
-_BLOCK_TYPES = frozenset(
-    ("text", "output_text", "tool_use", "tool_call", "tool-call", "function_call", "message", "refusal")
-)
+_BLOCK_TYPES = frozenset(("text", "output_text", "message", "refusal"))
 _LISTED = {
     "choices": ("message", "delta", "text", "finish_reason"),
     "candidates": ("content", "finishReason", "finish_reason"),
@@ -227,8 +225,7 @@ def _is_piece(value: Any) -> bool:
         return False
     kind = kind_of(value)
     return (
-        is_role(value.get("role")) or kind in _BLOCK_TYPES or is_thought(kind)
-        or (kind is not None and kind.startswith("tool-"))
+        is_role(value.get("role")) or kind in _BLOCK_TYPES or is_call(kind) or is_thought(kind)
         or isinstance(value.get("delta"), Mapping)
         or (isinstance(value.get("message"), Mapping) and "finish_reason" in value)
     )  # fmt: skip
