@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "workbench"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("records", "errors", "lazy", "priority", "progress", "specs", "roles", "access"),
+    ("records", "errors", "lazy", "priority", "progress", "specs", "roles", "access", "written_dates"),
     ("normal", "stats", "language"),
     (
         "prompts",
