@@ -85,9 +85,8 @@ def served(workspace: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    app = HERE.parent / "workbench" / "app.py"
     child = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
-        command(app, "127.0.0.1", port),
+        command("127.0.0.1", port),
         env=os.environ | {WORKSPACE_VARIABLE: str(workspace)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "workbench"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("records", "errors", "lazy", "priority", "progress", "specs", "roles", "access"),
+    ("records", "errors", "lazy", "priority", "progress", "specs", "roles", "access", "written_dates"),
     ("normal", "stats", "language"),
     (
         "prompts",
@@ -63,7 +63,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "app",
         "app_process",
         "app_server",
-        "app_signed_in",
+        "app_served",
         "cli",
         "commands",
         "terminal",
@@ -79,7 +79,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # Where a package may be imported at all; "lazy" ones only inside functions.
 ONLY_IN = {
     "duckdb": {"store"},
-    "streamlit": {"ui", "app", "app_process", "app_signed_in"},
+    "streamlit": {"ui", "app", "app_process", "app_served"},
     "plotly": {"ui"},
     "torch": {"engines", "embed"},
     "transformers": {"engines", "embed"},

@@ -175,21 +175,41 @@ MOMENT = datetime(2025, 10, 9, 8, 53, 20, tzinfo=UTC)
         "2025-10-09 08:53:20",
         "2025-10-09T10:53:20+02:00",
         "2025/10/09 08:53:20",
+        "2025-10-09 08:53:20.000000 UTC",
         "Thu, 09 Oct 2025 08:53:20 +0000",
+        "Thu, 9 Oct 2025 08:53:20 GMT",
+        "09 Oct 2025 10:53:20 +0200",
+        "Thu, 09 Oct 2025 04:53:20 EDT",
+        "thu, 09 oct 2025 00:53:20 PST",
+        "Thu Oct 09 2025 10:53:20 GMT+0200 (Central European Summer Time)",
+        "Thu Oct 09 2025 05:53:20 GMT-0300",
         datetime(2025, 10, 9, 10, 53, 20, tzinfo=timezone(timedelta(hours=2))),
         datetime(2025, 10, 9, 8, 53, 20),  # noqa: DTZ001 -- logs hold such times
     ],
 )
 def test_times_become_utc(value: Any) -> None:
-    """Epochs in any unit, ISO 8601, RFC 2822 and datetimes name the same moment."""
+    """Epochs in any unit, ISO 8601, RFC 2822, JavaScript's dates and datetimes name the same moment."""
     assert to_utc(value) == MOMENT
 
 
 @pytest.mark.parametrize(
-    "value", [None, "", "last week", "10", 0, 1, -5, True, 1e30, float("nan"), "09/10/2025", "1999-01-01", {}]
+    "value",
+    [
+        *(None, "", "last week", "10", 0, 1, -5, True, 1e30, float("nan"), "09/10/2025", "1999-01-01", {}),
+        "Oct 9, 2025, 8:53:20 PM",
+        "Thu, 09 Oct 2025 08:53:20 PM",
+        "9 Oct 2025 8:53 PM",
+        "Thu, 09 Oct 2025 08:53:20",
+        "Thu, 09 Oct 2025 10:53:20 CEST",
+        "Thu, 09 Oct 2025 14:23:20 IST",
+        "Thu Oct  9 10:53:20 CEST 2025",
+        "Thu, 09 Oct 25 08:53:20 GMT",
+        "Thu, 32 Oct 2025 08:53:20 GMT",
+        "Thu, 09 Oct 2025 08:53:20 +9900",
+    ],
 )
 def test_a_time_that_is_not_certain_is_none(value: Any) -> None:
-    """Nothing is guessed: not which of day and month comes first, not today's tenth."""
+    """Nothing is guessed: not which of day and month comes first, nor a zone, nor the half of the day."""
     assert to_utc(value) is None
 
 

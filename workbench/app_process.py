@@ -1,6 +1,6 @@
 """The process that serves the app: Streamlit, with what every page needs loaded before anybody opens one.
 
-`workbench app` starts it as `python -m workbench.app_process run app.py --options`.
+`workbench app` starts it as `python -m workbench.app_process run app_served.py --options`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import workbench
 from workbench.app_server import WORKSPACE_VARIABLE
 
-_SCRIPTS = ("app", "app_signed_in", "app_process", "__main__")
+_SCRIPTS = ("app", "app_served", "app_process", "__main__")
 """Modules that do something when they are loaded."""
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 WORKSPACE_VARIABLE = "WORKBENCH_WORKSPACE"
 """Environment variable that tells the app which workspace it shows."""
 
+SERVED = Path(__file__).with_name("app_served.py")
+"""What the app's process serves."""
 START_WAIT_S = 60.0
 STOP_WAIT_S = 10.0
 
@@ -59,12 +61,11 @@ def serve(
 
         doorway.provider_settings(workspace)
         doorway.check_installed()
-    app = Path(__file__).with_name("app.py" if sign_in is None else "app_signed_in.py")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("STREAMLIT_")} | {
         WORKSPACE_VARIABLE: str(workspace.root)
     }
     child = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
-        command(app, host, port, sign_in), env=environment, cwd=workspace.root, start_new_session=True
+        command(host, port, sign_in), env=environment, cwd=workspace.root, start_new_session=True
     )
     url = f"http://{_reachable(host)}:{port}"
     with _stopping(child) as stopped:
@@ -83,11 +84,10 @@ def serve(
     return 0 if stopped else code
 
 
-def command(app: Path, host: str, port: int, sign_in: SignIn | None = None) -> list[str]:
+def command(host: str, port: int, sign_in: SignIn | None = None) -> list[str]:
     """Return the command line of the app; its options outrank every configuration file.
 
     Args:
-        app: The router script.
         host: The address to bind.
         port: The TCP port.
         sign_in: How people sign in, where they do.
@@ -116,7 +116,7 @@ def command(app: Path, host: str, port: int, sign_in: SignIn | None = None) -> l
     flags = [f"--{key}={value}" for key, value in options.items()]
     # A foreign name that is pointed at this machine (DNS rebinding) is no name of this app.
     flags += [f"--server.allowedHosts={name}" for name in allowed_hosts(host, public)]
-    return [sys.executable, "-m", "workbench.app_process", "run", str(app), *flags]
+    return [sys.executable, "-m", "workbench.app_process", "run", str(SERVED), *flags]
 
 
 def allowed_hosts(host: str, public: str | None) -> list[str]:

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from workbench.records import Message, Usage
+from workbench.written_dates import written_date
 
 MAX_DEPTH = 100
 """Deepest nesting of JSON that is read; real logs stay under 20."""
@@ -39,7 +40,13 @@ _LARGE = re.compile(r"\d[eE]\+?\d{2}|\d{309}")
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _SECONDS_END = 10**11
-_DATE_FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S UTC")
+_DATE_FORMATS = (
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M",
+    "%Y/%m/%d",
+    "%Y-%m-%d %H:%M:%S UTC",
+    "%Y-%m-%d %H:%M:%S.%f UTC",
+)
 
 
 class Undecodable(ValueError):
@@ -333,6 +340,8 @@ def usage_openai(usage: Any) -> Usage:
     total_in = as_count(usage.get("prompt_tokens", usage.get("input_tokens")))
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     cached = as_count(details.get("cached_tokens")) if details and isinstance(details, Mapping) else None
+    if cached is None and "prompt_cache_hit_tokens" in usage:
+        cached = as_count(usage["prompt_cache_hit_tokens"])  # DeepSeek
     details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
     reasoning = (
         as_count(details.get("reasoning_tokens")) if details and isinstance(details, Mapping) else None
@@ -352,8 +361,9 @@ def to_utc(value: Any) -> datetime | None:
 
     Args:
         value: Epoch seconds, milliseconds, microseconds or nanoseconds (told apart
-            by size), ISO 8601, RFC 2822, or a datetime. A time without a zone
-            counts as UTC. Times outside 2000 to 2100 are not believed.
+            by size), ISO 8601, RFC 2822, JavaScript's `Date.toString`, or a datetime. An
+            epoch or ISO time without a zone counts as UTC; a written date needs one that
+            is certain. Times outside 2000 to 2100 are not believed.
     """
     try:
         found = _time_of(value)
@@ -398,9 +408,7 @@ def _time_of(value: Any) -> datetime | None:
             return datetime.strptime(text, pattern).replace(tzinfo=UTC)
         except ValueError:
             continue
-    from email.utils import parsedate_to_datetime  # Rare, and slow to load.
-
-    return parsedate_to_datetime(text)
+    return written_date(text)
 
 
 def message_text(message: Message) -> str:

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import workbench
 from workbench.app_server import WORKSPACE_VARIABLE, command
 from workbench.config import Workspace
 from workbench.ui import jobs
 
-APP = Path(workbench.__file__).with_name("app.py")
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
@@ -65,7 +63,7 @@ def app_of(place: Workspace) -> Iterator[Served]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {WORKSPACE_VARIABLE: str(place.root)}
-    child = subprocess.Popen(command(APP, "127.0.0.1", port), env=environment, cwd=place.root)
+    child = subprocess.Popen(command("127.0.0.1", port), env=environment, cwd=place.root)
     served = Served(place, port, child)
     # A proxy named in the environment must not be asked for this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -22,5 +22,5 @@ def test_the_app_holds_every_module_before_it_answers_and_no_model_library() -> 
     """What two visitors could load at once is there by then; what only a model needs is not."""
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     said = json.loads(done.stdout.splitlines()[-1])
-    assert said["missing"] == ["workbench.__main__", "workbench.app", "workbench.app_signed_in"]
+    assert said["missing"] == ["workbench.__main__", "workbench.app", "workbench.app_served"]
     assert said["heavy"] == []

@@ -146,7 +146,7 @@ def test_a_foreign_name_that_points_at_this_machine_is_no_name_of_the_app() -> N
     assert app_server.allowed_hosts("127.0.0.5", None)[-1] == "127.0.0.5"
     assert app_server.allowed_hosts("0.0.0.0", "workbench.example.com") == ["workbench.example.com"]
     assert "evil.example.org" not in app_server.allowed_hosts("127.0.0.1", "localhost")
-    flags = app_server.command(Path("app.py"), "127.0.0.1", 8501)
+    flags = app_server.command("127.0.0.1", 8501)
     for needed in ("enableCORS=true", "enableXsrfProtection=true", "trustedUserHeaders={}"):
         assert f"--server.{needed}" in flags
 

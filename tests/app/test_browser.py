@@ -163,6 +163,8 @@ def test_from_a_file_over_five_labels_to_a_changed_recommendation(
         page.wait_for_function(f"() => ({ITEM_ON_PAGE})() !== null")
         item = page.evaluate(ITEM_ON_PAGE)
         assert "later" not in page.url
+        # Nobody presses a key in the moment in which the buttons are drawn: they listen a little later.
+        page.wait_for_timeout(300)
         page.keyboard.press("e")
         if number < 4:
             page.wait_for_function(f"before => ![null, before].includes(({ITEM_ON_PAGE})())", arg=item)
@@ -258,7 +260,7 @@ def test_the_frontier_is_asked_again_and_a_budget_pauses_from_the_page(
         page.keyboard.press("Tab")
         settle(page)
         page.get_by_role("button", name="Ask the frontier again", exact=True).click()
-        page.locator(".st-key-floor").get_by_text("40", exact=True).wait_for()
+        page.locator(".st-key-metrics-floor").get_by_text("40", exact=True).wait_for()
         page.get_by_text("frontier, asked again").first.wait_for()
         wait_for_job(place, "triage")
     assert seen == Seen()

@@ -101,6 +101,19 @@ def test_every_mark_lies_inside_the_frame(costs: list[float], tolerance: float) 
     assert axis.tickvals is None or 1 <= len(axis.tickvals) <= 5
 
 
+def test_a_made_candidate_is_named_whole_and_does_not_hide_the_tolerance() -> None:
+    """Its name says that it is synthetic, and stands where the tolerance is not named."""
+    drawn = candidates([replace(made("planted", 1.9e-3), synthetic=True)], 0.05)
+    (mark,) = marks(drawn)
+    assert mark.text[0] == "planted (synthetic)"
+    label = candidate_figures._tolerance_box(0.05, 0.2)
+    points = [(0.4, 0.2, "planted (synthetic)")]
+    (place,) = candidate_figures._places(points, label)
+    assert candidate_figures._shared(candidate_figures._box(*points[0], place), label) == 0
+    (alone,) = candidate_figures._places(points)
+    assert candidate_figures._shared(candidate_figures._box(*points[0], alone), label) > 0
+
+
 def test_names_of_neighbours_do_not_meet_where_there_is_room() -> None:
     """Five candidates of much the same cost and harm, on the width of a phone."""
     points = [(0.1 + 0.03 * n, 0.15 + 0.2 * (n % 4), f"model-{n}b") for n in range(5)]

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.ui.diff import MAX_CHARS, capped, field_diff, is_unequal, parsed, visible, word_diff
+from workbench.ui.diff import (
+    MAX_CHARS,
+    TOO_DIFFERENT,
+    TOO_LONG,
+    capped,
+    field_diff,
+    is_unequal,
+    parsed,
+    visible,
+    word_diff,
+)
 
 ALLOWED = {"div", "mark"}
 
@@ -106,8 +116,23 @@ def test_a_megabyte_line_is_cut_and_fast() -> None:
 def test_long_answers_are_shown_without_marks_and_say_so() -> None:
     """Beyond a few thousand words the diff is left out rather than slow."""
     sides = word_diff("ab " * 4_000, "ba " * 4_000)
-    assert not sides.marked
+    assert sides.unmarked == TOO_LONG
     assert "<mark>" not in sides.left
+
+
+def test_texts_that_share_few_words_are_shown_without_marks_and_say_so() -> None:
+    """Marks on nearly every word make both harder to read; a few words more in common and they help."""
+    left = "We are sorry that the parcel came late and we send you the money back at once. "
+    right = "Unfortunately this order cannot be refunded since its period of thirty days has ended. "
+    sides = word_diff(left, right)
+    assert sides.unmarked == TOO_DIFFERENT
+    assert "<mark>" not in sides.left + sides.right
+    alike = word_diff(
+        left + "Please write to us again if anything is unclear.", right + "Please write to us again."
+    )
+    assert not alike.unmarked
+    assert "<mark>" in alike.left
+    assert not word_diff("billing", "technical").unmarked
 
 
 def test_blind_sides_do_not_tell_which_is_which() -> None:

@@ -31,6 +31,13 @@ WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 400, "height": 900}
 GROUND = "() => getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 COLOURS = ["color-contrast", "link-in-text-block"]
 """Rules of axe-core that a theme can break alone."""
+JUMPS = """
+window.jumps = 0;
+new PerformanceObserver(list => {
+  for (const each of list.getEntries()) if (!each.hadRecentInput) window.jumps += each.value;
+}).observe({type: 'layout-shift', buffered: true});
+"""
+MOST_JUMPS = 0.1
 EXCEPTION = '[data-testid="stException"]'
 ABOUT = "task=orders&candidate=small"
 """Orders differ in one answer of six: each page has something to show. Others ignore the parameters."""
@@ -98,6 +105,30 @@ def test_every_page_of_the_menu_is_held_to_the_standard(served: Served, browser:
         walk.hold(entry.name)
     assert not walk.short, "\n".join(walk.short)
     assert seen == Seen()
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["desk", "phone"])
+def test_no_page_jumps_while_it_comes(served: Served, browser: Any, size: dict[str, int]) -> None:
+    """What is drawn stays where it is until everything is: Web Vitals calls up to .1 of a page good."""
+    page, seen = watched(browser, viewport=size, color_scheme="light")
+    page.add_init_script(JUMPS)
+    page.goto(served.url)
+    page.locator('[data-testid="stMain"] h1').wait_for()
+    jumping = {}
+    for entry in navigation.MENU:
+        # On a busy machine parts come later than they would: a page that jumps does so twice.
+        jumping[entry.name] = min(jumps(page, f"{served.url}/{entry.name}?{ABOUT}") for _ in range(2))
+    assert {name: much for name, much in jumping.items() if much > MOST_JUMPS} == {}
+    assert seen == Seen()
+
+
+def jumps(page: Any, address: str) -> float:
+    """Return by how much a page moves from its first sight until all of it is drawn, as Web Vitals count."""
+    page.goto(address)
+    page.locator('[data-testid="stMain"] h1').wait_for()
+    drawn(page)
+    page.wait_for_timeout(200)
+    return float(page.evaluate("() => window.jumps"))
 
 
 def drawn(page: Any) -> None:

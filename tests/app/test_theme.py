@@ -107,10 +107,10 @@ def test_the_theme_and_the_palette_say_the_same_and_are_read_with_ease(name: str
 def test_there_is_one_type_scale() -> None:
     """The configuration, the style sheet and the figures write no size that is not on it."""
     given = [*THEME["headingFontSizes"], THEME["metricValueFontSize"], THEME["codeFontSize"]]
-    written = re.findall(r"font-size:\s*([\d.]+)rem", style.rules(LIGHT))
+    written = re.findall(r"font-size:\s*([\d.]+)rem", style.document_rules())
     assert {float(each.removesuffix("rem")) for each in given} <= SCALE_REM
     assert {float(each) for each in written} <= SCALE_REM
-    assert not re.search(r"font-size:\s*[\d.]+(px|em|pt|%)", style.rules(LIGHT))
+    assert not re.search(r"font-size:\s*[\d.]+(px|em|pt|%)", style.document_rules())
     folder = Path(figures.__file__).parent
     sizes = {
         int(found)

@@ -26,7 +26,7 @@ from workbench.formats import (
     open_source,
     read,
 )
-from workbench.formats.base import Format, Item, Joins, Part, Splits, Unreadable
+from workbench.formats.base import Format, Item, Joins, Mark, Part, Splits, Unreadable
 from workbench.formats.mapped import Mapped
 from workbench.records import Rejected, to_json
 
@@ -220,7 +220,8 @@ def test_any_value_in_any_place_is_read_or_refused_with_a_reason(
         if isinstance(draft, Feedback | Passed | Part):
             continue
         if isinstance(draft, Draft):
-            assert draft.request.messages
+            # A template alone may have made the prompt: nothing says what was asked, and a mark tells so.
+            assert draft.request.messages or Mark.NOT_RENDERED in draft.marks
             assert all(isinstance(each.role, str) for each in draft.request.messages)
             assert draft.native_id is None or isinstance(draft.native_id, str)
         else:

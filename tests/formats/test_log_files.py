@@ -33,6 +33,7 @@ from workbench.formats import documents as documents_module
 from workbench.formats import lines as lines_module
 from workbench.formats.base import Record
 from workbench.formats.containers import look, records
+from workbench.ingest.report import reject_reason
 from workbench.records import ErrorKind, Rejected
 
 GOOD = (FOLDER / "openai_chat.jsonl").read_text(encoding="utf-8").splitlines()[0]
@@ -163,6 +164,24 @@ def test_a_list_that_breaks_off_keeps_the_items_before_and_their_lines(tmp_path:
     items = list(read([path]))
     assert [type(item) for item in items] == [Draft, Draft, Rejected]
     assert [item.line for item in items] == [2, 3, 4]
+
+
+def test_rejects_of_one_line_say_which_of_its_items_they_are(tmp_path: Path) -> None:
+    """A whole export may stand on one line: its number alone would find nothing."""
+    path = tmp_path / "calls.json"
+    path.write_text(f'[{GOOD},{{"request": 1}},{GOOD},{{"request": x}},3]')
+    found = [item for item in read([path]) if isinstance(item, Rejected)]
+    places = [(item.line, item.reason.partition(":")[0]) for item in found]
+    assert places == [(1, "item 2"), (1, "item 4"), (1, "item 5")]
+    generation = {"id": "a", "traceId": "t", "type": "GENERATION", "startTime": "2026-01-01T00:00:00Z"}
+    trace = {"trace": {"id": "t"}, "observations": [generation | {"input": "Hi"}, generation]}
+    path.write_text(json.dumps(trace))
+    (reject,) = (item for item in read([path]) if isinstance(item, Rejected))
+    assert reject.reason == "item 2: the generation has no input"
+    path.write_text(json.dumps([trace, trace]))
+    reasons = [item.reason for item in read([path]) if isinstance(item, Rejected)]
+    assert reasons == [f"item {number}, part 2: the generation has no input" for number in (1, 2)]
+    assert {reject_reason(each) for each in reasons} == {"the generation has no input"}
 
 
 def test_one_record_over_many_lines_is_one_record(tmp_path: Path) -> None:

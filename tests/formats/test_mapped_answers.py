@@ -1,4 +1,4 @@
-"""A mapped column of answers: text, a provider's body, or a stream that was logged as text."""
+"""Mapped columns of prompts and answers: text, a provider's body, or a stream that was logged as text."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from workbench.formats.base import Draft, Mark, OutputDraft
+from workbench.formats.base import Draft, Mark, OutputDraft, Unreadable
 from workbench.formats.mapped import Mapped
-from workbench.records import ErrorKind, Output, Usage
+from workbench.records import ErrorKind, Message, Output, Request, ToolCall, Usage
 
 CHUNKS = "".join(
     f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': word}}], 'model': 'm-1'})}\n\n"
@@ -79,3 +79,58 @@ def test_an_item_of_output_without_a_role_is_the_answer() -> None:
         {"type": "message", "content": [{"type": "output_text", "text": "a"}]},
     ]
     assert answer(items).text == "a"
+
+
+def asked(found: object, **more: object) -> Request:
+    (draft,) = Mapped({"input": "q"} | {name: name for name in more}).parse({"q": found, **more})
+    assert isinstance(draft, Draft)
+    return draft.request
+
+
+def test_a_column_of_a_provider_s_requests_is_read_as_such() -> None:
+    """What Anthropic and Gemini were asked: instructions, tools and parameters, no less than the turns."""
+    function = {"name": "find", "parameters": {"type": "object"}}
+    anthropic = {
+        "model": "m", "system": "Be brief.", "temperature": 0, "max_tokens": 5,
+        "tools": [{"name": "find", "input_schema": {"type": "object"}}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Where?"}]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "find", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "Bonn"}]},
+        ],
+    }  # fmt: skip
+    gemini = {
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "contents": [{"role": "user", "parts": [{"text": "Where?"}]}],
+        "generationConfig": {"temperature": 0, "maxOutputTokens": 5},
+        "tools": [{"functionDeclarations": [function]}],
+    }
+    for body in (anthropic, gemini):
+        for value in (body, json.dumps(body)):
+            request = asked(value)
+            assert request.messages[0] == Message("system", "Be brief.")
+            assert request.parameters == {"temperature": 0, "max_tokens": 5}
+            assert request.tools == ({"type": "function", "function": function},)
+    assert asked(anthropic).messages[-2:] == (
+        Message("assistant", None, None, (ToolCall("find", {}, "t"),)),
+        Message("tool", "Bonn", None, (), "t"),
+    )
+    assert asked(gemini).messages[1] == Message("user", "Where?")
+
+
+@pytest.mark.parametrize(
+    "found",
+    ['{"query": "refund"}', '{"order": 3, "input": "late"}', '[{"sku": 1}]', '{"prompt": "x"}', "[1]"],
+)
+def test_a_prompt_that_is_json_itself_is_asked_as_it_stands(found: str) -> None:
+    assert asked(found).messages == (Message("user", found),)
+
+
+def test_a_column_of_instructions_goes_before_those_of_the_body() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Where?"}]}
+    assert [each.role for each in asked(body, system="Be brief.").messages] == ["system", "user"]
+
+
+def test_messages_that_a_column_cut_short_are_refused() -> None:
+    with pytest.raises(Unreadable, match="cut short"):
+        asked('{"messages": [{"role": "user", "content": "A very lo')

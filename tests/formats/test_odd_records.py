@@ -265,3 +265,65 @@ def test_a_request_whose_response_is_missing_is_a_call_without_an_answer() -> No
     assert recognised({"messages": ASKED, "response": None}) is None
     draft = call(OpenAIStored(), {"messages": ASKED, "response": None})
     assert draft.control is None
+
+
+def test_parameters_beside_a_stored_conversation_are_those_of_the_call() -> None:
+    """A count or a probability under such a name is a column like any other."""
+    line = {"messages": ASKED, "completion": "billing", "temperature": 0, "max_tokens": 5, "top_p": 0.3,
+            "seed": 4, "n": 17, "logprobs": -0.2, "tenant": "north"}  # fmt: skip
+    draft = call(OpenAIStored(), line)
+    assert draft.request.parameters == {"temperature": 0, "max_tokens": 5, "top_p": 0.3, "seed": 4}
+    assert draft.attributes == {"n": 17, "logprobs": -0.2, "tenant": "north"}
+
+
+def test_turns_behind_the_last_answer_are_marked() -> None:
+    """Nothing answers them: the call ends with the last answer, and says what was left out."""
+    turns = [*ASKED, {"role": "assistant", "content": "billing"}, {"role": "user", "content": "Thanks!"}]
+    draft = call(OpenAIStored(), {"messages": turns})
+    assert draft.control is not None
+    assert (draft.control.text, draft.marks) == ("billing", ["turns_after_answer"])
+    assert "turns_after_answer" not in call(OpenAIStored(), {"messages": turns[:2]}).marks
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_row_of_litellm_s_spend_log_keeps_all_of_the_body_that_came_in(*, wrapped: bool) -> None:
+    """Its own columns hold no more than the model: tools, form and parameters are in the body alone."""
+    tool = {"type": "function", "function": {"name": "find_order"}}
+    body = {"model": "m", "messages": ASKED, "tools": [tool], "temperature": 0.3,
+            "response_format": {"type": "json_object"}}  # fmt: skip
+    row = {
+        "request_id": "a", "call_type": "acompletion", "startTime": "2026-01-01 00:00:00", "spend": 0.1,
+        "endTime": "2026-01-01 00:00:01", "model": "m", "model_group": "m", "messages": "{}",
+        "proxy_server_request": json.dumps({"url": "/chat", "body": body} if wrapped else body),
+        "response": json.dumps({"choices": [{"message": {"role": "assistant", "content": "billing"}}]}),
+    }  # fmt: skip
+    request = call(LiteLLM(), row).request
+    assert [each.content for each in request.messages] == ["Sort this."]
+    assert request.tools == (tool,)
+    assert (request.parameters, request.response_format) == ({"temperature": 0.3}, {"type": "json_object"})
+    responses = {"model": "m", "input": "Sort this.", "instructions": "Be brief."}
+    asked = call(LiteLLM(), row | {"call_type": "aresponses", "proxy_server_request": responses}).request
+    assert [each.content for each in asked.messages] == ["Be brief.", "Sort this."]
+
+
+def test_tools_in_columns_of_a_tensorzero_row_are_offered_ones() -> None:
+    """Newer rows say in full what the request brought, and of the function's own tools only the name."""
+    own = {"type": "function", "name": "refund", "description": "d", "parameters": {"type": "object"}}
+    row = _inference("a") | {
+        "input": json.dumps({"system": "Help.", "messages": ASKED}),
+        "tool_params": "",
+        "dynamic_tools": [json.dumps(own)],
+        "dynamic_provider_tools": [],
+        "allowed_tools": json.dumps({"tools": ["find_order", "refund"], "choice": "function_default"}),
+        "tool_choice": json.dumps({"specific": "refund"}),
+        "parallel_tool_calls": False,
+    }
+    draft = call(TensorZero(), row)
+    refund, find = draft.request.tools
+    assert refund["function"] == {"name": "refund", "description": "d", "parameters": {"type": "object"}}
+    assert find["function"] == {"name": "find_order"}
+    assert draft.marks == ["tools_by_name"]
+    chosen = {"type": "function", "function": {"name": "refund"}}
+    assert draft.request.parameters == {"tool_choice": chosen, "parallel_tool_calls": False}
+    alone = row | {"allowed_tools": json.dumps({"tools": ["refund"], "choice": "explicit"})}
+    assert call(TensorZero(), alone).marks == []

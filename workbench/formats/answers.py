@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from workbench.formats.base import Mark, Unreadable
+from workbench.formats.blocks import calls_in_text, is_built_in, kind_of
 from workbench.formats.chat import add, error_output, parse_response, word
 from workbench.formats.streams import events_of_text, rebuild
-from workbench.formats.turns import read_answer
+from workbench.formats.turns import is_assistant, read_answer
 from workbench.formats.usage import inclusive_usage, read_usage
 from workbench.normal import as_text, decode_nested
 from workbench.records import ErrorKind, Output, OutputError, Usage
@@ -28,6 +29,10 @@ _FINISH = {
     "ERROR_TOXIC": "content_filter",
     "blocklist": "content_filter",
 }  # fmt: skip
+
+
+_OUTPUT_CALLS = ("function_call", "custom_tool_call")
+"""Items of the responses API that call a tool of the caller's."""
 
 
 def finish_of(value: Any) -> str | None:
@@ -120,24 +125,83 @@ def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Outpu
                 # What the model would have said is not known: it is never compared with.
                 output = replace(output, flags=(*output.flags, "truncated"))
         return output
-    if all(
-        isinstance(each, Mapping) and ("role" in each or "type" in each or "text" in each) for each in decoded
-    ):
+    if all(isinstance(each, Mapping) and _is_choice(each) for each in decoded):
+        return parse_response({"choices": decoded}, marks, latency_ms)
+    if all(isinstance(each, Mapping) and _is_said(each) for each in decoded):
         return _messages(decoded, marks, latency_ms)
     add(marks, Mark.STREAM_NOT_REBUILT)
     return None
 
 
+def _is_choice(item: Mapping[str, Any]) -> bool:
+    return isinstance(item.get("message"), Mapping) and ("finish_reason" in item or "index" in item)
+
+
+def _is_said(item: Mapping[str, Any]) -> bool:
+    return "role" in item or "text" in item or kind_of(item) is not None
+
+
 def _messages(items: list[Any], marks: list[str], latency_ms: float | None) -> Output:
     """Read a list that is an answer: its last message, or its blocks."""
+    if all(_is_output_item(each) for each in items):
+        read = _responses({"output": items}, marks, latency_ms)
+        if read is not None:
+            return read
     spoken = [
         each for each in items if "role" in each or word(each.get("type")) in ("ai", "AIMessage", "message")
     ]
     if not spoken:
         return output_of(items, marks, latency_ms=latency_ms)
-    last = spoken[-1]
-    finish = last.get("finish_reason", last.get("finishReason"))
-    return output_of(last, marks, finish=finish, latency_ms=latency_ms)
+    first = len(spoken)
+    while first and is_assistant(spoken[first - 1].get("role")):
+        first -= 1
+    pieces = spoken[first:] or spoken[-1:]
+    finishes = [each.get("finish_reason", each.get("finishReason")) for each in pieces]
+    joined = join_answers(pieces, finishes, marks, latency_ms)
+    return joined or output_of(pieces[-1], marks, finish=finishes[-1], latency_ms=latency_ms)
+
+
+def _is_output_item(item: Mapping[str, Any]) -> bool:
+    """Tell whether something is an item of the responses API's output, one of several that make an answer."""
+    kind = kind_of(item)
+    return (kind in ("message", "reasoning", *_OUTPUT_CALLS) and "parts" not in item) or is_built_in(kind)
+
+
+def join_answers(
+    pieces: Sequence[Any], finishes: Sequence[Any], marks: list[str], latency_ms: float | None
+) -> Output | None:
+    """Return the one answer that several messages are, where a library writes each call as its own.
+
+    Args:
+        pieces: The messages, in order.
+        finishes: Why each of them ended, as the log says it.
+        marks: Gets what is odd about them.
+        latency_ms: What the log says of its duration.
+
+    Returns:
+        The answer; None where none of them calls a tool: then they are answers to choose from.
+
+    Raises:
+        Unreadable: One is no answer.
+    """
+    found: list[str] = []
+    outputs = [
+        output_of(piece, found, finish=finish, latency_ms=latency_ms)
+        for piece, finish in zip(pieces, finishes, strict=True)
+    ]
+    if len(outputs) < 2 or not any(each.tool_calls for each in outputs):
+        return None
+    for mark in found:
+        if mark != Mark.EMPTY_OUTPUT:
+            add(marks, mark)
+    return replace(
+        outputs[-1],
+        text="".join(each.text for each in outputs if each.text) or None,
+        tool_calls=tuple(call for each in outputs for call in each.tool_calls),
+        reasoning="\n".join(each.reasoning for each in outputs if each.reasoning) or None,
+        flags=tuple(dict.fromkeys(flag for each in outputs for flag in each.flags)),
+        error=None,
+    )
 
 
 def output_of(
@@ -159,6 +223,8 @@ def output_of(
     text = message.content if isinstance(message.content, str) else None
     calls = message.tool_calls
     reason = finish_of(finish)
+    if reason == "tool_calls" and text and not calls and (written := calls_in_text(text, marks)):
+        text, calls = None, written
     flags: list[str] = []
     error = None
     if finish == "refusal" or (Mark.REFUSAL in marks and not before):
@@ -208,13 +274,16 @@ def _responses(body: Mapping[str, Any], marks: list[str], latency_ms: float | No
         if not isinstance(item, Mapping):
             continue
         content = item.get("content")
-        if item.get("type") == "message" and isinstance(content, list):
-            blocks += content
+        if item.get("type") == "message" and isinstance(content, list | str):
+            blocks += [content] if isinstance(content, str) else content
         else:
-            known = item.get("type") in ("function_call", "custom_tool_call", "reasoning", "output_text")
-            calls += item.get("type") in ("function_call", "custom_tool_call")
-            # Calls of built-in tools are the provider's own business and no part of the answer.
-            blocks += [item] if known else []
+            kind = kind_of(item)
+            calls += kind in _OUTPUT_CALLS
+            if is_built_in(kind):
+                # Calls of built-in tools are the provider's own business and no part of the answer.
+                add(marks, Mark.BUILT_IN_TOOL)
+            elif kind in (*_OUTPUT_CALLS, "reasoning", "output_text"):
+                blocks.append(item)
     details = decode_nested(body.get("incomplete_details"))
     reason = details.get("reason") if isinstance(details, Mapping) else None
     status = body.get("status")
@@ -403,82 +472,3 @@ def _message(body: Mapping[str, Any], marks: list[str], latency_ms: float | None
         usage=_message_usage(body) or read_usage(body.get("usage")),
         latency_ms=latency_ms,
     )
-
-
-_STRONG = ("choices", "candidates", "generations", "tool_calls", "kwargs")
-_BLOCK_TYPES = frozenset(
-    (
-        "text",
-        "output_text",
-        "tool_use",
-        "tool_call",
-        "function_call",
-        "message",
-        "thinking",
-        "reasoning",
-        "refusal",
-    )
-)
-
-
-def read_logged(value: Any, marks: list[str], latency_ms: float | None = None) -> Output | None:
-    """Read an answer that a log holds in any form, where text may itself be JSON.
-
-    A model's own JSON answer stays text; only what has the shape of a message or of a
-    provider's body is taken apart.
-
-    Raises:
-        Unreadable: It has such a shape, but can't be read.
-    """
-    decoded = decode_nested(value)
-    if isinstance(decoded, Mapping) and decoded:
-        if _is_body(decoded) or (
-            isinstance(value, Mapping)
-            and any(key in decoded for key in ("content", "parts", "message", "messages"))
-        ):
-            return read_response(decoded, marks, latency_ms)
-        text = value if isinstance(value, str) else as_text(decoded)
-        return output_of(text, marks, latency_ms=latency_ms)
-    if isinstance(decoded, list) and decoded and all(_is_piece(each) for each in decoded):
-        return read_response(decoded, marks, latency_ms)
-    if value is None or value == "" or value == [] or value == {}:
-        return None
-    if isinstance(value, str):
-        events = events_of_text(value)
-        return (
-            output_of(value, marks, latency_ms=latency_ms)
-            if events is None
-            else _list(events, marks, latency_ms)
-        )
-    return output_of(as_text(value), marks, latency_ms=latency_ms)
-
-
-def _is_body(value: Mapping[str, Any]) -> bool:
-    if any(isinstance(value.get(key), list | dict) for key in _STRONG):
-        return True
-    if isinstance(value.get("role"), str) and any(key in value for key in ("content", "parts")):
-        return True
-    message = value.get("message")
-    if isinstance(message, Mapping) and "role" in message:
-        return True
-    if value.get("object") == "response" or value.get("type") in (
-        "message",
-        "ai",
-        "AIMessage",
-        "AIMessageChunk",
-    ):
-        return True
-    for key in ("content", "output"):
-        inner = value.get(key)
-        if isinstance(inner, list) and inner and all(_is_piece(each) for each in inner):
-            return True
-        if isinstance(inner, Mapping) and ("parts" in inner or "message" in inner):
-            return True
-    return False
-
-
-def _is_piece(value: Any) -> bool:
-    return isinstance(value, Mapping) and (
-        isinstance(value.get("role"), str) or word(value.get("type")) in _BLOCK_TYPES or "delta" in value
-        or ("message" in value and "finish_reason" in value)
-    )  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import read_logged
 from workbench.formats.base import Draft, Mark, Parsed, Part, Unreadable
 from workbench.formats.chat import add
 from workbench.formats.drafts import as_mapping, id_of, make_draft
+from workbench.formats.logged import read_logged
 from workbench.formats.requests import read_request
 from workbench.formats.usage import inclusive_usage, known
 from workbench.normal import Undecodable, as_count, as_text, decode_json

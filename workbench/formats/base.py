@@ -24,6 +24,7 @@ class Mark(StrEnum):
     BAD_ARGUMENTS = "bad_arguments"
     BAD_SAMPLING_RATE = "bad_sampling_rate"
     BAD_TIME = "bad_time"
+    BUILT_IN_TOOL = "built_in_tool"
     CACHE_HIT = "cache_hit"
     CONTENT_FILTER = "content_filter"
     EMPTY_OUTPUT = "empty_output"
@@ -43,7 +44,9 @@ class Mark(StrEnum):
     REFUSAL = "refusal"
     REPAIRED_TEXT = "repaired_text"
     STREAM_NOT_REBUILT = "stream_not_rebuilt"
+    TOOLS_BY_NAME = "tools_by_name"
     TRUNCATED = "truncated"
+    TURNS_AFTER_ANSWER = "turns_after_answer"
 
 
 class Unreadable(ValueError):
@@ -54,7 +57,8 @@ class Unreadable(ValueError):
 class Record:
     """One source record: a line, a row or an array item.
 
-    `line` counts from 1; `has_nan` says that it held the word NaN, as JSON can't.
+    `line` counts from 1; `has_nan` says that it held the word NaN, as JSON can't. `place` tells it
+    apart from others of its line, such as `item 3` of a list.
     """
 
     line: int
@@ -62,11 +66,12 @@ class Record:
     raw: bytes | None = None
     repaired: bool = False
     has_nan: bool = False
+    place: str = ""
 
     def rejected(self, file: str, reason: str) -> Rejected:
         """Return this record as a rejected one."""
         raw = self.raw if self.raw is not None else canonical_json(self.value).encode()
-        return reject(file, self.line, reason, raw)
+        return reject(file, self.line, placed(self.place, reason), raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +255,11 @@ def task_of(value: Any) -> str | None:
     if isinstance(value, str):
         return value or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def placed(place: str, reason: str) -> str:
+    """Return why a record was rejected with where on its line it stands."""
+    return f"{place}: {reason}" if place else reason
 
 
 def reject(file: str, line: int, reason: str, raw: bytes) -> Rejected:

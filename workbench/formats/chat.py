@@ -190,6 +190,8 @@ def _output(
         # LangSmith's JavaScript client keeps the whole last chunk here.
         finish = finish.get("finish_reason")
     text = text_of(message.get("content", choice.get("text")), marks)
+    spoken = transcript_of(message, marks)
+    text = text or spoken
     calls = parse_tool_calls(message, marks)
     flags: list[str] = []
     refusal = message.get("refusal")
@@ -231,6 +233,16 @@ def text_of(content: Any, marks: list[str]) -> str | None:
         return parts
     texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
     return "".join(texts) if texts else None
+
+
+def transcript_of(message: Mapping[str, Any], marks: list[str]) -> str | None:
+    """Return the words of a spoken answer, as OpenAI writes them beside its sound; None without one."""
+    audio = message.get("audio")
+    if not isinstance(audio, Mapping):
+        return None
+    add(marks, Mark.AUDIO)
+    words = audio.get("transcript")
+    return words if isinstance(words, str) and words else None
 
 
 def error_output(error: Any, status: Any, marks: list[str], model: str | None = None) -> Output:

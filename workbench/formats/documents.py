@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from workbench.errors import UsageError
-from workbench.formats.base import Record, reject
+from workbench.formats.base import Record, placed, reject
 from workbench.formats.files import (
     BROKEN_STREAM,
     MAX_DOCUMENT_BYTES,
@@ -179,7 +179,10 @@ class _Walker:
             The place behind the list.
         """
         position = self.skip(start)
+        number = 0
         while position < len(self.text) and self.text[position] != "]":
+            number += 1
+            place = f"item {number}"
             try:
                 end: int | None = self._decode(position)[1]
             except (ValueError, RecursionError):
@@ -188,13 +191,13 @@ class _Walker:
             if end is not None and self.text[end : end + 1] not in (",", "]"):
                 behind = self.skip(end)
             if end is not None and behind is not None and self.text[behind : behind + 1] in (",", "]", ""):
-                yield self._record(position, end)
+                yield self._record(position, end, place)
             else:  # Broken, or whole with something behind it that can follow no item.
                 behind = self._end_of(position)
                 if behind is None:
                     reason = "the list breaks off here; what follows can't be read"
                     return (yield from self._rest(position, reason, whole=True))
-                yield from self._bad(position, behind)
+                yield from self._bad(position, behind, place)
             position = self._trim(behind)
             if self.text[position : position + 1] == ",":
                 position += 1
@@ -224,11 +227,11 @@ class _Walker:
             return found.end()
         return scan.end
 
-    def _bad(self, position: int, end: int) -> _Found:
+    def _bad(self, position: int, end: int, place: str = "") -> _Found:
         """Give what a broken value is rejected as; one that the end of a broken file cut is told there."""
         if not self._broken or end < len(self.text):
             text = self.text[position:end].rstrip().removesuffix(",")
-            yield self._record(position, position + len(text))
+            yield self._record(position, position + len(text), place)
         return end
 
     def _rest(self, position: int, reason: str, *, whole: bool = False) -> _Found:
@@ -246,17 +249,18 @@ class _Walker:
             yield reject(self._name, line, reason, head)
         return position
 
-    def _record(self, start: int, end: int) -> Record | Rejected:
+    def _record(self, start: int, end: int, place: str = "") -> Record | Rejected:
         line = self._line_at(start)
         raw = self.text[start:end].encode("utf-8", "replace")
         if len(raw) > MAX_LINE_BYTES:
-            return reject(self._name, line, f"longer than {MAX_LINE_BYTES >> 20} MB", raw[:4096])
+            reason = f"longer than {MAX_LINE_BYTES >> 20} MB"
+            return reject(self._name, line, placed(place, reason), raw[:4096])
         try:
             decoded = decode_json(raw)
         except Undecodable as error:
-            return reject(self._name, line, str(error), raw)
+            return reject(self._name, line, placed(place, str(error)), raw)
         repaired = decoded.repaired or "\ufffd" in self.text[start:end]
-        return Record(line, decoded.value, raw, repaired, decoded.has_nan)
+        return Record(line, decoded.value, raw, repaired, decoded.has_nan, place)
 
     def _begins_list(self, position: int) -> bool:
         if self.text[position : position + 1] != "[":

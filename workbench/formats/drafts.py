@@ -74,6 +74,8 @@ def make_draft(
     if error:
         control = failed_output(control, error, status, control_marks)
     named = as_text(model) if model else None
+    if control is not None and finish and not control.finish_reason:
+        control = _ended(control, as_text(finish), control_marks)
     if control is not None:
         own = control.usage if known(control.usage) else None
         counted = (usage or own) if usage_first and usage and known(usage) else (own or usage)
@@ -83,7 +85,6 @@ def make_draft(
             model=control.model or named,
             latency_ms=control.latency_ms if control.latency_ms is not None else latency_ms,
             time_to_first_token_ms=_positive(first_token_ms),
-            finish_reason=control.finish_reason or (as_text(finish) if finish else None),
         )
     occurred_at = to_utc(time)
     if time not in (None, "") and occurred_at is None:
@@ -105,6 +106,15 @@ def make_draft(
         marks=marks,
         control_marks=control_marks,
     )
+
+
+def _ended(control: Output, finish: str, marks: list[str]) -> Output:
+    """Return an answer with why it ended, which the log says beside it."""
+    if finish != "length" or "truncated" in control.flags:
+        return replace(control, finish_reason=finish)
+    add(marks, Mark.TRUNCATED)
+    add(marks, Mark.FINISH_LENGTH)
+    return replace(control, finish_reason=finish, flags=(*control.flags, "truncated"))
 
 
 def milliseconds_between(start: Any, end: Any) -> float | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import finish_of, output_of
+from workbench.formats.answers import finish_of, join_answers, output_of
 from workbench.formats.base import Draft, Mark, Unreadable
 from workbench.formats.chat import add
 from workbench.formats.drafts import as_list, as_mapping, make_draft, milliseconds_between, seconds
+from workbench.formats.logged import refuse_cut, text_answer
 from workbench.formats.requests import read_request
 from workbench.formats.spans import LogEvent, Span, indexed, service_attributes
 from workbench.formats.usage import inclusive_usage, known
@@ -28,6 +29,7 @@ _CONTENT = (
 )  # fmt: skip
 _INPUTS = ("gen_ai.input.messages", "gen_ai.prompt", "gen_ai.request.messages", "ai.prompt.messages")
 _OUTPUTS = ("gen_ai.output.messages", "gen_ai.completion")
+_NUMBERED_TOOLS = ("llm.request.functions", "gen_ai.request.tools", "llm.tools")
 _DETAILS = "gen_ai.client.inference.operation.details"
 _CHOICE = "gen_ai.choice"
 _ROLES = {
@@ -92,17 +94,7 @@ def read_genai(span: Span, logs: Sequence[LogEvent] = ()) -> Draft:
         raise Unreadable(
             "the span holds no messages: capture of content was off, or it lies in logs that are not here"
         )
-    tools = attributes.get("gen_ai.tool.definitions") or _indexed_tools(attributes)
-    more = {
-        "system": _system(attributes.get("gen_ai.system_instructions")),
-        "tools": tools or None,
-        **_parameters(attributes),
-    }
-    request = read_request(
-        {"messages": asked},
-        marks,
-        more={key: item for key, item in more.items() if item not in (None, "", [])},
-    )
+    request = read_request({"messages": asked}, marks, more=beside_messages(attributes))
     latency = milliseconds_between(span.start, span.end)
     control = _answer(attributes, events, control_marks, latency)
     if attributes.get("gen_ai.response.cache_hit") is True:
@@ -158,6 +150,7 @@ def _first(attributes: Mapping[str, Any], *keys: str) -> Any:
 def _asked(attributes: Mapping[str, Any], events: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
     found = decode_nested(_first(attributes, *_INPUTS))
     if found is not None:
+        refuse_cut(found)
         if isinstance(found, Mapping):
             found = found.get("messages", [found])
         return found if isinstance(found, list) else [{"role": "user", "content": as_text(found)}]
@@ -200,19 +193,45 @@ def _system(value: Any) -> Any:
     return found
 
 
-def _indexed_tools(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    for prefix in ("llm.request.functions", "gen_ai.request.tools"):
+def beside_messages(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a span's attributes say of a request beside its messages.
+
+    Args:
+        attributes: Of the GenAI conventions, the Vercel AI SDK, Pydantic AI or OpenInference.
+
+    Returns:
+        Instructions, tools, response format and parameters, as keys of a request's body.
+    """
+    # Pydantic AI writes what it offers, an answer's form as a tool among it, beside the conventions.
+    asked = as_mapping(attributes.get("model_request_parameters"))
+    own = [*as_list(asked.get("function_tools")), *as_list(asked.get("output_tools"))]
+    found = {
+        **_parameters(attributes),
+        "system": _system(attributes.get("gen_ai.system_instructions")),
+        "tools": attributes.get("gen_ai.tool.definitions") or own or _indexed_tools(attributes),
+    }
+    shape = as_mapping(asked.get("output_object")).get("json_schema")
+    if shape is not None and asked.get("output_mode") == "native":
+        found["output_schema"] = shape
+    return {key: item for key, item in found.items() if item not in (None, "", [])}
+
+
+def _indexed_tools(attributes: Mapping[str, Any]) -> list[Any]:
+    numbered = {key: item for key, item in attributes.items() if key.startswith(_NUMBERED_TOOLS)}
+    for prefix in _NUMBERED_TOOLS if numbered else ():
         found = [
-            {
+            each["tool.json_schema"]
+            if "tool.json_schema" in each
+            else {
                 key: decode_nested(each.get(key))
                 for key in ("name", "description", "parameters")
                 if each.get(key)
             }
-            for each in indexed(attributes, prefix)
+            for each in indexed(numbered, prefix)
         ]
         if found:
             return found
-    return [dict(each) for item in as_list(attributes.get("ai.prompt.tools")) if (each := as_mapping(item))]
+    return as_list(attributes.get("ai.prompt.tools"))
 
 
 def _parameters(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,6 +243,9 @@ def _parameters(attributes: Mapping[str, Any]) -> dict[str, Any]:
     schema = attributes.get("gen_ai.request.structured_output_schema")
     if schema is not None:
         found["output_schema"] = schema
+    choice = attributes.get("ai.prompt.toolChoice")
+    if choice is not None:
+        found.setdefault("tool_choice", choice)
     return {key: item for key, item in found.items() if key not in ("model", "messages", "tools")}
 
 
@@ -237,47 +259,54 @@ def _answer(
     finish = reasons[0] if reasons else attributes.get("ai.response.finishReason")
     found = decode_nested(_first(attributes, *_OUTPUTS))
     if isinstance(found, list) and found:
-        if len(found) > 1 and all(isinstance(each, Mapping) and "role" in each for each in found):
-            add(marks, Mark.MULTIPLE_CHOICES)
-        first = found[0]
-        own = as_mapping(first).get("finish_reason")
-        return output_of(first, marks, finish=own or finish, latency_ms=latency_ms)
+        return _one_of(found, finish, marks, latency_ms)
+    if isinstance(found, str):
+        return text_answer(found, marks, latency_ms, finish=finish)
     if found is not None:
         return output_of(found, marks, finish=finish, latency_ms=latency_ms)
     listed = indexed(attributes, "gen_ai.completion")
     if listed:
-        own = listed[0].get("finish_reason")
-        message = _indexed_message({"role": "assistant", **listed[0]})
-        return output_of(message, marks, finish=own or finish, latency_ms=latency_ms)
+        said = [
+            {**_indexed_message({"role": "assistant", **each}), "finish_reason": each.get("finish_reason")}
+            for each in listed
+        ]
+        return _one_of(said, finish, marks, latency_ms)
     for name, held in events:
         if name == _CHOICE:
-            said: Mapping[str, Any] = as_mapping(held.get("message")) or {
+            spoken: Mapping[str, Any] = as_mapping(held.get("message")) or {
                 "content": held.get("content", held.get("gen_ai.event.content")),
                 "tool_calls": held.get("tool_calls"),
             }
             own = held.get("finish_reason")
-            item = {"role": "assistant", **{key: each for key, each in said.items() if each is not None}}
+            item = {"role": "assistant", **{key: each for key, each in spoken.items() if each is not None}}
             if held.get("tool_calls") and not item.get("tool_calls"):
                 item["tool_calls"] = as_list(held["tool_calls"])
             return output_of(item, marks, finish=own or finish, latency_ms=latency_ms)
     text = _first(attributes, "ai.response.text", "ai.response.object")
     calls = as_list(attributes.get("ai.response.toolCalls"))
+    thought = attributes.get("ai.response.reasoning")
     if text is not None or calls:
         item = {
             "role": "assistant",
             "content": [
+                *([{"type": "reasoning", "text": thought}] if isinstance(thought, str) else []),
                 *([{"type": "text", "text": as_text(text)}] if text else []),
-                *(_vercel_call(each) for each in calls if isinstance(each, Mapping)),
+                *({"type": "tool-call", **each} for each in calls if isinstance(each, Mapping)),
             ],
         }  # fmt: skip
         return output_of(item, marks, finish=finish_of(finish), latency_ms=latency_ms)
     return None
 
 
-def _vercel_call(call: Mapping[str, Any]) -> dict[str, Any]:
-    arguments = call.get("input", call.get("args"))
-    identity, name = call.get("toolCallId"), call.get("toolName")
-    return {"type": "tool_call", "id": identity, "name": name, "arguments": arguments}
+def _one_of(items: Sequence[Any], finish: Any, marks: list[str], latency_ms: float | None) -> Output:
+    """Read the messages of an answer: pieces of one, or several of which the first counts."""
+    finishes = [as_mapping(each).get("finish_reason") or finish for each in items]
+    joined = join_answers(items, finishes, marks, latency_ms)
+    if joined is not None:
+        return joined
+    if len(items) > 1 and all(isinstance(each, Mapping) and "role" in each for each in items):
+        add(marks, Mark.MULTIPLE_CHOICES)
+    return output_of(items[0], marks, finish=finishes[0], latency_ms=latency_ms)
 
 
 def _usage(attributes: Mapping[str, Any]) -> Usage | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import read_logged
+from workbench.formats.answers import finish_of, output_of
 from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable, task_of
 from workbench.formats.chat import add, word
 from workbench.formats.drafts import (
@@ -17,9 +17,11 @@ from workbench.formats.drafts import (
     milliseconds_between,
     seconds,
 )
-from workbench.formats.requests import read_logged_request
+from workbench.formats.genai import beside_messages
+from workbench.formats.logged import read_logged, read_logged_request
 from workbench.formats.usage import known, usage_details
 from workbench.normal import as_text, decode_nested
+from workbench.records import Output
 
 _TYPES = frozenset(
     (
@@ -131,12 +133,12 @@ def _generation(
     latency = milliseconds_between(start, _get(observation, "endTime"))
     if latency is None:
         latency = seconds(observation.get("latency"))
-    parameters = as_mapping(_get(observation, "modelParameters"))
-    tools = _get(observation, "toolDefinitions")
-    parameters = {key: item for key, item in parameters.items() if key not in ("system", "input", "messages")}
-    more = {**parameters, **({"tools": _tool_list(tools)} if tools else {})}
-    request = read_logged_request(asked, marks, more=more)
+    metadata = as_mapping(observation.get("metadata"))
+    span = as_mapping(metadata.get("attributes"))
+    request = read_logged_request(asked, marks, more=_beside(observation, metadata, span))
     control = read_logged(observation.get("output"), control_marks, latency)
+    if control is None or control.error is not None:
+        control = _called(observation, control_marks, latency) or control
     if _CUT in as_text(asked) or _CUT in as_text(observation.get("output") or ""):
         add(marks, Mark.TRUNCATED)
     environment = observation.get("environment") or trace.get("environment")
@@ -144,6 +146,7 @@ def _generation(
         add(marks, Mark.INTERNAL)
     usage = usage_details(_get(observation, "usageDetails") or observation.get("usage"))
     failed = observation.get("level") == "ERROR"
+    finishes = as_list(span.get("gen_ai.response.finish_reasons"))
     draft = make_draft(
         request,
         control,
@@ -158,6 +161,7 @@ def _generation(
         error=(_get(observation, "statusMessage") or "error") if failed else None,
         attributes=_attributes(observation, trace, trace_id),
         marks=marks,
+        finish=finish_of(finishes[0]) if finishes else None,
     )
     draft.control_marks = [*control_marks, *draft.control_marks]
     task = draft.attributes.get("task")
@@ -165,15 +169,42 @@ def _generation(
     return draft
 
 
+def _beside(
+    observation: Mapping[str, Any], metadata: Mapping[str, Any], span: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what an observation keeps of a request beside its input.
+
+    Where it came as a span of OpenTelemetry, some of that stands only in the attributes of the span.
+    """
+    parameters = {
+        key: item
+        for key, item in as_mapping(_get(observation, "modelParameters")).items()
+        if item is not None and key not in ("system", "input", "messages")
+    }
+    tools = _tool_list(_get(observation, "toolDefinitions")) or as_list(metadata.get("tools"))
+    told = beside_messages(span) if span else {}
+    return {**told, **parameters, **({"tools": tools} if tools else {})}
+
+
+def _called(observation: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
+    """Return the tool calls that Langfuse drew from an answer, where the answer itself says nothing."""
+    names = as_list(_get(observation, "toolCallNames"))
+    calls = [as_mapping(each) for each in as_list(_get(observation, "toolCalls"))]
+    if not calls:
+        return None
+    marks[:] = [each for each in marks if each != Mark.EMPTY_OUTPUT]
+    blocks = [
+        {"name": names[index] if index < len(names) else None, **each, "type": "tool_call"}
+        for index, each in enumerate(calls)
+    ]
+    return output_of(blocks, marks, latency_ms=latency_ms)
+
+
 def _tool_list(tools: Any) -> list[Any]:
     found = decode_nested(tools)
     if isinstance(found, list):
         return found
-    named = []
-    for name, each in as_mapping(found).items():
-        tool = as_mapping(each)
-        named.append(tool if "name" in tool or "function" in tool else {"name": name, **tool})
-    return named
+    return [{"name": name, **as_mapping(each)} for name, each in as_mapping(found).items()]
 
 
 def _attributes(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import read_logged
 from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable
 from workbench.formats.chat import add
 from workbench.formats.drafts import as_list, as_mapping, feedback, id_of, make_draft, milliseconds_between
-from workbench.formats.requests import read_logged_request
+from workbench.formats.logged import read_logged, read_logged_request
+from workbench.formats.turns import is_pair
 from workbench.formats.usage import known, read_usage
 from workbench.normal import as_text, decode_nested
 
@@ -152,7 +152,7 @@ def _call(run: Mapping[str, Any], identity: str) -> Draft:
 def _asked(inputs: Mapping[str, Any], marks: list[str]) -> Any:
     """Return the inputs with one list of messages; a run of several prompts stands for its first."""
     messages = decode_nested(inputs.get("messages"))
-    if isinstance(messages, list) and messages and isinstance(messages[0], list):
+    if isinstance(messages, list) and messages and isinstance(messages[0], list) and not is_pair(messages[0]):
         if len(messages) > 1:
             add(marks, Mark.MULTIPLE_PROMPTS)
         return {**inputs, "messages": messages[0]}

@@ -27,6 +27,7 @@ _ATTRIBUTES = (
     "trace_id", "session_id", "model_group", "custom_llm_provider", "end_user", "user", "team_id",
     "organization_id", "api_base", "call_type", "cache_key", "stream", "model_id",
 )  # fmt: skip
+_ASKED = ("messages", "input", "contents", "prompt")
 _CUT = "litellm_truncated"
 _REDACTED = "redacted-by-litellm"
 _HEALTH_TAG = "litellm-internal-health-check"
@@ -60,8 +61,11 @@ class LiteLLM:
             return [Passed(f"a call of type {call_type[:40]}, no chat completion")]
         metadata = as_mapping(value.get("metadata"))
         messages = decode_nested(value.get("messages"))
+        # Rows of the spend log keep the body that came in, whichever way into the proxy it took.
+        sent = as_mapping(value.get("proxy_server_request"))
+        sent = as_mapping(sent.get("body")) or sent
         if messages in (None, {}, [], ""):
-            messages = as_mapping(value.get("proxy_server_request")).get("messages")
+            messages = sent.get("messages") or sent.get("input") or sent.get("contents")
         if messages in (None, {}, [], "") or _is_redacted(messages):
             raise Unreadable(
                 "the messages were not stored: LiteLLM leaves them out unless its settings say otherwise"
@@ -99,7 +103,10 @@ class LiteLLM:
             error=_error(value),
             status=as_mapping(value.get("error_information")).get("error_code"),
             attributes=attributes,
-            more=as_mapping(value.get("model_parameters")),
+            more={
+                **{key: item for key, item in sent.items() if key not in _ASKED},
+                **as_mapping(value.get("model_parameters")),
+            },
             marks=marks,
         )
         return [draft]

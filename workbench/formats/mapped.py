@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from workbench.errors import UsageError, did_you_mean
-from workbench.formats.answers import read_logged
 from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable, task_of
-from workbench.formats.chat import parse_messages
+from workbench.formats.logged import is_asked, read_logged, refuse_cut
+from workbench.formats.requests import read_request
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 from workbench.records import ErrorKind, Message, Output, OutputError, Request
 
@@ -133,29 +133,21 @@ class Mapped:
         if found is None or found == "":
             raise Unreadable(f"the {field} ({self._mapping[field]}) is empty")
         nested = decode_nested(found)
-        tools: tuple[dict[str, Any], ...] = ()
-        if isinstance(nested, Mapping) and isinstance(nested.get("messages"), list):
-            listed = nested.get("tools")
-            tools = (
-                tuple(dict(each) for each in listed if isinstance(each, Mapping))
-                if isinstance(listed, list)
-                else ()
-            )
-            nested = nested["messages"]
-        if (
-            isinstance(nested, list)
-            and nested
-            and all(isinstance(each, Mapping) and "role" in each for each in nested)
-        ):
-            messages = parse_messages(nested, marks)
+        refuse_cut(nested)
+        # One text under one key is no body: it is JSON that the model was asked about.
+        alone = (
+            isinstance(nested, Mapping) and len(nested) == 1 and isinstance(next(iter(nested.values())), str)
+        )
+        if is_asked(nested) and not alone:
+            request = read_request(nested, marks)
         elif field == "messages" and not isinstance(nested, str):
             raise Unreadable(f"the messages ({self._mapping[field]}) are not a list of objects with roles")
         else:
-            messages = (Message("user", as_text(found)),)
+            request = Request((Message("user", as_text(found)),))
         system = self._text(value, "system")
         if system:
-            messages = (Message("system", system), *messages)
-        return Request(messages, tools)
+            request = replace(request, messages=(Message("system", system), *request.messages))
+        return request
 
     def _control(self, value: Mapping[str, Any], marks: list[str]) -> Output | None:
         if "output" not in self._mapping:

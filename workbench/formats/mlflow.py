@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import read_logged
 from workbench.formats.base import Draft, Feedback, Parsed, Passed, Unreadable
 from workbench.formats.chat import word
 from workbench.formats.drafts import as_list, as_mapping, feedback, id_of, make_draft, milliseconds_between
-from workbench.formats.requests import read_logged_request
+from workbench.formats.logged import read_logged, read_logged_request
 from workbench.formats.usage import inclusive_usage, known
 from workbench.normal import Undecodable, as_text, decode_json
 

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.formats.answers import output_of, read_response
-from workbench.formats.base import Draft, Parsed, Unreadable
+from workbench.formats.base import Draft, Mark, Parsed, Unreadable
+from workbench.formats.chat import PARAMETERS, add
 from workbench.formats.drafts import as_mapping, id_of, make_draft
 from workbench.formats.pairs import LATENCY_KEYS, TIME_KEYS, TOKEN_KEYS, logged_usage
 from workbench.formats.requests import last_answer_split
 from workbench.normal import as_number, decode_nested
 
+_PARAMETERS = PARAMETERS - {"n", "logprobs", "top_logprobs"}
+"""Not what says how many answers there were, or how sure the model was: as columns they mean other things."""
 _OWN = frozenset(
     ("messages", "prompt", "completion", "response", "choices", "id", "object", "model", "usage", "created",
      "metadata", "tools", "functions", "response_format", "tool_choice", "parallel_tool_calls",
-     "system_fingerprint", *TIME_KEYS, *LATENCY_KEYS, *TOKEN_KEYS)
+     "system_fingerprint", *_PARAMETERS, *TIME_KEYS, *LATENCY_KEYS, *TOKEN_KEYS)
 )  # fmt: skip
 
 
@@ -78,6 +81,8 @@ class OpenAIStored:
                 split = last_answer_split(messages)
                 if split is not None:
                     asked, answer = split
+                    if len(asked) + 1 < len(messages):
+                        add(marks, Mark.TURNS_AFTER_ANSWER)
             if isinstance(answer, Mapping) and "choices" in answer:
                 control = read_response(answer, control_marks)
             elif answer is None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import output_of, read_logged
-from workbench.formats.base import Draft, Feedback, Parsed, Passed, Unreadable
+from workbench.formats.answers import output_of, read_response
+from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable
+from workbench.formats.chat import add
 from workbench.formats.drafts import as_list, as_mapping, feedback, id_of, make_draft, milliseconds_between
-from workbench.formats.requests import read_logged_request, read_request
+from workbench.formats.logged import read_logged, read_logged_request
+from workbench.formats.requests import read_request
 from workbench.formats.spans import (
     Span,
     indexed,
@@ -19,12 +21,14 @@ from workbench.formats.spans import (
     split_spans,
 )
 from workbench.formats.usage import inclusive_usage, known
-from workbench.normal import as_text, decode_nested
+from workbench.normal import as_count, as_text, decode_nested
 from workbench.records import Output
 
 _KIND = "openinference.span.kind"
 _CONTENT = ("llm.", "input.", "output.", "metadata", "openinference.", "retrieval.", "embedding.", "tag.")
 _HIDDEN = "__REDACTED__"
+_BUILT_IN = ("web_search_call", "file_search_call")
+"""Under such a name the spans of the responses API say that one of the provider's own tools was called."""
 
 
 def is_openinference(span: Span) -> bool:
@@ -110,7 +114,8 @@ def _call(span: Span) -> Draft:
     more = {**parameters, **({"tools": tools} if tools else {})}
     listed = indexed(attributes, "llm.input_messages")
     if listed:
-        request = read_request({"messages": [_message(each) for each in listed]}, marks, more=more)
+        said = _without_built_in([_message(each) for each in listed], marks)
+        request = read_request({"messages": said}, marks, more=more)
     else:
         prompts = indexed(attributes, "llm.prompts")
         found = attributes.get("input.value") or (prompts[0].get("prompt.text") if prompts else None)
@@ -118,19 +123,7 @@ def _call(span: Span) -> Draft:
             raise Unreadable("the span has neither llm.input_messages nor input.value: content was hidden")
         request = read_logged_request(found, marks, more=more)
     latency = milliseconds_between(span.start, span.end)
-    answered = indexed(attributes, "llm.output_messages")
-    finish = attributes.get("llm.finish_reason")
-    control: Output | None
-    if answered:
-        control = output_of(
-            _message({"message.role": "assistant", **answered[0]}),
-            control_marks,
-            finish=finish,
-            latency_ms=latency,
-        )
-    else:
-        found = attributes.get("output.value")
-        control = None if found in (None, "", _HIDDEN) else read_logged(found, control_marks, latency)
+    control = _answer(attributes, as_count(parameters.get("n")), control_marks, latency)
     usage = inclusive_usage(
         attributes.get("llm.token_count.prompt"),
         attributes.get("llm.token_count.prompt_details.cache_read"),
@@ -162,6 +155,60 @@ def _call(span: Span) -> Draft:
     draft.control_marks = [*control_marks, *draft.control_marks]
     draft.span = span.place
     return draft
+
+
+def _answer(
+    attributes: Mapping[str, Any], choices: int | None, marks: list[str], latency_ms: float | None
+) -> Output | None:
+    """Read an answer: one message, several to choose from, or one for each item of a response."""
+    value = attributes.get("output.value")
+    body = as_mapping(value)
+    listed = indexed(attributes, "llm.output_messages")
+    items = _without_built_in([_message({"message.role": "assistant", **each}) for each in listed], marks)
+    if body.get("object") == "response" and body.get("output"):
+        return read_response(body, marks, latency_ms)  # It says which of its items are reasoning.
+    if not items:
+        return None if value in (None, "", _HIDDEN) else read_logged(value, marks, latency_ms)
+    finish = attributes.get("llm.finish_reason")
+    if len(items) > 1 and (isinstance(body.get("choices"), list) or (choices or 1) > 1):
+        add(marks, Mark.MULTIPLE_CHOICES)
+        items = items[:1]
+    if len(items) > 1:
+        return _response(items, finish, attributes, marks, latency_ms)
+    return output_of(items[0], marks, finish=finish, latency_ms=latency_ms)
+
+
+def _response(
+    items: Sequence[Mapping[str, Any]],
+    finish: Any,
+    attributes: Mapping[str, Any],
+    marks: list[str],
+    latency_ms: float | None,
+) -> Output:
+    """Put the items of a response together; reasoning is written as a message in front of the answer's."""
+    found: list[str] = []
+    texts = [output_of(each, found).text or "" for each in items]
+    spoken = [index for index, text in enumerate(texts) if text]
+    reasoned = attributes.get("llm.token_count.completion_details.reasoning") not in (None, 0, "0")
+    said = spoken[-1] if spoken and (len(spoken) > 1 or not reasoned or spoken[0] == len(items) - 1) else None
+    blocks: list[Any] = [
+        {"type": "text" if index == said else "reasoning", "text": texts[index]} for index in spoken
+    ]
+    calls = [call for each in items for call in each.get("tool_calls", ())]
+    message = {"role": "assistant", "content": blocks, "tool_calls": calls}
+    return output_of(message, marks, finish=finish, latency_ms=latency_ms)
+
+
+def _without_built_in(messages: Sequence[dict[str, Any]], marks: list[str]) -> list[dict[str, Any]]:
+    """Leave out messages that only say that one of the provider's own tools was called."""
+    found = []
+    for message in messages:
+        names = [as_text(each["function"]["name"]) for each in message.get("tool_calls", ())]
+        if names and not message.get("content") and all(name in _BUILT_IN for name in names):
+            add(marks, Mark.BUILT_IN_TOOL)
+        else:
+            found.append(message)
+    return found
 
 
 def _message(each: Mapping[str, Any]) -> dict[str, Any]:

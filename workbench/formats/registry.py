@@ -109,8 +109,9 @@ def parse_record(form: Format, record: Record, file: str, *, given: bool = False
 
 def _parse_each(form: Format, units: Sequence[Any], record: Record, file: str, hint: str) -> Iterator[Item]:
     """Parse the source records of one line, of which there may be thousands, one after the other."""
-    for unit in units:
-        whole = record if len(units) == 1 else Record(record.line, unit, None, record.repaired)
+    for number, unit in enumerate(units, start=1):
+        place = f"{record.place}, part {number}" if record.place else f"item {number}"
+        whole = record if len(units) == 1 else Record(record.line, unit, None, record.repaired, place=place)
         yield from _parse(form, unit, whole, file, hint)
 
 

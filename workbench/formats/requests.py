@@ -8,7 +8,7 @@ from typing import Any
 from workbench.formats.base import Mark, Unreadable
 from workbench.formats.chat import PARAMETERS, add
 from workbench.formats.turns import read_turns
-from workbench.normal import as_text, decode_nested
+from workbench.normal import as_text, decode_nested, message_text
 from workbench.records import Message, Request
 
 _PARAMETER_NAMES = {
@@ -25,7 +25,22 @@ _NESTED = (
 _SYSTEM_KEYS = (
     "system", "instructions", "systemInstruction", "system_instruction", "system_prompt", "preamble",
 )  # fmt: skip
+_INSTRUCTING = ("system", "developer")
 _MESSAGE_KEYS = ("messages", "input", "contents", "prompt", "inputText", "chat_history", "query")
+BODY_KEYS: Mapping[str, frozenset[str]] = {
+    "messages": frozenset((*_MESSAGE_KEYS, "message")),
+    "system": frozenset(_SYSTEM_KEYS),
+    "parameters": frozenset((*_PARAMETER_NAMES, *_NESTED, "thinking")),
+    "tools": frozenset(("tools", "toolConfig", "functions", "tool_params")),
+    "others": frozenset(
+        ("model", "modelId", "stream", "stream_options", "response_format", "output_schema", "text",
+         "reasoning", "metadata", "user", "store", "service_tier", "previous_response_id", "conversation",
+         "include", "anthropic_version", "safety_settings", "safetySettings", "labels", "truncation",
+         "background", "max_tool_calls", "prompt_cache_key", "safety_identifier", "modalities", "audio",
+         "extra_headers", "extra_body", "timeout", "suffix", "echo", "best_of")
+    ),
+}  # fmt: skip
+"""Keys that a request's body of some provider has, besides those of `PARAMETERS`, by what they say."""
 
 
 def read_request(body: Any, marks: list[str], *, more: Mapping[str, Any] | None = None) -> Request:
@@ -45,20 +60,23 @@ def read_request(body: Any, marks: list[str], *, more: Mapping[str, Any] | None 
     if not isinstance(body, Mapping):
         raise Unreadable("the request is not an object")
     if more:
-        body = {**more, **{key: item for key, item in body.items() if item is not None}}
+        body = {**more, **{key: item for key, item in body.items() if item not in (None, [])}}
     if body.get("previous_response_id") or body.get("conversation"):
         add(marks, Mark.HISTORY_MISSING)
     key, found = _messages_of(body)
+    found, tools = _without_tools(found)
     messages = read_turns(found, marks)
     if key == "chat_history" or (key == "messages" and isinstance(body.get("message"), str)):
         # Cohere keeps the newest turn beside the history.
         messages = (*messages, Message("user", as_text(body.get("message") or "")))
     system = _system_of(body, marks)
-    if system and not any(each.role in ("system", "developer") for each in messages[:1]):
+    if system and not _begins_with(messages, system[0]):
         messages = (*system, *messages)
+    if next((each.role for each in messages if each.role not in _INSTRUCTING), "") == "tool":
+        add(marks, Mark.HISTORY_MISSING)
     return Request(
         messages=messages,
-        tools=read_tools(_first(body, "tools", "toolConfig", "functions", "tool_params")),
+        tools=read_tools(_first(body, "tools", "toolConfig", "functions", "tool_params")) or tools,
         response_format=read_response_format(body),
         parameters=read_parameters(body),
     )
@@ -76,6 +94,32 @@ def _messages_of(body: Mapping[str, Any]) -> tuple[str, Any]:
     if isinstance(body.get("role"), str) and ("content" in body or "parts" in body):
         return "messages", [body]
     raise Unreadable("the request has no messages")
+
+
+def _begins_with(messages: Sequence[Message], system: Message) -> bool:
+    """Tell whether the instructions beside the messages stand among those they begin with, too."""
+    for each in messages:
+        if each.role not in _INSTRUCTING:
+            return False
+        if message_text(each).strip() == message_text(system).strip():
+            return True
+    return False
+
+
+def _without_tools(value: Any) -> tuple[Any, tuple[dict[str, Any], ...]]:
+    """Return messages without the tools among them, and these: Langfuse keeps LangChain's there."""
+    if not isinstance(value, list):
+        return value, ()
+    found = [decode_nested(each.get("content")) for each in value if _offers_tool(each)]
+    return ([each for each in value if not _offers_tool(each)], read_tools(found)) if found else (value, ())
+
+
+def _offers_tool(item: Any) -> bool:
+    if not isinstance(item, Mapping) or item.get("role") != "tool" or item.get("tool_call_id"):
+        return False
+    held = decode_nested(item.get("content"))
+    function = held.get("function") if isinstance(held, Mapping) and held.get("type") == "function" else None
+    return isinstance(function, Mapping) and "name" in function and "arguments" not in function
 
 
 def _system_of(body: Mapping[str, Any], marks: list[str]) -> tuple[Message, ...]:
@@ -138,7 +182,9 @@ def _tools_of(tool: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _function(tool: Mapping[str, Any], schema: Any = None) -> dict[str, Any]:
     found = decode_nested(
-        schema if schema is not None else _first(tool, "parameters", "input_schema", "inputSchema")
+        schema
+        if schema is not None
+        else _first(tool, "parameters", "input_schema", "inputSchema", "parameters_json_schema")
     )
     function: dict[str, Any] = {"name": as_text(tool.get("name") or "")}
     if isinstance(tool.get("description"), str):
@@ -244,7 +290,8 @@ def _tool_choice(choice: Any) -> Any:
     if isinstance(tool, Mapping):
         return {"type": "function", "function": {"name": as_text(tool.get("name") or "")}}
     if kind in ("tool", "function") and "function" not in choice:
-        return {"type": "function", "function": {"name": as_text(choice.get("name") or "")}}
+        named = choice.get("name") or choice.get("toolName")
+        return {"type": "function", "function": {"name": as_text(named or "")}}
     names = {"auto": "auto", "any": "required", "none": "none"}
     for word in (kind, *choice):
         if isinstance(word, str) and word in names:
@@ -263,30 +310,3 @@ def last_answer_split(messages: Sequence[Any]) -> tuple[list[Any], Any] | None:
         if isinstance(item, Mapping) and item.get("role") in ("assistant", "model"):
             return list(messages[:index]), item
     return None
-
-
-def read_logged_request(value: Any, marks: list[str], *, more: Mapping[str, Any] | None = None) -> Request:
-    """Read what was asked where a log holds it in any form, where a prompt may itself be JSON.
-
-    Raises:
-        Unreadable: It holds no messages.
-    """
-    decoded = decode_nested(value)
-    if (
-        isinstance(decoded, list)
-        and decoded
-        and not all(isinstance(each, Mapping | list) for each in decoded)
-    ):
-        decoded = value if isinstance(value, str) else decoded
-    if isinstance(value, str) and isinstance(decoded, Mapping) and not any(
-        key in decoded for key in (*_MESSAGE_KEYS, "role")
-    ):  # fmt: skip
-        decoded = value
-    listed = decoded.get("messages") if isinstance(decoded, Mapping) else None
-    if isinstance(listed, list) and any(
-        isinstance(each, str) and each.startswith("role=") for each in listed
-    ):
-        raise Unreadable("the messages were logged as Python text, not as JSON")
-    return read_request(
-        [{"role": "user", "content": decoded}] if isinstance(decoded, str) else decoded, marks, more=more
-    )

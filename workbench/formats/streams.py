@@ -227,7 +227,9 @@ def _chat(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
             finish = choice.get("finish_reason") or finish
             delta = choice.get("delta")
             delta = delta if isinstance(delta, Mapping) else {"content": choice.get("text")}
-            for key, into in (("content", texts), ("refusal", refusals), ("reasoning_content", thoughts)):
+            # Where both names of reasoning stand in a chunk, they say the same.
+            thought = "reasoning_content" if delta.get("reasoning_content") else "reasoning"
+            for key, into in (("content", texts), ("refusal", refusals), (thought, thoughts)):
                 if isinstance(delta.get(key), str):
                     into.append(delta[key])
             listed = delta.get("tool_calls")

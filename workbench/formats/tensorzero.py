@@ -160,13 +160,16 @@ def _inference(value: Mapping[str, Any]) -> Draft:
     messages = read_turns(listed, marks) if listed else ()
     if system not in (None, ""):
         messages = (Message("system", as_text(system)), *messages)
-    tools = as_mapping(value.get("tool_params"))
+    offered = _offered(value, marks)
     parameters = as_mapping(as_mapping(value.get("inference_params")).get("chat_completion"))
+    choice, parallel = (_either(value, name) for name in ("tool_choice", "parallel_tool_calls"))
     request = Request(
         messages=messages,
-        tools=read_tools(tools),
+        tools=read_tools(offered),
         response_format=read_response_format(value),
-        parameters=read_parameters({**parameters, "tool_choice": _choice(tools.get("tool_choice"))}),
+        parameters=read_parameters(
+            {**parameters, "tool_choice": _choice(choice), "parallel_tool_calls": parallel}
+        ),
     )
     tags = as_mapping(value.get("tags"))
     function = as_text(value.get("function_name") or "")
@@ -188,6 +191,31 @@ def _inference(value: Mapping[str, Any]) -> Draft:
     draft.control_marks = [*control_marks, *draft.control_marks]
     draft.part_key = native_id
     return draft
+
+
+def _either(value: Mapping[str, Any], name: str) -> Any:
+    """Return what a row says of its tools in a column of its own, or, as older ones do, in `tool_params`."""
+    found = value.get(name)
+    return found if found not in (None, "") else as_mapping(value.get("tool_params")).get(name)
+
+
+def _offered(value: Mapping[str, Any], marks: list[str]) -> list[Any]:
+    """Return the tools of an inference.
+
+    Older rows hold them all. Newer ones hold those of the request, and the names of all that were allowed:
+    what the function's own tools are called for stands in TensorZero's configuration.
+    """
+    older = as_mapping(value.get("tool_params"))
+    if older:
+        return as_list(older.get("tools_available"))
+    found: list[Any] = [as_mapping(each) for each in as_list(value.get("dynamic_tools"))]
+    own = [as_mapping(each).get("tool") for each in as_list(value.get("dynamic_provider_tools"))]
+    allowed = [as_text(each) for each in as_list(as_mapping(value.get("allowed_tools")).get("tools"))]
+    known = {each.get("name") for each in found}
+    bare = [{"name": name} for name in allowed if name not in known]
+    if bare:
+        add(marks, Mark.TOOLS_BY_NAME)
+    return [*found, *bare, *(each for each in own if isinstance(each, Mapping))]
 
 
 def _choice(value: Any) -> Any:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 _QUOTED = re.compile(r"'[^']*'|\d+")
+_PLACE = re.compile(r"item \d+(?:, part \d+)?: ")
 
 NAMES_SHOWN = 12
 REJECTS_SHOWN = 50
@@ -265,7 +266,7 @@ def told_renamed(renamed: Mapping[str, str]) -> str:
 
 def reject_reason(text: str) -> str:
     """Return a reason without what differs from record to record, so that equal ones are counted together."""
-    return _QUOTED.sub("…", text)
+    return _QUOTED.sub("…", _PLACE.sub("", text, count=1) if _PLACE.match(text) else text)
 
 
 def _listed(counts: Mapping[str, int], most: int | None = None) -> str:

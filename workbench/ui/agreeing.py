@@ -17,7 +17,7 @@ from workbench.store import cases
 from workbench.store.cases import INVALID, Facets, Pool
 from workbench.ui import answers, case_figures, exports, figures, navigation, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric, table_px
+from workbench.ui.heights import metric, metrics, table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours, read
 
@@ -71,7 +71,7 @@ def _truth(scope: Scope) -> None:
         help="Of pairs whose sides were each called right or wrong, or that have a known right answer. "
         "It says nothing of pairs that nobody judged, and moves no traffic.",
     )
-    with st.container(horizontal=True, gap="large", key="truth"):
+    with metrics("truth"):
         for name, n in (
             ("Both right", found.both_right),
             ("Only the frontier", found.control_only),
@@ -128,7 +128,7 @@ def _coefficients(found: LabelTables) -> None:
     """Show chance-corrected agreement, which explains and gates nothing."""
     if found.kappa is None or found.ac1 is None:
         return
-    with st.container(horizontal=True, gap="large", key="coefficients"):
+    with metrics("coefficients"):
         for name, value, told in (
             ("Cohen's kappa", found.kappa, "Agreement beyond what the mix of labels gives by chance."),
             ("Gwet's AC1", found.ac1, "The same, steadier where one label is nearly all of the traffic."),
@@ -194,7 +194,7 @@ def _field_view(scope: Scope, pool: Pool, facets: Facets) -> None:
             )
             _to_cases(scope, "See the cases", "to-field", field=path or paths[0])
         exports.offer("agreement", task=scope.task, candidate=scope.candidate.name)
-    with st.container(horizontal=True, gap="large", key="json-facts"):
+    with metrics("json-facts"):
         if found.schema_valid is not None:
             metric("Keep the schema", words.interval(found.schema_valid))
         if found.repaired or found.control_repaired:
@@ -207,7 +207,7 @@ def _field_view(scope: Scope, pool: Pool, facets: Facets) -> None:
 def _ranking_view(scope: Scope, pool: Pool) -> None:
     found = read(ranking_tables, scope.eval, pool.candidate_fingerprint)
     st.header("How near the orders are", anchor=False)
-    with st.container(horizontal=True, gap="large", key="orders"):
+    with metrics("orders"):
         metric(
             "First place the same",
             words.interval(found.top_1),

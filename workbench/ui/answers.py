@@ -140,10 +140,8 @@ def _show_words(control: str, candidate: str) -> None:
     markup.show(sides.right, right)
     if control == candidate:
         st.caption("Both answers are the same, character for character.")
-    elif sides.marked:
-        st.caption("Underlined: words that only this side has.")
     else:
-        st.caption("These answers are too long to mark their differences by word.")
+        st.caption(sides.unmarked or "Underlined: words that only this side has.")
 
 
 def _part_text(part: Any) -> str:

@@ -23,6 +23,8 @@ NAME_CHARS = 16
 LABEL_PX, CHAR_PX, LINE_PX = 8.0, 7.0, 15.0
 NARROW_PX, TALL_PX = 280.0, 260.0
 """Room that names are laid out for: a phone's. Where they do not meet there, they meet nowhere."""
+Box = tuple[float, float, float, float]
+"""Left, right, bottom and top, in pixels."""
 PLACES = ("top right", "bottom right", "top left", "bottom left", "top center", "bottom center")
 
 
@@ -63,7 +65,8 @@ def candidates(rows: Sequence[OverviewRow], tolerance: float, colours: Palette =
         [
             (_fraction(cost, low, high, is_log), min(1.0, row.recommendation.harm.high) / top, _named(row))
             for row, cost in zip(drawn, costs, strict=True)
-        ]
+        ],
+        _tolerance_box(tolerance, top),
     )
     for row, cost, place in zip(drawn, costs, places, strict=True):
         harm = row.recommendation.harm
@@ -122,13 +125,14 @@ def _fraction(cost: float, low: float, high: float, is_log: bool) -> float:
     return (cost - low) / (high - low)
 
 
-def _places(points: Sequence[tuple[float, float, str]]) -> list[str]:
+def _places(points: Sequence[tuple[float, float, str]], *others: Box) -> list[str]:
     """Return where each name stands beside its mark, so that names do not meet while there is room.
 
     Args:
         points: Place across and up, both 0..1 of the chart, and the name.
+        others: What else is written on the chart.
     """
-    taken: list[tuple[float, float, float, float]] = []
+    taken = list(others)
     found = [""] * len(points)
     for at in sorted(range(len(points)), key=lambda at: points[at][:2]):
         across, up, name = points[at]
@@ -140,7 +144,17 @@ def _places(points: Sequence[tuple[float, float, str]]) -> list[str]:
     return found
 
 
-def _box(across: float, up: float, name: str, place: str) -> tuple[float, float, float, float]:
+def _tolerance_box(tolerance: float, top: float) -> Box:
+    """Return where the tolerance is named, in pixels."""
+    bottom = tolerance / top * TALL_PX
+    return NARROW_PX - CHAR_PX * len(_tolerance_text(tolerance)), NARROW_PX, bottom, bottom + LINE_PX
+
+
+def _tolerance_text(tolerance: float) -> str:
+    return f"tolerance {percent(tolerance)}"
+
+
+def _box(across: float, up: float, name: str, place: str) -> Box:
     """Return left, right, bottom and top of a name in pixels."""
     width = CHAR_PX * len(name)
     x, y = across * NARROW_PX, up * TALL_PX
@@ -149,14 +163,14 @@ def _box(across: float, up: float, name: str, place: str) -> tuple[float, float,
     return left, left + width, bottom, bottom + LINE_PX
 
 
-def _shared(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+def _shared(one: Box, other: Box) -> float:
     """Return the area that two boxes share."""
     wide = min(one[1], other[1]) - max(one[0], other[0])
     tall = min(one[3], other[3]) - max(one[2], other[2])
     return max(0.0, wide) * max(0.0, tall)
 
 
-def _outside(box: tuple[float, float, float, float]) -> float:
+def _outside(box: Box) -> float:
     """Return how far a box stands out of the chart, in pixels."""
     return sum(max(0.0, each) for each in (-box[0], box[1] - NARROW_PX, -box[2], box[3] - TALL_PX))
 
@@ -186,7 +200,8 @@ def _size(ms: float | None, slowest: float) -> float:
 
 
 def _named(row: OverviewRow) -> str:
-    return clipped(f"{row.candidate} (synthetic)" if row.synthetic else row.candidate, NAME_CHARS)
+    name = clipped(row.candidate, NAME_CHARS)
+    return f"{name} (synthetic)" if row.synthetic else name
 
 
 def latency_text(latency: Estimate | None) -> str:
@@ -224,7 +239,7 @@ def _tolerance_label(figure: go.Figure, tolerance: float, colours: Palette) -> N
         y=tolerance,
         xanchor="right",
         yanchor="bottom",
-        text=f"tolerance {percent(tolerance)}",
+        text=_tolerance_text(tolerance),
         showarrow=False,
         font={"size": 12, "color": colours.control},
     )

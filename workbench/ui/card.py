@@ -97,13 +97,7 @@ def pair_card(
         element("div", head, side, classes=f"wb-side{size}")
         for head, side in zip(heads, (sides.left, sides.right), strict=True)
     ]
-    said = (
-        "Both are the same, character for character."
-        if texts[0] == texts[1]
-        else ""
-        if sides.marked
-        else "Too long to mark the differences by word."
-    )
+    said = "Both are the same, character for character." if texts[0] == texts[1] else sides.unmarked
     note = [element("div", said, classes="wb-note")] if said else []
     return joined(element("div", *columns, classes="wb-pair"), *note)
 

@@ -16,7 +16,7 @@ from workbench.store import cases as rows_of
 from workbench.store.cases import INVALID, ORDERS, PAGE_SIZE, CaseFilter, CaseRow, Facets, Pool
 from workbench.ui import address, agreeing, case, exports, navigation, opinion, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric
+from workbench.ui.heights import metric, metrics
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
 from workbench.ui.whose import hidden_here, reviewer
@@ -94,7 +94,7 @@ def _summary(facets: Facets) -> None:
     counted = facets.verdicts
     compared = facets.total - counted.get(Verdict.UNCOMPARABLE, 0)
     agree = counted.get(Verdict.MATCH, 0) + counted.get(Verdict.IGNORED, 0)
-    with st.container(horizontal=True, gap="large"):
+    with metrics("verdicts"):
         metric("Compared", words.count(compared))
         share = words.percent(agree / compared) if compared else "–"
         metric(

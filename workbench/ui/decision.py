@@ -30,7 +30,8 @@ from workbench.ui import (
     what_if,
     words,
 )
-from workbench.ui.heights import metric, table_px
+from workbench.ui.diff import visible
+from workbench.ui.heights import metric, metrics, table_px, told_columns
 from workbench.ui.heuristic import usual_rule
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours, quarter
@@ -116,7 +117,7 @@ def _answer(scope: Scope, answer: Recommendation) -> None:
             scope.eval.policy.ladder, answer.current_share, answer.share, answer.cap, colours()
         )
         st.plotly_chart(drawing.figure, key="ladder", config=figures.CONFIG, alt=drawing.alt, theme=None)
-        with st.container(horizontal=True, gap="large"):
+        with metrics("decision"):
             metric("Share now", words.stage(answer.current_share))
             metric("Next", words.stage(answer.share), help=words.GLOSSARY["share"])
             metric("Cap", words.stage(answer.cap), help=words.GLOSSARY["cap"])
@@ -209,6 +210,9 @@ def _numbers(answer: Recommendation) -> None:
     ]
     body = markup.element("tbody", *lines)
     markup.show(markup.element("table", body, classes="wb-evidence", label="Evidence"))
+    with st.expander("What these figures mean", icon=":material/help:"):
+        for name, _ in rows:
+            st.text(f"{name}: {words.EVIDENCE[name]}")
     st.caption(answers.quoted(f"Method: {harm.method}. In this task {words.BASES[answer.basis]}."))
     if answer.harm_per_day_at_most is None:
         st.caption("Harm a day is not known: the log does not say which share of the traffic it holds.")
@@ -275,6 +279,8 @@ def _latency(scope: Scope, answer: Recommendation) -> None:
     )
 
 
+REASONS = 3
+"""So many slices' reasons are told below the table, those of the worst."""
 DRAWN_SLICES = 20
 """So many slices are drawn, the worst ones."""
 
@@ -293,9 +299,12 @@ def declared(answer: Recommendation, policy: Policy, heading: str = "Slices") ->
         hide_index=True,
         lazy=False,
         height=table_px(len(frame), 12),
-        column_config={"Why": st.column_config.TextColumn(width="large")},
+        column_config={**told_columns(frame), "Why": st.column_config.TextColumn(width="large")},
         alt=f"{len(frame)} slices, the worst first, with status and harm. {effective_sentence(answer)}",
     )
+    # The table cuts long reasons; those that keep traffic back are worth reading whole.
+    for each in [each for each in answer.slices if each.status != "active"][:REASONS]:
+        st.text(words.kept(visible(f"{each.name} = {each.value}, {each.status}: {each.reason}")))
     st.caption(answers.quoted(at_once_sentence(answer)))
 
 

@@ -17,7 +17,7 @@ from workbench.records import EvalKind, Label
 from workbench.review import Answer, ReviewItem, ReviewProgress
 from workbench.roles import Right
 from workbench.ui import afterwards, ahead, apart, card, navigation, words
-from workbench.ui.heights import metric
+from workbench.ui.heights import metric, metrics
 from workbench.ui.markup import Safe, element, show
 from workbench.ui.seat import ITEM, LAST, NOTICE, TROUBLE, Last, Open, Place, held, notice
 from workbench.ui.session import begin, complain, friendly, here
@@ -248,7 +248,7 @@ def _by_hand(found: review.ByHand) -> None:
     if not found.enough:
         st.info("You have looked at all of yours. Others still have some.", icon=":material/groups:")
         return
-    with st.container(horizontal=True, gap="large", key="by-hand"):
+    with metrics("by-hand"):
         named: dict[str, Any] = {
             "Frontier better": found.control_better,
             "Equal": found.equal + found.identical,

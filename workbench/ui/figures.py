@@ -157,7 +157,8 @@ def bound(
             )
         )
     _label(figure, tolerance, 1.02, f"tolerance {percent(tolerance)}", colours.control, limit, "bottom")
-    _label(figure, high, 0.3, f"at most {percent(high)}", colours.text, limit, "top")
+    # Below the line of the tolerance, which it would touch where both are near.
+    _label(figure, high, -0.05, f"at most {percent(high)}", colours.text, limit, "top")
     _bare(figure, height=74, colours=colours)
     figure.update_xaxes(range=[-0.015 * limit, 1.015 * limit])
     figure.update_yaxes(range=[-0.6, 1.8])
@@ -213,7 +214,7 @@ def confusion(
     figure.update_yaxes(
         **ticks,
         autorange="reversed",
-        title={"text": f"{sides[0]} said", "font": {"size": 13}},
+        title={"text": f"{sides[0]} said", "font": {"size": 13}, "standoff": 12},
         automargin=True,
     )
     agreeing = sum(counts.get((each, each), 0) for each in order)

@@ -6,11 +6,28 @@ In pixels of this app's type size, 15; a test in a browser holds them against wh
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from workbench.ui import words
 
 METRIC_PX = 54
 ROW_PX = 33
 EDGE_PX = 3
+
+
+def metrics(key: str) -> DeltaGenerator:
+    """Return a row for figures, which stand two abreast on a telephone (`style`).
+
+    So it is known how high the row is before they are drawn.
+
+    Args:
+        key: Names it on its page.
+    """
+    return st.container(horizontal=True, gap="large", key=f"metrics-{key}")
 
 
 def metric(label: str, value: str, *, help: str | None = None) -> None:  # noqa: A002 - Streamlit's own word
@@ -22,6 +39,16 @@ def metric(label: str, value: str, *, help: str | None = None) -> None:  # noqa:
         help: Tooltip.
     """
     st.metric(label, value, width="content", height=METRIC_PX, help=help)
+
+
+def told_columns(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the tooltips of a table's columns whose names alone don't say what they mean.
+
+    Args:
+        frame: The table.
+    """
+    told = words.COLUMNS
+    return {name: st.column_config.Column(help=told[name]) for name in frame if name in told}
 
 
 def table_px(rows: int, most: int = 1_000) -> int:

@@ -12,7 +12,7 @@ from workbench.replay.report import ReplayReport
 from workbench.specs import CONTROL
 from workbench.stats.wording import percent
 from workbench.ui import jobs, navigation, words
-from workbench.ui.heights import metric
+from workbench.ui.heights import metric, metrics
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here
 from workbench.ui.starting import start_or_estimate
@@ -62,7 +62,7 @@ def _to_ramp(chosen: Scope, label: str) -> None:
 
 
 def _numbers(found: LiveStatus) -> None:
-    with st.container(horizontal=True, gap="large", key="live-calls"):
+    with metrics("live-calls"):
         metric("Share in force", percent(found.share))
         metric("Since", f"{found.since:%Y-%m-%d %H:%M} UTC")
         metric("Served", words.count(found.served), help="Calls of this stage in the log.")

@@ -23,7 +23,7 @@ from workbench.stats.noise import sentence
 from workbench.store import pages
 from workbench.ui import answers, exports, jobs, standing, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric, table_px
+from workbench.ui.heights import metric, metrics, table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
 from workbench.ui.starting import on_the_command_line, start_button, start_or_estimate
@@ -192,7 +192,7 @@ def noise_floor(chosen: Scope, total: int) -> None:
 
 
 def _floor(chosen: Scope, floor: NoiseFloor) -> None:
-    with st.container(horizontal=True, gap="large", key="floor"):
+    with metrics("floor"):
         r, most = floor.agreement, floor.ceiling
         metric("Agrees with itself", words.percent(r.point), help=words.GLOSSARY["noise"])
         metric("Limits", f"{100 * r.low:.1f}–{words.percent(r.high)}")

@@ -28,7 +28,7 @@ from workbench.store import Store, judgements
 from workbench.store.judgements import JudgeScope
 from workbench.ui import answers, exports, figures, words
 from workbench.ui.diff import capped, visible
-from workbench.ui.heights import metric, table_px
+from workbench.ui.heights import metric, metrics, table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours, here
 
@@ -80,7 +80,7 @@ def _how_to(scope: Scope) -> None:
 
 
 def _trust(found: JudgeFigures) -> None:
-    with st.container(horizontal=True, gap="large", key="judge-trust"):
+    with metrics("judge-trust"):
         metric("Pairs judged", words.count(found.pairs))
         metric("Judged by people too", words.count(found.compared))
         metric("Agrees with people", _rate(found.agreement))

@@ -12,7 +12,7 @@ from workbench.scoring import OverviewRow, Portfolio
 from workbench.scoring import portfolio as together
 from workbench.ui import answers, money, who, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric
+from workbench.ui.heights import metric, metrics
 from workbench.ui.session import here
 from workbench.ui.task_card import step_button
 
@@ -67,7 +67,7 @@ def answer(found: Portfolio) -> str:
 
 def _figures(found: Portfolio, rows: Sequence[OverviewRow]) -> None:
     by = "calls a day" if found.by_volume else "logged calls, since the volume of a task is not known"
-    with st.container(horizontal=True, gap="medium", key="portfolio"):
+    with metrics("portfolio"):
         metric(
             "Tasks that can move",
             f"{found.moving} of {found.compared_tasks}",

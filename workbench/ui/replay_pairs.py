@@ -10,7 +10,7 @@ from workbench.scoring.replay_pairs import ReplayPair, ReplaySide, replay_pair
 from workbench.specs import CONTROL
 from workbench.ui import address, exports, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric, table_px
+from workbench.ui.heights import metric, metrics, table_px
 from workbench.ui.session import ask
 
 NONE = "none"
@@ -76,7 +76,7 @@ def _pair(found: ReplayPair) -> None:
         width=720,
         alt="; ".join(" | ".join(map(str, row)) for row in frame.itertuples(index=False)),
     )
-    with st.container(horizontal=True, gap="large", key="pair-outcomes"):
+    with metrics("pair-outcomes"):
         for label, n in (
             ("Both agree", found.both),
             ("First alone", found.first_alone),

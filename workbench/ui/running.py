@@ -16,7 +16,7 @@ from workbench.specs import CONTROL
 from workbench.store import Store, pages
 from workbench.ui import answers, exports, jobs, navigation, replay_answers, replay_pairs, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric
+from workbench.ui.heights import metric, metrics
 from workbench.ui.jobs import Job
 from workbench.ui.session import ask, friendly, here, read
 
@@ -156,7 +156,7 @@ def bar(status: ReplayStatus) -> None:
 
 def _pace(status: ReplayStatus) -> None:
     """Show how fast a replay goes, what it costs and what was asked again."""
-    with st.container(horizontal=True, gap="large", key=f"pace-{status.replay_id}"):
+    with metrics(f"pace-{status.replay_id}"):
         metric("Calls a second", _rate(status.calls_per_s))
         metric("Tokens a second", _rate(status.tokens_per_s), help="Written by the model.")
         metric("Left", words.duration(status.eta_s), help="At the pace of the last 30 s.")

@@ -17,7 +17,7 @@ from workbench.roles import Actor, Right, described
 from workbench.settings import Settings, StoreSetting, access_log, checks, settings
 from workbench.ui import answers, exports, navigation, who, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric, table_px
+from workbench.ui.heights import metric, metrics, table_px, told_columns
 from workbench.ui.session import ask, complain, here
 
 LOG_SHOWN = 200
@@ -155,7 +155,7 @@ def _prices(found: Settings) -> None:
 
 def _store(found: StoreSetting) -> None:
     st.header("Store", anchor=False)
-    with st.container(horizontal=True, gap="large", key="settings-store"):
+    with metrics("store"):
         metric("Calls", words.count(found.calls))
         metric("File", _bytes(found.size_bytes))
         metric("Waiting to be loaded", _bytes(found.spool_bytes))
@@ -272,5 +272,6 @@ def _table(rows: list[dict[str, Any]], key: str, alt: str) -> None:
         lazy=False,
         height=table_px(len(frame), 12),
         key=key,
+        column_config=told_columns(frame),
         alt=f"{alt}: {len(frame)} rows.",
     )

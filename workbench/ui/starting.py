@@ -12,7 +12,7 @@ from workbench.replay import ReplayReport
 from workbench.roles import Right
 from workbench.ui import jobs, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric
+from workbench.ui.heights import metric, metrics
 from workbench.ui.session import complain, here
 
 
@@ -99,7 +99,7 @@ def show_estimate(report: ReplayReport | WorkbenchError) -> None:
     if isinstance(report, WorkbenchError):
         complain(report)
         return
-    with st.container(horizontal=True, gap="large"):
+    with metrics("estimate"):
         metric("Would be sent", words.count(report.planned - report.done))
         known_by = "At the times of the log." if report.at_log_pace else "From earlier answers."
         metric("About", words.duration(report.estimated_seconds), help=known_by)

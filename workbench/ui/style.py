@@ -25,7 +25,6 @@ _COLOURS = {
 """Names in the rules below, and whose colour of the palette each is."""
 
 _RULES = """
-<style>
 .stMainBlockContainer { max-width: 84rem; }
 .stHorizontalBlock { row-gap: 1rem; }
 /* Streamlit's own colours of captions, of code and of what is chosen stay below the contrast of WCAG AA. */
@@ -39,9 +38,13 @@ _RULES = """
 [data-variant="pills"]:is([data-selected="true"], [aria-pressed="true"]) :is(p, span),
 [data-testid="stSliderThumbValue"] p { color: CONTROL; }
 [data-testid="stCode"] .token { color: inherit !important; }
-/* A menu takes its height before the browser has loaded what draws it, so that nothing below moves. */
+/* A menu or a field takes its height before the browser has loaded what draws it: nothing below moves. */
 :is(.st-key-scope, .st-key-filters, .st-key-costs-filters) .stElementContainer,
-:is(.st-key-address-task, .st-key-address-workload, .st-key-address-by) { min-height: 4.25rem; }
+:is(.st-key-address-task, .st-key-address-workload, .st-key-address-by, .st-key-address-now),
+:is(.st-key-address-first, .st-key-address-second, [class*="st-key-limit-"]),
+:is(.st-key-settings-name, .st-key-settings-log-person) { min-height: 4.25rem; }
+.st-key-address-show { min-height: 2.5rem; }
+[class*="st-key-upload-"] { min-height: 6rem; }
 /* Parts of a page are one level below its title, and as close to what follows as headings below it. */
 [data-testid="stHeading"] h2 { padding: .5rem 0 1rem; }
 /* Where the keyboard is, on whatever it stops at. */
@@ -117,39 +120,47 @@ div:has(> .st-key-review-script) { display: none; }
   .stMainBlockContainer { padding-left: .9rem; padding-right: .9rem; }
   /* What a page is about stays on one line, so that the page itself begins higher. */
   .st-key-scope .stColumn { min-width: calc(50% - 1rem); }
+  [class*="st-key-metrics-"] { gap: .75rem 1rem; }
+  [class*="st-key-metrics-"] > * { min-width: calc(50% - .5rem); }
   .wb-fields tr { display: grid; grid-template-columns: 1fr 1fr; border-bottom: 1px solid LINE; }
   .wb-fields th:first-child { grid-column: 1 / -1; width: auto; padding-bottom: 0; }
   .wb-fields th, .wb-fields td { border-bottom: 0; }
 }
-</style>
 """
 
 
 def apply() -> None:
-    """Write the rules into the page."""
-    st.html(rules(colours()))
+    """Write the rules that depend on the theme of this run into the page."""
+    st.html(theme_rules(colours()))
 
 
-def rules(colour: Palette) -> str:
-    """Return the rules, in colours that follow the theme when the browser changes it under an open page.
+def document_rules() -> str:
+    """Return the rules that hold in any theme, for the document's head.
 
-    Args:
-        colour: The theme of this run, for what the browser draws outside the app's own element (popovers):
-            only that element is told which theme is in force.
+    Their colours follow the theme when the browser changes it under an open page.
     """
     text = _RULES
     for name in _COLOURS:
         text = text.replace(name, f"var(--wb-{name.lower()})")
     for name, size in SCALE.items():
         text = text.replace(name, size)
-    fixed = " ".join(f"--wb-{name.lower()}: {getattr(colour, each)};" for name, each in _COLOURS.items())
     following = " ".join(
         f"--wb-{name.lower()}: light-dark({getattr(LIGHT, each)}, {getattr(DARK, each)});"
         for name, each in _COLOURS.items()
     )
-    return text.replace(
-        "<style>", f"<style>\n:root {{ {fixed} }}\n.stApp {{ {following} }}\n{_charts(colour)}", 1
-    )
+    # Streamlit writes its own rules behind these: nested in the root, of two equal ones they still count.
+    return f"<style>\n:root {{\n.stApp {{ {following} }}{text}}}\n</style>"
+
+
+def theme_rules(colour: Palette) -> str:
+    """Return the rules that depend on the theme in force when the script runs.
+
+    Args:
+        colour: The theme of this run, for what the browser draws outside the app's own element (popovers):
+            only that element is told which theme is in force.
+    """
+    fixed = " ".join(f"--wb-{name.lower()}: {getattr(colour, each)};" for name, each in _COLOURS.items())
+    return f"<style>\n:root {{ {fixed} }}\n{_charts(colour)}\n</style>"
 
 
 def _charts(drawn: Palette) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow, thresholds
 from workbench.ui import address, answers, curves, exports, figures, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric, table_px
+from workbench.ui.heights import metric, metrics, table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours
 
@@ -112,7 +112,7 @@ def _frontier_alone(usd: float | None, mean_ms: float | None) -> str:
 
 def _best(report: ThresholdReport, best: ThresholdRow) -> None:
     """Show what the lowest proven threshold brings, beside the frontier alone."""
-    with st.container(horizontal=True, gap="large"):
+    with metrics("threshold"):
         metric("Lowest proven confidence", f"{best.confidence:.3g}")
         metric("Routed", words.percent(best.routed), help=COLUMNS["Routed"])
         metric(

@@ -20,7 +20,7 @@ from workbench.traffic.shapes import ShapeKind
 from workbench.traffic.suitability import Speaks
 from workbench.ui import address, answers, exports, figures, looked, money_figures, navigation, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric, table_px
+from workbench.ui.heights import metric, metrics, table_px, told_columns
 from workbench.ui.session import colours, complain, here, read
 
 PAGE = 50
@@ -44,7 +44,7 @@ def show() -> None:
 
 def _summary(report: ProfileReport) -> None:
     forecast = report.forecast_usd_month
-    with st.container(horizontal=True, gap="large", key="traffic-summary"):
+    with metrics("traffic"):
         metric("Calls in the log", words.count(report.calls))
         metric("Workloads", words.count(len(report.workloads)))
         metric(
@@ -117,8 +117,10 @@ def _table(report: ProfileReport) -> None:
         key="traffic-table",
         height=table_px(len(frame), 12),
         column_config={
+            **told_columns(frame),
             **dict.fromkeys(("Calls", "Calls a day", "Tokens in", "Tokens out", "p95 ms"), number),
-            **dict.fromkeys(("USD a month", "Could save"), dollars),
+            "USD a month": dollars,
+            "Could save": st.column_config.NumberColumn(format="$%,.2f", help=words.COLUMNS["Could save"]),
         },
         alt=f"{len(frame)} workloads, those with the most to save first.",
     )

@@ -74,6 +74,41 @@ GLOSSARY = {
     ),
 }
 
+COLUMNS = {
+    "Status": (
+        "active: carries its share. excluded: proven worse than the tolerance allows. suspect: the estimate "
+        "is above the tolerance. unproven: too little evidence of its own."
+    ),
+    "Own share": "What the slice may carry now: never more than the task, and only on its own evidence.",
+    "Own cap": "The largest stage that the slice's own evidence supports.",
+    "Moves": "Of all traffic of the task, what moves in this slice.",
+    "All at once": "Bounds that hold for all slices together: look there for the worst of them.",
+    "Could save": "USD a month at the price of a small model and the frontier's tokens; not measured yet.",
+    "Speaks for": "So many of the checks for a small model are met; the tab Suitability shows each.",
+    "Answers": "What the recorded answers look like, from which the kind of eval follows.",
+    "Data may go": "Whether a task's calls may be sent to endpoints outside; its eval.toml says so.",
+    "Evaluator": "Fingerprint of the rules that compare answers. Results of two versions never mix.",
+    "Guidelines": "Fingerprint of the text that reviewers label by.",
+    "Zone": "internal: an address of yours, whose calls stay with you. external: any other.",
+    "Gets data of": "Tasks whose calls may be sent to this candidate.",
+    "Fingerprint": "Of model, revision and parameters: another one is another candidate, without evidence.",
+}
+"""What a column of a table means, where its name alone doesn't say."""
+
+EVIDENCE = {
+    "Worse, at most (U)": "The upper bound on calls that get worse, which decides: valid at every look.",
+    "Worse, at least (L)": "The lower bound: what is proven. Above the tolerance it stops the candidate.",
+    "Worse, estimated": "The best guess between both; not known until somebody has looked.",
+    "Worse minus better": "Calls that get worse less calls that get better, with the bounds on that.",
+    "Confidence, one-sided": "How sure each bound is by itself.",
+    "Calls (n)": "The calls that the bound rests on.",
+    "Worth as independent calls": "Calls of one session or with one request count less than others.",
+    "Harm a day, at most": "The share that moves, times calls a day, times U.",
+    "Sessions with a worse call": "Of sessions, those in which at least one call gets worse.",
+    "Seen in part, taken as worse": "Sessions with calls that were not compared: they count as harmed.",
+}
+"""The figures of a decision, and what each means."""
+
 VERDICTS = {
     Verdict.MATCH: "match",
     Verdict.MISMATCH: "mismatch",

@@ -1,0 +1,231 @@
+"""What tracing tools and tables log in any form: a text, JSON in a text, or a provider's own body.
+
+A prompt and an answer may be JSON themselves. Only what has the shape of messages or of a
+provider's body is taken apart; everything else is what was said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from workbench.formats.answers import output_of, read_response
+from workbench.formats.base import Mark, Unreadable
+from workbench.formats.blocks import is_built_in, is_call, is_thought, kind_of
+from workbench.formats.chat import PARAMETERS, add
+from workbench.formats.requests import BODY_KEYS, read_request
+from workbench.formats.streams import events_of_text
+from workbench.formats.turns import is_pair, is_role
+from workbench.normal import Undecodable, as_text, decode_json, decode_nested
+from workbench.records import Output, Request
+
+_MESSAGE_TYPES = ("message", "ai", "AIMessage", "AIMessageChunk")
+_BLOCK_TYPES = frozenset(("text", "output_text", "message", "refusal"))
+_LISTED = {
+    "choices": ("message", "delta", "text", "finish_reason"),
+    "candidates": ("content", "finishReason", "finish_reason"),
+    "tool_calls": ("function", "name", "custom"),
+}
+"""Lists that make an object a provider's body, and what one of their items then holds."""
+_SHAPES = tuple(f'"{key}"' for key in ("role", "parts", "content", "messages", "contents", "choices", "type"))
+_HEAD_CHARS = 300
+_HELD = ("content", "parts", "data", "text", "tool_calls", "message")
+_NAMED = ("args", "kwargs")
+
+
+def was_cut(value: Any) -> bool:
+    """Tell whether a text is the start of messages or of a body as JSON, without its end.
+
+    OpenTelemetry's limits on the length of attributes leave such, and no mark of it.
+    """
+    if not isinstance(value, str):
+        return False
+    head = value[:_HEAD_CHARS].lstrip()
+    if not head.startswith(("{", "[")) or not any(each in head for each in _SHAPES):
+        return False
+    try:
+        decode_json(value)
+    except Undecodable as error:
+        return "breaks off" in str(error)
+    return False
+
+
+def refuse_cut(value: Any) -> None:
+    """Refuse messages whose end is missing: what the model was asked is not known.
+
+    Raises:
+        Unreadable: They were cut short.
+    """
+    if was_cut(value):
+        raise Unreadable(
+            "the messages were cut short by whatever logged them: raise its limit on the length of a field"
+        )
+
+
+def read_logged_request(value: Any, marks: list[str], *, more: Mapping[str, Any] | None = None) -> Request:
+    """Read what was asked where a log holds it in any form.
+
+    Args:
+        value: Messages, a provider's body, a prompt, or JSON text of these.
+        marks: Gets what is odd about it.
+        more: What the log keeps beside: tools, response format, parameters.
+
+    Raises:
+        Unreadable: It holds no messages, or they were cut short.
+    """
+    decoded = _arguments_of(decode_nested(value))
+    listed = decoded.get("messages") if isinstance(decoded, Mapping) else None
+    if isinstance(listed, list) and any(
+        isinstance(each, str) and each.startswith("role=") for each in listed
+    ):
+        raise Unreadable("the messages were logged as Python text, not as JSON")
+    refuse_cut(decoded)
+    if not is_asked(decoded):
+        said = value if isinstance(value, str) and not isinstance(decoded, str) else decoded
+        decoded = [{"role": "user", "content": as_text(said)}]
+    return read_request(decoded, marks, more=more)
+
+
+def _arguments_of(value: Any) -> Any:
+    """Return the one argument of a function whose arguments were logged: Langfuse's decorator does so."""
+    if not isinstance(value, Mapping) or not value or not set(value) <= set(_NAMED):
+        return value
+    args, kwargs = value.get("args") or [], value.get("kwargs") or {}
+    if isinstance(kwargs, Mapping) and not args and is_asked(kwargs):
+        return kwargs
+    return args[0] if isinstance(args, list) and len(args) == 1 and not kwargs else value
+
+
+def is_asked(value: Any) -> bool:
+    """Tell whether something decoded is messages or a request's body, and no prompt that is JSON."""
+    if isinstance(value, list):
+        return bool(value) and all(_is_message(each) for each in value)
+    if not isinstance(value, Mapping):
+        return False
+    if is_role(value.get("role")) and ("content" in value or "parts" in value):
+        return True
+    for key in ("messages", "contents", "input"):
+        listed = decode_nested(value.get(key))
+        if isinstance(listed, Mapping):
+            listed = listed["messages"] if isinstance(listed.get("messages"), list) else [listed]
+        if isinstance(listed, list) and listed and all(_is_message(each) for each in listed):
+            return True
+    if isinstance(value.get("model"), str) and any(
+        isinstance(value.get(key), str) for key in ("input", "prompt")
+    ):
+        return True
+    # A prompt under a plain word is one where nothing stands beside it that no request has.
+    return any(isinstance(value.get(key), str) for key in BODY_KEYS["messages"]) and all(
+        key in PARAMETERS or any(key in known for known in BODY_KEYS.values()) for key in value
+    )
+
+
+def _is_message(item: Any) -> bool:
+    if isinstance(item, list):
+        return is_pair(item) or (bool(item) and all(_is_message(each) for each in item))
+    return isinstance(item, Mapping) and any(key in item for key in ("role", "type", "kwargs", "parts"))
+
+
+def read_logged(value: Any, marks: list[str], latency_ms: float | None = None) -> Output | None:
+    """Read an answer that a log holds in any form.
+
+    A model's own JSON answer stays text, whether it was logged as text or as an object.
+
+    Args:
+        value: A text, a provider's body, a message, its blocks, a stream, or JSON text of these.
+        marks: Gets what is odd about it.
+        latency_ms: What the log says of its duration.
+
+    Returns:
+        The answer; None where there is none, or a stream that nobody can put together.
+
+    Raises:
+        Unreadable: It has such a shape, but can't be read.
+    """
+    decoded = decode_nested(value)
+    if isinstance(decoded, Mapping) and decoded and _is_body(decoded):
+        return read_response(decoded, marks, latency_ms)
+    if isinstance(decoded, list) and _are_pieces(decoded):
+        return read_response(decoded, marks, latency_ms)
+    if value is None or value == "" or value == [] or value == {}:
+        return None
+    if not isinstance(value, str):
+        return output_of(as_text(value), marks, latency_ms=latency_ms)
+    events = events_of_text(value)
+    if events is not None:
+        return read_response(events, marks, latency_ms)
+    if not isinstance(decoded, str):
+        return output_of(value, marks, latency_ms=latency_ms)
+    return text_answer(value, marks, latency_ms)
+
+
+def text_answer(
+    text: str, marks: list[str], latency_ms: float | None = None, *, finish: Any = None
+) -> Output:
+    """Return the output that a text is; one that is an answer's JSON cut short is never compared with.
+
+    Args:
+        text: What the log holds.
+        marks: Gets what is odd about it.
+        latency_ms: What the log says of its duration.
+        finish: Why it ended, as the log says it.
+    """
+    output = output_of(text, marks, finish=finish, latency_ms=latency_ms)
+    if not was_cut(text):
+        return output
+    add(marks, Mark.TRUNCATED)
+    return replace(output, flags=tuple(dict.fromkeys((*output.flags, "truncated"))))
+
+
+def _is_body(value: Mapping[str, Any]) -> bool:
+    for key, words in _LISTED.items():
+        listed = value.get(key)
+        if isinstance(listed, list) and (
+            any(isinstance(each, Mapping) and any(word in each for word in words) for each in listed)
+            or (not listed and ("usage" in value or "object" in value))
+        ):
+            return True
+    if isinstance(value.get("generations"), list) or value.get("object") == "response":
+        return True
+    if isinstance(value.get("kwargs"), Mapping) and ("lc" in value or value.get("type") == "constructor"):
+        return True
+    if _is_spoken(value) or _is_spoken(value.get("message")):
+        return True
+    listed = value.get("messages")
+    if isinstance(listed, list) and listed and all(_is_message(each) for each in listed):
+        return True
+    for key in ("content", "output"):
+        inner = value.get(key)
+        if isinstance(inner, list) and _are_pieces(inner):
+            return True
+        if isinstance(inner, Mapping) and ("parts" in inner or _is_spoken(inner.get("message"))):
+            return True
+    return False
+
+
+def _is_spoken(value: Any) -> bool:
+    """Tell whether something is a message: it says who speaks, or what it is, and holds what was said."""
+    if not isinstance(value, Mapping):
+        return False
+    named = is_role(value.get("role")) or value.get("type") in _MESSAGE_TYPES
+    return named and any(key in value for key in _HELD)
+
+
+def _are_pieces(items: list[Any]) -> bool:
+    """Tell whether items make up an answer; those of built-in tools only go along with others."""
+    return any(_is_piece(each) for each in items) and all(
+        _is_piece(each) or (isinstance(each, Mapping) and is_built_in(kind_of(each))) for each in items
+    )
+
+
+def _is_piece(value: Any) -> bool:
+    """Tell whether an item of a list is a message, a block of one, a choice, or a chunk of a stream."""
+    if not isinstance(value, Mapping):
+        return False
+    kind = kind_of(value)
+    return (
+        is_role(value.get("role")) or kind in _BLOCK_TYPES or is_call(kind) or is_thought(kind)
+        or isinstance(value.get("delta"), Mapping)
+        or (isinstance(value.get("message"), Mapping) and "finish_reason" in value)
+    )  # fmt: skip
