@@ -26,6 +26,7 @@ from workbench.compare.reading import (
 from workbench.compare.rule_tree import NOTHING, Node, covers, rules_below, rules_of_schema, tree_of
 from workbench.compare.schema import schema_problem
 from workbench.compare.values import equal_values
+from workbench.errors import WorkbenchError
 from workbench.records import Output, Verdict
 from workbench.specs import EvalConfig, FieldRule
 
@@ -147,20 +148,20 @@ class FieldsComparator:
         """Look for fields that no recorded answer holds: most likely they are misspelt.
 
         Args:
-            controls: Recorded outputs; those that hold no JSON are passed over.
+            controls: Recorded outputs; those that hold no JSON, or can't be looked through, are passed over.
+
+        Raises:
+            ModelMissing: JSON has to be mended and json-repair is not installed.
         """
         seen: set[str] = set()
         keys: dict[str, None] = {}
         readable = 0
         for control in controls:
-            found = self.read(control)
-            if not found.good:
-                continue
-            readable, value = readable + 1, found.value
-            keys.update(dict.fromkeys(_paths_in(value)))
-            seen.update(
-                e.rule.path for e in self._walk(self._tree, value, value, "") if e.control is not MISSING
-            )
+            held = self._paths_held(control)
+            if held is not None:
+                readable += 1
+                keys.update(dict.fromkeys(held[0]))
+                seen |= held[1]
         deciding = [each for each in self.rules if each.compare != "ignore"]
         absent = [each for each in deciding if each.path and each.path not in seen]
         if self._is_implied:
@@ -177,6 +178,21 @@ class FieldsComparator:
             known=tuple(keys),
             is_all=bool(absent) and len(absent) == len(deciding),
         )
+
+    def _paths_held(self, control: Output) -> tuple[list[str], set[str]] | None:
+        """Return the paths that an output holds and those of rules that find something, or None."""
+        try:
+            found = self.read(control)
+            if not found.good:
+                return None
+            walked = self._walk(self._tree, found.value, found.value, "")
+            seen = {each.rule.path for each in walked if each.control is not MISSING}
+            return list(_paths_in(found.value)), seen
+        except WorkbenchError:
+            raise
+        except Exception:
+            # Comparing it fails as well, and is told there.
+            return None
 
     def judge(self, control: Output, candidate: Output) -> Judgement:
         """Compare two answers; the score is the share of equal fields."""
