@@ -86,6 +86,78 @@ def test_wrappers_unwrap_only_where_declared() -> None:
     assert judged(wrapped, "billing", '{"label": "billing", "why": "x"}').invalid
 
 
+def refunds(*wrappers: str, **more: Any) -> EvalConfig:
+    rules = Normalisation(wrappers=wrappers)
+    return EvalConfig("is_refund", EvalKind.LABEL, labels=("yes", "no"), normalise=rules, **more)
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("control", "candidate", "reason"),
+    [
+        (
+            '{"refund": "yes"}',
+            '{"refuse_refund": "yes"}',
+            "under the key 'refuse_refund', the recorded one under",
+        ),
+        ('{"refund": "yes"}', '{"refuse_refund": "no"}', "under the key 'refuse_refund'"),
+        ("yes", '{"refuse_refund": "yes"}', "the recorded one under no key of its own"),
+        ('{"answer": "yes"}', '{"refuse_refund": "yes"}', "the recorded one under no key of its own"),
+        ('{"refund": "yes"}', "yes", "under no key of its own, the recorded one under the key 'refund'"),
+    ],
+)
+def test_a_label_under_another_key_is_no_answer(
+    control: str, candidate: str, reason: str, several: bool
+) -> None:
+    """The key may turn its meaning round, so that the same label proves nothing; nor does one without it."""
+    config = refunds("json", several=several)
+    for one, other in ((control, candidate), (candidate, control)):
+        found = judged(config, one, other)
+        assert (found.verdict, found.invalid, found.control_group in ("yes", "no")) == (MISMATCH, True, True)
+    assert reason in judged(config, control, candidate).reason
+    if several:
+        listed = [each.replace('"yes"', '["yes"]').replace('"no"', '["no"]') for each in (control, candidate)]
+        assert judged(config, *listed).invalid
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('{"refund": "yes"}', '{"Refund ": "Yes."}'),
+        ('{"label": "yes"}', "yes"),
+        ('{"Final Answer": "yes"}', '{"predictedLabel": "yes"}'),
+        ('{"is-refund": true}', '{"is_refund": true}'),
+        ('{"is_refund": "yes"}', '{"intent": "yes"}'),
+        ('{"answer": ["yes"]}', "yes"),
+    ],
+)
+def test_the_same_key_and_those_that_only_say_that_a_label_follows_agree(
+    one: str, other: str, several: bool
+) -> None:
+    """With no key, too: `label`, `answer` and the like, and the task's own name."""
+    config = refunds("json", several=several, aliases={"true": "yes"})
+    if "[" in one and not several:
+        return
+    for control, candidate in ((one, other), (other, one)):
+        found = judged(config, control, candidate)
+        assert (found.verdict, found.control_group, found.candidate_group) == (MATCH, "yes", "yes")
+
+
+def test_an_eval_names_a_key_of_its_own() -> None:
+    """`json:refund` beside `json` makes it one that says no more; alone it is the only key that counts."""
+    for config in (refunds("json", "json:refund"), refunds("json:refund")):
+        assert judged(config, '{"refund": "yes"}', "yes").verdict is MATCH
+        assert judged(config, "yes", '{"Refund": "yes"}').verdict is MATCH
+        assert judged(config, "yes", '{"refuse_refund": "yes"}').invalid
+    alone = refunds("json:refund")
+    assert judged(alone, '{"refuse_refund": "yes"}', '{"refuse_refund": "yes"}').verdict is UNCOMPARABLE
+    assert judged(alone, '{"label": "yes"}', "yes").verdict is UNCOMPARABLE
+    assert judged(refunds("json", "json:refund"), '{"label": "yes"}', '{"refund": "yes"}').verdict is MATCH
+    pattern = refunds("json", r'"re\w+":\s*"(\w+)"')
+    assert judged(pattern, '{"refund": "yes"}', "yes").verdict is MATCH, "a declared pattern comes first"
+
+
 def test_errors_count_against_the_candidate_and_leave_the_control_out() -> None:
     """A failed candidate disagrees; a failed, cut off or refused control is uncomparable."""
     good, failed = Output("billing"), Output(error=OutputError(ErrorKind.TIMEOUT))

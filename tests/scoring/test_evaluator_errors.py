@@ -79,7 +79,7 @@ def test_a_pair_on_which_the_workbench_itself_fails_is_one_of_them(
     task: str, kind: Any, good: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rest is compared all the same, and the recorded answer keeps its group where that can be told."""
-    name = "labels" if kind is LabelReader else "read"
+    name = "named" if kind is LabelReader else "read"
     plain = getattr(kind, name)
 
     def fails(self: Any, answer: Any) -> Any:
