@@ -108,6 +108,7 @@ def test_a_wrong_key_of_the_workspace_is_named(tmp_path: Path, config: str, word
         (LABEL_EVAL + '[aliases]\nx = "c"\n', ["'c'", "labels"]),
         (LABEL_EVAL + '[normalise]\nwrappers = ["answer: .*"]\n', ["answer", "group"]),
         (LABEL_EVAL + '[normalise]\nwrappers = ["("]\n', ["wrappers"]),
+        (LABEL_EVAL + '[normalise]\nwrappers = ["json", "json:"]\n', ["'json:'", "group", "json:KEY"]),
         (
             'task = "triage"\nkind = "fields"\n[[fields]]\npath = "total"\ncompare = "numbre"\n',
             ["total", "'number'"],

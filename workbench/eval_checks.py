@@ -12,7 +12,7 @@ from workbench import slices
 from workbench.checks import NAME_HINT, check_ranges, pattern_of
 from workbench.errors import ConfigError, did_you_mean
 from workbench.records import EvalKind, Policy
-from workbench.specs import CONTRADICTIONS, CONTROL, NAME_PATTERN, ZONES, EvalConfig, ReviewRules
+from workbench.specs import CONTRADICTIONS, CONTROL, NAME_PATTERN, ZONES, EvalConfig, ReviewRules, json_key
 
 _PLAIN_EVAL = EvalConfig("", EvalKind.LABEL)
 EVAL_RANGES = {"calls_per_day": (0.001, 1e12)}
@@ -104,9 +104,12 @@ def check_eval(each: EvalConfig, path: Path) -> None:
         raise ConfigError(f"{path}: match_at = {each.match_at} is no similarity.", "Use 0 to 1.")
     _check_contradictions(each, path)
     for wrapper in each.normalise.wrappers:
-        if wrapper != "json" and pattern_of(wrapper, f"{path}: normalise.wrappers").groups != 1:
+        if wrapper == "json" or json_key(wrapper) is not None:
+            continue
+        if pattern_of(wrapper, f"{path}: normalise.wrappers").groups != 1:
             raise ConfigError(
-                f"{path}: the wrapper {wrapper!r} needs exactly one group.", "For example answer: (.*)"
+                f"{path}: the wrapper {wrapper!r} needs exactly one group.",
+                "For example answer: (.*). A JSON object is json, or json:KEY where its key has to be named.",
             )
     if each.ignore or each.kind is EvalKind.FIELDS:
         from workbench.field_checks import check_ignored  # It loads comparators, which few commands need.

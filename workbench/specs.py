@@ -267,13 +267,25 @@ class JudgeRule:
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """What is equal before outputs are compared. Declared, so that equality stays structural."""
+    """What is equal before outputs are compared. Declared, so that equality stays structural.
+
+    `wrappers` are `json`, `json:KEY` (see `json_key`), or patterns with one group around the answer.
+    """
 
     case: bool = True
     whitespace: bool = True
     punctuation: bool = True
     unicode: bool = True
     wrappers: tuple[str, ...] = ()
+
+
+def json_key(wrapper: str) -> str | None:
+    """Return the key that a wrapper such as `json:refund` names, under which a label stands; or None.
+
+    A key with a bracket can't be named: that would be a pattern.
+    """
+    head, _, key = wrapper.partition(":")
+    return key.strip() if head == "json" and key.strip() and "(" not in key else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,78 @@ def test_wrappers_unwrap_only_where_declared() -> None:
     assert judged(wrapped, "billing", '{"label": "billing", "why": "x"}').invalid
 
 
+def refunds(*wrappers: str, **more: Any) -> EvalConfig:
+    rules = Normalisation(wrappers=wrappers)
+    return EvalConfig("is_refund", EvalKind.LABEL, labels=("yes", "no"), normalise=rules, **more)
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("control", "candidate", "reason"),
+    [
+        (
+            '{"refund": "yes"}',
+            '{"refuse_refund": "yes"}',
+            "under the key 'refuse_refund', the recorded one under",
+        ),
+        ('{"refund": "yes"}', '{"refuse_refund": "no"}', "under the key 'refuse_refund'"),
+        ("yes", '{"refuse_refund": "yes"}', "the recorded one under no key of its own"),
+        ('{"answer": "yes"}', '{"refuse_refund": "yes"}', "the recorded one under no key of its own"),
+        ('{"refund": "yes"}', "yes", "under no key of its own, the recorded one under the key 'refund'"),
+    ],
+)
+def test_a_label_under_another_key_is_no_answer(
+    control: str, candidate: str, reason: str, several: bool
+) -> None:
+    """The key may turn its meaning round, so that the same label proves nothing; nor does one without it."""
+    config = refunds("json", several=several)
+    for one, other in ((control, candidate), (candidate, control)):
+        found = judged(config, one, other)
+        assert (found.verdict, found.invalid, found.control_group in ("yes", "no")) == (MISMATCH, True, True)
+    assert reason in judged(config, control, candidate).reason
+    if several:
+        listed = [each.replace('"yes"', '["yes"]').replace('"no"', '["no"]') for each in (control, candidate)]
+        assert judged(config, *listed).invalid
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('{"refund": "yes"}', '{"Refund ": "Yes."}'),
+        ('{"label": "yes"}', "yes"),
+        ('{"Final Answer": "yes"}', '{"predictedLabel": "yes"}'),
+        ('{"is-refund": true}', '{"is_refund": true}'),
+        ('{"is_refund": "yes"}', '{"intent": "yes"}'),
+        ('{"answer": ["yes"]}', "yes"),
+    ],
+)
+def test_the_same_key_and_those_that_only_say_that_a_label_follows_agree(
+    one: str, other: str, several: bool
+) -> None:
+    """With no key, too: `label`, `answer` and the like, and the task's own name."""
+    config = refunds("json", several=several, aliases={"true": "yes"})
+    if "[" in one and not several:
+        return
+    for control, candidate in ((one, other), (other, one)):
+        found = judged(config, control, candidate)
+        assert (found.verdict, found.control_group, found.candidate_group) == (MATCH, "yes", "yes")
+
+
+def test_an_eval_names_a_key_of_its_own() -> None:
+    """`json:refund` beside `json` makes it one that says no more; alone it is the only key that counts."""
+    for config in (refunds("json", "json:refund"), refunds("json:refund")):
+        assert judged(config, '{"refund": "yes"}', "yes").verdict is MATCH
+        assert judged(config, "yes", '{"Refund": "yes"}').verdict is MATCH
+        assert judged(config, "yes", '{"refuse_refund": "yes"}').invalid
+    alone = refunds("json:refund")
+    assert judged(alone, '{"refuse_refund": "yes"}', '{"refuse_refund": "yes"}').verdict is UNCOMPARABLE
+    assert judged(alone, '{"label": "yes"}', "yes").verdict is UNCOMPARABLE
+    assert judged(refunds("json", "json:refund"), '{"label": "yes"}', '{"refund": "yes"}').verdict is MATCH
+    pattern = refunds("json", r'"re\w+":\s*"(\w+)"')
+    assert judged(pattern, '{"refund": "yes"}', "yes").verdict is MATCH, "a declared pattern comes first"
+
+
 def test_errors_count_against_the_candidate_and_leave_the_control_out() -> None:
     """A failed candidate disagrees; a failed, cut off or refused control is uncomparable."""
     good, failed = Output("billing"), Output(error=OutputError(ErrorKind.TIMEOUT))
@@ -146,6 +218,101 @@ def test_fields_that_are_declared_equal_match(change: dict[str, Any]) -> None:
     found = judged(ORDER, GOOD, GOOD | change)
     assert (found.verdict, found.score) == (MATCH, 1.0), found.reason
     assert ("extra_keys" in found.flags) == ("surprise" in change)
+
+
+ITEMS = [{"sku": "A", "n": 1}]
+each_order = pytest.mark.parametrize("ordered", [True, False])
+
+
+def items_eval(*, ordered: bool, required: bool = True) -> EvalConfig:
+    rules = (
+        FieldRule("items[].sku", ordered=ordered, required=required),
+        FieldRule("items[].n", "number", ordered=ordered, required=required),
+    )
+    return EvalConfig("t", EvalKind.FIELDS, fields=rules)
+
+
+@each_order
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("more", [{"item": "B", "qty": 900}, "also 900 of B", {}, None, [], 5], ids=str)
+def test_a_list_that_holds_one_more_differs_whatever_that_one_holds(
+    more: Any, required: bool, ordered: bool
+) -> None:
+    """Of an item that no rule finds anything in, too, and both ways round; it is shown as it stands."""
+    config = items_eval(ordered=ordered, required=required)
+    one, other = {"items": ITEMS}, {"items": [*ITEMS, more]}
+    for control, candidate in ((one, other), (other, one)):
+        found = judged(config, control, candidate)
+        assert found.verdict is MISMATCH
+        assert [each["equal"] for each in found.details["fields"]] == [False, False]
+    assert judged(config, other, other).verdict is MATCH
+    shown = judged(config, one, other).details["fields"][0]
+    assert (shown["control"], shown["place"]) == ({"missing": True}, "items[1]")
+    assert shown["candidate"] in (more, repr(more))
+
+
+@each_order
+def test_an_optional_field_may_be_missing_from_an_item_but_not_the_item(ordered: bool) -> None:
+    """Where another field of the list is required, that one alone differs."""
+    rules = (
+        FieldRule("items[].sku", ordered=ordered),
+        FieldRule("items[].n", ordered=ordered, required=False),
+    )
+    config = EvalConfig("t", EvalKind.FIELDS, fields=rules)
+    assert judged(config, {"items": [{"sku": "A"}]}, {"items": [{"sku": "A", "n": None}]}).verdict is MATCH
+    found = judged(config, {"items": [{"sku": "A"}]}, {"items": [{"sku": "A"}, {}]})
+    assert [each["equal"] for each in found.details["fields"]] == [False, True]
+
+
+@each_order
+def test_an_item_that_is_null_is_no_item_without_fields(ordered: bool) -> None:
+    """Null against an object of other keys differs, and so does an order without lines."""
+    config = items_eval(ordered=ordered)
+    null, unknown = {"items": [*ITEMS, None]}, {"items": [*ITEMS, {"item": "B"}]}
+    assert judged(config, null, unknown).verdict is MISMATCH
+    assert judged(config, null, null).verdict is MATCH
+    rules = (FieldRule("id"), FieldRule("orders[].lines[].sku", ordered=ordered))
+    nested = EvalConfig("t", EvalKind.FIELDS, fields=rules)
+    assert judged(nested, {"id": 1, "orders": []}, {"id": 1, "orders": [{}]}).verdict is MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ann", "Bob"), ("Ann", None), (5, {}), ([1], {"surname": "A"})], ids=str
+)
+def test_what_stands_where_rules_expect_an_object_counts(one: Any, other: Any) -> None:
+    """No rule finds anything in it, in an object or in an item: only the same again agrees."""
+    customer = EvalConfig("t", EvalKind.FIELDS, fields=(FieldRule("id"), FieldRule("customer.name")))
+    items = EvalConfig(
+        "t", EvalKind.FIELDS, fields=(FieldRule("id"), FieldRule("items[].name", ordered=False))
+    )
+    for config, inside in (
+        (customer, lambda each: {"customer": each}),
+        (items, lambda each: {"items": [each]}),
+    ):
+        sides = [{"id": 1} | inside(each) for each in (one, other)]
+        assert judged(config, *sides).verdict is MISMATCH
+        assert judged(config, *reversed(sides)).verdict is MISMATCH
+        assert judged(config, sides[0], sides[0]).verdict is MATCH
+
+
+def test_keys_that_no_rule_looks_at_are_shown_wherever_they_stand() -> None:
+    """In objects and items as at the top: named by their path and never decisive; not below a rule."""
+    rules = (FieldRule("customer.name"), FieldRule("items[].sku", ordered=False), FieldRule("meta"))
+    config = EvalConfig("t", EvalKind.FIELDS, fields=rules)
+    control = {"customer": {"name": "A"}, "items": [{"sku": "A"}, {"sku": "B", "n": 1}], "meta": {"a": 1}}
+    candidate = {
+        "customer": {"name": "A", "since": 2020},
+        "items": [{"sku": "B", "qty": 1}, {"sku": "A"}],
+        "meta": {"a": 1},
+        "also": None,
+    }
+    found = judged(config, control, candidate)
+    assert (found.verdict, found.flags) == (MATCH, ("extra_keys",))
+    assert found.details["extra_keys"] == ["also", "customer.since", "items[].n", "items[].qty"]
+    assert judged(config, control, control).flags == ()
+    without = EvalConfig("t", EvalKind.FIELDS, fields=rules, ignore=(IgnoreRule("since", field="customer"),))
+    changed = candidate | {"customer": {"name": "B"}}
+    assert judged(without, control, changed).details["extra_keys"] == ["also", "items[].n", "items[].qty"]
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,49 @@ def test_long_whole_numbers_are_compared_digit_by_digit() -> None:
     """An account number that differs in its last digit differs, though floating point can't tell."""
     number = FieldRule("x", "number")
     assert not same(number, 2**53, 2**53 + 1)
+    assert not same(number, float(2**53), 2**53 + 1)
+    assert same(number, float(2**53), 2**53)
+    assert not same(number, "9007199254740993.0", float(2**53))
     assert not same(number, "90071992547409921", "90071992547409922")
     assert same(number, 2**60, str(2**60))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2024-03-04T24:00", "2024-03-05"),
+        ("2024-12-31 24:00:00.000", "2025-01-01"),
+        ("2024-03-04T24:00:00+02:00", "2024-03-04T22:00:00Z"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+        ("1990-12-31T15:59:60-08:00", "1991-01-01T00:00:00Z"),
+        ("2016-12-31t23:59:60.5z", "2017-01-01T00:00:00.5Z"),
+    ],
+)
+def test_midnight_ends_a_day_and_a_leap_second_is_the_one_behind_it(written: str, meant: str) -> None:
+    """24:00 is the next day's 00:00; a leap second, at the end of a month in UTC, is the second after it."""
+    assert same(FieldRule("x", "date"), written, meant)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2024-03-04 25:10",
+        "2024-03-04T24:01",
+        "2024-03-04T24:00:01Z",
+        "2024-03-04T10:61",
+        "2024-03-04T10:00:60Z",
+        "2016-12-31T23:59:60+01:00",
+        "2024-03-04T10:00:00+25:00",
+        "9999-12-31T24:00",
+    ],
+)
+def test_a_clock_that_no_day_has_makes_no_date(written: str) -> None:
+    """Such a text equals itself alone, not its day, and a text that names it can be compared, too."""
+    rule = FieldRule("x", "date", tolerance=1)
+    assert same(rule, written, written)
+    assert not same(rule, written, written[:10])
+    found = judged(EvalConfig("t", EvalKind.TEXT), f"It ended {written}.", f"It ended {written[:10]}.")
+    assert "dates" in found.flags
 
 
 def test_near_texts_are_equal_from_the_declared_ratio_on() -> None:

@@ -57,6 +57,14 @@ def test_an_object_where_the_tool_takes_its_text_breaks_the_tools_schema() -> No
     assert (found.verdict, found.invalid) == (Verdict.MISMATCH, True)
 
 
+@pytest.mark.parametrize("written", ["null", " null\n", "", None, {}])
+def test_no_arguments_are_none_however_a_server_writes_that(written: Any) -> None:
+    """A call without arguments agrees with `{}` on either side, and with no call that has some."""
+    called, plain, other = (calls(("find", each)) for each in (written, "{}", {"a": None}))
+    assert judged(called, plain).verdict is judged(plain, called).verdict is Verdict.MATCH
+    assert judged(called, other).verdict is judged(other, called).verdict is Verdict.MISMATCH
+
+
 CONTROL = calls(("find", {"city": "Rome", "n": 1}), ("find", {"city": "Oslo", "n": 2}), ("book", {"id": 7}))
 
 

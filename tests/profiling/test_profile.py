@@ -17,10 +17,10 @@ from workbench import profiling
 from workbench.costing import DAYS_PER_MONTH, CostPlan
 from workbench.errors import UsageError
 from workbench.facade import Workbench
-from workbench.profiling import current, is_stale, profile
+from workbench.profiling import current, is_stale, measuring, profile
 from workbench.profiling.naming import set_budget
 from workbench.profiling.report import ProfileReport
-from workbench.records import UNASSIGNED, EvalKind, Output, Usage, from_json, to_json
+from workbench.records import UNASSIGNED, EvalKind, Output, Request, Usage, from_json, to_json
 from workbench.store import comparisons, workloads
 from workbench.traffic.shapes import ShapeKind
 
@@ -182,6 +182,25 @@ def test_the_share_of_cached_input_is_that_of_all_input(tmp_path: Path) -> None:
         bench.import_logs([edited(tmp_path / "log.jsonl", 60, never)])
         (sort,) = bench.profile().workloads
         assert sort.cached_share is None
+
+
+def test_a_call_whose_texts_cannot_be_read_does_not_end_the_profile(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left out of what texts say and counted; the shape rests on the others."""
+    plain, failed = measuring.facts_beyond, []
+
+    def fails(answer: str, request: Request | None) -> tuple[int, int] | None:
+        if answer == "billing" and not failed:
+            failed.append(answer)
+            raise RecursionError("maximum recursion depth exceeded")
+        return plain(answer, request)
+
+    monkeypatch.setattr(measuring, "facts_beyond", fails)
+    report = bench.profile()
+    sort = max(report.workloads, key=lambda each: each.calls)
+    assert (sort.calls, sort.unread, sort.shape.kind) == (120, 1, ShapeKind.LABELS)
+    assert "Texts of 1 call could not be looked at: no shape rests on them" in report.text
 
 
 def test_a_named_workload_is_a_task_with_an_eval_that_loads(bench: Workbench) -> None:

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from replay_world import add_calls, candidate_toml, make_workspace, open_store
 from servers import Server, answer_to, serving
 
+from workbench.compare.labels import LabelReader
 from workbench.config import Workspace
 from workbench.doctor import examine
 from workbench.errors import ConfigError, PrivacyRefused, UsageError
@@ -192,6 +193,33 @@ def test_failed_answers_are_no_disagreement(tmp_path: Path, server: Server) -> N
     assert report.left_out == {"failed": 60}
     assert report.agreement is None
     assert "at least 20" in report.text
+
+
+def test_pairs_that_cannot_be_judged_are_no_disagreement(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where comparing itself fails nothing is known of the frontier, asked again or twice in the log."""
+    plain = LabelReader.named
+
+    def fails(self: LabelReader, text: str | None) -> Any:
+        if text == "spam":
+            raise RecursionError("too deep")
+        return plain(self, text)
+
+    monkeypatch.setattr(LabelReader, "named", fails)
+    spam = sum(answer_to(f"Message {n:05d}: is this spam?") == "spam" for n in range(60))
+    again = measured(world(tmp_path / "again", server))
+    assert again.left_out == {"uncomparable": spam}
+    assert again.agreement is not None
+    assert (again.agreement.point, again.agreement.n) == (1, 60 - spam)
+    workspace = no_control(tmp_path / "log")
+    same, pair = [{"text": "ham"}, {"text": "Ham"}], [{"text": "ham"}, {"text": "spam"}]
+    with open_store(workspace) as store:
+        add_repeated(store, [*([same] * 30), *([pair] * 5)])
+    report = measured(workspace)
+    assert report.left_out == {"uncomparable": 10}
+    assert report.agreement is not None
+    assert (report.agreement.point, report.agreement.n) == (1, 30)
 
 
 def test_private_data_goes_to_no_external_control(tmp_path: Path, server: Server) -> None:

@@ -12,6 +12,7 @@ from review_world import World
 
 from workbench import Workbench, review, scoring
 from workbench.cli import cli
+from workbench.compare.labels import LabelReader
 from workbench.errors import UsageError
 from workbench.records import LabelVerdict
 
@@ -181,6 +182,31 @@ def test_right_answers_from_a_first_look_judge_no_pair(world: World, tmp_path: P
         queued = item_for(world, "noor")
     review.submit(world.workspace, world.store, queued, "noor", "both_bad", corrected="c", now=world.clock)
     assert review.label_from_gold(world.workspace, world.store, "topics", "other-llm", now=world.clock) == 1
+
+
+def test_a_right_answer_that_cannot_be_compared_judges_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where comparing with it fails, neither side is wrong for that: no label comes of it."""
+    world.add_replay("topics", [("a", "b")] * 5)
+    item = item_for(world, "noor")
+    review.submit(world.workspace, world.store, item, "noor", "both_bad", corrected="c", now=world.clock)
+    _replay_again(world, [item.call_id])
+
+    def labelled() -> int:
+        return review.label_from_gold(world.workspace, world.store, "topics", "other-llm", now=world.clock)
+
+    plain = LabelReader.named
+
+    def fails(self: LabelReader, text: str | None) -> Any:
+        if text == "c":
+            raise RecursionError("too deep")
+        return plain(self, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LabelReader, "named", fails)
+        assert labelled() == 0
+    assert labelled() == 1
 
 
 def _replay_again(world: World, calls: list[str]) -> None:

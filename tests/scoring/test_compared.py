@@ -13,6 +13,7 @@ import pytest
 from scoring_world import ByLetters, World, make_world
 
 from workbench.compare import evaluator_version
+from workbench.config import Workspace
 from workbench.records import LabelVerdict
 from workbench.scoring import compare, recommend
 from workbench.scoring.sliced import sliced
@@ -153,3 +154,21 @@ def test_parts_in_the_store_are_those_of_the_details(world: World) -> None:
     assert any(row["parts"] != "[]" for row in rows)
     for row in rows:
         assert row["parts"] == comparisons.parts_of(json.loads(row["details"]))
+
+
+def test_an_item_too_many_counts_against_its_fields(world: World) -> None:
+    """A field of a list is there where one item of the recorded answer has it, for older rows, too."""
+    path = world.workspace.root / "evals" / "orders" / "eval.toml"
+    path.write_text(path.read_text() + '[[fields]]\npath = "items[].sku"\n')
+    workspace = Workspace.load(world.workspace.root)
+    one, none = '{"id":1,"items":[{"sku":"A"}]}', '{"id":1,"items":[]}'
+    world.add(
+        "orders", [(one, '{"id":1,"items":[{"sku":"A"},{}]}'), (none, '{"id":1,"items":[{"sku":"A"}]}')]
+    )
+    compare(workspace, world.store, "orders")
+    scope = ("orders", world.fingerprint("small"), evaluator_version(workspace.eval_for("orders")))
+    for _ in range(2):
+        frame = evidence_frame(world.store, *scope, wanted=WANTED)
+        parts = [json.loads(each)[-1] for each in frame["parts"].tolist()]
+        assert sorted(parts) == [["items[].sku", False, False, False], ["items[].sku", False, True, False]]
+        forgotten(world)

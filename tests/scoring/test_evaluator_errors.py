@@ -1,4 +1,4 @@
-"""What an evaluator of one's own could not judge is counted apart, said with its reason, and found."""
+"""What could not be judged, by an evaluator of one's own or at all, is counted apart, told and found."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scoring_world import World, make_world
 
-from workbench.compare import EVALUATOR_ERROR
+from workbench.compare import EVALUATOR_ERROR, Comparator
 from workbench.compare.custom import forget_loaded
+from workbench.compare.fields import FieldsComparator
+from workbench.compare.labels import LabelReader
+from workbench.compare.text import TextComparator
 from workbench.config import Workspace
+from workbench.records import EvalKind, Output, Verdict
 from workbench.scoring import compare
+from workbench.specs import EvalConfig
 from workbench.store import cases
 
 CODE = """
@@ -63,6 +69,60 @@ def test_evaluator_errors_are_counted_apart_from_other_mismatches(world: World) 
         "evaluator shaky failed: ValueError: no idea what a ? is": 1,
     }
     assert "4 evaluator errors (mostly: evaluator shaky failed: ValueError: ?)" in report.text
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "good"),
+    [("topics", LabelReader, "a"), ("orders", FieldsComparator, '{"id": 1}')],
+)
+def test_a_pair_on_which_the_workbench_itself_fails_is_one_of_them(
+    task: str, kind: Any, good: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest is compared all the same, and the recorded answer keeps its group where that can be told."""
+    name = "named" if kind is LabelReader else "read"
+    plain = getattr(kind, name)
+
+    def fails(self: Any, answer: Any) -> Any:
+        if "boom" in (answer if isinstance(answer, str) else answer.text):
+            raise RecursionError("maximum recursion depth exceeded")
+        return plain(self, answer)
+
+    monkeypatch.setattr(kind, name, fails)
+    made = make_world(tmp_path)
+    made.add(task, [(good, good)] * 3 + [(good, "boom"), ("boom", good)])
+    (report,) = compare(made.workspace, made.store, task)
+    assert (report.compared, report.match, report.mismatch, report.invalid) == (5, 3, 2, 0)
+    assert report.evaluator_errors_because == {
+        "the comparison failed: RecursionError: maximum recursion depth exceeded": 2
+    }
+    groups = made.store.rows(
+        "SELECT control_group FROM comparisons WHERE verdict = 'mismatch' ORDER BY call_id"
+    )
+    known = "a" if kind is LabelReader else None
+    assert [each["control_group"] for each in groups] == [known, None]
+    made.store.close()
+
+
+def test_a_pair_whose_similarity_cannot_be_asked_for_is_one_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that can't be normalised ends neither the search for texts to embed nor the comparison."""
+    plain = TextComparator.needs_similarity
+
+    def fails(self: TextComparator, control: Output, candidate: Output) -> bool:
+        if "boom" in (candidate.text or ""):
+            raise RecursionError("too deep")
+        return plain(self, control, candidate)
+
+    def judge_fails(*parts: object) -> None:
+        raise RecursionError("too deep")
+
+    comparator = Comparator(EvalConfig("t", EvalKind.TEXT))
+    monkeypatch.setattr(TextComparator, "needs_similarity", fails)
+    assert not comparator.needs_similarity(Output("a"), Output("boom"))
+    monkeypatch.setattr(comparator, "_judge", judge_fails)
+    found = comparator.compare(Output("a"), Output("boom"))
+    assert (found.verdict, found.score, found.flags) == (Verdict.MISMATCH, None, (EVALUATOR_ERROR,))
 
 
 def test_the_command_prints_them(world: World, tmp_path: Path) -> None:

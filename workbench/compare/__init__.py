@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import msgspec
 
-from workbench.compare.custom import EVALUATOR_ERROR, Evaluator, load_evaluator
+from workbench.compare.custom import EVALUATOR_ERROR, Evaluator, evaluator_error, load_evaluator
 from workbench.compare.fields import FieldsComparator
 from workbench.compare.flags import (
     NOTES,
@@ -40,6 +40,7 @@ from workbench.compare.reading import repairer_version
 from workbench.compare.refusals import is_refusal
 from workbench.compare.text import CONTROL_REFUSES, SIMILARITY_MISSING, TextComparator, refused_control
 from workbench.compare.tools import ToolComparator
+from workbench.errors import WorkbenchError
 from workbench.records import Basis, EvalKind, Output, Request, Verdict
 from workbench.specs import CONTRADICTIONS, EvalConfig, IgnoreRule
 
@@ -62,7 +63,7 @@ __all__ = [
     "is_refusal",
 ]
 
-EVALUATOR = 4
+EVALUATOR = 5
 """Raised whenever the code here may give another verdict for the same pair."""
 
 _DECIDING: dict[EvalKind, tuple[str, ...]] = {
@@ -111,9 +112,21 @@ class Comparator:
             similarity: Cosine of the two texts' embeddings; None where it is missing.
 
         Returns:
-            MATCH, MISMATCH, IGNORED by a named rule, or UNCOMPARABLE because of the control.
+            MATCH, MISMATCH, IGNORED by a named rule, or UNCOMPARABLE because of the control. A pair on
+            which the comparison fails is a MISMATCH with the flag `EVALUATOR_ERROR`.
+
+        Raises:
+            ModelMissing: JSON has to be mended and json-repair is not installed.
         """
-        found = self._compared(control, observed, request, similarity)
+        try:
+            found = self._compared(control, observed, request, similarity)
+        except WorkbenchError:
+            raise
+        except Exception as error:
+            # Whatever one pair holds must not end the comparison of all the rest.
+            found = replace(
+                evaluator_error("the comparison", error), control_group=self._known_group(control)
+            )
         return self._custom.signed(found) if self._custom else found
 
     def _compared(
@@ -134,6 +147,14 @@ class Comparator:
     def group(self, control: Output) -> str | None:
         """Return the outcome group that a control alone belongs to (its label, its tools)."""
         return self._kept(control, control, None, None).control_group
+
+    def _known_group(self, control: Output) -> str | None:
+        """Return the group of a control, or None where it can't be told either."""
+        try:
+            return self.group(control)
+        except Exception:
+            # The error that is told is that of the pair.
+            return None
 
     def _kept(
         self, control: Output, observed: Output, request: Request | None, similarity: float | None
@@ -171,7 +192,11 @@ class Comparator:
             return False
         if control_problem(None, control.finish_reason, control.flags):
             return False
-        return TextComparator(self.eval).needs_similarity(control, observed)
+        try:
+            return TextComparator(self.eval).needs_similarity(control, observed)
+        except Exception:
+            # Then comparing the two fails as well, and is told.
+            return False
 
 
 _recent: list[tuple[EvalConfig, Comparator]] = []

@@ -82,9 +82,6 @@ class Loaded:
     ) -> Judgement:
         """Compare one pair; never raises.
 
-        An error is a mismatch without a score. It is not invalid, since the candidate is not to blame,
-        and not uncomparable, since a pair that is left out would let the share of agreement rise.
-
         Args:
             control: The frontier's output.
             observed: The candidate's output.
@@ -102,8 +99,7 @@ class Loaded:
                 raise ValueError("it calls a control uncomparable that it compares with itself")
         except Exception as error:
             # Code of other people: whatever it raises must not end the comparison of all the rest.
-            reason = f"evaluator {self.name} failed: {type(error).__name__}: {_one_line(error)}"
-            found = Judgement(Verdict.MISMATCH, None, reason[:MAX_REASON], flags=(EVALUATOR_ERROR,))
+            found = evaluator_error(f"evaluator {self.name}", error)
         return replace(
             found,
             identical=same_raw(control, observed),
@@ -119,6 +115,20 @@ class Loaded:
 
     def _asked(self, control: Output, observed: Output, request: Request | None) -> Judgement:
         return _checked(self.evaluate(control, observed, request))
+
+
+def evaluator_error(name: str, error: Exception) -> Judgement:
+    """Return the verdict on a pair that could not be judged: a mismatch without a score.
+
+    It is not invalid, since the candidate is not to blame, and not uncomparable, since a pair that is left
+    out would let the share of agreement rise.
+
+    Args:
+        name: What failed.
+        error: What it raised.
+    """
+    reason = f"{name} failed: {type(error).__name__}: {_one_line(error)}"
+    return Judgement(Verdict.MISMATCH, None, reason[:MAX_REASON], flags=(EVALUATOR_ERROR,))
 
 
 def load_evaluator(eval: EvalConfig) -> Loaded | None:  # noqa: A002 - the domain's own word

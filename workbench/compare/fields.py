@@ -23,9 +23,18 @@ from workbench.compare.reading import (
     repair_json,
     too_deep,
 )
-from workbench.compare.rule_tree import NOTHING, Node, covers, rules_below, rules_of_schema, tree_of
+from workbench.compare.rule_tree import (
+    NOTHING,
+    Node,
+    covers,
+    deciding_below,
+    rules_below,
+    rules_of_schema,
+    tree_of,
+)
 from workbench.compare.schema import schema_problem
 from workbench.compare.values import equal_values
+from workbench.errors import WorkbenchError
 from workbench.records import Output, Verdict
 from workbench.specs import EvalConfig, FieldRule
 
@@ -147,20 +156,20 @@ class FieldsComparator:
         """Look for fields that no recorded answer holds: most likely they are misspelt.
 
         Args:
-            controls: Recorded outputs; those that hold no JSON are passed over.
+            controls: Recorded outputs; those that hold no JSON, or can't be looked through, are passed over.
+
+        Raises:
+            ModelMissing: JSON has to be mended and json-repair is not installed.
         """
         seen: set[str] = set()
         keys: dict[str, None] = {}
         readable = 0
         for control in controls:
-            found = self.read(control)
-            if not found.good:
-                continue
-            readable, value = readable + 1, found.value
-            keys.update(dict.fromkeys(_paths_in(value)))
-            seen.update(
-                e.rule.path for e in self._walk(self._tree, value, value, "") if e.control is not MISSING
-            )
+            held = self._paths_held(control)
+            if held is not None:
+                readable += 1
+                keys.update(dict.fromkeys(held[0]))
+                seen |= held[1]
         deciding = [each for each in self.rules if each.compare != "ignore"]
         absent = [each for each in deciding if each.path and each.path not in seen]
         if self._is_implied:
@@ -177,6 +186,21 @@ class FieldsComparator:
             known=tuple(keys),
             is_all=bool(absent) and len(absent) == len(deciding),
         )
+
+    def _paths_held(self, control: Output) -> tuple[list[str], set[str]] | None:
+        """Return the paths that an output holds and those of rules that find something, or None."""
+        try:
+            found = self.read(control)
+            if not found.good:
+                return None
+            walked = self._walk(self._tree, found.value, found.value, "")
+            seen = {each.rule.path for each in walked if each.control is not MISSING}
+            return list(_paths_in(found.value)), seen
+        except WorkbenchError:
+            raise
+        except Exception:
+            # Comparing it fails as well, and is told there.
+            return None
 
     def judge(self, control: Output, candidate: Output) -> Judgement:
         """Compare two answers; the score is the share of equal fields."""
@@ -240,10 +264,9 @@ class FieldsComparator:
         return Judgement(Verdict.MATCH, 1.0, identical=identical, flags=flags, details=details)
 
     def _uncovered(self, left: Any, right: Any) -> list[str]:
-        """Return the keys that one side alone has and no rule looks at: shown, never decisive."""
-        if not (isinstance(left, dict) and isinstance(right, dict) and self._tree.keys):
-            return []
-        return sorted(str(key)[:80] for key in set(left) ^ set(right) if key not in self._tree.keys)
+        """Return the paths of keys that one side alone has and no rule looks at: shown, never decisive."""
+        apart = set(_unruled(self._tree, left)) ^ set(_unruled(self._tree, right))
+        return sorted(path[:80] for path in apart)
 
     def _differing_rest(self, left: Any, right: Any) -> list[str]:
         """Return where answers differ in what no rule looks at, if the rules are those of the schema.
@@ -266,9 +289,14 @@ class FieldsComparator:
             yield FieldVerdict(node.rule, place, self._equal(node.rule, left, right), left, right)
         if node.keys:
             a, b = _as(dict, left), _as(dict, right)
-            for key, below in node.keys.items():
-                inside = f"{place}.{key}" if place else key
-                yield from self._walk(below, _get(a, key), _get(b, key), inside)
+            if not _may_hold_keys(a, b) and not equal_values(a, b, REST, self._text):
+                # No rule finds anything in a text or a number, so that two of them would seem to agree.
+                for below in node.keys.values():
+                    yield from (FieldVerdict(rule, place, False, a, b) for rule in deciding_below(below))
+            else:
+                for key, below in node.keys.items():
+                    inside = f"{place}.{key}" if place else key
+                    yield from self._walk(below, _get(a, key), _get(b, key), inside)
         if node.items is not None:
             yield from self._walk_items(node, left, right, place)
 
@@ -285,7 +313,28 @@ class FieldsComparator:
                 yield FieldVerdict(rule, f"{place}[]", equal, first, second)
             return
         for number, (a, b) in enumerate(self._aligned(node, first, second)):
-            yield from self._walk(node.items, a, b, f"{place}[{number}]")
+            yield from self._walk_item(node.items, a, b, f"{place}[{number}]")
+
+    def _walk_item(self, node: Node, left: Any, right: Any, place: str) -> Iterator[FieldVerdict]:
+        """Yield the verdicts on two items of lists, of which one may have no partner or be null.
+
+        A list that holds one more is another list, whatever that one holds: it differs in all required
+        fields, and in the optional ones where none is required.
+        """
+        found = self._walk(node, left, right, place)
+        if left is not MISSING and right is not MISSING and (left is None) == (right is None):
+            yield from found
+            return
+        deciding = list(deciding_below(node))
+        differing = {each.path for each in deciding if each.required} or {each.path for each in deciding}
+        told = set()
+        for each in found:
+            if not each.equal or each.rule.path not in differing:
+                told.add(each.rule.path)
+                yield each
+        for rule in deciding:
+            if rule.path in differing - told:
+                yield FieldVerdict(rule, place, False, left, right)
 
     def _aligned(self, node: Node, first: list[Any], second: list[Any]) -> list[tuple[Any, Any]]:
         """Pair the items of two lists: by place, or so that most fields agree."""
@@ -295,7 +344,7 @@ class FieldsComparator:
         below = node.items
 
         def equal_parts(a: Any, b: Any) -> list[bool]:
-            return [each.equal for each in self._walk(below, a, b, "")]
+            return [each.equal for each in self._walk_item(below, a, b, "")]
 
         if max(len(first), len(second)) <= MAX_ALIGNED:
             return best_pairs(first, second, equal_parts, MISSING)
@@ -358,6 +407,23 @@ def _rest(node: Node, value: Any, place: _Place = ()) -> Iterator[tuple[_Place, 
         yield place, value
 
 
+def _unruled(node: Node, value: Any, place: str = "") -> Iterator[str]:
+    """Yield the paths of keys that no rule looks at beside those that rules do, such as `items[].qty`."""
+    if node.rule is not None or node.is_left_out:
+        return
+    found = _as(dict, value) if node.keys else _as(list, value)
+    if node.keys and isinstance(found, dict):
+        for key, below in found.items():
+            inside = f"{place}.{key}" if place else str(key)
+            if key in node.keys:
+                yield from _unruled(node.keys[key], below, inside)
+            else:
+                yield inside
+    elif node.items is not None and isinstance(found, list):
+        for each in found:
+            yield from _unruled(node.items, each, f"{place}[]")
+
+
 def _told(place: _Place) -> str:
     return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in place)[:80].lstrip(".")
 
@@ -367,13 +433,24 @@ def _as(kind: type, value: Any) -> Any:
     return decode_nested(value, (kind,)) if isinstance(value, str) else value
 
 
+def _may_hold_keys(*values: Any) -> bool:
+    """Return whether each is an object, null or missing."""
+    return all(isinstance(each, dict) or each is None or each is MISSING for each in values)
+
+
 def _get(value: Any, key: str) -> Any:
     return value.get(key, MISSING) if isinstance(value, dict) else MISSING
 
 
 def _shown(rule: FieldRule, places: list[FieldVerdict]) -> dict[str, Any]:
-    """Return what the details keep of one rule: the first place that differs, or the first."""
+    """Return what the details keep of one rule: the first place that differs, or the first.
+
+    `there` says that the control has the field at other places, where at that one it has none.
+    """
     each = next((e for e in places if not e.equal), places[0] if places else None)
+    is_elsewhere = (
+        each is not None and each.control is MISSING and any(e.control is not MISSING for e in places)
+    )
     return {
         "path": rule.path,
         "equal": all(e.equal for e in places),
@@ -383,6 +460,7 @@ def _shown(rule: FieldRule, places: list[FieldVerdict]) -> dict[str, Any]:
         "control": _short(each.control) if each else None,
         "candidate": _short(each.candidate) if each else None,
         **({"place": each.place} if each and each.place != rule.path else {}),
+        **({"there": True} if is_elsewhere else {}),
     }
 
 

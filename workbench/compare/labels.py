@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -12,10 +12,20 @@ from workbench.compare.folding import name_normaliser
 from workbench.compare.judgement import JOINED, Judgement, invalid, uncomparable
 from workbench.compare.reading import extract_json
 from workbench.records import Verdict
-from workbench.specs import EvalConfig, Normalisation
+from workbench.specs import EvalConfig, Normalisation, json_key
 
 JSON_WRAPPER = "json"
-"""A wrapper of this name unwraps a JSON object that holds one text, number or truth value."""
+"""A wrapper of this name unwraps a JSON object of one key that holds a text, number or truth value."""
+NEUTRAL_KEYS = (
+    *("answer", "category", "categories", "choice", "choices", "class"),
+    *("classes", "classification", "decision", "final_answer", "intent", "intents"),
+    *("label", "labels", "option", "options", "output", "predicted_category"),
+    *("predicted_class", "predicted_label", "prediction", "predictions", "response", "result"),
+    *("results", "selection", "tag", "tags", "topic", "topics"),
+    *("type", "value", "verdict"),
+)
+"""Keys that say no more than that a label follows. Of others, `refuse_refund` may mean the opposite of
+`refund`."""
 CACHE_TEXTS, CACHE_CHARS = 65_536, 400
 NO_LABEL = "(no label)"
 """Group of an answer that says, as an empty JSON list, that no label fits."""
@@ -26,6 +36,17 @@ _BULLET = re.compile(r"(?:[-*•–]|\d{1,3}[.)])[ \t]+")
 
 Labels = tuple[str, ...]
 """The labels of one answer, sorted, each once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The labels that an answer names, and the key of a JSON object under which they mean what they mean.
+
+    `key` is empty where they stand in no object, or the key says no more than that a label follows.
+    """
+
+    labels: Labels
+    key: str = ""
 
 
 class LabelReader:
@@ -44,14 +65,18 @@ class LabelReader:
         self._wrappers = tuple(
             re.compile(each, re.IGNORECASE | re.DOTALL)
             for each in eval.normalise.wrappers
-            if each != JSON_WRAPPER
+            if each != JSON_WRAPPER and json_key(each) is None
         )
-        self._json = JSON_WRAPPER in eval.normalise.wrappers
+        declared = {key for each in eval.normalise.wrappers if (key := json_key(each)) is not None}
+        self._any_key = JSON_WRAPPER in eval.normalise.wrappers
+        self._json = self._any_key or bool(declared)
+        plain = {*declared, *((*NEUTRAL_KEYS, eval.task) if self._any_key else ())}
+        self._plain_keys = frozenset(map(_in_one_spelling, plain))
         self._open = not eval.labels
         self._several = eval.several
         self._between = re.compile("|".join(map(re.escape, eval.separators)) or r"(?!)")
         self._levels = [(level, _forms(eval, level)) for level in _levels(eval.normalise)]
-        self._known: dict[str, Labels | None] = {}
+        self._known: dict[str, Named | None] = {}
 
     def read(self, text: str | None) -> str | None:
         """Return the group that an answer names, or None where it names none.
@@ -61,10 +86,10 @@ class LabelReader:
         Args:
             text: The answer as the model wrote it.
         """
-        labels = self.labels(text)
-        return None if labels is None else group_of(labels)
+        found = self.named(text)
+        return None if found is None else group_of(found.labels)
 
-    def labels(self, text: str | None) -> Labels | None:
+    def named(self, text: str | None) -> Named | None:
         """Return the labels that an answer names, or None where it names none or an unknown one.
 
         Args:
@@ -81,14 +106,14 @@ class LabelReader:
             self._known[text] = found
         return found
 
-    def _find(self, text: str) -> Labels | None:
-        for answers in self._unwrapped(text):
+    def _find(self, text: str) -> Named | None:
+        for answers, key in self._unwrapped(text):
             found = self._named(answers[0])
             if found is None:
                 continue
             others = (self._named(each) for each in answers[1:])
             # "Answer: billing. Answer: outage" names two: of programs some take the first, some the last.
-            return found if all(each in (None, found) for each in others) else None
+            return Named(found, key) if all(each in (None, found) for each in others) else None
         return self._listed(text) if self._several else None
 
     def _named(self, answer: str) -> Labels | None:
@@ -129,55 +154,71 @@ class LabelReader:
             found.add(label)
         return tuple(sorted(found))
 
-    def _listed(self, text: str) -> Labels | None:
+    def _listed(self, text: str) -> Named | None:
         """Read a JSON list of labels, alone or, under the JSON wrapper, in an object of one key."""
         good, value = extract_json(text, (list, dict) if self._json else (list,))
-        if good and isinstance(value, dict) and len(value) == 1:
-            value = next(iter(value.values()))
+        key = ""
+        if good and isinstance(value, dict):
+            value, key = self._opened(value) or (None, key)
         if not good or not isinstance(value, list) or len(value) > MAX_LABELS:
             return None
         if not value:
-            return ()
+            return Named((), key)
         names = [_name(each) for each in value]
-        return None if None in names else self._all([name for name in names if name is not None])
+        labels = None if None in names else self._all([name for name in names if name is not None])
+        return None if labels is None else Named(labels, key)
 
-    def _unwrapped(self, text: str) -> list[list[str]]:
-        """Return the answers a text may hold, by the wrapper they stand in, each at least one.
+    def _opened(self, value: dict[Any, Any]) -> tuple[Any, str] | None:
+        """Return what an object of one key holds and the key, empty where it is neutral or declared."""
+        if len(value) != 1:
+            return None
+        ((key, inner),) = value.items()
+        if _in_one_spelling(key) in self._plain_keys:
+            return inner, ""
+        return (inner, key.strip().casefold()) if self._any_key else None
 
-        The text itself comes first unless labels are open.
+    def _unwrapped(self, text: str) -> list[tuple[list[str], str]]:
+        """Return the answers a text may hold, by the wrapper they stand in, each at least one, and its key.
+
+        The text itself comes first unless labels are open, and what stands under a key of its own last.
         """
-        inner: list[list[str]] = []
+        inner: list[tuple[list[str], str]] = []
         if self._json:
             good, value = extract_json(text)
-            if good and len(value) == 1:
-                only = _name(next(iter(value.values())))
-                inner += [[only]] if only is not None else []
+            opened = self._opened(value) if good else None
+            only = _name(opened[0]) if opened else None
+            inner += [([only], opened[1])] if opened and only is not None else []
         for wrapper in self._wrappers:
             found = (each.group(1) if wrapper.groups else each.group(0) for each in wrapper.finditer(text))
             answers = list(dict.fromkeys(each for each in islice(found, MAX_LABELS) if each is not None))
-            inner += [answers] if answers else []
-        return [*inner, [text]] if self._open else [[text], *inner]
+            inner += [(answers, "")] if answers else []
+        inner.sort(key=lambda each: each[1] != "")
+        return [*inner, ([text], "")] if self._open else [([text], ""), *inner]
 
 
 def judge_labels(reader: LabelReader, control: str | None, candidate: str | None) -> Judgement:
     """Compare two answers from a set of labels. Symmetric where both are in the set.
 
-    The score is the share of labels in common, of those that either side names.
+    Under another key than the recorded one a label may say anything: such an answer is none. The score is
+    the share of labels in common, of those that either side names.
 
     Args:
         reader: Reads labels as the eval declares.
         control: The frontier's answer.
         candidate: The candidate's answer.
     """
-    left = reader.labels(control)
-    if left is None:
+    recorded = reader.named(control)
+    if recorded is None:
         return uncomparable("the control is not one of the labels" if control else "the control is empty")
-    group = group_of(left)
-    right = reader.labels(candidate)
-    if right is None:
+    left, group = recorded.labels, group_of(recorded.labels)
+    answered = reader.named(candidate)
+    if answered is None:
         reason = "the answer is not one of the labels" if candidate and candidate.strip() else "no answer"
         return invalid(reason, control_group=group)
-    other = group_of(right)
+    if answered.key != recorded.key:
+        reason = f"the label stands under {_told(answered.key)}, the recorded one under {_told(recorded.key)}"
+        return invalid(reason, control_group=group)
+    right, other = answered.labels, group_of(answered.labels)
     if left == right:
         same = control == candidate
         return Judgement(Verdict.MATCH, 1.0, identical=same, control_group=group, candidate_group=other)
@@ -198,6 +239,15 @@ def labels_of(group: str | None) -> frozenset[str]:
         group: What `group_of` named, of an eval with several labels.
     """
     return frozenset() if group is None or group == NO_LABEL else frozenset(group.split(JOINED))
+
+
+def _in_one_spelling(key: str) -> str:
+    """Return a key however its words are joined: finalAnswer, final_answer and Final Answer are one."""
+    return "".join(filter(str.isalnum, key)).casefold()
+
+
+def _told(key: str) -> str:
+    return f"the key {key[:80]!r}" if key else "no key of its own"
 
 
 def _name(value: Any) -> str | None:

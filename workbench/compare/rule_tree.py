@@ -106,6 +106,11 @@ def rules_below(node: Node) -> Iterator[FieldRule]:
         yield from rules_below(node.items)
 
 
+def deciding_below(node: Node) -> Iterator[FieldRule]:
+    """Yield the rules at a node and below it of which a difference decides."""
+    return (rule for rule in rules_below(node) if rule.compare != "ignore")
+
+
 def rules_of_schema(schema: dict[str, Any] | None) -> tuple[FieldRule, ...]:
     """Return the field rules that a JSON Schema implies, one for each scalar or list.
 

@@ -25,6 +25,8 @@ from workbench.specs import EvalConfig
 
 NO_TOOL = "(no tool)"
 MISSING = "(missing)"
+NO_ARGUMENTS = ("", "null")
+"""What servers write instead of `{}` where a tool takes no arguments."""
 MAX_NAMED, MAX_SHOWN, MAX_CHARS = 5, 20, 200
 """Tools that a reason names, entries that the details keep, and characters of each value."""
 
@@ -128,7 +130,7 @@ def _read(output: Output, without: frozenset[str]) -> tuple[list[_ReadCall], str
     for call in output.tool_calls:
         arguments = call.arguments
         if isinstance(arguments, str):
-            arguments = decode_nested(arguments, (dict, list)) if arguments.strip() else {}
+            arguments = {} if arguments.strip() in NO_ARGUMENTS else decode_nested(arguments, (dict, list))
             if isinstance(arguments, str):
                 return [], f"arguments of {call.name} are not JSON"
         if too_deep(arguments):

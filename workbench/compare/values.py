@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -52,6 +52,8 @@ MONTHS = {
     for name in names.split()
 }
 _WORDY = "|".join(sorted(MONTHS, key=len, reverse=True))
+_END_OF_DAY = re.compile(r"24:00(?::00(?:\.0+)?)?(?![:.\d])")
+_LEAP_SECOND = re.compile(r"\d\d:\d\d:60(?:\.\d+)?")
 DATE_TEXT = re.compile(
     rf"(?P<iso>\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}})(?P<clock>[T ]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?"
     rf"(?:Z|[+-]\d{{2}}:?\d{{2}})?)?"
@@ -107,7 +109,8 @@ def as_moment(value: Any) -> datetime | date | None:
 
     ISO 8601 and formats that can be read in one way only are understood; 03/04/2024
     is either of two days and is not, 13/04/2024 is. A clock time at midnight
-    without a zone is the date.
+    without a zone is the date. 24:00 is the next day's 00:00, and a leap second is the
+    second behind it, as in the time of Unix; another clock that no day has makes no date.
 
     Args:
         value: Any JSON value.
@@ -120,12 +123,43 @@ def as_moment(value: Any) -> datetime | date | None:
     except ValueError:
         found = DATE_TEXT.fullmatch(text)
         return date_of(found) if found else None
+    try:
+        return _in_utc(moment)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _in_utc(moment: datetime) -> datetime | date:
+    """Return a moment in UTC where its zone is known, and midnight without a zone as the date.
+
+    Raises:
+        OverflowError: The moment lies before the year 1 or behind 9999.
+    """
     if moment.tzinfo is not None:
-        try:
-            return moment.astimezone(UTC)
-        except (OverflowError, ValueError):
-            return None
+        return moment.astimezone(UTC)
     return moment.date() if moment.time() == time() else moment
+
+
+def _at(day: date, clock: str) -> datetime | date:
+    """Return the moment of a day and a clock time, such as `10:00:00+01:00`.
+
+    Source: ISO 8601 for 24:00; RFC 3339, 5.7, for leap seconds: the last of a month in UTC.
+
+    Raises:
+        ValueError: No day has such a clock time, or there is no such zone.
+        OverflowError: The moment lies before the year 1 or behind 9999.
+    """
+    later = timedelta()
+    is_leap = _LEAP_SECOND.match(clock) is not None
+    if is_leap:
+        clock, later = f"{clock[:6]}59{clock[8:]}", timedelta(seconds=1)
+    elif _END_OF_DAY.match(clock):
+        clock, later = f"00{clock[2:]}", timedelta(days=1)
+    moment = datetime.fromisoformat(f"{day.isoformat()}T{clock.upper()}") + later
+    found = _in_utc(moment)
+    if is_leap and f"{found:%d %H:%M:%S}" != "01 00:00:00":
+        raise ValueError(f"no month ends at {moment}")
+    return found
 
 
 def date_of(found: re.Match[str]) -> datetime | date | None:
@@ -134,10 +168,8 @@ def date_of(found: re.Match[str]) -> datetime | date | None:
     try:
         if parts["iso"]:
             year, month, day = (int(each) for each in re.split(r"[-/.]", parts["iso"]))
-            if parts["clock"]:
-                clock = f"{year:04d}-{month:02d}-{day:02d}T{parts['clock'][1:]}"
-                return as_moment(clock)
-            return date(year, month, day)
+            found_day = date(year, month, day)
+            return _at(found_day, parts["clock"][1:]) if parts["clock"] else found_day
         if parts["german"]:
             day, month, year = (int(each) for each in re.split(r"\.\s?", parts["german"]))
             return date(year, month, day)
@@ -195,14 +227,11 @@ def _equal_numbers(control: Any, candidate: Any, rule: FieldRule, text: Callable
     if first is None or second is None:
         # Somebody else read it, as more than a double holds: what it was is lost.
         return left == right and first is None and second is None
-    if first == second:
+    if _in_one_form(first, left) == _in_one_form(second, right):
         return True
     whole = isinstance(first, int) and isinstance(second, int)
     if whole or _beyond(first, left) or _beyond(second, right):
-        # Above 2**53 two whole numbers may be one in floating point.
         return is_near(first, second, rule.tolerance, rule.relative)
-    if left == right:
-        return True
     allowed = max(rule.tolerance, rule.relative * max(abs(left), abs(right)))
     return allowed > 0 and abs(left - right) <= allowed + EPSILON * max(1.0, abs(left), abs(right))
 
@@ -218,6 +247,16 @@ def _exact(value: Any) -> int | Decimal | None:
     if text is None:
         return exact_number(value)
     return int(text) if _DIGITS.fullmatch(text) else exact_number(text)
+
+
+def _in_one_form(exact: int | Decimal, double: float) -> int | Decimal:
+    """Return what is the same of equal numbers: a whole number as it is written, any other as its double.
+
+    Above 2**53 two whole numbers may be one in floating point: neither equals the other by way of it.
+    """
+    if isinstance(exact, int) or exact == exact.to_integral_value() or _beyond(exact, double):
+        return exact
+    return Decimal(repr(double))
 
 
 def _beyond(exact: int | Decimal, double: float) -> bool:

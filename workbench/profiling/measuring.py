@@ -32,13 +32,14 @@ OVERLAP_CHARS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What the texts of a sample say."""
+    """What the texts of a sample say. `unread` calls of it could not be looked at."""
 
     answers: list[Answer]
     constant: Constant
     tools: int
     lacking: int
     facts: int
+    unread: int
 
 
 def measure(
@@ -196,22 +197,33 @@ def _read(store: Store, seqs: Sequence[int]) -> Sampled:
     answers: list[Answer] = []
     prompts: dict[str, Prompt] = {}
     called: set[str] = set()
-    lacking = facts = 0
+    lacking = facts = unread = 0
     for row in workloads.read_sample(store, seqs):
         request = from_json(row["request"], Request)
-        prompts.setdefault(row["request_hash"], prompt_of(request))
         output = from_json(row["control"], Output) if row["control"] else None
-        if output is None or output.error is not None:
+        try:
+            prompts.setdefault(row["request_hash"], prompt_of(request))
+            if output is None or output.error is not None:
+                continue
+            answer, counted = _answered(request, output, row["control_output_tokens"])
+        except Exception:
+            # Whatever one call holds must not end the profile of all the rest.
+            unread += 1
             continue
         called.update(each.name for each in output.tool_calls)
-        asked = text_of(request)
-        short = output.text is not None and len(output.text) <= OVERLAP_CHARS
-        close = overlap(output.text, asked) if short and output.text and asked else None
-        answers.append(Answer(output.text, output.tool_calls, row["control_output_tokens"], close))
-        counted = facts_beyond(output.text, request) if short and output.text else None
+        answers.append(answer)
         if counted is not None:
             lacking, facts = lacking + counted[0], facts + counted[1]
-    return Sampled(answers, constant_part(list(prompts.values())), len(called), lacking, facts)
+    return Sampled(answers, constant_part(list(prompts.values())), len(called), lacking, facts, unread)
+
+
+def _answered(request: Request, output: Output, tokens: int | None) -> tuple[Answer, tuple[int, int] | None]:
+    """Return an answer as shapes are told by, and how many facts of it the request lacks, of how many."""
+    asked = text_of(request)
+    short = output.text is not None and len(output.text) <= OVERLAP_CHARS
+    close = overlap(output.text, asked) if short and output.text and asked else None
+    counted = facts_beyond(output.text, request) if short and output.text else None
+    return Answer(output.text, output.tool_calls, tokens, close), counted
 
 
 def _report(
@@ -282,6 +294,7 @@ def _report(
         eval_kind=workspace.evals[row["task"]].kind if row["task"] in workspace.evals else shape.eval_kind,
         checks=checks,
         imputed=sum(each.calls - each.measured for each in priced),
+        unread=texts.unread,
     )
 
 

@@ -36,7 +36,8 @@ class WorkloadReport:
     `rule` takes the calls of a mined one; the rest has none. `calls_per_day` is None where the log does
     not say which share of the traffic it holds, and so is all that rests on it. `priced_share` is the
     share of its calls whose model has a price and token counts: money is about those alone. `imputed` of them
-    were answered without token counts, and cost what their model's other answers cost.
+    were answered without token counts, and cost what their model's other answers cost. `unread` calls of the
+    sample whose texts are read could not be looked at, and count in nothing that texts say.
     """
 
     workload: str
@@ -75,6 +76,7 @@ class WorkloadReport:
     eval_kind: EvalKind
     checks: tuple[Check, ...]
     imputed: int = 0
+    unread: int = 0
 
     @property
     def speaks_for(self) -> int:
@@ -124,6 +126,13 @@ class ProfileReport:
         return sum(each.imputed for each in self.workloads)
 
     @property
+    def told_unread(self) -> str:
+        """Return in words how many calls could not be looked at; nothing where none is."""
+        count = sum(each.unread for each in self.workloads)
+        calls = "call" if count == 1 else "calls"
+        return f"Texts of {count:,} {calls} could not be looked at: no shape rests on them" if count else ""
+
+    @property
     def text(self) -> str:
         """Return the report for a terminal."""
         if not self.calls:
@@ -134,6 +143,8 @@ class ProfileReport:
         if self.moved:
             told = ", ".join(f"{count:,} to {task}" for task, count in self.moved.items())
             lines.append(f"Rules took calls out of unassigned: {told}")
+        if self.told_unread:
+            lines.append(self.told_unread)
         lines.append("")
         lines.append(f"{'workload':<34} {'calls':>9} {'a day':>9} {'USD/month':>10} {'for':>4}  answers")
         lines += [self._line(each) for each in self.workloads]

@@ -102,7 +102,7 @@ class _Judge:
             output,
             similarity=self.similarities.get((gold.text or "", output.text or "")),
         )
-        if found.verdict is Verdict.UNCOMPARABLE or found.reason == compare.SIMILARITY_MISSING:
+        if found.verdict is Verdict.UNCOMPARABLE or found.score is None:
             return None
         return found.verdict in AGREEING
 

@@ -12,11 +12,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from workbench.access import requires
-from workbench.compare import SIMILARITY_MISSING, Comparator, basis, control_problem, evaluator_version
+from workbench.compare import Comparator, basis, control_problem, evaluator_version
 from workbench.embed import Embedder, similarities
 from workbench.normal import content_hash
 from workbench.progress import Listener, Progress, silent
-from workbench.records import Basis, Estimate, EvalKind, Output, Request, Verdict, from_json, to_json
+from workbench.records import Basis, Estimate, Output, Request, Verdict, from_json, to_json
 from workbench.roles import Right
 from workbench.specs import EvalConfig
 from workbench.stats import noise
@@ -140,8 +140,8 @@ def from_second_answers(store: Store, config: EvalConfig, fingerprint: str, now:
         *(frame[name] for name in _TAKEN), strict=True
     ):
         answer = answers[replay_id, call_id]
-        # A text pair without a similarity is a mismatch without a score: nothing is known of it.
-        missing = config.kind is EvalKind.TEXT and verdict == Verdict.MISMATCH and math.isnan(score)
+        # Without a similarity, or where an evaluator failed, a mismatch has no score: nothing is known of it.
+        missing = verdict == Verdict.MISMATCH and math.isnan(score)
         if why := _silent(answer, Verdict.UNCOMPARABLE if missing else verdict):
             left_out[why] += 1
             continue
@@ -345,7 +345,7 @@ class _Group:
         def verdict(one: Output, other: Output) -> bool | None:
             similarity = known.get((one.text or "", other.text or ""))
             found = comparator.compare(one, other, self._request, similarity)
-            unknown = found.verdict is Verdict.UNCOMPARABLE or found.reason == SIMILARITY_MISSING
+            unknown = found.verdict is Verdict.UNCOMPARABLE or found.score is None
             return None if unknown else found.verdict in _AGREES
 
         return [[verdict(one, other) for other in self.outputs] for one in self.outputs]

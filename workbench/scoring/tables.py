@@ -159,7 +159,9 @@ def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTab
     compared = _COMPARED + once(store, config.task, fingerprint)
     found = store.rows(
         f"""
-        SELECT m.control_group AS control, CASE WHEN m.invalid THEN ? ELSE m.candidate_group END AS candidate,
+        SELECT m.control_group AS control,
+               CASE WHEN m.invalid OR m.candidate_group IS NULL THEN ? ELSE m.candidate_group END
+                   AS candidate,
                count(*) AS n, count(*) FILTER (WHERE m.verdict <> 'mismatch') AS agreeing
         {compared} AND m.control_group IS NOT NULL GROUP BY ALL ORDER BY n DESC, control, candidate
         """,

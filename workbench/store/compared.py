@@ -39,7 +39,8 @@ _PLACED = f"""{_DISTINCT}
 _PARTS = """coalesce(m.parts, CASE WHEN json_type(m.details, '$.fields') = 'ARRAY' THEN CAST(to_json(
                    list_transform(json_extract(m.details, '$.fields[*]'), lambda f: json_array(
                        json_extract(f, '$.path'), json_extract(f, '$.equal'),
-                       coalesce(CAST(json_extract(f, '$.control') AS VARCHAR), '') <> '{"missing":true}',
+                       coalesce(CAST(json_extract(f, '$.there') AS BOOLEAN),
+                           coalesce(CAST(json_extract(f, '$.control') AS VARCHAR), '') <> '{"missing":true}'),
                        coalesce(CAST(json_extract(f, '$.critical') AS BOOLEAN), false)))) AS VARCHAR)
                ELSE '[]' END)"""
 _LOOKED_UP = f"""

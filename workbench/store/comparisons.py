@@ -145,10 +145,10 @@ def add(store: Store, comparisons: Sequence[Comparison], placed: Sequence[Mappin
 def parts_of(details: Mapping[str, Any]) -> str:
     """Return what evidence needs of per-field details: JSON [[path, equal, there, critical], ...].
 
-    A field is there where the control has it.
+    A field is there where the control has it, of lists in one item at least.
     """
     fields = details.get("fields", ())
-    there = [each.get("control") != {"missing": True} for each in fields]
+    there = [each.get("there", each.get("control") != {"missing": True}) for each in fields]
     return msgspec.json.encode(
         [
             (each["path"], each["equal"], is_there, each.get("critical", False))

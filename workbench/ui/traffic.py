@@ -59,6 +59,8 @@ def _summary(report: ProfileReport) -> None:
         )
     if report.excluded:
         st.caption(answers.quoted(report.told_excluded))
+    if report.told_unread:
+        st.caption(report.told_unread + ".")
     if report.warning:
         st.warning(answers.quoted(report.warning), icon=":material/warning:")
     if report.unknown_volume:
