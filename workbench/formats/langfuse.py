@@ -19,7 +19,7 @@ from workbench.formats.drafts import (
 )
 from workbench.formats.requests import read_logged_request
 from workbench.formats.usage import known, usage_details
-from workbench.normal import as_text, decode_nested
+from workbench.normal import as_number, as_text, decode_nested
 
 _TYPES = frozenset(
     (
@@ -158,11 +158,20 @@ def _generation(
         error=(_get(observation, "statusMessage") or "error") if failed else None,
         attributes=_attributes(observation, trace, trace_id),
         marks=marks,
+        cost=_cost(observation),
     )
     draft.control_marks = [*control_marks, *draft.control_marks]
     task = draft.attributes.get("task")
     draft.task = task_of(task)
     return draft
+
+
+def _cost(observation: Mapping[str, Any]) -> Any:
+    details = as_mapping(_get(observation, "costDetails"))
+    if details.get("total") is not None:
+        return details["total"]
+    parts = [found for each in details.values() if (found := as_number(each)) is not None]
+    return sum(parts) if parts else _get(observation, "totalCost") or _get(observation, "calculatedTotalCost")
 
 
 def _tool_list(tools: Any) -> list[Any]:

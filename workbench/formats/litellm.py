@@ -101,6 +101,7 @@ class LiteLLM:
             attributes=attributes,
             more=as_mapping(value.get("model_parameters")),
             marks=marks,
+            cost=value.get("response_cost", value.get("spend")),
         )
         return [draft]
 

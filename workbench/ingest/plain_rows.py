@@ -142,6 +142,7 @@ class PlainRows:
                 uncached,
                 cached,
                 out,
+                None,
                 _UNTIMED if pair.latency_ms is None else [],
                 None,
                 file,

@@ -37,8 +37,10 @@ MANY_REPAIRED_SHARE = 0.01
 class ImportReport:
     """What one import did. The six counts add up to `records`.
 
-    `cost_usd` is what the answers with tokens and a price cost, by the price table; None where
-    there are none. `unpriced` counts by model the answers that it leaves out.
+    `cost_usd` is what the answers with tokens and a price cost, by the price table, and what the log says
+    of others (`as_logged` counts these by model); None where there are none. `unpriced` counts by model
+    the answers that it leaves out. `logged_usd` is what the log says of `logged_costs` answers in all;
+    `batched` answers were reckoned at the price's `batch_discount`.
     `priced_as` names, by model, the entry of the price table that stood in: the same name without
     the date of the snapshot.
     `unrecognised` are files of a folder or pattern that are no logs, by name and reason;
@@ -75,6 +77,10 @@ class ImportReport:
     cost_usd: float | None = None
     unpriced: dict[str, int] = field(default_factory=dict)
     priced_as: dict[str, str] = field(default_factory=dict)
+    as_logged: dict[str, int] = field(default_factory=dict)
+    logged_usd: float = 0.0
+    logged_costs: int = 0
+    batched: int = 0
     models: dict[str, int] = field(default_factory=dict)
     first_at: datetime | None = None
     last_at: datetime | None = None
@@ -105,6 +111,12 @@ class ImportReport:
             if self.priced_as:
                 told_as = ", ".join(f"{model} as {name}" for model, name in self.priced_as.items())
                 cost += f"; priced {told_as}"
+            if self.batched:
+                cost += f"; {self.batched:,} at the price of a batch"
+            if self.as_logged:
+                cost += f"; without a price, as the log says: {_listed(self.as_logged, NAMES_SHOWN)}"
+            if self.logged_costs > sum(self.as_logged.values()):
+                cost += f"; the log itself says {self.logged_usd:,.4f} USD of {self.logged_costs:,} answers"
             if self.unpriced:
                 cost += f"; left out, no price or no tokens: {_listed(self.unpriced, NAMES_SHOWN)}"
             told["cost"] = cost

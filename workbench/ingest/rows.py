@@ -287,7 +287,7 @@ def _content_hash(request_hash: str, output_hash: str) -> str:
 
 def _control_columns(output: Output | None, marks: Sequence[str]) -> tuple[Any, ...]:
     if output is None:
-        return (None,) * 7 + (_texts(marks),)
+        return (None,) * 8 + (_texts(marks),)
     usage = output.usage
     return (
         to_json(output),
@@ -297,6 +297,7 @@ def _control_columns(output: Output | None, marks: Sequence[str]) -> tuple[Any, 
         usage.input_tokens,
         usage.cached_input_tokens,
         usage.output_tokens,
+        usage.cost_usd,
         _texts(marks),
     )
 

@@ -148,6 +148,8 @@ def _use(row: Mapping[str, Any]) -> ModelUse:
         output_tokens=row["output_tokens"],
         usd=row["usd"],
         usd_deviation=row["usd_deviation"],
+        as_logged=row["as_logged"],
+        batched_share=row["batched_share"],
     )
 
 
@@ -240,7 +242,8 @@ def _report(
     if volume is not None and per_call is not None:
         month = product(volume.times(DAYS_PER_MONTH * share), per_call)
     saved = None
-    if month is not None and small is not None and volume is not None:
+    is_counted = all(each.output_tokens is not None or not each.usd for each in priced)
+    if month is not None and small is not None and volume is not None and is_counted:
         cheap = sum(each.calls * _at(each, small) for each in priced) / answered
         saved = max(month.point - volume.point * share * DAYS_PER_MONTH * cheap, 0.0)
     is_task = row["workload"] == row["task"] and row["task"] != UNASSIGNED

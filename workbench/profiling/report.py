@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -16,7 +17,9 @@ from workbench.traffic.suitability import Check, Speaks
 class ModelUse:
     """What one model answered of a workload. Tokens are means of a call; `usd` is None without a price.
 
-    `measured` counts calls with token counts, and failed ones without: those cost nothing.
+    `measured` counts calls with token counts, and failed ones without: those cost nothing. `as_logged`
+    counts those that cost what the log says, since their model has no price; `batched_share` is the share
+    of the others' list price that was billed as a batch, 0..1.
     """
 
     model: str
@@ -27,6 +30,8 @@ class ModelUse:
     output_tokens: float | None
     usd: float | None
     usd_deviation: float = 0.0
+    as_logged: int = 0
+    batched_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,11 @@ class WorkloadReport:
     imputed: int = 0
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be said of its prices: what the log told, and what was billed as a batch."""
+        return told_prices(self.models)
+
+    @property
     def speaks_for(self) -> int:
         """Return how many lines of the checklist speak for a small model."""
         return sum(each.speaks is Speaks.FOR for each in self.checks)
@@ -117,6 +127,11 @@ class ProfileReport:
             for task, count in self.excluded.items()
         )
         return f"Left out by their marks: {told}" if told else ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be said of the prices of all workloads."""
+        return told_prices([use for each in self.workloads for use in each.models])
 
     @property
     def imputed(self) -> int:
@@ -163,6 +178,7 @@ class ProfileReport:
             )
         if self.imputed:
             lines.append(told_imputed(self.imputed))
+        lines += self.notes
         if self.unknown_volume:
             lines.append("Calls a day unknown, so not in the forecast: " + ", ".join(self.unknown_volume[:8]))
         if self.left_out:
@@ -176,3 +192,30 @@ def told_imputed(count: int) -> str:
     """Return in words how many answers have no token counts, and what they cost all the same."""
     answers, their = ("answer", "its") if count == 1 else ("answers", "their")
     return f"Without token counts: {count:,} {answers}, priced like {their} model's other answers"
+
+
+def told_prices(uses: Sequence[ModelUse]) -> tuple[str, ...]:
+    """Return in words which calls cost what the log says, and which were billed as those of a batch."""
+    logged: dict[str, int] = {}
+    batched: dict[str, list[ModelUse]] = {}
+    for each in uses:
+        if each.as_logged:
+            logged[each.model] = logged.get(each.model, 0) + each.as_logged
+        if each.batched_share and each.usd is not None:
+            batched.setdefault(each.model, []).append(each)
+    told = []
+    if logged:
+        of = ", ".join(f"{model} ({_calls(count)})" for model, count in logged.items())
+        told.append(f"Without a price, at the cost that the log says: {of}")
+    if batched:
+        shares = []
+        for model, found in batched.items():
+            calls = sum(each.calls for each in found)
+            share = sum(each.calls * each.batched_share for each in found) / calls
+            shares.append(f"{model} ({100 * share:.3g} %)")
+        told.append(f"Asked in batches or as flex, at batch_discount: {', '.join(shares)}")
+    return tuple(told)
+
+
+def _calls(count: int) -> str:
+    return f"{count:,} call" if count == 1 else f"{count:,} calls"

@@ -89,10 +89,8 @@ def money_of(
     for row in rows.control_costs(store, config.task, workspace.model_prices(), config.exclude_marks):
         calls += row["calls"]
         name = row["model"] or "unnamed model"
-        if workspace.price_of(row["model"]) is None:
-            left_out.append(name)
-        elif not row["measured"]:
-            left_out.append(name + NO_TOKENS)
+        if row["usd"] is None or not row["measured"]:
+            left_out.append(name if workspace.price_of(row["model"]) is None else name + NO_TOKENS)
         else:
             imputed += row["calls"] - row["measured"]
             amount = mean_amount(row["usd"], row["usd_deviation"], row["measured"])

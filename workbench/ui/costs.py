@@ -128,6 +128,8 @@ def _figures(found: CostReport) -> None:
     st.text(f"Small model: {visible(found.basis)}")
     if found.imputed:
         st.caption(told_imputed(found.imputed) + ".")
+    for said in found.price_notes:
+        st.text(visible(f"{said}."))
     if found.left_out:
         st.caption(
             f"Left out, without a price or tokens ({words.percent(1 - found.priced_share)} of the calls):"

@@ -69,6 +69,8 @@ def _summary(report: ProfileReport) -> None:
         )
     if report.imputed:
         st.caption(told_imputed(report.imputed) + ".")
+    for said in report.notes:
+        st.text(visible(f"{said}."))
     if report.left_out:
         st.caption("Left out of the costs, since no price or no token counts are known:")
         st.text(visible(", ".join(report.left_out)))
@@ -189,6 +191,8 @@ def _facts(each: WorkloadReport) -> None:
     st.text(" · ".join(lines))
     if each.imputed:
         st.caption(told_imputed(each.imputed) + ".")
+    for said in each.notes:
+        st.text(visible(f"{said}."))
     if each.left_out:
         st.caption("Calls of these models are left out of its costs:")
         st.text(visible(", ".join(each.left_out)))
