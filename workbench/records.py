@@ -24,6 +24,9 @@ BATCH_REQUEST_ID = "batch_request_id"
 BATCH_PRICE = "batch_price"
 """The mark of an answer that was billed as one of a batch: at the price's `batch_discount`."""
 
+DATED_SHARE = 0.5
+"""With fewer of the calls dated, how traffic spreads over time counts as not known."""
+
 LEAST_RATE = 1e-9
 """A log of less than one call in a billion speaks of no traffic; one over it would be no number any more."""
 """Task of a call that no rule takes. Shown, never dropped."""

@@ -174,7 +174,7 @@ def test_a_store_from_before_gets_the_mark(bench: Workbench, tmp_path: Path) -> 
     with bench.store.writing() as writer:
         writer.execute("UPDATE controls SET marks = ['no_latency']")
     prices = bench.workspace.model_prices()
-    step = next(each for each in migrate.bundled() if each.name == "0021_batch_price")
+    step = next(each for each in migrate.bundled() if each.name == "0021_batches_and_times")
     with bench.store.writing() as writer:
         for _ in range(2):
             writer.execute(step.sql)

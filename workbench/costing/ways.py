@@ -89,7 +89,7 @@ class Workload:
 
     `control_usd` is what a call costs now, `candidate_usd` what it costs on the small model;
     `fallback` is the share of the small model's calls that the frontier answers after all. None where
-    something is not known.
+    something is not known; `no_volume` says why calls a day are not.
     """
 
     calls_per_day: Amount | None
@@ -98,6 +98,7 @@ class Workload:
     candidate_usd: Amount | None = None
     candidate_tokens: float | None = None
     fallback: Amount = Amount(0.0, 0.0, 0.0)
+    no_volume: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,8 @@ def ways_together(
     if not priced or len(priced) < len(known):
         what = []
         if not loads or any(each.calls_per_day is None for each in loads):
-            what.append("calls a day: the log does not say which share of the traffic it holds")
+            why = "; ".join(dict.fromkeys(each.no_volume for each in loads if each.no_volume))
+            what.append(f"calls a day: {why}" if why else "calls a day")
         if not loads or any(each.control_usd is None for each in loads):
             what.append("the price or the tokens of the model that answers now")
         return tuple(Way(each, None, missing=tuple(what)) for each in WAYS)

@@ -31,6 +31,7 @@ class Mark(StrEnum):
     ERROR = "error"
     FILE = "file"
     FINISH_LENGTH = "finish_length"
+    FUTURE_TIME = "future_time"
     HISTORY_MISSING = "history_missing"
     IMAGE = "image"
     INTERNAL = "internal"

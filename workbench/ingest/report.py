@@ -167,10 +167,16 @@ class ImportReport:
                 f"  CONFLICTS: {self.conflicts:,} records carry the id of another call but differ from it."
                 " Both sides are kept out of every comparison until that is resolved."
             )
+            lines += [f"    {each}" for each in told_conflicts(self)]
         if self.marks:
             lines.append("  marks: " + _listed(self.marks))
         if self.repaired:
             lines.append(f"  REPAIRED: {self.repaired}")
+        if ahead := self.marks.get(Mark.FUTURE_TIME):
+            lines.append(
+                f"  FUTURE: {ahead:,} calls are dated after this import and count as calls without a time. "
+                "Look at the clock of what wrote the log, and at what its field of the time holds."
+            )
         lines += [f"  {each}" for each in told_unrendered(self)]
         if self.redacted is not None:
             found = _listed({kind.lower(): count for kind, count in self.redacted.items()}) or "nothing"
@@ -284,6 +290,20 @@ def _listed(counts: Mapping[str, int], most: int | None = None) -> str:
     shown = [f"{name or 'unknown'} {count:,}" for name, count in list(counts.items())[:most]]
     more = len(counts) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def told_conflicts(report: ImportReport) -> list[str]:
+    """Say in words what to do about conflicts: where another export has the same ids, and for corrections."""
+    back, brought = "", ""
+    if report.manifest_id:
+        back = f"workbench import --undo {report.manifest_id}, then "
+        brought = f" --import {report.manifest_id}"
+    again = "begin anew in each batch" if "openai_batch" in report.format else "were used before"
+    return [
+        f"Is it another export, whose ids {again}? {back}import it with a name of its own: --source NAME.",
+        "Was the log corrected? See both sides with workbench conflicts list, and say which is right: "
+        f"workbench conflicts resolve --keep arrived{brought} (or stored).",
+    ]
 
 
 def told_unrendered(report: ImportReport) -> list[str]:

@@ -49,7 +49,7 @@ class CostReport:
     `basis` says what the small model's figures rest on. `left_out` names models without a price, and
     `left_out_workloads` what the sum of all can't hold. `imputed` counts answers without tokens, which
     cost what their model's others cost, and `price_notes` says which were priced otherwise than by the table
-    alone. `curve` is the cost of each way at `volumes`.
+    alone. `no_volume` says why calls a day are not known. `curve` is the cost of each way at `volumes`.
     """
 
     workload: str | None
@@ -74,6 +74,7 @@ class CostReport:
     level: float = LEVEL
     imputed: int = 0
     price_notes: tuple[str, ...] = ()
+    no_volume: str = ""
 
     @property
     def text(self) -> str:
@@ -177,6 +178,7 @@ def costs(
         gpu=gpu,
         warning=budget_warning(now.point if now else None, now.high if now else None, plan.budget_usd_month),
         imputed=sum(each.imputed for each in chosen),
+        no_volume="; ".join(dict.fromkeys(each.no_volume for each in chosen if each.no_volume)),
         price_notes=told_prices([use for each in chosen for use in each.models]),
     )
 
@@ -210,7 +212,7 @@ def _load(workspace: Workspace, store: Store, each: WorkloadReport, candidate: s
     )
     volume = each.calls_per_day.times(each.priced_share) if each.calls_per_day is not None else None
     usd, tokens, fallback, basis = _candidate(workspace, store, each, candidate, models)
-    load = Workload(volume, each.usd_per_call, models, usd, tokens, fallback)
+    load = Workload(volume, each.usd_per_call, models, usd, tokens, fallback, each.no_volume)
     return _Load(each.name, load, (load,), basis)
 
 

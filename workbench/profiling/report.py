@@ -39,7 +39,8 @@ class WorkloadReport:
     """One workload: a task, or calls without one that share a prompt template.
 
     `rule` takes the calls of a mined one; the rest has none. `calls_per_day` is None where the log does
-    not say which share of the traffic it holds, and so is all that rests on it. `priced_share` is the
+    not tell, as `no_volume` says, and so is all that rests on it; `undated` calls without a time are
+    taken to be spread as the others. `priced_share` is the
     share of its calls whose model has a price and token counts: money is about those alone. `imputed` of them
     were answered without token counts, and cost what their model's other answers cost.
     """
@@ -80,6 +81,19 @@ class WorkloadReport:
     eval_kind: EvalKind
     checks: tuple[Check, ...]
     imputed: int = 0
+    no_volume: str = ""
+    undated: int = 0
+
+    @property
+    def told_undated(self) -> str:
+        """Return in words that calls without a time are counted with the others; nothing where none is."""
+        if not self.undated or self.calls_per_day is None:
+            return ""
+        one = self.undated == 1
+        return (
+            f"{self.undated:,} of {self.calls:,} calls {'has' if one else 'have'} no time that can be: "
+            f"{'it is' if one else 'they are'} taken to be spread over the days as the others"
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -134,6 +148,17 @@ class ProfileReport:
         return told_prices([use for each in self.workloads for use in each.models])
 
     @property
+    def told_unknown(self) -> str:
+        """Return the workloads whose calls a day are not known, each reason with those it is true of."""
+        found: dict[str, list[str]] = {}
+        for each in self.workloads:
+            if each.calls_per_day is None:
+                found.setdefault(each.no_volume, []).append(each.name)
+        return "; ".join(
+            f"{', '.join(names[:8])} ({why})" if why else ", ".join(names[:8]) for why, names in found.items()
+        )
+
+    @property
     def imputed(self) -> int:
         """Return how many answers without token counts cost what their model's other answers cost."""
         return sum(each.imputed for each in self.workloads)
@@ -180,7 +205,8 @@ class ProfileReport:
             lines.append(told_imputed(self.imputed))
         lines += self.notes
         if self.unknown_volume:
-            lines.append("Calls a day unknown, so not in the forecast: " + ", ".join(self.unknown_volume[:8]))
+            lines.append("Calls a day unknown, so not in the forecast: " + self.told_unknown)
+        lines += [f"{each.name}: {each.told_undated}" for each in self.workloads if each.told_undated]
         if self.left_out:
             lines.append("Left out, no price or no tokens: " + ", ".join(self.left_out[:12]))
         if self.warning:

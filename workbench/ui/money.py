@@ -26,7 +26,7 @@ def sentence(row: OverviewRow) -> str:
     """Return what a row costs in one sentence, saying why where it can't be said."""
     if row.calls_per_day is None:
         return (
-            "Cost unknown: the log does not say which share of the traffic it holds. "
+            "Cost unknown: the log lacks a sampling rate, or the times of most calls. "
             "Set calls_per_day in eval.toml, or import with a sampling rate."
         )
     if row.cost_now_usd_month is None:

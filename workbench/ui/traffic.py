@@ -63,10 +63,11 @@ def _summary(report: ProfileReport) -> None:
         st.warning(answers.quoted(report.warning), icon=":material/warning:")
     if report.unknown_volume:
         st.caption(
-            f"For {words.counted(len(report.unknown_volume), 'workload')} the log does not say which share "
-            "of the traffic it holds, so that no figure a day or a month is shown: import with a sampling "
-            "rate, or set calls_per_day in eval.toml."
+            f"For {words.counted(len(report.unknown_volume), 'workload')} no figure a day or a month is "
+            "shown: import with times and a sampling rate, or set calls_per_day in eval.toml. Not known are "
+            "the calls a day of:"
         )
+        st.text(visible(report.told_unknown))
     if report.imputed:
         st.caption(told_imputed(report.imputed) + ".")
     for said in report.notes:
