@@ -19,11 +19,11 @@ def past(at: datetime | None, latest: datetime, marks: list[str]) -> datetime | 
     """Return when a call was made; None where its log names a time that had not come when it was imported.
 
     Args:
-        at: What the log says, in UTC.
+        at: What the log says, in UTC, with its zone or without.
         latest: The latest time that can be.
         marks: Get `future_time` in that case.
     """
-    if at is None or at <= latest:
+    if at is None or (at if at.tzinfo else at.replace(tzinfo=UTC)) <= latest:
         return at
     marks.append(str(Mark.FUTURE_TIME))
     return None

@@ -68,7 +68,6 @@ class Measured:
     shape: Shape
     calls: int
     calls_per_day: float | None
-    no_volume: str
     duplicate_share: float
     input_tokens: float | None
     input_chars: float
@@ -80,6 +79,7 @@ class Measured:
     facts: int
     shift: float | None
     weeks: int
+    no_volume: str = NO_SHARE
 
 
 def checklist(found: Measured) -> tuple[Check, ...]:
