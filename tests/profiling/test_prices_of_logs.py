@@ -125,6 +125,7 @@ def test_calls_of_a_batch_cost_what_a_batch_costs(bench: Workbench, tmp_path: Pa
     )
     assert money.control_usd is not None
     assert money.control_usd.point == pytest.approx(LIST_USD / 2)
+    assert money.price_notes == load.notes
 
 
 def test_what_can_wait_is_discounted_once(bench: Workbench, tmp_path: Path) -> None:

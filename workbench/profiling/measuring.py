@@ -67,7 +67,7 @@ def measure(
         answers = {each["text"]: each["calls"] for each in short.get(name, [])}
         shape = shape_of(texts.answers, answers, row["answers"], row["distinct_answers"])
         volume = _volume(workspace, row, days.get(name, []))
-        models = tuple(_use(each) for each in uses.get(name, []))
+        models = tuple(use_of(each) for each in uses.get(name, []))
         spoken = {each["language"] or "": each["calls"] for each in tongues.get(name, [])}
         shift, counted = weekly_shift(_mixes(weeks.get(name, [])))
         missing = "" if volume else _why_no_volume(row, days.get(name, []))
@@ -154,7 +154,8 @@ def _grouped(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _use(row: Mapping[str, Any]) -> ModelUse:
+def use_of(row: Mapping[str, Any]) -> ModelUse:
+    """Return a row of `store.call_costs.by_model` as what one model answered."""
     return ModelUse(
         model=row["model"] or UNNAMED,
         calls=row["calls"],

@@ -17,6 +17,8 @@ def show(row: OverviewRow) -> None:
     st.text(sentence(row))
     if row.imputed:
         st.caption(told_imputed(row.imputed) + ".")
+    for said in row.price_notes:
+        st.text(visible(f"{said}."))
     if row.left_out:
         st.caption("Left out of these figures, since no price or no tokens are known:")
         st.text(visible(", ".join(row.left_out)))
