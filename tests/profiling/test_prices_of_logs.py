@@ -251,13 +251,14 @@ MLFLOW = SPAN | {
         LANGFUSE | {"totalCost": 0.25},
         LANGFUSE | {"calculatedTotalCost": 0.25},
         HELICONE | {"cost": 0.25},
+        pair(1, usage={"prompt_tokens": 1, "completion_tokens": 1, "cost": 0.25}),
         LANGSMITH | {"total_cost": "0.25"},
         SPAN | {"attributes": {"openinference.span.kind": "LLM", "input.value": "x", "output.value": "y",
                                "llm.cost.total": 0.25}},
         {"info": {"trace_id": "t"}, "data": {"spans": [MLFLOW]}},
     ],
-    ids=["litellm", "spend", "langfuse", "parts", "total", "calculated", "helicone", "langsmith",
-         "openinference", "mlflow"],
+    ids=["litellm", "spend", "langfuse", "parts", "total", "calculated", "helicone", "openrouter",
+         "langsmith", "openinference", "mlflow"],
 )  # fmt: skip
 def test_a_format_tells_what_a_call_cost(tmp_path: Path, row: dict[str, Any]) -> None:
     """Each format that carries a cost has it with the answer, in US dollars."""
