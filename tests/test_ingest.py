@@ -133,7 +133,7 @@ def test_batch_files_join_in_any_order_to_the_same_calls(desk: Desk, order: str)
     assert (first.control.text, first.control.latency_ms) == ("billing", None)
     assert first.occurred_at is not None
     assert first.occurred_at.isoformat() == "2025-10-09T09:53:21+00:00"
-    assert first.marks == ("no_latency",)
+    assert first.marks == ("no_latency", "batch_price")
     assert first.attributes == {"tenant": "north", "batch_request_id": "req_1"}
     assert found["ticket-3"].control is not None
     assert found["ticket-3"].control.error is not None

@@ -79,7 +79,12 @@ def test_the_worked_example_comes_out_as_by_hand() -> None:
     assert even.calls_per_day == pytest.approx((584.40 + 800) / (0.00321 * 0.98 * 30.4375))
     assert even.tokens_per_day == pytest.approx((even.calls_per_day or 0) * 940)
     shown = Path(__file__).parents[1].joinpath("docs/costs.md").read_text(encoding="utf-8")
-    for way in (stay, cheaper, hosted, own):
+    batched = replace(LOAD.models[0], batched_share=0.3)
+    paid = replace(LOAD, models=(batched,), control_usd=exactly(0.00321 * (1 - 0.3 * 0.5)))
+    stay_batched, cheaper_batched = four_ways(paid, PLAN, GPU)[:2]
+    assert cheaper_batched.usd_month is not None
+    assert cheaper_batched.usd_month.point == pytest.approx(608_750 * 0.00213 * (1 - 0.3 * 0.5))
+    for way in (stay, cheaper, hosted, own, stay_batched, cheaper_batched):
         assert way.usd_month is not None
         assert f"{way.usd_month.point:,.2f}" in shown, way.name
     assert f"{even.calls_per_day:,.0f}" in shown

@@ -27,7 +27,7 @@ from workbench.checks import check_candidates, check_models, check_ray
 from workbench.contents import local_contents
 from workbench.costing.checks import check_costs, check_prices
 from workbench.costing.plan import CostPlan, Gpu
-from workbench.costing.pricing import entry_for
+from workbench.costing.pricing import ModelPrice, entry_for
 from workbench.errors import ConfigError, UsageError, did_you_mean
 from workbench.eval_checks import check_eval
 from workbench.inheritance import with_parents
@@ -195,8 +195,8 @@ class Workspace:
         rows = [each for each in self.config.prices if each.model == entry]
         return max(rows, key=lambda each: each.as_of) if rows else None
 
-    def model_prices(self) -> list[tuple[str, float, float, float]]:
-        """Return the newest price of each model: US dollars per million of input, cached input, output."""
+    def model_prices(self) -> list[ModelPrice]:
+        """Return the newest price of each model."""
         found = {each.model: self.price_of(each.model) for each in self.config.prices}
         return [
             (
@@ -206,6 +206,7 @@ class Workspace:
                 if each.cached_input_usd_per_million is None
                 else each.cached_input_usd_per_million,
                 each.output_usd_per_million,
+                each.batch_discount or 0.0,
             )
             for each in found.values()
             if each is not None

@@ -333,7 +333,8 @@ def usage_openai(usage: Any) -> Usage:
     """Normalise an OpenAI usage object: `prompt_tokens` includes the cached ones.
 
     Args:
-        usage: The object of a chat completion or of a response (`input_tokens`).
+        usage: The object of a chat completion or of a response (`input_tokens`). OpenRouter's says what
+            the call cost, in US dollars (`cost`).
     """
     if not isinstance(usage, dict | Mapping):
         return Usage()
@@ -348,7 +349,8 @@ def usage_openai(usage: Any) -> Usage:
     )
     uncached = None if total_in is None else max(total_in - (cached or 0), 0)
     out = as_count(usage.get("completion_tokens", usage.get("output_tokens")))
-    return Usage(uncached, cached, out, reasoning)
+    cost = as_number(usage.get("cost")) if "cost" in usage else None
+    return Usage(uncached, cached, out, reasoning, cost if cost and cost > 0 else None)
 
 
 def naive_utc(moment: datetime) -> datetime:

@@ -42,6 +42,7 @@ _FIELDS: list[tuple[str, Any]] = [
     ("input_tokens", pa.int64()),
     ("cached_input_tokens", pa.int64()),
     ("output_tokens", pa.int64()),
+    ("logged_usd", pa.float64()),
     ("control_marks", pa.list_(pa.string())),
     ("gold", pa.string()),
     ("file", pa.string()),

@@ -21,6 +21,12 @@ UNASSIGNED = "unassigned"
 BATCH_REQUEST_ID = "batch_request_id"
 """The attribute that holds what a provider of batches calls a request by, for a question to its support."""
 
+BATCH_PRICE = "batch_price"
+"""The mark of an answer that was billed as one of a batch: at the price's `batch_discount`."""
+
+DATED_SHARE = 0.5
+"""With fewer of the calls dated, how traffic spreads over time counts as not known."""
+
 LEAST_RATE = 1e-9
 """A log of less than one call in a billion speaks of no traffic; one over it would be no number any more."""
 """Task of a call that no rule takes. Shown, never dropped."""
@@ -111,12 +117,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens, normalised: `input_tokens` excludes the cached ones."""
+    """Tokens, normalised: `input_tokens` excludes the cached ones. `cost_usd` is what the log itself says."""
 
     input_tokens: int | None = None
     cached_input_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

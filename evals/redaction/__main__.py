@@ -63,8 +63,9 @@ def measure(samples: Iterable[Sample]) -> list[Row]:
 
 
 def _left(secret: str, text: str) -> bool:
-    """Say whether the telling part of a secret, its longest word, is still in a text."""
-    return max(secret.replace("=", " ").split(), key=len) in text
+    """Say whether the telling part of a secret is still in a text: its longest word, of those with digits."""
+    words = secret.replace("=", " ").split()
+    return max([each for each in words if any(map(str.isdigit, each))] or words, key=len) in text
 
 
 def _share(part: int, whole: int) -> float | None:

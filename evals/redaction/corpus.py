@@ -6,6 +6,7 @@ import ipaddress
 import json
 import random
 import string
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -192,6 +193,23 @@ def _phone_national(rng: random.Random) -> str:
     )
 
 
+def _phone_pairs(rng: random.Random) -> str:
+    groups = [f"0{rng.randint(1, 7)}", *(_digits(rng, 2) for _ in range(4))]
+    return rng.choice([".", "-", "/"]).join(groups)
+
+
+def _phone_compact(rng: random.Random) -> str:
+    country, size = rng.choice([("44", 10), ("49", 11), ("33", 9), ("34", 9)])
+    return f"00{country}{rng.choice('23456789')}{_digits(rng, size - 1)}"
+
+
+def _phone_said_abroad(rng: random.Random) -> str:
+    said = rng.choice(
+        ["Tél: ", "teléfono: ", "Telefonnummer ", "Telefoonnummer: ", "电话：", "手机号", "тел. "]
+    )
+    return f"{said}{rng.choice('0123456789')}{_digits(rng, 9)}"
+
+
 def _phone_said(rng: random.Random) -> str:
     number = rng.choice("23456789") + _digits(rng, 9)
     return f"{rng.choice(['phone', 'tel.', 'Mobile:', 'call me at', 'Telefon'])} {number}"
@@ -199,6 +217,15 @@ def _phone_said(rng: random.Random) -> str:
 
 def _phone_bare(rng: random.Random) -> str:
     return rng.choice("23456789") + _digits(rng, 9)
+
+
+def _dates_of_two_digits(rng: random.Random) -> str:
+    sign = rng.choice(".-/")
+    date = sign.join(f"{each:02}" for each in (rng.randint(1, 9), rng.randint(1, 12), rng.randint(20, 29)))
+    hour, minute = f"{rng.randint(0, 23):02}", f"{rng.randint(0, 59):02}"
+    return rng.choice(
+        [f"{date} {hour}.{minute}", f"{date}{sign}{hour}{sign}{minute}{sign}00", f"{date}-{date}"]
+    )
 
 
 def _token(rng: random.Random, size: int, alphabet: str = string.ascii_letters + string.digits) -> str:
@@ -216,6 +243,26 @@ def _key(rng: random.Random) -> str:
             f"eyJ{_token(rng, 20)}.eyJ{_token(rng, 40)}.{_token(rng, 43)}",
         ]
     )  # fmt: skip
+
+
+def _key_of_services(rng: random.Random) -> str:
+    hexes, base64 = "0123456789abcdef", string.ascii_letters + string.digits + "+/"
+    upper = string.ascii_uppercase
+    return rng.choice(
+        [
+            f"lsv2_pt_{_token(rng, 32, hexes)}_{_token(rng, 10, hexes)}", f"pplx-{_token(rng, 48)}",
+            f"tvly-{_token(rng, 32)}", f"dckr_pat_{_token(rng, 27)}",
+            f"AccountKey={_token(rng, 86, base64)}==", f"SharedAccessKey={_token(rng, 43, base64)}=",
+            f"https://hooks.slack.com/services/T{_token(rng, 8, upper)}/B{_token(rng, 34, upper)}",
+            f"Ocp-Apim-Subscription-Key: {_token(rng, 32, hexes)}", f'"token": "{_token(rng, 40)}"',
+            f"secret={_token(rng, 32)}", f"Basic {_user_and_password(rng)}",
+        ]
+    )  # fmt: skip
+
+
+def _user_and_password(rng: random.Random) -> str:
+    told = f"{rng.choice(NAMES)}:{''.join(rng.choices(string.ascii_letters, k=12))}"
+    return b64encode(told.encode()).decode()
 
 
 def _key_named(rng: random.Random) -> str:
@@ -241,12 +288,23 @@ _FORMS: dict[str, dict[str, list[Make]]] = {
         ),
     },
     "PHONE": {
-        "usual": _pick(_phone_plus, _phone_american, _phone_national, _phone_said),
+        "usual": _pick(
+            _phone_plus,
+            _phone_american,
+            _phone_national,
+            _phone_said,
+            _phone_pairs,
+            _phone_compact,
+            _phone_said_abroad,
+        ),
         "hard": _pick(_phone_bare),
         "look-alike": _pick(
             lambda rng: f"2026-{rng.randint(1, 12):02}-{rng.randint(1, 28):02} 10:{rng.randint(10, 59)}:00",
             lambda rng: f"{rng.randint(1, 28):02}.{rng.randint(1, 12):02}.2026 09:30",
+            _dates_of_two_digits,
             lambda rng: f"1{_digits(rng, 12)}",
+            lambda rng: f"order {rng.choice('123456789')}{_digits(rng, 6)}".replace(" ", " 000"),
+            lambda rng: f"{rng.randint(1, 99)}.{_digits(rng, 3)}.{_digits(rng, 3)},{_digits(rng, 2)} EUR",
             lambda rng: f"{rng.randint(1, 999)},{_digits(rng, 3)},{_digits(rng, 3)}.00",
             lambda rng: f"{_token(rng, 8)}-{_digits(rng, 4)}-4{_digits(rng, 3)}-{_token(rng, 12)}",
         ),
@@ -272,12 +330,15 @@ _FORMS: dict[str, dict[str, list[Make]]] = {
         ),
     },
     "KEY": {
-        "usual": _pick(_key, _key_named),
+        "usual": _pick(_key, _key_named, _key_of_services),
         "hard": _pick(_key_bare),
         "look-alike": _pick(
             lambda rng: f"password: {rng.choice(WORDS)}",
             lambda rng: "sk-learn-is-a-nice-library",
             lambda rng: f"the token count: {rng.randint(100, 9999)}",
+            lambda rng: f'"token": "{rng.choice(WORDS)}", "max_tokens": {rng.randint(100, 9999)}',
+            lambda rng: f"next_page_token={_token(rng, 32)}",
+            lambda rng: f"basic {rng.choice(WORDS)}information and a secret: {rng.choice(WORDS)}",
         ),
     },
 }

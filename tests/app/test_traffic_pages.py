@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from app_building import Filled
 from app_reading import Visit, fine, said
-from profile_world import CONFIG, Line, lines, made, order_line, shuffled, sort_line
+from profile_world import CONFIG, Line, lines, log, made, order_line, shuffled, sort_line
 
 from workbench.config import Workspace
 from workbench.profiling import profile
@@ -151,6 +151,42 @@ def test_costs_show_four_ways_and_save_the_budget(visit: Visit, shop: Filled) ->
     assert text.replace("budget_usd_month = 0.01\n", "") == CONFIG
     words = said(fine(visit(shop, "traffic")))
     assert "passes the budget" in words
+
+
+@pytest.mark.parametrize("page", ["traffic", "costs"])
+def test_pages_say_what_was_priced_otherwise(visit: Visit, tmp_path: Path, page: str) -> None:
+    """Calls at the price of a batch, and those without a price at the cost that the log says, are named."""
+    with made(tmp_path / "shop", []) as bench:
+        batched, told = tmp_path / "batched.jsonl", tmp_path / "told.jsonl"
+        log(batched, lines(sort_line, 30))
+        text = batched.read_text().replace('"object": "chat.completion"', '"service_tier": "flex"')
+        batched.write_text(text)
+        call = {"call_type": "completion", "model_group": "g", "model": "rare-9", "response_cost": 0.01}
+        call |= {"startTime": 1_790_000_000, "endTime": 1_790_000_001, "response": "billing"}
+        call |= {"messages": [{"role": "user", "content": "sort"}]}
+        told.write_text("".join(json.dumps(call | {"id": f"l{number}"}) + "\n" for number in range(3)))
+        bench.import_logs([batched], sampling_rate=1.0)
+        bench.import_logs([told], sampling_rate=1.0)
+        bench.profile()
+        words = said(fine(visit(Filled(bench.workspace, bench.store, {}), page)))
+    assert "Asked in batches or as flex, at batch_discount: frontier-1 (100 %)." in words
+    assert "Without a price, at the cost that the log says: rare-9 (3 calls)." in words
+
+
+@pytest.mark.parametrize("page", ["traffic", "costs"])
+def test_pages_say_that_times_are_missing(visit: Visit, tmp_path: Path, page: str) -> None:
+    """Where most calls have no time, that is why there is no figure a month: the rate was given."""
+    rows = [f'{{"id": "{number}", "question": "sort {number}", "answer": "a"}}\n' for number in range(30)]
+    path = tmp_path / "bare.jsonl"
+    path.write_text("".join(rows))
+    with made(tmp_path / "shop", []) as bench:
+        bench.import_logs(
+            [path], mapping={"id": "id", "input": "question", "output": "answer"}, sampling_rate=1.0
+        )
+        bench.profile()
+        words = said(fine(visit(Filled(bench.workspace, bench.store, {}), page)))
+    assert "most of its calls have no time in the log" in words
+    assert "which share of the traffic" not in words
 
 
 def test_text_of_a_hostile_log_is_never_markdown(visit: Visit, tmp_path: Path) -> None:

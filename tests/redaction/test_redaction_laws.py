@@ -118,8 +118,13 @@ def test_counts_are_true(text: str) -> None:
         ("Ann@Example.com", "ann@example.com"),
         ("ann%40example.com", "ann@example.com"),
         ("4111 1111 1111 1111", "4111-1111-1111-1111"),
-        ("+44 20 7946 0958", "020 7946 0958"),
+        ("+44 20 7946 0958", "0044 20 79460958"),
+        ("+44 20 7946 0958", "+44 (0)20 7946-0958"),
+        ("00491761234567", "+49 176 1234567"),
+        ("06.12.34.56.78", "06 12 34 56 78"),
+        ("06-12-34-56-78", "06/12/34/56/78"),
         ("+1 415 555 0123", "(415) 555-0123"),
+        ("1-415-555-0123", "415.555.0123"),
         ("DE89 3704 0044 0532 0130 00", "DE89370400440532013000"),
         ("2001:db8:0:0::1", "2001:DB8::1"),
     ],
@@ -133,6 +138,62 @@ def test_one_person_is_one_placeholder(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("(415) 555-2671", "(315) 555-2671"),
+        ("+49 176 12345678", "+34 612 345 678"),
+        ("+33 612 345 678", "+34 612 345 678"),
+        ("06 12 34 56 78", "07 12 34 56 78"),
+        ("+44 20 7946 0958", "020 7946 0958"),
+    ],
+)
+def test_two_numbers_are_two_placeholders(one: str, other: str) -> None:
+    """Numbers that differ in any digit differ; so do those of which one alone names its country."""
+    assert PLACEHOLDER.fullmatch(redacted(one))
+    assert redacted(one) != redacted(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("Tél: 06.12.34.56.78", "Tél: "),
+        ("(06.12.34.56.78)", "()"),
+        ("teléfono: 912345678", "teléfono: "),
+        ("Telefonnummer 1234567", "Telefonnummer "),
+        ("我的电话：13800138000谢谢", "我的电话：谢谢"),
+        ("携帯は09012345678", "携帯は"),
+        ("тел. 4951234567", "тел. "),
+        ("01.02.2024 030 1234567", "01.02.2024 "),
+    ],
+)
+def test_numbers_are_found_behind_words_of_many_languages(text: str, rest: str) -> None:
+    """A number behind a word for it is found in other languages too, and beside a date; the rest stays."""
+    assert "".join(outside(redacted(text))) == rest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+
+        "lsv2_pt_0123456789abcdef0123456789abcdef_0123456789", "pplx-" + "aB3" * 16, "tvly-dev-" + "aB3" * 10,
+        "dckr_pat_" + "aB3" * 9, "AccountKey=" + "aB3/" * 21 + "aQ==",
+        "SharedAccessKey=" + "aB3+" * 10 + "aQ4=", "Ocp-Apim-Subscription-Key: " + "0123456789abcdef" * 2,
+        "token: " + "aB3" * 10, "secret=" + "aB3" * 10,
+        '{"token": "' + "aB3" * 10 + '"}', '{"id_token": "' + "aB3" * 10 + '"}', "Basic dXNlcjpwYXNzd29yZA==",
+        "Authorization: Basic YW5uOnB3", "https://hooks.slack.com/services/T00000000/B00000000/" + "X" * 24,
+        "https://discord.com/api/webhooks/123456789012345678/" + "aB3" * 22,
+    ],
+)  # fmt: skip
+def test_keys_of_many_services_are_found(text: str) -> None:
+    """Keys of known shapes, connection strings, headers, webhooks and fields named `token` are found."""
+    found: Counter[str] = Counter()
+    clean = REDACTOR.text(text, found)
+    assert found == {"KEY": 1}
+    assert "aB3aB3" not in clean
+    assert REDACTOR.text(clean, Counter()) == clean
+
+
+@pytest.mark.parametrize(
     "text",
     [
 
@@ -142,6 +203,10 @@ def test_one_person_is_one_placeholder(one: str, other: str) -> None:
         "password: required", "uuid 3f2a9c1e-4155-5501-23ab-0123456789ab", "01.02.2024 10:30",
         "3.14159265358979", "sk-learn-is-a-nice-library", "the token budget: 4096",
         '{"password": {"type": "string"}, "api_key": "string"}', "call 911",
+        "06.12.24 10.30", "06-12-24-10-30-59", "01.02.24-05.02.24", "order 0004917612", "12.345.678,90 EUR",
+        '{"token": " hello", "logprob": -0.1}', '{"secret": "santa"}', '{"max_tokens": 1024}',
+        "next_page_token=aB3aB3aB3aB3aB3aB3", '{"nextPageToken": "aB3aB3aB3aB3aB3aB3"}', "basic information",
+        "secret: /run/secrets/db_password_1", "tokenizer: meta-llama/Llama-3.1-8B-Instruct", "отель 1234567",
     ],
 )  # fmt: skip
 def test_ordinary_numbers_stay(text: str) -> None:
@@ -188,7 +253,8 @@ HOSTILE = {
     "hex": "a:", "zeros": "01 ", "ibans": "DE89 ", "quotes": '"', "braces": "[",
     "pem": "-----BEGIN PRIVATE KEY-----", "url": "://a:", "placeholders": "[EMAIL_bcdfghjklm]",
     "dots": "a.", "jwt": "eyJaaaaaaaa.", "escapes": '\\"', "sk": "sk-", "objects": '{"a":',
-    "mails": "a@b.co ", "passwords": "password=", "dashes": "-", "bearer": "bearer ", "phone": "phone ",
+    "mails": "a@b.co ", "passwords": "password=", "tokens": "token=", "basic": "basic ", "pairs": "06.12.",
+    "phones": "电话", "dashes": "-", "bearer": "bearer ", "phone": "phone ",
 }  # fmt: skip
 
 

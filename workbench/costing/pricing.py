@@ -6,8 +6,8 @@ import re
 from collections.abc import Container, Mapping
 from datetime import date
 
-ModelPrice = tuple[str, float, float, float]
-"""A model, and US dollars per million tokens of input, cached input and output."""
+ModelPrice = tuple[str, float, float, float, float]
+"""A model, US dollars per million tokens of input, cached input and output, and a batch's discount (0..1)."""
 
 _DATED = re.compile(r"(.+)[-@](20\d\d)-?(\d\d)-?(\d\d)")
 

@@ -67,7 +67,9 @@ def product(left: Amount, right: Amount) -> Amount:
 class ModelTokens:
     """Mean tokens of a call to one model, how many calls it weighs, and its price.
 
-    `cacheable_share` is the share of its input that is the same from call to call, 0..1.
+    `cacheable_share` is the share of its input that is the same from call to call, 0..1, and
+    `batched_share` the share of its list price that is billed at `batch_discount` already. Without a
+    price, `logged_usd` is what a call costs by the log: no discount of it is known.
     """
 
     model: str
@@ -75,8 +77,10 @@ class ModelTokens:
     input_tokens: float
     cached_input_tokens: float
     output_tokens: float
-    price: Price
+    price: Price | None
     cacheable_share: float = 0.0
+    batched_share: float = 0.0
+    logged_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class Workload:
 
     `control_usd` is what a call costs now, `candidate_usd` what it costs on the small model;
     `fallback` is the share of the small model's calls that the frontier answers after all. None where
-    something is not known.
+    something is not known; `no_volume` says why calls a day are not.
     """
 
     calls_per_day: Amount | None
@@ -94,6 +98,7 @@ class Workload:
     candidate_usd: Amount | None = None
     candidate_tokens: float | None = None
     fallback: Amount = Amount(0.0, 0.0, 0.0)
+    no_volume: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,8 @@ def ways_together(
     if not priced or len(priced) < len(known):
         what = []
         if not loads or any(each.calls_per_day is None for each in loads):
-            what.append("calls a day: the log does not say which share of the traffic it holds")
+            why = "; ".join(dict.fromkeys(each.no_volume for each in loads if each.no_volume))
+            what.append(f"calls a day: {why}" if why else "calls a day")
         if not loads or any(each.control_usd is None for each in loads):
             what.append("the price or the tokens of the model that answers now")
         return tuple(Way(each, None, missing=tuple(what)) for each in WAYS)
@@ -188,13 +194,17 @@ def cheaper_usd(tokens: ModelTokens, batchable_share: float) -> float:
 
     Args:
         tokens: Mean tokens of its calls.
-        batchable_share: Share of the calls that can wait, 0..1.
+        batchable_share: Share of the calls that can wait, 0..1. Those that are asked in batches already
+            are the first of them.
     """
+    if tokens.price is None:
+        return tokens.logged_usd
     whole = tokens.input_tokens + tokens.cached_input_tokens
-    shared = 0.0 if _is_short(tokens) else _same_tokens(tokens)
+    shared = 0.0 if _is_short(tokens, tokens.price) else _same_tokens(tokens)
     cached = max(tokens.cached_input_tokens, shared)
     cost = tokens_cost_usd(whole - cached, cached, tokens.output_tokens, tokens.price)
-    return cost * (1 - batchable_share * (tokens.price.batch_discount or 0.0))
+    waiting = max(batchable_share, tokens.batched_share)
+    return cost * (1 - waiting * (tokens.price.batch_discount or 0.0))
 
 
 def _same_tokens(tokens: ModelTokens) -> float:
@@ -202,9 +212,9 @@ def _same_tokens(tokens: ModelTokens) -> float:
     return tokens.cacheable_share * (tokens.input_tokens + tokens.cached_input_tokens)
 
 
-def _is_short(tokens: ModelTokens) -> bool:
+def _is_short(tokens: ModelTokens, price: Price) -> bool:
     """Tell whether a provider caches nothing of what calls share, since it is too little."""
-    return _same_tokens(tokens) < tokens.price.cache_min_tokens
+    return _same_tokens(tokens) < price.cache_min_tokens
 
 
 def _cheaper(priced: Sequence[_Priced], plan: CostPlan) -> Way:
@@ -218,22 +228,30 @@ def _cheaper(priced: Sequence[_Priced], plan: CostPlan) -> Way:
         ratio = after / before if before else 1.0
         costs.append(product(each.month, each.control.times(ratio)))
         savings.append(product(each.month, each.control.times(1 - ratio)))
+    uses = [use for each in priced for use in each.load.models]
     notes = []
-    if plan.batchable_share is None:
-        notes.append("no call is counted as able to wait: set costs.batchable_share")
+    if plan.batchable_share is None and any(use.batched_share < 1 for use in uses):
+        notes.append("no further call is counted as able to wait: set costs.batchable_share")
+    if batched := sorted({use.model for use in uses if use.batched_share}):
+        notes.append(f"asked in batches already, and not discounted again: {', '.join(batched)}")
+    if unpriced := sorted({use.model for use in uses if use.price is None}):
+        notes.append(f"without a price no discount is known: {', '.join(unpriced)}")
     for what, key in (("cached input", "cached_input_usd_per_million"), ("batches", "batch_discount")):
-        uses = [use for each in priced for use in each.load.models]
-        lacking = sorted({use.model for use in uses if getattr(use.price, key) is None})
+        lacking = sorted({use.model for use in uses if use.price and getattr(use.price, key) is None})
         if lacking:
             notes.append(f"no price for {what}: {', '.join(lacking)}")
-    uses = [use for each in priced for use in each.load.models]
-    if short := sorted({use.model for use in uses if _same_tokens(use) and _is_short(use)}):
-        notes.append(f"what calls share is too short for a cache (cache_min_tokens): {', '.join(short)}")
+    short = {use.model for use in uses if use.price and _same_tokens(use) and _is_short(use, use.price)}
+    if short:
+        names = ", ".join(sorted(short))
+        notes.append(f"what calls share is too short for a cache (cache_min_tokens): {names}")
     return Way(CHEAPER, total(costs), total(savings), notes=tuple(notes))
 
 
 def _mean_usd(each: ModelTokens) -> float:
-    return tokens_cost_usd(each.input_tokens, each.cached_input_tokens, each.output_tokens, each.price)
+    if each.price is None:
+        return each.logged_usd
+    cost = tokens_cost_usd(each.input_tokens, each.cached_input_tokens, each.output_tokens, each.price)
+    return cost * (1 - each.batched_share * (each.price.batch_discount or 0.0))
 
 
 def _hosted(priced: Sequence[_Priced], plan: CostPlan, share: float) -> Way:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from workbench.normal import canonical_json, content_hash
-from workbench.records import Output, Rejected, Request
+from workbench.records import BATCH_PRICE, Output, Rejected, Request
 
 SNIPPET_CHARS = 200
 
@@ -25,12 +25,14 @@ class Mark(StrEnum):
     BAD_SAMPLING_RATE = "bad_sampling_rate"
     BAD_TIME = "bad_time"
     BUILT_IN_TOOL = "built_in_tool"
+    BATCH_PRICE = BATCH_PRICE
     CACHE_HIT = "cache_hit"
     CONTENT_FILTER = "content_filter"
     EMPTY_OUTPUT = "empty_output"
     ERROR = "error"
     FILE = "file"
     FINISH_LENGTH = "finish_length"
+    FUTURE_TIME = "future_time"
     HISTORY_MISSING = "history_missing"
     IMAGE = "image"
     INTERNAL = "internal"

@@ -11,7 +11,7 @@ from workbench.formats.answers import read_response
 from workbench.formats.base import Draft, Feedback, Mark, task_of
 from workbench.formats.chat import add, failed_output
 from workbench.formats.requests import read_request
-from workbench.formats.usage import known
+from workbench.formats.usage import is_at_batch_price, known, logged_cost
 from workbench.normal import as_number, as_text, canonical_json, content_hash, decode_nested, to_utc
 from workbench.records import Output, Request, Usage
 
@@ -37,6 +37,7 @@ def make_draft(
     more: Mapping[str, Any] | None = None,
     marks: list[str] | None = None,
     finish: Any = None,
+    cost: Any = None,
 ) -> Draft:
     """Make the draft of a call of what its log holds, whatever the provider.
 
@@ -58,6 +59,7 @@ def make_draft(
         more: Tools, response format and parameters that the log keeps beside the request.
         marks: What the format found odd.
         finish: Why the answer ended, where the body does not say so.
+        cost: What the log says that the call cost, in US dollars.
 
     Raises:
         Unreadable: The request or the answer can't be read.
@@ -79,6 +81,10 @@ def make_draft(
     if control is not None:
         own = control.usage if known(control.usage) else None
         counted = (usage or own) if usage_first and usage and known(usage) else (own or usage)
+        if (usd := logged_cost(cost, is_cached=Mark.CACHE_HIT in marks)) is not None:
+            counted = replace(counted or Usage(), cost_usd=usd)
+        if is_at_batch_price(request, response):
+            add(control_marks, Mark.BATCH_PRICE)
         control = replace(
             control,
             usage=counted or Usage(),

@@ -124,6 +124,7 @@ def read_genai(span: Span, logs: Sequence[LogEvent] = ()) -> Draft:
         error=span.error,
         attributes=kept,
         marks=marks,
+        cost=attributes.get("gen_ai.usage.cost"),
     )
     draft.control_marks = [
         *control_marks,

@@ -15,6 +15,7 @@ _ATTRIBUTES = (
     "request_user_id", "user_id", "provider", "target_url", "request_path", "helicone_user",
     "cache_reference_id", "country_code",
 )  # fmt: skip
+_COSTS = ("cost", "costUSD")
 _SESSION = ("Helicone-Session-Id", "helicone-session-id", "session_id")
 _NO_CACHE = "00000000-0000-0000-0000-000000000000"
 
@@ -86,6 +87,7 @@ class Helicone:
             status=status if failed and status and status > 0 else None,
             attributes=attributes,
             marks=marks,
+            cost=next((value[key] for key in _COSTS if value.get(key) is not None), None),
         )
         scores = as_mapping(value.get("scores"))
         rating = value.get("feedback_rating")

@@ -20,7 +20,7 @@ from workbench.formats.drafts import (
 from workbench.formats.genai import beside_messages
 from workbench.formats.logged import read_logged, read_logged_request
 from workbench.formats.usage import known, usage_details
-from workbench.normal import as_text, decode_nested
+from workbench.normal import as_number, as_text, decode_nested
 from workbench.records import Output
 
 _TYPES = frozenset(
@@ -162,6 +162,7 @@ def _generation(
         attributes=_attributes(observation, trace, trace_id),
         marks=marks,
         finish=finish_of(finishes[0]) if finishes else None,
+        cost=_cost(observation),
     )
     draft.control_marks = [*control_marks, *draft.control_marks]
     task = draft.attributes.get("task")
@@ -198,6 +199,14 @@ def _called(observation: Mapping[str, Any], marks: list[str], latency_ms: float 
         for index, each in enumerate(calls)
     ]
     return output_of(blocks, marks, latency_ms=latency_ms)
+
+
+def _cost(observation: Mapping[str, Any]) -> Any:
+    details = as_mapping(_get(observation, "costDetails"))
+    if details.get("total") is not None:
+        return details["total"]
+    parts = [found for each in details.values() if (found := as_number(each)) is not None]
+    return sum(parts) if parts else _get(observation, "totalCost") or _get(observation, "calculatedTotalCost")
 
 
 def _tool_list(tools: Any) -> list[Any]:

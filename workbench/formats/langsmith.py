@@ -144,6 +144,7 @@ def _call(run: Mapping[str, Any], identity: str) -> Draft:
         error=run.get("error"),
         attributes={key: item for key, item in attributes.items() if key not in _SESSIONS or key in metadata},
         marks=marks,
+        cost=run.get("total_cost"),
     )
     draft.control_marks = [*control_marks, *draft.control_marks]
     return draft

@@ -108,6 +108,7 @@ class LiteLLM:
                 **as_mapping(value.get("model_parameters")),
             },
             marks=marks,
+            cost=value.get("response_cost", value.get("spend")),
         )
         return [draft]
 

@@ -134,6 +134,7 @@ def _call(
         error=(status.get("message") or "error") if failed else None,
         attributes=kept | named,
         marks=marks,
+        cost=as_mapping(attributes.get("mlflow.llm.cost")).get("total_cost"),
     )
     draft.control_marks = [*control_marks, *draft.control_marks]
     return draft

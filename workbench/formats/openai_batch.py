@@ -15,6 +15,7 @@ from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable,
 from workbench.formats.chat import error_output, parse_request, parse_response
 from workbench.formats.drafts import as_mapping
 from workbench.formats.requests import read_request
+from workbench.formats.usage import known
 from workbench.normal import as_count, as_text, decode_nested, to_utc
 from workbench.records import BATCH_REQUEST_ID, ErrorKind, Output, OutputError
 
@@ -100,6 +101,8 @@ class OpenAIBatch:
             output = _answer(reply.body, marks) or Output(
                 error=OutputError(ErrorKind.INVALID_RESPONSE, "no response body")
             )
+        if known(output.usage) and not _is_own_batch(value):
+            marks.append(Mark.BATCH_PRICE)
         body = reply.body if isinstance(reply.body, Mapping) else {}
         created = to_utc(body.get("created", body.get("created_at")))
         request_id = as_mapping(value.get("response")).get("request_id")
@@ -125,6 +128,11 @@ class OpenAIBatch:
 def _answer(body: Any, marks: list[str]) -> Output | None:
     is_response = isinstance(body, Mapping) and "choices" not in body and "output" in body
     return read_response(body, marks) if is_response else parse_response(body, marks)
+
+
+def _is_own_batch(value: Mapping[str, Any]) -> bool:
+    """Tell whether `vllm run-batch` answered, at whose price nothing is taken off."""
+    return as_text(as_mapping(value.get("response")).get("request_id") or "").startswith("vllm-")
 
 
 def _custom_id(value: Mapping[str, Any]) -> str:

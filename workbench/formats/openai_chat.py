@@ -12,7 +12,7 @@ from workbench.formats.chat import failed_output, parse_request, parse_response
 from workbench.formats.pairs import LATENCY_KEYS, TIME_KEYS, TOKEN_KEYS, logged_usage, parse_pair
 from workbench.formats.plain import SESSION_KEYS, plain_pair
 from workbench.formats.streams import events_of_text
-from workbench.formats.usage import known
+from workbench.formats.usage import is_at_batch_price, known
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 
 _READ = frozenset(
@@ -81,6 +81,8 @@ class OpenAIChat:
             control = replace(control, usage=logged_usage(value))
         if control is not None and control.latency_ms is None and control.error is None:
             control_marks.append(Mark.NO_LATENCY)
+        if is_at_batch_price(body, response):
+            control_marks.append(Mark.BATCH_PRICE)
         response = response if isinstance(response, dict | Mapping) else {}
         time = next((value[key] for key in TIME_KEYS if value.get(key) is not None), response.get("created"))
         occurred_at = to_utc(time)

@@ -151,6 +151,7 @@ def _call(span: Span) -> Draft:
         error=span.error,
         attributes=kept | named,
         marks=marks,
+        cost=attributes.get("llm.cost.total"),
     )
     draft.control_marks = [*control_marks, *draft.control_marks]
     draft.span = span.place

@@ -34,6 +34,8 @@ _Time = str | int | float | None
 _PARAMETERS = tuple(sorted(PARAMETERS))
 _BESIDE = ("task", *SESSION_KEYS, "user_id", "sampling_rate", "attempts")
 """What a line may hold beside its parts, and what then counts as metadata."""
+_TIERS_LEFT = ("batch", "flex")
+"""Service tiers whose calls the long way marks with their price."""
 _NOTHING_BESIDE = (UNSET,) * len(_BESIDE)
 
 
@@ -219,7 +221,7 @@ def _pair(line: Any) -> PlainPair | None:
         times = (line.created_at, line.time, line.occurred_at, line.start_time, response.created)
         time = next((each for each in times if each is not None), None)
     occurred_at = to_utc(time)
-    if occurred_at is None:
+    if occurred_at is None or (response.service_tier or request.service_tier) in _TIERS_LEFT:
         return None
     beside = astuple(line)[-len(_BESIDE) :]
     attributes: dict[str, Any] = {}

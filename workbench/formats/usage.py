@@ -5,11 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.normal import as_count, decode_nested, usage_openai
+from workbench.normal import as_count, as_number, decode_nested, usage_openai
 from workbench.records import Usage
 
 _EXCLUSIVE_CACHE = ("cache_read_input_tokens", "cacheReadInputTokens")
 _CACHE_WRITES = ("cache_creation_input_tokens", "cacheWriteInputTokens")
+
+_TIERS_AT_BATCH_PRICE = ("batch", "flex")
+"""OpenAI and Google bill flex as they do a batch; Anthropic calls a batch's tier so (their guides, 2026)."""
+
+
+def is_at_batch_price(request: Any, response: Any) -> bool:
+    """Tell whether a call was billed as calls of a batch are, by the service tier that its bodies name.
+
+    Args:
+        request: Its body; what it asks for counts where the answer does not say what it got.
+        response: The answer's body.
+    """
+    if isinstance(response, Mapping):
+        usage = response.get("usage")
+        tier = response.get("service_tier") or (
+            usage.get("service_tier") if isinstance(usage, Mapping) else None
+        )
+        if tier is not None:
+            return tier in _TIERS_AT_BATCH_PRICE
+    return isinstance(request, Mapping) and request.get("service_tier") in _TIERS_AT_BATCH_PRICE
+
+
+def logged_cost(value: Any, *, is_cached: bool = False) -> float | None:
+    """Return what a log says that a call cost, in US dollars; None where it says nothing.
+
+    Args:
+        value: A number, also as text.
+        is_cached: Whether the answer came from a gateway's own cache. Without that a cost of 0 says that
+            the gateway has no price for the model.
+    """
+    cost = as_number(value)
+    return cost if cost is not None and (cost > 0 or (cost == 0 and is_cached)) else None
 
 
 def read_usage(value: Any) -> Usage:

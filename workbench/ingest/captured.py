@@ -8,6 +8,8 @@ from workbench.formats import Draft, Mark
 from workbench.normal import as_number
 from workbench.records import LEAST_RATE
 
+_LEAST_OF_SOUND = 1_000
+"""From so many on a sampling rate is one of sound, in hertz."""
 RATE, REDACTED = "sampling_rate", "redacted"
 
 
@@ -34,13 +36,14 @@ def take_rate(attributes: dict[str, Any], sampling_rate: float | None, marks: li
 
     Args:
         attributes: Of the record; a rate that can be is taken out.
-        sampling_rate: What the person who imports says.
+        sampling_rate: What the person who imports says; it counts where the record tells none.
         marks: Get `bad_sampling_rate` where the record tells a rate that no log has; it is then unknown.
     """
-    rate = as_number(attributes.get(RATE))
-    if rate is None or not 0 < rate <= 1:
+    told = attributes.get(RATE)
+    rate = as_number(told)
+    if told in (None, "") or isinstance(told, dict | list) or (rate is not None and rate >= _LEAST_OF_SOUND):
         return sampling_rate
-    if rate < LEAST_RATE:
+    if rate is None or not LEAST_RATE <= rate <= 1:
         marks.append(str(Mark.BAD_SAMPLING_RATE))
         return None
     del attributes[RATE]

@@ -249,7 +249,10 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     rejects.extend(loaded.rejects)
     report.rejects = rejects[:REJECTS_SHOWN]
     report.reject_reasons = dict(sorted(report.reject_reasons.items(), key=lambda pair: -pair[1]))
-    report.cost_usd, report.unpriced, report.priced_as = loaded.usd, loaded.unpriced, loaded.priced_as
+    costs = loaded.costs
+    report.cost_usd, report.unpriced, report.priced_as = costs.usd, costs.unpriced, costs.priced_as
+    report.as_logged, report.logged_usd, report.logged_costs = costs.as_logged, costs.logged_usd, costs.logged
+    report.batched = costs.batched
     for name in ("gold", "marks", "tokens", "models", "languages", "tasks", "served", "first_at", "last_at"):
         setattr(report, name, getattr(loaded, name))
     report.open_conflicts, report.unrendered = loaded.open_conflicts, loaded.unrendered

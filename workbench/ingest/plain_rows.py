@@ -14,6 +14,7 @@ from workbench.ingest.captured import RATE, take_rate
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id
 from workbench.ingest.served import ServedBy
+from workbench.ingest.times import latest_time, past
 from workbench.normal import content_hash
 from workbench.records import Output, Usage
 
@@ -63,6 +64,7 @@ class PlainRows:
     ) -> None:
         self._add, self._router, self._sampling_rate = add, router, sampling_rate
         self._served = served
+        self._latest = latest_time()
         self._models: dict[str, bytes] = {}
 
     def call(self, pair: PlainPair, source: str, file: str) -> None:
@@ -78,6 +80,7 @@ class PlainRows:
         marks: list[str] = []
         if RATE in attributes:
             rate = take_rate(attributes, rate, marks)
+        occurred_at = past(pair.occurred_at, self._latest, marks)
         if self._router.asks:
             task, routed = self._routed(pair)
             marks += routed
@@ -123,7 +126,7 @@ class PlainRows:
                 source,
                 pair.native_id,
                 task,
-                pair.occurred_at,
+                occurred_at,
                 pair.session_id,
                 None if self._served is None else self._served(attributes, model),
                 rate,
@@ -142,6 +145,7 @@ class PlainRows:
                 uncached,
                 cached,
                 out,
+                None,
                 _UNTIMED if pair.latency_ms is None else [],
                 None,
                 file,

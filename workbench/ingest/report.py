@@ -38,8 +38,10 @@ MANY_REPAIRED_SHARE = 0.01
 class ImportReport:
     """What one import did. The six counts add up to `records`.
 
-    `cost_usd` is what the answers with tokens and a price cost, by the price table; None where
-    there are none. `unpriced` counts by model the answers that it leaves out.
+    `cost_usd` is what the answers with tokens and a price cost, by the price table, and what the log says
+    of others (`as_logged` counts these by model); None where there are none. `unpriced` counts by model
+    the answers that it leaves out. `logged_usd` is what the log says of `logged_costs` answers in all;
+    `batched` answers were reckoned at the price's `batch_discount`.
     `priced_as` names, by model, the entry of the price table that stood in: the same name without
     the date of the snapshot.
     `unrecognised` are files of a folder or pattern that are no logs, by name and reason;
@@ -76,6 +78,10 @@ class ImportReport:
     cost_usd: float | None = None
     unpriced: dict[str, int] = field(default_factory=dict)
     priced_as: dict[str, str] = field(default_factory=dict)
+    as_logged: dict[str, int] = field(default_factory=dict)
+    logged_usd: float = 0.0
+    logged_costs: int = 0
+    batched: int = 0
     models: dict[str, int] = field(default_factory=dict)
     first_at: datetime | None = None
     last_at: datetime | None = None
@@ -106,6 +112,12 @@ class ImportReport:
             if self.priced_as:
                 told_as = ", ".join(f"{model} as {name}" for model, name in self.priced_as.items())
                 cost += f"; priced {told_as}"
+            if self.batched:
+                cost += f"; {self.batched:,} at the price of a batch"
+            if self.as_logged:
+                cost += f"; without a price, as the log says: {_listed(self.as_logged, NAMES_SHOWN)}"
+            if self.logged_costs > sum(self.as_logged.values()):
+                cost += f"; the log itself says {self.logged_usd:,.4f} USD of {self.logged_costs:,} answers"
             if self.unpriced:
                 cost += f"; left out, no price or no tokens: {_listed(self.unpriced, NAMES_SHOWN)}"
             told["cost"] = cost
@@ -156,10 +168,16 @@ class ImportReport:
                 f"  CONFLICTS: {self.conflicts:,} records carry the id of another call but differ from it."
                 " Both sides are kept out of every comparison until that is resolved."
             )
+            lines += [f"    {each}" for each in told_conflicts(self)]
         if self.marks:
             lines.append("  marks: " + _listed(self.marks))
         if self.repaired:
             lines.append(f"  REPAIRED: {self.repaired}")
+        if ahead := self.marks.get(Mark.FUTURE_TIME):
+            lines.append(
+                f"  FUTURE: {ahead:,} calls are dated after this import and count as calls without a time. "
+                "Look at the clock of what wrote the log, and at what its field of the time holds."
+            )
         lines += [f"  {each}" for each in told_unrendered(self)]
         if self.redacted is not None:
             found = _listed({kind.lower(): count for kind, count in self.redacted.items()}) or "nothing"
@@ -273,6 +291,20 @@ def _listed(counts: Mapping[str, int], most: int | None = None) -> str:
     shown = [f"{name or 'unknown'} {count:,}" for name, count in list(counts.items())[:most]]
     more = len(counts) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def told_conflicts(report: ImportReport) -> list[str]:
+    """Say in words what to do about conflicts: where another export has the same ids, and for corrections."""
+    back, brought = "", ""
+    if report.manifest_id:
+        back = f"workbench import --undo {report.manifest_id}, then "
+        brought = f" --import {report.manifest_id}"
+    again = "begin anew in each batch" if "openai_batch" in report.format else "were used before"
+    return [
+        f"Is it another export, whose ids {again}? {back}import it with a name of its own: --source NAME.",
+        "Was the log corrected? See both sides with workbench conflicts list, and say which is right: "
+        f"workbench conflicts resolve --keep arrived{brought} (or stored).",
+    ]
 
 
 def told_unrendered(report: ImportReport) -> list[str]:

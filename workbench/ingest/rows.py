@@ -17,6 +17,7 @@ from workbench.formats import Draft, Feedback, Mark, OutputDraft
 from workbench.ingest.captured import take_capture
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.served import ServedBy
+from workbench.ingest.times import latest_time, past
 from workbench.normal import canonical_json, content_hash, message_text
 from workbench.records import Output, Request, to_json
 
@@ -67,6 +68,7 @@ class RowMaker:
     ) -> None:
         self._add, self._router, self._sampling_rate = add, router, sampling_rate
         self._add_label, self._served = add_label, served
+        self._latest = latest_time()
         self.unnamed = False
         """Whether a row had no id; `Renumber` has to tell equal ones apart."""
 
@@ -84,6 +86,7 @@ class RowMaker:
                 [draft.occurred_at, draft.session_id, draft.attributes],
             )  # fmt: skip
             self.unnamed = True
+        occurred_at = past(draft.occurred_at, self._latest, draft.marks)
         task = self._router.task_of(draft)
         served_by = draft.served_by
         if served_by is None and self._served is not None:
@@ -99,7 +102,7 @@ class RowMaker:
                 source,
                 native_id,
                 task,
-                draft.occurred_at,
+                occurred_at,
                 draft.session_id,
                 served_by,
                 sampling_rate,
@@ -129,6 +132,7 @@ class RowMaker:
     def output(self, draft: OutputDraft, source: str) -> None:
         """Stage an output that joins a call."""
         output_hash = _output_hash(draft.output)
+        occurred_at = past(draft.occurred_at, self._latest, draft.marks)
         control = _control_columns(draft.output, draft.marks)
         request = None if draft.request is None else to_json(draft.request)
         self._add(
@@ -138,7 +142,7 @@ class RowMaker:
                 source,
                 draft.native_id,
                 None,
-                draft.occurred_at,
+                occurred_at,
                 None,
                 None,
                 None,
@@ -287,7 +291,7 @@ def _content_hash(request_hash: str, output_hash: str) -> str:
 
 def _control_columns(output: Output | None, marks: Sequence[str]) -> tuple[Any, ...]:
     if output is None:
-        return (None,) * 7 + (_texts(marks),)
+        return (None,) * 8 + (_texts(marks),)
     usage = output.usage
     return (
         to_json(output),
@@ -297,6 +301,7 @@ def _control_columns(output: Output | None, marks: Sequence[str]) -> tuple[Any, 
         usage.input_tokens,
         usage.cached_input_tokens,
         usage.output_tokens,
+        usage.cost_usd,
         _texts(marks),
     )
 

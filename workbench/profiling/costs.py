@@ -27,7 +27,7 @@ from workbench.costing.ways import (
 from workbench.errors import UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, profile, workload_of
 from workbench.profiling.measuring import LEVEL, mean_amount, small_model
-from workbench.profiling.report import told_imputed
+from workbench.profiling.report import told_imputed, told_prices
 from workbench.progress import Listener, silent
 from workbench.roles import Right
 from workbench.specs import CONTROL, Price
@@ -48,7 +48,8 @@ class CostReport:
 
     `basis` says what the small model's figures rest on. `left_out` names models without a price, and
     `left_out_workloads` what the sum of all can't hold. `imputed` counts answers without tokens, which
-    cost what their model's others cost. `curve` is the cost of each way at `volumes`.
+    cost what their model's others cost, and `price_notes` says which were priced otherwise than by the table
+    alone. `no_volume` says why calls a day are not known. `curve` is the cost of each way at `volumes`.
     """
 
     workload: str | None
@@ -72,6 +73,8 @@ class CostReport:
     warning: str
     level: float = LEVEL
     imputed: int = 0
+    price_notes: tuple[str, ...] = ()
+    no_volume: str = ""
 
     @property
     def text(self) -> str:
@@ -90,6 +93,7 @@ class CostReport:
             lines.append(told_break_even(self.break_even, self.share))
         if self.imputed:
             lines.append(told_imputed(self.imputed))
+        lines += self.price_notes
         if self.left_out:
             lines.append("Left out, no price or no tokens: " + ", ".join(self.left_out[:12]))
         if self.left_out_workloads:
@@ -174,6 +178,8 @@ def costs(
         gpu=gpu,
         warning=budget_warning(now.point if now else None, now.high if now else None, plan.budget_usd_month),
         imputed=sum(each.imputed for each in chosen),
+        no_volume="; ".join(dict.fromkeys(each.no_volume for each in chosen if each.no_volume)),
+        price_notes=told_prices([use for each in chosen for use in each.models]),
     )
 
 
@@ -196,15 +202,17 @@ def _load(workspace: Workspace, store: Store, each: WorkloadReport, candidate: s
             use.input_tokens or 0.0,
             use.cached_input_tokens or 0.0,
             use.output_tokens or 0.0,
-            price,
+            workspace.price_of(use.model),
             each.constant_prefix_share,
+            use.batched_share,
+            use.usd,
         )
         for use in each.models
-        if use.measured and (price := workspace.price_of(use.model)) is not None
+        if use.measured and use.usd is not None
     )
     volume = each.calls_per_day.times(each.priced_share) if each.calls_per_day is not None else None
     usd, tokens, fallback, basis = _candidate(workspace, store, each, candidate, models)
-    load = Workload(volume, each.usd_per_call, models, usd, tokens, fallback)
+    load = Workload(volume, each.usd_per_call, models, usd, tokens, fallback, each.no_volume)
     return _Load(each.name, load, (load,), basis)
 
 
@@ -242,6 +250,8 @@ def _candidate(
                     return None, row["tokens"], fallback, f"{basis}; it has no price"
                 usd = mean_amount(row["usd"], row["usd_deviation"], row["measured"])
                 return usd, row["tokens"], fallback, basis
+    # What costs as the log says may have no tokens: nothing tells what it would cost on another model.
+    models = tuple(use for use in models if use.price is not None or use.output_tokens)
     calls = sum(use.calls for use in models)
     if not calls:
         return None, None, none, "no token counts of a priced model to go by"

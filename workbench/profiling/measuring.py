@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scipy.special import stdtrit
@@ -15,12 +15,12 @@ from workbench.costing import DAYS_PER_MONTH
 from workbench.costing.savings import tokens_cost_usd
 from workbench.costing.ways import Amount, exactly, product
 from workbench.profiling.report import ModelUse, WorkloadReport
-from workbench.records import UNASSIGNED, Output, Request, from_json
+from workbench.records import DATED_SHARE, UNASSIGNED, Output, Request, from_json
 from workbench.specs import Price
 from workbench.store import Store, workloads
 from workbench.traffic.prompts import Constant, Prompt, constant_part, prompt_of
 from workbench.traffic.shapes import Answer, Shape, overlap, shape_of
-from workbench.traffic.suitability import Measured, checklist, weekly_shift
+from workbench.traffic.suitability import NO_SHARE, NO_TIMES, Measured, checklist, weekly_shift
 from workbench.traffic.templates import Template
 
 SAMPLE = 200
@@ -68,14 +68,16 @@ def measure(
         answers = {each["text"]: each["calls"] for each in short.get(name, [])}
         shape = shape_of(texts.answers, answers, row["answers"], row["distinct_answers"])
         volume = _volume(workspace, row, days.get(name, []))
-        models = tuple(_use(each) for each in uses.get(name, []))
+        models = tuple(use_of(each) for each in uses.get(name, []))
         spoken = {each["language"] or "": each["calls"] for each in tongues.get(name, [])}
         shift, counted = weekly_shift(_mixes(weeks.get(name, [])))
+        missing = "" if volume else _why_no_volume(row, days.get(name, []))
         checks = checklist(
             Measured(
                 shape=shape,
                 calls=row["calls"],
                 calls_per_day=volume.point if volume else None,
+                no_volume=missing,
                 duplicate_share=row["duplicate_share"],
                 input_tokens=row["input_tokens"],
                 input_chars=row["input_chars"] or 0.0,
@@ -90,8 +92,22 @@ def measure(
             )
         )
         found.append(
-            _report(
-                workspace, row, mined.get(name), calls, volume, models, spoken, texts, shape, checks, small
+            replace(
+                _report(
+                    workspace,
+                    row,
+                    mined.get(name),
+                    calls,
+                    volume,
+                    models,
+                    spoken,
+                    texts,
+                    shape,
+                    checks,
+                    small,
+                ),
+                no_volume=missing,
+                undated=row["calls"] - row["dated"],
             )
         )
     return sorted(found, key=_rank)
@@ -139,7 +155,8 @@ def _grouped(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _use(row: Mapping[str, Any]) -> ModelUse:
+def use_of(row: Mapping[str, Any]) -> ModelUse:
+    """Return a row of `store.call_costs.by_model` as what one model answered."""
     return ModelUse(
         model=row["model"] or UNNAMED,
         calls=row["calls"],
@@ -149,17 +166,29 @@ def _use(row: Mapping[str, Any]) -> ModelUse:
         output_tokens=row["output_tokens"],
         usd=row["usd"],
         usd_deviation=row["usd_deviation"],
+        as_logged=row["as_logged"],
+        batched_share=row["batched_share"],
     )
 
 
 def _volume(workspace: Workspace, row: Mapping[str, Any], days: Sequence[Mapping[str, Any]]) -> Amount | None:
-    """Return the calls a day: what the eval declares, or the last days' where their share is known."""
+    """Return the calls a day: what the eval declares, or the last days' where their share is known.
+
+    Calls without a time are taken to be spread as those with one, if these are not too few.
+    """
     config = workspace.evals.get(row["workload"])
     if config is not None and config.calls_per_day is not None:
         return exactly(config.calls_per_day)
-    if row["dated"] < row["calls"] or not days or any(each["traffic"] is None for each in days):
+    if _why_no_volume(row, days):
         return None
-    return traffic_a_day(days)
+    return traffic_a_day(days).times(row["calls"] / row["dated"])
+
+
+def _why_no_volume(row: Mapping[str, Any], days: Sequence[Mapping[str, Any]]) -> str:
+    """Return why the log does not tell the calls a day; nothing where it does."""
+    if not days or row["dated"] < DATED_SHARE * row["calls"]:
+        return NO_TIMES
+    return NO_SHARE if any(each["traffic"] is None for each in days) else ""
 
 
 def traffic_a_day(days: Sequence[Mapping[str, Any]]) -> Amount:
@@ -252,7 +281,8 @@ def _report(
     if volume is not None and per_call is not None:
         month = product(volume.times(DAYS_PER_MONTH * share), per_call)
     saved = None
-    if month is not None and small is not None and volume is not None:
+    is_counted = all(each.output_tokens is not None or not each.usd for each in priced)
+    if month is not None and small is not None and volume is not None and is_counted:
         cheap = sum(each.calls * _at(each, small) for each in priced) / answered
         saved = max(month.point - volume.point * share * DAYS_PER_MONTH * cheap, 0.0)
     is_task = row["workload"] == row["task"] and row["task"] != UNASSIGNED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -16,7 +17,9 @@ from workbench.traffic.suitability import Check, Speaks
 class ModelUse:
     """What one model answered of a workload. Tokens are means of a call; `usd` is None without a price.
 
-    `measured` counts calls with token counts, and failed ones without: those cost nothing.
+    `measured` counts calls with token counts, and failed ones without: those cost nothing. `as_logged`
+    counts those that cost what the log says, since their model has no price; `batched_share` is the share
+    of the others' list price that was billed as a batch, 0..1.
     """
 
     model: str
@@ -27,6 +30,8 @@ class ModelUse:
     output_tokens: float | None
     usd: float | None
     usd_deviation: float = 0.0
+    as_logged: int = 0
+    batched_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class WorkloadReport:
     """One workload: a task, or calls without one that share a prompt template.
 
     `rule` takes the calls of a mined one; the rest has none. `calls_per_day` is None where the log does
-    not say which share of the traffic it holds, and so is all that rests on it. `priced_share` is the
+    not tell, as `no_volume` says, and so is all that rests on it; `undated` calls without a time are
+    taken to be spread as the others. `priced_share` is the
     share of its calls whose model has a price and token counts: money is about those alone. `imputed` of them
     were answered without token counts, and cost what their model's other answers cost. `unread` calls of the
     sample whose texts are read could not be looked at, and count in nothing that texts say.
@@ -77,6 +83,24 @@ class WorkloadReport:
     checks: tuple[Check, ...]
     imputed: int = 0
     unread: int = 0
+    no_volume: str = ""
+    undated: int = 0
+
+    @property
+    def told_undated(self) -> str:
+        """Return in words that calls without a time are counted with the others; nothing where none is."""
+        if not self.undated or self.calls_per_day is None:
+            return ""
+        one = self.undated == 1
+        return (
+            f"{self.undated:,} of {self.calls:,} calls {'has' if one else 'have'} no time that can be: "
+            f"{'it is' if one else 'they are'} taken to be spread over the days as the others"
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be said of its prices: what the log told, and what was billed as a batch."""
+        return told_prices(self.models)
 
     @property
     def speaks_for(self) -> int:
@@ -119,6 +143,22 @@ class ProfileReport:
             for task, count in self.excluded.items()
         )
         return f"Left out by their marks: {told}" if told else ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be said of the prices of all workloads."""
+        return told_prices([use for each in self.workloads for use in each.models])
+
+    @property
+    def told_unknown(self) -> str:
+        """Return the workloads whose calls a day are not known, each reason with those it is true of."""
+        found: dict[str, list[str]] = {}
+        for each in self.workloads:
+            if each.calls_per_day is None:
+                found.setdefault(each.no_volume, []).append(each.name)
+        return "; ".join(
+            f"{', '.join(names[:8])} ({why})" if why else ", ".join(names[:8]) for why, names in found.items()
+        )
 
     @property
     def imputed(self) -> int:
@@ -174,8 +214,10 @@ class ProfileReport:
             )
         if self.imputed:
             lines.append(told_imputed(self.imputed))
+        lines += self.notes
         if self.unknown_volume:
-            lines.append("Calls a day unknown, so not in the forecast: " + ", ".join(self.unknown_volume[:8]))
+            lines.append("Calls a day unknown, so not in the forecast: " + self.told_unknown)
+        lines += [f"{each.name}: {each.told_undated}" for each in self.workloads if each.told_undated]
         if self.left_out:
             lines.append("Left out, no price or no tokens: " + ", ".join(self.left_out[:12]))
         if self.warning:
@@ -187,3 +229,30 @@ def told_imputed(count: int) -> str:
     """Return in words how many answers have no token counts, and what they cost all the same."""
     answers, their = ("answer", "its") if count == 1 else ("answers", "their")
     return f"Without token counts: {count:,} {answers}, priced like {their} model's other answers"
+
+
+def told_prices(uses: Sequence[ModelUse]) -> tuple[str, ...]:
+    """Return in words which calls cost what the log says, and which were billed as those of a batch."""
+    logged: dict[str, int] = {}
+    batched: dict[str, list[ModelUse]] = {}
+    for each in uses:
+        if each.as_logged:
+            logged[each.model] = logged.get(each.model, 0) + each.as_logged
+        if each.batched_share and each.usd is not None:
+            batched.setdefault(each.model, []).append(each)
+    told = []
+    if logged:
+        of = ", ".join(f"{model} ({_calls(count)})" for model, count in logged.items())
+        told.append(f"Without a price, at the cost that the log says: {of}")
+    if batched:
+        shares = []
+        for model, found in batched.items():
+            calls = sum(each.calls for each in found)
+            share = sum(each.calls * each.batched_share for each in found) / calls
+            shares.append(f"{model} ({100 * share:.3g} %)")
+        told.append(f"Asked in batches or as flex, at batch_discount: {', '.join(shares)}")
+    return tuple(told)
+
+
+def _calls(count: int) -> str:
+    return f"{count:,} call" if count == 1 else f"{count:,} calls"

@@ -37,6 +37,8 @@ _VERSION = re.compile(r"(?:(?<![^\s(\[,;:])v(?:er(?:sion)?)?\.?\s?|[A-Za-z0-9]/)
 
 _SPACE = r"[ \u00a0\u2009\u202f.()/\u2010-\u2015-]"
 _INTERNATIONAL = re.compile(rf"(?<![\w+])(?:\+|00{_SPACE}?)[1-9](?:{_SPACE}{{0,2}}\d){{6,14}}(?![\w])")
+_LEAST_BARE, _MOST_BARE = 12, 15
+"""Digits of a number that 00 begins and nothing divides; fewer may be an order's, filled up with zeros."""
 _AMERICAN = re.compile(
     r"(?<![\w.+-])(?:\+?1[ .-])?(?:\([2-9]\d{2}\)[ \u00a0]?|[2-9]\d{2}[ \u00a0.\u2010-\u2015-])"
     r"[2-9]\d{2}[ \u00a0.\u2010-\u2015-]\d{4}(?![\w]|-\d|\.\d)"
@@ -45,12 +47,22 @@ _NATIONAL = re.compile(r"(?<![\w.+/-])\(?0\d{1,4}\)?[ /.-]\d{2,8}(?:[ /.-]\d{2,8
 _LEAST_DIGITS, _MOST_DIGITS = 9, 13
 _LAST_GROUP = re.compile(r"[ /.-]\d+$")
 _DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?!\d)")
-_WORDS = r"phone|telephone|tel|mobile|whatsapp|fax|telefon|handy|téléphone|móvil|celular"
+_PAIRS = re.compile(r"0\d([./-])\d{2}(?:\1\d{2}){3}(?!\1?\d)")
+"""As the French write a number. A date and a time of day have other signs between them than a date has."""
+_WORDS = (
+    r"(?:tele)?phone|telephone|t[eé]l|mobile|whatsapp|fax|telefone?|telefoon|handy|téléphone|teléfono|telefono"
+    r"|móvil|celular|cellulare|телефон|тел"
+)
+_OF_IT = r"(?:[\s_-]?(?:number|nummer|num|numéro|no|nr))?"
 _SAID = re.compile(
-    rf"(?<![^\W_])(?:{_WORDS}|(?:call|cell|mobil|portable)(?=[\s:]))(?![^\W\d_])[^\d\n+]{{0,20}}"
+    rf"(?<![^\W_])(?:(?:{_WORDS}){_OF_IT}|(?:call|cell|mobil|portable)(?=[\s:]))(?![^\W\d_])[^\d\n+]{{0,20}}"
     r"(\+?\d(?:[ ().\-/]{0,2}\d){6,14})(?![\w])",
     re.IGNORECASE,
 )
+_SAID_UNSPACED = re.compile(
+    r"(?:电话|電話|手机|手機|携帯|전화|휴대폰)[^\d\n+]{0,12}(\+?\d(?:[ ().\-/]{0,2}\d){6,14})(?![\dA-Za-z])"
+)
+"""Behind a word of a script that puts no spaces between words."""
 _PARTS_OF_WORDS = (
     "phone",
     "tel",
@@ -62,10 +74,14 @@ _PARTS_OF_WORDS = (
     "cel",
     "call",
     "portable",
-    "télé",
+    "tél",
+    "тел",
 )
+_PARTS_UNSPACED = ("电", "電", "手", "携", "전", "휴")
 _PHONE_KEY = re.compile(
-    rf"(?:^|[^a-z])(?:{_WORDS})(?:$|[^a-z])|(?:phone|mobile)(?:number|no)?$", re.IGNORECASE
+    rf"(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])|(?:phone|mobile|telefon|telefoon)(?:number|nummer|no|nr)?$"
+    r"|电话|電話|手机|手機|携帯",
+    re.IGNORECASE,
 )
 
 
@@ -167,7 +183,8 @@ def find_phones(text: str) -> Iterator[Span]:
     Ten digits alone could be anything, and are left.
     """
     for found in _INTERNATIONAL.finditer(text):
-        if found[0][0] == "+" or any(not char.isdigit() for char in found[0]):
+        bare = found[0].isdigit()
+        if not bare or _LEAST_BARE <= len(found[0]) <= _MOST_BARE:
             yield _phone(found.start(), found.end(), found[0])
     for found in _AMERICAN.finditer(text):
         yield _phone(found.start(), found.end(), found[0])
@@ -175,17 +192,25 @@ def find_phones(text: str) -> Iterator[Span]:
     lower = text.lower()
     for found in _SAID.finditer(text) if any(each in lower for each in _PARTS_OF_WORDS) else ():
         yield _phone(found.start(1), found.end(1), found[1])
+    for found in _SAID_UNSPACED.finditer(text) if any(each in text for each in _PARTS_UNSPACED) else ():
+        yield _phone(found.start(1), found.end(1), found[1])
 
 
 def _national(text: str) -> Iterator[Span]:
     at = 0
     while found := _NATIONAL.search(text, at):
         written = found[0]
+        if pairs := _PAIRS.match(text, found.start() + (written[0] == "(")):
+            at = pairs.end()
+            yield _phone(pairs.start(), at, pairs[0])
+            continue
         # Other numbers stand beside it: what is too long for one is read group by group.
         while len(digits_of(written)) > _MOST_DIGITS:
             written = _LAST_GROUP.sub("", written)
         at = found.start() + len(written)
-        if len(digits_of(written)) >= _LEAST_DIGITS and not _DATE.match(written.lstrip("(")):
+        if date := _DATE.match(written.lstrip("(")):
+            at = found.start() + date.end()
+        elif len(digits_of(written)) >= _LEAST_DIGITS:
             yield _phone(found.start(), at, written)
 
 
@@ -203,5 +228,20 @@ def phone_of(text: str) -> Span | None:
 
 
 def _phone(start: int, end: int, written: str) -> Span:
-    # The last nine digits are the same with and without the country's code and the leading zero.
-    return Span(start, end, PHONE, digits_of(written)[-9:])
+    return Span(start, end, PHONE, _same_number(written))
+
+
+def _same_number(written: str) -> str:
+    """Return what is the same however one number is written, and differs for any other number.
+
+    With a country's code it is all digits behind a +, without one all digits as they stand: which
+    country a leading 0 stands for is not certain. North American numbers are known by their shape,
+    so that their ten digits stand for them with and without the 1 (North American Numbering Plan).
+    """
+    digits = digits_of(written.replace("(0)", ""))
+    is_whole = "+" in written or (digits[:2] == "00" and digits[2:3] != "0")
+    if is_whole:
+        digits = digits.removeprefix("00")
+    if digits[:1] == "1" and len(digits) == 11 and (is_whole or _AMERICAN.fullmatch(written.strip())):
+        return digits[1:]
+    return f"+{digits}" if is_whole else digits

@@ -22,10 +22,19 @@ from workbench.redaction.numbers import (
     phone_of,
 )
 from workbench.redaction.spans import Detector, Span, merged
-from workbench.redaction.words import EMAIL, KEY, find_emails, find_keys, is_secret_key, secret_of
+from workbench.redaction.words import (
+    EMAIL,
+    KEY,
+    find_emails,
+    find_keys,
+    is_secret_key,
+    looks_secret,
+    may_be_secret_key,
+    secret_of,
+)
 
 KINDS = (EMAIL, PHONE, CARD, IBAN, IP, KEY)
-VERSION = 1
+VERSION = 2
 """Goes up when the built-in detectors find other things than before."""
 
 _LETTERS = "bcdfghjklmnpqrstvwxz"
@@ -219,7 +228,7 @@ class Redactor:
 def _by_name(name: str, text: str) -> Span | None:
     if not name or PLACEHOLDER.search(text):
         return None
-    if is_secret_key(name):
+    if is_secret_key(name) or (may_be_secret_key(name) and looks_secret(text)):
         return secret_of(text)
     return phone_of(text) if is_phone_key(name) else None
 

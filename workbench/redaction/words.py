@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator
 
@@ -47,12 +49,23 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("SG.", r"SG\.[\w-]{16,}\.[\w-]{16,}"),
         ("dop_v1_", r"dop_v1_[0-9a-f]{40,}"),
         ("shpat_", r"shpat_[0-9a-f]{32}"),
+        ("lsv2_", r"lsv2_(?:pt|sk)_[0-9a-f]{20,}(?:_[0-9a-f]{6,})?"),
+        ("pplx-", r"pplx-[0-9A-Za-z]{32,}"),
+        ("tvly-", r"tvly-(?:dev-|prod-)?[0-9A-Za-z]{20,}"),
+        ("dckr_", r"dckr_[op]at_[\w-]{24,}"),
+        ("figd_", r"figd_[\w-]{30,}"),
+        ("ATATT3", r"ATATT3[\w=-]{60,}"),
+        ("hooks.slack.com/", r"(?<=hooks\.slack\.com/)(?:services|triggers|workflows)/[0-9A-Za-z/_-]{20,}"),
+        ("/api/webhooks/", r"(?<=/api/webhooks/)\d{17,20}/[\w-]{50,}"),
         ("eyJ", r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{5,}"),
     )
 )
 """A piece that every key of a shape has, which is quick to look for, and the shape itself."""
 
 _BEARER = re.compile(r"(?<![^\W_])(?:bearer|basic)[ \t]{1,4}([0-9A-Za-z._~+/=-]{16,})", re.IGNORECASE)
+_BASIC = re.compile(
+    r"(?<![^\W_])basic[ \t]{1,4}([0-9A-Za-z+/_-]{6,400}={0,2})(?![0-9A-Za-z+/_=-])", re.IGNORECASE
+)
 _IN_URL = re.compile(r"://[^\s/:@\[\]]{1,64}:([^\s/@\[\]]{1,128})@")
 _FIELDS_OF_SECRETS = (
     r"api[_-]?key|secret[_-]?key|secret[_-]?access[_-]?key|access[_-]?token|refresh[_-]?token|auth[_-]?token"
@@ -65,6 +78,16 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _SECRET_KEY = re.compile(rf"(?:^|[^a-z])(?:{_FIELDS_OF_SECRETS}|authorization|x-api-key)$", re.IGNORECASE)
+_FIELDS_OF_MUCH = (
+    r"token|secret|account[_-]?key|shared[_-]?access[_-]?key|subscription[_-]?key|signing[_-]?key"
+)
+_MUCH = r"[0-9A-Za-z_.+/=~%-]{16,4000}"
+_MAYBE_ASSIGNED = re.compile(
+    rf"(?:{_FIELDS_OF_MUCH})[\"']{{0,1}}\s{{0,3}}[:=]\s{{0,3}}[\"']{{0,1}}({_MUCH})", re.IGNORECASE
+)
+_MAYBE_SECRET_KEY = re.compile(rf"(?:{_FIELDS_OF_MUCH})$", re.IGNORECASE)
+_OF_PAGES = re.compile(r"(?:page|next|continuation|sync|cursor)[_-]?token$", re.IGNORECASE)
+"""Where a list goes on: no secret, and told apart from one by its name alone."""
 
 
 _NO_SECRETS = frozenset(
@@ -115,16 +138,40 @@ def find_keys(text: str) -> Iterator[Span]:
     for found in _BEARER.finditer(text) if "bearer" in lower or "basic" in lower else ():
         if any(char.isdigit() for char in found[1]):
             yield Span(found.start(1), found.end(1), KEY, found[1])
+    for found in _BASIC.finditer(text) if "basic" in lower else ():
+        if _is_user_and_password(found[1]):
+            yield Span(found.start(1), found.end(1), KEY, found[1])
     named = any(each in lower for each in _PARTS_OF_NAMES)
     for found in _ASSIGNED.finditer(text) if named else ():
         value = found[1].rstrip(".!?:")
         if _is_mixed(value):
             yield Span(found.start(1), found.start(1) + len(value), KEY, value)
+    for found in _MAYBE_ASSIGNED.finditer(text) if named else ():
+        if looks_secret(found[1]) and not _OF_PAGES.search(
+            text[max(0, found.start() - 16) : found.start() + 5]
+        ):
+            yield Span(found.start(1), found.end(1), KEY, found[1])
 
 
 def is_secret_key(name: str) -> bool:
     """Say whether a field of this name holds a secret, such as `db_password` or `api_key`."""
     return bool(_SECRET_KEY.search(name[-60:]))
+
+
+def may_be_secret_key(name: str) -> bool:
+    """Say whether a field of this name may hold a secret, such as `token`: where its value looks like one."""
+    tail = name[-60:]
+    return bool(_MAYBE_SECRET_KEY.search(tail)) and not _OF_PAGES.search(tail)
+
+
+def looks_secret(text: str) -> bool:
+    """Say whether a text is made like a key: one long piece of letters and digits that is no path or word."""
+    return (
+        re.fullmatch(_MUCH, text) is not None
+        and (text[0] not in "/.~-" or text[-1] == "=")  # A path, unless it is base64.
+        and any(char.isdigit() for char in text)
+        and any(char.isalpha() for char in text)
+    )
 
 
 def secret_of(text: str) -> Span | None:
@@ -156,3 +203,12 @@ def _is_mixed(value: str) -> bool:
     """Say whether a word is no word: "password: required" names none."""
     kinds = (str.isdigit, str.isupper, str.islower, lambda char: not char.isalnum())
     return sum(any(kind(char) for char in value) for kind in kinds) >= 2 and not value.isalpha()
+
+
+def _is_user_and_password(written: str) -> bool:
+    """Say whether a word is a name and a password as HTTP writes them (RFC 7617): "basic needs" has none."""
+    try:
+        told = base64.b64decode(written + "=" * (-len(written) % 4), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return False
+    return ":" in told and told.isprintable()

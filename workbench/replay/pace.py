@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workbench.errors import UsageError
+from workbench.records import DATED_SHARE
 from workbench.replay.arrivals import Schedule, log_schedule, poisson_schedule
 from workbench.specs import EvalConfig
 from workbench.stats.wording import measured
@@ -13,8 +14,6 @@ from workbench.store.calls import volumes
 from workbench.store.probes import Arrival, arrivals
 
 DAY_S = 86_400.0
-DATED_SHARE = 0.5
-"""With fewer of the calls dated, the log's times do not tell its pace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from workbench import ramp
 from workbench.access import requires
 from workbench.compare import basis, evaluator_version
 from workbench.config import Workspace
-from workbench.records import Basis, Estimate, EvalKind, Policy, Verdict, to_json
+from workbench.records import DATED_SHARE, Basis, Estimate, EvalKind, Policy, Verdict, to_json
 from workbench.review import DrawState, EffectiveVerdict, Plan, State, draw_states, effective_verdicts
 from workbench.review.states import NEW_CONTENT, UNRESOLVED, utc_now
 from workbench.roles import Right
@@ -53,8 +53,6 @@ DAY_S = 86_400.0
 WINDOW_DAYS = 28.0
 EVIDENCE_BYTES = 200_000
 """What evidence takes in memory, about."""
-DATED_SHARE = 0.5
-"""With fewer of the calls dated, how traffic spreads over time counts as not known."""
 DAY_SHARE = 0.1
 """Of the mean of a week's busiest days: what makes a day's calls a day's traffic."""
 

@@ -9,7 +9,8 @@ from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.costing import DAYS_PER_MONTH
 from workbench.costing.ways import Amount, difference, exactly, product, total
-from workbench.profiling.measuring import LEVEL, mean_amount, traffic_a_day
+from workbench.profiling.measuring import LEVEL, mean_amount, traffic_a_day, use_of
+from workbench.profiling.report import told_prices
 from workbench.specs import Candidate, EvalConfig
 from workbench.stats.bounds import exact
 from workbench.store import overview as rows
@@ -30,7 +31,8 @@ class TaskMoney:
     `control_usd` and `candidate_usd` are the mean cost of a call, None without a price or token counts.
     `fallback` is the share of the candidate's calls that the frontier answers after all, and that are
     paid twice. `left_out` names the models that none of it holds,
-    and `imputed` counts the answers without tokens, which cost what their model's others cost.
+    and `imputed` counts the answers without tokens, which cost what their model's others cost. `price_notes`
+    say which answers were priced otherwise than by the table alone.
     """
 
     calls_per_day: Amount | None
@@ -39,6 +41,7 @@ class TaskMoney:
     fallback: Amount
     left_out: tuple[str, ...]
     imputed: int = 0
+    price_notes: tuple[str, ...] = ()
 
     @property
     def now_usd_month(self) -> Amount | None:
@@ -86,13 +89,12 @@ def money_of(
     left_out: list[str] = []
     parts: list[tuple[int, Amount]] = []
     calls = imputed = 0
-    for row in rows.control_costs(store, config.task, workspace.model_prices(), config.exclude_marks):
+    found = rows.control_costs(store, config.task, workspace.model_prices(), config.exclude_marks)
+    for row in found:
         calls += row["calls"]
         name = row["model"] or "unnamed model"
-        if workspace.price_of(row["model"]) is None:
-            left_out.append(name)
-        elif not row["measured"]:
-            left_out.append(name + NO_TOKENS)
+        if row["usd"] is None or not row["measured"]:
+            left_out.append(name if workspace.price_of(row["model"]) is None else name + NO_TOKENS)
         else:
             imputed += row["calls"] - row["measured"]
             amount = mean_amount(row["usd"], row["usd_deviation"], row["measured"])
@@ -119,7 +121,13 @@ def money_of(
     volume = _volume(store, config, calls_per_day)
     share = priced / calls if calls else 0.0
     return TaskMoney(
-        volume.times(share) if volume else None, control, candidate, fallback, tuple(left_out), imputed
+        volume.times(share) if volume else None,
+        control,
+        candidate,
+        fallback,
+        tuple(left_out),
+        imputed,
+        told_prices([use_of(row) for row in found]),
     )
 
 

@@ -79,6 +79,7 @@ class OverviewRow:
     candidates_tried: int = 1
     harm_highs: tuple[float, ...] = ()
     imputed: int = 0
+    price_notes: tuple[str, ...] = ()
 
     @property
     def coverage(self) -> float:
@@ -249,6 +250,7 @@ def row_of(
         calls_per_day=found.calls_per_day,
         left_out=sums.left_out,
         imputed=money.imputed,
+        price_notes=money.price_notes,
         synthetic=spec.synthetic,
         floor=floor_of(store, config),
         saving=money.saving_usd_month(share),

@@ -371,7 +371,13 @@ def _costs(workspace: Workspace, spec: Candidate, answers: pd.DataFrame) -> tupl
     models = answers["control_model"].astype(object).where(answers["control_model"].notna(), None)
     for model in set(models):
         here = np.asarray([each == model for each in models], dtype=np.bool_)
-        control[here] = paid(workspace.price_of(model), answers.loc[here, names])
+        price = workspace.price_of(model)
+        discount = answers.loc[here, "control_batched"].to_numpy(dtype=np.bool_) * (
+            (price.batch_discount or 0.0) if price else 0.0
+        )
+        usd = paid(price, answers.loc[here, names]) * (1 - discount)
+        logged = answers.loc[here, "control_logged_usd"].to_numpy(dtype=np.float64, na_value=math.nan)
+        control[here] = np.where(np.isnan(usd), logged, usd)
     return None if np.isnan(candidate).all() or np.isnan(control).all() else (candidate, control)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.costing.pricing import ModelPrice
+from workbench.records import BATCH_PRICE
 
 PRICES = """
     prices AS (
         SELECT unnest($models::VARCHAR[]) AS model, unnest($inputs::DOUBLE[]) AS pi,
-               unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po
+               unnest($cached::DOUBLE[]) AS pc, unnest($outputs::DOUBLE[]) AS po,
+               unnest($discounts::DOUBLE[]) AS discount
     )
 """
 """The price table, of `price_parameters`."""
@@ -38,35 +40,61 @@ def cached_tokens(output: str) -> str:
         THEN TRY_CAST(json_extract_string({output}, '$.usage.cached_input_tokens') AS BIGINT) END"""
 
 
+def logged_cost(output: str) -> str:
+    """Return SQL for what the log says that a stored answer cost, in US dollars; NULL where it says nothing.
+
+    Args:
+        output: The column that holds an `Output` as JSON. A constant.
+    """
+    return f"""CASE WHEN contains({output}, '"cost_usd":') AND NOT contains({output}, '"cost_usd":null')
+        THEN TRY_CAST(json_extract_string({output}, '$.usage.cost_usd') AS DOUBLE) END"""
+
+
+def at_batch_price(marks: str) -> str:
+    """Return SQL that tells whether an answer was billed as one of a batch.
+
+    Args:
+        marks: The column that holds its marks. A constant.
+    """
+    return f"list_contains({marks}, '{BATCH_PRICE}')"
+
+
 def by_model(found: str) -> str:
     """Return common table expressions that end in `by_model`: what calls cost, by workload and model.
 
     A failed call that names no input tokens costs nothing, as the import's report has it. An answered
-    one without tokens costs what its model's other answers cost on average.
+    one without tokens costs what its model's other answers cost on average. What was asked in a batch
+    costs less by the price's discount. Where the table has no price, the cost that the log tells counts.
 
     Args:
-        found: A common table expression before it, beside `PRICES`: workload, model, error_kind and the
-            tokens i (input), c (cached input) and o (output) of each call. A constant.
+        found: A common table expression before it, beside `PRICES`: workload, model, error_kind, the
+            tokens i (input), c (cached input) and o (output) of each call, logged (`logged_cost`) and
+            batched (`at_batch_price`). A constant.
 
     Returns:
         `by_model` has workload, model, calls, measured (calls whose cost is known: those with tokens and
         those that cost nothing; 0 where no answer has tokens), mean tokens of a call (input_tokens,
         cached_input_tokens, output_tokens), usd (mean of a call) and usd_deviation; usd is None without
-        a price.
+        a price and a logged cost. as_logged counts calls that cost what the log says, and batched_share is
+        the share of the others' list price that was billed as a batch, 0..1.
     """
     return f"""
         entries AS (SELECT model, {_PRICE_ENTRY} AS entry FROM (SELECT DISTINCT model FROM {found})),
         costed AS (
-            SELECT f.workload, f.model, f.error_kind IS NOT NULL AND i IS NULL AS free, i, c, o,
-                   (i * pi + c * pc + o * po) / 1e6 AS usd, pi IS NOT NULL AS has_price
+            SELECT f.workload, f.model, f.error_kind IS NOT NULL AND i IS NULL AND logged IS NULL AS free,
+                   i, c, o, (i * pi + c * pc + o * po) / 1e6 AS list, batched, pi IS NOT NULL AS has_price,
+                   coalesce(list * (1 - if(batched, discount, 0)), logged) AS usd
             FROM {found} f JOIN entries e ON e.model = f.model LEFT JOIN prices p ON p.model = e.entry
         ),
         summed AS (
             SELECT workload, model, count(*) AS calls, count(*) FILTER (free) AS nothing,
-                   count(i + o) AS counted, 1 - nothing / calls AS paid,
+                   CASE WHEN count(usd) > 0 THEN count(usd) ELSE count(i + o) END AS counted,
+                   1 - nothing / calls AS paid,
                    avg(i) FILTER (o IS NOT NULL) AS i, avg(c) FILTER (i IS NOT NULL AND o IS NOT NULL) AS c,
                    avg(o) FILTER (i IS NOT NULL) AS o, bool_and(has_price) AS has_price,
-                   avg(usd) AS usd, var_pop(usd) AS variance
+                   avg(usd) AS usd, var_pop(usd) AS variance,
+                   count(*) FILTER (list IS NULL AND usd IS NOT NULL) AS as_logged,
+                   coalesce(sum(list) FILTER (batched) / nullif(sum(list), 0), 0) AS batched_share
             FROM costed GROUP BY workload, model
         ),
         by_model AS (
@@ -77,7 +105,8 @@ def by_model(found: str) -> str:
                    -- Of a mixture: what a call costs if it costs something, and whether it does.
                    coalesce(sqrt((paid * variance + paid * (1 - paid) * usd * usd)
                                  * (counted + nothing) / nullif(counted + nothing - 1, 0)), 0)
-                       AS usd_deviation
+                       AS usd_deviation,
+                   as_logged, batched_share
             FROM summed
         )
     """  # noqa: S608 -- constants
@@ -87,11 +116,12 @@ def price_parameters(prices: Sequence[ModelPrice]) -> dict[str, Any]:
     """Return the values that `PRICES` is asked with.
 
     Args:
-        prices: Model, then US dollars per million tokens of input, cached input and output.
+        prices: The newest price of each model.
     """
     return {
         "models": [each[0] for each in prices],
         "inputs": [each[1] for each in prices],
         "cached": [each[2] for each in prices],
         "outputs": [each[3] for each in prices],
+        "discounts": [each[4] for each in prices],
     }

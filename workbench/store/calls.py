@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.records import LEAST_RATE, Call, Output, Request, from_json
+from workbench.records import DATED_SHARE, LEAST_RATE, Call, Output, Request, from_json
 from workbench.store.imports import pairs
 
 if TYPE_CHECKING:
@@ -191,8 +191,9 @@ class Volume:
 def volumes(store: Store, *, days: int = 28) -> dict[str, Volume]:
     """Return the daily volume of each task over its last days of traffic.
 
-    A logged call stands for 1 / sampling rate calls. Unknown rates or times give no
-    figure: the logs could be all of the traffic or a hundredth.
+    A logged call stands for 1 / sampling rate calls. Unknown rates, or times of most calls, give no
+    figure: the logs could be all of the traffic or a hundredth. Calls without a time are taken to be
+    spread as those with one.
 
     Args:
         store: Where to read.
@@ -200,30 +201,32 @@ def volumes(store: Store, *, days: int = 28) -> dict[str, Volume]:
     """
     rows = store.rows(
         f"""
-        WITH last_days AS (
+        WITH mine AS (
             SELECT task, occurred_at, sampling_rate,
-                   max(occurred_at) OVER (PARTITION BY task) AS last_at
+                   max(occurred_at) OVER (PARTITION BY task) AS last_at,
+                   count(*) OVER (PARTITION BY task)
+                       / nullif(count(occurred_at) OVER (PARTITION BY task), 0) AS scale
             FROM usable_calls
         )
-        SELECT task, count(*) AS calls, {SCALED_CALLS} AS traffic,
-               count(*) FILTER (WHERE occurred_at IS NULL) AS undated,
+        SELECT task, count(*) AS calls, {SCALED_CALLS} AS traffic, any_value(scale) AS scale,
                epoch(max(occurred_at) - min(occurred_at)) / 86400 AS days
-        FROM last_days
-        WHERE occurred_at IS NULL OR occurred_at > last_at - to_days(?::INTEGER)
+        FROM mine
+        WHERE last_at IS NULL OR occurred_at > last_at - to_days(?::INTEGER)
         GROUP BY task
         """,  # noqa: S608
         (days,),
     )
     found = {}
     for row in rows:
-        known = row["traffic"] is not None and not row["undated"]
+        dated = row["days"] is not None and row["scale"] * DATED_SHARE <= 1
+        known = row["traffic"] is not None and dated
         span = max(float(row["days"] or 0), 1.0)
         found[row["task"]] = Volume(
             task=row["task"],
             calls=row["calls"],
             days=span,
             sampling_rate=row["calls"] / row["traffic"] if known else None,
-            calls_per_day=row["traffic"] / span if known else None,
+            calls_per_day=row["traffic"] * row["scale"] / span if known else None,
         )
     return found
 

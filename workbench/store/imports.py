@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from workbench.costing.pricing import ModelPrice
 from workbench.records import Call, Output, Rejected, Request, from_json, to_json
 from workbench.store import late, live
-from workbench.store.answered import Answered
+from workbench.store.answered import Answered, Costs
 from workbench.store.staging import Staging
 
 if TYPE_CHECKING:
@@ -138,10 +138,9 @@ ORDER BY a.call_id
 class Loaded:
     """What one transaction made of the staged rows; `rejects` are outputs without a request.
 
-    `parts` counts, by outcome, the further source records of the rows. `usd` is the cost of the
-    outputs that have tokens and a price, `unpriced` counts the others by model, `priced_as` names
-    the price that stood in for a model's own. `prompts_waiting` are prompts that came later than
-    their calls and wait for a person. `served` counts calls by the candidate that served them.
+    `parts` counts, by outcome, the further source records of the rows. `costs` are those of the outputs.
+    `prompts_waiting` are prompts that came later than their calls and wait for a person. `served` counts
+    calls by the candidate that served them.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -150,9 +149,7 @@ class Loaded:
     gold: int = 0
     marks: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
-    usd: float | None = None
-    unpriced: dict[str, int] = field(default_factory=dict)
-    priced_as: dict[str, str] = field(default_factory=dict)
+    costs: Costs = field(default_factory=Costs)
     models: dict[str, int] = field(default_factory=dict)
     languages: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
@@ -245,8 +242,7 @@ def summed_up(
 ) -> None:
     """Put into `loaded` the costs of the answers, and the sums over what was accepted."""
     answered.complete(writer)
-    costs = answered.costs(prices)
-    loaded.usd, loaded.unpriced, loaded.priced_as = costs.usd, costs.unpriced, costs.priced_as
+    loaded.costs = answered.costs(prices)
     _summarise(writer, manifest_id, loaded)
 
 

@@ -100,7 +100,8 @@ def write_tokens(writer: Writer, manifest_id: str) -> dict[str, int | None]:
         UPDATE controls SET
             input_tokens = a.input_tokens, cached_input_tokens = a.cached_input_tokens,
             output_tokens = a.output_tokens,
-            marks = list_distinct(list_concat(controls.marks, coalesce(a.control_marks, []))),
+            marks = list_concat(controls.marks, list_filter(
+                coalesce(a.control_marks, []), lambda mark: NOT list_contains(controls.marks, mark))),
             output = json_merge_patch(
                 controls.output::JSON,
                 CASE WHEN a.answered_by IS NULL

@@ -11,7 +11,7 @@ from workbench.access import requires_somewhere
 from workbench.costing.pricing import ModelPrice
 from workbench.normal import content_hash, naive_utc
 from workbench.roles import Right
-from workbench.store.call_costs import PRICES, by_model, price_parameters
+from workbench.store.call_costs import PRICES, at_batch_price, by_model, logged_cost, price_parameters
 from workbench.store.calls import SCALED_CALLS
 from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
@@ -217,7 +217,7 @@ def control_costs(
     Args:
         store: Where to read.
         task: The task.
-        prices: Model, then US dollars per million tokens of input, cached input and output.
+        prices: The newest price of each model.
         exclude: Calls with one of these marks are left out.
 
     Returns:
@@ -239,7 +239,8 @@ def _control_costs(
         found AS (
             SELECT c.task AS workload,
                    coalesce(json_extract_string(k.output, '$.model'), c.model, '') AS model, k.error_kind,
-                   k.input_tokens AS i, coalesce(k.cached_input_tokens, 0) AS c, k.output_tokens AS o
+                   k.input_tokens AS i, coalesce(k.cached_input_tokens, 0) AS c, k.output_tokens AS o,
+                   {logged_cost("k.output")} AS logged, {at_batch_price("k.marks")} AS batched
             FROM calls c JOIN frontier_outputs k USING (call_id)
             WHERE c.task = $task AND c.call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
         ),

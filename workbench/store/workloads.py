@@ -17,7 +17,14 @@ from workbench.costing.pricing import ModelPrice
 from workbench.records import UNASSIGNED, Request, from_json
 from workbench.roles import Right
 from workbench.store import Store, accesses
-from workbench.store.call_costs import PRICES, by_model, cached_tokens, price_parameters
+from workbench.store.call_costs import (
+    PRICES,
+    at_batch_price,
+    by_model,
+    cached_tokens,
+    logged_cost,
+    price_parameters,
+)
 from workbench.store.calls import SCALED_CALLS
 from workbench.store.marked import EXCLUDED
 
@@ -236,7 +243,7 @@ def model_costs(store: Store, profile_id: str, prices: Sequence[ModelPrice]) -> 
     Args:
         store: Where to read.
         profile_id: The profile that names the workloads.
-        prices: Model, then US dollars per million tokens of input, cached input and output.
+        prices: The newest price of each model.
 
     Returns:
         Rows of workload and the columns of `call_costs.by_model`, the commonest model first.
@@ -247,7 +254,8 @@ def model_costs(store: Store, profile_id: str, prices: Sequence[ModelPrice]) -> 
         found AS (
             SELECT workload, coalesce(json_extract_string(control, '$.model'), model, '') AS model,
                    control_error_kind AS error_kind, control_input_tokens AS i,
-                   coalesce(control_cached_input_tokens, 0) AS c, control_output_tokens AS o
+                   coalesce(control_cached_input_tokens, 0) AS c, control_output_tokens AS o,
+                   {logged_cost("control")} AS logged, {at_batch_price("control_marks")} AS batched
             FROM traffic WHERE control IS NOT NULL
         ),
         {by_model("found")}

@@ -50,9 +50,16 @@ class Check:
     measured: float | None = None
 
 
+NO_SHARE = "the log does not say which share of the traffic it holds"
+NO_TIMES = "most of its calls have no time in the log"
+"""Why calls a day are not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What the checklist rests on. Shares are 0..1; None where the log does not tell.
+
+    `no_volume` says why the calls a day are not known.
 
     `new_facts` is the share of names, numbers and dates of answers that are not in the request, among
     `facts` of them. `shift` is the largest stability index of one week against the next, over `weeks`.
@@ -72,6 +79,7 @@ class Measured:
     facts: int
     shift: float | None
     weeks: int
+    no_volume: str = NO_SHARE
 
 
 def checklist(found: Measured) -> tuple[Check, ...]:
@@ -119,7 +127,7 @@ def _volume(found: Measured) -> Check:
     a_day = found.calls_per_day
     if a_day is None:
         value = f"{found.calls:,} calls in the log"
-        reason = "The log does not say which share of the traffic it holds."
+        reason = f"{found.no_volume[:1].upper()}{found.no_volume[1:]}."
         return Check("volume", Speaks.UNCLEAR, value, reason)
     value = f"{a_day:,.0f} calls a day"
     if a_day >= HIGH_CALLS_PER_DAY:

@@ -105,8 +105,10 @@ def _figures(found: CostReport) -> None:
     volume = found.calls_per_day
     if volume is None:
         st.info(
-            "No figure a month can be given: the log does not say which share of the traffic it holds. "
-            "Import with a sampling rate, or set calls_per_day in eval.toml.",
+            answers.quoted(
+                f"No figure a month can be given{': ' if found.no_volume else ''}{found.no_volume}. Import "
+                "with times and a sampling rate, or set calls_per_day in eval.toml."
+            ),
             icon=":material/help:",
         )
     if found.warning:
@@ -128,6 +130,8 @@ def _figures(found: CostReport) -> None:
     st.text(f"Small model: {visible(found.basis)}")
     if found.imputed:
         st.caption(told_imputed(found.imputed) + ".")
+    for said in found.price_notes:
+        st.text(visible(f"{said}."))
     if found.left_out:
         st.caption(
             f"Left out, without a price or tokens ({words.percent(1 - found.priced_share)} of the calls):"

@@ -215,7 +215,7 @@ def _numbers(answer: Recommendation) -> None:
             st.text(f"{name}: {words.EVIDENCE[name]}")
     st.caption(answers.quoted(f"Method: {harm.method}. In this task {words.BASES[answer.basis]}."))
     if answer.harm_per_day_at_most is None:
-        st.caption("Harm a day is not known: the log does not say which share of the traffic it holds.")
+        st.caption("Harm a day is not known: the log lacks a sampling rate, or the times of most calls.")
     predicted: PredictedHarm | None = answer.details["predicted"]
     if predicted is not None and predicted.estimate is not None:
         st.caption(answers.quoted(predicted.sentence), help=words.GLOSSARY["predicted"])

@@ -17,6 +17,8 @@ def show(row: OverviewRow) -> None:
     st.text(sentence(row))
     if row.imputed:
         st.caption(told_imputed(row.imputed) + ".")
+    for said in row.price_notes:
+        st.text(visible(f"{said}."))
     if row.left_out:
         st.caption("Left out of these figures, since no price or no tokens are known:")
         st.text(visible(", ".join(row.left_out)))
@@ -26,7 +28,7 @@ def sentence(row: OverviewRow) -> str:
     """Return what a row costs in one sentence, saying why where it can't be said."""
     if row.calls_per_day is None:
         return (
-            "Cost unknown: the log does not say which share of the traffic it holds. "
+            "Cost unknown: the log lacks a sampling rate, or the times of most calls. "
             "Set calls_per_day in eval.toml, or import with a sampling rate."
         )
     if row.cost_now_usd_month is None:

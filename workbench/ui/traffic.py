@@ -65,12 +65,15 @@ def _summary(report: ProfileReport) -> None:
         st.warning(answers.quoted(report.warning), icon=":material/warning:")
     if report.unknown_volume:
         st.caption(
-            f"For {words.counted(len(report.unknown_volume), 'workload')} the log does not say which share "
-            "of the traffic it holds, so that no figure a day or a month is shown: import with a sampling "
-            "rate, or set calls_per_day in eval.toml."
+            f"For {words.counted(len(report.unknown_volume), 'workload')} no figure a day or a month is "
+            "shown: import with times and a sampling rate, or set calls_per_day in eval.toml. Not known are "
+            "the calls a day of:"
         )
+        st.text(visible(report.told_unknown))
     if report.imputed:
         st.caption(told_imputed(report.imputed) + ".")
+    for said in report.notes:
+        st.text(visible(f"{said}."))
     if report.left_out:
         st.caption("Left out of the costs, since no price or no token counts are known:")
         st.text(visible(", ".join(report.left_out)))
@@ -193,6 +196,8 @@ def _facts(each: WorkloadReport) -> None:
     st.text(" · ".join(lines))
     if each.imputed:
         st.caption(told_imputed(each.imputed) + ".")
+    for said in each.notes:
+        st.text(visible(f"{said}."))
     if each.left_out:
         st.caption("Calls of these models are left out of its costs:")
         st.text(visible(", ".join(each.left_out)))
