@@ -119,6 +119,19 @@ def test_junk_items_stop_nothing(data: st.DataObject, tmp_path: Path) -> None:
     assert [each for each in found if not each.startswith("line")] == ["0", "1", "2", "3"]
 
 
+@pytest.mark.parametrize("junk", [',"', ',"\\', ', "x', ',,"'])
+@pytest.mark.parametrize("at", [1, 2, 4])
+@pytest.mark.parametrize("layout", ["item a line", "indented", "runs"])
+def test_a_quote_behind_a_comma_too_many_costs_no_item(
+    junk: str, at: int, layout: str, tmp_path: Path
+) -> None:
+    """It opens a text that would go on over the next item."""
+    items = [call(str(number)) for number in range(4)]
+    items.insert(at, junk)
+    found = told(tmp_path / "log.json", LAYOUTS[layout](items))
+    assert [each for each in found if not each.startswith("line")] == ["0", "1", "2", "3"]
+
+
 def test_items_are_found_again_over_the_pieces_that_a_file_is_read_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

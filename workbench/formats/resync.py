@@ -76,5 +76,7 @@ def line_like(text: str, position: int) -> re.Pattern[str] | None:
         text: Holds the line from its beginning on.
         position: Where the item begins.
     """
-    margin = text[text.rfind("\n", 0, position) + 1 : position]
-    return re.compile(rf"\n{re.escape(margin)}(?=\{{)") if not margin.strip(" \t") else None
+    before = text[text.rfind("\n", 0, position) + 1 : position]
+    # A comma too many before it leaves it the first of its line.
+    margin = before[: len(before) - len(before.lstrip(" \t"))]
+    return re.compile(rf"\n{margin}(?=\{{)") if not before.strip(" \t,") else None
