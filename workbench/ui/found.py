@@ -24,6 +24,8 @@ AT_ONCE = 20_000
 DRAWN = 20
 DECLARED = "Declared slices"
 TRAFFIC = "Share of the task's whole log; of groups of similar inputs, of the compared calls."
+SPLIT = "split"
+"""What the map of slices is split by, in the address."""
 ACROSS = 12
 """Values of a slice in the map; the export holds all."""
 NAMES = {"input_length": "input length", "turn_depth": "turns", "tool_use": "tools"}
@@ -161,10 +163,13 @@ def _map(scope: Scope) -> None:
         help="How often the answers differ. What differs need not be worse: it shows where to look.",
     )
     names = slice_names(workspace, tasks)
+    if (earlier := st.query_params.pop("by", None)) and SPLIT not in st.query_params:
+        # Links from before it had a name of its own: in Compare's address `by` filters.
+        st.query_params[SPLIT] = earlier
     by = address.select(
         "Slice by",
         names,
-        name="by",
+        name=SPLIT,
         default="language",
         labels={each: NAMES.get(each, visible(each)) for each in names},
         width=220,

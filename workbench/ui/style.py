@@ -41,7 +41,7 @@ _RULES = """
 [data-testid="stCode"] .token { color: inherit !important; }
 /* A menu takes its height before the browser has loaded what draws it, so that nothing below moves. */
 :is(.st-key-scope, .st-key-filters, .st-key-costs-filters) .stElementContainer,
-:is(.st-key-address-task, .st-key-address-workload, .st-key-address-by) { min-height: 4.25rem; }
+:is(.st-key-address-task, .st-key-address-workload, .st-key-address-split) { min-height: 4.25rem; }
 /* Parts of a page are one level below its title, and as close to what follows as headings below it. */
 [data-testid="stHeading"] h2 { padding: .5rem 0 1rem; }
 /* Where the keyboard is, on whatever it stops at. */
@@ -90,7 +90,7 @@ _RULES = """
 .st-key-review-buttons { padding: .6rem 0; border-top: 1px solid LINE; background: GROUND; }
 /* The keys stay in sight however long an answer is. */
 div:has(> .st-key-review-buttons) { position: sticky; bottom: 0; z-index: 5; }
-div:has(> .st-key-review-script) { display: none; }
+div:has(> :is(.st-key-review-script, .st-key-steps-script)) { display: none; }
 .wb-fields { width: 100%; border-collapse: collapse; table-layout: fixed; }
 .wb-fields th, .wb-fields td {
   text-align: start; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid LINE;
