@@ -196,6 +196,16 @@ def test_slices_lead_to_the_cases_of_every_task(visit: Visit, filled: Filled) ->
     assert set(at.dataframe[0].value["Verdict"]) == {"mismatch"}
 
 
+def test_no_button_leads_to_cases_that_are_not_there(visit: Visit, filled: Filled) -> None:
+    """A slice of which nothing differs says so instead of opening an empty list."""
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE comparisons SET verdict = 'match' WHERE verdict = 'mismatch'")
+    at = fine(visit(filled, "slices", task="triage", candidate="small"))
+    for key in ("found-cases", "map-cases"):
+        assert at.button(key=key).disabled
+        assert at.button(key=key).help == "None of its compared calls differs."
+
+
 def test_two_replays_are_compared_on_the_calls_that_both_asked(visit: Visit, filled: Filled) -> None:
     """Agreement, latency, cost and errors stand side by side; unknown and unlike replays are refused."""
     rows = filled.store.rows("SELECT replay_id, candidate FROM replays WHERE task = 'triage' ORDER BY seq")

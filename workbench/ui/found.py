@@ -24,6 +24,7 @@ AT_ONCE = 20_000
 DRAWN = 20
 DECLARED = "Declared slices"
 TRAFFIC = "Share of the task's whole log; of groups of similar inputs, of the compared calls."
+NONE_DIFFERS = "None of its compared calls differs."
 SPLIT = "split"
 """What the map of slices is split by, in the address."""
 ACROSS = 12
@@ -144,6 +145,8 @@ def _drill_down(scope: Scope, each: FoundSlice) -> None:
         f"Differing cases of {answers.quoted(f'{each.name} = {each.value}'[:60])}",
         icon=":material/compare_arrows:",
         key="found-cases",
+        disabled=not each.differing,
+        help=None if each.differing else NONE_DIFFERS,
     ):
         _to_cases(scope.task, scope, f"{FOUND}{each.name}", each.value)
 
@@ -208,7 +211,8 @@ def _map(scope: Scope) -> None:
             f"Differing cases of {answers.quoted(f'{cell.task}, {cell.value}'[:60])}",
             icon=":material/compare_arrows:",
             key="map-cases",
-            disabled=by not in rules_by_name(workspace.eval_for(cell.task)),
+            disabled=not cell.differing.point or by not in rules_by_name(workspace.eval_for(cell.task)),
+            help=None if cell.differing.point else NONE_DIFFERS,
         ):
             _to_cases(cell.task, scope, by, cell.value)
         exports.offer("slice-map", candidate=name, filters={"by": by})
