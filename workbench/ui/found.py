@@ -186,7 +186,10 @@ def _map(scope: Scope) -> None:
     drawing = case_figures.slice_map(drawn, by, colours())
     st.plotly_chart(drawing.figure, key="slice-map", config=figures.CONFIG, alt=drawing.alt, theme=None)
     more = f" {len(values) - ACROSS:,} rarer values are in the table." if len(values) > ACROSS else ""
-    st.caption(f"Pale: fewer than {case_figures.FEW} calls.{more} Limits in the table are for one look.")
+    st.caption(
+        f"The darker, the more differ. No colour: fewer than {case_figures.FEW} calls.{more} Limits in the "
+        "table are for one look."
+    )
     ordered = sorted(cells, key=lambda each: (-each.differing.low, -(each.differing.point or 0.0)))
     event = st.dataframe(
         pd.DataFrame(
