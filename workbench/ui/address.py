@@ -17,6 +17,7 @@ from workbench.ui import links
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+    from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 _LEFT_OUT = "address.left-out"
 _LEFT = "address.left"
@@ -255,7 +256,7 @@ def amount(
     return None if value is None else float(value)
 
 
-def tabs(options: Mapping[str, str], *, name: str) -> dict[str, DeltaGenerator]:
+def tabs(options: Mapping[str, str], *, name: str) -> dict[str, TabContainer]:
     """Lay parts of a page under tabs; the address carries which one is open, all but the first.
 
     Args:
@@ -263,7 +264,7 @@ def tabs(options: Mapping[str, str], *, name: str) -> dict[str, DeltaGenerator]:
         name: Parameter of the address.
 
     Returns:
-        The container of each value.
+        The container of each value; it says whether it is `open`.
     """
     first = next(iter(options))
     key = adopt("Tab", name, options[first], options.get)

@@ -68,6 +68,11 @@ def show() -> None:
     _look(paths)
 
 
+def _name_a_task() -> str:
+    """Say how the calls of a file get a task: where there is none to choose, one is typed."""
+    return "Choose a task above" if here().workspace.evals else "Type the name of a task above"
+
+
 def _ask() -> None:
     st.text("Bring the log of the calls your team already makes. Nothing leaves this machine.")
     key = f"upload-{st.session_state.get(ROUND, 0)}"
@@ -256,7 +261,7 @@ def _preview(look: Preview) -> None:
         )
         if all(each.task == UNASSIGNED for each in look.calls):
             st.warning(
-                "These calls belong to no task yet. Choose a task above, or give an eval.toml a match rule.",
+                f"These calls belong to no task yet. {_name_a_task()}, or give an eval.toml a match rule.",
                 icon=":material/label_off:",
             )
     if look.rejects:
