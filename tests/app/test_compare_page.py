@@ -324,7 +324,7 @@ def test_every_table_is_there_in_both_forms(filled: Filled) -> None:
                 n = pq.read_table(io.BytesIO(content)).num_rows
                 assert n == len(rows_of(table_bytes(*place, name, Asked("triage", "small"), CSV))), name
     # No judge is named, nobody has looked at the traffic, and no two replays are named.
-    assert refused == {"judge", "replay-pair", "workloads", "suitability", "calls"}
+    assert refused == {"judge", "replay-pair", "workloads", "suitability", "answers", "calls"}
 
 
 def test_a_filter_means_the_same_in_a_link_and_in_an_export(filled: Filled) -> None:

@@ -247,6 +247,7 @@ def _answers(each: WorkloadReport) -> None:
             height=table_px(len(frame), 10),
             alt=f"{len(frame)} answers.",
         )
+        exports.offer("answers", filters={"workload": each.workload}, rows=len(frame))
     elif shape.schema is not None:
         answers.plain(json.dumps(shape.schema, ensure_ascii=False, indent=2), limit=8_000, height=320)
     elif shape.tools:
