@@ -57,6 +57,16 @@ def test_every_filter_of_a_link_opens_its_view_and_stays_in_it(visit: Visit, fil
     assert "No case matches" in said(visit(filled, "compare", **(text | {"similarity": "0..0.5"})))
 
 
+def test_filters_that_leave_no_case_are_cleared_by_a_button(visit: Visit, filled: Filled) -> None:
+    """The page is about the same task and candidate then, with all of its cases."""
+    at = fine(visit(filled, "compare", task="triage", candidate="planted", search="of no call at all"))
+    assert "No case matches these filters." in said(at)
+    at = fine(at.button(key="clear-filters").click().run())
+    assert set(at.query_params) == {"task", "candidate"}
+    assert "No case matches these filters." not in said(at)
+    assert (at.selectbox[0].value, at.text_input[0].value) == ("triage", "")
+
+
 def test_what_a_link_asks_for_in_vain_is_left_out_with_a_word(visit: Visit, filled: Filled) -> None:
     """Stale and hostile values are no error, are never repeated, and leave the address."""
     hostile = "<img src=x onerror=alert(1)>"

@@ -40,10 +40,15 @@ def enter(page: str) -> None:
     """
     if st.session_state.get(_PAGE) != page:
         st.session_state[_PAGE] = page
-        st.session_state[_VISIT] = st.session_state.get(_VISIT, 0) + 1
-        # An address that comes with another page is never a late one.
-        _left().clear()
-        _held().clear()
+        start_over()
+
+
+def start_over() -> None:
+    """Let every choice be what the next address says, whatever it is now."""
+    st.session_state[_VISIT] = _visit() + 1
+    # An address that comes with another page is never a late one.
+    _left().clear()
+    _held().clear()
 
 
 def select(

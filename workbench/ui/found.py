@@ -11,7 +11,7 @@ from workbench.routing import RoutingReport
 from workbench.scoring.case_filters import FOUND, rules_by_name
 from workbench.scoring.found import FoundReport, found_slices, routing_rule
 from workbench.scoring.slice_map import slice_map, slice_names, tasks_of
-from workbench.slices_found import FoundSlice
+from workbench.slices_found import FEWEST_CALLS, FoundSlice
 from workbench.store import pages
 from workbench.ui import address, answers, case_figures, decision, exports, figures, navigation, words
 from workbench.ui.diff import visible
@@ -80,7 +80,13 @@ def _found(scope: Scope, answer: Recommendation) -> None:
         report = ask(found_slices, scope.task, scope.candidate.name, similar=similar)
     known = [each for each in report.slices if each.harm.point is not None or each.calls]
     if not known:
-        st.info("Nothing that is known before a call splits these calls.", icon=":material/info:")
+        few = int(answer.details["compared"]) < 2 * FEWEST_CALLS
+        st.info(
+            f"Too few calls are compared to split them: each part needs {FEWEST_CALLS}."
+            if few
+            else "Nothing that is known before a call splits these calls.",
+            icon=":material/info:",
+        )
     else:
         _table(scope, report, known)
     if report.limit is not None:

@@ -383,15 +383,21 @@ def _earlier() -> None:
                     each.report.get("records", 0),
                     each.report.get("accepted", 0),
                     each.report.get("rejected", 0),
+                    sum(each.report.get(name, 0) for name in ("joined", "skipped", "conflicts", "blank")),
                 )
                 for each in found
             ],
-            columns=["When (UTC)", "Files", "Task", "Format", "Records", "Accepted", "Rejected"],
+            columns=["When (UTC)", "Files", "Task", "Format", "Records", "Accepted", "Rejected", "Other"],
         ),
         hide_index=True,
         lazy=False,
         height=table_px(len(found)),
-        column_config={"When (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
+        column_config={
+            "When (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            "Other": st.column_config.NumberColumn(
+                help="Here already, joined to others, no calls, blank, or in conflict with a stored call."
+            ),
+        },
         alt=f"The last {len(found)} imports.",
     )
     with st.container(horizontal=True):
