@@ -112,6 +112,19 @@ def test_what_costs_more_is_not_called_a_saving(filled: Filled) -> None:
     assert "\u2212" not in sentence
 
 
+def test_a_saving_at_less_than_the_next_share_says_why(filled: Filled) -> None:
+    """The card says to move 1 %: where slices hold a part of it back, the sum is of less, and says so."""
+    row = scoring.overview(filled.workspace, filled.store)[0]
+    priced = replace(row, cost_now_usd_month=250.0, cost_at_share_usd_month=249.0, saving_usd_month=1.0)
+
+    def told(share: float, moved: float) -> str:
+        answer = replace(row.recommendation, share=share, effective_share=moved)
+        return money.sentence(replace(priced, recommendation=answer)).replace("\u00a0", " ")
+
+    assert "at 0.5 % (1 % less what slices hold back): saves" in told(0.01, 0.005)
+    assert "hold back" not in told(0.01, 0.01)
+
+
 def test_the_next_step_opens_the_page_on_the_same_task(visit: Visit, filled: Filled) -> None:
     """The button of a card leads to a page that shows that task and candidate."""
     at = fine(visit(filled, "overview").button(key="ramp-triage-small").click().run())
