@@ -303,3 +303,14 @@ def test_a_hostile_file_is_refused_with_its_name(tmp_path: Path, config: str) ->
     (tmp_path / "workbench.toml").write_bytes(config.encode("utf-8", "surrogatepass"))
     with pytest.raises(ConfigError, match=r"workbench\.toml"):
         Workspace.load(tmp_path)
+
+
+def test_the_name_of_calls_without_a_task_is_no_name_of_one(tmp_path: Path) -> None:
+    """An eval of that name would take what no task takes; it is refused with what to do instead."""
+    (tmp_path / "workbench.toml").write_text("")
+    (tmp_path / "evals" / "unassigned").mkdir(parents=True)
+    path = tmp_path / "evals" / "unassigned" / "eval.toml"
+    path.write_text('task = "unassigned"\nkind = "text"\n')
+    with pytest.raises(ConfigError, match="no task takes") as caught:
+        Workspace.load(tmp_path).evals  # noqa: B018
+    assert "workbench profile" in caught.value.hint

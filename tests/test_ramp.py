@@ -263,6 +263,24 @@ def test_slices_stand_worst_first_with_bounds_for_all_at_once_beside() -> None:
         assert at_once.high > own.high
 
 
+def test_slices_that_nobody_looked_at_stand_by_what_is_possible() -> None:
+    """With no estimate and none proven bad, a slice of which nothing differs does not lead."""
+    parts = {"aa": (60, 0), "bb": (60, 3), "cc": (60, 9)}
+    slices = [
+        SliceEvidence(
+            "tier",
+            value,
+            1 / 3,
+            Population(compared=n, disagreements=differing, audited=0 if differing else n),
+        )
+        for value, (n, differing) in parts.items()
+    ]
+    found = recommend(Evidence(Population(compared=180, disagreements=12), slices=tuple(slices)), POLICY)
+    order = [each.value for each in found.slices if each.status == found.slices[-1].status]
+    assert found.slices[-1].value == "aa"
+    assert order == sorted(order, reverse=True)
+
+
 # --- single rules -----------------------------------------------------------------------------
 
 

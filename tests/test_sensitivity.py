@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench import ramp
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy
-from workbench.sensitivity import Judged, audit_path, draw_path, upper_bound, what_would_change
+from workbench.sensitivity import Differing, Judged, audit_path, draw_path, upper_bound, what_would_change
 from workbench.stats.audit import AuditRow, from_rows
 from workbench.stats.evidence import Evidence, Population, WeightedOutcome
+from workbench.stats.rows import Table
 
 POLICY = Policy()
 WORSE, EQUAL, BETTER = LabelVerdict.CONTROL_BETTER, LabelVerdict.EQUAL, LabelVerdict.CANDIDATE_BETTER
@@ -102,6 +104,72 @@ def test_labels_that_would_raise_the_cap_do_raise_it() -> None:
     assert labels.cap > now.cap or labels.share > now.share
     assert "without harm" in labels.sentence
     assert "would let more traffic move" in found.sentence
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    gaps=st.lists(st.integers(1, 120), min_size=1, max_size=8),
+    tail=st.integers(0, 400),
+    said=st.dictionaries(st.integers(0, 7), st.sampled_from([WORSE, EQUAL, BETTER]), max_size=3),
+    picked=st.booleans(),
+)
+def test_so_many_labels_as_are_named_reach_what_is_promised_and_one_fewer_does_not(
+    gaps: list[int], tail: int, said: dict[int, LabelVerdict], picked: bool
+) -> None:
+    """Wherever the disagreements stand, and whatever was said of some of them ahead of the audit."""
+    places = [sum(gaps[: number + 1]) - 1 for number in range(len(gaps))]
+
+    def with_clean(k: int) -> list[AuditRow]:
+        waiting = [n for n in range(len(places)) if n not in said or picked]
+        verdicts = said | dict.fromkeys(waiting[:k], EQUAL)
+        return [
+            AuditRow(
+                call_id=f"c{place}",
+                batch=0,
+                audit_key=f"{place:06}",
+                agrees=place not in places,
+                identical=place not in places,
+                verdict=verdicts.get(places.index(place)) if place in places else None,
+                picked=picked and place in places and places.index(place) not in waiting[:k],
+            )
+            for place in range(places[-1] + 1 + tail)
+        ]
+
+    def cap(k: int) -> float:
+        found = from_rows(with_clean(k), basis=Basis.STRUCTURAL, icc=0.0, days=30.0)
+        return ramp.recommend(found, POLICY).cap
+
+    rows_now = with_clean(0)
+    now = from_rows(rows_now, basis=Basis.STRUCTURAL, icc=0.0, days=30.0)
+    table = Table.of(rows_now)
+    where = np.flatnonzero(~table.agrees)
+    found = what_would_change(now, POLICY, differing=Differing(table.take(where), where))
+    for each in found.changes:
+        if each.what == "labels" and each.n is not None and each.n <= len(places):
+            assert cap(each.n) == each.cap
+            assert cap(each.n - 1) < each.cap
+
+
+def test_a_label_reaches_no_further_than_the_next_open_disagreement() -> None:
+    """Nine stand side by side: it takes two labels, where an even spread would say one."""
+    differing = range(64, 73)
+    made = [
+        AuditRow(
+            call_id=f"c{place}",
+            batch=0,
+            audit_key=f"{place:06}",
+            agrees=place not in differing,
+            identical=place not in differing,
+        )
+        for place in range(360)
+    ]
+    evidence = from_rows(made, basis=Basis.STRUCTURAL, icc=0.0, days=30.0)
+    table = Table.of(made)
+    where = np.flatnonzero(~table.agrees)
+    found = what_would_change(evidence, POLICY, differing=Differing(table.take(where), where))
+    labels = next(each for each in found.changes if each.what == "labels")
+    assert labels.n == 2
+    assert "on disagreements, in order, without harm" in labels.sentence
 
 
 def test_a_missing_latency_is_named_alone_where_it_alone_is_missing() -> None:

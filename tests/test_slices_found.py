@@ -231,6 +231,19 @@ def test_bounds_are_corrected_for_every_slice_that_was_looked_at() -> None:
     assert to_json(found)
 
 
+def test_where_nobody_has_looked_the_slice_that_differs_most_stands_first() -> None:
+    """None is proven bad: what differs stands for the estimate, and a slice without differences is last."""
+
+    def unlooked(value: str, n: int, differing: int) -> SliceEvidence:
+        audited = 0 if differing else n
+        population = Population(compared=n, disagreements=differing, audited=audited)
+        return SliceEvidence("language", value, 0.1, population)
+
+    found = ranked([unlooked("aa", 60, 0), unlooked("bb", 60, 3), unlooked("cc", 60, 9)], POLICY)
+    assert {each.status for each in found} == {"unproven"}
+    assert [(each.value, each.differing) for each in found] == [("cc", 9), ("bb", 3), ("aa", 0)]
+
+
 @given(st.lists(st.tuples(st.integers(1, 300), st.floats(0, 1)), min_size=2, max_size=12))
 def test_more_slices_never_prove_more(parts: list[tuple[int, float]]) -> None:
     """Whatever is looked at besides, a slice's bounds only widen."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.ui import address, gate, navigation, session, style
+from workbench.ui import address, gate, navigation, session, steps, style
 
 ASSETS = Path(__file__).with_name("ui")
 
@@ -16,6 +16,7 @@ def main() -> None:
     # The icon first: until there is one, Streamlit fetches the page's from another host.
     st.set_page_config(page_title="Workbench", page_icon=ASSETS / "icon.svg", layout="wide")
     style.apply()
+    steps.join()
     st.logo(str(ASSETS / "icon.svg"), size="medium")
     with session.friendly():
         workspace = session.find()
@@ -27,6 +28,7 @@ def main() -> None:
         top = st.container()
         session.begin(workspace)
         name = current.url_path or navigation.MENU[0].name
+        address.enter(name)
         if not current.url_path and not gate.opens(name, actor):
             st.switch_page(navigation.page(gate.first(actor)))
         with session.friendly():

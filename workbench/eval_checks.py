@@ -11,7 +11,7 @@ from pathlib import Path
 from workbench import slices
 from workbench.checks import NAME_HINT, check_ranges, pattern_of
 from workbench.errors import ConfigError, did_you_mean
-from workbench.records import EvalKind, Policy
+from workbench.records import UNASSIGNED, EvalKind, Policy
 from workbench.specs import CONTRADICTIONS, CONTROL, NAME_PATTERN, ZONES, EvalConfig, ReviewRules, json_key
 
 _PLAIN_EVAL = EvalConfig("", EvalKind.LABEL)
@@ -65,6 +65,11 @@ def check_eval(each: EvalConfig, path: Path) -> None:
     """
     if not NAME_PATTERN.fullmatch(each.task):
         raise ConfigError(f"{path}: task {each.task!r} is not a name.", NAME_HINT)
+    if each.task == UNASSIGNED:
+        raise ConfigError(
+            f"{path}: task {each.task!r} is the name of calls that no task takes.",
+            "Name the task by what its calls ask for; `workbench profile` sorts them.",
+        )
     if each.kind is EvalKind.LABEL and len(set(each.labels)) < 2:
         raise ConfigError(f"{path}: kind label needs at least two `labels`.", "List every answer.")
     if each.kind is EvalKind.FIELDS and not each.fields and not each.schema:

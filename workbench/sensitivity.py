@@ -10,11 +10,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from workbench import ramp
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation
+from workbench.stats.audit import Audit, population_of
 from workbench.stats.evidence import Evidence, Population, WeightedOutcome
 from workbench.stats.harm import highs_of_regressions, net, regressions
 from workbench.stats.ladder import EPSILON
+from workbench.stats.rows import Places, Table, place_of_verdict
 from workbench.stats.wording import percent, plural
 
 MOST_LABELS = 20_000
@@ -133,7 +137,24 @@ class Sensitivity:
     sentence: str
 
 
-def what_would_change(evidence: Evidence, policy: Policy, state: ramp.State | None = None) -> Sensitivity:
+@dataclass(frozen=True, slots=True, eq=False)
+class Differing:
+    """All disagreements of a structural comparison, in audit order.
+
+    `places` says where each stands among all compared calls, from 0 and ascending: a label reaches as far
+    as the next one that is open.
+    """
+
+    table: Table
+    places: Places
+
+
+def what_would_change(
+    evidence: Evidence,
+    policy: Policy,
+    state: ramp.State | None = None,
+    differing: Differing | None = None,
+) -> Sensitivity:
     """Return which single missing evidence would change the decision.
 
     Each kind of missing evidence is filled in alone, as good as it could come out: labels
@@ -144,6 +165,8 @@ def what_would_change(evidence: Evidence, policy: Policy, state: ramp.State | No
         evidence: What is known.
         policy: What the team accepts.
         state: Where the roll-out stands; None is no live traffic yet.
+        differing: Where the disagreements of a structural comparison stand. Unless given, a label is taken
+            to reach no further than its own call, until all are labelled: it may take fewer than is said.
     """
     state = state or ramp.State()
     now = ramp.recommend(evidence, policy, state)
@@ -153,12 +176,12 @@ def what_would_change(evidence: Evidence, policy: Policy, state: ramp.State | No
         _add(found, now, ramp.step_of(other, policy, at), what, sentence)
 
     def labelled(k: int, harmful: bool) -> ramp.Step:
-        return ramp.step_of(_labelled(evidence, k, harmful=harmful), policy, state)
+        return ramp.step_of(_labelled(evidence, k, differing, harmful=harmful), policy, state)
 
     clean = _fewest(lambda k: labelled(k, False), now, up=True)
     if clean:
         k, answer = clean
-        _add(found, now, answer, "labels", f"About {plural(k, 'more label')} without harm", k)
+        _add(found, now, answer, "labels", _clean_labels(evidence.task, k), k)
     harmful = _fewest(lambda k: labelled(k, True), now, up=False)
     if harmful:
         k, answer = harmful
@@ -167,7 +190,7 @@ def what_would_change(evidence: Evidence, policy: Policy, state: ramp.State | No
     if calls:
         k, answer = calls
         _add(found, now, answer, "calls", f"About {plural(k, 'more compared call')} like those so far", k)
-    together = _together(evidence, policy, state, now, fillers, found)
+    together = _together(evidence, policy, state, now, fillers, found, differing)
     return Sensitivity(tuple(found), together, _summary(now, found, together))
 
 
@@ -233,7 +256,7 @@ def _fillers(evidence: Evidence, policy: Policy, state: ramp.State, now: Recomme
     return found
 
 
-def _labelled(evidence: Evidence, k: int, *, harmful: bool) -> Evidence:
+def _labelled(evidence: Evidence, k: int, differing: Differing | None, *, harmful: bool) -> Evidence:
     """Return the evidence with so many more labels of one kind, as the queue would ask for them."""
     task = evidence.task
     if task.basis is Basis.SEMANTIC:
@@ -242,27 +265,63 @@ def _labelled(evidence: Evidence, k: int, *, harmful: bool) -> Evidence:
         return replace(
             evidence, task=replace(task, draws=task.draws + more, weight_max=largest, looked=task.looked + k)
         )
-    audited = _audited_on(task, min(k, open_disagreements(task)), harmful)
+    if differing is None:
+        audited = _audited_at_least(task, min(k, open_disagreements(task)), harmful)
+    else:
+        audited = _audited_on(task, k, harmful, differing)
     # Where nothing disagrees a look at any output counts as a look.
     return replace(evidence, task=replace(audited, looked=task.looked + k))
 
 
-def _audited_on(task: Population, k: int, harmful: bool) -> Population:
-    """Return a structural population whose next `k` open disagreements are labelled, in order."""
-    waiting = open_disagreements(task)
+def _clean_labels(task: Population, k: int, *, start: str = "About") -> str:
+    """Say how many labels without harm it takes; the queue hands out some ahead of their turn."""
+    where = " on disagreements, in order," if task.basis is Basis.STRUCTURAL and task.disagreements else ""
+    return f"{start} {plural(k, 'more label')}{where} without harm"
+
+
+def _audited_on(task: Population, k: int, harmful: bool, differing: Differing) -> Population:
+    """Return a structural population whose next `k` open disagreements are labelled, in order.
+
+    Clusters are taken as they are known now. What was labelled out of order is taken in as far as the
+    labels reach.
+    """
+    table = differing.table
+    waiting = np.flatnonzero(~Audit.of(table).resolved)[:k]
+    verdict, picked, elsewhere = table.verdict.copy(), table.picked.copy(), table.elsewhere.copy()
+    verdict[waiting] = place_of_verdict(LabelVerdict.CONTROL_BETTER if harmful else LabelVerdict.EQUAL)
+    picked[waiting] = elsewhere[waiting] = False
+    labelled = replace(table, verdict=verdict, picked=picked, elsewhere=elsewhere)
+    audit = Audit.of(labelled)
+    reached = audit.audited
+    found = population_of(
+        labelled,
+        audit,
+        compared=task.compared,
+        audited=int(differing.places[reached]) if reached < len(table) else task.compared,
+        effects=(task.disagreement_effect, task.harm_effect),
+        revoked=task.revoked,
+    )
+    return replace(
+        found,
+        normalised=task.normalised,
+        normalised_labelled=task.normalised_labelled,
+        normalised_harms=task.normalised_harms,
+        unseen=task.unseen,
+    )
+
+
+def _audited_at_least(task: Population, k: int, harmful: bool) -> Population:
+    """Return the same where it is not known where the disagreements stand: the next may follow at once."""
+    whole = k >= open_disagreements(task)
     ahead = max(task.disagreements - task.audited_disagreements, 0)
-    part = min(k / ahead, 1.0) if ahead else 1.0
-    whole = k >= waiting
     taken = ahead if whole else min(k, ahead)
-    audited = task.compared if whole else task.audited + math.floor(part * (task.compared - task.audited))
-    # Disagreements that were cleared out of order lie on the way and are taken in as they are.
     return replace(
         task,
-        audited=audited,
+        audited=task.compared if whole else min(task.audited + taken, task.compared),
         audited_disagreements=task.audited_disagreements + taken,
         harms=task.harms + (k if harmful else 0),
         cleared=task.cleared + (0 if harmful else k),
-        set_aside=task.set_aside - math.floor(part * task.set_aside),
+        set_aside=0 if whole else min(task.set_aside, ahead - taken),
     )
 
 
@@ -339,6 +398,7 @@ def _together(
     now: Recommendation,
     fillers: Sequence[_Filler],
     found: Sequence[Change],
+    differing: Differing | None,
 ) -> Change | None:
     """Return what would let more traffic move if it all came in, where no single piece does."""
     if any(each.share > now.share + EPSILON for each in found):
@@ -356,11 +416,14 @@ def _together(
             held=other.held if what == "held" else best.held,
         )
     few = _fewest(
-        lambda k: ramp.step_of(_labelled(best, k, harmful=False), policy, at), now, up=True, share=True
+        lambda k: ramp.step_of(_labelled(best, k, differing, harmful=False), policy, at),
+        now,
+        up=True,
+        share=True,
     )
     if few is None:
         return None
-    named.append(f"about {plural(few[0], 'more label')} without harm")
+    named.append(_clean_labels(best.task, few[0], start="about"))
     one: list[Change] = []
     text = " and ".join(named)
     _add(one, now, few[1], "together", text[0].upper() + text[1:], few[0])

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import pytest
+
 from workbench.records import Estimate
 from workbench.stats import bounds
 from workbench.store.cases import ScoreBin
 from workbench.store.replay_facts import Pace, Times
 from workbench.ui import case_figures, replay_figures
-from workbench.ui.palette import DARK
+from workbench.ui.palette import DARK, LIGHT, Palette, between, channels, contrast
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -70,6 +72,19 @@ def test_the_map_leaves_cells_of_few_calls_pale() -> None:
     assert "n = 4" in drawing.figure.layout.annotations[1].text
     assert "<img" not in drawing.figure.to_json()
     assert drawing.alt.count("n = ") == 3
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_the_words_of_the_map_are_read_with_ease_on_every_colour(colours: Palette) -> None:
+    """Each cell's text has the contrast of WCAG AA on the colour that the cell is drawn in."""
+    for hundredth in range(101):
+        cell = between(colours.empty, colours.candidate, hundredth / 100)
+        assert contrast(channels(case_figures.readable(hundredth / 100, colours)), cell) >= 4.5
+    assert case_figures.readable(None, colours) == colours.text
+    cells = [Cell("t", str(n), bounds.exact(n, 100, 0.05)) for n in (0, 50, 100)]
+    drawn = case_figures.slice_map(cells, "language", colours).figure.layout.annotations
+    wanted = [case_figures.readable(part, colours) for part in (0.0, 0.5, 1.0)]
+    assert [each.font.color for each in drawn] == wanted
 
 
 def test_times_and_pace_say_in_words_what_they_draw() -> None:

@@ -57,6 +57,16 @@ def test_every_filter_of_a_link_opens_its_view_and_stays_in_it(visit: Visit, fil
     assert "No case matches" in said(visit(filled, "compare", **(text | {"similarity": "0..0.5"})))
 
 
+def test_filters_that_leave_no_case_are_cleared_by_a_button(visit: Visit, filled: Filled) -> None:
+    """The page is about the same task and candidate then, with all of its cases."""
+    at = fine(visit(filled, "compare", task="triage", candidate="planted", search="of no call at all"))
+    assert "No case matches these filters." in said(at)
+    at = fine(at.button(key="clear-filters").click().run())
+    assert set(at.query_params) == {"task", "candidate"}
+    assert "No case matches these filters." not in said(at)
+    assert (at.selectbox[0].value, at.text_input[0].value) == ("triage", "")
+
+
 def test_what_a_link_asks_for_in_vain_is_left_out_with_a_word(visit: Visit, filled: Filled) -> None:
     """Stale and hostile values are no error, are never repeated, and leave the address."""
     hostile = "<img src=x onerror=alert(1)>"
@@ -196,6 +206,16 @@ def test_slices_lead_to_the_cases_of_every_task(visit: Visit, filled: Filled) ->
     assert set(at.dataframe[0].value["Verdict"]) == {"mismatch"}
 
 
+def test_no_button_leads_to_cases_that_are_not_there(visit: Visit, filled: Filled) -> None:
+    """A slice of which nothing differs says so instead of opening an empty list."""
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE comparisons SET verdict = 'match' WHERE verdict = 'mismatch'")
+    at = fine(visit(filled, "slices", task="triage", candidate="small"))
+    for key in ("found-cases", "map-cases"):
+        assert at.button(key=key).disabled
+        assert at.button(key=key).help == "None of its compared calls differs."
+
+
 def test_two_replays_are_compared_on_the_calls_that_both_asked(visit: Visit, filled: Filled) -> None:
     """Agreement, latency, cost and errors stand side by side; unknown and unlike replays are refused."""
     rows = filled.store.rows("SELECT replay_id, candidate FROM replays WHERE task = 'triage' ORDER BY seq")
@@ -314,7 +334,7 @@ def test_every_table_is_there_in_both_forms(filled: Filled) -> None:
                 n = pq.read_table(io.BytesIO(content)).num_rows
                 assert n == len(rows_of(table_bytes(*place, name, Asked("triage", "small"), CSV))), name
     # No judge is named, nobody has looked at the traffic, and no two replays are named.
-    assert refused == {"judge", "replay-pair", "workloads", "suitability", "calls"}
+    assert refused == {"judge", "replay-pair", "workloads", "suitability", "answers", "calls"}
 
 
 def test_a_filter_means_the_same_in_a_link_and_in_an_export(filled: Filled) -> None:

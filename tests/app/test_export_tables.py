@@ -24,9 +24,10 @@ from workbench.costing import CostPlan, SelfHosted
 from workbench.costing.what_if import ASSUMPTIONS, NOT_GIVEN, figure_of, read, tried
 from workbench.errors import AccessRefused, UsageError
 from workbench.exporting import TABLES, Asked, table_bytes
+from workbench.profiling import profile
 from workbench.roles import Actor, Grant, Role
 from workbench.scoring.considered import consider
-from workbench.store import Store
+from workbench.store import Store, accesses
 
 __all__ = ["downloads"]
 
@@ -133,6 +134,37 @@ def test_ones_own_labels_are_ones_own_and_name_no_model(place: Filled) -> None:
     }
 
 
+def test_conflicts_leave_without_what_anybody_said(
+    visit: Visit, place: Filled, downloads: dict[str, Any]
+) -> None:
+    """Those who decide get the pairs, no verdict and no model; nobody else gets them."""
+    everything = rows_of(place, "conflicts", Asked(*PAIR, {"who": "cleo"}))
+    assert [(row["votes"], row["own"]) for row in everything] == [("2", "false")] * 3
+    assert not {"candidate", "verdict", "replay_id"} & set(everything[0])
+    engineer = Actor("eve", frozenset({Grant(Role.ENGINEER, "triage")}), signed_in=True)
+    with access.acting(engineer), pytest.raises(AccessRefused):
+        rows_of(place, "conflicts", Asked("triage"))
+    downloads.clear()
+    at = fine(visit(place, "review", **WHERE, view="conflicts", reviewer="cleo"))
+    at = fine(next(each for each in at.button if each.label == "Start").click().run())
+    content = pressed(downloads["export-conflicts-csv"])
+    assert everything[0]["call_id"].encode() in content
+    (command,) = [each.value for each in at.code if "export table conflicts" in each.value]
+    assert "small" not in command
+
+
+def test_the_answers_of_a_workload_leave_with_the_right_to_take_text_out_alone(place: Filled) -> None:
+    """They are what a model wrote: how often each occurs, noted as taken out."""
+    profile(place.workspace, place.store)
+    rows = rows_of(place, "answers", Asked("triage"))
+    assert sum(int(row["calls"]) for row in rows) == 240
+    assert {row["what"] for row in rows} == {"label"}
+    assert accesses.latest(place.store, 1)[0].kind == accesses.Kind.EXPORT_TABLE
+    viewer = Actor("v", frozenset({Grant(Role.VIEWER, "triage")}), signed_in=True)
+    with access.acting(viewer), pytest.raises(AccessRefused):
+        rows_of(place, "answers", Asked("triage"))
+
+
 def test_every_page_with_a_table_offers_it(visit: Visit, place: Filled, downloads: dict[str, Any]) -> None:
     """Overview, each table of Ramp, and My labels, whose file and command name no candidate."""
     fine(visit(place, "overview"))
@@ -184,7 +216,6 @@ OFFERED_BY_THEIR_CALLER = {
     "replay_answers.errors": "errors",
     "settings._table": "accesses",
     "thresholds._shown": "thresholds",
-    "traffic._answers": "calls",
     "upload._rejects": "rejects",
 }
 

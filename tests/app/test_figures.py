@@ -179,11 +179,14 @@ def report(**changes: object) -> ThresholdReport:
 
 
 def test_a_threshold_curve_tells_proven_points_from_others() -> None:
-    """Proven points are filled; what lies far above the tolerance is cut off, and said in words."""
+    """Proven points are filled; what lies far above the tolerance is an arrow with its height in words."""
     drawing = threshold_curve(report())
-    points, cost = drawing.figure.data
-    assert list(points.marker.symbol) == ["circle-open", "circle", "circle-open"]
+    line, points, cost = drawing.figure.data
+    assert list(points.marker.symbol) == ["circle-open", "circle", "triangle-up"]
     assert max(points.y) < 0.9
+    assert list(line.y) == [0.06, 0.04, 0.9]
+    assert [each.replace("\u00a0", " ") for each in points.text] == ["", "", "90.0 % ↑"]
+    assert points.cliponaxis is False
     assert "at most 90.0" in drawing.alt.replace(NARROW, " ")
     assert "The lowest proven threshold: confidence 0.5" in drawing.alt
     assert list(cost.y) == [0.9, 0.6, 0.1]
@@ -192,5 +195,5 @@ def test_a_threshold_curve_tells_proven_points_from_others() -> None:
 def test_a_threshold_curve_without_prices_shows_risk_alone() -> None:
     """What is not known on both sides is left out, never drawn as nothing."""
     drawing = threshold_curve(report(control_cost_usd=None, best=None), DARK)
-    assert len(drawing.figure.data) == 1
+    assert len(drawing.figure.data) == 2
     assert drawing.alt.endswith("No threshold is proven.")

@@ -39,7 +39,10 @@ ADDRESS = "http://127.0.0.1:1"
 TRIAGE = {"task": "triage", "candidate": "small"}
 PLACES: tuple[tuple[str, dict[str, str], bool], ...] = (
     ("overview", {}, False),
-    ("traffic", {"workload": "FOUND"}, True),
+    ("traffic", {"workload": "FOUND"}, False),
+    ("traffic", {"workload": "FOUND", "part": "prompt"}, False),
+    ("traffic", {"workload": "FOUND", "part": "answers"}, False),
+    ("traffic", {"workload": "FOUND", "part": "calls"}, True),
     ("replays", {}, True),
     ("compare", TRIAGE, False),
     ("compare", TRIAGE | {"show": "agreement"}, True),

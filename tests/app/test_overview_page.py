@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from unittest import mock
 
 import pytest
-from app_building import START, Filled, Pair, answer, fill, make_workspace
+from app_building import START, Filled, Pair, answer, fill, make_workspace, store_calls
 from app_reading import Visit, fine, said
 
 from workbench import demo
 from workbench.config import Workspace
+from workbench.records import UNASSIGNED
 from workbench.scoring import overview as weighed
 from workbench.store import Store, pages
 from workbench.ui import first_steps, jobs, navigation, overview, standing
@@ -66,6 +67,17 @@ def test_an_empty_workspace_shows_the_way_and_both_ways_in(visit: Visit, empty: 
     assert at.button(key="build-demo")
     assert not demo.beside(empty.workspace).exists()
     assert at.button(key="stage-log").label == "Upload a log"
+
+
+def test_calls_without_a_task_lead_to_traffic_and_are_no_task(visit: Visit, empty: Filled) -> None:
+    """No eval of that name is asked for; the button opens the page that sorts them."""
+    store_calls(empty.store, [Pair(UNASSIGNED, 1, "hello", answer("a"), answer("a"))])
+    at = fine(visit(empty, "overview"))
+    words = said(at)
+    assert "1 call in 0 tasks" in words
+    assert "evals/unassigned" not in words
+    at = fine(at.button(key="sort-unassigned").click().run())
+    assert "Calls in the log 1" in said(at)
 
 
 def test_the_demo_is_built_by_its_own_command_and_opened_for_one_session(visit: Visit, empty: Filled) -> None:

@@ -20,7 +20,7 @@ from workbench import scoring
 from workbench.costing.ways import exactly
 from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import Store, pages
-from workbench.ui import money, repeats
+from workbench.ui import money, repeats, steps
 from workbench.ui.labelling import ITEM
 from workbench.ui.queue_tokens import queue_token
 
@@ -110,6 +110,19 @@ def test_what_costs_more_is_not_called_a_saving(filled: Filled) -> None:
     assert "would cost $200 more" in sentence
     assert "costs $20.00 more a month" in sentence
     assert "\u2212" not in sentence
+
+
+def test_a_saving_at_less_than_the_next_share_says_why(filled: Filled) -> None:
+    """The card says to move 1 %: where slices hold a part of it back, the sum is of less, and says so."""
+    row = scoring.overview(filled.workspace, filled.store)[0]
+    priced = replace(row, cost_now_usd_month=250.0, cost_at_share_usd_month=249.0, saving_usd_month=1.0)
+
+    def told(share: float, moved: float) -> str:
+        answer = replace(row.recommendation, share=share, effective_share=moved)
+        return money.sentence(replace(priced, recommendation=answer)).replace("\u00a0", " ")
+
+    assert "at 0.5 % (1 % less what slices hold back): saves" in told(0.01, 0.005)
+    assert "hold back" not in told(0.01, 0.01)
 
 
 def test_the_next_step_opens_the_page_on_the_same_task(visit: Visit, filled: Filled) -> None:
@@ -320,7 +333,7 @@ def test_text_of_logs_never_reaches_a_place_that_reads_markup(
             assert not any(tag in str(each.value) for tag in SECRET_TAGS), (kind, each.value)
     for each in at.get("html"):
         body = str(each.proto.body)
-        if body.strip() == repeats.SCRIPT.strip():
+        if body.strip() in (repeats.SCRIPT.strip(), steps.SCRIPT.strip()):
             continue
         assert not any(tag in body for tag in SECRET_TAGS if tag != "![")
         assert len(body) < 100_000

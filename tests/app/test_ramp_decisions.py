@@ -201,8 +201,11 @@ def test_the_figure_draws_the_band_the_lines_and_the_stages_reached() -> None:
         reached=(Reached(0.01, 8), Reached(0.05, 8), Reached(0.1, 9)),
     )
     drawing = trail_figure.evidence_trail(found, palette.DARK, accepted=[(9, 0.01)])
-    low, band, estimate, line, marks = drawing.figure.data
-    assert list(line.y) == pytest.approx([0.3, 0.18, 0.09, 0.08])
+    low, band, estimate, line, beyond, marks = drawing.figure.data
+    assert list(line.y) == pytest.approx([0.9, 0.18, 0.09, 0.08])
+    assert (list(beyond.x), list(beyond.y)) == ([0], [pytest.approx(0.3)])
+    assert beyond.marker.symbol == "triangle-up"
+    assert [each.replace("\u00a0", " ") for each in beyond.text] == ["90.0 % ↑"]
     assert list(band.y) == list(line.y)
     assert max(low.y) == 0.0
     assert list(estimate.y) == [0.01] * 4
@@ -219,6 +222,10 @@ def test_little_evidence_is_drawn_too(steps: tuple[Step, ...]) -> None:
     """One step, or a bound that is off the figure, breaks nothing and is said in words."""
     drawing = trail_figure.evidence_trail(trail(*steps))
     assert "No stage has come within reach yet." in drawing.alt
+    beyond = drawing.figure.data[-2]
+    assert list(beyond.x) == list(range(len(steps)))
+    assert beyond.text[0].replace("\u00a0", " ") == "100.0 % ↑"
+    assert drawing.figure.layout.yaxis.range[1] < 0.4
 
 
 def test_a_stage_that_was_lost_again_is_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from profile_world import CONFIG, Line, lines, log, made, order_line, shuffled, 
 
 from workbench.config import Workspace
 from workbench.profiling import profile
+from workbench.store import accesses
 from workbench.ui import looked
 
 HOSTILE = "<script>alert(1)</script> ![x](http://x.org/y) $x^2$ :red[r] **b** [z](javascript:alert(2))"
@@ -51,7 +53,7 @@ def test_a_link_opens_one_workload(visit: Visit, shop: Filled) -> None:
 
 def test_a_workload_becomes_a_task_on_the_page(visit: Visit, shop: Filled) -> None:
     """The eval is written, the calls move, and the page says so."""
-    at = fine(visit(shop, "traffic"))
+    at = fine(visit(shop, "traffic", part="naming"))
     (box,) = [each for each in at.text_input if each.label == "Name of the task"]
     box.set_value("triage").run()
     (button,) = [each for each in at.button if each.label == "Make it a task"]
@@ -63,7 +65,7 @@ def test_a_workload_becomes_a_task_on_the_page(visit: Visit, shop: Filled) -> No
 
 def test_a_bad_name_is_refused_in_words(visit: Visit, shop: Filled) -> None:
     """Nothing is written outside the folder of evals."""
-    at = fine(visit(shop, "traffic"))
+    at = fine(visit(shop, "traffic", part="naming"))
     (box,) = [each for each in at.text_input if each.label == "Name of the task"]
     box.set_value("../../evil").run()
     (button,) = [each for each in at.button if each.label == "Make it a task"]
@@ -112,7 +114,7 @@ def test_a_large_log_waits_for_a_click_on_either_page(
 
 def test_workloads_are_merged_on_the_page_into_one_task(visit: Visit, shop: Filled) -> None:
     """The names chosen beside it give their calls to the task, too."""
-    at = fine(visit(shop, "traffic"))
+    at = fine(visit(shop, "traffic", part="naming"))
     (others,) = [each for each in at.multiselect if each.label.startswith("Merge with")]
     others.select(others.options[0]).run()
     (box,) = [each for each in at.text_input if each.label == "Name of the task"]
@@ -127,7 +129,7 @@ def test_a_workload_leads_to_its_calls_and_each_call_to_its_texts(visit: Visit, 
     second = profile(shop.workspace, shop.store).workloads[0]
     found: list[str] = []
     for page in ("1", "2"):
-        at = fine(visit(shop, "traffic", workload=second.workload, page=page))
+        at = fine(visit(shop, "traffic", part="calls", workload=second.workload, page=page))
         table = next(each.value for each in at.dataframe if "Asked" in each.value.columns)
         found += list(table["Id"])
         assert set(table["Answered"]) <= {"billing", "outage", "other"}
@@ -136,6 +138,14 @@ def test_a_workload_leads_to_its_calls_and_each_call_to_its_texts(visit: Visit, 
     at = fine(opened.select_index(3).run())
     asked = table["Asked"].iloc[3]
     assert asked in said(at) or any(asked in each.value for each in at.code)
+
+
+def test_only_what_is_open_is_read_and_noted(visit: Visit, shop: Filled) -> None:
+    """The log of who read the text of calls has the calls of a page once that part is opened, not before."""
+    fine(visit(shop, "traffic"))
+    assert accesses.latest(shop.store) == []
+    fine(visit(shop, "traffic", part="calls"))
+    assert [each.calls for each in accesses.latest(shop.store)] == [50]
 
 
 def test_costs_show_four_ways_and_save_the_budget(visit: Visit, shop: Filled) -> None:
@@ -202,8 +212,9 @@ def test_text_of_a_hostile_log_is_never_markdown(visit: Visit, tmp_path: Path) -
     with made(tmp_path / "w", rows) as bench:
         place = Filled(bench.workspace, bench.store, {})
         for page in ("traffic", "costs"):
-            for query in ({}, {"workload": HOSTILE}):
-                at = fine(visit(place, page, **query))
+            parts = ("suitability", "prompt", "answers", "calls", "naming") if page == "traffic" else ("",)
+            for part, query in itertools.product(parts, ({}, {"workload": HOSTILE})):
+                at = fine(visit(place, page, **query, **({"part": part} if part else {})))
                 markdown = [each.value for kind in KINDS for each in getattr(at, kind)]
                 assert markdown
                 for each in markdown:

@@ -19,6 +19,7 @@ from workbench.cli import cli
 from workbench.errors import UsageError
 from workbench.records import Estimate
 from workbench.report import Report, as_html, as_markdown, drawing, gather_report, wording, write_report
+from workbench.report.facts import LogFile
 from workbench.scoring import recommend
 from workbench.stats.slice_shares import worst_first
 from workbench.store import Store
@@ -191,3 +192,25 @@ def test_the_figure_of_harm_keeps_its_order_and_its_frame(
     band = re.search(r'class="band" x1="([0-9.]+)" y1="40" x2="([0-9.]+)"', drawn)
     assert band is not None
     assert float(band[1]) <= float(band[2])
+
+
+@pytest.mark.parametrize("high", [0.2, 1.0])
+def test_the_words_of_the_figure_of_harm_keep_off_its_edges(high: float) -> None:
+    """Neither the tolerance beside a wide bound nor a bound at the end of the scale is cut."""
+    drawn = drawing.harm(Estimate(None, 0.0, high, 0.95, "anytime", 10, 10), 0.01, 0.2)
+    places = [float(each) for each in re.findall(r'<text x="([0-9.]+)"', drawn)]
+    assert all(drawing.WORDS <= each <= drawing.WIDTH - drawing.WORDS for each in places)
+
+
+def test_the_calls_of_an_import_of_several_files_are_not_told_as_those_of_each(report: Report) -> None:
+    """Which file a call came from is not kept: what all of them brought says so."""
+    files = tuple(LogFile(f"{name}.jsonl", "0" * 64, "log", 372, 3) for name in "abc")
+    alone = LogFile("d.jsonl", "1" * 64, "log", 8)
+    text = as_markdown(replace(report, log_files=(*files, alone)))
+    assert text.count("372 in 3 files together") == 3
+    assert re.search(r"d\\?\.jsonl[^\n]*\| *8 *\|", text)
+
+
+def test_money_below_nothing_has_its_sign_in_front() -> None:
+    """The report writes it as the app does."""
+    assert tuple(map(wording.money, (-1.7, 1.7, -0.001, None))) == ("−$1.70", "$1.70", "$0.00", "not known")

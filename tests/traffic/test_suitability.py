@@ -76,6 +76,16 @@ def test_what_is_not_known_speaks_neither_way() -> None:
         assert line(nothing, name) is Speaks.UNCLEAR
 
 
+def test_a_language_that_few_calls_show_speaks_neither_way() -> None:
+    """One call in ten is too little to say that all are of one language, and the line says so."""
+    few = next(
+        each for each in checklist(replace(GOOD, languages={"en": 10, "": 90})) if "language" in each.name
+    )
+    assert few.speaks is Speaks.UNCLEAR
+    assert "in the main one of the 10" in few.value
+    assert line(GOOD, "one language") is Speaks.FOR
+
+
 def test_thin_weeks_are_no_shift() -> None:
     """A week with ten calls says nothing; two full ones do."""
     assert weekly_shift([{"en/5": 10}, {"de/5": 10}]) == (None, 0)

@@ -319,6 +319,7 @@ TABLES: dict[str, Callable[[Workspace, Store, Asked], Table]] = {
 
 RIGHTS: dict[str, tuple[Right, ...]] = {
     "my-labels": (Right.LABEL,),
+    "conflicts": (Right.ADJUDICATE,),
     "people": (Right.OVERSEE,),
     "accesses": (Right.OVERSEE,),
 }

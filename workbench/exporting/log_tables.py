@@ -15,6 +15,7 @@ from workbench.exporting.leaving import may_leave
 from workbench.exporting.table import NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.profiling import ProfileReport
 from workbench.profiling.costs import costs
+from workbench.profiling.report import WorkloadReport
 from workbench.roles import Right
 from workbench.store import Store, pages, workloads
 
@@ -68,14 +69,36 @@ def _suitability(workspace: Workspace, store: Store, asked: Asked) -> Table:
     )
 
 
-def _calls(workspace: Workspace, store: Store, asked: Asked) -> Table:
+def _leaving(report: ProfileReport, asked: Asked) -> WorkloadReport:
+    """Return the workload whose texts are asked for; whose they are decides, whatever task stands beside it.
+
+    Raises:
+        UsageError: There is no such workload.
+        AccessRefused: Its texts may not leave.
+    """
     asked.only("workload")
-    report = _profile(workspace, store)
     wanted = asked.filter("workload") or asked.task or ""
-    if wanted not in {each.workload for each in report.workloads}:
+    found = next((each for each in report.workloads if each.workload == wanted), None)
+    if found is None:
         raise UsageError(f"There is no workload {wanted!r}.", "Give --where workload=NAME; see Traffic.")
-    # Whose calls they are decides, whatever task was asked for beside it.
     may_leave(wanted)
+    return found
+
+
+def _answers(workspace: Workspace, store: Store, asked: Asked) -> Table:
+    """Return how often each answer, or each tool, occurs: answers are what a model wrote."""
+    each = _leaving(_profile(workspace, store), asked)
+    counted = {"label": each.shape.labels, "tool": each.shape.tools}
+    return named(
+        {"workload": TEXT, "what": TEXT, "answer": TEXT, "calls": WHOLE},
+        [(each.workload, what, said, n) for what, found in counted.items() for said, n in found.items()],
+        raw=True,
+    )
+
+
+def _calls(workspace: Workspace, store: Store, asked: Asked) -> Table:
+    report = _profile(workspace, store)
+    wanted = _leaving(report, asked).workload
     columns = {
         "call_id": TEXT, "native_id": TEXT, "occurred_at": TIME, "model": TEXT, "language": TEXT,
         "request": TEXT, "control": TEXT,
@@ -199,6 +222,7 @@ def _rejects(_workspace: Workspace, store: Store, asked: Asked) -> Table:
 LOG_TABLES: dict[str, Callable[[Workspace, Store, Asked], Table]] = {
     "workloads": _workloads,
     "suitability": _suitability,
+    "answers": _answers,
     "calls": _calls,
     "costs": _costs,
     "prices": _prices,

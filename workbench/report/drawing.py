@@ -10,6 +10,8 @@ from workbench.report.wording import estimated, percent
 from workbench.stats.wording import percent as stage
 
 WIDTH = 640
+WORDS = 64
+"""Words below or above a place keep this far from the edge, so that none of them is cut."""
 
 
 def ladder(steps: Sequence[float], current: float, share: float, cap: float) -> str:
@@ -59,11 +61,16 @@ def harm(estimate: Estimate, tolerance: float, ceiling: float) -> str:
         f'<svg viewBox="0 0 {WIDTH} 74" role="img" aria-label="{alt}"><title>{alt}</title>',
         f'<line class="axis" x1="8" y1="40" x2="{WIDTH - 8}" y2="40"/>',
         f'<line class="limit" x1="{place(tolerance):.1f}" y1="22" x2="{place(tolerance):.1f}" y2="58"/>',
-        f'<text x="{place(tolerance):.1f}" y="16" text-anchor="middle">tolerance {percent(tolerance)}</text>',
+        f'<text x="{_inside(place(tolerance)):.1f}" y="16" text-anchor="middle">'
+        f"tolerance {percent(tolerance)}</text>",
         f'<line class="band" x1="{low:.1f}" y1="40" x2="{max(high, low + 1):.1f}" y2="40"/>',
     ]
     if estimate.point is not None:
         parts.append(f'<circle class="point" cx="{place(estimate.point):.1f}" cy="40" r="6"/>')
-    left = min(high, WIDTH - 60)
+    left = _inside(high)
     parts.append(f'<text x="{left:.1f}" y="68" text-anchor="middle">at most {percent(estimate.high)}</text>')
     return "".join([*parts, "</svg>"])
+
+
+def _inside(place: float) -> float:
+    return min(max(place, WORDS), WIDTH - WORDS)

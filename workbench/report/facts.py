@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """A file that calls of the task came from, by its content."""
+    """A file that calls of the task came from, by its content.
+
+    `calls` are those of its import, which read `files` files.
+    """
 
     name: str
     sha256: str
     source: str
     calls: int
+    files: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,10 @@ def gather_report(
     replays = tuple(ReplayFact(**_dated(each)) for each in rows.replays(store, task, row.fingerprint))
     labels = tuple(LabelFact(**each) for each in rows.labels(store, task, row.fingerprint))
     files = tuple(
-        LogFile(each["name"], each["sha256"], found["source"], found["calls"])
+        LogFile(each["name"], each["sha256"], found["source"], found["calls"], len(read))
         for found in rows.manifests(store, task)
-        for each in json.loads(found["files"])
+        for read in [json.loads(found["files"])]
+        for each in read
     )
     verdicts = rows.verdicts(store, task, row.fingerprint, version)
     present = now or datetime.now(UTC)

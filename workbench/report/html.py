@@ -35,8 +35,8 @@ svg { width: 100%; height: auto; display: block; margin: .6rem 0; }
 svg text { fill: var(--ink); font-size: 13px; } svg .strong { font-weight: 700; }
 svg .reached { fill: var(--blue); } svg .supported { fill: var(--pale); }
 svg .open { fill: var(--open); stroke: var(--line); }
-svg .axis { stroke: var(--line); stroke-width: 2; } svg .limit { stroke: var(--orange); stroke-width: 2; }
-svg .band { stroke: var(--blue); stroke-width: 8; stroke-linecap: round; } svg .point { fill: var(--ink); }
+svg .axis { stroke: var(--line); stroke-width: 2; } svg .limit { stroke: var(--blue); stroke-width: 2; }
+svg .band { stroke: var(--orange); stroke-width: 8; stroke-linecap: round; } svg .point { fill: var(--ink); }
 .wide { overflow-x: auto; } .many { min-width: 42rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0;

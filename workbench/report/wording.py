@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.records import Action, Basis, Estimate
-from workbench.report.facts import Report
+from workbench.report.facts import LogFile, Report
 from workbench.stats.slice_shares import bounds_at_once
 from workbench.stats.wording import percent as stage
 
@@ -76,12 +76,17 @@ def interval(estimate: Estimate) -> str:
 
 def money(usd: float | None) -> str:
     """Return US dollars a month, or that they are not known."""
-    return "not known" if usd is None else f"${usd:,.2f}"
+    return "not known" if usd is None else f"{'−' if round(usd, 2) < 0 else ''}${abs(usd):,.2f}"
 
 
 def moment(time: datetime | None) -> str:
     """Return a time in UTC to the minute, or that it is not known."""
     return "not known" if time is None else f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def _calls_of(file: LogFile) -> str:
+    """Return how many calls a file brought, or those of all files of its import where it is not known."""
+    return f"{file.calls:,}" + (f" in {file.files} files together" if file.files > 1 else "")
 
 
 def title(report: Report) -> str:
@@ -235,7 +240,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         Table(
             "Data",
             ("File", "Source", "Calls of this task", "SHA-256"),
-            tuple((each.name, each.source, f"{each.calls:,}", each.sha256) for each in report.log_files),
+            tuple((each.name, each.source, _calls_of(each), each.sha256) for each in report.log_files),
         ),
         Table(
             "Versions",

@@ -122,9 +122,13 @@ def differing_calls(workspace: Workspace, store: Store, task: str, candidate: st
     Raises:
         UsageError: The task or the candidate is unknown.
     """
-    config = workspace.eval_for(task)
     workspace.candidate(candidate)
-    scope = (store, task, fingerprint_of(workspace, store, candidate) or "", evaluator_version(config))
+    return differing_of(store, workspace.eval_for(task), fingerprint_of(workspace, store, candidate) or "")
+
+
+def differing_of(store: Store, config: EvalConfig, fingerprint: str) -> tuple[Calls, Places]:
+    """Return the same of a fingerprint, for a number that whoever may see numbers is told."""
+    scope = (store, config.task, fingerprint, evaluator_version(config))
     frame = evidence_frame(*scope, wanted=wanted_of(config))
     compared = comparable(frame)
     where = np.flatnonzero(~agreeing(compared))

@@ -34,7 +34,7 @@ class FoundSlice:
 
     `status` is bad (harm above the tolerance is proven), suspect (the estimate is above
     it), unproven or fine (within tolerance); `harm` has the corrected bounds. It is net
-    harm where the policy asks for that.
+    harm where the policy asks for that. `differing` counts its calls that differ.
     """
 
     name: str
@@ -44,6 +44,7 @@ class FoundSlice:
     harm: Estimate
     status: str
     sentence: str
+    differing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class LengthLimit:
 def ranked(slices: Sequence[SliceEvidence], policy: Policy) -> tuple[FoundSlice, ...]:
     """Return slices with bounds corrected for how many there are, the worst first.
 
+    Where nobody has looked there is no estimate of harm, and how many differ stands for it.
+
     Args:
         slices: Every slice that is looked at, the unremarkable ones included.
         policy: Tolerance, level and kind of harm.
@@ -75,7 +78,7 @@ def ranked(slices: Sequence[SliceEvidence], policy: Policy) -> tuple[FoundSlice,
             key=lambda each: (
                 STATUSES.index(each.status),
                 -each.harm.low,
-                -(each.harm.point if each.harm.point is not None else -1.0),
+                -(each.harm.point if each.harm.point is not None else each.differing / max(each.calls, 1)),
                 -each.harm.high,
                 each.name,
                 each.value,
@@ -103,6 +106,7 @@ def _judged(each: SliceEvidence, policy: Policy, delta: float) -> FoundSlice:
         traffic_share=each.traffic_share,
         harm=harm,
         status=status,
+        differing=each.population.disagreements,
         sentence=f"{sentence_case(says)} where {each.name} is {each.value!r} ({sure}{calls}).",
     )
 

@@ -17,14 +17,18 @@ STATUSES = ("excluded", "suspect", "unproven", "active")
 
 
 def worst_first(slices: Iterable[SliceShare]) -> tuple[SliceShare, ...]:
-    """Return slices by status, then by how much harm is proven, estimated and possible, the worst first."""
+    """Return slices by status, then by how much harm is proven, estimated and possible, the worst first.
+
+    Where nobody has looked there is no estimate, and what is possible stands for it: a slice of which
+    nothing differs is no worse.
+    """
     return tuple(
         sorted(
             slices,
             key=lambda each: (
                 STATUSES.index(each.status),
                 -each.harm.low,
-                -(-1.0 if each.harm.point is None else each.harm.point),
+                -(each.harm.high if each.harm.point is None else each.harm.point),
                 -each.harm.high,
                 each.name,
                 each.value,

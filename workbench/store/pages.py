@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import access
 from workbench.access import requires, requires_somewhere
+from workbench.records import UNASSIGNED
 from workbench.roles import Right
 from workbench.store import accesses
 from workbench.store.labels import task_of_replay
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How much there is, and when something last happened. Times are UTC without a zone."""
+    """How much there is, and when something last happened. Times are UTC without a zone.
+
+    `tasks` counts no calls without a task.
+    """
 
     calls: int
     tasks: int
@@ -64,7 +68,7 @@ def freshness(store: Store, *, without: tuple[str, ...] = ()) -> Freshness:
         # Without the view, which joins every answer.
         """WITH usable AS (SELECT task FROM calls WHERE call_id NOT IN (SELECT call_id FROM conflicts))
            SELECT (SELECT count(*) FROM usable) AS calls,
-                  (SELECT count(DISTINCT task) FROM usable) AS tasks,
+                  (SELECT count(DISTINCT task) FROM usable WHERE task <> ?) AS tasks,
                   (SELECT max(occurred_at) FROM calls) AS last_call_at,
                   (SELECT max(created_at) FROM manifests) AS last_import_at,
                   (SELECT max(created_at) FROM replay_events WHERE replay_id NOT IN
@@ -73,13 +77,14 @@ def freshness(store: Store, *, without: tuple[str, ...] = ()) -> Freshness:
                   (SELECT max(l.created_at) FROM labels l LEFT JOIN replays r USING (replay_id)
                    WHERE l.verdict IS NOT NULL AND l.source <> 'gold'
                      AND NOT coalesce(list_contains(?::VARCHAR[], r.candidate), false)) AS last_label_at""",
-        (list(without), list(without)),
+        (UNASSIGNED, list(without), list(without)),
     )[0]
     if not access.may(Right.SEE):
         # Who sees some tasks alone learns nothing of how much there is of the others, and when.
         mine = tasks(store)
         dates = dict.fromkeys(("last_call_at", "last_import_at", "last_replay_at", "last_label_at"))
-        row = {"calls": sum(each.calls for each in mine), "tasks": len(mine), **dates}
+        named = [each for each in mine if each.task != UNASSIGNED]
+        row = {"calls": sum(each.calls for each in mine), "tasks": len(named), **dates}
     return Freshness(**row)
 
 

@@ -24,6 +24,8 @@ TOOLS_SHARE = 0.05
 FEW_TOOLS = 3
 MAIN_LANGUAGE = 0.95
 MANY_LANGUAGES = 5
+MOSTLY_KNOWN = 0.5
+"""With the language of fewer calls known nothing is said for or against it."""
 NEW_FACTS, MANY_NEW_FACTS = 0.05, 0.20
 FEWEST_FACTS = 30
 STABLE, SHIFTING = 0.10, 0.25
@@ -187,6 +189,11 @@ def _language(languages: Mapping[str, int]) -> Check:
     main = max(known.values()) / total
     common = sum(count >= 0.01 * total for count in known.values())
     value = f"{common} {'language' if common == 1 else 'languages'}, {_percent(main)} in the main one"
+    every = sum(languages.values())
+    if total < every:
+        value = f"{value} of the {_percent(total / every)} for which it is known"
+    if total < MOSTLY_KNOWN * every:
+        return Check("one language", Speaks.UNCLEAR, value, "Most inputs are too short to tell.")
     if main >= MAIN_LANGUAGE:
         return Check("one language", Speaks.FOR, value, "One language to be good at.", main)
     if common >= MANY_LANGUAGES:

@@ -17,13 +17,38 @@ from workbench.ui import links
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+    from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 _LEFT_OUT = "address.left-out"
 _LEFT = "address.left"
 _HELD = "address.held"
+_PAGE = "entered.page"
+_VISIT = "entered.visits"
 MOMENT_S = 1.0
 """So soon after a choice nobody steps back: what still shows the address before it is the browser,
 which has not heard of the new one yet."""
+
+
+def enter(page: str) -> None:
+    """Say which page is about to run: whoever comes to one finds on it what its address says.
+
+    Streamlit counts widgets of the same key on two pages as two, and still lets the second page read what
+    the first one held. Without this the widget would show its first option, and write it into the address.
+
+    Args:
+        page: Its name.
+    """
+    if st.session_state.get(_PAGE) != page:
+        st.session_state[_PAGE] = page
+        start_over()
+
+
+def start_over() -> None:
+    """Let every choice be what the next address says, whatever it is now."""
+    st.session_state[_VISIT] = _visit() + 1
+    # An address that comes with another page is never a late one.
+    _left().clear()
+    _held().clear()
 
 
 def select(
@@ -236,7 +261,7 @@ def amount(
     return None if value is None else float(value)
 
 
-def tabs(options: Mapping[str, str], *, name: str) -> dict[str, DeltaGenerator]:
+def tabs(options: Mapping[str, str], *, name: str) -> dict[str, TabContainer]:
     """Lay parts of a page under tabs; the address carries which one is open, all but the first.
 
     Args:
@@ -244,7 +269,7 @@ def tabs(options: Mapping[str, str], *, name: str) -> dict[str, DeltaGenerator]:
         name: Parameter of the address.
 
     Returns:
-        The container of each value.
+        The container of each value; it says whether it is `open`.
     """
     first = next(iter(options))
     key = adopt("Tab", name, options[first], options.get)
@@ -274,7 +299,7 @@ def page(count: int, *, name: str = "page") -> int:
 def adopt(label: str, name: str, default: Any, read: Callable[[str], Any]) -> str:
     """Return the key for a widget of any kind whose value the address carries; `publish` it afterwards.
 
-    A new value is taken over from the address: at the first visit, a link, or a step back.
+    A new value is taken over from the address: whenever a page is entered, at a link, or a step back.
 
     Args:
         label: What the value is, for `tell`.
@@ -287,7 +312,8 @@ def adopt(label: str, name: str, default: Any, read: Callable[[str], Any]) -> st
     is_news = asked != st.session_state.get(_seen(name))
     if not is_news:
         _left().pop(name, None)
-    if key not in st.session_state or (is_news and not _is_late(name, asked)):
+    is_first = key not in st.session_state or st.session_state.get(_shown(name)) != _visit()
+    if is_first or (is_news and not _is_late(name, asked)):
         found = read(asked) if asked is not None else None
         if asked is not None and found is None:
             leave_out(label)
@@ -298,6 +324,7 @@ def adopt(label: str, name: str, default: Any, read: Callable[[str], Any]) -> st
 
 def publish(name: str, value: Any, default: Any) -> None:
     """Write a choice into the address, or take it out where it is the default."""
+    st.session_state[_shown(name)] = _visit()
     shown = None if value == default else _written(value)
     before = st.query_params.get(name)
     if before != shown:
@@ -379,3 +406,12 @@ def _key(name: str) -> str:
 
 def _seen(name: str) -> str:
     return f"address.seen.{name}"
+
+
+def _shown(name: str) -> str:
+    return f"address.shown.{name}"
+
+
+def _visit() -> int:
+    """Return how many pages were entered so far."""
+    return int(st.session_state.get(_VISIT, 0))

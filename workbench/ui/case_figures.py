@@ -9,9 +9,13 @@ import plotly.graph_objects as go
 
 from workbench.records import Estimate, LabelVerdict, Verdict
 from workbench.ui.figures import FONT, Drawing, clipped
-from workbench.ui.palette import LIGHT, Palette
+from workbench.ui.palette import LIGHT, Palette, between, channels, contrast
 from workbench.ui.words import count, counted, interval, percent
 
+LEAST_TOP = 0.01
+"""The darkest cell of the map stands for at least this share."""
+READABLE = 4.5
+"""Least contrast of text (WCAG 2.2, AA)."""
 FEW = 20
 """Below so many calls a cell of the map says more about chance than about the slice."""
 
@@ -195,10 +199,27 @@ def _calibration_told(bins: Sequence[Scores], judged: Sequence[Scores], measure:
     return f"{measure} of {counted(total, 'pair')} of answers, {count(labels)} of them labelled. {said}"
 
 
+def readable(part: float | None, colours: Palette) -> str:
+    """Return the colour in which words are read best on a cell of the map.
+
+    Args:
+        part: How far the cell's colour is from none to the darkest, 0..1; None for one without a colour.
+        colours: The theme's colours.
+    """
+    if part is None:
+        return colours.text
+    cell = between(colours.empty, colours.candidate, min(part, 1.0))
+    # Between both colours neither may do; of white and black one always does.
+    for each in (colours.text, colours.on_candidate, "#ffffff"):
+        if contrast(channels(each), cell) >= READABLE:
+            return each
+    return "#000000"
+
+
 def slice_map(cells: Sequence[Cell], by: str, colours: Palette = LIGHT) -> Drawing:
     """Draw how often the answers differ, tasks down and values of a slice across.
 
-    Each cell says its share and its calls; one of few calls stays pale, since it says little.
+    Each cell says its share and its calls; one of few calls has no colour, since it says little.
 
     Args:
         cells: In the order to show; a task or value stands where it comes first.
@@ -219,7 +240,7 @@ def slice_map(cells: Sequence[Cell], by: str, colours: Palette = LIGHT) -> Drawi
             x=list(range(len(values))),
             y=list(range(len(tasks))),
             zmin=0,
-            zmax=max(top, 0.01),
+            zmax=max(top, LEAST_TOP),
             xgap=3,
             ygap=3,
             showscale=False,
@@ -228,13 +249,13 @@ def slice_map(cells: Sequence[Cell], by: str, colours: Palette = LIGHT) -> Drawi
         )
     )
     for (task, value), rate in known.items():
-        dark = rate.n >= FEW and top > 0 and (rate.point or 0.0) > 0.55 * top
+        part = (rate.point or 0.0) / max(top, LEAST_TOP) if rate.n >= FEW else None
         figure.add_annotation(
             x=values.index(value),
             y=tasks.index(task),
             text=f"{percent(rate.point)}<br><span style='font-size:12px'>n = {count(rate.n)}</span>",
             showarrow=False,
-            font={"size": 12, "color": colours.on_candidate if dark else colours.text},
+            font={"size": 12, "color": readable(part, colours)},
         )
     _framed(figure, 66 + 54 * max(1, len(tasks)), colours)
     figure.update_xaxes(

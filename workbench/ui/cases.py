@@ -72,6 +72,10 @@ def _cases(scope: Scope, pool: Pool, facets: Facets) -> None:
         case.show(scope, pool, opened)
         return
     st.info("No case matches these filters.", icon=":material/filter_alt_off:")
+    if st.button("Clear filters", icon=":material/filter_alt_off:", key="clear-filters"):
+        address.start_over()
+        query = {"task": scope.task, "candidate": scope.candidate.name}
+        st.switch_page(navigation.page("compare"), query_params=query)
     if linked := st.query_params.get("case"):
         case.show(scope, pool, linked)
 

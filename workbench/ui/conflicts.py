@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from workbench import review
+from workbench import access, review
 from workbench.errors import WorkbenchError
 from workbench.records import EvalKind
 from workbench.review import REASONS, CastVote, Conflict, ConflictHead, Decision
-from workbench.ui import answers, apart, card, guideline_versions, words
+from workbench.ui import answers, apart, card, exports, guideline_versions, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import table_px
 from workbench.ui.markup import element
@@ -51,6 +51,14 @@ def show(scope: Scope, annotator: str, *, each_apart: bool = False) -> None:
         return
     if heads:
         _list(heads)
+        exports.offer(
+            "conflicts",
+            task=scope.task,
+            candidate=scope.candidate.name,
+            filters={"who": "" if access.current().signed_in else annotator},
+            rows=len(heads),
+            blind=True,
+        )
     else:
         st.info(
             "Nobody differs. A pair that two people judge differently waits here for a decision.",

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow
-from workbench.ui.figures import FONT, Drawing
+from workbench.stats.ladder import EPSILON
+from workbench.ui.figures import FONT, Drawing, ends_of_runs
 from workbench.ui.palette import LIGHT, Palette
 from workbench.ui.words import percent
 
@@ -16,7 +17,10 @@ HEADROOM = 1.15
 RISKS = {False: "Worse, of those routed", True: "Routed and worse, of all"}
 """What is bounded: harm among the routed calls, or over all calls (budget mode)."""
 MOST_SHOWN = 4.0
-"""Bounds beyond so many tolerances are cut off: they say no more than that they are far too high."""
+"""Bounds beyond so many tolerances lie above the figure: they say no more than that they are far too high.
+
+An arrow at its edge says how high.
+"""
 
 
 def threshold_curve(report: ThresholdReport, colours: Palette = LIGHT) -> Drawing:
@@ -40,24 +44,7 @@ def threshold_curve(report: ThresholdReport, colours: Palette = LIGHT) -> Drawin
         [HEADROOM * min(row.risk.high, MOST_SHOWN * report.tolerance) for row in rows]
         + [2 * report.tolerance]
     )
-    figure.add_trace(
-        go.Scatter(
-            x=routed,
-            y=[min(row.risk.high, limit) for row in rows],
-            mode="lines+markers",
-            line={"color": colours.candidate, "width": 2.5},
-            marker={
-                "size": 9,
-                "symbol": ["circle" if row.proven else "circle-open" for row in rows],
-                "color": colours.candidate,
-                "line": {"color": colours.candidate, "width": 2},
-            },
-            text=[_told(row) for row in rows],
-            hovertemplate="%{text}<extra></extra>",
-        ),
-        row=1,
-        col=1,
-    )
+    _bounds(figure, rows, limit, colours)
     figure.add_hline(report.tolerance, line={"color": colours.control, "width": 2}, row=1, col=1)
     figure.add_annotation(
         x=1,
@@ -110,6 +97,43 @@ def threshold_curve(report: ThresholdReport, colours: Palette = LIGHT) -> Drawin
         )
     _style(figure, limit, relative, colours, budget=report.budget_mode)
     return Drawing(figure, _alt(report))
+
+
+def _bounds(figure: go.Figure, rows: Sequence[ThresholdRow], limit: float, colours: Palette) -> None:
+    """Draw each threshold's bound, one above the figure as an arrow out of it with its height in words."""
+    routed = [row.routed for row in rows]
+    over = [row.risk.high > limit + EPSILON for row in rows]
+    ends = ends_of_runs(over)
+    line = {"color": colours.candidate, "width": 2.5}
+    figure.add_trace(
+        go.Scatter(x=routed, y=[row.risk.high for row in rows], mode="lines", line=line, hoverinfo="skip"),
+        row=1,
+        col=1,
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=routed,
+            y=[min(row.risk.high, limit) for row in rows],
+            mode="markers+text",
+            marker={
+                "size": 9,
+                "symbol": [
+                    "triangle-up" if is_over else "circle" if row.proven else "circle-open"
+                    for row, is_over in zip(rows, over, strict=True)
+                ],
+                "color": colours.candidate,
+                "line": {"color": colours.candidate, "width": 2},
+            },
+            text=[f"{percent(row.risk.high)} ↑" if n in ends else "" for n, row in enumerate(rows)],
+            textposition=["bottom left" if share > 0.5 else "bottom right" for share in routed],
+            textfont={"size": 12, "color": colours.text},
+            customdata=[_told(row) for row in rows],
+            hovertemplate="%{customdata}<extra></extra>",
+            cliponaxis=False,
+        ),
+        row=1,
+        col=1,
+    )
 
 
 def _mark_best(figure: go.Figure, best: ThresholdRow, colours: Palette) -> None:

@@ -382,3 +382,12 @@ __all__ = [
     "ladder",
     "slice_bounds",
 ]
+
+
+def ends_of_runs(flags: Sequence[bool]) -> list[int]:
+    """Return the places at which a run of what is true begins or ends, where it needs words."""
+    return [
+        n
+        for n, is_set in enumerate(flags)
+        if is_set and not (0 < n < len(flags) - 1 and flags[n - 1] and flags[n + 1])
+    ]

@@ -11,7 +11,7 @@ from workbench.routing import RoutingReport
 from workbench.scoring.case_filters import FOUND, rules_by_name
 from workbench.scoring.found import FoundReport, found_slices, routing_rule
 from workbench.scoring.slice_map import slice_map, slice_names, tasks_of
-from workbench.slices_found import FoundSlice
+from workbench.slices_found import FEWEST_CALLS, FoundSlice
 from workbench.store import pages
 from workbench.ui import address, answers, case_figures, decision, exports, figures, navigation, words
 from workbench.ui.diff import visible
@@ -24,6 +24,9 @@ AT_ONCE = 20_000
 DRAWN = 20
 DECLARED = "Declared slices"
 TRAFFIC = "Share of the task's whole log; of groups of similar inputs, of the compared calls."
+NONE_DIFFERS = "None of its compared calls differs."
+SPLIT = "split"
+"""What the map of slices is split by, in the address."""
 ACROSS = 12
 """Values of a slice in the map; the export holds all."""
 NAMES = {"input_length": "input length", "turn_depth": "turns", "tool_use": "tools"}
@@ -77,7 +80,13 @@ def _found(scope: Scope, answer: Recommendation) -> None:
         report = ask(found_slices, scope.task, scope.candidate.name, similar=similar)
     known = [each for each in report.slices if each.harm.point is not None or each.calls]
     if not known:
-        st.info("Nothing that is known before a call splits these calls.", icon=":material/info:")
+        few = int(answer.details["compared"]) < 2 * FEWEST_CALLS
+        st.info(
+            f"Too few calls are compared to split them: each part needs {FEWEST_CALLS}."
+            if few
+            else "Nothing that is known before a call splits these calls.",
+            icon=":material/info:",
+        )
     else:
         _table(scope, report, known)
     if report.limit is not None:
@@ -142,6 +151,8 @@ def _drill_down(scope: Scope, each: FoundSlice) -> None:
         f"Differing cases of {answers.quoted(f'{each.name} = {each.value}'[:60])}",
         icon=":material/compare_arrows:",
         key="found-cases",
+        disabled=not each.differing,
+        help=None if each.differing else NONE_DIFFERS,
     ):
         _to_cases(scope.task, scope, f"{FOUND}{each.name}", each.value)
 
@@ -161,10 +172,13 @@ def _map(scope: Scope) -> None:
         help="How often the answers differ. What differs need not be worse: it shows where to look.",
     )
     names = slice_names(workspace, tasks)
+    if (earlier := st.query_params.pop("by", None)) and SPLIT not in st.query_params:
+        # Links from before it had a name of its own: in Compare's address `by` filters.
+        st.query_params[SPLIT] = earlier
     by = address.select(
         "Slice by",
         names,
-        name="by",
+        name=SPLIT,
         default="language",
         labels={each: NAMES.get(each, visible(each)) for each in names},
         width=220,
@@ -178,7 +192,10 @@ def _map(scope: Scope) -> None:
     drawing = case_figures.slice_map(drawn, by, colours())
     st.plotly_chart(drawing.figure, key="slice-map", config=figures.CONFIG, alt=drawing.alt, theme=None)
     more = f" {len(values) - ACROSS:,} rarer values are in the table." if len(values) > ACROSS else ""
-    st.caption(f"Pale: fewer than {case_figures.FEW} calls.{more} Limits in the table are for one look.")
+    st.caption(
+        f"The darker, the more differ. No colour: fewer than {case_figures.FEW} calls.{more} Limits in the "
+        "table are for one look."
+    )
     ordered = sorted(cells, key=lambda each: (-each.differing.low, -(each.differing.point or 0.0)))
     event = st.dataframe(
         pd.DataFrame(
@@ -203,7 +220,8 @@ def _map(scope: Scope) -> None:
             f"Differing cases of {answers.quoted(f'{cell.task}, {cell.value}'[:60])}",
             icon=":material/compare_arrows:",
             key="map-cases",
-            disabled=by not in rules_by_name(workspace.eval_for(cell.task)),
+            disabled=not cell.differing.point or by not in rules_by_name(workspace.eval_for(cell.task)),
+            help=None if cell.differing.point else NONE_DIFFERS,
         ):
             _to_cases(cell.task, scope, by, cell.value)
         exports.offer("slice-map", candidate=name, filters={"by": by})

@@ -7,6 +7,7 @@ import streamlit as st
 from workbench.costing.ways import Amount
 from workbench.profiling.report import told_imputed
 from workbench.scoring import OverviewRow
+from workbench.stats.ladder import EPSILON
 from workbench.ui import words
 from workbench.ui.diff import visible
 from workbench.ui.session import here
@@ -40,7 +41,10 @@ def sentence(row: OverviewRow) -> str:
         )
     if row.recommendation.effective_share <= 0:
         return f"{words.money(row.cost_now_usd_month)} a month now; nothing moves yet.{_at_most(row)}"
-    share = words.percent(row.recommendation.effective_share)
+    answer = row.recommendation
+    share = words.percent(answer.effective_share)
+    if answer.effective_share < answer.share - EPSILON:
+        share += f" ({words.stage(answer.share)} less what slices hold back)"
     saving = row.saving_usd_month or 0.0
     change = f"costs {words.money(-saving)} more" if saving < 0 else f"saves {words.money(saving)}"
     sure = f" ({_between(row.saving)})" if row.saving is not None and row.saving.low < row.saving.high else ""

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench import journey
+from workbench.records import UNASSIGNED
 from workbench.scoring import OverviewRow
 from workbench.scoring.portfolio import furthest
 from workbench.scoring.retirement import leaving
@@ -242,8 +243,15 @@ def _not_compared(compared: set[str]) -> None:
     known = here().workspace.evals
     for each in waiting:
         with st.container(border=True, key=f"waiting-{each.task}"):
-            st.text(visible(f"{each.task}: {words.counted(each.calls, 'call')}"))
-            if each.task not in known:
+            named = "Without a task" if each.task == UNASSIGNED else each.task
+            st.text(visible(f"{named}: {words.counted(each.calls, 'call')}"))
+            if each.task == UNASSIGNED:
+                st.text("No task takes them yet. Traffic sorts them by what their prompts share.")
+                if st.button(
+                    "See what they are", key="sort-unassigned", icon=":material/analytics:", type="primary"
+                ):
+                    st.switch_page(navigation.page("traffic"))
+            elif each.task not in known:
                 st.text(
                     f"Its eval is missing: write evals/{visible(each.task)}/eval.toml with task and kind."
                 )

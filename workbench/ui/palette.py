@@ -57,6 +57,26 @@ def palette(theme: str | None) -> Palette:
     return DARK if theme == "dark" else LIGHT
 
 
+def contrast(first: tuple[int, int, int], second: tuple[int, int, int]) -> float:
+    """Return the contrast of two colours, 1 to 21, as WCAG 2.2 defines it."""
+    dark, light = sorted((_luminance(first), _luminance(second)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def between(first: str, second: str, part: float) -> tuple[int, int, int]:
+    """Return the colour that lies a part of the way, 0..1, from one colour to another, as a heat map does."""
+    found = [round(a + part * (b - a)) for a, b in zip(channels(first), channels(second), strict=True)]
+    return found[0], found[1], found[2]
+
+
+def _luminance(colour: tuple[int, int, int]) -> float:
+    linear = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4
+        for each in (channel / 255 for channel in colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 def channels(colour: str) -> tuple[int, int, int]:
     """Return red, green and blue of a colour, each of 0 to 255.
 

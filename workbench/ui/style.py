@@ -40,7 +40,7 @@ _RULES = """
 [data-testid="stCode"] .token { color: inherit !important; }
 /* A menu or a field takes its height before the browser has loaded what draws it: nothing below moves. */
 :is(.st-key-scope, .st-key-filters, .st-key-costs-filters) .stElementContainer,
-:is(.st-key-address-task, .st-key-address-workload, .st-key-address-by, .st-key-address-now),
+:is(.st-key-address-task, .st-key-address-workload, .st-key-address-split, .st-key-address-now),
 :is(.st-key-address-first, .st-key-address-second, [class*="st-key-limit-"]),
 :is(.st-key-settings-name, .st-key-settings-log-person) { min-height: 4.25rem; }
 .st-key-address-show { min-height: 2.5rem; }
@@ -93,7 +93,7 @@ _RULES = """
 .st-key-review-buttons { padding: .6rem 0; border-top: 1px solid LINE; background: GROUND; }
 /* The keys stay in sight however long an answer is. */
 div:has(> .st-key-review-buttons) { position: sticky; bottom: 0; z-index: 5; }
-div:has(> .st-key-review-script) { display: none; }
+div:has(> :is(.st-key-review-script, .st-key-steps-script)) { display: none; }
 .wb-fields { width: 100%; border-collapse: collapse; table-layout: fixed; }
 .wb-fields th, .wb-fields td {
   text-align: start; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid LINE;

@@ -163,8 +163,10 @@ def _workload(report: ProfileReport, each: WorkloadReport) -> None:
             parts["naming"] = ("Make it a task", lambda: _naming(report, each))
         tabs = address.tabs({name: title for name, (title, _) in parts.items()}, name="part")
         for name, (_, show_part) in parts.items():
-            with tabs[name]:
-                show_part()
+            # Text of calls that nobody sees is neither read nor noted as read.
+            if tabs[name].open:
+                with tabs[name]:
+                    show_part()
 
 
 def _facts(each: WorkloadReport) -> None:
@@ -254,6 +256,7 @@ def _answers(each: WorkloadReport) -> None:
             height=table_px(len(frame), 10),
             alt=f"{len(frame)} answers.",
         )
+        exports.offer("answers", filters={"workload": each.workload}, rows=len(frame))
     elif shape.schema is not None:
         answers.plain(json.dumps(shape.schema, ensure_ascii=False, indent=2), limit=8_000, height=320)
     elif shape.tools:

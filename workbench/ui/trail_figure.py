@@ -7,14 +7,18 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from workbench.scoring.trail import Trail
+from workbench.stats.ladder import EPSILON
 from workbench.stats.trail import Step
-from workbench.ui.figures import FONT, Drawing
+from workbench.ui.figures import FONT, Drawing, ends_of_runs
 from workbench.ui.palette import LIGHT, Palette, channels
 from workbench.ui.words import count, counted, estimated, percent, stage
 
 TICKS = 6
 HEADROOM = 1.5
-"""The axis ends at so many times the highest line: a bound beyond it says only that little is known."""
+"""The axis ends at so many times the highest line: a bound beyond it says only that little is known.
+
+What lies beyond is drawn leaving the figure, with an arrow at its edge that says how far it goes.
+"""
 
 
 def evidence_trail(
@@ -35,8 +39,8 @@ def evidence_trail(
     steps = trail.steps[skipped:]
     floor = min([0.0, *(max(each.harm.low, -top) for each in steps)])
     x = list(range(len(steps)))
-    high = [_within(each.harm.high, floor, top) for each in steps]
-    low = [_within(each.harm.low, floor, top) for each in steps]
+    high = [each.harm.high for each in steps]
+    low = [each.harm.low for each in steps]
     points = [(n, each.harm.point) for n, each in enumerate(steps) if each.harm.point is not None]
     figure = go.Figure()
     for first, last in _said(steps):
@@ -60,7 +64,7 @@ def evidence_trail(
     figure.add_trace(
         go.Scatter(
             x=[n for n, _ in points],
-            y=[_within(point, floor, top) for _, point in points],
+            y=[point for _, point in points],
             line={"color": colours.muted, "width": 1.5, "dash": "dot"},
             **plain,
         )
@@ -75,6 +79,7 @@ def evidence_trail(
             hovertemplate="%{text}<extra></extra>",
         )
     )
+    _mark_beyond(figure, high, top, colours)
     for bound, supported in lines:
         own = abs(bound - trail.policy.tolerance) < 1e-9
         figure.add_hline(
@@ -172,6 +177,26 @@ def _mark_stages(
     )
 
 
+def _mark_beyond(figure: go.Figure, high: Sequence[float], top: float, colours: Palette) -> None:
+    """Point out of the figure at both ends of each run of bounds that lie above it, and say how high."""
+    ends = ends_of_runs([value > top + EPSILON for value in high])
+    if not ends:
+        return
+    figure.add_trace(
+        go.Scatter(
+            x=ends,
+            y=[top] * len(ends),
+            mode="markers+text",
+            marker={"size": 10, "symbol": "triangle-up", "color": colours.candidate},
+            text=[f"{percent(high[n])} ↑" for n in ends],
+            textposition=["bottom left" if n > 0.9 * len(high) else "bottom right" for n in ends],
+            textfont={"size": 12, "color": colours.text},
+            hoverinfo="skip",
+            cliponaxis=False,
+        )
+    )
+
+
 def _said(steps: Sequence[Step]) -> list[tuple[int, int]]:
     """Return the first and last step of each run of verdicts."""
     runs: list[tuple[int, int]] = []
@@ -232,7 +257,3 @@ def _style(figure: go.Figure, steps: Sequence[Step], span: tuple[float, float], 
 def _veil(colours: Palette) -> str:
     red, green, blue = channels(colours.candidate)
     return f"rgba({red},{green},{blue},0.14)"
-
-
-def _within(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)

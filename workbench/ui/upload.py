@@ -68,6 +68,11 @@ def show() -> None:
     _look(paths)
 
 
+def _name_a_task() -> str:
+    """Say how the calls of a file get a task: where there is none to choose, one is typed."""
+    return "Choose a task above" if here().workspace.evals else "Type the name of a task above"
+
+
 def _ask() -> None:
     st.text("Bring the log of the calls your team already makes. Nothing leaves this machine.")
     key = f"upload-{st.session_state.get(ROUND, 0)}"
@@ -256,7 +261,7 @@ def _preview(look: Preview) -> None:
         )
         if all(each.task == UNASSIGNED for each in look.calls):
             st.warning(
-                "These calls belong to no task yet. Choose a task above, or give an eval.toml a match rule.",
+                f"These calls belong to no task yet. {_name_a_task()}, or give an eval.toml a match rule.",
                 icon=":material/label_off:",
             )
     if look.rejects:
@@ -378,15 +383,21 @@ def _earlier() -> None:
                     each.report.get("records", 0),
                     each.report.get("accepted", 0),
                     each.report.get("rejected", 0),
+                    sum(each.report.get(name, 0) for name in ("joined", "skipped", "conflicts", "blank")),
                 )
                 for each in found
             ],
-            columns=["When (UTC)", "Files", "Task", "Format", "Records", "Accepted", "Rejected"],
+            columns=["When (UTC)", "Files", "Task", "Format", "Records", "Accepted", "Rejected", "Other"],
         ),
         hide_index=True,
         lazy=False,
         height=table_px(len(found)),
-        column_config={"When (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
+        column_config={
+            "When (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            "Other": st.column_config.NumberColumn(
+                help="Here already, joined to others, no calls, blank, or in conflict with a stored call."
+            ),
+        },
         alt=f"The last {len(found)} imports.",
     )
     with st.container(horizontal=True):

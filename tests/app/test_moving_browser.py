@@ -1,0 +1,178 @@
+"""Going from page to page in a real browser: what a page is about goes along, and a step back undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from app_building import demo_pairs, fill, make_workspace
+from browsing import Seen, Served, app_of, choose, settle, watched
+
+from workbench.store import Store
+
+pytestmark = pytest.mark.browser
+
+ABOUT = {"task": "triage", "candidate": "planted"}
+"""Neither is the first that a page offers, which it shows where it knows no better."""
+HEADINGS = {"Overview": "What can move to a small model?"}
+SCOPED = ("Compare", "Slices", "Ramp", "Review")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve three tasks of one candidate, the last of them with a second candidate."""
+    workspace = make_workspace(tmp_path_factory.mktemp("moving") / "w")
+    pairs = demo_pairs()
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        fill(workspace, store, pairs)
+        fill(workspace, store, [each for each in pairs if each.task == "triage"], "planted", new_calls=False)
+    with app_of(workspace) as found:
+        yield found
+
+
+def there(page: Any, title: str) -> None:
+    """Wait until a page has come, and all of it."""
+    said = HEADINGS.get(title, title)
+    page.get_by_role("heading", name=said, exact=True, level=1).wait_for()
+    settle(page)
+    page.wait_for_timeout(300)
+    settle(page)
+
+
+def menu(page: Any, title: str) -> None:
+    """Open a page by the menu."""
+    page.locator('[data-testid="stTopNavLink"]', has_text=title).click()
+    there(page, title)
+
+
+def asked(page: Any) -> dict[str, str]:
+    """Return what the address says."""
+    return {name: values[-1] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def shown(page: Any, label: str) -> str:
+    """Return what a select box of the page shows."""
+    box = page.get_by_role("combobox", name=label).first
+    return str(box.input_value() or box.inner_text())
+
+
+def is_about(page: Any) -> None:
+    """Hold that page and address agree on what was chosen; in Review the candidate has another name."""
+    assert shown(page, "Task") == "triage"
+    assert asked(page)["task"] == "triage"
+    if "/review" not in page.url:
+        assert shown(page, "Candidate").startswith("planted")
+        assert asked(page)["candidate"] == "planted"
+
+
+def walk(page: Any, titles: list[str]) -> None:
+    """Go through pages by the menu, each about the same."""
+    for title in titles:
+        menu(page, title)
+        is_about(page)
+
+
+def every_pair(names: tuple[str, ...]) -> list[str]:
+    """Return a walk that passes between each two of the names at least once."""
+    first, second, third, fourth = names
+    return [second, third, first, fourth, second, first, third, fourth]
+
+
+def test_the_menu_keeps_task_and_candidate_between_any_two_pages(served: Served, browser: Any) -> None:
+    """What one page was about, the next one is: by the menu, past pages about all, and after a reload."""
+    page, seen = watched(browser)
+    page.goto(f"{served.url}/compare?task=triage&candidate=planted")
+    there(page, "Compare")
+    is_about(page)
+    walk(page, every_pair(SCOPED))
+    menu(page, "Overview")
+    walk(page, ["Ramp"])
+    page.reload()
+    there(page, "Ramp")
+    walk(page, ["Compare", "Slices"])
+    assert seen == Seen()
+
+
+def test_a_button_of_overview_sets_what_later_pages_are_about(served: Served, browser: Any) -> None:
+    """The page that it opens and those of the menu after it are about the card's task; back is Overview."""
+    page, seen = watched(browser)
+    page.goto(f"{served.url}/?task=triage")
+    page.locator('[class*="st-key-ramp-"] button').last.wait_for()
+    settle(page)
+    before = asked(page)
+    page.locator('[class*="st-key-ramp-"] button').last.click()
+    there(page, "Ramp")
+    about = asked(page)
+    assert about["task"] == "triage"
+    assert shown(page, "Task") == "triage"
+    menu(page, "Compare")
+    assert (shown(page, "Task"), asked(page)["task"]) == ("triage", "triage")
+    assert asked(page)["candidate"] == about["candidate"]
+    page.go_back()
+    there(page, "Ramp")
+    assert asked(page) == about
+    page.go_back()
+    page.locator('[class*="st-key-ramp-"] button').last.wait_for()
+    settle(page)
+    assert asked(page) == before
+    assert seen == Seen()
+
+
+def test_a_case_opens_in_review_under_its_own_task(served: Served, browser: Any) -> None:
+    """Compare's link to Review opens the pair of the task that the page was about."""
+    page, seen = watched(browser)
+    page.goto(f"{served.url}/compare?task=triage&candidate=planted&verdict=mismatch")
+    there(page, "Compare")
+    page.get_by_role("link", name="Open in Review").click()
+    page.get_by_role("heading", name="Review", exact=True, level=1).wait_for()
+    page.get_by_role("textbox", name="Your name").wait_for()
+    there(page, "Review")
+    is_about(page)
+    assert "pair" in asked(page)
+    assert "candidate" not in asked(page)
+    page.go_back()
+    there(page, "Compare")
+    is_about(page)
+    assert asked(page)["verdict"] == "mismatch"
+    assert seen == Seen()
+
+
+def test_one_step_back_returns_to_a_page_with_its_filters(served: Served, browser: Any) -> None:
+    """Each step back undoes one click, each step forward redoes one, with all filters of that moment."""
+    page, seen = watched(browser)
+    page.goto(f"{served.url}/compare?task=triage&candidate=planted")
+    there(page, "Compare")
+    choose(page, "Verdict", "mismatch")
+    page.wait_for_url("**verdict=mismatch**")
+    choose(page, "Language", "de")
+    page.wait_for_url("**language=de**")
+    there(page, "Compare")
+    filtered = asked(page)
+    assert filtered == {**ABOUT, "verdict": "mismatch", "language": "de"}
+    menu(page, "Slices")
+    choose(page, "Slice by", "input length")
+    page.wait_for_url("**split=input_length**")
+    menu(page, "Ramp")
+    is_about(page)
+    assert asked(page) == ABOUT
+
+    page.go_back()
+    there(page, "Slices")
+    is_about(page)
+    assert (asked(page)["split"], shown(page, "Slice by")) == ("input_length", "input length")
+    page.go_back()
+    there(page, "Slices")
+    assert asked(page) == ABOUT
+    page.go_back()
+    there(page, "Compare")
+    is_about(page)
+    assert asked(page) == filtered
+    assert (shown(page, "Verdict")[:8], shown(page, "Language")) == ("mismatch", "de")
+    assert shown(page, "Slice by") == "nothing"
+    page.go_forward()
+    there(page, "Slices")
+    is_about(page)
+    assert asked(page) == ABOUT
+    assert seen == Seen()
