@@ -56,7 +56,7 @@ def written(drawing: Any) -> list[str]:
                 workload("d", calls=9_000),
             ],
             [250.0, 5.0, 0.0, 0.0],
-            ["c", "$250", "a", "$5.00", "b", "calls a day not known", "d", "not priced"],
+            ["c", "$250 a month", "a", "$5.00 a month", "b", "calls a day not known", "d", "not priced"],
         ),
         (
             "USD in the log",
@@ -68,7 +68,7 @@ def written(drawing: Any) -> list[str]:
             "calls",
             [workload("a", calls=7), workload("b", calls=1_200)],
             [1200.0, 7.0],
-            ["b", "1,200", "a", "7"],
+            ["b", "1,200 calls", "a", "7 calls"],
         ),
     ],
 )
@@ -91,8 +91,8 @@ def test_beyond_fifteen_the_others_are_one_bar() -> None:
     dear = [workload(f"w{n}", usd_month=exactly(100.0 + n)) for n in range(15)]
     two = [workload("x", usd_month=exactly(2.0)), workload("y", usd_month=exactly(1.5))]
     for more, length, said in (
-        (two, 3.5, ["2 others", "$3.50"]),
-        ([two[0], workload("z")], 2.0, ["2 others", "$2.00 and more"]),
+        (two, 3.5, ["2 others", "$3.50 a month"]),
+        ([two[0], workload("z")], 2.0, ["2 others", "$2.00 a month and more"]),
         ([workload("z")], 0.0, ["1 other", "not known"]),
     ):
         drawing = money_figures.by_cost([*more, *dear])
@@ -102,7 +102,7 @@ def test_beyond_fifteen_the_others_are_one_bar() -> None:
         assert written(drawing)[-2:] == said
         assert drawing.alt.endswith(f"{' '.join(said)}.")
     many = money_figures.by_cost([workload(f"w{n}", calls=n + 1) for n in range(20)])
-    assert written(many)[-2:] == ["5 others", "15"]
+    assert written(many)[-2:] == ["5 others", "15 calls"]
 
 
 def test_a_name_from_a_log_is_text_in_a_figure() -> None:

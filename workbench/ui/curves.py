@@ -207,14 +207,20 @@ def _style(
     figure.update_xaxes(**axis, range=[0, 1.02])
     figure.update_yaxes(**axis)
     figure.update_yaxes(
-        title={"text": RISKS[budget], "font": {"size": 13}}, range=[0, limit * 1.02], row=1, col=1
+        title={"text": RISKS[budget], "font": {"size": 13}, "standoff": 14},
+        range=[0, limit * 1.02],
+        row=1,
+        col=1,
     )
     last = 2 if relative else 1
     figure.update_xaxes(title={"text": "Calls left to the candidate", "font": {"size": 13}}, row=last, col=1)
     if relative:
         most = max(1.0, *(max(values) for _, values, _ in relative))
         figure.update_yaxes(
-            title={"text": "Of the frontier's", "font": {"size": 13}}, range=[0, most * 1.2], row=2, col=1
+            title={"text": "Of the frontier's", "font": {"size": 13}, "standoff": 14},
+            range=[0, most * 1.2],
+            row=2,
+            col=1,
         )
 
 

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from workbench.costing.ways import CHEAPER, STAY, BreakEven, Way
 from workbench.profiling import WorkloadReport
+from workbench.stats.wording import plural
 from workbench.ui.figures import FONT, Drawing, clipped
 from workbench.ui.palette import LIGHT, Palette
 from workbench.ui.words import count, money
@@ -26,19 +27,22 @@ def by_cost(workloads: Sequence[WorkloadReport], colours: Palette = LIGHT) -> Dr
     """
     if any(each.usd_month is not None for each in workloads):
         what, values = "USD a month", [each.usd_month.point if each.usd_month else 0.0 for each in workloads]
-        shown = [money(each.usd_month.point) if each.usd_month else _lacking(each) for each in workloads]
+        shown = [
+            f"{money(each.usd_month.point)} a month" if each.usd_month else _lacking(each)
+            for each in workloads
+        ]
     elif any(each.logged_usd is not None for each in workloads):
         what, values = "USD in the log", [each.logged_usd or 0.0 for each in workloads]
         shown = [money(each.logged_usd) for each in workloads]
     else:
         what, values = "calls", [float(each.calls) for each in workloads]
-        shown = [count(each.calls) for each in workloads]
+        shown = [plural(each.calls, "call") for each in workloads]
     order = sorted(range(len(workloads)), key=lambda index: -values[index])
     rows = [(workloads[index].name, values[index], shown[index]) for index in order[:MOST_BARS]]
     if len(order) > MOST_BARS:
         others = [workloads[index] for index in order[MOST_BARS:]]
         rest = sum(values[index] for index in order[MOST_BARS:])
-        told = count(rest) if what == "calls" else _together(others, what, rest)
+        told = plural(int(rest), "call") if what == "calls" else _together(others, what, rest)
         rows.append((f"{len(others)} {'other' if len(others) == 1 else 'others'}", rest, told))
     figure = _bars(
         [each[0] for each in rows], [each[1] for each in rows], [each[2] for each in rows], colours
@@ -52,7 +56,8 @@ def _together(others: Sequence[WorkloadReport], what: str, usd: float) -> str:
     known = [(each.usd_month if what == "USD a month" else each.logged_usd) is not None for each in others]
     if not any(known):
         return "not known"
-    return money(usd) if all(known) else f"{money(usd)} and more"
+    shown = f"{money(usd)} a month" if what == "USD a month" else money(usd)
+    return shown if all(known) else f"{shown} and more"
 
 
 def _lacking(each: WorkloadReport) -> str:

@@ -189,7 +189,8 @@ def _mark_beyond(figure: go.Figure, high: Sequence[float], top: float, colours: 
             mode="markers+text",
             marker={"size": 10, "symbol": "triangle-up", "color": colours.candidate},
             text=[f"{percent(high[n])} ↑" for n in ends],
-            textposition=["bottom left" if n > 0.9 * len(high) else "bottom right" for n in ends],
+            # Above the figure, where the line that falls from there does not cross it.
+            textposition=["top left" if n > 0.9 * len(high) else "top right" for n in ends],
             textfont={"size": 12, "color": colours.text},
             hoverinfo="skip",
             cliponaxis=False,
@@ -250,7 +251,7 @@ def _style(figure: go.Figure, steps: Sequence[Step], span: tuple[float, float], 
         fixedrange=True,
         automargin=True,
         range=[span[0], span[1] * 1.02],
-        title={"text": "Calls that get worse", "font": {"size": 13}},
+        title={"text": "Calls that get worse", "font": {"size": 13}, "standoff": 14},
     )
 
 
