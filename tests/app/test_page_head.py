@@ -69,6 +69,14 @@ def test_a_page_gets_its_rules_and_parts_and_may_ask_no_other_host() -> None:
     assert heard == [b"accept"]
 
 
+def test_whoever_asks_for_the_headers_alone_is_told_no_wrong_length() -> None:
+    """The policy is among them."""
+    headers, body, _ = answered("text/html", [b""])
+    assert body == b""
+    assert b"content-length" not in headers
+    assert b"content-security-policy" in headers
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "asks"),
     [

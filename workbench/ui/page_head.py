@@ -100,8 +100,9 @@ async def _send_page(document: bytes, start: Message, send: Send) -> None:
     changed = document.replace(b"</head>", f"{head()}</head>".encode(), 1)
     own = (b"content-length", b"etag", b"last-modified", *(name for name, _ in HEADERS))
     kept = [(name, value) for name, value in start["headers"] if name.lower() not in own]
-    length = (b"content-length", str(len(changed)).encode())
-    await send({**start, "headers": [*kept, length, *HEADERS]})
+    # Whoever asks for the headers alone gets no document to measure.
+    length = [(b"content-length", str(len(changed)).encode())] if document else []
+    await send({**start, "headers": [*kept, *length, *HEADERS]})
     await send({"type": "http.response.body", "body": changed})
 
 
