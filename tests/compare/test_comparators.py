@@ -120,6 +120,12 @@ def test_a_label_under_another_key_is_no_answer(
         assert judged(config, *listed).invalid
 
 
+@pytest.mark.parametrize("key", ["", "  "])
+def test_a_key_without_a_name_is_not_one_that_only_says_that_a_label_follows(key: str) -> None:
+    """It could mean anything: such an answer is none."""
+    assert judged(refunds("json"), "yes", f'{{"{key}": "yes"}}').invalid
+
+
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize(
     ("one", "other"),

@@ -246,6 +246,7 @@ MLFLOW = SPAN | {
     [
         payload(1, "m", response_cost="0.25"),
         {key: item for key, item in payload(1, "m", spend=0.25).items() if key != "response_cost"},
+        payload(1, "m", response_cost=None, spend=0.25),
         LANGFUSE | {"costDetails": {"input": 0.2, "output": 0.05, "total": 0.25}},
         LANGFUSE | {"cost_details": '{"input": 0.2, "output": 0.05}'},
         LANGFUSE | {"totalCost": 0.25},
@@ -257,8 +258,8 @@ MLFLOW = SPAN | {
                                "llm.cost.total": 0.25}},
         {"info": {"trace_id": "t"}, "data": {"spans": [MLFLOW]}},
     ],
-    ids=["litellm", "spend", "langfuse", "parts", "total", "calculated", "helicone", "openrouter",
-         "langsmith", "openinference", "mlflow"],
+    ids=["litellm", "spend", "null beside spend", "langfuse", "parts", "total", "calculated", "helicone",
+         "openrouter", "langsmith", "openinference", "mlflow"],
 )  # fmt: skip
 def test_a_format_tells_what_a_call_cost(tmp_path: Path, row: dict[str, Any]) -> None:
     """Each format that carries a cost has it with the answer, in US dollars."""

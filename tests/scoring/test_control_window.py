@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scoring_world import World, make_world
+from scoring_world import World, failed, make_world
 
 from workbench.records import Action, Recommendation
 from workbench.scoring import compare, recommend
-from workbench.scoring.control_window import MOVED, change_of
+from workbench.scoring.control_window import MOVED, change_of, control_window
+from workbench.scoring.evidence import gather
 
 AGREE, DIFFER = ("a", "a"), ("a", "b")
 
@@ -39,6 +40,20 @@ def test_a_frontier_that_changed_holds_the_share_until_the_newer_one_is_compared
     assert held.binding_reason.startswith("100.0 % of the newest calls are answered by gpt-9, and 0.0 %")
     world.add("topics", [AGREE] * 60, first=600, replay="r2", model="gpt-9")
     assert asked(world).share == 0.01
+
+
+def test_a_changed_frontier_beside_answers_that_failed_holds_and_ends_nothing(world: World) -> None:
+    """What failed under the old one is none of the few, or no, calls of the newer one."""
+    world.add("topics", [("a", failed())] * 3, first=300, replay="r2")
+    world.add("topics", [AGREE] * 250, first=400, observed=0, replay="r9", model="gpt-9")
+    assert (asked(world).action, asked(world).share) == (Action.HOLD, 0.0)
+    world.add("topics", [AGREE] * 60 + [("a", failed())] * 6, first=700, replay="r3", model="gpt-9")
+    config, fingerprint = world.workspace.eval_for("topics"), world.fingerprint("small")
+    compare(world.workspace, world.store, "topics")
+    found = gather(world.store, config, fingerprint, config.policy)
+    newer = control_window(world.store, config, fingerprint, config.policy, found)
+    assert newer is not None
+    assert (newer[0].task.compared, newer[0].invalid, found.invalid) == (66, 6, 9)
 
 
 def test_a_newer_frontier_with_which_a_candidate_differs_is_not_outvoted_by_the_old_one(world: World) -> None:

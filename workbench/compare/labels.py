@@ -175,7 +175,8 @@ class LabelReader:
         ((key, inner),) = value.items()
         if _in_one_spelling(key) in self._plain_keys:
             return inner, ""
-        return (inner, key.strip().casefold()) if self._any_key else None
+        named = key.strip().casefold()
+        return (inner, named) if self._any_key and named else None
 
     def _unwrapped(self, text: str) -> list[tuple[list[str], str]]:
         """Return the answers a text may hold, by the wrapper they stand in, each at least one, and its key.

@@ -28,6 +28,8 @@ _ATTRIBUTES = (
     "organization_id", "api_base", "call_type", "cache_key", "stream", "model_id",
 )  # fmt: skip
 _ASKED = ("messages", "input", "contents", "prompt")
+_COSTS = ("response_cost", "spend")
+"""The first that is told: one of them is null where the other is known."""
 _CUT = "litellm_truncated"
 _REDACTED = "redacted-by-litellm"
 _HEALTH_TAG = "litellm-internal-health-check"
@@ -108,7 +110,7 @@ class LiteLLM:
                 **as_mapping(value.get("model_parameters")),
             },
             marks=marks,
-            cost=value.get("response_cost", value.get("spend")),
+            cost=next((value[key] for key in _COSTS if value.get(key) is not None), None),
         )
         return [draft]
 

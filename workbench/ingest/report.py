@@ -304,6 +304,8 @@ def told_conflicts(report: ImportReport) -> list[str]:
         f"Is it another export, whose ids {again}? {back}import it with a name of its own: --source NAME.",
         "Was the log corrected? See both sides with workbench conflicts list, and say which is right: "
         f"workbench conflicts resolve --keep arrived{brought} (or stored).",
+        "Neither, and the stored calls are of an earlier version of the workbench? It may have read tools, "
+        f"instructions or other parts otherwise: workbench conflicts resolve --keep arrived{brought}",
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,5 +110,4 @@ def control_window(
         return np.isin(seqs, mine)
 
     name = ("control", change.key, change.value)
-    population = evidence_alone(store, config, fingerprint, policy, name, chosen)
-    return replace(found, task=population), change
+    return evidence_alone(store, config, fingerprint, policy, name, chosen).instead(found), change

@@ -7,7 +7,7 @@ calls carry it alone, or, where only the mix moved, the evaluated harm by the ne
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,8 +92,8 @@ def traffic_window(
         new = imported_after(store, config.task, moment, begins=begins)["seq"]
         return compared["call_seq"].isin(new).to_numpy(dtype=np.bool_)
 
-    population = evidence_alone(store, config, fingerprint, policy, ("made after", moment, begins), chosen)
-    return Window(check, replace(found, task=population), _by_mix(check, found.slices, policy))
+    alone = evidence_alone(store, config, fingerprint, policy, ("made after", moment, begins), chosen)
+    return Window(check, alone.instead(found), _by_mix(check, found.slices, policy))
 
 
 def _by_mix(check: TrafficCheck, slices: Sequence[SliceEvidence], policy: Policy) -> float | None:
