@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.formats.answers import output_of, read_response
 from workbench.formats.base import Mark, Unreadable
-from workbench.formats.blocks import is_built_in, is_call, is_thought, kind_of
+from workbench.formats.blocks import CALLER_RUN_RESULTS, is_built_in_item, is_call, is_thought, kind_of
 from workbench.formats.chat import PARAMETERS, add
 from workbench.formats.requests import BODY_KEYS, read_request
 from workbench.formats.streams import events_of_text
@@ -215,8 +215,12 @@ def _is_spoken(value: Any) -> bool:
 def _are_pieces(items: list[Any]) -> bool:
     """Tell whether items make up an answer; those of built-in tools only go along with others."""
     return any(_is_piece(each) for each in items) and all(
-        _is_piece(each) or (isinstance(each, Mapping) and is_built_in(kind_of(each))) for each in items
+        _is_piece(each) or (isinstance(each, Mapping) and _is_by_tool(kind_of(each))) for each in items
     )
+
+
+def _is_by_tool(kind: str | None) -> bool:
+    return is_built_in_item(kind) or kind in CALLER_RUN_RESULTS
 
 
 def _is_piece(value: Any) -> bool:
