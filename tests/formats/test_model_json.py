@@ -109,3 +109,11 @@ def test_a_named_call_alone_is_an_answer() -> None:
     found = read_logged([{"type": "tool_call", "name": "f", "args": {"a": 1}}], [])
     assert found is not None
     assert found.tool_calls == (ToolCall("f", {"a": 1}),)
+
+
+def test_a_list_of_langchain_s_messages_alone_is_its_last_answer() -> None:
+    """Its type says who speaks, where no role does."""
+    said = {"type": "ai", "content": "billing", "additional_kwargs": {}}
+    found = read_logged([said], [])
+    assert found is not None
+    assert found.text == "billing"
