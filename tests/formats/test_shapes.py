@@ -420,7 +420,6 @@ def test_pairs_of_a_role_and_a_text_are_messages() -> None:
         {"type": "web_search_call", "id": "w", "status": "completed"},
         {"type": "mcp_list_tools", "server_label": "s", "tools": []},
         {"type": "code_interpreter_call", "id": "c", "code": "1", "outputs": []},
-        {"type": "computer_call_output", "call_id": "c", "output": {}},
         {"type": "mcp_approval_response", "approve": True},
     ],
     ids=lambda item: item["type"],

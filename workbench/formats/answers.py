@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from workbench.formats.base import Mark, Unreadable
-from workbench.formats.blocks import calls_in_text, is_built_in, kind_of
+from workbench.formats.blocks import CALLER_RUN, CALLER_RUN_RESULTS, calls_in_text, is_built_in_item, kind_of
 from workbench.formats.chat import add, error_output, parse_response, word
 from workbench.formats.streams import events_of_text, rebuild
 from workbench.formats.turns import is_assistant, read_answer
@@ -31,7 +31,7 @@ _FINISH = {
 }  # fmt: skip
 
 
-_OUTPUT_CALLS = ("function_call", "custom_tool_call")
+_OUTPUT_CALLS = ("function_call", "custom_tool_call", *CALLER_RUN)
 """Items of the responses API that call a tool of the caller's."""
 
 
@@ -164,7 +164,10 @@ def _messages(items: list[Any], marks: list[str], latency_ms: float | None) -> O
 def _is_output_item(item: Mapping[str, Any]) -> bool:
     """Tell whether something is an item of the responses API's output, one of several that make an answer."""
     kind = kind_of(item)
-    return (kind in ("message", "reasoning", *_OUTPUT_CALLS) and "parts" not in item) or is_built_in(kind)
+    if kind == "message":
+        return "content" in item and "parts" not in item
+    own = kind in ("reasoning", *_OUTPUT_CALLS) and "parts" not in item
+    return own or kind in CALLER_RUN_RESULTS or is_built_in_item(kind)
 
 
 def join_answers(
@@ -268,6 +271,12 @@ def _responses(body: Mapping[str, Any], marks: list[str], latency_ms: float | No
             items = [{"type": "output_text", "text": body["output_text"]}]
         else:
             return None
+    # A shell in the provider's container and an agent's own loop leave the result beside the call.
+    answered = {
+        each.get("call_id")
+        for each in items
+        if isinstance(each, Mapping) and kind_of(each) in CALLER_RUN_RESULTS and word(each.get("call_id"))
+    }
     blocks: list[Any] = []
     calls = 0
     for item in items:
@@ -278,11 +287,15 @@ def _responses(body: Mapping[str, Any], marks: list[str], latency_ms: float | No
             blocks += [content] if isinstance(content, str) else content
         else:
             kind = kind_of(item)
-            calls += kind in _OUTPUT_CALLS
-            if is_built_in(kind):
+            done = kind in CALLER_RUN_RESULTS or (
+                kind in CALLER_RUN and word(item.get("call_id")) in answered
+            )
+            if done or is_built_in_item(kind):
                 # Calls of built-in tools are the provider's own business and no part of the answer.
                 add(marks, Mark.BUILT_IN_TOOL)
-            elif kind in (*_OUTPUT_CALLS, "reasoning", "output_text"):
+                continue
+            calls += kind in _OUTPUT_CALLS
+            if kind in (*_OUTPUT_CALLS, "reasoning", "output_text"):
                 blocks.append(item)
     details = decode_nested(body.get("incomplete_details"))
     reason = details.get("reason") if isinstance(details, Mapping) else None

@@ -15,16 +15,24 @@ _TEXT_TYPES = frozenset(("text", "input_text", "output_text", "raw_text", "templ
 _THOUGHTS = frozenset(
     ("thinking", "redacted_thinking", "reasoning", "thought", "reasoning_content", "summary_text")
 )
-_CALLS = frozenset(("tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call"))
+CALLER_RUN = ("computer_call", "local_shell_call", "shell_call", "apply_patch_call")
+"""Calls of the responses API that name no tool, since their kind does, and that the caller carries out."""
+CALLER_RUN_RESULTS = tuple(f"{kind}_output" for kind in CALLER_RUN)
+_CALLS = frozenset(("tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call", *CALLER_RUN))
 _RESULTS = frozenset(
     ("tool_result", "tool-result", "tool_call_response", "function_call_output", "tool_response",
-     "custom_tool_call_output")
+     "custom_tool_call_output", *CALLER_RUN_RESULTS)
 )  # fmt: skip
 _BUILT_IN = frozenset(
-    ("server_tool_use", "mcp_tool_use", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response",
-     "tool_search_output", "server_tool_call_response")
+    ("server_tool_use", "server_tool_call", "server_tool_call_response", "mcp_tool_use", "mcp_call",
+     "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "web_search_call",
+     "file_search_call", "code_interpreter_call", "image_generation_call", "tool_search_call",
+     "tool_search_output", "google_search_call", "url_context_call", "code_execution_call",
+     "mcp_server_tool_call")
 )  # fmt: skip
-_BUILT_IN_ENDS = ("_call", "_call_output", "_tool_result")
+# Anthropic names the results of all its server tools so, and no one else's.
+_BUILT_IN_RESULT = "_tool_result"
+_ITEM_ENDS = ("_call", "_call_output")
 _WRAPPED_RESULTS = frozenset(("text", "json", "error-text", "error-json", "content"))
 _DATA_KEYS = ("data", "base64", "image", "content")
 _MIME_KEYS = ("mime_type", "mediaType", "mimeType", "media_type")
@@ -66,9 +74,17 @@ def is_thought(kind: str | None) -> bool:
 
 def is_built_in(kind: str | None) -> bool:
     """Tell whether a block of this kind is the work of a provider's own tool, such as its web search."""
+    return kind is not None and (kind in _BUILT_IN or kind.endswith(_BUILT_IN_RESULT))
+
+
+def is_built_in_item(kind: str | None) -> bool:
+    """Tell whether an item beside messages is the work of a provider's own tool, of a new one by its ending.
+
+    In the content of a message such a kind is anybody's own.
+    """
     if kind is None or kind in _CALLS or kind in _RESULTS:
         return False
-    return kind in _BUILT_IN or kind.endswith(_BUILT_IN_ENDS)
+    return is_built_in(kind) or kind.endswith(_ITEM_ENDS)
 
 
 def blocks_of(content: str) -> Any:
@@ -133,6 +149,9 @@ def add_block(block: Any, turn: Turn, marks: list[str]) -> None:
         add(marks, Mark.BUILT_IN_TOOL)
     elif is_call(kind):
         turn.calls.append(_call(block, marks))
+    elif kind in CALLER_RUN_RESULTS:
+        identity = _first(block, "call_id", "id")
+        turn.results.append(result_message(identity, _caller_run_result(block, marks)))
     elif is_result(kind):
         identity = _first(block, "tool_use_id", "call_id", "toolCallId", "id")
         found = next(
@@ -250,7 +269,7 @@ def _media(block: Mapping[str, Any], marks: list[str]) -> dict[str, Any]:
             return _data_part(source.get("media_type"), source.get("data"), marks)
         add(marks, Mark.IMAGE)
         return {"type": "image_url", "image_url": {"url": as_text(source.get("url") or "")}}
-    if kind in ("image", "input_image", "image_url", "media"):
+    if kind in ("image", "input_image", "image_url", "media", "computer_screenshot"):
         add(marks, Mark.IMAGE)
         url = block.get("image_url", block.get("uri", block.get("content", block.get("url"))))
         if isinstance(url, Mapping):
@@ -265,6 +284,9 @@ def _media(block: Mapping[str, Any], marks: list[str]) -> dict[str, Any]:
 
 def _call(block: Mapping[str, Any], marks: list[str]) -> ToolCall:
     identity = _first(block, "call_id", "toolUseId", "toolCallId", "id", "tool_call_id")
+    kind = word(block.get("type"))
+    if kind in CALLER_RUN:
+        return ToolCall(kind, _caller_run_arguments(block), as_text(identity) if identity else None)
     found = next(
         (block[key] for key in ("input", "arguments", "args", "raw_arguments") if block.get(key) is not None),
         None,
@@ -274,6 +296,23 @@ def _call(block: Mapping[str, Any], marks: list[str]) -> ToolCall:
         add(marks, Mark.BAD_ARGUMENTS)
     name = _first(block, "name", "raw_name", "toolName") or ""
     return ToolCall(as_text(name), arguments, as_text(identity) if identity else None)
+
+
+def _caller_run_arguments(block: Mapping[str, Any]) -> Any:
+    if isinstance(block.get("actions"), list):
+        # Newer models ask for several steps on the screen at once.
+        return {"actions": block["actions"]}
+    return parse_arguments(block.get("action", block.get("operation")))
+
+
+def _caller_run_result(block: Mapping[str, Any], marks: list[str]) -> str | list[dict[str, Any]] | None:
+    output = block.get("output")
+    if output is None:
+        # A patch that went well may say no more than that.
+        output = block.get("status")
+    if isinstance(output, Mapping) and output.get("type") == "computer_screenshot":
+        return _result_text([output], marks)
+    return None if output is None else as_text(output)
 
 
 def listed_calls(item: Mapping[str, Any], marks: list[str], seen: set[str]) -> list[ToolCall]:

@@ -6,31 +6,47 @@ provider's body is taken apart; everything else is what was said.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from workbench.formats.answers import output_of, read_response
 from workbench.formats.base import Mark, Unreadable
-from workbench.formats.blocks import is_built_in, is_call, is_thought, kind_of
+from workbench.formats.blocks import (
+    CALLER_RUN_RESULTS,
+    is_built_in,
+    is_built_in_item,
+    is_call,
+    is_result,
+    is_thought,
+    kind_of,
+)
 from workbench.formats.chat import PARAMETERS, add
 from workbench.formats.requests import BODY_KEYS, read_request
 from workbench.formats.streams import events_of_text
 from workbench.formats.turns import is_pair, is_role
 from workbench.normal import Undecodable, as_text, decode_json, decode_nested
-from workbench.records import Output, Request
+from workbench.records import ErrorKind, Output, Request
 
 _MESSAGE_TYPES = ("message", "ai", "AIMessage", "AIMessageChunk")
-_BLOCK_TYPES = frozenset(("text", "output_text", "message", "refusal"))
+_BLOCK_TYPES = frozenset(("text", "output_text", "refusal"))
 _LISTED = {
     "choices": ("message", "delta", "text", "finish_reason"),
     "candidates": ("content", "finishReason", "finish_reason"),
     "tool_calls": ("function", "name", "custom"),
 }
 """Lists that make an object a provider's body, and what one of their items then holds."""
-_SHAPES = tuple(f'"{key}"' for key in ("role", "parts", "content", "messages", "contents", "choices", "type"))
+_SHAPES = tuple(f'"{key}"' for key in ("role", "parts", "messages", "contents", "choices"))
+_TYPE = re.compile(r'"type"\s*:\s*"([^"\\]{1,60})"')
 _HEAD_CHARS = 300
 _HELD = ("content", "parts", "data", "text", "tool_calls", "message")
+_CALLED = ("name", "raw_name", "toolName", "function", "call_id")
+_ENDED = (
+    "choices", "candidates", "object", "usage", "usage_metadata", "llm_output", "response_metadata",
+    "finish_reason", "finishReason", "stop_reason", "stopReason",
+)  # fmt: skip
+_INNER = ("message", "messages", "content", "output", "generations", "kwargs", "data")
 _NAMED = ("args", "kwargs")
 
 
@@ -42,13 +58,21 @@ def was_cut(value: Any) -> bool:
     if not isinstance(value, str):
         return False
     head = value[:_HEAD_CHARS].lstrip()
-    if not head.startswith(("{", "[")) or not any(each in head for each in _SHAPES):
+    if not head.startswith(("{", "[")):
+        return False
+    if not any(each in head for each in _SHAPES) and not any(map(_is_kind, _TYPE.findall(head))):
         return False
     try:
         decode_json(value)
     except Undecodable as error:
         return "breaks off" in str(error)
     return False
+
+
+def _is_kind(kind: str) -> bool:
+    """Tell whether a type is one that messages, their blocks, or items beside them have."""
+    spoken = kind in _BLOCK_TYPES or kind in _MESSAGE_TYPES
+    return spoken or is_call(kind) or is_result(kind) or is_thought(kind) or is_built_in(kind)
 
 
 def refuse_cut(value: Any) -> None:
@@ -141,13 +165,25 @@ def read_logged(value: Any, marks: list[str], latency_ms: float | None = None) -
         The answer; None where there is none, or a stream that nobody can put together.
 
     Raises:
-        Unreadable: It has such a shape, but can't be read.
+        Unreadable: It surely is a provider's or a library's, but can't be read.
     """
     decoded = decode_nested(value)
-    if isinstance(decoded, Mapping) and decoded and _is_body(decoded):
-        return read_response(decoded, marks, latency_ms)
-    if isinstance(decoded, list) and _are_pieces(decoded):
-        return read_response(decoded, marks, latency_ms)
+    if isinstance(decoded, Mapping):
+        shaped = bool(decoded) and _is_body(decoded)
+    else:
+        shaped = isinstance(decoded, list) and _are_pieces(decoded)
+    if shaped:
+        found: list[str] = []
+        try:
+            output = read_response(decoded, found, latency_ms)
+        except Unreadable:
+            if _is_surely_one(decoded):
+                raise
+        else:
+            if not _is_bare(output) or _is_surely_one(decoded):
+                for mark in found:
+                    add(marks, mark)
+                return output
     if value is None or value == "" or value == [] or value == {}:
         return None
     if not isinstance(value, str):
@@ -186,14 +222,14 @@ def _is_body(value: Mapping[str, Any]) -> bool:
             or (not listed and ("usage" in value or "object" in value))
         ):
             return True
-    if isinstance(value.get("generations"), list) or value.get("object") == "response":
+    if value.get("object") == "response" or _are_generations(value.get("generations")):
         return True
     if isinstance(value.get("kwargs"), Mapping) and ("lc" in value or value.get("type") == "constructor"):
         return True
     if _is_spoken(value) or _is_spoken(value.get("message")):
         return True
     listed = value.get("messages")
-    if isinstance(listed, list) and listed and all(_is_message(each) for each in listed):
+    if isinstance(listed, list) and listed and all(_is_turn(each) for each in listed):
         return True
     for key in ("content", "output"):
         inner = value.get(key)
@@ -204,19 +240,71 @@ def _is_body(value: Mapping[str, Any]) -> bool:
     return False
 
 
+def _are_generations(value: Any) -> bool:
+    """Tell whether something is what LangChain generated: lists of answers, or answers."""
+    return isinstance(value, list) and all(
+        isinstance(each, list) or (isinstance(each, Mapping) and ("text" in each or "message" in each))
+        for each in value
+    )
+
+
+def _is_turn(item: Any) -> bool:
+    """Tell whether an item of a list is a message, or a call or result among them."""
+    if not isinstance(item, Mapping):
+        return is_pair(item) or (isinstance(item, list) and bool(item) and all(map(_is_turn, item)))
+    if isinstance(item.get("kwargs"), Mapping) or _is_spoken(item):
+        return True
+    kind = kind_of(item)
+    held = any(key in item for key in _HELD)
+    return (is_role(kind) and held) or _is_piece(item) or is_result(kind) or is_built_in_item(kind)
+
+
+def _is_bare(output: Output | None) -> bool:
+    """Tell whether an answer has neither a text nor a call, and no reason for that."""
+    return output is not None and output.error is not None and output.error.kind is ErrorKind.EMPTY
+
+
+def _is_surely_one(value: Any) -> bool:
+    """Tell whether only a provider or a library writes something so: such an answer can be an empty one."""
+    if isinstance(value, list):
+        return any(_is_surely_one(each) for each in value)
+    if not isinstance(value, Mapping):
+        return False
+    if any(key in value for key in _ENDED):
+        return True
+    if (is_role(value.get("role")) or value.get("type") in _MESSAGE_TYPES) and (
+        "content" in value or "parts" in value
+    ):
+        return True
+    kind = kind_of(value)
+    if kind in _BLOCK_TYPES and value.get("text") == "":
+        return True
+    if is_thought(kind) and "text" not in value:
+        return True
+    return any(_is_surely_one(value.get(key)) for key in _INNER)
+
+
 def _is_spoken(value: Any) -> bool:
     """Tell whether something is a message: it says who speaks, or what it is, and holds what was said."""
     if not isinstance(value, Mapping):
         return False
-    named = is_role(value.get("role")) or value.get("type") in _MESSAGE_TYPES
-    return named and any(key in value for key in _HELD)
+    if is_role(value.get("role")):
+        return any(key in value for key in _HELD)
+    kind = value.get("type")
+    # Models call things of their own a message, too.
+    held = ("content", "parts") if kind == "message" else _HELD
+    return kind in _MESSAGE_TYPES and any(key in value for key in held)
 
 
 def _are_pieces(items: list[Any]) -> bool:
     """Tell whether items make up an answer; those of built-in tools only go along with others."""
     return any(_is_piece(each) for each in items) and all(
-        _is_piece(each) or (isinstance(each, Mapping) and is_built_in(kind_of(each))) for each in items
+        _is_piece(each) or (isinstance(each, Mapping) and _is_by_tool(kind_of(each))) for each in items
     )
+
+
+def _is_by_tool(kind: str | None) -> bool:
+    return is_built_in_item(kind) or kind in CALLER_RUN_RESULTS
 
 
 def _is_piece(value: Any) -> bool:
@@ -225,7 +313,7 @@ def _is_piece(value: Any) -> bool:
         return False
     kind = kind_of(value)
     return (
-        is_role(value.get("role")) or kind in _BLOCK_TYPES or is_call(kind) or is_thought(kind)
-        or isinstance(value.get("delta"), Mapping)
+        _is_spoken(value) or kind in _BLOCK_TYPES or (is_call(kind) and any(key in value for key in _CALLED))
+        or is_thought(kind) or isinstance(value.get("delta"), Mapping)
         or (isinstance(value.get("message"), Mapping) and "finish_reason" in value)
     )  # fmt: skip

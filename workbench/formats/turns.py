@@ -17,7 +17,7 @@ from workbench.formats.blocks import (
     add_block,
     blocks_of,
     content_of,
-    is_built_in,
+    is_built_in_item,
     is_call,
     is_result,
     is_thought,
@@ -217,7 +217,7 @@ def _item(item: Mapping[str, Any], turn: Turn, marks: list[str]) -> bool:
         add_block(item, turn, marks)
     elif kind in ("item_reference", "compaction"):
         add(marks, Mark.HISTORY_MISSING)
-    elif is_built_in(kind):
+    elif is_built_in_item(kind):
         add(marks, Mark.BUILT_IN_TOOL)
     else:
         return False
