@@ -203,6 +203,25 @@ def _phone_compact(rng: random.Random) -> str:
     return f"00{country}{rng.choice('23456789')}{_digits(rng, size - 1)}"
 
 
+def _phone_compact_near(rng: random.Random) -> str:
+    number = _phone_compact(rng)
+    said = rng.choice(
+        ['"customer_phone": "{}"', "Tel. (in the evening, after 18 h): {}", "Mobil {}", "{} is my phone"]
+    )
+    return said.format(number)
+
+
+def _padded(rng: random.Random) -> str:
+    day = f"2024{rng.randint(1, 12):02}{rng.randint(1, 28):02}{rng.randint(0, 23):02}{rng.randint(0, 59):02}"
+    body = rng.choice("123456789") + _digits(rng, 11)
+    return rng.choice(
+        [
+            f"GTIN 00{body}", f"id 00{body}{rng.randint(0, 9)}", f"date 00{day}", f"00{body}",
+            f"00{body} {rng.randint(10, 99)}", f"call id: 00{rng.choice('123456789')}{_digits(rng, 8)}",
+        ]
+    )  # fmt: skip
+
+
 def _phone_said_abroad(rng: random.Random) -> str:
     said = rng.choice(
         ["Tél: ", "teléfono: ", "Telefonnummer ", "Telefoonnummer: ", "电话：", "手机号", "тел. "]
@@ -256,6 +275,7 @@ def _key_of_services(rng: random.Random) -> str:
             f"https://hooks.slack.com/services/T{_token(rng, 8, upper)}/B{_token(rng, 34, upper)}",
             f"Ocp-Apim-Subscription-Key: {_token(rng, 32, hexes)}", f'"token": "{_token(rng, 40)}"',
             f"secret={_token(rng, 32)}", f"Basic {_user_and_password(rng)}",
+            f'{{\\"token\\": \\"{_token(rng, 40)}\\"}}', f'{{\\"password\\": \\"{_token(rng, 12)}\\"}}',
         ]
     )  # fmt: skip
 
@@ -294,14 +314,15 @@ _FORMS: dict[str, dict[str, list[Make]]] = {
             _phone_national,
             _phone_said,
             _phone_pairs,
-            _phone_compact,
+            _phone_compact_near,
             _phone_said_abroad,
         ),
-        "hard": _pick(_phone_bare),
+        "hard": _pick(_phone_bare, _phone_compact),
         "look-alike": _pick(
             lambda rng: f"2026-{rng.randint(1, 12):02}-{rng.randint(1, 28):02} 10:{rng.randint(10, 59)}:00",
             lambda rng: f"{rng.randint(1, 28):02}.{rng.randint(1, 12):02}.2026 09:30",
             _dates_of_two_digits,
+            _padded,
             lambda rng: f"1{_digits(rng, 12)}",
             lambda rng: f"order {rng.choice('123456789')}{_digits(rng, 6)}".replace(" ", " 000"),
             lambda rng: f"{rng.randint(1, 99)}.{_digits(rng, 3)}.{_digits(rng, 3)},{_digits(rng, 2)} EUR",
@@ -338,6 +359,8 @@ _FORMS: dict[str, dict[str, list[Make]]] = {
             lambda rng: f"the token count: {rng.randint(100, 9999)}",
             lambda rng: f'"token": "{rng.choice(WORDS)}", "max_tokens": {rng.randint(100, 9999)}',
             lambda rng: f"next_page_token={_token(rng, 32)}",
+            lambda rng: f"stop_token: {_token(rng, 20)}",
+            lambda rng: f"token: {'_'.join(rng.choices(WORDS, k=5))}_{_digits(rng, 4)}",
             lambda rng: f"basic {rng.choice(WORDS)}information and a secret: {rng.choice(WORDS)}",
         ),
     },

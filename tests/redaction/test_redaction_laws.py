@@ -120,7 +120,7 @@ def test_counts_are_true(text: str) -> None:
         ("4111 1111 1111 1111", "4111-1111-1111-1111"),
         ("+44 20 7946 0958", "0044 20 79460958"),
         ("+44 20 7946 0958", "+44 (0)20 7946-0958"),
-        ("00491761234567", "+49 176 1234567"),
+        ("0049 1761234567", "+49 176 1234567"),
         ("06.12.34.56.78", "06 12 34 56 78"),
         ("06-12-34-56-78", "06/12/34/56/78"),
         ("+1 415 555 0123", "(415) 555-0123"),
@@ -164,6 +164,11 @@ def test_two_numbers_are_two_placeholders(one: str, other: str) -> None:
         ("携帯は09012345678", "携帯は"),
         ("тел. 4951234567", "тел. "),
         ("01.02.2024 030 1234567", "01.02.2024 "),
+        ("Tel. (abends, aber nicht am Sonntag): 00491761234567", "Tel. (abends, aber nicht am Sonntag): "),
+        ("0033612345678 is my mobile", " is my mobile"),
+        ("customer_phone of the second caller is 0034612345678", "customer_phone of the second caller is "),
+        ("00 49 176 1234567", ""),
+        ("call me at 00491761234567", "call me at "),
     ],
 )
 def test_numbers_are_found_behind_words_of_many_languages(text: str, rest: str) -> None:
@@ -179,6 +184,9 @@ def test_numbers_are_found_behind_words_of_many_languages(text: str, rest: str) 
         "dckr_pat_" + "aB3" * 9, "AccountKey=" + "aB3/" * 21 + "aQ==",
         "SharedAccessKey=" + "aB3+" * 10 + "aQ4=", "Ocp-Apim-Subscription-Key: " + "0123456789abcdef" * 2,
         "token: " + "aB3" * 10, "secret=" + "aB3" * 10,
+        r'say {\"token\": \"' + "aB3" * 10 + r'\"} now',
+        r'say {\\\"api_token\\\": \\\"' + "aB3" * 10 + r'\\\"}',
+        r'say {\"password\": \"aB3aB3\"} now', r"password: aB3\aB3aB3",
         '{"token": "' + "aB3" * 10 + '"}', '{"id_token": "' + "aB3" * 10 + '"}', "Basic dXNlcjpwYXNzd29yZA==",
         "Authorization: Basic YW5uOnB3", "https://hooks.slack.com/services/T00000000/B00000000/" + "X" * 24,
         "https://discord.com/api/webhooks/123456789012345678/" + "aB3" * 22,
@@ -206,12 +214,38 @@ def test_keys_of_many_services_are_found(text: str) -> None:
         "06.12.24 10.30", "06-12-24-10-30-59", "01.02.24-05.02.24", "order 0004917612", "12.345.678,90 EUR",
         '{"token": " hello", "logprob": -0.1}', '{"secret": "santa"}', '{"max_tokens": 1024}',
         "next_page_token=aB3aB3aB3aB3aB3aB3", '{"nextPageToken": "aB3aB3aB3aB3aB3aB3"}', "basic information",
+        "order 00491761234567", "GTIN 00123456789012", "id 001234567890123", "id 001234567890123 24",
+        "00100000000000", "date 00202401011200", "call id: 001234567890123", "call id: 00491761234567",
+        "hotel 00491761234567",
+        "phone case in black, for the new model, GTIN 00123456789012",
+        "phone case for the new model in red, id 009994567890", "id 001234567",
+        '{"stop_token": "END_OF_ANSWER_1234"}', '{"pad_token": "special_token_0001"}',
+        "first_token: the_1st_word_of_it", "eosToken=aB3aB3aB3aB3aB3aB3", "token: END_OF_ANSWER_1234",
         "secret: /run/secrets/db_password_1", "tokenizer: meta-llama/Llama-3.1-8B-Instruct", "отель 1234567",
     ],
 )  # fmt: skip
 def test_ordinary_numbers_stay(text: str) -> None:
     """Dates, versions, amounts, ids and numbers with a wrong checksum are left alone."""
     assert redacted(text) == text
+
+
+@pytest.mark.parametrize("name", ["backend_token", "launchpad-token", "friendToken", "token"])
+def test_names_that_end_like_a_tokenizers_are_names_of_keys(name: str) -> None:
+    """`backend_token` is no `end_token`; words beside a long random piece are no words."""
+    assert (
+        redacted(f"{name}=my_own_key_aB3aB3aB3aB3")
+        == f"{name}={redacted('token=my_own_key_aB3aB3aB3aB3')[6:]}"
+    )
+    assert PLACEHOLDER.fullmatch(REDACTOR({name: "my_own_key_aB3aB3aB3aB3"})[0][name])
+
+
+def test_escaped_json_in_prose_stays_escaped_json() -> None:
+    """The backslashes and quotes around a secret in escaped JSON stay, so that it can still be read."""
+    inner = json.dumps({"password": "hunter2xY", "n": 3})
+    clean = redacted(f"say {json.dumps(inner)} now")
+    made = json.loads(json.loads(clean.removeprefix("say ").removesuffix(" now")))
+    assert PLACEHOLDER.fullmatch(made["password"])
+    assert made["n"] == 3
 
 
 @pytest.mark.parametrize(
@@ -255,6 +289,10 @@ HOSTILE = {
     "dots": "a.", "jwt": "eyJaaaaaaaa.", "escapes": '\\"', "sk": "sk-", "objects": '{"a":',
     "mails": "a@b.co ", "passwords": "password=", "tokens": "token=", "basic": "basic ", "pairs": "06.12.",
     "phones": "电话", "dashes": "-", "bearer": "bearer ", "phone": "phone ",
+    "escaped": r'token\": \"', "escaped names": r'password\\\"', "escaped values": r'password=\"a\\',
+    "backslashes": "\\", "undivided": "0049", "near": "phone of it 00491761234567 ",
+    "words": "token=a_1_a_1_a_1_a_1_ ",
+    "parts": "token=" + "a_1_" * 1_000,
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from workbench.redaction.dialling import is_dialled
 from workbench.redaction.spans import Span
 
 CARD, IBAN, IP, PHONE = "CARD", "IBAN", "IP", "PHONE"
@@ -37,8 +38,8 @@ _VERSION = re.compile(r"(?:(?<![^\s(\[,;:])v(?:er(?:sion)?)?\.?\s?|[A-Za-z0-9]/)
 
 _SPACE = r"[ \u00a0\u2009\u202f.()/\u2010-\u2015-]"
 _INTERNATIONAL = re.compile(rf"(?<![\w+])(?:\+|00{_SPACE}?)[1-9](?:{_SPACE}{{0,2}}\d){{6,14}}(?![\w])")
-_LEAST_BARE, _MOST_BARE = 12, 15
-"""Digits of a number that 00 begins and nothing divides; fewer may be an order's, filled up with zeros."""
+_UNDIVIDED = re.compile(r"00\d{7,}")
+"""Zeros also fill up the numbers of orders, goods and days: without gaps more has to speak for a phone."""
 _AMERICAN = re.compile(
     r"(?<![\w.+-])(?:\+?1[ .-])?(?:\([2-9]\d{2}\)[ \u00a0]?|[2-9]\d{2}[ \u00a0.\u2010-\u2015-])"
     r"[2-9]\d{2}[ \u00a0.\u2010-\u2015-]\d{4}(?![\w]|-\d|\.\d)"
@@ -55,14 +56,20 @@ _WORDS = (
 )
 _OF_IT = r"(?:[\s_-]?(?:number|nummer|num|numéro|no|nr))?"
 _SAID = re.compile(
-    rf"(?<![^\W_])(?:(?:{_WORDS}){_OF_IT}|(?:call|cell|mobil|portable)(?=[\s:]))(?![^\W\d_])[^\d\n+]{{0,20}}"
+    rf"(?<![^\W_])(?:((?:{_WORDS}){_OF_IT})|(?:call|cell|mobil|portable)(?=[\s:]))(?![^\W\d_])[^\d\n+]{{0,20}}"
     r"(\+?\d(?:[ ().\-/]{0,2}\d){6,14})(?![\w])",
     re.IGNORECASE,
 )
+_UNSPACED = "电话|電話|手机|手機|携帯|전화|휴대폰"
 _SAID_UNSPACED = re.compile(
-    r"(?:电话|電話|手机|手機|携帯|전화|휴대폰)[^\d\n+]{0,12}(\+?\d(?:[ ().\-/]{0,2}\d){6,14})(?![\dA-Za-z])"
+    rf"(?:{_UNSPACED})[^\d\n+]{{0,12}}(\+?\d(?:[ ().\-/]{{0,2}}\d){{6,14}})(?![\dA-Za-z])"
 )
 """Behind a word of a script that puts no spaces between words."""
+_NEAR = re.compile(
+    rf"(?<![^\W_])(?:{_WORDS}|cell|mobil|portable|call (?:me|us)){_OF_IT}(?![^\W\d_])|{_UNSPACED}",
+    re.IGNORECASE,
+)
+_CHARS_BEFORE, _CHARS_BEHIND = 60, 30
 _PARTS_OF_WORDS = (
     "phone",
     "tel",
@@ -182,18 +189,31 @@ def find_phones(text: str) -> Iterator[Span]:
 
     Ten digits alone could be anything, and are left.
     """
-    for found in _INTERNATIONAL.finditer(text):
-        bare = found[0].isdigit()
-        if not bare or _LEAST_BARE <= len(found[0]) <= _MOST_BARE:
-            yield _phone(found.start(), found.end(), found[0])
+    yield from _international(text)
     for found in _AMERICAN.finditer(text):
         yield _phone(found.start(), found.end(), found[0])
     yield from _national(text)
     lower = text.lower()
     for found in _SAID.finditer(text) if any(each in lower for each in _PARTS_OF_WORDS) else ():
-        yield _phone(found.start(1), found.end(1), found[1])
+        # "Call" is said of much else, such as the id of a call.
+        if found[1] or not _UNDIVIDED.match(found[2]):
+            yield _phone(found.start(2), found.end(2), found[2])
     for found in _SAID_UNSPACED.finditer(text) if any(each in text for each in _PARTS_UNSPACED) else ():
         yield _phone(found.start(1), found.end(1), found[1])
+
+
+def _international(text: str) -> Iterator[Span]:
+    at = 0
+    while found := _INTERNATIONAL.search(text, at):
+        start, at = found.span()
+        if undivided := _UNDIVIDED.match(found[0]):
+            at = start + undivided.end()
+            if not is_dialled(undivided[0]) or not (
+                _NEAR.search(text, max(0, start - _CHARS_BEFORE), start)
+                or _NEAR.search(text, at, at + _CHARS_BEHIND)
+            ):
+                continue
+        yield _phone(start, at, text[start:at])
 
 
 def _national(text: str) -> Iterator[Span]:

@@ -73,8 +73,11 @@ _FIELDS_OF_SECRETS = (
 )
 _PARTS_OF_NAMES = ("key", "token", "secret", "passw", "pwd")
 """Of these one stands in each of those names, and is quick to look for."""
+_QUOTE = r"(?:\\{0,3}[\"'])"
+"""JSON within a text has backslashes before its quotes: one in one text, three in a text of a text."""
+_ASSIGN = rf"{_QUOTE}?\s{{0,3}}[:=]\s{{0,3}}{_QUOTE}?"
 _ASSIGNED = re.compile(
-    rf"(?:{_FIELDS_OF_SECRETS})[\"']{{0,1}}\s{{0,3}}[:=]\s{{0,3}}[\"']{{0,1}}([^\s\"',;&<>\[\]{{}}()]{{6,200}})",
+    rf"(?:{_FIELDS_OF_SECRETS}){_ASSIGN}((?:[^\s\"',;&<>\[\]{{}}()\\]|(?!{_QUOTE})\\){{6,200}})",
     re.IGNORECASE,
 )
 _SECRET_KEY = re.compile(rf"(?:^|[^a-z])(?:{_FIELDS_OF_SECRETS}|authorization|x-api-key)$", re.IGNORECASE)
@@ -82,13 +85,16 @@ _FIELDS_OF_MUCH = (
     r"token|secret|account[_-]?key|shared[_-]?access[_-]?key|subscription[_-]?key|signing[_-]?key"
 )
 _MUCH = r"[0-9A-Za-z_.+/=~%-]{16,4000}"
-_MAYBE_ASSIGNED = re.compile(
-    rf"(?:{_FIELDS_OF_MUCH})[\"']{{0,1}}\s{{0,3}}[:=]\s{{0,3}}[\"']{{0,1}}({_MUCH})", re.IGNORECASE
-)
+_MAYBE_ASSIGNED = re.compile(rf"(?:{_FIELDS_OF_MUCH}){_ASSIGN}({_MUCH})", re.IGNORECASE)
 _MAYBE_SECRET_KEY = re.compile(rf"(?:{_FIELDS_OF_MUCH})$", re.IGNORECASE)
-_OF_PAGES = re.compile(r"(?:page|next|continuation|sync|cursor)[_-]?token$", re.IGNORECASE)
-"""Where a list goes on: no secret, and told apart from one by its name alone."""
-
+_NO_SECRET_KEY = re.compile(
+    r"(?:(?i:page|next|continuation|sync|cursor)|(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z]))"
+    r"(?i:stop|pad|eos|bos|unk|mask|sep|cls|special|first|last|start|end))[_-]?(?i:token)$"
+)
+"""Where a list goes on, and the tokens of a tokenizer: no secrets, and told apart by the name alone."""
+_WORD = re.compile(r"(?=[a-z]*[aeiouy]|[a-z]{1,2}$)[a-z]{1,20}$", re.IGNORECASE)
+_LEAST_OF_RANDOM = 5
+"""Characters of a part that is too long for a number beside words, and may be made at random."""
 
 _NO_SECRETS = frozenset(
     (
@@ -147,7 +153,7 @@ def find_keys(text: str) -> Iterator[Span]:
         if _is_mixed(value):
             yield Span(found.start(1), found.start(1) + len(value), KEY, value)
     for found in _MAYBE_ASSIGNED.finditer(text) if named else ():
-        if looks_secret(found[1]) and not _OF_PAGES.search(
+        if looks_secret(found[1]) and not _NO_SECRET_KEY.search(
             text[max(0, found.start() - 16) : found.start() + 5]
         ):
             yield Span(found.start(1), found.end(1), KEY, found[1])
@@ -161,7 +167,7 @@ def is_secret_key(name: str) -> bool:
 def may_be_secret_key(name: str) -> bool:
     """Say whether a field of this name may hold a secret, such as `token`: where its value looks like one."""
     tail = name[-60:]
-    return bool(_MAYBE_SECRET_KEY.search(tail)) and not _OF_PAGES.search(tail)
+    return bool(_MAYBE_SECRET_KEY.search(tail)) and not _NO_SECRET_KEY.search(tail)
 
 
 def looks_secret(text: str) -> bool:
@@ -171,7 +177,21 @@ def looks_secret(text: str) -> bool:
         and (text[0] not in "/.~-" or text[-1] == "=")  # A path, unless it is base64.
         and any(char.isdigit() for char in text)
         and any(char.isalpha() for char in text)
+        and not _is_words(text)
     )
+
+
+def _is_words(text: str) -> bool:
+    """Say whether a text is mostly words that _, - or . join, as in END_OF_ANSWER_1234."""
+    parts = [each for each in re.split("[_.-]+", text) if each]
+    words = sum(map(_is_word, parts))
+    return 2 * words > len(parts) > 1 and all(
+        len(each) < _LEAST_OF_RANDOM or _is_word(each) for each in parts
+    )
+
+
+def _is_word(text: str) -> bool:
+    return _WORD.match(text) is not None and (text.islower() or text.isupper() or text.istitle())
 
 
 def secret_of(text: str) -> Span | None:
