@@ -367,9 +367,8 @@ def _missing(
         )
         lines.append((Lack.CALLS, f"{plural(more, 'more compared call')}{others}."))
     if "clusters" in failing:
-        least = FEW_CLUSTERS
-        sentence = f"Compared calls from other sessions, with other requests: from {least} clusters at least."
-        lines.append((Lack.CALLS, sentence))
+        others = "Compared calls from other sessions, with other requests"
+        lines.append((Lack.CALLS, f"{others}: from {FEW_CLUSTERS} clusters at least."))
     if "latency" in failing:
         measured = evidence.latency_p95_ms
         if measured is None:

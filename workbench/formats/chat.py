@@ -290,6 +290,16 @@ def word(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def first_told(holder: Mapping[str, Any], *keys: str) -> Any:
+    """Return what stands under the first of some keys that holds more than null; None where none does."""
+    return next((holder[key] for key in keys if holder.get(key) is not None), None)
+
+
+def first_filled(holder: Mapping[str, Any], *keys: str) -> Any:
+    """Return the same of the first that holds no empty text or list, either."""
+    return next((holder[key] for key in keys if holder.get(key) not in (None, "", [])), None)
+
+
 def add(marks: list[str], mark: str) -> None:
     """Add a mark once."""
     if mark not in marks:

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.formats.answers import finish_of, join_answers, output_of
 from workbench.formats.base import Draft, Mark, Unreadable
-from workbench.formats.chat import add
+from workbench.formats.chat import add, first_filled
 from workbench.formats.drafts import as_list, as_mapping, make_draft, milliseconds_between, seconds
 from workbench.formats.logged import refuse_cut, text_answer
 from workbench.formats.requests import read_request
@@ -113,11 +113,11 @@ def read_genai(span: Span, logs: Sequence[LogEvent] = ()) -> Draft:
         time=span.start if span.start is not None else (logs[0].time if logs else None),
         latency_ms=latency,
         first_token_ms=_first_token(attributes),
-        model=_first(
+        model=first_filled(
             attributes, "gen_ai.response.model", "gen_ai.request.model", "ai.response.model", "ai.model.id"
         ),
         usage=_usage(attributes),
-        session=_first(
+        session=first_filled(
             attributes, "gen_ai.conversation.id", "session.id", "traceloop.association.properties.session_id"
         ),
         task=task,
@@ -144,12 +144,8 @@ def _event_attributes(event: LogEvent) -> dict[str, Any]:
     return held
 
 
-def _first(attributes: Mapping[str, Any], *keys: str) -> Any:
-    return next((attributes[key] for key in keys if attributes.get(key) not in (None, "", [])), None)
-
-
 def _asked(attributes: Mapping[str, Any], events: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
-    found = decode_nested(_first(attributes, *_INPUTS))
+    found = decode_nested(first_filled(attributes, *_INPUTS))
     if found is not None:
         refuse_cut(found)
         if isinstance(found, Mapping):
@@ -258,7 +254,7 @@ def _answer(
 ) -> Output | None:
     reasons = as_list(attributes.get("gen_ai.response.finish_reasons"))
     finish = reasons[0] if reasons else attributes.get("ai.response.finishReason")
-    found = decode_nested(_first(attributes, *_OUTPUTS))
+    found = decode_nested(first_filled(attributes, *_OUTPUTS))
     if isinstance(found, list) and found:
         return _one_of(found, finish, marks, latency_ms)
     if isinstance(found, str):
@@ -283,7 +279,7 @@ def _answer(
             if held.get("tool_calls") and not item.get("tool_calls"):
                 item["tool_calls"] = as_list(held["tool_calls"])
             return output_of(item, marks, finish=own or finish, latency_ms=latency_ms)
-    text = _first(attributes, "ai.response.text", "ai.response.object")
+    text = first_filled(attributes, "ai.response.text", "ai.response.object")
     calls = as_list(attributes.get("ai.response.toolCalls"))
     thought = attributes.get("ai.response.reasoning")
     if text is not None or calls:
@@ -312,15 +308,36 @@ def _one_of(items: Sequence[Any], finish: Any, marks: list[str], latency_ms: flo
 
 def _usage(attributes: Mapping[str, Any]) -> Usage | None:
     usage = inclusive_usage(
-        _first(attributes, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "ai.usage.promptTokens",
-               "ai.usage.inputTokens", "llm.usage.prompt_tokens"),
-        _first(attributes, "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
-               "gen_ai.usage.details.cache_read_tokens", "ai.usage.cachedInputTokens"),
-        _first(attributes, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens",
-               "ai.usage.completionTokens", "ai.usage.outputTokens", "llm.usage.completion_tokens"),
-        _first(attributes, "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
-               "ai.usage.reasoningTokens"),
-    )  # fmt: skip
+        first_filled(
+            attributes,
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.prompt_tokens",
+            "ai.usage.promptTokens",
+            "ai.usage.inputTokens",
+            "llm.usage.prompt_tokens",
+        ),
+        first_filled(
+            attributes,
+            "gen_ai.usage.cache_read.input_tokens",
+            "gen_ai.usage.cache_read_input_tokens",
+            "gen_ai.usage.details.cache_read_tokens",
+            "ai.usage.cachedInputTokens",
+        ),
+        first_filled(
+            attributes,
+            "gen_ai.usage.output_tokens",
+            "gen_ai.usage.completion_tokens",
+            "ai.usage.completionTokens",
+            "ai.usage.outputTokens",
+            "llm.usage.completion_tokens",
+        ),
+        first_filled(
+            attributes,
+            "gen_ai.usage.reasoning.output_tokens",
+            "gen_ai.usage.reasoning_tokens",
+            "ai.usage.reasoningTokens",
+        ),
+    )
     return usage if known(usage) else None
 
 
@@ -329,5 +346,5 @@ def _first_token(attributes: Mapping[str, Any]) -> float | None:
     if vercel is not None:
         return vercel
     return seconds(
-        _first(attributes, "gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
+        first_filled(attributes, "gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.formats.base import Mark, Parsed, Unreadable
-from workbench.formats.chat import add
+from workbench.formats.chat import add, first_told
 from workbench.formats.drafts import as_mapping, feedback, id_of, make_draft, truthy
 from workbench.formats.usage import inclusive_usage, known
 from workbench.normal import as_count, as_number, decode_nested
@@ -87,7 +87,7 @@ class Helicone:
             status=status if failed and status and status > 0 else None,
             attributes=attributes,
             marks=marks,
-            cost=next((value[key] for key in _COSTS if value.get(key) is not None), None),
+            cost=first_told(value, *_COSTS),
         )
         scores = as_mapping(value.get("scores"))
         rating = value.get("feedback_rating")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.formats.base import Mark, Parsed, Passed, Unreadable
-from workbench.formats.chat import add
+from workbench.formats.chat import add, first_told
 from workbench.formats.drafts import (
     as_list,
     as_mapping,
@@ -110,7 +110,7 @@ class LiteLLM:
                 **as_mapping(value.get("model_parameters")),
             },
             marks=marks,
-            cost=next((value[key] for key in _COSTS if value.get(key) is not None), None),
+            cost=first_told(value, *_COSTS),
         )
         return [draft]
 

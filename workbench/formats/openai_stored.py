@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.formats.answers import output_of, read_response
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable
-from workbench.formats.chat import PARAMETERS, add
+from workbench.formats.chat import PARAMETERS, add, first_told
 from workbench.formats.drafts import as_mapping, id_of, make_draft
 from workbench.formats.pairs import LATENCY_KEYS, TIME_KEYS, TOKEN_KEYS, logged_usage
 from workbench.formats.requests import last_answer_split
@@ -98,7 +98,7 @@ class OpenAIStored:
             {"messages": asked},
             control,
             native_id=id_of(value.get("id")),
-            time=next((value[key] for key in (*TIME_KEYS, "created") if value.get(key) is not None), None),
+            time=first_told(value, *TIME_KEYS, "created"),
             latency_ms=next(
                 (each for key in LATENCY_KEYS if (each := as_number(value.get(key))) is not None), None
             ),

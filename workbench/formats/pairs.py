@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.formats.answers import whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable
-from workbench.formats.chat import add
+from workbench.formats.chat import add, first_told
 from workbench.formats.drafts import as_mapping, id_of, make_draft, milliseconds_between, truthy
 from workbench.formats.usage import read_usage
 from workbench.normal import as_count, as_number, decode_nested
@@ -66,7 +66,7 @@ def parse_pair(
     latency = next((found for key in LATENCY_KEYS if (found := as_number(value.get(key))) is not None), None)
     if latency is None:
         latency = milliseconds_between(answer.get("created_at"), answer.get("completed_at"))
-    own_time = next((value[key] for key in TIME_KEYS if value.get(key) is not None), None)
+    own_time = first_told(value, *TIME_KEYS)
     time = own_time if own_time is not None else answer.get("created_at", answer.get("created"))
     task = attributes.get("task")
     draft: Draft = make_draft(

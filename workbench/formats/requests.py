@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.formats.base import Mark, Unreadable
-from workbench.formats.chat import PARAMETERS, add
+from workbench.formats.chat import PARAMETERS, add, first_filled
 from workbench.formats.turns import read_turns
 from workbench.normal import as_text, decode_nested, message_text
 from workbench.records import Message, Request
@@ -76,7 +76,7 @@ def read_request(body: Any, marks: list[str], *, more: Mapping[str, Any] | None 
         add(marks, Mark.HISTORY_MISSING)
     return Request(
         messages=messages,
-        tools=read_tools(_first(body, "tools", "toolConfig", "functions", "tool_params")) or tools,
+        tools=read_tools(first_filled(body, "tools", "toolConfig", "functions", "tool_params")) or tools,
         response_format=read_response_format(body),
         parameters=read_parameters(body),
     )
@@ -184,7 +184,7 @@ def _function(tool: Mapping[str, Any], schema: Any = None) -> dict[str, Any]:
     found = decode_nested(
         schema
         if schema is not None
-        else _first(tool, "parameters", "input_schema", "inputSchema", "parameters_json_schema")
+        else first_filled(tool, "parameters", "input_schema", "inputSchema", "parameters_json_schema")
     )
     function: dict[str, Any] = {"name": as_text(tool.get("name") or "")}
     if isinstance(tool.get("description"), str):
@@ -216,7 +216,7 @@ def read_response_format(body: Mapping[str, Any]) -> dict[str, Any] | None:
     for key in ("generationConfig", "generation_config", "config"):
         inner = decode_nested(body.get(key))
         if isinstance(inner, Mapping):
-            schema = _first(inner, "responseSchema", "response_schema", "responseJsonSchema")
+            schema = first_filled(inner, "responseSchema", "response_schema", "responseJsonSchema")
             if isinstance(schema, Mapping):
                 return _schema(schema)
             if inner.get("responseMimeType", inner.get("response_mime_type")) == "application/json":
@@ -297,10 +297,6 @@ def _tool_choice(choice: Any) -> Any:
         if isinstance(word, str) and word in names:
             return names[word]
     return dict(choice)
-
-
-def _first(holder: Mapping[str, Any], *keys: str) -> Any:
-    return next((holder[key] for key in keys if holder.get(key) not in (None, "", [])), None)
 
 
 def last_answer_split(messages: Sequence[Any]) -> tuple[list[Any], Any] | None:

@@ -25,7 +25,7 @@ from workbench.formats.blocks import (
     listed_calls,
     result_message,
 )
-from workbench.formats.chat import add, parse_message, transcript_of, word
+from workbench.formats.chat import add, first_told, parse_message, transcript_of, word
 from workbench.normal import decode_nested
 from workbench.records import Message, ToolCall
 
@@ -172,7 +172,7 @@ def _turn(item: Any, marks: list[str], index: int, *, decode: bool = True) -> Tu
         if "content" not in item and "parts" not in item and "text" not in item:
             raise Unreadable(f"message {index + 1} is not an object with a role")
         turn.role = "assistant" if "toolUse" in item or item.get("type") == "message" else "user"
-    content = next((item[key] for key in ("parts", "content", "contents") if item.get(key) is not None), None)
+    content = first_told(item, "parts", "content", "contents")
     if content is None:
         # Cohere's history says `message`.
         content = next((item[key] for key in ("text", "message") if isinstance(item.get(key), str)), None)

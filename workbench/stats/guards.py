@@ -409,14 +409,14 @@ def few_clusters(judged: Harm, task: Population, policy: Policy) -> Finding:
     Where nothing is bad, only the planned correlation within a cluster is known, and by it four sessions of
     any length could prove 5 %. The bound that rests on all calls is enough, where those come from enough.
     """
-    effect = task.harm_effect if task.basis is Basis.SEMANTIC else task.disagreement_effect
-    least = floor_stage(CLUSTER_CAP, policy)
-    ceiling = least if _few(effect) else 1.0
-    every = judged.by_disagreement
-    if ceiling == 1.0 and _few(task.harm_effect):
-        effect = task.harm_effect
-        by_all = 0.0 if every is None or task.revoked else cap_of(every.high, policy)
-        ceiling = max(least, by_all)
+    least = ceiling = floor_stage(CLUSTER_CAP, policy)
+    effect = task.harm_effect
+    if task.basis is Basis.STRUCTURAL:
+        every = judged.by_disagreement
+        if _few(task.disagreement_effect):
+            effect = task.disagreement_effect
+        elif every is not None and not task.revoked:
+            ceiling = max(least, cap_of(every.high, policy))
     if not _few(effect):
         return Finding("clusters", True, "The evidence comes from enough sessions and requests.")
     message = (
