@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import copy
 import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,7 @@ from import_world import Desk, counted
 
 from workbench.ingest import children, import_files, importing, storing
 from workbench.ingest.order import InOrder
+from workbench.store import early
 
 
 @given(st.lists(st.integers(0, 3), max_size=40), st.randoms(use_true_random=False))
@@ -151,3 +157,52 @@ def test_readers_that_share_a_file_load_it_in_its_order(
     assert report.accepted == len(rows)
     found = [row["native_id"] for row in desk.store.rows("SELECT native_id FROM calls ORDER BY seq")]
     assert found == [row["response"]["id"] for row in rows]
+
+
+ASKING = """
+import sys
+from pathlib import Path
+from workbench.store import Store
+
+with Store.open(Path(sys.argv[1])) as store:
+    print(store.value("SELECT count(*) FROM calls"))
+"""
+
+
+@pytest.mark.parametrize("long", [True, False])
+def test_a_long_import_gives_way_to_another_process_while_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: bool
+) -> None:
+    """Who asks for the store while a long log is read is answered at once; a short one is waited for."""
+    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
+    monkeypatch.setattr(storing, "PATIENT_BYTES", 0 if long else 1 << 30)
+    desk = Desk(tmp_path)
+    log = desk.write("log.jsonl", *CALLS)
+    begun = threading.Event()
+    taken, settled = early.EarlyLoad.take, storing.Storing.settled
+    asked: list[subprocess.Popen[str]] = []
+    answers: list[str] = []
+
+    def take(self: early.EarlyLoad, tables: Iterable[Any]) -> None:
+        begun.set()
+        taken(self, tables)
+
+    def held_up(self: storing.Storing, name: str) -> None:
+        """Have another process ask once the transaction is open; a long import reads on after its answer."""
+        assert begun.wait(30)
+        command = [sys.executable, "-c", ASKING, str(desk.workspace.store_path)]
+        asked.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        until = time.monotonic() + 30
+        while not desk.store.is_wanted and time.monotonic() < until:
+            time.sleep(0.01)
+        settled(self, name)
+        if long:
+            answers.append(asked[0].communicate(timeout=30)[0].strip())
+
+    monkeypatch.setattr(early.EarlyLoad, "take", take)
+    monkeypatch.setattr(storing.Storing, "settled", held_up)
+    report = import_files(desk.workspace, lambda: desk.store, [log])
+    assert report.accepted == desk.count("calls") == len(CALLS)
+    if not long:
+        answers.append(asked[0].communicate(timeout=30)[0].strip())
+    assert answers == (["0"] if long else [str(len(CALLS))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,7 +85,8 @@ def test_any_text_is_answered(text: str) -> None:
 
 def detect_many(texts: list[str | None]) -> list[str | None]:
     """Name languages as an import does: the wording in one process, the languages in another."""
-    return languages_of([None if each is None else wording(each) for each in texts])
+    words = [None if each is None else wording(each) for each in texts]
+    return languages_of(pa.array(words, pa.string())).to_pylist()
 
 
 def test_many_texts_at_once_are_named_as_each_alone() -> None:

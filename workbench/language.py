@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -42,6 +41,9 @@ _QUIET = bytes(code for code in range(128) if not _NOISY.match(chr(code)))
 _CALM = bytes(code for code in _QUIET if chr(code).isprintable() and chr(code) not in ":`")
 """Characters that neither are noise, nor begin it, nor are white space other than the space."""
 
+
+_AT_ONCE = 4_096
+"""Texts that are looked at together: each step over them has its price, and each text takes memory."""
 
 _loading = threading.Lock()
 """Two threads that need the model at once would load it twice: a cache alone does not wait."""
@@ -91,21 +93,23 @@ def prepare() -> None:
     _automaton()
 
 
-def languages_of(wordings: Sequence[str | None]) -> list[str | None]:
-    """Name the languages of many texts at once: a twentieth of the time for each.
+def languages_of(wordings: Any) -> Any:
+    """Name the languages of many texts at once: a fortieth of the time for each.
 
     The scores are those of py3langid's `classify`: the automaton walks over all texts a
     byte at a time, and one sparse product scores them.
 
     Args:
-        wordings: What `wording` returned for each text; None stays None.
+        wordings: An Arrow column of what `wording` returned for each text; null stays null.
 
     Returns:
-        A code or None for each.
+        An Arrow array of codes, null where there is none.
     """
-    distinct = [each for each in dict.fromkeys(wordings) if each is not None]
-    codes: dict[str | None, str | None] = dict(zip(distinct, _classified(distinct), strict=True))
-    return [codes.get(each) for each in wordings]
+    import pyarrow as pa
+
+    whole = wordings.combine_chunks() if isinstance(wordings, pa.ChunkedArray) else wordings
+    packed = whole.dictionary_encode()
+    return _classified(packed.dictionary).take(packed.indices)
 
 
 def wording(text: str) -> str | None:
@@ -172,57 +176,65 @@ def _noisy(text: str) -> bool:
     return bool(text.encode().translate(None, _QUIET)) or "://" in text or "```" in text
 
 
-def _classified(texts: list[str]) -> list[str | None]:
-    if not texts:
-        return []
+def _classified(texts: Any) -> Any:
     import numpy as np
+    import pyarrow as pa
 
-    rows, step = _identifier(), 2_048
-    found: list[str | None] = []
-    for start in range(0, len(texts), step):
-        scores = _probabilities(rows, texts[start : start + step])
-        best = scores.argmax(axis=1)
-        highest = scores[np.arange(len(best)), best].tolist()
-        codes = (rows.nb_classes[index] for index in best.tolist())
-        found += [_sure(code, probability) for code, probability in zip(codes, highest, strict=True)]
-    return found
+    identifier = _identifier()
+    names = pa.array([None if each == "zxx" else str(each) for each in identifier.nb_classes], pa.string())
+    best, unsure = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
+    for start in range(0, len(texts), _AT_ONCE):
+        scores = _probabilities(identifier, texts.slice(start, _AT_ONCE))
+        best[start : start + _AT_ONCE] = scores.argmax(axis=1)
+        unsure[start : start + _AT_ONCE] = scores.max(axis=1) < THRESHOLD
+    return names.take(pa.array(best, mask=unsure))
 
 
-def _probabilities(identifier: Any, texts: list[str]) -> Any:
+def _bytes_of(identifier: Any, texts: Any) -> tuple[Any, Any, Any]:
+    """Return bytes that hold all texts as the model wants them, where each begins, and how long it is."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # What is ASCII and not all capitals is taken as it is.
+    odd = pc.or_(pc.invert(pc.string_is_ascii(texts)), pc.utf8_is_upper(texts))
+    texts = texts.cast(pa.binary())
+    if pc.any(odd).as_py():
+        changed = [identifier._encode(each.decode()) for each in texts.filter(odd).to_pylist()]
+        texts = pc.replace_with_mask(texts, odd, pa.array(changed, pa.binary()))
+    _, ends, data = texts.buffers()
+    places = np.frombuffer(ends, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    letters = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
+    return letters, places[:-1], np.diff(places)
+
+
+def _probabilities(identifier: Any, texts: Any) -> Any:
     """Return the probability of each language, float32 of shape (texts, languages)."""
     import numpy as np
     from scipy import sparse
 
     moves, rowbase, output, weights = _automaton()
-    encoded = [
-        text.encode() if text.isascii() and not text.isupper() else identifier._encode(text) for text in texts
-    ]
-    lengths = np.array([len(each) for each in encoded])
+    letters, starts, lengths = _bytes_of(identifier, texts)
     order = np.argsort(-lengths, kind="stable")
-    width = int(lengths.max(initial=0))
-    letters = (
-        np.frombuffer(b"".join(encoded[index].ljust(width, b"\0") for index in order), np.uint8)
-        .reshape(len(texts), width)
-        .T.copy()
-    )
+    width, starts = int(lengths.max(initial=0)), starts[order]
     # Texts stand by falling length, so that those which are not over yet are the first ones.
     going = np.searchsorted(-lengths[order], -np.arange(width), side="left")
     state = np.zeros(len(texts), np.int64)
     seen = np.full((width, len(texts)), -1, np.int32)
     for place in range(width):
         count = int(going[place])
-        state = moves.take(rowbase.take(state[:count]) + letters[place, :count])
+        state = moves.take(rowbase.take(state[:count]) + letters.take(starts[:count] + place))
         output.take(state, out=seen[place, :count], mode="clip")  # Any other mode would copy first.
     seen = seen.T.copy()
     # Sorted, equal features of a text stand together: where each run begins says how long it is.
     seen.sort(axis=1)
     begins = seen >= 0
     begins[:, 1:] &= seen[:, 1:] != seen[:, :-1]
-    starts = np.flatnonzero(begins)
-    ends = np.minimum(np.append(starts[1:], seen.size), (starts // max(width, 1) + 1) * width)
+    first = np.flatnonzero(begins)
+    ends = np.minimum(np.append(first[1:], seen.size), (first // max(width, 1) + 1) * width)
     firsts = np.append(0, np.cumsum(begins.sum(axis=1)))
     counts = sparse.csr_matrix(
-        (np.log1p((ends - starts).astype(np.float32)), seen.ravel()[starts], firsts),
+        (np.log1p((ends - first).astype(np.float32)), seen.ravel()[first], firsts),
         shape=(len(texts), weights.shape[0]),
     )
     scores = np.asarray(counts @ weights + identifier.nb_pc, dtype=np.float32)

@@ -146,6 +146,19 @@ def test_a_line_read_the_short_way_becomes_the_row_of_the_long_way(
     assert rows[1] == rows[0]
 
 
+def test_parameters_of_the_line_before_are_taken_for_the_same_only_where_they_are() -> None:
+    """1, 1.0 and true are equal to Python, and so are lists of them; each line keeps what it says."""
+    said: list[Any] = [1, 1.0, True, 1, [1], [True], None, 0, False, 0.0, 0.0]
+    rows: list[bytes] = []
+    plain = PlainRows(lambda values, size, long: rows.append(long[1]), TaskRouter([], None), None)
+    for each in said:
+        pair = read_plain(json.dumps(PLAIN | {"request": PLAIN["request"] | {"seed": each}}).encode())
+        assert pair is not None
+        plain.call(pair, "a", "log.jsonl")
+    found = [json.loads(each)["parameters"].get("seed") for each in rows]
+    assert [repr(each) for each in found] == [repr(each) for each in said]
+
+
 def test_a_capture_log_is_read_the_short_way() -> None:
     """What capture writes beside a call is no reason to take the long way."""
     beside = {

@@ -250,6 +250,24 @@ def test_the_file_can_be_read_by_duckdb_1_5(store: Store, path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM usable_calls").fetchall() == [(0,)]
 
 
+def test_what_is_loaded_within_bounds_packs_long_texts_and_is_read_without_them(path: Path) -> None:
+    """A store that was opened for loading packs long texts in less time, and any other reads them."""
+    texts = [f"{number} {'word ' * 200}" for number in range(3_000)]
+    with Store.open(path, memory_mb=256) as store:
+        store.append("labels", [label(f"l{number}") | {"note": text} for number, text in enumerate(texts)])
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CHECKPOINT")
+        packed = dict(
+            connection.execute(
+                "SELECT column_name, max(compression) FROM pragma_storage_info('labels')"
+                " WHERE column_name IN ('note', 'label_id') AND segment_type = 'VARCHAR' GROUP BY ALL"
+            ).fetchall()
+        )
+    assert packed == {"note": "ZSTD", "label_id": "Uncompressed"}
+    with Store.open(path) as store:
+        assert [row["note"] for row in store.rows("SELECT note FROM labels ORDER BY seq")] == texts
+
+
 def test_the_version_changes_with_a_commit_and_only_then(store: Store) -> None:
     """Reading, closing and reopening leave it alone."""
     first = store.version()

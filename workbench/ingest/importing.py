@@ -28,7 +28,7 @@ from workbench.ingest.report import REJECTS_KEPT, REJECTS_SHOWN, ImportReport, r
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import Renumber
 from workbench.ingest.served import accepted_models, attributed, names_of
-from workbench.ingest.storing import OVERLAP_BYTES, Storing
+from workbench.ingest.storing import Storing, is_long
 from workbench.progress import Listener, Progress, silent
 from workbench.records import Rejected, to_json
 from workbench.roles import Right
@@ -134,7 +134,8 @@ def import_files(
                 opened,
                 staging,
                 report.manifest_id or "",
-                wanted=callable(store) and not dry_run and _fits(paths),
+                wanted=callable(store) and not dry_run,
+                gives_way=is_long(paths),
             )
         )
 
@@ -186,12 +187,6 @@ def import_files(
         except _DryRun:
             report.manifest_id = None
     return report
-
-
-def _fits(paths: Sequence[Path]) -> bool:
-    """Say whether files are read so soon that others can wait for the store meanwhile."""
-    sizes = (each.stat().st_size for each in paths if each.is_file())
-    return sum(sizes) <= OVERLAP_BYTES
 
 
 class _DryRun(Exception):

@@ -6,6 +6,7 @@ import contextvars
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,14 +20,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OVERLAP_BYTES = 512 * 1024 * 1024
-"""Others wait for the store as long as something is loaded. Files beyond this are read first."""
+PATIENT_BYTES = 512 * 1024 * 1024
+"""Others wait for the store as long as something is loaded. With files beyond this they wait only for
+what is loaded after everything was read: until then, loading gives way to them and begins again."""
 BEGIN_AT = 0.1
 """From which share of the records on: by then it shows how much is to come."""
 
 
+def is_long(paths: Sequence[Path]) -> bool:
+    """Say whether reading files takes so long that others should not wait for it."""
+    return sum(each.stat().st_size for each in paths if each.is_file()) > PATIENT_BYTES
+
+
 class _Stopped(Exception):
     """The import ended early: nothing of it is to be kept."""
+
+
+class _GaveWay(Exception):
+    """Another process wants the store while there is still much to read."""
 
 
 class Storing:
@@ -37,13 +48,20 @@ class Storing:
         staging: Holds the parts.
         manifest_id: The import.
         wanted: Whether to begin before everything is read.
+        gives_way: Whether to end the transaction when another process wants the store meanwhile.
     """
 
     def __init__(
-        self, store: Callable[[], Store], staging: Staging, manifest_id: str, *, wanted: bool
+        self,
+        store: Callable[[], Store],
+        staging: Staging,
+        manifest_id: str,
+        *,
+        wanted: bool,
+        gives_way: bool = False,
     ) -> None:
         self._store, self._staging, self._manifest_id = store, staging, manifest_id
-        self._wanted = wanted
+        self._wanted, self._gives_way = wanted, gives_way
         self._parts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._rest: queue.SimpleQueue[Callable[[Writer, Loaded], None] | None] = queue.SimpleQueue()
         self._prices: Sequence[ModelPrice] = ()
@@ -88,7 +106,7 @@ class Storing:
         """
         if self._running is None:
             return False
-        self._prices = prices
+        self._prices, self._gives_way = prices, False
         self._rest.put(rest)
         self._parts.put(None)
         return self._running.result()
@@ -105,10 +123,12 @@ class Storing:
                 if rest is None:
                     raise _Stopped
                 rest(writer, early.finish(self._prices))
-        except (ToJudge, RowRefused, _Stopped):
+        except (ToJudge, RowRefused, _GaveWay, _Stopped):
             return False
         return True
 
     def _tables(self) -> Iterator[pa.Table]:
         while (name := self._parts.get()) is not None:
+            if self._gives_way and self._store().is_wanted:
+                raise _GaveWay
             yield self._staging.part(name)

@@ -226,6 +226,11 @@ class Store:
         """Say whether this thread has a transaction open."""
         return getattr(self._local, "writer", None) is not None
 
+    @property
+    def is_wanted(self) -> bool:
+        """Say whether another process waits for the file; to be asked within a transaction."""
+        return self._gate().wanted()
+
     def version(self) -> int:
         """Return a number that changes with every commit of any process; doesn't open the file."""
         return self._gate().versions.read()

@@ -115,6 +115,11 @@ class Shared:
                 self._closing = True
                 self._state.notify_all()
 
+    def wanted(self) -> bool:
+        """Return whether another process waits for the file, which is open here."""
+        with self._state:
+            return self._opened is not None and self._lease.wanted()
+
     def rest(self) -> None:
         """Close the file as soon as no call is in progress; the next call opens it again."""
         with self._state:

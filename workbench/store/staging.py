@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -52,7 +52,7 @@ class Staging:
     Args:
         spool: The store's spool.
         import_id: Names the folder.
-        languages: Tells the languages of many texts at once, from their wordings.
+        languages: Tells the languages of many texts at once, from a column of their wordings.
         attributed: Names in a part the candidates that served its calls.
     """
 
@@ -60,7 +60,7 @@ class Staging:
         self,
         spool: Path,
         import_id: str,
-        languages: Callable[[Sequence[str | None]], Sequence[str | None]],
+        languages: Callable[[Any], Any],
         attributed: Callable[[pa.Table], pa.Table] = lambda part: part,
     ) -> None:
         self._root = spool / "imports"
@@ -93,8 +93,7 @@ class Staging:
     def add(self, name: str) -> None:
         """Take a part that is complete: its languages are told here, while others are still being written."""
         heads = parts.read(self._folder / name, [LANGUAGE])
-        found = self._find(heads.column(LANGUAGE).to_pylist())
-        self._languages[name] = pa.array(found, pa.string())
+        self._languages[name] = self._find(heads.column(LANGUAGE))
 
     def complete(self, renumber: Callable[[int, pa.Table], pa.Table] | None = None) -> None:
         """Take the parts that lie in the folder as all there are.
