@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from store_world import label
 
 from workbench.errors import EnvironmentalError
-from workbench.store import RowRefused, Store
+from workbench.store import MemoryShort, RowRefused, Store
 
 NOTE = "SELECT note FROM labels WHERE label_id = ?"
 
@@ -266,6 +267,29 @@ def test_what_is_loaded_within_bounds_packs_long_texts_and_is_read_without_them(
     assert packed == {"note": "ZSTD", "label_id": "Uncompressed"}
     with Store.open(path) as store:
         assert [row["note"] for row in store.rows("SELECT note FROM labels ORDER BY seq")] == texts
+
+
+def outputs(first: int, count: int) -> pa.Table:
+    """Return rows for the table of controls, with scattered keys as long as those of calls."""
+    keys = [
+        hashlib.md5(b"%d" % number, usedforsecurity=False).hexdigest()
+        for number in range(first, first + count)
+    ]
+    texts = {name: pa.repeat("x", count) for name in ("manifest_id", "output")}
+    return pa.table({"call_id": keys, **texts, "marks": pa.array([[]] * count, pa.list_(pa.string()))})
+
+
+def test_room_is_made_for_the_indexes_of_more_calls_than_the_bounds_hold(path: Path) -> None:
+    """An index stays in memory until its transaction ends: bounds for data do not end a long import."""
+    count = 400_000
+    rows = outputs(0, count)
+    with Store.open(path, memory_mb=32) as store:
+        with pytest.raises(MemoryShort, match="more memory"):
+            store.append("controls", rows)
+        store.make_room(count)
+        assert store.append("controls", rows) == count
+    with Store.open(path, memory_mb=32) as again:
+        assert again.append("controls", outputs(count, 50_000)) == 50_000
 
 
 def test_the_version_changes_with_a_commit_and_only_then(store: Store) -> None:

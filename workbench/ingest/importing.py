@@ -173,6 +173,7 @@ def import_files(
             tick(staging.rows)
             return report
         try:
+            opened().make_room(staging.rows)
             with opened().writing() as writer:
                 loaded = imports.load_staged(
                     writer,

@@ -91,8 +91,8 @@ class Storing:
     def reached(self, records: int, expected: int | None) -> None:
         """Hear how many records are read of how many, and begin if the time has come."""
         if self._wanted and self._running is None and expected and records >= BEGIN_AT * expected:
-            # In the context of this thread: it says who acts.
-            self._running = self._worker.submit(contextvars.copy_context().run, self._load)
+            # In the context of this thread: it says who acts. The records that are left may be shorter.
+            self._running = self._worker.submit(contextvars.copy_context().run, self._load, 2 * expected)
 
     def finish(self, prices: Sequence[ModelPrice], rest: Callable[[Writer, Loaded], None]) -> bool:
         """End the transaction with what comes after the parts; return False where there is none to end.
@@ -111,11 +111,12 @@ class Storing:
         self._parts.put(None)
         return self._running.result()
 
-    def _load(self) -> bool:
-        from workbench.store import RowRefused
+    def _load(self, calls: int) -> bool:
+        from workbench.store import MemoryShort, RowRefused
         from workbench.store.early import EarlyLoad, ToJudge
 
         try:
+            self._store().make_room(calls)
             with self._store().writing() as writer:
                 early = EarlyLoad(writer, self._manifest_id)
                 early.take(self._tables())
@@ -123,7 +124,7 @@ class Storing:
                 if rest is None:
                     raise _Stopped
                 rest(writer, early.finish(self._prices))
-        except (ToJudge, RowRefused, _GaveWay, _Stopped):
+        except (ToJudge, RowRefused, MemoryShort, _GaveWay, _Stopped):
             return False
         return True
 

@@ -11,14 +11,14 @@ from workbench.lazy import loading
 
 if TYPE_CHECKING:
     from workbench.store.database import Store, Writer, queries_made
-    from workbench.store.engine import RowRefused
+    from workbench.store.engine import MemoryShort, RowRefused
     from workbench.store.spool import Quarantined
 
-__all__ = ["Quarantined", "RowRefused", "Store", "Writer", "queries_made"]
+__all__ = ["MemoryShort", "Quarantined", "RowRefused", "Store", "Writer", "queries_made"]
 
 _HOMES = {
     "database": ("Store", "Writer", "queries_made"),
-    "engine": ("RowRefused",),
+    "engine": ("MemoryShort", "RowRefused"),
     "spool": ("Quarantined",),
 }
 

@@ -126,9 +126,9 @@ class Store:
             path: The DuckDB file.
             spool: Folder of parts to absorb; beside the store unless given.
             wait_s: How long any call waits for another process, in seconds.
-            memory_mb: What the database may take at most in this process, for loading whatever size; it
-                then works with one thread. None leaves it to DuckDB. Whoever opens it first in a
-                process says.
+            memory_mb: What the database may take in this process, for loading whatever size; it then works
+                with one thread. The indexes of more than some two million calls take more; see
+                `make_room`. None leaves it to DuckDB. Whoever opens it first in a process says.
 
         Raises:
             StoreBusy: Another process did not give the file up in time.
@@ -225,6 +225,17 @@ class Store:
     def is_writing(self) -> bool:
         """Say whether this thread has a transaction open."""
         return getattr(self._local, "writer", None) is not None
+
+    def make_room(self, calls: int) -> None:
+        """Let a database with bounds take the memory that indexes need: some 210 MB a million calls.
+
+        Args:
+            calls: How many will be added, about; those that are stored count by themselves.
+
+        Raises:
+            StoreBusy: Another process kept the file.
+        """
+        self._gate().make_room(calls, self.wait_s)
 
     @property
     def is_wanted(self) -> bool:

@@ -26,6 +26,9 @@ _LOADING = (
     "disabled_compression_methods = 'dict_fsst'",
     "zstd_min_string_length = 256",
 )
+_KEY_BYTES = 105
+"""What a text of 32 letters takes in an index in memory: 92 bytes were measured."""
+_BESIDE_INDEXES_MB = 150
 _ALIAS = "store"
 _COMPANIONS = (".wal", ".wal.checkpoint", ".wal.recovery")
 _HEADER = b"DUCK"
@@ -48,6 +51,10 @@ class RowRefused(ValueError):
     """A row breaks the schema: its key is known already, or a needed value is missing."""
 
 
+class MemoryShort(EnvironmentalError):
+    """A statement needs more memory than there is, or than it may take; the store is unharmed."""
+
+
 class Invalidated(EnvironmentalError):
     """The open database failed and must be reopened; what was committed is safe."""
 
@@ -60,15 +67,16 @@ class Instance:
 
     Args:
         path: The one file; absolute.
-        memory_mb: What DuckDB may take at most; what needs more goes to the disk beside the file. None
-            leaves it to DuckDB, which takes most of the machine's. Given, one thread works: several pack
+        memory_mb: What DuckDB may take for data; what needs more goes to the disk beside the file. None
+            leaves it to DuckDB, which takes most of the machine's. Given, `make_room` adds what indexes
+            need, which can't go to the disk, and one thread works: several pack
             what is loaded twice, in small groups and then in large ones, and each takes memory. Long texts
             are then packed by Zstandard and short ones not at all: that takes as much of the disk as
             DuckDB's own choice, which looks for words that repeat, and 0.6 of its time.
     """
 
     def __init__(self, path: Path, memory_mb: int | None = None) -> None:
-        self.path = path
+        self.path, self._memory_mb = path, memory_mb
         with contextlib.suppress(ImportError):
             # DuckDB would load it in the middle of the first insert, with the file held.
             importlib.import_module("pandas")
@@ -85,7 +93,7 @@ class Instance:
                 f"temp_directory = {_literal(f'{path}.tmp')}",
                 f"allowed_paths = [{', '.join(_literal(str(file)) for file in own)}]",
                 "enable_external_access = false",
-                "lock_configuration = true",
+                *([] if memory_mb else ["lock_configuration = true"]),
             ):
                 run(self._connection, f"SET GLOBAL {setting}")
         except BaseException:
@@ -109,6 +117,19 @@ class Instance:
             if held:
                 raise ForeignHolder(int(held.group(1))) from error
             raise incompatible(self.path, error) from error
+
+    def make_room(self, keys: int) -> None:
+        """Let an instance with bounds take what so many keys in its indexes need, and no less than that.
+
+        The index of a transaction has to stay in memory until its end, and where keys are scattered, so
+        has all of the one that they are added to.
+
+        Args:
+            keys: Those that are stored, and those that will come.
+        """
+        if self._memory_mb is not None:
+            needed = keys * _KEY_BYTES // 1_000_000 + min(self._memory_mb, _BESIDE_INDEXES_MB)
+            run(self._connection, f"SET GLOBAL memory_limit = '{max(needed, self._memory_mb)}MB'")
 
     def detach(self) -> None:
         """Close the file. All cursors must be closed."""
@@ -187,13 +208,14 @@ def translated(path: Path) -> Iterator[None]:
     Raises:
         Invalidated: The disk is full, the file damaged, or another thread met that before.
         RowRefused: A constraint doesn't hold.
+        MemoryShort: There is too little memory.
     """
     try:
         yield
     except duckdb.ConstraintException as error:
         raise RowRefused(_first_line(error)) from error
     except duckdb.OutOfMemoryException as error:
-        raise EnvironmentalError(
+        raise MemoryShort(
             f"The query on {path} needs more memory than there is: {_first_line(error)}",
             "Close other programs or use a machine with more memory; the store is unharmed.",
         ) from error

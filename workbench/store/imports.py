@@ -55,6 +55,10 @@ CREATE OR REPLACE TEMP TABLE staged (
 )
 """
 
+_ARRIVING = """
+CREATE OR REPLACE TEMP TABLE arriving (kind VARCHAR, call_id VARCHAR, gold VARCHAR, parts INTEGER)
+"""
+
 # What becomes of each staged row. A row that only fills a missing output is a filler: the first
 # of an id joins, a repeat is skipped, another content is a conflict. An addition says tokens and
 # model of an output: the first of an id is added to an output without tokens, others are skipped.
@@ -251,17 +255,19 @@ def _all_new(writer: Writer, staging: Staging, loaded: Loaded) -> bool:
 
     So it is with most imports, and judging takes as long as a third of the loading.
     """
-    keys = pa.concat_tables(staging.tables(("kind", "call_id", "gold", "parts")))
-    with writer.lent("arriving", keys):
-        found = writer.rows(
-            "SELECT count(*) = count(DISTINCT call_id) AND bool_and(kind = 'call') AND count(gold) = 0"
-            " AS alone, sum(parts)::BIGINT AS parts FROM arriving"
-        )[0]
-        if not found["alone"]:
-            return False
-        if writer.value("SELECT count(*) FROM calls WHERE call_id IN (SELECT call_id FROM arriving)"):
-            return False
-    loaded.counts[ACCEPTED] = keys.num_rows
+    # On the disk if need be: all keys at once may be more than fits.
+    writer.execute(_ARRIVING)
+    for table in staging.tables(("kind", "call_id", "gold", "parts")):
+        late.stage_rows(writer, "arriving", table.drop_columns("row"))
+    found = writer.rows(
+        "SELECT count(*) = count(DISTINCT call_id) AND bool_and(kind = 'call') AND count(gold) = 0"
+        " AND NOT EXISTS (SELECT 1 FROM calls WHERE call_id IN (SELECT call_id FROM arriving)) AS alone,"
+        " sum(parts)::BIGINT AS parts FROM arriving"
+    )[0]
+    writer.execute("DROP TABLE temp.arriving")
+    if not found["alone"]:
+        return False
+    loaded.counts[ACCEPTED] = staging.rows
     if found["parts"]:
         loaded.parts[ACCEPTED] = found["parts"]
     return True
