@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 import numpy as np
@@ -19,6 +19,10 @@ from workbench.store import engine
 
 Types = Mapping[str, pa.DataType | None]
 """Arrow types by column; None where Arrow finds the type itself."""
+
+
+Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table
+"""Rows by column, or an Arrow table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,21 @@ def from_rows(rows: Sequence[Mapping[str, Any]], types: Types | None = None) -> 
     names = list(dict.fromkeys(name for row in rows for name in row))
     arrays = [_array(name, [row.get(name) for row in rows], (types or {}).get(name)) for name in names]
     return pa.table(arrays, names=names)
+
+
+def content(table: Table, rows: Rows) -> pa.Table | None:
+    """Return rows as what goes into a table of the catalogue; None if there are none.
+
+    Raises:
+        ValueError: There is no such column.
+        TypeError: A value doesn't fit its column.
+    """
+    if isinstance(rows, pa.Table):
+        table.check(rows.column_names)
+        return fitted(rows, table.types) if rows.num_rows else None
+    rows = list(rows)
+    table.check(dict.fromkeys(name for row in rows for name in row))
+    return from_rows(rows, table.types) if rows else None
 
 
 def fitted(table: pa.Table, types: Types) -> pa.Table:

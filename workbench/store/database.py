@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Params = Sequence[Any] | Mapping[str, Any]
-Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table
 
 ABSORB_ROWS = 2_000
 """Spool rows loaded in one transaction: some 30 ms, so that a label in between isn't held up."""
@@ -65,10 +64,10 @@ class Writer:
         """Return the first column of the first row, or None."""
         return _value(self._cursor, sql, params)
 
-    def append(self, table: str, rows: Rows, *, ignore_known: bool = False) -> int:
+    def append(self, table: str, rows: arrow.Rows, *, ignore_known: bool = False) -> int:
         """Add rows; see `Store.append`."""
         target = self._catalogue.table(table)
-        content = _content(target, rows)
+        content = arrow.content(target, rows)
         if content is None:
             return 0
         inserted = arrow.insert(self._cursor, target, content, ignore_known=ignore_known)
@@ -192,7 +191,7 @@ class Store:
         """Return a query's rows as a data frame; times are UTC without a zone."""
         return self._read(lambda cursor: _run(cursor, sql, params).df())
 
-    def append(self, table: str, rows: Rows, *, ignore_known: bool = False) -> int:
+    def append(self, table: str, rows: arrow.Rows, *, ignore_known: bool = False) -> int:
         """Add rows to a table in a transaction of their own, or in the one of this thread.
 
         Text that can't be stored (NUL, lone surrogates) is replaced by U+FFFD.
@@ -466,15 +465,6 @@ def _cursor(
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, arrow.Catalogue]]:
     with gate.call(wait_s) as opened, opened.instance.cursor() as cursor:
         yield cursor, opened.catalogue
-
-
-def _content(table: arrow.Table, rows: Rows) -> pa.Table | None:
-    if isinstance(rows, pa.Table):
-        table.check(rows.column_names)
-        return arrow.fitted(rows, table.types) if rows.num_rows else None
-    rows = list(rows)
-    table.check(dict.fromkeys(name for row in rows for name in row))
-    return arrow.from_rows(rows, table.types) if rows else None
 
 
 def _run(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> duckdb.DuckDBPyConnection:
