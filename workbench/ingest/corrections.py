@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 KEPT_SIDES = ("stored", "arrived")
+AT_ONCE = 500
+"""Calls looked at together; each may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,8 @@ def conflicts(
     """
     from workbench.store import accesses, corrections
 
-    rows = corrections.open_conflicts(store, call_id=call_id, limit=limit, offset=offset)
+    only = None if call_id is None else [call_id]
+    rows = corrections.open_conflicts(store, call_ids=only, limit=limit, offset=offset)
     accesses.viewed(store, accesses.Kind.IMPORTS, None, [row["call_id"] for row in rows])
     return [
         Conflict(
@@ -242,30 +245,31 @@ def resolve_conflicts(
     person, now = _person(), _now()
     if keep == "stored":
         with store.writing() as writer:
-            for each in wanted:
-                corrections.keep_stored(writer, each, person, now)
+            corrections.keep_stored(writer, wanted, person, now)
         return Resolution(len(wanted))
     refused: dict[str, str] = {}
     resolved = compared = 0
     with store.writing() as writer:
-        versions = defaultdict(list)
-        only = wanted[0] if len(wanted) == 1 else None
-        for row in corrections.open_conflicts(store, call_id=only, limit=None):
-            if manifest_id in (None, row["manifest_id"]):
-                versions[row["call_id"]].append(row)
-        for each in wanted:
-            rows = versions[each]
-            if rows[0]["resting"]["labels"]:
-                refused[each] = "people labelled the stored version; keep that one"
-            elif len(rows) > 1:
-                refused[each] = f"{len(rows)} different versions arrived; name their import"
-            else:
-                row = rows[0]
-                corrections.take_arrived(
-                    writer, each, row["content_hash"], _columns(row["arrived"]), person, now
-                )
-                resolved += 1
-                compared += bool(row["resting"]["observations"])
+        for at in range(0, len(wanted), AT_ONCE):
+            some = wanted[at : at + AT_ONCE]
+            versions = defaultdict(list)
+            for row in corrections.open_conflicts(store, call_ids=some, limit=None):
+                if manifest_id in (None, row["manifest_id"]):
+                    versions[row["call_id"]].append(row)
+            taken = []
+            for each in some:
+                rows = versions[each]
+                if rows[0]["resting"]["labels"]:
+                    refused[each] = "people labelled the stored version; keep that one"
+                elif len(rows) > 1:
+                    refused[each] = f"{len(rows)} different versions arrived; name their import"
+                else:
+                    (row,) = rows
+                    columns = _columns(row["arrived"])
+                    taken.append(corrections.Taken(each, [row["content_hash"]], row["manifest_id"], columns))
+                    compared += bool(row["resting"]["observations"])
+            corrections.take_arrived(writer, taken, person, now)
+            resolved += len(taken)
     return Resolution(resolved, refused, compared)
 
 

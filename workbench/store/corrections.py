@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from workbench.parts import SCHEMA
 from workbench.records import Call, from_json
 from workbench.store import late, live, replaced
 from workbench.store.calls import to_call
@@ -31,13 +35,21 @@ UNION ALL
 SELECT call_id, FALSE FROM controls WHERE manifest_id = $m
     AND call_id NOT IN (SELECT call_id FROM calls WHERE manifest_id = $m)
 """
-_OF_CONTROL = ("comparisons", "labels", "draws")
+_OF_CONTROL = ("comparisons", "labels", "draws", "judge_votes")
 """What speaks of a pair of outputs, and means nothing once one of them is gone."""
 
-_OF_OUTPUT = (
-    "output", "text", "error_kind", "latency_ms", "input_tokens", "cached_input_tokens", "output_tokens",
-    "control_marks", "output_hash",
-)  # fmt: skip
+_OF_OUTPUT = {
+    "output": "output",
+    "text": "text",
+    "error_kind": "error_kind",
+    "latency_ms": "latency_ms",
+    "input_tokens": "input_tokens",
+    "cached_input_tokens": "cached_input_tokens",
+    "output_tokens": "output_tokens",
+    "control_marks": "marks",
+    "output_hash": "content_hash",
+}
+"""What the store keeps of an output, by the column of its staged row."""
 
 
 def manifest(store: Store, manifest_id: str) -> dict[str, Any] | None:
@@ -141,13 +153,13 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
 
 
 def open_conflicts(
-    store: Store, *, call_id: str | None = None, limit: int | None = 100, offset: int = 0
+    store: Store, *, call_ids: Sequence[str] | None = None, limit: int | None = 100, offset: int = 0
 ) -> list[dict[str, Any]]:
     """Return open conflicts, the stored call and what arrived under its id.
 
     Args:
         store: Where to read.
-        call_id: Only this call's.
+        call_ids: Only those of these calls.
         limit: How many at most; None for all.
         offset: How many to pass over.
 
@@ -163,10 +175,10 @@ def open_conflicts(
                (SELECT count(*) FROM observations o WHERE o.call_id = x.call_id) AS observations,
                (SELECT count(*) FROM labels l WHERE l.call_id = x.call_id AND l.source <> 'gold') AS labels
         FROM conflicts x JOIN calls c USING (call_id) LEFT JOIN controls k USING (call_id)
-        WHERE ($id IS NULL OR x.call_id = $id)
+        WHERE ($ids IS NULL OR x.call_id IN (SELECT unnest($ids::VARCHAR[])))
         ORDER BY c.seq, x.file, x.line, x.content_hash LIMIT $limit OFFSET $offset
         """,
-        {"id": call_id, "limit": limit, "offset": offset},
+        {"ids": None if call_ids is None else list(call_ids), "limit": limit, "offset": offset},
     )
     return [
         {
@@ -201,91 +213,121 @@ def conflicting_ids(store: Store, manifest_id: str | None = None) -> list[str]:
     return [row["call_id"] for row in rows]
 
 
-def keep_stored(writer: Writer, call_id: str, resolved_by: str, now: datetime) -> int:
-    """Resolve a call's conflicts: the stored one is right. What arrived is passed over from now on.
+def keep_stored(writer: Writer, call_ids: Sequence[str], resolved_by: str, now: datetime) -> int:
+    """Resolve conflicts of calls: the stored ones are right. What arrived is passed over from now on.
 
     Returns:
         How many conflicting records were given up.
     """
-    rows = writer.rows("SELECT * FROM conflicts WHERE call_id = ?", (call_id,))
-    for row in rows:
-        _resolved(writer, row, STORED, row["content_hash"], row["call"], resolved_by, now)
-    writer.execute("DELETE FROM conflicts WHERE call_id = ?", (call_id,))
-    return len(rows)
+    where = "WHERE call_id IN (SELECT unnest($ids::VARCHAR[]))"
+    mine = {"ids": list(call_ids)}
+    count: int = writer.value(f"SELECT count(*) FROM conflicts {where}", mine)  # noqa: S608 -- a constant
+    _resolve_all(writer, where, mine, STORED, resolved_by, now)
+    writer.execute(f"DELETE FROM conflicts {where}", mine)  # noqa: S608 -- a constant
+    return count
 
 
-def take_arrived(
-    writer: Writer, call_id: str, hash_taken: str, columns: dict[str, Any], resolved_by: str, now: datetime
-) -> None:
-    """Resolve a call's conflicts: one that arrived is right, and takes the place of the stored one.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A version that arrived and is right.
 
-    The caller makes sure that no label rests on the stored call.
+    Attributes:
+        call_id: The call.
+        content_hashes: Of the conflicting records that it is made of.
+        manifest_id: The import that brought them.
+        columns: Its staged row by column: what the store keeps of the request (`request` is None where
+            only the output arrived) and of the output (likewise `output`).
+    """
+
+    call_id: str
+    content_hashes: Sequence[str]
+    manifest_id: str
+    columns: Mapping[str, Any]
+
+
+def take_arrived(writer: Writer, taken: Sequence[Taken], resolved_by: str, now: datetime) -> None:
+    """Resolve conflicts: versions that arrived are right, and take the place of the stored ones.
+
+    What was compared, voted by judges or labelled from gold answers speaks of the version that goes, and
+    goes with it; so does what candidates answered, where the request is another one. The caller makes
+    sure that no label of a person rests on the stored calls.
 
     Args:
         writer: The open transaction.
-        call_id: The call.
-        hash_taken: `content_hash` of the conflicting record that is right.
-        columns: Its staged row by column: what the store keeps of the request (`request` is
-            None where only the output arrived) and of the output.
+        taken: One version a call; as many calls as may be held in memory.
         resolved_by: Who says so.
         now: In UTC.
     """
-    rows = {
-        row["content_hash"]: row
-        for row in writer.rows("SELECT * FROM conflicts WHERE call_id = ?", (call_id,))
-    }
-    taken = rows[hash_taken]
-    old = replaced.current(writer, call_id)
+    if not taken:
+        return
+    ids = [each.call_id for each in taken]
+    mine, where = {"ids": ids}, "WHERE call_id IN (SELECT unnest($ids::VARCHAR[]))"
+    old = replaced.current(writer, ids)
     # A record may say all of the call, or its output alone: either is known from now on.
-    replaced.keep(writer, call_id, old, taken["manifest_id"], resolved_by, now)
-    for known, row in rows.items():
-        if known != hash_taken:
-            _resolved(writer, row, ARRIVED, known, row["call"], resolved_by, now)
-    late.settle(writer, call_id)
-    writer.execute("DELETE FROM conflicts WHERE call_id = ?", (call_id,))
-    writer.execute("DELETE FROM comparisons WHERE call_id = ?", (call_id,))
-    new_request = (
-        columns["request"] is not None and columns["request_hash"] != (old["call"] or {})["request_hash"]
+    for manifest_id in dict.fromkeys(each.manifest_id for each in taken):
+        versions = {each.call_id: old[each.call_id] for each in taken if each.manifest_id == manifest_id}
+        replaced.keep(writer, versions, manifest_id, resolved_by, now)
+    pairs = pa.table(
+        {
+            "call_id": [each.call_id for each in taken for _ in each.content_hashes],
+            "content_hash": [known for each in taken for known in each.content_hashes],
+        }
     )
-    if new_request:
-        writer.execute("DELETE FROM observations WHERE call_id = ?", (call_id,))
-    writer.execute(
-        "DELETE FROM conflict_resolutions WHERE call_id = ? AND content_hash = ?", (call_id, hash_taken)
-    )
-    if columns["request"] is not None:
-        assignments = ", ".join(f"{name} = ?" for name in (*OF_REQUEST, "manifest_id"))
-        writer.execute(
-            f"UPDATE calls SET {assignments} WHERE call_id = ?",  # noqa: S608 -- names of this module
-            [*(columns[name] for name in OF_REQUEST), taken["manifest_id"], call_id],
-        )
-    if columns["output"] is not None:
-        values = [columns[name] for name in _OF_OUTPUT]
-        writer.execute(
-            """
-            INSERT OR REPLACE INTO controls (call_id, manifest_id, output, text, error_kind, latency_ms,
-                input_tokens, cached_input_tokens, output_tokens, marks, content_hash)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            [call_id, taken["manifest_id"], *values],
-        )
-    live.changed(writer, call_id, request_changed=new_request)
+    with writer.lent("taken_pairs", pairs):
+        among = "(call_id, content_hash) IN (SELECT (call_id, content_hash) FROM taken_pairs)"
+        _resolve_all(writer, f"{where} AND NOT {among}", mine, ARRIVED, resolved_by, now)
+        writer.execute(f"DELETE FROM conflict_resolutions WHERE {among}")  # noqa: S608 -- a constant
+    late.settle(writer, ids)
+    for table in ("conflicts", "comparisons", "judge_votes"):
+        writer.execute(f"DELETE FROM {table} {where}", mine)  # noqa: S608 -- names of this function
+    writer.execute(f"DELETE FROM labels {where} AND source = 'gold'", mine)  # noqa: S608 -- a constant
+    new_requests = [
+        each.call_id
+        for each in taken
+        if each.columns["request"] is not None
+        and each.columns["request_hash"] != (old[each.call_id]["call"] or {})["request_hash"]
+    ]
+    asked = {"ids": new_requests}
+    if new_requests:
+        writer.execute(f"DELETE FROM observations {where}", asked)  # noqa: S608 -- a constant
+    _write_requests(writer, [each for each in taken if each.columns["request"] is not None])
+    _write_outputs(writer, [each for each in taken if each.columns["output"] is not None])
+    live.changed(writer, ids, new_requests)
 
 
-def _resolved(
-    writer: Writer, row: dict[str, Any], kept: str, known: str, given_up: str, resolved_by: str, now: datetime
+def _write_requests(writer: Writer, taken: Sequence[Taken]) -> None:
+    assignments = ", ".join(f"{name} = n.{name}" for name in ("manifest_id", *OF_REQUEST))
+    with writer.lent("new_requests", _rows(taken, {name: name for name in OF_REQUEST})):
+        writer.execute(
+            f"UPDATE calls SET {assignments} FROM new_requests n WHERE calls.call_id = n.call_id"  # noqa: S608 -- names of this module
+        )
+
+
+def _write_outputs(writer: Writer, taken: Sequence[Taken]) -> None:
+    with writer.lent("new_outputs", _rows(taken, _OF_OUTPUT)):
+        writer.execute("INSERT OR REPLACE INTO controls BY NAME SELECT * FROM new_outputs")
+
+
+def _rows(taken: Sequence[Taken], names: Mapping[str, str]) -> pa.Table:
+    """Return columns of versions under the names that the store has for them."""
+    rows = [
+        {"call_id": each.call_id, "manifest_id": each.manifest_id}
+        | {name: each.columns[column] for column, name in names.items()}
+        for each in taken
+    ]
+    text = [("call_id", pa.string()), ("manifest_id", pa.string())]
+    kinds = [(name, SCHEMA.field(column).type) for column, name in names.items()]
+    return pa.Table.from_pylist(rows, pa.schema([*text, *kinds]))
+
+
+def _resolve_all(
+    writer: Writer, where: str, params: Mapping[str, Any], kept: str, resolved_by: str, now: datetime
 ) -> None:
-    writer.append(
-        "conflict_resolutions",
-        [
-            {
-                "call_id": row["call_id"],
-                "content_hash": known,
-                "kept": kept,
-                "manifest_id": row["manifest_id"],
-                "given_up": given_up,
-                "resolved_by": resolved_by,
-                "resolved_at": now,
-            }
-        ],
-        ignore_known=True,
+    writer.execute(
+        f"""
+        INSERT OR IGNORE INTO conflict_resolutions
+            (call_id, content_hash, kept, manifest_id, given_up, resolved_by, resolved_at)
+        SELECT call_id, content_hash, $kept, manifest_id, call, $by, $now FROM conflicts {where}
+        """,  # noqa: S608 -- constants of this module
+        {**params, "kept": kept, "by": resolved_by, "now": now},
     )

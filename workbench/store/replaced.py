@@ -7,6 +7,7 @@ stood, each with the import that brought it. Taken together they are the history
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -46,16 +47,17 @@ class _Step:
     resolved_at: datetime
 
 
-def current(writer: Writer, call_id: str) -> Version:
-    """Return a call's version as it stands."""
-    found: Version = {}
+def current(writer: Writer, call_ids: Sequence[str]) -> dict[str, Version]:
+    """Return the versions of calls as they stand."""
+    found: dict[str, Version] = {each: dict.fromkeys(PARTS) for each in call_ids}
     for part in PARTS:
         columns = ", ".join(_COLUMNS[part])
         rows = writer.rows(
-            f"SELECT {columns} FROM {_TABLE[part]} WHERE call_id = ?",  # noqa: S608 -- names of this module
-            (call_id,),
+            f"SELECT call_id, {columns} FROM {_TABLE[part]} WHERE call_id IN (SELECT unnest(?::VARCHAR[]))",  # noqa: S608 -- names of this module
+            [list(call_ids)],
         )
-        found[part] = _plain(rows[0]) if rows else None
+        for row in rows:
+            found[row.pop("call_id")][part] = _plain(row)
     return found
 
 
@@ -66,11 +68,15 @@ def hashes(version: Version) -> tuple[str, str]:
     return content_hash(call.get("request_hash"), output), content_hash("output", output)
 
 
-def given_up(writer: Writer, call_id: str, version: Version) -> str:
-    """Return what a resolution keeps of a version: the `Call` that a person reads, and its rows."""
-    row = writer.rows("SELECT * FROM calls WHERE call_id = ?", (call_id,))[0]
+def given_up(stored: Mapping[str, Any], version: Version) -> str:
+    """Return what a resolution keeps of a version: the `Call` that a person reads, and its rows.
+
+    Args:
+        stored: The row of the call as it stands.
+        version: The version.
+    """
     call, control = version["call"] or {}, version["control"]
-    row |= call | {"gold": None, "control": None, "control_marks": None}
+    row = {**stored, **call, "gold": None, "control": None, "control_marks": None}
     if call.get("occurred_at"):
         row["occurred_at"] = datetime.fromisoformat(call["occurred_at"])
     if control is not None:
@@ -125,7 +131,7 @@ def take_back(writer: Writer, manifest_id: str) -> tuple[list[str], list[str]]:
         for part in PARTS:
             if after[part] != before[part] and after[part] is not None:
                 _write(writer, call_id, part, after[part] or {})
-        late.settle(writer, call_id)
+        late.settle(writer, [call_id])
         restored.append(call_id)
         if (before["call"] or {})["request_hash"] != after["call"]["request_hash"]:
             asked_anew.append(call_id)
@@ -135,7 +141,7 @@ def take_back(writer: Writer, manifest_id: str) -> tuple[list[str], list[str]]:
 def _without(writer: Writer, call_id: str, manifest_id: str) -> tuple[Version, Version]:
     """Write a call's history without an import; return what stands, and what stands without it."""
     steps = _steps(writer, call_id)
-    now = current(writer, call_id)
+    now = current(writer, [call_id])[call_id]
     last: Version = dict.fromkeys(PARTS)
     kept: list[Version] = []
     for version in (*(each.before for each in steps), now):
@@ -154,37 +160,41 @@ def _without(writer: Writer, call_id: str, manifest_id: str) -> tuple[Version, V
             )
     for step, version in zip(steps, kept, strict=False):
         if step.taken_by != manifest_id and version["call"] is not None:
-            step.before = version
-            keep(writer, call_id, step.before, step.taken_by, step.resolved_by, step.resolved_at)
+            keep(writer, {call_id: version}, step.taken_by, step.resolved_by, step.resolved_at)
     return now, kept[-1]
 
 
 def keep(
-    writer: Writer, call_id: str, version: Version, taken_by: str, resolved_by: str, resolved_at: datetime
+    writer: Writer, versions: Mapping[str, Version], taken_by: str, resolved_by: str, resolved_at: datetime
 ) -> None:
-    """Keep a version that gives way to one that arrived, under both hashes that it is known by.
+    """Keep versions that give way to what arrived, each under both hashes that it is known by.
 
     Args:
         writer: The open transaction.
-        call_id: The call.
-        version: As it stood.
-        taken_by: The import whose version takes its place.
+        versions: By call, as they stood.
+        taken_by: The import whose versions take their places.
         resolved_by: Who said so.
         resolved_at: In UTC.
     """
-    text = given_up(writer, call_id, version)
-    rows = [
-        {
-            "call_id": call_id,
-            "content_hash": known,
-            "kept": "arrived",
-            "manifest_id": taken_by,
-            "given_up": text,
-            "resolved_by": resolved_by,
-            "resolved_at": resolved_at,
-        }
-        for known in hashes(version)
-    ]
+    stored = writer.rows(
+        "SELECT * FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))", [list(versions)]
+    )
+    rows = []
+    for call in stored:
+        version = versions[call["call_id"]]
+        text = given_up(call, version)
+        rows += [
+            {
+                "call_id": call["call_id"],
+                "content_hash": known,
+                "kept": "arrived",
+                "manifest_id": taken_by,
+                "given_up": text,
+                "resolved_by": resolved_by,
+                "resolved_at": resolved_at,
+            }
+            for known in hashes(version)
+        ]
     writer.append("conflict_resolutions", rows, ignore_known=True)
 
 
@@ -211,12 +221,12 @@ def _write(writer: Writer, call_id: str, part: str, row: dict[str, Any]) -> None
         sql = f"UPDATE calls SET {assignments} WHERE call_id = ?"  # noqa: S608 -- names of this module
         # Versions that were kept before there were live calls say of none who served it.
         writer.execute(sql, [*(row.get(name) for name in columns), call_id])
-        live.mark_answer(writer, call_id)
+        live.mark_answers_of(writer, [call_id])
         return
     names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
     sql = f"INSERT OR REPLACE INTO controls ({names}, call_id) VALUES ({marks}, ?)"  # noqa: S608
     writer.execute(sql, [*(row[name] for name in columns), call_id])
-    live.mark_answer(writer, call_id)
+    live.mark_answers_of(writer, [call_id])
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
