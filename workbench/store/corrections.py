@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from workbench.parts import SCHEMA
 from workbench.records import Call, from_json
 from workbench.store import late, live, replaced
 from workbench.store.calls import to_call
 from workbench.store.engine import quoted
-from workbench.store.replaced import OF_REQUEST
+from workbench.store.replaced import OF_CONTROL, OF_REQUEST, Step
 
 if TYPE_CHECKING:
     from workbench.store import Store, Writer
@@ -38,18 +37,8 @@ SELECT call_id, FALSE FROM controls WHERE manifest_id = $m
 _OF_CONTROL = ("comparisons", "labels", "draws", "judge_votes")
 """What speaks of a pair of outputs, and means nothing once one of them is gone."""
 
-_OF_OUTPUT = {
-    "output": "output",
-    "text": "text",
-    "error_kind": "error_kind",
-    "latency_ms": "latency_ms",
-    "input_tokens": "input_tokens",
-    "cached_input_tokens": "cached_input_tokens",
-    "output_tokens": "output_tokens",
-    "control_marks": "marks",
-    "output_hash": "content_hash",
-}
-"""What the store keeps of an output, by the column of its staged row."""
+_STAGED_AS = {"marks": "control_marks", "content_hash": "output_hash"}
+"""What the store's columns of an output are called in a staged row, where that is another name."""
 
 
 def manifest(store: Store, manifest_id: str) -> dict[str, Any] | None:
@@ -95,9 +84,9 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
     """
     writer.execute(_AFFECTED, {"m": manifest_id})
     restored, asked_anew = replaced.take_back(writer, manifest_id)
-    for call_id in restored:
-        writer.execute("DELETE FROM temp.taken_back WHERE call_id = ?", (call_id,))
-        writer.execute("INSERT INTO temp.taken_back VALUES (?, FALSE)", (call_id,))
+    again = "SELECT unnest(?::VARCHAR[])"
+    writer.execute(f"DELETE FROM temp.taken_back WHERE call_id IN ({again})", [restored])  # noqa: S608 -- a constant
+    writer.execute(f"INSERT INTO temp.taken_back SELECT *, FALSE FROM ({again})", [restored])  # noqa: S608 -- a constant
     source = writer.value("SELECT source FROM manifests WHERE manifest_id = ?", (manifest_id,))
     removed: dict[str, int] = {}
 
@@ -116,9 +105,8 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
     for table in _OF_CONTROL:
         delete(table, partly)
     delete("observations", f"{partly} AND {live.OF_LIVE}")
-    for call_id in asked_anew:
-        delete("observations", "call_id = ?", (call_id,))
-        delete("asked_controls", "call_id = ?", (call_id,))
+    for table in ("observations", "asked_controls"):
+        delete(table, "call_id IN (SELECT unnest(?::VARCHAR[]))", [asked_anew])
     changed_back = late.take_back(writer, manifest_id)
     if changed_back:
         removed["late_facts"] = changed_back
@@ -264,9 +252,10 @@ def take_arrived(writer: Writer, taken: Sequence[Taken], resolved_by: str, now: 
     mine, where = {"ids": ids}, "WHERE call_id IN (SELECT unnest($ids::VARCHAR[]))"
     old = replaced.current(writer, ids)
     # A record may say all of the call, or its output alone: either is known from now on.
-    for manifest_id in dict.fromkeys(each.manifest_id for each in taken):
-        versions = {each.call_id: old[each.call_id] for each in taken if each.manifest_id == manifest_id}
-        replaced.keep(writer, versions, manifest_id, resolved_by, now)
+    replaced.keep(
+        writer,
+        [Step(each.call_id, old[each.call_id], each.manifest_id, resolved_by, now) for each in taken],
+    )
     pairs = pa.table(
         {
             "call_id": [each.call_id for each in taken for _ in each.content_hashes],
@@ -290,34 +279,18 @@ def take_arrived(writer: Writer, taken: Sequence[Taken], resolved_by: str, now: 
     asked = {"ids": new_requests}
     if new_requests:
         writer.execute(f"DELETE FROM observations {where}", asked)  # noqa: S608 -- a constant
-    _write_requests(writer, [each for each in taken if each.columns["request"] is not None])
-    _write_outputs(writer, [each for each in taken if each.columns["output"] is not None])
+    for part, of in (("call", "request"), ("control", "output")):
+        told = [each for each in taken if each.columns[of] is not None]
+        replaced.write(writer, part, [(each.call_id, _stored(each, part)) for each in told])
     live.changed(writer, ids, new_requests)
 
 
-def _write_requests(writer: Writer, taken: Sequence[Taken]) -> None:
-    assignments = ", ".join(f"{name} = n.{name}" for name in ("manifest_id", *OF_REQUEST))
-    with writer.lent("new_requests", _rows(taken, {name: name for name in OF_REQUEST})):
-        writer.execute(
-            f"UPDATE calls SET {assignments} FROM new_requests n WHERE calls.call_id = n.call_id"  # noqa: S608 -- names of this module
-        )
-
-
-def _write_outputs(writer: Writer, taken: Sequence[Taken]) -> None:
-    with writer.lent("new_outputs", _rows(taken, _OF_OUTPUT)):
-        writer.execute("INSERT OR REPLACE INTO controls BY NAME SELECT * FROM new_outputs")
-
-
-def _rows(taken: Sequence[Taken], names: Mapping[str, str]) -> pa.Table:
-    """Return columns of versions under the names that the store has for them."""
-    rows = [
-        {"call_id": each.call_id, "manifest_id": each.manifest_id}
-        | {name: each.columns[column] for column, name in names.items()}
-        for each in taken
-    ]
-    text = [("call_id", pa.string()), ("manifest_id", pa.string())]
-    kinds = [(name, SCHEMA.field(column).type) for column, name in names.items()]
-    return pa.Table.from_pylist(rows, pa.schema([*text, *kinds]))
+def _stored(taken: Taken, part: str) -> dict[str, Any]:
+    """Return what the store keeps of a version's request or output, under the store's names."""
+    mine = {"manifest_id": taken.manifest_id}
+    if part == "call":
+        return mine | {name: taken.columns[name] for name in OF_REQUEST}
+    return mine | {name: taken.columns[_STAGED_AS.get(name, name)] for name in OF_CONTROL}
 
 
 def _resolve_all(

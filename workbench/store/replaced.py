@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from workbench.normal import content_hash
+from workbench.parts import SCHEMA
 from workbench.records import to_json
 from workbench.store import late, live
 from workbench.store.calls import to_call
@@ -32,15 +35,33 @@ PARTS = ("call", "control")
 _KEY = "replaced"
 _COLUMNS = {"call": ("manifest_id", *OF_REQUEST), "control": ("manifest_id", *OF_CONTROL)}
 _TABLE = {"call": "calls", "control": "controls"}
+_KINDS = {
+    "call": {name: SCHEMA.field(name).type for name in OF_REQUEST},
+    "control": {name: SCHEMA.field(name).type for name in OF_CONTROL if name not in ("marks", "content_hash")}
+    | {"marks": SCHEMA.field("control_marks").type},
+}
 
 Version = dict[str, dict[str, Any] | None]
 """The call part and the output part of a stored call, each None where there is none."""
 
 
-@dataclass(slots=True)
-class _Step:
-    """One version that arrived and was taken: what stood before, and the resolution that says so."""
+AT_ONCE = 500
+"""Calls taken back together; each may be long."""
 
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A version of a call that gave way to one that arrived.
+
+    Attributes:
+        call_id: The call.
+        before: The version, as it stood.
+        taken_by: The import whose version took its place.
+        resolved_by: Who said so.
+        resolved_at: In UTC.
+    """
+
+    call_id: str
     before: Version
     taken_by: str
     resolved_by: str
@@ -123,110 +144,135 @@ def take_back(writer: Writer, manifest_id: str) -> tuple[list[str], list[str]]:
             {"m": manifest_id},
         )
     ]
-    restored, asked_anew = [], []
-    for call_id in ids:
-        before, after = _without(writer, call_id, manifest_id)
-        if after["call"] is None or before == after:
-            continue
-        for part in PARTS:
-            if after[part] != before[part] and after[part] is not None:
-                _write(writer, call_id, part, after[part] or {})
-        late.settle(writer, [call_id])
-        restored.append(call_id)
-        if (before["call"] or {})["request_hash"] != after["call"]["request_hash"]:
-            asked_anew.append(call_id)
+    restored: list[str] = []
+    asked_anew: list[str] = []
+    for at in range(0, len(ids), AT_ONCE):
+        changed: dict[str, list[tuple[str, dict[str, Any]]]] = {part: [] for part in PARTS}
+        for call_id, before, after in _without(writer, ids[at : at + AT_ONCE], manifest_id):
+            call = after["call"]
+            if call is None or before == after:
+                continue
+            for part in PARTS:
+                row = after[part]
+                if row is not None and row != before[part]:
+                    changed[part].append((call_id, row))
+            restored.append(call_id)
+            if (before["call"] or {})["request_hash"] != call["request_hash"]:
+                asked_anew.append(call_id)
+        for part, rows in changed.items():
+            write(writer, part, rows)
+    late.settle(writer, restored)
+    live.mark_answers_of(writer, restored)
     return restored, asked_anew
 
 
-def _without(writer: Writer, call_id: str, manifest_id: str) -> tuple[Version, Version]:
-    """Write a call's history without an import; return what stands, and what stands without it."""
-    steps = _steps(writer, call_id)
-    now = current(writer, [call_id])[call_id]
-    last: Version = dict.fromkeys(PARTS)
-    kept: list[Version] = []
-    for version in (*(each.before for each in steps), now):
-        rest: Version = {}
-        for part in PARTS:
-            row = version[part]
-            rest[part] = last[part] if row is not None and row["manifest_id"] == manifest_id else row
-        kept.append(rest)
-        last = rest
-    for step in steps:
-        for known in hashes(step.before):
-            writer.execute(
-                "DELETE FROM conflict_resolutions WHERE call_id = ? AND content_hash = ? AND manifest_id = ?"
-                " AND json_extract(given_up, '$.replaced') IS NOT NULL",
-                (call_id, known, step.taken_by),
-            )
-    for step, version in zip(steps, kept, strict=False):
-        if step.taken_by != manifest_id and version["call"] is not None:
-            keep(writer, {call_id: version}, step.taken_by, step.resolved_by, step.resolved_at)
-    return now, kept[-1]
+def _without(writer: Writer, call_ids: Sequence[str], manifest_id: str) -> list[tuple[str, Version, Version]]:
+    """Write histories of calls without an import; return each call, what stands, and what stands without it."""
+    steps = _steps(writer, call_ids)
+    now = current(writer, call_ids)
+    known = [
+        (each.call_id, one, each.taken_by)
+        for mine in steps.values()
+        for each in mine
+        for one in hashes(each.before)
+    ]
+    names = ("call_id", "content_hash", "manifest_id")
+    with writer.lent("steps", pa.table(list(zip(*known, strict=True)), names=names)):
+        writer.execute(
+            "DELETE FROM conflict_resolutions WHERE (call_id, content_hash, manifest_id) IN"
+            " (SELECT (call_id, content_hash, manifest_id) FROM steps)"
+            " AND json_extract(given_up, '$.replaced') IS NOT NULL"
+        )
+    again: list[Step] = []
+    found = []
+    for call_id in call_ids:
+        mine, last = steps[call_id], dict[str, Any].fromkeys(PARTS)
+        left: list[Version] = []
+        for version in (*(each.before for each in mine), now[call_id]):
+            last = {
+                part: last[part] if row is not None and row["manifest_id"] == manifest_id else row
+                for part, row in version.items()
+            }
+            left.append(last)
+        again += [
+            replace(each, before=version)
+            for each, version in zip(mine, left, strict=False)
+            if each.taken_by != manifest_id and version["call"] is not None
+        ]
+        found.append((call_id, now[call_id], last))
+    keep(writer, again)
+    return found
 
 
-def keep(
-    writer: Writer, versions: Mapping[str, Version], taken_by: str, resolved_by: str, resolved_at: datetime
-) -> None:
-    """Keep versions that give way to what arrived, each under both hashes that it is known by.
-
-    Args:
-        writer: The open transaction.
-        versions: By call, as they stood.
-        taken_by: The import whose versions take their places.
-        resolved_by: Who said so.
-        resolved_at: In UTC.
-    """
-    stored = writer.rows(
-        "SELECT * FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))", [list(versions)]
-    )
+def keep(writer: Writer, steps: Sequence[Step]) -> None:
+    """Keep versions that give way to what arrived, each under both hashes that it is known by."""
+    sql = "SELECT * FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))"
+    stored = {row["call_id"]: row for row in writer.rows(sql, [[each.call_id for each in steps]])}
     rows = []
-    for call in stored:
-        version = versions[call["call_id"]]
-        text = given_up(call, version)
+    for each in steps:
+        text = given_up(stored[each.call_id], each.before)
         rows += [
             {
-                "call_id": call["call_id"],
+                "call_id": each.call_id,
                 "content_hash": known,
                 "kept": "arrived",
-                "manifest_id": taken_by,
+                "manifest_id": each.taken_by,
                 "given_up": text,
-                "resolved_by": resolved_by,
-                "resolved_at": resolved_at,
+                "resolved_by": each.resolved_by,
+                "resolved_at": each.resolved_at,
             }
-            for known in hashes(version)
+            for known in hashes(each.before)
         ]
     writer.append("conflict_resolutions", rows, ignore_known=True)
 
 
-def _steps(writer: Writer, call_id: str) -> list[_Step]:
+def _steps(writer: Writer, call_ids: Sequence[str]) -> dict[str, list[Step]]:
     rows = writer.rows(
         """
-        SELECT given_up, manifest_id, resolved_by, resolved_at FROM conflict_resolutions
-        WHERE call_id = ? AND kept = 'arrived' AND json_extract(given_up, '$.replaced') IS NOT NULL
-        QUALIFY row_number() OVER (PARTITION BY manifest_id ORDER BY seq) = 1
+        SELECT call_id, given_up, manifest_id, resolved_by, resolved_at FROM conflict_resolutions
+        WHERE call_id IN (SELECT unnest(?::VARCHAR[])) AND kept = 'arrived'
+          AND json_extract(given_up, '$.replaced') IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY call_id, manifest_id ORDER BY seq) = 1
         ORDER BY seq
         """,
-        (call_id,),
+        [list(call_ids)],
     )
-    return [
-        _Step(json.loads(row["given_up"])[_KEY], row["manifest_id"], row["resolved_by"], row["resolved_at"])
-        for row in rows
-    ]
+    found: dict[str, list[Step]] = {each: [] for each in call_ids}
+    for row in rows:
+        before = json.loads(row["given_up"])[_KEY]
+        found[row["call_id"]].append(
+            Step(row["call_id"], before, row["manifest_id"], row["resolved_by"], row["resolved_at"])
+        )
+    return found
 
 
-def _write(writer: Writer, call_id: str, part: str, row: dict[str, Any]) -> None:
-    columns = _COLUMNS[part]
-    if part == "call":
-        assignments = ", ".join(f"{name} = ?" for name in columns)
-        sql = f"UPDATE calls SET {assignments} WHERE call_id = ?"  # noqa: S608 -- names of this module
-        # Versions that were kept before there were live calls say of none who served it.
-        writer.execute(sql, [*(row.get(name) for name in columns), call_id])
-        live.mark_answers_of(writer, [call_id])
+def write(writer: Writer, part: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Write the call part or the output part of calls anew.
+
+    Args:
+        writer: The open transaction.
+        part: Of `PARTS`.
+        rows: Each with its call; a column that a row lacks becomes NULL.
+    """
+    if not rows:
         return
-    names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
-    sql = f"INSERT OR REPLACE INTO controls ({names}, call_id) VALUES ({marks}, ?)"  # noqa: S608
-    writer.execute(sql, [*(row[name] for name in columns), call_id])
-    live.mark_answers_of(writer, [call_id])
+    names = _COLUMNS[part]
+    fields = [(name, _KINDS[part].get(name, pa.string())) for name in ("call_id", *names)]
+    columns = [{"call_id": call_id} | {name: _typed(name, row) for name in names} for call_id, row in rows]
+    with writer.lent("versions", pa.Table.from_pylist(columns, pa.schema(fields))):
+        if part == "control":
+            writer.execute("INSERT OR REPLACE INTO controls BY NAME SELECT * FROM versions")
+            return
+        assignments = ", ".join(f"{name} = v.{name}" for name in names)
+        writer.execute(
+            f"UPDATE calls SET {assignments} FROM versions v WHERE calls.call_id = v.call_id"  # noqa: S608 -- names of this module
+        )
+
+
+def _typed(name: str, row: Mapping[str, Any]) -> Any:
+    # Versions that were kept before there were live calls say of none who served it.
+    value = row.get(name)
+    return datetime.fromisoformat(value) if name == "occurred_at" and isinstance(value, str) else value
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
