@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from workbench.records import Call, from_json
+from workbench.records import BATCH_REQUEST_ID, Call, from_json
 from workbench.store import late, live, replaced
 from workbench.store.calls import to_call
 from workbench.store.engine import quoted
@@ -39,6 +39,8 @@ _OF_CONTROL = ("comparisons", "labels", "draws", "judge_votes")
 
 _STAGED_AS = {"marks": "control_marks", "content_hash": "output_hash"}
 """What the store's columns of an output are called in a staged row, where that is another name."""
+STAGED_OUTPUT = tuple(_STAGED_AS.get(name, name) for name in OF_CONTROL)
+"""What a staged row says of an output."""
 
 
 def manifest(store: Store, manifest_id: str) -> dict[str, Any] | None:
@@ -152,19 +154,21 @@ def open_conflicts(
         offset: How many to pass over.
 
     Returns:
-        Rows of call_id, content_hash, manifest_id, file, line, stored and arrived (both `Call`),
-        resting (how many observations and labels rest on the stored call).
+        Rows of call_id, content_hash, manifest_id, read_before, file, line, stored and arrived (both
+        `Call`), resting (how many observations and labels rest on the stored call), those of a call in the
+        order of their imports.
     """
     rows = store.rows(
         """
-        SELECT x.call_id, x.content_hash, x.manifest_id, x.file, x.line, x.call, c.source, c.native_id,
-               c.task, c.request, k.output AS control, c.occurred_at, c.session_id, c.served_by,
+        SELECT x.call_id, x.content_hash, x.manifest_id, x.read_before, x.file, x.line, x.call, c.source,
+               c.native_id, c.task, c.request, k.output AS control, c.occurred_at, c.session_id, c.served_by,
                c.sampling_rate, c.attributes, c.marks, k.marks AS control_marks, NULL AS gold,
                (SELECT count(*) FROM observations o WHERE o.call_id = x.call_id) AS observations,
                (SELECT count(*) FROM labels l WHERE l.call_id = x.call_id AND l.source <> 'gold') AS labels
         FROM conflicts x JOIN calls c USING (call_id) LEFT JOIN controls k USING (call_id)
+        LEFT JOIN manifests m ON m.manifest_id = x.manifest_id
         WHERE ($ids IS NULL OR x.call_id IN (SELECT unnest($ids::VARCHAR[])))
-        ORDER BY c.seq, x.file, x.line, x.content_hash LIMIT $limit OFFSET $offset
+        ORDER BY c.seq, m.seq, x.file, x.line, x.content_hash LIMIT $limit OFFSET $offset
         """,
         {"ids": None if call_ids is None else list(call_ids), "limit": limit, "offset": offset},
     )
@@ -173,6 +177,7 @@ def open_conflicts(
             "call_id": row["call_id"],
             "content_hash": row["content_hash"],
             "manifest_id": row["manifest_id"],
+            "read_before": row["read_before"],
             "file": row["file"],
             "line": row["line"],
             "stored": to_call(row),
@@ -183,31 +188,52 @@ def open_conflicts(
     ]
 
 
-def count_conflicts(store: Store) -> int:
-    """Return how many conflicting records are open."""
-    return int(store.value("SELECT count(*) FROM conflicts JOIN calls USING (call_id)"))
+def count_conflicts(store: Store) -> tuple[int, int]:
+    """Return how many conflicting records are open, and how many of them are stored ones read otherwise."""
+    row = store.rows(
+        "SELECT count(*) AS n, count(read_before) AS reread FROM conflicts JOIN calls USING (call_id)"
+    )[0]
+    return row["n"], row["reread"]
 
 
-def conflicting_ids(store: Store, manifest_id: str | None = None) -> list[str]:
-    """Return the calls in conflict, or those that one import brought into it, in the order of import."""
+def conflicting_ids(store: Store, manifest_id: str | None = None, *, reread: bool = False) -> list[str]:
+    """Return calls in conflict in the order of import.
+
+    Args:
+        store: Where to read.
+        manifest_id: Only those that this import brought into it.
+        reread: Only those whose own record was read otherwise.
+    """
     rows = store.rows(
         """
         SELECT c.call_id FROM calls c
-        WHERE c.call_id IN (SELECT call_id FROM conflicts WHERE ($m IS NULL OR manifest_id = $m))
+        WHERE c.call_id IN (
+            SELECT call_id FROM conflicts
+            WHERE ($m IS NULL OR manifest_id = $m) AND (NOT $reread OR read_before IS NOT NULL))
         ORDER BY c.seq
         """,
-        {"m": manifest_id},
+        {"m": manifest_id, "reread": reread},
     )
     return [row["call_id"] for row in rows]
 
 
-def keep_stored(writer: Writer, call_ids: Sequence[str], resolved_by: str, now: datetime) -> int:
+def keep_stored(
+    writer: Writer, call_ids: Sequence[str], resolved_by: str, now: datetime, *, reread: bool = False
+) -> int:
     """Resolve conflicts of calls: the stored ones are right. What arrived is passed over from now on.
+
+    Args:
+        writer: The open transaction.
+        call_ids: The calls.
+        resolved_by: Who says so.
+        now: In UTC.
+        reread: Only where the same record was read otherwise; conflicts with other records stay open.
 
     Returns:
         How many conflicting records were given up.
     """
     where = "WHERE call_id IN (SELECT unnest($ids::VARCHAR[]))"
+    where += " AND read_before IS NOT NULL" if reread else ""
     mine = {"ids": list(call_ids)}
     count: int = writer.value(f"SELECT count(*) FROM conflicts {where}", mine)  # noqa: S608 -- a constant
     _resolve_all(writer, where, mine, STORED, resolved_by, now)
@@ -225,12 +251,14 @@ class Taken:
         manifest_id: The import that brought them.
         columns: Its staged row by column: what the store keeps of the request (`request` is None where
             only the output arrived) and of the output (likewise `output`).
+        read_before: The earlier import that had read the same record otherwise; None where it was another.
     """
 
     call_id: str
     content_hashes: Sequence[str]
     manifest_id: str
     columns: Mapping[str, Any]
+    read_before: str | None = None
 
 
 def take_arrived(writer: Writer, taken: Sequence[Taken], resolved_by: str, now: datetime) -> None:
@@ -254,7 +282,10 @@ def take_arrived(writer: Writer, taken: Sequence[Taken], resolved_by: str, now: 
     # A record may say all of the call, or its output alone: either is known from now on.
     replaced.keep(
         writer,
-        [Step(each.call_id, old[each.call_id], each.manifest_id, resolved_by, now) for each in taken],
+        [
+            Step(each.call_id, old[each.call_id], each.manifest_id, resolved_by, now, each.read_before)
+            for each in taken
+        ],
     )
     pairs = pa.table(
         {
@@ -279,18 +310,32 @@ def take_arrived(writer: Writer, taken: Sequence[Taken], resolved_by: str, now: 
     asked = {"ids": new_requests}
     if new_requests:
         writer.execute(f"DELETE FROM observations {where}", asked)  # noqa: S608 -- a constant
-    for part, of in (("call", "request"), ("control", "output")):
-        told = [each for each in taken if each.columns[of] is not None]
-        replaced.write(writer, part, [(each.call_id, _stored(each, part)) for each in told])
+    requests = [each for each in taken if each.columns["request"] is not None]
+    replaced.write(writer, "call", [(each.call_id, _request(each, old[each.call_id])) for each in requests])
+    outputs = [each for each in taken if each.columns["output"] is not None]
+    replaced.write(writer, "control", [(each.call_id, _output(each)) for each in outputs])
     live.changed(writer, ids, new_requests)
 
 
-def _stored(taken: Taken, part: str) -> dict[str, Any]:
-    """Return what the store keeps of a version's request or output, under the store's names."""
-    mine = {"manifest_id": taken.manifest_id}
-    if part == "call":
-        return mine | {name: taken.columns[name] for name in OF_REQUEST}
-    return mine | {name: taken.columns[_STAGED_AS.get(name, name)] for name in OF_CONTROL}
+def _request(taken: Taken, old: replaced.Version) -> dict[str, Any]:
+    """Return the stored row of a version's request.
+
+    Where an output came by a record of its own, as in batches, that one told the time and the model.
+    """
+    columns, call = taken.columns, old["call"] or {}
+    row = {"manifest_id": taken.manifest_id} | {name: columns[name] for name in OF_REQUEST}
+    if len(taken.content_hashes) == 1 and (columns["output"] is not None or old["control"] is None):
+        return row
+    told = json.loads(call["attributes"])
+    if BATCH_REQUEST_ID in told:
+        attributes = json.loads(row["attributes"]) | {BATCH_REQUEST_ID: told[BATCH_REQUEST_ID]}
+        row["attributes"] = json.dumps(attributes, ensure_ascii=False, separators=(",", ":"))
+    return row | {"occurred_at": row["occurred_at"] or call["occurred_at"], "model": call["model"]}
+
+
+def _output(taken: Taken) -> dict[str, Any]:
+    names = zip(OF_CONTROL, STAGED_OUTPUT, strict=True)
+    return {"manifest_id": taken.manifest_id} | {name: taken.columns[staged] for name, staged in names}
 
 
 def _resolve_all(
@@ -299,8 +344,8 @@ def _resolve_all(
     writer.execute(
         f"""
         INSERT OR IGNORE INTO conflict_resolutions
-            (call_id, content_hash, kept, manifest_id, given_up, resolved_by, resolved_at)
-        SELECT call_id, content_hash, $kept, manifest_id, call, $by, $now FROM conflicts {where}
+            (call_id, content_hash, kept, manifest_id, given_up, resolved_by, resolved_at, read_before)
+        SELECT call_id, content_hash, $kept, manifest_id, call, $by, $now, read_before FROM conflicts {where}
         """,  # noqa: S608 -- constants of this module
         {**params, "kept": kept, "by": resolved_by, "now": now},
     )

@@ -59,6 +59,7 @@ class Step:
         taken_by: The import whose version took its place.
         resolved_by: Who said so.
         resolved_at: In UTC.
+        read_before: The earlier import that had read the same record otherwise; None where it was another.
     """
 
     call_id: str
@@ -66,6 +67,7 @@ class Step:
     taken_by: str
     resolved_by: str
     resolved_at: datetime
+    read_before: str | None = None
 
 
 def current(writer: Writer, call_ids: Sequence[str]) -> dict[str, Version]:
@@ -167,7 +169,7 @@ def take_back(writer: Writer, manifest_id: str) -> tuple[list[str], list[str]]:
 
 
 def _without(writer: Writer, call_ids: Sequence[str], manifest_id: str) -> list[tuple[str, Version, Version]]:
-    """Write histories of calls without an import; return each call, what stands, and what stands without it."""
+    """Write histories of calls without an import; return call, what stands, and what stands without it."""
     steps = _steps(writer, call_ids)
     now = current(writer, call_ids)
     known = [
@@ -220,6 +222,7 @@ def keep(writer: Writer, steps: Sequence[Step]) -> None:
                 "given_up": text,
                 "resolved_by": each.resolved_by,
                 "resolved_at": each.resolved_at,
+                "read_before": each.read_before,
             }
             for known in hashes(each.before)
         ]
@@ -229,7 +232,8 @@ def keep(writer: Writer, steps: Sequence[Step]) -> None:
 def _steps(writer: Writer, call_ids: Sequence[str]) -> dict[str, list[Step]]:
     rows = writer.rows(
         """
-        SELECT call_id, given_up, manifest_id, resolved_by, resolved_at FROM conflict_resolutions
+        SELECT call_id, given_up, manifest_id, resolved_by, resolved_at, read_before
+        FROM conflict_resolutions
         WHERE call_id IN (SELECT unnest(?::VARCHAR[])) AND kept = 'arrived'
           AND json_extract(given_up, '$.replaced') IS NOT NULL
         QUALIFY row_number() OVER (PARTITION BY call_id, manifest_id ORDER BY seq) = 1
@@ -239,10 +243,9 @@ def _steps(writer: Writer, call_ids: Sequence[str]) -> dict[str, list[Step]]:
     )
     found: dict[str, list[Step]] = {each: [] for each in call_ids}
     for row in rows:
-        before = json.loads(row["given_up"])[_KEY]
-        found[row["call_id"]].append(
-            Step(row["call_id"], before, row["manifest_id"], row["resolved_by"], row["resolved_at"])
-        )
+        row["before"] = json.loads(row.pop("given_up"))[_KEY]
+        row["taken_by"] = row.pop("manifest_id")
+        found[row["call_id"]].append(Step(**row))
     return found
 
 
