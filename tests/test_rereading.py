@@ -128,12 +128,14 @@ def test_what_rests_on_the_old_reading_never_speaks_for_the_new_one(desk: Desk, 
 
 def test_a_log_that_has_grown_since_is_known_by_its_beginning(desk: Desk, by_older: Any) -> None:
     """What stands behind what was read then is new, or a conflict like any other."""
+    by_older(desk.take, desk.write("other.jsonl", asked("y", tools=False)))
     first = by_older(desk.take, desk.write("log.jsonl", *ROWS))
-    report = desk.take(desk.write("log.jsonl", *ROWS, asked("d"), asked("c", answer="No.")))
-    assert tallies(report) == {"accepted": 1, "skipped": 1, "conflicts": 3}
+    grown = desk.write("log.jsonl", *ROWS, asked("d"), asked("c", answer="No."), asked("y"))
+    report = desk.take(grown)
+    assert tallies(report) == {"accepted": 1, "skipped": 1, "conflicts": 4}
     assert report.read_otherwise == {first.manifest_id: 2}
-    assert report.others_in_conflict == 1
-    assert "CONFLICTS: 1 records" in report.text
+    assert report.others_in_conflict == 2
+    assert "CONFLICTS: 2 records" in report.text
 
 
 def test_calls_that_a_longer_log_brought_again_are_known_by_it(desk: Desk, by_older: Any) -> None:
@@ -182,6 +184,64 @@ def test_a_call_that_was_in_conflict_with_another_record_stays_with_a_person(
     assert sum(report.read_otherwise.values()) == 1
     assert resolve_conflicts(desk.store, "arrived", reread=True).resolved == 1
     assert tools(desk) == {"b": 1, "c": 0}
+
+
+def test_a_call_that_newer_readers_stored_is_no_older_reading(desk: Desk, by_older: Any) -> None:
+    """What an older version once read in a file does not tell of a call that came by another one since."""
+    first = by_older(desk.take, desk.write("first.jsonl", asked("a")))
+    log = desk.write("log.jsonl", *ROWS)
+    by_older(desk.take, log)
+    undo_import(desk.store, first.manifest_id)
+    desk.take(desk.write("new.jsonl", asked("a", "Hail?")))
+    report = desk.take(log)
+    assert (report.conflicts, sum(report.read_otherwise.values())) == (2, 1)
+
+
+def test_an_answer_that_came_by_a_third_file_is_not_known_by_this_one(desk: Desk, by_older: Any) -> None:
+    """Whether this file's record said the same then, or nothing at all, is on no record."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "Rain?"}]}
+    sent = {"custom_id": "q", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    answer = {"status_code": 200, "body": pair("r", answer="Yes.")["response"]}
+    came = {"id": "batch_req_1", "custom_id": "q", "response": answer}
+    copy = desk.write("copy.jsonl", came | {"note": "copied"})
+    for path in (desk.write("in.jsonl", sent), desk.write("out.jsonl", came), copy):
+        by_older(desk.take, path, answers=True)
+    report = desk.take(copy)
+    assert (report.conflicts, report.read_otherwise) == (1, {})
+
+
+@pytest.mark.parametrize("keep", ["stored", "arrived"])
+def test_of_a_call_with_another_record_beside_its_new_reading_a_person_decides(
+    desk: Desk, by_older: Any, keep: str
+) -> None:
+    """Taking all readings leaves it; keeping all old ones leaves the conflict of the two records."""
+    log = desk.write("log.jsonl", *ROWS)
+    by_older(desk.take, log)
+    desk.take(log)
+    other = desk.take(desk.write("other.jsonl", asked("a", "Hail?")))
+    report = resolve_conflicts(desk.store, keep, reread=True)
+    left = conflicts(desk.store)
+    if keep == "arrived":
+        assert (report.resolved, len(left)) == (1, 2)
+        assert "another record has its id" in report.refused[call_id("openai_chat", "a")]
+    else:
+        assert [each.manifest_id for each in left] == [other.manifest_id]
+
+
+def test_what_an_older_version_found_no_call_in_is_new(desk: Desk, by_older: Any) -> None:
+    """Records with ids that it rejected are accepted, and those without where it read none at all."""
+    log = desk.write("log.jsonl", *ROWS, asked(None))
+    by_older(desk.take, log)
+    with desk.store.writing() as writer:
+        writer.execute("DELETE FROM controls WHERE call_id = ?", [call_id("openai_chat", "a")])
+        writer.execute("DELETE FROM calls WHERE native_id = 'a'")
+    report = desk.take(log)
+    assert tallies(report) == {"accepted": 1, "conflicts": 1, "skipped": 2}
+    with desk.store.writing() as writer:
+        for table in ("calls", "controls", "conflicts"):
+            writer.execute(f"DELETE FROM {table}")  # noqa: S608 -- names in this file
+        writer.execute("""UPDATE manifests SET report = '{"accepted": 0, "joined": 0, "skipped": 0}'""")
+    assert desk.take(log).accepted == 4
 
 
 def test_two_records_of_an_id_that_an_older_version_read_alike_are_a_conflict(
@@ -294,13 +354,13 @@ def manifest(desk: Desk, name: str, *files: tuple[str, str, int], **more: Any) -
     desk.store.append("manifests", [row | more])
 
 
-def look(path: str, form: str = "f", *, alone: bool = True) -> Look:
-    return Look(path, path, form, "", "s", alone, alone, 10)
+def look(path: str, form: str = "f", *, alone: bool = True, name: str = "") -> Look:
+    return Look(path, name or path, form, "", "s", alone, alone, 10)
 
 
 def read_before(desk: Desk, *looks: Look, **more: Any) -> list[tuple[str, str, int]]:
     """Return file, earlier import and lines of what was read before."""
-    job = Job([each.path for each in looks], "auto", None, None, {})
+    job = Job([each.path for each in looks], more.get("format", "auto"), None, None, {})
     hashes = {each.path: Hashed(each.path[-1], {3: ("a", 2), 5: ("b", 4)}) for each in looks}
     found = Rereading(desk.store, job, more.get("redaction")).before(looks, hashes).files
     return [(each.file, each.manifest_id, min(each.lines, 99)) for each in found]
@@ -316,6 +376,9 @@ def test_a_file_counts_as_read_before_only_under_an_older_reading_of_the_same_ki
     manifest(desk, "redacted", ("z", "f", 9), redaction='{"key": "k", "version": 1}')
     assert read_before(desk, look("/z")) == [("/z", "unknown", 99), ("/z", "begun", 4)]
     assert read_before(desk, look("/y", "g")) == []
+    # It is not known what was asked for then; and not which of two files a record is from.
+    assert read_before(desk, look("/z"), format="f") == []
+    assert read_before(desk, look("1/z", name="z"), look("2/z", name="z")) == []
 
 
 def test_of_formats_that_join_records_all_files_of_the_import_come_again(desk: Desk) -> None:
