@@ -27,6 +27,7 @@ from workbench.records import Label, LabelVerdict, Observation, Output
 from workbench.store import calls
 from workbench.store.labels import add_label
 from workbench.store.replays import observation_row
+from workbench.store.spool import write_part
 
 CONTENT = ("calls", "controls", "conflicts", "rejects", "gold", "manifests", "observations", "labels")
 
@@ -110,6 +111,23 @@ def test_taking_back_twice_or_what_never_was_says_so(desk: Desk) -> None:
         undo_import(desk.store, report.manifest_id or "")
     with pytest.raises(UsageError, match="no import 'import-x'"):
         undo_import(desk.store, "import-x")
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_answers_that_wait_in_the_spool_rest_on_the_old_version_too(desk: Desk, undone: bool) -> None:
+    """A killed replay left them: loaded later, they would stand for another request."""
+    report = desk.take(desk.write("one.jsonl", pair("a")))
+    desk.take(desk.write("two.jsonl", pair("a", "Another question?")))
+    observed = Observation("replay", call_id("openai_chat", "a"), 0, Output(text="Hey."))
+    write_part(desk.store.spool, "observations", [observation_row(observed)])
+    if undone:
+        with pytest.raises(UsageError, match="1 answers of candidates"):
+            undo_import(desk.store, report.manifest_id or "")
+        undo_import(desk.store, report.manifest_id or "", with_evidence=True)
+    else:
+        assert resolve_conflicts(desk.store, "arrived").compared_anew == 1
+    desk.store.absorb()
+    assert desk.count("observations") == 0
 
 
 def texts(desk: Desk) -> dict[str, str | None]:

@@ -143,6 +143,8 @@ def undo_import(store: Store, manifest_id: str, *, with_evidence: bool = False) 
     """
     from workbench.store import corrections, replaced
 
+    # What was answered already rests on the import, too, and goes with it.
+    store.absorb()
     with store.writing() as writer:
         if corrections.manifest(store, manifest_id) is None:
             at = corrections.undone(store, manifest_id)
@@ -257,6 +259,8 @@ def resolve_conflicts(
         return Resolution(len(wanted))
     refused: dict[str, str] = {}
     resolved = compared = 0
+    # Loaded later, what was answered to the old request would stand for the new one.
+    store.absorb()
     with store.writing() as writer:
         for at in range(0, len(wanted), AT_ONCE):
             some = wanted[at : at + AT_ONCE]
