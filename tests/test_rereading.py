@@ -186,25 +186,30 @@ def test_a_call_that_was_in_conflict_with_another_record_stays_with_a_person(
     assert tools(desk) == {"b": 1, "c": 0}
 
 
-def test_a_call_that_newer_readers_stored_is_no_older_reading(desk: Desk, by_older: Any) -> None:
+def sent(identity: str, question: str = "Rain?") -> Any:
+    """Return a line of a batch's input: a call without an answer."""
+    body = {"model": "m", "messages": [{"role": "user", "content": question}], "tools": [TOOL]}
+    return {"custom_id": identity, "method": "POST", "url": "/v1/chat/completions", "body": body}
+
+
+@pytest.mark.parametrize("make", [asked, sent])
+def test_a_call_that_newer_readers_stored_is_no_older_reading(desk: Desk, by_older: Any, make: Any) -> None:
     """What an older version once read in a file does not tell of a call that came by another one since."""
-    first = by_older(desk.take, desk.write("first.jsonl", asked("a")))
-    log = desk.write("log.jsonl", *ROWS)
+    first = by_older(desk.take, desk.write("first.jsonl", make("a")))
+    log = desk.write("log.jsonl", make("a"), make("b"))
     by_older(desk.take, log)
     undo_import(desk.store, first.manifest_id)
-    desk.take(desk.write("new.jsonl", asked("a", "Hail?")))
+    desk.take(desk.write("new.jsonl", make("a", "Hail?")))
     report = desk.take(log)
     assert (report.conflicts, sum(report.read_otherwise.values())) == (2, 1)
 
 
 def test_an_answer_that_came_by_a_third_file_is_not_known_by_this_one(desk: Desk, by_older: Any) -> None:
     """Whether this file's record said the same then, or nothing at all, is on no record."""
-    body = {"model": "m", "messages": [{"role": "user", "content": "Rain?"}]}
-    sent = {"custom_id": "q", "method": "POST", "url": "/v1/chat/completions", "body": body}
     answer = {"status_code": 200, "body": pair("r", answer="Yes.")["response"]}
     came = {"id": "batch_req_1", "custom_id": "q", "response": answer}
     copy = desk.write("copy.jsonl", came | {"note": "copied"})
-    for path in (desk.write("in.jsonl", sent), desk.write("out.jsonl", came), copy):
+    for path in (desk.write("in.jsonl", sent("q")), desk.write("out.jsonl", came), copy):
         by_older(desk.take, path, answers=True)
     report = desk.take(copy)
     assert (report.conflicts, report.read_otherwise) == (1, {})
@@ -326,22 +331,19 @@ def test_records_without_ids_never_stand_twice(desk: Desk, by_older: Any) -> Non
 
 def test_input_and_output_of_a_batch_are_taken_together(desk: Desk, by_older: Any) -> None:
     """A call whose request and answer came by two records gets both anew, and keeps its time and model."""
-    body = {"model": "m", "messages": [{"role": "user", "content": "Rain?"}], "tools": [TOOL]}
-    sent = desk.write(
-        "in.jsonl", {"custom_id": "q", "method": "POST", "url": "/v1/chat/completions", "body": body}
-    )
+    asking = desk.write("in.jsonl", sent("q"))
     answer = {"status_code": 200, "body": pair("r", answer="Yes.")["response"], "request_id": "req-1"}
     came = desk.write("out.jsonl", {"id": "batch_req_1", "custom_id": "q", "response": answer})
-    first = by_older(desk.take, sent, came, answers=True)
+    first = by_older(desk.take, asking, came, answers=True)
     stored = desk.store.rows("SELECT occurred_at, model, attributes FROM calls")
-    report = desk.take(sent, came)
+    report = desk.take(asking, came)
     assert tallies(report) == {"conflicts": 2}
     assert report.read_otherwise == {first.manifest_id: 2}
     assert resolve_conflicts(desk.store, "arrived", reread=True).resolved == 1
     (call,) = calls.load_calls(desk.store)
     assert (len(call.request.tools), call.control and call.control.text) == (1, "Yes.")
     assert desk.store.rows("SELECT occurred_at, model, attributes FROM calls") == stored
-    assert tallies(desk.take(sent, came)) == {"skipped": 2}
+    assert tallies(desk.take(asking, came)) == {"skipped": 2}
     undo_import(desk.store, report.manifest_id or "")
     (call,) = calls.load_calls(desk.store)
     assert (len(call.request.tools), call.control and call.control.text) == (0, "As it was read.")
@@ -411,7 +413,7 @@ def test_newer_detectors_of_personal_data_are_another_reading(desk: Desk) -> Non
     assert read_before(desk, look("/z"), redaction=Redacted("other")) == []
 
 
-@given(st.lists(st.binary(max_size=9), max_size=30), st.sets(st.integers(1, 200), max_size=9))
+@given(st.lists(st.binary(max_size=9), max_size=30), st.sets(st.integers(0, 200), max_size=9))
 def test_beginnings_of_a_file_are_hashed_where_they_end_with_a_line(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], sizes: set[int]
 ) -> None:
@@ -421,7 +423,7 @@ def test_beginnings_of_a_file_are_hashed_where_they_end_with_a_line(
     path.write_bytes(data)
     found = hashed(path, sizes)
     assert found.sha256 == hashlib.sha256(data).hexdigest()
-    begun = {size: data[:size] for size in sizes if size <= len(data) and data[size - 1 : size] == b"\n"}
+    begun = {size: data[:size] for size in sizes if 0 < size <= len(data) and data[size - 1 : size] == b"\n"}
     assert found.beginnings == {
         size: (hashlib.sha256(each).hexdigest(), each.count(b"\n")) for size, each in begun.items()
     }

@@ -49,7 +49,7 @@ def hashed(path: Path, sizes: Collection[int] = ()) -> Hashed:
     with path.open("rb") as file:
         packed = file.read(4).startswith(_PACKED)
         file.seek(0)
-        stops = sorted(set(sizes), reverse=True) if not packed else []
+        stops = [] if packed else sorted({each for each in sizes if each > 0}, reverse=True)
         while piece := file.read(min(_PIECE_BYTES, stops[-1] - position) if stops else _PIECE_BYTES):
             digest.update(piece)
             position += len(piece)
