@@ -69,12 +69,12 @@ def test_what_this_version_reads_otherwise_is_taken_or_left_by_one_button(
     import_files(empty.workspace, empty.store, [log(tmp_path, "two.jsonl", c="Four.")], task="t")
     at = fine(visit(empty, "upload"))
     assert "3 conflicts" in said(at)
-    assert "2 conflicts are no second record" in said(at)
+    assert "2 conflicts are not between two records" in said(at)
     assert "The same record: an older version of the workbench had read it otherwise." in said(at)
     at = fine(at.button(key=key).click().run())
     assert "Resolved 2 calls." in said(at)
     assert "1 conflict" in said(at)
-    assert "no second record" not in said(at)
+    assert "not between two records" not in said(at)
     found = {each.native_id: each.control.text for each in calls.load_calls(empty.store) if each.control}
     old = "As it was read."
     assert found == ({"a": old, "b": old} if key == "reread-stored" else {"a": "One.", "b": "Same."})

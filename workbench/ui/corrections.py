@@ -74,17 +74,17 @@ def _conflicts() -> None:
 def _readings(count: int) -> None:
     """Offer to take, or to leave, all that this version reads otherwise than an older one did."""
     with st.container(border=True, key="readings"):
-        one = count == 1
+        all_of = "it" if count == 1 else f"all {count:,}"
+        said = f"{words.counted(count, 'conflict')} {'is' if count == 1 else 'are'} not between two records"
         st.text(
-            f"{words.counted(count, 'conflict')} {'is' if one else 'are'} no second record: an older version "
-            f"of the workbench imported the same {'one' if one else 'ones'}, and this version reads "
-            f"{'it' if one else 'them'} otherwise. Where you take the new reading, what was compared with "
-            "the old one goes: replay and compare again. A call that people labelled keeps the old one."
+            f"{said}: an older version of the workbench imported the same log, and this version reads it "
+            "otherwise. With the new reading, what was compared with the old one goes: replay and compare "
+            "again. Calls that people labelled wait on, since only what they judged can be kept."
         )
         with st.container(horizontal=True):
-            if st.button("Take the new reading", type="primary", key="reread-arrived"):
+            if st.button(f"Take the new reading of {all_of}", type="primary", key="reread-arrived"):
                 _resolve("arrived", None, None, reread=True)
-            if st.button("Keep the old reading", key="reread-stored"):
+            if st.button(f"Keep the old reading of {all_of}", key="reread-stored"):
                 _resolve("stored", None, None, reread=True)
 
 
