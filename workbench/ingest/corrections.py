@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 KEPT_SIDES = ("stored", "arrived")
-AT_ONCE = 500
+AT_ONCE = 2_000
 """Calls looked at together; each may be long."""
 
 

@@ -45,7 +45,7 @@ Version = dict[str, dict[str, Any] | None]
 """The call part and the output part of a stored call, each None where there is none."""
 
 
-AT_ONCE = 500
+AT_ONCE = 2_000
 """Calls taken back together; each may be long."""
 
 
@@ -170,20 +170,12 @@ def take_back(writer: Writer, manifest_id: str) -> tuple[list[str], list[str]]:
 
 def _without(writer: Writer, call_ids: Sequence[str], manifest_id: str) -> list[tuple[str, Version, Version]]:
     """Write histories of calls without an import; return call, what stands, and what stands without it."""
-    steps = _steps(writer, call_ids)
+    steps, known = _steps(writer, call_ids)
     now = current(writer, call_ids)
-    known = [
-        (each.call_id, one, each.taken_by)
-        for mine in steps.values()
-        for each in mine
-        for one in hashes(each.before)
-    ]
-    names = ("call_id", "content_hash", "manifest_id")
-    with writer.lent("steps", pa.table(list(zip(*known, strict=True)), names=names)):
+    with writer.lent("known", known):
         writer.execute(
-            "DELETE FROM conflict_resolutions WHERE (call_id, content_hash, manifest_id) IN"
-            " (SELECT (call_id, content_hash, manifest_id) FROM steps)"
-            " AND json_extract(given_up, '$.replaced') IS NOT NULL"
+            "DELETE FROM conflict_resolutions"
+            " WHERE (call_id, content_hash) IN (SELECT (call_id, content_hash) FROM known)"
         )
     again: list[Step] = []
     found = []
@@ -229,24 +221,30 @@ def keep(writer: Writer, steps: Sequence[Step]) -> None:
     writer.append("conflict_resolutions", rows, ignore_known=True)
 
 
-def _steps(writer: Writer, call_ids: Sequence[str]) -> dict[str, list[Step]]:
+def _steps(writer: Writer, call_ids: Sequence[str]) -> tuple[dict[str, list[Step]], pa.Table]:
+    """Return what gave way in calls, oldest first, and the keys of the resolutions that say so."""
+    # A condition on the long texts would be asked of all rows, not of those of these calls.
     rows = writer.rows(
         """
-        SELECT call_id, given_up, manifest_id, resolved_by, resolved_at, read_before
+        SELECT call_id, content_hash, given_up, manifest_id, resolved_by, resolved_at, read_before
         FROM conflict_resolutions
-        WHERE call_id IN (SELECT unnest(?::VARCHAR[])) AND kept = 'arrived'
-          AND json_extract(given_up, '$.replaced') IS NOT NULL
-        QUALIFY row_number() OVER (PARTITION BY call_id, manifest_id ORDER BY seq) = 1
-        ORDER BY seq
+        WHERE call_id IN (SELECT unnest(?::VARCHAR[])) AND kept = 'arrived' ORDER BY seq
         """,
         [list(call_ids)],
     )
-    found: dict[str, list[Step]] = {each: [] for each in call_ids}
+    keys: dict[str, list[str]] = {"call_id": [], "content_hash": []}
+    found: dict[str, dict[str, Step]] = {each: {} for each in call_ids}
     for row in rows:
-        row["before"] = json.loads(row.pop("given_up"))[_KEY]
+        before = json.loads(row.pop("given_up")).get(_KEY)
+        if before is None:
+            continue
+        for name, values in keys.items():
+            values.append(row[name])
+        del row["content_hash"]
         row["taken_by"] = row.pop("manifest_id")
-        found[row["call_id"]].append(Step(**row))
-    return found
+        found[row["call_id"]].setdefault(row["taken_by"], Step(**row, before=before))
+    kinds = pa.schema([(name, pa.string()) for name in keys])
+    return {each: list(steps.values()) for each, steps in found.items()}, pa.table(keys, schema=kinds)
 
 
 def write(writer: Writer, part: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
