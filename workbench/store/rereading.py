@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from workbench.store import late
+
 if TYPE_CHECKING:
     from workbench.store import Store, Writer
     from workbench.store.staging import Staging
 
+UNNAMED = "unnamed"
 HELD = "held"
 """Of a row without an id of its log, which stands here already under the id that another reading gave it."""
 
@@ -91,15 +94,17 @@ def hold_back(writer: Writer, staging: Staging, before: ReadBefore) -> dict[str,
     known = [each for each in before.files if each.stored]
     if not known:
         return {}
-    places = pa.concat_tables(staging.tables(("unnamed", "file", "line")))
-    with writer.lent("places", places), writer.lent("earlier", _table(known)):
+    writer.execute("CREATE OR REPLACE TEMP TABLE places (row BIGINT, file VARCHAR, line BIGINT)")
+    for table in staging.tables((UNNAMED, "file", "line")):
+        late.stage_rows(writer, "places", table.filter(table[UNNAMED]).drop_columns(UNNAMED))
+    with writer.lent("earlier", _table(known)):
         writer.execute(
             """
             CREATE OR REPLACE TEMP TABLE held AS
             SELECT j.row, min(e.manifest_id) AS manifest_id
             FROM judged j JOIN places p USING (row)
             JOIN earlier e ON e.file = p.file AND p.line <= e.lines
-            WHERE j.outcome = 'accepted' AND p.unnamed GROUP BY ALL
+            WHERE j.outcome = 'accepted' GROUP BY ALL
             """
         )
     writer.execute(f"UPDATE judged SET outcome = '{HELD}' WHERE row IN (SELECT row FROM temp.held)")  # noqa: S608 -- a constant
@@ -107,7 +112,8 @@ def hold_back(writer: Writer, staging: Staging, before: ReadBefore) -> dict[str,
         "SELECT h.manifest_id, sum(1 + coalesce(s.parts, 0))::BIGINT AS n"
         " FROM temp.held h JOIN staged s USING (row) GROUP BY ALL ORDER BY ALL"
     )
-    writer.execute("DROP TABLE temp.held")
+    for name in ("places", "held"):
+        writer.execute(f"DROP TABLE temp.{name}")
     return {row["manifest_id"]: row["n"] for row in rows}
 
 
