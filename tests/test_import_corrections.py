@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from workbench.records import Label, LabelVerdict, Observation, Output
 from workbench.store import calls
 from workbench.store.labels import add_label
 from workbench.store.replays import observation_row
+from workbench.store.spool import write_part
 
 CONTENT = ("calls", "controls", "conflicts", "rejects", "gold", "manifests", "observations", "labels")
 
@@ -111,6 +113,23 @@ def test_taking_back_twice_or_what_never_was_says_so(desk: Desk) -> None:
         undo_import(desk.store, "import-x")
 
 
+@pytest.mark.parametrize("undone", [False, True])
+def test_answers_that_wait_in_the_spool_rest_on_the_old_version_too(desk: Desk, undone: bool) -> None:
+    """A killed replay left them: loaded later, they would stand for another request."""
+    report = desk.take(desk.write("one.jsonl", pair("a")))
+    desk.take(desk.write("two.jsonl", pair("a", "Another question?")))
+    observed = Observation("replay", call_id("openai_chat", "a"), 0, Output(text="Hey."))
+    write_part(desk.store.spool, "observations", [observation_row(observed)])
+    if undone:
+        with pytest.raises(UsageError, match="1 answers of candidates"):
+            undo_import(desk.store, report.manifest_id or "")
+        undo_import(desk.store, report.manifest_id or "", with_evidence=True)
+    else:
+        assert resolve_conflicts(desk.store, "arrived").compared_anew == 1
+    desk.store.absorb()
+    assert desk.count("observations") == 0
+
+
 def texts(desk: Desk) -> dict[str, str | None]:
     return {
         each.native_id: each.control.text if each.control else None for each in calls.load_calls(desk.store)
@@ -161,6 +180,29 @@ def test_a_labelled_call_keeps_the_version_people_judged(desk: Desk) -> None:
     assert report.resolved == 0
     assert "labelled" in report.refused[call]
     assert resolve_conflicts(desk.store, "stored").resolved == 1
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_what_judges_and_gold_answers_said_of_a_version_goes_with_it(desk: Desk, undone: bool) -> None:
+    """No vote of a judge and no label from a gold answer speaks for another answer than its own."""
+    desk.take(desk.write("one.jsonl", pair("a"), pair("b")))
+    second = desk.take(desk.write("two.jsonl", pair("a", answer="Two.")))
+    if undone:
+        resolve_conflicts(desk.store, "arrived")
+    for identity in "ab":
+        call = call_id("openai_chat", identity)
+        vote = {"replay_id": "replay", "call_id": call, "judge": "j", "prompt_version": "1"}
+        vote |= {"control_first": True, "vote": "equal", "said": "", "attempts": 1, "unmetered": False}
+        desk.store.append("judge_votes", [vote | {"request_chars": 1, "text_chars": 1}])
+        gold = Label(identity, "replay", call, LabelVerdict.EQUAL, "gold", created_at=datetime.now(UTC))
+        add_label(desk.store, replace(gold, source="gold"))
+    if undone:
+        undo_import(desk.store, second.manifest_id or "")
+    else:
+        assert resolve_conflicts(desk.store, "arrived").resolved == 1
+    for table in ("judge_votes", "labels"):
+        left = desk.store.rows(f"SELECT call_id FROM {table}")  # noqa: S608 -- names in this file
+        assert [row["call_id"] for row in left] == [call_id("openai_chat", "b")]
 
 
 def test_of_several_versions_that_arrived_one_import_is_named(desk: Desk) -> None:

@@ -87,12 +87,17 @@ class Workbench(RollingOut):
         return conflicts(self.store, limit=limit, offset=offset)
 
     def resolve_conflicts(
-        self, keep: str, *, call_ids: Sequence[str] | None = None, manifest_id: str | None = None
+        self,
+        keep: str,
+        *,
+        call_ids: Sequence[str] | None = None,
+        manifest_id: str | None = None,
+        reread: bool = False,
     ) -> Resolution:
-        """Say which version of calls is right: `stored` or `arrived`."""
+        """Say which version of calls is right: `stored` or `arrived`; with `reread` of two readings alone."""
         from workbench.ingest import resolve_conflicts
 
-        return resolve_conflicts(self.store, keep, call_ids=call_ids, manifest_id=manifest_id)
+        return resolve_conflicts(self.store, keep, call_ids=call_ids, manifest_id=manifest_id, reread=reread)
 
     def replay(
         self,

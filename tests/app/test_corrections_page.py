@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from app_building import Filled
 from app_reading import Visit, fine, said
+from older_readers import older_readers
 
 from workbench.ingest import import_files
 from workbench.store import calls
@@ -51,6 +53,31 @@ def test_a_conflict_is_shown_with_both_versions_and_resolved_by_a_button(
     assert "conflict" not in said(at)
     found = {each.native_id: each.control.text for each in calls.load_calls(empty.store) if each.control}
     assert found == {"a": HOSTILE, "b": "Same."}
+
+
+@pytest.mark.parametrize("key", ["reread-arrived", "reread-stored"])
+def test_what_this_version_reads_otherwise_is_taken_or_left_by_one_button(
+    visit: Visit, empty: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """The page tells the readings from the conflict of two records, which stays."""
+    path = log(tmp_path, "one.jsonl", a="One.", b="Same.")
+    with older_readers(monkeypatch, answers=True):
+        import_files(empty.workspace, empty.store, [path], task="t")
+    import_files(empty.workspace, empty.store, [path], task="t")
+    other = log(tmp_path, "two.jsonl", c="Three.")
+    import_files(empty.workspace, empty.store, [other], task="t")
+    import_files(empty.workspace, empty.store, [log(tmp_path, "two.jsonl", c="Four.")], task="t")
+    at = fine(visit(empty, "upload"))
+    assert "3 conflicts" in said(at)
+    assert "2 conflicts are not between two records" in said(at)
+    assert "The same record: an older version of the workbench had read it otherwise." in said(at)
+    at = fine(at.button(key=key).click().run())
+    assert "Resolved 2 calls." in said(at)
+    assert "1 conflict" in said(at)
+    assert "not between two records" not in said(at)
+    found = {each.native_id: each.control.text for each in calls.load_calls(empty.store) if each.control}
+    old = "As it was read."
+    assert found == ({"a": old, "b": old} if key == "reread-stored" else {"a": "One.", "b": "Same."})
 
 
 def test_an_import_is_taken_back_from_the_page(visit: Visit, empty: Filled, tmp_path: Path) -> None:

@@ -142,7 +142,8 @@ def conflicts_list(limit: int, workspace: str | None, as_json: bool) -> None:
         found = find(store, limit=limit)
     lines = [
         f"{each.call_id}  {each.stored.source} {each.stored.native_id}: {', '.join(each.differs)} differ"
-        f"  ({each.file}:{each.line} of {each.manifest_id})"
+        f"  ({each.file}:{each.line} of {each.manifest_id}"
+        f"{', the same record as an older version had read otherwise' if each.reread else ''})"
         for each in found
     ]
     emit(found, as_json=as_json, text="\n".join(lines) or "No call is in conflict.")
@@ -153,21 +154,27 @@ def conflicts_list(limit: int, workspace: str | None, as_json: bool) -> None:
 @click.option("--keep", type=click.Choice(["stored", "arrived"]), required=True, help="The right version.")
 @click.option("--import", "manifest_id", metavar="MANIFEST", help="All conflicts that this import brought.")
 @click.option("--all", "everything", is_flag=True, help="All open conflicts.")
+@click.option(
+    "--reread", is_flag=True, help="All records that an older version of this program had read otherwise."
+)
 @common
 def conflicts_resolve(
     calls: tuple[str, ...],
     keep: str,
     manifest_id: str | None,
     everything: bool,
+    reread: bool,
     workspace: str | None,
     as_json: bool,
 ) -> None:
     """Say which version of CALLS is right: the stored one, or the one that arrived later."""
-    if not calls and manifest_id is None and not everything:
-        raise UsageError("Say which conflicts.", "Name calls, or use --import MANIFEST or --all.")
+    if not calls and manifest_id is None and not everything and not reread:
+        raise UsageError("Say which conflicts.", "Name calls, or use --import MANIFEST, --reread or --all.")
     from workbench.ingest import resolve_conflicts
 
     _, store = open_workspace(workspace)
     with store:
-        report = resolve_conflicts(store, keep, call_ids=calls or None, manifest_id=manifest_id)
+        report = resolve_conflicts(
+            store, keep, call_ids=calls or None, manifest_id=manifest_id, reread=reread
+        )
     emit(report, as_json=as_json, text=report.text)

@@ -43,6 +43,7 @@ from workbench.records import Output, Rejected
 __all__ = [
     "AUTO",
     "FORMATS",
+    "READING",
     "REGISTRY",
     "BatchReply",
     "Blank",
@@ -73,6 +74,9 @@ __all__ = [
 T = TypeVar("T")
 
 AUTO = "auto"
+READING = 1
+"""Raised whenever the readers make other calls or outputs of the same bytes: by it the store knows that a
+record which comes again and reads otherwise is no other record."""
 _SAMPLE_RECORDS = 50
 _SAMPLE_FURTHER = 5_000
 _COLUMN_SAMPLE_RECORDS = 1000

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 KEPT_SIDES = ("stored", "arrived")
+AT_ONCE = 2_000
+"""Calls looked at together; each may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,10 @@ class UndoReport:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A record that carries the id of a stored call but differs from it. Both are kept out of use."""
+    """A record that carries the id of a stored call but differs from it. Both are kept out of use.
+
+    `reread` says that it is the same record, which an older version of the program had read otherwise.
+    """
 
     call_id: str
     manifest_id: str
@@ -77,6 +82,7 @@ class Conflict:
     arrived: Call
     observations: int
     labels: int
+    reread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,8 @@ def undo_import(store: Store, manifest_id: str, *, with_evidence: bool = False) 
     """
     from workbench.store import corrections, replaced
 
+    # What was answered already rests on the import, too, and goes with it.
+    store.absorb()
     with store.writing() as writer:
         if corrections.manifest(store, manifest_id) is None:
             at = corrections.undone(store, manifest_id)
@@ -179,7 +187,8 @@ def conflicts(
     """
     from workbench.store import accesses, corrections
 
-    rows = corrections.open_conflicts(store, call_id=call_id, limit=limit, offset=offset)
+    only = None if call_id is None else [call_id]
+    rows = corrections.open_conflicts(store, call_ids=only, limit=limit, offset=offset)
     accesses.viewed(store, accesses.Kind.IMPORTS, None, [row["call_id"] for row in rows])
     return [
         Conflict(
@@ -192,14 +201,15 @@ def conflicts(
             arrived=row["arrived"],
             observations=row["resting"]["observations"],
             labels=row["resting"]["labels"],
+            reread=row["read_before"] is not None,
         )
         for row in rows
     ]
 
 
 @requires(Right.IMPORT, Right.SEE, task=None)
-def conflict_count(store: Store) -> int:
-    """Return how many conflicting records are open."""
+def conflict_count(store: Store) -> tuple[int, int]:
+    """Return how many conflicting records are open, and how many of them are stored ones read otherwise."""
     from workbench.store import corrections
 
     return corrections.count_conflicts(store)
@@ -212,6 +222,7 @@ def resolve_conflicts(
     *,
     call_ids: Sequence[str] | None = None,
     manifest_id: str | None = None,
+    reread: bool = False,
 ) -> Resolution:
     """Say which version of calls is right; they are used again from then on.
 
@@ -222,6 +233,8 @@ def resolve_conflicts(
         keep: `stored` for the version that was there first, `arrived` for the other one.
         call_ids: Of which calls; None for all, or for all that one import brought.
         manifest_id: Only conflicts of this import.
+        reread: Only records that an older version of the program had read otherwise; of several new
+            readings the last one.
 
     Returns:
         How many were resolved. A call with labels keeps its stored version: people judged
@@ -234,7 +247,7 @@ def resolve_conflicts(
 
     if keep not in KEPT_SIDES:
         raise UsageError(f"{keep!r} is no side of a conflict.", "Use stored or arrived.")
-    in_conflict = corrections.conflicting_ids(store, manifest_id)
+    in_conflict = corrections.conflicting_ids(store, manifest_id, reread=reread)
     wanted = in_conflict if call_ids is None else list(dict.fromkeys(call_ids))
     unknown = sorted(set(wanted) - set(in_conflict))
     if unknown:
@@ -242,31 +255,59 @@ def resolve_conflicts(
     person, now = _person(), _now()
     if keep == "stored":
         with store.writing() as writer:
-            for each in wanted:
-                corrections.keep_stored(writer, each, person, now)
+            corrections.keep_stored(writer, wanted, person, now, reread=reread)
         return Resolution(len(wanted))
     refused: dict[str, str] = {}
     resolved = compared = 0
+    # Loaded later, what was answered to the old request would stand for the new one.
+    store.absorb()
     with store.writing() as writer:
-        versions = defaultdict(list)
-        only = wanted[0] if len(wanted) == 1 else None
-        for row in corrections.open_conflicts(store, call_id=only, limit=None):
-            if manifest_id in (None, row["manifest_id"]):
+        for at in range(0, len(wanted), AT_ONCE):
+            some = wanted[at : at + AT_ONCE]
+            versions = defaultdict(list)
+            for row in corrections.open_conflicts(store, call_ids=some, limit=None):
                 versions[row["call_id"]].append(row)
-        for each in wanted:
-            rows = versions[each]
-            if rows[0]["resting"]["labels"]:
-                refused[each] = "people labelled the stored version; keep that one"
-            elif len(rows) > 1:
-                refused[each] = f"{len(rows)} different versions arrived; name their import"
-            else:
-                row = rows[0]
-                corrections.take_arrived(
-                    writer, each, row["content_hash"], _columns(row["arrived"]), person, now
-                )
-                resolved += 1
-                compared += bool(row["resting"]["observations"])
+            taken = []
+            for each in some:
+                rows = versions[each]
+                others = reread and not all(row["read_before"] for row in rows)
+                newest = rows[-1]["manifest_id"] if reread else None
+                rows = [row for row in rows if (manifest_id or newest) in (None, row["manifest_id"])]
+                columns = _version(rows)
+                if rows[0]["resting"]["labels"]:
+                    refused[each] = "people labelled the stored version; keep that one"
+                elif others:
+                    refused[each] = "another record has its id, too; say which is right of this call alone"
+                elif columns is None:
+                    refused[each] = f"{len(rows)} different versions arrived; name their import"
+                else:
+                    row, known = rows[0], [row["content_hash"] for row in rows]
+                    taken.append(
+                        corrections.Taken(each, known, row["manifest_id"], columns, row["read_before"])
+                    )
+                    compared += bool(row["resting"]["observations"])
+            corrections.take_arrived(writer, taken, person, now)
+            resolved += len(taken)
     return Resolution(resolved, refused, compared)
+
+
+def _version(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the one version that arrived, by column; None where there are several.
+
+    What was asked and what was answered may have come by two records of an import, as in batches.
+    """
+    from workbench.store.corrections import STAGED_OUTPUT
+
+    if len(rows) > 2 or len({row["manifest_id"] for row in rows}) > 1:
+        return None
+    asked, *answers = sorted(
+        (_columns(row["arrived"]) for row in rows), key=lambda columns: columns["request"] is None
+    )
+    for answer in answers:
+        if asked["request"] is None or asked["output"] is not None or answer["request"] is not None:
+            return None
+        asked |= {name: answer[name] for name in STAGED_OUTPUT}
+    return asked
 
 
 def _differences(stored: Call, arrived: Call) -> list[str]:

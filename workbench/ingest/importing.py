@@ -19,7 +19,7 @@ import msgspec
 
 from workbench import language
 from workbench.access import requires
-from workbench.config import Workspace, file_hash
+from workbench.config import Workspace
 from workbench.formats import AUTO, found_files
 from workbench.ingest.children import Readers, read_files, readers_for
 from workbench.ingest.job import Count, Job, Look, Secret, check_arguments
@@ -34,6 +34,7 @@ from workbench.records import Rejected, to_json
 from workbench.roles import Right
 
 if TYPE_CHECKING:
+    from workbench.ingest.rereading import Hashed
     from workbench.store import Store, Writer
     from workbench.store.imported_labels import LoadedLabels
     from workbench.store.imports import Loaded
@@ -87,6 +88,7 @@ def import_files(
     paths = [path for path, _ in found]
     with contextlib.ExitStack() as stack:
         readers = readers or stack.enter_context(readers_for(paths, redact_model=redact_model))
+        from workbench.ingest.rereading import Rereading, hashed
         from workbench.store.staging import Staging
 
         opened: Callable[[], Store] = functools.cache(store if callable(store) else lambda: store)
@@ -96,13 +98,16 @@ def import_files(
         redaction = redaction_of(workspace) if redact or redact_model else None
         background = ThreadPoolExecutor(1)
         stack.callback(background.shutdown, wait=False, cancel_futures=True)
-        hashes: dict[str, Future[str]] = {}
+        hashes: dict[str, Future[Hashed]] = {}
 
         def looked(looks: Sequence[Look]) -> None:
             background.submit(language.prepare)
             check_treatment(opened(), [each.source for each in looks], redaction)
             accepted.update(accepted_models(workspace, opened()))
-            hashes.update((each.path, background.submit(file_hash, Path(each.path))) for each in looks)
+            sizes = Rereading(opened(), job, redaction).sizes
+            for each in looks:
+                sought = sizes if each.shareable else ()
+                hashes[each.path] = background.submit(hashed, Path(each.path), sought)
 
         report = ImportReport(manifest_id=f"import-{uuid.uuid4().hex[:12]}", task=task, dry_run=dry_run)
         accepted: dict[str, list[tuple[str, str]]] = {}
@@ -162,7 +167,7 @@ def import_files(
             if dry_run:
                 raise _DryRun
             imports.append_rejects(writer, report.manifest_id or "", rejects)
-            imports.append_manifest(writer, _manifest(report, sampling_rate, now, redaction))
+            imports.append_manifest(writer, _manifest(report, job, now, redaction))
 
         def tick(done: int) -> None:
             listener(Progress("storing", done, staging.rows, "records"))
@@ -183,6 +188,9 @@ def import_files(
                     orphan_limit=max(REJECTS_KEPT - len(rejects), 0),
                     tick=tick,
                     prices=prices,
+                    before=Rereading(opened(), job, redaction).before(
+                        looks, {path: each.result() for path, each in hashes.items()}
+                    ),
                 )
                 rest(writer, loaded)
         except _DryRun:
@@ -199,7 +207,7 @@ def _describe(
     looks: Sequence[Look],
     count: Count,
     redaction: Redaction | None,
-    hashes: Mapping[str, Future[str]],
+    hashes: Mapping[str, Future[Hashed]],
 ) -> list[Rejected]:
     """Put into a report what was read, and return the rejected records."""
     report.source = ", ".join(sorted({each.source for each in looks}))
@@ -216,7 +224,7 @@ def _describe(
             {
                 "name": hidden(look.name),
                 "bytes": look.bytes,
-                "sha256": hashes[look.path].result(),
+                "sha256": hashes[look.path].result().sha256,
                 "format": look.format,
                 "because": look.because,
                 "records": records,
@@ -232,7 +240,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     report.joined = sum(loaded.counts.get(each, 0) for each in ("joined", "added"))
     report.joined += sum(parts.get(each, 0) for each in ("accepted", "joined", "added"))
     report.joined += labels.records.get("new", 0)
-    report.skipped += loaded.counts.get("skipped", 0) + parts.get("skipped", 0)
+    report.skipped += sum(loaded.counts.get(each, 0) + parts.get(each, 0) for each in ("skipped", "held"))
     report.skipped += labels.records.get("known", 0)
     report.conflicts = loaded.counts.get("conflict", 0) + parts.get("conflict", 0)
     report.conflicts += labels.records.get("conflict", 0)
@@ -253,11 +261,12 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
         setattr(report, name, getattr(loaded, name))
     report.open_conflicts, report.unrendered = loaded.open_conflicts, loaded.unrendered
     report.prompts_waiting = loaded.prompts_waiting
+    report.read_otherwise, report.held = loaded.read_otherwise, loaded.held
 
 
-def _manifest(
-    report: ImportReport, sampling_rate: float | None, now: datetime, redaction: Redaction | None
-) -> dict[str, Any]:
+def _manifest(report: ImportReport, job: Job, now: datetime, redaction: Redaction | None) -> dict[str, Any]:
+    from workbench.ingest.rereading import reading_of
+
     return {
         "manifest_id": report.manifest_id,
         "created_at": now,
@@ -265,7 +274,8 @@ def _manifest(
         "source": report.source,
         "format": report.format,
         "files": msgspec.json.encode(report.files).decode(),
-        "sampling_rate": sampling_rate,
+        "sampling_rate": job.sampling_rate,
         "report": to_json(report).decode(),
         "redaction": None if redaction is None else redaction.described,
+        **reading_of(job),
     }

@@ -179,7 +179,7 @@ def check_treatment(store: Store, names: Sequence[str], redaction: Redaction | N
     Raises:
         UsageError: The store's calls of a source were imported otherwise.
     """
-    from workbench.store.imports import treatments
+    from workbench.store.redacted import treatments
 
     mine = None if redaction is None else json.loads(redaction.described)["key"]
     for name in sorted(set(names)):

@@ -50,6 +50,9 @@ class ImportReport:
     `unrendered` counts, by the earlier import that brought them, calls that got their tokens now and
     whose prompt would have come along in one import. `prompts_waiting` counts prompts that came now, for
     calls that were stored with a template's arguments: each waits as a conflict.
+    `read_otherwise` counts, by the earlier import that brought them, conflicts that are no two records but
+    one, which an older version of the program read otherwise; `held` counts skipped records without ids,
+    which stand there under the ids that another reading gave them.
     `served` counts, by candidate, new calls that it served itself: their answers are no frontier's.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
     calls by their kind; the other skipped ones were known.
@@ -95,6 +98,8 @@ class ImportReport:
     redacted: dict[str, int] | None = None
     unrendered: dict[str, int] = field(default_factory=dict)
     prompts_waiting: int = 0
+    read_otherwise: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
     dry_run: bool = False
 
     @property
@@ -131,6 +136,11 @@ class ImportReport:
         return told
 
     @property
+    def others_in_conflict(self) -> int:
+        """Return how many conflicts are of two records, not of two readings of one."""
+        return self.conflicts - sum(self.read_otherwise.values())
+
+    @property
     def repaired(self) -> str:
         """Return a warning where so many records had to be repaired that the file itself seems damaged."""
         count, new = self.marks.get(Mark.REPAIRED_TEXT, 0), self.accepted + self.joined
@@ -163,10 +173,11 @@ class ImportReport:
                 f"  capture lost: {_listed(self.capture_lost)} (calls that never reached these logs: what "
                 "they were is not known)"
             )
-        if self.conflicts:
+        lines += [f"  READ OTHERWISE: {each}" for each in told_readings(self)]
+        if self.others_in_conflict:
             lines.append(
-                f"  CONFLICTS: {self.conflicts:,} records carry the id of another call but differ from it."
-                " Both sides are kept out of every comparison until that is resolved."
+                f"  CONFLICTS: {self.others_in_conflict:,} records carry the id of another call but differ "
+                "from it. Both sides are kept out of every comparison until that is resolved."
             )
             lines += [f"    {each}" for each in told_conflicts(self)]
         if self.marks:
@@ -307,6 +318,25 @@ def told_conflicts(report: ImportReport) -> list[str]:
         "Neither, and the stored calls are of an earlier version of the workbench? It may have read tools, "
         f"instructions or other parts otherwise: workbench conflicts resolve --keep arrived{brought}",
     ]
+
+
+def told_readings(report: ImportReport) -> list[str]:
+    """Say in words which records an older version of the program read otherwise, and what to do."""
+    lines = []
+    if count := sum(report.read_otherwise.values()):
+        lines.append(
+            f"{count:,} of the conflicts are records that an older version of the workbench has imported "
+            f"({', '.join(report.read_otherwise)}); this one reads them otherwise. They are out of use until "
+            "you take the new readings, all at once: workbench conflicts resolve --keep arrived --reread "
+            "(--keep stored keeps the old ones)."
+        )
+    for manifest, count in report.held.items():
+        lines.append(
+            f"{count:,} records without ids are skipped: an older version read them otherwise, or not at "
+            "all, and those it read would stand there twice. To have all of them as this version reads them: "
+            f"workbench import --undo {manifest}, then import the file again."
+        )
+    return lines
 
 
 def told_unrendered(report: ImportReport) -> list[str]:

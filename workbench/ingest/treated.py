@@ -78,7 +78,7 @@ def treatment_of(workspace: Workspace, store: Store, task: str) -> Treatment | N
     Raises:
         UsageError: The secret of the import is not there any more, or is another one.
     """
-    from workbench.store.imports import redacted_calls
+    from workbench.store.redacted import redacted_calls
 
     calls, keys = redacted_calls(store, task)
     if not calls:

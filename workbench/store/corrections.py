@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.records import Call, from_json
+import pyarrow as pa
+
+from workbench.records import BATCH_REQUEST_ID, Call, from_json
 from workbench.store import late, live, replaced
 from workbench.store.calls import to_call
 from workbench.store.engine import quoted
-from workbench.store.replaced import OF_REQUEST
+from workbench.store.replaced import OF_CONTROL, OF_REQUEST, Step
 
 if TYPE_CHECKING:
     from workbench.store import Store, Writer
@@ -31,13 +34,13 @@ UNION ALL
 SELECT call_id, FALSE FROM controls WHERE manifest_id = $m
     AND call_id NOT IN (SELECT call_id FROM calls WHERE manifest_id = $m)
 """
-_OF_CONTROL = ("comparisons", "labels", "draws")
+_OF_CONTROL = ("comparisons", "labels", "draws", "judge_votes")
 """What speaks of a pair of outputs, and means nothing once one of them is gone."""
 
-_OF_OUTPUT = (
-    "output", "text", "error_kind", "latency_ms", "input_tokens", "cached_input_tokens", "output_tokens",
-    "control_marks", "output_hash",
-)  # fmt: skip
+_STAGED_AS = {"marks": "control_marks", "content_hash": "output_hash"}
+"""What the store's columns of an output are called in a staged row, where that is another name."""
+STAGED_OUTPUT = tuple(_STAGED_AS.get(name, name) for name in OF_CONTROL)
+"""What a staged row says of an output."""
 
 
 def manifest(store: Store, manifest_id: str) -> dict[str, Any] | None:
@@ -83,9 +86,9 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
     """
     writer.execute(_AFFECTED, {"m": manifest_id})
     restored, asked_anew = replaced.take_back(writer, manifest_id)
-    for call_id in restored:
-        writer.execute("DELETE FROM temp.taken_back WHERE call_id = ?", (call_id,))
-        writer.execute("INSERT INTO temp.taken_back VALUES (?, FALSE)", (call_id,))
+    again = "SELECT unnest(?::VARCHAR[])"
+    writer.execute(f"DELETE FROM temp.taken_back WHERE call_id IN ({again})", [restored])  # noqa: S608 -- a constant
+    writer.execute(f"INSERT INTO temp.taken_back SELECT *, FALSE FROM ({again})", [restored])  # noqa: S608 -- a constant
     source = writer.value("SELECT source FROM manifests WHERE manifest_id = ?", (manifest_id,))
     removed: dict[str, int] = {}
 
@@ -104,9 +107,8 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
     for table in _OF_CONTROL:
         delete(table, partly)
     delete("observations", f"{partly} AND {live.OF_LIVE}")
-    for call_id in asked_anew:
-        delete("observations", "call_id = ?", (call_id,))
-        delete("asked_controls", "call_id = ?", (call_id,))
+    for table in ("observations", "asked_controls"):
+        delete(table, "call_id IN (SELECT unnest(?::VARCHAR[]))", [asked_anew])
     changed_back = late.take_back(writer, manifest_id)
     if changed_back:
         removed["late_facts"] = changed_back
@@ -141,38 +143,41 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
 
 
 def open_conflicts(
-    store: Store, *, call_id: str | None = None, limit: int | None = 100, offset: int = 0
+    store: Store, *, call_ids: Sequence[str] | None = None, limit: int | None = 100, offset: int = 0
 ) -> list[dict[str, Any]]:
     """Return open conflicts, the stored call and what arrived under its id.
 
     Args:
         store: Where to read.
-        call_id: Only this call's.
+        call_ids: Only those of these calls.
         limit: How many at most; None for all.
         offset: How many to pass over.
 
     Returns:
-        Rows of call_id, content_hash, manifest_id, file, line, stored and arrived (both `Call`),
-        resting (how many observations and labels rest on the stored call).
+        Rows of call_id, content_hash, manifest_id, read_before, file, line, stored and arrived (both
+        `Call`), resting (how many observations and labels rest on the stored call), those of a call in the
+        order of their imports.
     """
     rows = store.rows(
         """
-        SELECT x.call_id, x.content_hash, x.manifest_id, x.file, x.line, x.call, c.source, c.native_id,
-               c.task, c.request, k.output AS control, c.occurred_at, c.session_id, c.served_by,
+        SELECT x.call_id, x.content_hash, x.manifest_id, x.read_before, x.file, x.line, x.call, c.source,
+               c.native_id, c.task, c.request, k.output AS control, c.occurred_at, c.session_id, c.served_by,
                c.sampling_rate, c.attributes, c.marks, k.marks AS control_marks, NULL AS gold,
                (SELECT count(*) FROM observations o WHERE o.call_id = x.call_id) AS observations,
                (SELECT count(*) FROM labels l WHERE l.call_id = x.call_id AND l.source <> 'gold') AS labels
         FROM conflicts x JOIN calls c USING (call_id) LEFT JOIN controls k USING (call_id)
-        WHERE ($id IS NULL OR x.call_id = $id)
-        ORDER BY c.seq, x.file, x.line, x.content_hash LIMIT $limit OFFSET $offset
+        LEFT JOIN manifests m ON m.manifest_id = x.manifest_id
+        WHERE ($ids IS NULL OR x.call_id IN (SELECT unnest($ids::VARCHAR[])))
+        ORDER BY c.seq, m.seq, x.file, x.line, x.content_hash LIMIT $limit OFFSET $offset
         """,
-        {"id": call_id, "limit": limit, "offset": offset},
+        {"ids": None if call_ids is None else list(call_ids), "limit": limit, "offset": offset},
     )
     return [
         {
             "call_id": row["call_id"],
             "content_hash": row["content_hash"],
             "manifest_id": row["manifest_id"],
+            "read_before": row["read_before"],
             "file": row["file"],
             "line": row["line"],
             "stored": to_call(row),
@@ -183,109 +188,164 @@ def open_conflicts(
     ]
 
 
-def count_conflicts(store: Store) -> int:
-    """Return how many conflicting records are open."""
-    return int(store.value("SELECT count(*) FROM conflicts JOIN calls USING (call_id)"))
+def count_conflicts(store: Store) -> tuple[int, int]:
+    """Return how many conflicting records are open, and how many of them are stored ones read otherwise."""
+    row = store.rows(
+        "SELECT count(*) AS n, count(read_before) AS reread FROM conflicts JOIN calls USING (call_id)"
+    )[0]
+    return row["n"], row["reread"]
 
 
-def conflicting_ids(store: Store, manifest_id: str | None = None) -> list[str]:
-    """Return the calls in conflict, or those that one import brought into it, in the order of import."""
+def conflicting_ids(store: Store, manifest_id: str | None = None, *, reread: bool = False) -> list[str]:
+    """Return calls in conflict in the order of import.
+
+    Args:
+        store: Where to read.
+        manifest_id: Only those that this import brought into it.
+        reread: Only those whose own record was read otherwise.
+    """
     rows = store.rows(
         """
         SELECT c.call_id FROM calls c
-        WHERE c.call_id IN (SELECT call_id FROM conflicts WHERE ($m IS NULL OR manifest_id = $m))
+        WHERE c.call_id IN (
+            SELECT call_id FROM conflicts
+            WHERE ($m IS NULL OR manifest_id = $m) AND (NOT $reread OR read_before IS NOT NULL))
         ORDER BY c.seq
         """,
-        {"m": manifest_id},
+        {"m": manifest_id, "reread": reread},
     )
     return [row["call_id"] for row in rows]
 
 
-def keep_stored(writer: Writer, call_id: str, resolved_by: str, now: datetime) -> int:
-    """Resolve a call's conflicts: the stored one is right. What arrived is passed over from now on.
+def keep_stored(
+    writer: Writer, call_ids: Sequence[str], resolved_by: str, now: datetime, *, reread: bool = False
+) -> int:
+    """Resolve conflicts of calls: the stored ones are right. What arrived is passed over from now on.
+
+    Args:
+        writer: The open transaction.
+        call_ids: The calls.
+        resolved_by: Who says so.
+        now: In UTC.
+        reread: Only where the same record was read otherwise; conflicts with other records stay open.
 
     Returns:
         How many conflicting records were given up.
     """
-    rows = writer.rows("SELECT * FROM conflicts WHERE call_id = ?", (call_id,))
-    for row in rows:
-        _resolved(writer, row, STORED, row["content_hash"], row["call"], resolved_by, now)
-    writer.execute("DELETE FROM conflicts WHERE call_id = ?", (call_id,))
-    return len(rows)
+    where = "WHERE call_id IN (SELECT unnest($ids::VARCHAR[]))"
+    where += " AND read_before IS NOT NULL" if reread else ""
+    mine = {"ids": list(call_ids)}
+    count: int = writer.value(f"SELECT count(*) FROM conflicts {where}", mine)  # noqa: S608 -- a constant
+    _resolve_all(writer, where, mine, STORED, resolved_by, now)
+    writer.execute(f"DELETE FROM conflicts {where}", mine)  # noqa: S608 -- a constant
+    return count
 
 
-def take_arrived(
-    writer: Writer, call_id: str, hash_taken: str, columns: dict[str, Any], resolved_by: str, now: datetime
-) -> None:
-    """Resolve a call's conflicts: one that arrived is right, and takes the place of the stored one.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A version that arrived and is right.
 
-    The caller makes sure that no label rests on the stored call.
+    Attributes:
+        call_id: The call.
+        content_hashes: Of the conflicting records that it is made of.
+        manifest_id: The import that brought them.
+        columns: Its staged row by column: what the store keeps of the request (`request` is None where
+            only the output arrived) and of the output (likewise `output`).
+        read_before: The earlier import that had read the same record otherwise; None where it was another.
+    """
+
+    call_id: str
+    content_hashes: Sequence[str]
+    manifest_id: str
+    columns: Mapping[str, Any]
+    read_before: str | None = None
+
+
+def take_arrived(writer: Writer, taken: Sequence[Taken], resolved_by: str, now: datetime) -> None:
+    """Resolve conflicts: versions that arrived are right, and take the place of the stored ones.
+
+    What was compared, voted by judges or labelled from gold answers speaks of the version that goes, and
+    goes with it; so does what candidates answered, where the request is another one. The caller makes
+    sure that no label of a person rests on the stored calls.
 
     Args:
         writer: The open transaction.
-        call_id: The call.
-        hash_taken: `content_hash` of the conflicting record that is right.
-        columns: Its staged row by column: what the store keeps of the request (`request` is
-            None where only the output arrived) and of the output.
+        taken: One version a call; as many calls as may be held in memory.
         resolved_by: Who says so.
         now: In UTC.
     """
-    rows = {
-        row["content_hash"]: row
-        for row in writer.rows("SELECT * FROM conflicts WHERE call_id = ?", (call_id,))
-    }
-    taken = rows[hash_taken]
-    old = replaced.current(writer, call_id)
+    if not taken:
+        return
+    ids = [each.call_id for each in taken]
+    mine, where = {"ids": ids}, "WHERE call_id IN (SELECT unnest($ids::VARCHAR[]))"
+    old = replaced.current(writer, ids)
     # A record may say all of the call, or its output alone: either is known from now on.
-    replaced.keep(writer, call_id, old, taken["manifest_id"], resolved_by, now)
-    for known, row in rows.items():
-        if known != hash_taken:
-            _resolved(writer, row, ARRIVED, known, row["call"], resolved_by, now)
-    late.settle(writer, call_id)
-    writer.execute("DELETE FROM conflicts WHERE call_id = ?", (call_id,))
-    writer.execute("DELETE FROM comparisons WHERE call_id = ?", (call_id,))
-    new_request = (
-        columns["request"] is not None and columns["request_hash"] != (old["call"] or {})["request_hash"]
-    )
-    if new_request:
-        writer.execute("DELETE FROM observations WHERE call_id = ?", (call_id,))
-    writer.execute(
-        "DELETE FROM conflict_resolutions WHERE call_id = ? AND content_hash = ?", (call_id, hash_taken)
-    )
-    if columns["request"] is not None:
-        assignments = ", ".join(f"{name} = ?" for name in (*OF_REQUEST, "manifest_id"))
-        writer.execute(
-            f"UPDATE calls SET {assignments} WHERE call_id = ?",  # noqa: S608 -- names of this module
-            [*(columns[name] for name in OF_REQUEST), taken["manifest_id"], call_id],
-        )
-    if columns["output"] is not None:
-        values = [columns[name] for name in _OF_OUTPUT]
-        writer.execute(
-            """
-            INSERT OR REPLACE INTO controls (call_id, manifest_id, output, text, error_kind, latency_ms,
-                input_tokens, cached_input_tokens, output_tokens, marks, content_hash)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            [call_id, taken["manifest_id"], *values],
-        )
-    live.changed(writer, call_id, request_changed=new_request)
-
-
-def _resolved(
-    writer: Writer, row: dict[str, Any], kept: str, known: str, given_up: str, resolved_by: str, now: datetime
-) -> None:
-    writer.append(
-        "conflict_resolutions",
+    replaced.keep(
+        writer,
         [
-            {
-                "call_id": row["call_id"],
-                "content_hash": known,
-                "kept": kept,
-                "manifest_id": row["manifest_id"],
-                "given_up": given_up,
-                "resolved_by": resolved_by,
-                "resolved_at": now,
-            }
+            Step(each.call_id, old[each.call_id], each.manifest_id, resolved_by, now, each.read_before)
+            for each in taken
         ],
-        ignore_known=True,
+    )
+    pairs = pa.table(
+        {
+            "call_id": [each.call_id for each in taken for _ in each.content_hashes],
+            "content_hash": [known for each in taken for known in each.content_hashes],
+        }
+    )
+    with writer.lent("taken_pairs", pairs):
+        among = "(call_id, content_hash) IN (SELECT (call_id, content_hash) FROM taken_pairs)"
+        _resolve_all(writer, f"{where} AND NOT {among}", mine, ARRIVED, resolved_by, now)
+        writer.execute(f"DELETE FROM conflict_resolutions WHERE {among}")  # noqa: S608 -- a constant
+    late.settle(writer, ids)
+    for table in ("conflicts", "comparisons", "judge_votes"):
+        writer.execute(f"DELETE FROM {table} {where}", mine)  # noqa: S608 -- names of this function
+    writer.execute(f"DELETE FROM labels {where} AND source = 'gold'", mine)  # noqa: S608 -- a constant
+    new_requests = [
+        each.call_id
+        for each in taken
+        if each.columns["request"] is not None
+        and each.columns["request_hash"] != (old[each.call_id]["call"] or {})["request_hash"]
+    ]
+    asked = {"ids": new_requests}
+    if new_requests:
+        writer.execute(f"DELETE FROM observations {where}", asked)  # noqa: S608 -- a constant
+    requests = [each for each in taken if each.columns["request"] is not None]
+    replaced.write(writer, "call", [(each.call_id, _request(each, old[each.call_id])) for each in requests])
+    outputs = [each for each in taken if each.columns["output"] is not None]
+    replaced.write(writer, "control", [(each.call_id, _output(each)) for each in outputs])
+    live.changed(writer, ids, new_requests)
+
+
+def _request(taken: Taken, old: replaced.Version) -> dict[str, Any]:
+    """Return the stored row of a version's request.
+
+    Where an output came by a record of its own, as in batches, that one told the time and the model.
+    """
+    columns, call = taken.columns, old["call"] or {}
+    row = {"manifest_id": taken.manifest_id} | {name: columns[name] for name in OF_REQUEST}
+    if len(taken.content_hashes) == 1 and (columns["output"] is not None or old["control"] is None):
+        return row
+    told = json.loads(call["attributes"])
+    if BATCH_REQUEST_ID in told:
+        attributes = json.loads(row["attributes"]) | {BATCH_REQUEST_ID: told[BATCH_REQUEST_ID]}
+        row["attributes"] = json.dumps(attributes, ensure_ascii=False, separators=(",", ":"))
+    return row | {"occurred_at": row["occurred_at"] or call["occurred_at"], "model": call["model"]}
+
+
+def _output(taken: Taken) -> dict[str, Any]:
+    names = zip(OF_CONTROL, STAGED_OUTPUT, strict=True)
+    return {"manifest_id": taken.manifest_id} | {name: taken.columns[staged] for name, staged in names}
+
+
+def _resolve_all(
+    writer: Writer, where: str, params: Mapping[str, Any], kept: str, resolved_by: str, now: datetime
+) -> None:
+    writer.execute(
+        f"""
+        INSERT OR IGNORE INTO conflict_resolutions
+            (call_id, content_hash, kept, manifest_id, given_up, resolved_by, resolved_at, read_before)
+        SELECT call_id, content_hash, $kept, manifest_id, call, $by, $now, read_before FROM conflicts {where}
+        """,  # noqa: S608 -- constants of this module
+        {**params, "kept": kept, "by": resolved_by, "now": now},
     )

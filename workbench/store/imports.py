@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 
 from workbench.costing.pricing import ModelPrice
 from workbench.records import Call, Output, Rejected, Request, from_json, to_json
-from workbench.store import late, live
+from workbench.store import late, live, rereading
 from workbench.store.answered import Answered, Costs
+from workbench.store.rereading import ReadBefore
 from workbench.store.staging import Staging
 
 if TYPE_CHECKING:
-    from workbench.store import Store, Writer
+    from workbench.store import Writer
 
 GROUP_ROWS, GROUP_BYTES = 20_000, 96 * 1024 * 1024
 """So much is loaded by one statement."""
@@ -144,7 +145,9 @@ class Loaded:
 
     `parts` counts, by outcome, the further source records of the rows. `costs` are those of the outputs.
     `prompts_waiting` are prompts that came later than their calls and wait for a person. `served` counts
-    calls by the candidate that served them.
+    calls by the candidate that served them. `read_otherwise` counts conflicts of two readings of one
+    record, `held` rows without ids that stand there under those of another reading, both by the import that
+    an older version read.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -165,6 +168,8 @@ class Loaded:
     added_tokens: dict[str, int | None] = field(default_factory=dict)
     unrendered: dict[str, int] = field(default_factory=dict)
     prompts_waiting: int = 0
+    read_otherwise: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
 
 
 def load_staged(
@@ -176,6 +181,7 @@ def load_staged(
     orphan_limit: int,
     tick: Callable[[int], None],
     prices: Sequence[ModelPrice] = (),
+    before: ReadBefore | None = None,
 ) -> Loaded:
     """Load an import's parts within the caller's transaction.
 
@@ -187,6 +193,7 @@ def load_staged(
         orphan_limit: How many outputs without a request are kept as rejected rows.
         tick: Is told how many rows are done.
         prices: By which the outputs' cost is reckoned.
+        before: What older versions of the program read.
 
     Returns:
         What became of the rows, and sums over what was accepted.
@@ -195,9 +202,10 @@ def load_staged(
     if not staging.rows:
         _summarise(writer, manifest_id, loaded)
         return loaded
-    judged = not _all_new(writer, staging, loaded)
+    before = before or ReadBefore()
+    judged = bool(before.files) or not _all_new(writer, staging, loaded)
     if judged:
-        _judge(writer, staging, loaded)
+        _judge(writer, staging, loaded, before)
     answered = Answered()
     done = 0
     for table in grouped(staging.tables()):
@@ -206,6 +214,8 @@ def load_staged(
         done += table.num_rows
         tick(done)
     if judged:
+        if CONFLICT in loaded.counts:
+            loaded.read_otherwise = rereading.tell_apart(writer, manifest_id, before)
         late.write_calls(writer, manifest_id)
         if JOINED in loaded.counts:
             live.mark_answers(writer, manifest_id)
@@ -273,12 +283,13 @@ def _all_new(writer: Writer, staging: Staging, loaded: Loaded) -> bool:
     return True
 
 
-def _judge(writer: Writer, staging: Staging, loaded: Loaded) -> None:
+def _judge(writer: Writer, staging: Staging, loaded: Loaded, before: ReadBefore) -> None:
     """Put into a temporary table what becomes of each row, and count it."""
     writer.execute(_STAGED)
     for table in staging.tables(_KEYS):
         late.stage_rows(writer, "staged", table)
     writer.execute(_JUDGE)
+    loaded.held = rereading.hold_back(writer, staging, before)
     late.begin(writer)
     for outcome, count in pairs(writer, "SELECT outcome AS name, count(*) AS n FROM judged GROUP BY ALL"):
         loaded.counts[outcome] = count
@@ -470,27 +481,6 @@ def append_rejects(writer: Writer, manifest_id: str, rejects: Sequence[Rejected]
         for each in fresh
     ]
     return writer.append("rejects", rows)
-
-
-def treatments(store: Store, source: str) -> list[str | None]:
-    """Return how the calls of a source were redacted: each way once, None for as logged."""
-    rows = store.rows(
-        "SELECT DISTINCT redaction FROM manifests WHERE manifest_id IN"
-        " (SELECT DISTINCT manifest_id FROM calls WHERE source = ?)",
-        (source,),
-    )
-    return [row["redaction"] for row in rows]
-
-
-def redacted_calls(store: Store, task: str) -> tuple[frozenset[str], set[str]]:
-    """Return the calls of a task that were imported redacted, and the fingerprints of the secrets used."""
-    rows = store.rows(
-        "SELECT c.call_id, m.redaction FROM calls c JOIN manifests m USING (manifest_id)"
-        " WHERE c.task = ? AND m.redaction IS NOT NULL",
-        (task,),
-    )
-    described = {row["redaction"] for row in rows}
-    return frozenset(row["call_id"] for row in rows), {json.loads(each)["key"] for each in described}
 
 
 def append_manifest(writer: Writer, row: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ What it changes is kept as it was before, so that it can be taken back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -193,6 +194,6 @@ def take_back(writer: Writer, manifest_id: str) -> int:
     return count
 
 
-def settle(writer: Writer, call_id: str) -> None:
-    """Forget how a call was before: a person decided on what it holds now."""
-    writer.execute("DELETE FROM late_facts WHERE call_id = ?", (call_id,))
+def settle(writer: Writer, call_ids: Sequence[str]) -> None:
+    """Forget how calls were before: a person decided on what they hold now."""
+    writer.execute("DELETE FROM late_facts WHERE call_id IN (SELECT unnest(?::VARCHAR[]))", [list(call_ids)])

@@ -7,7 +7,7 @@ later is the second, like any other replay.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -41,21 +41,26 @@ def mark_answers(writer: Writer, manifest_id: str) -> None:
     )
 
 
-def mark_answer(writer: Writer, call_id: str) -> None:
-    """Say of a call's answer who gave it, after either was written anew."""
-    writer.execute(f"{_FOLLOW} AND c.call_id = ?", (call_id,))
+def mark_answers_of(writer: Writer, call_ids: Sequence[str]) -> None:
+    """Say of the answers of calls who gave them, after either was written anew."""
+    writer.execute(f"{_FOLLOW} AND c.call_id IN (SELECT unnest(?::VARCHAR[]))", [list(call_ids)])
 
 
-def changed(writer: Writer, call_id: str, *, request_changed: bool) -> None:
-    """Follow a change of a call: what was asked for another request goes, and so does an answer that is none.
+def changed(writer: Writer, call_ids: Sequence[str], new_requests: Collection[str]) -> None:
+    """Follow a change of calls: what was asked for another request goes, and so does an answer that is none.
 
-    The call stays in its live sample, and gets its observation again when that is settled.
+    The calls stay in their live sample, and get their observations again when that is settled.
+
+    Args:
+        writer: The open transaction.
+        call_ids: The calls.
+        new_requests: Those of them that hold another request.
     """
-    mark_answer(writer, call_id)
-    if request_changed:
-        writer.execute("DELETE FROM asked_controls WHERE call_id = ?", (call_id,))
-        return
-    writer.execute(f"DELETE FROM observations WHERE call_id = ? AND {OF_LIVE}", (call_id,))  # noqa: S608
+    mark_answers_of(writer, call_ids)
+    among = "call_id IN (SELECT unnest(?::VARCHAR[]))"
+    writer.execute(f"DELETE FROM asked_controls WHERE {among}", [list(new_requests)])  # noqa: S608
+    as_before = [each for each in call_ids if each not in new_requests]
+    writer.execute(f"DELETE FROM observations WHERE {among} AND {OF_LIVE}", [as_before])  # noqa: S608
 
 
 def served_calls(store: Store, task: str, candidate: str, since: datetime) -> list[FrameRow]:

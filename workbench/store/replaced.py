@@ -7,11 +7,15 @@ stood, each with the import that brought it. Taken together they are the history
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from workbench.normal import content_hash
+from workbench.parts import SCHEMA
 from workbench.records import to_json
 from workbench.store import late, live
 from workbench.store.calls import to_call
@@ -31,31 +35,52 @@ PARTS = ("call", "control")
 _KEY = "replaced"
 _COLUMNS = {"call": ("manifest_id", *OF_REQUEST), "control": ("manifest_id", *OF_CONTROL)}
 _TABLE = {"call": "calls", "control": "controls"}
+_KINDS = {
+    "call": {name: SCHEMA.field(name).type for name in OF_REQUEST},
+    "control": {name: SCHEMA.field(name).type for name in OF_CONTROL if name not in ("marks", "content_hash")}
+    | {"marks": SCHEMA.field("control_marks").type},
+}
 
 Version = dict[str, dict[str, Any] | None]
 """The call part and the output part of a stored call, each None where there is none."""
 
 
-@dataclass(slots=True)
-class _Step:
-    """One version that arrived and was taken: what stood before, and the resolution that says so."""
+AT_ONCE = 2_000
+"""Calls taken back together; each may be long."""
 
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A version of a call that gave way to one that arrived.
+
+    Attributes:
+        call_id: The call.
+        before: The version, as it stood.
+        taken_by: The import whose version took its place.
+        resolved_by: Who said so.
+        resolved_at: In UTC.
+        read_before: The earlier import that had read the same record otherwise; None where it was another.
+    """
+
+    call_id: str
     before: Version
     taken_by: str
     resolved_by: str
     resolved_at: datetime
+    read_before: str | None = None
 
 
-def current(writer: Writer, call_id: str) -> Version:
-    """Return a call's version as it stands."""
-    found: Version = {}
+def current(writer: Writer, call_ids: Sequence[str]) -> dict[str, Version]:
+    """Return the versions of calls as they stand."""
+    found: dict[str, Version] = {each: dict.fromkeys(PARTS) for each in call_ids}
     for part in PARTS:
         columns = ", ".join(_COLUMNS[part])
         rows = writer.rows(
-            f"SELECT {columns} FROM {_TABLE[part]} WHERE call_id = ?",  # noqa: S608 -- names of this module
-            (call_id,),
+            f"SELECT call_id, {columns} FROM {_TABLE[part]} WHERE call_id IN (SELECT unnest(?::VARCHAR[]))",  # noqa: S608 -- names of this module
+            [list(call_ids)],
         )
-        found[part] = _plain(rows[0]) if rows else None
+        for row in rows:
+            found[row.pop("call_id")][part] = _plain(row)
     return found
 
 
@@ -66,11 +91,15 @@ def hashes(version: Version) -> tuple[str, str]:
     return content_hash(call.get("request_hash"), output), content_hash("output", output)
 
 
-def given_up(writer: Writer, call_id: str, version: Version) -> str:
-    """Return what a resolution keeps of a version: the `Call` that a person reads, and its rows."""
-    row = writer.rows("SELECT * FROM calls WHERE call_id = ?", (call_id,))[0]
+def given_up(stored: Mapping[str, Any], version: Version) -> str:
+    """Return what a resolution keeps of a version: the `Call` that a person reads, and its rows.
+
+    Args:
+        stored: The row of the call as it stands.
+        version: The version.
+    """
     call, control = version["call"] or {}, version["control"]
-    row |= call | {"gold": None, "control": None, "control_marks": None}
+    row = {**stored, **call, "gold": None, "control": None, "control_marks": None}
     if call.get("occurred_at"):
         row["occurred_at"] = datetime.fromisoformat(call["occurred_at"])
     if control is not None:
@@ -117,106 +146,134 @@ def take_back(writer: Writer, manifest_id: str) -> tuple[list[str], list[str]]:
             {"m": manifest_id},
         )
     ]
-    restored, asked_anew = [], []
-    for call_id in ids:
-        before, after = _without(writer, call_id, manifest_id)
-        if after["call"] is None or before == after:
-            continue
-        for part in PARTS:
-            if after[part] != before[part] and after[part] is not None:
-                _write(writer, call_id, part, after[part] or {})
-        late.settle(writer, call_id)
-        restored.append(call_id)
-        if (before["call"] or {})["request_hash"] != after["call"]["request_hash"]:
-            asked_anew.append(call_id)
+    restored: list[str] = []
+    asked_anew: list[str] = []
+    for at in range(0, len(ids), AT_ONCE):
+        changed: dict[str, list[tuple[str, dict[str, Any]]]] = {part: [] for part in PARTS}
+        for call_id, before, after in _without(writer, ids[at : at + AT_ONCE], manifest_id):
+            call = after["call"]
+            if call is None or before == after:
+                continue
+            for part in PARTS:
+                row = after[part]
+                if row is not None and row != before[part]:
+                    changed[part].append((call_id, row))
+            restored.append(call_id)
+            if (before["call"] or {})["request_hash"] != call["request_hash"]:
+                asked_anew.append(call_id)
+        for part, rows in changed.items():
+            write(writer, part, rows)
+    late.settle(writer, restored)
+    live.mark_answers_of(writer, restored)
     return restored, asked_anew
 
 
-def _without(writer: Writer, call_id: str, manifest_id: str) -> tuple[Version, Version]:
-    """Write a call's history without an import; return what stands, and what stands without it."""
-    steps = _steps(writer, call_id)
-    now = current(writer, call_id)
-    last: Version = dict.fromkeys(PARTS)
-    kept: list[Version] = []
-    for version in (*(each.before for each in steps), now):
-        rest: Version = {}
-        for part in PARTS:
-            row = version[part]
-            rest[part] = last[part] if row is not None and row["manifest_id"] == manifest_id else row
-        kept.append(rest)
-        last = rest
-    for step in steps:
-        for known in hashes(step.before):
-            writer.execute(
-                "DELETE FROM conflict_resolutions WHERE call_id = ? AND content_hash = ? AND manifest_id = ?"
-                " AND json_extract(given_up, '$.replaced') IS NOT NULL",
-                (call_id, known, step.taken_by),
-            )
-    for step, version in zip(steps, kept, strict=False):
-        if step.taken_by != manifest_id and version["call"] is not None:
-            step.before = version
-            keep(writer, call_id, step.before, step.taken_by, step.resolved_by, step.resolved_at)
-    return now, kept[-1]
+def _without(writer: Writer, call_ids: Sequence[str], manifest_id: str) -> list[tuple[str, Version, Version]]:
+    """Write histories of calls without an import; return call, what stands, and what stands without it."""
+    steps, known = _steps(writer, call_ids)
+    now = current(writer, call_ids)
+    with writer.lent("known", known):
+        writer.execute(
+            "DELETE FROM conflict_resolutions"
+            " WHERE (call_id, content_hash) IN (SELECT (call_id, content_hash) FROM known)"
+        )
+    again: list[Step] = []
+    found = []
+    for call_id in call_ids:
+        mine, last = steps[call_id], dict[str, Any].fromkeys(PARTS)
+        left: list[Version] = []
+        for version in (*(each.before for each in mine), now[call_id]):
+            last = {
+                part: last[part] if row is not None and row["manifest_id"] == manifest_id else row
+                for part, row in version.items()
+            }
+            left.append(last)
+        again += [
+            replace(each, before=version)
+            for each, version in zip(mine, left, strict=False)
+            if each.taken_by != manifest_id and version["call"] is not None
+        ]
+        found.append((call_id, now[call_id], last))
+    keep(writer, again)
+    return found
 
 
-def keep(
-    writer: Writer, call_id: str, version: Version, taken_by: str, resolved_by: str, resolved_at: datetime
-) -> None:
-    """Keep a version that gives way to one that arrived, under both hashes that it is known by.
-
-    Args:
-        writer: The open transaction.
-        call_id: The call.
-        version: As it stood.
-        taken_by: The import whose version takes its place.
-        resolved_by: Who said so.
-        resolved_at: In UTC.
-    """
-    text = given_up(writer, call_id, version)
-    rows = [
-        {
-            "call_id": call_id,
-            "content_hash": known,
-            "kept": "arrived",
-            "manifest_id": taken_by,
-            "given_up": text,
-            "resolved_by": resolved_by,
-            "resolved_at": resolved_at,
-        }
-        for known in hashes(version)
-    ]
+def keep(writer: Writer, steps: Sequence[Step]) -> None:
+    """Keep versions that give way to what arrived, each under both hashes that it is known by."""
+    sql = "SELECT * FROM calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))"
+    stored = {row["call_id"]: row for row in writer.rows(sql, [[each.call_id for each in steps]])}
+    rows = []
+    for each in steps:
+        text = given_up(stored[each.call_id], each.before)
+        rows += [
+            {
+                "call_id": each.call_id,
+                "content_hash": known,
+                "kept": "arrived",
+                "manifest_id": each.taken_by,
+                "given_up": text,
+                "resolved_by": each.resolved_by,
+                "resolved_at": each.resolved_at,
+                "read_before": each.read_before,
+            }
+            for known in hashes(each.before)
+        ]
     writer.append("conflict_resolutions", rows, ignore_known=True)
 
 
-def _steps(writer: Writer, call_id: str) -> list[_Step]:
+def _steps(writer: Writer, call_ids: Sequence[str]) -> tuple[dict[str, list[Step]], pa.Table]:
+    """Return what gave way in calls, oldest first, and the keys of the resolutions that say so."""
+    # A condition on the long texts would be asked of all rows, not of those of these calls.
     rows = writer.rows(
         """
-        SELECT given_up, manifest_id, resolved_by, resolved_at FROM conflict_resolutions
-        WHERE call_id = ? AND kept = 'arrived' AND json_extract(given_up, '$.replaced') IS NOT NULL
-        QUALIFY row_number() OVER (PARTITION BY manifest_id ORDER BY seq) = 1
-        ORDER BY seq
+        SELECT call_id, content_hash, given_up, manifest_id, resolved_by, resolved_at, read_before
+        FROM conflict_resolutions
+        WHERE call_id IN (SELECT unnest(?::VARCHAR[])) AND kept = 'arrived' ORDER BY seq
         """,
-        (call_id,),
+        [list(call_ids)],
     )
-    return [
-        _Step(json.loads(row["given_up"])[_KEY], row["manifest_id"], row["resolved_by"], row["resolved_at"])
-        for row in rows
-    ]
+    keys: dict[str, list[str]] = {"call_id": [], "content_hash": []}
+    found: dict[str, dict[str, Step]] = {each: {} for each in call_ids}
+    for row in rows:
+        before = json.loads(row.pop("given_up")).get(_KEY)
+        if before is None:
+            continue
+        for name, values in keys.items():
+            values.append(row[name])
+        del row["content_hash"]
+        row["taken_by"] = row.pop("manifest_id")
+        found[row["call_id"]].setdefault(row["taken_by"], Step(**row, before=before))
+    kinds = pa.schema([(name, pa.string()) for name in keys])
+    return {each: list(steps.values()) for each, steps in found.items()}, pa.table(keys, schema=kinds)
 
 
-def _write(writer: Writer, call_id: str, part: str, row: dict[str, Any]) -> None:
-    columns = _COLUMNS[part]
-    if part == "call":
-        assignments = ", ".join(f"{name} = ?" for name in columns)
-        sql = f"UPDATE calls SET {assignments} WHERE call_id = ?"  # noqa: S608 -- names of this module
-        # Versions that were kept before there were live calls say of none who served it.
-        writer.execute(sql, [*(row.get(name) for name in columns), call_id])
-        live.mark_answer(writer, call_id)
+def write(writer: Writer, part: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Write the call part or the output part of calls anew.
+
+    Args:
+        writer: The open transaction.
+        part: Of `PARTS`.
+        rows: Each with its call; a column that a row lacks becomes NULL.
+    """
+    if not rows:
         return
-    names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
-    sql = f"INSERT OR REPLACE INTO controls ({names}, call_id) VALUES ({marks}, ?)"  # noqa: S608
-    writer.execute(sql, [*(row[name] for name in columns), call_id])
-    live.mark_answer(writer, call_id)
+    names = _COLUMNS[part]
+    fields = [(name, _KINDS[part].get(name, pa.string())) for name in ("call_id", *names)]
+    columns = [{"call_id": call_id} | {name: _typed(name, row) for name in names} for call_id, row in rows]
+    with writer.lent("versions", pa.Table.from_pylist(columns, pa.schema(fields))):
+        if part == "control":
+            writer.execute("INSERT OR REPLACE INTO controls BY NAME SELECT * FROM versions")
+            return
+        assignments = ", ".join(f"{name} = v.{name}" for name in names)
+        writer.execute(
+            f"UPDATE calls SET {assignments} FROM versions v WHERE calls.call_id = v.call_id"  # noqa: S608 -- names of this module
+        )
+
+
+def _typed(name: str, row: Mapping[str, Any]) -> Any:
+    # Versions that were kept before there were live calls say of none who served it.
+    value = row.get(name)
+    return datetime.fromisoformat(value) if name == "occurred_at" and isinstance(value, str) else value
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

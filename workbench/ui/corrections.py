@@ -33,7 +33,7 @@ def show(found: Sequence[Import]) -> None:
 
 
 def _conflicts() -> None:
-    total: int = read(ingest.conflict_count)
+    total, reread = read(ingest.conflict_count)
     if not total:
         return
     st.header(words.counted(total, "conflict"), anchor=False)
@@ -41,12 +41,16 @@ def _conflicts() -> None:
         "Each is a record with the id of a stored call that says something else. "
         "Neither is used until you say which one is right."
     )
+    if reread:
+        _readings(reread)
     place = min(int(st.session_state.get(PLACE, 0)), total - 1)
     (conflict,) = read(ingest.conflicts, limit=1, offset=place)
     with st.container(border=True, key="conflict"):
         st.caption(
             f"{place + 1:,} of {total:,}. Different: {', '.join(conflict.differs) or 'nothing shown here'}."
         )
+        if conflict.reread:
+            st.text("The same record: an older version of the workbench had read it otherwise.")
         st.text(visible(f"{conflict.stored.source}, id {conflict.stored.native_id}"))
         st.text(visible(f"arrived from {conflict.file}, line {conflict.line:,}"))
         _versions(conflict)
@@ -65,6 +69,23 @@ def _conflicts() -> None:
                 st.button("Next", key="conflict-next", type="tertiary", on_click=_go, args=(place + 1, total))
     if total > 1 and st.button(f"The stored one is right in all {total:,}", key="conflict-all"):
         _resolve("stored", None, None)
+
+
+def _readings(count: int) -> None:
+    """Offer to take, or to leave, all that this version reads otherwise than an older one did."""
+    with st.container(border=True, key="readings"):
+        all_of = "it" if count == 1 else f"all {count:,}"
+        said = f"{words.counted(count, 'conflict')} {'is' if count == 1 else 'are'} not between two records"
+        st.text(
+            f"{said}: an older version of the workbench imported the same log, and this version reads it "
+            "otherwise. With the new reading, what was compared with the old one goes: replay and compare "
+            "again. Calls that people labelled wait on, since only what they judged can be kept."
+        )
+        with st.container(horizontal=True):
+            if st.button(f"Take the new reading of {all_of}", type="primary", key="reread-arrived"):
+                _resolve("arrived", None, None, reread=True)
+            if st.button(f"Keep the old reading of {all_of}", key="reread-stored"):
+                _resolve("stored", None, None, reread=True)
 
 
 def _go(place: int, total: int) -> None:
@@ -90,9 +111,11 @@ def _versions(conflict: Conflict) -> None:
         markup.show(sides.right, right)
 
 
-def _resolve(keep: str, calls: list[str] | None, manifest_id: str | None) -> None:
+def _resolve(keep: str, calls: list[str] | None, manifest_id: str | None, *, reread: bool = False) -> None:
     try:
-        report = ingest.resolve_conflicts(here().store, keep, call_ids=calls, manifest_id=manifest_id)
+        report = ingest.resolve_conflicts(
+            here().store, keep, call_ids=calls, manifest_id=manifest_id, reread=reread
+        )
     except WorkbenchError as error:
         complain(error)
         return

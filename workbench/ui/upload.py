@@ -324,7 +324,7 @@ def _report(report: ImportReport) -> None:
     with st.container(border=True, key="import-report"):
         st.text(f"{words.counted(report.records, 'record')} = {equation}", help=COUNTS)
         import_told.details(report)
-    if report.conflicts:
+    if report.others_in_conflict:
         st.warning(
             "Conflicting records carry the id of another call but say something else. "
             "Both sides are kept out of every comparison until that is resolved.",

@@ -1,0 +1,61 @@
+"""Reading processes as of an older version, which lost some of what they read."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from workbench.ingest import children, rereading
+
+OLDER = """
+import sys
+from dataclasses import replace
+from workbench.ingest import reader
+
+with reader.without_numpy():
+    from workbench.ingest import rows
+
+new_call, new_output = rows.RowMaker.call, rows.RowMaker.output
+
+def call(maker, draft, source):
+    draft.request = replace(draft.request, tools=())
+    if ANSWERS and draft.control is not None:
+        draft.control = replace(draft.control, text="As it was read.")
+    new_call(maker, draft, source)
+
+def output(maker, draft, source):
+    if ANSWERS:
+        draft.output = replace(draft.output, text="As it was read.")
+    new_output(maker, draft, source)
+
+rows.RowMaker.call, rows.RowMaker.output = call, output
+sys.exit(reader.main())
+"""
+
+
+@contextmanager
+def older_readers(
+    monkeypatch: pytest.MonkeyPatch, *, reading: int = 0, answers: bool = False
+) -> Iterator[None]:
+    """Read, for the block, by processes that lose what tools were offered, or all answers too.
+
+    Args:
+        monkeypatch: Changes what is started.
+        reading: The number of the older reading.
+        answers: Whether the answers are lost.
+    """
+    started, code = subprocess.Popen, OLDER.replace("ANSWERS", str(answers))
+
+    def popen(command: list[str], *args: Any, **options: Any) -> Any:
+        if "workbench.ingest.reader" in command:
+            command = [*command[: command.index("-m")], "-c", code, command[-1]]
+        return started(command, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(children.subprocess, "Popen", popen)
+        patch.setattr(rereading, "READING", reading)
+        yield
