@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
@@ -81,38 +82,17 @@ CALL_PARTS, LABEL_PARTS = "part", "label"
 """How the names of parts begin, by what they hold."""
 
 
-class _Texts:
-    """A column of texts as Arrow holds it: one behind the other, and where each ends.
+def _texts(column: Sequence[bytes | None]) -> Any:
+    """Return texts in UTF-8 as a column: one behind the other, and where each ends.
 
-    Long texts go here at once: kept as objects until a part is full, each would take memory of its own,
-    a third of what a reading process holds.
+    They are neither decoded nor copied one by one on the way.
     """
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-        self._ends = array("i", (0,))
-        self._missing: list[int] = []
-
-    def add(self, text: bytes | None) -> None:
-        """Take the next one, in UTF-8."""
-        ends = self._ends
-        if text is None:
-            self._missing.append(len(ends) - 1)
-        else:
-            self._data += text
-        ends.append(len(self._data))
-
-    def column(self) -> Any:
-        """Return the column."""
-        count = len(self._ends) - 1
-        there = None
-        if self._missing:
-            flags = [True] * count
-            for place in self._missing:
-                flags[place] = False
-            there = pa.array(flags, pa.bool_()).buffers()[1]
-        buffers = [there, pa.py_buffer(self._ends), pa.py_buffer(self._data)]
-        return pa.Array.from_buffers(pa.string(), count, buffers, len(self._missing))
+    missing = column.count(None)
+    there = pa.array([each is not None for each in column], pa.bool_()).buffers()[1] if missing else None
+    texts = [each or b"" for each in column] if missing else column
+    ends = array("i", accumulate(map(len, texts), initial=0))
+    buffers = [there, pa.py_buffer(ends), pa.py_buffer(b"".join(cast("Sequence[bytes]", texts)))]
+    return pa.Array.from_buffers(pa.string(), len(column), buffers, missing)
 
 
 class PartWriter:
@@ -136,7 +116,7 @@ class PartWriter:
         self._schema, self._prefix = schema, prefix
         self._line_at = schema.get_field_index("line")
         self._rows: list[Sequence[Any]] = []
-        self._long: list[_Texts] = []
+        self._long: list[Sequence[bytes | None]] = []
         self._bytes = 0
         self._file, self._line, self._count, self._shared = 0, 0, 0, False
 
@@ -150,10 +130,8 @@ class PartWriter:
         """
         if not self._rows:
             self._line = values[self._line_at]
-            self._long = [_Texts() for _ in long]
         self._rows.append(values)
-        for column, text in zip(self._long, long, strict=True):
-            column.add(text)
+        self._long.append(long)
         self._bytes += size
         if len(self._rows) >= PART_ROWS or self._bytes >= PART_BYTES:
             self.flush()
@@ -176,12 +154,12 @@ class PartWriter:
         columns = zip(*self._rows, strict=True)
         # The long columns have no rows here, and come after those that have.
         arrays = [_array(column, field.type) for column, field in zip(columns, self._schema, strict=False)]
-        arrays += [each.column() for each in self._long]
+        arrays += [_texts(column) for column in zip(*self._long, strict=True)]
         first = self._line if self._shared else 0
         name = f"{self._prefix}-{self._file:06d}-{first:012d}-{self._count:08d}{_SUFFIX}"
         self._count += 1
         write(pa.table(arrays, schema=self._schema), self._folder / name)
-        self._rows = []
+        self._rows, self._long = [], []
         self._bytes = 0
         self._written(name)
 

@@ -147,8 +147,14 @@ _Line: Any = msgspec.defstruct(
 _decode = msgspec.json.Decoder(_Line).decode
 
 
+_same: tuple[tuple[Any, ...], tuple[type, ...], dict[str, Any]] = (), (), {}
+
+
 class PlainPair(Struct, gc=False):
-    """What such a line says. `messages` are encoded as `Message`s are, parameters stand by name."""
+    """What such a line says. `messages` are encoded as `Message`s are, parameters stand by name.
+
+    Pairs may share one object of parameters: it is not to be changed.
+    """
 
     messages: list[PlainMessage]
     parameters: dict[str, Any]
@@ -195,7 +201,7 @@ def draft_of(pair: PlainPair) -> Draft:
         request=Request(
             tuple([Message(each.role, each.content) for each in pair.messages]),
             response_format=pair.response_format,
-            parameters=pair.parameters,
+            parameters=dict(pair.parameters),
         ),
         native_id=pair.native_id,
         control=Output(
@@ -241,11 +247,7 @@ def _pair(line: Any) -> PlainPair | None:
     task = attributes.get("task")
     return PlainPair(
         request.messages,
-        {
-            name: item
-            for name, item in zip(_PARAMETERS, astuple(request)[: len(_PARAMETERS)], strict=True)
-            if item is not None
-        },
+        _parameters_of(astuple(request)[: len(_PARAMETERS)]),
         request.response_format,
         response.id,
         response.choices[0].message.content,
@@ -257,6 +259,21 @@ def _pair(line: Any) -> PlainPair | None:
         task if type(task) is str and task else task_of(task),
         attributes,
     )
+
+
+def _parameters_of(values: tuple[Any, ...]) -> dict[str, Any]:
+    """Return parameters by name; the very object of the line before where it had the same ones.
+
+    Most logs have the same on every line, and what is made of the object need not be made again.
+    """
+    global _same
+    kinds = tuple(map(type, values))
+    # 1, 1.0 and True are equal, and so are lists that hold one or the other.
+    if values == _same[0] and kinds == _same[1] and list not in kinds:
+        return _same[2]
+    found = {name: item for name, item in zip(_PARAMETERS, values, strict=True) if item is not None}
+    _same = values, kinds, found
+    return found
 
 
 def _tokens(usage: _Usage | None) -> tuple[int | None, int | None, int | None, int | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -63,9 +64,11 @@ class PlainRows:
         self, add: Any, router: TaskRouter, sampling_rate: float | None, served: ServedBy | None = None
     ) -> None:
         self._add, self._router, self._sampling_rate = add, router, sampling_rate
-        self._served = served
+        self._served, self._asks = served, router.asks
         self._latest = latest_time()
         self._models: dict[str, bytes] = {}
+        self._of: dict[str, Any] | None = None
+        self._parameters = b""
 
     def call(self, pair: PlainPair, source: str, file: str) -> None:
         """Stage a call.
@@ -80,8 +83,10 @@ class PlainRows:
         marks: list[str] = []
         if RATE in attributes:
             rate = take_rate(attributes, rate, marks)
-        occurred_at = past(pair.occurred_at, self._latest, marks)
-        if self._router.asks:
+        occurred_at: datetime | None = pair.occurred_at
+        if pair.occurred_at > self._latest:
+            occurred_at = past(occurred_at, self._latest, marks)
+        if self._asks:
             task, routed = self._routed(pair)
             marks += routed
         else:
@@ -105,7 +110,7 @@ class PlainRows:
         request = b'{"messages":%b,"tools":[],"response_format":%b,"parameters":%b}' % (
             messages,
             shape,
-            _encode(pair.parameters),
+            self._parameters if pair.parameters is self._of else self._said(pair.parameters),
         )
         answer = _encode(pair.text)
         said_json = b"[%b,[],null]" % answer
@@ -165,6 +170,11 @@ class PlainRows:
             self._models.clear()
         found = self._models[model] = _encode(model)
         return found
+
+    def _said(self, parameters: dict[str, Any]) -> bytes:
+        """Return parameters as JSON; the next calls may have the very same."""
+        self._of, self._parameters = parameters, _encode(parameters)
+        return self._parameters
 
     def _routed(self, pair: PlainPair) -> tuple[str, list[str]]:
         draft = draft_of(pair)
