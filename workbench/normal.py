@@ -12,7 +12,6 @@ import math
 import re
 import sys
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -336,17 +335,15 @@ def usage_openai(usage: Any) -> Usage:
         usage: The object of a chat completion or of a response (`input_tokens`). OpenRouter's says what
             the call cost, in US dollars (`cost`).
     """
-    if not isinstance(usage, dict | Mapping):
+    if not isinstance(usage, dict):
         return Usage()
     total_in = as_count(usage.get("prompt_tokens", usage.get("input_tokens")))
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    cached = as_count(details.get("cached_tokens")) if details and isinstance(details, Mapping) else None
+    cached = as_count(details.get("cached_tokens")) if details and isinstance(details, dict) else None
     if cached is None and "prompt_cache_hit_tokens" in usage:
         cached = as_count(usage["prompt_cache_hit_tokens"])  # DeepSeek
     details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
-    reasoning = (
-        as_count(details.get("reasoning_tokens")) if details and isinstance(details, Mapping) else None
-    )
+    reasoning = as_count(details.get("reasoning_tokens")) if details and isinstance(details, dict) else None
     uncached = None if total_in is None else max(total_in - (cached or 0), 0)
     out = as_count(usage.get("completion_tokens", usage.get("output_tokens")))
     cost = as_number(usage.get("cost")) if "cost" in usage else None

@@ -145,7 +145,7 @@ def seconds(value: Any) -> float | None:
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """Return an object, also one in JSON text; an empty one for anything else."""
     found = decode_nested(value)
-    return found if isinstance(found, Mapping) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:

@@ -69,9 +69,7 @@ class Langfuse:
         if not isinstance(observations, list):
             return [value]
         trace = value.get("trace")
-        trace = (
-            trace if isinstance(trace, Mapping) else {k: v for k, v in value.items() if k != "observations"}
-        )
+        trace = trace if isinstance(trace, dict) else {k: v for k, v in value.items() if k != "observations"}
         trace = {key: item for key, item in trace.items() if key not in ("observations", "input", "output")}
         light = {key: item for key, item in trace.items() if key not in ("scores", "corrections")}
         units: list[Any] = [
@@ -92,7 +90,7 @@ class Langfuse:
             trace, observation = as_mapping(value["trace"]), value["observation"]
             if observation is None:
                 return [Passed("a trace without observations", None, tuple(_labels(trace, trace)))]
-        if not isinstance(observation, Mapping):
+        if not isinstance(observation, dict):
             raise Unreadable("the observation is not an object")
         if "observations" in observation:
             raise Unreadable("a trace stands where an observation was expected")
@@ -244,7 +242,7 @@ def _labels(trace: Mapping[str, Any], observation: Mapping[str, Any]) -> list[Fe
     found: list[Feedback] = []
     for holder in (trace, observation) if trace is not observation else (trace,):
         for each in (*as_list(holder.get("scores")), *as_list(holder.get("corrections"))):
-            if isinstance(each, Mapping):
+            if isinstance(each, dict):
                 found += _score_labels(each, as_text(trace.get("id") or _get(observation, "traceId") or ""))
     return found
 

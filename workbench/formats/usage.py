@@ -22,14 +22,14 @@ def is_at_batch_price(request: Any, response: Any) -> bool:
         request: Its body; what it asks for counts where the answer does not say what it got.
         response: The answer's body.
     """
-    if isinstance(response, Mapping):
+    if isinstance(response, dict):
         usage = response.get("usage")
         tier = response.get("service_tier") or (
-            usage.get("service_tier") if isinstance(usage, Mapping) else None
+            usage.get("service_tier") if isinstance(usage, dict) else None
         )
         if tier is not None:
             return tier in _TIERS_AT_BATCH_PRICE
-    return isinstance(request, Mapping) and request.get("service_tier") in _TIERS_AT_BATCH_PRICE
+    return isinstance(request, dict) and request.get("service_tier") in _TIERS_AT_BATCH_PRICE
 
 
 def logged_cost(value: Any, *, is_cached: bool = False) -> float | None:
@@ -52,14 +52,14 @@ def read_usage(value: Any) -> Usage:
             LangChain; anything else gives unknown tokens.
     """
     usage = decode_nested(value)
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return Usage()
     if "promptTokenCount" in usage or "prompt_token_count" in usage:
         return _gemini(usage)
     if "input_token_details" in usage or "output_token_details" in usage:
         return _langchain(usage)
     if any(key in usage for key in (*_EXCLUSIVE_CACHE, *_CACHE_WRITES)) and not any(
-        isinstance(usage.get(key), Mapping) for key in ("prompt_tokens_details", "input_tokens_details")
+        isinstance(usage.get(key), dict) for key in ("prompt_tokens_details", "input_tokens_details")
     ):
         return _exclusive(usage)
     if "inputTokens" in usage or "outputTokens" in usage:
@@ -94,9 +94,9 @@ def _gemini(usage: Mapping[str, Any]) -> Usage:
 def _langchain(usage: Mapping[str, Any]) -> Usage:
     total = _first(usage, "input_tokens", "prompt_tokens")
     details = usage.get("input_token_details")
-    cached = as_count(details.get("cache_read")) if isinstance(details, Mapping) else None
+    cached = as_count(details.get("cache_read")) if isinstance(details, dict) else None
     details = usage.get("output_token_details")
-    reasoning = as_count(details.get("reasoning")) if isinstance(details, Mapping) else None
+    reasoning = as_count(details.get("reasoning")) if isinstance(details, dict) else None
     uncached = None if total is None else max(total - (cached or 0), 0)
     return Usage(uncached, cached, _first(usage, "output_tokens", "completion_tokens"), reasoning)
 
@@ -109,7 +109,7 @@ def usage_details(value: Any) -> Usage:
             total tells whether `input` and `output` include the finer counts.
     """
     details = decode_nested(value)
-    if not isinstance(details, Mapping):
+    if not isinstance(details, dict):
         return Usage()
     counts = {str(key): count for key, item in details.items() if (count := as_count(item)) is not None}
     plain_in = next(
