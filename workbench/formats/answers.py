@@ -31,6 +31,9 @@ _FINISH = {
 }  # fmt: skip
 
 
+_BEDROCK_TEXTS = ("results", "outputs", "completions", "generation", "completion", "outputText", "text")
+_BODY_KEYS = ("output", "object", "candidates", "generations", *_BEDROCK_TEXTS)
+"""What answers have that are more than a message, but for Gemini's whose content is an object."""
 _OUTPUT_CALLS = ("function_call", "custom_tool_call", *CALLER_RUN)
 """Items of the responses API that call a tool of the caller's."""
 
@@ -75,14 +78,16 @@ def read_response(body: Any, marks: list[str], latency_ms: float | None = None) 
         return parse_response(body, marks, latency_ms)
     if body.get("error") or body.get("type") == "error":
         return error_output(body.get("error") or body.get("message"), None, marks, _model(body))
-    found = (
-        _responses(body, marks, latency_ms)
-        or _converse(body, marks, latency_ms)
-        or _gemini(body, marks, latency_ms)
-        or _langchain(body, marks, latency_ms)
-        or _bedrock_text(body, marks, latency_ms)
-        or _message(body, marks, latency_ms)
-    )
+    found = None
+    if isinstance(body.get("content"), dict) or not body.keys().isdisjoint(_BODY_KEYS):
+        found = (
+            _responses(body, marks, latency_ms)
+            or _converse(body, marks, latency_ms)
+            or _gemini(body, marks, latency_ms)
+            or _langchain(body, marks, latency_ms)
+            or _bedrock_text(body, marks, latency_ms)
+        )
+    found = found or _message(body, marks, latency_ms)
     if found is None:
         if set(body) <= {"message", "__type", "code", "type"} and isinstance(body.get("message"), str):
             return error_output(body, None, marks)
@@ -405,6 +410,8 @@ def _holders(message: Any) -> list[Mapping[str, Any]]:
 
 def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
     """Read the answers of Bedrock's older model families: one text under a key of their own."""
+    if body.keys().isdisjoint(_BEDROCK_TEXTS):
+        return None
     results, outputs, older = (body.get(key) for key in ("results", "outputs", "completions"))
     if isinstance(results, list) and results and isinstance(results[0], dict) and "outputText" in results[0]:
         first = results[0]
@@ -466,8 +473,7 @@ def _message(body: Mapping[str, Any], marks: list[str], latency_ms: float | None
     nested = decode_nested(body.get("output"))
     if isinstance(nested, str | dict) and "role" not in body:
         return read_response(nested, marks, latency_ms)
-    holds = ("content", "parts", "tool_calls", "kwargs", "data", "text", "refusal")
-    if not any(key in body for key in holds):
+    if body.keys().isdisjoint(("content", "parts", "tool_calls", "kwargs", "data", "text", "refusal")):
         return None
     finish = next(
         (body[key] for key in ("stop_reason", "finish_reason", "finishReason") if body.get(key)), None

@@ -290,12 +290,18 @@ def word(value: Any) -> str | None:
 
 def first_told(holder: Mapping[str, Any], *keys: str) -> Any:
     """Return what stands under the first of some keys that holds more than null; None where none does."""
-    return next((holder[key] for key in keys if holder.get(key) is not None), None)
+    for key in keys:
+        if (found := holder.get(key)) is not None:
+            return found
+    return None
 
 
 def first_filled(holder: Mapping[str, Any], *keys: str) -> Any:
     """Return the same of the first that holds no empty text or list, either."""
-    return next((holder[key] for key in keys if holder.get(key) not in (None, "", [])), None)
+    for key in keys:
+        if (found := holder.get(key)) not in (None, "", []):
+            return found
+    return None
 
 
 def add(marks: list[str], mark: str) -> None:

@@ -125,6 +125,8 @@ def _ended(control: Output, finish: str, marks: list[str]) -> Output:
 
 def milliseconds_between(start: Any, end: Any) -> float | None:
     """Return the time from start to end in milliseconds; None where one is missing or they are reversed."""
+    if start is None or end is None:
+        return None
     first, last = to_utc(start), to_utc(end)
     if first is None or last is None or last < first:
         return None

@@ -25,6 +25,10 @@ _NESTED = (
 _SYSTEM_KEYS = (
     "system", "instructions", "systemInstruction", "system_instruction", "system_prompt", "preamble",
 )  # fmt: skip
+_FORMAT_KEYS = (
+    "response_format", "text", "output_format", "output_config", "output_schema", "generationConfig",
+    "generation_config", "config",
+)  # fmt: skip
 _INSTRUCTING = ("system", "developer")
 _MESSAGE_KEYS = ("messages", "input", "contents", "prompt", "inputText", "chat_history", "query")
 BODY_KEYS: Mapping[str, frozenset[str]] = {
@@ -123,6 +127,8 @@ def _offers_tool(item: Any) -> bool:
 
 
 def _system_of(body: Mapping[str, Any], marks: list[str]) -> tuple[Message, ...]:
+    if body.keys().isdisjoint(_SYSTEM_KEYS):
+        return ()
     for key in _SYSTEM_KEYS:
         found = decode_nested(body.get(key))
         if isinstance(found, dict) and isinstance(found.get("parts"), list):
@@ -198,6 +204,8 @@ def _function(tool: Mapping[str, Any], schema: Any = None) -> dict[str, Any]:
 
 def read_response_format(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the asked-for form of the answer in OpenAI's shape, or None."""
+    if body.keys().isdisjoint(_FORMAT_KEYS):
+        return None
     found = decode_nested(body.get("response_format"))
     if isinstance(found, dict):
         return dict(found)
@@ -240,8 +248,7 @@ def read_parameters(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides the answer besides the messages, under OpenAI's names."""
     found: dict[str, Any] = {}
     for key in _NESTED:
-        inner = decode_nested(body.get(key))
-        if isinstance(inner, dict):
+        if key in body and isinstance(inner := decode_nested(body[key]), dict):
             found |= _named(inner)
     found |= _named(body)
     reasoning = decode_nested(body.get("reasoning"))

@@ -35,6 +35,7 @@ _ROLES = {
     "humanmessage": "user", "aimessage": "assistant", "systemmessage": "system", "toolmessage": "tool",
     "humanmessagechunk": "user", "aimessagechunk": "assistant", "chatbot": "assistant", "bot": "assistant",
 }  # fmt: skip
+_ROLE_AND_CONTENT = {"role", "content"}
 _PLAIN_PARTS = frozenset(("text", "image_url", "input_audio", "file", "refusal"))
 _PLAIN_KEYS = frozenset(
     (
@@ -103,6 +104,11 @@ def read_answer(value: Any, marks: list[str]) -> tuple[Message, str | None]:
     """
     if value is None or isinstance(value, str):
         return Message("assistant", value), None
+    if isinstance(value, dict) and value.keys() == _ROLE_AND_CONTENT:
+        # By far the most answers are a role and a text.
+        text = value["content"]
+        if isinstance(text, str) and is_assistant(value["role"]):
+            return Message("assistant", text), None
     blocks = value if isinstance(value, list) else None
     item: Any = {"role": "assistant", "content": blocks} if blocks is not None else value
     turn = _turn(item, marks, 0, decode=False)

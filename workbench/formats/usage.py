@@ -8,7 +8,12 @@ from typing import Any
 from workbench.normal import as_count, as_number, decode_nested, usage_openai
 from workbench.records import Usage
 
+_UNKNOWN = Usage()
 _EXCLUSIVE_CACHE = ("cache_read_input_tokens", "cacheReadInputTokens")
+_WHOLE_IN = ("input", "prompt_tokens", "input_tokens", "promptTokens")
+_WHOLE_OUT = ("output", "completion_tokens", "output_tokens", "completionTokens")
+_TOTALS = ("total", "total_tokens", "totalTokens")
+_WHOLES = frozenset((*_WHOLE_IN, *_WHOLE_OUT, *_TOTALS))
 _CACHE_WRITES = ("cache_creation_input_tokens", "cacheWriteInputTokens")
 
 _TIERS_AT_BATCH_PRICE = ("batch", "flex")
@@ -53,7 +58,7 @@ def read_usage(value: Any) -> Usage:
     """
     usage = decode_nested(value)
     if not isinstance(usage, dict):
-        return Usage()
+        return _UNKNOWN
     if "promptTokenCount" in usage or "prompt_token_count" in usage:
         return _gemini(usage)
     if "input_token_details" in usage or "output_token_details" in usage:
@@ -110,25 +115,16 @@ def usage_details(value: Any) -> Usage:
     """
     details = decode_nested(value)
     if not isinstance(details, dict):
-        return Usage()
+        return _UNKNOWN
     counts = {str(key): count for key, item in details.items() if (count := as_count(item)) is not None}
-    plain_in = next(
-        (counts[key] for key in ("input", "prompt_tokens", "input_tokens", "promptTokens") if key in counts),
-        None,
-    )
-    plain_out = next(
-        (
-            counts[key]
-            for key in ("output", "completion_tokens", "output_tokens", "completionTokens")
-            if key in counts
-        ),
-        None,
-    )
-    cached = _matching(counts, ("cache_read", "cached"))
-    written = _matching(counts, ("cache_creation", "cache_write"))
-    reasoning = _matching(counts, ("reasoning",))
+    plain_in = next((counts[key] for key in _WHOLE_IN if key in counts), None)
+    plain_out = next((counts[key] for key in _WHOLE_OUT if key in counts), None)
+    parts = {key: count for key, count in counts.items() if key not in _WHOLES}
+    cached = _matching(parts, ("cache_read", "cached"))
+    written = _matching(parts, ("cache_creation", "cache_write"))
+    reasoning = _matching(parts, ("reasoning",))
     finer = (cached or 0) + (written or 0) + (reasoning or 0)
-    total = _first(counts, "total", "total_tokens", "totalTokens")
+    total = _first(counts, *_TOTALS)
     inclusive = total is not None and finer > 0 and (plain_in or 0) + (plain_out or 0) == total
     if inclusive:
         uncached = None if plain_in is None else max(plain_in - (cached or 0), 0)
