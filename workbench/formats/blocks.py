@@ -34,6 +34,12 @@ _BUILT_IN = frozenset(
 _BUILT_IN_RESULT = "_tool_result"
 _ITEM_ENDS = ("_call", "_call_output")
 _WRAPPED_RESULTS = frozenset(("text", "json", "error-text", "error-json", "content"))
+_TOLD_BY_KEY = (
+    "toolUse", "functionCall", "function_call", "toolResult", "functionResponse", "function_response",
+    "reasoningContent", "thought", "cachePoint", "inlineData", "inline_data", "image", "document", "video",
+    "audio",
+)  # fmt: skip
+_LISTS_OF_CALLS = ("tool_calls", "function_call", "additional_kwargs")
 _DATA_KEYS = ("data", "base64", "image", "content")
 _MIME_KEYS = ("mime_type", "mediaType", "mimeType", "media_type")
 
@@ -194,6 +200,8 @@ def _thought(block: Mapping[str, Any]) -> str:
 
 def _untyped(block: Mapping[str, Any], turn: Turn, marks: list[str]) -> bool:
     """Read a block that is told by its one key: Converse's and Gemini's. Say whether it is one."""
+    if block.keys().isdisjoint(_TOLD_BY_KEY):
+        return False
     for key in ("toolUse", "functionCall", "function_call"):
         inner = block.get(key)
         if isinstance(inner, dict):
@@ -323,6 +331,8 @@ def listed_calls(item: Mapping[str, Any], marks: list[str], seen: set[str]) -> l
         marks: Gets what is odd about them.
         seen: Ids of the calls among the blocks of its content.
     """
+    if item.keys().isdisjoint(_LISTS_OF_CALLS):
+        return []
     listed = item.get("tool_calls")
     if not (isinstance(listed, list) and listed) and not isinstance(item.get("function_call"), dict):
         extra = item.get("additional_kwargs")

@@ -152,7 +152,7 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
 
 def as_list(value: Any) -> list[Any]:
     """Return a list, also one in JSON text; an empty one for anything else."""
-    found = decode_nested(value)
+    found = value if value is None else decode_nested(value)
     return found if isinstance(found, list) else []
 
 

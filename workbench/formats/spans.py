@@ -116,8 +116,8 @@ def attributes_of(value: Any, depth: int = 0) -> dict[str, Any]:
     if isinstance(value, list):
         found: dict[str, Any] = {}
         for each in value:
-            if isinstance(each, dict) and isinstance(each.get("key"), str):
-                found[each["key"]] = any_value(each.get("value"), depth)
+            if isinstance(each, dict) and isinstance(key := each.get("key"), str):
+                found[key] = any_value(each.get("value"), depth)
         return found
     flat: dict[str, Any] = {}
     _flatten(as_mapping(value), "", flat, 0)

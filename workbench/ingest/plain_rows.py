@@ -16,7 +16,7 @@ from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id
 from workbench.ingest.served import ServedBy
 from workbench.ingest.times import latest_time, past
-from workbench.normal import content_hash
+from workbench.normal import content_hash, content_text
 from workbench.records import Output, Usage
 
 _encode = msgspec.json.Encoder().encode
@@ -94,21 +94,24 @@ class PlainRows:
         text, chars, turns = "", 0, 0
         for message in pair.messages:
             said = message.content
+            if type(said) is not str:
+                said = content_text(said)
             chars += len(said)
             if message.role == "user":
                 text = said
                 turns += 1
         words = language.wording(text)
         messages = _encode(pair.messages)
-        if pair.response_format is None:
-            shape = b"null"
+        shape = b"null" if pair.response_format is None else _encode(pair.response_format)
+        tools = _encode(pair.tools) if pair.tools else b"[]"
+        if pair.is_text and shape == b"null" and not pair.tools:
             asked = b"%d:[%b,[],null]" % (len(messages) + 10, messages)
             request_hash = blake2b(asked, digest_size=16).hexdigest()
         else:
-            shape = _encode(pair.response_format)
-            request_hash = content_hash([pair.messages, (), pair.response_format])
-        request = b'{"messages":%b,"tools":[],"response_format":%b,"parameters":%b}' % (
+            request_hash = content_hash([pair.messages, pair.tools, pair.response_format])
+        request = b'{"messages":%b,"tools":%b,"response_format":%b,"parameters":%b}' % (
             messages,
+            tools,
             shape,
             self._parameters if pair.parameters is self._of else self._said(pair.parameters),
         )
@@ -138,7 +141,7 @@ class PlainRows:
                 model,
                 chars,
                 turns,
-                0,
+                len(pair.tools),
                 request_hash,
                 blake2b(both, digest_size=16).hexdigest(),
                 beside,
