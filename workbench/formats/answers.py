@@ -10,7 +10,7 @@ from workbench.formats.base import Mark, Unreadable
 from workbench.formats.blocks import CALLER_RUN, CALLER_RUN_RESULTS, calls_in_text, is_built_in_item, kind_of
 from workbench.formats.chat import add, error_output, parse_response, word
 from workbench.formats.streams import events_of_text, rebuild
-from workbench.formats.turns import is_assistant, read_answer
+from workbench.formats.turns import is_assistant, is_plain_answer, read_answer
 from workbench.formats.usage import inclusive_usage, read_usage
 from workbench.normal import as_text, decode_nested
 from workbench.records import ErrorKind, Output, OutputError, Usage
@@ -72,6 +72,8 @@ def read_response(body: Any, marks: list[str], latency_ms: float | None = None) 
         return _list(body, marks, latency_ms)
     if not isinstance(body, dict):
         raise Unreadable("the response is not an object")
+    if is_plain_answer(body):
+        return output_of(body, marks, latency_ms=latency_ms)
     if _is_chunk(body):
         return _list([body], marks, latency_ms)
     if isinstance(body.get("choices"), list):

@@ -97,9 +97,17 @@ def make_draft(
         add(marks, Mark.BAD_TIME)
     if control is not None and control.latency_ms is None and control.error is None:
         add(control_marks, Mark.NO_LATENCY)
-    kept = {str(key): item for key, item in (attributes or {}).items() if item not in (None, "", [], {})}
+    kept = {
+        str(key): item
+        for key, item in (attributes or {}).items()
+        if item or item not in (None, "", [], {})  # Most are true, which is asked sooner.
+    }
     if session in (None, ""):
-        session = next((kept[key] for key in SESSION_KEYS if isinstance(kept.get(key), str | int)), None)
+        session = None
+        for key in SESSION_KEYS:
+            if isinstance(found := kept.get(key), (str, int)):
+                session = found
+                break
     return Draft(
         request=asked,
         native_id=as_text(native_id) if native_id not in (None, "") else None,

@@ -255,7 +255,7 @@ def _attributes(
         "release": observation.get("release") or trace.get("release"),
         "version": observation.get("version") or trace.get("version"),
     }
-    return found | {key: item for key, item in named.items() if item not in (None, "", [])}
+    return found | {key: item for key, item in named.items() if item or item not in (None, "", [])}
 
 
 def _labels(trace: Mapping[str, Any], observation: Mapping[str, Any]) -> list[Feedback]:

@@ -59,7 +59,7 @@ class PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
     role: _Named
     content: str | list[dict[str, str]] | None = None
     name: str | None = None
-    tool_calls: tuple[_Called, ...] | None = ()
+    tool_calls: tuple[_Called, ...] = ()
     tool_call_id: str | None = None
 
 
@@ -173,7 +173,7 @@ def _taken(message: PlainMessage) -> bool:
     ):
         return False
     calls = []
-    for call in message.tool_calls or ():
+    for call in message.tool_calls:
         arguments = parse_arguments(call.function.arguments)
         if isinstance(arguments, str):
             return False
@@ -189,8 +189,8 @@ _same: tuple[tuple[Any, ...], tuple[type, ...], dict[str, Any]] = (), (), {}
 class PlainPair(Struct, gc=False):
     """What such a line says. `messages` are encoded as `Message`s are, parameters stand by name.
 
-    Pairs may share one object of parameters: it is not to be changed. `is_text` says that no
-    message has parts or calls tools.
+    Pairs may share one object of parameters: it is not to be changed. `is_text` says that
+    nothing but texts was asked: there are no parts, tools, calls of tools, nor a form of the answer.
     """
 
     messages: list[PlainMessage]
@@ -286,13 +286,12 @@ def _pair(line: Any) -> PlainPair | None:
         session = session or attributes.get(name)
     if session and type(session) is not str:
         return None
-    is_text = True
+    is_text = not request.tools and request.response_format is None
     for message in request.messages:
-        if message.tool_calls == () and type(message.content) is not list:
-            continue
-        if not _taken(message):
-            return None
-        is_text = is_text and not message.tool_calls and type(message.content) is not list
+        if message.tool_calls or type(message.content) is list:
+            if not _taken(message):
+                return None
+            is_text = False
     task = attributes.get("task")
     return PlainPair(
         request.messages,

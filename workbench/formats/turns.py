@@ -36,6 +36,7 @@ _ROLES = {
     "humanmessagechunk": "user", "aimessagechunk": "assistant", "chatbot": "assistant", "bot": "assistant",
 }  # fmt: skip
 _ROLE_AND_CONTENT = {"role", "content"}
+_SPEAKERS = ("system", "developer", "user", "assistant")
 _PLAIN_PARTS = frozenset(("text", "image_url", "input_audio", "file", "refusal"))
 _PLAIN_KEYS = frozenset(
     (
@@ -81,12 +82,38 @@ def read_turns(value: Any, marks: list[str]) -> tuple[Message, ...]:
         items = items[0]
     if not isinstance(items, list) or not items:
         raise Unreadable("the request has no messages")
+    plain = _plain_turns(items)
+    if plain is not None:
+        return plain
     found: list[Message] = []
     for index, item in enumerate(items):
         found += _read(item, marks, index)
     if not found:
         raise Unreadable("the request has no messages")
     return _with_results_tied(_with_answers_joined(found))
+
+
+def is_plain_answer(value: Any) -> bool:
+    """Tell whether an answer is a role and a text, as by far the most are."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == _ROLE_AND_CONTENT
+        and isinstance(value["content"], str)
+        and is_assistant(value["role"])
+    )
+
+
+def _plain_turns(items: list[Any]) -> tuple[Message, ...] | None:
+    """Return messages that are a role and a text each; None where one is more."""
+    found: list[Message] = []
+    for item in items:
+        if not isinstance(item, dict) or item.keys() != _ROLE_AND_CONTENT:
+            return None
+        role, content = item["role"], item["content"]
+        if role not in _SPEAKERS or not isinstance(content, str):
+            return None
+        found.append(Message(role, content))
+    return tuple(found)
 
 
 def read_answer(value: Any, marks: list[str]) -> tuple[Message, str | None]:
@@ -104,11 +131,8 @@ def read_answer(value: Any, marks: list[str]) -> tuple[Message, str | None]:
     """
     if value is None or isinstance(value, str):
         return Message("assistant", value), None
-    if isinstance(value, dict) and value.keys() == _ROLE_AND_CONTENT:
-        # By far the most answers are a role and a text.
-        text = value["content"]
-        if isinstance(text, str) and is_assistant(value["role"]):
-            return Message("assistant", text), None
+    if is_plain_answer(value):
+        return Message("assistant", value["content"]), None
     blocks = value if isinstance(value, list) else None
     item: Any = {"role": "assistant", "content": blocks} if blocks is not None else value
     turn = _turn(item, marks, 0, decode=False)

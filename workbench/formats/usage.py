@@ -120,6 +120,8 @@ def usage_details(value: Any) -> Usage:
     plain_in = next((counts[key] for key in _WHOLE_IN if key in counts), None)
     plain_out = next((counts[key] for key in _WHOLE_OUT if key in counts), None)
     parts = {key: count for key, count in counts.items() if key not in _WHOLES}
+    if not parts:
+        return Usage(plain_in, None, plain_out)
     cached = _matching(parts, ("cache_read", "cached"))
     written = _matching(parts, ("cache_creation", "cache_write"))
     reasoning = _matching(parts, ("reasoning",))

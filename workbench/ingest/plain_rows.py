@@ -102,18 +102,19 @@ class PlainRows:
                 turns += 1
         words = language.wording(text)
         messages = _encode(pair.messages)
-        shape = b"null" if pair.response_format is None else _encode(pair.response_format)
-        tools = _encode(pair.tools) if pair.tools else b"[]"
-        if pair.is_text and shape == b"null" and not pair.tools:
+        parameters = self._parameters if pair.parameters is self._of else self._said(pair.parameters)
+        if pair.is_text:
             asked = b"%d:[%b,[],null]" % (len(messages) + 10, messages)
             request_hash = blake2b(asked, digest_size=16).hexdigest()
+            tools, shape = b"[]", b"null"
         else:
             request_hash = content_hash([pair.messages, pair.tools, pair.response_format])
+            tools, shape = _encode(pair.tools), _encode(pair.response_format)
         request = b'{"messages":%b,"tools":%b,"response_format":%b,"parameters":%b}' % (
             messages,
             tools,
             shape,
-            self._parameters if pair.parameters is self._of else self._said(pair.parameters),
+            parameters,
         )
         answer = _encode(pair.text)
         said_json = b"[%b,[],null]" % answer
