@@ -138,11 +138,18 @@ def decode_json(data: bytes | str) -> Decoded:
         value, repaired = _decode_loosely(raw)
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
         raise Undecodable(f"nested deeper than {MAX_DEPTH} levels")
-    if repaired or (b"\\" in raw and (b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw)):
+    if repaired or may_need_repair(raw):
         cleaned = clean_value(value)
         repaired = repaired or cleaned != value
         value = cleaned
     return Decoded(value, repaired, has_nan=repaired and b"NaN" in raw)
+
+
+def may_need_repair(raw: bytes) -> bool:
+    """Tell whether JSON may hold NUL or lone surrogates, which are written as escapes."""
+    if b"\\" not in raw or b"\\u" not in raw:
+        return False  # One byte is looked for in a tenth of the time of two.
+    return b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw
 
 
 def _decode_loosely(raw: bytes) -> tuple[Any, bool]:

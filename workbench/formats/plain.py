@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 
 from workbench.formats.base import Draft, Mark, task_of
 from workbench.formats.chat import PARAMETERS
-from workbench.normal import COUNT_END, MAX_DEPTH, depth_of, parse_arguments, to_utc
+from workbench.normal import COUNT_END, MAX_DEPTH, depth_of, may_need_repair, parse_arguments, to_utc
 from workbench.records import Message, Output, Request, ToolCall, Usage
 
 SESSION_KEYS = ("session_id", "conversation_id", "thread_id")
@@ -212,8 +212,8 @@ class PlainPair(Struct, gc=False):
 
 def read_plain(raw: bytes) -> PlainPair | None:
     """Read a line, without the white space around it; None unless it is a plain pair."""
-    if b"\\" in raw and (b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw):
-        return None  # It may have to be repaired.
+    if may_need_repair(raw):
+        return None
     try:
         line = _decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
