@@ -17,9 +17,9 @@ from dataclasses import replace
 from workbench.ingest import reader
 
 with reader.without_numpy():
-    from workbench.ingest import rows
+    from workbench.ingest import plain_rows, rows
 
-new_call, new_output = rows.RowMaker.call, rows.RowMaker.output
+new_call, new_output, new_plain = rows.RowMaker.call, rows.RowMaker.output, plain_rows.PlainRows.call
 
 def call(maker, draft, source):
     draft.request = replace(draft.request, tools=())
@@ -32,7 +32,13 @@ def output(maker, draft, source):
         draft.output = replace(draft.output, text="As it was read.")
     new_output(maker, draft, source)
 
-rows.RowMaker.call, rows.RowMaker.output = call, output
+def plain(maker, pair, source, file):
+    if pair.tools and ANSWERS:
+        pair.text = "As it was read."
+    pair.tools = []
+    new_plain(maker, pair, source, file)
+
+rows.RowMaker.call, rows.RowMaker.output, plain_rows.PlainRows.call = call, output, plain
 sys.exit(reader.main())
 """
 

@@ -50,6 +50,33 @@ PLAIN: dict[str, Any] = {
         "usage": {"prompt_tokens": 12, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}},
     },
 }
+AGENT: dict[str, Any] = PLAIN | {
+    "request": {
+        "model": "gpt-4o",
+        "messages": [
+            {
+                "role": "system",
+                "content": [{"text": "Sort.", "type": "text"}, {"type": "text", "text": "Now."}],
+            },
+            {"role": "user", "content": "Where is it? 1.0", "name": "ann"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {
+                        "id": "c1",
+                        "type": "function",
+                        "function": {"name": "find", "arguments": '{"q": "x", "n": 2.0}'},
+                    }
+                ],
+            },
+            {"role": "tool", "tool_call_id": "c1", "content": "[]"},
+        ],
+        "tools": [
+            {"type": "function", "function": {"name": "find", "parameters": {"type": "object", "n": 1.0}}}
+        ],
+    }
+}
 ODD = st.one_of(
     st.none(),
     st.booleans(),
@@ -60,6 +87,8 @@ ODD = st.one_of(
     st.just({}),
     st.just([1]),
     st.just({"type": "text", "text": "x"}),
+    st.just([{"type": "image_url", "image_url": "x"}]),
+    st.just([{"id": "c2", "function": {"name": "find", "arguments": "{"}}]),
     st.lists(st.sampled_from([{"type": "text", "text": "x"}, "x", None]), max_size=2),
 )
 KEYS = st.sampled_from(
@@ -75,6 +104,7 @@ KEYS = st.sampled_from(
             "output",
             "candidates",
         ),
+        *("tool_call_id", "content", "arguments", "image_url"),
         *("finish_reason", "reasoning_content", "max_tokens", "stop", "request_id", "weight", "logprobs"),
     ]
 )
@@ -90,8 +120,8 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def almost_plain(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw a plain pair with a few values changed, taken out or added anywhere."""
-    record = copy.deepcopy(PLAIN)
+    """Draw a plain pair, with or without tools, with a few values changed, taken out or added anywhere."""
+    record = copy.deepcopy(draw(st.sampled_from([PLAIN, AGENT])))
     for _ in range(draw(st.integers(0, 3))):
         *above, last = draw(st.sampled_from(places(record)[1:]))
         holder: Any = record
@@ -184,6 +214,7 @@ def test_a_capture_log_is_read_the_short_way() -> None:
         json.dumps(PLAIN).replace(
             '"temperature": 0', '"response_format": {"a": ' + "[" * 98 + "]" * 98 + "}"
         ),
+        json.dumps(PLAIN).replace('"temperature": 0', '"tools": [{"a": ' + "[" * 97 + "]" * 97 + "}]"),
         json.dumps(PLAIN).replace('"temperature": 0', '"temperature": NaN'),
         "",
     ],
@@ -199,6 +230,34 @@ def test_plain_records_go_the_short_way() -> None:
     for path in (SAMPLES / "demo").glob("*.jsonl"):
         taken = [plain_pair(json.loads(each)) is not None for each in path.read_text().splitlines()]
         assert sum(taken) >= 0.9 * len(taken) > 0
+
+
+def test_tools_their_calls_and_parts_of_text_go_the_short_way() -> None:
+    """An agent's turn that ends in a text is read in one step, too, as the long way reads it."""
+    pair = read_plain(json.dumps(AGENT).encode())
+    assert pair is not None
+    assert [draft_of(pair)] == OpenAIChat().parse_any(copy.deepcopy(AGENT))
+    assert pair.messages[2].tool_calls == (ToolCall("find", {"q": "x", "n": 2.0}, "c1"),)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": [{"type": "image_url", "image_url": "https://x.test/a.png"}]},
+        {"role": "user", "content": [{"type": "file", "text": "x"}]},
+        {"role": "user", "content": [{"type": "text", "value": "x"}]},
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": "c1", "function": {"name": "find", "arguments": "{broken"}}],
+        },
+        {"role": "assistant", "tool_calls": [{"id": "c1", "custom": {"name": "find", "input": "x"}}]},
+    ],
+)
+def test_what_the_long_way_marks_in_a_message_is_left_to_it(message: dict[str, Any]) -> None:
+    """Images, files, unknown parts and arguments that are no JSON are never read the short way."""
+    record = copy.deepcopy(PLAIN)
+    record["request"]["messages"].append(message)
+    assert read_plain(json.dumps(record).encode()) is None
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=30)

@@ -10,7 +10,7 @@ from workbench.formats.base import Mark, Unreadable
 from workbench.formats.blocks import CALLER_RUN, CALLER_RUN_RESULTS, calls_in_text, is_built_in_item, kind_of
 from workbench.formats.chat import add, error_output, parse_response, word
 from workbench.formats.streams import events_of_text, rebuild
-from workbench.formats.turns import is_assistant, read_answer
+from workbench.formats.turns import is_assistant, is_plain_answer, read_answer
 from workbench.formats.usage import inclusive_usage, read_usage
 from workbench.normal import as_text, decode_nested
 from workbench.records import ErrorKind, Output, OutputError, Usage
@@ -31,6 +31,9 @@ _FINISH = {
 }  # fmt: skip
 
 
+_BEDROCK_TEXTS = ("results", "outputs", "completions", "generation", "completion", "outputText", "text")
+_BODY_KEYS = ("output", "object", "candidates", "generations", *_BEDROCK_TEXTS)
+"""What answers have that are more than a message, but for Gemini's whose content is an object."""
 _OUTPUT_CALLS = ("function_call", "custom_tool_call", *CALLER_RUN)
 """Items of the responses API that call a tool of the caller's."""
 
@@ -67,22 +70,26 @@ def read_response(body: Any, marks: list[str], latency_ms: float | None = None) 
         body = events
     if isinstance(body, list):
         return _list(body, marks, latency_ms)
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         raise Unreadable("the response is not an object")
+    if is_plain_answer(body):
+        return output_of(body, marks, latency_ms=latency_ms)
     if _is_chunk(body):
         return _list([body], marks, latency_ms)
     if isinstance(body.get("choices"), list):
         return parse_response(body, marks, latency_ms)
     if body.get("error") or body.get("type") == "error":
         return error_output(body.get("error") or body.get("message"), None, marks, _model(body))
-    found = (
-        _responses(body, marks, latency_ms)
-        or _converse(body, marks, latency_ms)
-        or _gemini(body, marks, latency_ms)
-        or _langchain(body, marks, latency_ms)
-        or _bedrock_text(body, marks, latency_ms)
-        or _message(body, marks, latency_ms)
-    )
+    found = None
+    if isinstance(body.get("content"), dict) or not body.keys().isdisjoint(_BODY_KEYS):
+        found = (
+            _responses(body, marks, latency_ms)
+            or _converse(body, marks, latency_ms)
+            or _gemini(body, marks, latency_ms)
+            or _langchain(body, marks, latency_ms)
+            or _bedrock_text(body, marks, latency_ms)
+        )
+    found = found or _message(body, marks, latency_ms)
     if found is None:
         if set(body) <= {"message", "__type", "code", "type"} and isinstance(body.get("message"), str):
             return error_output(body, None, marks)
@@ -105,7 +112,7 @@ def _keys(body: Mapping[str, Any]) -> str:
 def _is_chunk(body: Mapping[str, Any]) -> bool:
     choices = body.get("choices")
     return body.get("object") == "chat.completion.chunk" and any(
-        isinstance(each, Mapping) and "delta" in each and "message" not in each
+        isinstance(each, dict) and "delta" in each and "message" not in each
         for each in (choices if isinstance(choices, list) else ())
     )
 
@@ -113,7 +120,7 @@ def _is_chunk(body: Mapping[str, Any]) -> bool:
 def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Output | None:
     decoded = [decode_nested(each) for each in items]
     only = decoded[0] if len(decoded) == 1 else None
-    if isinstance(only, Mapping) and "choices" in only and not _is_chunk(only):
+    if isinstance(only, dict) and "choices" in only and not _is_chunk(only):
         return read_response(only, marks, latency_ms)
     rebuilt = rebuild(decoded)
     if rebuilt is not None:
@@ -125,16 +132,16 @@ def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Outpu
                 # What the model would have said is not known: it is never compared with.
                 output = replace(output, flags=(*output.flags, "truncated"))
         return output
-    if all(isinstance(each, Mapping) and _is_choice(each) for each in decoded):
+    if all(isinstance(each, dict) and _is_choice(each) for each in decoded):
         return parse_response({"choices": decoded}, marks, latency_ms)
-    if all(isinstance(each, Mapping) and _is_said(each) for each in decoded):
+    if all(isinstance(each, dict) and _is_said(each) for each in decoded):
         return _messages(decoded, marks, latency_ms)
     add(marks, Mark.STREAM_NOT_REBUILT)
     return None
 
 
 def _is_choice(item: Mapping[str, Any]) -> bool:
-    return isinstance(item.get("message"), Mapping) and ("finish_reason" in item or "index" in item)
+    return isinstance(item.get("message"), dict) and ("finish_reason" in item or "index" in item)
 
 
 def _is_said(item: Mapping[str, Any]) -> bool:
@@ -275,12 +282,12 @@ def _responses(body: Mapping[str, Any], marks: list[str], latency_ms: float | No
     answered = {
         each.get("call_id")
         for each in items
-        if isinstance(each, Mapping) and kind_of(each) in CALLER_RUN_RESULTS and word(each.get("call_id"))
+        if isinstance(each, dict) and kind_of(each) in CALLER_RUN_RESULTS and word(each.get("call_id"))
     }
     blocks: list[Any] = []
     calls = 0
     for item in items:
-        if not isinstance(item, Mapping):
+        if not isinstance(item, dict):
             continue
         content = item.get("content")
         if item.get("type") == "message" and isinstance(content, list | str):
@@ -298,7 +305,7 @@ def _responses(body: Mapping[str, Any], marks: list[str], latency_ms: float | No
             if kind in (*_OUTPUT_CALLS, "reasoning", "output_text"):
                 blocks.append(item)
     details = decode_nested(body.get("incomplete_details"))
-    reason = details.get("reason") if isinstance(details, Mapping) else None
+    reason = details.get("reason") if isinstance(details, dict) else None
     status = body.get("status")
     finish = reason or ("tool_calls" if calls else "stop" if status in ("completed", None) else status)
     return output_of(
@@ -313,7 +320,7 @@ def _responses(body: Mapping[str, Any], marks: list[str], latency_ms: float | No
 
 def _converse(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
     output = decode_nested(body.get("output"))
-    if not isinstance(output, Mapping) or not isinstance(output.get("message"), Mapping):
+    if not isinstance(output, dict) or not isinstance(output.get("message"), dict):
         return None
     return output_of(
         output["message"],
@@ -330,10 +337,10 @@ def _gemini(body: Mapping[str, Any], marks: list[str], latency_ms: float | None)
     usage = body.get("usageMetadata", body.get("usage_metadata"))
     if not isinstance(candidates, list):
         content = body.get("content")
-        if not (isinstance(content, Mapping) and isinstance(content.get("parts"), list)):
+        if not (isinstance(content, dict) and isinstance(content.get("parts"), list)):
             return None
         candidates = [body]
-    if not candidates or not isinstance(candidates[0], Mapping):
+    if not candidates or not isinstance(candidates[0], dict):
         return output_of(None, marks, finish="content_filter", model=_model(body), usage=read_usage(usage))
     if len(candidates) > 1:
         add(marks, Mark.MULTIPLE_CHOICES)
@@ -356,13 +363,13 @@ def _langchain(body: Mapping[str, Any], marks: list[str], latency_ms: float | No
     generations = decode_nested(body.get("generations"))
     if isinstance(generations, list) and generations:
         first = generations[0][0] if isinstance(generations[0], list) and generations[0] else generations[0]
-        if not isinstance(first, Mapping):
+        if not isinstance(first, dict):
             return None
         kept = body.get("llm_output")
-        kept = kept if isinstance(kept, Mapping) else {}
+        kept = kept if isinstance(kept, dict) else {}
         info = first.get("generation_info")
-        info = info if isinstance(info, Mapping) else {}
-        inner = first.get("message") if isinstance(first.get("message"), Mapping) else None
+        info = info if isinstance(info, dict) else {}
+        inner = first.get("message") if isinstance(first.get("message"), dict) else None
         finish = info.get("finish_reason", first.get("finish_reason"))
         model = info.get("model_name") or kept.get("model_name")
         usage = read_usage(kept.get("token_usage"))
@@ -382,7 +389,7 @@ def _said(message: Any, *keys: str) -> Any:
     for holder in _holders(message):
         metadata = holder.get("response_metadata")
         for key in keys:
-            if isinstance(metadata, Mapping) and metadata.get(key):
+            if isinstance(metadata, dict) and metadata.get(key):
                 return metadata[key]
     return None
 
@@ -390,7 +397,7 @@ def _said(message: Any, *keys: str) -> Any:
 def _message_usage(message: Any) -> Usage | None:
     for holder in _holders(message):
         usage = holder.get("usage_metadata")
-        if isinstance(usage, Mapping) and ("input_tokens" in usage or "output_tokens" in usage):
+        if isinstance(usage, dict) and ("input_tokens" in usage or "output_tokens" in usage):
             if "input_token_details" in usage or "output_token_details" in usage:
                 return read_usage(usage)
             return inclusive_usage(usage.get("input_tokens"), None, usage.get("output_tokens"))
@@ -398,20 +405,17 @@ def _message_usage(message: Any) -> Usage | None:
 
 
 def _holders(message: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return []
-    return [message, *(message[key] for key in ("kwargs", "data") if isinstance(message.get(key), Mapping))]
+    return [message, *(message[key] for key in ("kwargs", "data") if isinstance(message.get(key), dict))]
 
 
 def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
     """Read the answers of Bedrock's older model families: one text under a key of their own."""
+    if body.keys().isdisjoint(_BEDROCK_TEXTS):
+        return None
     results, outputs, older = (body.get(key) for key in ("results", "outputs", "completions"))
-    if (
-        isinstance(results, list)
-        and results
-        and isinstance(results[0], Mapping)
-        and "outputText" in results[0]
-    ):
+    if isinstance(results, list) and results and isinstance(results[0], dict) and "outputText" in results[0]:
         first = results[0]
         usage = inclusive_usage(body.get("inputTextTokenCount"), None, first.get("tokenCount"))
         return output_of(
@@ -421,21 +425,21 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
             usage=usage,
             latency_ms=latency_ms,
         )
-    if isinstance(outputs, list) and outputs and isinstance(outputs[0], Mapping) and "text" in outputs[0]:
+    if isinstance(outputs, list) and outputs and isinstance(outputs[0], dict) and "text" in outputs[0]:
         first = outputs[0]
         return output_of(first["text"], marks, finish=first.get("stop_reason"), latency_ms=latency_ms)
     if (
         isinstance(older, list)
         and older
-        and isinstance(older[0], Mapping)
-        and isinstance(older[0].get("data"), Mapping)
+        and isinstance(older[0], dict)
+        and isinstance(older[0].get("data"), dict)
     ):
         reason = older[0].get("finishReason")
-        finish = reason.get("reason") if isinstance(reason, Mapping) else reason
+        finish = reason.get("reason") if isinstance(reason, dict) else reason
         return output_of(older[0]["data"].get("text"), marks, finish=finish, latency_ms=latency_ms)
     metrics = body.get("amazon-bedrock-invocationMetrics")
     usage = read_usage(metrics)
-    if usage == Usage() and isinstance(metrics, Mapping):
+    if usage == Usage() and isinstance(metrics, dict):
         usage = inclusive_usage(metrics.get("inputTokenCount"), None, metrics.get("outputTokenCount"))
     if usage == Usage():
         usage = inclusive_usage(body.get("prompt_token_count"), None, body.get("generation_token_count"))
@@ -459,20 +463,19 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
 def _message(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
     """Read an answer that is one message: Anthropic's, LangChain's, OpenTelemetry's, or a bare one."""
     inner = decode_nested(body.get("message"))
-    if isinstance(inner, Mapping):
+    if isinstance(inner, dict):
         finish = body.get("finish_reason", body.get("done_reason"))
         usage = read_usage(body.get("usage"))
         if "eval_count" in body:  # Ollama
             usage = inclusive_usage(body.get("prompt_eval_count"), None, body.get("eval_count"))
         return output_of(inner, marks, finish=finish, model=_model(body), usage=usage, latency_ms=latency_ms)
     nested = decode_nested(body.get("messages"))
-    if isinstance(nested, list) and nested and isinstance(nested[-1], Mapping):
+    if isinstance(nested, list) and nested and isinstance(nested[-1], dict):
         return output_of(nested[-1], marks, latency_ms=latency_ms)
     nested = decode_nested(body.get("output"))
-    if isinstance(nested, str | Mapping) and "role" not in body:
+    if isinstance(nested, str | dict) and "role" not in body:
         return read_response(nested, marks, latency_ms)
-    holds = ("content", "parts", "tool_calls", "kwargs", "data", "text", "refusal")
-    if not any(key in body for key in holds):
+    if body.keys().isdisjoint(("content", "parts", "tool_calls", "kwargs", "data", "text", "refusal")):
         return None
     finish = next(
         (body[key] for key in ("stop_reason", "finish_reason", "finishReason") if body.get(key)), None

@@ -30,10 +30,10 @@ class AnthropicMessages:
             tools = as_list(request.get("tools"))
             if "anthropic_version" in request or isinstance(request.get("system"), str | list):
                 return "a request with system beside the messages"
-            if any(isinstance(each, Mapping) and "input_schema" in each for each in tools):
+            if any(isinstance(each, dict) and "input_schema" in each for each in tools):
                 return "a request whose tools have input_schema"
         chunks = as_list(value.get("response"))
-        if any(isinstance(each, Mapping) and each.get("type") == "message_start" for each in chunks[:2]):
+        if any(isinstance(each, dict) and each.get("type") == "message_start" for each in chunks[:2]):
             return "a streamed response that begins with message_start"
         return None
 

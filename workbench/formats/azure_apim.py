@@ -163,6 +163,6 @@ def _whole(rows: Sequence[Mapping[str, Any]], key: str) -> Any:
 def _answer(value: Any) -> Any:
     return (
         value[-1]
-        if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value)
+        if isinstance(value, list) and value and all(isinstance(each, dict) for each in value)
         else value
     )

@@ -43,7 +43,7 @@ class Bedrock:
             raise Unreadable("the record has no requestId")
         body = decode_nested(asked.get("inputBodyJson"))
         operation = as_text(value.get("operation") or "")
-        if isinstance(body, Mapping) and ("inputText" in body or "texts" in body) and "embed" in as_text(
+        if isinstance(body, dict) and ("inputText" in body or "texts" in body) and "embed" in as_text(
             value.get("modelId") or ""
         ):  # fmt: skip
             return [Passed("an embedding, no chat")]
@@ -70,7 +70,7 @@ class Bedrock:
         if isinstance(response, list):
             metrics = next(
                 (as_mapping(as_mapping(each.get("metadata")).get("metrics")) for each in reversed(response)
-                 if isinstance(each, Mapping) and "metadata" in each), {})  # fmt: skip
+                 if isinstance(each, dict) and "metadata" in each), {})  # fmt: skip
         metadata = as_mapping(value.get("requestMetadata"))
         attributes = {
             "operation": operation,

@@ -34,6 +34,12 @@ _BUILT_IN = frozenset(
 _BUILT_IN_RESULT = "_tool_result"
 _ITEM_ENDS = ("_call", "_call_output")
 _WRAPPED_RESULTS = frozenset(("text", "json", "error-text", "error-json", "content"))
+_TOLD_BY_KEY = (
+    "toolUse", "functionCall", "function_call", "toolResult", "functionResponse", "function_response",
+    "reasoningContent", "thought", "cachePoint", "inlineData", "inline_data", "image", "document", "video",
+    "audio",
+)  # fmt: skip
+_LISTS_OF_CALLS = ("tool_calls", "function_call", "additional_kwargs")
 _DATA_KEYS = ("data", "base64", "image", "content")
 _MIME_KEYS = ("mime_type", "mediaType", "mimeType", "media_type")
 
@@ -96,7 +102,7 @@ def blocks_of(content: str) -> Any:
 
 
 def _is_known(block: Any) -> bool:
-    if not isinstance(block, Mapping):
+    if not isinstance(block, dict):
         return False
     kind = kind_of(block)
     plain = kind in _TEXT_TYPES or (kind is not None and kind in MEDIA)
@@ -106,14 +112,14 @@ def _is_known(block: Any) -> bool:
 def _is_function_call(block: Mapping[str, Any]) -> bool:
     """Tell whether a block is an item of OpenAI's `tool_calls`; a tool's definition has no arguments."""
     function = block.get("function")
-    return isinstance(function, Mapping) and "name" in function and "arguments" in function
+    return isinstance(function, dict) and "name" in function and "arguments" in function
 
 
 def calls_in_text(text: str, marks: list[str]) -> tuple[ToolCall, ...]:
     """Return the calls that a text is nothing but, as JSON; none where it is anything else."""
     found = decode_nested(text) if text.lstrip().startswith("[{") else None
     if not isinstance(found, list) or not all(
-        isinstance(each, Mapping) and (is_call(kind_of(each)) or _is_function_call(each)) for each in found
+        isinstance(each, dict) and (is_call(kind_of(each)) or _is_function_call(each)) for each in found
     ):
         return ()
     turn = Turn("assistant")
@@ -140,7 +146,7 @@ def add_block(block: Any, turn: Turn, marks: list[str]) -> None:
         turn: Gets it, as a part, a call, a result or a thought.
         marks: Gets what is odd about it.
     """
-    if not isinstance(block, Mapping):
+    if not isinstance(block, dict):
         turn.parts.append({"type": "text", "text": as_text(block)})
         return
     kind = kind_of(block)
@@ -169,7 +175,7 @@ def add_block(block: Any, turn: Turn, marks: list[str]) -> None:
         pass
     elif kind in _TEXT_TYPES or kind is None:
         found = next((block[key] for key in ("text", "content", "value") if key in block), None)
-        if kind == "template" and isinstance(block.get("arguments"), Mapping):
+        if kind == "template" and isinstance(block.get("arguments"), dict):
             found = block["arguments"]
         if found is not None:
             turn.parts.append({"type": "text", "text": as_text(found)})
@@ -183,32 +189,34 @@ def _first(block: Mapping[str, Any], *keys: str) -> Any:
 
 def _thought(block: Mapping[str, Any]) -> str:
     found = _first(block, "thinking", "text", "content", "summary")
-    if isinstance(found, Mapping):
+    if isinstance(found, dict):
         found = found.get("text")
     if isinstance(found, list):
         return "\n".join(
-            each["text"] for each in found if isinstance(each, Mapping) and isinstance(each.get("text"), str)
+            each["text"] for each in found if isinstance(each, dict) and isinstance(each.get("text"), str)
         )
     return found if isinstance(found, str) else ""
 
 
 def _untyped(block: Mapping[str, Any], turn: Turn, marks: list[str]) -> bool:
     """Read a block that is told by its one key: Converse's and Gemini's. Say whether it is one."""
+    if block.keys().isdisjoint(_TOLD_BY_KEY):
+        return False
     for key in ("toolUse", "functionCall", "function_call"):
         inner = block.get(key)
-        if isinstance(inner, Mapping):
+        if isinstance(inner, dict):
             turn.calls.append(_call(inner, marks))
             return True
     for key in ("toolResult", "functionResponse", "function_response"):
         inner = block.get(key)
-        if isinstance(inner, Mapping):
+        if isinstance(inner, dict):
             identity = inner.get("toolUseId") or inner.get("id")
             found = inner.get("content", inner.get("response"))
             turn.results.append(result_message(identity, _result_text(found, marks), inner.get("name")))
             return True
-    if isinstance(block.get("reasoningContent"), Mapping):
+    if isinstance(block.get("reasoningContent"), dict):
         text = block["reasoningContent"].get("reasoningText")
-        turn.thoughts.append(as_text(text.get("text") or "") if isinstance(text, Mapping) else "")
+        turn.thoughts.append(as_text(text.get("text") or "") if isinstance(text, dict) else "")
         return True
     if block.get("thought") is True:
         turn.thoughts.append(as_text(block.get("text") or ""))
@@ -216,19 +224,19 @@ def _untyped(block: Mapping[str, Any], turn: Turn, marks: list[str]) -> bool:
     if "cachePoint" in block:
         return True
     inline = block.get("inlineData", block.get("inline_data"))
-    if isinstance(inline, Mapping):
+    if isinstance(inline, dict):
         turn.parts.append(
             _data_part(inline.get("mimeType", inline.get("mime_type")), inline.get("data"), marks)
         )
         return True
     image = block.get("image")
-    if "type" not in block and isinstance(image, Mapping):
+    if "type" not in block and isinstance(image, dict):
         source = image.get("source")
-        data = source.get("bytes") if isinstance(source, Mapping) else None
+        data = source.get("bytes") if isinstance(source, dict) else None
         turn.parts.append(_data_part(f"image/{as_text(image.get('format') or 'png')}", data, marks))
         return True
     for key, mark in (("document", Mark.FILE), ("video", Mark.FILE), ("audio", Mark.AUDIO)):
-        if "type" not in block and isinstance(block.get(key), Mapping):
+        if "type" not in block and isinstance(block.get(key), dict):
             add(marks, mark)
             turn.parts.append({"type": key} | dict(block))
             return True
@@ -264,7 +272,7 @@ def _media(block: Mapping[str, Any], marks: list[str]) -> dict[str, Any]:
         return _data_part(mime or (f"{of}/*" if of in ("image", "audio") else None), data, marks)
     if kind in ("blob", "uri", "file") and isinstance(modality, str):
         kind = modality
-    if kind == "image" and isinstance(source, Mapping):
+    if kind == "image" and isinstance(source, dict):
         if source.get("type") == "base64":
             return _data_part(source.get("media_type"), source.get("data"), marks)
         add(marks, Mark.IMAGE)
@@ -272,7 +280,7 @@ def _media(block: Mapping[str, Any], marks: list[str]) -> dict[str, Any]:
     if kind in ("image", "input_image", "image_url", "media", "computer_screenshot"):
         add(marks, Mark.IMAGE)
         url = block.get("image_url", block.get("uri", block.get("content", block.get("url"))))
-        if isinstance(url, Mapping):
+        if isinstance(url, dict):
             url = url.get("url")
         return {"type": "image_url", "image_url": {"url": url if isinstance(url, str) else ""}}
     if kind == "document":
@@ -310,7 +318,7 @@ def _caller_run_result(block: Mapping[str, Any], marks: list[str]) -> str | list
     if output is None:
         # A patch that went well may say no more than that.
         output = block.get("status")
-    if isinstance(output, Mapping) and output.get("type") == "computer_screenshot":
+    if isinstance(output, dict) and output.get("type") == "computer_screenshot":
         return _result_text([output], marks)
     return None if output is None else as_text(output)
 
@@ -323,13 +331,15 @@ def listed_calls(item: Mapping[str, Any], marks: list[str], seen: set[str]) -> l
         marks: Gets what is odd about them.
         seen: Ids of the calls among the blocks of its content.
     """
+    if item.keys().isdisjoint(_LISTS_OF_CALLS):
+        return []
     listed = item.get("tool_calls")
-    if not (isinstance(listed, list) and listed) and not isinstance(item.get("function_call"), Mapping):
+    if not (isinstance(listed, list) and listed) and not isinstance(item.get("function_call"), dict):
         extra = item.get("additional_kwargs")
-        item = extra if isinstance(extra, Mapping) else item
+        item = extra if isinstance(extra, dict) else item
         listed = item.get("tool_calls")
-    if isinstance(listed, list) and any(isinstance(each, Mapping) and "args" in each for each in listed):
-        calls = [_call(each, marks) for each in listed if isinstance(each, Mapping)]
+    if isinstance(listed, list) and any(isinstance(each, dict) and "args" in each for each in listed):
+        calls = [_call(each, marks) for each in listed if isinstance(each, dict)]
     else:
         calls = list(parse_tool_calls(item, marks))
     # Anthropic's answers as LangChain writes them hold each call twice: as a block and in the list.
@@ -351,14 +361,14 @@ def result_message(identity: Any, content: Any, name: Any = None) -> Message:
 def _result_text(value: Any, marks: list[str]) -> str | list[dict[str, Any]] | None:
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, Mapping) and value.get("type") in _WRAPPED_RESULTS and "value" in value:
+    if isinstance(value, dict) and value.get("type") in _WRAPPED_RESULTS and "value" in value:
         # The Vercel AI SDK says of what kind a result is.
         inner = value["value"]
         return _result_text(inner, marks) if value["type"] == "content" else as_text(inner)
     if isinstance(value, list):
         turn = Turn("tool")
         for block in value:
-            if isinstance(block, Mapping) and "json" in block and "type" not in block:
+            if isinstance(block, dict) and "json" in block and "type" not in block:
                 turn.parts.append({"type": "text", "text": canonical_json(block["json"])})
             else:
                 add_block(block, turn, marks)

@@ -59,7 +59,7 @@ def parse_message(value: Any, marks: list[str], index: int = 0) -> Message:
         role, content = value.get("role"), value.get("content")
         if type(role) is str and role and type(content) is str:
             return Message(role, content)
-    if not isinstance(value, Mapping) or not isinstance(value.get("role"), str) or not value["role"]:
+    if not isinstance(value, dict) or not isinstance(value.get("role"), str) or not value["role"]:
         raise Unreadable(f"message {index + 1} is not an object with a role")
     name, call_id = value.get("name"), value.get("tool_call_id")
     return Message(
@@ -76,10 +76,10 @@ def parse_content(value: Any, marks: list[str]) -> str | list[dict[str, Any]] | 
     if value is None or isinstance(value, str):
         return value
     if not isinstance(value, list):
-        return [dict(value)] if isinstance(value, Mapping) else as_text(value)
+        return [dict(value)] if isinstance(value, dict) else as_text(value)
     parts: list[dict[str, Any]] = []
     for item in value:
-        part = dict(item) if isinstance(item, Mapping) else {"type": "text", "text": as_text(item)}
+        part = dict(item) if isinstance(item, dict) else {"type": "text", "text": as_text(item)}
         kind = part.get("type")
         if isinstance(kind, str) and kind in MEDIA:
             add(marks, MEDIA[kind])
@@ -93,15 +93,13 @@ def parse_tool_calls(message: Mapping[str, Any], marks: list[str]) -> tuple[Tool
     if not found and "function_call" not in message:
         return ()
     calls = list(found) if isinstance(found, list) else []
-    if isinstance(message.get("function_call"), Mapping):
+    if isinstance(message.get("function_call"), dict):
         calls.append({"function": message["function_call"]})
     parsed: list[ToolCall] = []
     for call in calls:
-        if not isinstance(call, Mapping):
+        if not isinstance(call, dict):
             continue
-        inner = next(
-            (call[key] for key in ("function", "custom") if isinstance(call.get(key), Mapping)), call
-        )
+        inner = next((call[key] for key in ("function", "custom") if isinstance(call.get(key), dict)), call)
         arguments = parse_arguments(inner.get("arguments", inner.get("input")))
         if isinstance(arguments, str) and "function" in call:
             add(marks, Mark.BAD_ARGUMENTS)
@@ -119,21 +117,21 @@ def parse_request(body: Any, marks: list[str]) -> Request:
         Unreadable: It is not an object with messages.
     """
     body = decode_nested(body)
-    if not isinstance(body, dict | Mapping):
+    if not isinstance(body, dict):
         raise Unreadable("the request is not an object")
     tools: list[dict[str, Any]] = []
     if "tools" in body or "functions" in body:
-        tools += [dict(each) for each in _list(body.get("tools")) if isinstance(each, Mapping)]
+        tools += [dict(each) for each in _list(body.get("tools")) if isinstance(each, dict)]
         tools += [
             {"type": "function", "function": dict(each)}
             for each in _list(body.get("functions"))
-            if isinstance(each, Mapping)
+            if isinstance(each, dict)
         ]
     shape = body.get("response_format")
     return Request(
         messages=parse_messages(body.get("messages"), marks),
         tools=tuple(tools),
-        response_format=dict(shape) if isinstance(shape, Mapping) else None,
+        response_format=dict(shape) if isinstance(shape, dict) else None,
         parameters={key: body[key] for key in body if key in PARAMETERS and body[key] is not None},
     )
 
@@ -158,7 +156,7 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
     if isinstance(body, list):
         add(marks, Mark.STREAM_NOT_REBUILT)
         return None
-    if not isinstance(body, dict | Mapping):
+    if not isinstance(body, dict):
         raise Unreadable("the response is not an object")
     model = as_text(body["model"]) if body.get("model") else None
     if body.get("error"):
@@ -167,7 +165,7 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
     if not isinstance(choices, list):
         raise Unreadable("the response has no choices")
     usage = usage_openai(body.get("usage"))
-    if not choices or not isinstance(choices[0], dict | Mapping):
+    if not choices or not isinstance(choices[0], dict):
         add(marks, Mark.ERROR)
         return Output(
             model=model,
@@ -184,9 +182,9 @@ def _output(
     choice: Mapping[str, Any], model: str | None, usage: Usage, latency_ms: float | None, marks: list[str]
 ) -> Output:
     message = choice.get("message")
-    message = message if isinstance(message, dict | Mapping) else {}
+    message = message if isinstance(message, dict) else {}
     finish = choice.get("finish_reason")
-    if not isinstance(finish, str) and isinstance(finish, Mapping):
+    if not isinstance(finish, str) and isinstance(finish, dict):
         # LangSmith's JavaScript client keeps the whole last chunk here.
         finish = finish.get("finish_reason")
     text = text_of(message.get("content", choice.get("text")), marks)
@@ -238,7 +236,7 @@ def text_of(content: Any, marks: list[str]) -> str | None:
 def transcript_of(message: Mapping[str, Any], marks: list[str]) -> str | None:
     """Return the words of a spoken answer, as OpenAI writes them beside its sound; None without one."""
     audio = message.get("audio")
-    if not isinstance(audio, Mapping):
+    if not isinstance(audio, dict):
         return None
     add(marks, Mark.AUDIO)
     words = audio.get("transcript")
@@ -250,7 +248,7 @@ def error_output(error: Any, status: Any, marks: list[str], model: str | None = 
     add(marks, Mark.ERROR)
     status = as_count(status)
     code, message = "", as_text(error) if error else f"status {status}"
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         code = as_text(error.get("code") or error.get("type") or "")
         message = as_text(error.get("message") or code or error)
     known = {
@@ -292,12 +290,18 @@ def word(value: Any) -> str | None:
 
 def first_told(holder: Mapping[str, Any], *keys: str) -> Any:
     """Return what stands under the first of some keys that holds more than null; None where none does."""
-    return next((holder[key] for key in keys if holder.get(key) is not None), None)
+    for key in keys:
+        if (found := holder.get(key)) is not None:
+            return found
+    return None
 
 
 def first_filled(holder: Mapping[str, Any], *keys: str) -> Any:
     """Return the same of the first that holds no empty text or list, either."""
-    return next((holder[key] for key in keys if holder.get(key) not in (None, "", [])), None)
+    for key in keys:
+        if (found := holder.get(key)) not in (None, "", []):
+            return found
+    return None
 
 
 def add(marks: list[str], mark: str) -> None:

@@ -97,9 +97,17 @@ def make_draft(
         add(marks, Mark.BAD_TIME)
     if control is not None and control.latency_ms is None and control.error is None:
         add(control_marks, Mark.NO_LATENCY)
-    kept = {str(key): item for key, item in (attributes or {}).items() if item not in (None, "", [], {})}
+    kept = {
+        str(key): item
+        for key, item in (attributes or {}).items()
+        if item or item not in (None, "", [], {})  # Most are true, which is asked sooner.
+    }
     if session in (None, ""):
-        session = next((kept[key] for key in SESSION_KEYS if isinstance(kept.get(key), str | int)), None)
+        session = None
+        for key in SESSION_KEYS:
+            if isinstance(found := kept.get(key), (str, int)):
+                session = found
+                break
     return Draft(
         request=asked,
         native_id=as_text(native_id) if native_id not in (None, "") else None,
@@ -125,6 +133,8 @@ def _ended(control: Output, finish: str, marks: list[str]) -> Output:
 
 def milliseconds_between(start: Any, end: Any) -> float | None:
     """Return the time from start to end in milliseconds; None where one is missing or they are reversed."""
+    if start is None or end is None:
+        return None
     first, last = to_utc(start), to_utc(end)
     if first is None or last is None or last < first:
         return None
@@ -145,12 +155,12 @@ def seconds(value: Any) -> float | None:
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """Return an object, also one in JSON text; an empty one for anything else."""
     found = decode_nested(value)
-    return found if isinstance(found, Mapping) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:
     """Return a list, also one in JSON text; an empty one for anything else."""
-    found = decode_nested(value)
+    found = value if value is None else decode_nested(value)
     return found if isinstance(found, list) else []
 
 

@@ -137,9 +137,9 @@ def read_genai(span: Span, logs: Sequence[LogEvent] = ()) -> Draft:
 def _event_attributes(event: LogEvent) -> dict[str, Any]:
     body = event.body
     held = dict(event.attributes)
-    if isinstance(body, Mapping):
+    if isinstance(body, dict):
         held |= {as_text(key): item for key, item in body.items()}
-    elif isinstance(decode_nested(body), Mapping):
+    elif isinstance(decode_nested(body), dict):
         held |= decode_nested(body)
     return held
 
@@ -148,7 +148,7 @@ def _asked(attributes: Mapping[str, Any], events: Sequence[tuple[str, dict[str, 
     found = decode_nested(first_filled(attributes, *_INPUTS))
     if found is not None:
         refuse_cut(found)
-        if isinstance(found, Mapping):
+        if isinstance(found, dict):
             found = found.get("messages", [found])
         return found if isinstance(found, list) else [{"role": "user", "content": as_text(found)}]
     listed = indexed(attributes, "gen_ai.prompt")
@@ -165,7 +165,7 @@ def _indexed_message(each: Mapping[str, Any]) -> dict[str, Any]:
     ]
     message: dict[str, Any] = {"role": each.get("role") or "user", "content": each.get("content")}
     content = decode_nested(message["content"])
-    if isinstance(content, list) and all(isinstance(item, Mapping) and "type" in item for item in content):
+    if isinstance(content, list) and all(isinstance(item, dict) and "type" in item for item in content):
         message["content"] = content
     if calls:
         message["tool_calls"] = calls
@@ -185,7 +185,7 @@ def _event_message(role: str, held: Mapping[str, Any]) -> dict[str, Any]:
 
 def _system(value: Any) -> Any:
     found = decode_nested(value)
-    if isinstance(found, Mapping):
+    if isinstance(found, dict):
         found = found.get("parts", [found])
     return found
 
@@ -235,7 +235,7 @@ def _parameters(attributes: Mapping[str, Any]) -> dict[str, Any]:
     found = {
         key.removeprefix("gen_ai.request."): item
         for key, item in attributes.items()
-        if key.startswith("gen_ai.request.") and not isinstance(item, Mapping)
+        if key.startswith("gen_ai.request.") and not isinstance(item, dict)
     }
     schema = attributes.get("gen_ai.request.structured_output_schema")
     if schema is not None:
@@ -288,7 +288,7 @@ def _answer(
             "content": [
                 *([{"type": "reasoning", "text": thought}] if isinstance(thought, str) else []),
                 *([{"type": "text", "text": as_text(text)}] if text else []),
-                *({"type": "tool-call", **each} for each in calls if isinstance(each, Mapping)),
+                *({"type": "tool-call", **each} for each in calls if isinstance(each, dict)),
             ],
         }  # fmt: skip
         return output_of(item, marks, finish=finish_of(finish), latency_ms=latency_ms)
@@ -301,7 +301,7 @@ def _one_of(items: Sequence[Any], finish: Any, marks: list[str], latency_ms: flo
     joined = join_answers(items, finishes, marks, latency_ms)
     if joined is not None:
         return joined
-    if len(items) > 1 and all(isinstance(each, Mapping) and "role" in each for each in items):
+    if len(items) > 1 and all(isinstance(each, dict) and "role" in each for each in items):
         add(marks, Mark.MULTIPLE_CHOICES)
     return output_of(items[0], marks, finish=finishes[0], latency_ms=latency_ms)
 

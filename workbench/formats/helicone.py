@@ -55,7 +55,7 @@ class Helicone:
         if properties.get("Helicone-Prompt-Playground") or value.get("is_experiment") is True:
             add(marks, Mark.INTERNAL)
         response = decode_nested(value.get("response_body"))
-        if isinstance(response, Mapping) and isinstance(response.get("streamed_data"), str | list):
+        if isinstance(response, dict) and isinstance(response.get("streamed_data"), str | list):
             # Helicone's own sum of a stream stands beside its chunks; without one the chunks are read.
             kept = {key: item for key, item in response.items() if key != "streamed_data"}
             response = kept if "choices" in kept or "content" in kept else response["streamed_data"]
@@ -103,7 +103,7 @@ class Helicone:
 
 def _score(item: Any) -> Any:
     """Return the value of a score, which newer exports wrap with its kind."""
-    return item.get("value") if isinstance(item, Mapping) and "value" in item else item
+    return item.get("value") if isinstance(item, dict) and "value" in item else item
 
 
 def _error(response: Any) -> Any:

@@ -20,7 +20,7 @@ from workbench.formats.drafts import (
 from workbench.formats.genai import beside_messages
 from workbench.formats.logged import read_logged, read_logged_request
 from workbench.formats.usage import known, usage_details
-from workbench.normal import as_number, as_text, decode_nested
+from workbench.normal import as_number, as_text, decode_nested, json_bytes
 from workbench.records import Output
 
 _TYPES = frozenset(
@@ -37,6 +37,17 @@ _TYPES = frozenset(
         "GUARDRAIL",
     )
 )
+_CAMEL = {
+    "".join(f"_{char.lower()}" if char.isupper() else char for char in name): name
+    for name in (
+        "authorUserId", "calculatedTotalCost", "completionStartTime", "costDetails", "createdAt",
+        "dataType", "endTime", "longStringValue", "modelParameters", "observationId",
+        "parentObservationId", "promptName", "promptVersion", "providedModelName", "sessionId",
+        "startTime", "statusMessage", "stringValue", "toolCallNames", "toolCalls",
+        "toolDefinitions", "totalCost", "traceId", "traceName", "usageDetails", "userId"
+    )
+}  # fmt: skip
+"""Names of fields as the API writes them, by those of the blob export."""
 _INTERNAL = ("langfuse-", "sdk-experiment")
 _CUT = "<truncated due to size exceeding limit>"
 
@@ -54,14 +65,13 @@ class Langfuse:
             "trace" in value or "sessionId" in value or "projectId" in value
         ):
             return "a trace with observations"
-        if (
-            word(value.get("type")) in _TYPES
-            and _get(value, "traceId") is not None
-            and _get(value, "startTime") is not None
-        ):
+        named = _named(value)
+        if named.get("traceId") is None:
+            return None
+        if word(value.get("type")) in _TYPES and named.get("startTime") is not None:
             return "an observation's type, trace and start time"
-        scored = ("dataType" in value or "data_type" in value) and "name" in value and "value" in value
-        return "a score's name, value and trace" if scored and _get(value, "traceId") is not None else None
+        scored = "dataType" in named and "name" in value and "value" in value
+        return "a score's name, value and trace" if scored else None
 
     def split(self, value: Mapping[str, Any]) -> Sequence[Any]:
         """Return the observations of a trace, each with what the trace says, and its scores on the first."""
@@ -69,9 +79,7 @@ class Langfuse:
         if not isinstance(observations, list):
             return [value]
         trace = value.get("trace")
-        trace = (
-            trace if isinstance(trace, Mapping) else {k: v for k, v in value.items() if k != "observations"}
-        )
+        trace = trace if isinstance(trace, dict) else {k: v for k, v in value.items() if k != "observations"}
         trace = {key: item for key, item in trace.items() if key not in ("observations", "input", "output")}
         light = {key: item for key, item in trace.items() if key not in ("scores", "corrections")}
         units: list[Any] = [
@@ -89,20 +97,21 @@ class Langfuse:
         trace: Mapping[str, Any] = {}
         observation: Any = value
         if "observation" in value and "trace" in value:
-            trace, observation = as_mapping(value["trace"]), value["observation"]
+            trace, observation = _named(as_mapping(value["trace"])), value["observation"]
             if observation is None:
                 return [Passed("a trace without observations", None, tuple(_labels(trace, trace)))]
-        if not isinstance(observation, Mapping):
+        if not isinstance(observation, dict):
             raise Unreadable("the observation is not an object")
+        observation = _named(observation)
         if "observations" in observation:
             raise Unreadable("a trace stands where an observation was expected")
         if word(observation.get("type")) not in _TYPES and "value" in observation and "name" in observation:
             return _score_rows(observation)
-        trace_id = id_of(_get(observation, "traceId")) or id_of(trace.get("id"))
+        trace_id = id_of(observation.get("traceId")) or id_of(trace.get("id"))
         identity = id_of(observation.get("id"))
         if identity is None:
             raise Unreadable("the observation has no id")
-        parent = id_of(_get(observation, "parentObservationId"))
+        parent = id_of(observation.get("parentObservationId"))
         span = (f"{trace_id}/{identity}", f"{trace_id}/{parent}" if parent else None)
         labels = _labels(trace, observation)
         if observation.get("type") != "GENERATION":
@@ -114,11 +123,20 @@ class Langfuse:
         return [draft]
 
 
-def _get(value: Mapping[str, Any], camel: str) -> Any:
-    """Return a field, which the API writes in camel case and the blob export with underscores."""
-    snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in camel)
-    found = value.get(camel)
-    return found if found is not None else value.get(snake)
+def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an object under the API's names, in camel case; the blob export writes them with underscores."""
+    if value.keys().isdisjoint(_CAMEL):
+        return value
+    found = dict(value)
+    for snake, camel in _CAMEL.items():
+        if found.get(camel) is None and snake in found:
+            found[camel] = found[snake]
+    return found
+
+
+def _holds_cut(value: Any) -> bool:
+    """Tell whether Langfuse left a text out of a value, or the end of it."""
+    return _CUT in value if isinstance(value, str) else _CUT.encode() in json_bytes(value)
 
 
 def _generation(
@@ -129,8 +147,8 @@ def _generation(
         raise Unreadable("the generation has no input")
     marks: list[str] = []
     control_marks: list[str] = []
-    start = _get(observation, "startTime")
-    latency = milliseconds_between(start, _get(observation, "endTime"))
+    start = observation.get("startTime")
+    latency = milliseconds_between(start, observation.get("endTime"))
     if latency is None:
         latency = seconds(observation.get("latency"))
     metadata = as_mapping(observation.get("metadata"))
@@ -139,12 +157,12 @@ def _generation(
     control = read_logged(observation.get("output"), control_marks, latency)
     if control is None or control.error is not None:
         control = _called(observation, control_marks, latency) or control
-    if _CUT in as_text(asked) or _CUT in as_text(observation.get("output") or ""):
+    if _holds_cut(asked) or _holds_cut(observation.get("output")):
         add(marks, Mark.TRUNCATED)
     environment = observation.get("environment") or trace.get("environment")
     if isinstance(environment, str) and environment.startswith(_INTERNAL):
         add(marks, Mark.INTERNAL)
-    usage = usage_details(_get(observation, "usageDetails") or observation.get("usage"))
+    usage = usage_details(observation.get("usageDetails") or observation.get("usage"))
     failed = observation.get("level") == "ERROR"
     finishes = as_list(span.get("gen_ai.response.finish_reasons"))
     draft = make_draft(
@@ -153,12 +171,12 @@ def _generation(
         native_id=identity,
         time=start,
         latency_ms=latency,
-        first_token_ms=milliseconds_between(start, _get(observation, "completionStartTime")),
-        model=_get(observation, "providedModelName") or observation.get("model"),
+        first_token_ms=milliseconds_between(start, observation.get("completionStartTime")),
+        model=observation.get("providedModelName") or observation.get("model"),
         usage=usage if known(usage) else None,
         usage_first=True,
-        session=_get(observation, "sessionId") or _get(trace, "sessionId"),
-        error=(_get(observation, "statusMessage") or "error") if failed else None,
+        session=observation.get("sessionId") or trace.get("sessionId"),
+        error=(observation.get("statusMessage") or "error") if failed else None,
         attributes=_attributes(observation, trace, trace_id),
         marks=marks,
         finish=finish_of(finishes[0]) if finishes else None,
@@ -179,18 +197,18 @@ def _beside(
     """
     parameters = {
         key: item
-        for key, item in as_mapping(_get(observation, "modelParameters")).items()
+        for key, item in as_mapping(observation.get("modelParameters")).items()
         if item is not None and key not in ("system", "input", "messages")
     }
-    tools = _tool_list(_get(observation, "toolDefinitions")) or as_list(metadata.get("tools"))
+    tools = _tool_list(observation.get("toolDefinitions")) or as_list(metadata.get("tools"))
     told = beside_messages(span) if span else {}
     return {**told, **parameters, **({"tools": tools} if tools else {})}
 
 
 def _called(observation: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
     """Return the tool calls that Langfuse drew from an answer, where the answer itself says nothing."""
-    names = as_list(_get(observation, "toolCallNames"))
-    calls = [as_mapping(each) for each in as_list(_get(observation, "toolCalls"))]
+    names = as_list(observation.get("toolCallNames"))
+    calls = [as_mapping(each) for each in as_list(observation.get("toolCalls"))]
     if not calls:
         return None
     marks[:] = [each for each in marks if each != Mark.EMPTY_OUTPUT]
@@ -202,11 +220,11 @@ def _called(observation: Mapping[str, Any], marks: list[str], latency_ms: float 
 
 
 def _cost(observation: Mapping[str, Any]) -> Any:
-    details = as_mapping(_get(observation, "costDetails"))
+    details = as_mapping(observation.get("costDetails"))
     if details.get("total") is not None:
         return details["total"]
     parts = [found for each in details.values() if (found := as_number(each)) is not None]
-    return sum(parts) if parts else _get(observation, "totalCost") or _get(observation, "calculatedTotalCost")
+    return sum(parts) if parts else observation.get("totalCost") or observation.get("calculatedTotalCost")
 
 
 def _tool_list(tools: Any) -> list[Any]:
@@ -227,41 +245,44 @@ def _attributes(
             ):
                 found[str(key)] = item
     named = {
-        "trace_name": trace.get("name") or _get(observation, "traceName"),
+        "trace_name": trace.get("name") or observation.get("traceName"),
         "name": observation.get("name"),
-        "user": _get(observation, "userId") or _get(trace, "userId"),
+        "user": observation.get("userId") or trace.get("userId"),
         "tags": as_list(observation.get("tags")) or as_list(trace.get("tags")),
-        "prompt_name": _get(observation, "promptName"),
-        "prompt_version": _get(observation, "promptVersion"),
+        "prompt_name": observation.get("promptName"),
+        "prompt_version": observation.get("promptVersion"),
         "environment": observation.get("environment") or trace.get("environment"),
         "release": observation.get("release") or trace.get("release"),
         "version": observation.get("version") or trace.get("version"),
     }
-    return found | {key: item for key, item in named.items() if item not in (None, "", [])}
+    return found | {key: item for key, item in named.items() if item or item not in (None, "", [])}
 
 
 def _labels(trace: Mapping[str, Any], observation: Mapping[str, Any]) -> list[Feedback]:
     found: list[Feedback] = []
     for holder in (trace, observation) if trace is not observation else (trace,):
+        if "scores" not in holder and "corrections" not in holder:
+            continue
         for each in (*as_list(holder.get("scores")), *as_list(holder.get("corrections"))):
-            if isinstance(each, Mapping):
-                found += _score_labels(each, as_text(trace.get("id") or _get(observation, "traceId") or ""))
+            if isinstance(each, dict):
+                found += _score_labels(each, as_text(trace.get("id") or observation.get("traceId") or ""))
     return found
 
 
 def _score_labels(score: Mapping[str, Any], trace_id: str) -> list[Feedback]:
-    target = id_of(_get(score, "observationId"))
-    session = id_of(_get(score, "sessionId"))
-    trace = id_of(_get(score, "traceId")) or trace_id
+    score = _named(score)
+    target = id_of(score.get("observationId"))
+    session = id_of(score.get("sessionId"))
+    trace = id_of(score.get("traceId")) or trace_id
     kind, identity = ("call", target) if target else ("trace", trace) if trace else ("session", session)
     if not identity:
         return []
     text = next(
-        (item for key in ("stringValue", "longStringValue") if (item := _get(score, key)) not in (None, "")),
+        (item for key in ("stringValue", "longStringValue") if (item := score.get(key)) not in (None, "")),
         None,
     )
     value = score.get("value")
-    if _get(score, "dataType") == "BOOLEAN" and value in (0, 1):
+    if score.get("dataType") == "BOOLEAN" and value in (0, 1):
         value = bool(value)
     elif text is not None:
         value = text
@@ -274,9 +295,9 @@ def _score_labels(score: Mapping[str, Any], trace_id: str) -> list[Feedback]:
             name=score.get("name"),
             value=value,
             comment=score.get("comment"),
-            annotator=_get(score, "authorUserId"),
+            annotator=score.get("authorUserId"),
             annotator_kind=score.get("source"),
-            time=score.get("timestamp") or _get(score, "createdAt"),
+            time=score.get("timestamp") or score.get("createdAt"),
         )
     ]
 

@@ -27,9 +27,7 @@ class LangSmith:
         if "run_type" in value and ("inputs" in value or "outputs" in value):
             return "run_type and inputs"
         posted = value.get("post")
-        if isinstance(posted, list) and any(
-            isinstance(each, Mapping) and "run_type" in each for each in posted
-        ):
+        if isinstance(posted, list) and any(isinstance(each, dict) and "run_type" in each for each in posted):
             return "post with runs"
         if (
             "key" in value
@@ -44,10 +42,10 @@ class LangSmith:
         posted, patched = value.get("post"), value.get("patch")
         if not isinstance(posted, list) and not isinstance(patched, list):
             return [value]
-        left = [each for each in as_list(patched) if isinstance(each, Mapping)]
+        left = [each for each in as_list(patched) if isinstance(each, dict)]
         units: list[Any] = []
         for each in as_list(posted):
-            if not isinstance(each, Mapping):
+            if not isinstance(each, dict):
                 units.append(each)
                 continue
             own = [patch for patch in left if patch.get("id") == each.get("id") or (
@@ -106,12 +104,12 @@ def _call(run: Mapping[str, Any], identity: str) -> Draft:
     request = read_logged_request(_asked(inputs, marks), marks, more=invocation)
     latency = milliseconds_between(run.get("start_time"), run.get("end_time"))
     answer = outputs
-    if isinstance(outputs, Mapping):
+    if isinstance(outputs, dict):
         inner = outputs.get("output")
         if set(outputs) <= {"output", "usage_metadata"} and isinstance(inner, Mapping | str):
             answer = inner
     control = read_logged(answer, control_marks, latency) if answer not in (None, {}, "") else None
-    if isinstance(outputs, Mapping) and outputs and control is None:
+    if isinstance(outputs, dict) and outputs and control is None:
         add(control_marks, Mark.STREAM_NOT_REBUILT)
     usage = _usage(run, outputs)
     if run.get("reference_example_id") or metadata.get("ls_experiment_id"):
@@ -168,7 +166,7 @@ def _asked(inputs: Mapping[str, Any], marks: list[str]) -> Any:
 def _usage(run: Mapping[str, Any], outputs: Any) -> Any:
     for holder in (as_mapping(outputs), as_mapping(as_mapping(run.get("extra")).get("metadata"))):
         usage = holder.get("usage_metadata")
-        if isinstance(usage, Mapping):
+        if isinstance(usage, dict):
             found = read_usage({"input_token_details": None, **usage})
             if known(found):
                 return found

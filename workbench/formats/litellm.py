@@ -118,14 +118,14 @@ class LiteLLM:
 def _is_redacted(messages: Any) -> bool:
     """Tell whether LiteLLM put its word in the place of every message: their logging was switched off."""
     listed = messages if isinstance(messages, list) else [messages]
-    said = [each.get("content") if isinstance(each, Mapping) else each for each in listed]
+    said = [each.get("content") if isinstance(each, dict) else each for each in listed]
     return bool(said) and all(each == _REDACTED for each in said)
 
 
 def _says_redacted(response: Any) -> bool:
-    choices = response.get("choices") if isinstance(response, Mapping) else None
+    choices = response.get("choices") if isinstance(response, dict) else None
     first = choices[0] if isinstance(choices, list) and choices else None
-    message = first.get("message") if isinstance(first, Mapping) else response
+    message = first.get("message") if isinstance(first, dict) else response
     return _is_redacted(message)
 
 

@@ -99,7 +99,7 @@ def read_logged_request(value: Any, marks: list[str], *, more: Mapping[str, Any]
         Unreadable: It holds no messages, or they were cut short.
     """
     decoded = _arguments_of(decode_nested(value))
-    listed = decoded.get("messages") if isinstance(decoded, Mapping) else None
+    listed = decoded.get("messages") if isinstance(decoded, dict) else None
     if isinstance(listed, list) and any(
         isinstance(each, str) and each.startswith("role=") for each in listed
     ):
@@ -113,10 +113,10 @@ def read_logged_request(value: Any, marks: list[str], *, more: Mapping[str, Any]
 
 def _arguments_of(value: Any) -> Any:
     """Return the one argument of a function whose arguments were logged: Langfuse's decorator does so."""
-    if not isinstance(value, Mapping) or not value or not set(value) <= set(_NAMED):
+    if not isinstance(value, dict) or not value or not set(value) <= set(_NAMED):
         return value
     args, kwargs = value.get("args") or [], value.get("kwargs") or {}
-    if isinstance(kwargs, Mapping) and not args and is_asked(kwargs):
+    if isinstance(kwargs, dict) and not args and is_asked(kwargs):
         return kwargs
     return args[0] if isinstance(args, list) and len(args) == 1 and not kwargs else value
 
@@ -125,13 +125,13 @@ def is_asked(value: Any) -> bool:
     """Tell whether something decoded is messages or a request's body, and no prompt that is JSON."""
     if isinstance(value, list):
         return bool(value) and all(_is_message(each) for each in value)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return False
     if is_role(value.get("role")) and ("content" in value or "parts" in value):
         return True
     for key in ("messages", "contents", "input"):
         listed = decode_nested(value.get(key))
-        if isinstance(listed, Mapping):
+        if isinstance(listed, dict):
             listed = listed["messages"] if isinstance(listed.get("messages"), list) else [listed]
         if isinstance(listed, list) and listed and all(_is_message(each) for each in listed):
             return True
@@ -148,7 +148,7 @@ def is_asked(value: Any) -> bool:
 def _is_message(item: Any) -> bool:
     if isinstance(item, list):
         return is_pair(item) or (bool(item) and all(_is_message(each) for each in item))
-    return isinstance(item, Mapping) and any(key in item for key in ("role", "type", "kwargs", "parts"))
+    return isinstance(item, dict) and any(key in item for key in ("role", "type", "kwargs", "parts"))
 
 
 def read_logged(value: Any, marks: list[str], latency_ms: float | None = None) -> Output | None:
@@ -168,7 +168,7 @@ def read_logged(value: Any, marks: list[str], latency_ms: float | None = None) -
         Unreadable: It surely is a provider's or a library's, but can't be read.
     """
     decoded = decode_nested(value)
-    if isinstance(decoded, Mapping):
+    if isinstance(decoded, dict):
         shaped = bool(decoded) and _is_body(decoded)
     else:
         shaped = isinstance(decoded, list) and _are_pieces(decoded)
@@ -218,13 +218,13 @@ def _is_body(value: Mapping[str, Any]) -> bool:
     for key, words in _LISTED.items():
         listed = value.get(key)
         if isinstance(listed, list) and (
-            any(isinstance(each, Mapping) and any(word in each for word in words) for each in listed)
+            any(isinstance(each, dict) and any(word in each for word in words) for each in listed)
             or (not listed and ("usage" in value or "object" in value))
         ):
             return True
     if value.get("object") == "response" or _are_generations(value.get("generations")):
         return True
-    if isinstance(value.get("kwargs"), Mapping) and ("lc" in value or value.get("type") == "constructor"):
+    if isinstance(value.get("kwargs"), dict) and ("lc" in value or value.get("type") == "constructor"):
         return True
     if _is_spoken(value) or _is_spoken(value.get("message")):
         return True
@@ -235,7 +235,7 @@ def _is_body(value: Mapping[str, Any]) -> bool:
         inner = value.get(key)
         if isinstance(inner, list) and _are_pieces(inner):
             return True
-        if isinstance(inner, Mapping) and ("parts" in inner or _is_spoken(inner.get("message"))):
+        if isinstance(inner, dict) and ("parts" in inner or _is_spoken(inner.get("message"))):
             return True
     return False
 
@@ -243,16 +243,16 @@ def _is_body(value: Mapping[str, Any]) -> bool:
 def _are_generations(value: Any) -> bool:
     """Tell whether something is what LangChain generated: lists of answers, or answers."""
     return isinstance(value, list) and all(
-        isinstance(each, list) or (isinstance(each, Mapping) and ("text" in each or "message" in each))
+        isinstance(each, list) or (isinstance(each, dict) and ("text" in each or "message" in each))
         for each in value
     )
 
 
 def _is_turn(item: Any) -> bool:
     """Tell whether an item of a list is a message, or a call or result among them."""
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         return is_pair(item) or (isinstance(item, list) and bool(item) and all(map(_is_turn, item)))
-    if isinstance(item.get("kwargs"), Mapping) or _is_spoken(item):
+    if isinstance(item.get("kwargs"), dict) or _is_spoken(item):
         return True
     kind = kind_of(item)
     held = any(key in item for key in _HELD)
@@ -268,7 +268,7 @@ def _is_surely_one(value: Any) -> bool:
     """Tell whether only a provider or a library writes something so: such an answer can be an empty one."""
     if isinstance(value, list):
         return any(_is_surely_one(each) for each in value)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return False
     if any(key in value for key in _ENDED):
         return True
@@ -286,7 +286,7 @@ def _is_surely_one(value: Any) -> bool:
 
 def _is_spoken(value: Any) -> bool:
     """Tell whether something is a message: it says who speaks, or what it is, and holds what was said."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return False
     if is_role(value.get("role")):
         return any(key in value for key in _HELD)
@@ -299,7 +299,7 @@ def _is_spoken(value: Any) -> bool:
 def _are_pieces(items: list[Any]) -> bool:
     """Tell whether items make up an answer; those of built-in tools only go along with others."""
     return any(_is_piece(each) for each in items) and all(
-        _is_piece(each) or (isinstance(each, Mapping) and _is_by_tool(kind_of(each))) for each in items
+        _is_piece(each) or (isinstance(each, dict) and _is_by_tool(kind_of(each))) for each in items
     )
 
 
@@ -309,11 +309,11 @@ def _is_by_tool(kind: str | None) -> bool:
 
 def _is_piece(value: Any) -> bool:
     """Tell whether an item of a list is a message, a block of one, a choice, or a chunk of a stream."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return False
     kind = kind_of(value)
     return (
         _is_spoken(value) or kind in _BLOCK_TYPES or (is_call(kind) and any(key in value for key in _CALLED))
-        or is_thought(kind) or isinstance(value.get("delta"), Mapping)
-        or (isinstance(value.get("message"), Mapping) and "finish_reason" in value)
+        or is_thought(kind) or isinstance(value.get("delta"), dict)
+        or (isinstance(value.get("message"), dict) and "finish_reason" in value)
     )  # fmt: skip

@@ -135,9 +135,7 @@ class Mapped:
         nested = decode_nested(found)
         refuse_cut(nested)
         # One text under one key is no body: it is JSON that the model was asked about.
-        alone = (
-            isinstance(nested, Mapping) and len(nested) == 1 and isinstance(next(iter(nested.values())), str)
-        )
+        alone = isinstance(nested, dict) and len(nested) == 1 and isinstance(next(iter(nested.values())), str)
         if is_asked(nested) and not alone:
             request = read_request(nested, marks)
         elif field == "messages" and not isinstance(nested, str):
@@ -251,7 +249,7 @@ def _paths_of(value: Any, place: str = "", depth: int = 0) -> Iterator[str]:
     """Yield the paths in a record, going into JSON text, not beyond a sensible depth."""
     value = decode_nested(value) if isinstance(value, str) and place else value
     inner: Iterable[tuple[str, Any]] = ()
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         inner = [(f"{place}.{key}" if place else str(key), below) for key, below in list(value.items())[:50]]
     elif isinstance(value, list) and value:
         inner = [(f"{place}[0]", value[0])]
@@ -275,7 +273,7 @@ def follow(value: Any, steps: Sequence[str | int]) -> Any:
     for step in steps:
         if isinstance(value, str):
             value = decode_nested(value)
-        found = isinstance(value, Mapping) and step in value
+        found = isinstance(value, dict) and step in value
         if not found and not (isinstance(step, int) and isinstance(value, list) and step < len(value)):
             return _MISSING
         value = value[step]

@@ -23,7 +23,7 @@ class MLflow:
 
     def recognise(self, value: Mapping[str, Any]) -> str | None:
         """Say whether a record is a trace."""
-        if isinstance(value.get("info"), Mapping) and isinstance(
+        if isinstance(value.get("info"), dict) and isinstance(
             as_mapping(value.get("data")).get("spans"), list
         ):
             return "info and data.spans"
@@ -54,7 +54,7 @@ class MLflow:
         labels = _assessments(info, trace_id)
         if span is None and "info" in value and "span" in value:
             return [Passed("a trace without spans", None, tuple(labels))]
-        if not isinstance(span, Mapping):
+        if not isinstance(span, dict):
             raise Unreadable("the record holds no span")
         context = as_mapping(span.get("context"))
         span_id = id_of(span.get("span_id")) or id_of(context.get("span_id"))

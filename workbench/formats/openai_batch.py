@@ -48,7 +48,7 @@ class OpenAIBatch:
         """Say whether a record is a line of a Batch input or output file."""
         if "custom_id" not in value:
             return None
-        if isinstance(decode_nested(value.get("body")), Mapping):
+        if isinstance(decode_nested(value.get("body")), dict):
             return "custom_id and body (a Batch input file)"
         if "response" in value or "error" in value:
             return "custom_id and response (a Batch output file)"
@@ -73,12 +73,12 @@ class OpenAIBatch:
         body = decode_nested(value.get("body"))
         if isinstance(url, str) and url and not url.rstrip("/").endswith(_READ_URLS):
             raise Unreadable(f"requests to {url[:80]} are neither chat completions nor responses")
-        if isinstance(body, Mapping) and "messages" not in body and "input" in body:
+        if isinstance(body, dict) and "messages" not in body and "input" in body:
             request = read_request(body, marks)
         else:
             request = parse_request(body, marks)
         metadata = decode_nested(body.get("metadata"))
-        attributes = dict(metadata) if isinstance(metadata, Mapping) else {}
+        attributes = dict(metadata) if isinstance(metadata, dict) else {}
         if body.get("user") is not None:
             attributes.setdefault("user", body["user"])
         task = attributes.get("task")
@@ -103,7 +103,7 @@ class OpenAIBatch:
             )
         if known(output.usage) and not _is_own_batch(value):
             marks.append(Mark.BATCH_PRICE)
-        body = reply.body if isinstance(reply.body, Mapping) else {}
+        body = reply.body if isinstance(reply.body, dict) else {}
         created = to_utc(body.get("created", body.get("created_at")))
         request_id = as_mapping(value.get("response")).get("request_id")
         attributes = (
@@ -126,7 +126,7 @@ class OpenAIBatch:
 
 
 def _answer(body: Any, marks: list[str]) -> Output | None:
-    is_response = isinstance(body, Mapping) and "choices" not in body and "output" in body
+    is_response = isinstance(body, dict) and "choices" not in body and "output" in body
     return read_response(body, marks) if is_response else parse_response(body, marks)
 
 
@@ -151,7 +151,7 @@ def read_line(native_id: str, value: Mapping[str, Any]) -> BatchReply:
     """
     error = _inner_error(value.get("error"))
     response = decode_nested(value.get("response"))
-    if not isinstance(response, Mapping):
+    if not isinstance(response, dict):
         return BatchReply(native_id, None, error=error or "the line holds neither a response nor an error")
     status = as_count(response.get("status_code")) or 200
     body = decode_nested(response.get("body"))
@@ -166,6 +166,6 @@ def read_line(native_id: str, value: Mapping[str, Any]) -> BatchReply:
 def _inner_error(value: Any) -> Any:
     """Return the object that says what went wrong, out of as many `error` keys as it is wrapped in."""
     found = decode_nested(value)
-    while isinstance(found, Mapping) and found.get("error"):
+    while isinstance(found, dict) and found.get("error"):
         found = decode_nested(found["error"])
     return found

@@ -29,10 +29,10 @@ class OpenAIChat:
     def recognise(self, value: Mapping[str, Any]) -> str | None:
         """Say whether a record has a request with messages."""
         request = decode_nested(value.get("request"))
-        if not isinstance(request, dict | Mapping) or "messages" not in request:
+        if not isinstance(request, dict) or "messages" not in request:
             return None
         response = decode_nested(value.get("response"))
-        if isinstance(response, dict | Mapping) and "choices" in response:
+        if isinstance(response, dict) and "choices" in response:
             return "request.messages and response.choices"
         return "request.messages"
 
@@ -83,7 +83,7 @@ class OpenAIChat:
             control_marks.append(Mark.NO_LATENCY)
         if is_at_batch_price(body, response):
             control_marks.append(Mark.BATCH_PRICE)
-        response = response if isinstance(response, dict | Mapping) else {}
+        response = response if isinstance(response, dict) else {}
         time = next((value[key] for key in TIME_KEYS if value.get(key) is not None), response.get("created"))
         occurred_at = to_utc(time)
         if time is not None and occurred_at is None:
@@ -116,8 +116,8 @@ class OpenAIChat:
 def _of_another_provider(response: Any) -> bool:
     """Tell whether one line of a mixed file holds another provider's answer."""
     if isinstance(response, list):
-        return any(isinstance(each, Mapping) and each.get("type") == "message_start" for each in response[:2])
-    if not isinstance(response, dict | Mapping) or "choices" in response:
+        return any(isinstance(each, dict) and each.get("type") == "message_start" for each in response[:2])
+    if not isinstance(response, dict) or "choices" in response:
         return False
     return response.get("type") in ("message", "error") or "candidates" in response or "output" in response
 
@@ -126,7 +126,7 @@ def _attributes(value: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, 
     found = {key: item for key, item in value.items() if key not in _READ}
     for holder in (body, value):
         metadata = decode_nested(holder.get("metadata"))
-        if isinstance(metadata, dict | Mapping):
+        if isinstance(metadata, dict):
             found |= metadata
         elif metadata is not None:
             found["metadata"] = metadata

@@ -54,7 +54,7 @@ class OpenAIResponses:
             return parse_pair({"metadata": value.get("metadata")}, {**kept, "input": asked}, value)
         response = decode_nested(value.get("response"))
         request = decode_nested(value.get("request"))
-        if isinstance(response, Mapping) and isinstance(request, Mapping):
+        if isinstance(response, dict) and isinstance(request, dict):
             # The response repeats instructions and tools that a stored prompt may have added.
             echoed = {key: response[key] for key in _ECHOED if response.get(key) not in (None, [], "")}
             request = {**echoed, **request}

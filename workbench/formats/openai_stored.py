@@ -40,7 +40,7 @@ class OpenAIStored:
         """Say whether a record holds messages and their answer."""
         messages = decode_nested(value.get("messages"))
         if isinstance(messages, list) and messages and all(
-            isinstance(each, Mapping) and isinstance(each.get("role"), str) for each in messages
+            isinstance(each, dict) and isinstance(each.get("role"), str) for each in messages
         ):  # fmt: skip
             if "completion" in value:
                 return "messages and completion"
@@ -83,14 +83,14 @@ class OpenAIStored:
                     asked, answer = split
                     if len(asked) + 1 < len(messages):
                         add(marks, Mark.TURNS_AFTER_ANSWER)
-            if isinstance(answer, Mapping) and "choices" in answer:
+            if isinstance(answer, dict) and "choices" in answer:
                 control = read_response(answer, control_marks)
             elif answer is None:
                 control = None
             else:
                 # A completion that is JSON text is the model's own answer.
                 whole = said if isinstance(said, str) else answer
-                finish = answer.get("finish_reason") if isinstance(answer, Mapping) else None
+                finish = answer.get("finish_reason") if isinstance(answer, dict) else None
                 control = output_of(whole, control_marks, finish=finish)
         attributes = {key: item for key, item in value.items() if key not in _OWN}
         attributes |= as_mapping(value.get("metadata"))

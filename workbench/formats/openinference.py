@@ -246,7 +246,7 @@ def _message(each: Mapping[str, Any]) -> dict[str, Any]:
 def annotation_labels(value: Mapping[str, Any], span: Span) -> list[Feedback]:
     """Return the annotations that an export keeps on the span itself."""
     inner = value.get("span")
-    raw: Mapping[str, Any] = inner if isinstance(inner, Mapping) else value
+    raw: Mapping[str, Any] = inner if isinstance(inner, dict) else value
     found = []
     for key in ("annotations", "span_annotations", "spanAnnotations"):
         for each in as_list(raw.get(key)):

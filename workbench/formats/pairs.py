@@ -25,7 +25,7 @@ _OWN = frozenset(
 def logged_usage(value: Mapping[str, Any]) -> Usage:
     """Return the tokens that a line itself tells, in a `usage` object or in columns of its own."""
     usage = decode_nested(value.get("usage"))
-    if isinstance(usage, Mapping):
+    if isinstance(usage, dict):
         return read_usage(usage)
     return read_usage({key: value[key] for key in TOKEN_KEYS if value.get(key) is not None})
 
@@ -51,7 +51,7 @@ def parse_pair(
     attributes = {key: item for key, item in value.items() if key not in own}
     for holder in (asked, answer, value):
         metadata = decode_nested(holder.get("metadata"))
-        if isinstance(metadata, Mapping):
+        if isinstance(metadata, dict):
             attributes |= metadata
     for holder in (asked, answer):
         if holder.get("user") is not None:

@@ -1,4 +1,4 @@
-"""Plain pairs: a question in texts and an answer in text, taken from their line in one step.
+"""Plain pairs: a question in texts, or in calls of tools, and an answer in text, taken in one step.
 
 Most lines of most logs are such. A typed decoder reads them without making a dictionary of every
 object, and refuses whatever it does not know: that is left to the long way, `OpenAIChat.parse_any`.
@@ -16,8 +16,8 @@ from msgspec.structs import astuple
 
 from workbench.formats.base import Draft, Mark, task_of
 from workbench.formats.chat import PARAMETERS
-from workbench.normal import COUNT_END, MAX_DEPTH, depth_of, to_utc
-from workbench.records import Message, Output, Request, Usage
+from workbench.normal import COUNT_END, MAX_DEPTH, depth_of, may_need_repair, parse_arguments, to_utc
+from workbench.records import Message, Output, Request, ToolCall, Usage
 
 SESSION_KEYS = ("session_id", "conversation_id", "thread_id")
 
@@ -39,14 +39,28 @@ _TIERS_LEFT = ("batch", "flex")
 _NOTHING_BESIDE = (UNSET,) * len(_BESIDE)
 
 
+class _Function(Struct, forbid_unknown_fields=True, gc=False):
+    name: str
+    arguments: str
+
+
+class _Called(Struct, forbid_unknown_fields=True, gc=False):
+    function: _Function
+    id: _Named
+    type: _Scalar = None
+
+
 class PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
-    """A role and a text; it is encoded as a `Message` is."""
+    """A role with a text, parts of text, or calls of tools; it is encoded as a `Message` is.
+
+    Of a pair, `tool_calls` are read.
+    """
 
     role: _Named
-    content: str
-    name: None = None
-    tool_calls: tuple[()] = ()
-    tool_call_id: None = None
+    content: str | list[dict[str, str]] | None = None
+    name: str | None = None
+    tool_calls: tuple[_Called, ...] = ()
+    tool_call_id: str | None = None
 
 
 class _Answer(Struct, forbid_unknown_fields=True, gc=False):
@@ -115,10 +129,11 @@ _Request: Any = msgspec.defstruct(
         *((name, _Scalar | list[_Scalar], None) for name in _PARAMETERS),
         ("messages", Annotated[list[PlainMessage], Meta(min_length=1)]),
         ("response_format", dict[str, Any] | None, None),
+        ("tools", list[dict[str, Any]] | None, None),
         ("user", _Scalar, None),
         ("stream_options", dict[str, _Scalar] | None, None),
         *((name, _Scalar, None) for name in ("model", "stream", "store", "service_tier")),
-        *((name, _Nothing, None) for name in ("tools", "functions")),
+        ("functions", _Nothing, None),
         *((name, None, None) for name in ("metadata", "previous_response_id", "conversation")),
     ],
     forbid_unknown_fields=True,
@@ -147,16 +162,40 @@ _Line: Any = msgspec.defstruct(
 _decode = msgspec.json.Decoder(_Line).decode
 
 
+def _message(read: Any) -> Message:
+    return Message(read.role, read.content, read.name, read.tool_calls, read.tool_call_id)
+
+
+def _taken(message: PlainMessage) -> bool:
+    """Read the calls of a message; say whether the long way says no more of it, and marks nothing."""
+    if type(message.content) is list and any(
+        each.get("type") != "text" or "text" not in each for each in message.content
+    ):
+        return False
+    calls = []
+    for call in message.tool_calls:
+        arguments = parse_arguments(call.function.arguments)
+        if isinstance(arguments, str):
+            return False
+        calls.append(ToolCall(call.function.name, arguments, call.id))
+    read: Any = tuple(calls)
+    message.tool_calls = read
+    return True
+
+
 _same: tuple[tuple[Any, ...], tuple[type, ...], dict[str, Any]] = (), (), {}
 
 
 class PlainPair(Struct, gc=False):
     """What such a line says. `messages` are encoded as `Message`s are, parameters stand by name.
 
-    Pairs may share one object of parameters: it is not to be changed.
+    Pairs may share one object of parameters: it is not to be changed. `is_text` says that
+    nothing but texts was asked: there are no parts, tools, calls of tools, nor a form of the answer.
     """
 
     messages: list[PlainMessage]
+    is_text: bool
+    tools: list[dict[str, Any]]
     parameters: dict[str, Any]
     response_format: dict[str, Any] | None
     native_id: str
@@ -173,15 +212,17 @@ class PlainPair(Struct, gc=False):
 
 def read_plain(raw: bytes) -> PlainPair | None:
     """Read a line, without the white space around it; None unless it is a plain pair."""
-    if b"\\" in raw and (b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw):
-        return None  # It may have to be repaired.
+    if may_need_repair(raw):
+        return None
     try:
         line = _decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    shape = line.request.response_format
-    if shape is not None and depth_of(shape) + 2 > MAX_DEPTH:
-        return None
+    request = line.request
+    if request.tools or request.response_format is not None:
+        deep = raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
+        if deep and depth_of([request.tools, request.response_format]) + 1 > MAX_DEPTH:
+            return None
     return _pair(line)
 
 
@@ -199,7 +240,8 @@ def draft_of(pair: PlainPair) -> Draft:
     """Return a plain pair as the draft that the long way makes of its line."""
     return Draft(
         request=Request(
-            tuple([Message(each.role, each.content) for each in pair.messages]),
+            tuple([_message(each) for each in pair.messages]),
+            tuple(pair.tools),
             response_format=pair.response_format,
             parameters=dict(pair.parameters),
         ),
@@ -244,9 +286,17 @@ def _pair(line: Any) -> PlainPair | None:
         session = session or attributes.get(name)
     if session and type(session) is not str:
         return None
+    is_text = not request.tools and request.response_format is None
+    for message in request.messages:
+        if message.tool_calls or type(message.content) is list:
+            if not _taken(message):
+                return None
+            is_text = False
     task = attributes.get("task")
     return PlainPair(
         request.messages,
+        is_text,
+        request.tools or [],
         _parameters_of(astuple(request)[: len(_PARAMETERS)]),
         request.response_format,
         response.id,

@@ -123,7 +123,7 @@ def _splits(kind: type) -> bool:
 
 def _parse(form: Format, value: Any, record: Record, file: str, hint: str) -> Sequence[Item]:
     try:
-        if not isinstance(value, dict | Mapping):
+        if not isinstance(value, dict):
             raise Unreadable("not an object")
         parsed = form.parse(value)
     except Unreadable as error:

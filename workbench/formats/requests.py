@@ -25,6 +25,10 @@ _NESTED = (
 _SYSTEM_KEYS = (
     "system", "instructions", "systemInstruction", "system_instruction", "system_prompt", "preamble",
 )  # fmt: skip
+_FORMAT_KEYS = (
+    "response_format", "text", "output_format", "output_config", "output_schema", "generationConfig",
+    "generation_config", "config",
+)  # fmt: skip
 _INSTRUCTING = ("system", "developer")
 _MESSAGE_KEYS = ("messages", "input", "contents", "prompt", "inputText", "chat_history", "query")
 BODY_KEYS: Mapping[str, frozenset[str]] = {
@@ -57,7 +61,7 @@ def read_request(body: Any, marks: list[str], *, more: Mapping[str, Any] | None 
     body = decode_nested(body)
     if isinstance(body, str | list):
         body = {"messages": body}
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         raise Unreadable("the request is not an object")
     if more:
         body = {**more, **{key: item for key, item in body.items() if item not in (None, [])}}
@@ -86,7 +90,7 @@ def _messages_of(body: Mapping[str, Any]) -> tuple[str, Any]:
     for key in _MESSAGE_KEYS:
         found = decode_nested(body.get(key))
         if found not in (None, "", []):
-            if key == "input" and isinstance(found, Mapping) and "messages" in found:
+            if key == "input" and isinstance(found, dict) and "messages" in found:
                 return key, found["messages"]
             return key, found
     if isinstance(body.get("message"), str) and body["message"]:
@@ -115,17 +119,19 @@ def _without_tools(value: Any) -> tuple[Any, tuple[dict[str, Any], ...]]:
 
 
 def _offers_tool(item: Any) -> bool:
-    if not isinstance(item, Mapping) or item.get("role") != "tool" or item.get("tool_call_id"):
+    if not isinstance(item, dict) or item.get("role") != "tool" or item.get("tool_call_id"):
         return False
     held = decode_nested(item.get("content"))
-    function = held.get("function") if isinstance(held, Mapping) and held.get("type") == "function" else None
-    return isinstance(function, Mapping) and "name" in function and "arguments" not in function
+    function = held.get("function") if isinstance(held, dict) and held.get("type") == "function" else None
+    return isinstance(function, dict) and "name" in function and "arguments" not in function
 
 
 def _system_of(body: Mapping[str, Any], marks: list[str]) -> tuple[Message, ...]:
+    if body.keys().isdisjoint(_SYSTEM_KEYS):
+        return ()
     for key in _SYSTEM_KEYS:
         found = decode_nested(body.get(key))
-        if isinstance(found, Mapping) and isinstance(found.get("parts"), list):
+        if isinstance(found, dict) and isinstance(found.get("parts"), list):
             found = found["parts"]
         if isinstance(found, str) and found:
             return (Message("system", found),)
@@ -146,7 +152,7 @@ def read_tools(value: Any) -> tuple[dict[str, Any], ...]:
         value: A list of tools of any provider, an object that holds one, or JSON text.
     """
     found = decode_nested(value)
-    if isinstance(found, Mapping):
+    if isinstance(found, dict):
         found = next(
             (
                 decode_nested(found[key])
@@ -160,21 +166,21 @@ def read_tools(value: Any) -> tuple[dict[str, Any], ...]:
     tools: list[dict[str, Any]] = []
     for each in found:
         tool = decode_nested(each)
-        if isinstance(tool, Mapping):
+        if isinstance(tool, dict):
             tools += _tools_of(tool)
     return tuple(tools)
 
 
 def _tools_of(tool: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if isinstance(tool.get("function"), Mapping):
+    if isinstance(tool.get("function"), dict):
         return [dict(tool)]
     for key in ("functionDeclarations", "function_declarations"):
         if isinstance(tool.get(key), list):
-            return [_function(each) for each in tool[key] if isinstance(each, Mapping)]
+            return [_function(each) for each in tool[key] if isinstance(each, dict)]
     spec = tool.get("toolSpec")
-    if isinstance(spec, Mapping):
+    if isinstance(spec, dict):
         schema = spec.get("inputSchema")
-        return [_function(spec, schema.get("json") if isinstance(schema, Mapping) else None)]
+        return [_function(spec, schema.get("json") if isinstance(schema, dict) else None)]
     if isinstance(tool.get("name"), str) and tool.get("type") in ("function", "custom", None):
         return [_function(tool)]
     return [dict(tool)]
@@ -189,7 +195,7 @@ def _function(tool: Mapping[str, Any], schema: Any = None) -> dict[str, Any]:
     function: dict[str, Any] = {"name": as_text(tool.get("name") or "")}
     if isinstance(tool.get("description"), str):
         function["description"] = tool["description"]
-    if isinstance(found, Mapping):
+    if isinstance(found, dict):
         function["parameters"] = dict(found)
     if isinstance(tool.get("strict"), bool):
         function["strict"] = tool["strict"]
@@ -198,26 +204,28 @@ def _function(tool: Mapping[str, Any], schema: Any = None) -> dict[str, Any]:
 
 def read_response_format(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the asked-for form of the answer in OpenAI's shape, or None."""
+    if body.keys().isdisjoint(_FORMAT_KEYS):
+        return None
     found = decode_nested(body.get("response_format"))
-    if isinstance(found, Mapping):
+    if isinstance(found, dict):
         return dict(found)
     text = decode_nested(body.get("text"))
-    if isinstance(text, Mapping) and isinstance(text.get("format"), Mapping):
+    if isinstance(text, dict) and isinstance(text.get("format"), dict):
         return _flat_format(text["format"])
     for key in ("output_format", "output_config"):
         inner = decode_nested(body.get(key))
-        if isinstance(inner, Mapping) and isinstance(inner.get("format"), Mapping):
+        if isinstance(inner, dict) and isinstance(inner.get("format"), dict):
             inner = inner["format"]
-        if isinstance(inner, Mapping) and "schema" in inner:
+        if isinstance(inner, dict) and "schema" in inner:
             return _schema(inner["schema"])
     schema = decode_nested(body.get("output_schema"))
-    if isinstance(schema, Mapping):
+    if isinstance(schema, dict):
         return _schema(schema)
     for key in ("generationConfig", "generation_config", "config"):
         inner = decode_nested(body.get(key))
-        if isinstance(inner, Mapping):
+        if isinstance(inner, dict):
             schema = first_filled(inner, "responseSchema", "response_schema", "responseJsonSchema")
-            if isinstance(schema, Mapping):
+            if isinstance(schema, dict):
                 return _schema(schema)
             if inner.get("responseMimeType", inner.get("response_mime_type")) == "application/json":
                 return {"type": "json_object"}
@@ -240,18 +248,17 @@ def read_parameters(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides the answer besides the messages, under OpenAI's names."""
     found: dict[str, Any] = {}
     for key in _NESTED:
-        inner = decode_nested(body.get(key))
-        if isinstance(inner, Mapping):
+        if key in body and isinstance(inner := decode_nested(body[key]), dict):
             found |= _named(inner)
     found |= _named(body)
     reasoning = decode_nested(body.get("reasoning"))
-    if isinstance(reasoning, Mapping) and reasoning.get("effort"):
+    if isinstance(reasoning, dict) and reasoning.get("effort"):
         found.setdefault("reasoning_effort", reasoning["effort"])
     text = decode_nested(body.get("text"))
-    if isinstance(text, Mapping) and text.get("verbosity"):
+    if isinstance(text, dict) and text.get("verbosity"):
         found.setdefault("verbosity", text["verbosity"])
     holder = decode_nested(body.get("toolConfig"))
-    choice = holder.get("toolChoice") if isinstance(holder, Mapping) else body.get("tool_choice")
+    choice = holder.get("toolChoice") if isinstance(holder, dict) else body.get("tool_choice")
     chosen = _tool_choice(decode_nested(choice))
     if chosen is not None:
         found["tool_choice"] = chosen
@@ -274,7 +281,7 @@ def _plain(item: Any) -> Any:
     if not isinstance(item, str):
         return item
     decoded = decode_nested(item)
-    if isinstance(decoded, Mapping) and set(decoded) <= {"arrayValue"}:
+    if isinstance(decoded, dict) and set(decoded) <= {"arrayValue"}:
         return None
     words = {"true": True, "false": False, "null": None, "None": None}
     if item in words:
@@ -283,11 +290,11 @@ def _plain(item: Any) -> Any:
 
 
 def _tool_choice(choice: Any) -> Any:
-    if not isinstance(choice, Mapping):
+    if not isinstance(choice, dict):
         return choice
     kind = choice.get("type")
     tool = choice.get("tool")
-    if isinstance(tool, Mapping):
+    if isinstance(tool, dict):
         return {"type": "function", "function": {"name": as_text(tool.get("name") or "")}}
     if kind in ("tool", "function") and "function" not in choice:
         named = choice.get("name") or choice.get("toolName")
@@ -303,6 +310,6 @@ def last_answer_split(messages: Sequence[Any]) -> tuple[list[Any], Any] | None:
     """Split a conversation into what was asked and the last assistant message; None without one."""
     for index in range(len(messages) - 1, 0, -1):
         item = messages[index]
-        if isinstance(item, Mapping) and item.get("role") in ("assistant", "model"):
+        if isinstance(item, dict) and item.get("role") in ("assistant", "model"):
             return list(messages[:index]), item
     return None

@@ -64,7 +64,7 @@ def is_otlp(value: Mapping[str, Any]) -> bool:
 def is_span(value: Mapping[str, Any]) -> bool:
     """Tell whether a line is one span as an SDK or a tracing tool writes it."""
     context = value.get("context", value.get("spanContext", value.get("span_context")))
-    named = isinstance(context, Mapping) or (
+    named = isinstance(context, dict) or (
         "span_id" in value or "spanId" in value or "context.span_id" in value
     )
     attributed = "attributes" in value or any(as_text(key).startswith("attributes.") for key in value)
@@ -93,7 +93,7 @@ def split_spans(value: Mapping[str, Any]) -> list[Any]:
 
 def any_value(value: Any, depth: int = 0) -> Any:
     """Return what an OTLP value holds; other values as they are."""
-    if not isinstance(value, Mapping) or depth > _MAX_DEPTH:
+    if not isinstance(value, dict) or depth > _MAX_DEPTH:
         return value
     if len(value) == 1:
         ((key, item),) = value.items()
@@ -116,8 +116,8 @@ def attributes_of(value: Any, depth: int = 0) -> dict[str, Any]:
     if isinstance(value, list):
         found: dict[str, Any] = {}
         for each in value:
-            if isinstance(each, Mapping) and isinstance(each.get("key"), str):
-                found[each["key"]] = any_value(each.get("value"), depth)
+            if isinstance(each, dict) and isinstance(key := each.get("key"), str):
+                found[key] = any_value(each.get("value"), depth)
         return found
     flat: dict[str, Any] = {}
     _flatten(as_mapping(value), "", flat, 0)
@@ -129,13 +129,11 @@ def _flatten(value: Mapping[str, Any], prefix: str, into: dict[str, Any], depth:
     for key, item in value.items():
         name = f"{prefix}{as_text(key)}"
         into[name] = item
-        if depth < _MAX_DEPTH and isinstance(item, Mapping) and item:
+        if depth < _MAX_DEPTH and isinstance(item, dict) and item:
             _flatten(item, f"{name}.", into, depth + 1)
-        elif (
-            depth < _MAX_DEPTH and isinstance(item, list) and any(isinstance(each, Mapping) for each in item)
-        ):
+        elif depth < _MAX_DEPTH and isinstance(item, list) and any(isinstance(each, dict) for each in item):
             for index, each in enumerate(item):
-                if isinstance(each, Mapping):
+                if isinstance(each, dict):
                     _flatten(each, f"{name}.{index}.", into, depth + 1)
 
 
@@ -143,7 +141,7 @@ def read_span(value: Mapping[str, Any]) -> Span | None:
     """Read a span of any exporter; None where it has no id."""
     resource = attributes_of(value.get("resource"))
     inner = value.get("span")
-    raw: Mapping[str, Any] = inner if isinstance(inner, Mapping) else value
+    raw: Mapping[str, Any] = inner if isinstance(inner, dict) else value
     context = as_mapping(raw.get("context", raw.get("spanContext", raw.get("span_context"))))
     trace_id = _id(raw, context, "traceId", "trace_id")
     span_id = _id(raw, context, "spanId", "span_id")
@@ -181,7 +179,7 @@ def read_span(value: Mapping[str, Any]) -> Span | None:
         events=[
             (as_text(each.get("name") or ""), attributes_of(each.get("attributes")))
             for each in as_list(raw.get("events"))
-            if isinstance(each, Mapping)
+            if isinstance(each, dict)
         ],
         resource=resource,
         error=_error(raw, attributes),

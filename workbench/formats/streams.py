@@ -73,8 +73,7 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
         The body of the answer as the provider gives it without streaming, and whether the
         stream reached its end; None where the chunks are of no known provider.
     """
-    events = [event for each in chunks if isinstance(event := decode_nested(each), Mapping)]
-    events = [_inner(each) for each in events]
+    events = [_inner(event) for each in chunks if isinstance(event := decode_nested(each), dict)]
     if not events or len(events) < len(chunks):
         return None
     for fits, build in (
@@ -93,9 +92,9 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
 def _inner(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the event inside Bedrock's `{"chunk": {"bytes": ...}}` wrapping."""
     chunk = event.get("chunk")
-    if isinstance(chunk, Mapping):
+    if isinstance(chunk, dict):
         inner = decode_nested(chunk.get("bytes", chunk))
-        return inner if isinstance(inner, Mapping) else event
+        return inner if isinstance(inner, dict) else event
     return event
 
 
@@ -107,11 +106,11 @@ def _is_responses(event: Mapping[str, Any]) -> bool:
 def _responses(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
     ends = ("response.completed", "response.incomplete", "response.failed")
     for event in reversed(events):
-        if event.get("type") in ends and isinstance(event.get("response"), Mapping):
+        if event.get("type") in ends and isinstance(event.get("response"), dict):
             return dict(event["response"]), True
     texts = [as_text(e.get("delta") or "") for e in events if e.get("type") == "response.output_text.delta"]
     first: Mapping[str, Any] = next(
-        (e["response"] for e in events if isinstance(e.get("response"), Mapping)), {}
+        (e["response"] for e in events if isinstance(e.get("response"), dict)), {}
     )
     items = [e["item"] for e in events if e.get("type") == "response.output_item.done" and "item" in e]
     if not items and texts:
@@ -132,13 +131,13 @@ def _anthropic(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], boo
     for event in events:
         kind, index = event.get("type"), as_text(event.get("index", 0))
         message = event.get("message")
-        if kind == "message_start" and isinstance(message, Mapping):
+        if kind == "message_start" and isinstance(message, dict):
             body |= {key: item for key, item in message.items() if key != "content"}
-            if isinstance(message.get("usage"), Mapping):
+            if isinstance(message.get("usage"), dict):
                 usage |= message["usage"]
-        elif kind == "content_block_start" and isinstance(event.get("content_block"), Mapping):
+        elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
             blocks[index] = dict(event["content_block"])
-        elif kind == "content_block_delta" and isinstance(event.get("delta"), Mapping):
+        elif kind == "content_block_delta" and isinstance(event.get("delta"), dict):
             block = blocks.setdefault(index, {"type": "text"})
             for key in ("text", "partial_json", "thinking"):
                 if isinstance(event["delta"].get(key), str):
@@ -147,9 +146,9 @@ def _anthropic(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], boo
                         block["type"] = "tool_use"
         elif kind == "message_delta":
             delta = event.get("delta")
-            if isinstance(delta, Mapping):
+            if isinstance(delta, dict):
                 body |= {key: item for key, item in delta.items() if item is not None}
-            if isinstance(event.get("usage"), Mapping):
+            if isinstance(event.get("usage"), dict):
                 usage |= {key: item for key, item in event["usage"].items() if item is not None}
         elif kind == "message_stop":
             ended = True
@@ -178,27 +177,27 @@ def _converse(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool
     ended = False
     for event in events:
         start, delta = event.get("contentBlockStart"), event.get("contentBlockDelta")
-        if isinstance(start, Mapping) and isinstance(start.get("start"), Mapping):
+        if isinstance(start, dict) and isinstance(start.get("start"), dict):
             tool = start["start"].get("toolUse")
-            if isinstance(tool, Mapping):
+            if isinstance(tool, dict):
                 index = as_text(start.get("contentBlockIndex", 0))
                 blocks[index] = {"toolUse": {**tool, "input": ""}}
-        elif isinstance(delta, Mapping) and isinstance(delta.get("delta"), Mapping):
+        elif isinstance(delta, dict) and isinstance(delta.get("delta"), dict):
             inner = delta["delta"]
             block = blocks.setdefault(as_text(delta.get("contentBlockIndex", 0)), {})
             if isinstance(inner.get("text"), str):
                 block["text"] = as_text(block.get("text") or "") + inner["text"]
-            elif isinstance(inner.get("toolUse"), Mapping):
+            elif isinstance(inner.get("toolUse"), dict):
                 tool = block.setdefault("toolUse", {"input": ""})
                 tool["input"] = as_text(tool["input"]) + as_text(inner["toolUse"].get("input") or "")
-            elif isinstance(inner.get("reasoningContent"), Mapping):
+            elif isinstance(inner.get("reasoningContent"), dict):
                 text = as_text(inner["reasoningContent"].get("text") or "")
                 known = block.setdefault("reasoningContent", {"reasoningText": {"text": ""}})
                 known["reasoningText"]["text"] += text
-        elif isinstance(event.get("messageStop"), Mapping):
+        elif isinstance(event.get("messageStop"), dict):
             body["stopReason"] = event["messageStop"].get("stopReason")
             ended = True
-        elif isinstance(event.get("metadata"), Mapping):
+        elif isinstance(event.get("metadata"), dict):
             body |= {key: event["metadata"].get(key) for key in ("usage", "metrics")}
     body["output"] = {"message": {"role": "assistant", "content": list(blocks.values())}}
     return body, ended
@@ -207,7 +206,7 @@ def _converse(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool
 def _is_chat(event: Mapping[str, Any]) -> bool:
     choices = event.get("choices")
     return isinstance(choices, list) and any(
-        isinstance(each, Mapping) and ("delta" in each or "text" in each) for each in choices
+        isinstance(each, dict) and ("delta" in each or "text" in each) for each in choices
     )
 
 
@@ -222,11 +221,11 @@ def _chat(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
         body |= {key: event[key] for key in ("id", "model", "created", "usage", "error") if event.get(key)}
         choices = event.get("choices")
         for choice in choices if isinstance(choices, list) else []:
-            if not isinstance(choice, Mapping) or choice.get("index") not in (0, None):
+            if not isinstance(choice, dict) or choice.get("index") not in (0, None):
                 continue
             finish = choice.get("finish_reason") or finish
             delta = choice.get("delta")
-            delta = delta if isinstance(delta, Mapping) else {"content": choice.get("text")}
+            delta = delta if isinstance(delta, dict) else {"content": choice.get("text")}
             # Where both names of reasoning stand in a chunk, they say the same.
             thought = "reasoning_content" if delta.get("reasoning_content") else "reasoning"
             for key, into in (("content", texts), ("refusal", refusals), (thought, thoughts)):
@@ -234,10 +233,10 @@ def _chat(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
                     into.append(delta[key])
             listed = delta.get("tool_calls")
             for position, call in enumerate(listed if isinstance(listed, list) else []):
-                if isinstance(call, Mapping):
+                if isinstance(call, dict):
                     _add_call(calls, as_text(call.get("index", position)), call)
             old = delta.get("function_call")
-            if isinstance(old, Mapping):
+            if isinstance(old, dict):
                 _add_call(calls, "function_call", {"function": old})
     message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None}
     if calls:
@@ -255,7 +254,7 @@ def _add_call(calls: dict[str, dict[str, Any]], index: str, call: Mapping[str, A
     if call.get("id"):
         known["id"] = call["id"]
     function = call.get("function")
-    if isinstance(function, Mapping):
+    if isinstance(function, dict):
         for key in ("name", "arguments"):
             if isinstance(function.get(key), str):
                 known["function"][key] += function[key]
@@ -273,9 +272,9 @@ def _gemini(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
         body |= {key: item for key, item in event.items() if key != "candidates" and item is not None}
         candidates = event.get("candidates")
         first = candidates[0] if isinstance(candidates, list) and candidates else None
-        if isinstance(first, Mapping):
+        if isinstance(first, dict):
             content = first.get("content")
-            found = content.get("parts") if isinstance(content, Mapping) else None
+            found = content.get("parts") if isinstance(content, dict) else None
             parts += found if isinstance(found, list) else []
             finish = first.get("finishReason", first.get("finish_reason")) or finish
     body["candidates"] = [{"content": {"role": "model", "parts": parts}, "finishReason": finish}]

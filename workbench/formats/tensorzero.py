@@ -215,23 +215,23 @@ def _offered(value: Mapping[str, Any], marks: list[str]) -> list[Any]:
     bare = [{"name": name} for name in allowed if name not in known]
     if bare:
         add(marks, Mark.TOOLS_BY_NAME)
-    return [*found, *bare, *(each for each in own if isinstance(each, Mapping))]
+    return [*found, *bare, *(each for each in own if isinstance(each, dict))]
 
 
 def _choice(value: Any) -> Any:
     found = decode_nested(value)
-    if isinstance(found, Mapping) and "specific" in found:
+    if isinstance(found, dict) and "specific" in found:
         return {"type": "function", "name": found["specific"]}
     return found if isinstance(found, str) else None
 
 
 def _has_arguments(message: Any) -> bool:
     content = as_mapping(message).get("content")
-    if isinstance(content, Mapping):
+    if isinstance(content, dict):
         return True
     for block in as_list(content):
         inner = as_mapping(block)
-        if isinstance(inner.get("value"), Mapping) or (
+        if isinstance(inner.get("value"), dict) or (
             inner.get("type") in ("text", "template") and "arguments" in inner
         ):
             return True
@@ -242,7 +242,7 @@ def _answer(value: Any, marks: list[str]) -> Output | None:
     found = decode_nested(value)
     if found in (None, "", [], {}):
         return None
-    if isinstance(found, Mapping) and ("raw" in found or "parsed" in found):
+    if isinstance(found, dict) and ("raw" in found or "parsed" in found):
         raw, parsed = found.get("raw"), found.get("parsed")
         return output_of(raw if isinstance(raw, str) else None if parsed is None else as_text(parsed), marks)
     return output_of(found if isinstance(found, list) else as_text(value), marks)
@@ -286,11 +286,11 @@ def _feedback(value: Mapping[str, Any]) -> Feedback:
 def output_of_demonstration(value: Any) -> str:
     """Return the text of an answer that somebody showed as the right one."""
     found = decode_nested(value)
-    if isinstance(found, Mapping):
+    if isinstance(found, dict):
         return as_text(found.get("raw") or found.get("parsed") or found)
     texts = [
         each["text"]
         for each in as_list(found)
-        if isinstance(each, Mapping) and isinstance(each.get("text"), str)
+        if isinstance(each, dict) and isinstance(each.get("text"), str)
     ]
     return "".join(texts) if texts else as_text(value)

@@ -35,6 +35,8 @@ _ROLES = {
     "humanmessage": "user", "aimessage": "assistant", "systemmessage": "system", "toolmessage": "tool",
     "humanmessagechunk": "user", "aimessagechunk": "assistant", "chatbot": "assistant", "bot": "assistant",
 }  # fmt: skip
+_ROLE_AND_CONTENT = {"role", "content"}
+_SPEAKERS = ("system", "developer", "user", "assistant")
 _PLAIN_PARTS = frozenset(("text", "image_url", "input_audio", "file", "refusal"))
 _PLAIN_KEYS = frozenset(
     (
@@ -74,18 +76,44 @@ def read_turns(value: Any, marks: list[str]) -> tuple[Message, ...]:
         if not items:
             raise Unreadable("the request has no messages")
         return (Message("user", items),)
-    if isinstance(items, Mapping):
+    if isinstance(items, dict):
         items = [items]
     if isinstance(items, list) and len(items) == 1 and isinstance(items[0], list) and not is_pair(items[0]):
         items = items[0]
     if not isinstance(items, list) or not items:
         raise Unreadable("the request has no messages")
+    plain = _plain_turns(items)
+    if plain is not None:
+        return plain
     found: list[Message] = []
     for index, item in enumerate(items):
         found += _read(item, marks, index)
     if not found:
         raise Unreadable("the request has no messages")
     return _with_results_tied(_with_answers_joined(found))
+
+
+def is_plain_answer(value: Any) -> bool:
+    """Tell whether an answer is a role and a text, as by far the most are."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == _ROLE_AND_CONTENT
+        and isinstance(value["content"], str)
+        and is_assistant(value["role"])
+    )
+
+
+def _plain_turns(items: list[Any]) -> tuple[Message, ...] | None:
+    """Return messages that are a role and a text each; None where one is more."""
+    found: list[Message] = []
+    for item in items:
+        if not isinstance(item, dict) or item.keys() != _ROLE_AND_CONTENT:
+            return None
+        role, content = item["role"], item["content"]
+        if role not in _SPEAKERS or not isinstance(content, str):
+            return None
+        found.append(Message(role, content))
+    return tuple(found)
 
 
 def read_answer(value: Any, marks: list[str]) -> tuple[Message, str | None]:
@@ -103,11 +131,13 @@ def read_answer(value: Any, marks: list[str]) -> tuple[Message, str | None]:
     """
     if value is None or isinstance(value, str):
         return Message("assistant", value), None
+    if is_plain_answer(value):
+        return Message("assistant", value["content"]), None
     blocks = value if isinstance(value, list) else None
     item: Any = {"role": "assistant", "content": blocks} if blocks is not None else value
     turn = _turn(item, marks, 0, decode=False)
     texts = [part["text"] for part in turn.parts if isinstance(part.get("text"), str)]
-    spoken = transcript_of(item, marks) if isinstance(item, Mapping) else None
+    spoken = transcript_of(item, marks) if isinstance(item, dict) else None
     texts = texts if texts or spoken is None else [spoken]
     refusals = [part["refusal"] for part in turn.parts if isinstance(part.get("refusal"), str)]
     if refusals:
@@ -123,7 +153,7 @@ def _read(item: Any, marks: list[str], index: int) -> list[Message]:
             item = {"role": item[0], "content": item[1]}
         else:
             return [message for each in item for message in _read(each, marks, index)]
-    if isinstance(item, Mapping) and _is_plain(item):
+    if isinstance(item, dict) and _is_plain(item):
         return [parse_message(item, marks, index)]
     turn = _turn(item, marks, index)
     if not turn.parts and not turn.calls and (turn.results or turn.thoughts or not turn.role):
@@ -145,10 +175,10 @@ def _is_plain(item: Mapping[str, Any]) -> bool:
             return False  # Koog writes the calls of an answer so.
         calls = item.get("tool_calls")
         return not isinstance(calls, list) or all(
-            isinstance(each, Mapping) and isinstance(each.get("function"), Mapping) for each in calls
+            isinstance(each, dict) and isinstance(each.get("function"), dict) for each in calls
         )
     return isinstance(content, list) and all(
-        isinstance(part, Mapping) and word(part.get("type")) in _PLAIN_PARTS and "source" not in part
+        isinstance(part, dict) and word(part.get("type")) in _PLAIN_PARTS and "source" not in part
         and (part["type"] != "text" or isinstance(part.get("text"), str))
         and (part["type"] != "file" or "file" in part)
         for part in content
@@ -158,9 +188,9 @@ def _is_plain(item: Mapping[str, Any]) -> bool:
 def _turn(item: Any, marks: list[str], index: int, *, decode: bool = True) -> Turn:
     if isinstance(item, str):
         return Turn("user", [{"type": "text", "text": item}])
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         raise Unreadable(f"message {index + 1} is not an object with a role")
-    if isinstance(item.get("message"), Mapping) and "role" not in item:
+    if isinstance(item.get("message"), dict) and "role" not in item:
         # OpenTelemetry's older choice event and completions wrap the message once more.
         return _turn(item["message"], marks, index, decode=decode)
     item = _unwrapped(item)
@@ -227,12 +257,12 @@ def _item(item: Mapping[str, Any], turn: Turn, marks: list[str]) -> bool:
 def _unwrapped(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """Undo LangChain's wrapping: `{"lc", "id", "kwargs"}` and `{"type", "data"}`."""
     kwargs = item.get("kwargs")
-    if isinstance(kwargs, Mapping) and ("lc" in item or item.get("type") == "constructor"):
+    if isinstance(kwargs, dict) and ("lc" in item or item.get("type") == "constructor"):
         name = item.get("id")
         last = name[-1] if isinstance(name, list) and name and isinstance(name[-1], str) else ""
         return {"type": last.lower() or None, **kwargs}
     data = item.get("data")
-    if isinstance(data, Mapping) and is_role(item.get("type")):
+    if isinstance(data, dict) and is_role(item.get("type")):
         return {**data, "type": item["type"]}
     return item
 
@@ -249,7 +279,7 @@ def _role(item: Mapping[str, Any]) -> str | None:
 
 
 def _name(item: Any) -> str | None:
-    if not isinstance(item, Mapping) or "role" not in item:
+    if not isinstance(item, dict) or "role" not in item:
         return None  # An item's name is that of the tool it calls.
     name = item.get("name")
     return name if isinstance(name, str) and name and word(item.get("type")) not in _ROLES else None

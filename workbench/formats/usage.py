@@ -8,7 +8,12 @@ from typing import Any
 from workbench.normal import as_count, as_number, decode_nested, usage_openai
 from workbench.records import Usage
 
+_UNKNOWN = Usage()
 _EXCLUSIVE_CACHE = ("cache_read_input_tokens", "cacheReadInputTokens")
+_WHOLE_IN = ("input", "prompt_tokens", "input_tokens", "promptTokens")
+_WHOLE_OUT = ("output", "completion_tokens", "output_tokens", "completionTokens")
+_TOTALS = ("total", "total_tokens", "totalTokens")
+_WHOLES = frozenset((*_WHOLE_IN, *_WHOLE_OUT, *_TOTALS))
 _CACHE_WRITES = ("cache_creation_input_tokens", "cacheWriteInputTokens")
 
 _TIERS_AT_BATCH_PRICE = ("batch", "flex")
@@ -22,14 +27,14 @@ def is_at_batch_price(request: Any, response: Any) -> bool:
         request: Its body; what it asks for counts where the answer does not say what it got.
         response: The answer's body.
     """
-    if isinstance(response, Mapping):
+    if isinstance(response, dict):
         usage = response.get("usage")
         tier = response.get("service_tier") or (
-            usage.get("service_tier") if isinstance(usage, Mapping) else None
+            usage.get("service_tier") if isinstance(usage, dict) else None
         )
         if tier is not None:
             return tier in _TIERS_AT_BATCH_PRICE
-    return isinstance(request, Mapping) and request.get("service_tier") in _TIERS_AT_BATCH_PRICE
+    return isinstance(request, dict) and request.get("service_tier") in _TIERS_AT_BATCH_PRICE
 
 
 def logged_cost(value: Any, *, is_cached: bool = False) -> float | None:
@@ -52,14 +57,14 @@ def read_usage(value: Any) -> Usage:
             LangChain; anything else gives unknown tokens.
     """
     usage = decode_nested(value)
-    if not isinstance(usage, Mapping):
-        return Usage()
+    if not isinstance(usage, dict):
+        return _UNKNOWN
     if "promptTokenCount" in usage or "prompt_token_count" in usage:
         return _gemini(usage)
     if "input_token_details" in usage or "output_token_details" in usage:
         return _langchain(usage)
     if any(key in usage for key in (*_EXCLUSIVE_CACHE, *_CACHE_WRITES)) and not any(
-        isinstance(usage.get(key), Mapping) for key in ("prompt_tokens_details", "input_tokens_details")
+        isinstance(usage.get(key), dict) for key in ("prompt_tokens_details", "input_tokens_details")
     ):
         return _exclusive(usage)
     if "inputTokens" in usage or "outputTokens" in usage:
@@ -94,9 +99,9 @@ def _gemini(usage: Mapping[str, Any]) -> Usage:
 def _langchain(usage: Mapping[str, Any]) -> Usage:
     total = _first(usage, "input_tokens", "prompt_tokens")
     details = usage.get("input_token_details")
-    cached = as_count(details.get("cache_read")) if isinstance(details, Mapping) else None
+    cached = as_count(details.get("cache_read")) if isinstance(details, dict) else None
     details = usage.get("output_token_details")
-    reasoning = as_count(details.get("reasoning")) if isinstance(details, Mapping) else None
+    reasoning = as_count(details.get("reasoning")) if isinstance(details, dict) else None
     uncached = None if total is None else max(total - (cached or 0), 0)
     return Usage(uncached, cached, _first(usage, "output_tokens", "completion_tokens"), reasoning)
 
@@ -109,26 +114,19 @@ def usage_details(value: Any) -> Usage:
             total tells whether `input` and `output` include the finer counts.
     """
     details = decode_nested(value)
-    if not isinstance(details, Mapping):
-        return Usage()
+    if not isinstance(details, dict):
+        return _UNKNOWN
     counts = {str(key): count for key, item in details.items() if (count := as_count(item)) is not None}
-    plain_in = next(
-        (counts[key] for key in ("input", "prompt_tokens", "input_tokens", "promptTokens") if key in counts),
-        None,
-    )
-    plain_out = next(
-        (
-            counts[key]
-            for key in ("output", "completion_tokens", "output_tokens", "completionTokens")
-            if key in counts
-        ),
-        None,
-    )
-    cached = _matching(counts, ("cache_read", "cached"))
-    written = _matching(counts, ("cache_creation", "cache_write"))
-    reasoning = _matching(counts, ("reasoning",))
+    plain_in = next((counts[key] for key in _WHOLE_IN if key in counts), None)
+    plain_out = next((counts[key] for key in _WHOLE_OUT if key in counts), None)
+    parts = {key: count for key, count in counts.items() if key not in _WHOLES}
+    if not parts:
+        return Usage(plain_in, None, plain_out)
+    cached = _matching(parts, ("cache_read", "cached"))
+    written = _matching(parts, ("cache_creation", "cache_write"))
+    reasoning = _matching(parts, ("reasoning",))
     finer = (cached or 0) + (written or 0) + (reasoning or 0)
-    total = _first(counts, "total", "total_tokens", "totalTokens")
+    total = _first(counts, *_TOTALS)
     inclusive = total is not None and finer > 0 and (plain_in or 0) + (plain_out or 0) == total
     if inclusive:
         uncached = None if plain_in is None else max(plain_in - (cached or 0), 0)

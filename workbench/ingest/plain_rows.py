@@ -16,7 +16,7 @@ from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id
 from workbench.ingest.served import ServedBy
 from workbench.ingest.times import latest_time, past
-from workbench.normal import content_hash
+from workbench.normal import content_hash, content_text
 from workbench.records import Output, Usage
 
 _encode = msgspec.json.Encoder().encode
@@ -94,23 +94,27 @@ class PlainRows:
         text, chars, turns = "", 0, 0
         for message in pair.messages:
             said = message.content
+            if type(said) is not str:
+                said = content_text(said)
             chars += len(said)
             if message.role == "user":
                 text = said
                 turns += 1
         words = language.wording(text)
         messages = _encode(pair.messages)
-        if pair.response_format is None:
-            shape = b"null"
+        parameters = self._parameters if pair.parameters is self._of else self._said(pair.parameters)
+        if pair.is_text:
             asked = b"%d:[%b,[],null]" % (len(messages) + 10, messages)
             request_hash = blake2b(asked, digest_size=16).hexdigest()
+            tools, shape = b"[]", b"null"
         else:
-            shape = _encode(pair.response_format)
-            request_hash = content_hash([pair.messages, (), pair.response_format])
-        request = b'{"messages":%b,"tools":[],"response_format":%b,"parameters":%b}' % (
+            request_hash = content_hash([pair.messages, pair.tools, pair.response_format])
+            tools, shape = _encode(pair.tools), _encode(pair.response_format)
+        request = b'{"messages":%b,"tools":%b,"response_format":%b,"parameters":%b}' % (
             messages,
+            tools,
             shape,
-            self._parameters if pair.parameters is self._of else self._said(pair.parameters),
+            parameters,
         )
         answer = _encode(pair.text)
         said_json = b"[%b,[],null]" % answer
@@ -138,7 +142,7 @@ class PlainRows:
                 model,
                 chars,
                 turns,
-                0,
+                len(pair.tools),
                 request_hash,
                 blake2b(both, digest_size=16).hexdigest(),
                 beside,
