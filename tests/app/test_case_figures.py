@@ -99,3 +99,24 @@ def test_times_and_pace_say_in_words_what_they_draw() -> None:
     assert "10\u00a0answers and 2\u00a0errors in 4\u00a0s" in pace.alt
     clean = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (0.0,), (4,), (0,)))
     assert len(clean.figure.data) == 1
+
+
+def test_the_axes_of_a_replay_begin_at_nothing_and_say_their_units() -> None:
+    """The wait before the first answer is seen; numbers are round, and none stands above what is drawn."""
+    late = Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (6.0, 8.0), (48, 34), (0, 10))
+    drawing = replay_figures.pace(late)
+    x, y = drawing.figure.layout.xaxis, drawing.figure.layout.yaxis
+    assert (x.title.text, y.title.text) == ("Seconds since the first request", "Answers a second")
+    assert list(x.range) == [0, 10]
+    assert list(y.tickvals) == [0, 5, 10, 15, 20]
+    assert y.range[0] == 0
+    assert y.range[1] > 24
+    assert "Each bar: 2\u00a0s." in drawing.alt
+    minutes = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 60.0, (0.0, 240.0), (3, 0), (0, 0)))
+    assert minutes.figure.layout.xaxis.title.text == "Minutes since the first request"
+    assert list(minutes.figure.layout.xaxis.range) == [0, 5]
+    assert list(minutes.figure.layout.yaxis.tickvals) == pytest.approx([0, 0.02, 0.04])
+    times = replay_figures.times(Times(3, (10.0, 20.0, 30.0), (0.0, 15.0, 30.0), (1, 7, 1)))
+    assert list(times.figure.layout.yaxis.tickvals) == [0, 2, 4, 6]
+    none = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (0.0,), (0,), (0,)))
+    assert list(none.figure.layout.yaxis.tickvals) == [0]
