@@ -93,6 +93,9 @@ def test_the_agreement_view_shows_what_each_kind_of_task_has(visit: Visit, fille
     words = said(fine(visit(filled, "compare", task="triage", candidate="small", show="agreement")))
     assert "Which answer became which" in words
     assert "Cohen's kappa" in words
+    changes = fine(visit(filled, "compare", task="triage", candidate="planted", show="agreement")).dataframe
+    # A long answer in a column before it would push the number out of sight.
+    assert list(changes[0].value) == ["Calls", "Frontier", "Candidate"]
     at = fine(visit(filled, "compare", task="orders", candidate="small", show="agreement"))
     assert "Agreement by field" in said(at)
     at = fine(at.button(key="to-field").click().run())

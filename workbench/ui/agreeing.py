@@ -144,13 +144,14 @@ def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:
         st.caption("The commonest changes. Select one to see its cases.")
         event = st.dataframe(
             pd.DataFrame(
-                [(visible(one), visible(other), n) for one, other, n in changed],
-                columns=["Frontier", "Candidate", "Calls"],
+                [(n, visible(one), visible(other)) for one, other, n in changed],
+                # How many stays in sight, however long an answer is.
+                columns=["Calls", "Frontier", "Candidate"],
             ),
             hide_index=True,
             lazy=False,
             height=table_px(len(changed), 8),
-            width=560,
+            column_config={"Calls": st.column_config.NumberColumn(width=70)},
             key="changes",
             on_select="rerun",
             selection_mode="single-row",

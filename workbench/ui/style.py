@@ -42,7 +42,7 @@ _RULES = """
 :is(.st-key-scope, .st-key-filters, .st-key-costs-filters) .stElementContainer,
 :is(.st-key-address-task, .st-key-address-workload, .st-key-address-split, .st-key-address-now),
 :is(.st-key-address-first, .st-key-address-second, [class*="st-key-limit-"]),
-:is(.st-key-settings-name, .st-key-settings-log-person) { min-height: 4.25rem; }
+:is(.st-key-settings-name, .st-key-address-person) { min-height: 4.25rem; }
 .st-key-address-show { min-height: 2.5rem; }
 [class*="st-key-upload-"] { min-height: 6rem; }
 /* Parts of a page are one level below its title, and as close to what follows as headings below it. */
@@ -93,7 +93,7 @@ _RULES = """
 .st-key-review-buttons { padding: .6rem 0; border-top: 1px solid LINE; background: GROUND; }
 /* The keys stay in sight however long an answer is. */
 div:has(> .st-key-review-buttons) { position: sticky; bottom: 0; z-index: 5; }
-div:has(> :is(.st-key-review-script, .st-key-steps-script)) { display: none; }
+div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script)) { display: none; }
 .wb-fields { width: 100%; border-collapse: collapse; table-layout: fixed; }
 .wb-fields th, .wb-fields td {
   text-align: start; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid LINE;
@@ -109,6 +109,9 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script)) { display: none; }
 /* Streamlit's own export writes cells that a spreadsheet runs as formulas. */
 [data-testid="stElementToolbar"] button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMetricLabel"] { opacity: .85; }
+.st-key-help-text { max-width: 52rem; }
+.st-key-help-text table { display: block; overflow-x: auto; }
+.st-key-help-text img { border: 1px solid LINE; border-radius: .5rem; }
 .wb-guide { max-width: 46rem; line-height: 1.5; }
 .wb-guide p { margin: 0 0 .6rem; }
 .wb-guide :is(ol, ul) { margin: 0 0 .6rem; padding-left: 1.4rem; }
