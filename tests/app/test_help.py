@@ -25,15 +25,13 @@ def test_every_document_is_offered_by_its_title_the_app_first() -> None:
 
 
 def test_prose_is_shown_as_it_is_meant() -> None:
-    """Sums stay sums, code stays code, links lead to documents, and pictures come from the folder."""
+    """Sums stay sums, code stays code, links lead to documents, pictures and comments are left out."""
     text = "Costs $3 to $5, see [prices](costs.md#prices) and `[x](y.md) $1`.\n![A page](ramp.png)\n"
-    before, picture = documents.parts(text + "![Gone](nothing-here.png)")
-    assert before == "Costs \\$3 to \\$5, see [prices](/help?about=costs) and `[x](y.md) $1`."
-    assert picture == ("A page", str(DOCS / "ramp.png"))
-    assert documents.parts("[`a $b`](live.md) <!-- end -->") == ["[`a $b`](/help?about=live)"]
-    assert documents.parts("[code](../workbench/cli.py) [far](https://example.org/a.md)") == [
-        "code [far](https://example.org/a.md)"
-    ]
+    assert documents.shown(text) == "Costs \\$3 to \\$5, see [prices](/help?about=costs) and `[x](y.md) $1`."
+    assert documents.shown("[`a $b`](live.md) <!-- end -->") == "[`a $b`](/help?about=live)"
+    far = "[far](https://example.org/a.md)"
+    assert documents.shown(f"[code](../workbench/cli.py) {far}") == f"code {far}"
+    assert documents.shown("```\n$1 ![x](y.png)\n```") == "```\n$1 ![x](y.png)\n```"
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in DOCS.glob("*.md")))

@@ -133,8 +133,7 @@ def _coefficients(found: LabelTables) -> None:
             ("Cohen's kappa", found.kappa, "Agreement beyond what the mix of labels gives by chance."),
             ("Gwet's AC1", found.ac1, "The same, steadier where one label is nearly all of the traffic."),
         ):
-            shown = "–" if value.point is None else f"{value.point:.2f} ({value.low:.2f}–{value.high:.2f})"
-            metric(name, shown, help=f"{told} It explains, and moves no traffic.")
+            metric(name, words.coefficient(value), help=f"{told} It explains, and moves no traffic.")
 
 
 def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:

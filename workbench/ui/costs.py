@@ -186,8 +186,8 @@ def _curve(found: CostReport) -> None:
     even = found.break_even
     if even is None:
         st.text(
-            "Its own curve takes the price of a GPU and the throughput you measured on it: [[gpus]] and "
-            "[costs.self_hosted] in workbench.toml."
+            "A GPU of your own has no curve yet: it takes its price and the throughput you measured on it "
+            "([[gpus]] and [costs.self_hosted] in workbench.toml)."
         )
     else:
         st.text(

@@ -18,11 +18,11 @@ FIRST = (
 )
 """What somebody at the pages looks for; the others follow in the order of their titles."""
 
-_IMAGE = re.compile(r"!\[([^\]]*)\]\(([\w-]+\.png)\)")
 _SPECIAL = re.compile(
     r"(?P<code>^```.*?^```|`[^`\n]+`)"
     r"|\[(?P<words>(?:`[^`]*`|[^\]`])+)\]\((?!https?:)(?P<to>[^)\s]*)\)"
-    r"|(?P<comment><!--.*?-->)"
+    # Whoever reads this here sees the pages themselves.
+    r"|(?P<left_out><!--.*?-->|!\[[^\]]*\]\([^)]*\))"
     r"|\$",
     re.MULTILINE | re.DOTALL,
 )
@@ -38,12 +38,7 @@ def show() -> None:
     title, _, body = _text(chosen).partition("\n")
     st.header(title.removeprefix("# "), anchor=False)
     with st.container(key="help-text"):
-        for part in parts(body):
-            if isinstance(part, tuple):
-                words, path = part
-                st.image(path, caption=words)
-            else:
-                st.markdown(part)
+        st.markdown(shown(body))
 
 
 @cache
@@ -59,34 +54,17 @@ def documents() -> dict[str, str]:
     return {name: titles[name] for name in ordered}
 
 
-def parts(text: str) -> list[str | tuple[str, str]]:
-    """Return a document in Streamlit's Markdown, cut where it has pictures.
+def shown(text: str) -> str:
+    """Return a document in Streamlit's Markdown, without its pictures.
 
     Args:
         text: As it is written for the repository.
-
-    Returns:
-        Texts, and pictures as (what they show, path).
     """
-    found: list[str | tuple[str, str]] = []
-    last = 0
-    for image in _IMAGE.finditer(text):
-        _add(found, text[last : image.start()])
-        path = bundled("docs") / image[2]
-        if path.is_file():
-            found.append((image[1], str(path)))
-        last = image.end()
-    _add(found, text[last:])
-    return found
-
-
-def _add(found: list[str | tuple[str, str]], text: str) -> None:
-    if shown := _SPECIAL.sub(_shown, text).strip():
-        found.append(shown)
+    return _SPECIAL.sub(_shown, text).strip()
 
 
 def _shown(part: re.Match[str]) -> str:
-    """Return code as it is, a link to where this app has something, no comment, and a dollar that is one."""
+    """Return code as it is, a link to where this app has something, no picture or comment, a plain dollar."""
     if part["code"]:
         return part["code"]
     if part["words"]:
@@ -94,7 +72,7 @@ def _shown(part: re.Match[str]) -> str:
         stem = name.removesuffix(".md")
         known = stem != name and stem in documents()
         return f"[{part['words']}](/help?about={stem})" if known else part["words"]
-    return "" if part["comment"] else "\\$"
+    return "" if part["left_out"] else "\\$"
 
 
 def _title(path: Path) -> str:
