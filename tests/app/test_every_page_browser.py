@@ -104,6 +104,12 @@ def test_every_page_of_the_menu_is_held_to_the_standard(served: Served, browser:
         drawn(page)
         assert entry.title in page.title()
         walk.hold(entry.name)
+    # Wide tables, code and links.
+    page.goto(f"{served.url}/help?about=statistics")
+    page.locator(".st-key-help-text table").first.wait_for()
+    walk.hold("help on statistics")
+    page.set_viewport_size(PHONE)
+    walk.short += [f"help on statistics, narrow: {each}" for each in grave_findings(page)]
     assert not walk.short, "\n".join(walk.short)
     assert seen == Seen()
 

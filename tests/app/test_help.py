@@ -27,8 +27,12 @@ def test_every_document_is_offered_by_its_title_the_app_first() -> None:
 def test_prose_is_shown_as_it_is_meant() -> None:
     """Sums stay sums, code stays code, links lead to documents, pictures and comments are left out."""
     text = "Costs $3 to $5, see [prices](costs.md#prices) and `[x](y.md) $1`.\n![A page](ramp.png)\n"
-    assert documents.shown(text) == "Costs \\$3 to \\$5, see [prices](/help?about=costs) and `[x](y.md) $1`."
+    assert (
+        documents.shown(text)
+        == "Costs \\$3 to \\$5, see [prices](/help?about=costs#prices) and `[x](y.md) $1`."
+    )
     assert documents.shown("[`a $b`](live.md) <!-- end -->") == "[`a $b`](/help?about=live)"
+    assert documents.shown("[below](#what-follows)") == "[below](#what-follows)"
     far = "[far](https://example.org/a.md)"
     assert documents.shown(f"[code](../workbench/cli.py) {far}") == f"code {far}"
     assert documents.shown("```\n$1 ![x](y.png)\n```") == "```\n$1 ![x](y.png)\n```"
@@ -42,7 +46,7 @@ def test_a_document_opens_by_its_address(visit: Visit, empty: Filled, name: str)
     shown = "\n".join(each.value for each in at.markdown)
     assert "![" not in shown
     assert "<img" not in shown
-    assert "](" not in re.sub(r"\]\((/help\?about=[\w-]+|https://[^)]+)\)", "", shown)
+    assert "](" not in re.sub(r"\]\((/help\?about=[\w-]+(#[\w-]+)?|#[\w-]+|https://[^)]+)\)", "", shown)
 
 
 def test_a_document_that_is_not_there_opens_the_first(visit: Visit, empty: Filled) -> None:

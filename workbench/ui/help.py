@@ -68,10 +68,13 @@ def _shown(part: re.Match[str]) -> str:
     if part["code"]:
         return part["code"]
     if part["words"]:
-        name = Path(part["to"].partition("#")[0]).name
+        where, mark, place = part["to"].partition("#")
+        name = Path(where).name
         stem = name.removesuffix(".md")
+        if mark and not where:
+            return part[0]
         known = stem != name and stem in documents()
-        return f"[{part['words']}](/help?about={stem})" if known else part["words"]
+        return f"[{part['words']}](/help?about={stem}{mark}{place})" if known else part["words"]
     return "" if part["left_out"] else "\\$"
 
 

@@ -111,9 +111,9 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script))
 /* Streamlit's own export writes cells that a spreadsheet runs as formulas. */
 [data-testid="stElementToolbar"] button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMetricLabel"] { opacity: .85; }
-.st-key-help-text { max-width: 52rem; }
+/* A wide table moves its whole text, whose links the keyboard reaches. */
+.st-key-help-text { max-width: 52rem; overflow-x: auto; }
 .st-key-help-text code { font-size: SMALL; }
-.st-key-help-text table { display: block; overflow-x: auto; }
 .wb-guide { max-width: 46rem; line-height: 1.5; }
 .wb-guide p { margin: 0 0 .6rem; }
 .wb-guide :is(ol, ul) { margin: 0 0 .6rem; padding-left: 1.4rem; }
