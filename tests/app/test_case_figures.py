@@ -35,8 +35,8 @@ def test_agreement_bars_carry_their_limits_and_their_n() -> None:
     assert bar.x[0] + bar.error_x.array[0] == rates["total"].high
     assert bar.x[0] - bar.error_x.arrayminus[0] == rates["total"].low
     assert "<img" not in drawing.figure.to_json()
-    assert "n = 50" in drawing.alt
-    assert "n = 4" in drawing.figure.layout.yaxis.ticktext[1]
+    assert "n\u00a0=\u00a050" in drawing.alt
+    assert "n\u00a0=\u00a04" in drawing.figure.layout.yaxis.ticktext[1]
 
 
 def test_scores_show_what_people_said_where_they_said_something() -> None:
@@ -71,7 +71,7 @@ def test_the_map_leaves_cells_of_few_calls_pale() -> None:
     assert len(drawing.figure.layout.annotations) == 3
     assert "n = 4" in drawing.figure.layout.annotations[1].text
     assert "<img" not in drawing.figure.to_json()
-    assert drawing.alt.count("n = ") == 3
+    assert drawing.alt.count("n\u00a0=\u00a0") == 3
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
