@@ -662,5 +662,5 @@ def test_the_ramp_page_counts_sessions(visit: Visit, filled: Filled) -> None:
         )
     at = fine(visit(filled, "ramp", task="triage", candidate="small"))
     shown = evidence(at)
-    assert "n = 80" in shown["Sessions with a worse call"]
+    assert "n = 80" in shown["Sessions with a worse call"].replace("\u00a0", " ")
     assert shown["Seen in part, taken as worse"] == "0"

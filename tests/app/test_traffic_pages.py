@@ -62,6 +62,8 @@ def test_a_workload_becomes_a_task_on_the_page(visit: Visit, shop: Filled) -> No
     assert Workspace.load(shop.workspace.root).eval_for("triage").labels
     assert shop.store.value("SELECT count(*) FROM calls WHERE task = 'triage'") == 90
     assert "triage is a task now" in said(at)
+    at = fine(visit(shop, "traffic", part="naming", workload="triage"))
+    assert "It is a task with an eval already: evals/triage/eval.toml." in said(at)
 
 
 def test_a_bad_name_is_refused_in_words(visit: Visit, shop: Filled) -> None:
