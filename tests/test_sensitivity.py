@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench import ramp
-from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy
-from workbench.sensitivity import Differing, Judged, audit_path, draw_path, upper_bound, what_would_change
+from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation
+from workbench.sensitivity import Judged, audit_path, draw_path, upper_bound, what_would_change
 from workbench.stats.audit import AuditRow, from_rows
 from workbench.stats.evidence import Evidence, Population, WeightedOutcome
-from workbench.stats.rows import Table
+from workbench.stats.rows import Differing, Table
 
 POLICY = Policy()
 WORSE, EQUAL, BETTER = LabelVerdict.CONTROL_BETTER, LabelVerdict.EQUAL, LabelVerdict.CANDIDATE_BETTER
@@ -141,13 +142,25 @@ def test_so_many_labels_as_are_named_reach_what_is_promised_and_one_fewer_does_n
 
     rows_now = with_clean(0)
     now = from_rows(rows_now, basis=Basis.STRUCTURAL, icc=0.0, days=30.0)
-    table = Table.of(rows_now)
-    where = np.flatnonzero(~table.agrees)
-    found = what_would_change(now, POLICY, differing=Differing(table.take(where), where))
+    now = replace(now, differing=Differing.of(Table.of(rows_now)))
+    found = what_would_change(now, POLICY)
     for each in found.changes:
         if each.what == "labels" and each.n is not None and each.n <= len(places):
             assert cap(each.n) == each.cap
             assert cap(each.n - 1) < each.cap
+            told_elsewhere(ramp.recommend(now, POLICY), each.n)
+
+
+def told_elsewhere(answer: Recommendation, clean: int) -> None:
+    """Expect of what a decision says is missing that it agrees with how few clean labels would do."""
+    said = " ".join(answer.missing)
+    if number := re.search(r"([\d,]+) more labels? ", said):
+        assert int(number[1].replace(",", "")) == clean
+    elif "labels on disagreements" in said:
+        # Those are all labels, at the harm found so far: never fewer than with none of it.
+        assert answer.details["labels_needed"] - answer.details["labels_done"] >= clean
+        assert "at the harm found so far" in said
+    assert not re.search("more compared calls? to reach", said)
 
 
 def test_a_label_reaches_no_further_than_the_next_open_disagreement() -> None:
@@ -164,12 +177,33 @@ def test_a_label_reaches_no_further_than_the_next_open_disagreement() -> None:
         for place in range(360)
     ]
     evidence = from_rows(made, basis=Basis.STRUCTURAL, icc=0.0, days=30.0)
-    table = Table.of(made)
-    where = np.flatnonzero(~table.agrees)
-    found = what_would_change(evidence, POLICY, differing=Differing(table.take(where), where))
+    evidence = replace(evidence, differing=Differing.of(Table.of(made)))
+    found = what_would_change(evidence, POLICY)
     labels = next(each for each in found.changes if each.what == "labels")
     assert labels.n == 2
     assert "on disagreements, in order, without harm" in labels.sentence
+    assert "About 2 more labels to reach 25 %" in ramp.recommend(evidence, POLICY).missing[0]
+
+
+def test_what_is_missing_counts_from_where_the_disagreements_stand() -> None:
+    """The second of nine stands far off: one label reaches it, where an even spread would ask for two."""
+    differing = {9, *range(200, 208)}
+    made = [
+        AuditRow(
+            call_id=f"c{place}",
+            batch=0,
+            audit_key=f"{place:06}",
+            agrees=place not in differing,
+            identical=place not in differing,
+        )
+        for place in range(360)
+    ]
+    spread = from_rows(made, basis=Basis.STRUCTURAL, icc=0.0, days=30.0)
+    known = replace(spread, differing=Differing.of(Table.of(made)))
+    assert "At least about 2 more labels to reach 25 %" in ramp.recommend(spread, POLICY).missing[0]
+    answer = ramp.recommend(known, POLICY)
+    assert "About 1 more label to reach 25 %" in answer.missing[0]
+    assert answer.details["labels_needed"] == 1
 
 
 def test_a_missing_latency_is_named_alone_where_it_alone_is_missing() -> None:

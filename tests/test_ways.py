@@ -308,7 +308,10 @@ def test_a_beginning_too_short_for_a_cache_is_not_counted_as_cached() -> None:
     assert cheaper_usd(tokens, 0.0) == pytest.approx((800 * 3 + 200 * 0.3 + 50 * 15) / 1e6)
     assert cheaper_usd(LOAD.models[0], 0.0) == pytest.approx((400 * 3 + 600 * 0.3 + 50 * 15) / 1e6)
     cheaper = four_ways(replace(LOAD, models=(tokens,)), PLAN, GPU)[1]
-    assert "what calls share is too short for a cache (cache_min_tokens): frontier" in cheaper.notes
+    assert (
+        "what calls share is too short for a cache (workbench.toml: cache_min_tokens): frontier"
+        in cheaper.notes
+    )
     assert Price("m", DAY, "s", 1.0, 1.0).cache_min_tokens == 1_024
 
 

@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_carries_all_that_the_repository_has_to_show(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder in ("pages", "evals", "sample_logs"):
+    for folder in ("pages", "docs", "evals", "sample_logs"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert f"workbench/_bundled/{path.relative_to(ROOT)}" in names

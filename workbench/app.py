@@ -6,9 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.ui import address, gate, navigation, session, steps, style
+from workbench.ui import address, gate, menu, navigation, session, steps, style, who
 
 ASSETS = Path(__file__).with_name("ui")
+REFUSED = "The last download was refused."
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
     st.set_page_config(page_title="Workbench", page_icon=ASSETS / "icon.svg", layout="wide")
     style.apply()
     steps.join()
+    menu.fold()
     st.logo(str(ASSETS / "icon.svg"), size="medium")
     with session.friendly():
         workspace = session.find()
@@ -35,6 +37,10 @@ def main() -> None:
             gate.check(name, actor)
             current.run()
         address.tell(top)
+        for error in who.refused():
+            with top:
+                # Review is blind, whatever task it shows.
+                session.complain(error, blind="" if name == "review" else None, what=REFUSED)
         gate.badge(actor)
 
 

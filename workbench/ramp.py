@@ -184,7 +184,7 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     slices = worst_first(slice_share(each, share, policy, delta) for each in evidence.slices)
     unseen = next(each for each in weighed.blocking if each.name == "looked")
     reached = evidence_cap if unseen.ok else min(evidence_cap, unseen.ceiling)
-    missing = missing_for_next(evidence.task, judged, reached, policy, delta)
+    missing = missing_for_next(evidence.task, judged, reached, policy, delta, evidence.differing)
     lacking = _missing(evidence, policy, state, findings, missing, above_estimate)
     reasons, binding, following_reasons = _reasons(
         evidence, policy, findings, judged, cap, share, current, above_estimate, missing

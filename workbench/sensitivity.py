@@ -10,15 +10,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from workbench import ramp
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation
-from workbench.stats.audit import Audit, population_of
+from workbench.stats.ahead import labelled_on, open_disagreements
 from workbench.stats.evidence import Evidence, Population, WeightedOutcome
 from workbench.stats.harm import highs_of_regressions, net, regressions
 from workbench.stats.ladder import EPSILON
-from workbench.stats.rows import Places, Table, place_of_verdict
 from workbench.stats.wording import percent, plural
 
 MOST_LABELS = 20_000
@@ -137,23 +134,10 @@ class Sensitivity:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Differing:
-    """All disagreements of a structural comparison, in audit order.
-
-    `places` says where each stands among all compared calls, from 0 and ascending: a label reaches as far
-    as the next one that is open.
-    """
-
-    table: Table
-    places: Places
-
-
 def what_would_change(
     evidence: Evidence,
     policy: Policy,
     state: ramp.State | None = None,
-    differing: Differing | None = None,
 ) -> Sensitivity:
     """Return which single missing evidence would change the decision.
 
@@ -162,11 +146,11 @@ def what_would_change(
     how few would take traffic away. It says what could be, not what will be.
 
     Args:
-        evidence: What is known.
+        evidence: What is known. Where it does not say where disagreements stand (`differing`), a label
+            is taken to reach no further than its own call, until all are labelled: it may take fewer than
+            is said.
         policy: What the team accepts.
         state: Where the roll-out stands; None is no live traffic yet.
-        differing: Where the disagreements of a structural comparison stand. Unless given, a label is taken
-            to reach no further than its own call, until all are labelled: it may take fewer than is said.
     """
     state = state or ramp.State()
     now = ramp.recommend(evidence, policy, state)
@@ -176,7 +160,7 @@ def what_would_change(
         _add(found, now, ramp.step_of(other, policy, at), what, sentence)
 
     def labelled(k: int, harmful: bool) -> ramp.Step:
-        return ramp.step_of(_labelled(evidence, k, differing, harmful=harmful), policy, state)
+        return ramp.step_of(_labelled(evidence, k, harmful=harmful), policy, state)
 
     clean = _fewest(lambda k: labelled(k, False), now, up=True)
     if clean:
@@ -190,7 +174,7 @@ def what_would_change(
     if calls:
         k, answer = calls
         _add(found, now, answer, "calls", f"About {plural(k, 'more compared call')} like those so far", k)
-    together = _together(evidence, policy, state, now, fillers, found, differing)
+    together = _together(evidence, policy, state, now, fillers, found)
     return Sensitivity(tuple(found), together, _summary(now, found, together))
 
 
@@ -256,7 +240,7 @@ def _fillers(evidence: Evidence, policy: Policy, state: ramp.State, now: Recomme
     return found
 
 
-def _labelled(evidence: Evidence, k: int, differing: Differing | None, *, harmful: bool) -> Evidence:
+def _labelled(evidence: Evidence, k: int, *, harmful: bool) -> Evidence:
     """Return the evidence with so many more labels of one kind, as the queue would ask for them."""
     task = evidence.task
     if task.basis is Basis.SEMANTIC:
@@ -265,10 +249,10 @@ def _labelled(evidence: Evidence, k: int, differing: Differing | None, *, harmfu
         return replace(
             evidence, task=replace(task, draws=task.draws + more, weight_max=largest, looked=task.looked + k)
         )
-    if differing is None:
+    if evidence.differing is None:
         audited = _audited_at_least(task, min(k, open_disagreements(task)), harmful)
     else:
-        audited = _audited_on(task, k, harmful, differing)
+        audited = labelled_on(task, k, evidence.differing, harmful=harmful)
     # Where nothing disagrees a look at any output counts as a look.
     return replace(evidence, task=replace(audited, looked=task.looked + k))
 
@@ -277,37 +261,6 @@ def _clean_labels(task: Population, k: int, *, start: str = "About") -> str:
     """Say how many labels without harm it takes; the queue hands out some ahead of their turn."""
     where = " on disagreements, in order," if task.basis is Basis.STRUCTURAL and task.disagreements else ""
     return f"{start} {plural(k, 'more label')}{where} without harm"
-
-
-def _audited_on(task: Population, k: int, harmful: bool, differing: Differing) -> Population:
-    """Return a structural population whose next `k` open disagreements are labelled, in order.
-
-    Clusters are taken as they are known now. What was labelled out of order is taken in as far as the
-    labels reach.
-    """
-    table = differing.table
-    waiting = np.flatnonzero(~Audit.of(table).resolved)[:k]
-    verdict, picked, elsewhere = table.verdict.copy(), table.picked.copy(), table.elsewhere.copy()
-    verdict[waiting] = place_of_verdict(LabelVerdict.CONTROL_BETTER if harmful else LabelVerdict.EQUAL)
-    picked[waiting] = elsewhere[waiting] = False
-    labelled = replace(table, verdict=verdict, picked=picked, elsewhere=elsewhere)
-    audit = Audit.of(labelled)
-    reached = audit.audited
-    found = population_of(
-        labelled,
-        audit,
-        compared=task.compared,
-        audited=int(differing.places[reached]) if reached < len(table) else task.compared,
-        effects=(task.disagreement_effect, task.harm_effect),
-        revoked=task.revoked,
-    )
-    return replace(
-        found,
-        normalised=task.normalised,
-        normalised_labelled=task.normalised_labelled,
-        normalised_harms=task.normalised_harms,
-        unseen=task.unseen,
-    )
 
 
 def _audited_at_least(task: Population, k: int, harmful: bool) -> Population:
@@ -323,11 +276,6 @@ def _audited_at_least(task: Population, k: int, harmful: bool) -> Population:
         cleared=task.cleared + (0 if harmful else k),
         set_aside=0 if whole else min(task.set_aside, ahead - taken),
     )
-
-
-def open_disagreements(task: Population) -> int:
-    """Return how many disagreements nobody has cleared or found harmful."""
-    return max(task.disagreements - task.cleared - task.harms, 0)
 
 
 def _fewest(
@@ -398,7 +346,6 @@ def _together(
     now: Recommendation,
     fillers: Sequence[_Filler],
     found: Sequence[Change],
-    differing: Differing | None,
 ) -> Change | None:
     """Return what would let more traffic move if it all came in, where no single piece does."""
     if any(each.share > now.share + EPSILON for each in found):
@@ -416,7 +363,7 @@ def _together(
             held=other.held if what == "held" else best.held,
         )
     few = _fewest(
-        lambda k: ramp.step_of(_labelled(best, k, differing, harmful=False), policy, at),
+        lambda k: ramp.step_of(_labelled(best, k, harmful=False), policy, at),
         now,
         up=True,
         share=True,

@@ -35,8 +35,8 @@ def test_agreement_bars_carry_their_limits_and_their_n() -> None:
     assert bar.x[0] + bar.error_x.array[0] == rates["total"].high
     assert bar.x[0] - bar.error_x.arrayminus[0] == rates["total"].low
     assert "<img" not in drawing.figure.to_json()
-    assert "n = 50" in drawing.alt
-    assert "n = 4" in drawing.figure.layout.yaxis.ticktext[1]
+    assert "n\u00a0=\u00a050" in drawing.alt
+    assert "n\u00a0=\u00a04" in drawing.figure.layout.yaxis.ticktext[1]
 
 
 def test_scores_show_what_people_said_where_they_said_something() -> None:
@@ -71,7 +71,7 @@ def test_the_map_leaves_cells_of_few_calls_pale() -> None:
     assert len(drawing.figure.layout.annotations) == 3
     assert "n = 4" in drawing.figure.layout.annotations[1].text
     assert "<img" not in drawing.figure.to_json()
-    assert drawing.alt.count("n = ") == 3
+    assert drawing.alt.count("n\u00a0=\u00a0") == 3
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
@@ -99,3 +99,24 @@ def test_times_and_pace_say_in_words_what_they_draw() -> None:
     assert "10\u00a0answers and 2\u00a0errors in 4\u00a0s" in pace.alt
     clean = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (0.0,), (4,), (0,)))
     assert len(clean.figure.data) == 1
+
+
+def test_the_axes_of_a_replay_begin_at_nothing_and_say_their_units() -> None:
+    """The wait before the first answer is seen; numbers are round, and none stands above what is drawn."""
+    late = Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (6.0, 8.0), (48, 34), (0, 10))
+    drawing = replay_figures.pace(late)
+    x, y = drawing.figure.layout.xaxis, drawing.figure.layout.yaxis
+    assert (x.title.text, y.title.text) == ("Seconds since the first request", "Answers a second")
+    assert list(x.range) == [0, 10]
+    assert list(y.tickvals) == [0, 5, 10, 15, 20]
+    assert y.range[0] == 0
+    assert y.range[1] > 24
+    assert "Each bar: 2\u00a0s." in drawing.alt
+    minutes = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 60.0, (0.0, 240.0), (3, 0), (0, 0)))
+    assert minutes.figure.layout.xaxis.title.text == "Minutes since the first request"
+    assert list(minutes.figure.layout.xaxis.range) == [0, 5]
+    assert list(minutes.figure.layout.yaxis.tickvals) == pytest.approx([0, 0.02, 0.04])
+    times = replay_figures.times(Times(3, (10.0, 20.0, 30.0), (0.0, 15.0, 30.0), (1, 7, 1)))
+    assert list(times.figure.layout.yaxis.tickvals) == [0, 2, 4, 6]
+    none = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (0.0,), (0,), (0,)))
+    assert list(none.figure.layout.yaxis.tickvals) == [0]

@@ -93,6 +93,9 @@ def test_the_agreement_view_shows_what_each_kind_of_task_has(visit: Visit, fille
     words = said(fine(visit(filled, "compare", task="triage", candidate="small", show="agreement")))
     assert "Which answer became which" in words
     assert "Cohen's kappa" in words
+    changes = fine(visit(filled, "compare", task="triage", candidate="planted", show="agreement")).dataframe
+    # A long answer in a column before it would push the number out of sight.
+    assert list(changes[0].value) == ["Calls", "Frontier", "Candidate"]
     at = fine(visit(filled, "compare", task="orders", candidate="small", show="agreement"))
     assert "Agreement by field" in said(at)
     at = fine(at.button(key="to-field").click().run())
@@ -115,7 +118,7 @@ def test_the_agreement_view_of_a_ranking_shows_how_near_the_orders_are(visit: Vi
     ]
     fill(place.workspace, place.store, pairs)
     at = fine(visit(place, "compare", task="orders", candidate="small", show="agreement"))
-    shown = {each.label: each.value for each in at.metric}
+    shown = {each.label: each.value.replace("\u00a0", " ") for each in at.metric}
     assert shown["First place the same"].startswith("50.0")
     assert "n = 4)" in shown["First place the same"]
     assert "n = 4)" in shown["Mean NDCG"]

@@ -41,6 +41,7 @@ MOST_JUMPS = 0.1
 EXCEPTION = '[data-testid="stException"]'
 ABOUT = "task=orders&candidate=small"
 """Orders differ in one answer of six: each page has something to show. Others ignore the parameters."""
+PAGES = (*navigation.MENU, navigation.HELP)
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +98,18 @@ def test_every_page_of_the_menu_is_held_to_the_standard(served: Served, browser:
     """No grave finding of axe-core, one type scale, words for every chart, Tab everywhere, no wide page."""
     page, seen = watched(browser, color_scheme="light", viewport=WIDE, reduced_motion="reduce")
     walk = Standard(page, keys=True)
-    for entry in navigation.MENU:
+    for entry in PAGES:
         page.goto(f"{served.url}/{'' if entry is navigation.MENU[0] else entry.name}?{ABOUT}")
         page.locator('[data-testid="stMain"] h1').wait_for()
         drawn(page)
         assert entry.title in page.title()
         walk.hold(entry.name)
+    # Wide tables, code and links.
+    page.goto(f"{served.url}/help?about=statistics")
+    page.locator(".st-key-help-text table").first.wait_for()
+    walk.hold("help on statistics")
+    page.set_viewport_size(PHONE)
+    walk.short += [f"help on statistics, narrow: {each}" for each in grave_findings(page)]
     assert not walk.short, "\n".join(walk.short)
     assert seen == Seen()
 
@@ -115,7 +122,7 @@ def test_no_page_jumps_while_it_comes(served: Served, browser: Any, size: dict[s
     page.goto(served.url)
     page.locator('[data-testid="stMain"] h1').wait_for()
     jumping = {}
-    for entry in navigation.MENU:
+    for entry in PAGES:
         # On a busy machine parts come later than they would: a page that jumps does so twice.
         jumping[entry.name] = min(jumps(page, f"{served.url}/{entry.name}?{ABOUT}") for _ in range(2))
     assert {name: much for name, much in jumping.items() if much > MOST_JUMPS} == {}

@@ -176,3 +176,24 @@ def test_one_step_back_returns_to_a_page_with_its_filters(served: Served, browse
     is_about(page)
     assert asked(page) == ABOUT
     assert seen == Seen()
+
+
+def test_the_menu_leaves_a_telephone_s_page_once_one_is_chosen(served: Served, browser: Any) -> None:
+    """It lies over the page there, by finger and by key; on a desk nothing is closed."""
+    page, seen = watched(browser, viewport={"width": 400, "height": 800}, color_scheme="light")
+    page.goto(f"{served.url}/compare?task=triage&candidate=planted")
+    there(page, "Compare")
+    menu_of = page.locator('[data-testid="stSidebar"]')
+    for title, chosen in (("Ramp", "click"), ("Help", "Enter")):
+        page.locator('[data-testid="stExpandSidebarButton"]').click()
+        link = menu_of.locator('[data-testid="stSidebarNavLink"]', has_text=title)
+        link.wait_for()
+        if chosen == "click":
+            link.click()
+        else:
+            link.press(chosen)
+        there(page, title)
+        page.wait_for_function(
+            "() => document.querySelector('[data-testid=\"stSidebar\"]').getBoundingClientRect().right <= 0"
+        )
+    assert seen == Seen()

@@ -20,7 +20,7 @@ from workbench import scoring
 from workbench.costing.ways import exactly
 from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import Store, pages
-from workbench.ui import money, repeats, steps
+from workbench.ui import menu, money, repeats, steps
 from workbench.ui.labelling import ITEM
 from workbench.ui.queue_tokens import queue_token
 
@@ -333,7 +333,7 @@ def test_text_of_logs_never_reaches_a_place_that_reads_markup(
             assert not any(tag in str(each.value) for tag in SECRET_TAGS), (kind, each.value)
     for each in at.get("html"):
         body = str(each.proto.body)
-        if body.strip() in (repeats.SCRIPT.strip(), steps.SCRIPT.strip()):
+        if body.strip() in [known.SCRIPT.strip() for known in (menu, repeats, steps)]:
             continue
         assert not any(tag in body for tag in SECRET_TAGS if tag != "![")
         assert len(body) < 100_000
@@ -466,7 +466,23 @@ def test_a_queue_that_no_longer_exists_opens_another_one(visit: Visit, filled: F
     """A link with a token of nobody is no error."""
     at = fine(visit(filled, "review", task="triage", queue="nobody"))
     assert at.query_params["queue"] == queue_token(filled.workspace, "small")
-    assert "not here (Queue)" in said(at)
+    assert "not here (Candidate)" in said(at)
+
+
+def test_whoever_sits_down_labels_for_a_model_that_may_serve(visit: Visit, filled: Filled) -> None:
+    """It is A of the letters; a candidate made up to show how mistakes are found is the last of them."""
+    path = filled.workspace.root / "workbench.toml"
+    text = path.read_text(encoding="utf-8")
+    for synthetic, first in (("planted", "small"), ("small", "planted")):
+        made_up = text.replace("synthetic = true\n", "")
+        place = f'name = "{synthetic}"\n'
+        assert place in made_up
+        path.write_text(made_up.replace(place, f"{place}synthetic = true\n"), encoding="utf-8")
+        at = fine(visit(filled, "review", task="triage"))
+        box = at.selectbox(key="address.queue")
+        assert box.label == "Candidate"
+        assert list(box.options) == ["Candidate A", "Candidate B"]
+        assert box.value == at.query_params["queue"] == queue_token(filled.workspace, first)
 
 
 def test_when_nothing_is_left_the_page_says_so(visit: Visit, filled: Filled) -> None:
@@ -646,5 +662,5 @@ def test_the_ramp_page_counts_sessions(visit: Visit, filled: Filled) -> None:
         )
     at = fine(visit(filled, "ramp", task="triage", candidate="small"))
     shown = evidence(at)
-    assert "n = 80" in shown["Sessions with a worse call"]
+    assert "n = 80" in shown["Sessions with a worse call"].replace("\u00a0", " ")
     assert shown["Seen in part, taken as worse"] == "0"

@@ -228,6 +228,33 @@ def test_little_evidence_is_drawn_too(steps: tuple[Step, ...]) -> None:
     assert drawing.figure.layout.yaxis.range[1] < 0.4
 
 
+def test_words_of_stages_stand_clear_of_the_curve() -> None:
+    """Where it climbs again behind a mark, its words stand below and before it; else above and behind."""
+    falling = [0.29, 0.25, 0.21, 0.18, 0.16, 0.14, 0.12, 0.11, 0.095, 0.09]
+    marks = {}
+    for name, rest in (("falls", [0.085] * 6), ("climbs", [0.1, 0.105, 0.11, 0.11, 0.1, 0.09])):
+        found = trail(
+            *(step(10 * (n + 1), 0, high, 0.05) for n, high in enumerate([*falling, *rest])),
+            reached=(Reached(0.05, 3), Reached(0.1, 8)),
+        )
+        marks[name] = trail_figure.evidence_trail(found).figure.data[-1]
+    assert marks["falls"].textposition[0] == marks["climbs"].textposition[0] == "bottom left"
+    assert list(marks["falls"].text) == ["5\u00a0%", "10\u00a0%"]
+    assert marks["climbs"].textposition[1] == "bottom left"
+
+
+def test_words_of_a_line_stand_at_the_end_where_the_curve_is_not() -> None:
+    """The curve falls through the upper lines on the left, and comes to the tolerance on the right."""
+    high = [0.29, 0.26, 0.24, 0.22, 0.21, 0.2, 0.17, 0.14, 0.11, 0.1, 0.09, 0.08, 0.07, 0.06, 0.055, 0.055]
+    found = trail(*(step(10 * (n + 1), 0, each, 0.05) for n, each in enumerate(high)))
+    ends = {
+        each.text.split(":")[0].replace("\u00a0", " "): each.xanchor
+        for each in trail_figure.evidence_trail(found).figure.layout.annotations
+        if "up to" in each.text
+    }
+    assert ends == {"20.0 %": "right", "10.0 %": "left", "5.0 %": "left"}
+
+
 def test_a_stage_that_was_lost_again_is_told() -> None:
     """What was within reach once and is no more is said as such."""
     found = trail(step(40, 0, 0.18, 0.05), step(50, 1, 0.4, 0.0, "labels"), reached=(Reached(0.05, 0),))

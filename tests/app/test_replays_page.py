@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime
 from typing import Any
@@ -307,3 +308,12 @@ def test_a_paused_replay_says_why_and_keeps_its_budget(
     assert (task, candidate) == ("orders", "small")
     assert again[0][-4:] == ["--limit", "31", "--budget-usd", "1"]
     assert again[1][0] == "compare"
+
+
+def test_replays_to_compare_are_told_apart_by_when_they_began(visit: Visit, filled: Filled) -> None:
+    """The time comes first, to the second: the end of a name is cut off where the page is narrow."""
+    box = fine(visit(filled, "replays", task="triage", candidate="small")).selectbox(key="address.first")
+    assert box.options[0] == "choose one"
+    assert len(box.options) > 2
+    for each in box.options[1:]:
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d · (small|planted) · triage · ", each)

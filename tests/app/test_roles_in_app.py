@@ -15,15 +15,16 @@ from app_reading import Visit, fine, said
 from identity import sign_in_table
 from streamlit.testing.v1 import AppTest
 
-from workbench import access, ingest, review
+from workbench import access, doctor, ingest, review
 from workbench.config import Workspace
 from workbench.errors import AccessRefused, ConfigError, EndpointUnreachable, UsageError
 from workbench.exporting import Asked, table_bytes
 from workbench.records import UNASSIGNED
-from workbench.roles import Actor, Grant, Role
+from workbench.roles import Actor, Grant, Role, all_rights
 from workbench.specs import MatchRule
 from workbench.store import Store, accesses
 from workbench.ui import doorway, gate, jobs, navigation, sign_outs, telling, who
+from workbench.ui.answers import quoted
 from workbench.ui.queue_tokens import queue_token
 
 As = Callable[..., AppTest]
@@ -275,6 +276,26 @@ def test_a_download_acts_with_the_rights_of_the_press_and_not_of_the_page(
     assert len(exported()) == 2
 
 
+def test_the_page_says_why_a_download_was_refused(
+    visit_as: As, place: Filled, downloads: dict[str, Any]
+) -> None:
+    """Beside its button Streamlit says only that it failed; with the next click the page says why, once."""
+    path = place.workspace.root / "workbench.toml"
+    before = path.read_text(encoding="utf-8")
+    at = visit_as(claims("emil"), "compare", task="triage", candidate="small")
+    path.write_text(before.replace('roles = ["engineer"]', 'roles = ["reviewer"]'), encoding="utf-8")
+    try:
+        for _ in range(2):
+            with pytest.raises(AccessRefused):
+                pressed(downloads["export-cases-csv"])
+    finally:
+        path.write_text(before, encoding="utf-8")
+    at = fine(at.run())
+    assert [each.value for each in at.error] == ["The last download was refused."]
+    assert "emil@example.com" in said(at)
+    assert not fine(at.run()).error
+
+
 def test_rejected_lines_are_taken_out_at_the_press(
     visit_as: As, place: Filled, downloads: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -424,7 +445,37 @@ def test_a_message_about_what_one_did_is_no_secret(place: Filled) -> None:
 
 def test_every_page_of_the_menu_has_its_rights() -> None:
     """A new page is shown to those who see numbers until it says otherwise."""
-    assert set(gate.PAGE_RIGHTS) <= {each.name for each in navigation.MENU}
+    assert set(gate.PAGE_RIGHTS) <= {each.name for each in (*navigation.MENU, navigation.HELP)}
+
+
+def test_whose_reads_are_shown_is_in_the_address(visit: Visit, filled: Filled) -> None:
+    """A link opens the log of one person, as every other filter."""
+    with access.acting(all_rights("mia")):
+        accesses.exported(filled.store, accesses.Kind.EXPORT_TABLE, "triage", 3)
+    at = fine(visit(filled, "settings", person="nobody"))
+    assert at.text_input(key="address.person").value == "nobody"
+    assert "Nothing yet." in said(at)
+    at = fine(at.text_input(key="address.person").set_value("").run())
+    assert "person" not in at.query_params
+    assert "Nothing yet." not in said(at)
+
+
+def test_the_checks_of_a_machine_are_said_in_words(
+    visit: Visit, empty: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong stands whole, without marks of a command's message; what is well is folded together."""
+    found = [
+        doctor.Check("python", "ok", "3.11"),
+        doctor.Check("vllm", "note", "set `server.python` *first*"),
+        doctor.Check("disk", "problem", "full"),
+        doctor.Check("store", "ok", "7 calls"),
+    ]
+    monkeypatch.setattr("workbench.ui.settings.checks", lambda _: found)
+    at = fine(fine(visit(empty, "settings")).button(key="settings-check").click().run())
+    assert [each.value for each in at.error] == [quoted("disk: full")]
+    assert quoted("vllm: set server.python *first*") in [each.value for each in at.info]
+    assert "2 checks passed" in [each.label.replace("\u00a0", " ") for each in at.expander]
+    assert "python: 3.11\nstore: 7 calls" in [each.value for each in at.text]
 
 
 def test_at_this_machine_the_name_is_shown_and_can_be_set(visit: Visit, empty: Filled) -> None:

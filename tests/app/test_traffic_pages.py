@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,8 @@ def test_a_workload_becomes_a_task_on_the_page(visit: Visit, shop: Filled) -> No
     assert Workspace.load(shop.workspace.root).eval_for("triage").labels
     assert shop.store.value("SELECT count(*) FROM calls WHERE task = 'triage'") == 90
     assert "triage is a task now" in said(at)
+    at = fine(visit(shop, "traffic", part="naming", workload="triage"))
+    assert "It is a task with an eval already: evals/triage/eval.toml." in said(at)
 
 
 def test_a_bad_name_is_refused_in_words(visit: Visit, shop: Filled) -> None:
@@ -98,6 +101,15 @@ def test_costs_opened_first_look_at_a_small_log_by_themselves(visit: Visit, shop
     assert next(iter(at.dataframe[0].value["Way"])) == "stay"
     assert "not been looked at" not in said(at)
     assert shop.store.value("SELECT count(*) FROM profiles") == 1
+
+
+def test_costs_name_a_key_only_behind_words(visit: Visit, shop: Filled) -> None:
+    """Whoever reads what a month costs need not know the file: what is missing is said, then its key."""
+    text = said(fine(visit(shop, "costs")))
+    assert "(workbench.toml: costs.batchable_share)" in text
+    assert "it takes its price and the throughput you measured on it" in text
+    plain = re.sub(r"\([^)]*\)", "", text)
+    assert not re.search(r"\[\[|\[costs|costs\.|[a-z]_[a-z]+_[a-z]", plain)
 
 
 def test_a_large_log_waits_for_a_click_on_either_page(

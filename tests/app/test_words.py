@@ -31,6 +31,15 @@ def test_an_estimate_is_never_shown_without_its_limits_and_n() -> None:
     assert plain(words.interval(Estimate(None, 0, 1, 0.95, "m", 0, 0))) == "not known (0.0–100.0 %, n = 0)"
 
 
+def test_a_coefficient_has_the_sign_of_the_other_figures() -> None:
+    """A hyphen is no minus, what rounds to nothing has no sign, and limits are set apart in words."""
+    found = Estimate(-0.014, -0.1, 0.08, 0.95, "m", 90, 90)
+    assert words.coefficient(found) == "−0.01 (−0.10 to 0.08)"
+    assert words.coefficient(Estimate(None, 0, 1, 0.95, "m", 0, 0)) == "–"
+    assert words.decimal(-0.001) == "0.00"
+    assert plain(words.mean(found)) == "−0.01 (−0.10 to 0.08, n = 90)"
+
+
 @pytest.mark.parametrize(
     ("usd", "text"),
     [

@@ -121,6 +121,9 @@ STAY, CHEAPER, HOSTED, SELF = (
     "small model self-hosted",
 )
 WAYS = (STAY, CHEAPER, HOSTED, SELF)
+NO_GPU = (
+    "the price of a GPU and the throughput measured on it (workbench.toml: [[gpus]], [costs.self_hosted])"
+)
 
 
 def four_ways(load: Workload, plan: CostPlan, gpu: Gpu | None, share: float = 1.0) -> tuple[Way, ...]:
@@ -231,7 +234,10 @@ def _cheaper(priced: Sequence[_Priced], plan: CostPlan) -> Way:
     uses = [use for each in priced for use in each.load.models]
     notes = []
     if plan.batchable_share is None and any(use.batched_share < 1 for use in uses):
-        notes.append("no further call is counted as able to wait: set costs.batchable_share")
+        notes.append(
+            "no further call is counted as able to wait for a batch: how many can is not given "
+            "(workbench.toml: costs.batchable_share)"
+        )
     if batched := sorted({use.model for use in uses if use.batched_share}):
         notes.append(f"asked in batches already, and not discounted again: {', '.join(batched)}")
     if unpriced := sorted({use.model for use in uses if use.price is None}):
@@ -243,7 +249,7 @@ def _cheaper(priced: Sequence[_Priced], plan: CostPlan) -> Way:
     short = {use.model for use in uses if use.price and _same_tokens(use) and _is_short(use, use.price)}
     if short:
         names = ", ".join(sorted(short))
-        notes.append(f"what calls share is too short for a cache (cache_min_tokens): {names}")
+        notes.append(f"what calls share is too short for a cache (workbench.toml: cache_min_tokens): {names}")
     return Way(CHEAPER, total(costs), total(savings), notes=tuple(notes))
 
 
@@ -270,7 +276,7 @@ def _hosted(priced: Sequence[_Priced], plan: CostPlan, share: float) -> Way:
 def _self_hosted(priced: Sequence[_Priced], plan: CostPlan, gpu: Gpu | None, share: float) -> Way:
     setup = plan.self_hosted
     if setup is None or gpu is None:
-        return Way(SELF, None, missing=("[costs.self_hosted] with a GPU of [[gpus]] and its throughput",))
+        return Way(SELF, None, missing=(NO_GPU,))
     tokens = mean_tokens([each.load for each in priced])
     if not tokens:
         return Way(SELF, None, missing=("tokens of a call",))

@@ -237,7 +237,6 @@ def what_would_change(
     """
     from workbench import scoring
     from workbench.scoring.considered import at_share
-    from workbench.scoring.evidence import differing_of
     from workbench.scoring.targets import fingerprint_of
 
     chosen = policy or workspace.eval_for(task).policy
@@ -245,8 +244,4 @@ def what_would_change(
     config, now = workspace.eval_for(task), datetime.now(UTC)
     fingerprint = fingerprint_of(workspace, store, candidate) or ""
     found, state = at_share(store, config, candidate, fingerprint, found, chosen, current_share, now)
-    differing = None
-    if found.task.basis is Basis.STRUCTURAL:
-        calls, where = differing_of(store, config, fingerprint)
-        differing = sensitivity.Differing(calls.table, where)
-    return sensitivity.what_would_change(found, chosen, state, differing)
+    return sensitivity.what_would_change(found, chosen, state)

@@ -197,7 +197,10 @@ def evidence_hash(
         answer: The recommendation. What only stands beside it (`details`) is left out.
     """
     said = {key: value for key, value in as_builtins(answer).items() if key != "details"}
-    return _hash([data, as_builtins(evidence), _facts(policy), said])[:HASH_LENGTH]
+    known = as_builtins(replace(evidence, differing=None))
+    # Where they stand follows from the data, which are in the hash.
+    del known["differing"]
+    return _hash([data, known, _facts(policy), said])[:HASH_LENGTH]
 
 
 def policy_version(policy: Policy) -> str:

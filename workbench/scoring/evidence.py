@@ -37,7 +37,7 @@ from workbench.stats.calls import Calls
 from workbench.stats.ladder import EPSILON
 from workbench.stats.looks import level_of_look
 from workbench.stats.percentiles import percentile
-from workbench.stats.rows import Places
+from workbench.stats.rows import Differing, Places
 from workbench.stats.wording import measured
 from workbench.store import comparisons as rows
 from workbench.store.alongside import alongside
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 DAY_S = 86_400.0
 WINDOW_DAYS = 28.0
 EVIDENCE_BYTES = 200_000
-"""What evidence takes in memory, about."""
+"""What evidence takes in memory, about, without its disagreements."""
 DAY_SHARE = 0.1
 """Of the mean of a week's busiest days: what makes a day's calls a day's traffic."""
 
@@ -123,12 +123,9 @@ def differing_calls(workspace: Workspace, store: Store, task: str, candidate: st
         UsageError: The task or the candidate is unknown.
     """
     workspace.candidate(candidate)
-    return differing_of(store, workspace.eval_for(task), fingerprint_of(workspace, store, candidate) or "")
-
-
-def differing_of(store: Store, config: EvalConfig, fingerprint: str) -> tuple[Calls, Places]:
-    """Return the same of a fingerprint, for a number that whoever may see numbers is told."""
-    scope = (store, config.task, fingerprint, evaluator_version(config))
+    config = workspace.eval_for(task)
+    fingerprint = fingerprint_of(workspace, store, candidate) or ""
+    scope = (store, task, fingerprint, evaluator_version(config))
     frame = evidence_frame(*scope, wanted=wanted_of(config))
     compared = comparable(frame)
     where = np.flatnonzero(~agreeing(compared))
@@ -195,12 +192,16 @@ def gather(
     else:
         # What draws stand for changes with the clock, too.
         question = ("evidence", *scope[1:], to_json(config), policy, hash(tuple(states)))
-        found = remembered(store, question, made, lambda _: EVIDENCE_BYTES)
+        found = remembered(store, question, made, _memory_of)
     return replace(
         found,
         latency_p95_ms=measured_latency(store, config.task, fingerprint, policy, serving),
         held=_unseen(rows.held_out_share(store, config.task, fingerprint), policy),
     )
+
+
+def _memory_of(found: ramp.Evidence) -> int:
+    return EVIDENCE_BYTES + (found.differing.nbytes if found.differing else 0)
 
 
 def _unseen(share: float, policy: Policy) -> tuple[str, ...]:
@@ -229,10 +230,11 @@ def _evidence_of(
     calls, draws, weight_max = weighed(store, config, scope, compared, verdicts, states, sessions)
     volume = rows.volume(store, config.task, config.exclude_marks)
     critical = critical_groups(config)
-    return from_calls(
+    semantic = basis(config) is Basis.SEMANTIC
+    found = from_calls(
         calls,
         basis=basis(config),
-        draws=draws if basis(config) is Basis.SEMANTIC else (),
+        draws=draws if semantic else (),
         weight_max=weight_max,
         icc=policy.icc,
         uncomparable=len(frame) - len(compared),
@@ -244,6 +246,7 @@ def _evidence_of(
         latched=latched_groups(calls, policy, critical),
         noise=floor.agreement if (floor := floor_of(store, config)) else None,
     )
+    return found if semantic else replace(found, differing=Differing.of(calls.table))
 
 
 def weighed(

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from workbench.records import Basis, Estimate
 from workbench.stats.cluster import NO_EFFECT, DesignEffect
+from workbench.stats.rows import Differing
 
 GROUP_MINIMUM = 20
 """Outcome groups with fewer calls say nothing yet."""
@@ -187,7 +188,8 @@ class Evidence:
     `latency_p95_ms` is the measured interval at production rate. `candidates` is the
     number of candidates the best one was picked from on these data. `noise` is the
     frontier's agreement with itself. `held` says why the share must not grow although the
-    evidence here would let it.
+    evidence here would let it. `differing` says where the disagreements of a structural comparison stand,
+    for what the next labels would do; None where nobody asks. It decides nothing.
     """
 
     task: Population = Population()
@@ -207,3 +209,4 @@ class Evidence:
     drift_alarm: bool = False
     noise: Estimate | None = None
     held: tuple[str, ...] = ()
+    differing: Differing | None = field(default=None, compare=False, repr=False)

@@ -205,6 +205,30 @@ class Table:
         return self.looked if covered else self.looked & ~self.picked
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Differing:
+    """All disagreements of a structural comparison, in audit order.
+
+    `places` says where each stands among all compared calls, from 0 and ascending: a label reaches as far
+    as the next one that is open.
+    """
+
+    table: Table
+    places: Places
+
+    @classmethod
+    def of(cls, table: Table) -> Differing:
+        """Return those of all compared calls, which stand in audit order."""
+        where = np.flatnonzero(~table.agrees)
+        return cls(table.take(where), where)
+
+    @property
+    def nbytes(self) -> int:
+        """Return how much memory it takes."""
+        columns = (getattr(self.table, name) for name in self.table.__slots__)
+        return sum(each.nbytes for each in (self.places, *columns))
+
+
 def place_of_verdict(verdict: LabelVerdict | None) -> int:
     """Return where a verdict stands in `SEVERITY`, or -1."""
     return _PLACES[verdict]

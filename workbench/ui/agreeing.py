@@ -133,8 +133,7 @@ def _coefficients(found: LabelTables) -> None:
             ("Cohen's kappa", found.kappa, "Agreement beyond what the mix of labels gives by chance."),
             ("Gwet's AC1", found.ac1, "The same, steadier where one label is nearly all of the traffic."),
         ):
-            shown = "–" if value.point is None else f"{value.point:.2f} ({value.low:.2f}–{value.high:.2f})"
-            metric(name, shown, help=f"{told} It explains, and moves no traffic.")
+            metric(name, words.coefficient(value), help=f"{told} It explains, and moves no traffic.")
 
 
 def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:
@@ -144,13 +143,14 @@ def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:
         st.caption("The commonest changes. Select one to see its cases.")
         event = st.dataframe(
             pd.DataFrame(
-                [(visible(one), visible(other), n) for one, other, n in changed],
-                columns=["Frontier", "Candidate", "Calls"],
+                [(n, visible(one), visible(other)) for one, other, n in changed],
+                # How many stays in sight, however long an answer is.
+                columns=["Calls", "Frontier", "Candidate"],
             ),
             hide_index=True,
             lazy=False,
             height=table_px(len(changed), 8),
-            width=560,
+            column_config={"Calls": st.column_config.NumberColumn(width=70)},
             key="changes",
             on_select="rerun",
             selection_mode="single-row",

@@ -99,6 +99,10 @@ def agreements(rates: Mapping[str, Estimate], noun: str, colours: Palette = LIGH
         ],
         range=[len(names) - 0.5, -0.5],
         showticklabels=True,
+        # Names keep clear of their bars.
+        ticks="outside",
+        ticklen=6,
+        tickcolor="rgba(0,0,0,0)",
         automargin=True,
     )
     alt = f"Agreement by {noun}. " + " ".join(f"{name}: {interval(rates[name])}." for name in names)
@@ -156,7 +160,11 @@ def calibration(bins: Sequence[Scores], colours: Palette = LIGHT, *, measure: st
         showlegend=True,
         legend={"orientation": "h", "y": 1.14, "x": 0},
         margin={"l": 4, "r": 4, "t": 34, "b": 4},
-        yaxis={"showticklabels": True, "title": {"text": "Calls", "font": {"size": 13}}, "automargin": True},
+        yaxis={
+            "showticklabels": True,
+            "title": {"text": "Calls", "font": {"size": 13}, "standoff": 14},
+            "automargin": True,
+        },
         yaxis2={
             "overlaying": "y",
             "side": "right",

@@ -82,7 +82,7 @@ def _what_if(plan: CostPlan) -> tuple[CostPlan, dict[str, str]]:
     words_of = [word for word, each in ASSUMPTIONS.items() if plan.self_hosted or not each.hosted]
     figures_of: dict[str, float | None] = {}
     with st.expander("Other costs and assumptions", icon=":material/tune:"):
-        st.caption("Taken from [costs] in workbench.toml. Changed here, they count for this page alone.")
+        st.caption("Taken from workbench.toml ([costs]). Changed here, they count for this page alone.")
         columns = st.columns(4)
         for place, word in enumerate(words_of):
             each = ASSUMPTIONS[word]
@@ -107,7 +107,8 @@ def _figures(found: CostReport) -> None:
         st.info(
             answers.quoted(
                 f"No figure a month can be given{': ' if found.no_volume else ''}{found.no_volume}. Import "
-                "with times and a sampling rate, or set calls_per_day in eval.toml."
+                "with times and a sampling rate, or say how many calls a day there are (calls_per_day in "
+                "eval.toml)."
             ),
             icon=":material/help:",
         )
@@ -184,7 +185,10 @@ def _curve(found: CostReport) -> None:
     st.plotly_chart(drawing.figure, key="cost-curve", config=figures.CONFIG, alt=drawing.alt, theme=None)
     even = found.break_even
     if even is None:
-        st.text("Give [[gpus]] and [costs.self_hosted] in workbench.toml, with the throughput you measured.")
+        st.text(
+            "A GPU of your own has no curve yet: it takes its price and the throughput you measured on it "
+            "([[gpus]] and [costs.self_hosted] in workbench.toml)."
+        )
     else:
         st.text(
             f"{told_break_even(even, found.share)} One replica carries "

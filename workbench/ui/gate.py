@@ -22,6 +22,7 @@ PAGE_RIGHTS: dict[str, tuple[Right, ...]] = {
     "ramp": (Right.SEE,),
     "costs": (Right.SEE,),
     "settings": tuple(Right),
+    "help": tuple(Right),
 }
 """Which rights, any one of them, put a page into the menu. The use cases decide what it shows."""
 

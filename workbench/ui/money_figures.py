@@ -121,6 +121,7 @@ def break_even_curve(
         figure.add_annotation(
             x=place, y=1.0 - 0.1 * index, yref="paper", text=said, showarrow=False, xshift=-4 if late else 4,
             xanchor="right" if late else "left", font={"size": 12, "color": colours.text},
+            bgcolor=colours.ground,
         )  # fmt: skip
     figure.update_layout(
         height=330,

@@ -34,6 +34,9 @@ MENU = (
     Entry("settings", "Settings", ":material/settings:"),
 )
 
+HELP = Entry("help", "Help", ":material/help:")
+"""Stands after the menu, for everybody; it asks nothing of the workspace."""
+
 
 @cache
 def folder() -> Path:
@@ -51,7 +54,7 @@ def folder() -> Path:
 
 def page(name: str, *, hidden: bool = False) -> st.Page:
     """Return a page of the menu by its name; a hidden one can be linked to, and is in no menu."""
-    entry = next(each for each in MENU if each.name == name)
+    entry = next(each for each in (*MENU, HELP) if each.name == name)
     return st.Page(
         folder() / f"{name}.py",
         title=entry.title,
@@ -66,7 +69,8 @@ def page(name: str, *, hidden: bool = False) -> st.Page:
 def pages(actor: Actor) -> list[st.Page]:
     """Return every page in the order of the menu, which shows those that somebody's roles open."""
     menu = [page(each.name, hidden=not gate.opens(each.name, actor)) for each in MENU]
-    return [*menu, st.Page(_to_first, title=MENU[0].title, url_path=MENU[0].name, visibility="hidden")]
+    first = st.Page(_to_first, title=MENU[0].title, url_path=MENU[0].name, visibility="hidden")
+    return [*menu, page(HELP.name), first]
 
 
 def _to_first() -> None:

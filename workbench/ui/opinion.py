@@ -84,7 +84,7 @@ def _trust(found: JudgeFigures) -> None:
         metric("Pairs judged", words.count(found.pairs))
         metric("Judged by people too", words.count(found.compared))
         metric("Agrees with people", _rate(found.agreement))
-        metric("Kappa", _plain(found.kappa), help=TOLD["kappa"])
+        metric("Kappa", words.coefficient(found.kappa), help=TOLD["kappa"])
         metric("Swayed by the order", words.percent(found.swayed), help=TOLD["swayed"])
         metric("Position bias", words.percent(found.position_bias), help=TOLD["position"])
     if not found.compared:
@@ -98,10 +98,6 @@ def _trust(found: JudgeFigures) -> None:
 
 def _rate(value: Estimate) -> str:
     return "not known" if value.point is None else words.interval(value)
-
-
-def _plain(value: Estimate) -> str:
-    return "–" if value.point is None else f"{value.point:.2f} ({value.low:.2f}–{value.high:.2f})"
 
 
 def _matrix(scope: Scope) -> None:

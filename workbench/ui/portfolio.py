@@ -44,7 +44,8 @@ def show(rows: Sequence[OverviewRow], way: Journey, *, weighing: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="next"):
         _next(way)
         if rows:
-            _downloads(rows, weighing)
+            with st.container(horizontal=True, key="portfolio-reports", width="content"):
+                _downloads(rows, weighing)
     if not way.finished:
         done = sum(each.state == DONE for each in way.stages)
         label = f"{done} of {len(way.stages)} steps to a first recommendation are done"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -54,7 +56,7 @@ def times(found: Times, colours: Palette = LIGHT) -> Drawing:
     figure.update_xaxes(
         title={"text": "Milliseconds to the whole answer", "font": {"size": 13}}, range=[0, edges[-1] + width]
     )
-    figure.update_yaxes(title={"text": "Answers", "font": {"size": 13}}, range=[0, top * 1.5])
+    figure.update_yaxes(title=_upright("Answers"), range=[0, top * 1.5], tickvals=_ticks(top))
     told = ", ".join(f"{mark} {value:,.0f} ms" for mark, value in zip(MARKS, found.percentiles, strict=True))
     return Drawing(figure, f"Time to the whole answer of {counted(found.timed, 'answer')}: {told}.")
 
@@ -100,9 +102,31 @@ def pace(found: Pace, colours: Palette = LIGHT) -> Drawing:
         legend={"orientation": "h", "y": 1.18, "x": 0},
         margin={"l": 4, "r": 4, "t": 30, "b": 4},
     )
-    figure.update_xaxes(title={"text": f"{unit.capitalize()} since the first request", "font": {"size": 13}})
-    figure.update_yaxes(title={"text": "Calls a second", "font": {"size": 13}}, rangemode="tozero")
+    highest = max(n + failed / found.step_s for n, failed in zip(rates, found.failed, strict=True))
+    figure.update_xaxes(
+        title={"text": f"{unit.capitalize()} since the first request", "font": {"size": 13}},
+        # The time before the first answer is part of it.
+        range=[0, (found.offsets_s[-1] + found.step_s) / size],
+        nticks=6,
+    )
+    figure.update_yaxes(
+        title=_upright("Answers a second"), range=[0, highest * 1.08 or 1.0], tickvals=_ticks(highest)
+    )
     return Drawing(figure, _pace_told(found, rates))
+
+
+def _upright(text: str) -> dict[str, Any]:
+    """Return the title of an upright axis, clear of its numbers."""
+    return {"text": text, "font": {"size": 13}, "standoff": 14}
+
+
+def _ticks(top: float) -> list[float]:
+    """Return up to five round numbers from 0 to the largest that is drawn."""
+    if top <= 0:
+        return [0.0]
+    power = 10.0 ** math.floor(math.log10(top))
+    step = next(each for each in (power / 5, power / 2, power, 2 * power, 5 * power) if top / each < 5)
+    return [n * step for n in range(math.floor(top / step) + 1)]
 
 
 def _pace_told(found: Pace, rates: Sequence[float]) -> str:
@@ -110,7 +134,7 @@ def _pace_told(found: Pace, rates: Sequence[float]) -> str:
     span = duration(found.offsets_s[-1] + found.step_s)
     return (
         f"{counted(total, 'answer')} and {counted(failed, 'error')} in {span}, at most "
-        f"{count(max(rates, default=0.0))} answers a second."
+        f"{count(max(rates, default=0.0))} answers a second. Each bar: {duration(found.step_s)}."
     )
 
 

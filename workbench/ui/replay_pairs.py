@@ -29,28 +29,28 @@ def show(statuses: list[ReplayStatus]) -> None:
         return
     st.header("Compare two replays", anchor=False)
     names = {key: _named(each) for key, each in offered.items()}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        first = address.select(
-            "First", [NONE, *offered], name="first", labels={NONE: "choose one"} | names, width=340
-        )
-        others = [
-            key
-            for key, each in offered.items()
-            if first != NONE and key != first and each.task == offered[first].task
-        ]
-        second = address.select(
-            "Second", [NONE, *others], name="second", labels={NONE: "choose one"} | names, width=340
-        )
+    left, right = st.columns(2)
+    first = address.select(
+        "First", [NONE, *offered], name="first", labels={NONE: "choose one"} | names, place=left
+    )
+    others = [
+        key
+        for key, each in offered.items()
+        if first != NONE and key != first and each.task == offered[first].task
+    ]
+    second = address.select(
+        "Second", [NONE, *others], name="second", labels={NONE: "choose one"} | names, place=right
+    )
     if first == NONE or second == NONE:
-        st.caption("Both of one task. Only calls that both asked are compared.")
+        st.caption("Both of one task, by when they began (UTC). Only calls that both asked are compared.")
         return
     _pair(ask(replay_pair, first, second))
 
 
 def _named(each: ReplayStatus) -> str:
+    """Name a replay, what tells it from another run of the same candidate first: the end may be cut off."""
     return visible(
-        f"{each.task} / {each.candidate}, {each.done:,} answered, "
-        f"{each.created_at:%Y-%m-%d %H:%M} ({each.replay_id[:6]})"
+        f"{each.created_at:%Y-%m-%d %H:%M:%S} · {each.candidate} · {each.task} · {each.done:,} answered"
     )
 
 

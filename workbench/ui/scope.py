@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 CHOSEN_CANDIDATE = "chosen.candidate"
+BLIND = (
+    "Whose answers you judge beside the frontier's: each small model has a queue of its own. Here it has a "
+    "letter, since a name would sway a judgement."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,12 @@ def token_of(candidate: str) -> str:
 def _queue(task: str, names: list[str], place: DeltaGenerator) -> str:
     """Let a reviewer choose a candidate by a letter; the address carries a token instead of its name."""
     behind = {token_of(name): name for name in names}
-    # In the order of the tokens, so that a letter says nothing about the order in workbench.toml.
-    letters = {token: f"Queue {chr(ord('A') + index % 26)}" for index, token in enumerate(sorted(behind))}
+    # In the order of the tokens, so that a letter says nothing about the order in workbench.toml. Candidates
+    # made up to show how mistakes are found come last: their labels move no traffic, so that whoever
+    # just sits down labels for a model that may serve, which is A.
+    workspace = here().workspace
+    ordered = sorted(behind, key=lambda token: (workspace.candidate(behind[token]).synthetic, token))
+    letters = {token: f"Candidate {chr(ord('A') + n % 26)}" for n, token in enumerate(ordered)}
     named = st.query_params.pop("candidate", None)
     if not any(access.may(right, task) for right in (Right.SEE, Right.READ)):
         # Whoever only labels could try names, and see which queue each one opens.
@@ -89,14 +97,14 @@ def _queue(task: str, names: list[str], place: DeltaGenerator) -> str:
     asked = st.query_params.get("queue")
     if asked is not None and queue_of(behind, asked) is None:
         st.query_params.pop("queue")
-        address.leave_out("Queue")
+        address.leave_out("Candidate")
     token = address.select(
-        "Queue",
+        "Candidate",
         list(letters),
         name="queue",
-        default=token_of(names[0]),
         labels=letters,
         place=place,
+        help=BLIND,
         is_always_shown=True,
     )
     st.session_state[CHOSEN_CANDIDATE] = behind[token]

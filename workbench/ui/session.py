@@ -148,7 +148,7 @@ def friendly(*, blind: str | None = None) -> Iterator[None]:
         complain(error, blind=blind)
 
 
-def complain(error: WorkbenchError, *, blind: str | None = None) -> None:
+def complain(error: WorkbenchError, *, blind: str | None = None, what: str = "This did not work.") -> None:
     """Show an error: what happened, and what to do next. Its words may quote a log: never Markdown.
 
     Who may not know the set-up, or judges blind, reads that something of it is wrong, and the app's log what.
@@ -156,12 +156,13 @@ def complain(error: WorkbenchError, *, blind: str | None = None) -> None:
     Args:
         error: What happened.
         blind: As for `friendly`.
+        what: What did not work, our own words.
     """
     now: Here | None = st.session_state.get(_HERE)
     knows = telling.may_know(blind)
     is_told = telling.is_harmless(error, now.workspace if now else None) or (knows and blind is None)
     with st.container(border=True):
-        st.error("This did not work.", icon=":material/error:")
+        st.error(what, icon=":material/error:")
         if is_told:
             _words_of(error)
             return

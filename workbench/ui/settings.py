@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.local_name import local_name, set_local_name
 from workbench.roles import Actor, Right, described
 from workbench.settings import Settings, StoreSetting, access_log, checks, settings
-from workbench.ui import answers, exports, navigation, who, words
+from workbench.ui import address, answers, exports, navigation, who, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import metric, metrics, table_px, told_columns
 from workbench.ui.session import ask, complain, here
@@ -25,11 +25,6 @@ CHECKED = "settings.checks"
 NAME = "settings.name"
 OLD_PRICE_DAYS = 180
 """A price table older than half a year is worth a look: providers change prices about that often."""
-STATES = {
-    "ok": ":material/check_circle:",
-    "note": ":material/info:",
-    "problem": ":material/error:",
-}
 
 
 def show() -> None:
@@ -185,7 +180,8 @@ def _bytes(size: int) -> str:
 def _people(found: Settings) -> None:
     st.header("People", anchor=False)
     if found.sign_in is None:
-        st.caption("Nobody signs in: the app is for this machine alone. docs/sign-in.md says how to open it.")
+        st.caption("Nobody signs in: the app is for this machine alone.")
+        navigation.link("help", "How to open it to others", icon=":material/help:", about="sign-in")
         return
     st.text(
         f"Sign-in by {visible(found.sign_in.provider)}; "
@@ -210,10 +206,11 @@ def _log() -> None:
     st.header(
         "Who read what", anchor=False, help="Views and exports of the text of calls; never the text itself."
     )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        person = st.text_input("Of one person", key="settings-log-person", width=300, placeholder="everybody")
+    person = address.text(
+        "Of one person", name="person", placeholder="everybody", width=300, limit=access.MAX_NAME_CHARS
+    )
     now = here()
-    found = access_log(now.workspace, now.store, limit=LOG_SHOWN, actor=(person or "").strip() or None)
+    found = access_log(now.workspace, now.store, limit=LOG_SHOWN, actor=person or None)
     if not found:
         st.caption("Nothing yet.")
         return
@@ -233,12 +230,12 @@ def _log() -> None:
     )
     if len(found) == LOG_SHOWN:
         st.caption(f"The newest {LOG_SHOWN}. A file holds all of it.")
-    _log_exports(person or "")
+    _log_exports(person)
 
 
 def _log_exports(person: str) -> None:
     """Offer the log as a file: whole to who oversees everything, else task by task."""
-    filters = {"who": person.strip()}
+    filters = {"who": person}
     if access.may(Right.OVERSEE):
         exports.offer("accesses", filters=filters)
         return
@@ -259,9 +256,16 @@ def _checks() -> None:
         st.session_state[CHECKED] = checks(here().workspace)
     found: Sequence[Check] = st.session_state.get(CHECKED) or ()
     for each in found:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(STATES.get(each.state, STATES["note"]), width="content")
-            st.text(f"{visible(each.name)}: {visible(each.message)}")
+        # Commands say backticks around what is typed; here nothing would make code of them.
+        said = answers.quoted(f"{each.name}: {each.message}".replace("`", ""))
+        if each.state == "problem":
+            st.error(said, icon=":material/error:")
+        elif each.state == "note":
+            st.info(said, icon=":material/info:")
+    passed = [each for each in found if each.state == "ok"]
+    if passed:
+        with st.expander(f"{words.counted(len(passed), 'check')} passed", icon=":material/check_circle:"):
+            st.text("\n".join(f"{visible(each.name)}: {visible(each.message)}" for each in passed))
 
 
 def _table(rows: list[dict[str, Any]], key: str, alt: str) -> None:

@@ -42,9 +42,11 @@ _RULES = """
 :is(.st-key-scope, .st-key-filters, .st-key-costs-filters) .stElementContainer,
 :is(.st-key-address-task, .st-key-address-workload, .st-key-address-split, .st-key-address-now),
 :is(.st-key-address-first, .st-key-address-second, [class*="st-key-limit-"]),
-:is(.st-key-settings-name, .st-key-settings-log-person) { min-height: 4.25rem; }
+:is(.st-key-settings-name, .st-key-address-person, .st-key-address-about) { min-height: 4.25rem; }
 .st-key-address-show { min-height: 2.5rem; }
-[class*="st-key-upload-"] { min-height: 6rem; }
+/* Before it knows its width the field for files is higher than then; files that come stand below it. */
+.st-key-bring-log:not(:has([data-testid="stFileChips"])) { min-height: 6rem; max-height: 6rem; }
+:is(.st-key-next-step, .st-key-portfolio-reports) { min-height: 2.5rem; }
 /* Parts of a page are one level below its title, and as close to what follows as headings below it. */
 [data-testid="stHeading"] h2 { padding: .5rem 0 1rem; }
 /* Where the keyboard is, on whatever it stops at. */
@@ -93,7 +95,7 @@ _RULES = """
 .st-key-review-buttons { padding: .6rem 0; border-top: 1px solid LINE; background: GROUND; }
 /* The keys stay in sight however long an answer is. */
 div:has(> .st-key-review-buttons) { position: sticky; bottom: 0; z-index: 5; }
-div:has(> :is(.st-key-review-script, .st-key-steps-script)) { display: none; }
+div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script)) { display: none; }
 .wb-fields { width: 100%; border-collapse: collapse; table-layout: fixed; }
 .wb-fields th, .wb-fields td {
   text-align: start; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid LINE;
@@ -109,6 +111,9 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script)) { display: none; }
 /* Streamlit's own export writes cells that a spreadsheet runs as formulas. */
 [data-testid="stElementToolbar"] button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMetricLabel"] { opacity: .85; }
+/* A wide table moves its whole text, whose links the keyboard reaches. */
+.st-key-help-text { max-width: 52rem; overflow-x: auto; }
+.st-key-help-text code { font-size: SMALL; }
 .wb-guide { max-width: 46rem; line-height: 1.5; }
 .wb-guide p { margin: 0 0 .6rem; }
 .wb-guide :is(ol, ul) { margin: 0 0 .6rem; padding-left: 1.4rem; }
@@ -120,11 +125,17 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script)) { display: none; }
   .stMainBlockContainer { padding-left: .9rem; padding-right: .9rem; }
   /* What a page is about stays on one line, so that the page itself begins higher. */
   .st-key-scope .stColumn { min-width: calc(50% - 1rem); }
+  /* Each on a line of its own, whether its neighbour is drawn yet or not. */
+  :is(.st-key-next, .st-key-costs-filters) > * { min-width: 100%; }
   [class*="st-key-metrics-"] { gap: .75rem 1rem; }
   [class*="st-key-metrics-"] > * { min-width: calc(50% - .5rem); }
   .wb-fields tr { display: grid; grid-template-columns: 1fr 1fr; border-bottom: 1px solid LINE; }
   .wb-fields th:first-child { grid-column: 1 / -1; width: auto; padding-bottom: 0; }
   .wb-fields th, .wb-fields td { border-bottom: 0; }
+}
+/* Its label takes two lines. */
+@media (max-width: 470px) {
+  .st-key-bring-log:not(:has([data-testid="stFileChips"])) { min-height: 7.3rem; max-height: 7.3rem; }
 }
 """
 

@@ -308,7 +308,8 @@ def _first_line(request: Request) -> str:
 
 def _naming(report: ProfileReport, each: WorkloadReport) -> None:
     if each.has_eval:
-        st.text("It is a task with an eval already: evals/…/eval.toml.")
+        where = f": evals/{visible(each.name)}/eval.toml" if each.is_task else ""
+        st.text(f"It is a task with an eval already{where}.")
         if not each.is_task:
             return
         navigation.link("replays", "Replay it", icon=":material/play_circle:", task=each.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
@@ -19,6 +20,15 @@ HEADROOM = 1.5
 
 What lies beyond is drawn leaving the figure, with an arrow at its edge that says how far it goes.
 """
+
+MARK_WORDS, LONG_WORDS = 0.13, 0.42
+"""How wide the words of a mark and of a line are on a screen of 400 pixels, of the figure's width."""
+LEAST_GAP, WORDS_HEIGHT = 0.005, 0.085
+"""How near and how far above or below a point its words lie, of the figure's height."""
+PROBES = 8
+"""Places at which the curve is looked at along words."""
+_CORNERS = {"top right": (1, 1), "bottom left": (-1, -1), "top left": (-1, 1), "bottom right": (1, -1)}
+"""Where words of a mark may stand: right or left of it, above or below; the first free one is taken."""
 
 
 def evidence_trail(
@@ -80,16 +90,18 @@ def evidence_trail(
         )
     )
     _mark_beyond(figure, high, top, colours)
+    room = _Room(high, [bound for bound, _ in lines], (floor, top))
     for bound, supported in lines:
         own = abs(bound - trail.policy.tolerance) < 1e-9
         figure.add_hline(
             bound,
             line={"color": colours.control, "width": 2 if own else 1, "dash": "solid" if own else "dash"},
         )
+        side = room.beside(bound)
         figure.add_annotation(
-            x=0,
+            x=0 if side == "left" else 1,
             xref="paper",
-            xanchor="left",
+            xanchor=side,
             y=bound,
             yanchor="bottom",
             text=f"{percent(bound)}: up to {stage(supported)}{' · tolerance' if own else ''}",
@@ -97,7 +109,7 @@ def evidence_trail(
             font={"size": 12, "color": colours.control},
         )
     marks = {each.step - skipped: each.stage for each in trail.reached}
-    _mark_stages(figure, marks, high, colours)
+    _mark_stages(figure, marks, room, colours)
     for place, share in accepted:
         step = max(place - skipped, 0)
         figure.add_vline(step, line={"color": colours.text, "width": 1, "dash": "dot"})
@@ -159,9 +171,54 @@ def _skipped(steps: Sequence[Step], top: float) -> int:
     return max(inside - 1, 0)
 
 
-def _mark_stages(
-    figure: go.Figure, marks: Mapping[int, float], high: Sequence[float], colours: Palette
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Where words stand clear of the curve and of the lines, also on a screen of 400 pixels.
+
+    `high` is the curve, `lines` are the heights of the lines, `span` is the lowest and highest value drawn.
+    """
+
+    high: Sequence[float]
+    lines: Sequence[float]
+    span: tuple[float, float]
+
+    def at(self, step: int) -> str:
+        """Return where the words of a mark on the curve stand."""
+        return min(_CORNERS, key=lambda corner: self._crossings(step, self.high[step], *_CORNERS[corner]))
+
+    def beside(self, bound: float) -> str:
+        """Return the end at which the words above a line stand."""
+        last = len(self.high) - 1
+        width = LONG_WORDS / MARK_WORDS
+        ends = {
+            "left": self._crossings(0, bound, width, 1, lines=False),
+            "right": self._crossings(last, bound, -width, 1, lines=False),
+        }
+        return min(ends, key=lambda end: ends[end])
+
+    def _crossings(self, step: float, value: float, right: float, up: int, *, lines: bool = True) -> int:
+        """Count what runs through words beside a point: places of the curve, and lines."""
+        height = self.span[1] - self.span[0]
+        ends = sorted((value + up * LEAST_GAP * height, value + up * WORDS_HEIGHT * height))
+        last = len(self.high) - 1
+        reach = right * MARK_WORDS * len(self.high)
+        places = [step + reach * n / PROBES for n in range(1, PROBES + 1)]
+        inside = [self._curve(place) for place in places if 0 <= place <= last]
+        outside = PROBES - len(inside)
+        across = sum(ends[0] <= each <= ends[1] for each in inside)
+        if lines:
+            across += PROBES * sum(ends[0] <= each <= ends[1] for each in self.lines)
+        # Words that would leave the figure are the worst.
+        return across + outside * PROBES
+
+    def _curve(self, place: float) -> float:
+        before = min(int(place), len(self.high) - 1)
+        after = min(before + 1, len(self.high) - 1)
+        return self.high[before] + (place - before) * (self.high[after] - self.high[before])
+
+
+def _mark_stages(figure: go.Figure, marks: Mapping[int, float], room: _Room, colours: Palette) -> None:
+    high = room.high
     figure.add_trace(
         go.Scatter(
             x=list(marks),
@@ -169,7 +226,7 @@ def _mark_stages(
             mode="markers+text",
             marker={"size": 10, "color": colours.candidate, "line": {"color": colours.ground, "width": 2}},
             text=[stage(each) for each in marks.values()],
-            textposition=["top left" if step > 0.9 * len(high) else "top right" for step in marks],
+            textposition=[room.at(step) for step in marks],
             textfont={"size": 12, "color": colours.text},
             hoverinfo="skip",
             cliponaxis=False,

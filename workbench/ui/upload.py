@@ -76,15 +76,16 @@ def _name_a_task() -> str:
 def _ask() -> None:
     st.text("Bring the log of the calls your team already makes. Nothing leaves this machine.")
     key = f"upload-{st.session_state.get(ROUND, 0)}"
-    st.file_uploader(
-        "Call logs: chat and batch files, exports of gateways and of tracing tools, or a table",
-        type=list(inbox.TYPES),
-        accept_multiple_files=True,
-        max_upload_size=inbox.MAX_MB,
-        key=key,
-        on_change=_take,
-        args=(key,),
-    )
+    with st.container(key="bring-log"):
+        st.file_uploader(
+            "Call logs: chat and batch files, exports of gateways and of tracing tools, or a table",
+            type=list(inbox.TYPES),
+            accept_multiple_files=True,
+            max_upload_size=inbox.MAX_MB,
+            key=key,
+            on_change=_take,
+            args=(key,),
+        )
     with st.expander(f"A file above {inbox.MAX_MB} MB", icon=":material/terminal:"):
         st.text("Import it on the machine where the workbench runs; nothing is copied there:")
         st.code(

@@ -20,7 +20,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from workbench import access
 from workbench.config import CONFIG_NAME, Workspace, WorkspaceConfig, read_config, read_toml
-from workbench.errors import AccessRefused, ConfigError
+from workbench.errors import AccessRefused, ConfigError, WorkbenchError
 from workbench.local_name import local_name
 from workbench.roles import Actor, SignIn, all_rights, is_email, plain_email
 from workbench.ui.sign_outs import SignOuts, file_of
@@ -30,6 +30,7 @@ R = TypeVar("R")
 
 ROOT = "workbench.root"
 LABELLING_AS = "review.annotator"
+REFUSED = "downloads.refused"
 CLOCK_SKEW_S = 300.0
 """The provider's clock may run ahead of this machine's by so much."""
 
@@ -85,22 +86,41 @@ def at_the_press(function: Callable[P, R]) -> Callable[P, R]:
     """
     root = Path(st.session_state[ROOT])
     claims = st.user.to_dict()
+    kept: list[WorkbenchError] = st.session_state.setdefault(REFUSED, [])
     # Without sign-in whoever sits here may do everything, and no such visit comes from elsewhere.
     here = None if settings(root).sign_in is not None else access.current()
 
     @functools.wraps(function)
     def pressed(*args: P.args, **kwargs: P.kwargs) -> R:
-        if settings(root).sign_in is not None:
-            found = visit(root, claims)
-            actor, problem = found.actor, found.problem
-        else:
-            actor, problem = (None if access.is_guarded() else here), ""
-        if actor is None:
-            raise AccessRefused(problem or "Nobody is signed in.", "Sign in, then press the button again.")
-        with access.acting(actor):
-            return function(*args, **kwargs)
+        try:
+            if settings(root).sign_in is not None:
+                found = visit(root, claims)
+                actor, problem = found.actor, found.problem
+            else:
+                actor, problem = (None if access.is_guarded() else here), ""
+            if actor is None:
+                raise AccessRefused(
+                    problem or "Nobody is signed in.", "Sign in, then press the button again."
+                )
+            with access.acting(actor):
+                return function(*args, **kwargs)
+        except WorkbenchError as error:
+            kept.append(error)
+            raise
 
     return pressed
+
+
+def refused() -> list[WorkbenchError]:
+    """Return why downloads of this visit came to nothing, each once.
+
+    Streamlit says beside the button only that it failed, in its own words, and hears nothing of the reason.
+    """
+    kept: list[WorkbenchError] = st.session_state.get(REFUSED, [])
+    found = list({str(error): error for error in kept}.values())
+    # The list stays: buttons on the page write into it.
+    kept.clear()
+    return found
 
 
 def from_elsewhere() -> bool:

@@ -211,15 +211,28 @@ def estimated(rate: float | None) -> str:
 def interval(estimate: Estimate) -> str:
     """Return an estimate with its limits and its n, never a bare rate."""
     limits = f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}{NARROW}%"
-    if estimate.point is None:
-        return f"not known ({limits}, n = {count(estimate.n)})"
-    return f"{percent(estimate.point)} ({limits}, n = {count(estimate.n)})"
+    # A narrow page breaks a line between none of these.
+    n = f"n{NARROW}={NARROW}{count(estimate.n)}"
+    return f"{estimated(estimate.point)} ({limits}, {n})"
 
 
 def mean(estimate: Estimate) -> str:
     """Return a mean that is no rate with its limits and its n."""
-    limits = f"{estimate.low:.2f} to {estimate.high:.2f}, n = {count(estimate.n)}"
-    return f"not known ({limits})" if estimate.point is None else f"{estimate.point:.2f} ({limits})"
+    limits = f"{decimal(estimate.low)} to {decimal(estimate.high)}, n{NARROW}={NARROW}{count(estimate.n)}"
+    return f"not known ({limits})" if estimate.point is None else f"{decimal(estimate.point)} ({limits})"
+
+
+def coefficient(estimate: Estimate) -> str:
+    """Return a coefficient of agreement with its limits, or a dash where there is none."""
+    if estimate.point is None:
+        return "–"
+    return f"{decimal(estimate.point)} ({decimal(estimate.low)} to {decimal(estimate.high)})"
+
+
+def decimal(value: float) -> str:
+    """Return a number that is no rate with two decimals, with the minus sign of the other figures."""
+    text = f"{abs(value):.2f}"
+    return f"−{text}" if value < 0 and float(text) else text
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
