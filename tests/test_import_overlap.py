@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from import_world import Desk, counted
 
+from workbench.errors import StoreBusy
 from workbench.ingest import children, import_files, importing, storing
 from workbench.ingest.order import InOrder
-from workbench.store import early
+from workbench.store import MemoryShort, Store, early, imports
 
 
 @given(st.lists(st.integers(0, 3), max_size=40), st.randoms(use_true_random=False))
@@ -188,16 +189,16 @@ def test_a_long_import_gives_way_to_another_process_while_it_reads(
         taken(self, tables)
 
     def held_up(self: storing.Storing, name: str) -> None:
-        """Have another process ask once the transaction is open; a long import reads on after its answer."""
+        """Have another process ask once the transaction is open: a long import lets it while it reads."""
         assert begun.wait(30)
         command = [sys.executable, "-c", ASKING, str(desk.workspace.store_path)]
         asked.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         until = time.monotonic() + 30
-        while not desk.store.is_wanted and time.monotonic() < until:
+        while not (long or desk.store.is_wanted) and time.monotonic() < until:
             time.sleep(0.01)
-        settled(self, name)
         if long:
             answers.append(asked[0].communicate(timeout=30)[0].strip())
+        settled(self, name)
 
     monkeypatch.setattr(early.EarlyLoad, "take", take)
     monkeypatch.setattr(storing.Storing, "settled", held_up)
@@ -206,3 +207,48 @@ def test_a_long_import_gives_way_to_another_process_while_it_reads(
     if not long:
         answers.append(asked[0].communicate(timeout=30)[0].strip())
     assert answers == (["0"] if long else [str(len(CALLS))])
+
+
+@pytest.mark.parametrize("long", [True, False])
+def test_a_store_that_is_busy_while_a_long_log_is_read_is_asked_again_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: bool
+) -> None:
+    """Loading early is a gain of time and no more: for a long log there is time until everything is read."""
+    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
+    monkeypatch.setattr(storing, "PATIENT_BYTES", 0 if long else 1 << 30)
+    desk = Desk(tmp_path)
+    room, busy = Store.make_room, [StoreBusy("The store is in use.")]
+
+    def make_room(self: Store, calls: int) -> None:
+        if busy:
+            raise busy.pop()
+        room(self, calls)
+
+    monkeypatch.setattr(Store, "make_room", make_room)
+    log = desk.write("log.jsonl", *CALLS)
+    if long:
+        assert import_files(desk.workspace, lambda: desk.store, [log]).accepted == len(CALLS)
+    else:
+        with pytest.raises(StoreBusy):
+            import_files(desk.workspace, lambda: desk.store, [log])
+        assert desk.count("manifests") == 0
+
+
+def test_memory_that_runs_short_as_an_early_load_ends_stores_nothing_and_counts_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The import ends with the reason; taken again it holds what its report says."""
+    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
+    desk = Desk(tmp_path)
+    log = desk.write("log.jsonl", *CALLS, {"request": {}})
+
+    def short(*_: object) -> None:
+        raise MemoryShort("Too little memory.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imports, "append_manifest", short)
+        with pytest.raises(MemoryShort):
+            import_files(desk.workspace, lambda: desk.store, [log])
+    assert desk.count("calls") == desk.count("manifests") == desk.count("rejects") == 0
+    report = import_files(desk.workspace, lambda: desk.store, [log])
+    assert counted(report) == report.records == len(CALLS) + 1

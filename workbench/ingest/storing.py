@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from workbench.errors import StoreBusy
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -30,6 +32,10 @@ BEGIN_AT = 0.1
 def is_long(paths: Sequence[Path]) -> bool:
     """Say whether reading files takes so long that others should not wait for it."""
     return sum(each.stat().st_size for each in paths if each.is_file()) > PATIENT_BYTES
+
+
+_LOOK_S = 0.1
+"""So often it is seen whether another process waits for the store."""
 
 
 class _Stopped(Exception):
@@ -61,7 +67,7 @@ class Storing:
         gives_way: bool = False,
     ) -> None:
         self._store, self._staging, self._manifest_id = store, staging, manifest_id
-        self._wanted, self._gives_way = wanted, gives_way
+        self._wanted, self._gives_way, self._reading = wanted, gives_way, True
         self._parts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._rest: queue.SimpleQueue[Callable[[Writer, Loaded], None] | None] = queue.SimpleQueue()
         self._prices: Sequence[ModelPrice] = ()
@@ -106,7 +112,7 @@ class Storing:
         """
         if self._running is None:
             return False
-        self._prices, self._gives_way = prices, False
+        self._prices, self._reading = prices, False
         self._rest.put(rest)
         self._parts.put(None)
         return self._running.result()
@@ -115,6 +121,7 @@ class Storing:
         from workbench.store import MemoryShort, RowRefused
         from workbench.store.early import EarlyLoad, ToJudge
 
+        ending = False
         try:
             self._store().make_room(calls)
             with self._store().writing() as writer:
@@ -123,13 +130,27 @@ class Storing:
                 rest = self._rest.get()
                 if rest is None:
                     raise _Stopped
-                rest(writer, early.finish(self._prices))
+                loaded = early.finish(self._prices)
+                ending = True
+                rest(writer, loaded)
+        except StoreBusy:
+            if not self._gives_way:
+                raise
+            return False  # There is time until everything is read.
         except (ToJudge, RowRefused, MemoryShort, _GaveWay, _Stopped):
+            if ending:  # What is counted by then would be counted twice.
+                raise
             return False
         return True
 
     def _tables(self) -> Iterator[pa.Table]:
-        while (name := self._parts.get()) is not None:
-            if self._gives_way and self._store().is_wanted:
+        while True:
+            if self._gives_way and self._reading and self._store().is_wanted:
                 raise _GaveWay
+            try:
+                name = self._parts.get(timeout=_LOOK_S if self._gives_way and self._reading else None)
+            except queue.Empty:
+                continue
+            if name is None:
+                return
             yield self._staging.part(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,13 +123,15 @@ class Instance:
         """Let an instance with bounds take what so many keys in its indexes need, and no less than that.
 
         The index of a transaction has to stay in memory until its end, and where keys are scattered, so
-        has all of the one that they are added to.
+        has all of the one that they are added to. It is never more than a good part of the machine's.
 
         Args:
             keys: Those that are stored, and those that will come.
         """
         if self._memory_mb is not None:
+            there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
             needed = keys * _KEY_BYTES // 1_000_000 + min(self._memory_mb, _BESIDE_INDEXES_MB)
+            needed = min(needed, there * 7 // 10)
             run(self._connection, f"SET GLOBAL memory_limit = '{max(needed, self._memory_mb)}MB'")
 
     def detach(self) -> None:
