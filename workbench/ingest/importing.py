@@ -174,7 +174,7 @@ def import_files(
 
         prices = workspace.model_prices()
         staging.complete(Renumber() if count.unnamed else None)
-        if storing.finish(prices, rest):
+        if storing.finish(prices, rest, tick):
             tick(staging.rows)
             return report
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import queue
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -34,8 +34,8 @@ def is_long(paths: Sequence[Path]) -> bool:
     return sum(each.stat().st_size for each in paths if each.is_file()) > PATIENT_BYTES
 
 
-_LOOK_S = 0.1
-"""So often it is seen whether another process waits for the store."""
+_LOOK_S, _TELL_S = 0.1, 0.3
+"""So often it is seen whether another process waits for the store, and told how much is loaded."""
 
 
 class _Stopped(Exception):
@@ -68,6 +68,7 @@ class Storing:
     ) -> None:
         self._store, self._staging, self._manifest_id = store, staging, manifest_id
         self._wanted, self._gives_way, self._reading = wanted, gives_way, True
+        self._expected = self._room = self._loaded = 0
         self._parts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._rest: queue.SimpleQueue[Callable[[Writer, Loaded], None] | None] = queue.SimpleQueue()
         self._prices: Sequence[ModelPrice] = ()
@@ -96,16 +97,23 @@ class Storing:
 
     def reached(self, records: int, expected: int | None) -> None:
         """Hear how many records are read of how many, and begin if the time has come."""
+        self._expected = max(self._expected, expected or 0)
         if self._wanted and self._running is None and expected and records >= BEGIN_AT * expected:
-            # In the context of this thread: it says who acts. The records that are left may be shorter.
-            self._running = self._worker.submit(contextvars.copy_context().run, self._load, 2 * expected)
+            # In the context of this thread: it says who acts.
+            self._running = self._worker.submit(contextvars.copy_context().run, self._load)
 
-    def finish(self, prices: Sequence[ModelPrice], rest: Callable[[Writer, Loaded], None]) -> bool:
+    def finish(
+        self,
+        prices: Sequence[ModelPrice],
+        rest: Callable[[Writer, Loaded], None],
+        tick: Callable[[int], None],
+    ) -> bool:
         """End the transaction with what comes after the parts; return False where there is none to end.
 
         Args:
             prices: By which the outputs' cost is reckoned.
             rest: Writes what is left, within the transaction.
+            tick: Is told how many rows are loaded.
 
         Returns:
             Whether it was committed; if not, nothing was written and everything is still to be loaded.
@@ -115,15 +123,17 @@ class Storing:
         self._prices, self._reading = prices, False
         self._rest.put(rest)
         self._parts.put(None)
+        while not wait([self._running], timeout=_TELL_S).done:
+            tick(self._loaded)
         return self._running.result()
 
-    def _load(self, calls: int) -> bool:
+    def _load(self) -> bool:
         from workbench.store import MemoryShort, RowRefused
         from workbench.store.early import EarlyLoad, ToJudge
 
         ending = False
         try:
-            self._store().make_room(calls)
+            self._make_room()
             with self._store().writing() as writer:
                 early = EarlyLoad(writer, self._manifest_id)
                 early.take(self._tables())
@@ -153,4 +163,13 @@ class Storing:
                 continue
             if name is None:
                 return
-            yield self._staging.part(name)
+            if self._expected > self._room:
+                self._make_room()
+            part = self._staging.part(name)
+            yield part
+            self._loaded += part.num_rows
+
+    def _make_room(self) -> None:
+        """Have room for what will come: who asks for too much gets it, and DuckDB fills it."""
+        self._room = self._expected + self._expected // 10
+        self._store().make_room(self._room)

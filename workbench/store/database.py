@@ -226,7 +226,7 @@ class Store:
         return getattr(self._local, "writer", None) is not None
 
     def make_room(self, calls: int) -> None:
-        """Let a database with bounds take the memory that indexes need: some 210 MB a million calls.
+        """Let a database with bounds take the memory that indexes need: some 200 MB a million calls.
 
         Args:
             calls: How many will be added, about; those that are stored count by themselves.
