@@ -17,7 +17,7 @@ from app_reading import Visit, fine, said
 from streamlit.testing.v1 import AppTest
 
 from workbench import scoring
-from workbench.costing.ways import exactly
+from workbench.costing.ways import Amount, exactly
 from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import Store, pages
 from workbench.ui import menu, money, repeats, steps
@@ -108,6 +108,8 @@ def test_what_costs_more_is_not_called_a_saving(filled: Filled) -> None:
     )
     sentence = money.sentence(dearer)
     assert "would cost $200 more" in sentence
+    unsure = replace(dearer, saving_of_all=Amount(-200.0, -900.0, 3_000.0))
+    assert "would cost $200 more (saving \u2212$900 to $3,000)" in money.sentence(unsure)
     assert "costs $20.00 more a month" in sentence
     assert "\u2212" not in sentence
 

@@ -140,3 +140,16 @@ def test_the_command_writes_each_form_and_refuses_what_does_not_go_together(
         refused = CliRunner().invoke(cli, [*base, *wrong])
         assert refused.exit_code == 2
         assert "--candidate" in refused.output
+
+
+def test_what_nothing_moves_means_is_said_at_every_star(report: PortfolioReport) -> None:
+    """A report on nothing that moves has no bound: its star says so, and no figure is "not known" for it."""
+    still = replace(report.portfolio, level=None, harm_high=None, harm_per_day=None, moving=0)
+    for text in (
+        portfolio_html(replace(report, portfolio=still)),
+        portfolio_markdown(replace(report, portfolio=still)),
+    ):
+        plain = text.replace("\\", "")
+        assert "* Nothing moves." in plain
+        harmed = plain[plain.index("Harmed calls a day at most") :]
+        assert "nothing moves" in harmed[:120]

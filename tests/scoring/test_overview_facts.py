@@ -12,11 +12,13 @@ from overview_rows import POLICY, row
 from scoring_world import START, World, make_world
 
 from workbench.config import Workspace
-from workbench.costing.ways import exactly
+from workbench.costing.plan import CostPlan
+from workbench.costing.ways import HOSTED, Amount, Workload, exactly, four_ways
 from workbench.errors import ConfigError
 from workbench.records import LabelVerdict
 from workbench.scoring import compare, overview, savings, size_ladder
 from workbench.scoring.freshness import Ages, ages_of, stale
+from workbench.scoring.money import TaskMoney
 from workbench.specs import Candidate, size_billions
 from workbench.store import overview as rows
 
@@ -233,3 +235,22 @@ def test_all_that_was_compared_is_counted_at_once(world: World) -> None:
     ((key, counts),) = rows.compared(world.store).items()
     assert key[:2] == ("topics", world.fingerprint("small"))
     assert counts == (10, 2)
+
+
+@pytest.mark.parametrize("fallen", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_the_limits_of_a_saving_are_those_of_the_ways_to_run_it(fallen: float, share: float) -> None:
+    """Overview, reports and Costs reckon a saving alike, however many answers fall back to the frontier."""
+    fallback = Amount(fallen, max(fallen - 0.2, 0.0), min(fallen + 0.2, 1.0))
+    volume, control, candidate = (
+        Amount(500, 400, 600),
+        Amount(0.02, 0.015, 0.025),
+        Amount(0.001, 0.0005, 0.002),
+    )
+    mine = TaskMoney(volume, control, candidate, fallback, ()).saving_usd_month(share)
+    load = Workload(volume, control, candidate_usd=candidate, fallback=fallback)
+    (hosted,) = [each for each in four_ways(load, CostPlan(), None, share) if each.name == HOSTED]
+    assert mine is not None
+    assert hosted.saving_usd_month is not None
+    for part in ("point", "low", "high"):
+        assert getattr(mine, part) == pytest.approx(getattr(hosted.saving_usd_month, part))

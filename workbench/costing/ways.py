@@ -188,8 +188,17 @@ class _Priced:
 
     def saved_at_frontier(self) -> Amount:
         """Return what a call on the small model no longer costs at the frontier."""
-        fallback = self.load.fallback
-        return product(self.control, Amount(1 - fallback.point, 1 - fallback.high, 1 - fallback.low))
+        return saved_at_frontier(self.control, self.load.fallback)
+
+
+def saved_at_frontier(control: Amount, fallback: Amount) -> Amount:
+    """Return what a call on another model no longer costs at the frontier, in the unit of `control`.
+
+    Args:
+        control: What a call costs there.
+        fallback: Share of the other model's calls that are asked there after all, 0..1.
+    """
+    return product(control, Amount(1 - fallback.point, 1 - fallback.high, 1 - fallback.low))
 
 
 def cheaper_usd(tokens: ModelTokens, batchable_share: float) -> float:

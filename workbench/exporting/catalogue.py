@@ -25,6 +25,7 @@ from workbench.scoring.judging import people_on, rulings, scope_of
 from workbench.scoring.slice_map import slice_map, slice_names, tasks_of
 from workbench.scoring.tables import FieldTables, LabelTables, RankingTables, Tables, tables
 from workbench.slices_found import WORDY
+from workbench.stats.slice_shares import bounds_at_once
 from workbench.store import Store, cases, pages, replay_facts
 
 BATCH = 2_000
@@ -147,8 +148,10 @@ def _judge(workspace: Workspace, store: Store, asked: Asked) -> Table:
 def _slices(workspace: Workspace, store: Store, asked: Asked) -> Table:
     asked.only()
     answer = scoring.recommend(workspace, store, *asked.pair())
+    at_once = bounds_at_once(answer)
     columns = {"slice": TEXT, "value": TEXT, "status": TEXT, "traffic_share": NUMBER, "share": NUMBER}
-    columns |= {"cap": NUMBER} | estimate_columns("harm") | {"reason": TEXT}
+    columns |= {"cap": NUMBER, "moves": NUMBER} | estimate_columns("harm")
+    columns |= estimate_columns("harm_at_once") | {"reason": TEXT}
     return whole(
         columns,
         (
@@ -159,8 +162,10 @@ def _slices(workspace: Workspace, store: Store, asked: Asked) -> Table:
                 "traffic_share": each.traffic_share,
                 "share": each.share,
                 "cap": each.cap,
+                "moves": each.traffic_share * each.share,
                 "reason": each.reason,
                 **told("harm", each.harm),
+                **told("harm_at_once", at_once.get((each.name, each.value))),
             }
             for each in answer.slices
         ),
@@ -173,7 +178,8 @@ def _found(workspace: Workspace, store: Store, asked: Asked) -> Table:
     wordless = not access.may(Right.EXPORT, asked.task)
     similar = asked.filter("similar") == "on"
     report = found_slices(workspace, store, *asked.pair(), similar=similar, wordless=wordless)
-    columns = {"slice": TEXT, "value": TEXT, "status": TEXT, "compared": WHOLE, "traffic_share": NUMBER}
+    columns = {"slice": TEXT, "value": TEXT, "status": TEXT, "compared": WHOLE, "differing": WHOLE}
+    columns |= {"traffic_share": NUMBER}
     return whole(
         columns | estimate_columns("harm"),
         (
@@ -182,6 +188,7 @@ def _found(workspace: Workspace, store: Store, asked: Asked) -> Table:
                 "value": each.value,
                 "status": each.status,
                 "compared": each.calls,
+                "differing": each.differing,
                 "traffic_share": each.traffic_share,
                 **told("harm", each.harm),
             }

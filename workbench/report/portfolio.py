@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from workbench import access, scoring
 from workbench.access import requires_somewhere
 from workbench.config import Workspace
-from workbench.costing.ways import Amount
 from workbench.journey import headline, next_steps
 from workbench.profiling.measuring import LEVEL
 from workbench.progress import Listener, silent
 from workbench.records import Policy, as_builtins, to_json
-from workbench.report.wording import METHODS, Table, interval, moment, money, percent
+from workbench.report.wording import METHODS, Table, amount, interval, moment, money, percent
 from workbench.roles import Right
 from workbench.scoring import OverviewRow, Portfolio, SizeLadder
 from workbench.scoring.freshness import stale
@@ -94,15 +93,6 @@ def gather_portfolio(
     )
 
 
-def amount(found: Amount | None) -> str:
-    """Return US dollars a month with their limits, or that they are not known."""
-    if found is None:
-        return "not known"
-    if found.low == found.high:
-        return money(found.point)
-    return f"{money(found.point)} ({money(found.low)} to {money(found.high)})"
-
-
 def title_line(report: PortfolioReport) -> str:
     """Return the answer as one sentence."""
     found = report.portfolio
@@ -126,7 +116,7 @@ def key_figures(report: PortfolioReport) -> tuple[tuple[str, str], ...]:
         ("Evidence reaches", percent(found.reach)),
         ("Calls a day that would move", _calls(found.moved_per_day)),
         ("Harm at most", high),
-        ("Harmed calls a day at most", _calls(found.harm_per_day)),
+        ("Harmed calls a day at most", _calls(found.harm_per_day) if found.moving else "nothing moves"),
         ("Saving a month", saving),
     )
 
@@ -210,9 +200,9 @@ def methods() -> tuple[tuple[str, str], ...]:
 def footnote(report: PortfolioReport) -> str:
     """Return what stands at the end: the level of the bounds, the date, the hash."""
     level = report.portfolio.level
-    sure = f"* At once for all tasks, {stage(level)} sure together. " if level is not None else ""
+    sure = "Nothing moves" if level is None else f"At once for all tasks, {stage(level)} sure together"
     return (
-        f"{sure}Made on {moment(report.made_at)}, evidence hash {report.evidence_hash}. "
+        f"* {sure}. Made on {moment(report.made_at)}, evidence hash {report.evidence_hash}. "
         "No text of any call is in this report."
     )
 

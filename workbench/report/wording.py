@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from workbench.costing.ways import Amount
 from workbench.records import Action, Basis, Estimate
 from workbench.report.facts import LogFile, Report
 from workbench.stats.slice_shares import bounds_at_once
@@ -109,6 +110,15 @@ def headline(report: Report) -> str:
     return sentences[found.action]
 
 
+def amount(found: Amount | None) -> str:
+    """Return US dollars a month with their limits, or that they are not known."""
+    if found is None:
+        return "not known"
+    if found.low == found.high:
+        return money(found.point)
+    return f"{money(found.point)} ({money(found.low)} to {money(found.high)})"
+
+
 def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
     """Return the figures at the top: name and value."""
     row, found = report.row, report.row.recommendation
@@ -122,7 +132,7 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
         ("Harm at most", f"{percent(found.harm.high)} of calls ({stage(found.harm.level)} sure)"),
         ("Tolerance", percent(report.policy.tolerance)),
         ("Harmed calls a day at most", "no figure" if per_day is None else f"{per_day:,.1f}"),
-        ("Saving a month at this share", money(row.saving_usd_month)),
+        ("Saving a month at this share", amount(row.saving)),
         ("Cost a month now", money(row.cost_now_usd_month)),
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.costing import DAYS_PER_MONTH
-from workbench.costing.ways import Amount, difference, exactly, product, total
+from workbench.costing.ways import Amount, difference, exactly, product, saved_at_frontier, total
 from workbench.profiling.measuring import LEVEL, mean_amount, traffic_a_day, use_of
 from workbench.profiling.report import told_prices
 from workbench.specs import Candidate, EvalConfig
@@ -58,8 +58,7 @@ class TaskMoney:
             return NOTHING
         if self.candidate_usd is None:
             return None
-        on_candidate = total([self.candidate_usd, product(self.fallback, self.control_usd)])
-        saved = difference(self.control_usd, on_candidate)
+        saved = difference(saved_at_frontier(self.control_usd, self.fallback), self.candidate_usd)
         return product(self.calls_per_day.times(DAYS_PER_MONTH), saved).times(share)
 
 

@@ -110,8 +110,8 @@ def _table(scope: Scope, report: FoundReport, known: list[FoundSlice]) -> None:
             "Slice": [visible(f"{each.name} = {each.value}") for each in known],
             "Status": [each.status for each in known],
             "Worse": [words.interval(each.harm) for each in known],
+            "Differ": [f"{words.count(each.differing)} of {words.count(each.calls)}" for each in known],
             "Of traffic": [words.percent(each.traffic_share) for each in known],
-            "Compared": [words.count(each.calls) for each in known],
         }
     )
     event = st.dataframe(
@@ -130,7 +130,8 @@ def _table(scope: Scope, report: FoundReport, known: list[FoundSlice]) -> None:
     )
     st.caption(
         answers.quoted(
-            f"The worst first. {words.counted(len(report.slices), 'slice')} were looked at together: each "
+            "The worst first; where nobody has labelled, the share that differs decides. "
+            f"{words.counted(len(report.slices), 'slice')} were looked at together: each "
             f"bound is {words.percent(report.level, 2)} sure. Select one to see its cases."
         )
     )
@@ -193,8 +194,8 @@ def _map(scope: Scope) -> None:
     st.plotly_chart(drawing.figure, key="slice-map", config=figures.CONFIG, alt=drawing.alt, theme=None)
     more = f" {len(values) - ACROSS:,} rarer values are in the table." if len(values) > ACROSS else ""
     st.caption(
-        f"The darker, the more differ. No colour: fewer than {case_figures.FEW} calls.{more} Limits in the "
-        "table are for one look."
+        f"The stronger the orange, the more differ. No colour: fewer than {case_figures.FEW} calls.{more} "
+        "Limits in the table are for one look."
     )
     ordered = sorted(cells, key=lambda each: (-each.differing.low, -(each.differing.point or 0.0)))
     event = st.dataframe(

@@ -79,7 +79,8 @@ def _at_most(row: OverviewRow) -> str:
     if whole is None:
         return ""
     if whole.point < 0:
-        return f" All of it on the candidate would cost {words.money(-whole.point)} more."
+        more = f" All of it on the candidate would cost {words.money(-whole.point)} more"
+        return f"{more}." if whole.low == whole.high else f"{more} (saving {_between(whole)})."
     return f" All of it on the candidate would save {words.money(whole.point)} ({_between(whole)})."
 
 
