@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from workbench.records import Label, LabelVerdict, Observation, Output
 from workbench.store import Store, calls
 from workbench.store.labels import add_label
 from workbench.store.replays import observation_row
+from workbench.store.spool import write_part
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CONTENT = ("calls", "controls", "conflicts", "conflict_resolutions", "rejects", "manifests")
@@ -431,6 +432,26 @@ def test_readings_that_someone_else_takes_meanwhile_are_passed_over(
     monkeypatch.setattr(Store, "absorb", other)
     assert resolve_conflicts(desk.store, "arrived", reread=True).resolved == 1
     assert tools(desk) == {"a": 1, "b": 1, "c": 0}
+
+
+@pytest.mark.parametrize("began", [-1, 1])
+def test_a_running_replay_does_not_answer_the_new_request_with_the_old_one(
+    desk: Desk, by_older: Any, began: int
+) -> None:
+    """What it hands in after the resolution is dropped, and kept of a run that began since."""
+    log = desk.write("log.jsonl", *ROWS)
+    by_older(desk.take, log)
+    desk.take(log)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    started = {"replay_id": "r", "event": "started", "detail": '{"epoch": 1}'}
+    desk.store.append("replay_events", [started | {"created_at": now + timedelta(hours=began)}])
+    resolve_conflicts(desk.store, "arrived", reread=True)
+    ids = {call_id("openai_chat", each) for each in "abc"}
+    rows = [observation_row(Observation("r", each, 0, Output(text="Hey."))) for each in ids]
+    write_part(desk.store.spool, "observations", rows)
+    kept = ids if began > 0 else {call_id("openai_chat", "c")}
+    assert desk.store.absorb() == len(kept)
+    assert {row["call_id"] for row in desk.store.rows("SELECT call_id FROM observations")} == kept
 
 
 def test_input_and_output_of_a_batch_are_taken_together(desk: Desk, by_older: Any) -> None:

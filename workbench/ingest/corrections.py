@@ -259,7 +259,7 @@ def resolve_conflicts(
         return Resolution(len(wanted))
     refused: dict[str, str] = {}
     resolved = compared = 0
-    # Loaded later, what was answered to the old request would stand for the new one.
+    # What rests on the old version is counted; answers to the old request that come later are dropped then.
     store.absorb()
     with store.writing() as writer:
         for at in range(0, len(wanted), AT_ONCE):
