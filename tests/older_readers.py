@@ -15,6 +15,7 @@ OLDER = """
 import sys
 from dataclasses import replace
 from workbench.ingest import reader
+from workbench.records import Output
 
 with reader.without_numpy():
     from workbench.ingest import plain_rows, rows
@@ -25,6 +26,8 @@ def call(maker, draft, source):
     draft.request = replace(draft.request, tools=())
     if ANSWERS and draft.control is not None:
         draft.control = replace(draft.control, text="As it was read.")
+    if INVENTED and draft.control is None:
+        draft.control = Output(text="As it was read.")
     new_call(maker, draft, source)
 
 def output(maker, draft, source):
@@ -45,7 +48,7 @@ sys.exit(reader.main())
 
 @contextmanager
 def older_readers(
-    monkeypatch: pytest.MonkeyPatch, *, reading: int = 0, answers: bool = False
+    monkeypatch: pytest.MonkeyPatch, *, reading: int = 0, answers: bool = False, invented: bool = False
 ) -> Iterator[None]:
     """Read, for the block, by processes that lose what tools were offered, or all answers too.
 
@@ -53,8 +56,10 @@ def older_readers(
         monkeypatch: Changes what is started.
         reading: The number of the older reading.
         answers: Whether the answers are lost.
+        invented: Whether an answer is read where there is none.
     """
     started, code = subprocess.Popen, OLDER.replace("ANSWERS", str(answers))
+    code = code.replace("INVENTED", str(invented))
 
     def popen(command: list[str], *args: Any, **options: Any) -> Any:
         if "workbench.ingest.reader" in command:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from nursery import nursery
 from older_readers import older_readers
 
 from workbench.cli import cli
-from workbench.ingest import call_id, conflicts, rereading, resolve_conflicts, undo_import
+from workbench.ingest import call_id, conflicts, import_files, rereading, resolve_conflicts, undo_import
 from workbench.ingest.job import Job, Look
 from workbench.ingest.rereading import Hashed, Rereading, hashed
 from workbench.records import Label, LabelVerdict, Observation, Output
-from workbench.store import calls
+from workbench.store import Store, calls
 from workbench.store.labels import add_label
 from workbench.store.replays import observation_row
+from workbench.store.spool import write_part
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CONTENT = ("calls", "controls", "conflicts", "conflict_resolutions", "rejects", "manifests")
@@ -43,9 +44,14 @@ def by_older(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return what does something while the readers are of an older version."""
 
     def run(
-        act: Callable[..., Any], *given: Any, reading: int = 0, answers: bool = False, **more: Any
+        act: Callable[..., Any],
+        *given: Any,
+        reading: int = 0,
+        answers: bool = False,
+        invented: bool = False,
+        **more: Any,
     ) -> Any:
-        with older_readers(monkeypatch, reading=reading, answers=answers):
+        with older_readers(monkeypatch, reading=reading, answers=answers, invented=invented):
             return act(*given, **more)
 
     return run
@@ -235,7 +241,7 @@ def test_of_a_call_with_another_record_beside_its_new_reading_a_person_decides(
 
 def test_what_an_older_version_found_no_call_in_is_new(desk: Desk, by_older: Any) -> None:
     """Records with ids that it rejected are accepted, and those without where it read none at all."""
-    log = desk.write("log.jsonl", *ROWS, asked(None))
+    log = desk.write("log.jsonl", *ROWS, asked(None, "Hail?", tools=False))
     by_older(desk.take, log)
     with desk.store.writing() as writer:
         writer.execute("DELETE FROM controls WHERE call_id = ?", [call_id("openai_chat", "a")])
@@ -327,6 +333,125 @@ def test_records_without_ids_never_stand_twice(desk: Desk, by_older: Any) -> Non
     undo_import(desk.store, first.manifest_id)
     assert desk.take(desk.write("log.jsonl", *rows)).accepted == 3
     assert sum(tools(desk).values()) == 3
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("made_up", [False, True])
+def test_records_whose_ids_are_other_ones_never_stand_twice(
+    desk: Desk, by_older: Any, early: bool, made_up: bool
+) -> None:
+    """Where an older version found none, or another, the file's new records are skipped, and told so."""
+    log = desk.write("log.jsonl", *(asked(each, tools=False) for each in "abc"))
+    first = by_older(desk.take, log)
+    with desk.store.writing() as writer:
+        for table in ("controls", "calls"):
+            writer.execute(f"UPDATE {table} SET call_id = md5(call_id)")  # noqa: S608 -- names in this file
+        writer.execute("UPDATE calls SET native_id = md5(native_id) || ?", ["#1" if made_up else ""])
+    store = (lambda: desk.store) if early else desk.store
+    report = import_files(desk.workspace, store, [log])
+    assert tallies(report) == {"skipped": 3}
+    assert report.held == {first.manifest_id: 3}
+    assert "3 records are skipped" in report.text
+    assert desk.count("calls") == desk.count("controls") == 3
+
+
+def test_records_without_ids_of_another_source_are_others(desk: Desk, by_older: Any) -> None:
+    """They are taken in, as the same version would."""
+    log = desk.write("log.jsonl", asked(None), asked(None, "Snow?"))
+    by_older(desk.take, log, source="eu")
+    assert tallies(desk.take(log, source="us")) == {"accepted": 2}
+
+
+def silent(identity: str, *, tools: bool = False) -> Any:
+    """Return a record of a call without an answer."""
+    return asked(identity, tools=tools) | {"id": identity, "response": None}
+
+
+@pytest.mark.parametrize("tools_too", [False, True])
+def test_an_answer_that_the_new_reading_does_not_find_goes_with_the_old_one(
+    desk: Desk, by_older: Any, tools_too: bool
+) -> None:
+    """It waits as a new reading, answers nothing once that is taken, and stands again if it is taken back."""
+    log = desk.write("log.jsonl", silent("a", tools=tools_too), *ROWS[2:])
+    first = by_older(desk.take, log, invented=True)
+    before = content(desk)
+    report = desk.take(log)
+    assert report.read_otherwise == {first.manifest_id: 1}
+    assert resolve_conflicts(desk.store, "arrived", reread=True).resolved == 1
+    answers = {each.native_id: each.control is not None for each in calls.load_calls(desk.store)}
+    assert answers == {"a": False, "c": True}
+    assert tallies(desk.take(log)) == {"skipped": 2}
+    undo_import(desk.store, report.manifest_id or "")
+    undone = {table: rows for table, rows in content(desk).items() if table != "manifests"}
+    assert undone == {table: rows for table, rows in before.items() if table != "manifests"}
+
+
+def test_an_answer_that_may_be_of_another_record_stays(desk: Desk, by_older: Any) -> None:
+    """One of the same file says it, or another file of the earlier import did."""
+    log = desk.write("log.jsonl", silent("a"), asked("a", tools=False))
+    by_older(desk.take, log)
+    assert tallies(desk.take(log)) == {"skipped": 2}
+    one = desk.write("one.jsonl", silent("b"))
+    by_older(desk.take, one, desk.write("two.jsonl", asked("b", tools=False)))
+    assert tallies(desk.take(one)) == {"skipped": 1}
+
+
+def test_a_record_that_the_older_version_could_not_read_is_no_older_reading(
+    desk: Desk, by_older: Any
+) -> None:
+    """The stored call of its id came by another file, and is another record until a person says otherwise."""
+    by_older(desk.take, desk.write("other.jsonl", asked("a", "Hail?")))
+    log = desk.write("log.jsonl", *ROWS)
+    by_older(desk.take, log)
+    with desk.store.writing() as writer:
+        writer.execute("DELETE FROM conflicts")
+        writer.execute(
+            """UPDATE manifests SET report = json_merge_patch(report::JSON, '{"conflicts": 0, "rejected": 1}')
+            WHERE files LIKE '%log.jsonl%'"""
+        )
+    report = desk.take(log)
+    assert (report.conflicts, sum(report.read_otherwise.values())) == (2, 1)
+    assert resolve_conflicts(desk.store, "arrived", reread=True).resolved == 1
+    assert tools(desk) == {"b": 1, "c": 0}
+
+
+def test_readings_that_someone_else_takes_meanwhile_are_passed_over(
+    desk: Desk, by_older: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two people at once takes what is left, and gets no error."""
+    log = desk.write("log.jsonl", *ROWS)
+    by_older(desk.take, log)
+    desk.take(log)
+    absorb = Store.absorb
+
+    def other(store: Store) -> int:
+        monkeypatch.setattr(Store, "absorb", absorb)
+        resolve_conflicts(store, "arrived", call_ids=[call_id("openai_chat", "a")])
+        return absorb(store)
+
+    monkeypatch.setattr(Store, "absorb", other)
+    assert resolve_conflicts(desk.store, "arrived", reread=True).resolved == 1
+    assert tools(desk) == {"a": 1, "b": 1, "c": 0}
+
+
+@pytest.mark.parametrize("began", [-1, 1])
+def test_a_running_replay_does_not_answer_the_new_request_with_the_old_one(
+    desk: Desk, by_older: Any, began: int
+) -> None:
+    """What it hands in after the resolution is dropped, and kept of a run that began since."""
+    log = desk.write("log.jsonl", *ROWS)
+    by_older(desk.take, log)
+    desk.take(log)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    started = {"replay_id": "r", "event": "started", "detail": '{"epoch": 1}'}
+    desk.store.append("replay_events", [started | {"created_at": now + timedelta(hours=began)}])
+    resolve_conflicts(desk.store, "arrived", reread=True)
+    ids = {call_id("openai_chat", each) for each in "abc"}
+    rows = [observation_row(Observation("r", each, 0, Output(text="Hey."))) for each in ids]
+    write_part(desk.store.spool, "observations", rows)
+    kept = ids if began > 0 else {call_id("openai_chat", "c")}
+    assert desk.store.absorb() == len(kept)
+    assert {row["call_id"] for row in desk.store.rows("SELECT call_id FROM observations")} == kept
 
 
 def test_input_and_output_of_a_batch_are_taken_together(desk: Desk, by_older: Any) -> None:

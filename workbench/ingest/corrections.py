@@ -259,7 +259,7 @@ def resolve_conflicts(
         return Resolution(len(wanted))
     refused: dict[str, str] = {}
     resolved = compared = 0
-    # Loaded later, what was answered to the old request would stand for the new one.
+    # What rests on the old version is counted; answers to the old request that come later are dropped then.
     store.absorb()
     with store.writing() as writer:
         for at in range(0, len(wanted), AT_ONCE):
@@ -270,6 +270,8 @@ def resolve_conflicts(
             taken = []
             for each in some:
                 rows = versions[each]
+                if not rows:
+                    continue  # Someone else resolved it meanwhile.
                 others = reread and not all(row["read_before"] for row in rows)
                 newest = rows[-1]["manifest_id"] if reread else None
                 rows = [row for row in rows if (manifest_id or newest) in (None, row["manifest_id"])]
@@ -283,7 +285,9 @@ def resolve_conflicts(
                 else:
                     row, known = rows[0], [row["content_hash"] for row in rows]
                     taken.append(
-                        corrections.Taken(each, known, row["manifest_id"], columns, row["read_before"])
+                        corrections.Taken(
+                            each, known, row["manifest_id"], columns, row["read_before"], row["unanswered"]
+                        )
                     )
                     compared += bool(row["resting"]["observations"])
             corrections.take_arrived(writer, taken, person, now)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from workbench.store import Store, Writer
     from workbench.store.imported_labels import LoadedLabels
     from workbench.store.imports import Loaded
+    from workbench.store.rereading import ReadBefore
 
 
 @requires(Right.IMPORT)
@@ -153,6 +154,7 @@ def import_files(
         rejects = _describe(report, looks, count, redaction, hashes)
         now = datetime.now(UTC)
         from workbench.store import imported_labels, imports
+        from workbench.store.early import ToJudge
 
         def rest(writer: Writer, loaded: Loaded) -> None:
             added = imported_labels.load_staged(
@@ -172,9 +174,19 @@ def import_files(
         def tick(done: int) -> None:
             listener(Progress("storing", done, staging.rows, "records"))
 
+        def read_before() -> ReadBefore:
+            found = {path: each.result() for path, each in hashes.items()}
+            return Rereading(opened(), job, redaction).before(looks, found)
+
+        def rest_of_new(writer: Writer, loaded: Loaded) -> None:
+            # Loaded early, no row was judged by what older versions read.
+            if any(each.stored for each in read_before().files):
+                raise ToJudge
+            rest(writer, loaded)
+
         prices = workspace.model_prices()
         staging.complete(Renumber() if count.unnamed else None)
-        if storing.finish(prices, rest, tick):
+        if storing.finish(prices, rest_of_new, tick):
             tick(staging.rows)
             return report
         try:
@@ -188,9 +200,7 @@ def import_files(
                     orphan_limit=max(REJECTS_KEPT - len(rejects), 0),
                     tick=tick,
                     prices=prices,
-                    before=Rereading(opened(), job, redaction).before(
-                        looks, {path: each.result() for path, each in hashes.items()}
-                    ),
+                    before=read_before(),
                 )
                 rest(writer, loaded)
         except _DryRun:

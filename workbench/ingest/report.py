@@ -51,7 +51,7 @@ class ImportReport:
     whose prompt would have come along in one import. `prompts_waiting` counts prompts that came now, for
     calls that were stored with a template's arguments: each waits as a conflict.
     `read_otherwise` counts, by the earlier import that brought them, conflicts that are no two records but
-    one, which an older version of the program read otherwise; `held` counts skipped records without ids,
+    one, which an older version of the program read otherwise; `held` counts skipped records
     which stand there under the ids that another reading gave them.
     `served` counts, by candidate, new calls that it served itself: their answers are no frontier's.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
@@ -332,8 +332,8 @@ def told_readings(report: ImportReport) -> list[str]:
         )
     for manifest, count in report.held.items():
         lines.append(
-            f"{count:,} records without ids are skipped: an older version read them otherwise, or not at "
-            "all, and those it read would stand there twice. To have all of them as this version reads them: "
+            f"{count:,} records are skipped: an older version read them under other ids, or not at all, and "
+            "those it read would stand there twice. To have all of them as this version reads them: "
             f"workbench import --undo {manifest}, then import the file again."
         )
     return lines

@@ -98,11 +98,20 @@ class Rereading:
             then = {(file["sha256"], file["format"]): file["bytes"] for file in manifest.files}
             if not alone and set(then) != now:
                 continue  # Records join others: one may come out otherwise for another file's sake.
-            for look in looks:
-                # Of several files of a name it is not known which of them a record is from.
-                if names[look.name] == 1 and (lines := _lines_read(look, hashes[look.path], then)):
-                    name = look.name if self._redaction is None else self._redaction.text(look.name)
-                    found.append(Earlier(name, manifest.manifest_id, lines, manifest.stored))
+            # Under another source its calls are others.
+            mine = [each for each in looks if f", {each.source}, " in f", {manifest.source}, "]
+            # Of several files of a name it is not known which of them a record is from.
+            again = [
+                (look, *read)
+                for look in mine
+                if names[look.name] == 1 and (read := _read(look, hashes[look.path], then))
+            ]
+            whole = {key for _, key, _ in again} == set(then)
+            for look, _, lines in again:
+                name = look.name if self._redaction is None else self._redaction.text(look.name)
+                found.append(
+                    Earlier(name, manifest.manifest_id, lines, manifest.stored, manifest.judged, whole, alone)
+                )
         return ReadBefore(found, [each.manifest_id for each in self._older])
 
     def _is_older(self, manifest: Manifest) -> bool:
@@ -119,13 +128,18 @@ class Rereading:
         return (manifest.reading or 0) < READING or (theirs is not None and theirs["version"] < VERSION)
 
 
-def _lines_read(look: Look, mine: Hashed, then: Mapping[tuple[str, str], int]) -> int:
-    """Return how many lines of a file an import has read; `ALL_LINES` where it was the whole file."""
-    if (mine.sha256, look.format) in then:
-        return ALL_LINES
+def _read(
+    look: Look, mine: Hashed, then: Mapping[tuple[str, str], int]
+) -> tuple[tuple[str, str], int] | None:
+    """Return which file of an import this one is or begins with, and its lines; `ALL_LINES` of a whole."""
+    key = mine.sha256, look.format
+    if key in then:
+        return key, ALL_LINES
     if not look.shareable:
-        return 0
-    begun = (
-        lines for size, (sha256, lines) in mine.beginnings.items() if then.get((sha256, look.format)) == size
-    )
-    return max(begun, default=0)
+        return None
+    begun = [
+        ((sha256, look.format), lines)
+        for size, (sha256, lines) in mine.beginnings.items()
+        if then.get((sha256, look.format)) == size
+    ]
+    return max(begun, key=lambda each: each[1], default=None)

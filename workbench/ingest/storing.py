@@ -112,7 +112,7 @@ class Storing:
 
         Args:
             prices: By which the outputs' cost is reckoned.
-            rest: Writes what is left, within the transaction.
+            rest: Writes what is left, within the transaction; `ToJudge` before it began ends that.
             tick: Is told how many rows are loaded.
 
         Returns:
@@ -147,7 +147,9 @@ class Storing:
             if not self._gives_way:
                 raise
             return False  # There is time until everything is read.
-        except (ToJudge, RowRefused, MemoryShort, _GaveWay, _Stopped):
+        except (ToJudge, _GaveWay, _Stopped):
+            return False
+        except (RowRefused, MemoryShort):
             if ending:  # What is counted by then would be counted twice.
                 raise
             return False

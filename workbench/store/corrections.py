@@ -15,6 +15,7 @@ from workbench.store import late, live, replaced
 from workbench.store.calls import to_call
 from workbench.store.engine import quoted
 from workbench.store.replaced import OF_CONTROL, OF_REQUEST, Step
+from workbench.store.rereading import UNANSWERED
 
 if TYPE_CHECKING:
     from workbench.store import Store, Writer
@@ -155,12 +156,13 @@ def open_conflicts(
 
     Returns:
         Rows of call_id, content_hash, manifest_id, read_before, file, line, stored and arrived (both
-        `Call`), resting (how many observations and labels rest on the stored call), those of a call in the
-        order of their imports.
+        `Call`), unanswered (whether the stored answer goes with the old reading), resting (how many
+        observations and labels rest on the stored call), those of a call in the order of their imports.
     """
     rows = store.rows(
         """
         SELECT x.call_id, x.content_hash, x.manifest_id, x.read_before, x.file, x.line, x.call, c.source,
+               coalesce(json_extract(x.call, $unanswered)::BOOLEAN, FALSE) AS unanswered,
                c.native_id, c.task, c.request, k.output AS control, c.occurred_at, c.session_id, c.served_by,
                c.sampling_rate, c.attributes, c.marks, k.marks AS control_marks, NULL AS gold,
                (SELECT count(*) FROM observations o WHERE o.call_id = x.call_id) AS observations,
@@ -170,7 +172,12 @@ def open_conflicts(
         WHERE ($ids IS NULL OR x.call_id IN (SELECT unnest($ids::VARCHAR[])))
         ORDER BY c.seq, m.seq, x.file, x.line, x.content_hash LIMIT $limit OFFSET $offset
         """,
-        {"ids": None if call_ids is None else list(call_ids), "limit": limit, "offset": offset},
+        {
+            "ids": None if call_ids is None else list(call_ids),
+            "unanswered": f"$.{UNANSWERED}",
+            "limit": limit,
+            "offset": offset,
+        },
     )
     return [
         {
@@ -182,6 +189,7 @@ def open_conflicts(
             "line": row["line"],
             "stored": to_call(row),
             "arrived": from_json(row["call"], Call),
+            "unanswered": row["unanswered"],
             "resting": {"observations": row["observations"], "labels": row["labels"]},
         }
         for row in rows
@@ -252,6 +260,7 @@ class Taken:
         columns: Its staged row by column: what the store keeps of the request (`request` is None where
             only the output arrived) and of the output (likewise `output`).
         read_before: The earlier import that had read the same record otherwise; None where it was another.
+        unanswered: Whether the stored output came by the same record, which holds none.
     """
 
     call_id: str
@@ -259,6 +268,7 @@ class Taken:
     manifest_id: str
     columns: Mapping[str, Any]
     read_before: str | None = None
+    unanswered: bool = False
 
 
 def take_arrived(writer: Writer, taken: Sequence[Taken], resolved_by: str, now: datetime) -> None:
@@ -314,6 +324,10 @@ def take_arrived(writer: Writer, taken: Sequence[Taken], resolved_by: str, now: 
     replaced.write(writer, "call", [(each.call_id, _request(each, old[each.call_id])) for each in requests])
     outputs = [each for each in taken if each.columns["output"] is not None]
     replaced.write(writer, "control", [(each.call_id, _output(each)) for each in outputs])
+    gone = {"ids": [each.call_id for each in taken if each.unanswered]}
+    writer.execute(f"DELETE FROM leases WHERE draw_id IN (SELECT draw_id FROM draws {where})", gone)  # noqa: S608
+    for table in ("controls", "draws"):
+        writer.execute(f"DELETE FROM {table} {where}", gone)  # noqa: S608 -- names of this function
     live.changed(writer, ids, new_requests)
 
 

@@ -425,6 +425,8 @@ class Store:
                     self._quarantine(path, late[path.name])
                     continue
                 inserted += writer.append(table, content, ignore_known=True)
+                if table == "observations":
+                    inserted -= fence.drop_outdated(writer, content)
                 done = {
                     "part": path.name,
                     "table_name": table,

@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from workbench.store.database import Store
+    import pyarrow as pa
+
+    from workbench.store.database import Store, Writer
 
 _PART = re.compile(r"observations-(?P<replay>[0-9a-f]{32})-(?P<epoch>\d{8})-.+\.parquet")
 
@@ -46,6 +48,40 @@ def late_parts(reader: _Reader, names: Iterable[str]) -> dict[str, str]:
         for match in marked
         if int(match["epoch"]) < current.get(match["replay"], 0)
     }
+
+
+def drop_outdated(writer: Writer, answers: pa.Table) -> int:
+    """Remove answers to requests that a resolved conflict has replaced since the replay asked.
+
+    A run holds the requests that it began with, so it counts when the run began, not the answer.
+
+    Args:
+        writer: The transaction that loaded them.
+        answers: Rows of observations.
+
+    Returns:
+        How many rows were removed.
+    """
+    with writer.lent("answers", answers.select(["replay_id", "call_id"])):
+        outdated = writer.rows(
+            """
+            SELECT DISTINCT a.replay_id, a.call_id
+            FROM answers a
+            JOIN conflict_resolutions r ON r.call_id = a.call_id AND r.kept = 'arrived'
+            JOIN calls c ON c.call_id = a.call_id
+            JOIN (SELECT replay_id, max(created_at) AS began FROM replay_events
+                  WHERE event IN ('started', 'resumed') GROUP BY ALL) e ON e.replay_id = a.replay_id
+            WHERE e.began < r.resolved_at
+              AND json_extract_string(r.given_up, '$.replaced.call.request_hash') <> c.request_hash
+            """
+        )
+    if not outdated:
+        return 0
+    pairs = [[each["replay_id"], each["call_id"]] for each in outdated]
+    among = "WHERE [replay_id, call_id] IN (SELECT unnest(?::VARCHAR[][]))"
+    count: int = writer.value(f"SELECT count(*) FROM observations {among}", [pairs])  # noqa: S608 -- a constant
+    writer.execute(f"DELETE FROM observations {among}", [pairs])  # noqa: S608 -- a constant
+    return count
 
 
 def last_epoch(store: Store, task: str, fingerprint: str) -> int:

@@ -146,7 +146,7 @@ class Loaded:
     `parts` counts, by outcome, the further source records of the rows. `costs` are those of the outputs.
     `prompts_waiting` are prompts that came later than their calls and wait for a person. `served` counts
     calls by the candidate that served them. `read_otherwise` counts conflicts of two readings of one
-    record, `held` rows without ids that stand there under those of another reading, both by the import that
+    record, `held` rows that stand there under the ids of another reading, both by the import that
     an older version read.
     """
 
@@ -228,8 +228,8 @@ def load_staged(
         if ADDED in loaded.counts:
             loaded.unrendered = late.unrendered(writer)
         late.end(writer)
-        for name in ("staged", "judged"):
-            writer.execute(f"DROP TABLE temp.{name}")
+        for name in ("staged", "judged", "unanswered"):
+            writer.execute(f"DROP TABLE IF EXISTS temp.{name}")
     summed_up(writer, manifest_id, loaded, answered, prices)
     return loaded
 
@@ -289,7 +289,7 @@ def _judge(writer: Writer, staging: Staging, loaded: Loaded, before: ReadBefore)
     for table in staging.tables(_KEYS):
         late.stage_rows(writer, "staged", table)
     writer.execute(_JUDGE)
-    loaded.held = rereading.hold_back(writer, staging, before)
+    loaded.held = rereading.judge(writer, staging, before)
     late.begin(writer)
     for outcome, count in pairs(writer, "SELECT outcome AS name, count(*) AS n FROM judged GROUP BY ALL"):
         loaded.counts[outcome] = count

@@ -182,9 +182,11 @@ def _without(writer: Writer, call_ids: Sequence[str], manifest_id: str) -> list[
     for call_id in call_ids:
         mine, last = steps[call_id], dict[str, Any].fromkeys(PARTS)
         left: list[Version] = []
-        for version in (*(each.before for each in mine), now[call_id]):
+        takers = (None, *(each.taken_by for each in mine))
+        for taken_by, version in zip(takers, (*(each.before for each in mine), now[call_id]), strict=True):
+            # An answer may have gone with the reading that found it: by whom is known from the step.
             last = {
-                part: last[part] if row is not None and row["manifest_id"] == manifest_id else row
+                part: last[part] if (row["manifest_id"] if row else taken_by) == manifest_id else row
                 for part, row in version.items()
             }
             left.append(last)
