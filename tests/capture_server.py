@@ -145,11 +145,12 @@ class _Handler(BaseHTTPRequestHandler):
             vector = {"object": "embedding", "index": 0, "embedding": [0.1, 0.2]}
             return self._json({"object": "list", "data": [vector], "model": "e", "usage": USAGE})
         if self.path.endswith("/responses"):
-            whole = response_object(body)
-            pieces = response_events(whole) if body.get("stream") else None
+            whole, cut = response_object(body), response_events
         else:
-            whole = completion(body)
-            pieces = chunks(whole) if body.get("stream") else None
+            whole, cut = completion(body), chunks
+        if behaviour == "counter":
+            whole["id"] = "chatcmpl-7"
+        pieces = cut(whole) if body.get("stream") else None
         if behaviour == "echokey":
             whole["choices"][0]["message"]["content"] = self.headers.get("Authorization")
         if pieces is None:

@@ -314,6 +314,22 @@ def test_the_file_of_rejected_records_says_where_there_are_more(
     assert write_rejects(desk.store, report, out) == len(list(csv.DictReader(out.open(newline="")))) == 5
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_all_rejected_records_of_a_dry_run_and_of_a_repeated_import_are_in_the_file(
+    desk: Desk, known: bool
+) -> None:
+    """Neither stores any, and the report shows only the first ones."""
+    path = desk.write("a.jsonl", pair("x"), *({"request": number} for number in range(120)))
+    if known:
+        desk.take(path)
+    report = desk.take(path, dry_run=not known)
+    out = desk.root / "rejects.csv"
+    assert write_rejects(desk.store, report, out) == report.rejected == 120
+    assert [row["line"] for row in csv.DictReader(out.open(newline=""))] == [str(n) for n in range(2, 122)]
+    assert len(report.rejects) == 50
+    assert "rejects_kept" not in to_json(report).decode()
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -150,7 +151,7 @@ def test_a_bug_in_capture_stays_there(
     log = CaptureLog(tmp_path / "log", redact=broken if where == "redact" else None, sampling_rate=0.999999)
     targets = {
         "build": "workbench.capture.exchange._record",
-        "takes": "workbench.capture.log.random.random",
+        "takes": "workbench.capture.log._chance",
         "put": "workbench.capture.log.CaptureLog._start",
         "facts": "workbench.capture.exchange.Exchange._facts",
     }
@@ -164,6 +165,22 @@ def test_a_bug_in_capture_stays_there(
     log.flush()
     assert log.counts()["written"] == 0
     assert sum(log.counts()["lost"].values()) == 2
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_a_seeded_application_keeps_its_sequence_and_the_share_is_kept(tmp_path: Path, seed: int) -> None:
+    """An application that seeds before each call draws what it drew, and the share given is kept."""
+    random.seed(seed)
+    drawn = random.random()
+    log = CaptureLog(tmp_path / "log", sampling_rate=0.3)
+    kept = 0
+    for _ in range(2_000):
+        random.seed(seed)
+        kept += log.takes({})
+        assert random.random() == drawn
+    # Six standard deviations of a share of 0.3 of 2,000.
+    assert abs(kept - 600) < 6 * (2_000 * 0.3 * 0.7) ** 0.5
+    assert log.counts()["sampled_out"] == 2_000 - kept
 
 
 def test_files_are_rotated_at_whole_lines(tmp_path: Path) -> None:

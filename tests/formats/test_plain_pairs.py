@@ -77,12 +77,21 @@ AGENT: dict[str, Any] = PLAIN | {
         ],
     }
 }
+CAPTURED: dict[str, Any] = {
+    "id": "capture-1",
+    "identity": "id",
+    "sampling_rate": 0.1,
+    "time_to_first_chunk_ms": 90.5,
+    **PLAIN,
+}
 ODD = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-1, 2**62),
     st.floats(allow_nan=False),
-    st.sampled_from(["", "0", "x", "stop", "length", "hit", "user", '{"a": 1}', '[{"role": "user"}]', "1e3"]),
+    st.sampled_from(
+        ["", "0", "x", "id", "stop", "length", "hit", "user", '{"a": 1}', '[{"role": "user"}]', "1e3"]
+    ),
     st.just([]),
     st.just({}),
     st.just([1]),
@@ -93,6 +102,7 @@ ODD = st.one_of(
 )
 KEYS = st.sampled_from(
     [
+        *("identity", "time_to_first_chunk_ms", "time_to_first_token_ms"),
         *("id", "error", "status_code", "cache_hit", "session_id", "metadata", "user", "tools", "functions"),
         *("tool_calls", "function_call", "name", "refusal", "response_format", "usage", "created", "text"),
         *(
@@ -121,7 +131,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @st.composite
 def almost_plain(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a plain pair, with or without tools, with a few values changed, taken out or added anywhere."""
-    record = copy.deepcopy(draw(st.sampled_from([PLAIN, AGENT])))
+    record = copy.deepcopy(draw(st.sampled_from([PLAIN, AGENT, CAPTURED])))
     for _ in range(draw(st.integers(0, 3))):
         *above, last = draw(st.sampled_from(places(record)[1:]))
         holder: Any = record
@@ -193,6 +203,8 @@ def test_a_capture_log_is_read_the_short_way() -> None:
     """What capture writes beside a call is no reason to take the long way."""
     beside = {
         "id": "capture-1",
+        "identity": "id",
+        "time_to_first_chunk_ms": 90,
         "timestamp": "2026-03-01T10:00:00+00:00",
         "task": "triage",
         "sampling_rate": 0.1,
@@ -200,6 +212,7 @@ def test_a_capture_log_is_read_the_short_way() -> None:
     pair = read_plain(json.dumps({**PLAIN, **beside}).encode())
     assert pair is not None
     assert pair.attributes == {"task": "triage", "tenant": "a", "sampling_rate": 0.1}
+    assert (pair.native_id, pair.first_token_ms) == ("capture-1", 90)
 
 
 @pytest.mark.parametrize(

@@ -132,19 +132,28 @@ class Exchange:
             latency_ms = (tee.last_at - self._started) * 1000
         facts: dict[str, Any] = {
             "id": f"capture-{uuid.uuid4().hex}",
+            # Servers count anew and caches answer with an old id: an answer's id tells no calls apart.
+            "identity": "id",
             "timestamp": self._time.isoformat(),
             "task": tags.pop("task", None),
             "session_id": tags.pop("session_id", None),
             "sampling_rate": self._log.sampling_rate,
             "latency_ms": None if latency_ms is None else round(latency_ms, 3),
+            "time_to_first_chunk_ms": self._first_chunk_ms(response, tee),
             "status_code": status if status is not None and status >= 400 else None,
             "error": None if failure is None else _described(failure),
             "attempts": self._attempts if self._attempts > 1 else None,
             "metadata": tags or None,
         }
-        if tee is not None and tee.first_at is not None and "status_code" not in facts:
-            facts["time_to_first_chunk_ms"] = round((tee.first_at - self._started) * 1000, 3)
         return {key: value for key, value in facts.items() if value is not None}
+
+    def _first_chunk_ms(self, response: Any, tee: Tee | None) -> float | None:
+        """Return how long the first piece of a streamed answer took; None for a body that is no stream."""
+        if tee is None or tee.first_at is None or int(response.status_code) >= 400:
+            return None
+        if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            return None
+        return round((tee.first_at - self._started) * 1000, 3)
 
 
 def _record(

@@ -103,18 +103,43 @@ def _facts(
     error = event.get("exception") if answer is None else None
     status = getattr(error, "status_code", None)
     facts = {
-        "id": str(event.get("litellm_call_id") or f"capture-{uuid.uuid4().hex}"),
+        "id": _id_of(event, answer),
+        "identity": "id",
         "timestamp": begun.isoformat(),
         "task": tags.pop("task", None),
         "session_id": tags.pop("session_id", None),
         "sampling_rate": log.sampling_rate,
         "latency_ms": latency_ms,
+        "time_to_first_chunk_ms": _first_chunk_ms(event, answer, start),
         "status_code": status if isinstance(status, int) and status >= 400 else None,
         "error": _described(error, answer),
         "cache_hit": True if event.get("cache_hit") is True else None,
         "metadata": {key: _scalar(value) for key, value in tags.items()} or None,
     }
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def _id_of(event: Mapping[str, Any], answer: Any) -> str:
+    """Return an id that is this event's alone, and the same if LiteLLM tells it twice.
+
+    All tries of a call have LiteLLM's one id; the answer's id, which may come again with another
+    call, tells the one that was answered from those that failed.
+    """
+    call = event.get("litellm_call_id")
+    if not call:
+        return f"capture-{uuid.uuid4().hex}"
+    answered = answer.get("id") if isinstance(answer, Mapping) else getattr(answer, "id", None)
+    return f"{call}/{answered}" if answered else str(call)
+
+
+def _first_chunk_ms(event: Mapping[str, Any], answer: Any, start: Any) -> float | None:
+    """Return how long the first piece of a streamed answer took; None for one that came whole."""
+    first = event.get("completion_start_time")
+    if not event.get("stream") or answer is None:
+        return None
+    if not isinstance(start, datetime) or not isinstance(first, datetime):
+        return None
+    return round(max((first - start).total_seconds(), 0.0) * 1000, 3)
 
 
 def _described(error: Any, answer: Any) -> dict[str, str] | None:

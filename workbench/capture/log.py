@@ -25,6 +25,9 @@ from workbench.capture.files import LineFile
 from workbench.redaction import Redactor, load_key
 
 _LOGGER = logging.getLogger("workbench.capture")
+_chance = random.SystemRandom().random
+"""The system's: an application that seeds the module's would decide what is kept, and lose its own sequence;
+a generator of the process would go on alike in every fork."""
 _MIN_SECRET_CHARS = 8
 """Shorter keys, such as the EMPTY of local servers, are words that texts hold too."""
 _EXIT_WAIT_S = 3.0
@@ -125,7 +128,7 @@ class CaptureLog:
                 return True
             key = tags.get(self.sample_by) if self.sample_by else None
             if key is None:
-                kept = random.random() < self.sampling_rate  # noqa: S311 -- a sample, no secret
+                kept = _chance() < self.sampling_rate
             else:
                 digest = blake2b(str(key).encode("utf-8", "surrogatepass"), digest_size=7).digest()
                 kept = int.from_bytes(digest, "big") < self.sampling_rate * 2**56

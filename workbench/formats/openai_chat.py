@@ -8,16 +8,25 @@ from typing import Any
 
 from workbench.formats.answers import read_response, whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable, task_of
-from workbench.formats.chat import failed_output, parse_request, parse_response
-from workbench.formats.pairs import LATENCY_KEYS, TIME_KEYS, TOKEN_KEYS, logged_usage, parse_pair
-from workbench.formats.plain import SESSION_KEYS, plain_pair
+from workbench.formats.chat import failed_output, first_told, parse_request, parse_response
+from workbench.formats.pairs import (
+    FIRST_KEYS,
+    LATENCY_KEYS,
+    TIME_KEYS,
+    TOKEN_KEYS,
+    has_own_identity,
+    logged_usage,
+    parse_pair,
+)
+from workbench.formats.plain import IDENTITY, SESSION_KEYS, plain_pair
 from workbench.formats.streams import events_of_text
 from workbench.formats.usage import is_at_batch_price, known
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 
 _READ = frozenset(
-    ("request", "response", "metadata", "id", "error", "status_code", *TIME_KEYS, *LATENCY_KEYS, *TOKEN_KEYS)
-)
+    ("request", "response", "metadata", "id", "error", "status_code", *TIME_KEYS, *LATENCY_KEYS, *FIRST_KEYS,
+     *TOKEN_KEYS)
+)  # fmt: skip
 
 
 class OpenAIChat:
@@ -79,6 +88,9 @@ class OpenAIChat:
             control = failed_output(control, value.get("error"), value.get("status_code"), control_marks)
         if control is not None and not known(control.usage):
             control = replace(control, usage=logged_usage(value))
+        first_ms = as_number(first_told(value, *FIRST_KEYS))
+        if control is not None and first_ms is not None and first_ms >= 0:
+            control = replace(control, time_to_first_token_ms=first_ms)
         if control is not None and control.latency_ms is None and control.error is None:
             control_marks.append(Mark.NO_LATENCY)
         if is_at_batch_price(body, response):
@@ -95,6 +107,8 @@ class OpenAIChat:
         if body.get("previous_response_id") or body.get("conversation"):
             marks.append(Mark.HISTORY_MISSING)
         identity = response.get("id") or value.get("id") or value.get("request_id")
+        if has_own_identity(value):
+            identity = value["id"]
         model = response.get("model") or body.get("model") or value.get("model")
         task = metadata.get("task")
         return [
@@ -124,6 +138,8 @@ def _of_another_provider(response: Any) -> bool:
 
 def _attributes(value: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: item for key, item in value.items() if key not in _READ}
+    if has_own_identity(value):
+        found.pop(IDENTITY, None)
     for holder in (body, value):
         metadata = decode_nested(holder.get("metadata"))
         if isinstance(metadata, dict):

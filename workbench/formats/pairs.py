@@ -9,17 +9,28 @@ from workbench.formats.answers import whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable
 from workbench.formats.chat import add, first_told
 from workbench.formats.drafts import as_mapping, id_of, make_draft, milliseconds_between, truthy
+from workbench.formats.plain import IDENTITY
 from workbench.formats.usage import read_usage
 from workbench.normal import as_count, as_number, decode_nested
 from workbench.records import Usage
 
 TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
 LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms")
+FIRST_KEYS = ("time_to_first_token_ms", "time_to_first_chunk_ms")
 TOKEN_KEYS = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
 _OWN = frozenset(
     ("request", "response", "metadata", "id", "request_id", "error", "status_code", *TIME_KEYS, *LATENCY_KEYS,
-     *TOKEN_KEYS)
+     *FIRST_KEYS, *TOKEN_KEYS)
 )  # fmt: skip
+
+
+def has_own_identity(value: Mapping[str, Any]) -> bool:
+    """Tell whether a line says that its own id is the call's.
+
+    Capture writes so, because ids of answers come again: from small servers' counters, and from caches.
+    Other logs, and those of capture before it wrote so, are known by the answer's id.
+    """
+    return value.get(IDENTITY) == "id" and id_of(value.get("id")) is not None
 
 
 def logged_usage(value: Mapping[str, Any]) -> Usage:
@@ -49,6 +60,12 @@ def parse_pair(
     marks: list[str] = []
     asked, answer = as_mapping(request), as_mapping(whole_body(response))
     attributes = {key: item for key, item in value.items() if key not in own}
+    own_id = id_of(value.get("id"))
+    if has_own_identity(value):
+        attributes.pop(IDENTITY, None)
+        native_id = own_id
+    else:
+        native_id = id_of(answer.get("id")) or own_id or id_of(value.get("request_id"))
     for holder in (asked, answer, value):
         metadata = decode_nested(holder.get("metadata"))
         if isinstance(metadata, dict):
@@ -72,10 +89,10 @@ def parse_pair(
     draft: Draft = make_draft(
         request,
         response,
-        native_id=id_of(answer.get("id")) or id_of(value.get("id")) or id_of(value.get("request_id")),
+        native_id=native_id,
         time=time,
         latency_ms=latency,
-        first_token_ms=as_number(value.get("time_to_first_token_ms")),
+        first_token_ms=as_number(first_told(value, *FIRST_KEYS)),
         usage=logged_usage(value),
         model=answer.get("model") or asked.get("model") or value.get("model"),
         task=task,

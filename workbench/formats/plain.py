@@ -20,6 +20,8 @@ from workbench.normal import COUNT_END, MAX_DEPTH, depth_of, may_need_repair, pa
 from workbench.records import Message, Output, Request, ToolCall, Usage
 
 SESSION_KEYS = ("session_id", "conversation_id", "thread_id")
+IDENTITY = "identity"
+"""The key by which a line says what the call is known by: `id`, its own, or else the answer's."""
 
 # A field that may only be null is one that the long way does something with. Nothing nests here
 # but the response format, so that only its depth has to be looked at.
@@ -151,6 +153,8 @@ _Line: Any = msgspec.defstruct(
         ("latency_ms", _Duration | None, None),
         *((name, None, None) for name in ("duration_ms", "response_time_ms")),
         ("id", _Scalar, None),
+        (IDENTITY, Literal["id"] | UnsetType, UNSET),
+        ("time_to_first_chunk_ms", _Duration | None, None),
         # They say why there is no answer; here there is one.
         ("error", None, None),
         ("status_code", Annotated[int, Meta(ge=0, lt=400)] | None, None),
@@ -207,6 +211,7 @@ class PlainPair(Struct, gc=False):
     session_id: str | None
     task: str | None
     attributes: dict[str, Any]
+    first_token_ms: float | None = None
     line: int = 0
 
 
@@ -252,6 +257,7 @@ def draft_of(pair: PlainPair) -> Draft:
             model=pair.model,
             usage=Usage(*pair.usage),
             latency_ms=pair.latency_ms,
+            time_to_first_token_ms=pair.first_token_ms,
         ),
         occurred_at=pair.occurred_at,
         session_id=pair.session_id,
@@ -268,6 +274,11 @@ def _pair(line: Any) -> PlainPair | None:
     if time is None:
         times = (line.created_at, line.time, line.occurred_at, line.start_time, response.created)
         time = next((each for each in times if each is not None), None)
+    native_id = response.id
+    if line.identity is not UNSET:
+        native_id = line.id
+        if type(native_id) is not str or not native_id:
+            return None
     occurred_at = to_utc(time)
     if occurred_at is None or (response.service_tier or request.service_tier) in _TIERS_LEFT:
         return None
@@ -299,7 +310,7 @@ def _pair(line: Any) -> PlainPair | None:
         request.tools or [],
         _parameters_of(astuple(request)[: len(_PARAMETERS)]),
         request.response_format,
-        response.id,
+        native_id,
         response.choices[0].message.content,
         response.model,
         _tokens(response.usage),
@@ -308,6 +319,7 @@ def _pair(line: Any) -> PlainPair | None:
         session or None,
         task if type(task) is str and task else task_of(task),
         attributes,
+        line.time_to_first_chunk_ms,
     )
 
 

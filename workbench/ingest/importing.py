@@ -262,6 +262,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
         report.reject_reasons[reason] = report.reject_reasons.get(reason, 0) + loaded.rejected
     rejects.extend(loaded.rejects)
     report.rejects = rejects[:REJECTS_SHOWN]
+    report.keep_rejects(rejects)
     report.reject_reasons = dict(sorted(report.reject_reasons.items(), key=lambda pair: -pair[1]))
     costs = loaded.costs
     report.cost_usd, report.unpriced, report.priced_as = costs.usd, costs.unpriced, costs.priced_as

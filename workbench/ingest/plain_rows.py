@@ -36,10 +36,19 @@ _Usage = _mirrored(Usage)
 
 
 def _output_template() -> bytes:
-    """Return an output of text as JSON, with gaps for text, model, usage and latency in this order."""
-    gaps: Any = ["@text", "@model", "@usage", "@latency"]
-    text, model, usage, latency = gaps
-    whole = _encode(Output(text, finish_reason="stop", model=model, usage=usage, latency_ms=latency))
+    """Return an output of text as JSON, with gaps for text, model, usage, latency, first token."""
+    gaps: Any = ["@text", "@model", "@usage", "@latency", "@first"]
+    text, model, usage, latency, first = gaps
+    whole = _encode(
+        Output(
+            text,
+            finish_reason="stop",
+            model=model,
+            usage=usage,
+            latency_ms=latency,
+            time_to_first_token_ms=first,
+        )
+    )
     parts = whole.replace(b"%", b"%%")
     for each in gaps:
         parts = parts.replace(_encode(each), b"%b")
@@ -126,6 +135,7 @@ class PlainRows:
             self._models.get(model) or self._named(model),
             _encode(_Usage(*pair.usage)),
             b"null" if pair.latency_ms is None else _encode(pair.latency_ms),
+            b"null" if pair.first_token_ms is None else _encode(pair.first_token_ms),
         )
         beside = _encode(attributes)
         self._add(

@@ -34,8 +34,22 @@ MANY_REPAIRED_SHARE = 0.01
 """From so many, and above such a share of the new records, repaired text is no accident of single records."""
 
 
+class _WithRejects:
+    """Rejected records that are no field: a report is stored and shown with the first ones alone."""
+
+    __slots__ = ("rejects_kept",)
+    rejects_kept: list[Rejected]
+
+    def __post_init__(self) -> None:
+        self.keep_rejects([])
+
+    def keep_rejects(self, rejects: list[Rejected]) -> None:
+        """Take all rejected records that are kept, for `write_rejects`."""
+        self.rejects_kept = rejects
+
+
 @dataclass(slots=True)
-class ImportReport:
+class ImportReport(_WithRejects):
     """What one import did. The six counts add up to `records`.
 
     `cost_usd` is what the answers with tokens and a price cost, by the price table, and what the log says
@@ -260,16 +274,15 @@ def rejects_csv(store: Store, report: ImportReport) -> bytes:
 
 
 def _rejects_taken_out(store: Store, report: ImportReport) -> Sequence[Mapping[str, Any]]:
-    """Return the rejected records of an import, after noting that they are taken out."""
-    from workbench.store import accesses
-    from workbench.store.calls import reject_rows
+    """Return the rejected records of an import, after noting that they are taken out.
 
-    rows: Sequence[Mapping[str, Any]] = []
-    if report.manifest_id is not None:
-        rows = reject_rows(store, report.manifest_id, limit=REJECTS_KEPT)
-    rows = rows or [as_builtins(each) for each in report.rejects]
-    accesses.exported(store, accesses.Kind.EXPORT_REJECTS, report.task, len(rows))
-    return rows
+    They are the report's own: a dry run stores none, and an import none that were stored before.
+    """
+    from workbench.store import accesses
+
+    found = sorted(report.rejects_kept[:REJECTS_KEPT], key=lambda each: (each.file, each.line))
+    accesses.exported(store, accesses.Kind.EXPORT_REJECTS, report.task, len(found))
+    return [as_builtins(each) for each in found]
 
 
 def _write_rows(rows: Sequence[Mapping[str, Any]], file: TextIO, rejected: int) -> None:
@@ -277,7 +290,7 @@ def _write_rows(rows: Sequence[Mapping[str, Any]], file: TextIO, rejected: int) 
     writer = csv.writer(file)
     writer.writerow(names)
     writer.writerows([neutralise_cell(str(row[name])) for name in names] for row in rows)
-    if len(rows) >= REJECTS_KEPT and rejected > len(rows):
+    if rejected > len(rows):
         # The file says so itself: it is passed on without its report.
         writer.writerow(["", "", f"{rejected - len(rows):,} more rejected records are not kept", "", ""])
 

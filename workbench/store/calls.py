@@ -160,17 +160,6 @@ def preview_rows(
     )
 
 
-def reject_rows(store: Store, manifest_id: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
-    """Return rejected records with file, line, reason, content_hash and snippet."""
-    return store.rows(
-        """
-        SELECT manifest_id, file, line, reason, content_hash, snippet FROM rejects
-        WHERE (? IS NULL OR manifest_id = ?) ORDER BY manifest_id, file, line LIMIT ?
-        """,
-        (manifest_id, manifest_id, limit),
-    )
-
-
 def manifest_rows(store: Store, *, limit: int = 100) -> list[dict[str, Any]]:
     """Return the imports, newest first, their reports parsed."""
     rows = store.rows("SELECT * FROM manifests ORDER BY seq DESC LIMIT ?", (limit,))
