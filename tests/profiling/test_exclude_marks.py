@@ -14,8 +14,9 @@ from workbench.errors import ConfigError, UsageError
 from workbench.facade import Workbench
 from workbench.replay.plan import make_plan
 from workbench.specs import Candidate
+from workbench.store import traffic_days
 from workbench.store.comparisons import volume
-from workbench.store.overview import control_costs, daily_traffic
+from workbench.store.overview import control_costs
 
 EVAL = 'task = "sort"\nkind = "text"\n'
 
@@ -72,7 +73,7 @@ def test_marked_calls_count_in_no_figure_of_their_task(tmp_path: Path) -> None:
         assert [row["calls"] for row in control_costs(bench.store, "sort", prices, ("cache_hit",))] == [20]
         assert [row["calls"] for row in control_costs(bench.store, "sort", prices)] == [30]
         assert volume(bench.store, "sort", ("cache_hit",))["calls"] == 20
-        assert sum(row["calls"] for row in daily_traffic(bench.store, "sort", 28, ("cache_hit",))) == 20
+        assert sum(row["calls"] for row in traffic_days.of_task(bench.store, "sort", ("cache_hit",))) == 20
 
 
 def test_a_profile_without_some_marks_is_kept_as_such(tmp_path: Path) -> None:

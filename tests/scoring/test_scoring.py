@@ -266,9 +266,9 @@ def test_a_few_dated_calls_do_not_speak_for_a_log_without_times() -> None:
     stray = [start, *(start + timedelta(days=10, minutes=minute) for minute in range(999))]
     assert span_days(pd.Series(stray, dtype=object)) == 1, "one call of another week makes no week"
     config = EvalConfig("topics", EvalKind.LABEL)
-    volume = {"calls": 100, "first": ten_days[0], "last": ten_days[1], "recent_scaled": 2.0, "undated": 98}
+    volume = {"calls": 100, "a_day": 0.2, "days": 10.0, "undated": 98}
     assert calls_per_day(config, volume) is None
-    assert calls_per_day(config, volume | {"recent_scaled": 80.0, "undated": 20}) == 10
+    assert calls_per_day(config, volume | {"a_day": 8.0, "undated": 20}) == 10
 
 
 def test_required_fields_become_outcome_groups_and_unreadable_answers_miss_all_of_them(world: World) -> None:

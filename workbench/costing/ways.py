@@ -73,7 +73,7 @@ class ModelTokens:
     """
 
     model: str
-    calls: int
+    calls: float
     input_tokens: float
     cached_input_tokens: float
     output_tokens: float

@@ -65,8 +65,9 @@ class ImportReport(_WithRejects):
     whose prompt would have come along in one import. `prompts_waiting` counts prompts that came now, for
     calls that were stored with a template's arguments: each waits as a conflict.
     `read_otherwise` counts, by the earlier import that brought them, conflicts that are no two records but
-    one, which an older version of the program read otherwise; `held` counts skipped records
-    which stand there under the ids that another reading gave them.
+    one, which an older version of the program read otherwise; `held` counts skipped records which stand
+    there under the ids that another reading gave them. `rates_left` counts, by the earlier import that brought
+    them, known calls that keep their sampling rate, or none, though they came with another.
     `served` counts, by candidate, new calls that it served itself: their answers are no frontier's.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
     calls by their kind; the other skipped ones were known.
@@ -114,6 +115,7 @@ class ImportReport(_WithRejects):
     prompts_waiting: int = 0
     read_otherwise: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    rates_left: dict[str, int] = field(default_factory=dict)
     dry_run: bool = False
 
     @property
@@ -204,6 +206,7 @@ class ImportReport(_WithRejects):
                 "Look at the clock of what wrote the log, and at what its field of the time holds."
             )
         lines += [f"  {each}" for each in told_unrendered(self)]
+        lines += [f"  RATE NOT TAKEN: {each}" for each in told_rates(self)]
         if self.redacted is not None:
             found = _listed({kind.lower(): count for kind, count in self.redacted.items()}) or "nothing"
             lines.append(f"  redacted: {found} (it detects and does not guarantee)")
@@ -350,6 +353,16 @@ def told_readings(report: ImportReport) -> list[str]:
             f"workbench import --undo {manifest}, then import the file again."
         )
     return lines
+
+
+def told_rates(report: ImportReport) -> list[str]:
+    """Say in words which known calls did not take the sampling rate they came with, and what to do."""
+    return [
+        f"{count:,} calls are known already and keep the sampling rate they have, or none. To give them this "
+        f"one: workbench import --undo {manifest}, then import the log again; or set calls_per_day in the "
+        "task's eval.toml."
+        for manifest, count in report.rates_left.items()
+    ]
 
 
 def told_unrendered(report: ImportReport) -> list[str]:

@@ -198,7 +198,7 @@ def _load(workspace: Workspace, store: Store, each: WorkloadReport, candidate: s
     models = tuple(
         ModelTokens(
             use.model,
-            use.calls,
+            use.weight,
             use.input_tokens or 0.0,
             use.cached_input_tokens or 0.0,
             use.output_tokens or 0.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from scipy.special import stdtrit
@@ -13,14 +14,14 @@ from workbench.compare.features import facts_beyond, text_of
 from workbench.config import Workspace
 from workbench.costing import DAYS_PER_MONTH
 from workbench.costing.savings import tokens_cost_usd
-from workbench.costing.ways import Amount, exactly, product
+from workbench.costing.ways import Amount, exactly, product, total
 from workbench.profiling.report import ModelUse, WorkloadReport
 from workbench.records import DATED_SHARE, UNASSIGNED, Output, Request, from_json
 from workbench.specs import Price
-from workbench.store import Store, workloads
+from workbench.store import Store, traffic_days, workloads
 from workbench.traffic.prompts import Constant, Prompt, constant_part, prompt_of
 from workbench.traffic.shapes import Answer, Shape, overlap, shape_of
-from workbench.traffic.suitability import NO_SHARE, NO_TIMES, Measured, checklist, weekly_shift
+from workbench.traffic.suitability import MIXED_SHARES, NO_SHARE, NO_TIMES, Measured, checklist, weekly_shift
 from workbench.traffic.templates import Template
 
 SAMPLE = 200
@@ -28,6 +29,8 @@ SAMPLE = 200
 LEVEL = 0.95
 UNNAMED = "unnamed model"
 OVERLAP_CHARS = 4_000
+QUIET_DAYS = 7
+"""Beyond so many days without a call, which a weekly job has none of, that is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ def measure(
         mined: Templates by id.
         calls: How many calls there are.
     """
-    uses = _grouped(workloads.model_costs(store, profile_id, workspace.model_prices()))
+    weighted = workloads.weighted(store, profile_id)
+    uses = _grouped(workloads.model_costs(store, profile_id, workspace.model_prices(), weighted))
     days = _grouped(workloads.daily_traffic(store, profile_id))
     tongues = _grouped(workloads.languages(store, profile_id))
     short = _grouped(workloads.short_answers(store, profile_id))
@@ -62,7 +66,7 @@ def measure(
     samples = workloads.sampled(store, profile_id, SAMPLE)
     small = small_model(workspace)
     found = []
-    for row in workloads.totals(store, profile_id):
+    for row in workloads.totals(store, profile_id, weighted):
         name = row["workload"]
         texts = _read(store, samples.get(name, []))
         answers = {each["text"]: each["calls"] for each in short.get(name, [])}
@@ -108,6 +112,7 @@ def measure(
                 ),
                 no_volume=missing,
                 undated=row["calls"] - row["dated"],
+                quiet_since=_quiet_since(row, days.get(name, [])),
             )
         )
     return sorted(found, key=_rank)
@@ -168,10 +173,12 @@ def use_of(row: Mapping[str, Any]) -> ModelUse:
         usd_deviation=row["usd_deviation"],
         as_logged=row["as_logged"],
         batched_share=row["batched_share"],
+        weight=row["weight"],
+        plain_usd=row["plain_usd"],
     )
 
 
-def _volume(workspace: Workspace, row: Mapping[str, Any], days: Sequence[Mapping[str, Any]]) -> Amount | None:
+def _volume(workspace: Workspace, row: Mapping[str, Any], days: Sequence[dict[str, Any]]) -> Amount | None:
     """Return the calls a day: what the eval declares, or the last days' where their share is known.
 
     Calls without a time are taken to be spread as those with one, if these are not too few.
@@ -184,29 +191,49 @@ def _volume(workspace: Workspace, row: Mapping[str, Any], days: Sequence[Mapping
     return traffic_a_day(days).times(row["calls"] / row["dated"])
 
 
-def _why_no_volume(row: Mapping[str, Any], days: Sequence[Mapping[str, Any]]) -> str:
+def _why_no_volume(row: Mapping[str, Any], days: Sequence[dict[str, Any]]) -> str:
     """Return why the log does not tell the calls a day; nothing where it does."""
     if not days or row["dated"] < DATED_SHARE * row["calls"]:
         return NO_TIMES
-    return NO_SHARE if any(each["traffic"] is None for each in days) else ""
+    if traffic_days.mean_a_day(days) is None:
+        return NO_SHARE
+    mixed = row["rated"] < row["calls"] and row["rate_low"] != row["rate_high"]
+    return MIXED_SHARES if mixed else ""
 
 
-def traffic_a_day(days: Sequence[Mapping[str, Any]]) -> Amount:
-    """Return the mean calls a day with limits from how the days differ.
+def _quiet_since(row: Mapping[str, Any], days: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """Return when the last call came, if the log goes on for more than `QUIET_DAYS` without another."""
+    if not days or row["last_at"] is None:
+        return None
+    last: datetime = row["last_at"].replace(tzinfo=UTC)
+    until = max(float(each["until"]) for each in days)
+    return last if until - last.timestamp() > QUIET_DAYS * traffic_days.DAY_S else None
+
+
+def traffic_a_day(days: Sequence[dict[str, Any]]) -> Amount:
+    """Return the mean calls a day with limits from how the days of a stream differ; streams add up.
 
     Args:
-        days: Rows of age (days before the last call), calls, oldest (largest age within the day, in days)
-            and traffic (calls over their sampling rate, known for each), at least one.
+        days: Rows of `store.traffic_days.daily` of one workload, at least one, whose rates are known.
     """
-    span = max(max(each["oldest"] for each in days), 1.0)
-    traffic = sum(each["traffic"] for each in days)
-    logged = sum(each["calls"] for each in days)
+    rows = traffic_days.recent(days)
+    streams = sorted({row["stream"] for row in rows})
+    return total([_stream_a_day([row for row in rows if row["stream"] == stream]) for stream in streams])
+
+
+def _stream_a_day(days: Sequence[Mapping[str, Any]]) -> Amount:
+    span = max(days[0]["span"], 1.0)
+    inside = [each for each in days if each["age"] < traffic_days.DAYS]
+    traffic = sum(each["traffic"] for each in inside)
+    # A call that is logged stands for so many; none at all still leaves room for one.
+    scale = sum(each["traffic"] for each in days) / sum(each["calls"] for each in days)
+    logged = max(sum(each["calls"] for each in inside), 1)
     whole = int(span)
-    by_age = {each["age"]: each["traffic"] for each in days}
+    by_age = {each["age"]: each["traffic"] for each in inside}
     daily = [by_age.get(age, 0.0) for age in range(whole)]
     mean = traffic / span
     # Fewer than two whole days say nothing of how days differ; counting alone is the least there is.
-    spread = math.sqrt(logged) * (traffic / logged) / span
+    spread = math.sqrt(logged) * scale / span
     if whole >= 2:
         middle = sum(daily) / whole
         deviation = math.sqrt(sum((each - middle) ** 2 for each in daily) / (whole - 1))
@@ -274,16 +301,16 @@ def _report(
         for each in models
         if each not in priced
     )
-    answered = sum(each.calls for each in priced)
+    answered = sum(each.weight for each in priced)
     per_call = _per_call(priced)
-    share = answered / row["calls"] if row["calls"] else 0.0
+    share = answered / row["weight"] if row["weight"] else 0.0
     month = None
     if volume is not None and per_call is not None:
         month = product(volume.times(DAYS_PER_MONTH * share), per_call)
     saved = None
     is_counted = all(each.output_tokens is not None or not each.usd for each in priced)
     if month is not None and small is not None and volume is not None and is_counted:
-        cheap = sum(each.calls * _at(each, small) for each in priced) / answered
+        cheap = sum(each.weight * _at(each, small) for each in priced) / answered
         saved = max(month.point - volume.point * share * DAYS_PER_MONTH * cheap, 0.0)
     is_task = row["workload"] == row["task"] and row["task"] != UNASSIGNED
     prefix = min(texts.constant.prefix_chars / row["input_chars"], 1.0) if row["input_chars"] else 0.0
@@ -307,7 +334,7 @@ def _report(
         priced_share=share,
         left_out=left_out,
         usd_per_call=per_call,
-        logged_usd=per_call.point * answered if per_call else None,
+        logged_usd=sum(each.calls * (each.plain_usd or 0.0) for each in priced) if per_call else None,
         usd_month=month,
         could_save_usd_month=saved,
         latency_p50_ms=row["latency_p50_ms"],
@@ -329,12 +356,12 @@ def _report(
 
 
 def _per_call(priced: Sequence[ModelUse]) -> Amount | None:
-    """Return the mean cost of a call over the priced models, each weighted by its calls."""
-    total = sum(each.calls for each in priced)
-    if not total:
+    """Return the mean cost of a call over the priced models, each weighted by the calls it stands for."""
+    whole = sum(each.weight for each in priced)
+    if not whole:
         return None
     parts = [
-        (each.calls / total, mean_amount(each.usd or 0.0, each.usd_deviation, each.measured))
+        (each.weight / whole, mean_amount(each.usd or 0.0, each.usd_deviation, each.measured))
         for each in priced
     ]
     point = sum(weight * each.point for weight, each in parts)

@@ -19,7 +19,9 @@ class ModelUse:
 
     `measured` counts calls with token counts, and failed ones without: those cost nothing. `as_logged`
     counts those that cost what the log says, since their model has no price; `batched_share` is the share
-    of the others' list price that was billed as a batch, 0..1.
+    of the others' list price that was billed as a batch, 0..1. `weight` is how many calls it stands for:
+    where the workload's calls were logged at different rates, means count each as 1 / its rate. `plain_usd`
+    is the mean of the logged calls as they are.
     """
 
     model: str
@@ -32,6 +34,8 @@ class ModelUse:
     usd_deviation: float = 0.0
     as_logged: int = 0
     batched_share: float = 0.0
+    weight: float = 0.0
+    plain_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class WorkloadReport:
     taken to be spread as the others. `priced_share` is the
     share of its calls whose model has a price and token counts: money is about those alone. `imputed` of them
     were answered without token counts, and cost what their model's other answers cost. `unread` calls of the
-    sample whose texts are read could not be looked at, and count in nothing that texts say.
+    sample whose texts are read could not be looked at, and count in nothing that texts say. `quiet_since` is
+    the time of its last call, where its log goes on for more than a week without another.
     """
 
     workload: str
@@ -85,6 +90,12 @@ class WorkloadReport:
     unread: int = 0
     no_volume: str = ""
     undated: int = 0
+    quiet_since: datetime | None = None
+
+    @property
+    def told_quiet(self) -> str:
+        """Return in words since when it has no calls, while its log goes on; nothing where it has some."""
+        return f"no calls since {self.quiet_since:%Y-%m-%d}" if self.quiet_since else ""
 
     @property
     def told_undated(self) -> str:
@@ -218,6 +229,7 @@ class ProfileReport:
         if self.unknown_volume:
             lines.append("Calls a day unknown, so not in the forecast: " + self.told_unknown)
         lines += [f"{each.name}: {each.told_undated}" for each in self.workloads if each.told_undated]
+        lines += [f"{each.name}: {each.told_quiet}" for each in self.workloads if each.told_quiet]
         if self.left_out:
             lines.append("Left out, no price or no tokens: " + ", ".join(self.left_out[:12]))
         if self.warning:
@@ -247,8 +259,8 @@ def told_prices(uses: Sequence[ModelUse]) -> tuple[str, ...]:
     if batched:
         shares = []
         for model, found in batched.items():
-            calls = sum(each.calls for each in found)
-            share = sum(each.calls * each.batched_share for each in found) / calls
+            calls = sum(each.weight for each in found)
+            share = sum(each.weight * each.batched_share for each in found) / calls
             shares.append(f"{model} ({100 * share:.3g} %)")
         told.append(f"Asked in batches or as flex, at batch_discount: {', '.join(shares)}")
     return tuple(told)

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 DAY_S = 86_400.0
-WINDOW_DAYS = 28.0
 EVIDENCE_BYTES = 200_000
 """What evidence takes in memory, about, without its disagreements."""
 DAY_SHARE = 0.1
@@ -428,9 +427,9 @@ def span_days(times: pd.Series[Any], week: float = 7.0) -> float | None:
 def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None:
     """Return a task's calls a day: as the eval states, or as its log shows.
 
-    From the log it is the mean of the last 28 days, every call divided by its
-    sampling rate; None where a rate or the times of most calls are not known. Calls
-    without a time are taken to be spread as those with one.
+    From the log it is the mean of the last 28 days that its exports cover, days without calls too, every
+    call divided by its sampling rate; None where a rate or the times of most calls are not known, or less
+    than a day is covered. Calls without a time are taken to be spread as those with one.
 
     Args:
         config: The eval.
@@ -438,14 +437,10 @@ def calls_per_day(config: EvalConfig, volume: Mapping[str, Any]) -> float | None
     """
     if config.calls_per_day is not None:
         return config.calls_per_day
-    first, last, scaled = volume["first"], volume["last"], volume["recent_scaled"]
-    if scaled is None or not isinstance(first, datetime) or not isinstance(last, datetime):
-        return None
     calls, dated = volume["calls"], volume["calls"] - volume["undated"]
-    days = min((last - first).total_seconds() / DAY_S, WINDOW_DAYS)
-    if days < 1 or dated < DATED_SHARE * calls:
+    if volume["a_day"] is None or volume["days"] < 1 or dated < DATED_SHARE * calls:
         return None
-    return float(scaled * (calls / dated) / days)
+    return float(volume["a_day"] * calls / dated)
 
 
 def measured_latency(

@@ -14,7 +14,8 @@ from workbench.profiling.report import told_prices
 from workbench.specs import Candidate, EvalConfig
 from workbench.stats.bounds import exact
 from workbench.store import overview as rows
-from workbench.store.workloads import DAYS, candidate_costs
+from workbench.store import traffic_days
+from workbench.store.workloads import candidate_costs
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -86,18 +87,18 @@ def money_of(
         compared: Compared calls.
     """
     left_out: list[str] = []
-    parts: list[tuple[int, Amount]] = []
-    calls = imputed = 0
+    parts: list[tuple[float, Amount]] = []
+    calls, imputed = 0.0, 0
     found = rows.control_costs(store, config.task, workspace.model_prices(), config.exclude_marks)
     for row in found:
-        calls += row["calls"]
+        calls += row["weight"]
         name = row["model"] or "unnamed model"
         if row["usd"] is None or not row["measured"]:
             left_out.append(name if workspace.price_of(row["model"]) is None else name + NO_TOKENS)
         else:
             imputed += row["calls"] - row["measured"]
             amount = mean_amount(row["usd"], row["usd_deviation"], row["measured"])
-            parts.append((row["calls"], amount))
+            parts.append((row["weight"], amount))
     priced = sum(n for n, _ in parts)
     control = total([amount.times(n / priced) for n, amount in parts]) if priced else None
     price = workspace.price_of(spec.price or spec.model)
@@ -134,8 +135,8 @@ def _volume(store: Store, config: EvalConfig, calls_per_day: float | None) -> Am
     """Return the calls a day with limits from how days differ; a declared number has none but itself."""
     if calls_per_day is None or config.calls_per_day is not None:
         return None if calls_per_day is None else exactly(calls_per_day)
-    days = rows.daily_traffic(store, config.task, DAYS, config.exclude_marks)
-    if not days or any(each["traffic"] is None for each in days):
+    days = traffic_days.of_task(store, config.task, config.exclude_marks)
+    if traffic_days.mean_a_day(days) is None:
         return exactly(calls_per_day)
     found = traffic_a_day(days)
     if not found.point:

@@ -8,17 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.records import DATED_SHARE, LEAST_RATE, Call, Output, Request, from_json
+from workbench.records import DATED_SHARE, Call, Output, Request, from_json
+from workbench.store import traffic_days
 from workbench.store.imports import pairs
 
 if TYPE_CHECKING:
     from workbench.store import Store
-
-SCALED_CALLS = (
-    f"CASE WHEN count(*) = count(*) FILTER (WHERE sampling_rate >= {LEAST_RATE:.9f}) "
-    "THEN sum(1 / sampling_rate) END"
-)
-"""The calls that logged ones stand for; null where a rate is not known, or none that can be."""
 
 _ANSWERED = """
     FROM calls m WHERE m.served_by IS NULL AND m.model IS NOT NULL
@@ -177,8 +172,8 @@ class Volume:
     calls_per_day: float | None
 
 
-def volumes(store: Store, *, days: int = 28) -> dict[str, Volume]:
-    """Return the daily volume of each task over its last days of traffic.
+def volumes(store: Store) -> dict[str, Volume]:
+    """Return the daily volume of each task over the last days of its exports, see `traffic_days.daily`.
 
     A logged call stands for 1 / sampling rate calls. Unknown rates, or times of most calls, give no
     figure: the logs could be all of the traffic or a hundredth. Calls without a time are taken to be
@@ -186,36 +181,23 @@ def volumes(store: Store, *, days: int = 28) -> dict[str, Volume]:
 
     Args:
         store: Where to read.
-        days: How far back from a task's last call to look.
     """
-    rows = store.rows(
-        f"""
-        WITH mine AS (
-            SELECT task, occurred_at, sampling_rate,
-                   max(occurred_at) OVER (PARTITION BY task) AS last_at,
-                   count(*) OVER (PARTITION BY task)
-                       / nullif(count(occurred_at) OVER (PARTITION BY task), 0) AS scale
-            FROM usable_calls
-        )
-        SELECT task, count(*) AS calls, {SCALED_CALLS} AS traffic, any_value(scale) AS scale,
-               epoch(max(occurred_at) - min(occurred_at)) / 86400 AS days
-        FROM mine
-        WHERE last_at IS NULL OR occurred_at > last_at - to_days(?::INTEGER)
-        GROUP BY task
-        """,  # noqa: S608
-        (days,),
-    )
+    by_task = traffic_days.of_tasks(store)
     found = {}
-    for row in rows:
-        dated = row["days"] is not None and row["scale"] * DATED_SHARE <= 1
-        known = row["traffic"] is not None and dated
-        span = max(float(row["days"] or 0), 1.0)
+    for row in store.rows(
+        "SELECT task, count(*) AS calls, count(occurred_at) AS dated FROM usable_calls GROUP BY task"
+    ):
+        days = by_task.get(row["task"], [])
+        last = traffic_days.recent(days)
+        mean = traffic_days.mean_a_day(days)
+        known = mean is not None and row["dated"] >= DATED_SHARE * row["calls"]
+        logged = sum(each["calls"] for each in last)
         found[row["task"]] = Volume(
             task=row["task"],
-            calls=row["calls"],
-            days=span,
-            sampling_rate=row["calls"] / row["traffic"] if known else None,
-            calls_per_day=row["traffic"] * row["scale"] / span if known else None,
+            calls=logged if last else row["calls"],
+            days=max([1.0, *(each["span"] for each in last)]),
+            sampling_rate=logged / sum(each["traffic"] for each in last) if known else None,
+            calls_per_day=mean * row["calls"] / row["dated"] if known and mean is not None else None,
         )
     return found
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Comparison, Output, from_json, to_json
+from workbench.store import traffic_days
 from workbench.store.call_costs import cached_tokens
-from workbench.store.calls import SCALED_CALLS
 from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
 
@@ -405,9 +405,9 @@ def volume(store: Store, task: str, exclude: Sequence[str] = ()) -> dict[str, An
     """Return how much traffic a task's log holds, without the calls that carry an excluded mark.
 
     Returns:
-        calls, first and last time (UTC), `recent` calls of the 28 days up to the last,
-        `recent_scaled` the same divided by each call's sampling rate (None where a rate
-        is not known), `undated` calls without a time.
+        calls, first and last time (UTC), `undated` calls without a time, `a_day` calls over the last days
+        of its exports (`traffic_days.daily`), each divided by its sampling rate (None where a rate is not
+        known), and `days` that those cover.
     """
     found: dict[str, Any] = remembered(
         store, ("volume", task, *exclude), lambda: _volume(store, task, exclude), len
@@ -416,24 +416,18 @@ def volume(store: Store, task: str, exclude: Sequence[str] = ()) -> dict[str, An
 
 
 def _volume(store: Store, task: str, exclude: Sequence[str]) -> dict[str, Any]:
-    return store.rows(
+    row = store.rows(
         f"""
-        WITH mine AS (
-            SELECT occurred_at, sampling_rate FROM calls
-            WHERE task = $task AND call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
-        ),
-        span AS (SELECT min(occurred_at) AS first, max(occurred_at) AS last FROM mine),
-        recent AS (
-            SELECT m.* FROM mine m, span WHERE m.occurred_at > span.last - INTERVAL 28 DAY
-        )
-        SELECT (SELECT count(*) FROM mine) AS calls, span.first, span.last,
-               (SELECT count(*) FROM mine WHERE occurred_at IS NULL) AS undated,
-               (SELECT count(*) FROM recent) AS recent,
-               (SELECT {SCALED_CALLS} FROM recent) AS recent_scaled
-        FROM span
+        SELECT count(*) AS calls, min(occurred_at) AS first, max(occurred_at) AS last,
+               count(*) - count(occurred_at) AS undated
+        FROM calls
+        WHERE task = $task AND call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
         """,  # noqa: S608
         parameters(task, exclude),
     )[0]
+    days = traffic_days.of_task(store, task, exclude)
+    covered = max((each["span"] for each in days), default=0.0)
+    return row | {"a_day": traffic_days.mean_a_day(days), "days": covered}
 
 
 def control_usage(store: Store, task: str) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ ADDED = "added"
 """Of a row that says tokens and model of an output that had none."""
 
 _KEYS = ("row", "kind", "call_id", "request_hash", "content_hash", "output_hash", "gold", "parts",
-         "input_tokens", "output_tokens")  # fmt: skip
+         "input_tokens", "output_tokens", "sampling_rate")  # fmt: skip
 _CALL_COLUMNS = (
     "call_id", "source", "native_id", "task", "occurred_at", "session_id", "served_by", "sampling_rate",
     "model", "language", "input_chars", "turn_depth", "tool_count", "request_hash", "content_hash",
@@ -52,7 +52,8 @@ _CONTROL_COLUMNS = {
 _STAGED = """
 CREATE OR REPLACE TEMP TABLE staged (
     row BIGINT, kind VARCHAR, call_id VARCHAR, request_hash VARCHAR, content_hash VARCHAR,
-    output_hash VARCHAR, gold VARCHAR, parts INTEGER, input_tokens BIGINT, output_tokens BIGINT
+    output_hash VARCHAR, gold VARCHAR, parts INTEGER, input_tokens BIGINT, output_tokens BIGINT,
+    sampling_rate DOUBLE
 )
 """
 
@@ -120,6 +121,14 @@ LEFT JOIN conflicts x ON x.call_id = n.call_id AND x.content_hash = n.content_ha
 LEFT JOIN conflict_resolutions z ON z.call_id = n.call_id AND z.content_hash = n.content_hash
 """
 
+_RATES_LEFT = """
+SELECT c.manifest_id AS name, count(DISTINCT c.call_id) AS n
+FROM judged j JOIN staged s USING (row) JOIN calls c ON c.call_id = j.call_id
+WHERE j.outcome = 'skipped' AND s.kind = 'call' AND s.sampling_rate IS NOT NULL
+  AND c.sampling_rate IS DISTINCT FROM s.sampling_rate
+GROUP BY ALL ORDER BY ALL
+"""
+
 _GOLD = """
 INSERT INTO gold (call_id, answer, origin, created_at)
 WITH arrived AS (
@@ -146,8 +155,9 @@ class Loaded:
     `parts` counts, by outcome, the further source records of the rows. `costs` are those of the outputs.
     `prompts_waiting` are prompts that came later than their calls and wait for a person. `served` counts
     calls by the candidate that served them. `read_otherwise` counts conflicts of two readings of one
-    record, `held` rows that stand there under the ids of another reading, both by the import that
-    an older version read.
+    record, `held` rows that stand there under the ids of another reading, both by the import that an older
+    version read. `rates_left` counts, by the import that brought them, known calls that keep the sampling
+    rate they have, though they came with another.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -170,6 +180,7 @@ class Loaded:
     prompts_waiting: int = 0
     read_otherwise: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    rates_left: dict[str, int] = field(default_factory=dict)
 
 
 def load_staged(
@@ -298,6 +309,7 @@ def _judge(writer: Writer, staging: Staging, loaded: Loaded, before: ReadBefore)
         " WHERE s.parts > 0 GROUP BY ALL"
     )
     loaded.parts = dict(pairs(writer, parts))
+    loaded.rates_left = dict(pairs(writer, _RATES_LEFT))
 
 
 def grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -12,10 +12,10 @@ from workbench.costing.pricing import ModelPrice
 from workbench.normal import content_hash, naive_utc
 from workbench.roles import Right
 from workbench.store.call_costs import PRICES, at_batch_price, by_model, logged_cost, price_parameters
-from workbench.store.calls import SCALED_CALLS
 from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
 from workbench.store.replays import LIVE
+from workbench.store.traffic_days import RATES_DIFFER
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -236,11 +236,16 @@ def _control_costs(
     return store.rows(
         f"""
         WITH {PRICES},
+        rates AS (
+            SELECT {RATES_DIFFER} AS differ FROM calls
+            WHERE task = $task AND call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
+        ),
         found AS (
             SELECT c.task AS workload,
                    coalesce(json_extract_string(k.output, '$.model'), c.model, '') AS model, k.error_kind,
                    k.input_tokens AS i, coalesce(k.cached_input_tokens, 0) AS c, k.output_tokens AS o,
-                   {logged_cost("k.output")} AS logged, {at_batch_price("k.marks")} AS batched
+                   {logged_cost("k.output")} AS logged, {at_batch_price("k.marks")} AS batched,
+                   CASE WHEN (SELECT differ FROM rates) THEN 1 / c.sampling_rate ELSE 1 END AS w
             FROM calls c JOIN frontier_outputs k USING (call_id)
             WHERE c.task = $task AND c.call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
         ),
@@ -248,31 +253,4 @@ def _control_costs(
         SELECT * FROM by_model ORDER BY calls DESC, model
         """,  # noqa: S608 -- constants
         {**parameters(task, exclude), **price_parameters(prices)},
-    )
-
-
-def daily_traffic(store: Store, task: str, days: int, exclude: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return the calls of each of a task's last days: age in days, calls, oldest, traffic.
-
-    `traffic` counts a logged call as 1 / sampling rate; None where a rate is not known. `age` 0 is the
-    24 hours up to the task's last call, `oldest` the largest age within a day.
-
-    Args:
-        store: Where to read.
-        task: The task.
-        days: How far back.
-        exclude: Calls with one of these marks are left out.
-    """
-    return store.rows(
-        f"""
-        WITH ages AS (
-            SELECT sampling_rate, epoch(max(occurred_at) OVER () - occurred_at) / 86400 AS age
-            FROM calls WHERE task = $task AND occurred_at IS NOT NULL
-              AND call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
-        )
-        SELECT floor(age)::INTEGER AS age, count(*) AS calls, max(age) AS oldest,
-               {SCALED_CALLS} AS traffic
-        FROM ages WHERE age < $days GROUP BY ALL ORDER BY ALL
-        """,  # noqa: S608
-        {**parameters(task, exclude), "days": days},
     )

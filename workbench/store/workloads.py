@@ -16,7 +16,7 @@ from workbench.access import requires
 from workbench.costing.pricing import ModelPrice
 from workbench.records import UNASSIGNED, Request, from_json
 from workbench.roles import Right
-from workbench.store import Store, accesses
+from workbench.store import Store, accesses, traffic_days
 from workbench.store.call_costs import (
     PRICES,
     at_batch_price,
@@ -25,13 +25,11 @@ from workbench.store.call_costs import (
     logged_cost,
     price_parameters,
 )
-from workbench.store.calls import SCALED_CALLS
 from workbench.store.marked import EXCLUDED
+from workbench.store.traffic_days import RATES_DIFFER
 
 LABEL_CHARS = 60
 SHORT_ANSWERS = 400
-DAYS = 28
-"""Volume is that of the last days of a workload."""
 WRITTEN_AT_ONCE = 50_000
 """Rows of one transaction: some 20 ms, so that a label in between isn't held up."""
 SAMPLE_BYTES = 48_000_000
@@ -48,6 +46,10 @@ _TRAFFIC = f"""
         WHERE p.workload IS DISTINCT FROM '{EXCLUDED}'
     )
 """  # noqa: S608 -- a constant
+
+_WEIGHT = "CASE WHEN list_contains($weighted::VARCHAR[], workload) THEN 1 / sampling_rate ELSE 1 END"
+
+_TOKENS_IN = "(control_input_tokens + coalesce(control_cached_input_tokens, 0))"
 
 
 def new_profile_id(now_s: float | None = None) -> str:
@@ -182,68 +184,104 @@ def move_calls(store: Store, task: str, seqs: Sequence[int]) -> int:
     return moved
 
 
-def totals(store: Store, profile_id: str) -> list[dict[str, Any]]:
-    """Return a row of counts, sums, shares and quantiles for each workload, most calls first."""
-    return store.rows(
+def weighted(store: Store, profile_id: str) -> list[str]:
+    """Return the workloads whose calls were logged at different rates, all of them known."""
+    return store.each(
+        str,
+        f"WITH {_TRAFFIC} SELECT workload FROM traffic GROUP BY workload HAVING {RATES_DIFFER} ORDER BY ALL",  # noqa: S608
+        {"profile": profile_id},
+    )
+
+
+def totals(store: Store, profile_id: str, weighted: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return a row of counts, sums, shares and quantiles for each workload, most calls first.
+
+    Args:
+        store: Where to read.
+        profile_id: The profile that names the workloads.
+        weighted: Workloads of which a logged call counts as 1 / its sampling rate, in all but counts, the
+            most turns and the share of duplicates.
+    """
+    rows = store.rows(
         f"""
-        WITH {_TRAFFIC}
+        WITH {_TRAFFIC}, weighed AS (SELECT *, {_WEIGHT} AS w, {_TOKENS_IN} AS tokens_in FROM traffic)
         SELECT workload, any_value(task) AS task, count(*) AS calls, count(control) AS answers,
                min(occurred_at) AS first_at, max(occurred_at) AS last_at,
                count(occurred_at) AS dated, count(sampling_rate) AS rated,
-               avg(control_input_tokens + coalesce(control_cached_input_tokens, 0)) AS input_tokens,
-               avg(control_output_tokens) AS output_tokens,
-               quantile_cont(control_input_tokens + coalesce(control_cached_input_tokens, 0), 0.95)
-                   AS input_tokens_p95,
+               min(sampling_rate) AS rate_low, max(sampling_rate) AS rate_high, sum(w) AS weight,
+               {_mean("tokens_in")} AS input_tokens, {_mean("control_output_tokens")} AS output_tokens,
+               quantile_cont(tokens_in, 0.95) AS input_tokens_p95,
                -- Who names cached tokens leaves them out where there are none; who never does says nothing.
                CASE WHEN count(control_cached_input_tokens) > 0
-                    THEN sum(control_cached_input_tokens) FILTER (control_input_tokens IS NOT NULL)
-                         / nullif(sum(control_input_tokens + coalesce(control_cached_input_tokens, 0)), 0)
+                    THEN sum(w * control_cached_input_tokens) FILTER (control_input_tokens IS NOT NULL)
+                         / nullif(sum(w * tokens_in), 0)
                END AS cached_share,
-               avg(input_chars) AS input_chars,
+               {_mean("input_chars")} AS input_chars,
                quantile_cont(control_latency_ms, 0.5) AS latency_p50_ms,
                quantile_cont(control_latency_ms, 0.95) AS latency_p95_ms,
                quantile_cont(control_latency_ms, 0.99) AS latency_p99_ms,
                count(control_latency_ms) AS latencies,
                quantile_cont(turn_depth, 0.5) AS turns_p50, max(turn_depth) AS turns_max,
-               avg((turn_depth > 1)::INTEGER) AS multi_turn_share,
-               avg((tool_count > 0)::INTEGER) AS tool_share,
+               {_mean("(turn_depth > 1)::INTEGER")} AS multi_turn_share,
+               {_mean("(tool_count > 0)::INTEGER")} AS tool_share,
                1 - count(DISTINCT request_hash) / count(*) AS duplicate_share,
                approx_count_distinct(control_text) AS distinct_answers
-        FROM traffic GROUP BY workload ORDER BY calls DESC, workload
+        FROM weighed GROUP BY workload ORDER BY calls DESC, workload
         """,  # noqa: S608 -- constants, here and below
-        {"profile": profile_id},
+        {"profile": profile_id, "weighted": list(weighted)},
     )
+    quantiles = _weighted_quantiles(store, profile_id, weighted)
+    return [row | quantiles.get(row["workload"], {}) for row in rows]
+
+
+def _weighted_quantiles(
+    store: Store, profile_id: str, weighted: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """Return the quantiles of `totals` of some workloads: the least value that reaches the share of calls."""
+    found: dict[str, dict[str, float | None]] = {name: {} for name in weighted}
+    wanted = [("control_latency_ms", 0.5, "latency_p50_ms"), ("control_latency_ms", 0.95, "latency_p95_ms"),
+              ("control_latency_ms", 0.99, "latency_p99_ms"), ("turn_depth", 0.5, "turns_p50"),
+              (_TOKENS_IN, 0.95, "input_tokens_p95")]  # fmt: skip
+    for value, share, name in wanted if weighted else ():
+        rows = store.rows(
+            f"""
+            WITH {_TRAFFIC},
+            added AS (
+                SELECT workload, {value} AS value,
+                       sum(1 / sampling_rate) OVER (PARTITION BY workload ORDER BY {value}) AS so_far,
+                       sum(1 / sampling_rate) OVER (PARTITION BY workload) AS whole
+                FROM traffic
+                WHERE list_contains($weighted::VARCHAR[], workload) AND {value} IS NOT NULL
+            )
+            SELECT workload, min(value) FILTER (so_far >= {share} * whole * (1 - 1e-12)) AS value
+            FROM added GROUP BY workload
+            """,  # noqa: S608
+            {"profile": profile_id, "weighted": list(weighted)},
+        )
+        for row in rows:
+            found[row["workload"]][name] = float(row["value"])
+    return found
+
+
+def _mean(value: str) -> str:
+    return f"(sum(w * ({value})) / sum(w) FILTER (({value}) IS NOT NULL))"
 
 
 def daily_traffic(store: Store, profile_id: str) -> list[dict[str, Any]]:
-    """Return the calls of each day of a workload's last days: workload, age in days, calls, traffic.
-
-    `traffic` counts a logged call as 1 / sampling rate; None where a rate is not known. `age` 0 is the
-    24 hours up to the workload's last call.
-    """
-    return store.rows(
-        f"""
-        WITH {_TRAFFIC},
-        ages AS (
-            SELECT workload, sampling_rate,
-                   epoch(max(occurred_at) OVER (PARTITION BY workload) - occurred_at) / 86400 AS age,
-            FROM traffic WHERE occurred_at IS NOT NULL
-        )
-        SELECT workload, floor(age)::INTEGER AS age, count(*) AS calls, max(age) AS oldest,
-               {SCALED_CALLS} AS traffic
-        FROM ages WHERE age < {DAYS} GROUP BY ALL ORDER BY ALL
-        """,  # noqa: S608
-        {"profile": profile_id},
-    )
+    """Return the calls of each of the last days of every workload, as `traffic_days.daily` does."""
+    return traffic_days.daily(store, _TRAFFIC, {"profile": profile_id})
 
 
-def model_costs(store: Store, profile_id: str, prices: Sequence[ModelPrice]) -> list[dict[str, Any]]:
+def model_costs(
+    store: Store, profile_id: str, prices: Sequence[ModelPrice], weighted: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Return tokens and costs by workload and model.
 
     Args:
         store: Where to read.
         profile_id: The profile that names the workloads.
         prices: The newest price of each model.
+        weighted: As for `totals`.
 
     Returns:
         Rows of workload and the columns of `call_costs.by_model`, the commonest model first.
@@ -255,13 +293,14 @@ def model_costs(store: Store, profile_id: str, prices: Sequence[ModelPrice]) -> 
             SELECT workload, coalesce(json_extract_string(control, '$.model'), model, '') AS model,
                    control_error_kind AS error_kind, control_input_tokens AS i,
                    coalesce(control_cached_input_tokens, 0) AS c, control_output_tokens AS o,
-                   {logged_cost("control")} AS logged, {at_batch_price("control_marks")} AS batched
+                   {logged_cost("control")} AS logged, {at_batch_price("control_marks")} AS batched,
+                   {_WEIGHT} AS w
             FROM traffic WHERE control IS NOT NULL
         ),
         {by_model("found")}
         SELECT * FROM by_model ORDER BY workload, calls DESC, model
         """,  # noqa: S608
-        {"profile": profile_id, **price_parameters(prices)},
+        {"profile": profile_id, "weighted": list(weighted), **price_parameters(prices)},
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from workbench.ingest import ImportReport
-from workbench.ingest.report import told_readings, told_renamed, told_unrendered
+from workbench.ingest.report import told_rates, told_readings, told_renamed, told_unrendered
 from workbench.progress import Progress
 from workbench.ui import words
 from workbench.ui.diff import visible
@@ -56,7 +56,7 @@ def details(report: ImportReport) -> None:
     _counts("Marked", {mark.replace("_", " "): count for mark, count in report.marks.items()})
     if report.repaired:
         st.warning(visible(report.repaired), icon=":material/warning:")
-    for hint in (*told_readings(report), *told_unrendered(report)):
+    for hint in (*told_readings(report), *told_unrendered(report), *told_rates(report)):
         st.warning(visible(hint), icon=":material/warning:")
     if report.redacted is not None:
         found = {kind.lower(): count for kind, count in report.redacted.items()}

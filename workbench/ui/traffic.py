@@ -70,6 +70,8 @@ def _summary(report: ProfileReport) -> None:
             "the calls a day of:"
         )
         st.text(visible(report.told_unknown))
+    if quiet := [each for each in report.workloads if each.told_quiet]:
+        st.text(visible("; ".join(f"{each.name}: {each.told_quiet}" for each in quiet)))
     if report.imputed:
         st.caption(told_imputed(report.imputed) + ".")
     for said in report.notes:
@@ -178,6 +180,8 @@ def _facts(each: WorkloadReport) -> None:
         else "calls a day not known",
         _cost(each),
     ]
+    if each.told_quiet:
+        lines.append(each.told_quiet)
     if each.latencies:
         p50, p95, p99 = (_ms(each.latency_p50_ms), _ms(each.latency_p95_ms), _ms(each.latency_p99_ms))
         lines.append(f"latency p50 {p50}, p95 {p95}, p99 {p99}")
