@@ -66,8 +66,8 @@ class ImportReport(_WithRejects):
     calls that were stored with a template's arguments: each waits as a conflict.
     `read_otherwise` counts, by the earlier import that brought them, conflicts that are no two records but
     one, which an older version of the program read otherwise; `held` counts skipped records which stand
-    there under the ids that another reading gave them. `rates_left` counts, by the earlier import that brought
-    them, known calls that keep their sampling rate, or none, though they came with another.
+    there under the ids that another reading gave them. `rates_left` counts, by the earlier import that
+    brought them, known calls that keep their sampling rate, or none, though they came with another.
     `served` counts, by candidate, new calls that it served itself: their answers are no frontier's.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
     calls by their kind; the other skipped ones were known.
