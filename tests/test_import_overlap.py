@@ -170,15 +170,20 @@ with Store.open(Path(sys.argv[1])) as store:
 """
 
 
+def ready(root: Path, monkeypatch: pytest.MonkeyPatch, *, long: bool) -> tuple[Desk, Path]:
+    """Return a workspace whose imports load early, and a log that counts as long or as short."""
+    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
+    monkeypatch.setattr(storing, "PATIENT_BYTES", 0 if long else 1 << 30)
+    desk = Desk(root)
+    return desk, desk.write("log.jsonl", *CALLS)
+
+
 @pytest.mark.parametrize("long", [True, False])
 def test_a_long_import_gives_way_to_another_process_while_it_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: bool
 ) -> None:
     """Who asks for the store while a long log is read is answered at once; a short one is waited for."""
-    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
-    monkeypatch.setattr(storing, "PATIENT_BYTES", 0 if long else 1 << 30)
-    desk = Desk(tmp_path)
-    log = desk.write("log.jsonl", *CALLS)
+    desk, log = ready(tmp_path, monkeypatch, long=long)
     begun = threading.Event()
     taken, settled = early.EarlyLoad.take, storing.Storing.settled
     asked: list[subprocess.Popen[str]] = []
@@ -214,9 +219,7 @@ def test_a_store_that_is_busy_while_a_long_log_is_read_is_asked_again_at_its_end
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: bool
 ) -> None:
     """Loading early is a gain of time and no more: for a long log there is time until everything is read."""
-    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
-    monkeypatch.setattr(storing, "PATIENT_BYTES", 0 if long else 1 << 30)
-    desk = Desk(tmp_path)
+    desk, log = ready(tmp_path, monkeypatch, long=long)
     room, busy = Store.make_room, [StoreBusy("The store is in use.")]
 
     def make_room(self: Store, calls: int) -> None:
@@ -225,7 +228,6 @@ def test_a_store_that_is_busy_while_a_long_log_is_read_is_asked_again_at_its_end
         room(self, calls)
 
     monkeypatch.setattr(Store, "make_room", make_room)
-    log = desk.write("log.jsonl", *CALLS)
     if long:
         assert import_files(desk.workspace, lambda: desk.store, [log]).accepted == len(CALLS)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import pairwise
 
@@ -163,9 +164,8 @@ def told_elsewhere(answer: Recommendation, clean: int) -> None:
     assert not re.search("more compared calls? to reach", said)
 
 
-def test_a_label_reaches_no_further_than_the_next_open_disagreement() -> None:
-    """Nine stand side by side: it takes two labels, where an even spread would say one."""
-    differing = range(64, 73)
+def standing(differing: Collection[int]) -> tuple[Evidence, list[AuditRow]]:
+    """Return 360 compared calls of which those at some places differ, and their rows."""
     made = [
         AuditRow(
             call_id=f"c{place}",
@@ -176,7 +176,12 @@ def test_a_label_reaches_no_further_than_the_next_open_disagreement() -> None:
         )
         for place in range(360)
     ]
-    evidence = from_rows(made, basis=Basis.STRUCTURAL, icc=0.0, days=30.0)
+    return from_rows(made, basis=Basis.STRUCTURAL, icc=0.0, days=30.0), made
+
+
+def test_a_label_reaches_no_further_than_the_next_open_disagreement() -> None:
+    """Nine stand side by side: it takes two labels, where an even spread would say one."""
+    evidence, made = standing(range(64, 73))
     evidence = replace(evidence, differing=Differing.of(Table.of(made)))
     found = what_would_change(evidence, POLICY)
     labels = next(each for each in found.changes if each.what == "labels")
@@ -187,18 +192,7 @@ def test_a_label_reaches_no_further_than_the_next_open_disagreement() -> None:
 
 def test_what_is_missing_counts_from_where_the_disagreements_stand() -> None:
     """The second of nine stands far off: one label reaches it, where an even spread would ask for two."""
-    differing = {9, *range(200, 208)}
-    made = [
-        AuditRow(
-            call_id=f"c{place}",
-            batch=0,
-            audit_key=f"{place:06}",
-            agrees=place not in differing,
-            identical=place not in differing,
-        )
-        for place in range(360)
-    ]
-    spread = from_rows(made, basis=Basis.STRUCTURAL, icc=0.0, days=30.0)
+    spread, made = standing({9, *range(200, 208)})
     known = replace(spread, differing=Differing.of(Table.of(made)))
     assert "At least about 2 more labels to reach 25 %" in ramp.recommend(spread, POLICY).missing[0]
     answer = ramp.recommend(known, POLICY)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from workbench import ramp
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Recommendation
-from workbench.stats.ahead import labelled_on, open_disagreements
+from workbench.stats.ahead import labelled_on, least, open_disagreements
 from workbench.stats.evidence import Evidence, Population, WeightedOutcome
 from workbench.stats.harm import highs_of_regressions, net, regressions
 from workbench.stats.ladder import EPSILON
@@ -291,21 +291,14 @@ def _fewest(
             return answer.share > now.share + EPSILON
         return _differs(now, answer) and _is_up(now, answer) is up
 
-    low, high = 0, 1
-    answer = ask(high)
-    while not moves(answer):
-        low, high = high, high * 2
-        if high > MOST_LABELS:
-            return None
-        answer = ask(high)
-    while high - low > 1:
-        middle = (low + high) // 2
-        other = ask(middle)
-        if moves(other):
-            high, answer = middle, other
-        else:
-            low = middle
-    return high, answer
+    answers: dict[int, ramp.Step] = {}
+
+    def does(number: int) -> bool:
+        answers[number] = ask(number)
+        return moves(answers[number])
+
+    found = least(does, MOST_LABELS)
+    return None if found is None else (found, answers[found])
 
 
 def _more_calls(

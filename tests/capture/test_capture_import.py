@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_server import Server, serving
+from capture_server import Server
 from import_world import Desk, tallies
 from openai import OpenAI
 
@@ -18,17 +17,6 @@ from workbench.formats import read
 from workbench.store.calls import load_calls
 
 MARK = "identity"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> CaptureLog:
-    return CaptureLog(tmp_path / "log")
 
 
 @pytest.fixture

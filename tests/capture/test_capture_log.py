@@ -10,13 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from capture_server import Server, completion, serving
+from capture_server import Server, completion
 from hypothesis import given
 from hypothesis import strategies as st
 from openai import OpenAI
@@ -29,12 +28,6 @@ from workbench.redaction import Redactor, load_key
 
 ROOT = Path(__file__).parents[2]
 ASK = [{"role": "user", "content": "hello"}]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
 
 
 def client_of(server: Server, log: CaptureLog, **options: Any) -> OpenAI:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-from capture_server import CALL, Server, serving
+from capture_server import CALL, Server
 from import_world import Desk, tallies
 from openai import AsyncOpenAI, AzureOpenAI, OpenAI
 from pydantic import BaseModel
@@ -28,17 +28,6 @@ TOOLS = [{"type": "function", "function": {"name": "find_order", "parameters": {
 
 class Label(BaseModel):
     label: str
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> CaptureLog:
-    return CaptureLog(tmp_path / "log")
 
 
 def sync_client(server: Server, behaviour: str = "good", **options: Any) -> OpenAI:

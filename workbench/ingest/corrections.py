@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 KEPT_SIDES = ("stored", "arrived")
-AT_ONCE = 2_000
-"""Calls looked at together; each may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +241,7 @@ def resolve_conflicts(
     Raises:
         UsageError: `keep` is neither side, or a call is in no conflict.
     """
-    from workbench.store import corrections
+    from workbench.store import corrections, replaced
 
     if keep not in KEPT_SIDES:
         raise UsageError(f"{keep!r} is no side of a conflict.", "Use stored or arrived.")
@@ -262,8 +260,8 @@ def resolve_conflicts(
     # What rests on the old version is counted; answers to the old request that come later are dropped then.
     store.absorb()
     with store.writing() as writer:
-        for at in range(0, len(wanted), AT_ONCE):
-            some = wanted[at : at + AT_ONCE]
+        for at in range(0, len(wanted), replaced.AT_ONCE):
+            some = wanted[at : at + replaced.AT_ONCE]
             versions = defaultdict(list)
             for row in corrections.open_conflicts(store, call_ids=some, limit=None):
                 versions[row["call_id"]].append(row)

@@ -19,6 +19,7 @@ from workbench.profiling.report import ModelUse, WorkloadReport
 from workbench.records import DATED_SHARE, UNASSIGNED, Output, Request, from_json
 from workbench.specs import Price
 from workbench.store import Store, traffic_days, workloads
+from workbench.store.traffic_days import by_workload
 from workbench.traffic.prompts import Constant, Prompt, constant_part, prompt_of
 from workbench.traffic.shapes import Answer, Shape, overlap, shape_of
 from workbench.traffic.suitability import MIXED_SHARES, NO_SHARE, NO_TIMES, Measured, checklist, weekly_shift
@@ -58,11 +59,11 @@ def measure(
         calls: How many calls there are.
     """
     weighted = workloads.weighted(store, profile_id)
-    uses = _grouped(workloads.model_costs(store, profile_id, workspace.model_prices(), weighted))
-    days = _grouped(workloads.daily_traffic(store, profile_id))
-    tongues = _grouped(workloads.languages(store, profile_id))
-    short = _grouped(workloads.short_answers(store, profile_id))
-    weeks = _grouped(workloads.weekly_mix(store, profile_id))
+    uses = by_workload(workloads.model_costs(store, profile_id, workspace.model_prices(), weighted))
+    days = by_workload(workloads.daily_traffic(store, profile_id))
+    tongues = by_workload(workloads.languages(store, profile_id))
+    short = by_workload(workloads.short_answers(store, profile_id))
+    weeks = by_workload(workloads.weekly_mix(store, profile_id))
     samples = workloads.sampled(store, profile_id, SAMPLE)
     small = small_model(workspace)
     found = []
@@ -151,13 +152,6 @@ def _rank(each: WorkloadReport) -> tuple[float, float, float, int, str]:
         -each.calls,
         each.name,
     )
-
-
-def _grouped(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        found.setdefault(row["workload"], []).append(row)
-    return found
 
 
 def use_of(row: Mapping[str, Any]) -> ModelUse:

@@ -73,14 +73,22 @@ def fewest_clean(
     if differing is None or task.basis is Basis.SEMANTIC or not most:
         return None
 
-    def does(k: int) -> bool:
-        return enough(labelled_on(task, k, differing, harmful=False))
+    # All that are open are reached by a power of 2 below that.
+    return least(lambda k: enough(labelled_on(task, min(k, most), differing, harmful=False)), 2 * most)
 
+
+def least(does: Callable[[int], bool], most: int) -> int | None:
+    """Return the least number from 1 on that does; None where the powers of 2 up to `most` show none.
+
+    Args:
+        does: Says whether a number does; whatever is greater than one that does must do, too.
+        most: Where to end, in steps of doubling.
+    """
     low, high = 0, 1
     while not does(high):
-        if high >= most:
+        low, high = high, 2 * high
+        if high > most:
             return None
-        low, high = high, min(2 * high, most)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if does(middle) else (middle, high)

@@ -76,21 +76,14 @@ def missing_for_next(
     clean = fewest_clean(
         population, differing, lambda other: measure(other, delta).estimate.high <= bound + EPSILON
     )
+    hard = Missing(stage, bound, labels_done=done, clean=clean, too_close=True, lack=Lack.CANDIDATE)
     point = judged.cautious or 0.0
     if point > policy.tolerance + EPSILON and population.looked:
         sentence = (
             f"More labels will hardly help: the estimate, {measured(point)}, is above the tolerance of "
             f"{measured(policy.tolerance)}{_against(stage, clean)}."
         )
-        return Missing(
-            stage,
-            bound,
-            labels_done=done,
-            clean=clean,
-            too_close=True,
-            sentence=sentence,
-            lack=Lack.CANDIDATE,
-        )
+        return replace(hard, sentence=sentence)
     size = _size(population, judged, bound, policy, delta)
     hopeful = size is None and not population.looked
     if hopeful:
@@ -106,15 +99,7 @@ def missing_for_next(
             f"{measured(bound)}{'' if near else ', more than so many clean calls could prove'}"
             f"{_against(stage, clean)}."
         )
-        return Missing(
-            stage,
-            bound,
-            labels_done=done,
-            clean=clean,
-            too_close=True,
-            sentence=sentence,
-            lack=Lack.CANDIDATE,
-        )
+        return replace(hard, sentence=sentence)
     rate = 1.0 if semantic else population.disagreements / population.compared
     labels = max(0 if harmless else math.ceil(size * rate - EPSILON), done + (clean or 0))
     at_least = hopeful or harmless or (not population.looked and point <= 0 and (semantic or rate > 0))

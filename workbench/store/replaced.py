@@ -46,7 +46,7 @@ Version = dict[str, dict[str, Any] | None]
 
 
 AT_ONCE = 2_000
-"""Calls taken back together; each may be long."""
+"""Calls replaced, or taken back, together; each may be long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def daily(store: Store, traffic: str, values: Mapping[str, Any]) -> list[dict[st
         """,  # noqa: S608 -- constants, here and below
         values,
     )
-    streams = [row for found in _by_workload(exports) for row in _streams(found)]
+    streams = [row for found in by_workload(exports).values() for row in _streams(found)]
     if not streams:
         return []
     columns = ("workload", "source", "stream", "until", "span")
@@ -99,8 +99,7 @@ def of_task(store: Store, task: str, exclude: Sequence[str] = ()) -> list[dict[s
 def of_tasks(store: Store) -> dict[str, list[dict[str, Any]]]:
     """Return what `daily` does for each task with calls that have a time."""
     traffic = "traffic AS (SELECT task AS workload, source, occurred_at, sampling_rate FROM usable_calls)"
-    found = _by_workload(daily(store, traffic, {}))
-    return {rows[0]["workload"]: rows for rows in found}
+    return by_workload(daily(store, traffic, {}))
 
 
 def recent(days: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -131,11 +130,12 @@ def mean_a_day(days: Sequence[dict[str, Any]]) -> float | None:
     return float(sum(row["traffic"] / max(row["span"], 1.0) for row in found if row["age"] < DAYS))
 
 
-def _by_workload(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+def by_workload(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each workload, in their order."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["workload"], []).append(row)
-    return list(found.values())
+    return found
 
 
 def _streams(exports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
