@@ -187,7 +187,7 @@ def test_each_role_finds_its_pages_and_no_others(served: Served, chromium: Any, 
     sign_in(page, served, "rita")
     words(page, "Guidelines")
     assert page.url.startswith(f"{served.url}/review")
-    assert menu(page) <= {"Review", "Settings"}
+    assert menu(page) <= {"Help", "Review", "Settings"}
     assert page.get_by_role("textbox", name="Your name").count() == 0
     page.locator('[class*="st-key-left-"] button').click()
     words(page, "label")
