@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
 import sys
 import threading
 from importlib.abc import MetaPathFinder
@@ -21,13 +23,18 @@ class _WithoutPandas(MetaPathFinder):
 
 def main() -> None:
     """Run one command and exit with its code."""
+    is_import = sys.argv[1:2] == ["import"]
     try:
-        if sys.argv[1:2] == ["import"]:
+        if is_import:
             _begin_import()
         _run()
     except KeyboardInterrupt:
         # Also while the commands are still being loaded.
         sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as leaving:
+        if is_import and isinstance(leaving.code, int | None):
+            _leave(leaving.code or 0)
+        raise
 
 
 def _run() -> None:
@@ -56,6 +63,17 @@ def _begin_import() -> None:
         from workbench.language import prepare
 
         threading.Thread(target=prepare, daemon=True).start()
+
+
+def _leave(code: int) -> None:
+    """End the process at once: its millions of objects would be taken apart one by one before."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        return  # The interpreter says what it has to say of it.
+    atexit._run_exitfuncs()
+    os._exit(code)
 
 
 def _hint(error: object) -> str:
