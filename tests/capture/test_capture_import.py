@@ -13,7 +13,9 @@ from openai import OpenAI
 
 from workbench.capture import CaptureLog, wrap
 from workbench.capture.litellm_callback import _take
+from workbench.config import Workspace
 from workbench.formats import read
+from workbench.review import import_labels
 from workbench.store.calls import load_calls
 
 MARK = "identity"
@@ -127,3 +129,32 @@ def test_tries_of_litellm_and_its_cached_answers_are_told_apart(log: CaptureLog,
     assert log.flush()
     found = [each.native_id for each in read(sorted(log.folder.glob("*.jsonl")))]  # type: ignore[union-attr]
     assert found == ["c1", "c1/a1", "c2/a1", "c2/a1"]
+
+
+def test_labels_find_a_captured_call_by_the_id_of_its_answer(
+    server: Server, log: CaptureLog, bench: Desk
+) -> None:
+    """Who kept the answers' ids can label by them; an id that came twice names no call."""
+    client = captured(server, log, "good")
+    for text in ("one", "two"):
+        ask(client, text)
+        client.responses.create(model="m", input=text)
+    again = captured(server, log)
+    for text in ("three", "four"):
+        ask(again, text)
+    ids = [each["response"]["id"] for each in lines(log)]
+    assert len(set(ids)) == 5
+    assert tallies(bench.take(log.folder)) == {"accepted": 6}
+    assert {each.attributes["response_id"] for each in load_calls(bench.store)} == set(ids)
+    (bench.root / "evals" / "orders").mkdir(parents=True)
+    (bench.root / "evals" / "orders" / "eval.toml").write_text(
+        'task = "orders"\nkind = "label"\nlabels = ["yes", "no"]\n'
+    )
+    gold = bench.root / "gold.csv"
+    gold.write_text("id,gold\n" + "".join(f"{each},yes\n" for each in [*dict.fromkeys(ids), "chatcmpl-none"]))
+    report = import_labels(Workspace.load(bench.root), bench.store, gold, task="orders")
+    assert (report.accepted, report.rejected) == (4, 2)
+    assert {each.reason for each in report.rejections} == {
+        "more than one call has this id: give the call id",
+        "no call of task orders has this id",
+    }

@@ -211,7 +211,8 @@ def test_a_capture_log_is_read_the_short_way() -> None:
     }
     pair = read_plain(json.dumps({**PLAIN, **beside}).encode())
     assert pair is not None
-    assert pair.attributes == {"task": "triage", "tenant": "a", "sampling_rate": 0.1}
+    beside = {"task": "triage", "tenant": "a", "sampling_rate": 0.1, "response_id": "chatcmpl-1"}
+    assert pair.attributes == beside
     assert (pair.native_id, pair.first_token_ms) == ("capture-1", 90)
 
 

@@ -15,6 +15,7 @@ from workbench.formats.pairs import (
     TIME_KEYS,
     TOKEN_KEYS,
     has_own_identity,
+    keep_answer_id,
     logged_usage,
     parse_pair,
 )
@@ -109,6 +110,7 @@ class OpenAIChat:
         identity = response.get("id") or value.get("id") or value.get("request_id")
         if has_own_identity(value):
             identity = value["id"]
+            keep_answer_id(metadata, response)
         model = response.get("model") or body.get("model") or value.get("model")
         task = metadata.get("task")
         return [

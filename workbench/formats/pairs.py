@@ -9,7 +9,7 @@ from workbench.formats.answers import whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable
 from workbench.formats.chat import add, first_told
 from workbench.formats.drafts import as_mapping, id_of, make_draft, milliseconds_between, truthy
-from workbench.formats.plain import IDENTITY
+from workbench.formats.plain import IDENTITY, RESPONSE_ID
 from workbench.formats.usage import read_usage
 from workbench.normal import as_count, as_number, decode_nested
 from workbench.records import Usage
@@ -31,6 +31,13 @@ def has_own_identity(value: Mapping[str, Any]) -> bool:
     Other logs, and those of capture before it wrote so, are known by the answer's id.
     """
     return value.get(IDENTITY) == "id" and id_of(value.get("id")) is not None
+
+
+def keep_answer_id(attributes: dict[str, Any], answer: Mapping[str, Any]) -> None:
+    """Keep the answer's id beside a call that is known by the line's: labels may name the call by it."""
+    found = id_of(answer.get("id"))
+    if found is not None:
+        attributes.setdefault(RESPONSE_ID, found)
 
 
 def logged_usage(value: Mapping[str, Any]) -> Usage:
@@ -63,6 +70,7 @@ def parse_pair(
     own_id = id_of(value.get("id"))
     if has_own_identity(value):
         attributes.pop(IDENTITY, None)
+        keep_answer_id(attributes, answer)
         native_id = own_id
     else:
         native_id = id_of(answer.get("id")) or own_id or id_of(value.get("request_id"))

@@ -23,6 +23,9 @@ SESSION_KEYS = ("session_id", "conversation_id", "thread_id")
 IDENTITY = "identity"
 """The key by which a line says what the call is known by: `id`, its own, or else the answer's."""
 
+RESPONSE_ID = "response_id"
+"""The attribute that keeps the answer's id where the call is known by the line's."""
+
 # A field that may only be null is one that the long way does something with. Nothing nests here
 # but the response format, so that only its depth has to be looked at.
 _Scalar = str | int | float | bool | None
@@ -290,6 +293,8 @@ def _pair(line: Any) -> PlainPair | None:
         attributes |= line.metadata
     if request.user is not None:
         attributes.setdefault("user", request.user)
+    if line.identity is not UNSET:
+        attributes.setdefault(RESPONSE_ID, response.id)
     if "cache_hit" in attributes:
         return None
     session = None

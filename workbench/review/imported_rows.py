@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workbench.formats.base import Blank, Record
+from workbench.formats.plain import RESPONSE_ID
 from workbench.ingest.treated import Treatment
 from workbench.normal import as_text, clean_text, restore_cell
 from workbench.records import Rejected
@@ -41,14 +42,13 @@ def rows_in(
 
 
 class Ids:
-    """Finds a pair or a call by call id or native id."""
+    """Finds a pair or a call by call id, native id, or the id of the answer that capture keeps beside it."""
 
     def __init__(self, found: list[dict[str, Any]], unknown: str, treatment: Treatment | None = None) -> None:
         self._by_call = {row["call_id"]: row for row in found}
-        self._by_native: dict[str, dict[str, Any] | None] = {}
-        for row in found:
-            # Two sources may use one id; then only the call id tells them apart.
-            self._by_native[row["native_id"]] = None if row["native_id"] in self._by_native else row
+        # Two sources may use one id, and a server one for two answers: the call id tells them apart.
+        self._by_native = _unambiguous(found, "native_id")
+        self._by_response = _unambiguous(found, RESPONSE_ID)
         self._unknown, self._treatment = unknown, treatment
 
     def find(self, name: str) -> dict[str, Any]:
@@ -63,9 +63,19 @@ class Ids:
             return self._by_call[name]
         if name not in self._by_native and self._treatment is not None:
             name = self._treatment.name(name)
-        if name not in self._by_native:
+        named = self._by_native if name in self._by_native else self._by_response
+        if name not in named:
             raise Refused(self._unknown)
-        found = self._by_native[name]
+        found = named[name]
         if found is None:
             raise Refused("more than one call has this id: give the call id")
         return found
+
+
+def _unambiguous(found: list[dict[str, Any]], column: str) -> dict[str, dict[str, Any] | None]:
+    """Return rows by a column that not all have; None where several have the same there."""
+    rows: dict[str, dict[str, Any] | None] = {}
+    for row in found:
+        if row[column] is not None:
+            rows[row[column]] = None if row[column] in rows else row
+    return rows

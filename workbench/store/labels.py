@@ -50,6 +50,7 @@ class Scope:
 
 CURRENT = "NOT EXISTS (SELECT 1 FROM labels s WHERE s.supersedes = l.label_id)"
 """Of a label `l`: no later row supersedes it."""
+_RESPONSE_ID = "json_extract_string(c.attributes, '$.response_id') AS response_id"
 
 
 def in_utc(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
@@ -309,14 +310,14 @@ def known_labels(store: Reads, label_ids: Sequence[str]) -> set[str]:
 
 
 def observed_pairs(store: Reads, task: str, fingerprint: str) -> list[dict[str, Any]]:
-    """Return replay_id, call_id and native_id of every observed pair, earliest replay first."""
+    """Return replay_id and the ids of the call of every observed pair, earliest replay first."""
     return store.rows(
-        """
-        SELECT o.replay_id, o.call_id, c.native_id, c.source
+        f"""
+        SELECT o.replay_id, o.call_id, c.native_id, c.source, {_RESPONSE_ID}
         FROM observations o JOIN replays r USING (replay_id) JOIN calls c USING (call_id)
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.repeat = 0
         QUALIFY row_number() OVER (PARTITION BY o.call_id ORDER BY r.seq) = 1
-        """,
+        """,  # noqa: S608 -- a text of this file
         (task, fingerprint),
     )
 
@@ -333,8 +334,11 @@ def pairs_of(store: Reads, task: str, fingerprint: str) -> list[dict[str, Any]]:
 
 
 def task_calls(store: Reads, task: str) -> list[dict[str, Any]]:
-    """Return call_id and native_id of every usable call of a task."""
-    return store.rows("SELECT call_id, native_id FROM usable_calls WHERE task = ?", (task,))
+    """Return call_id, native_id and response_id, if kept, of every usable call of a task."""
+    return store.rows(
+        f"SELECT call_id, native_id, {_RESPONSE_ID} FROM usable_calls c WHERE task = ?",  # noqa: S608 -- ours
+        (task,),
+    )
 
 
 def export_rows(store: Reads, task: str | None, fingerprint: str | None) -> list[dict[str, Any]]:
