@@ -1,0 +1,85 @@
+"""What an import says of the calls it took: when they were made, and in which languages."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from import_world import Desk, pair
+
+from workbench.records import as_builtins
+
+ENGLISH = "When does the parcel arrive at my house? I have been waiting for it for two weeks."
+GERMAN = "Wann kommt das Paket bei mir an? Ich warte schon seit zwei Wochen darauf."
+FRENCH = "Quand est-ce que le colis arrive chez moi ? Je l'attends depuis deux semaines."
+
+
+def utc(text: str) -> datetime:
+    """Return a moment as the store has it: UTC, and no zone."""
+    return datetime.fromisoformat(text)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_the_span_of_a_log_is_told_in_utc_whatever_its_times_are_written_in(desk: Desk) -> None:
+    """Offsets, seconds since 1970 and any order of lines: the earliest and the latest moment are said."""
+    log = desk.write(
+        "log.jsonl",
+        pair("a", timestamp="2026-03-02T00:30:00+14:00"),  # 10:30 of the day before
+        pair("b", timestamp=1772700000),  # 2026-03-05 08:40
+        pair("c", timestamp="2026-03-01T23:30:00-02:00"),
+        pair("d", timestamp="2026-03-01T10:31:00Z"),
+    )
+    report = desk.take(log)
+    assert (report.first_at, report.last_at) == (utc("2026-03-01T10:30"), utc("2026-03-05T08:40"))
+    assert "time: 2026-03-01 10:30 to 2026-03-05 08:40 UTC" in report.text
+    document = json.loads(json.dumps(as_builtins(report)))
+    assert (document["first_at"], document["last_at"]) == ("2026-03-01T10:30:00", "2026-03-05T08:40:00")
+
+
+def test_the_span_is_that_of_what_the_import_added(desk: Desk) -> None:
+    """A longer log tells the span of its new calls, and one with nothing new tells none."""
+    old, new = pair("a", timestamp="2026-03-01T00:00:00Z"), pair("b", timestamp="2026-03-09T12:00:00Z")
+    desk.take(desk.write("log.jsonl", old))
+    report = desk.take(desk.write("log.jsonl", old, new))
+    assert report.skipped == 1
+    assert report.first_at == report.last_at == utc("2026-03-09T12:00")
+    report = desk.take(desk.write("again.jsonl", old, new))
+    assert (report.first_at, report.last_at, report.languages) == (None, None, {})
+    assert "time:" not in report.text
+
+
+def test_calls_without_a_time_give_no_span(desk: Desk) -> None:
+    """They are counted by a mark, and the day of the import is never taken for theirs."""
+    row = pair("a")
+    del row["response"]["created"]
+    report = desk.take(desk.write("log.jsonl", row))
+    assert (report.first_at, report.last_at) == (None, None)
+    assert report.marks["no_time"] == 1
+
+
+def test_languages_are_counted_by_what_the_user_wrote_last(desk: Desk) -> None:
+    """Not the system prompt's language, nor the answer's, nor an earlier turn's; digits are in none."""
+    turns = pair("d", FRENCH)
+    turns["request"]["messages"] = [
+        {"role": "system", "content": ENGLISH},
+        {"role": "user", "content": ENGLISH},
+        {"role": "assistant", "content": ENGLISH},
+        {"role": "user", "content": FRENCH},
+    ]
+    log = desk.write(
+        "log.jsonl",
+        pair("a", ENGLISH),
+        pair("b", ENGLISH),
+        pair("c", GERMAN, ENGLISH),
+        turns,
+        pair("e", "12345"),
+    )
+    report = desk.take(log)
+    assert report.languages == {"en": 2, "de": 1, "fr": 1, "unknown": 1}
+    assert "languages: en 2, de 1, fr 1, unknown 1" in report.text
