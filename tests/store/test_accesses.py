@@ -145,6 +145,20 @@ def test_what_cannot_be_noted_is_not_taken_out(store: Store) -> None:
     other.close()
 
 
+def test_a_deleted_workspace_does_not_come_back_for_its_log(store: Store, tmp_path: Path) -> None:
+    """What was seen stays in memory, and is written where the folder is there again."""
+    gone = tmp_path / "gone" / "spool"
+    other = Store(store.path, gone, 1.0)
+    with access.acting(MIA):
+        accesses.viewed(other, Kind.CASES, "triage", ["a"])
+    accesses.flush(other)
+    assert not gone.parent.exists()
+    gone.parent.mkdir()
+    accesses.flush(other)
+    assert len(list(gone.glob("accesses-*.parquet"))) == 1
+    other.close()
+
+
 def test_many_waiting_parts_are_loaded_unasked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The spool does not fill up where nobody ever opens Settings."""
     monkeypatch.setattr(accesses, "PARTS_KEPT", 3)

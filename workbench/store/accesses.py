@@ -213,8 +213,10 @@ class Notebook:
     def flush(self) -> None:
         """Write what was gathered as a part of the spool; what can't be written is kept for later."""
         with self._lock:
-            gathered, self._counts = self._counts, {}
             timer, self._writer = self._writer, None
+            gathered: dict[tuple[str, bool, str, str], int] = {}
+            if self.folder.parent.is_dir():  # A workspace that was deleted does not come back for its log.
+                gathered, self._counts = self._counts, {}
         if timer is not None:
             timer.cancel()
         if not gathered:
@@ -270,7 +272,7 @@ def _notebook(store: Store) -> Notebook:
 
 def _flush_all() -> None:
     for each in list(_notebooks.values()):
-        if each.pid == os.getpid() and each.folder.parent.is_dir():
+        if each.pid == os.getpid():
             each.flush()
 
 
