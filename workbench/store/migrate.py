@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -50,7 +52,7 @@ def create(path: Path, steps: list[Migration]) -> None:
     """
     unfinished = path.with_name(path.name + ".new")
     _remove(unfinished)
-    with engine.opened(unfinished) as connection:
+    with engine.opened(unfinished) as connection, _transaction(connection):
         engine.run(
             connection,
             f"CREATE TABLE {LEDGER} "
@@ -117,7 +119,8 @@ def upgrade(path: Path, version: int, steps: list[Migration]) -> Path:
         with engine.opened(path) as connection:
             for step in steps:
                 if step.number > version:
-                    _apply(connection, step)
+                    with _transaction(connection):
+                        _apply(connection, step)
     except duckdb.Error as error:
         raise StoreIncompatible(
             f"{path} could not be migrated: {step.name} failed ({_first_line(error)}).",
@@ -180,19 +183,24 @@ def _counts(path: Path) -> dict[str, int]:
     return counts
 
 
-def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     engine.run(connection, "BEGIN TRANSACTION")
     try:
-        engine.run(connection, step.sql)
-        engine.run(
-            connection,
-            f"INSERT INTO {LEDGER} VALUES (?, ?, ?)",  # noqa: S608 - a constant
-            [step.number, step.name, datetime.now(UTC).replace(tzinfo=None)],
-        )
+        yield
         engine.run(connection, "COMMIT")
     except BaseException:
         engine.run(connection, "ROLLBACK")
         raise
+
+
+def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:
+    engine.run(connection, step.sql)
+    engine.run(
+        connection,
+        f"INSERT INTO {LEDGER} VALUES (?, ?, ?)",  # noqa: S608 - a constant
+        [step.number, step.name, datetime.now(UTC).replace(tzinfo=None)],
+    )
 
 
 def _remove(path: Path) -> None:
