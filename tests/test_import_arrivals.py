@@ -13,7 +13,7 @@ from import_world import Desk, pair, tallies
 from workbench.costing.pricing import entry_for, undated
 from workbench.errors import UsageError
 from workbench.ingest import undo_import
-from workbench.store import call_costs, imports, late
+from workbench.store import RowRefused, call_costs, imports, late
 
 SAMPLES = Path(__file__).parents[1] / "sample_logs" / "formats"
 PRICES = (
@@ -249,3 +249,20 @@ def test_an_import_that_needs_no_judging_ends_like_one_that_is_judged(
         found.append((tables, told))
         desk.store.close()
     assert found[0] == found[1]
+
+
+def test_a_call_never_gets_two_recorded_answers(desk: Desk) -> None:
+    """Should a fault of ours judge an answer to be missing that is there, nothing of the import is stored."""
+    desk.take(desk.write("log.jsonl", pair("a")))
+    (row,) = desk.store.rows("SELECT * FROM controls")
+
+    def joins_again() -> None:
+        with desk.store.writing() as writer:
+            writer.append("controls", [row | {"manifest_id": "import-2"}])
+            late.begin(writer)
+            writer.execute("INSERT INTO temp.late (call_id) VALUES (?)", (row["call_id"],))
+            late.write_calls(writer, "import-2")
+
+    with pytest.raises(RowRefused, match="1 calls would have two"):
+        joins_again()
+    assert desk.store.rows("SELECT * FROM controls") == [row]

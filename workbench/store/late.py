@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from workbench.records import BATCH_REQUEST_ID
+from workbench.store.engine import RowRefused
 
 if TYPE_CHECKING:
     from workbench.store import Writer
@@ -63,7 +64,17 @@ def stage_rows(writer: Writer, table: str, rows: pa.Table) -> None:
 
 
 def write_calls(writer: Writer, manifest_id: str) -> None:
-    """Give calls the time, the model and the attributes that came with their outputs."""
+    """Give calls the time, the model and the attributes that came with their outputs.
+
+    Raises:
+        RowRefused: A call would have two outputs; no key of their table keeps that away.
+    """
+    twice = writer.value(
+        "SELECT count(*) FROM (SELECT call_id FROM controls WHERE call_id IN (SELECT call_id FROM late)"
+        " GROUP BY call_id HAVING count(*) > 1)"
+    )
+    if twice:
+        raise RowRefused(f"{twice} calls would have two recorded outputs.")
     writer.execute(
         """
         INSERT INTO late_facts (call_id, manifest_id, occurred_at, model)

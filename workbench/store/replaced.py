@@ -264,7 +264,8 @@ def write(writer: Writer, part: str, rows: Sequence[tuple[str, Mapping[str, Any]
     columns = [{"call_id": call_id} | {name: _typed(name, row) for name in names} for call_id, row in rows]
     with writer.lent("versions", pa.Table.from_pylist(columns, pa.schema(fields))):
         if part == "control":
-            writer.execute("INSERT OR REPLACE INTO controls BY NAME SELECT * FROM versions")
+            writer.execute("DELETE FROM controls WHERE call_id IN (SELECT call_id FROM versions)")
+            writer.execute("INSERT INTO controls BY NAME SELECT * FROM versions")
             return
         assignments = ", ".join(f"{name} = v.{name}" for name in names)
         writer.execute(

@@ -33,9 +33,9 @@ PATIENCE_S = 0.25
 
 _CALL_KEYS = """
 SELECT coalesce(sum(estimated_size), 0)::BIGINT FROM duckdb_tables()
-WHERE database_name = current_database() AND table_name IN ('calls', 'controls')
+WHERE database_name = current_database() AND table_name = 'calls'
 """
-"""A call and its answer have a key each."""
+"""A call has a key, its answer is found by it."""
 
 _EXIT_S = 2.0
 _FORK_S = 1.0
@@ -280,7 +280,7 @@ class Shared:
         if self.memory_mb is not None:
             with instance.cursor() as cursor:
                 ((known,),) = engine.run(cursor, _CALL_KEYS)
-            instance.make_room(int(known) + 2 * self._calls_to_come)
+            instance.make_room(int(known) + self._calls_to_come)
 
     def _end_instance(self) -> None:
         instance, self._instance = self._instance, None
