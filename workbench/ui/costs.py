@@ -106,9 +106,8 @@ def _figures(found: CostReport) -> None:
     if volume is None:
         st.info(
             answers.quoted(
-                f"No figure a month can be given{': ' if found.no_volume else ''}{found.no_volume}. Import "
-                "with times and a sampling rate, or say how many calls a day there are (calls_per_day in "
-                "eval.toml)."
+                f"No figure a month can be given{': ' if found.no_volume else ''}{found.no_volume}. "
+                f"{words.KNOW_VOLUME}"
             ),
             icon=":material/help:",
         )

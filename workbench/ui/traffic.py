@@ -65,9 +65,10 @@ def _summary(report: ProfileReport) -> None:
         st.warning(answers.quoted(report.warning), icon=":material/warning:")
     if report.unknown_volume:
         st.caption(
-            f"For {words.counted(len(report.unknown_volume), 'workload')} no figure a day or a month is "
-            "shown: import with times and a sampling rate, or set calls_per_day in eval.toml. Not known are "
-            "the calls a day of:"
+            answers.quoted(
+                f"For {words.counted(len(report.unknown_volume), 'workload')} no figure a day or a month is "
+                f"shown. {words.KNOW_VOLUME} Not known are the calls a day of:"
+            )
         )
         st.text(visible(report.told_unknown))
     if quiet := [each for each in report.workloads if each.told_quiet]:

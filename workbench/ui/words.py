@@ -74,6 +74,12 @@ GLOSSARY = {
     ),
 }
 
+KNOW_VOLUME = (
+    "Set calls_per_day in eval.toml; or take the import back (Upload, or workbench import --undo MANIFEST) "
+    "and bring the log again with times and a sampling rate: else its calls are skipped, being known."
+)
+"""What to do where calls a day are not known."""
+
 COLUMNS = {
     "Status": (
         "active: carries its share. excluded: proven worse than the tolerance allows. suspect: the estimate "
