@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from app_building import START, Filled, Pair, answer, call_id_of, fill
-from app_reading import Visit, fine, said
+from app_reading import Visit, fine, plain, said
 from click.testing import CliRunner
 
 from workbench import access, review
@@ -118,7 +118,7 @@ def test_the_agreement_view_of_a_ranking_shows_how_near_the_orders_are(visit: Vi
     ]
     fill(place.workspace, place.store, pairs)
     at = fine(visit(place, "compare", task="orders", candidate="small", show="agreement"))
-    shown = {each.label: each.value.replace("\u00a0", " ") for each in at.metric}
+    shown = {each.label: plain(each.value) for each in at.metric}
     assert shown["First place the same"].startswith("50.0")
     assert "n = 4)" in shown["First place the same"]
     assert "n = 4)" in shown["Mean NDCG"]

@@ -185,7 +185,7 @@ def _facts(each: WorkloadReport) -> None:
         lines.append(each.told_quiet)
     if each.latencies:
         p50, p95, p99 = (_ms(each.latency_p50_ms), _ms(each.latency_p95_ms), _ms(each.latency_p99_ms))
-        lines.append(f"latency p50 {p50}, p95 {p95}, p99 {p99}")
+        lines.append(f"half of the calls within {p50}, 95 % within {p95}, 99 % within {p99}")
     else:
         lines.append("no latencies in the log")
     if each.input_tokens is not None and each.output_tokens is not None:
@@ -200,7 +200,7 @@ def _facts(each: WorkloadReport) -> None:
         f"{name or 'unknown'} {words.percent(count / each.calls)}" for name, count in each.languages.items()
     ]
     lines.append("languages: " + ", ".join(spoken[:5]))
-    st.text(" · ".join(lines))
+    st.text(words.kept(" · ".join(lines)))
     if each.imputed:
         st.caption(told_imputed(each.imputed) + ".")
     for said in each.notes:

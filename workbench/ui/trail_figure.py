@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from workbench.scoring.trail import Trail
 from workbench.stats.ladder import EPSILON
 from workbench.stats.trail import Step
-from workbench.ui.figures import FONT, Drawing, ends_of_runs
+from workbench.ui.figures import FONT, Drawing, ends_of_runs, share_ticks
 from workbench.ui.palette import LIGHT, Palette, channels
 from workbench.ui.words import count, counted, estimated, percent, stage
 
@@ -302,7 +302,7 @@ def _style(figure: go.Figure, steps: Sequence[Step], span: tuple[float, float], 
         range=[-0.5, max(len(steps) - 0.5, 0.5)],
     )
     figure.update_yaxes(
-        tickformat=".0%",
+        **share_ticks(span[1], span[0]),
         showgrid=False,
         zeroline=False,
         fixedrange=True,
