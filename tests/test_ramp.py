@@ -373,7 +373,7 @@ def test_a_bound_from_imported_labels_names_them_so() -> None:
         (0.05, "holds for 100 %"),
         (0.079, "holds for 10 %, not yet for 25 %, which needs at most 5.0 %"),
         (0.15, "holds for 5 %, not yet for 10 %, which needs at most 10.0 %"),
-        (0.3, "not low enough for 1 %, which needs at most 20.0 %"),
+        (0.3, "is not low enough for 1 %, which needs at most 20.0 %"),
     ],
 )
 def test_a_bound_says_for_which_stage_it_holds(bound: float, said: str) -> None:
@@ -633,13 +633,13 @@ def test_what_clusters_cost_is_said_of_the_calls_that_the_bound_rests_on() -> No
     pair, session = DesignEffect(2.0, "planned", None, 2.0, 12), DesignEffect(3.0, "planned", None, 3.0, 12)
     effects = {"disagreement_effect": pair, "harm_effect": session}
     unlabelled = recommend(Evidence(replace(structural(990, 1000, audited=20), **effects)), POLICY)
-    (said,) = [line for line in unlabelled.reasons if line.startswith("Calls come in clusters")]
+    (said,) = [line for line in unlabelled.reasons if line.startswith("Calls of one session or request")]
     assert "1,000 compared calls are worth 500" in said
     read = Population(
         compared=1000, disagreements=200, audited=900, audited_disagreements=180, cleared=180, looked=180
     )
     reasons = recommend(Evidence(replace(read, **effects)), POLICY).reasons
-    (said,) = [line for line in reasons if line.startswith("Calls come in clusters")]
+    (said,) = [line for line in reasons if line.startswith("Calls of one session or request")]
     assert "900 audited calls are worth 300" in said
 
 

@@ -96,6 +96,9 @@ def test_the_agreement_view_shows_what_each_kind_of_task_has(visit: Visit, fille
     changes = fine(visit(filled, "compare", task="triage", candidate="planted", show="agreement")).dataframe
     # A long answer in a column before it would push the number out of sight.
     assert list(changes[0].value) == ["Calls", "Frontier", "Candidate"]
+    # On a telephone the last column begins within the page.
+    widths = [each.get("width") for each in json.loads(changes[0].proto.columns).values()]
+    assert sum(each for each in widths if each) < 250
     at = fine(visit(filled, "compare", task="orders", candidate="small", show="agreement"))
     assert "Agreement by field" in said(at)
     at = fine(at.button(key="to-field").click().run())

@@ -76,6 +76,17 @@ def test_nothing_is_offered_to_be_accepted_where_nothing_moves(visit: Visit, fil
     assert "The log below keeps that 5 % was accepted" in said(at)
 
 
+def test_words_beyond_the_figure_of_evidence_do_not_run_into_each_other() -> None:
+    """Of bounds that leave the figure near each other, also on a telephone, the first says how high it is."""
+    high = [0.9, 0.1, 0.8, 0.1, 0.1, 0.1, 0.1, 0.1, 0.7, 0.1]
+    found = trail(*(step(n + 1, 0, bound, 0.0) for n, bound in enumerate(high)))
+    beyond = next(
+        each for each in trail_figure.evidence_trail(found).figure.data if each.marker.symbol == "triangle-up"
+    )
+    assert list(beyond.x) == [0, 2, 8]
+    assert [plain(each) for each in beyond.text] == ["90.0 % ↑", "", "70.0 % ↑"]
+
+
 def test_what_would_change_is_said_once(visit: Visit, filled: Filled) -> None:
     """What the first sentence names is not listed again below it."""
     at = fine(visit(filled, "ramp", task="rewrite", candidate="small"))

@@ -94,5 +94,6 @@ def test_durations_and_sizes_read_like_people_say_them() -> None:
 
 
 def test_text_for_a_markdown_place_carries_no_markdown() -> None:
-    """Every sign that Markdown reads is escaped, line ends are spaces."""
+    """Every sign that Markdown reads is escaped, line ends are spaces; what no line breaks stays whole."""
+    assert quoted(f"{words.stage(0.25)} of {words.counted(2, 'call')}") == "25\u202f% of 2\u00a0calls"
     assert quoted("![x](http://a.b/c.png)\n*b*") == r"\!\[x\]\(http\://a\.b/c\.png\) \*b\*"

@@ -84,7 +84,9 @@ def holds_for(bound: float, policy: Policy) -> str:
     if following is None:
         return f"holds for {percent(stage)}"
     needs = f"{percent(following)}, which needs at most {measured(ladder.bound_needed(following, policy))}"
-    return f"holds for {percent(stage)}, not yet for {needs}" if stage > 0 else f"not low enough for {needs}"
+    return (
+        f"holds for {percent(stage)}, not yet for {needs}" if stage > 0 else f"is not low enough for {needs}"
+    )
 
 
 def sentence_case(text: str) -> str:

@@ -150,7 +150,11 @@ def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:
             hide_index=True,
             lazy=False,
             height=table_px(len(changed), 8),
-            column_config={"Calls": st.column_config.NumberColumn(width=70)},
+            # On a telephone the last column begins within the page.
+            column_config={
+                "Calls": st.column_config.NumberColumn(width=70),
+                "Frontier": st.column_config.TextColumn(width=140),
+            },
             key="changes",
             on_select="rerun",
             selection_mode="single-row",

@@ -8,7 +8,7 @@ from typing import Protocol
 import plotly.graph_objects as go
 
 from workbench.records import Estimate, LabelVerdict, Verdict
-from workbench.ui.figures import FONT, Drawing, clipped, share_ticks
+from workbench.ui.figures import FONT, LAST_TICK_PX, Drawing, clipped, share_ticks
 from workbench.ui.palette import LIGHT, Palette, between, channels, contrast
 from workbench.ui.words import count, counted, interval, percent
 
@@ -86,6 +86,7 @@ def agreements(rates: Mapping[str, Estimate], noun: str, colours: Palette = LIGH
         )
     )
     _framed(figure, 62 + 44 * max(1, len(names)), colours)
+    figure.update_layout(margin_r=LAST_TICK_PX)
     figure.update_xaxes(
         **share_ticks(1.0), range=[0, 1.02], showticklabels=True, showgrid=True, automargin=True
     )

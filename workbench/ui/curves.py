@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow
 from workbench.stats.ladder import EPSILON
-from workbench.ui.figures import FONT, Drawing, ends_of_runs, share_ticks
+from workbench.ui.figures import FONT, LAST_TICK_PX, Drawing, ends_of_runs, share_ticks
 from workbench.ui.palette import LIGHT, Palette
 from workbench.ui.words import NARROW, money, percent
 
@@ -189,7 +189,7 @@ def _style(
 ) -> None:
     figure.update_layout(
         height=400 if relative else 260,
-        margin={"l": 4, "r": 8, "t": 8, "b": 4},
+        margin={"l": 4, "r": LAST_TICK_PX, "t": 8, "b": 4},
         showlegend=False,
         dragmode=False,
         paper_bgcolor="rgba(0,0,0,0)",

@@ -25,6 +25,8 @@ EPSILON = 1e-9
 
 ALLOWED_AT, ALLOWED_TOP, ALLOWED_PX = 1.85, 2.65, 21
 """Where the words on what a stage allows stand, how far up the figure goes, and how much higher it is."""
+LAST_TICK_PX = 20
+"""Room beside a figure for the half of its last tick's words; without it plotly leaves them out."""
 TOLERANCE_WORDS = 0.32
 """How wide the words on the tolerance are on a screen of 400 pixels, of the figure's width."""
 
@@ -320,6 +322,7 @@ def slice_bounds(slices: Sequence[Sliced], tolerance: float, colours: Palette = 
         line={"color": colours.control, "width": 2},
     )
     _bare(figure, height=58 + 30 * max(1, len(slices)), colours=colours)
+    figure.update_layout(margin_r=LAST_TICK_PX)
     figure.update_xaxes(
         **share_ticks(limit), range=[-0.015 * limit, 1.015 * limit], showticklabels=True, automargin=True
     )
@@ -413,6 +416,7 @@ def _bare(figure: go.Figure, *, height: int, colours: Palette) -> None:
 
 __all__ = [
     "CONFIG",
+    "LAST_TICK_PX",
     "Drawing",
     "Sliced",
     "bound",

@@ -70,8 +70,8 @@ def _shown(report: ThresholdReport) -> None:
     tuned = f"{words.counted(report.tuned_on, noun)}, reported on {words.count(report.reported_on)} others"
     st.caption(
         answers.quoted(
-            f"Confidence: {SIGNALS.get(report.signal or '', report.signal)}. A harmed call has less of it than "
-            f"another in this share of pairs: {ranked} (AUROC). Tuned on {tuned}. Filled points are "
+            f"Confidence: {SIGNALS.get(report.signal or '', report.signal)}. A harmed call has less of it "
+            f"than another in this share of pairs: {ranked} (AUROC). Tuned on {tuned}. Filled points are "
             "proven; the dotted line is the lowest of them."
         ),
         help=words.GLOSSARY["auroc"],
