@@ -240,6 +240,8 @@ def _tolerance_label(figure: go.Figure, tolerance: float, colours: Palette) -> N
         xanchor="right",
         yanchor="bottom",
         text=_tolerance_text(tolerance),
+        # The frontier's line would run through it.
+        bgcolor=colours.ground,
         showarrow=False,
         font={"size": 12, "color": colours.control},
     )

@@ -180,7 +180,7 @@ def _guards(answer: Recommendation) -> None:
     for guard in stopping:
         # What it says is a reason, and stands above as one.
         said = "" if guard.message in answer.reasons else f" {words.kept(guard.message)}"
-        st.text(f"✗ {_named(guard)} holds traffic back.{said}")
+        st.text(f"✗ {_named(guard)}: holds traffic back.{said}")
     if holding:
         with st.expander(f"{words.counted(len(holding), 'guard')} passed", icon=":material/check_circle:"):
             for guard in holding:
