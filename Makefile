@@ -71,7 +71,7 @@ lint: $(STAMP) ## Check style and types.
 .PHONY: test-most
 test-most: $(STAMP)
 	bash tests/system_packages.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not vllm"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=40 -m "not vllm"
 
 .PHONY: test-vllm
 test-vllm: $(STAMP)

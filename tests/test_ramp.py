@@ -27,8 +27,9 @@ from workbench.records import Action, Basis, Estimate, LabelVerdict, Policy, Rec
 from workbench.stats.audit import AuditRow, DrawRow, from_rows, kappa
 from workbench.stats.bounds import anytime_upper
 from workbench.stats.cluster import NO_EFFECT, DesignEffect
+from workbench.stats.ladder import allowed
 from workbench.stats.slice_shares import bounds_at_once
-from workbench.stats.wording import measured, percent
+from workbench.stats.wording import holds_for, measured, percent
 
 POLICY = Policy()
 SETTLED = 100
@@ -348,6 +349,50 @@ def test_a_verdict_opens_more_than_a_quarter_only_where_a_person_gave_it_here(
     assert found.cap == cap
 
 
+@pytest.mark.parametrize("basis", Basis)
+def test_where_verdicts_are_imported_the_reason_says_so(basis: Basis) -> None:
+    """Twenty imported or gold verdicts are no look here, and are not passed over in silence either."""
+    task = replace(structural(500, 500), basis=basis, looked=20, unseen=20)
+    (guard,) = [each for each in recommend(Evidence(task), POLICY).guards if each.name == "looked"]
+    assert (
+        "looked at an output here, 20 verdicts come from an import or a known right answer" in guard.message
+    )
+
+
+def test_a_bound_from_imported_labels_names_them_so() -> None:
+    """What the bound rests on is not told as the work of reviewers here."""
+    task = replace(labelled(400, 20, 4), unseen=20)
+    assert (
+        "from 20 imported or gold labels on 400 audited calls" in recommend(Evidence(task), POLICY).reasons[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        (0.05, "holds for 100 %"),
+        (0.079, "holds for 10 %, not yet for 25 %, which needs at most 5.0 %"),
+        (0.15, "holds for 5 %, not yet for 10 %, which needs at most 10.0 %"),
+        (0.3, "is not low enough for 1 %, which needs at most 20.0 %"),
+    ],
+)
+def test_a_bound_says_for_which_stage_it_holds(bound: float, said: str) -> None:
+    """Early stages allow a multiple of the tolerance; all of the traffic needs the tolerance itself."""
+    assert holds_for(bound, POLICY) == said
+
+
+def test_what_a_share_allows_is_that_of_the_first_stage_where_nothing_moves() -> None:
+    """At 0 % the first stage is meant; where the tolerance is all that is allowed there is nothing to add."""
+    found = [allowed(share, POLICY) for share in (0.0, 0.01, 0.1, 0.25, 1.0)]
+    assert found == [
+        (0.01, pytest.approx(0.2)),
+        (0.01, pytest.approx(0.2)),
+        (0.1, pytest.approx(0.1)),
+        None,
+        None,
+    ]
+
+
 def test_nobody_has_looked_caps_a_perfect_structural_task() -> None:
     found = recommend(Evidence(structural(5000, 5000), days=10), POLICY, live(0.25))
     check(found, None, Action.HOLD, 0.25, 0.25)
@@ -462,7 +507,7 @@ def test_a_critical_answer_that_is_lost_stops_everything_from_few_calls_on() -> 
 
 def test_low_kappa_beside_high_agreement_is_a_warning() -> None:
     found = recommend(Evidence(labelled(1000, 20, 0), kappa=0.2), POLICY)
-    assert any("kappa only 0.20" in line for line in found.reasons)
+    assert any("beyond chance (kappa, at most 1) it is only 0.20" in line for line in found.reasons)
     assert found.share == 0.01
 
 
@@ -588,13 +633,13 @@ def test_what_clusters_cost_is_said_of_the_calls_that_the_bound_rests_on() -> No
     pair, session = DesignEffect(2.0, "planned", None, 2.0, 12), DesignEffect(3.0, "planned", None, 3.0, 12)
     effects = {"disagreement_effect": pair, "harm_effect": session}
     unlabelled = recommend(Evidence(replace(structural(990, 1000, audited=20), **effects)), POLICY)
-    (said,) = [line for line in unlabelled.reasons if line.startswith("Calls come in clusters")]
+    (said,) = [line for line in unlabelled.reasons if line.startswith("Calls of one session or request")]
     assert "1,000 compared calls are worth 500" in said
     read = Population(
         compared=1000, disagreements=200, audited=900, audited_disagreements=180, cleared=180, looked=180
     )
     reasons = recommend(Evidence(replace(read, **effects)), POLICY).reasons
-    (said,) = [line for line in reasons if line.startswith("Calls come in clusters")]
+    (said,) = [line for line in reasons if line.startswith("Calls of one session or request")]
     assert "900 audited calls are worth 300" in said
 
 
@@ -684,9 +729,9 @@ def test_labels_are_not_asked_for_where_they_would_not_help() -> None:
 
 def test_a_rate_always_has_one_decimal_and_a_stage_none_more_than_it_needs() -> None:
     """A sentence says 3.0 % where the table beside it does; a stage and a level stay as they were set."""
-    found = [(measured(rate), percent(rate)) for rate in (0.03, 0.25, 0.0625, 1.0, 0.0, -0.0001)]
+    found = [(measured(rate), percent(rate)) for rate in (0.03, 0.25, 0.0625, 1.0, 0.0, -0.00001)]
     assert [one for one, _ in found] == ["3.0 %", "25.0 %", "6.2 %", "100.0 %", "0.0 %", "0.0 %"]
-    assert [other for _, other in found] == ["3 %", "25 %", "6.2 %", "100 %", "0 %", "0 %"]
+    assert [other for _, other in found] == ["3 %", "25 %", "6.25 %", "100 %", "0 %", "0 %"]
 
 
 def test_missing_labels_are_the_smallest_number_that_reaches_the_next_stage() -> None:

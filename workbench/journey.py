@@ -122,7 +122,7 @@ def journey(
 class Facts:
     """What the stages are told from, beside the rows. `tasks` are names and calls, the largest first.
 
-    `replayed` are tasks and candidates, made-up ones left out; `labels` stand on their pairs.
+    `replayed` are tasks and candidates, synthetic ones left out; `labels` stand on their pairs.
     """
 
     tasks: tuple[tuple[str, int], ...]
@@ -260,12 +260,12 @@ def _named(named: int, unnamed_calls: int) -> str:
 def _declared(real: int, declared: int) -> str:
     if real:
         return f"{plural(real, 'candidate')} in workbench.toml."
-    return "Only made-up candidates are declared." if declared else "No candidate in workbench.toml yet."
+    return "Only synthetic candidates are declared." if declared else "No candidate in workbench.toml yet."
 
 
 def _labelled(labels: int, moving: bool, wanted: bool) -> str:
     if labels:
-        return f"{plural(labels, 'label')} by people."
+        return f"{plural(labels, 'label')}, given here or imported."
     if moving:
         return "Not needed for the first stage; labels let it go further."
     if not wanted:

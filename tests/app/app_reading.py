@@ -17,7 +17,12 @@ def said(at: AppTest) -> str:
         parts += [each.value for each in at.get(kind)]
     parts += [f"{each.label} {each.value}" for each in at.metric]
     parts += [each.label for each in at.button]
-    return "\n".join(str(each) for each in parts).replace("\u00a0", " ")
+    return plain("\n".join(str(each) for each in parts))
+
+
+def plain(text: str) -> str:
+    """Return shown text with ordinary spaces."""
+    return text.replace("\u00a0", " ").replace("\u202f", " ")
 
 
 def fine(at: AppTest) -> AppTest:

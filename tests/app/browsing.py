@@ -154,7 +154,7 @@ def declare(place: Workspace, name: str, lines: str) -> None:
 
 def plain(text: str) -> str:
     """Return shown text with ordinary spaces."""
-    return text.replace("\u00a0", " ").strip()
+    return text.replace("\u00a0", " ").replace("\u202f", " ").strip()
 
 
 def wait_for_job(place: Workspace, task: str) -> None:

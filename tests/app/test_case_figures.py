@@ -96,7 +96,7 @@ def test_times_and_pace_say_in_words_what_they_draw() -> None:
     pace = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (0.0, 2.0), (4, 6), (0, 2)))
     assert list(pace.figure.data[0].y) == [2.0, 3.0]
     assert list(pace.figure.data[1].y) == [0.0, 1.0]
-    assert "10\u00a0answers and 2\u00a0errors in 4\u00a0s" in pace.alt
+    assert "10\u00a0answers and 2\u00a0errors in 4\u202fs" in pace.alt
     clean = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 2.0, (0.0,), (4,), (0,)))
     assert len(clean.figure.data) == 1
 
@@ -111,7 +111,7 @@ def test_the_axes_of_a_replay_begin_at_nothing_and_say_their_units() -> None:
     assert list(y.tickvals) == [0, 5, 10, 15, 20]
     assert y.range[0] == 0
     assert y.range[1] > 24
-    assert "Each bar: 2\u00a0s." in drawing.alt
+    assert "Each bar: 2\u202fs." in drawing.alt
     minutes = replay_figures.pace(Pace(datetime(2026, 1, 1, tzinfo=UTC), 60.0, (0.0, 240.0), (3, 0), (0, 0)))
     assert minutes.figure.layout.xaxis.title.text == "Minutes since the first request"
     assert list(minutes.figure.layout.xaxis.range) == [0, 5]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from app_reading import plain
 
 from workbench.records import Basis, Estimate, SliceShare
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow
@@ -34,7 +35,7 @@ def test_a_ladder_fills_stages_up_to_the_share_and_tints_up_to_the_cap() -> None
         LIGHT.empty,
         LIGHT.empty,
     ]
-    assert [text.replace("\u00a0", " ") for text in bars.text] == [
+    assert [plain(text) for text in bars.text] == [
         "0 %", "1 %", "5 %", "10 %", "25 %", "50 %", "100 %",
     ]  # fmt: skip
 
@@ -62,6 +63,35 @@ def test_a_bound_draws_its_interval_and_the_tolerance() -> None:
     assert [shape.x1 for shape in drawing.figure.layout.shapes] == [0.05, 0.05]
     assert drawing.figure.layout.meta["within"] is False
     assert "above the tolerance" in drawing.alt
+
+
+def test_a_bound_is_held_against_what_the_next_stage_allows_too() -> None:
+    """A second, quieter line; its words keep off those of the tolerance, and alt says what it means."""
+    drawing = figures.bound(estimate(0.03, 0.005, 0.079), 0.05, allowed=(0.01, 0.2))
+    line = next(each for each in drawing.figure.layout.shapes if each.x0 == 0.2)
+    assert (line.line.color, line.line.dash) == (LIGHT.muted, "dot")
+    assert drawing.figure.layout.xaxis.range[1] > 0.2
+    by_text = {plain(each.text): each for each in drawing.figure.layout.annotations}
+    allowed, tolerance = by_text["moving 1 % allows 20.0 %"], by_text["tolerance 5.0 %"]
+    assert allowed.y > tolerance.y + 0.7
+    said = "above the tolerance of 5.0 %, and within the 20.0 % that moving 1 % of the traffic allows"
+    assert said in plain(drawing.alt)
+    # A line that would run through the words on the tolerance stops below them.
+    near = figures.bound(estimate(None, 0.0, 1.0), 0.05, allowed=(0.1, 0.1)).figure.layout.shapes[-1]
+    assert (near.y1, line.y1 > near.y1) == (1, True)
+
+
+def test_an_axis_of_shares_reads_as_the_text_does() -> None:
+    """Ticks are round, have the space before the sign, a minus where they fall below nothing, and fit."""
+    ticks = figures.share_ticks(0.3, -0.12)
+    assert [plain(each) for each in ticks["ticktext"]] == ["−10 %", "0 %", "10 %", "20 %", "30 %"]
+    assert ticks["tickvals"] == pytest.approx([-0.1, 0, 0.1, 0.2, 0.3])
+    assert [plain(each) for each in figures.share_ticks(0.02)["ticktext"]] == [
+        "0 %", "0.5 %", "1 %", "1.5 %", "2 %",
+    ]  # fmt: skip
+    drawn = figures.slice_bounds([slice_share("en", estimate(0.01, 0.0, 0.03))], 0.05).figure
+    assert all("\u202f%" in each for each in drawn.layout.xaxis.ticktext)
+    assert drawn.layout.xaxis.tickformat is None
 
 
 def test_a_bound_at_the_tolerance_is_within() -> None:
@@ -185,7 +215,11 @@ def test_a_threshold_curve_tells_proven_points_from_others() -> None:
     assert list(points.marker.symbol) == ["circle-open", "circle", "triangle-up"]
     assert max(points.y) < 0.9
     assert list(line.y) == [0.06, 0.04, 0.9]
-    assert [each.replace("\u00a0", " ") for each in points.text] == ["", "", "90.0 % ↑"]
+    assert [plain(each) for each in points.text] == [
+        "",
+        "",
+        "90.0 % ↑",
+    ]
     assert points.cliponaxis is False
     assert "at most 90.0" in drawing.alt.replace(NARROW, " ")
     assert "The lowest proven threshold: confidence 0.5" in drawing.alt

@@ -27,8 +27,8 @@ def test_a_way_is_as_long_as_it_costs_and_an_unknown_one_has_no_length() -> None
     drawing = money_figures.ways(found, DARK)
     (bars,) = drawing.figure.data
     assert list(bars.x) == [1200.0, 0.0, 80.5]
-    assert written(drawing) == [WAYS[0], "$1,200", WAYS[1], "not known", WAYS[2], "$80.50"]
-    assert drawing.alt == f"Cost a month: {WAYS[0]} $1,200; {WAYS[1]} not known; {WAYS[2]} $80.50."
+    assert written(drawing) == [WAYS[0], "$1,200.00", WAYS[1], "not known", WAYS[2], "$80.50"]
+    assert drawing.alt == f"Cost a month: {WAYS[0]} $1,200.00; {WAYS[1]} not known; {WAYS[2]} $80.50."
     assert drawing.figure.layout.xaxis.range == (0, 1200.0)
 
 
@@ -56,13 +56,13 @@ def written(drawing: Any) -> list[str]:
                 workload("d", calls=9_000),
             ],
             [250.0, 5.0, 0.0, 0.0],
-            ["c", "$250 a month", "a", "$5.00 a month", "b", "calls a day not known", "d", "not priced"],
+            ["c", "$250.00 a month", "a", "$5.00 a month", "b", "calls a day not known", "d", "not priced"],
         ),
         (
             "USD in the log",
             [workload("a", logged_usd=0.5), workload("b", calls=900), workload("c", logged_usd=120.0)],
             [120.0, 0.5, 0.0],
-            ["c", "$120", "a", "$0.50", "b", "not priced"],
+            ["c", "$120.00", "a", "$0.50", "b", "not priced"],
         ),
         (
             "calls",

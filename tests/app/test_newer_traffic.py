@@ -35,7 +35,7 @@ def test_a_look_at_newer_traffic_is_kept_and_shown(visit: Visit, filled: Filled)
     """Before anybody looked the page says so; another language is named, and counts from then on."""
     later(filled, 60)
     at = fine(visit(filled, "ramp", task="triage", candidate="small"))
-    assert "Nobody has looked yet" in said(at)
+    assert "Not checked yet" in said(at)
     (button,) = [each for each in at.button if each.key == "look-at-traffic"]
     button.click()
     fine(at.run())

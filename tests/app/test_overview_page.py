@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 from app_building import START, Filled, Pair, answer, fill, make_workspace, store_calls
-from app_reading import Visit, fine, said
+from app_reading import Visit, fine, plain, said
 
 from workbench import demo
 from workbench.config import Workspace
@@ -115,7 +115,7 @@ def test_the_top_says_what_moves_how_sure_and_what_next(visit: Visit, filled: Fi
     at = fine(visit(filled, "overview"))
     words = said(at).replace("\\", "")
     assert "1 of 3 compared tasks can move: " in words
-    assert "a union bound over 3 compared tasks" in words
+    assert "3 compared tasks bounded at once (a union bound)" in words
     assert re.search(r"Saving a month: \$[\d.,]+ \(\$[\d.,]+ to \$[\d.,]+\)\.", words)
     assert at.button(key="next-step").label == "Next: See what to move"
     at = fine(at.button(key="next-step").click().run())
@@ -176,17 +176,17 @@ def test_many_candidates_are_a_table_with_a_card_for_each_tasks_best(visit: Visi
     at = fine(at.button(key="candidates-task-3-model-7b").click().run())
     assert at.query_params["task"] == "task-3"
     words = said(at).replace("\\", "")
-    assert "The smallest candidate by parameters whose bound holds: model-7b" in words
-    (ladder,) = [each.value for each in at.dataframe if "Bound holds" in each.value]
+    assert "The smallest candidate by parameters whose bound holds for 100 %: model-7b" in words
+    (ladder,) = [each.value for each in at.dataframe if "Bound holds for" in each.value]
     assert list(ladder["Candidate"]) == ["model-1b", "model-7b"]
-    assert list(ladder["Bound holds"]) == ["no", "yes"]
+    assert [plain(each) for each in ladder["Bound holds for"]] == ["no stage", "100 %"]
     assert list(ladder["Size"]) == ["1\u00a0billion", "7\u00a0billion"]
 
 
 def test_a_link_opens_a_task_and_a_stale_link_opens_all(visit: Visit, many: Filled) -> None:
     """The address carries the choice; a task that is not there falls back politely."""
     at = fine(visit(many, "overview", task="task-2").run())
-    assert len([each for each in at.dataframe if "Bound holds" in each.value]) == 1
+    assert len([each for each in at.dataframe if "Bound holds for" in each.value]) == 1
     at = fine(visit(many, "overview", task="'; DROP TABLE calls; --").run())
     assert len([each for each in at.dataframe if "Answer" in each.value]) == 1
 

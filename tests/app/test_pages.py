@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from app_building import START, Filled, Pair, answer, call_id_of, copied, demo_pairs, fill, make_workspace
-from app_reading import Visit, fine, said
+from app_reading import Visit, fine, plain, said
 from streamlit.testing.v1 import AppTest
 
 from workbench import scoring
@@ -107,9 +107,9 @@ def test_what_costs_more_is_not_called_a_saving(filled: Filled) -> None:
         saving_of_all=exactly(-200.0),
     )
     sentence = money.sentence(dearer)
-    assert "would cost $200 more" in sentence
+    assert "would cost $200.00 more" in sentence
     unsure = replace(dearer, saving_of_all=Amount(-200.0, -900.0, 3_000.0))
-    assert "would cost $200 more (saving \u2212$900 to $3,000)" in money.sentence(unsure)
+    assert "would cost $200.00 more (saving \u2212$900.00 to $3,000.00)" in money.sentence(unsure)
     assert "costs $20.00 more a month" in sentence
     assert "\u2212" not in sentence
 
@@ -121,7 +121,11 @@ def test_a_saving_at_less_than_the_next_share_says_why(filled: Filled) -> None:
 
     def told(share: float, moved: float) -> str:
         answer = replace(row.recommendation, share=share, effective_share=moved)
-        return money.sentence(replace(priced, recommendation=answer)).replace("\u00a0", " ")
+        return (
+            money.sentence(replace(priced, recommendation=answer))
+            .replace("\u00a0", " ")
+            .replace("\u202f", " ")
+        )
 
     assert "at 0.5 % (1 % less what slices hold back): saves" in told(0.01, 0.005)
     assert "hold back" not in told(0.01, 0.01)
@@ -514,7 +518,13 @@ def test_ramp_gives_the_answer_first_and_its_reasons_in_order(visit: Visit, fill
     at = fine(visit(filled, "ramp", task="triage", candidate="small"))
     words = said(at)
     assert "Move 1 % of the traffic" in words
-    assert "1. At most" in words
+    # What decides stands below the answer, and nowhere else.
+    decides = next(plain(each.value) for each in at.text if "Evidence supports up to" in each.value)
+    assert words.count(decides) == 1
+    # Of each slice the table has the figures, and the words below it have the reason.
+    (slices,) = [each.value for each in at.dataframe if "Own cap" in each.value]
+    assert "Why" not in slices
+    assert all(words.count(f"language = {value}, ") <= 1 for value in ("en", "de"))
     assert "What is missing for more" in words
     # On a narrow screen no line breaks between a number and its unit.
     assert not any(re.search(r"\d %", str(each.value)) for each in at.text if "At most" in str(each.value))
@@ -530,7 +540,7 @@ def test_another_policy_answers_at_once_and_is_never_saved(visit: Visit, filled:
     at = fine(visit(filled, "ramp", task="triage", candidate="small"))
     at.slider(key="address.try-tolerance").set_value(1.0).run()
     fine(at)
-    shares = [each.value.replace("\u00a0", " ") for each in at.metric if each.label == "Next"]
+    shares = [plain(each.value) for each in at.metric if each.label == "Next"]
     assert shares == ["1 %", "0 %"]
     assert path.read_bytes() == before
 
@@ -637,7 +647,7 @@ def test_the_ramp_page_shows_thresholds_and_what_they_cost(visit: Visit, confide
     at = fine(visit(confident, "ramp", task="triage", candidate="small"))
     words = said(at)
     assert "At confidence 0." in words
-    assert "margin between the two best labels" in words
+    assert "how far the best label leads the second" in words
     table = next(each.value for each in at.dataframe if "Routed" in each.value)
     assert "yes" in set(table["Proven"])
     assert all(each.startswith("$") for each in table["Cost a call"])
@@ -664,5 +674,5 @@ def test_the_ramp_page_counts_sessions(visit: Visit, filled: Filled) -> None:
         )
     at = fine(visit(filled, "ramp", task="triage", candidate="small"))
     shown = evidence(at)
-    assert "n = 80" in shown["Sessions with a worse call"].replace("\u00a0", " ")
+    assert "n = 80" in plain(shown["Sessions with a worse call"])
     assert shown["Seen in part, taken as worse"] == "0"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from app_building import START, Filled, call_id_of, demo_pairs
-from app_reading import Visit, fine, said
+from app_reading import Visit, fine, plain, said
 from streamlit.testing.v1 import AppTest
 
 from workbench import rollout
@@ -64,6 +64,37 @@ def test_a_share_is_accepted_on_the_page_and_stands_in_the_log(visit: Visit, fil
     assert "now" not in at.query_params
 
 
+def test_nothing_is_offered_to_be_accepted_where_nothing_moves(visit: Visit, filled: Filled) -> None:
+    """At 0 % recommended, accepted and served there is no button, but what a share above it would take."""
+    at = fine(visit(filled, "ramp", task="rewrite", candidate="small"))
+    assert "Nothing to accept" in said(at)
+    assert not [each for each in at.button if str(each.key).startswith("accept-button")]
+    (slider,) = [each for each in at.select_slider if each.label == "Share to accept"]
+    at = fine(slider.set_value(0.05).run())
+    assert "above the recommended" in said(at)
+    assert [each.label for each in at.button if str(each.key).startswith("accept-button")]
+    assert "The log below keeps that 5 % was accepted" in said(at)
+
+
+def test_words_beyond_the_figure_of_evidence_do_not_run_into_each_other() -> None:
+    """Of bounds that leave the figure near each other, also on a telephone, the first says how high it is."""
+    high = [0.9, 0.1, 0.8, 0.1, 0.1, 0.1, 0.1, 0.1, 0.7, 0.1]
+    found = trail(*(step(n + 1, 0, bound, 0.0) for n, bound in enumerate(high)))
+    beyond = next(
+        each for each in trail_figure.evidence_trail(found).figure.data if each.marker.symbol == "triangle-up"
+    )
+    assert list(beyond.x) == [0, 2, 8]
+    assert [plain(each) for each in beyond.text] == ["90.0 % ↑", "", "70.0 % ↑"]
+
+
+def test_what_would_change_is_said_once(visit: Visit, filled: Filled) -> None:
+    """What the first sentence names is not listed again below it."""
+    at = fine(visit(filled, "ramp", task="rewrite", candidate="small"))
+    (first,) = [plain(each.value) for each in at.text if "would let more traffic move: " in each.value]
+    change = first.split("move: ")[1]
+    assert said(at).replace("\\", "").count(change) == 1
+
+
 def test_more_served_than_was_accepted_is_said_asked_for_and_kept(visit: Visit, filled: Filled) -> None:
     """Who moves the slider of today's share up reads what that is, gives a reason, and the log has both."""
     at = fine(visit(filled, "ramp", **RAMP, now="0.01"))
@@ -75,7 +106,7 @@ def test_more_served_than_was_accepted_is_said_asked_for_and_kept(visit: Visit, 
     at = press(at)
     assert "is accepted and stands in the log" in said(at)
     log = table(at, "Ends (UTC)")
-    assert [each.replace("\u00a0", " ") for each in log["Served then"]] == ["1 % (said; 0 % was in force)"]
+    assert [plain(each) for each in log["Served then"]] == ["1 % (said; 0 % was in force)"]
     assert list(log["Reason"]) == ["moved by hand"]
     report = gather_report(filled.workspace, filled.store, "triage", "small")
     assert "1 % (said; 0 % was in force)" in as_html(report)
@@ -205,16 +236,16 @@ def test_the_figure_draws_the_band_the_lines_and_the_stages_reached() -> None:
     assert list(line.y) == pytest.approx([0.9, 0.18, 0.09, 0.08])
     assert (list(beyond.x), list(beyond.y)) == ([0], [pytest.approx(0.3)])
     assert beyond.marker.symbol == "triangle-up"
-    assert [each.replace("\u00a0", " ") for each in beyond.text] == ["90.0 % ↑"]
+    assert [plain(each) for each in beyond.text] == ["90.0 % ↑"]
     assert list(band.y) == list(line.y)
     assert max(low.y) == 0.0
     assert list(estimate.y) == [0.01] * 4
-    assert (list(marks.x), list(marks.text)) == ([1, 2], ["5\u00a0%", "10\u00a0%"])
+    assert (list(marks.x), list(marks.text)) == ([1, 2], ["5\u202f%", "10\u202f%"])
     texts = [each.text for each in drawing.figure.layout.annotations]
-    assert any("up to 100\u00a0% · tolerance" in text for text in texts)
+    assert any("up to 100\u202f% · tolerance" in text for text in texts)
     assert "labels" in texts
     assert any("accepted 1" in text for text in texts)
-    assert "5\u00a0% with 40\u00a0calls; 10\u00a0% with 90\u00a0calls" in drawing.alt
+    assert "5\u202f% with 40\u00a0calls; 10\u202f% with 90\u00a0calls" in drawing.alt
 
 
 @pytest.mark.parametrize("steps", [(step(5, 0, 1.0, 0.0),), (step(5, 0, 1.0, 0.0), step(9, 0, 0.9, 0.0))])
@@ -224,7 +255,7 @@ def test_little_evidence_is_drawn_too(steps: tuple[Step, ...]) -> None:
     assert "No stage has come within reach yet." in drawing.alt
     beyond = drawing.figure.data[-2]
     assert list(beyond.x) == list(range(len(steps)))
-    assert beyond.text[0].replace("\u00a0", " ") == "100.0 % ↑"
+    assert plain(beyond.text[0]) == "100.0 % ↑"
     assert drawing.figure.layout.yaxis.range[1] < 0.4
 
 
@@ -239,7 +270,7 @@ def test_words_of_stages_stand_clear_of_the_curve() -> None:
         )
         marks[name] = trail_figure.evidence_trail(found).figure.data[-1]
     assert marks["falls"].textposition[0] == marks["climbs"].textposition[0] == "bottom left"
-    assert list(marks["falls"].text) == ["5\u00a0%", "10\u00a0%"]
+    assert list(marks["falls"].text) == ["5\u202f%", "10\u202f%"]
     assert marks["climbs"].textposition[1] == "bottom left"
 
 
@@ -248,7 +279,7 @@ def test_words_of_a_line_stand_at_the_end_where_the_curve_is_not() -> None:
     high = [0.29, 0.26, 0.24, 0.22, 0.21, 0.2, 0.17, 0.14, 0.11, 0.1, 0.09, 0.08, 0.07, 0.06, 0.055, 0.055]
     found = trail(*(step(10 * (n + 1), 0, each, 0.05) for n, each in enumerate(high)))
     ends = {
-        each.text.split(":")[0].replace("\u00a0", " "): each.xanchor
+        plain(each.text.split(":")[0]): each.xanchor
         for each in trail_figure.evidence_trail(found).figure.layout.annotations
         if "up to" in each.text
     }
@@ -258,17 +289,17 @@ def test_words_of_a_line_stand_at_the_end_where_the_curve_is_not() -> None:
 def test_a_stage_that_was_lost_again_is_told() -> None:
     """What was within reach once and is no more is said as such."""
     found = trail(step(40, 0, 0.18, 0.05), step(50, 1, 0.4, 0.0, "labels"), reached=(Reached(0.05, 0),))
-    assert "Now the bound supports 0\u00a0%." in trail_figure.milestones(found)
+    assert "Now the bound supports 0\u202f%." in trail_figure.milestones(found)
 
 
 def test_the_shares_of_slices_are_told_together(filled: Filled) -> None:
     """How much moves in all is said with how many slices lag behind."""
     answer = consider(filled.workspace, filled.store, "triage", "small").recommendation
-    text = effective_sentence(answer).replace("\u00a0", " ")
+    text = plain(effective_sentence(answer))
     assert "At 1 % of the task" in text
     assert f"{100 * answer.effective_share:.1f} % of its traffic moves" in text
     lagging = replace(answer, slices=tuple(replace(each, share=0.0) for each in answer.slices[:1]))
-    assert "1 slice" in effective_sentence(lagging).replace("\u00a0", " ")
+    assert "1 slice" in plain(effective_sentence(lagging))
 
 
 def test_the_worst_of_many_slices_is_always_shown(filled: Filled) -> None:
@@ -287,7 +318,7 @@ def test_the_worst_of_many_slices_is_always_shown(filled: Filled) -> None:
     frame = declared_frame(many)
     assert frame["Slice"].tolist()[0].endswith("zz")
     assert all("90.0" in each for each in frame["All at once"])
-    text = at_once_sentence(many).replace("\u00a0", " ")
+    text = plain(at_once_sentence(many))
     assert "99.83 % sure of each, so that all 30 hold together with 95 %" in text
     assert "The 20 worst are drawn." in text
     assert "All at once" not in at_once_sentence(replace(answer, slices=(one,)))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from app_building import Filled, demo_pairs, fill, make_workspace
-from app_reading import Visit, fine, said
+from app_reading import Visit, fine, plain, said
 from identity import sign_in_table
 from streamlit.testing.v1 import AppTest
 
@@ -474,7 +474,7 @@ def test_the_checks_of_a_machine_are_said_in_words(
     at = fine(fine(visit(empty, "settings")).button(key="settings-check").click().run())
     assert [each.value for each in at.error] == [quoted("disk: full")]
     assert quoted("vllm: set server.python *first*") in [each.value for each in at.info]
-    assert "2 checks passed" in [each.label.replace("\u00a0", " ") for each in at.expander]
+    assert "2 checks passed" in [plain(each.label) for each in at.expander]
     assert "python: 3.11\nstore: 7 calls" in [each.value for each in at.text]
 
 

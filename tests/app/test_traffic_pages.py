@@ -85,8 +85,11 @@ def test_without_a_sampling_rate_no_page_shows_a_figure_a_month(visit: Visit, tm
         words = said(fine(visit(place, "traffic")))
         assert "not known" in words
         assert "a month," not in words
+        assert "workbench import --undo MANIFEST" in words.replace("\\", "")
         words = said(fine(visit(place, "costs")))
         assert "No figure a month can be given" in words
+        # A second import of the same calls would skip them, and so give no rate.
+        assert "workbench import --undo MANIFEST" in words.replace("\\", "")
         # What holds of several ways is said once.
         remarks = [each.split(": ", 1)[1] for each in words.splitlines() if ": not known: " in each]
         assert remarks

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from app_reading import plain
 
 from workbench.records import Estimate
 from workbench.ui import words
@@ -11,15 +12,22 @@ from workbench.ui.answers import quoted
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def plain(text: str) -> str:
-    return text.replace("\u00a0", " ")
-
-
 def test_a_percentage_has_one_decimal_and_a_stage_none_it_does_not_need() -> None:
-    """Rates read 6.2 %, stages read 1 %, 2.5 % and 100 %."""
+    """Rates read 6.2 %, stages 1 %, 2.5 % and 100 %; a narrow space before the sign breaks no line."""
+    assert (words.percent(0.0617), words.stage(0.05)) == ("6.2\u202f%", "5\u202f%")
+    assert words.kept("of 5 %") == "of 5\u202f%"
     assert plain(words.percent(0.0617)) == "6.2 %"
     assert plain(words.percent(None)) == "–"
     assert [plain(words.stage(each)) for each in (0.0, 0.01, 0.025, 1.0)] == ["0 %", "1 %", "2.5 %", "100 %"]
+
+
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [(0.95, "95 %"), (0.975, "97.5 %"), (1 - 0.05 / 20, "99.75 %"), (1 - 1e-5, "99.999 %"), (1.0, "100 %")],
+)
+def test_a_level_reads_as_it_is_set_and_never_as_certainty(level: float, text: str) -> None:
+    """95 % has no decimals that say nothing, and what is not certain is not rounded up to it."""
+    assert plain(words.stage(level)) == text
 
 
 def test_an_estimate_is_never_shown_without_its_limits_and_n() -> None:
@@ -45,15 +53,16 @@ def test_a_coefficient_has_the_sign_of_the_other_figures() -> None:
     [
         (None, "not priced"),
         (0, "$0.00"),
-        (0.00042, "$0.0004"),
+        (0.00042, "$0.00042"),
+        (0.00114, "$0.00114"),
         (3.456, "$3.46"),
-        (12345.6, "$12,346"),
-        (-250, "−$250"),
-        (0.00002, "<$0.0001"),
+        (12345.6, "$12,345.60"),
+        (-250, "−$250.00"),
+        (0.0000002, "<$0.000001"),
     ],
 )
 def test_money_is_rounded_to_what_matters(usd: float | None, text: str) -> None:
-    """Cents below a hundred dollars, whole dollars above, and what has no price says so."""
+    """Sums have cents, small ones three digits that count, and what has no price says so."""
     assert words.money(usd) == text
 
 
@@ -85,5 +94,6 @@ def test_durations_and_sizes_read_like_people_say_them() -> None:
 
 
 def test_text_for_a_markdown_place_carries_no_markdown() -> None:
-    """Every sign that Markdown reads is escaped, line ends are spaces."""
+    """Every sign that Markdown reads is escaped, line ends are spaces; what no line breaks stays whole."""
+    assert quoted(f"{words.stage(0.25)} of {words.counted(2, 'call')}") == "25\u202f% of 2\u00a0calls"
     assert quoted("![x](http://a.b/c.png)\n*b*") == r"\!\[x\]\(http\://a\.b/c\.png\) \*b\*"

@@ -18,6 +18,7 @@ from workbench.costing import DAYS_PER_MONTH, CostPlan
 from workbench.errors import UsageError
 from workbench.facade import Workbench
 from workbench.profiling import current, is_stale, measuring, profile
+from workbench.profiling.costs import MeasuredSaving, measured_savings
 from workbench.profiling.naming import set_budget
 from workbench.profiling.report import ProfileReport
 from workbench.records import UNASSIGNED, EvalKind, Output, Request, Usage, from_json, to_json
@@ -460,8 +461,10 @@ def test_a_replayed_candidate_costs_its_own_tokens_the_cached_ones_included(tmp_
         bench.store.append("replays", [replay])
         bench.store.append("observations", rows[:19])
         assert "not measured" in bench.costs("triage", candidate="slm").basis
+        assert measured_savings(bench.workspace, bench.store) == {}
         bench.store.append("observations", rows[19:])
         found = bench.costs("triage", candidate="slm")
+        own = measured_savings(bench.workspace, bench.store)
         sums = comparisons.candidate_usage(bench.store, "triage", replay["candidate_fingerprint"])
     assert sums == {
         "calls": 60, "measured": 60, "input_tokens": 1_800, "cached_input_tokens": 60_000,
@@ -474,3 +477,9 @@ def test_a_replayed_candidate_costs_its_own_tokens_the_cached_ones_included(tmp_
     assert found.candidate_tokens == pytest.approx(1_040)
     assert found.fallback.point == pytest.approx(0.1)
     assert found.fallback.low < 0.1 < found.fallback.high
+    assert found.told_fallback.startswith("Fall-backs: 10.0 % of its calls (")
+    assert found.told_fallback in found.text
+    hosted = next(each for each in found.ways if "hosted by a provider" in each.name)
+    assert hosted.saving_usd_month is not None
+    # What all of the task on the candidate saves; other costs of a small model are none here.
+    assert own == {"triage": MeasuredSaving("slm", pytest.approx(hosted.saving_usd_month.point))}

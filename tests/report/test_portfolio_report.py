@@ -73,7 +73,7 @@ def test_both_forms_say_what_the_overview_says(place: Filled, report: PortfolioR
         assert found.harm_sentence in text
         assert "Bonferroni" in text
         assert "planted (synthetic)" in text
-        assert "Made-up candidates are left out" in text
+        assert "Synthetic candidates are left out" in text
         assert report.evidence_hash in text
         assert "days old" in text
         for part in found.parts:

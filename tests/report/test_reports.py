@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from workbench.cli import cli
 from workbench.errors import UsageError
-from workbench.records import Estimate
+from workbench.records import Estimate, Policy
 from workbench.report import Report, as_html, as_markdown, drawing, gather_report, wording, write_report
-from workbench.report.facts import LogFile
+from workbench.report.facts import LabelFact, LogFile
 from workbench.scoring import recommend
 from workbench.stats.slice_shares import worst_first
 from workbench.store import Store
@@ -186,7 +186,8 @@ def test_the_figure_of_harm_keeps_its_order_and_its_frame(
 ) -> None:
     """Whatever the limits, everything lies within the figure, and low stands left of high."""
     low, point, high = sorted((low, point, high))
-    drawn = drawing.harm(Estimate(point, low, high, 0.95, "anytime", 10, 10), tolerance, 4 * tolerance)
+    found = Estimate(point, low, high, 0.95, "anytime", 10, 10)
+    drawn = drawing.harm(found, Policy(tolerance=tolerance), 0.0)
     places = [float(each) for each in re.findall(r'(?:x1|x2|cx|x)="([0-9.]+)"', drawn)]
     assert all(0 <= each <= drawing.WIDTH for each in places)
     band = re.search(r'class="band" x1="([0-9.]+)" y1="40" x2="([0-9.]+)"', drawn)
@@ -197,9 +198,45 @@ def test_the_figure_of_harm_keeps_its_order_and_its_frame(
 @pytest.mark.parametrize("high", [0.2, 1.0])
 def test_the_words_of_the_figure_of_harm_keep_off_its_edges(high: float) -> None:
     """Neither the tolerance beside a wide bound nor a bound at the end of the scale is cut."""
-    drawn = drawing.harm(Estimate(None, 0.0, high, 0.95, "anytime", 10, 10), 0.01, 0.2)
+    found = Estimate(None, 0.0, high, 0.95, "anytime", 10, 10)
+    drawn = drawing.harm(found, Policy(tolerance=0.01), 0.0)
     places = [float(each) for each in re.findall(r'<text x="([0-9.]+)"', drawn)]
     assert all(drawing.WORDS <= each <= drawing.WIDTH - drawing.WORDS for each in places)
+
+
+def test_the_ladder_is_filled_to_the_share_and_tinted_to_the_cap() -> None:
+    """As in the app: 0 % is never filled, what evidence reaches is soft, and now, next and cap are named."""
+    drawn = drawing.ladder((0.0, 0.01, 0.05, 0.1, 1.0), 0.0, 0.01, 0.1)
+    assert re.findall('<rect class="([a-z]+)"', drawn) == [
+        "open",
+        "reached",
+        "supported",
+        "supported",
+        "open",
+    ]
+    assert re.findall('y="16" text-anchor="middle">([^<]+)<', drawn) == ["now", "next", "cap"]
+    held = drawing.ladder((0.0, 0.01, 1.0), 0.0, 0.0, 0.0)
+    assert ">now · next · cap<" in held
+
+
+def test_the_figure_of_harm_marks_what_the_share_allows() -> None:
+    """Above the tolerance a bound can be low enough for an early stage: its line says for which."""
+    found = Estimate(0.03, 0.005, 0.079, 0.95, "anytime", 200, 198)
+    drawn = drawing.harm(found, Policy(), 0.01)
+    assert drawn.count("moving 1 % allows 20.0 %") == 3
+    assert 'class="allowed"' in drawn
+    assert "allows" not in drawing.harm(found, Policy(), 1.0)
+
+
+def test_a_report_says_where_labels_come_from(report: Report) -> None:
+    """Of imported ones nobody knows here who gave them: no people are counted for them."""
+    given = LabelFact("queue", "g1", 30, 2), LabelFact("imported", None, 20, 1), LabelFact("gold", None, 5, 1)
+    (table,) = [each for each in wording.tables(replace(report, labels=given)) if each.title == "Labels"]
+    assert [(row[0].split(":")[0], row[-1]) for row in table.rows] == [
+        ("the queue", "2"),
+        ("imported", "–"),
+        ("right answers known before", "–"),
+    ]
 
 
 def test_the_calls_of_an_import_of_several_files_are_not_told_as_those_of_each(report: Report) -> None:

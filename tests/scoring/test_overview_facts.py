@@ -83,7 +83,10 @@ def test_the_smallest_candidate_whose_bound_holds_is_named() -> None:
     )
     assert [each.candidate for each in found.rungs] == ["demo", "small", "middle", "large"]
     assert (found.by, found.smallest, found.partly) == ("parameters", "middle", "small")
-    assert "The smallest candidate by parameters whose bound holds: middle, at most 2" in found.sentence
+    assert (
+        "The smallest candidate by parameters whose bound holds for 100 %: middle, at most 2"
+        in found.sentence
+    )
     assert "take some traffic: small, 10 %" in found.sentence
 
 
@@ -108,7 +111,7 @@ def test_no_candidate_is_named_where_no_bound_holds() -> None:
         [row(candidate=c, disagreements=200, size_billions=s) for c, s in (("a", 1.0), ("b", 2.0))], POLICY
     )
     assert (found.smallest, found.partly) == (None, None)
-    assert found.sentence == "No candidate's bound holds yet."
+    assert found.sentence == "No candidate's bound holds for 100 % yet."
 
 
 # --- Ages ----------------------------------------------------------------------------------------

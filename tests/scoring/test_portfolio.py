@@ -129,7 +129,7 @@ def test_money_sums_what_is_known_and_names_what_is_not() -> None:
 def test_the_method_is_said() -> None:
     """The sentence names the union bound, how sure it is, and why the largest counts without volumes."""
     known = portfolio([row("a"), row("b")]).harm_sentence
-    assert "union bound over 2 compared tasks" in known
+    assert "2 compared tasks bounded at once (a union bound)" in known
     assert "95 % sure" in known
     assert "calls a day" in known
     unknown = portfolio([row("a"), row("b", volume=None)]).harm_sentence
@@ -173,6 +173,6 @@ def test_what_is_served_already_is_told_beside_what_could_move() -> None:
     now = replace(held, recommendation=replace(held.recommendation, share=0.01, current_share=0.01))
     found = portfolio([now])
     assert found.present == 0.01
-    assert "traffic next (1.0\u00a0% now)" in answer(found)
+    assert "traffic next (1.0\u202f% now)" in answer(found)
     before = portfolio([replace(now, recommendation=replace(now.recommendation, current_share=0.0))])
     assert "now" not in answer(before)

@@ -10,6 +10,7 @@ from workbench.access import requires
 from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.costing.plan import CostPlan, Gpu
+from workbench.costing.savings import monthly_savings
 from workbench.costing.ways import (
     Amount,
     BreakEven,
@@ -25,13 +26,14 @@ from workbench.costing.ways import (
     ways_together,
 )
 from workbench.errors import UsageError
-from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, profile, workload_of
+from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, current, profile, workload_of
 from workbench.profiling.measuring import LEVEL, mean_amount, small_model
 from workbench.profiling.report import told_imputed, told_prices
 from workbench.progress import Listener, silent
 from workbench.roles import Right
 from workbench.specs import CONTROL, Price
 from workbench.stats.bounds import exact
+from workbench.stats.wording import measured
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -77,6 +79,17 @@ class CostReport:
     no_volume: str = ""
 
     @property
+    def told_fallback(self) -> str:
+        """Return how many of the calls fall back to the frontier, or nothing where none is counted."""
+        back = self.fallback
+        if not back.high:
+            return ""
+        return (
+            f"Fall-backs: {measured(back.point)} of its calls ({measured(back.low)} to "
+            f"{measured(back.high)}) are asked at the frontier too, and paid for twice. The sum holds them."
+        )
+
+    @property
     def text(self) -> str:
         """Return the report for a terminal."""
         lines = [f"{self.workload or 'All workloads'}, {100 * self.share:g} % on the small model", ""]
@@ -89,6 +102,8 @@ class CostReport:
             lines += [f"    not known: {each}" for each in way.missing]
             lines += [f"    {each}" for each in way.notes]
         lines += ["", f"Small model: {self.basis}"]
+        if told := self.told_fallback:
+            lines.append(told)
         if self.break_even is not None:
             lines.append(told_break_even(self.break_even, self.share))
         if self.imputed:
@@ -184,14 +199,65 @@ def costs(
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredSaving:
+    """What all calls of a task on a candidate would save, from its own tokens and fall-backs.
+
+    `usd_month` is below 0 where the candidate costs more.
+    """
+
+    candidate: str
+    usd_month: float
+
+
+@requires(Right.SEE, task=None)
+def measured_savings(workspace: Workspace, store: Store) -> dict[str, MeasuredSaving]:
+    """Return for each task of the newest profile the measured candidate that would save the most.
+
+    Tasks without one are left out, and so are synthetic candidates.
+
+    Args:
+        workspace: Names candidates and prices.
+        store: Holds the profile and what candidates answered.
+    """
+    from workbench.store import pages
+
+    report = current(workspace, store)
+    replayed = set(pages.replayed(store))
+    found: dict[str, MeasuredSaving] = {}
+    for each in report.workloads if report is not None else ():
+        if not each.has_eval:
+            continue
+        for spec in workspace.config.candidates:
+            if spec.synthetic or (each.name, spec.name) not in replayed:
+                continue
+            own = _load(workspace, store, each, spec.name)
+            load = own.load
+            saving = monthly_savings(
+                calls_per_day=load.calls_per_day.point if load.calls_per_day else None,
+                control_usd_per_call=load.control_usd.point if load.control_usd else None,
+                candidate_usd_per_call=load.candidate_usd.point if load.candidate_usd else None,
+                share=1.0,
+                fallback_share=load.fallback.point,
+            ).saving_usd_month
+            best = found.get(each.name)
+            if own.is_measured and saving is not None and (best is None or saving > best.usd_month):
+                found[each.name] = MeasuredSaving(spec.name, saving)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class _Load:
-    """What is known of a workload, or of all: `load` is their mean call, `parts` what money adds up from."""
+    """What is known of a workload, or of all: `load` is their mean call, `parts` what money adds up from.
+
+    `is_measured` says that the candidate's own tokens and fall-backs are counted.
+    """
 
     name: str
     load: Workload
     parts: tuple[Workload, ...]
     basis: str
     left_out: tuple[str, ...] = ()
+    is_measured: bool = False
 
 
 def _load(workspace: Workspace, store: Store, each: WorkloadReport, candidate: str | None) -> _Load:
@@ -211,45 +277,48 @@ def _load(workspace: Workspace, store: Store, each: WorkloadReport, candidate: s
         if use.measured and use.usd is not None
     )
     volume = each.calls_per_day.times(each.priced_share) if each.calls_per_day is not None else None
-    usd, tokens, fallback, basis = _candidate(workspace, store, each, candidate, models)
+    own = None if candidate is None else _measured(workspace, store, each, candidate)
+    usd, tokens, fallback, basis = own or _by_price(workspace, candidate, models)
     load = Workload(volume, each.usd_per_call, models, usd, tokens, fallback, each.no_volume)
-    return _Load(each.name, load, (load,), basis)
+    return _Load(each.name, load, (load,), basis, is_measured=own is not None)
 
 
-def _candidate(
-    workspace: Workspace,
-    store: Store,
-    each: WorkloadReport,
-    candidate: str | None,
-    models: tuple[ModelTokens, ...],
-) -> tuple[Amount | None, float | None, Amount, str]:
-    """Return cost and tokens of a call on the small model, its fall-back share, and what they rest on."""
+_Basis = tuple[Amount | None, float | None, Amount, str]
+"""Cost and tokens of a call on the small model, its fall-back share, and what they rest on."""
+
+
+def _measured(workspace: Workspace, store: Store, each: WorkloadReport, candidate: str) -> _Basis | None:
+    """Return what a candidate's answers took, or None where too few of them tell."""
     from workbench.store import workloads
 
+    config = workspace.evals.get(each.name) if each.is_task else None
+    if config is None:
+        return None
+    spec = workspace.candidate(candidate)
+    price = workspace.price_of(spec.price or spec.model)
+    row = workloads.candidate_costs(
+        store, each.name, workspace.fingerprint(spec), evaluator_version(config), _prices(price)
+    )
+    if row["measured"] < FEWEST_MEASURED:
+        return None
+    fallback = exactly(0.0)
+    if row["judged"]:
+        rate = exact(row["fallen"], row["judged"], 1 - LEVEL)
+        fallback = Amount(row["fallen"] / row["judged"], rate.low, rate.high)
+    basis = f"{candidate}, measured on {row['measured']:,} calls"
+    if price is None:
+        return None, row["tokens"], fallback, f"{basis}; it has no price"
+    usd = mean_amount(row["usd"], row["usd_deviation"], row["measured"])
+    return usd, row["tokens"], fallback, basis
+
+
+def _by_price(workspace: Workspace, candidate: str | None, models: tuple[ModelTokens, ...]) -> _Basis:
+    """Return what the frontier's tokens would cost at a small model's price."""
     price = small_model(workspace)
-    none = exactly(0.0)
     if candidate is not None:
         spec = workspace.candidate(candidate)
         price = workspace.price_of(spec.price or spec.model)
-        config = workspace.evals.get(each.name) if each.is_task else None
-        if config is not None:
-            row = workloads.candidate_costs(
-                store,
-                each.name,
-                workspace.fingerprint(spec),
-                evaluator_version(config),
-                _prices(price),
-            )
-            fallback = none
-            if row["judged"]:
-                rate = exact(row["fallen"], row["judged"], 1 - LEVEL)
-                fallback = Amount(row["fallen"] / row["judged"], rate.low, rate.high)
-            if row["measured"] >= FEWEST_MEASURED:
-                basis = f"{candidate}, measured on {row['measured']:,} calls"
-                if price is None:
-                    return None, row["tokens"], fallback, f"{basis}; it has no price"
-                usd = mean_amount(row["usd"], row["usd_deviation"], row["measured"])
-                return usd, row["tokens"], fallback, basis
+    none = exactly(0.0)
     # What costs as the log says may have no tokens: nothing tells what it would cost on another model.
     models = tuple(use for use in models if use.price is not None or use.output_tokens)
     calls = sum(use.calls for use in models)

@@ -100,7 +100,8 @@ def _share_factor(
     else:
         return None, [
             "Nobody has said what share of the traffic the log holds, so this is the log's pace and not "
-            "known to be production's: import with --sampling-rate, or set calls_per_day in the eval. "
+            "known to be production's: set calls_per_day in the eval; or undo the import (workbench import "
+            "--undo MANIFEST) and import the log again with --sampling-rate. "
             "The decision does not count this probe until then."
         ]
     if factor <= 1.0001:

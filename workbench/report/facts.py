@@ -50,7 +50,10 @@ class ReplayFact:
 
 @dataclass(frozen=True, slots=True)
 class LabelFact:
-    """How many standing labels there are of one origin and guideline version."""
+    """How many standing labels there are of one origin and guideline version.
+
+    `people` counts the names that stand with them: of imported ones, those that the file gave.
+    """
 
     source: str
     guideline_version: str | None

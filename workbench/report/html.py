@@ -9,15 +9,12 @@ from workbench.normal import visible
 from workbench.report import drawing, wording
 from workbench.report.facts import Report
 
-LIVE_CEILING = 4
-"""Times the tolerance: above it nothing is served live."""
-
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; --ink: #16202b; --paper: #fff; --soft: #5b6673; --line: #d5dbe2;
-  --blue: #0b5cab; --pale: #cfe0f3; --orange: #b8500b; --open: #eef1f5; }
+  --blue: #0b5cab; --orange: #b8500b; --pale: #f3d3b8; --open: #eef1f5; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --paper: #12181f; --soft: #9aa6b3;
-  --line: #2d3742; --blue: #7db4ee; --pale: #23415f; --orange: #f0975a; --open: #1d252e; } }
+  --line: #2d3742; --blue: #7db4ee; --orange: #f0975a; --pale: #5d3d18; --open: #1d252e; } }
 * { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0; }
 main { max-width: 46rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
@@ -33,9 +30,11 @@ dt { color: var(--soft); font-size: .85rem; }
 dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
 svg { width: 100%; height: auto; display: block; margin: .6rem 0; }
 svg text { fill: var(--ink); font-size: 13px; } svg .strong { font-weight: 700; }
-svg .reached { fill: var(--blue); } svg .supported { fill: var(--pale); }
+svg .reached { fill: var(--orange); } svg .supported { fill: var(--pale); }
 svg .open { fill: var(--open); stroke: var(--line); }
 svg .axis { stroke: var(--line); stroke-width: 2; } svg .limit { stroke: var(--blue); stroke-width: 2; }
+svg .allowed { stroke: var(--soft); stroke-width: 1.5; stroke-dasharray: 3 3; }
+svg .quiet { fill: var(--soft); }
 svg .band { stroke: var(--orange); stroke-width: 8; stroke-linecap: round; } svg .point { fill: var(--ink); }
 .wide { overflow-x: auto; } .many { min-width: 42rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
@@ -43,7 +42,7 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0;
   border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
 th { color: var(--soft); font-weight: 600; }
 @media print { :root { --ink: #000; --paper: #fff; --soft: #444; --line: #bbb; --blue: #0b5cab;
-  --pale: #cfe0f3;
+  --pale: #f3d3b8;
   --orange: #b8500b; --open: #f4f4f4; } main { max-width: none; padding: 0; } h2 { break-after: avoid; }
   tr, svg, dl { break-inside: avoid; } .wide { overflow: visible; }
   th, td { overflow-wrap: anywhere; } .many { min-width: 0; } }
@@ -64,12 +63,12 @@ def as_html(report: Report) -> str:
     if alarm := wording.alarm(report):
         parts.append(f'<p class="alarm" role="alert"><strong>Override.</strong> {text(alarm)}</p>')
     if report.row.synthetic:
-        parts.append("<p>This candidate is made up for demonstration.</p>")
+        parts.append(f"<p>{text(wording.SYNTHETIC)}</p>")
     if report.description:
         parts.append(f'<p class="soft">{text(report.description)}</p>')
     parts += [
         drawing.ladder(policy.ladder, found.current_share, found.share, found.cap),
-        drawing.harm(found.harm, policy.tolerance, LIVE_CEILING * policy.tolerance),
+        drawing.harm(found.harm, policy, found.share),
         "<dl>",
         *(figure(name, value) for name, value in wording.key_figures(report)),
         "</dl>",

@@ -21,7 +21,7 @@ def as_markdown(report: Report) -> str:
     if alarm := wording.alarm(report):
         lines += [f"> **Override.** {plain(alarm)}", ""]
     if report.row.synthetic:
-        lines += ["This candidate is made up for demonstration.", ""]
+        lines += [wording.SYNTHETIC, ""]
     if report.description:
         lines += [plain(report.description), ""]
     lines += [f"- {name}: {plain(value)}" for name, value in wording.key_figures(report)]

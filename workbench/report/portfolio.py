@@ -37,8 +37,8 @@ METHOD = (
 MONEY_METHOD = (
     "Money",
     f"Savings come from dated prices, measured tokens, calls a day, and calls that fall back to the frontier "
-    f"and are paid twice. Limits are {100 * LEVEL:.0f} % sure each, for one look, and add up in quadrature "
-    "(Zou and Donner 2008).",
+    f"and are paid twice. Limits are {100 * LEVEL:.0f} % sure each, for one look, and those of a sum are "
+    "the root of the sum of their squares, as errors that are independent add up (Zou and Donner 2008).",
 )
 
 

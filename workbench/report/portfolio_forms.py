@@ -23,7 +23,7 @@ def portfolio_html(report: PortfolioReport) -> str:
         f"<p>{html.text(report.portfolio.harm_sentence)}</p>",
     ]
     if report.portfolio.synthetic_left_out:
-        parts.append('<p class="soft">Made-up candidates are left out of these figures.</p>')
+        parts.append('<p class="soft">Synthetic candidates are left out of these figures.</p>')
     first, *others = said.tables(report)
     parts += ["<h2>Tasks</h2>", html.table_of(first) if first.rows else f"<p>{html.text(first.empty)}</p>"]
     for row in report.rows:
@@ -33,11 +33,7 @@ def portfolio_html(report: PortfolioReport) -> str:
         parts += [
             f"<h2>{html.text(row.task)}: {html.text(row.candidate)}</h2>",
             drawing.ladder(report.policies[row.task].ladder, answer.current_share, answer.share, answer.cap),
-            drawing.harm(
-                answer.harm,
-                report.policies[row.task].tolerance,
-                html.LIVE_CEILING * report.policies[row.task].tolerance,
-            ),
+            drawing.harm(answer.harm, report.policies[row.task], answer.share),
             f"<p>{html.text(answer.binding_reason)}</p>",
         ]
     for table in others:
@@ -61,7 +57,7 @@ def portfolio_markdown(report: PortfolioReport) -> str:
     lines += [f"- {name}: {markdown.plain(value)}" for name, value in said.key_figures(report)]
     lines += ["", markdown.plain(report.portfolio.harm_sentence)]
     if report.portfolio.synthetic_left_out:
-        lines += ["", "Made-up candidates are left out of these figures."]
+        lines += ["", "Synthetic candidates are left out of these figures."]
     for table in said.tables(report):
         lines += markdown.table_lines(table)
     lines += ["", "## Method", ""]

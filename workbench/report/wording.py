@@ -9,8 +9,27 @@ from datetime import datetime
 from workbench.costing.ways import Amount
 from workbench.records import Action, Basis, Estimate
 from workbench.report.facts import LogFile, Report
+from workbench.review.states import APART_SOURCES, LOOKING_SOURCES
+from workbench.scoring.sizes import judged
 from workbench.stats.slice_shares import bounds_at_once
+from workbench.stats.wording import holds_for
 from workbench.stats.wording import percent as stage
+
+SYNTHETIC = (
+    "This candidate is synthetic: made from the frontier's answers with planted mistakes, to show that they "
+    "are found."
+)
+
+ORIGINS = {
+    "queue": "the queue",
+    "picked": "picked by hand",
+    "by_hand": "a first look, in no bound",
+    "attention": "attention checks, in no bound",
+    "adjudicated": "decisions between labels that differed",
+    "imported": "imported: who gave them is not known here",
+    "gold": "right answers known before",
+}
+GIVEN_HERE = LOOKING_SOURCES | APART_SOURCES
 
 METHODS = (
     (
@@ -31,8 +50,9 @@ METHODS = (
     ),
     (
         "Clusters",
-        "Calls of one session and identical requests depend on each other. Counts are divided by a design "
-        "effect, at least the planned one; the confidence is approximate then.",
+        "Calls of one session and identical requests depend on each other, so they tell less than as many "
+        "independent calls. Counts are divided by how much less (the design effect), at least by the planned "
+        "one; the confidence is approximate then.",
     ),
     (
         "Slices",
@@ -131,6 +151,7 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
         ("Cap by evidence", stage(found.cap)),
         ("Harm at most", f"{percent(found.harm.high)} of calls ({stage(found.harm.level)} sure)"),
         ("Tolerance", percent(report.policy.tolerance)),
+        ("The bound", holds_for(judged(found, report.policy).high, report.policy)),
         ("Harmed calls a day at most", "no figure" if per_day is None else f"{per_day:,.1f}"),
         ("Saving a month at this share", amount(row.saving)),
         ("Cost a month now", money(row.cost_now_usd_month)),
@@ -167,7 +188,7 @@ def tables(report: Report) -> tuple[Table, ...]:
                 ("Agreement", interval(row.agreement)),
                 ("Invalid answers", f"{row.invalid:,}"),
                 ("Not comparable", f"{row.uncomparable:,}"),
-                ("Pairs with a verdict by a person or gold", f"{row.labels:,}"),
+                ("Pairs with a verdict, wherever from", f"{row.labels:,}"),
                 ("Harm", interval(found.harm)),
                 ("Worse minus better", interval(found.net)),
                 ("Basis", basis),
@@ -226,12 +247,17 @@ def tables(report: Report) -> tuple[Table, ...]:
         ),
         Table(
             "Labels",
-            ("Source", "Guidelines", "Labels", "People"),
+            ("From", "Guidelines", "Labels", "People here"),
             tuple(
-                (each.source, each.guideline_version or "–", f"{each.labels:,}", f"{each.people:,}")
+                (
+                    ORIGINS.get(each.source, each.source),
+                    each.guideline_version or "–",
+                    f"{each.labels:,}",
+                    f"{each.people:,}" if each.source in GIVEN_HERE else "–",
+                )
                 for each in report.labels
             ),
-            "Nobody has labelled yet.",
+            "There are no labels yet.",
         ),
         Table(
             "Replays",

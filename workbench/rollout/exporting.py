@@ -189,7 +189,11 @@ def _exported(workspace: Workspace, store: Store, task: str, candidate: str, now
         supported_share=made.recommendation.cap,
         warnings=tuple(
             warnings_of(now_in_force, made.recommendation, made.policy_version, made.evaluator_version)
-            + (["The candidate is made up for a demonstration."] if spec.synthetic else [])
+            + (
+                ["The candidate is synthetic: made from the frontier's answers for a demonstration."]
+                if spec.synthetic
+                else []
+            )
         ),
         accepted_share=now_in_force.share,
         frontier_reserve=reserve,

@@ -76,7 +76,7 @@ class Portfolio:
         )
         said = (
             f"At most {measured(self.harm_high)} of the moved calls get worse ({percent(self.level)} sure): "
-            f"a union bound over {plural(self.compared_tasks, 'compared task')}, {how}."
+            f"{plural(self.compared_tasks, 'compared task')} bounded at once (a union bound), {how}."
         )
         if self.harm_per_day is not None:
             said += f" That is at most {_number(self.harm_per_day)} calls a day."

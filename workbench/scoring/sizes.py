@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.records import Estimate, Policy
+from workbench.records import Estimate, Policy, Recommendation
 from workbench.scoring.overview import OverviewRow
 from workbench.stats import ladder
 from workbench.stats.wording import measured, percent
@@ -53,22 +53,22 @@ class SizeLadder:
         """Return what the ladder says."""
         real = [each for each in self.rungs if not each.synthetic]
         if not real:
-            return "Only made-up candidates were compared."
+            return "Only synthetic candidates were compared."
         if len(real) == 1:
             only = f"One candidate was compared: {real[0].candidate}."
-            return f"{only} {'Its bound holds.' if real[0].holds else 'Its bound does not hold yet.'}"
+            return f"{only} Its bound {'holds' if real[0].holds else 'does not yet hold'} for 100 %."
         if self.by is None:
             holding = ", ".join(each.candidate for each in real if each.holds) or "none"
-            return f"Which candidate is smaller is not known. The bound holds for: {holding}."
+            return f"Which candidate is smaller is not known. The bound holds for 100 % with: {holding}."
         by = f" by {self.by}"
         if self.smallest is not None:
             found = next(each for each in self.rungs if each.candidate == self.smallest)
             said = (
-                f"The smallest candidate{by} whose bound holds: {self.smallest}, at most "
+                f"The smallest candidate{by} whose bound holds for 100 %: {self.smallest}, at most "
                 f"{measured(found.high)} worse. Evidence lets it take {percent(found.cap)} of the traffic."
             )
         else:
-            said = "No candidate's bound holds yet."
+            said = "No candidate's bound holds for 100 % yet."
         if self.partly is not None:
             cap = next(each.cap for each in self.rungs if each.candidate == self.partly)
             said += f" The smallest{by} that evidence lets take some traffic: {self.partly}, {percent(cap)}."
@@ -102,7 +102,7 @@ def size_ladder(rows: Sequence[OverviewRow], policy: Policy) -> SizeLadder:
             rows[at].candidate,
             sizes[at],
             bound_holds(rows[at], policy),
-            judged(rows[at], policy).high,
+            judged(rows[at].recommendation, policy).high,
             rows[at].recommendation.cap,
             rows[at].synthetic,
         )
@@ -120,12 +120,12 @@ def size_ladder(rows: Sequence[OverviewRow], policy: Policy) -> SizeLadder:
     )
 
 
-def judged(row: OverviewRow, policy: Policy) -> Estimate:
+def judged(answer: Recommendation, policy: Policy) -> Estimate:
     """Return what the policy looks at: calls that get worse, or those less the ones that get better."""
-    return row.recommendation.net if policy.harm == "net" else row.recommendation.harm
+    return answer.net if policy.harm == "net" else answer.harm
 
 
 def bound_holds(row: OverviewRow, policy: Policy) -> bool:
     """Say whether a candidate's bound is within the tolerance, and no guard forbids all traffic."""
-    within = judged(row, policy).high <= policy.tolerance + ladder.EPSILON
+    within = judged(row.recommendation, policy).high <= policy.tolerance + ladder.EPSILON
     return within and row.recommendation.cap > 0

@@ -83,7 +83,8 @@ class TrafficCheck:
         if unrated:
             lines.append(
                 f"Of {plural(unrated, 'call')} nobody knows what share of the traffic was logged: the mix is "
-                "that of the log, and moves where other calls are logged. State the sampling rate at import."
+                "that of the log, and moves where other calls are logged. State the sampling rate "
+                "at import; where they are in already, undo that first (workbench import --undo MANIFEST)."
             )
         if self.content is not None:
             state = "new content" if self.content_moved else "no shift seen"

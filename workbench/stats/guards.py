@@ -261,8 +261,8 @@ def kappa_warning(evidence: Evidence) -> str | None:
     if evidence.kappa >= KAPPA_WARNING or agreement <= AGREEMENT_WARNING:
         return None
     return (
-        f"Agreement is {measured(agreement)}, but kappa only {evidence.kappa:.2f}: most of it comes from one "
-        f"common answer. Look at the rare ones."
+        f"Agreement is {measured(agreement)}, but beyond chance (kappa, at most 1) it is only "
+        f"{evidence.kappa:.2f}: most of it comes from one common answer. Look at the rare ones."
     )
 
 
@@ -392,14 +392,18 @@ def looked_at(evidence: Evidence, policy: Policy, evidence_cap: float) -> Findin
     task = evidence.task
     if task.by_people:
         return Finding("looked", True, f"{plural(task.by_people, 'verdict')} on record.")
+    nobody = "Nobody has looked at an output"
+    if task.unseen:
+        comes = "comes" if task.unseen == 1 else "come"
+        nobody += f" here, {plural(task.unseen, 'verdict')} {comes} from an import or a known right answer"
     if task.basis is Basis.SEMANTIC:
         message = (
-            "Nobody has looked at an output: similar texts can mean the opposite, so similarity moves no "
-            "traffic until people have labelled."
+            f"{nobody}: similar texts can mean the opposite, so similarity moves no traffic until people "
+            "have labelled."
         )
         return Finding("looked", False, message, ceiling=0.0)
     ceiling = floor_stage(UNSEEN_CAP, policy)
-    message = f"Nobody has looked at an output: at most {percent(ceiling)} until somebody has."
+    message = f"{nobody}: at most {percent(ceiling)} until somebody has."
     return Finding("looked", evidence_cap <= ceiling + EPSILON, message, ceiling=ceiling)
 
 

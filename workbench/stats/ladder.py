@@ -33,6 +33,22 @@ def bound_needed(stage: float, policy: Policy) -> float:
     return max(policy.tolerance, min(CEILING * policy.tolerance, policy.budget / stage))
 
 
+def allowed(share: float, policy: Policy) -> tuple[float, float] | None:
+    """Return a share above 0, or else the first stage, and the largest bound that it allows.
+
+    None where that is the tolerance itself, as for all of the traffic.
+
+    Args:
+        share: Share of traffic, 0..1.
+        policy: Tolerance, exploration budget and ladder.
+    """
+    stage = share if share > EPSILON else stage_above(0.0, policy)
+    if stage is None:
+        return None
+    bound = bound_needed(stage, policy)
+    return None if bound <= policy.tolerance + EPSILON else (stage, bound)
+
+
 def stage_above(share: float, policy: Policy) -> float | None:
     """Return the first stage above a share, or None at the top."""
     return next((stage for stage in policy.ladder if stage > share + EPSILON), None)

@@ -72,7 +72,10 @@ class ThresholdTable:
     def sentence(self) -> str:
         """Return the answer in words."""
         if self.auroc is not None and self.auroc <= UNINFORMATIVE:
-            lead = f"Confidence carries no information about harm (AUROC {self.auroc:.2f}). "
+            lead = (
+                "Confidence carries no information about harm: a harmed call has the lower one in "
+                f"{percent(round(self.auroc, 2))} of pairs (AUROC; chance gives 50 %). "
+            )
         else:
             lead = ""
         if self.best is None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from workbench.records import Basis, Estimate, Policy
+from workbench.stats import ladder
 from workbench.stats.cluster import FEW_CLUSTERS, DesignEffect
 from workbench.stats.evidence import Population
 from workbench.stats.harm import BY_DISAGREEMENT, BY_LABEL, BY_STRATA
 
+MOST_DIGITS = 6
+"""Decimals of a level that is all but certain."""
+
 
 def percent(rate: float) -> str:
-    """Return a stage or a level as a percentage with at most one decimal: "2.5 %", "5 %"; see `measured`."""
-    text = f"{100 * rate:.1f}".removesuffix(".0")
+    """Return a stage or a level as a percentage as it is set: "5 %", "2.5 %", "99.75 %"; see `measured`.
+
+    A level below 1 never reads as certainty.
+    """
+    digits = next((n for n in range(2, MOST_DIGITS) if rate >= 1 or round(100 * rate, n) < 100), MOST_DIGITS)
+    text = f"{100 * rate:.{digits}f}".rstrip("0").rstrip(".")
     return f"{'0' if text == '-0' else text} %"
 
 
@@ -43,8 +51,10 @@ def grounds(estimate: Estimate, population: Population) -> str:
     if estimate.method == BY_LABEL or (estimate.method == BY_DISAGREEMENT and settled):
         lapses = population.audited_lapses
         lapsed = f" and {plural(lapses, 'lapsed item')}, counted as harm," if lapses else ""
+        # Where people labelled here, too, those came first in their order.
+        label = "label" if population.by_people else "imported or gold label"
         return (
-            f"from {plural(population.audited_disagreements - lapses, 'label')}{lapsed} "
+            f"from {plural(population.audited_disagreements - lapses, label)}{lapsed} "
             f"on {plural(population.audited, 'audited call')}"
         )
     if estimate.method == BY_DISAGREEMENT:
@@ -58,6 +68,25 @@ def bound_sentence(estimate: Estimate, population: Population, policy: Policy) -
     says = sentence_case(get_worse(estimate.high, policy))
     worse = " worse" if policy.harm == "net" and estimate.high < 0 else ""
     return f"{says} {sure}; tolerance {measured(policy.tolerance)}{worse}."
+
+
+def holds_for(bound: float, policy: Policy) -> str:
+    """Say for which stage an upper bound is low enough, and what the next one needs.
+
+    Early stages put few calls at risk and allow a multiple of the tolerance; see `ladder.bound_needed`.
+
+    Args:
+        bound: Upper bound on harm, or on net harm where the policy asks for that.
+        policy: Tolerance, exploration budget and ladder.
+    """
+    stage = ladder.cap_of(bound, policy)
+    following = ladder.stage_above(stage, policy)
+    if following is None:
+        return f"holds for {percent(stage)}"
+    needs = f"{percent(following)}, which needs at most {measured(ladder.bound_needed(following, policy))}"
+    return (
+        f"holds for {percent(stage)}, not yet for {needs}" if stage > 0 else f"is not low enough for {needs}"
+    )
 
 
 def sentence_case(text: str) -> str:
@@ -97,6 +126,7 @@ def cluster_sentence(effect: DesignEffect, n: float, noun: str) -> str | None:
             f"confidence is approximate{few}."
         )
     return (
-        f"Calls come in clusters: {count(n)} {noun} are worth {count(n / effect.value)} "
-        f"({effect.used} design effect {effect.value:.2f}), so the confidence is approximate{few}."
+        f"Calls of one session or request tell less than others: {count(n)} {noun} are worth "
+        f"{count(n / effect.value)} independent ones ({effect.used} design effect {effect.value:.2f}), so "
+        f"the confidence is approximate{few}."
     )

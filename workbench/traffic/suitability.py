@@ -223,7 +223,10 @@ def _stability(found: Measured) -> Check:
     if found.shift is None:
         reason = f"It takes two weeks with {FEWEST_IN_WEEK} calls each."
         return Check("stability", Speaks.UNCLEAR, "not known", reason)
-    value = f"stability index {found.shift:.2f} at most from week to week, over {found.weeks} weeks"
+    value = (
+        f"the mix moves by {found.shift:.2f} at most from week to week, over {found.weeks} weeks "
+        "(stability index; 0 is not at all)"
+    )
     if found.shift <= STABLE:
         return Check("stability", Speaks.FOR, value, "What is measured today holds next week.", found.shift)
     if found.shift > SHIFTING:

@@ -101,8 +101,15 @@ def form(
             key=f"accept-share-{mark}-{answer.details['evidence_hash']}",
             help="The recommended share unless you move it.",
         )
+        claims = is_claim(current, in_force)
+        if max(share, answer.share, current, in_force) <= 0:
+            st.text(
+                "Nothing to accept: 0 % is recommended, and nothing is served. A share above that is an "
+                "override: move the slider, and say why and until when."
+            )
+            return
         reason, until = "", None
-        if is_claim(current, in_force):
+        if claims:
             st.info(
                 f"You say that {words.stage(current)} is served, and {words.stage(in_force)} is in force. "
                 "The log keeps both; say why below.",
@@ -110,7 +117,7 @@ def form(
             )
         if abs(share - answer.share) > 1e-9:
             reason, until = _override(share, answer, mark)
-        elif is_claim(current, in_force):
+        elif claims:
             reason = _reason("Why more is served than was accepted", mark)
         name = st.text_input(
             "Who accepts",
@@ -131,7 +138,7 @@ def form(
             reason,
             until,
         )
-        changes = abs(share - in_force) > 1e-9 or is_claim(current, in_force)
+        changes = abs(share - in_force) > 1e-9 or claims
         st.button(
             f"Accept {words.stage(share)}",
             type="primary" if changes else "secondary",
@@ -141,8 +148,9 @@ def form(
             args=(offer,),
         )
         st.caption(
-            f"Accepts what is on this page: evidence {answer.details['evidence_hash']}. If anything of it "
-            "changed by then, nothing is accepted. The log can't be edited."
+            f"The log below keeps that {words.stage(share)} was accepted, by whom, when, and on what is on "
+            f"this page: evidence {answer.details['evidence_hash']}. If anything of it changed by then, "
+            "nothing is accepted. The log can't be edited."
         )
 
 

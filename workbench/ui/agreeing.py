@@ -81,7 +81,7 @@ def _truth(scope: Scope) -> None:
             metric(name, words.count(n))
     st.caption(
         f"Worse minus better among them: {words.interval(found.difference)}, "
-        f"{words.percent(found.difference.level)} sure of each limit, for one look."
+        f"{words.stage(found.difference.level)} sure of each limit, for one look."
     )
     if found.fields:
         st.dataframe(
@@ -150,7 +150,11 @@ def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:
             hide_index=True,
             lazy=False,
             height=table_px(len(changed), 8),
-            column_config={"Calls": st.column_config.NumberColumn(width=70)},
+            # On a telephone the last column begins within the page.
+            column_config={
+                "Calls": st.column_config.NumberColumn(width=70),
+                "Frontier": st.column_config.TextColumn(width=140),
+            },
             key="changes",
             on_select="rerun",
             selection_mode="single-row",
@@ -231,7 +235,7 @@ def _ranking_view(scope: Scope, pool: Pool) -> None:
 
 
 def _scores(scope: Scope, pool: Pool) -> None:
-    st.header("How alike the answers are, and what people said", anchor=False)
+    st.header("How alike the answers are, and what labels say", anchor=False)
     bins = read(cases.score_bins, pool)
     measure = {EvalKind.TEXT: "Similarity", EvalKind.RANKING: "NDCG"}.get(scope.eval.kind, "Score")
     drawing = case_figures.calibration(bins, colours(), measure=measure)
@@ -242,9 +246,9 @@ def _scores(scope: Scope, pool: Pool) -> None:
         st.caption(
             f"Circles: of the {words.counted(labelled, 'labelled case')}, how often the frontier was found "
             "better; the larger, the more labels. Where circles stay high to the right, a high "
-            f"{said} is no proof of equal answers. Labels are drawn by the queue, more often where answers "
-            "differ."
+            f"{said} is no proof of equal answers. Labels of every origin are counted; the queue draws more "
+            "often where answers differ."
         )
     else:
-        st.caption(f"Nobody has labelled any of them: how far {said} can be trusted is not known.")
+        st.caption(f"None of them has a label: how far {said} can be trusted is not known.")
     exports.offer("similarity", task=scope.task, candidate=scope.candidate.name)

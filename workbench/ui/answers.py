@@ -151,9 +151,11 @@ def _part_text(part: Any) -> str:
     return f"({kind}, not shown)"
 
 
+_BREAKS = re.compile(r"[^\S\u00a0\u202f]+")
+"""White space at which a line may break."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])")
 
 
 def quoted(text: str) -> str:
     """Return text for a place that reads Markdown, with every sign of it escaped."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(visible(text).split()))
+    return _MARKDOWN.sub(r"\\\1", _BREAKS.sub(" ", visible(text)).strip())

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from workbench.records import Estimate
 from workbench.scoring import OverviewRow
-from workbench.ui.figures import FONT, Drawing, clipped
+from workbench.ui.figures import FONT, Drawing, clipped, round_numbers, share_ticks
 from workbench.ui.palette import LIGHT, Palette
 from workbench.ui.words import NARROW, duration, interval, money, percent
 
@@ -240,6 +240,8 @@ def _tolerance_label(figure: go.Figure, tolerance: float, colours: Palette) -> N
         xanchor="right",
         yanchor="bottom",
         text=_tolerance_text(tolerance),
+        # The frontier's line would run through it.
+        bgcolor=colours.ground,
         showarrow=False,
         font={"size": 12, "color": colours.control},
     )
@@ -282,11 +284,12 @@ def _style(figure: go.Figure, low: float, high: float, is_log: bool, top: float,
         ticks = _ticks(low, high)
         figure.update_xaxes(tickvals=ticks, ticktext=[money(each) for each in ticks])
     else:
-        figure.update_xaxes(tickprefix="$", nticks=5)
+        ticks = round_numbers(high)
+        figure.update_xaxes(tickvals=ticks, ticktext=[money(each) for each in ticks])
     figure.update_yaxes(
         **axis,
         range=[-0.02 * top, top],
-        tickformat=".0%",
+        **share_ticks(top),
         title={"text": "Calls that get worse", "standoff": 16, "font": {"size": 13}},
     )
 

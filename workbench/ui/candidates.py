@@ -9,10 +9,11 @@ import streamlit as st
 
 from workbench.records import Policy
 from workbench.scoring import OverviewRow, SizeLadder, size_ladder
-from workbench.scoring.sizes import BY_COST
+from workbench.scoring.sizes import BY_COST, Rung
+from workbench.stats import ladder
 from workbench.ui import answers, candidate_figures, figures, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import table_px
+from workbench.ui.heights import table_px, told_columns
 from workbench.ui.session import colours
 
 
@@ -38,15 +39,16 @@ def show(rows: Sequence[OverviewRow], policy: Policy) -> None:
         unknown = [row.candidate for row in rows if row.candidate_usd is None]
         if unknown:
             st.text(visible(f"Not drawn, since no price or no tokens are known: {', '.join(unknown)}."))
-        table(rows, found)
+        table(rows, found, policy)
 
 
-def table(rows: Sequence[OverviewRow], found: SizeLadder) -> None:
+def table(rows: Sequence[OverviewRow], found: SizeLadder, policy: Policy) -> None:
     """Show the same as a table, in the order of the ladder.
 
     Args:
         rows: Rows of one task.
         found: Their order.
+        policy: What the team accepts.
     """
     by_name = {row.candidate: row for row in rows}
     ordered = [by_name[each.candidate] for each in found.rungs]
@@ -56,7 +58,7 @@ def table(rows: Sequence[OverviewRow], found: SizeLadder) -> None:
                 visible(f"{row.candidate} (synthetic)" if row.synthetic else row.candidate) for row in ordered
             ],
             "Size": [size(row, found) for row in ordered],
-            "Bound holds": ["yes" if each.holds else "no" for each in found.rungs],
+            "Bound holds for": [_stage(each, policy) for each in found.rungs],
             "Calls that get worse": [words.interval(row.recommendation.harm) for row in ordered],
             "Next": [words.stage(row.recommendation.share) for row in ordered],
             "Evidence reaches": [words.stage(row.recommendation.cap) for row in ordered],
@@ -69,10 +71,16 @@ def table(rows: Sequence[OverviewRow], found: SizeLadder) -> None:
         hide_index=True,
         lazy=False,
         height=table_px(len(frame), 12),
+        column_config=told_columns(frame),
         alt="; ".join(
             f"{row.candidate}: at most {words.percent(row.recommendation.harm.high)}" for row in ordered
         ),
     )
+
+
+def _stage(rung: Rung, policy: Policy) -> str:
+    supported = ladder.cap_of(rung.high, policy) if rung.cap > 0 else 0.0
+    return words.stage(supported) if supported > 0 else "no stage"
 
 
 def size(row: OverviewRow, found: SizeLadder) -> str:
@@ -80,9 +88,9 @@ def size(row: OverviewRow, found: SizeLadder) -> str:
     if row.size_billions is not None:
         billions = row.size_billions
         return (
-            f"{billions:g}{words.NARROW}billion"
+            f"{billions:g}{words.FIXED}billion"
             if billions >= 1
-            else f"{1000 * billions:g}{words.NARROW}million"
+            else f"{1000 * billions:g}{words.FIXED}million"
         )
     return "by its cost" if found.by == BY_COST else "unknown"
 

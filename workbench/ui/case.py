@@ -25,14 +25,6 @@ LABELS_SHOWN = 20
 LABEL_CHARS = 500
 NOTES_CHARS = 4_000
 """Of the notes on one case; an evaluator of one's own may say more."""
-SOURCES = {
-    "queue": "drawn by the queue",
-    "picked": "picked by hand, in a bound only where labels cover every disagreement",
-    "by_hand": "a first look, in no bound",
-    "imported": "imported",
-    "adjudicated": "a decision between labels that differed",
-    "gold": "from a known right answer",
-}
 
 
 def show(scope: Scope, pool: Pool, call_id: str) -> None:
@@ -113,11 +105,11 @@ def _said(scope: Scope, found: Case) -> None:
     if trouble := st.session_state.pop(TROUBLE, None):
         complain(trouble)
     if known.verdicts:
-        st.caption("What people said, the newest last")
+        st.caption("Verdicts and where they are from, the newest last")
         for each in known.verdicts:
             st.text(visible(_told_by(each)))
     else:
-        st.caption("Nobody has judged this case yet.")
+        st.caption("No verdict on this case yet.")
     if judged:
         opinion.of_case(scope, pair)
 
@@ -161,7 +153,7 @@ def _told_by(each: PastVerdict) -> str:
         said = words.LABEL_VERDICTS.get(LabelVerdict(each.verdict), each.verdict)
     extra = "; ".join(part for part in [*each.reasons, each.note] if part)
     right = f" Right answer: {capped(each.corrected, LABEL_CHARS)}" if each.corrected else ""
-    about = f"{words.ago(each.created_at)}, {SOURCES.get(each.source, each.source)}"
+    about = f"{words.ago(each.created_at)}, {words.LABEL_ORIGINS.get(each.source, each.source)}"
     gone = " – superseded" if each.superseded else ""
     return f"{each.annotator}: {said}{f' – {extra}' if extra else ''} ({about}){gone}{right}"
 

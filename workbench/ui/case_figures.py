@@ -8,7 +8,7 @@ from typing import Protocol
 import plotly.graph_objects as go
 
 from workbench.records import Estimate, LabelVerdict, Verdict
-from workbench.ui.figures import FONT, Drawing, clipped
+from workbench.ui.figures import FONT, LAST_TICK_PX, Drawing, clipped, share_ticks
 from workbench.ui.palette import LIGHT, Palette, between, channels, contrast
 from workbench.ui.words import count, counted, interval, percent
 
@@ -86,8 +86,9 @@ def agreements(rates: Mapping[str, Estimate], noun: str, colours: Palette = LIGH
         )
     )
     _framed(figure, 62 + 44 * max(1, len(names)), colours)
+    figure.update_layout(margin_r=LAST_TICK_PX)
     figure.update_xaxes(
-        range=[0, 1.02], tickformat=".0%", showticklabels=True, showgrid=True, automargin=True
+        **share_ticks(1.0), range=[0, 1.02], showticklabels=True, showgrid=True, automargin=True
     )
     figure.update_yaxes(
         tickvals=list(range(len(names))),
@@ -170,8 +171,7 @@ def calibration(bins: Sequence[Scores], colours: Palette = LIGHT, *, measure: st
             "side": "right",
             "visible": bool(judged),
             "range": [-0.02, 1.05],
-            "tickvals": [0, 0.25, 0.5, 0.75, 1],
-            "tickformat": ".0%",
+            **share_ticks(1.0),
             "title": {"text": "Frontier better, of the labelled", "font": {"size": 13}},
             "showgrid": False,
             "fixedrange": True,

@@ -106,9 +106,8 @@ def _figures(found: CostReport) -> None:
     if volume is None:
         st.info(
             answers.quoted(
-                f"No figure a month can be given{': ' if found.no_volume else ''}{found.no_volume}. Import "
-                "with times and a sampling rate, or say how many calls a day there are (calls_per_day in "
-                "eval.toml)."
+                f"No figure a month can be given{': ' if found.no_volume else ''}{found.no_volume}. "
+                f"{words.KNOW_VOLUME}"
             ),
             icon=":material/help:",
         )
@@ -129,6 +128,8 @@ def _figures(found: CostReport) -> None:
         st.text(f"{whose[:1].upper()}{whose[1:]}: {said}.")
     st.caption(f"Each limit holds with {words.stage(found.level)} confidence; what is declared has none.")
     st.text(f"Small model: {visible(found.basis)}")
+    if told := found.told_fallback:
+        st.text(words.kept(told))
     if found.imputed:
         st.caption(told_imputed(found.imputed) + ".")
     for said in found.price_notes:

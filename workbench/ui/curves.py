@@ -9,9 +9,9 @@ from plotly.subplots import make_subplots
 
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow
 from workbench.stats.ladder import EPSILON
-from workbench.ui.figures import FONT, Drawing, ends_of_runs
+from workbench.ui.figures import FONT, LAST_TICK_PX, Drawing, ends_of_runs, share_ticks
 from workbench.ui.palette import LIGHT, Palette
-from workbench.ui.words import percent
+from workbench.ui.words import NARROW, money, percent
 
 HEADROOM = 1.15
 RISKS = {False: "Worse, of those routed", True: "Routed and worse, of all"}
@@ -169,8 +169,8 @@ def _relative(report: ThresholdReport) -> list[tuple[str, list[float], str]]:
 def _told(row: ThresholdRow) -> str:
     state = "proven" if row.proven else "not proven"
     taken = [
-        *([] if row.cost_usd is None else [f"${row.cost_usd:.3g}"]),
-        *([] if row.latency_ms is None else [f"{row.latency_ms:,.0f} ms"]),
+        *([] if row.cost_usd is None else [money(row.cost_usd)]),
+        *([] if row.latency_ms is None else [f"{row.latency_ms:,.0f}{NARROW}ms"]),
     ]
     takes = f"; {' and '.join(taken)} a call" if taken else ""
     return (
@@ -189,7 +189,7 @@ def _style(
 ) -> None:
     figure.update_layout(
         height=400 if relative else 260,
-        margin={"l": 4, "r": 8, "t": 8, "b": 4},
+        margin={"l": 4, "r": LAST_TICK_PX, "t": 8, "b": 4},
         showlegend=False,
         dragmode=False,
         paper_bgcolor="rgba(0,0,0,0)",
@@ -198,16 +198,16 @@ def _style(
         hoverlabel={"bgcolor": colours.ground, "font": {"color": colours.text}},
     )
     axis = {
-        "tickformat": ".0%",
         "gridcolor": colours.line,
         "zeroline": False,
         "fixedrange": True,
         "automargin": True,
     }
-    figure.update_xaxes(**axis, range=[0, 1.02])
+    figure.update_xaxes(**axis, **share_ticks(1.0), range=[0, 1.02])
     figure.update_yaxes(**axis)
     figure.update_yaxes(
         title={"text": RISKS[budget], "font": {"size": 13}, "standoff": 14},
+        **share_ticks(limit),
         range=[0, limit * 1.02],
         row=1,
         col=1,
@@ -218,6 +218,7 @@ def _style(
         most = max(1.0, *(max(values) for _, values, _ in relative))
         figure.update_yaxes(
             title={"text": "Of the frontier's", "font": {"size": 13}, "standoff": 14},
+            **share_ticks(most),
             range=[0, most * 1.2],
             row=2,
             col=1,

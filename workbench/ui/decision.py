@@ -8,10 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from workbench import scoring
-from workbench.records import Action, Policy, Recommendation
+from workbench.records import Action, Guard, Policy, Recommendation
 from workbench.scoring.latency_pairs import PairedLatency, heading, ms
 from workbench.scoring.predicted import PredictedHarm
+from workbench.scoring.sizes import judged
 from workbench.stats.slice_shares import bounds_at_once
+from workbench.stats.wording import holds_for
 from workbench.ui import (
     accepting,
     address,
@@ -25,6 +27,7 @@ from workbench.ui import (
     newer,
     overview,
     reporting,
+    task_card,
     thresholds,
     trail,
     what_if,
@@ -145,7 +148,7 @@ def _headline(answer: Recommendation) -> str:
     if answer.action is Action.STEP_DOWN:
         return f"Step down to {words.stage(answer.share)}"
     if answer.action is Action.ROLLBACK:
-        return "Roll back to 0 %"
+        return f"Roll back to {words.stage(0)}"
     return "Stop: this candidate makes too many calls worse"
 
 
@@ -153,17 +156,16 @@ def _reasons(answer: Recommendation) -> None:
     binding = int(answer.details["binding_reasons"])
     following = binding + int(answer.details["next_reasons"])
     groups = (
-        ("Why", answer.reasons[:binding]),
+        # The first one, which decides, stands below the answer.
+        ("Further reasons", answer.reasons[1:binding]),
         ("What would hold it next", answer.reasons[binding:following]),
         ("Also", answer.reasons[following:]),
     )
-    index = 0
     for title, reasons in groups:
         if reasons:
             st.header(title, anchor=False)
         for reason in reasons:
-            index += 1
-            st.text(words.kept(f"{index}. {reason}"))
+            st.text(words.kept(f"• {reason}"))
     if answer.missing:
         st.header("What is missing for more", anchor=False)
         for each in answer.missing:
@@ -176,19 +178,25 @@ def _guards(answer: Recommendation) -> None:
     holding = [each for each in answer.guards if each.ok]
     st.header("Guards", anchor=False, help="Rules that hold traffic back whatever the bound says.")
     for guard in stopping:
-        with st.container(border=True):
-            st.markdown(":material/front_hand: **Holds traffic back**")
-            st.text(words.kept(f"{guard.name.replace('_', ' ').capitalize()}: {guard.message}"))
+        # What it says is a reason, and stands above as one.
+        said = "" if guard.message in answer.reasons else f" {words.kept(guard.message)}"
+        st.text(f"✗ {_named(guard)}: holds traffic back.{said}")
     if holding:
         with st.expander(f"{words.counted(len(holding), 'guard')} passed", icon=":material/check_circle:"):
             for guard in holding:
-                st.text(f"✓ {guard.name.replace('_', ' ').capitalize()}: {guard.message}")
+                st.text(words.kept(f"✓ {_named(guard)}: {guard.message}"))
+
+
+def _named(guard: Guard) -> str:
+    return guard.name.replace("_", " ").capitalize()
 
 
 def _figure_bound(answer: Recommendation, policy: Policy) -> None:
-    st.header("How sure", anchor=False)
-    drawing = figures.bound(answer.harm, policy.tolerance, colours())
+    st.header("How sure", anchor=False, help=words.GLOSSARY["bound"])
+    drawing = task_card.bound_figure(answer, policy)
     st.plotly_chart(drawing.figure, key="bound", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    held = holds_for(judged(answer, policy).high, policy)
+    st.text(words.kept(f"The bound {held}; tolerance {words.percent(policy.tolerance)}."))
 
 
 def _numbers(answer: Recommendation) -> None:
@@ -198,7 +206,7 @@ def _numbers(answer: Recommendation) -> None:
         ("Worse, at least (L)", words.percent(harm.low)),
         ("Worse, estimated", words.estimated(harm.point)),
         ("Worse minus better", _net(net.point, net.low, net.high)),
-        ("Confidence, one-sided", words.percent(harm.level, 0)),
+        ("Confidence, one-sided", words.stage(harm.level)),
         ("Calls (n)", words.count(harm.n)),
         ("Worth as independent calls", words.count(harm.n_effective)),
         ("Harm a day, at most", _per_day(answer.harm_per_day_at_most)),
@@ -213,7 +221,10 @@ def _numbers(answer: Recommendation) -> None:
     with st.expander("What these figures mean", icon=":material/help:"):
         for name, _ in rows:
             st.text(f"{name}: {words.EVIDENCE[name]}")
-    st.caption(answers.quoted(f"Method: {harm.method}. In this task {words.BASES[answer.basis]}."))
+    st.caption(
+        answers.quoted(f"Method: {harm.method}. In this task {words.BASES[answer.basis]}."),
+        help=words.GLOSSARY["method"],
+    )
     if answer.harm_per_day_at_most is None:
         st.caption("Harm a day is not known: the log lacks a sampling rate, or the times of most calls.")
     predicted: PredictedHarm | None = answer.details["predicted"]
@@ -264,23 +275,26 @@ def _latency(scope: Scope, answer: Recommendation) -> None:
         }
         for pair in found.pairs
     ]
+    frame = pd.DataFrame(rows)
     st.dataframe(
-        pd.DataFrame(rows),
+        frame,
         hide_index=True,
         lazy=False,
         height=table_px(len(rows)),
+        column_config=told_columns(frame),
         alt="; ".join(found.lines),
     )
     st.caption(
         answers.quoted(
             f"{heading(found)}, measured {words.ago(found.measured_at)}. Limits by the bootstrap, each "
-            f"{words.percent(found.pairs[0].control_ms.level, 0)} sure, for one look."
-        )
+            f"{words.stage(found.pairs[0].control_ms.level)} sure, for one look."
+        ),
+        help=words.GLOSSARY["bootstrap"],
     )
 
 
 REASONS = 3
-"""So many slices' reasons are told below the table, those of the worst."""
+"""So many slices' reasons are told at once, those of the worst; the others open."""
 DRAWN_SLICES = 20
 """So many slices are drawn, the worst ones."""
 
@@ -299,12 +313,22 @@ def declared(answer: Recommendation, policy: Policy, heading: str = "Slices") ->
         hide_index=True,
         lazy=False,
         height=table_px(len(frame), 12),
-        column_config={**told_columns(frame), "Why": st.column_config.TextColumn(width="large")},
+        column_config=told_columns(frame),
         alt=f"{len(frame)} slices, the worst first, with status and harm. {effective_sentence(answer)}",
     )
-    # The table cuts long reasons; those that keep traffic back are worth reading whole.
-    for each in [each for each in answer.slices if each.status != "active"][:REASONS]:
-        st.text(words.kept(visible(f"{each.name} = {each.value}, {each.status}: {each.reason}")))
+    # A cell would cut them off.
+    told = [
+        words.kept(visible(f"{each.name} = {each.value}, {each.status}: {each.reason}"))
+        for each in answer.slices
+    ]
+    first = min(REASONS, sum(each.status != "active" for each in answer.slices))
+    for text in told[:first]:
+        st.text(text)
+    if others := told[first:]:
+        label = f"Reasons of {words.counted(len(others), 'other slice' if first else 'slice')}"
+        with st.expander(label, icon=":material/rule:"):
+            for text in others:
+                st.text(text)
     st.caption(answers.quoted(at_once_sentence(answer)))
 
 
@@ -324,7 +348,6 @@ def declared_frame(answer: Recommendation) -> pd.DataFrame:
                 words.interval(at_once[key]) if (key := (each.name, each.value)) in at_once else "–"
                 for each in answer.slices
             ],
-            "Why": [each.reason for each in answer.slices],
         }
     )
 
@@ -332,12 +355,12 @@ def declared_frame(answer: Recommendation) -> pd.DataFrame:
 def at_once_sentence(answer: Recommendation) -> str:
     """Say in which order slices stand, how sure each bound is, and which ones are drawn."""
     n = len(answer.slices)
-    sure = words.percent(answer.slices[0].harm.level, 0)
+    sure = words.stage(answer.slices[0].harm.level)
     text = f"The worst first. Worse: {sure} sure of each slice, which is what its share rests on."
     levels = {each.level for each in bounds_at_once(answer).values()}
     if n > 1 and levels:
         text += (
-            f" All at once: {words.percent(min(levels), 2)} sure of each, so that all {n} hold together with "
+            f" All at once: {words.stage(min(levels))} sure of each, so that all {n} hold together with "
             f"{sure}; look there for the worst of them."
         )
     if n > DRAWN_SLICES:
@@ -372,6 +395,6 @@ def _usual(scope: Scope, answer: Recommendation) -> None:
             st.caption("Nothing is compared yet.")
             return
         usual = usual_rule(row.agreement, answer, row.labels)
-        st.text(usual.answer)
-        st.text(usual.why)
+        st.text(words.kept(usual.answer))
+        st.text(words.kept(usual.why))
         st.caption(answers.quoted(f"Agreement: {words.interval(row.agreement)}."))

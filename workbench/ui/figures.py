@@ -6,9 +6,10 @@ Text that comes from logs is escaped before it reaches plotly, which would read 
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import plotly.graph_objects as go
 
@@ -21,6 +22,13 @@ CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "s
 """What `st.plotly_chart(config=...)` gets: no tool bar, no zooming by accident."""
 
 EPSILON = 1e-9
+
+ALLOWED_AT, ALLOWED_TOP, ALLOWED_PX = 1.85, 2.65, 21
+"""Where the words on what a stage allows stand, how far up the figure goes, and how much higher it is."""
+LAST_TICK_PX = 20
+"""Room beside a figure for the half of its last tick's words; without it plotly leaves them out."""
+TOLERANCE_WORDS = 0.32
+"""How wide the words on the tolerance are on a screen of 400 pixels, of the figure's width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +122,23 @@ def ladder(
 
 
 def bound(
-    harm: Estimate, tolerance: float, colours: Palette = LIGHT, *, noun: str = "calls that get worse"
+    harm: Estimate,
+    tolerance: float,
+    colours: Palette = LIGHT,
+    *,
+    allowed: tuple[float, float] | None = None,
 ) -> Drawing:
-    """Draw an interval of harm against the tolerance.
+    """Draw an interval of harm against the tolerance, and against what a stage allows beyond it.
 
     Args:
         harm: The estimate; `high` is the bound that decides.
         tolerance: The largest harm that the team accepts.
         colours: The theme's colours.
-        noun: What the rate counts.
+        allowed: A stage and the largest bound that it allows (`ladder.allowed`); None where that is the
+            tolerance.
     """
     low, high = max(0.0, harm.low), min(1.0, harm.high)
-    limit = _nice_limit(max(high, tolerance) * 1.12)
+    limit = _nice_limit(max(high, tolerance, allowed[1] if allowed else 0.0) * 1.12)
     figure = go.Figure()
     figure.add_shape(
         type="rect", x0=0, x1=tolerance, y0=0, y1=1, line={"width": 0}, fillcolor=colours.good, layer="below"
@@ -159,13 +172,41 @@ def bound(
     _label(figure, tolerance, 1.02, f"tolerance {percent(tolerance)}", colours.control, limit, "bottom")
     # Below the line of the tolerance, which it would touch where both are near.
     _label(figure, high, -0.05, f"at most {percent(high)}", colours.text, limit, "top")
-    _bare(figure, height=74, colours=colours)
+    if allowed is not None:
+        _mark_allowed(figure, tolerance, allowed, limit, colours)
+    _bare(figure, height=74 if allowed is None else 74 + ALLOWED_PX, colours=colours)
     figure.update_xaxes(range=[-0.015 * limit, 1.015 * limit])
-    figure.update_yaxes(range=[-0.6, 1.8])
+    figure.update_yaxes(range=[-0.6, 1.8 if allowed is None else ALLOWED_TOP])
     side = "within" if high <= tolerance + EPSILON else "above"
     figure.update_layout(meta={"within": high <= tolerance + EPSILON})
-    alt = f"Share of {noun}: {interval(harm)}; the bound is {side} the tolerance of {percent(tolerance)}."
-    return Drawing(figure, alt)
+    alt = (
+        f"Share of calls that get worse: {interval(harm)}; "
+        f"the bound is {side} the tolerance of {percent(tolerance)}"
+    )
+    if allowed is not None:
+        share, most = allowed
+        side = "within" if high <= most + EPSILON else "above"
+        alt += f", and {side} the {percent(most)} that moving {stage(share)} of the traffic allows"
+    return Drawing(figure, f"{alt}.")
+
+
+def _mark_allowed(
+    figure: go.Figure, tolerance: float, allowed: tuple[float, float], limit: float, colours: Palette
+) -> None:
+    """Mark what a stage allows: thin and broken, its words on a line above those of the tolerance."""
+    share, most = allowed
+    # The line reaches up to its words unless those of the tolerance stand in its way.
+    is_clear = most - tolerance > TOLERANCE_WORDS * limit
+    figure.add_shape(
+        type="line",
+        x0=most,
+        x1=most,
+        y0=0,
+        y1=ALLOWED_AT if is_clear else 1,
+        line={"color": colours.muted, "width": 1.5, "dash": "dot"},
+    )
+    words = f"moving {stage(share)} allows {percent(most)}"
+    _label(figure, most, ALLOWED_AT, words, colours.muted, limit, "bottom")
 
 
 def confusion(
@@ -281,8 +322,9 @@ def slice_bounds(slices: Sequence[Sliced], tolerance: float, colours: Palette = 
         line={"color": colours.control, "width": 2},
     )
     _bare(figure, height=58 + 30 * max(1, len(slices)), colours=colours)
+    figure.update_layout(margin_r=LAST_TICK_PX)
     figure.update_xaxes(
-        range=[-0.015 * limit, 1.015 * limit], showticklabels=True, tickformat=".0%", automargin=True
+        **share_ticks(limit), range=[-0.015 * limit, 1.015 * limit], showticklabels=True, automargin=True
     )
     figure.update_yaxes(
         range=[len(slices) - 0.5, -0.5],
@@ -374,14 +416,46 @@ def _bare(figure: go.Figure, *, height: int, colours: Palette) -> None:
 
 __all__ = [
     "CONFIG",
+    "LAST_TICK_PX",
     "Drawing",
     "Sliced",
     "bound",
     "clipped",
     "confusion",
+    "ends_of_runs",
     "ladder",
+    "round_numbers",
+    "share_ticks",
     "slice_bounds",
 ]
+
+
+def round_numbers(top: float, most: int = 5) -> list[float]:
+    """Return some round numbers from 0 to the largest that is drawn.
+
+    Args:
+        top: The largest.
+        most: Up to so many.
+    """
+    if top <= 0:
+        return [0.0]
+    power = 10.0 ** math.floor(math.log10(top))
+    steps = (power / 5, power / 2, power, 2 * power, 5 * power)
+    step = next(each for each in steps if top / each < most - EPSILON)
+    return [n * step for n in range(math.floor(top / step + EPSILON) + 1)]
+
+
+def share_ticks(top: float, low: float = 0.0) -> dict[str, Any]:
+    """Return what an axis of shares takes: round ones, written as all other shares are.
+
+    Args:
+        top: The largest that is drawn, 0..1.
+        low: The smallest; below 0 for a balance.
+    """
+    values = round_numbers(top, most=6)
+    step = values[1] if len(values) > 1 else 1.0
+    below = [-n * step for n in range(math.floor(-low / step + EPSILON), 0, -1)]
+    return {"tickvals": [*below, *values], "ticktext": [stage(each) for each in (*below, *values)]}
 
 
 def ends_of_runs(flags: Sequence[bool]) -> list[int]:

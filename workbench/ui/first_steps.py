@@ -36,9 +36,9 @@ def _demo() -> None:
     with st.container(border=True, key="demo"):
         st.header("Or look at the demo first", anchor=False)
         st.text(
-            "Logs of a made-up shop, answered by a made-up small model with planted mistakes. It is built in "
-            "a folder of its own and shown to you alone; this workspace stays as it is. It takes about a "
-            "minute."
+            "Logs of an invented shop, answered by a synthetic small model with planted mistakes. It is "
+            "built in a folder of its own and shown to you alone; this workspace stays as it is. It takes "
+            "about a minute."
         )
         st.caption(answers.quoted(f"Folder: {place.name}. On the command line: workbench demo"))
         newest = next(

@@ -130,9 +130,9 @@ def _table(scope: Scope, report: FoundReport, known: list[FoundSlice]) -> None:
     )
     st.caption(
         answers.quoted(
-            "The worst first; where nobody has labelled, the share that differs decides. "
+            "The worst first; where there are no labels, the share that differs decides. "
             f"{words.counted(len(report.slices), 'slice')} were looked at together: each "
-            f"bound is {words.percent(report.level, 2)} sure. Select one to see its cases."
+            f"bound is {words.stage(report.level)} sure. Select one to see its cases."
         )
     )
     with st.container(horizontal=True):

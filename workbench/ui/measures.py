@@ -205,7 +205,7 @@ def _floor(chosen: Scope, floor: NoiseFloor) -> None:
     st.caption(
         answers.quoted(
             f"{SOURCES.get(floor.source, floor.source)}{f': {asked}' if asked else ''} · "
-            f"measured {words.ago(floor.measured_at)} · each limit {words.percent(r.level, 0)} sure"
+            f"measured {words.ago(floor.measured_at)} · each limit {words.stage(r.level)} sure"
         )
     )
     for why, n in floor.left_out.items():

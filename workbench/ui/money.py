@@ -28,10 +28,7 @@ def show(row: OverviewRow) -> None:
 def sentence(row: OverviewRow) -> str:
     """Return what a row costs in one sentence, saying why where it can't be said."""
     if row.calls_per_day is None:
-        return (
-            "Cost unknown: the log lacks a sampling rate, or the times of most calls. "
-            "Set calls_per_day in eval.toml, or import with a sampling rate."
-        )
+        return f"Cost unknown: the log lacks a sampling rate, or the times of most calls. {words.KNOW_VOLUME}"
     if row.cost_now_usd_month is None:
         return "Not priced: workbench.toml has no price for the model that answers now."
     if row.cost_at_share_usd_month is None:

@@ -45,11 +45,11 @@ def _would_change(scope: Scope, current: float) -> None:
         "It says what could be, not what will be.",
     )
     found = ask(review.what_would_change, scope.task, scope.candidate.name, current_share=current)
-    st.text(visible(found.sentence))
-    together = [found.together] if found.together and not found.changes else []
-    for each in [*found.changes, *together]:
+    st.text(words.kept(visible(found.sentence)))
+    # The first sentence names those that would let more traffic move now.
+    for each in (each for each in found.changes if each.sentence not in found.sentence):
         icon = ":material/arrow_upward:" if each.up else ":material/arrow_downward:"
-        st.caption(f"{icon} {answers.quoted(each.sentence)}")
+        st.caption(f"{icon} {answers.quoted(words.kept(each.sentence))}")
     if any(each.what == "labels" for each in found.changes):
         navigation.link("review", "Label now", icon=":material/rate_review:", task=scope.task)
 
@@ -72,6 +72,10 @@ def _moved(scope: Scope) -> None:
             ],
             "By": [
                 visible(each.annotator) if told else "–" for each, told in zip(found, is_told, strict=True)
+            ],
+            "From": [
+                words.LABEL_ORIGINS.get(each.source, each.source) if told else "–"
+                for each, told in zip(found, is_told, strict=True)
             ],
             "Bound before": [words.percent(each.before) for each in found],
             "Bound after": [words.percent(each.after) for each in found],

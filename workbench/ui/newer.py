@@ -22,7 +22,7 @@ def show(scope: Scope) -> None:
     found = ask(last_check, scope.task, scope.candidate.name)
     st.subheader("Is new traffic like the evaluated?", anchor=False, help=words.GLOSSARY["traffic_check"])
     if found is None:
-        st.text("Nobody has looked yet. Look after each import: a share rests on what was evaluated.")
+        st.text("Not checked yet. Look after each import: a share rests on what was evaluated.")
     else:
         _findings(found)
     _look(scope, "Look now" if found is None else "Look again")

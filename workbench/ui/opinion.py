@@ -82,13 +82,13 @@ def _how_to(scope: Scope) -> None:
 def _trust(found: JudgeFigures) -> None:
     with metrics("judge-trust"):
         metric("Pairs judged", words.count(found.pairs))
-        metric("Judged by people too", words.count(found.compared))
-        metric("Agrees with people", _rate(found.agreement))
+        metric("Labelled too", words.count(found.compared))
+        metric("Agrees with the labels", _rate(found.agreement))
         metric("Kappa", words.coefficient(found.kappa), help=TOLD["kappa"])
         metric("Swayed by the order", words.percent(found.swayed), help=TOLD["swayed"])
         metric("Position bias", words.percent(found.position_bias), help=TOLD["position"])
     if not found.compared:
-        st.warning("Nobody has judged any of these pairs: how far to believe it is not known.")
+        st.warning("None of these pairs has a label: how far to believe it is not known.")
     elif found.compared < MINIMUM_SHARED:
         st.caption(
             f"From {MINIMUM_SHARED} pairs on that people judged too, its predictions may be shown; "
@@ -105,11 +105,11 @@ def _matrix(scope: Scope) -> None:
     counts: dict[tuple[str, str], int] = ask(_both, scope.eval, _fingerprint(scope))
     if not counts:
         return
-    st.header("People and judge on the same pairs", anchor=False)
+    st.header("Labels and judge on the same pairs", anchor=False)
     order = [words.LABEL_VERDICTS[each] for each in LabelVerdict]
-    drawing = figures.confusion(counts, order, colours(), sides=("People", "Judge"))
+    drawing = figures.confusion(counts, order, colours(), sides=("Labels", "Judge"))
     st.plotly_chart(drawing.figure, key="judge-matrix", config=figures.CONFIG, alt=drawing.alt, theme=None)
-    st.caption("Rows: what people said. Columns: what the judge said in both orders together.")
+    st.caption("Rows: labels, given here or imported. Columns: what the judge said in both orders together.")
 
 
 def _predicted(scope: Scope, found: JudgeResults) -> None:

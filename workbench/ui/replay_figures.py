@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from workbench.store.replay_facts import Pace, Times
-from workbench.ui.figures import FONT, Drawing
+from workbench.ui.figures import FONT, Drawing, round_numbers
 from workbench.ui.palette import LIGHT, Palette
 from workbench.ui.words import count, counted, duration
 
@@ -56,7 +55,7 @@ def times(found: Times, colours: Palette = LIGHT) -> Drawing:
     figure.update_xaxes(
         title={"text": "Milliseconds to the whole answer", "font": {"size": 13}}, range=[0, edges[-1] + width]
     )
-    figure.update_yaxes(title=_upright("Answers"), range=[0, top * 1.5], tickvals=_ticks(top))
+    figure.update_yaxes(title=_upright("Answers"), range=[0, top * 1.5], tickvals=round_numbers(top))
     told = ", ".join(f"{mark} {value:,.0f} ms" for mark, value in zip(MARKS, found.percentiles, strict=True))
     return Drawing(figure, f"Time to the whole answer of {counted(found.timed, 'answer')}: {told}.")
 
@@ -110,7 +109,7 @@ def pace(found: Pace, colours: Palette = LIGHT) -> Drawing:
         nticks=6,
     )
     figure.update_yaxes(
-        title=_upright("Answers a second"), range=[0, highest * 1.08 or 1.0], tickvals=_ticks(highest)
+        title=_upright("Answers a second"), range=[0, highest * 1.08 or 1.0], tickvals=round_numbers(highest)
     )
     return Drawing(figure, _pace_told(found, rates))
 
@@ -118,15 +117,6 @@ def pace(found: Pace, colours: Palette = LIGHT) -> Drawing:
 def _upright(text: str) -> dict[str, Any]:
     """Return the title of an upright axis, clear of its numbers."""
     return {"text": text, "font": {"size": 13}, "standoff": 14}
-
-
-def _ticks(top: float) -> list[float]:
-    """Return up to five round numbers from 0 to the largest that is drawn."""
-    if top <= 0:
-        return [0.0]
-    power = 10.0 ** math.floor(math.log10(top))
-    step = next(each for each in (power / 5, power / 2, power, 2 * power, 5 * power) if top / each < 5)
-    return [n * step for n in range(math.floor(top / step) + 1)]
 
 
 def _pace_told(found: Pace, rates: Sequence[float]) -> str:

@@ -11,7 +11,7 @@ from workbench.scoring.targets import targets
 from workbench.stats.reach import reach
 from workbench.store import overview as aggregates
 from workbench.store import pages
-from workbench.ui import address, answers, jobs, live, measures, running, scope
+from workbench.ui import address, answers, jobs, live, measures, running, scope, words
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, here, read
 from workbench.ui.starting import start_or_estimate
@@ -53,7 +53,7 @@ def _replay(chosen: Scope, total: int) -> None:
         width=260,
         help="A random sample. A larger number later adds to it; what is answered is not asked again.",
     )
-    st.caption(answers.quoted(_reach(chosen, int(limit))))
+    st.caption(answers.quoted(words.kept(_reach(chosen, int(limit)))))
     usd, minutes, options = _limits(chosen)
     commands = jobs.replay_commands(workspace, chosen.task, name, int(limit), options=options)
     start_or_estimate(

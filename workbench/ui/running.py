@@ -227,7 +227,11 @@ def _one(each: ReplayStatus, *, above: bool, newest: bool) -> None:
     resting = each.state not in ("running", "finished")
     with st.container(border=True, key=f"replay-{each.replay_id}"):
         with st.container(
-            horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=True
+            horizontal=True,
+            vertical_alignment="center",
+            horizontal_alignment="distribute",
+            wrap=True,
+            key=f"facts-{each.replay_id}",
         ):
             st.text(visible(titled(each.task, each.candidate)), width=260)
             st.badge(said, icon=icon, color="orange" if resting else "green" if each.done else "gray")

@@ -127,6 +127,7 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script))
   .st-key-scope .stColumn { min-width: calc(50% - 1rem); }
   /* Each on a line of its own, whether its neighbour is drawn yet or not. */
   :is(.st-key-next, .st-key-costs-filters) > * { min-width: 100%; }
+  [class*="st-key-facts-"] > :has([data-testid="stCaptionContainer"]) { min-width: 100%; }
   [class*="st-key-metrics-"] { gap: .75rem 1rem; }
   [class*="st-key-metrics-"] > * { min-width: calc(50% - .5rem); }
   .wb-fields tr { display: grid; grid-template-columns: 1fr 1fr; border-bottom: 1px solid LINE; }

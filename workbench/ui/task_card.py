@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from workbench.journey import NextStep, headline, next_steps
-from workbench.records import Action
+from workbench.records import Action, Policy, Recommendation
 from workbench.scoring import OverviewRow
 from workbench.scoring.freshness import stale
+from workbench.scoring.sizes import judged
+from workbench.stats import ladder
+from workbench.stats.wording import holds_for
 from workbench.ui import accepting, answers, figures, money, navigation, scope, words
 from workbench.ui.session import colours, here
 
@@ -54,9 +57,13 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     drawing = figures.ladder(policy.ladder, answer.current_share, answer.share, answer.cap, colours())
     st.plotly_chart(drawing.figure, key=f"ladder-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
     st.text(words.kept(answer.binding_reason))
-    drawing = figures.bound(answer.harm, policy.tolerance, colours())
+    drawing = bound_figure(answer, policy)
     st.caption(
-        answers.quoted(f"Calls that get worse: {words.interval(answer.harm)}"), help=words.GLOSSARY["bound"]
+        answers.quoted(
+            f"Calls that get worse: {words.interval(answer.harm)}. "
+            f"The bound {words.kept(holds_for(judged(answer, policy).high, policy))}."
+        ),
+        help=words.GLOSSARY["bound"],
     )
     st.plotly_chart(drawing.figure, key=f"bound-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
     _evidence(row)
@@ -67,6 +74,18 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
         st.text(f"At most {number} harmed calls a day at this share.")
     _freshness(row)
     _steps(row, mark, rivals)
+
+
+def bound_figure(answer: Recommendation, policy: Policy) -> figures.Drawing:
+    """Draw the bound on harm against the tolerance and what the share to move, or the first stage, allows.
+
+    Args:
+        answer: The recommendation.
+        policy: What the team accepts.
+    """
+    # Where worse minus better decides, that is what a stage allows a bound on.
+    of_harm = ladder.allowed(answer.share, policy) if policy.harm != "net" else None
+    return figures.bound(answer.harm, policy.tolerance, colours(), allowed=of_harm)
 
 
 def _evidence(row: OverviewRow) -> None:

@@ -15,9 +15,9 @@ from workbench.ui.session import ask, colours
 AT_ONCE = 20_000
 """With more compared calls a page waits to be asked."""
 SIGNALS = {
-    "label_margin": "margin between the two best labels",
-    "token_quantile": "low quantile of the tokens' probabilities",
-    "sample_agreement": "agreement among samples",
+    "label_margin": "how far the best label leads the second",
+    "token_quantile": "how probable the least sure of the answer's tokens were",
+    "sample_agreement": "how many of several samples agree",
 }
 
 
@@ -46,7 +46,7 @@ def panel(scope: Scope, compared: int) -> None:
         st.session_state[wanted] = True
     with st.spinner("Working out thresholds", show_time=True):
         report = ask(thresholds, scope.task, scope.candidate.name, budget_mode=over_all)
-    st.text(visible(report.sentence))
+    st.text(words.kept(visible(report.sentence)))
     if report.rows:
         _shown(report)
         exports.offer(
@@ -66,13 +66,15 @@ def _shown(report: ThresholdReport) -> None:
     st.plotly_chart(drawing.figure, key="thresholds", config=figures.CONFIG, alt=drawing.alt, theme=None)
     semantic = report.basis == "semantic"
     noun = "label" if semantic else "compared call"
+    ranked = "not known" if report.auroc is None else words.stage(round(report.auroc, 2))
+    tuned = f"{words.counted(report.tuned_on, noun)}, reported on {words.count(report.reported_on)} others"
     st.caption(
         answers.quoted(
-            f"Confidence: {SIGNALS.get(report.signal or '', report.signal)}. "
-            f"AUROC {'unknown' if report.auroc is None else f'{report.auroc:.2f}'}. Tuned on "
-            f"{words.counted(report.tuned_on, noun)}, reported on {words.count(report.reported_on)} others. "
-            "Filled points are proven; the dotted line is the lowest of them."
-        )
+            f"Confidence: {SIGNALS.get(report.signal or '', report.signal)}. A harmed call has less of it "
+            f"than another in this share of pairs: {ranked} (AUROC). Tuned on {tuned}. Filled points are "
+            "proven; the dotted line is the lowest of them."
+        ),
+        help=words.GLOSSARY["auroc"],
     )
     frame = pd.DataFrame(
         {
@@ -142,7 +144,8 @@ COLUMNS = {
     "Confidence": "Calls with at least this confidence are left to the candidate; others fall back.",
     "Routed": "Share of all answers with at least this confidence.",
     "Risk, at most": "Upper bound on harm, from the half of the calls that thresholds are tuned on.",
-    "Proven": "Whether fixed-sequence testing came here and the bound is within the tolerance.",
+    "Proven": "Thresholds are tested from cautious to permissive up to the first whose bound is above the "
+    "tolerance; those before it are proven.",
     "On other calls, at most": "Upper bound on harm on the other half, and how many calls it is from.",
     "Fine, estimated": "Estimated chance that a call of just this confidence is fine. For display alone.",
     "Cost a call": "Mean of the blend: the candidate, and the frontier where it falls back.",
@@ -155,8 +158,8 @@ def _others(row: ThresholdRow) -> str:
 
 
 def _cost(usd: float | None) -> str:
-    return "not known" if usd is None else f"${usd:.3g}"
+    return "not known" if usd is None else words.money(usd)
 
 
 def _latency(found_ms: float | None) -> str:
-    return "not known" if found_ms is None else f"{found_ms:,.0f} ms"
+    return "not known" if found_ms is None else f"{found_ms:,.0f}{words.NARROW}ms"

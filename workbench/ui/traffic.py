@@ -11,6 +11,7 @@ import streamlit as st
 from workbench import access
 from workbench.errors import WorkbenchError
 from workbench.profiling import ProfileReport, WorkloadReport
+from workbench.profiling.costs import MeasuredSaving, measured_savings
 from workbench.profiling.naming import draft, name_workloads
 from workbench.profiling.report import told_imputed
 from workbench.records import UNASSIGNED, Output, Request, from_json
@@ -21,7 +22,7 @@ from workbench.traffic.suitability import Speaks
 from workbench.ui import address, answers, exports, figures, looked, money_figures, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import metric, metrics, table_px, told_columns
-from workbench.ui.session import colours, complain, here, read
+from workbench.ui.session import ask, colours, complain, here, read
 
 PAGE = 50
 _SIGNS = {Speaks.FOR: "✓ for", Speaks.AGAINST: "✗ against", Speaks.UNCLEAR: "? unclear"}
@@ -65,9 +66,10 @@ def _summary(report: ProfileReport) -> None:
         st.warning(answers.quoted(report.warning), icon=":material/warning:")
     if report.unknown_volume:
         st.caption(
-            f"For {words.counted(len(report.unknown_volume), 'workload')} no figure a day or a month is "
-            "shown: import with times and a sampling rate, or set calls_per_day in eval.toml. Not known are "
-            "the calls a day of:"
+            answers.quoted(
+                f"For {words.counted(len(report.unknown_volume), 'workload')} no figure a day or a month is "
+                f"shown. {words.KNOW_VOLUME} Not known are the calls a day of:"
+            )
         )
         st.text(visible(report.told_unknown))
     if quiet := [each for each in report.workloads if each.told_quiet]:
@@ -88,13 +90,14 @@ def _named(each: WorkloadReport) -> str:
 
 
 def _table(report: ProfileReport) -> None:
+    savings = ask(measured_savings)
     rows = [
         (
             _named(each),
             each.calls,
             each.calls_per_day.point if each.calls_per_day else None,
             each.usd_month.point if each.usd_month else None,
-            each.could_save_usd_month,
+            *_could_save(each, savings.get(each.workload)),
             f"{each.speaks_for} of {len(each.checks)}",
             each.shape.kind.value,
             each.input_tokens,
@@ -106,13 +109,13 @@ def _table(report: ProfileReport) -> None:
     frame = pd.DataFrame(
         rows,
         columns=[
-            "Workload", "Calls", "Calls a day", "USD a month", "Could save", "Speaks for", "Answers",
-            "Tokens in", "Tokens out", "p95 ms",
+            "Workload", "Calls", "Calls a day", "USD a month", "Could save", "Known from", "Speaks for",
+            "Answers", "Tokens in", "Tokens out", "p95 ms",
         ],
     )  # fmt: skip
     number, dollars = (
         st.column_config.NumberColumn(format="%,.0f"),
-        st.column_config.NumberColumn(format="$%,.2f"),
+        st.column_config.NumberColumn(format="dollar"),
     )
     picked = st.dataframe(
         frame,
@@ -127,19 +130,29 @@ def _table(report: ProfileReport) -> None:
             **told_columns(frame),
             **dict.fromkeys(("Calls", "Calls a day", "Tokens in", "Tokens out", "p95 ms"), number),
             "USD a month": dollars,
-            "Could save": st.column_config.NumberColumn(format="$%,.2f", help=words.COLUMNS["Could save"]),
+            "Could save": st.column_config.NumberColumn(format="dollar", help=words.COLUMNS["Could save"]),
         },
-        alt=f"{len(frame)} workloads, those with the most to save first.",
+        alt=f"{len(frame)} workloads, those with the most to save by price first.",
     )
     _open_picked(report, list(picked.selection.rows))
     exports.offer("workloads", rows=len(frame))
-    if report.small_model:
-        st.caption(
-            f"Could save: at the price of {answers.quoted(report.small_model)} and the frontier's tokens; "
-            "at most, and not measured. Replay a candidate to measure it."
-        )
-    else:
-        st.caption("Could save: unknown without a price for a small model; set costs.hosted_model.")
+    by_price = (
+        f"at the price of {answers.quoted(report.small_model)} and the frontier's tokens, at most, until a "
+        "candidate is replayed"
+        if report.small_model
+        else "not known without a price for a small model (set costs.hosted\\_model)"
+    )
+    st.caption(
+        "Could save, if all of it moved. Measured: with the tokens and fall-backs of the candidate named, of "
+        f"several the one that saves most; below nothing it costs more. By price: {by_price}."
+    )
+
+
+def _could_save(each: WorkloadReport, measured: MeasuredSaving | None) -> tuple[float | None, str | None]:
+    """Return what all of a workload on a small model would save a month, and how that is known."""
+    if measured is not None:
+        return measured.usd_month, f"measured: {visible(measured.candidate)}"
+    return each.could_save_usd_month, None if each.could_save_usd_month is None else "price alone"
 
 
 def _open_picked(report: ProfileReport, rows: list[int]) -> None:
@@ -184,7 +197,7 @@ def _facts(each: WorkloadReport) -> None:
         lines.append(each.told_quiet)
     if each.latencies:
         p50, p95, p99 = (_ms(each.latency_p50_ms), _ms(each.latency_p95_ms), _ms(each.latency_p99_ms))
-        lines.append(f"latency p50 {p50}, p95 {p95}, p99 {p99}")
+        lines.append(f"half of the calls within {p50}, 95 % within {p95}, 99 % within {p99}")
     else:
         lines.append("no latencies in the log")
     if each.input_tokens is not None and each.output_tokens is not None:
@@ -199,7 +212,7 @@ def _facts(each: WorkloadReport) -> None:
         f"{name or 'unknown'} {words.percent(count / each.calls)}" for name, count in each.languages.items()
     ]
     lines.append("languages: " + ", ".join(spoken[:5]))
-    st.text(" · ".join(lines))
+    st.text(words.kept(" · ".join(lines)))
     if each.imputed:
         st.caption(told_imputed(each.imputed) + ".")
     for said in each.notes:

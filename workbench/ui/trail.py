@@ -46,7 +46,7 @@ def show(scope: Scope, compared: int, log: Sequence[LogEntry]) -> None:
     counted = "worse minus better" if trail.policy.harm == "net" else "calls that get worse"
     st.caption(
         answers.quoted(
-            f"Line: the bound on {counted}, {words.percent(trail.policy.level, 0)} sure at every step, "
+            f"Line: the bound on {counted}, {words.stage(trail.policy.level)} sure at every step, "
             "however often you look. Band: down to its lower limit; dotted: the estimate. Each step is what "
             "this page would have said then: a verdict that was changed later counts until it was changed. "
             "How much calls of one session count, and items that were never answered, are as known now; "

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from workbench.scoring.trail import Trail
 from workbench.stats.ladder import EPSILON
 from workbench.stats.trail import Step
-from workbench.ui.figures import FONT, Drawing, ends_of_runs
+from workbench.ui.figures import FONT, Drawing, ends_of_runs, share_ticks
 from workbench.ui.palette import LIGHT, Palette, channels
 from workbench.ui.words import count, counted, estimated, percent, stage
 
@@ -21,8 +21,8 @@ HEADROOM = 1.5
 What lies beyond is drawn leaving the figure, with an arrow at its edge that says how far it goes.
 """
 
-MARK_WORDS, LONG_WORDS = 0.13, 0.42
-"""How wide the words of a mark and of a line are on a screen of 400 pixels, of the figure's width."""
+MARK_WORDS, BEYOND_WORDS, LONG_WORDS = 0.13, 0.22, 0.42
+"""How wide words of a mark, of what lies beyond and of a line are on 400 pixels, of the figure's width."""
 LEAST_GAP, WORDS_HEIGHT = 0.005, 0.085
 """How near and how far above or below a point its words lie, of the figure's height."""
 PROBES = 8
@@ -239,13 +239,18 @@ def _mark_beyond(figure: go.Figure, high: Sequence[float], top: float, colours: 
     ends = ends_of_runs([value > top + EPSILON for value in high])
     if not ends:
         return
+    # Words that would run into those before them are left to whoever points at the curve.
+    written = [ends[0]]
+    for n in ends[1:]:
+        if n - written[-1] > BEYOND_WORDS * len(high):
+            written.append(n)
     figure.add_trace(
         go.Scatter(
             x=ends,
             y=[top] * len(ends),
             mode="markers+text",
             marker={"size": 10, "symbol": "triangle-up", "color": colours.candidate},
-            text=[f"{percent(high[n])} ↑" for n in ends],
+            text=[f"{percent(high[n])} ↑" if n in written else "" for n in ends],
             # Above the figure, where the line that falls from there does not cross it.
             textposition=["top left" if n > 0.9 * len(high) else "top right" for n in ends],
             textfont={"size": 12, "color": colours.text},
@@ -302,7 +307,7 @@ def _style(figure: go.Figure, steps: Sequence[Step], span: tuple[float, float], 
         range=[-0.5, max(len(steps) - 0.5, 0.5)],
     )
     figure.update_yaxes(
-        tickformat=".0%",
+        **share_ticks(span[1], span[0]),
         showgrid=False,
         zeroline=False,
         fixedrange=True,

@@ -61,7 +61,7 @@ def _controls(scope: Scope, saved: Policy) -> Policy:
     level = st.select_slider(
         "Confidence",
         levels,
-        format_func=lambda each: words.percent(each, 0),
+        format_func=words.stage,
         key=address.number(PREFIX + "level", levels.__contains__, saved.level, label="Confidence"),
     )
     address.publish(PREFIX + "level", float(level), saved.level)
@@ -174,7 +174,7 @@ def _answer(found: rollout.WhatIf, answer: Recommendation) -> None:
     one, two = st.columns(2)
     one.metric("Next", words.stage(other.share), _change(other.share, answer.share), delta_color="off")
     two.metric("Cap", words.stage(other.cap), _change(other.cap, answer.cap), delta_color="off")
-    st.text(visible(other.binding_reason))
+    st.text(words.kept(visible(other.binding_reason)))
     for note in found.notes:
         st.warning(note, icon=":material/visibility:")
     st.caption("To make it the policy, put this into eval.toml. It then decides for everybody, from then on:")

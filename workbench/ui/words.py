@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Verdict
+from workbench.stats.ladder import CEILING
+from workbench.stats.wording import percent as as_set
 
-NARROW = "\u00a0"
-"""Between a number and its unit, so that no line breaks there."""
+NARROW = "\u202f"
+"""Between a number and its unit: a narrow space at which no line breaks."""
+FIXED = "\u00a0"
+"""Between a number and its noun: a space at which no line breaks."""
 
-LEAST_USD = 0.0001
+LEAST_USD = 1e-6
 """Smaller sums are said to be below it."""
 
 GLOSSARY = {
     "harm": "The share of calls for which a reviewer says that the frontier's answer was better.",
     "bound": (
         "At most this share of calls gets worse, with the confidence that the policy asks for. "
-        "It stays valid however often you look."
+        "It stays valid however often you look. All of the traffic needs it within the tolerance; early "
+        f"stages, which put few calls at risk, allow up to {CEILING:g} times that."
     ),
-    "tolerance": "The share of calls that your team accepts to get worse. It is set in eval.toml.",
-    "cap": "The largest stage of the ladder that today's evidence supports.",
+    "tolerance": (
+        "The share of calls that your team accepts to get worse where all of the traffic has moved. It is "
+        f"set in eval.toml. Early stages allow the bound up to {CEILING:g} times as much: of the little that "
+        "moves then, few calls can get worse."
+    ),
+    "cap": (
+        "The largest stage of the ladder that today's evidence supports. The smaller a stage, the larger "
+        f"the bound may be: up to {CEILING:g} times the tolerance, as long as stage times bound keeps within "
+        "the exploration budget (of all calls, a fifth of the tolerance unless eval.toml says otherwise)."
+    ),
     "share": "The share of traffic to send to the candidate next: one stage at a time.",
     "effective_share": "What moves in all, after slices that may carry less than the task.",
     "traffic_check": (
         "The calls imported since the evaluation against those before: are their slices mixed as then, and "
-        "can a classifier tell their inputs apart? What it finds counts until newer calls carry the share "
-        "alone, or a look at enough calls shows that it is gone."
+        "can a classifier tell their inputs apart? The stability index is 0 where no mix moved; p is how "
+        "often so much would show if nothing had changed. What is found counts until newer calls carry the "
+        "share alone, or a look at enough calls shows that it is gone."
     ),
     "control": "The answer of the frontier model, as your log recorded it.",
     "candidate": "The small model that may take over.",
@@ -55,6 +70,16 @@ GLOSSARY = {
         "Leave to the candidate what it is sure of, and ask the frontier for the rest. A threshold is proven "
         "on one half of the calls and reported on the other; it holds however often you look."
     ),
+    "auroc": (
+        "Of two calls, one of them harmed, how often the harmed one has the lower confidence (AUROC, the "
+        "area under the ROC curve): 50 % is chance, 100 % always. Up to 55 % it carries no information."
+    ),
+    "method": (
+        "Anytime: the bound is valid however often you look. Audit order: the disagreements in the order in "
+        "which the queue hands them out. Betting: for labels drawn with known probabilities. Strata: parts "
+        "of the calls, each with a bound of its own."
+    ),
+    "bootstrap": "Limits from drawing these calls again and again, with repeats, each time worked out anew.",
     "predicted": (
         "Prediction-powered: labels correct what similarity predicts for every call. Shown from 300 known "
         "outcomes and 10 harms on; the bound decides, never this."
@@ -70,9 +95,15 @@ GLOSSARY = {
     ),
     "size_ladder": (
         "Candidates from small to large. The smallest one whose bound is within the tolerance is what a team "
-        "looks for; bounds are those of each candidate alone."
+        "looks for: it holds for all of the traffic. Bounds are those of each candidate alone."
     ),
 }
+
+KNOW_VOLUME = (
+    "Set calls_per_day in eval.toml; or take the import back (Upload, or workbench import --undo MANIFEST) "
+    "and bring the log again with times and a sampling rate: else its calls are skipped, being known."
+)
+"""What to do where calls a day are not known."""
 
 COLUMNS = {
     "Status": (
@@ -83,7 +114,12 @@ COLUMNS = {
     "Own cap": "The largest stage that the slice's own evidence supports.",
     "Moves": "Of all traffic of the task, what moves in this slice.",
     "All at once": "Bounds that hold for all slices together: look there for the worst of them.",
-    "Could save": "USD a month at the price of a small model and the frontier's tokens; not measured yet.",
+    "Bound holds for": "The largest stage that the bound allows; early ones allow more than the tolerance.",
+    "Percentile": "p95: 95 % of the calls were answered within so long; p50 is the middle one.",
+    "p95 ms": "Within so many milliseconds 95 % of the calls were answered.",
+    "Latency p95": "Within so long 95 % of the calls were answered, at production's pace.",
+    "Could save": "USD a month if all of it moved to a small model; beside it stands how that is known.",
+    "Known from": "Measured on a candidate's own answers, or from prices and the frontier's tokens alone.",
     "Speaks for": "So many of the checks for a small model are met; the tab Suitability shows each.",
     "Answers": "What the recorded answers look like, from which the kind of eval follows.",
     "Data may go": "Whether a task's calls may be sent to endpoints outside; its eval.toml says so.",
@@ -123,6 +159,15 @@ LABEL_VERDICTS = {
     LabelVerdict.BOTH_BAD: "both bad",
 }
 
+LABEL_ORIGINS = {
+    "queue": "drawn by the queue",
+    "picked": "picked by hand, in a bound only where labels cover every disagreement",
+    "by_hand": "a first look, in no bound",
+    "imported": "imported",
+    "adjudicated": "a decision between labels that differed",
+    "gold": "from a known right answer",
+}
+
 ACTIONS = {
     Action.COLLECT: ("Collect evidence", ":material/hourglass_top:"),
     Action.HOLD: ("Hold", ":material/pause_circle:"),
@@ -155,11 +200,11 @@ ERROR_KINDS = {
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share with one decimal, or a dash where it is missing.
+    """Return a share with one decimal, or a dash where it is missing; see `stage` for what somebody set.
 
     Args:
         share: 0..1, or negative for a balance.
-        digits: Decimals; stages of the ladder take none.
+        digits: Decimals.
     """
     if share is None:
         return "–"
@@ -169,8 +214,8 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def stage(share: float) -> str:
-    """Return a stage of the ladder without needless decimals: 1 %, 2.5 %, 100 %."""
-    return f"{100 * share:.4g}{NARROW}%"
+    """Return a stage of the ladder, a tick or a level as it is set: 1 %, 2.5 %, 99.75 %, 100 %."""
+    return kept(as_set(share)).replace("-", "−")
 
 
 def count(number: float | None) -> str:
@@ -188,19 +233,21 @@ def kept(sentence: str) -> str:
 
 def counted(number: int, one: str, many: str | None = None) -> str:
     """Return a count with its noun: 1 call, 2 calls."""
-    return f"{number:,}{NARROW}{one if number == 1 else many or one + 's'}"
+    return f"{number:,}{FIXED}{one if number == 1 else many or one + 's'}"
 
 
 def money(usd: float | None) -> str:
-    """Return US dollars: cents below 100, whole dollars above, four decimals below a cent."""
+    """Return US dollars with cents, and below a cent with three digits that count: $482.10, $0.00114."""
     if usd is None:
         return "not priced"
     size = abs(usd)
     if 0 < size < LEAST_USD:
         # Never nothing where something was paid.
-        return f"<${LEAST_USD}"
-    digits = 0 if size >= 100 else 2 if size >= 0.01 or size == 0 else 4
-    return f"{'−' if usd < 0 else ''}${size:,.{digits}f}"
+        return f"<${LEAST_USD:.6f}"
+    text = f"{size:,.2f}"
+    if 0 < size < 0.01:
+        text = f"{size:.{2 - math.floor(math.log10(size))}f}".rstrip("0")
+    return f"{'−' if usd < 0 else ''}${text}"
 
 
 def estimated(rate: float | None) -> str:
@@ -212,13 +259,13 @@ def interval(estimate: Estimate) -> str:
     """Return an estimate with its limits and its n, never a bare rate."""
     limits = f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}{NARROW}%"
     # A narrow page breaks a line between none of these.
-    n = f"n{NARROW}={NARROW}{count(estimate.n)}"
+    n = f"n{FIXED}={FIXED}{count(estimate.n)}"
     return f"{estimated(estimate.point)} ({limits}, {n})"
 
 
 def mean(estimate: Estimate) -> str:
     """Return a mean that is no rate with its limits and its n."""
-    limits = f"{decimal(estimate.low)} to {decimal(estimate.high)}, n{NARROW}={NARROW}{count(estimate.n)}"
+    limits = f"{decimal(estimate.low)} to {decimal(estimate.high)}, n{FIXED}={FIXED}{count(estimate.n)}"
     return f"not known ({limits})" if estimate.point is None else f"{decimal(estimate.point)} ({limits})"
 
 
