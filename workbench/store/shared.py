@@ -69,7 +69,8 @@ class Shared:
         self.pid = os.getpid()
         self.references = 0
         self.memory_mb: int | None = None
-        self._calls_to_come = 0
+        self._calls_to_come: int | None = None
+        self._calls_beside: int | None = None
         self.versions = Versions(path)
         self.write_lock = threading.RLock()
         self._lease = lease.Lease(path)
@@ -127,10 +128,10 @@ class Shared:
         with self._state:
             return self._opened is not None and self._lease.wanted()
 
-    def make_room(self, calls: int, wait_s: float) -> None:
+    def make_room(self, calls: int, wait_s: float, beside: int | None = None) -> None:
         """Let the database take the memory that so many further calls need; see `Store.make_room`."""
         with self.call(wait_s) as opened:
-            self._calls_to_come = calls
+            self._calls_to_come, self._calls_beside = calls, beside
             self._make_room(opened.instance)
 
     def rest(self) -> None:
@@ -277,9 +278,12 @@ class Shared:
                 time.sleep(POLL_S)
 
     def _make_room(self, instance: engine.Instance) -> None:
-        if self.memory_mb is not None:
-            with instance.cursor() as cursor:
-                ((known,),) = engine.run(cursor, _CALL_KEYS)
+        if self.memory_mb is not None and self._calls_to_come is not None:
+            if self._calls_beside is None:
+                with instance.cursor() as cursor:
+                    ((known,),) = engine.run(cursor, _CALL_KEYS)
+            else:
+                known = 2 * self._calls_beside
             instance.make_room(int(known) + 2 * self._calls_to_come)
 
     def _end_instance(self) -> None:
