@@ -152,7 +152,7 @@ def test_what_users_add_to_the_texts_of_one_prompt_alone_splits_it_no_more() -> 
 
 
 def test_instructions_that_take_each_others_place_are_still_workloads() -> None:
-    """Behind one opening of the user's message each of three instructions is a workload, with footers, too."""
+    """Behind one opening of the user's message each of three instructions is a workload, with footers."""
     opening = "You help the parcel desk of a shop for furniture, and you never promise dates.\n"
     kinds = {
         "sort": opening + "Sort the message into one of the five queues listed in the manual: {}",
