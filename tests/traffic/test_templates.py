@@ -168,6 +168,22 @@ def test_instructions_that_take_each_others_place_are_still_workloads() -> None:
     assert groups(table) == [(("polite", 200),), (("short", 200),), (("sort", 200),)]
 
 
+def test_instructions_behind_a_general_system_prompt_are_workloads_beside_free_questions() -> None:
+    """`You are a helpful assistant.` gives no task: what half of its users' messages open with does."""
+    kinds = {
+        "free": "{}",
+        "short": "Summarise the following text in three plain sentences for a busy reader: {}",
+        "french": "Translate the following letter into French and keep its paragraphs as they are: {}",
+    }
+    requests = [
+        (name, asked(kinds[name].format(text), "You are a helpful assistant."))
+        for name in kinds
+        for text in spoken(len(name), 200)
+    ]
+    _, table, _ = found_in(requests)
+    assert groups(table) == [(("free", 200),), (("french", 200),), (("short", 200),)]
+
+
 def test_copies_of_one_request_are_no_template() -> None:
     """A question that a thousand people sent in the same words counts once."""
     same = [("free", asked("please tell me when your branch in the old town opens on sunday"))] * 1_000

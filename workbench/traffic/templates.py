@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -51,6 +51,8 @@ LEAST_FIT = 0.9
 BLOCKS_TRIED = 5
 EXPLAINED = 0.9
 """So many of the requests that hold an extra, such as a greeting or a footer, hold a template beside it."""
+TASK_PIECES = 10
+"""A shorter system prompt, "You are a helpful assistant." for one, gives no task: what users add may."""
 ALTERNATIVES = 0.8
 """Where so many of the requests of that template that lack a phrase hold another instead, it is no extra."""
 
@@ -238,9 +240,11 @@ def _blocks(places: dict[Piece, int], group: int, rest: bool) -> list[tuple[int,
         if count >= least and (rest or count <= size - least):
             blocks.setdefault(here, []).append(piece)
     templated = any(_is_template(channel, weight) for channel, weight in everywhere.items())
-    standing = [here for here, pieces in blocks.items() if _stands_alone(pieces)]
-    if templated:
-        standing.append(group)
+    weights = {here: _weights(pieces) for here, pieces in blocks.items()}
+    standing = [here for here, own in weights.items() if any(_is_template(*each) for each in own.items())]
+    tasks = [here for here in standing if _gives_task(weights[here])]
+    if _gives_task(everywhere):
+        tasks.append(group)
     found: list[tuple[float, list[Piece], int]] = []
     for here, pieces in blocks.items():
         count = here.bit_count()
@@ -262,20 +266,29 @@ def _blocks(places: dict[Piece, int], group: int, rest: bool) -> list[tuple[int,
     fitting = (
         (here, pieces)
         for _, pieces, here in found
-        if CHANNELS[pieces[0][0]] in _REPEATED or not _is_extra(here, standing, least)
+        if CHANNELS[pieces[0][0]] in _REPEATED or not _is_extra(here, tasks, standing, least)
     )
     return list(islice(fitting, BLOCKS_TRIED))
 
 
-def _stands_alone(pieces: Iterable[Piece]) -> bool:
-    """Say whether a block of text makes a template by itself in one of its channels."""
-    weights: dict[int, float] = {}
+def _weights(pieces: Iterable[Piece]) -> dict[str, float]:
+    """Return how much of a block of text stands in each channel."""
+    found: dict[str, float] = {}
     for piece in pieces:
-        weights[piece[0]] = weights.get(piece[0], 0.0) + _weight(piece)
-    return any(_is_template(CHANNELS[channel], weight) for channel, weight in weights.items())
+        name = CHANNELS[piece[0]]
+        found[name] = found.get(name, 0.0) + _weight(piece)
+    return found
 
 
-def _is_extra(here: int, standing: Sequence[int], least: int) -> bool:
+def _gives_task(weights: Mapping[str, float]) -> bool:
+    """Say whether a template of such weights tells by itself what is asked for."""
+    return any(
+        weight >= TASK_PIECES if channel == "system_prompt" else _is_template(channel, weight)
+        for channel, weight in weights.items()
+    )
+
+
+def _is_extra(here: int, tasks: Sequence[int], standing: Sequence[int], least: int) -> bool:
     """Say whether a phrase comes and goes within templates, as a user's greeting, signature or footer does.
 
     Nearly all requests that hold it then hold a template that stands without it, too; and where that template
@@ -283,11 +296,12 @@ def _is_extra(here: int, standing: Sequence[int], least: int) -> bool:
 
     Args:
         here: Which requests hold the phrase, as bits.
+        tasks: Which requests hold each template that gives a task.
         standing: Which requests hold each block of text that makes a template by itself.
         least: A template stands without the phrase from so many requests on.
     """
     explained = without = 0
-    for bits in standing:
+    for bits in tasks:
         beside, alone = bits & here, bits & ~here
         needed = max(least, VARIANT_SHARE * bits.bit_count())
         if beside.bit_count() >= least and alone.bit_count() >= needed:
