@@ -69,7 +69,7 @@ class Shared:
         self.pid = os.getpid()
         self.references = 0
         self.memory_mb: int | None = None
-        self._calls_to_come: int | None = None
+        self._calls_to_come = 0
         self._calls_beside: int | None = None
         self.versions = Versions(path)
         self.write_lock = threading.RLock()
@@ -278,7 +278,7 @@ class Shared:
                 time.sleep(POLL_S)
 
     def _make_room(self, instance: engine.Instance) -> None:
-        if self.memory_mb is not None and self._calls_to_come is not None:
+        if self.memory_mb is not None:
             if self._calls_beside is None:
                 with instance.cursor() as cursor:
                     ((known,),) = engine.run(cursor, _CALL_KEYS)
