@@ -24,7 +24,7 @@ from workbench.ingest import (
     undo_import,
 )
 from workbench.records import Label, LabelVerdict, Observation, Output
-from workbench.store import calls
+from workbench.store import RowRefused, Store, calls
 from workbench.store.labels import add_label
 from workbench.store.replays import observation_row
 from workbench.store.spool import write_part
@@ -63,6 +63,47 @@ def test_an_import_taken_back_leaves_the_store_as_it_was_before_it(desk: Desk) -
     assert undone.removed == {"calls": 1, "controls": 1, "conflicts": 1, "rejects": 2, "manifests": 1}
     assert content(desk) == before
     assert tallies(desk.take(wrong, format="openai_chat")) == tallies(report)
+
+
+def test_an_import_larger_than_all_others_goes_and_leaves_their_rows_in_their_order(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables are then made anew with what stays: the same rows, numbers and keys that tell twins."""
+    monkeypatch.setattr("workbench.store.corrections._MANY", 3)
+    one = desk.write("one.jsonl", pair("a"), pair("b"))
+    desk.take(one)
+    schema = "SELECT table_name, sql FROM duckdb_tables() ORDER BY ALL"
+    before, tables = content(desk), desk.store.rows(schema)
+    order = desk.store.rows("SELECT call_id, seq FROM calls")
+    large = desk.write("two.jsonl", *(pair(f"n{number}") for number in range(9)), pair("a", answer="Other."))
+    report = desk.take(large)
+    undone = undo_import(desk.store, report.manifest_id or "")
+    assert undone.removed == {"calls": 9, "controls": 9, "conflicts": 1, "manifests": 1}
+    desk.store.close()
+    desk.store = Store.open(desk.workspace.store_path, spool=desk.workspace.spool)
+    assert content(desk) == before
+    assert desk.store.rows(schema) == tables
+    assert desk.store.rows("SELECT call_id, seq FROM calls") == order
+    with pytest.raises(RowRefused):
+        desk.store.append("controls", desk.store.rows("SELECT * FROM controls LIMIT 1"))
+    assert tallies(desk.take(one)) == {"skipped": 2}
+    assert tallies(desk.take(large)) == tallies(report)
+
+
+def test_taking_a_large_import_back_takes_memory_for_the_keys_that_stay(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's bound is that of those alone, not of the keys that go."""
+    monkeypatch.setattr("workbench.store.corrections._MANY", 3)
+    monkeypatch.setattr("workbench.store.engine._KEY_BYTES", 20_000_000)
+    monkeypatch.setattr("workbench.store.engine._BESIDE_INDEXES_MB", 0)
+    desk.take(desk.write("one.jsonl", pair("a")))
+    report = desk.take(desk.write("two.jsonl", *(pair(f"n{number}") for number in range(9))))
+    desk.store.close()
+    desk.store = Store.open(desk.workspace.store_path, spool=desk.workspace.spool, memory_mb=30)
+    bound = "SELECT current_setting('memory_limit')"
+    undo_import(desk.store, report.manifest_id or "")
+    assert desk.store.value(bound) == "38.1 MiB"
 
 
 def test_a_late_output_goes_with_the_import_that_brought_it(desk: Desk) -> None:

@@ -6,8 +6,10 @@ import csv
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from profile_world import made
 from real_data import DATA, needs
 
@@ -64,31 +66,71 @@ def test_the_functions_of_a_gateway_log_are_found_as_workloads(tmp_path: Path) -
         assert len(page) == 5
 
 
-def _wrapped() -> list[tuple[str, Request]]:
+def _wrapped(added: Callable[[str], str] = str) -> list[tuple[str, Request]]:
+    """Return each text within the prompt of its data, shuffled; `added` is what users make of their texts."""
     found = []
     for part in ("train", "test"):
         with (DATA / "banking77" / f"{part}.csv").open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 system = "You sort messages of bank customers into one of 77 intents. Answer with the intent."
-                found.append(("banking", Request((Message("system", system), Message("user", row["text"])))))
+                found.append(
+                    ("banking", Request((Message("system", system), Message("user", added(row["text"])))))
+                )
     for path in sorted((DATA / "snips").glob("*.json")):
         for rows in json.loads(path.read_text(encoding="utf-8")).values():
             for row in rows:
-                text = "".join(each["text"] for each in row["data"])
+                text = added("".join(each["text"] for each in row["data"]))
                 asked = f"Find the slots in this voice command and return JSON.\nCommand: {text}\nJSON:"
                 found.append(("snips", Request((Message("user", asked),))))
     for line in (DATA / "sms_spam" / "SMSSpamCollection").read_text(encoding="latin-1").splitlines():
-        text = line.split("\t")[1]
+        text = added(line.split("\t")[1])
         asked = f"{text}\n\nIs the text message above spam or ham? Answer with one word."
         found.append(("sms", Request((Message("user", asked),))))
     random.Random(7).shuffle(found)
     return found
 
 
+_EXTRAS = {
+    "greeting": "Hello dear support team, I hope this message finds you well.\n{}",
+    "device": "{}\n\nSent from my iPhone",
+    "signature": "{}\n\nKind regards,\nAda Example\nPurchasing, Example Trading Ltd\nTel. +44 20 7946 0000",
+    "disclaimer": "{}\n\nThis e-mail and any attachments are confidential and intended solely for the person "
+    "to whom they are addressed. If you have received it in error, please notify the sender and delete it.",
+}
+
+
+def _extras(share: float, *names: str) -> Callable[[str], str]:
+    """Return what adds each of some lines to a share of texts, by itself."""
+    dice = random.Random(11)
+
+    def added(text: str) -> str:
+        for name in names:
+            if dice.random() < share:
+                text = _EXTRAS[name].format(text)
+        return text
+
+    return added
+
+
 @needs("banking77", "snips", "sms_spam")
-def test_three_prompts_around_real_texts_are_three_workloads() -> None:
-    """A shuffled mix of bank questions, voice commands and text messages: at most 1 % misplaced."""
-    calls = _wrapped()
+@pytest.mark.parametrize(
+    ("share", "names"),
+    [
+        (0.0, ()),
+        (0.1, ("disclaimer",)),
+        (0.3, ("greeting",)),
+        (0.6, ("device",)),
+        (0.6, ("signature",)),
+        (0.1, tuple(_EXTRAS)),
+        (0.4, tuple(_EXTRAS)),
+    ],
+)
+def test_three_prompts_around_real_texts_are_three_workloads(share: float, names: tuple[str, ...]) -> None:
+    """A shuffled mix of bank questions, voice commands and text messages: at most 1 % misplaced.
+
+    So it is, too, where users greet, sign, or send with a footer.
+    """
+    calls = _wrapped(_extras(share, *names))
     different = {content_hash(repr(request)): request for _, request in calls}
     sample = [prompt_of(different[key]) for key in sorted(different)[:4_000]]
     tree = mine(sample)

@@ -114,6 +114,76 @@ def test_two_tasks_behind_one_preamble_are_two_workloads() -> None:
     assert groups(table) == [(("short", 100),), (("sort", 100),)]
 
 
+EXTRAS = (
+    ("Hello dear team of the parcel desk, I hope this message finds you well.\n{}", "{}"),
+    ("{}\n\nSent from my pocket telephone, please excuse my typing errors.", "{}"),
+    ("{}\nKind regards, Ada Example, head of purchasing, Example Trading Limited, 12 Harbour Street", "{}"),
+)
+
+
+def with_extras(texts: list[str], share: float, seed: int) -> list[str]:
+    """Return texts to some of which a greeting, a footer or a signature is added, each by itself."""
+    dice = random.Random(seed)
+    for extra, plain in EXTRAS:
+        texts = [(extra if dice.random() < share else plain).format(each) for each in texts]
+    return texts
+
+
+@pytest.mark.parametrize("share", [0.1, 0.35, 0.6])
+def test_what_users_add_to_their_texts_splits_no_template(share: float) -> None:
+    """Greetings, footers and signatures within the slot of three prompts leave these three workloads."""
+    requests = [
+        (name, WRAPS[name](text))
+        for name in ("sort", "slots", "polite")
+        for text in with_extras(spoken(len(name), 300), share, len(name))
+    ]
+    random.Random(5).shuffle(requests)
+    _, table, _ = found_in(requests)
+    assert groups(table) == [(("polite", 300),), (("slots", 300),), (("sort", 300),)]
+
+
+def test_what_users_add_to_the_texts_of_one_prompt_alone_splits_it_no_more() -> None:
+    """A disclaimer in half of one prompt's texts is no workload of its own, beside a prompt without any."""
+    footer = "\n\nThis e-mail is confidential and meant for nobody but the person whom it is addressed to."
+    texts = [text + footer * (number % 2) for number, text in enumerate(spoken(21, 240))]
+    requests = [("sort", WRAPS["sort"](text)) for text in texts] + mixture(["slots"], 200)
+    _, table, _ = found_in(requests)
+    assert groups(table) == [(("slots", 200),), (("sort", 240),)]
+
+
+def test_instructions_that_take_each_others_place_are_still_workloads() -> None:
+    """Behind one opening of the user's message each of three instructions is a workload, with footers."""
+    opening = "You help the parcel desk of a shop for furniture, and you never promise dates.\n"
+    kinds = {
+        "sort": opening + "Sort the message into one of the five queues listed in the manual: {}",
+        "short": opening + "Summarise the whole conversation for the colleague who takes over next: {}",
+        "polite": opening + "Write the draft below anew so that it is polite and not too long: {}",
+    }
+    requests = [
+        (name, asked(kinds[name].format(text)))
+        for name in kinds
+        for text in with_extras(spoken(len(name), 200), 0.3, len(name))
+    ]
+    _, table, _ = found_in(requests)
+    assert groups(table) == [(("polite", 200),), (("short", 200),), (("sort", 200),)]
+
+
+def test_instructions_behind_a_general_system_prompt_are_workloads_beside_free_questions() -> None:
+    """`You are a helpful assistant.` gives no task: what half of its users' messages open with does."""
+    kinds = {
+        "free": "{}",
+        "short": "Summarise the following text in three plain sentences for a busy reader: {}",
+        "french": "Translate the following letter into French and keep its paragraphs as they are: {}",
+    }
+    requests = [
+        (name, asked(kinds[name].format(text), "You are a helpful assistant."))
+        for name in kinds
+        for text in spoken(len(name), 200)
+    ]
+    _, table, _ = found_in(requests)
+    assert groups(table) == [(("free", 200),), (("french", 200),), (("short", 200),)]
+
+
 def test_copies_of_one_request_are_no_template() -> None:
     """A question that a thousand people sent in the same words counts once."""
     same = [("free", asked("please tell me when your branch in the old town opens on sunday"))] * 1_000

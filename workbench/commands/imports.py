@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 LOADING_MB = 512
-"""What the database may take while a log is loaded, so that all processes together stay below 1 GB."""
+"""What the database may take while a log is loaded or taken back: all processes together stay below 1 GB."""
 
 
 @click.command("import")
@@ -119,7 +119,7 @@ def _list(workspace: str | None, as_json: bool) -> None:
 def _undo(manifest_id: str, with_evidence: bool, workspace: str | None, as_json: bool) -> None:
     from workbench.ingest import undo_import
 
-    _, store = open_workspace(workspace)
+    _, store = open_workspace(workspace, memory_mb=LOADING_MB)
     with store:
         report = undo_import(store, manifest_id, with_evidence=with_evidence)
     emit(report, as_json=as_json, text=report.text)

@@ -18,7 +18,7 @@ from workbench.costing.ways import Amount, exactly, product, total
 from workbench.profiling.report import ModelUse, WorkloadReport
 from workbench.records import DATED_SHARE, UNASSIGNED, Output, Request, from_json
 from workbench.specs import Price
-from workbench.store import Store, traffic_days, workloads
+from workbench.store import Store, traffic_days, traffic_texts, workloads
 from workbench.store.traffic_days import by_workload
 from workbench.traffic.prompts import Constant, Prompt, constant_part, prompt_of
 from workbench.traffic.shapes import Answer, Shape, overlap, shape_of
@@ -64,12 +64,14 @@ def measure(
     tongues = by_workload(workloads.languages(store, profile_id))
     short = by_workload(workloads.short_answers(store, profile_id))
     weeks = by_workload(workloads.weekly_mix(store, profile_id))
-    samples = workloads.sampled(store, profile_id, SAMPLE)
+    samples = traffic_texts.sampled(store, profile_id, SAMPLE)
     small = small_model(workspace)
+    rows = workloads.totals(store, profile_id, weighted)
+    read = traffic_texts.read_samples(store, [samples.get(row["workload"], []) for row in rows])
     found = []
-    for row in workloads.totals(store, profile_id, weighted):
+    for row, sample in zip(rows, read, strict=True):
         name = row["workload"]
-        texts = _read(store, samples.get(name, []))
+        texts = _read(sample)
         answers = {each["text"]: each["calls"] for each in short.get(name, [])}
         shape = shape_of(texts.answers, answers, row["answers"], row["distinct_answers"])
         volume = _volume(workspace, row, days.get(name, []))
@@ -114,6 +116,7 @@ def measure(
                 no_volume=missing,
                 undated=row["calls"] - row["dated"],
                 quiet_since=_quiet_since(row, days.get(name, [])),
+                percentiles_of=row["percentiles_of"],
             )
         )
     return sorted(found, key=_rank)
@@ -243,12 +246,12 @@ def _mixes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
     return [weeks[week] for week in sorted(weeks)]
 
 
-def _read(store: Store, seqs: Sequence[int]) -> Sampled:
+def _read(rows: Sequence[Mapping[str, Any]]) -> Sampled:
     answers: list[Answer] = []
     prompts: dict[str, Prompt] = {}
     called: set[str] = set()
     lacking = facts = unread = 0
-    for row in workloads.read_sample(store, seqs):
+    for row in rows:
         request = from_json(row["request"], Request)
         output = from_json(row["control"], Output) if row["control"] else None
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,14 +17,16 @@ from workbench.config import Workspace
 from workbench.ingest.routing import TaskRouter
 from workbench.normal import content_hash
 from workbench.progress import Listener, Progress
-from workbench.records import Request
-from workbench.store import Store, workloads
+from workbench.records import Request, from_json
+from workbench.store import Store, traffic_texts, workloads
 from workbench.traffic.prompts import Prompt, prompt_of
 from workbench.traffic.templates import Phrase, Template, Tree, is_rest, mine, templates
 
 SAMPLE = 4_000
 """Different requests that templates are looked for in."""
-PAGE = 5_000
+PAGE, PAGE_CHARS = 5_000, 24_000_000
+"""Calls read at a time; fewer of long ones, so that they fit into memory."""
+FIRST_PAGE = 250
 REST_SHARE = 0.02
 """A larger rest is looked at again by itself: rare templates drown in a sample of everything."""
 ROUNDS = 3
@@ -39,9 +41,9 @@ class Mined:
     places: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     names: list[str] = field(default_factory=list)
 
-    def without(self, seqs: Sequence[int]) -> Mined:
+    def without(self, seqs: NDArray[np.int64]) -> Mined:
         """Return the same without some calls."""
-        kept = ~np.isin(self.seqs, np.asarray(seqs, np.int64))
+        kept = ~np.isin(self.seqs, seqs)
         return replace(self, seqs=self.seqs[kept], places=self.places[kept])
 
 
@@ -56,8 +58,8 @@ def apply_rules(workspace: Workspace, store: Store, listener: Listener) -> dict[
     moved: Counter[str] = Counter()
     waiting: dict[str, list[int]] = {}
     for page in _pages(store, listener, "rules"):
-        for seq, request, model, attributes in page:
-            fitting = router.fitting(request, model, json.loads(attributes))
+        for seq, asked, model, attributes in page:
+            fitting = router.fitting(from_json(asked, Request), model, json.loads(attributes))
             if fitting:
                 waiting.setdefault(fitting[0], []).append(seq)
         for task, seqs in waiting.items():
@@ -71,7 +73,7 @@ def apply_rules(workspace: Workspace, store: Store, listener: Listener) -> dict[
 
 def mine_calls(store: Store, listener: Listener) -> Mined:
     """Find the templates of calls without a task."""
-    known = [prompt_of(each) for each in workloads.different_requests(store, SAMPLE)]
+    known = [prompt_of(each) for each in traffic_texts.different_requests(store, SAMPLE)]
     if not known:
         return Mined()
     tree = mine(known)
@@ -105,8 +107,8 @@ def _assign(
     rest: dict[str, Prompt] = {}
     for page in _pages(store, listener, "templates"):
         own_seqs, own_leaves = np.empty(len(page), np.int64), np.empty(len(page), np.int32)
-        for place, (seq, request, _, _) in enumerate(page):
-            prompt = prompt_of(request)
+        for place, (seq, asked, _, _) in enumerate(page):
+            prompt = prompt_of(from_json(asked, Request))
             leaf = tree.leaf_of(prompt)
             own_seqs[place], own_leaves[place] = seq, numbers[leaf.path]
             if is_rest(leaf):
@@ -121,16 +123,16 @@ def _assign(
     return np.concatenate(seqs), np.concatenate(leaves), [rest[key] for key in sorted(rest)]
 
 
-def _pages(
-    store: Store, listener: Listener, stage: str
-) -> Iterator[list[tuple[int, Request, str | None, str]]]:
+def _pages(store: Store, listener: Listener, stage: str) -> Iterator[list[tuple[int, str, str | None, str]]]:
     first, last = workloads.first_without_task(store), workloads.newest_call(store)
     total, done = workloads.without_task(store), 0
-    if not total:
-        return
-    for after in range(first - 1, last, PAGE):
-        page = workloads.requests_without_task(store, after, after + PAGE)
+    after, width = first - 1, FIRST_PAGE
+    while total and after < last:
+        page = traffic_texts.requests_without_task(store, after, after + width)
+        after, width = after + width, min(2 * width, PAGE)
         if page:
+            chars = sum(len(each[1]) + len(each[3]) for each in page) / len(page)
+            width = max(1, min(width, int(PAGE_CHARS / chars)))
             done += len(page)
             listener(Progress(stage, done, total))
             yield page

@@ -48,7 +48,8 @@ class WorkloadReport:
     share of its calls whose model has a price and token counts: money is about those alone. `imputed` of them
     were answered without token counts, and cost what their model's other answers cost. `unread` calls of the
     sample whose texts are read could not be looked at, and count in nothing that texts say. `quiet_since` is
-    the time of its last call, where its log goes on for more than a week without another.
+    the time of its last call, where its log goes on for more than a week without another. `percentiles_of` is
+    how many of its calls, drawn at random, percentiles rest on; None for all of them.
     """
 
     workload: str
@@ -91,6 +92,17 @@ class WorkloadReport:
     no_volume: str = ""
     undated: int = 0
     quiet_since: datetime | None = None
+    percentiles_of: int | None = None
+
+    @property
+    def told_percentiles(self) -> str:
+        """Return in words that percentiles rest on a sample; nothing where they are those of all calls."""
+        if self.percentiles_of is None:
+            return ""
+        return (
+            f"percentiles of latency and turns rest on {self.percentiles_of:,} of {self.calls:,} calls, "
+            "drawn at random"
+        )
 
     @property
     def told_quiet(self) -> str:
@@ -230,6 +242,7 @@ class ProfileReport:
             lines.append("Calls a day unknown, so not in the forecast: " + self.told_unknown)
         lines += [f"{each.name}: {each.told_undated}" for each in self.workloads if each.told_undated]
         lines += [f"{each.name}: {each.told_quiet}" for each in self.workloads if each.told_quiet]
+        lines += [f"{each.name}: {each.told_percentiles}" for each in self.workloads if each.told_percentiles]
         if self.left_out:
             lines.append("Left out, no price or no tokens: " + ", ".join(self.left_out[:12]))
         if self.warning:

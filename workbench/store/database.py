@@ -225,16 +225,17 @@ class Store:
         """Say whether this thread has a transaction open."""
         return getattr(self._local, "writer", None) is not None
 
-    def make_room(self, calls: int) -> None:
-        """Let a database with bounds take the memory that indexes need: some 200 MB a million calls.
+    def make_room(self, calls: int, *, beside: int | None = None) -> None:
+        """Let a database with bounds take the memory that indexes need: some 100 MB a million calls.
 
         Args:
-            calls: How many will be added, about; those that are stored count by themselves.
+            calls: How many will be added or deleted, about.
+            beside: How many of those that are stored stand in the indexes, too; None for all of them.
 
         Raises:
             StoreBusy: Another process kept the file.
         """
-        self._gate().make_room(calls, self.wait_s)
+        self._gate().make_room(calls, self.wait_s, beside)
 
     @property
     def is_wanted(self) -> bool:

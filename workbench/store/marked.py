@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from workbench.store import Store
 
 EXCLUDED = "(excluded)"
@@ -83,10 +86,10 @@ def write_excluded(
     return dict(sorted(counts.items()))
 
 
-def excluded_seqs(store: Store, profile_id: str) -> list[int]:
+def excluded_seqs(store: Store, profile_id: str) -> NDArray[np.int64]:
     """Return the seqs of the calls that a profile leaves out."""
-    return store.each(
-        int,
+    found: NDArray[np.int64] = store.columns(
         "SELECT call_seq FROM profile_calls WHERE profile_id = ? AND workload = ?",
         (profile_id, EXCLUDED),
-    )
+    )["call_seq"]
+    return found

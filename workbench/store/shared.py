@@ -70,6 +70,7 @@ class Shared:
         self.references = 0
         self.memory_mb: int | None = None
         self._calls_to_come = 0
+        self._calls_beside: int | None = None
         self.versions = Versions(path)
         self.write_lock = threading.RLock()
         self._lease = lease.Lease(path)
@@ -127,10 +128,10 @@ class Shared:
         with self._state:
             return self._opened is not None and self._lease.wanted()
 
-    def make_room(self, calls: int, wait_s: float) -> None:
+    def make_room(self, calls: int, wait_s: float, beside: int | None = None) -> None:
         """Let the database take the memory that so many further calls need; see `Store.make_room`."""
         with self.call(wait_s) as opened:
-            self._calls_to_come = calls
+            self._calls_to_come, self._calls_beside = calls, beside
             self._make_room(opened.instance)
 
     def rest(self) -> None:
@@ -278,8 +279,11 @@ class Shared:
 
     def _make_room(self, instance: engine.Instance) -> None:
         if self.memory_mb is not None:
-            with instance.cursor() as cursor:
-                ((known,),) = engine.run(cursor, _CALL_KEYS)
+            if self._calls_beside is None:
+                with instance.cursor() as cursor:
+                    ((known,),) = engine.run(cursor, _CALL_KEYS)
+            else:
+                known = self._calls_beside
             instance.make_room(int(known) + self._calls_to_come)
 
     def _end_instance(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.access import requires
 from workbench.costing.pricing import ModelPrice
-from workbench.records import UNASSIGNED, Request, from_json
+from workbench.records import UNASSIGNED
 from workbench.roles import Right
 from workbench.store import Store, accesses, traffic_days
 from workbench.store.call_costs import (
@@ -32,23 +32,43 @@ LABEL_CHARS = 60
 SHORT_ANSWERS = 400
 WRITTEN_AT_ONCE = 50_000
 """Rows of one transaction: some 20 ms, so that a label in between isn't held up."""
-SAMPLE_BYTES = 48_000_000
+PERCENTILE_CALLS, PERCENTILES_OF = 2_000_000, 50_000
+"""In more calls than these altogether, the percentiles of a workload rest on so many of its calls."""
 ABANDONED_S = 24 * 3600.0
 
-# The rows of an unfinished profile are never asked for: its id stands nowhere.
-_TRAFFIC = f"""
+USABLE = "call_id NOT IN (SELECT call_id FROM conflicts)"
+
+# The rows of an unfinished profile are never asked for: its id stands nowhere. Whoever needs an answer joins
+# what is needed of it: whole answers of all calls would go through the memory of a join, or to the disk.
+TRAFFIC = f"""
     traffic AS (
-        SELECT u.*, CASE WHEN u.task <> '{UNASSIGNED}' THEN u.task
+        SELECT c.*, CASE WHEN c.task <> '{UNASSIGNED}' THEN c.task
                          ELSE coalesce(p.workload, '{UNASSIGNED}') END AS workload
-        FROM usable_calls u
+        FROM calls c
         LEFT JOIN (SELECT call_seq, workload FROM profile_calls WHERE profile_id = $profile) p
-          ON p.call_seq = u.seq
-        WHERE p.workload IS DISTINCT FROM '{EXCLUDED}'
+          ON p.call_seq = c.seq
+        WHERE p.workload IS DISTINCT FROM '{EXCLUDED}' AND c.{USABLE}
+    )
+"""  # noqa: S608 -- a constant
+
+_MEASURED = f"""
+    {TRAFFIC},
+    draws AS (SELECT unnest($drawn::VARCHAR[]) AS workload, unnest($below::VARCHAR[]) AS below),
+    measured AS (
+        SELECT t.*, below, below IS NULL OR t.call_id < below AS drawn, k.*
+        FROM traffic t LEFT JOIN draws USING (workload) LEFT JOIN (
+            SELECT call_id AS answered, input_tokens AS control_input_tokens,
+                   cached_input_tokens AS control_cached_input_tokens,
+                   output_tokens AS control_output_tokens, latency_ms AS control_latency_ms,
+                   if(text IS NULL, NULL, hash(text)) AS text_hash
+            FROM controls
+        ) k ON k.answered = t.call_id
     )
 """  # noqa: S608 -- a constant
 
 _WEIGHT = "CASE WHEN list_contains($weighted::VARCHAR[], workload) THEN 1 / sampling_rate ELSE 1 END"
 
+_LATENCIES = {"latency_p50_ms": 0.5, "latency_p95_ms": 0.95, "latency_p99_ms": 0.99}
 _TOKENS_IN = "(control_input_tokens + coalesce(control_cached_input_tokens, 0))"
 
 
@@ -65,52 +85,13 @@ def newest_call(store: Store) -> int:
 
 def without_task(store: Store) -> int:
     """Return how many usable calls no task takes."""
-    return int(store.value("SELECT count(*) FROM usable_calls WHERE task = ?", (UNASSIGNED,)))
+    sql = f"SELECT count(*) FROM calls WHERE task = ? AND {USABLE}"  # noqa: S608 -- constants, here and below
+    return int(store.value(sql, (UNASSIGNED,)))
 
 
 def first_without_task(store: Store) -> int:
     """Return the seq of the first call that no task takes, or 0."""
     return int(store.value("SELECT coalesce(min(seq), 0) FROM calls WHERE task = ?", (UNASSIGNED,)))
-
-
-def requests_without_task(store: Store, after: int, until: int) -> list[tuple[int, Request, str | None, str]]:
-    """Return (seq, request, model, attributes as JSON) of the calls that no task takes, between two seqs.
-
-    `after` itself is left out, `until` is not.
-    """
-    return store.each(
-        lambda seq, request, model, attributes: (seq, from_json(request, Request), model, attributes),
-        "SELECT seq, request, model, attributes FROM calls WHERE task = ? AND seq > ? AND seq <= ? "
-        "AND call_id NOT IN (SELECT call_id FROM conflicts)",
-        (UNASSIGNED, after, until),
-    )
-
-
-def different_requests(store: Store, limit: int) -> list[Request]:
-    """Return different requests of calls without a task, drawn by their hash: each counts once.
-
-    They are `limit` at most; of long ones fewer, so that they fit into memory.
-    """
-    seqs = store.each(
-        int,
-        "SELECT any_value(seq ORDER BY seq) FROM calls WHERE task = ? "
-        "AND call_id NOT IN (SELECT call_id FROM conflicts) "
-        "GROUP BY request_hash ORDER BY request_hash LIMIT ?",
-        (UNASSIGNED, limit),
-    )
-    found: list[Request] = []
-    room = SAMPLE_BYTES
-    for start in range(0, len(seqs), 200):
-        texts = store.each(
-            str,
-            "SELECT request FROM calls WHERE seq IN (SELECT unnest(?)) ORDER BY request_hash",
-            (seqs[start : start + 200],),
-        )
-        found += [from_json(each, Request) for each in texts]
-        room -= sum(map(len, texts))
-        if room <= 0:
-            break
-    return found
 
 
 def write_workloads(
@@ -188,7 +169,7 @@ def weighted(store: Store, profile_id: str) -> list[str]:
     """Return the workloads whose calls were logged at different rates, all of them known."""
     return store.each(
         str,
-        f"WITH {_TRAFFIC} SELECT workload FROM traffic GROUP BY workload HAVING {RATES_DIFFER} ORDER BY ALL",  # noqa: S608
+        f"WITH {TRAFFIC} SELECT workload FROM traffic GROUP BY workload HAVING {RATES_DIFFER} ORDER BY ALL",  # noqa: S608
         {"profile": profile_id},
     )
 
@@ -202,61 +183,80 @@ def totals(store: Store, profile_id: str, weighted: Sequence[str] = ()) -> list[
         weighted: Workloads of which a logged call counts as 1 / its sampling rate, in all but counts, the
             most turns and the share of duplicates.
     """
+    values = {"profile": profile_id, "weighted": list(weighted), **_percentile_draws(store, profile_id)}
     rows = store.rows(
         f"""
-        WITH {_TRAFFIC}, weighed AS (SELECT *, {_WEIGHT} AS w, {_TOKENS_IN} AS tokens_in FROM traffic)
-        SELECT workload, any_value(task) AS task, count(*) AS calls, count(control) AS answers,
+        WITH {_MEASURED}, weighed AS (SELECT *, {_WEIGHT} AS w, {_TOKENS_IN} AS tokens_in FROM measured)
+        SELECT workload, any_value(task) AS task, count(*) AS calls, count(answered) AS answers,
                min(occurred_at) AS first_at, max(occurred_at) AS last_at,
                count(occurred_at) AS dated, count(sampling_rate) AS rated,
                min(sampling_rate) AS rate_low, max(sampling_rate) AS rate_high, sum(w) AS weight,
                {_mean("tokens_in")} AS input_tokens, {_mean("control_output_tokens")} AS output_tokens,
-               quantile_cont(tokens_in, 0.95) AS input_tokens_p95,
                -- Who names cached tokens leaves them out where there are none; who never does says nothing.
                CASE WHEN count(control_cached_input_tokens) > 0
                     THEN sum(w * control_cached_input_tokens) FILTER (control_input_tokens IS NOT NULL)
                          / nullif(sum(w * tokens_in), 0)
                END AS cached_share,
                {_mean("input_chars")} AS input_chars,
-               quantile_cont(control_latency_ms, 0.5) AS latency_p50_ms,
-               quantile_cont(control_latency_ms, 0.95) AS latency_p95_ms,
-               quantile_cont(control_latency_ms, 0.99) AS latency_p99_ms,
+               -- Together, since each keeps all its values.
+               quantile_cont(control_latency_ms, [0.5, 0.95, 0.99]) FILTER (drawn) AS latency_ms,
                count(control_latency_ms) AS latencies,
-               quantile_cont(turn_depth, 0.5) AS turns_p50, max(turn_depth) AS turns_max,
+               quantile_cont(turn_depth, 0.5) FILTER (drawn) AS turns_p50,
+               nullif(count(*) FILTER (call_id < below), 0) AS percentiles_of, max(turn_depth) AS turns_max,
                {_mean("(turn_depth > 1)::INTEGER")} AS multi_turn_share,
                {_mean("(tool_count > 0)::INTEGER")} AS tool_share,
                1 - count(DISTINCT request_hash) / count(*) AS duplicate_share,
-               approx_count_distinct(control_text) AS distinct_answers
+               approx_count_distinct(text_hash) AS distinct_answers
         FROM weighed GROUP BY workload ORDER BY calls DESC, workload
-        """,  # noqa: S608 -- constants, here and below
-        {"profile": profile_id, "weighted": list(weighted)},
+        """,  # noqa: S608
+        values,
     )
-    quantiles = _weighted_quantiles(store, profile_id, weighted)
+    quantiles = _weighted_quantiles(store, values)
+    for row in rows:
+        row.update(zip(_LATENCIES, row.pop("latency_ms") or (None,) * 3, strict=True))
     return [row | quantiles.get(row["workload"], {}) for row in rows]
 
 
-def _weighted_quantiles(
-    store: Store, profile_id: str, weighted: Sequence[str]
-) -> dict[str, dict[str, float | None]]:
+def _percentile_draws(store: Store, profile_id: str) -> dict[str, list[str]]:
+    """Return which calls percentiles rest on where there are too many: exact ones keep a value of each.
+
+    Returns:
+        Values of `_MEASURED`: of each such workload, the hash below which calls are drawn; it names them at
+        random.
+    """
+    found: dict[str, list[str]] = {"drawn": [], "below": []}
+    if int(store.value("SELECT count(*) FROM calls")) > PERCENTILE_CALLS:
+        sql = f"WITH {TRAFFIC} SELECT workload, count(*) AS n FROM traffic GROUP BY ALL ORDER BY ALL"  # noqa: S608
+        for row in store.rows(sql, {"profile": profile_id}):
+            if row["n"] > PERCENTILES_OF:
+                found["drawn"].append(row["workload"])
+                found["below"].append(f"{16**8 * PERCENTILES_OF // row['n']:08x}")
+    return found
+
+
+def _weighted_quantiles(store: Store, values: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     """Return the quantiles of `totals` of some workloads: the least value that reaches the share of calls."""
+    weighted = values["weighted"]
     found: dict[str, dict[str, float | None]] = {name: {} for name in weighted}
-    wanted = [("control_latency_ms", 0.5, "latency_p50_ms"), ("control_latency_ms", 0.95, "latency_p95_ms"),
-              ("control_latency_ms", 0.99, "latency_p99_ms"), ("turn_depth", 0.5, "turns_p50"),
-              (_TOKENS_IN, 0.95, "input_tokens_p95")]  # fmt: skip
+    wanted = [
+        *(("control_latency_ms", share, name) for name, share in _LATENCIES.items()),
+        ("turn_depth", 0.5, "turns_p50"),
+    ]
     for value, share, name in wanted if weighted else ():
         rows = store.rows(
             f"""
-            WITH {_TRAFFIC},
+            WITH {_MEASURED},
             added AS (
                 SELECT workload, {value} AS value,
                        sum(1 / sampling_rate) OVER (PARTITION BY workload ORDER BY {value}) AS so_far,
                        sum(1 / sampling_rate) OVER (PARTITION BY workload) AS whole
-                FROM traffic
-                WHERE list_contains($weighted::VARCHAR[], workload) AND {value} IS NOT NULL
+                FROM measured
+                WHERE drawn AND list_contains($weighted::VARCHAR[], workload) AND {value} IS NOT NULL
             )
             SELECT workload, min(value) FILTER (so_far >= {share} * whole * (1 - 1e-12)) AS value
             FROM added GROUP BY workload
             """,  # noqa: S608
-            {"profile": profile_id, "weighted": list(weighted)},
+            values,
         )
         for row in rows:
             found[row["workload"]][name] = float(row["value"])
@@ -269,7 +269,7 @@ def _mean(value: str) -> str:
 
 def daily_traffic(store: Store, profile_id: str) -> list[dict[str, Any]]:
     """Return the calls of each of the last days of every workload, as `traffic_days.daily` does."""
-    return traffic_days.daily(store, _TRAFFIC, {"profile": profile_id})
+    return traffic_days.daily(store, TRAFFIC, {"profile": profile_id})
 
 
 def model_costs(
@@ -288,14 +288,16 @@ def model_costs(
     """
     return store.rows(
         f"""
-        WITH {_TRAFFIC}, {PRICES},
+        WITH {TRAFFIC}, {PRICES},
         found AS (
-            SELECT workload, coalesce(json_extract_string(control, '$.model'), model, '') AS model,
-                   control_error_kind AS error_kind, control_input_tokens AS i,
-                   coalesce(control_cached_input_tokens, 0) AS c, control_output_tokens AS o,
-                   {logged_cost("control")} AS logged, {at_batch_price("control_marks")} AS batched,
+            SELECT workload, coalesce(answered_by, model, '') AS model, k.* EXCLUDE (call_id, answered_by),
                    {_WEIGHT} AS w
-            FROM traffic WHERE control IS NOT NULL
+            FROM traffic t JOIN (
+                SELECT call_id, json_extract_string(output, '$.model') AS answered_by, error_kind,
+                       input_tokens AS i, coalesce(cached_input_tokens, 0) AS c, output_tokens AS o,
+                       {logged_cost("output")} AS logged, {at_batch_price("marks")} AS batched
+                FROM controls
+            ) k ON k.call_id = t.call_id
         ),
         {by_model("found")}
         SELECT * FROM by_model ORDER BY workload, calls DESC, model
@@ -308,7 +310,7 @@ def languages(store: Store, profile_id: str, most: int = 12) -> list[dict[str, A
     """Return the most frequent languages of each workload: workload, language (None unknown), calls."""
     return store.rows(
         f"""
-        WITH {_TRAFFIC}
+        WITH {TRAFFIC}
         SELECT workload, language, count(*) AS calls FROM traffic GROUP BY workload, language
         QUALIFY row_number() OVER (PARTITION BY workload ORDER BY count(*) DESC, language) <= $most
         ORDER BY workload, calls DESC, language
@@ -321,11 +323,13 @@ def short_answers(store: Store, profile_id: str) -> list[dict[str, Any]]:
     """Return the most frequent short answers of each workload: workload, text, calls."""
     return store.rows(
         f"""
-        WITH {_TRAFFIC}
-        SELECT workload, control_text AS text, count(*) AS calls FROM traffic
-        WHERE control_text IS NOT NULL AND length(control_text) <= {LABEL_CHARS}
-        GROUP BY workload, control_text
-        QUALIFY row_number() OVER (PARTITION BY workload ORDER BY count(*) DESC, control_text)
+        WITH {TRAFFIC}
+        SELECT workload, text, count(*) AS calls
+        FROM traffic JOIN (
+            SELECT call_id, text FROM controls WHERE length(text) <= {LABEL_CHARS}
+        ) USING (call_id)
+        GROUP BY workload, text
+        QUALIFY row_number() OVER (PARTITION BY workload ORDER BY count(*) DESC, text)
                 <= {SHORT_ANSWERS}
         ORDER BY workload, calls DESC, text
         """,  # noqa: S608
@@ -337,40 +341,14 @@ def weekly_mix(store: Store, profile_id: str, weeks: int = 12) -> list[dict[str,
     """Return calls by week, language and size: workload, week, language, size (log2 of characters), calls."""
     return store.rows(
         f"""
-        WITH {_TRAFFIC}
+        WITH {TRAFFIC}
         SELECT workload, date_trunc('week', occurred_at)::DATE AS week, coalesce(language, '') AS language,
                floor(log2(greatest(input_chars, 1)))::INTEGER AS size, count(*) AS calls
         FROM traffic
-        WHERE occurred_at > (SELECT max(occurred_at) FROM usable_calls) - to_weeks($weeks::INTEGER)
+        WHERE occurred_at > (SELECT max(occurred_at) FROM calls WHERE {USABLE}) - to_weeks($weeks::INTEGER)
         GROUP BY ALL ORDER BY ALL
         """,  # noqa: S608
         {"profile": profile_id, "weeks": weeks},
-    )
-
-
-def sampled(store: Store, profile_id: str, size: int) -> dict[str, list[int]]:
-    """Return the seqs of a random sample of each workload's calls, drawn by the hash that names a call."""
-    found: dict[str, list[int]] = {}
-    rows = store.rows(
-        f"""
-        WITH {_TRAFFIC}
-        SELECT workload, seq FROM traffic
-        QUALIFY row_number() OVER (PARTITION BY workload ORDER BY call_id) <= $size
-        ORDER BY workload, call_id
-        """,  # noqa: S608
-        {"profile": profile_id, "size": size},
-    )
-    for row in rows:
-        found.setdefault(row["workload"], []).append(row["seq"])
-    return found
-
-
-def read_sample(store: Store, seqs: Sequence[int]) -> list[dict[str, Any]]:
-    """Return request and control (JSON), control_text, control_output_tokens and request_hash of calls."""
-    return store.rows(
-        "SELECT request, control, control_text, control_output_tokens, request_hash FROM usable_calls "
-        "WHERE seq IN (SELECT unnest(?)) ORDER BY call_id",
-        (list(seqs),),
     )
 
 
@@ -381,7 +359,7 @@ def workload_page(
     """Return a page of a workload's calls for a table, newest import last."""
     found = store.rows(
         f"""
-        WITH {_TRAFFIC},
+        WITH {TRAFFIC},
         page AS (SELECT seq FROM traffic WHERE workload = $workload ORDER BY seq LIMIT $limit OFFSET $offset)
         SELECT call_id, native_id, source, occurred_at, model, language, input_chars, turn_depth, tool_count,
                request, control, left(control_text, 500) AS control_text, control_error_kind,

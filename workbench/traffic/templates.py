@@ -5,15 +5,17 @@ of a prompt are of any length, so that places don't hold. Here a phrase that man
 share word for word stands for a template: groups of requests are split by the phrases that occur in
 exactly the same requests, the longest first, until none is left. A leaf is a workload, and the
 phrases on the way to it are its rule, so that what was mined and what a rule takes are the same.
+Phrases that users add to their own texts split nothing: they come and go within a template.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 
 from workbench.normal import content_hash
 from workbench.specs import MatchRule
@@ -47,6 +49,12 @@ PHRASE_TOKENS = 24
 LEAF_LIMIT = 200
 LEAST_FIT = 0.9
 BLOCKS_TRIED = 5
+EXPLAINED = 0.9
+"""So many of the requests that hold an extra, such as a greeting or a footer, hold a template beside it."""
+TASK_PIECES = 10
+"""A shorter system prompt, "You are a helpful assistant." for one, gives no task: what users add may."""
+ALTERNATIVES = 0.8
+"""Where so many of the requests of that template that lack a phrase hold another instead, it is no extra."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +240,11 @@ def _blocks(places: dict[Piece, int], group: int, rest: bool) -> list[tuple[int,
         if count >= least and (rest or count <= size - least):
             blocks.setdefault(here, []).append(piece)
     templated = any(_is_template(channel, weight) for channel, weight in everywhere.items())
+    weights = {here: _weights(pieces) for here, pieces in blocks.items()}
+    standing = [here for here, own in weights.items() if any(_is_template(*each) for each in own.items())]
+    tasks = [here for here in standing if _gives_task(weights[here])]
+    if _gives_task(everywhere):
+        tasks.append(group)
     found: list[tuple[float, list[Piece], int]] = []
     for here, pieces in blocks.items():
         count = here.bit_count()
@@ -250,7 +263,57 @@ def _blocks(places: dict[Piece, int], group: int, rest: bool) -> list[tuple[int,
             score = balance * min(len(own), 30) * _PREFERENCE[name]
             found.append((score, sorted(own), here))
     found.sort(reverse=True)
-    return [(here, pieces) for _, pieces, here in found[:BLOCKS_TRIED]]
+    fitting = (
+        (here, pieces)
+        for _, pieces, here in found
+        if CHANNELS[pieces[0][0]] in _REPEATED or not _is_extra(here, tasks, standing, least)
+    )
+    return list(islice(fitting, BLOCKS_TRIED))
+
+
+def _weights(pieces: Iterable[Piece]) -> dict[str, float]:
+    """Return how much of a block of text stands in each channel."""
+    found: dict[str, float] = {}
+    for piece in pieces:
+        name = CHANNELS[piece[0]]
+        found[name] = found.get(name, 0.0) + _weight(piece)
+    return found
+
+
+def _gives_task(weights: Mapping[str, float]) -> bool:
+    """Say whether a template of such weights tells by itself what is asked for."""
+    return any(
+        weight >= TASK_PIECES if channel == "system_prompt" else _is_template(channel, weight)
+        for channel, weight in weights.items()
+    )
+
+
+def _is_extra(here: int, tasks: Sequence[int], standing: Sequence[int], least: int) -> bool:
+    """Say whether a phrase comes and goes within templates, as a user's greeting, signature or footer does.
+
+    Nearly all requests that hold it then hold a template that stands without it, too; and where that template
+    lacks it, nothing stands in its place. Templates behind one preamble take each other's place.
+
+    Args:
+        here: Which requests hold the phrase, as bits.
+        tasks: Which requests hold each template that gives a task.
+        standing: Which requests hold each block of text that makes a template by itself.
+        least: A template stands without the phrase from so many requests on.
+    """
+    explained = without = 0
+    for bits in tasks:
+        beside, alone = bits & here, bits & ~here
+        needed = max(least, VARIANT_SHARE * bits.bit_count())
+        if beside.bit_count() >= least and alone.bit_count() >= needed:
+            explained |= beside
+            without |= alone
+    if explained.bit_count() < EXPLAINED * here.bit_count():
+        return False
+    replaced = 0
+    for bits in standing:
+        if (bits & here).bit_count() <= (1 - UNIVERSAL) * bits.bit_count():
+            replaced |= bits
+    return (replaced & without).bit_count() < ALTERNATIVES * without.bit_count()
 
 
 def _weight(piece: Piece) -> float:

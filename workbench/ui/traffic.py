@@ -193,8 +193,7 @@ def _facts(each: WorkloadReport) -> None:
         else "calls a day not known",
         _cost(each),
     ]
-    if each.told_quiet:
-        lines.append(each.told_quiet)
+    lines += [told for told in (each.told_quiet, each.told_percentiles) if told]
     if each.latencies:
         p50, p95, p99 = (_ms(each.latency_p50_ms), _ms(each.latency_p95_ms), _ms(each.latency_p99_ms))
         lines.append(f"half of the calls within {p50}, 95 % within {p95}, 99 % within {p99}")
