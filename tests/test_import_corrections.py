@@ -85,7 +85,7 @@ def test_an_import_larger_than_all_others_goes_and_leaves_their_rows_in_their_or
     assert desk.store.rows(schema) == tables
     assert desk.store.rows("SELECT call_id, seq FROM calls") == order
     with pytest.raises(RowRefused):
-        desk.store.append("controls", desk.store.rows("SELECT * FROM controls LIMIT 1"))
+        desk.store.append("calls", desk.store.rows("SELECT * FROM calls LIMIT 1"))
     assert tallies(desk.take(one)) == {"skipped": 2}
     assert tallies(desk.take(large)) == tallies(report)
 
@@ -95,7 +95,7 @@ def test_taking_a_large_import_back_takes_memory_for_the_keys_that_stay(
 ) -> None:
     """The store's bound is that of those alone, not of the keys that go."""
     monkeypatch.setattr("workbench.store.corrections._MANY", 3)
-    monkeypatch.setattr("workbench.store.engine._KEY_BYTES", 20_000_000)
+    monkeypatch.setattr("workbench.store.engine._KEY_BYTES", 40_000_000)
     monkeypatch.setattr("workbench.store.engine._BESIDE_INDEXES_MB", 0)
     desk.take(desk.write("one.jsonl", pair("a")))
     report = desk.take(desk.write("two.jsonl", *(pair(f"n{number}") for number in range(9))))

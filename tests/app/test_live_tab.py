@@ -102,7 +102,7 @@ def test_with_enough_compared_calls_the_tab_leads_to_the_next_stage(
         shown = {each.label: each.value for each in at.metric}
         assert shown["Compared"] == ("49 of 50" if compared == 49 else "50")
         assert shown["Agree"] == (
-            "40 (81.6\N{NO-BREAK SPACE}%)" if compared == 49 else "40 (80.0\N{NO-BREAK SPACE}%)"
+            "40 (81.6\N{NARROW NO-BREAK SPACE}%)" if compared == 49 else "40 (80.0\N{NARROW NO-BREAK SPACE}%)"
         )
         lasting = "Enough time since" if compared == 50 else "Lasts until, at least"
         assert shown[lasting] == f"{found.until:%Y-%m-%d %H:%M} UTC"

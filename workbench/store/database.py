@@ -126,7 +126,7 @@ class Store:
             spool: Folder of parts to absorb; beside the store unless given.
             wait_s: How long any call waits for another process, in seconds.
             memory_mb: What the database may take in this process, for loading whatever size; it then works
-                with one thread. The indexes of more than some two million calls take more; see
+                with one thread. The index of more than some three million calls takes more; see
                 `make_room`. None leaves it to DuckDB. Whoever opens it first in a process says.
 
         Raises:
