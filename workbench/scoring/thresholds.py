@@ -426,7 +426,9 @@ def _notes(report: ThresholdReport, policy: Policy, has_grid: bool, latency: str
             f"{report.signal} and always fall back to the frontier."
         )
     if report.basis is Basis.SEMANTIC and not report.tuned_on:
-        notes.append("No label of a drawn case counts yet, so no threshold is proven: label what the queue draws.")
+        notes.append(
+            "No label of a drawn case counts yet, so no threshold is proven: label what the queue draws."
+        )
     elif has_grid and report.best is None:
         notes.append(_needed(report, policy, noun))
     if report.control_cost_usd is None:
