@@ -67,12 +67,12 @@ def _begin_import() -> None:
 
 def _leave(code: int) -> None:
     """End the process at once: its millions of objects would be taken apart one by one before."""
+    atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
         return  # The interpreter says what it has to say of it.
-    atexit._run_exitfuncs()
     os._exit(code)
 
 

@@ -6,6 +6,7 @@ Time is simulated, so that limits by the minute are waited out at full length.
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -124,6 +125,12 @@ def ask_all(server: Limited, calls: int, in_flight: int, *, patient: bool = True
         return Seen(clock.time(), list(outputs.values()), contexts)
 
     return run_virtually(ask())
+
+
+@pytest.fixture(autouse=True)
+def same_jitter() -> None:
+    """Waits are drawn at random; over how long a run takes, the same ones decide every time."""
+    random.seed(11)
 
 
 @pytest.mark.parametrize("in_flight", [64, 512])

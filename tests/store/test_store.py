@@ -269,27 +269,28 @@ def test_what_is_loaded_within_bounds_packs_long_texts_and_is_read_without_them(
         assert [row["note"] for row in store.rows("SELECT note FROM labels ORDER BY seq")] == texts
 
 
-def outputs(first: int, count: int) -> pa.Table:
-    """Return rows for the table of controls, with scattered keys as long as those of calls."""
+def scattered(first: int, count: int) -> pa.Table:
+    """Return rows for the table of calls, with keys as scattered and as long as theirs."""
     keys = [
         hashlib.md5(b"%d" % number, usedforsecurity=False).hexdigest()
         for number in range(first, first + count)
     ]
-    texts = {name: pa.repeat("x", count) for name in ("manifest_id", "output")}
+    needed = ("manifest_id", "source", "native_id", "task", "request_hash", "content_hash", "request")
+    texts = {name: pa.repeat("x", count) for name in (*needed, "attributes")}
     return pa.table({"call_id": keys, **texts, "marks": pa.array([[]] * count, pa.list_(pa.string()))})
 
 
 def test_room_is_made_for_the_indexes_of_more_calls_than_the_bounds_hold(path: Path) -> None:
     """An index stays in memory until its transaction ends: bounds for data do not end a long import."""
     count = 400_000
-    rows = outputs(0, count)
+    rows = scattered(0, count)
     with Store.open(path, memory_mb=32) as store:
         with pytest.raises(MemoryShort, match="more memory"):
-            store.append("controls", rows)
+            store.append("calls", rows)
         store.make_room(count)
-        assert store.append("controls", rows) == count
+        assert store.append("calls", rows) == count
     with Store.open(path, memory_mb=32) as again:
-        assert again.append("controls", outputs(count, 50_000)) == 50_000
+        assert again.append("calls", scattered(count, 50_000)) == 50_000
 
 
 def test_the_version_changes_with_a_commit_and_only_then(store: Store) -> None:
