@@ -21,6 +21,9 @@ UNASSIGNED = "unassigned"
 BATCH_REQUEST_ID = "batch_request_id"
 """The attribute that holds what a provider of batches calls a request by, for a question to its support."""
 
+RESPONSE_ID = "response_id"
+"""The attribute that keeps the answer's id where the call is known by its line's."""
+
 BATCH_PRICE = "batch_price"
 """The mark of an answer that was billed as one of a batch: at the price's `batch_discount`."""
 

@@ -39,6 +39,13 @@ def ask(client: OpenAI, text: str, **options: Any) -> None:
         list(answer)
 
 
+def ask_both_ways(client: OpenAI) -> None:
+    """Have two calls of chat and two of Responses."""
+    for text in ("one", "two"):
+        ask(client, text)
+        client.responses.create(model="m", input=text)
+
+
 def lines(log: CaptureLog) -> list[dict[str, Any]]:
     assert log.flush()
     return [json.loads(each) for path in sorted(log.folder.glob("*.jsonl")) for each in path.open()]
@@ -67,9 +74,7 @@ def test_a_log_of_before_keeps_its_identities_when_it_grows(
 ) -> None:
     """Lines without the mark are known by the answer's id as ever, so that none of them is stored twice."""
     client = captured(server, log, "good")
-    for text in ("one", "two"):
-        ask(client, text)
-        client.responses.create(model="m", input=text)
+    ask_both_ways(client)
     before = [{key: each[key] for key in each if key != MARK} for each in lines(log)]
     for kind in ("chat", "responses"):
         path = bench.root / f"{kind}.jsonl"
@@ -136,9 +141,7 @@ def test_labels_find_a_captured_call_by_the_id_of_its_answer(
 ) -> None:
     """Who kept the answers' ids can label by them; an id that came twice names no call."""
     client = captured(server, log, "good")
-    for text in ("one", "two"):
-        ask(client, text)
-        client.responses.create(model="m", input=text)
+    ask_both_ways(client)
     again = captured(server, log)
     for text in ("three", "four"):
         ask(again, text)

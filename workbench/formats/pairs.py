@@ -9,10 +9,10 @@ from workbench.formats.answers import whole_body
 from workbench.formats.base import Draft, Mark, Parsed, Unreadable
 from workbench.formats.chat import add, first_told
 from workbench.formats.drafts import as_mapping, id_of, make_draft, milliseconds_between, truthy
-from workbench.formats.plain import IDENTITY, RESPONSE_ID
+from workbench.formats.plain import IDENTITY
 from workbench.formats.usage import read_usage
 from workbench.normal import as_count, as_number, decode_nested
-from workbench.records import Usage
+from workbench.records import RESPONSE_ID, Usage
 
 TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
 LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms")

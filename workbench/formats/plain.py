@@ -17,14 +17,11 @@ from msgspec.structs import astuple
 from workbench.formats.base import Draft, Mark, task_of
 from workbench.formats.chat import PARAMETERS
 from workbench.normal import COUNT_END, MAX_DEPTH, depth_of, may_need_repair, parse_arguments, to_utc
-from workbench.records import Message, Output, Request, ToolCall, Usage
+from workbench.records import RESPONSE_ID, Message, Output, Request, ToolCall, Usage
 
 SESSION_KEYS = ("session_id", "conversation_id", "thread_id")
 IDENTITY = "identity"
 """The key by which a line says what the call is known by: `id`, its own, or else the answer's."""
-
-RESPONSE_ID = "response_id"
-"""The attribute that keeps the answer's id where the call is known by the line's."""
 
 # A field that may only be null is one that the long way does something with. Nothing nests here
 # but the response format, so that only its depth has to be looked at.

@@ -55,8 +55,7 @@ def harm(estimate: Estimate, policy: Policy, share: float) -> str:
         share: Recommended share, 0..1; what the first stage allows is marked where it is 0.
     """
     tolerance = policy.tolerance
-    # Where worse minus better decides, that is what a stage allows a bound on.
-    beyond = allowed(share, policy) if policy.harm != "net" else None
+    beyond = allowed(share, policy)
     most = min(1.0, max(estimate.high, CEILING * tolerance) * 1.1) or 1.0
 
     def place(rate: float) -> float:

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workbench.formats.base import Blank, Record
-from workbench.formats.plain import RESPONSE_ID
 from workbench.ingest.treated import Treatment
 from workbench.normal import as_text, clean_text, restore_cell
-from workbench.records import Rejected
+from workbench.records import RESPONSE_ID, Rejected
 from workbench.review.tallying import Tally
 
 

@@ -36,14 +36,15 @@ def bound_needed(stage: float, policy: Policy) -> float:
 def allowed(share: float, policy: Policy) -> tuple[float, float] | None:
     """Return a share above 0, or else the first stage, and the largest bound that it allows.
 
-    None where that is the tolerance itself, as for all of the traffic.
+    None where that is the tolerance itself, as for all of the traffic, and where worse minus better decides:
+    that is then what a stage allows a bound on.
 
     Args:
         share: Share of traffic, 0..1.
         policy: Tolerance, exploration budget and ladder.
     """
     stage = share if share > EPSILON else stage_above(0.0, policy)
-    if stage is None:
+    if stage is None or policy.harm == "net":
         return None
     bound = bound_needed(stage, policy)
     return None if bound <= policy.tolerance + EPSILON else (stage, bound)

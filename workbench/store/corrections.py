@@ -101,8 +101,8 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
         name = quoted(table)
         count = writer.value(f"SELECT count(*) FROM {name} WHERE {where}", params)  # noqa: S608
         if count:
-            rows = writer.value(f"SELECT count(*) FROM {name}")  # noqa: S608
-            if table in _OF_EACH_CALL and _is_made_anew(count, rows - count):
+            all_rows = f"SELECT count(*) FROM {name}"  # noqa: S608
+            if table in _OF_EACH_CALL and _is_made_anew(count, writer.value(all_rows) - count):
                 _make_anew(writer, table, where, params)
             else:
                 writer.execute(f"DELETE FROM {name} WHERE {where}", params)  # noqa: S608

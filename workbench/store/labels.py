@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from workbench.records import AbsoluteJudgement, Label, LabelVerdict
+from workbench.records import RESPONSE_ID, AbsoluteJudgement, Label, LabelVerdict
 
 
 class Reads(Protocol):
@@ -50,7 +50,7 @@ class Scope:
 
 CURRENT = "NOT EXISTS (SELECT 1 FROM labels s WHERE s.supersedes = l.label_id)"
 """Of a label `l`: no later row supersedes it."""
-_RESPONSE_ID = "json_extract_string(c.attributes, '$.response_id') AS response_id"
+_RESPONSE_ID = f"json_extract_string(c.attributes, '$.{RESPONSE_ID}') AS {RESPONSE_ID}"
 
 
 def in_utc(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:

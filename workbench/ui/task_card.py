@@ -83,9 +83,8 @@ def bound_figure(answer: Recommendation, policy: Policy) -> figures.Drawing:
         answer: The recommendation.
         policy: What the team accepts.
     """
-    # Where worse minus better decides, that is what a stage allows a bound on.
-    of_harm = ladder.allowed(answer.share, policy) if policy.harm != "net" else None
-    return figures.bound(answer.harm, policy.tolerance, colours(), allowed=of_harm)
+    allowed = ladder.allowed(answer.share, policy)
+    return figures.bound(answer.harm, policy.tolerance, colours(), allowed=allowed)
 
 
 def _evidence(row: OverviewRow) -> None:
