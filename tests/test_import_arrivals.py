@@ -12,8 +12,8 @@ from import_world import Desk, pair, tallies
 
 from workbench.costing.pricing import entry_for, undated
 from workbench.errors import UsageError
-from workbench.ingest import undo_import
-from workbench.store import RowRefused, call_costs, imports, late
+from workbench.ingest import import_files, storing, undo_import
+from workbench.store import RowRefused, call_costs, early, imports, late
 
 SAMPLES = Path(__file__).parents[1] / "sample_logs" / "formats"
 PRICES = (
@@ -134,8 +134,8 @@ def _lines(name: str) -> list[str]:
 def test_tokens_that_come_later_join_their_answers(desk: Desk) -> None:
     """Model inferences of a later import add tokens and model once; those without inference are rejected."""
     inferences, below = split_tensorzero(desk)
-    early = desk.take(below, source="other")
-    assert set(tallies(early)) == {"rejected"}
+    below_report = desk.take(below, source="other")
+    assert set(tallies(below_report)) == {"rejected"}
     first = desk.take(inferences)
     assert first.tokens["input"] == 0
     assert first.models == {"unknown": first.accepted}, "the variant is no model"
@@ -249,6 +249,48 @@ def test_an_import_that_needs_no_judging_ends_like_one_that_is_judged(
         found.append((tables, told))
         desk.store.close()
     assert found[0] == found[1]
+
+
+def test_a_call_never_stands_in_the_store_twice(desk: Desk) -> None:
+    """Should a fault of ours judge a call to be new that is there, nothing of the import is stored."""
+    desk.take(desk.write("log.jsonl", pair("a")))
+    (row,) = desk.store.rows("SELECT * EXCLUDE (seq) FROM calls")
+
+    def comes_again() -> None:
+        with desk.store.writing() as writer:
+            writer.append("calls", [row | {"manifest_id": "import-2"}])
+            late.begin(writer)
+            late.write_calls(writer, "import-2")
+
+    with pytest.raises(RowRefused, match="1 calls would be there twice"):
+        comes_again()
+    assert desk.store.rows("SELECT * EXCLUDE (seq) FROM calls") == [row]
+
+
+@pytest.mark.parametrize("twin", ["in the log", "in the store"])
+def test_a_call_that_comes_again_at_the_end_of_a_log_that_is_loaded_early_is_known(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, twin: str
+) -> None:
+    """What was loaded until then is taken back, and all of it is judged."""
+    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
+    monkeypatch.setattr(early, "_FIRST_LOOK", 10_000)
+    known = pair("known")
+    if twin == "in the store":
+        desk.take(desk.write("one.jsonl", known))
+    before = [known] if twin == "in the log" else []
+    log = desk.write("two.jsonl", *before, *(pair(f"n{number}") for number in range(30)), known)
+    ends: list[str] = []
+    finish = early.EarlyLoad.finish
+
+    def noted(self: early.EarlyLoad, prices: Any) -> Any:
+        ends.append("begun")
+        return finish(self, prices)
+
+    monkeypatch.setattr(early.EarlyLoad, "finish", noted)
+    report = import_files(desk.workspace, lambda: desk.store, [log])
+    assert ends == ["begun"]
+    assert tallies(report) == {"accepted": 30 + len(before), "skipped": 1}
+    assert desk.store.value("SELECT count(*) FROM calls") == 31
 
 
 def test_a_call_never_gets_two_recorded_answers(desk: Desk) -> None:

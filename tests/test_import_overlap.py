@@ -20,7 +20,7 @@ from import_world import Desk, counted
 from workbench.errors import StoreBusy
 from workbench.ingest import children, import_files, importing, storing
 from workbench.ingest.order import InOrder
-from workbench.store import MemoryShort, Store, early, imports
+from workbench.store import MemoryShort, Writer, early, imports
 
 
 @given(st.lists(st.integers(0, 3), max_size=40), st.randoms(use_true_random=False))
@@ -220,14 +220,14 @@ def test_a_store_that_is_busy_while_a_long_log_is_read_is_asked_again_at_its_end
 ) -> None:
     """Loading early is a gain of time and no more: for a long log there is time until everything is read."""
     desk, log = ready(tmp_path, monkeypatch, long=long)
-    room, busy = Store.make_room, [StoreBusy("The store is in use.")]
+    begin, busy = early.EarlyLoad.__init__, [StoreBusy("The store is in use.")]
 
-    def make_room(self: Store, calls: int) -> None:
+    def refused_once(self: early.EarlyLoad, writer: Writer, manifest_id: str) -> None:
         if busy:
             raise busy.pop()
-        room(self, calls)
+        begin(self, writer, manifest_id)
 
-    monkeypatch.setattr(Store, "make_room", make_room)
+    monkeypatch.setattr(early.EarlyLoad, "__init__", refused_once)
     if long:
         assert import_files(desk.workspace, lambda: desk.store, [log]).accepted == len(CALLS)
     else:

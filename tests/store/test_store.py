@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from store_world import label
 
 from workbench.errors import EnvironmentalError
-from workbench.store import MemoryShort, RowRefused, Store
+from workbench.store import RowRefused, Store, identity
 
 NOTE = "SELECT note FROM labels WHERE label_id = ?"
 
@@ -269,28 +269,40 @@ def test_what_is_loaded_within_bounds_packs_long_texts_and_is_read_without_them(
         assert [row["note"] for row in store.rows("SELECT note FROM labels ORDER BY seq")] == texts
 
 
-def scattered(first: int, count: int) -> pa.Table:
+def scattered(first: int, count: int, manifest_id: str = "first") -> pa.Table:
     """Return rows for the table of calls, with keys as scattered and as long as theirs."""
     keys = [
         hashlib.md5(b"%d" % number, usedforsecurity=False).hexdigest()
         for number in range(first, first + count)
     ]
-    needed = ("manifest_id", "source", "native_id", "task", "request_hash", "content_hash", "request")
-    texts = {name: pa.repeat("x", count) for name in (*needed, "attributes")}
+    needed = ("source", "native_id", "task", "request_hash", "content_hash", "request", "attributes")
+    texts = {name: pa.repeat("x", count) for name in needed} | {"manifest_id": pa.repeat(manifest_id, count)}
     return pa.table({"call_id": keys, **texts, "marks": pa.array([[]] * count, pa.list_(pa.string()))})
 
 
-def test_room_is_made_for_the_indexes_of_more_calls_than_the_bounds_hold(path: Path) -> None:
-    """An index stays in memory until its transaction ends: bounds for data do not end a long import."""
+def test_calls_beyond_what_the_bounds_hold_are_added_and_compared_with_those_that_are_there(
+    path: Path,
+) -> None:
+    """No index of them has to stay in memory: an import takes the same memory beside however many."""
     count = 400_000
-    rows = scattered(0, count)
     with Store.open(path, memory_mb=32) as store:
-        with pytest.raises(MemoryShort, match="more memory"):
-            store.append("calls", rows)
-        store.make_room(count)
-        assert store.append("calls", rows) == count
-    with Store.open(path, memory_mb=32) as again:
-        assert again.append("calls", scattered(count, 50_000)) == 50_000
+        assert store.append("calls", scattered(0, count)) == count
+        with store.writing() as writer:
+            assert writer.append("calls", scattered(count - 1, 50_000, "second")) == 50_000
+            assert identity.twice(writer, "second") == 1
+
+
+def test_rows_that_were_added_are_let_go_before_their_transaction_ends(path: Path) -> None:
+    """DuckDB keeps what it knew by a name until the end, and an import of any size is one transaction."""
+    with Store.open(path) as store, store.writing() as writer:
+        writer.append("calls", scattered(0, 1_000))
+        before = pa.total_allocated_bytes()
+        for number in range(1, 21):
+            writer.append("calls", scattered(1_000 * number, 1_000))
+            with writer.lent("some_rows", scattered(0, 1_000)):
+                assert writer.value("SELECT count(*) FROM some_rows") == 1_000
+        assert pa.total_allocated_bytes() - before < 100_000
+        assert writer.value("SELECT count(*) FROM calls") == 21_000
 
 
 def test_the_version_changes_with_a_commit_and_only_then(store: Store) -> None:

@@ -60,8 +60,6 @@ def profile(
         )
     space, store = open_workspace(workspace, memory_mb=PROFILE_MB)
     with store, progress_listener() as listener:
-        # No key is added or deleted, so that no index has to be in memory.
-        store.make_room(0, beside=0)
         if drafted:
             from workbench.profiling.naming import name_workloads
 

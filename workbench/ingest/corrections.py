@@ -143,7 +143,6 @@ def undo_import(store: Store, manifest_id: str, *, with_evidence: bool = False) 
 
     # What was answered already rests on the import, too, and goes with it.
     store.absorb()
-    corrections.make_room(store, manifest_id)
     with store.writing() as writer:
         if corrections.manifest(store, manifest_id) is None:
             at = corrections.undone(store, manifest_id)

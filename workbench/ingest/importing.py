@@ -190,7 +190,6 @@ def import_files(
             tick(staging.rows)
             return report
         try:
-            opened().make_room(staging.rows)
             with opened().writing() as writer:
                 loaded = imports.load_staged(
                     writer,

@@ -68,7 +68,7 @@ class Storing:
     ) -> None:
         self._store, self._staging, self._manifest_id = store, staging, manifest_id
         self._wanted, self._gives_way, self._reading = wanted, gives_way, True
-        self._expected = self._room = self._loaded = 0
+        self._loaded = 0
         self._parts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._rest: queue.SimpleQueue[Callable[[Writer, Loaded], None] | None] = queue.SimpleQueue()
         self._prices: Sequence[ModelPrice] = ()
@@ -97,7 +97,6 @@ class Storing:
 
     def reached(self, records: int, expected: int | None) -> None:
         """Hear how many records are read of how many, and begin if the time has come."""
-        self._expected = max(self._expected, expected or 0)
         if self._wanted and self._running is None and expected and records >= BEGIN_AT * expected:
             # In the context of this thread: it says who acts.
             self._running = self._worker.submit(contextvars.copy_context().run, self._load)
@@ -133,7 +132,6 @@ class Storing:
 
         ending = False
         try:
-            self._make_room()
             with self._store().writing() as writer:
                 early = EarlyLoad(writer, self._manifest_id)
                 early.take(self._tables())
@@ -165,13 +163,6 @@ class Storing:
                 continue
             if name is None:
                 return
-            if self._expected > self._room:
-                self._make_room()
             part = self._staging.part(name)
             yield part
             self._loaded += part.num_rows
-
-    def _make_room(self) -> None:
-        """Have room for what will come: who asks for too much gets it, and DuckDB fills it."""
-        self._room = self._expected + self._expected // 10
-        self._store().make_room(self._room)

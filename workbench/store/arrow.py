@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -224,17 +225,42 @@ def insert(
     columns = ", ".join(engine.quoted(name) for name in rows.column_names)
     # DuckDB refuses ON CONFLICT where there is no key that could conflict.
     known = " ON CONFLICT DO NOTHING" if ignore_known and table.keyed else ""
-    cursor.register("appended_rows", rows)
-    try:
+    with lent(cursor, "appended_rows", rows):
         inserted = engine.run(
             cursor,
             f"INSERT INTO {engine.quoted(table.name)} ({columns}) SELECT {columns} FROM appended_rows{known}",  # noqa: S608 - identifiers from the catalogue
         )
+    return int(inserted[0][0])
+
+
+class _Lent:
+    """A table that can be taken back: DuckDB keeps what has a name in a transaction until its end."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows: Any = rows
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.rows.__arrow_c_stream__(requested_schema)
+
+
+@contextmanager
+def lent(cursor: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[None]:
+    """Let statements read an Arrow table by a name, where it lies, until the block ends.
+
+    Args:
+        cursor: Runs the statements.
+        name: Of no table.
+        rows: The table.
+    """
+    shared = _Lent(rows)
+    cursor.register(name, shared)
+    try:
+        yield
     finally:
+        shared.rows = None
         # Impossible in a transaction that just failed; the name goes with the cursor then.
         with contextlib.suppress(duckdb.Error):
-            cursor.unregister("appended_rows")
-    return int(inserted[0][0])
+            cursor.unregister(name)
 
 
 def _array(name: str, values: list[Any], kind: pa.DataType | None) -> Any:

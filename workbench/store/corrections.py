@@ -35,10 +35,6 @@ UNION ALL
 SELECT call_id, FALSE FROM controls WHERE manifest_id = $m
     AND call_id NOT IN (SELECT call_id FROM calls WHERE manifest_id = $m)
 """
-_OF_EACH_CALL = ("calls", "controls")
-"""Tables that may have millions of rows."""
-_MANY = 100_000
-"""Fewer are deleted: that takes less than making a table anew."""
 _OF_CONTROL = ("comparisons", "labels", "draws", "judge_votes")
 """What speaks of a pair of outputs, and means nothing once one of them is gone."""
 
@@ -101,11 +97,7 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
         name = quoted(table)
         count = writer.value(f"SELECT count(*) FROM {name} WHERE {where}", params)  # noqa: S608
         if count:
-            all_rows = f"SELECT count(*) FROM {name}"  # noqa: S608
-            if table in _OF_EACH_CALL and _is_made_anew(count, writer.value(all_rows) - count):
-                _make_anew(writer, table, where, params)
-            else:
-                writer.execute(f"DELETE FROM {name} WHERE {where}", params)  # noqa: S608
+            writer.execute(f"DELETE FROM {name} WHERE {where}", params)  # noqa: S608
             removed[table] = removed.get(table, 0) + count
 
     whole = "call_id IN (SELECT call_id FROM temp.taken_back WHERE whole)"
@@ -149,47 +141,6 @@ def take_back(writer: Writer, manifest_id: str, undone_by: str, now: datetime) -
         ],
     )
     return removed, len(restored)
-
-
-def make_room(store: Store, manifest_id: str) -> None:
-    """Let the store take the memory that taking an import back needs, and no more.
-
-    Raises:
-        StoreBusy: Another process kept the file.
-    """
-    (found,) = store.rows(
-        "SELECT count(*) FILTER (manifest_id = ?) AS gone, count(*) AS calls FROM calls", (manifest_id,)
-    )
-    gone, staying = found["gone"], found["calls"] - found["gone"]
-    if _is_made_anew(gone, staying):
-        store.make_room(staying, beside=0)
-    else:
-        store.make_room(gone)
-
-
-def _is_made_anew(gone: int, staying: int) -> bool:
-    """Say whether a table is made anew with the rows that stay, rather than its rows deleted.
-
-    Each row that is deleted has its key in memory until the transaction ends, and so has all of the index
-    that it goes from.
-    """
-    return gone >= _MANY and gone > staying
-
-
-def _make_anew(writer: Writer, name: str, where: str, params: Sequence[Any]) -> None:
-    """Take rows away by making their table anew with the others, in their order."""
-    made = writer.value(
-        "SELECT sql FROM duckdb_tables() WHERE database_name = current_database() AND NOT temporary"
-        " AND table_name = ?",
-        (name,),
-    )
-    table = quoted(name)
-    staying = f"SELECT * FROM {table} WHERE ({where}) IS NOT TRUE ORDER BY rowid"  # noqa: S608 -- names of this module
-    writer.execute(f"CREATE OR REPLACE TEMP TABLE staying AS {staying}", params)
-    writer.execute(f"DROP TABLE {table}")
-    writer.execute(made)
-    writer.execute(f"INSERT INTO {table} SELECT * FROM temp.staying")  # noqa: S608 -- names of this module
-    writer.execute("DROP TABLE temp.staying")
 
 
 def open_conflicts(

@@ -36,8 +36,8 @@ ABSORB_ROWS = 2_000
 FETCHED_ROWS = 10_000
 """Rows held at a time as DuckDB gives them, on the way to what is made of them."""
 
-CLOSED_TABLES = frozenset({"absorbed_parts", migrate.LEDGER})
-"""Tables that spool parts may not fill."""
+CLOSED_TABLES = frozenset({"absorbed_parts", "calls", "controls", migrate.LEDGER})
+"""Tables that spool parts may not fill: an import alone sees to it that a call stands there once."""
 
 _CHANGES = re.compile(r"\s*(?:INSERT\s+(?:OR\s+\w+\s+)?INTO|DELETE\s+FROM|UPDATE)\s+(\w+)\b", re.IGNORECASE)
 _queries: ContextVar[set[str] | None] = ContextVar("queries", default=None)
@@ -78,13 +78,8 @@ class Writer:
     @contextmanager
     def lent(self, name: str, rows: pa.Table) -> Iterator[None]:
         """Let statements read an Arrow table by a name, where it lies."""
-        self._cursor.register(name, rows)
-        try:
+        with arrow.lent(self._cursor, name, rows):
             yield
-        finally:
-            # Impossible in a transaction that just failed; the name goes with the cursor then.
-            with contextlib.suppress(duckdb.Error):
-                self._cursor.unregister(name)
 
     def execute(self, sql: str, params: Params = ()) -> None:
         """Run a statement that changes something. Values go in as parameters, never into the text."""
@@ -126,8 +121,7 @@ class Store:
             spool: Folder of parts to absorb; beside the store unless given.
             wait_s: How long any call waits for another process, in seconds.
             memory_mb: What the database may take in this process, for loading whatever size; it then works
-                with one thread. The index of more than some three million calls takes more; see
-                `make_room`. None leaves it to DuckDB. Whoever opens it first in a process says.
+                with one thread. None leaves it to DuckDB. Whoever opens it first in a process says.
 
         Raises:
             StoreBusy: Another process did not give the file up in time.
@@ -224,18 +218,6 @@ class Store:
     def is_writing(self) -> bool:
         """Say whether this thread has a transaction open."""
         return getattr(self._local, "writer", None) is not None
-
-    def make_room(self, calls: int, *, beside: int | None = None) -> None:
-        """Let a database with bounds take the memory that indexes need: some 100 MB a million calls.
-
-        Args:
-            calls: How many will be added or deleted, about.
-            beside: How many of those that are stored stand in the indexes, too; None for all of them.
-
-        Raises:
-            StoreBusy: Another process kept the file.
-        """
-        self._gate().make_room(calls, self.wait_s, beside)
 
     @property
     def is_wanted(self) -> bool:

@@ -14,10 +14,15 @@ import pyarrow.compute as pc
 
 from workbench.costing.pricing import ModelPrice
 from workbench.store.answered import Answered
+from workbench.store.identity import twice
 from workbench.store.imports import ACCEPTED, Loaded, grouped, load_rows, summed_up
 
 if TYPE_CHECKING:
     from workbench.store import Writer
+
+
+_FIRST_LOOK, _LOOK_AGAIN = 1, 4
+"""After so many rows, and then so many times as many, it is seen whether their ids are new."""
 
 
 class ToJudge(Exception):
@@ -35,13 +40,13 @@ class EarlyLoad:
     def __init__(self, writer: Writer, manifest_id: str) -> None:
         self._writer, self._manifest_id = writer, manifest_id
         self._loaded, self._answered = Loaded(), Answered()
+        self._look_at = _FIRST_LOOK
 
     def take(self, tables: Iterable[pa.Table]) -> None:
         """Load rows.
 
         Raises:
-            ToJudge: One is no call of its own, or has no id. That one's id is known already shows
-                when it is written: then the transaction ends with `RowRefused`.
+            ToJudge: One is no call of its own, or has no id, or one that is known already.
         """
         for table in grouped(iter(tables)):
             alone = pc.and_(pc.equal(table["kind"], "call"), pc.invert(table["unnamed"]))
@@ -53,12 +58,24 @@ class EarlyLoad:
             further = pc.sum(table["parts"]).as_py()
             if further:
                 parts[ACCEPTED] = parts.get(ACCEPTED, 0) + further
+            # A log that was loaded before shows at once, and one that repeats itself not much later.
+            if counts[ACCEPTED] >= self._look_at:
+                self._look_at = counts[ACCEPTED] * _LOOK_AGAIN
+                self._check_ids()
 
     def finish(self, prices: Sequence[ModelPrice]) -> Loaded:
         """Return what was loaded, and sums over it.
 
         Args:
             prices: By which the outputs' cost is reckoned.
+
+        Raises:
+            ToJudge: An id is not new.
         """
+        self._check_ids()
         summed_up(self._writer, self._manifest_id, self._loaded, self._answered, prices)
         return self._loaded
+
+    def _check_ids(self) -> None:
+        if twice(self._writer, self._manifest_id):
+            raise ToJudge

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,9 +26,6 @@ _LOADING = (
     "disabled_compression_methods = 'dict_fsst'",
     "zstd_min_string_length = 256",
 )
-_KEY_BYTES = 96
-"""What a text of 32 letters takes in an index in memory: 92 bytes were measured."""
-_BESIDE_INDEXES_MB = 150
 _ALIAS = "store"
 _COMPANIONS = (".wal", ".wal.checkpoint", ".wal.recovery")
 _HEADER = b"DUCK"
@@ -69,15 +65,14 @@ class Instance:
     Args:
         path: The one file; absolute.
         memory_mb: What DuckDB may take for data; what needs more goes to the disk beside the file. None
-            leaves it to DuckDB, which takes most of the machine's. Given, `make_room` adds what indexes
-            need, which can't go to the disk, and one thread works: several pack
+            leaves it to DuckDB, which takes most of the machine's. Given, one thread works: several pack
             what is loaded twice, in small groups and then in large ones, and each takes memory. Long texts
             are then packed by Zstandard and short ones not at all: that takes as much of the disk as
             DuckDB's own choice, which looks for words that repeat, and 0.6 of its time.
     """
 
     def __init__(self, path: Path, memory_mb: int | None = None) -> None:
-        self.path, self._memory_mb = path, memory_mb
+        self.path = path
         with contextlib.suppress(ImportError):
             # DuckDB would load it in the middle of the first insert, with the file held.
             importlib.import_module("pandas")
@@ -94,7 +89,7 @@ class Instance:
                 f"temp_directory = {_literal(f'{path}.tmp')}",
                 f"allowed_paths = [{', '.join(_literal(str(file)) for file in own)}]",
                 "enable_external_access = false",
-                *([] if memory_mb else ["lock_configuration = true"]),
+                "lock_configuration = true",
             ):
                 run(self._connection, f"SET GLOBAL {setting}")
         except BaseException:
@@ -118,21 +113,6 @@ class Instance:
             if held:
                 raise ForeignHolder(int(held.group(1))) from error
             raise incompatible(self.path, error) from error
-
-    def make_room(self, keys: int) -> None:
-        """Let an instance with bounds take what so many keys in its indexes need, and no less than that.
-
-        The index of a transaction has to stay in memory until its end, and where keys are scattered, so
-        has all of the one that they are added to. It is never more than a good part of the machine's.
-
-        Args:
-            keys: Those that are stored, and those that will come.
-        """
-        if self._memory_mb is not None:
-            there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
-            needed = keys * _KEY_BYTES // 1_000_000 + min(self._memory_mb, _BESIDE_INDEXES_MB)
-            needed = min(needed, there * 7 // 10)
-            run(self._connection, f"SET GLOBAL memory_limit = '{max(needed, self._memory_mb)}MB'")
 
     def detach(self) -> None:
         """Close the file. All cursors must be closed."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from workbench.records import BATCH_REQUEST_ID
 from workbench.store.engine import RowRefused
+from workbench.store.identity import twice
 
 if TYPE_CHECKING:
     from workbench.store import Writer
@@ -67,14 +68,16 @@ def write_calls(writer: Writer, manifest_id: str) -> None:
     """Give calls the time, the model and the attributes that came with their outputs.
 
     Raises:
-        RowRefused: A call would have two outputs; no key of their table keeps that away.
+        RowRefused: A call would be there twice, or have two outputs; no keys keep that away.
     """
-    twice = writer.value(
+    if count := twice(writer, manifest_id):
+        raise RowRefused(f"{count} calls would be there twice.")
+    answered = writer.value(
         "SELECT count(*) FROM (SELECT call_id FROM controls WHERE call_id IN (SELECT call_id FROM late)"
         " GROUP BY call_id HAVING count(*) > 1)"
     )
-    if twice:
-        raise RowRefused(f"{twice} calls would have two recorded outputs.")
+    if answered:
+        raise RowRefused(f"{answered} calls would have two recorded outputs.")
     writer.execute(
         """
         INSERT INTO late_facts (call_id, manifest_id, occurred_at, model)

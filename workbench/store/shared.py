@@ -31,12 +31,6 @@ QUANTUM_S = 0.02
 PATIENCE_S = 0.25
 """Waiting for a moment without a call takes at most so long; then new calls queue behind."""
 
-_CALL_KEYS = """
-SELECT coalesce(sum(estimated_size), 0)::BIGINT FROM duckdb_tables()
-WHERE database_name = current_database() AND table_name = 'calls'
-"""
-"""A call has a key, its answer is found by it."""
-
 _EXIT_S = 2.0
 _FORK_S = 1.0
 _log = logging.getLogger(__name__)
@@ -69,8 +63,6 @@ class Shared:
         self.pid = os.getpid()
         self.references = 0
         self.memory_mb: int | None = None
-        self._calls_to_come = 0
-        self._calls_beside: int | None = None
         self.versions = Versions(path)
         self.write_lock = threading.RLock()
         self._lease = lease.Lease(path)
@@ -127,12 +119,6 @@ class Shared:
         """Return whether another process waits for the file, which is open here."""
         with self._state:
             return self._opened is not None and self._lease.wanted()
-
-    def make_room(self, calls: int, wait_s: float, beside: int | None = None) -> None:
-        """Let the database take the memory that so many further calls need; see `Store.make_room`."""
-        with self.call(wait_s) as opened:
-            self._calls_to_come, self._calls_beside = calls, beside
-            self._make_room(opened.instance)
 
     def rest(self) -> None:
         """Close the file as soon as no call is in progress; the next call opens it again."""
@@ -253,7 +239,6 @@ class Shared:
                 with instance.cursor() as cursor:
                     self._schema = (version, arrow.Catalogue(cursor))
             self.versions.settle(renew=new)
-            self._make_room(instance)
             return Opened(instance, self._schema[1])
         except BaseException as error:
             self._end_instance()
@@ -276,15 +261,6 @@ class Shared:
                     holder = f"process {error.pid} (another program using DuckDB)"
                     raise lease.busy(self.path, holder, time.monotonic() - started) from error
                 time.sleep(POLL_S)
-
-    def _make_room(self, instance: engine.Instance) -> None:
-        if self.memory_mb is not None:
-            if self._calls_beside is None:
-                with instance.cursor() as cursor:
-                    ((known,),) = engine.run(cursor, _CALL_KEYS)
-            else:
-                known = self._calls_beside
-            instance.make_room(int(known) + self._calls_to_come)
 
     def _end_instance(self) -> None:
         instance, self._instance = self._instance, None

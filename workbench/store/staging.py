@@ -93,7 +93,9 @@ class Staging:
     def add(self, name: str) -> None:
         """Take a part that is complete: its languages are told here, while others are still being written."""
         heads = parts.read(self._folder / name, [LANGUAGE])
-        self._languages[name] = self._find(heads.column(LANGUAGE))
+        # A byte a row: they stay in memory until the end, and there may be any number of them.
+        told = self._find(heads.column(LANGUAGE)).dictionary_encode()
+        self._languages[name] = pa.DictionaryArray.from_arrays(told.indices.cast(pa.int8()), told.dictionary)
 
     def complete(self, renumber: Callable[[int, pa.Table], pa.Table] | None = None) -> None:
         """Take the parts that lie in the folder as all there are.
@@ -129,7 +131,7 @@ class Staging:
         place = table.schema.get_field_index(LANGUAGE)
         if place < 0:
             return table
-        return table.set_column(place, table.schema.field(place), self._languages[name])
+        return table.set_column(place, table.schema.field(place), self._languages[name].cast(pa.string()))
 
 
 def sweep(root: Path) -> int:
