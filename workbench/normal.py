@@ -38,7 +38,8 @@ _INTEGRAL_FLOAT = re.compile(rb"[0-9]\.0(?![0-9])|[0-9][eE]")
 _LARGE = re.compile(r"\d[eE]\+?\d{2}|\d{309}")
 """What every number beyond a double holds, and few others."""
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
-_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""Times from the first to before the second are believed."""
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _SECONDS_END = 10**11
 _DATE_FORMATS = (
@@ -387,7 +388,7 @@ def to_utc(value: Any) -> datetime | None:
             found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except OverflowError:
         return None
-    return found if _EARLIEST <= found < _LATEST else None
+    return found if EARLIEST <= found < LATEST else None
 
 
 def _time_of(value: Any) -> datetime | None:

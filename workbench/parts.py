@@ -167,7 +167,11 @@ class PartWriter:
 def _array(column: tuple[Any, ...], kind: Any) -> Any:
     """Return a column; of most, all rows say the same, and that is told in a fifth of the time."""
     first = column[0]
-    if not (first is None or first == [] or type(first) is str) or column.count(first) < len(column):
+    if (
+        first != column[-1]
+        or not (first is None or first == [] or type(first) is str)
+        or column.count(first) < len(column)
+    ):
         return pa.array(column, kind)
     return pa.repeat(pa.scalar(first, kind), len(column))
 

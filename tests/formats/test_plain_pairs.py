@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -179,7 +180,8 @@ def test_a_line_read_the_short_way_becomes_the_row_of_the_long_way(
     def add(values: Sequence[Any], size: int, long: Sequence[bytes | None]) -> None:
         row = dict(zip(SCHEMA.names, (*values, *long), strict=True))
         # The keys of an object may stand in another order.
-        rows.append(row | {key: json.loads(row[key]) for key in ("request", "attributes", "output")})
+        row |= {key: json.loads(row[key]) for key in ("request", "attributes", "output")}
+        rows.append(row | {"occurred_at": pa.scalar(row["occurred_at"], SCHEMA.field("occurred_at").type)})
 
     RowMaker(add, router, 0.5).call(draft, "a")
     PlainRows(add, router, 0.5).call(pair, "a", "log.jsonl")

@@ -124,8 +124,8 @@ class Source:
 
     def plain_items(
         self, share: Share | None = None, meter: Meter | None = None
-    ) -> Iterator[Item | PlainPair]:
-        """Give what `items` gives, but plain pairs as such where the format is one of them."""
+    ) -> Iterator[Item | list[PlainPair]]:
+        """Give what `items` gives, but plain pairs as such, in runs, where the format is one of them."""
         if self.shape.kind == "jsonl" and isinstance(self.format, OpenAIChat):
             return self._parsed(read_plain_lines(self.shape, share, meter))
         return self.items(share, meter)

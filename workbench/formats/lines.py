@@ -42,28 +42,41 @@ def read_lines(
     All readers of a file go through all of it, which costs little: reading JSON is what takes time.
     """
     for each in _lines(shape, share or _ALL, meter):
-        yield each if isinstance(each, Rejected) else _record(shape, *each)
+        if isinstance(each, Rejected):
+            yield each
+        else:
+            for line, raw in enumerate(each[1], each[0]):
+                yield _record(shape, line, raw)
 
 
 def read_plain_lines(
     shape: Shape, share: Share | None = None, meter: Meter | None = None
-) -> Iterator[PlainPair | Record | Rejected | Blank]:
-    """Give the plain pairs of a JSONL file as such, and all else as `read_lines` does."""
+) -> Iterator[list[PlainPair] | Record | Rejected | Blank]:
+    """Give the plain pairs of a JSONL file as such, those that follow each other together.
+
+    All else is given as `read_lines` does.
+    """
     for each in _lines(shape, share or _ALL, meter):
         if isinstance(each, Rejected):
             yield each
             continue
-        line, raw = each
-        pair = read_plain(raw)
-        if pair is None:
+        pairs: list[PlainPair] = []
+        for line, raw in enumerate(each[1], each[0]):
+            pair = read_plain(raw)
+            if pair is not None:
+                pair.line = line
+                pairs.append(pair)
+                continue
+            if pairs:
+                yield pairs
+                pairs = []
             yield _record(shape, line, raw)
-        else:
-            pair.line = line
-            yield pair
+        if pairs:
+            yield pairs
 
 
-def _lines(shape: Shape, share: Share, meter: Meter | None) -> Iterator[tuple[int, bytes] | Rejected]:
-    """Give number and bytes of a reader's lines, with or without their ends; others' are counted."""
+def _lines(shape: Shape, share: Share, meter: Meter | None) -> Iterator[tuple[int, list[bytes]] | Rejected]:
+    """Give a reader's lines, with or without their ends, and the number of the first; others' are counted."""
     line = position = 0
     begun: _Begun | None = None
     with open_bytes(shape.path, meter) as stream:
@@ -84,9 +97,9 @@ def _lines(shape: Shape, share: Share, meter: Meter | None) -> Iterator[tuple[in
                     # This looks for line ends in a fifth of the time that splitting takes; they stay on.
                     whole = BytesIO(data).readlines()
                     last = whole.pop() if data and data[-1] != _LINE_END else b""
-                    for raw in whole:
-                        line += 1
-                        yield line, raw
+                    if whole:
+                        yield line + 1, whole
+                        line += len(whole)
                 else:
                     line += data.count(b"\n")
                     last = data[data.rfind(b"\n") + 1 :]
@@ -129,12 +142,12 @@ class _Begun:
         except Undecodable:
             return False
 
-    def ended(self, shape: Shape, line: int) -> tuple[int, bytes] | Rejected:
-        """Return the line, or why it is none."""
+    def ended(self, shape: Shape, line: int) -> tuple[int, list[bytes]] | Rejected:
+        """Return the number and the line, or why it is none."""
         raw = b"".join(self._pieces)
         if self._bytes > MAX_LINE_BYTES:
             return reject(shape.name, line, f"longer than {MAX_LINE_BYTES >> 20} MB", raw)
-        return line, raw
+        return line, [raw]
 
 
 def _record(shape: Shape, line: int, raw: bytes) -> Record | Rejected | Blank:

@@ -7,7 +7,7 @@ object, and refuses whatever it does not know: that is left to the long way, `Op
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,10 +16,20 @@ from msgspec.structs import astuple
 
 from workbench.formats.base import Draft, Mark, task_of
 from workbench.formats.chat import PARAMETERS
-from workbench.normal import COUNT_END, MAX_DEPTH, depth_of, may_need_repair, parse_arguments, to_utc
+from workbench.normal import (
+    COUNT_END,
+    EARLIEST,
+    LATEST,
+    MAX_DEPTH,
+    depth_of,
+    may_need_repair,
+    parse_arguments,
+    to_utc,
+)
 from workbench.records import RESPONSE_ID, Message, Output, Request, ToolCall, Usage
 
 SESSION_KEYS = ("session_id", "conversation_id", "thread_id")
+_SESSIONS = frozenset(SESSION_KEYS)
 IDENTITY = "identity"
 """The key by which a line says what the call is known by: `id`, its own, or else the answer's."""
 
@@ -39,6 +49,8 @@ _BESIDE = ("task", *SESSION_KEYS, "user_id", "sampling_rate", "attempts")
 _TIERS_LEFT = ("batch", "flex")
 """Service tiers whose calls the long way marks with their price."""
 _NOTHING_BESIDE = (UNSET,) * len(_BESIDE)
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_FIRST_S, _END_S = (int(each.timestamp()) for each in (EARLIEST, LATEST))
 
 
 class _Function(Struct, forbid_unknown_fields=True, gc=False):
@@ -195,6 +207,7 @@ class PlainPair(Struct, gc=False):
 
     Pairs may share one object of parameters: it is not to be changed. `is_text` says that
     nothing but texts was asked: there are no parts, tools, calls of tools, nor a form of the answer.
+    `at_us` is when it was, in microseconds since 1970.
     """
 
     messages: list[PlainMessage]
@@ -207,7 +220,7 @@ class PlainPair(Struct, gc=False):
     model: str
     usage: tuple[int | None, int | None, int | None, int | None]
     latency_ms: float | None
-    occurred_at: datetime
+    at_us: int
     session_id: str | None
     task: str | None
     attributes: dict[str, Any]
@@ -217,7 +230,8 @@ class PlainPair(Struct, gc=False):
 
 def read_plain(raw: bytes) -> PlainPair | None:
     """Read a line, without the white space around it; None unless it is a plain pair."""
-    if may_need_repair(raw):
+    # Most lines have none, and are spared the call.
+    if b"\\" in raw and may_need_repair(raw):
         return None
     try:
         line = _decode(raw)
@@ -259,7 +273,7 @@ def draft_of(pair: PlainPair) -> Draft:
             latency_ms=pair.latency_ms,
             time_to_first_token_ms=pair.first_token_ms,
         ),
-        occurred_at=pair.occurred_at,
+        occurred_at=_EPOCH + pair.at_us * _MICROSECOND,
         session_id=pair.session_id,
         model=pair.model,
         task=pair.task,
@@ -279,15 +293,15 @@ def _pair(line: Any) -> PlainPair | None:
         native_id = line.id
         if type(native_id) is not str or not native_id:
             return None
-    occurred_at = to_utc(time)
-    if occurred_at is None or (response.service_tier or request.service_tier) in _TIERS_LEFT:
+    at_us = _microseconds(time)
+    if at_us is None or (response.service_tier or request.service_tier) in _TIERS_LEFT:
         return None
     beside = astuple(line)[-len(_BESIDE) :]
     attributes: dict[str, Any] = {}
     if beside != _NOTHING_BESIDE:
         attributes = {name: item for name, item in zip(_BESIDE, beside, strict=True) if item is not UNSET}
     if line.metadata:
-        attributes |= line.metadata
+        attributes = attributes | line.metadata if attributes else line.metadata
     if request.user is not None:
         attributes.setdefault("user", request.user)
     if line.identity is not UNSET:
@@ -295,10 +309,11 @@ def _pair(line: Any) -> PlainPair | None:
     if "cache_hit" in attributes:
         return None
     session = None
-    for name in SESSION_KEYS:
-        session = session or attributes.get(name)
-    if session and type(session) is not str:
-        return None
+    if not _SESSIONS.isdisjoint(attributes):
+        for name in SESSION_KEYS:
+            session = session or attributes.get(name)
+        if session and type(session) is not str:
+            return None
     is_text = not request.tools and request.response_format is None
     for message in request.messages:
         if message.tool_calls or type(message.content) is list:
@@ -317,12 +332,20 @@ def _pair(line: Any) -> PlainPair | None:
         response.model,
         _tokens(response.usage),
         line.latency_ms,
-        occurred_at,
+        at_us,
         session or None,
         task if type(task) is str and task else task_of(task),
         attributes,
         line.time_to_first_chunk_ms,
     )
+
+
+def _microseconds(time: _Time) -> int | None:
+    """Return what `to_utc` does in microseconds since 1970; most times are whole seconds since then."""
+    if type(time) is int and _FIRST_S <= time < _END_S:
+        return time * 1_000_000
+    at = to_utc(time)
+    return None if at is None else (at - _EPOCH) // _MICROSECOND
 
 
 def _parameters_of(values: tuple[Any, ...]) -> dict[str, Any]:
@@ -345,6 +368,8 @@ def _tokens(usage: _Usage | None) -> tuple[int | None, int | None, int | None, i
     if usage is None:
         return None, None, None, None
     asked, answered = usage.prompt_tokens_details, usage.completion_tokens_details
+    if asked is None and answered is None:
+        return usage.prompt_tokens, None, usage.completion_tokens, None
     cached = None if asked is None else asked.cached_tokens
     return (
         max(usage.prompt_tokens - (cached or 0), 0),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -15,11 +14,13 @@ from workbench.ingest.captured import RATE, take_rate
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id
 from workbench.ingest.served import ServedBy
-from workbench.ingest.times import latest_time, past
+from workbench.ingest.times import latest_time
 from workbench.normal import content_hash, content_text
 from workbench.records import Output, Usage
 
 _encode = msgspec.json.Encoder().encode
+_FUTURE = str(Mark.FUTURE_TIME)
+_NOTHING: list[str] = []
 _UNTIMED = [str(Mark.NO_LATENCY)]
 
 
@@ -74,7 +75,7 @@ class PlainRows:
     ) -> None:
         self._add, self._router, self._sampling_rate = add, router, sampling_rate
         self._served, self._asks = served, router.asks
-        self._latest = latest_time()
+        self._latest_us = int(latest_time().timestamp() * 1e6)
         self._models: dict[str, bytes] = {}
         self._of: dict[str, Any] | None = None
         self._parameters = b""
@@ -89,15 +90,17 @@ class PlainRows:
         """
         attributes, model = pair.attributes, pair.model
         rate = self._sampling_rate
-        marks: list[str] = []
+        marks = _NOTHING
         if RATE in attributes:
+            marks = []
             rate = take_rate(attributes, rate, marks)
-        occurred_at: datetime | None = pair.occurred_at
-        if pair.occurred_at > self._latest:
-            occurred_at = past(occurred_at, self._latest, marks)
+        at_us: int | None = pair.at_us
+        if pair.at_us > self._latest_us:
+            marks = [*marks, _FUTURE]
+            at_us = None
         if self._asks:
             task, routed = self._routed(pair)
-            marks += routed
+            marks = [*marks, *routed]
         else:
             task = self._router.without_rules(pair.task)
         text, chars, turns = "", 0, 0
@@ -145,7 +148,7 @@ class PlainRows:
                 source,
                 pair.native_id,
                 task,
-                occurred_at,
+                at_us,
                 pair.session_id,
                 None if self._served is None else self._served(attributes, model),
                 rate,
@@ -165,7 +168,7 @@ class PlainRows:
                 cached,
                 out,
                 None,
-                _UNTIMED if pair.latency_ms is None else [],
+                _UNTIMED if pair.latency_ms is None else _NOTHING,
                 None,
                 file,
                 pair.line,

@@ -26,7 +26,6 @@ from workbench.formats import (
     Meter,
     OutputDraft,
     Passed,
-    PlainPair,
     Share,
     Source,
     capture_losses,
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
 
 _TELL_EVERY_S = 0.3
 _ITEMS_A_LOOK = 200
+_GARBAGE_AT = 200_000
+"""Rows wait by the thousand and hold no circles: to look for some again and again takes time."""
 _NICE = 5
 """Readers give way to what is made of their parts, which would otherwise go on alone at the end."""
 
@@ -151,23 +152,29 @@ class Reading:
         maker: RowMaker,
         plain: PlainRows,
     ) -> None:
-        records, last = 0, 0
+        records = last = told = 0
         meter = Meter()
         name, file = self._names[number], source.name
         # What is redacted has to be looked into.
         items = source.plain_items if self._redaction is None else source.items
         for item in items(share, meter):
-            if share is not None:
-                if item.line > last + 1:
-                    writer.flush()  # The lines between are another reader's.
-                last = item.line
-            if isinstance(item, PlainPair):
-                records += 1
-                plain.call(item, name, file)
+            if isinstance(item, list):
+                first, end = item[0].line, item[-1].line
+                records += len(item)
             else:
+                first = end = item.line
                 records += 1 + (item.parts if isinstance(item, Draft | Passed) else 0)
+            if share is not None:
+                if first > last + 1:
+                    writer.flush()  # The lines between are another reader's.
+                last = end
+            if isinstance(item, list):
+                for pair in item:
+                    plain.call(pair, name, file)
+            else:
                 self._join(number, item, name, maker)
-            if records % _ITEMS_A_LOOK == 0:
+            if records - told >= _ITEMS_A_LOOK:
+                told = records
                 self._say(number, records, meter.position)
         self.count.records.append(records)
         self._say(number, records, source.shape.path.stat().st_size, now=True)
@@ -227,6 +234,7 @@ def main() -> int:
     if hasattr(os, "nice"):
         os.nice(_NICE)
     gc.freeze()
+    gc.set_threshold(_GARBAGE_AT)
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # Whatever a library prints does not get between the messages.
 
