@@ -25,6 +25,7 @@ from workbench.costing.ways import (
     total,
     ways_together,
 )
+from workbench.costing.wording import money
 from workbench.errors import UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, current, profile, workload_of
 from workbench.profiling.measuring import LEVEL, mean_amount, small_model
@@ -420,7 +421,7 @@ def _priced(report: ProfileReport, chosen: list[WorkloadReport]) -> float:
 def _money(amount: Amount | None) -> str:
     if amount is None:
         return "not known"
-    return f"{amount.point:,.2f} USD ({amount.low:,.2f} to {amount.high:,.2f})"
+    return f"{money(amount.point)} ({money(amount.low)} to {money(amount.high)})"
 
 
 def told_break_even(even: BreakEven, share: float) -> str:
