@@ -108,6 +108,7 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script))
   text-align: start; vertical-align: top; padding: .35rem .5rem; border-bottom: 1px solid LINE;
 }
 .wb-evidence th { font-weight: 400; color: MUTED; }
+.wb-checks td:nth-child(2) { white-space: nowrap; }
 /* Streamlit's own export writes cells that a spreadsheet runs as formulas. */
 [data-testid="stElementToolbar"] button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMetricLabel"] { opacity: .85; }
@@ -133,6 +134,12 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script))
   .wb-fields tr { display: grid; grid-template-columns: 1fr 1fr; border-bottom: 1px solid LINE; }
   .wb-fields th:first-child { grid-column: 1 / -1; width: auto; padding-bottom: 0; }
   .wb-fields th, .wb-fields td { border-bottom: 0; }
+  /* A question with what speaks; below it what was measured, and why that counts. */
+  .wb-checks thead { display: none; }
+  .wb-checks tr { display: grid; grid-template-columns: 1fr auto; border-bottom: 1px solid LINE; }
+  .wb-checks :is(th, td) { border-bottom: 0; padding-block: .15rem; }
+  .wb-checks td:nth-child(n + 3) { grid-column: 1 / -1; }
+  .wb-checks td:last-child { color: MUTED; padding-bottom: .4rem; }
 }
 /* Its label takes two lines. */
 @media (max-width: 470px) {
