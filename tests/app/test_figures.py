@@ -226,6 +226,15 @@ def test_a_threshold_curve_tells_proven_points_from_others() -> None:
     assert list(cost.y) == [0.9, 0.6, 0.1]
 
 
+def test_no_threshold_reads_as_certain() -> None:
+    """A confidence of 0.9996 has its four digits where a point is told, not those of 1."""
+    found = report()
+    rows = tuple(replace(each, confidence=0.9996) for each in found.rows)
+    drawing = threshold_curve(replace(found, rows=rows, best=rows[1]))
+    assert "confidence 0.9996" in drawing.alt
+    assert all(each.startswith("confidence 0.9996,") for each in drawing.figure.data[1].customdata)
+
+
 def test_a_threshold_curve_without_prices_shows_risk_alone() -> None:
     """What is not known on both sides is left out, never drawn as nothing."""
     drawing = threshold_curve(report(control_cost_usd=None, best=None), DARK)
