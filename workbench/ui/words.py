@@ -233,6 +233,25 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,}{FIXED}{one if number == 1 else many or one + 's'}"
 
 
+def labels(number: int, *, imported: int = 0, gold: int = 0) -> str:
+    """Return a count of labels, saying which of them nobody gave here: 20 labels, 20 imported labels.
+
+    Args:
+        number: All of them.
+        imported: Those that came with a log or a file.
+        gold: Those made from right answers that were known before.
+    """
+    if number and number == imported:
+        return counted(number, "imported label")
+    if number and number == gold:
+        return f"{counted(number, 'label')} from known right answers"
+    of_these = [
+        *([f"{imported:,} imported"] if imported else []),
+        *([f"{gold:,} from known right answers"] if gold else []),
+    ]
+    return counted(number, "label") + (f" ({', '.join(of_these)})" if of_these else "")
+
+
 def money(usd: float | None) -> str:
     """Return US dollars as everywhere, or that there is no price."""
     return "not priced" if usd is None else in_dollars(usd)
