@@ -189,6 +189,20 @@ def test_costs_show_four_ways_and_save_the_budget(visit: Visit, shop: Filled) ->
     assert "passes the budget" in words
 
 
+@pytest.mark.parametrize(("dearest", "shown"), [("3.0", "$%,.2f"), ("0.0375", "$%,.4f")])
+def test_prices_have_cents_and_no_more_than_they_need(
+    visit: Visit, shop: Filled, dearest: str, shown: str
+) -> None:
+    """$3.00 is no three thousand, and $0.0375 is not rounded away."""
+    path = shop.workspace.root / "workbench.toml"
+    text = re.sub(r"input_usd_per_million = [\d.]+", f"input_usd_per_million = {dearest}", CONFIG, count=1)
+    path.write_text(text, encoding="utf-8")
+    tables = fine(visit(shop, "costs")).dataframe
+    (prices,) = [each for each in tables if "Batch discount" in each.value]
+    columns = json.loads(prices.proto.columns)
+    assert {columns[name]["type_config"]["format"] for name in ("Input", "Output")} == {shown}
+
+
 @pytest.mark.parametrize("page", ["traffic", "costs"])
 def test_pages_say_what_was_priced_otherwise(visit: Visit, tmp_path: Path, page: str) -> None:
     """Calls at the price of a batch, and those without a price at the cost that the log says, are named."""
