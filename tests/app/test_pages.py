@@ -20,7 +20,7 @@ from workbench import scoring
 from workbench.costing.ways import Amount, exactly
 from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import Store, pages
-from workbench.ui import menu, money, repeats, steps
+from workbench.ui import downloads, menu, money, repeats, steps
 from workbench.ui.labelling import ITEM
 from workbench.ui.queue_tokens import queue_token
 
@@ -340,7 +340,7 @@ def test_text_of_logs_never_reaches_a_place_that_reads_markup(
             assert not any(tag in str(each.value) for tag in SECRET_TAGS), (kind, each.value)
     for each in at.get("html"):
         body = str(each.proto.body)
-        if body.strip() in [known.SCRIPT.strip() for known in (menu, repeats, steps)]:
+        if body.strip() in [known.SCRIPT.strip() for known in (downloads, menu, repeats, steps)]:
             continue
         assert not any(tag in body for tag in SECRET_TAGS if tag != "![")
         assert len(body) < 100_000

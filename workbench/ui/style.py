@@ -95,7 +95,9 @@ _RULES = """
 .st-key-review-buttons { padding: .6rem 0; border-top: 1px solid LINE; background: GROUND; }
 /* The keys stay in sight however long an answer is. */
 div:has(> .st-key-review-buttons) { position: sticky; bottom: 0; z-index: 5; }
-div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script)) { display: none; }
+div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script, .st-key-downloads-script)) {
+  display: none;
+}
 .wb-fields { width: 100%; border-collapse: collapse; table-layout: fixed; }
 .wb-fields th, .wb-fields td {
   text-align: start; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid LINE;
