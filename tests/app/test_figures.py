@@ -140,6 +140,10 @@ def test_each_slice_gets_its_own_line() -> None:
     lines = [trace for trace in drawn.figure.data if trace.mode == "lines"]
     assert [list(line.x) for line in lines] == [[0.0, 0.03], [0.0, 1.0]]
     assert "language en" in drawn.alt
+    # What the line is stands at it, and names keep clear of the dot of an estimate of nothing.
+    (said,) = drawn.figure.layout.annotations
+    assert (plain(said.text), said.x, said.yanchor) == ("tolerance 5.0 %", 0.05, "bottom")
+    assert drawn.figure.layout.yaxis.ticklabelstandoff >= 6
 
 
 def luminance(colour: str) -> float:

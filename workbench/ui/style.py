@@ -46,6 +46,8 @@ _RULES = """
 .st-key-address-show { min-height: 2.5rem; }
 /* Before it knows its width the field for files is higher than then; files that come stand below it. */
 .st-key-bring-log:not(:has([data-testid="stFileChips"])) { min-height: 6rem; max-height: 6rem; }
+/* Which files may come is not cut off. */
+[data-testid="stFileUploaderDropzoneInstructions"] span { white-space: normal; }
 :is(.st-key-next-step, .st-key-portfolio-reports) { min-height: 2.5rem; }
 /* Parts of a page are one level below its title, and as close to what follows as headings below it. */
 [data-testid="stHeading"] h2 { padding: .5rem 0 1rem; }
