@@ -75,6 +75,7 @@ SHOTS = {
     "slices": Shot("task=support_triage&candidate=planted"),
     "review": Shot("task=message_rewriting&candidate=planted", sit_down, dark=True, phone=True),
     "ramp": Shot("task=order_fields&candidate=planted", dark=True),
+    "help": Shot("about=overview"),
 }
 """Pages whose picture needs more than their own address."""
 
@@ -160,7 +161,7 @@ def main(source: Path, pages: Sequence[str] = ()) -> None:
         shutil.copytree(source, workspace, ignore=shutil.ignore_patterns(".*", "*.runs"))
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         with served(workspace) as url:
-            for entry in navigation.MENU:
+            for entry in (*navigation.MENU, navigation.HELP):
                 if pages and entry.name not in pages:
                     continue
                 shot = SHOTS.get(entry.name, Shot())

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.ui import address, gate, menu, navigation, session, steps, style, who
+from workbench.ui import address, downloads, gate, menu, navigation, session, steps, style
 
 ASSETS = Path(__file__).with_name("ui")
-REFUSED = "The last download was refused."
 
 
 def main() -> None:
@@ -37,10 +36,8 @@ def main() -> None:
             gate.check(name, actor)
             current.run()
         address.tell(top)
-        for error in who.refused():
-            with top:
-                # Review is blind, whatever task it shows.
-                session.complain(error, blind="" if name == "review" else None, what=REFUSED)
+        # Review is blind, whatever task it shows.
+        downloads.say(top, blind=name == "review")
         gate.badge(actor)
 
 

@@ -16,7 +16,7 @@ def test_every_page_has_its_section_and_its_picture() -> None:
     """A page that joins the menu joins the documentation: a section of its own, and `make screenshots`."""
     text = (DOCS / "app.md").read_text(encoding="utf-8")
     sections = {part.partition("\n")[0]: part for part in text.split("\n## ")[1:]}
-    for entry in navigation.MENU:
+    for entry in (*navigation.MENU, navigation.HELP):
         assert entry.title in sections, f"write a section about {entry.title} into docs/app.md"
         assert f"]({entry.name}.png)" in sections[entry.title]
         assert (DOCS / f"{entry.name}.png").is_file(), f"run `make screenshots` for {entry.title}"

@@ -23,15 +23,17 @@ from workbench.compare import evaluator_version
 from workbench.costing import CostPlan, SelfHosted
 from workbench.costing.what_if import ASSUMPTIONS, NOT_GIVEN, figure_of, read, tried
 from workbench.errors import AccessRefused, UsageError
-from workbench.exporting import TABLES, Asked, table_bytes
+from workbench.exporting import TABLES, Asked, is_withheld, table_bytes
+from workbench.exporting.catalogue import RIGHTS
 from workbench.profiling import profile
-from workbench.roles import Actor, Grant, Role
+from workbench.roles import Actor, Grant, Right, Role
 from workbench.scoring.considered import consider
 from workbench.store import Store, accesses
 
 __all__ = ["downloads"]
 
 PAIR = ("triage", "small")
+NO_EXPORT = frozenset({(Role.ADMIN, Right.EXPORT)})
 WHERE = {"task": "triage", "candidate": "small"}
 
 
@@ -163,6 +165,28 @@ def test_the_answers_of_a_workload_leave_with_the_right_to_take_text_out_alone(p
     viewer = Actor("v", frozenset({Grant(Role.VIEWER, "triage")}), signed_in=True)
     with access.acting(viewer), pytest.raises(AccessRefused):
         rows_of(place, "answers", Asked("triage"))
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_what_a_page_withholds_is_what_would_be_refused(place: Filled, table: str) -> None:
+    """Of somebody who may not take text out, exactly those tables are refused that no button offers."""
+    profile(place.workspace, place.store)
+    viewer = Actor("vera", frozenset({Grant(Role.VIEWER), Grant(Role.REVIEWER)}), signed_in=True)
+    overseer = Actor("ada", frozenset({Grant(Role.ADMIN)}), signed_in=True, withheld=NO_EXPORT)
+    filters = {"workload": "triage"} if table in ("answers", "calls", "suitability") else {}
+    whole = table in ("imports", "rejects", "workloads", "prices", "costs", "tasks", "candidates")
+    for actor in (overseer, *(() if table in RIGHTS else (viewer,))):
+        asked = Asked(*(() if whole or filters else PAIR), filters=filters, who=actor.name)
+        with access.acting(actor):
+            withheld = is_withheld(table, asked.task or filters.get("workload"))
+            try:
+                table_bytes(place.workspace, place.store, table, asked, "csv")
+                refused = False
+            except AccessRefused as error:
+                refused = "engineer or admin" in str(error)
+            except UsageError:
+                refused = False
+        assert withheld == refused, actor.name
 
 
 def test_every_page_with_a_table_offers_it(visit: Visit, place: Filled, downloads: dict[str, Any]) -> None:

@@ -140,6 +140,10 @@ def test_each_slice_gets_its_own_line() -> None:
     lines = [trace for trace in drawn.figure.data if trace.mode == "lines"]
     assert [list(line.x) for line in lines] == [[0.0, 0.03], [0.0, 1.0]]
     assert "language en" in drawn.alt
+    # What the line is stands at it, and names keep clear of the dot of an estimate of nothing.
+    (said,) = drawn.figure.layout.annotations
+    assert (plain(said.text), said.x, said.yanchor) == ("tolerance 5.0 %", 0.05, "bottom")
+    assert drawn.figure.layout.yaxis.ticklabelstandoff >= 6
 
 
 def luminance(colour: str) -> float:
@@ -224,6 +228,15 @@ def test_a_threshold_curve_tells_proven_points_from_others() -> None:
     assert "at most 90.0" in drawing.alt.replace(NARROW, " ")
     assert "The lowest proven threshold: confidence 0.5" in drawing.alt
     assert list(cost.y) == [0.9, 0.6, 0.1]
+
+
+def test_no_threshold_reads_as_certain() -> None:
+    """A confidence of 0.9996 has its four digits where a point is told, not those of 1."""
+    found = report()
+    rows = tuple(replace(each, confidence=0.9996) for each in found.rows)
+    drawing = threshold_curve(replace(found, rows=rows, best=rows[1]))
+    assert "confidence 0.9996" in drawing.alt
+    assert all(each.startswith("confidence 0.9996,") for each in drawing.figure.data[1].customdata)
 
 
 def test_a_threshold_curve_without_prices_shows_risk_alone() -> None:

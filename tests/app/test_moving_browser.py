@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from app_building import demo_pairs, fill, make_workspace
@@ -17,6 +17,27 @@ pytestmark = pytest.mark.browser
 ABOUT = {"task": "triage", "candidate": "planted"}
 """Neither is the first that a page offers, which it shows where it knows no better."""
 HEADINGS = {"Overview": "What can move to a small model?"}
+VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("", {"task": "triage"}),
+    ("traffic", {"workload": "rewrite", "part": "answers"}),
+    ("replays", ABOUT | {"measure": "latency"}),
+    ("compare", ABOUT | {"verdict": "mismatch", "language": "de", "by": "language", "value": "de"}),
+    ("compare", {"task": "rewrite", "candidate": "small", "similarity": "0.1..0.95", "search": "parcel"}),
+    ("slices", ABOUT | {"split": "input_length"}),
+    ("ramp", ABOUT | {"now": "0.05", "try-tolerance": "8", "try-harm": "net", "try-stages": "10,50"}),
+    ("costs", {"workload": "triage", "share": "0.25", "engineering": "500"}),
+    ("settings", {"person": "nobody"}),
+    ("help", {"about": "statistics"}),
+)
+"""Pages with what somebody chose on them, none of it what the page shows by itself."""
+VIEW = """() => ({
+    words: document.querySelector('[data-testid="stMain"]').innerText
+        .replace(/\\d+.(day|hour|minute)s? ago|just now/g, "ago"),
+    fields: [...document.querySelectorAll('[data-testid="stMain"] input')]
+        .map(each => each.type === "checkbox" ? each.checked : each.value),
+    sliders: [...document.querySelectorAll('[role="slider"]')].map(each => each.ariaValueNow),
+})"""
+"""All that a page says, and how its fields and sliders stand."""
 SCOPED = ("Compare", "Slices", "Ramp", "Review")
 
 
@@ -56,6 +77,16 @@ def shown(page: Any, label: str) -> str:
     """Return what a select box of the page shows."""
     box = page.get_by_role("combobox", name=label).first
     return str(box.input_value() or box.inner_text())
+
+
+def view_of(page: Any) -> dict[str, Any]:
+    """Return what a page shows once nothing of it changes any more: some weigh evidence after they came."""
+    before: dict[str, Any] = {}
+    while (found := page.evaluate(VIEW)) != before:
+        before = dict(found)
+        page.wait_for_timeout(500)
+        settle(page)
+    return before
 
 
 def is_about(page: Any) -> None:
@@ -176,6 +207,29 @@ def test_one_step_back_returns_to_a_page_with_its_filters(served: Served, browse
     is_about(page)
     assert asked(page) == ABOUT
     assert seen == Seen()
+
+
+def test_a_copied_address_opens_the_same_view_in_another_browser(served: Served, browser: Any) -> None:
+    """What was chosen on any page is in its address: who gets it sends nothing else, and sees the same."""
+    mine, seen = watched(browser)
+    for name, given in VIEWS:
+        mine.goto(f"{served.url}/{name}?{urlencode(given)}")
+        there(mine, name.capitalize() or "Overview")
+        if name == "compare":
+            choose(mine, "Label", "not labelled")
+            mine.wait_for_url("**label=none**")
+            there(mine, "Compare")
+        view = view_of(mine)
+        copied = mine.url
+        assert asked(mine).items() >= given.items(), name
+        assert "that was left out" not in view["words"], name
+        theirs, seen_there = watched(browser)
+        theirs.goto(copied)
+        there(theirs, name.capitalize() or "Overview")
+        assert theirs.url == copied, name
+        assert view_of(theirs) == view, name
+        theirs.context.close()
+        assert seen == seen_there == Seen()
 
 
 def test_the_menu_leaves_a_telephone_s_page_once_one_is_chosen(served: Served, browser: Any) -> None:

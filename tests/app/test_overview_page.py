@@ -151,6 +151,30 @@ def test_a_label_on_a_made_up_candidate_is_no_label_of_ones_own(visit: Visit, fi
     assert "last label just now" in said(fine(visit(filled, "overview")))
 
 
+def test_a_card_says_which_labels_nobody_gave_here(visit: Visit, filled: Filled) -> None:
+    """Imported labels and right answers that were known before are called so, and those of people are not."""
+    calls = [each["call_id"] for each in filled.store.rows("SELECT call_id FROM calls WHERE task = 'triage'")]
+
+    def give(source: str, call: str) -> str:
+        label = {
+            "label_id": f"{source}-{call}", "replay_id": filled.replays["triage"], "call_id": call,
+            "verdict": "equal", "annotator": "bob", "reasons": [], "note": "", "source": source,
+            "skipped": False, "created_at": datetime.now(UTC),
+        }  # fmt: skip
+        filled.store.append("labels", [label])
+        (card,) = [
+            line for line in said(fine(visit(filled, "overview"))).splitlines()
+            if line.startswith("240 of 240") and "label" in line and not line.endswith("0 labels")
+        ]  # fmt: skip
+        return card.replace("\\", "").rsplit(" · ", 1)[1]
+
+    assert give("imported", calls[0]) == "1 imported label"
+    assert give("gold", calls[1]) == "2 labels (1 imported, 1 from known right answers)"
+    assert give("queue", calls[2]) == "3 labels (1 imported, 1 from known right answers)"
+    # Looked at here by somebody, too, it is no longer a label from elsewhere.
+    assert give("queue", calls[0]) == "3 labels (1 from known right answers)"
+
+
 def test_stale_evidence_is_said_on_the_card(visit: Visit, filled: Filled) -> None:
     """Calls that came after the replay are in no evidence, and can be replayed from the card."""
     later = [Pair("triage", n, f"later {n}", answer("other"), answer("other")) for n in range(500, 510)]

@@ -286,6 +286,46 @@ def test_words_of_a_line_stand_at_the_end_where_the_curve_is_not() -> None:
     assert ends == {"20.0 %": "right", "10.0 %": "left", "5.0 %": "left"}
 
 
+def boxes(found: Trail) -> list[tuple[str, float, float, float, float]]:
+    """Return words of lines and marks with where they stand at 400 pixels, in shares of the figure."""
+    drawing = trail_figure.evidence_trail(found)
+    *_, marks = drawing.figure.data
+    steps, top = len(drawing.figure.data[0].x), drawing.figure.layout.yaxis.range[1]
+    made = []
+    for each in drawing.figure.layout.annotations:
+        if "up to" in each.text:
+            wide, up = 0.016 * len(each.text), 0.055 if each.yanchor == "bottom" else -0.055
+            left = 0.0 if each.xanchor == "left" else 1 - wide
+            made.append((each.text, left, left + wide, *sorted((each.y / top, each.y / top + up))))
+    for at, y, text, place in zip(marks.x, marks.y, marks.text, marks.textposition, strict=True):
+        up = 0.07 if place.startswith("top") else -0.07
+        across = (0.02 + 0.016 * len(text)) * (1 if place.endswith("right") else -1)
+        ends = sorted((at / steps, at / steps + across))
+        made.append((text, ends[0], ends[1], *sorted((y / top + up / 7, y / top + up))))
+    return [(plain(name), *each) for name, *each in made]
+
+
+def test_words_of_lines_and_stages_never_collide_on_a_telephone() -> None:
+    """Of lines too near to each other some have no words; the tolerance has them always."""
+    high = [0.29, 0.25, 0.22, 0.19, 0.17, 0.16, 0.155, 0.14, 0.13, 0.12, 0.11, 0.1, 0.09, 0.08, 0.07, 0.06]
+    stages = (0.05, 0.08, 0.1, 0.12, 0.15, 0.2)
+    bounds = (0.2, 0.157, 0.125, 0.104, 0.083, 0.05)
+    for last in range(4, 16):
+        first = [next((n for n, each in enumerate(high) if each <= bound), 99) for bound in bounds]
+        reached = [Reached(s, n) for s, n in zip(stages, first, strict=True) if n <= last]
+        found = replace(
+            trail(*(step(9 + n, 0, each, 0.05) for n, each in enumerate(high[: last + 1]))),
+            reached=tuple(reached),
+            limits=tuple(zip(bounds, (*stages[:-1], 1.0), strict=True)),
+        )
+        words = boxes(found)
+        assert any("tolerance" in each[0] for each in words)
+        for n, (name, left, right, low, upper) in enumerate(words):
+            for other, start, end, floor, roof in words[:n]:
+                apart = right <= start or end <= left or upper <= floor or roof <= low
+                assert apart, (last, name, other)
+
+
 def test_a_stage_that_was_lost_again_is_told() -> None:
     """What was within reach once and is no more is said as such."""
     found = trail(step(40, 0, 0.18, 0.05), step(50, 1, 0.4, 0.0, "labels"), reached=(Reached(0.05, 0),))

@@ -13,7 +13,7 @@ from workbench import priority, review
 from workbench.records import Label, LabelVerdict, ToolCall
 from workbench.specs import guideline_version_of
 from workbench.store import gold, guidelines, labels
-from workbench.ui import menu, steps
+from workbench.ui import downloads, menu, steps
 from workbench.ui.seat import ITEM, LAST
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> ![x](https://example.org/x.png) \u202egnp"
@@ -390,7 +390,8 @@ def test_hostile_data_stays_text_in_every_view(visit: Visit, empty: Filled, view
             assert not any(tag in str(each.value) for tag in TAGS), (kind, each.value)
     for each in at.get("html"):
         body = str(each.proto.body)
-        if "review-buttons" not in body and body.strip() not in (menu.SCRIPT.strip(), steps.SCRIPT.strip()):
+        ours = [known.SCRIPT.strip() for known in (downloads, menu, steps)]
+        if "review-buttons" not in body and body.strip() not in ours:
             assert not any(tag in body for tag in TAGS if tag != "![")
             assert len(body) < 150_000
     for each in [*at.button, *at.get("button_group")]:

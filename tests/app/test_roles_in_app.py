@@ -279,7 +279,7 @@ def test_a_download_acts_with_the_rights_of_the_press_and_not_of_the_page(
 def test_the_page_says_why_a_download_was_refused(
     visit_as: As, place: Filled, downloads: dict[str, Any]
 ) -> None:
-    """Beside its button Streamlit says only that it failed; with the next click the page says why, once."""
+    """The next run of the page says it at its top, each reason once, and then no more."""
     path = place.workspace.root / "workbench.toml"
     before = path.read_text(encoding="utf-8")
     at = visit_as(claims("emil"), "compare", task="triage", candidate="small")
@@ -294,6 +294,28 @@ def test_the_page_says_why_a_download_was_refused(
     assert [each.value for each in at.error] == ["The last download was refused."]
     assert "emil@example.com" in said(at)
     assert not fine(at.run()).error
+
+
+def test_a_download_that_failed_for_no_reason_of_ours_is_no_dead_end(visit_as: As) -> None:
+    """The page's script presses a hidden button then: what to do is said, and where the reason is."""
+    at = visit_as(claims("emil"), "compare", task="triage", candidate="small")
+    at = fine(at.button(key="downloads-why").click().run())
+    (said_so,) = at.error
+    assert "Try it again" in said_so.value
+    assert not fine(at.run()).error
+
+
+def test_who_may_not_take_text_out_reads_it_instead_of_a_button(
+    visit_as: As, downloads: dict[str, Any]
+) -> None:
+    """A viewer's cases name the role that it needs; tables of numbers are offered as to everybody."""
+    at = visit_as(claims("vera"), "compare", task="orders", candidate="small")
+    assert "it needs the role engineer or admin" in said(at)
+    assert "export-cases-csv" not in downloads
+    visit_as(claims("vera"), "ramp", task="orders", candidate="small")
+    assert "export-recommendation-csv" in downloads
+    visit_as(claims("emil"), "compare", task="orders", candidate="small")
+    assert "export-cases-csv" in downloads
 
 
 def test_rejected_lines_are_taken_out_at_the_press(

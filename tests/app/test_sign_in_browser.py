@@ -34,6 +34,14 @@ sys.exit(serve(Workspace.load(sys.argv[1]), port=int(sys.argv[2]), host=sys.argv
 """
 MINUTE_MS = 60_000
 COOKIE = "_streamlit_user"
+BESIDE = """() => {
+    const failed = '[data-testid="stDownloadButtonError"]';
+    window.beside = [];
+    new MutationObserver(() => window.beside.push(
+        ...[...document.querySelectorAll(failed)].map(each => each.textContent)
+    )).observe(document.body, { childList: true, subtree: true });
+}"""
+"""Notes what a page shows beside a button whose download failed, however soon it is gone."""
 
 
 @dataclass
@@ -170,6 +178,27 @@ def test_each_role_finds_its_pages_and_no_others(served: Served, chromium: Any, 
     files: list[Any] = []
     page.on("download", lambda download: files.append(download))
     try:
+        # Beside the button stand our words alone, and nobody has to click again to read why.
+        page.evaluate(BESIDE)
+        page.set_viewport_size({"width": 1280, "height": 400})
+        button.scroll_into_view_if_needed()
+        declared.write_text(
+            before.replace(
+                'email = "emil@example.com"\nroles = ["engineer"]',
+                'email = "emil@example.com"\nroles = ["viewer"]',
+            ),
+            encoding="utf-8",
+        )
+        button.click()
+        page.get_by_text("The last download was refused.").wait_for()
+        assert page.evaluate("() => window.beside") == ["No file came. The top of this page says why."]
+        assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop") == 0
+        words(page, "it needs the role engineer or admin")
+        declared.write_text(before, encoding="utf-8")
+        page.reload()
+        words(page, "Compared")
+        page.get_by_test_id("stPopover").get_by_role("button", name="Export").first.click()
+        button.wait_for()
         declared.write_text(before.replace("emil@example.com", "gone@example.com"), encoding="utf-8")
         button.click()
         wait_for_words(served.log, "nobody has given you a role")

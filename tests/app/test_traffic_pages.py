@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from app_building import Filled
-from app_reading import Visit, fine, said
+from app_reading import Visit, fine, plain, said
 from profile_world import CONFIG, Line, lines, log, made, order_line, shuffled, sort_line
 
 from workbench.config import Workspace
@@ -38,10 +39,7 @@ def test_traffic_shows_workloads_with_cost_and_checklist(visit: Visit, shop: Fil
     assert "Calls in the log 130" in words
     assert "Workloads 2" in words
     assert "90 calls, 69.2 % of the log" in words
-    table, *others = [frame.value for frame in at.dataframe]
-    assert list(table["Calls"]) == [90, 40]
-    checks = next(each for each in others if "Question" in each.columns)
-    assert (list(checks.columns), len(checks)) == (["Question", "Speaks", "Measured", "Why"], 9)
+    assert list(at.dataframe[0].value["Calls"]) == [90, 40]
 
 
 def test_a_link_opens_one_workload(visit: Visit, shop: Filled) -> None:
@@ -64,6 +62,19 @@ def test_a_workload_becomes_a_task_on_the_page(visit: Visit, shop: Filled) -> No
     assert "triage is a task now" in said(at)
     at = fine(visit(shop, "traffic", part="naming", workload="triage"))
     assert "It is a task with an eval already: evals/triage/eval.toml." in said(at)
+
+
+def test_no_sentence_of_the_checklist_is_cut(visit: Visit, shop: Filled) -> None:
+    """What was measured and why it counts stand in cells that break their lines, not in those of a grid."""
+    at = fine(visit(shop, "traffic"))
+    (table,) = [each.proto.body for each in at.get("html") if "wb-checks" in each.proto.body]
+    shown = plain(html.unescape(re.sub(r"<[^>]+>", "|", table)))
+    checks = profile(shop.workspace, shop.store).workloads[0].checks
+    assert len(checks) == shown.count("✓") + shown.count("✗") + shown.count("?") == 9
+    for each in checks:
+        assert f"|{each.name}|" in shown
+        assert f"|{each.value}|" in shown
+        assert f"|{each.reason}|" in shown
 
 
 def test_a_bad_name_is_refused_in_words(visit: Visit, shop: Filled) -> None:
@@ -176,6 +187,20 @@ def test_costs_show_four_ways_and_save_the_budget(visit: Visit, shop: Filled) ->
     assert text.replace("budget_usd_month = 0.01\n", "") == CONFIG
     words = said(fine(visit(shop, "traffic")))
     assert "passes the budget" in words
+
+
+@pytest.mark.parametrize(("dearest", "shown"), [("3.0", "$%,.2f"), ("0.0375", "$%,.4f")])
+def test_prices_have_cents_and_no_more_than_they_need(
+    visit: Visit, shop: Filled, dearest: str, shown: str
+) -> None:
+    """$3.00 is no three thousand, and $0.0375 is not rounded away."""
+    path = shop.workspace.root / "workbench.toml"
+    text = re.sub(r"input_usd_per_million = [\d.]+", f"input_usd_per_million = {dearest}", CONFIG, count=1)
+    path.write_text(text, encoding="utf-8")
+    tables = fine(visit(shop, "costs")).dataframe
+    (prices,) = [each for each in tables if "Batch discount" in each.value]
+    columns = json.loads(prices.proto.columns)
+    assert {columns[name]["type_config"]["format"] for name in ("Input", "Output")} == {shown}
 
 
 @pytest.mark.parametrize("page", ["traffic", "costs"])

@@ -48,6 +48,14 @@ def test_a_coefficient_has_the_sign_of_the_other_figures() -> None:
     assert plain(words.mean(found)) == "−0.01 (−0.10 to 0.08, n = 90)"
 
 
+def test_labels_say_where_they_come_from() -> None:
+    """One kind alone is said in its name, of several those that nobody gave here are counted."""
+    assert plain(words.labels(0)) == "0 labels"
+    assert plain(words.labels(1, imported=1)) == "1 imported label"
+    assert plain(words.labels(20, gold=20)) == "20 labels from known right answers"
+    assert plain(words.labels(1_200, imported=1_000)) == "1,200 labels (1,000 imported)"
+
+
 @pytest.mark.parametrize(
     ("usd", "text"),
     [

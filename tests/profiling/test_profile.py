@@ -283,7 +283,7 @@ def test_the_profile_is_kept_until_something_changes(bench: Workbench) -> None:
     assert is_stale(bench.workspace, bench.store)
     second = bench.profile()
     assert second.profile_id != first.profile_id
-    assert "passes the budget" in second.warning
+    assert " a month passes the budget of $1.00 by $" in second.warning
     assert bench.store.value("SELECT count(DISTINCT profile_id) FROM profile_calls") == 1
 
 

@@ -23,6 +23,7 @@ from workbench.report.facts import LabelFact, LogFile
 from workbench.scoring import recommend
 from workbench.stats.slice_shares import worst_first
 from workbench.store import Store
+from workbench.ui import words
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script> ![x](http://example.org/x.png) | a `b` \u202e <b>"
@@ -248,6 +249,9 @@ def test_the_calls_of_an_import_of_several_files_are_not_told_as_those_of_each(r
     assert re.search(r"d\\?\.jsonl[^\n]*\| *8 *\|", text)
 
 
-def test_money_below_nothing_has_its_sign_in_front() -> None:
-    """The report writes it as the app does."""
-    assert tuple(map(wording.money, (-1.7, 1.7, -0.001, None))) == ("−$1.70", "$1.70", "$0.00", "not known")
+def test_money_reads_as_in_the_app() -> None:
+    """A report has its sign in front, shows what is below a cent, and differs only where nothing is known."""
+    sums = (-1.7, 1.7, -0.001, 0.0, 0.00042, 12_345.6)
+    assert [wording.money(each) for each in sums] == [words.money(each) for each in sums]
+    assert wording.money(-0.001) == "−$0.001"
+    assert wording.money(None) == "not known"

@@ -18,7 +18,7 @@ from workbench.stats.thresholds import (
     learn_then_test,
     starting_places,
 )
-from workbench.stats.wording import measured
+from workbench.stats.wording import confidence, measured
 
 GRID = (0.95, 0.9, 0.8, 0.7, 0.5)
 
@@ -47,6 +47,14 @@ def test_the_worked_case(method: str, best: float, high: float) -> None:
     assert "(95 % sure)" in found.sentence
     none = learn_then_test(scores, [1] * len(losses), scores, tolerance=0.05, delta=0.05, grid=GRID)
     assert none.sentence.endswith("within 5.0 %.")
+
+
+@given(st.floats(0, 1))
+def test_a_confidence_reads_1_only_where_it_is(value: float) -> None:
+    """Three digits say enough of most; of one near 1 as many are shown as keep it below."""
+    assert (float(confidence(value)) == 1) == (value == 1)
+    assert float(confidence(value)) == pytest.approx(value, rel=0.005)
+    assert [confidence(each) for each in (1.0, 0.9996, 0.99951, 0.8874)] == ["1", "0.9996", "0.9995", "0.887"]
 
 
 def world(dice: np.random.Generator, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -16,7 +16,7 @@ from workbench.access import requires
 from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.exporting.asked import Asked
-from workbench.exporting.catalogue import RIGHTS, TABLES
+from workbench.exporting.catalogue import RIGHTS, TABLES, is_withheld
 from workbench.exporting.leaving import may_leave, raw_text_leaves
 from workbench.exporting.table import CSV, FORMS, PARQUET, Table, Written, write, write_file
 from workbench.roles import Right
@@ -35,6 +35,7 @@ __all__ = [
     "Written",
     "export_table",
     "form_of",
+    "is_withheld",
     "table_bytes",
 ]
 

@@ -331,3 +331,17 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
     "accesses": (Right.OVERSEE,),
 }
 """What a table takes, any one of them; the others take the right to see."""
+
+WITH_TEXT = frozenset({"answers", "calls", "cases", "conflicts", "confusion", "errors", "rejects"})
+"""Tables that hold what users or models wrote, whoever asks."""
+
+
+def is_withheld(table: str, task: str | None) -> bool:
+    """Say whether whoever acts now gets no file of a table, since it holds text that they may not take out.
+
+    Args:
+        table: Its name.
+        task: Whose rows; None for all.
+    """
+    words_in_rules = table == "routing-rule" and access.may(Right.READ, task)
+    return (table in WITH_TEXT or words_in_rules) and not access.may(Right.EXPORT, task)

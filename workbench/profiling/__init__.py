@@ -19,6 +19,7 @@ from workbench import access
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.costing.ways import total
+from workbench.costing.wording import money
 from workbench.errors import UsageError, did_you_mean
 from workbench.eval_checks import check_marks
 from workbench.profiling.measuring import measure, small_model
@@ -210,13 +211,13 @@ def budget_warning(forecast: float | None, high: float | None, budget: float | N
         return ""
     if forecast > budget:
         return (
-            f"The forecast of {forecast:,.2f} USD a month passes the budget of {budget:,.2f} USD "
-            f"by {forecast - budget:,.2f} USD."
+            f"The forecast of {money(forecast)} a month passes the budget of {money(budget)} "
+            f"by {money(forecast - budget)}."
         )
     if high > budget:
         return (
-            f"The forecast of {forecast:,.2f} USD a month is within the budget of {budget:,.2f} USD, "
-            f"but may reach {high:,.2f} USD."
+            f"The forecast of {money(forecast)} a month is within the budget of {money(budget)}, "
+            f"but may reach {money(high)}."
         )
     return ""
 

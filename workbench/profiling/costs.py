@@ -25,6 +25,7 @@ from workbench.costing.ways import (
     total,
     ways_together,
 )
+from workbench.costing.wording import money
 from workbench.errors import UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, current, profile, workload_of
 from workbench.profiling.measuring import LEVEL, mean_amount, small_model
@@ -334,7 +335,7 @@ def _by_price(workspace: Workspace, candidate: str | None, models: tuple[ModelTo
         sum(use.calls * _usd(i, use.output_tokens, price) for use, i in zip(models, whole, strict=True))
         / calls
     )
-    basis = f"price of {price.model} at the frontier's tokens, no fall-backs: not measured"
+    basis = f"price of {price.model} at the frontier's tokens, without fall-backs (nothing is measured yet)"
     return exactly(mean), tokens, none, basis
 
 
@@ -420,7 +421,7 @@ def _priced(report: ProfileReport, chosen: list[WorkloadReport]) -> float:
 def _money(amount: Amount | None) -> str:
     if amount is None:
         return "not known"
-    return f"{amount.point:,.2f} USD ({amount.low:,.2f} to {amount.high:,.2f})"
+    return f"{money(amount.point)} ({money(amount.low)} to {money(amount.high)})"
 
 
 def told_break_even(even: BreakEven, share: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from workbench.costing.ways import Amount
+from workbench.costing.wording import money
 from workbench.records import UNASSIGNED, EvalKind
 from workbench.specs import MatchRule
 from workbench.traffic.shapes import Shape
@@ -233,7 +234,7 @@ class ProfileReport:
         if self.forecast_usd_month is not None:
             low, high = self.forecast_usd_month.low, self.forecast_usd_month.high
             lines.append(
-                f"Forecast: {self.forecast_usd_month.point:,.2f} USD a month ({low:,.2f} to {high:,.2f})"
+                f"Forecast: {money(self.forecast_usd_month.point)} a month ({money(low)} to {money(high)})"
             )
         if self.imputed:
             lines.append(told_imputed(self.imputed))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.costing.ways import Amount
+from workbench.costing.wording import money as in_dollars
 from workbench.records import Action, Basis, Estimate
 from workbench.report.facts import LogFile, Report
 from workbench.review.states import APART_SOURCES, LOOKING_SOURCES
@@ -96,8 +97,8 @@ def interval(estimate: Estimate) -> str:
 
 
 def money(usd: float | None) -> str:
-    """Return US dollars a month, or that they are not known."""
-    return "not known" if usd is None else f"{'−' if round(usd, 2) < 0 else ''}${abs(usd):,.2f}"
+    """Return US dollars as everywhere, or that they are not known."""
+    return "not known" if usd is None else in_dollars(usd)
 
 
 def moment(time: datetime | None) -> str:

@@ -22,6 +22,7 @@ from workbench.stats.evidence import Population
 from workbench.stats.harm import regressions
 from workbench.stats.ladder import EPSILON
 from workbench.stats.thresholds import frozen_grid
+from workbench.stats.wording import confidence as told
 from workbench.stats.wording import count, get_worse, measured, percent, plural, sentence_case
 
 _PART = "part"
@@ -331,7 +332,7 @@ def _by_confidence(
     threshold = grid[passed.place]
     share = float((confidence[proving] >= threshold).sum()) / n
     sentence = (
-        f"By confidence of at least {threshold:.3g}: {measured(share)} of calls, "
+        f"By confidence of at least {told(threshold)}: {measured(share)} of calls, "
         f"{get_worse(passed.harm.high, policy, of='of them ')}; the candidate is asked for every call."
     )
     everywhere = tuple(range(leaves))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -38,6 +39,9 @@ HALVINGS = 13
 @dataclass(frozen=True, slots=True)
 class OverviewRow:
     """What one card shows. `calls` are the task's usable calls, `labels` pairs with a verdict.
+
+    Of these `labels_imported` rest on imported labels and `labels_gold` on right answers known before: nobody
+    gave them here.
 
     Money is None where a price, token counts or the volume is not known; `left_out`
     names the models that it leaves out, `imputed` counts the frontier's answers without tokens, which
@@ -80,6 +84,8 @@ class OverviewRow:
     harm_highs: tuple[float, ...] = ()
     imputed: int = 0
     price_notes: tuple[str, ...] = ()
+    labels_imported: int = 0
+    labels_gold: int = 0
 
     @property
     def coverage(self) -> float:
@@ -231,6 +237,8 @@ def row_of(
         compared=compared,
     )
     sums = _savings(money, share, money.fallback.point)
+    verdicts = effective_verdicts(store, config.task, fingerprint, version).values()
+    elsewhere = Counter(each.source for each in verdicts if each.elsewhere)
     return OverviewRow(
         task=config.task,
         candidate=name,
@@ -241,7 +249,9 @@ def row_of(
         compared=compared,
         invalid=found.invalid,
         uncomparable=found.uncomparable,
-        labels=len(effective_verdicts(store, config.task, fingerprint, version)),
+        labels=len(verdicts),
+        labels_imported=elsewhere["imported"],
+        labels_gold=elsewhere["gold"],
         agreement=agreement_estimate(found, config.policy),
         recommendation=decision,
         cost_now_usd_month=sums.now_usd_month,

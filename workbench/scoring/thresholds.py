@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from workbench.access import requires
 from workbench.config import Workspace
 from workbench.costing import tokens_cost_usd
+from workbench.costing.wording import money
 from workbench.errors import UsageError
 from workbench.records import Basis, Estimate, Policy
 from workbench.roles import Right
@@ -48,7 +49,7 @@ from workbench.stats.thresholds import (
     starting_places,
     walked,
 )
-from workbench.stats.wording import count, measured, percent, plural
+from workbench.stats.wording import confidence, count, measured, percent, plural
 from workbench.store.confidences import SIGNALS
 from workbench.store.probes import newest_probe
 
@@ -137,13 +138,13 @@ def _line(row: ThresholdRow) -> str:
     latency = "-" if row.latency_ms is None else f"{row.latency_ms:,.0f} ms"
     mark = "proven" if row.proven else "failed" if row.tested else ""
     return (
-        f"{row.confidence:>10.3g} {measured(row.routed):>7} {measured(row.risk.high):>12} {others:>15} "
-        f"{_usd(row.cost_usd):>11} {latency:>9}  {mark}"
+        f"{confidence(row.confidence):>10} {measured(row.routed):>7} {measured(row.risk.high):>12} "
+        f"{others:>15} {_usd(row.cost_usd):>11} {latency:>9}  {mark}"
     ).rstrip()
 
 
 def _usd(usd: float | None) -> str:
-    return "-" if usd is None else f"${usd:.3g}"
+    return "-" if usd is None else money(usd)
 
 
 @requires(Right.SEE)

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.records import Estimate
 from workbench.stats import bounds
 from workbench.stats.arguments import check_delta, check_effect, check_rate, check_same_length
-from workbench.stats.wording import measured, percent
+from workbench.stats.wording import confidence, measured, percent
 
 GRID = 20
 THREE_STARTS_FROM = 200
@@ -82,9 +82,9 @@ class ThresholdTable:
             return f"{lead}No threshold is proven to keep harm within {measured(self.tolerance)}."
         what = "of all calls are routed and harmed" if self.budget_mode else "of the routed calls get worse"
         return (
-            f"{lead}At confidence {self.best.confidence:.3g} and above, {measured(self.best.routed)} of "
-            f"calls go to the candidate and at most {measured(self.best.risk.high)} {what} "
-            f"({percent(self.best.risk.level)} sure)."
+            f"{lead}At confidence {confidence(self.best.confidence)} and above, "
+            f"{measured(self.best.routed)} of calls go to the candidate and at most "
+            f"{measured(self.best.risk.high)} {what} ({percent(self.best.risk.level)} sure)."
         )
 
 

@@ -10,6 +10,8 @@ from workbench.stats.harm import BY_DISAGREEMENT, BY_LABEL, BY_STRATA
 
 MOST_DIGITS = 6
 """Decimals of a level that is all but certain."""
+EXACT_DIGITS = 17
+"""Digits that tell any two floats apart."""
 
 
 def percent(rate: float) -> str:
@@ -29,6 +31,15 @@ def measured(rate: float) -> str:
     """
     text = f"{100 * rate:.1f}"
     return f"{'0.0' if text == '-0.0' else text} %"
+
+
+def confidence(value: float) -> str:
+    """Return how sure a candidate is of an answer, with three digits that count: "0.887", "0.9996".
+
+    Below 1 it never reads as 1: more digits are shown then.
+    """
+    tried = [f"{value:.{n}g}" for n in range(3, EXACT_DIGITS + 1)]
+    return next(text for text in tried if not value < 1 or float(text) < 1)
 
 
 def count(n: float) -> str:

@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.profiling.costs import CostReport, costs, told_break_even
 from workbench.profiling.naming import set_budget
 from workbench.profiling.report import told_imputed
-from workbench.specs import CONTROL
+from workbench.specs import CONTROL, Price
 from workbench.ui import address, answers, exports, figures, looked, money, money_figures, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import table_px
@@ -23,6 +23,8 @@ from workbench.ui.session import ask, colours, complain, here
 
 ALL = "all"
 PRICE_ONLY = "price"
+CENTS, FINEST = 2, 6
+"""Decimals of a price: at least and at most."""
 STAGES = (0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
 
 
@@ -127,7 +129,7 @@ def _figures(found: CostReport) -> None:
         whose = "; ".join(names) if len(names) < len(found.ways) else "all ways"
         st.text(f"{whose[:1].upper()}{whose[1:]}: {said}.")
     st.caption(f"Each limit holds with {words.stage(found.level)} confidence; what is declared has none.")
-    st.text(f"Small model: {visible(found.basis)}")
+    st.text(f"Small model: {visible(found.basis)}.")
     if told := found.told_fallback:
         st.text(words.kept(told))
     if found.imputed:
@@ -222,6 +224,22 @@ def _budget(found: CostReport) -> None:
     st.caption("Written to workbench.toml. A warning comes where the forecast passes it.")
 
 
+def _decimals(prices: Sequence[Price]) -> int:
+    """Return with how many decimals, of cents at least, every price of a table is exact."""
+    sums = [
+        each
+        for price in prices
+        for each in (
+            price.input_usd_per_million,
+            price.cached_input_usd_per_million,
+            price.output_usd_per_million,
+        )
+        if each is not None
+    ]
+    exact = (n for n in range(CENTS, FINEST) if all(round(each, n) == each for each in sums))
+    return next(exact, FINEST)
+
+
 def _prices() -> None:
     config = here().workspace.config
     st.header("Prices", anchor=False)
@@ -248,7 +266,8 @@ def _prices() -> None:
         lazy=False,
         placeholder="–",
         column_config=dict.fromkeys(
-            ("Input", "Cached input", "Output"), st.column_config.NumberColumn(format="$%,.3f")
+            ("Input", "Cached input", "Output"),
+            st.column_config.NumberColumn(format=f"$%,.{_decimals(config.prices)}f"),
         ),
         alt=f"{len(rows)} prices of models.",
     )

@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow
 from workbench.stats.ladder import EPSILON
+from workbench.stats.wording import confidence
 from workbench.ui.figures import FONT, LAST_TICK_PX, Drawing, ends_of_runs, share_ticks
 from workbench.ui.palette import LIGHT, Palette
 from workbench.ui.words import NARROW, money, percent
@@ -174,8 +175,8 @@ def _told(row: ThresholdRow) -> str:
     ]
     takes = f"; {' and '.join(taken)} a call" if taken else ""
     return (
-        f"confidence {row.confidence:.3g}, {percent(row.routed)} routed: at most {percent(row.risk.high)} "
-        f"get worse ({state}){takes}"
+        f"confidence {confidence(row.confidence)}, {percent(row.routed)} routed: "
+        f"at most {percent(row.risk.high)} get worse ({state}){takes}"
     )
 
 

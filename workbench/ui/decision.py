@@ -390,7 +390,7 @@ def effective_sentence(answer: Recommendation) -> str:
 def _usual(scope: Scope, answer: Recommendation) -> None:
     row = row_of(scope, answer)
     with st.container(border=True, key="usual-rule", height="stretch"):
-        st.header('What "more than 95 % agree" would have said', anchor=False)
+        st.header(words.kept('What "more than 95 % agree" would have said'), anchor=False)
         if row is None:
             st.caption("Nothing is compared yet.")
             return

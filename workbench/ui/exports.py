@@ -52,7 +52,13 @@ def offer(
     asked = Asked(task, candidate, {k: v for k, v in (filters or {}).items() if v}, name or "", bool(name))
     named = replace(asked, candidate=None) if blind else asked
     mark = key or table
+    whose = task or asked.filters.get("workload")
     with st.popover(label, icon=":material/download:", key=f"export-{mark}"):
+        if exporting.is_withheld(table, whose):
+            refusal = access.refusal(access.current(), (Right.EXPORT,), whose)
+            st.caption("This table holds what users and models wrote.")
+            st.text(f"{refusal.message} {refusal.hint}")
+            return
         st.caption("All rows that the filters leave." if filters else "The whole table.")
         with st.container(horizontal=True):
             for form in exporting.FORMS:

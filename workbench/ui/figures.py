@@ -25,6 +25,8 @@ EPSILON = 1e-9
 
 ALLOWED_AT, ALLOWED_TOP, ALLOWED_PX = 1.85, 2.65, 21
 """Where the words on what a stage allows stand, how far up the figure goes, and how much higher it is."""
+DOT_PX = 8
+"""How large the dot of an estimate is."""
 LAST_TICK_PX = 20
 """Room beside a figure for the half of its last tick's words; without it plotly leaves them out."""
 TOLERANCE_WORDS = 0.32
@@ -306,7 +308,7 @@ def slice_bounds(slices: Sequence[Sliced], tolerance: float, colours: Palette = 
                     mode="markers",
                     marker={
                         "color": colours.ground,
-                        "size": 8,
+                        "size": DOT_PX,
                         "line": {"color": colours.candidate, "width": 2},
                     },
                     hoverinfo="skip",
@@ -321,8 +323,18 @@ def slice_bounds(slices: Sequence[Sliced], tolerance: float, colours: Palette = 
         yref="paper",
         line={"color": colours.control, "width": 2},
     )
-    _bare(figure, height=58 + 30 * max(1, len(slices)), colours=colours)
-    figure.update_layout(margin_r=LAST_TICK_PX)
+    figure.add_annotation(
+        x=tolerance,
+        y=1,
+        yref="paper",
+        xanchor="left" if tolerance < limit / 2 else "right",
+        yanchor="bottom",
+        text=f"tolerance {percent(tolerance)}",
+        showarrow=False,
+        font={"color": colours.control, "size": 12},
+    )
+    _bare(figure, height=76 + 30 * max(1, len(slices)), colours=colours)
+    figure.update_layout(margin_r=LAST_TICK_PX, margin_t=22)
     figure.update_xaxes(
         **share_ticks(limit), range=[-0.015 * limit, 1.015 * limit], showticklabels=True, automargin=True
     )
@@ -330,6 +342,8 @@ def slice_bounds(slices: Sequence[Sliced], tolerance: float, colours: Palette = 
         range=[len(slices) - 0.5, -0.5],
         tickvals=list(range(len(slices))),
         ticktext=[clipped(f"{each.name} = {each.value}", 28) for each in slices],
+        # An estimate of nothing stands on the axis, half of its dot before it.
+        ticklabelstandoff=DOT_PX,
         showticklabels=True,
         automargin=True,
     )

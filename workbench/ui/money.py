@@ -39,9 +39,9 @@ def sentence(row: OverviewRow) -> str:
     if row.recommendation.effective_share <= 0:
         return f"{words.money(row.cost_now_usd_month)} a month now; nothing moves yet.{_at_most(row)}"
     answer = row.recommendation
-    share = words.percent(answer.effective_share)
+    share = words.stage(answer.share)
     if answer.effective_share < answer.share - EPSILON:
-        share += f" ({words.stage(answer.share)} less what slices hold back)"
+        share = f"{words.percent(answer.effective_share)} ({share} less what slices hold back)"
     saving = row.saving_usd_month or 0.0
     change = f"costs {words.money(-saving)} more" if saving < 0 else f"saves {words.money(saving)}"
     sure = f" ({_between(row.saving)})" if row.saving is not None and row.saving.low < row.saving.high else ""

@@ -105,7 +105,8 @@ def break_even_curve(
                 name=name,
                 mode="lines",
                 line={"color": tint, "width": 2.5, "dash": dash, "shape": "linear"},
-                hovertemplate="%{x:,.0f} calls a day: $%{y:,.2f}<extra></extra>",
+                text=[money(each) for each in values],
+                hovertemplate="%{x:,.0f} calls a day: %{text}<extra></extra>",
             )
         )
     top = max((max(values) for values in lines.values() if values), default=1.0)

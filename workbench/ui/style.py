@@ -46,6 +46,8 @@ _RULES = """
 .st-key-address-show { min-height: 2.5rem; }
 /* Before it knows its width the field for files is higher than then; files that come stand below it. */
 .st-key-bring-log:not(:has([data-testid="stFileChips"])) { min-height: 6rem; max-height: 6rem; }
+/* Which files may come is not cut off. */
+[data-testid="stFileUploaderDropzoneInstructions"] span { white-space: normal; }
 :is(.st-key-next-step, .st-key-portfolio-reports) { min-height: 2.5rem; }
 /* Parts of a page are one level below its title, and as close to what follows as headings below it. */
 [data-testid="stHeading"] h2 { padding: .5rem 0 1rem; }
@@ -95,7 +97,9 @@ _RULES = """
 .st-key-review-buttons { padding: .6rem 0; border-top: 1px solid LINE; background: GROUND; }
 /* The keys stay in sight however long an answer is. */
 div:has(> .st-key-review-buttons) { position: sticky; bottom: 0; z-index: 5; }
-div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script)) { display: none; }
+div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script, .st-key-downloads-script)) {
+  display: none;
+}
 .wb-fields { width: 100%; border-collapse: collapse; table-layout: fixed; }
 .wb-fields th, .wb-fields td {
   text-align: start; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid LINE;
@@ -108,6 +112,7 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script))
   text-align: start; vertical-align: top; padding: .35rem .5rem; border-bottom: 1px solid LINE;
 }
 .wb-evidence th { font-weight: 400; color: MUTED; }
+.wb-checks td:nth-child(2) { white-space: nowrap; }
 /* Streamlit's own export writes cells that a spreadsheet runs as formulas. */
 [data-testid="stElementToolbar"] button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMetricLabel"] { opacity: .85; }
@@ -133,6 +138,12 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script))
   .wb-fields tr { display: grid; grid-template-columns: 1fr 1fr; border-bottom: 1px solid LINE; }
   .wb-fields th:first-child { grid-column: 1 / -1; width: auto; padding-bottom: 0; }
   .wb-fields th, .wb-fields td { border-bottom: 0; }
+  /* A question with what speaks; below it what was measured, and why that counts. */
+  .wb-checks thead { display: none; }
+  .wb-checks tr { display: grid; grid-template-columns: 1fr auto; border-bottom: 1px solid LINE; }
+  .wb-checks :is(th, td) { border-bottom: 0; padding-block: .15rem; }
+  .wb-checks td:nth-child(n + 3) { grid-column: 1 / -1; }
+  .wb-checks td:last-child { color: MUTED; padding-bottom: .4rem; }
 }
 /* Its label takes two lines. */
 @media (max-width: 470px) {

@@ -92,7 +92,7 @@ def _evidence(row: OverviewRow) -> None:
         answers.quoted(
             f"{words.count(row.compared)} of {words.counted(row.calls, 'call')} compared "
             f"({words.percent(row.coverage)}) · agree {words.interval(row.agreement)} · "
-            f"{words.counted(row.labels, 'label')}"
+            f"{words.labels(row.labels, imported=row.labels_imported, gold=row.labels_gold)}"
         ),
         help=f"{words.GLOSSARY['agreement']} {words.GLOSSARY[row.basis.value]}",
     )

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow, thresholds
+from workbench.stats.wording import confidence
 from workbench.ui import address, answers, curves, exports, figures, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import metric, metrics, table_px
@@ -78,7 +79,7 @@ def _shown(report: ThresholdReport) -> None:
     )
     frame = pd.DataFrame(
         {
-            "Confidence": [f"{row.confidence:.3g}" for row in report.rows],
+            "Confidence": [confidence(row.confidence) for row in report.rows],
             "Routed": [words.percent(row.routed) for row in report.rows],
             "Risk, at most": [words.percent(row.risk.high) for row in report.rows],
             "Proven": ["yes" if row.proven else "no" if row.tested else "not tested" for row in report.rows],
@@ -115,7 +116,7 @@ def _frontier_alone(usd: float | None, mean_ms: float | None) -> str:
 def _best(report: ThresholdReport, best: ThresholdRow) -> None:
     """Show what the lowest proven threshold brings, beside the frontier alone."""
     with metrics("threshold"):
-        metric("Lowest proven confidence", f"{best.confidence:.3g}")
+        metric("Lowest proven confidence", confidence(best.confidence))
         metric("Routed", words.percent(best.routed), help=COLUMNS["Routed"])
         metric(
             f"{curves.RISKS[report.budget_mode]}, at most",

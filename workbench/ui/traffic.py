@@ -19,7 +19,7 @@ from workbench.roles import Right
 from workbench.store import workloads
 from workbench.traffic.shapes import ShapeKind
 from workbench.traffic.suitability import Speaks
-from workbench.ui import address, answers, exports, figures, looked, money_figures, navigation, words
+from workbench.ui import address, answers, exports, figures, looked, markup, money_figures, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import metric, metrics, table_px, told_columns
 from workbench.ui.session import ask, colours, complain, here, read
@@ -238,16 +238,29 @@ def _ms(value: float | None) -> str:
 
 def _checks(each: WorkloadReport) -> None:
     st.caption("No score: each line stands for itself, with what was measured and why it counts.")
-    frame = pd.DataFrame(
-        [(check.name, _SIGNS[check.speaks], check.value, check.reason) for check in each.checks],
-        columns=["Question", "Speaks", "Measured", "Why"],
+    # Not a grid, which would cut sentences off.
+    head = markup.element(
+        "tr", *(markup.element("th", name) for name in ("Question", "Speaks", "Measured", "Why"))
     )
-    st.dataframe(
-        frame,
-        hide_index=True,
-        lazy=False,
-        height=table_px(len(frame)),
-        alt="; ".join(f"{check.name}: {check.speaks.value}, {check.value}" for check in each.checks),
+    lines = [
+        markup.element(
+            "tr",
+            markup.element("th", check.name),
+            *(
+                markup.element("td", words.kept(cell))
+                for cell in (_SIGNS[check.speaks], check.value, check.reason)
+            ),
+        )
+        for check in each.checks
+    ]
+    markup.show(
+        markup.element(
+            "table",
+            markup.element("thead", head),
+            markup.element("tbody", *lines),
+            classes="wb-evidence wb-checks",
+            label="Suitability",
+        )
     )
     exports.offer("suitability", filters={"workload": each.workload})
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
 
@@ -21,10 +22,11 @@ HEADROOM = 1.5
 What lies beyond is drawn leaving the figure, with an arrow at its edge that says how far it goes.
 """
 
-MARK_WORDS, BEYOND_WORDS, LONG_WORDS = 0.13, 0.22, 0.42
-"""How wide words of a mark, of what lies beyond and of a line are on 400 pixels, of the figure's width."""
-LEAST_GAP, WORDS_HEIGHT = 0.005, 0.085
-"""How near and how far above or below a point its words lie, of the figure's height."""
+LETTER, MARK_GAP, BEYOND_WORDS = 0.0165, 0.03, 0.22
+"""How wide a letter is on 400 pixels, how far from a mark its words begin, and how wide words of what lies
+beyond are: of the figure's width."""
+LEAST_GAP, MARK_HEIGHT, LINE_HEIGHT = 0.005, 0.085, 0.065
+"""How near and how far above or below a mark, or a line, its words lie, of the figure's height."""
 PROBES = 8
 """Places at which the curve is looked at along words."""
 _CORNERS = {"top right": (1, 1), "bottom left": (-1, -1), "top left": (-1, 1), "bottom right": (1, -1)}
@@ -91,25 +93,10 @@ def evidence_trail(
     )
     _mark_beyond(figure, high, top, colours)
     room = _Room(high, [bound for bound, _ in lines], (floor, top))
-    for bound, supported in lines:
-        own = abs(bound - trail.policy.tolerance) < 1e-9
-        figure.add_hline(
-            bound,
-            line={"color": colours.control, "width": 2 if own else 1, "dash": "solid" if own else "dash"},
-        )
-        side = room.beside(bound)
-        figure.add_annotation(
-            x=0 if side == "left" else 1,
-            xref="paper",
-            xanchor=side,
-            y=bound,
-            yanchor="bottom",
-            text=f"{percent(bound)}: up to {stage(supported)}{' · tolerance' if own else ''}",
-            showarrow=False,
-            font={"size": 12, "color": colours.control},
-        )
     marks = {each.step - skipped: each.stage for each in trail.reached}
     _mark_stages(figure, marks, room, colours)
+    for bound, supported in sorted(lines, key=lambda each: (not _is_own(each[0], trail), -each[0])):
+        _line(figure, bound, supported, room, colours, is_own=_is_own(bound, trail))
     for place, share in accepted:
         step = max(place - skipped, 0)
         figure.add_vline(step, line={"color": colours.text, "width": 1, "dash": "dot"})
@@ -125,6 +112,33 @@ def evidence_trail(
         )
     _style(figure, steps, (floor, top), colours)
     return Drawing(figure, alt(trail))
+
+
+def _is_own(bound: float, trail: Trail) -> bool:
+    return abs(bound - trail.policy.tolerance) < EPSILON
+
+
+def _line(
+    figure: go.Figure, bound: float, supported: float, room: _Room, colours: Palette, *, is_own: bool
+) -> None:
+    """Draw what a bound supports, with its words where they are free; the tolerance has its words always."""
+    style = {"width": 2 if is_own else 1, "dash": "solid" if is_own else "dash"}
+    figure.add_hline(bound, line={"color": colours.control, **style})
+    text = f"{percent(bound)}: up to {stage(supported)}{' · tolerance' if is_own else ''}"
+    place = room.beside(bound, len(text))
+    if place is None and not is_own:
+        return
+    side, edge = place or ("left", "bottom")
+    figure.add_annotation(
+        x=0 if side == "left" else 1,
+        xref="paper",
+        xanchor=side,
+        y=bound,
+        yanchor=edge,
+        text=text,
+        showarrow=False,
+        font={"size": 12, "color": colours.control},
+    )
 
 
 def told(step: Step) -> str:
@@ -172,44 +186,84 @@ def _skipped(steps: Sequence[Step], top: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
-    """Where words stand clear of the curve and of the lines, also on a screen of 400 pixels.
+class _Words:
+    """Where words stand: from which place to which, and between which heights."""
 
-    `high` is the curve, `lines` are the heights of the lines, `span` is the lowest and highest value drawn.
+    left: float
+    right: float
+    low: float
+    high: float
+
+    def meets(self, other: _Words) -> bool:
+        """Say whether words would run into others."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.low < other.high
+            and other.low < self.high
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Where words stand clear of the curve, of the lines and of other words, also at 400 pixels.
+
+    `high` is the curve, `lines` are the heights of the lines, `span` is the lowest and highest value drawn,
+    and `taken` the words that stand already.
     """
 
     high: Sequence[float]
     lines: Sequence[float]
     span: tuple[float, float]
+    taken: list[_Words] = field(default_factory=list)
 
-    def at(self, step: int) -> str:
-        """Return where the words of a mark on the curve stand."""
-        return min(_CORNERS, key=lambda corner: self._crossings(step, self.high[step], *_CORNERS[corner]))
-
-    def beside(self, bound: float) -> str:
-        """Return the end at which the words above a line stand."""
-        last = len(self.high) - 1
-        width = LONG_WORDS / MARK_WORDS
-        ends = {
-            "left": self._crossings(0, bound, width, 1, lines=False),
-            "right": self._crossings(last, bound, -width, 1, lines=False),
+    def at(self, step: int, letters: int) -> str:
+        """Return where the words of a mark on the curve stand, which are taken from then on."""
+        value, width = self.high[step], self._width(letters) + MARK_GAP * len(self.high)
+        spots = {
+            name: self._words(step, value, right * width, up * MARK_HEIGHT)
+            for name, (right, up) in _CORNERS.items()
         }
-        return min(ends, key=lambda end: ends[end])
+        corner = min(spots, key=lambda name: self._crossings(spots[name]) + PROBES * self._hit(spots[name]))
+        self.taken.append(spots[corner])
+        return corner
 
-    def _crossings(self, step: float, value: float, right: float, up: int, *, lines: bool = True) -> int:
-        """Count what runs through words beside a point: places of the curve, and lines."""
+    def beside(self, bound: float, letters: int) -> tuple[str, str] | None:
+        """Return at which end of a line its words are free, and with which edge on it; None where nowhere."""
+        last, width = len(self.high) - 1, self._width(letters)
+        spots = {
+            (side, edge): self._words(start, bound, reach, up * LINE_HEIGHT)
+            for edge, up in (("bottom", 1), ("top", -1))
+            for side, start, reach in (("left", 0, width), ("right", last, -width))
+        }
+        free = {name: each for name, each in spots.items() if not self._hit(each)}
+        if not free:
+            return None
+        place = min(free, key=lambda name: self._crossings(free[name]))
+        self.taken.append(free[place])
+        return place
+
+    def _width(self, letters: int) -> float:
+        return LETTER * letters * len(self.high)
+
+    def _words(self, step: float, value: float, reach: float, rise: float) -> _Words:
         height = self.span[1] - self.span[0]
-        ends = sorted((value + up * LEAST_GAP * height, value + up * WORDS_HEIGHT * height))
-        last = len(self.high) - 1
-        reach = right * MARK_WORDS * len(self.high)
-        places = [step + reach * n / PROBES for n in range(1, PROBES + 1)]
+        low, high = sorted(value + each * height for each in (math.copysign(LEAST_GAP, rise), rise))
+        return _Words(min(step, step + reach), max(step, step + reach), low, high)
+
+    def _hit(self, words: _Words) -> int:
+        """Count the lines and the words that others would run into."""
+        lines = sum(words.low <= each <= words.high for each in self.lines)
+        return lines + sum(words.meets(each) for each in self.taken) + (words.low < self.span[0])
+
+    def _crossings(self, words: _Words) -> int:
+        """Count the places of the curve that run through words."""
+        last, wide = len(self.high) - 1, words.right - words.left
+        places = [words.left + wide * n / PROBES for n in range(PROBES + 1)]
         inside = [self._curve(place) for place in places if 0 <= place <= last]
-        outside = PROBES - len(inside)
-        across = sum(ends[0] <= each <= ends[1] for each in inside)
-        if lines:
-            across += PROBES * sum(ends[0] <= each <= ends[1] for each in self.lines)
         # Words that would leave the figure are the worst.
-        return across + outside * PROBES
+        outside = len(places) - len(inside)
+        return sum(words.low <= each <= words.high for each in inside) + outside * PROBES
 
     def _curve(self, place: float) -> float:
         before = min(int(place), len(self.high) - 1)
@@ -219,14 +273,15 @@ class _Room:
 
 def _mark_stages(figure: go.Figure, marks: Mapping[int, float], room: _Room, colours: Palette) -> None:
     high = room.high
+    words = {step: stage(each) for step, each in marks.items()}
     figure.add_trace(
         go.Scatter(
             x=list(marks),
             y=[high[step] for step in marks],
             mode="markers+text",
             marker={"size": 10, "color": colours.candidate, "line": {"color": colours.ground, "width": 2}},
-            text=[stage(each) for each in marks.values()],
-            textposition=[room.at(step) for step in marks],
+            text=list(words.values()),
+            textposition=[room.at(step, len(each)) for step, each in words.items()],
             textfont={"size": 12, "color": colours.text},
             hoverinfo="skip",
             cliponaxis=False,

@@ -140,7 +140,7 @@ def _percents(label: str, saved: float, low: float, high: float, step: float, wo
     name = PREFIX + word
     start = min(high, max(low, round(100 * saved / step) * step))
     key = address.number(name, lambda asked: low <= asked <= high, start, label=label)
-    moved = float(st.slider(label, low, high, step=step, format="%.1f %%", key=key))
+    moved = float(st.slider(label, low, high, step=step, format=f"%.1f{words.NARROW}%%", key=key))
     address.publish(name, moved, start)
     return saved if moved == start else round(moved / 100, 6)
 

@@ -114,7 +114,7 @@ def at_the_press(function: Callable[P, R]) -> Callable[P, R]:
 def refused() -> list[WorkbenchError]:
     """Return why downloads of this visit came to nothing, each once.
 
-    Streamlit says beside the button only that it failed, in its own words, and hears nothing of the reason.
+    Streamlit hears nothing of the reason.
     """
     kept: list[WorkbenchError] = st.session_state.get(REFUSED, [])
     found = list({str(error): error for error in kept}.values())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 
+from workbench.costing.wording import money as in_dollars
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Verdict
 from workbench.stats.ladder import CEILING
 from workbench.stats.wording import percent as as_set
@@ -13,9 +13,6 @@ NARROW = "\u202f"
 """Between a number and its unit: a narrow space at which no line breaks."""
 FIXED = "\u00a0"
 """Between a number and its noun: a space at which no line breaks."""
-
-LEAST_USD = 1e-6
-"""Smaller sums are said to be below it."""
 
 GLOSSARY = {
     "harm": "The share of calls for which a reviewer says that the frontier's answer was better.",
@@ -236,18 +233,28 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,}{FIXED}{one if number == 1 else many or one + 's'}"
 
 
+def labels(number: int, *, imported: int = 0, gold: int = 0) -> str:
+    """Return a count of labels, saying which of them nobody gave here: 20 labels, 20 imported labels.
+
+    Args:
+        number: All of them.
+        imported: Those that came with a log or a file.
+        gold: Those made from right answers that were known before.
+    """
+    if number and number == imported:
+        return counted(number, "imported label")
+    if number and number == gold:
+        return f"{counted(number, 'label')} from known right answers"
+    of_these = [
+        *([f"{imported:,} imported"] if imported else []),
+        *([f"{gold:,} from known right answers"] if gold else []),
+    ]
+    return counted(number, "label") + (f" ({', '.join(of_these)})" if of_these else "")
+
+
 def money(usd: float | None) -> str:
-    """Return US dollars with cents, and below a cent with three digits that count: $482.10, $0.00114."""
-    if usd is None:
-        return "not priced"
-    size = abs(usd)
-    if 0 < size < LEAST_USD:
-        # Never nothing where something was paid.
-        return f"<${LEAST_USD:.6f}"
-    text = f"{size:,.2f}"
-    if 0 < size < 0.01:
-        text = f"{size:.{2 - math.floor(math.log10(size))}f}".rstrip("0")
-    return f"{'−' if usd < 0 else ''}${text}"
+    """Return US dollars as everywhere, or that there is no price."""
+    return "not priced" if usd is None else in_dollars(usd)
 
 
 def estimated(rate: float | None) -> str:

@@ -1,0 +1,24 @@
+"""How money reads: the same on pages, in reports and on the command line."""
+
+from __future__ import annotations
+
+import math
+
+LEAST_USD = 1e-6
+"""Smaller sums are said to be below it."""
+
+
+def money(usd: float) -> str:
+    """Return US dollars with cents, and below a cent with three digits that count: $482.10, $0.00114.
+
+    Args:
+        usd: The sum; below 0 its minus sign stands in front. Smaller than `LEAST_USD` it reads so, never
+            as nothing where something was paid.
+    """
+    size = abs(usd)
+    if 0 < size < LEAST_USD:
+        return f"<${LEAST_USD:.6f}"
+    text = f"{size:,.2f}"
+    if 0 < size < 0.01:
+        text = f"{size:.{2 - math.floor(math.log10(size))}f}".rstrip("0")
+    return f"{'−' if usd < 0 else ''}${text}"
