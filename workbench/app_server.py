@@ -30,6 +30,12 @@ WORKSPACE_VARIABLE = "WORKBENCH_WORKSPACE"
 
 SERVED = Path(__file__).with_name("app_served.py")
 """What the app's process serves."""
+MESSAGES_KEPT_RUNS = 20
+"""For how many runs of a page a browser keeps large parts of it, which the server then sends no more.
+
+A browser says what it holds as it asks for a run. With Streamlit's own two runs, somebody who goes back and
+forth fast has let go of it before the answer comes, and gets a connection error instead of the page.
+"""
 START_WAIT_S = 60.0
 STOP_WAIT_S = 10.0
 
@@ -109,6 +115,7 @@ def command(host: str, port: int, sign_in: SignIn | None = None) -> list[str]:
         # Widgets whose value the address carries are set through the session, on purpose (ui/address.py);
         # st.pagination can't be told to have no default of its own.
         "global.disableWidgetStateDuplicationWarning": "true",
+        "global.maxCachedMessageAge": str(MESSAGES_KEPT_RUNS),
     }
     if sign_in is not None:
         # A bug's traceback may hold what its reader has no right to; the app's log has it whole.

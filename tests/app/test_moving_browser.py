@@ -209,6 +209,23 @@ def test_one_step_back_returns_to_a_page_with_its_filters(served: Served, browse
     assert seen == Seen()
 
 
+def test_steps_back_and_forth_in_a_hurry_end_on_a_whole_page(served: Served, browser: Any) -> None:
+    """However many pages begin meanwhile, the browser still holds what the server says it has."""
+    page, seen = watched(browser)
+    page.goto(f"{served.url}/compare?task=triage&candidate=planted")
+    there(page, "Compare")
+    for title in ("Ramp", "Slices", "Costs", "Compare") * 3:
+        menu(page, title)
+    for wait_ms in (30, 120, 60):
+        for step in [page.go_back] * 8 + [page.go_forward] * 8:
+            step(wait_until="commit")
+            page.wait_for_timeout(wait_ms)
+        there(page, "Compare")
+        assert page.locator('[role="dialog"]').count() == 0
+    is_about(page)
+    assert seen == Seen()
+
+
 def test_a_copied_address_opens_the_same_view_in_another_browser(served: Served, browser: Any) -> None:
     """What was chosen on any page is in its address: who gets it sends nothing else, and sees the same."""
     mine, seen = watched(browser)

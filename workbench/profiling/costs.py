@@ -335,7 +335,7 @@ def _by_price(workspace: Workspace, candidate: str | None, models: tuple[ModelTo
         sum(use.calls * _usd(i, use.output_tokens, price) for use, i in zip(models, whole, strict=True))
         / calls
     )
-    basis = f"price of {price.model} at the frontier's tokens, without fall-backs (nothing is measured yet)"
+    basis = f"price of {price.model} at the frontier's tokens, without fall-backs (not measured)"
     return exactly(mean), tokens, none, basis
 
 
