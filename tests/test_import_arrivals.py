@@ -267,6 +267,23 @@ def test_a_call_never_stands_in_the_store_twice(desk: Desk) -> None:
     assert desk.store.rows("SELECT * EXCLUDE (seq) FROM calls") == [row]
 
 
+def test_a_conflicting_record_never_stands_in_the_store_twice(desk: Desk) -> None:
+    """Should a fault of ours take one to be new that is there, nothing of the import is stored."""
+    desk.take(desk.write("log.jsonl", pair("a")))
+    desk.take(desk.write("other.jsonl", pair("a", answer="No.")))
+    (row,) = desk.store.rows("SELECT * FROM conflicts")
+
+    def comes_again() -> None:
+        with desk.store.writing() as writer:
+            writer.append("conflicts", [row | {"manifest_id": "import-3"}])
+            late.begin(writer)
+            late.write_calls(writer, "import-3")
+
+    with pytest.raises(RowRefused, match="1 conflicting records would be there twice"):
+        comes_again()
+    assert desk.store.rows("SELECT * FROM conflicts") == [row]
+
+
 @pytest.mark.parametrize("twin", ["in the log", "in the store"])
 def test_a_call_that_comes_again_at_the_end_of_a_log_that_is_loaded_early_is_known(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, twin: str

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -544,6 +545,19 @@ def test_an_import_leaves_the_staging_of_another_that_runs_alone(tmp_path: Path)
 
     with Staging(tmp_path, "first", list), Staging(tmp_path, "second", list):
         assert len(list((tmp_path / "imports").iterdir())) == 2
+    assert list((tmp_path / "imports").iterdir()) == []
+
+
+def test_imports_that_begin_at_once_leave_each_other_their_folders(tmp_path: Path) -> None:
+    """None sweeps up what another has just made and not locked yet."""
+    from workbench.store.staging import Staging
+
+    def begun(number: int) -> bool:
+        with Staging(tmp_path, f"import-{number}", list) as staging:
+            return (staging.folder / "lock").is_file()
+
+    with ThreadPoolExecutor(8) as many:
+        assert all(many.map(begun, range(400)))
     assert list((tmp_path / "imports").iterdir()) == []
 
 

@@ -292,6 +292,16 @@ def test_calls_beyond_what_the_bounds_hold_are_added_and_compared_with_those_tha
             assert identity.twice(writer, "second") == 1
 
 
+def test_conflicts_beyond_what_the_bounds_hold_are_added(path: Path) -> None:
+    """An export may tell all calls of a log otherwise: no index of conflicts has to stay in memory either."""
+    calls = scattered(0, 400_000)
+    texts = dict.fromkeys(("call_id", "content_hash", "call"), calls["call_id"])
+    rows = pa.table(texts | dict.fromkeys(("manifest_id", "file"), calls["source"]))
+    rows = rows.append_column("line", pa.array(range(rows.num_rows)))
+    with Store.open(path, memory_mb=32) as store:
+        assert store.append("conflicts", rows) == rows.num_rows
+
+
 def test_rows_that_were_added_are_let_go_before_their_transaction_ends(path: Path) -> None:
     """DuckDB keeps what it knew by a name until the end, and an import of any size is one transaction."""
     with Store.open(path) as store, store.writing() as writer:

@@ -1,4 +1,4 @@
-"""Whether every call of an import stands once: no key says so, since its index would have to fit in memory.
+"""Whether calls and conflicts of an import stand once: no keys say so, which would have to fit in memory.
 
 Of ids, hashes of eight bytes are compared first: that takes a fraction of the memory and the time.
 """
@@ -21,6 +21,13 @@ SELECT count(*) FROM (
     GROUP BY call_id HAVING count(*) > 1
 )
 """
+_CONFLICTS_TWICE = """
+SELECT count(*) FROM (
+    SELECT call_id, content_hash FROM conflicts
+    WHERE call_id IN (SELECT call_id FROM conflicts WHERE manifest_id = $m)
+    GROUP BY ALL HAVING count(*) > 1
+)
+"""
 
 
 def twice(writer: Writer, manifest_id: str) -> int:
@@ -34,4 +41,15 @@ def twice(writer: Writer, manifest_id: str) -> int:
     if writer.value(_ALONE, mine):
         return 0
     found: int = writer.value(_TWICE, mine)
+    return found
+
+
+def conflicts_twice(writer: Writer, manifest_id: str) -> int:
+    """Return how many records of an import are held as a conflict more than once.
+
+    Args:
+        writer: The transaction that adds them.
+        manifest_id: The import.
+    """
+    found: int = writer.value(_CONFLICTS_TWICE, {"m": manifest_id})
     return found

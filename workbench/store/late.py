@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from workbench.records import BATCH_REQUEST_ID
 from workbench.store.engine import RowRefused
-from workbench.store.identity import twice
+from workbench.store.identity import conflicts_twice, twice
 
 if TYPE_CHECKING:
     from workbench.store import Writer
@@ -68,10 +68,13 @@ def write_calls(writer: Writer, manifest_id: str) -> None:
     """Give calls the time, the model and the attributes that came with their outputs.
 
     Raises:
-        RowRefused: A call would be there twice, or have two outputs; no keys keep that away.
+        RowRefused: A call or a conflict would be there twice, or a call have two outputs; no keys keep
+            that away.
     """
     if count := twice(writer, manifest_id):
         raise RowRefused(f"{count} calls would be there twice.")
+    if count := conflicts_twice(writer, manifest_id):
+        raise RowRefused(f"{count} conflicting records would be there twice.")
     answered = writer.value(
         "SELECT count(*) FROM (SELECT call_id FROM controls WHERE call_id IN (SELECT call_id FROM late)"
         " GROUP BY call_id HAVING count(*) > 1)"

@@ -6,9 +6,10 @@ The folder of a killed import is swept up by the next one: its lock is free.
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -19,7 +20,6 @@ from workbench import parts
 
 ROW, LANGUAGE = "row", "language"
 _LOCK = "lock"
-_FRESH_S = 60.0
 
 
 class Numbered:
@@ -72,10 +72,12 @@ class Staging:
 
     def __enter__(self) -> Staging:
         self._root.mkdir(parents=True, exist_ok=True)
-        sweep(self._root)
-        self._folder.mkdir()
-        self._lock = (self._folder / _LOCK).open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # Another import that sweeps meanwhile would take a folder whose lock is still free.
+        with _alone_in(self._root):
+            _sweep(self._root)
+            self._folder.mkdir()
+            self._lock = (self._folder / _LOCK).open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         return self
 
     def __exit__(
@@ -134,37 +136,26 @@ class Staging:
         return table.set_column(place, table.schema.field(place), self._languages[name].cast(pa.string()))
 
 
-def sweep(root: Path) -> int:
-    """Remove the folders of imports that were killed.
+@contextmanager
+def _alone_in(root: Path) -> Iterator[None]:
+    held = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
-    Args:
-        root: The folder of all staging folders.
 
-    Returns:
-        How many were removed.
-    """
-    removed = 0
+def _sweep(root: Path) -> None:
+    """Remove the folders of imports that were killed."""
     for folder in root.iterdir():
-        lock = folder / _LOCK
         if not folder.is_dir() or folder.is_symlink():
             continue
         try:
-            with lock.open("r+") as file:
+            with (folder / _LOCK).open("r+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
-            # Another process may have made the folder just now and not its lock.
-            if not _old(folder):
-                continue
+            pass  # Killed before there was a lock, or its import is removing it.
         except OSError:
             continue
         shutil.rmtree(folder, ignore_errors=True)
-        removed += 1
-    return removed
-
-
-def _old(folder: Path) -> bool:
-    try:
-        newest = folder.stat().st_mtime
-    except OSError:
-        return False
-    return time.time() - newest > _FRESH_S
