@@ -302,6 +302,18 @@ def test_conflicts_beyond_what_the_bounds_hold_are_added(path: Path) -> None:
         assert store.append("conflicts", rows) == rows.num_rows
 
 
+def test_a_commit_that_memory_is_too_short_for_says_so_and_stores_nothing(path: Path) -> None:
+    """The disk is not to blame for it, and the store takes what is smaller at once."""
+    names = scattered(0, 200_000)["call_id"]
+    rows = pa.table({"part": names, "table_name": names, "rows": pa.repeat(1, len(names))})
+    rows = rows.append_column("absorbed_at", pa.repeat(datetime(2026, 1, 1), len(names)))  # noqa: DTZ001 - as stored
+    with Store.open(path, memory_mb=24) as store:
+        with pytest.raises(EnvironmentalError, match="more memory than") as short:
+            store.append("absorbed_parts", rows)
+        assert "Nothing of it was stored" in short.value.hint
+        assert store.append("absorbed_parts", rows.slice(0, 1_000)) == 1_000
+
+
 def test_rows_that_were_added_are_let_go_before_their_transaction_ends(path: Path) -> None:
     """DuckDB keeps what it knew by a name until the end, and an import of any size is one transaction."""
     with Store.open(path) as store, store.writing() as writer:

@@ -30,6 +30,8 @@ _ALIAS = "store"
 _COMPANIONS = (".wal", ".wal.checkpoint", ".wal.recovery")
 _HEADER = b"DUCK"
 _LOCK_ERROR = re.compile(r"lock on file.*?\(PID (\d+)\)", re.DOTALL)
+_NO_MEMORY = re.compile(r"failed to (?:pin block|allocate data) of size|out of memory", re.IGNORECASE)
+"""What a commit says of memory, which is an error of the transaction to DuckDB."""
 _KEPT_STATEMENTS = 500
 """Many times what one page or one command asks."""
 _statements: dict[str, list[duckdb.Statement]] = {}
@@ -210,6 +212,13 @@ def translated(path: Path) -> Iterator[None]:
 
 def failed(path: Path, error: duckdb.Error) -> Invalidated:
     """Return the error for a database that must be reopened."""
+    if _NO_MEMORY.search(str(error)):
+        return Invalidated(
+            f"What was to be stored in {path} needs more memory than there is, or than it may take: "
+            f"{_first_line(error)}",
+            "Nothing of it was stored, and what was there is kept. Close other programs, use a machine with "
+            "more memory, or store less at once.",
+        )
     return Invalidated(
         f"{path} could not be read or written: {_first_line(error)}",
         "Check that its disk is well and has space left, then try again: what was committed is kept. "

@@ -1,4 +1,4 @@
-"""Whether calls and conflicts of an import stand once: no keys say so, which would have to fit in memory.
+"""Whether calls and conflicts of an import stand once: no keys say so, as these would have to fit in memory.
 
 Of ids, hashes of eight bytes are compared first: that takes a fraction of the memory and the time.
 """
