@@ -114,7 +114,8 @@ def test_an_interrupted_probe_says_what_is_kept_and_that_it_begins_anew(
             signal.raise_signal(signal.SIGINT)
 
     with open_store(workspace) as store:
-        fill(store)
+        # Progress is told twice a second: at twice this pace forty calls take one.
+        fill(store, gap_ms=50)
         with pytest.raises(
             KeyboardInterrupt, match=r"kept: 1 x\. .*the same command measures anew"
         ) as caught:
