@@ -358,6 +358,31 @@ def test_a_filter_means_the_same_in_a_link_and_in_an_export(filled: Filled) -> N
             case_filter(filled.workspace, filled.store, "triage", "small", bad)
 
 
+@pytest.mark.parametrize("column", ["call_seq", "observation_seq"])
+def test_cases_read_the_same_where_comparisons_do_not_know_their_places(filled: Filled, column: str) -> None:
+    """Those of before hold no numbers, or an answer stands under another by now: ids find what they name."""
+    pool = pool_of(filled.workspace, "triage", "small")
+    chosen = case_filter(filled.workspace, filled.store, "triage", "small", {})
+
+    def everything() -> Any:
+        listed = cases.case_page(filled.store, pool, chosen, size=500)
+        one = cases.case(filled.store, pool, listed[-1].call_id)
+        return listed, one, list(cases.each_case(filled.store, pool, chosen, size=7))
+
+    known = everything()
+    assert len(known[0]) >= 48
+    for value in (None, 1_000_000):
+        with filled.store.writing() as writer:
+            writer.execute(
+                f"UPDATE comparisons SET {column} = ? WHERE replay_id = ?",  # noqa: S608 - a column of this test
+                (value, filled.replays["triage"]),
+            )
+        found = everything()
+        assert found[:2] == known[:2]
+        for before, now in zip(known[2], found[2], strict=True):
+            assert [row | {column: None} for row in now] == [row | {column: None} for row in before]
+
+
 def test_the_command_line_writes_what_the_page_offers(filled: Filled, tmp_path: Path) -> None:
     """`workbench export table` takes the words of a link; what it can't do it says without a traceback."""
     file = tmp_path / "out.csv"

@@ -6,7 +6,7 @@ What a filter says is a parameter, see `case_filter`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -204,22 +204,31 @@ def case_page(
     """
     source, values = filtered(pool, chosen)
     picked = store.rows(
-        f"""SELECT x.replay_id, x.call_id, x.verdict, x.score, x.reason, x.flags
+        f"""SELECT x.replay_id, x.call_id, x.call_seq, x.observation_seq, x.verdict, x.score, x.reason,
+                   x.flags
             FROM {compared(store, pool)} x {source}
             ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?""",  # noqa: S608
         [*key_of(pool), *values, size, (max(1, page) - 1) * size],
     )
     told = _contents(
         store,
-        [(row["replay_id"], row["call_id"]) for row in picked],
+        picked,
         "c.native_id, c.language, left(coalesce(k.text, k.output, ''), $chars) AS control,"
         " left(coalesce(o.text, o.error_kind, o.output), $chars) AS candidate",
         chars=chars,
     )
     accesses.viewed(store, accesses.Kind.CASES, pool.task, [row["call_id"] for row in picked])
     return [
-        CaseRow(**(row | told[row["replay_id"], row["call_id"]] | {"flags": tuple(row["flags"])}))
-        for row in picked
+        CaseRow(
+            replay_id=row["replay_id"],
+            call_id=row["call_id"],
+            verdict=row["verdict"],
+            score=row["score"],
+            reason=row["reason"],
+            flags=tuple(row["flags"]),
+            **{name: value for name, value in one.items() if name not in row},
+        )
+        for row, one in zip(picked, told, strict=True)
     ]
 
 
@@ -227,8 +236,8 @@ def case_page(
 def case(store: Store, pool: Pool, call_id: str) -> Case | None:
     """Return one case of a pool, or None where it does not belong to it."""
     found = store.rows(
-        f"""SELECT x.replay_id, x.call_id, x.verdict, x.score, x.reason, x.identical, x.invalid, x.flags,
-                   x.details, x.ignored_by
+        f"""SELECT x.replay_id, x.call_id, x.call_seq, x.observation_seq, x.verdict, x.score, x.reason,
+                   x.identical, x.invalid, x.flags, x.details, x.ignored_by
             FROM {compared(store, pool, one_call=True)} x""",  # noqa: S608
         [*key_of(pool), call_id],
     )
@@ -238,10 +247,10 @@ def case(store: Store, pool: Pool, call_id: str) -> Case | None:
     accesses.viewed(store, accesses.Kind.CASE, pool.task, [call_id])
     row |= _contents(
         store,
-        [(row["replay_id"], call_id)],
+        [row],
         "c.native_id, c.source, c.occurred_at, c.language, c.request, k.output AS control,"
         " o.output AS observed",
-    )[row["replay_id"], call_id]
+    )[0]
     return Case(
         replay_id=row["replay_id"],
         call_id=row["call_id"],
@@ -261,6 +270,16 @@ def case(store: Store, pool: Pool, call_id: str) -> Case | None:
         details=json.loads(row["details"]),
         ignored_by=row["ignored_by"],
     )
+
+
+_BY_PLACE = """
+            FROM (SELECT * FROM observations WHERE seq IN (SELECT unnest($answer_seqs::BIGINT[]))
+                    AND replay_id IN (SELECT unnest($replays)) AND repeat = 0) o
+            JOIN (SELECT * FROM calls WHERE seq IN (SELECT unnest($call_seqs::BIGINT[]))) c USING (call_id)"""
+_BY_ID = """
+            FROM (SELECT * FROM observations WHERE call_id IN (SELECT unnest($calls))
+                    AND replay_id IN (SELECT unnest($replays)) AND repeat = 0) o
+            JOIN (SELECT * FROM calls WHERE call_id IN (SELECT unnest($calls))) c USING (call_id)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,20 +370,20 @@ def each_case(store: Store, pool: Pool, chosen: CaseFilter, *, size: int) -> Ite
     while True:
         beyond = f"{'AND' if 'WHERE' in source else 'WHERE'} {keys} > (?, ?, ?)" if after else ""
         picked = store.rows(
-            f"""SELECT x.replay_id, x.call_id, x.replay_seq, x.place, x.verdict, x.score, x.reason, x.invalid,
-                       x.ignored_by, x.flags
+            f"""SELECT x.replay_id, x.call_id, x.call_seq, x.observation_seq, x.replay_seq, x.place,
+                       x.verdict, x.score, x.reason, x.invalid, x.ignored_by, x.flags
                 FROM {compared(store, pool)} x {source} {beyond}
                 ORDER BY {ORDERS[DIFFERING]} LIMIT ?""",  # noqa: S608
             [*key_of(pool), *values, *after, size],
         )
         told = _contents(
             store,
-            [(row["replay_id"], row["call_id"]) for row in picked],
+            picked,
             "c.native_id, c.source, c.occurred_at, c.language, o.error_kind AS error, c.request,"
             " coalesce(k.text, k.output) AS control, coalesce(o.text, o.output) AS candidate",
         )
         if picked:
-            yield [row | told[row["replay_id"], row["call_id"]] for row in picked]
+            yield [row | one for row, one in zip(picked, told, strict=True)]
         if len(picked) < size:
             return
         last = picked[-1]
@@ -372,12 +391,36 @@ def each_case(store: Store, pool: Pool, chosen: CaseFilter, *, size: int) -> Ite
 
 
 def _contents(
-    store: Store, pairs: list[tuple[str, str]], columns: str, **given: Any
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return what is wanted of a few pairs, with the label of each, by (replay, call).
+    store: Store, picked: Sequence[Mapping[str, Any]], columns: str, **given: Any
+) -> list[dict[str, Any]]:
+    """Return what is wanted of a few comparisons, with the label of each, in their order.
 
-    Keys that are named one by one are found without reading a table, joined ones are not.
+    By number their calls and answers are found in a tenth of the time that ids take.
     """
+    if not picked:
+        return []
+    pairs = [(row["replay_id"], row["call_id"]) for row in picked]
+    places = {
+        "call_seqs": [row["call_seq"] for row in picked],
+        "answer_seqs": [row["observation_seq"] for row in picked],
+    }
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    if all(None not in each for each in places.values()):
+        found = _found(store, pairs, columns, _BY_PLACE, given | places)
+    # Comparisons of before have no numbers, and an answer may have come anew under another.
+    if not found.keys() >= set(pairs):
+        found = _found(store, pairs, columns, _BY_ID, given)
+    return [found[pair] for pair in pairs]
+
+
+def _found(
+    store: Store,
+    pairs: Sequence[tuple[str, str]],
+    columns: str,
+    source: str,
+    given: Mapping[str, Any],
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what is wanted of a few pairs of replay and call; each table is narrowed before it is joined."""
     found = store.rows(
         f"""SELECT o.replay_id, o.call_id, {columns},
                    (SELECT arg_max(l.verdict, l.seq) FROM labels l
@@ -386,9 +429,7 @@ def _contents(
                       AND NOT l.skipped AND l.source <> 'gold'
                       AND l.label_id NOT IN (SELECT supersedes FROM labels WHERE supersedes IS NOT NULL)
                    ) AS label
-            FROM (SELECT * FROM observations WHERE call_id IN (SELECT unnest($calls))
-                    AND replay_id IN (SELECT unnest($replays)) AND repeat = 0) o
-            JOIN (SELECT * FROM calls WHERE call_id IN (SELECT unnest($calls))) c USING (call_id)
+            {source}
             LEFT JOIN (SELECT * FROM frontier_outputs
                        WHERE call_id IN (SELECT unnest($calls))) k USING (call_id)""",  # noqa: S608 - fixed text
         {
