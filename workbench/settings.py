@@ -24,6 +24,7 @@ from workbench.roles import AccessRules, Grant, Right, SignIn, described
 from workbench.specs import Candidate
 from workbench.store import Store, accesses, migrate
 from workbench.store.accesses import Access
+from workbench.store.conflicting import not_in_conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +209,7 @@ def _store(workspace: Workspace, store: Store) -> StoreSetting:
         free_bytes=shutil.disk_usage(workspace.root).free,
         schema=int(store.value(f"SELECT max(number) FROM {migrate.LEDGER}")),  # noqa: S608 - a constant
         newest_schema=migrate.bundled()[-1].number,
-        calls=int(
-            store.value("SELECT count(*) FROM calls WHERE call_id NOT IN (SELECT call_id FROM conflicts)")
-        ),
+        calls=int(store.value(f"SELECT count(*) FROM calls c WHERE {not_in_conflict(store, 'c')}")),  # noqa: S608 - fixed text
         quarantined=len(store.quarantined()),
     )
 

@@ -22,8 +22,9 @@ from workbench.errors import AccessRefused, UsageError
 from workbench.exporting import CSV, PARQUET, TABLES, Asked, export_table, table_bytes
 from workbench.facade import Workbench
 from workbench.roles import Actor, Grant, Role
-from workbench.scoring.case_filters import case_filter, pool_of
-from workbench.store import cases
+from workbench.scoring.case_filters import case_filter, pool_of, rules_by_name
+from workbench.store import cases, pages
+from workbench.store.case_filter import CaseFilter
 from workbench.ui.whose import NAME
 
 FORMULA = '=HYPERLINK("http://example.org")'
@@ -381,6 +382,39 @@ def test_cases_read_the_same_where_comparisons_do_not_know_their_places(filled: 
         assert found[:2] == known[:2]
         for before, now in zip(known[2], found[2], strict=True):
             assert [row | {column: None} for row in now] == [row | {column: None} for row in before]
+
+
+def test_a_slice_splits_the_same_where_comparisons_do_not_know_their_places(filled: Filled) -> None:
+    """By number or by id, the same calls stand in each part, those in conflict in none."""
+    pool = pool_of(filled.workspace, "triage", "small")
+    rule = rules_by_name(filled.workspace.eval_for("triage"))["language"]
+    call = cases.case_page(filled.store, pool, CaseFilter())[0].call_id
+    missing = {"call_id": call, "manifest_id": "m", "content_hash": "x", "file": "f", "line": 1, "call": "{}"}
+    for conflicts in ([], [missing]):
+        filled.store.append("conflicts", conflicts)
+        known = sorted(cases.entry_verdicts(filled.store, pool, rule), key=str)
+        with filled.store.writing() as writer:
+            writer.execute("UPDATE comparisons SET call_seq = NULL")
+        assert sorted(cases.entry_verdicts(filled.store, pool, rule), key=str) == known
+        total = cases.matching(filled.store, pool, CaseFilter())
+        assert sum(n for _, _, n in known) == total - len(conflicts)
+        with filled.store.writing() as writer:
+            writer.execute(
+                "UPDATE comparisons SET call_seq = c.seq FROM calls c WHERE c.call_id = comparisons.call_id"
+            )
+
+
+def test_the_answers_of_a_task_are_counted_whether_all_calls_have_one_or_not(filled: Filled) -> None:
+    """Where each has one the calls are counted; a call in conflict, or without an answer, is none of them."""
+    every = pages.controls(filled.store, "triage")
+    calls = [each["call_id"] for each in filled.store.rows("SELECT call_id FROM calls WHERE task = 'triage'")]
+    assert every == len(calls) > 2
+    with filled.store.writing() as writer:
+        writer.execute("DELETE FROM controls WHERE call_id = ?", (calls[0],))
+    assert pages.controls(filled.store, "triage") == every - 1
+    row = {"manifest_id": "m", "content_hash": "x", "file": "f", "line": 1, "call": "{}"}
+    filled.store.append("conflicts", [row | {"call_id": calls[1]}])
+    assert pages.controls(filled.store, "triage") == every - 2
 
 
 def test_the_command_line_writes_what_the_page_offers(filled: Filled, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.records import Verdict
+from workbench.store.conflicting import not_in_conflict
 from workbench.store.remembered import located, remembered
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def _frame(
                CAST({verdict} AS TINYINT) AS verdict, m.score, m.identical, m.invalid,
                CASE WHEN c.session_id IS NULL THEN {NO_SESSION} ELSE hash(c.session_id) END AS session,
                hash(c.request_hash) AS request, c.occurred_at, {columns}
-        {source} {_WITHIN} {_not_in_conflict(store, "m")}
+        {source} {_WITHIN} AND {not_in_conflict(store, "m")}
         """,
         params,
     )
@@ -239,13 +240,6 @@ def _all_placed(store: Store, params: dict[str, str]) -> bool:
     return not store.value(f"SELECT {gaps}", params)
 
 
-def _not_in_conflict(store: Store, row: str) -> str:
-    """Return the condition that a row's call is not in conflict; nothing where none is, which is quicker."""
-    if not store.value("SELECT count(*) FROM conflicts"):
-        return ""
-    return f"AND NOT EXISTS (SELECT 1 FROM conflicts x WHERE x.call_id = {row}.call_id)"  # noqa: S608 - a constant
-
-
 def _audited(
     store: Store, params: dict[str, str], rows: Mapping[str, NDArray[Any]], begun: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -259,7 +253,7 @@ def _audited(
             SELECT replay_id, batch, count(*) AS planned FROM replay_calls q
             WHERE replay_id IN (
                 SELECT replay_id FROM replays WHERE task = $task AND candidate_fingerprint = $fingerprint)
-              {_not_in_conflict(store, "q")}
+              AND {not_in_conflict(store, "q")}
             GROUP BY replay_id, batch
         ) p ON p.replay_id = r.replay_id
         """,  # noqa: S608 - constants of this module

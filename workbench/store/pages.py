@@ -12,6 +12,7 @@ from workbench.access import requires, requires_somewhere
 from workbench.records import UNASSIGNED
 from workbench.roles import Right
 from workbench.store import accesses
+from workbench.store.conflicting import not_in_conflict
 from workbench.store.labels import task_of_replay
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def freshness(store: Store, *, without: tuple[str, ...] = ()) -> Freshness:
     """
     row = store.rows(
         # Without the view, which joins every answer.
-        """WITH usable AS (SELECT task FROM calls WHERE call_id NOT IN (SELECT call_id FROM conflicts))
+        f"""WITH usable AS (SELECT task FROM calls c WHERE {not_in_conflict(store, "c")})
            SELECT (SELECT count(*) FROM usable) AS calls,
                   (SELECT count(DISTINCT task) FROM usable WHERE task <> ?) AS tasks,
                   (SELECT max(occurred_at) FROM calls) AS last_call_at,
@@ -76,7 +77,7 @@ def freshness(store: Store, *, without: tuple[str, ...] = ()) -> Freshness:
                      AS last_replay_at,
                   (SELECT max(l.created_at) FROM labels l LEFT JOIN replays r USING (replay_id)
                    WHERE l.verdict IS NOT NULL AND l.source <> 'gold'
-                     AND NOT coalesce(list_contains(?::VARCHAR[], r.candidate), false)) AS last_label_at""",
+                     AND NOT coalesce(list_contains(?::VARCHAR[], r.candidate), false)) AS last_label_at""",  # noqa: S608 - fixed text
         (UNASSIGNED, list(without), list(without)),
     )[0]
     if not access.may(Right.SEE):
@@ -93,10 +94,9 @@ def tasks(store: Store) -> list[TaskCount]:
     """Return every task with its calls, the largest first."""
     found = store.rows(
         # Without the view, which joins every answer.
-        """SELECT c.task, count(*) AS calls, min(c.occurred_at) AS first_at, max(c.occurred_at) AS last_at
-           FROM calls c
-           WHERE c.call_id NOT IN (SELECT call_id FROM conflicts)
-           GROUP BY c.task ORDER BY calls DESC, c.task"""
+        f"""SELECT c.task, count(*) AS calls, min(c.occurred_at) AS first_at, max(c.occurred_at) AS last_at
+           FROM calls c WHERE {not_in_conflict(store, "c")}
+           GROUP BY c.task ORDER BY calls DESC, c.task"""  # noqa: S608 - fixed text
     )
     actor = access.current()
     return [TaskCount(**row) for row in found if actor.rights(row["task"])]
@@ -109,9 +109,7 @@ def controls(store: Store, task: str) -> int:
     answered = store.value(
         "SELECT (SELECT count(*) FROM calls) = (SELECT count(*) FROM frontier_outputs) AS whole"
     )
-    usable = (
-        "SELECT count(*) FROM calls c WHERE c.task = ? AND c.call_id NOT IN (SELECT call_id FROM conflicts)"
-    )
+    usable = f"SELECT count(*) FROM calls c WHERE c.task = ? AND {not_in_conflict(store, 'c')}"  # noqa: S608 - fixed text
     # By number twice as fast as by text.
     held = "AND hash(c.call_id) IN (SELECT hash(call_id) FROM frontier_outputs)"
     return int(store.value(usable if answered else f"{usable} {held}", (task,)))

@@ -25,6 +25,7 @@ from workbench.slices import (
 from workbench.specs import SliceRule
 from workbench.stats.cluster import firsts
 from workbench.store.calls import FRONTIER_MODEL
+from workbench.store.conflicting import not_in_conflict
 from workbench.store.remembered import TornRead
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def slicing(store: Store, task: str, rule: SliceRule) -> Slicing | None:
         f"""
         SELECT entry, count(*) AS n FROM (
             SELECT {expression} AS entry FROM calls c
-            WHERE c.task = ? AND c.call_id NOT IN (SELECT call_id FROM conflicts))
+            WHERE c.task = ? AND {not_in_conflict(store, "c")})
         GROUP BY entry ORDER BY n DESC, entry LIMIT {MOST_ENTRIES + 1}
         """,  # noqa: S608 - an expression of this module, and a constant
         [*values, task],
@@ -123,7 +124,7 @@ def sliced_calls(
     columns = store.columns(
         f"""
         SELECT c.seq, {hashes} FROM calls c
-        WHERE c.task = ? AND c.call_id NOT IN (SELECT call_id FROM conflicts) ORDER BY c.seq
+        WHERE c.task = ? AND {not_in_conflict(store, "c")} ORDER BY c.seq
         """,  # noqa: S608 - expressions of this module
         [*(each for _, values in expressions for each in values), task],
     )
