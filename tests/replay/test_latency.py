@@ -22,6 +22,7 @@ from workbench.progress import Progress
 from workbench.records import Policy
 from workbench.replay.latency import probe_latency
 from workbench.replay.lease import ReplayLease
+from workbench.replay.stopping import signals_kept
 from workbench.scoring.evidence import measured_latency
 from workbench.store import Store
 from workbench.store.probes import newest_probe
@@ -113,9 +114,10 @@ def test_an_interrupted_probe_says_what_is_kept_and_that_it_begins_anew(
         if progress.note.startswith("2 x"):
             signal.raise_signal(signal.SIGINT)
 
-    with open_store(workspace) as store:
-        # Progress is told twice a second: at twice this pace forty calls take one.
-        fill(store, gap_ms=50)
+    with open_store(workspace) as store, signals_kept():
+        # Whoever was started in the background of a shell ignores the signal.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        fill(store)
         with pytest.raises(
             KeyboardInterrupt, match=r"kept: 1 x\. .*the same command measures anew"
         ) as caught:
