@@ -36,8 +36,8 @@ ABSORB_ROWS = 2_000
 FETCHED_ROWS = 10_000
 """Rows held at a time as DuckDB gives them, on the way to what is made of them."""
 
-CLOSED_TABLES = frozenset({"absorbed_parts", "calls", "controls", migrate.LEDGER})
-"""Tables that spool parts may not fill: an import alone sees to it that a call stands there once."""
+CLOSED_TABLES = frozenset({"absorbed_parts", "calls", "conflicts", "controls", migrate.LEDGER})
+"""Tables that spool parts may not fill: in those without a key an import sees to it that rows stand once."""
 
 _CHANGES = re.compile(r"\s*(?:INSERT\s+(?:OR\s+\w+\s+)?INTO|DELETE\s+FROM|UPDATE)\s+(\w+)\b", re.IGNORECASE)
 _queries: ContextVar[set[str] | None] = ContextVar("queries", default=None)

@@ -40,7 +40,7 @@ class EarlyLoad:
     def __init__(self, writer: Writer, manifest_id: str) -> None:
         self._writer, self._manifest_id = writer, manifest_id
         self._loaded, self._answered = Loaded(), Answered()
-        self._look_at = _FIRST_LOOK
+        self._looked = 0
 
     def take(self, tables: Iterable[pa.Table]) -> None:
         """Load rows.
@@ -59,8 +59,7 @@ class EarlyLoad:
             if further:
                 parts[ACCEPTED] = parts.get(ACCEPTED, 0) + further
             # A log that was loaded before shows at once, and one that repeats itself not much later.
-            if counts[ACCEPTED] >= self._look_at:
-                self._look_at = counts[ACCEPTED] * _LOOK_AGAIN
+            if counts[ACCEPTED] >= max(_FIRST_LOOK, _LOOK_AGAIN * self._looked):
                 self._check_ids()
 
     def finish(self, prices: Sequence[ModelPrice]) -> Loaded:
@@ -77,5 +76,7 @@ class EarlyLoad:
         return self._loaded
 
     def _check_ids(self) -> None:
-        if twice(self._writer, self._manifest_id):
+        loaded = self._loaded.counts.get(ACCEPTED, 0)
+        if loaded > self._looked and twice(self._writer, self._manifest_id):
             raise ToJudge
+        self._looked = loaded
