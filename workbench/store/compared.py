@@ -169,13 +169,13 @@ def session_calls(store: Store, task: str, outside: Iterable[int]) -> pd.Series[
         outside: Numbers of calls that are left out.
     """
     frame = store.frame(
-        """
+        f"""
         SELECT hash(session_id) AS session, count(*) AS n FROM calls c
-        WHERE task = ? AND session_id IS NOT NULL AND call_id NOT IN (SELECT call_id FROM conflicts)
+        WHERE task = ? AND session_id IS NOT NULL AND {not_in_conflict(store, "c")}
           AND call_id IN (SELECT call_id FROM frontier_outputs)
           AND seq NOT IN (SELECT unnest(?::BIGINT[]))
         GROUP BY session_id
-        """,
+        """,  # noqa: S608 - fixed text
         (task, list(outside)),
     )
     found = frame["n"]

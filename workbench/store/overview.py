@@ -12,6 +12,7 @@ from workbench.costing.pricing import ModelPrice
 from workbench.normal import content_hash, naive_utc
 from workbench.roles import Right
 from workbench.store.call_costs import PRICES, at_batch_price, by_model, logged_cost, price_parameters
+from workbench.store.conflicting import not_in_conflict
 from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
 from workbench.store.replays import LIVE
@@ -233,12 +234,13 @@ def control_costs(
 def _control_costs(
     store: Store, task: str, prices: Sequence[ModelPrice], exclude: Sequence[str]
 ) -> list[dict[str, Any]]:
+    usable = not_in_conflict(store, "c")
     return store.rows(
         f"""
         WITH {PRICES},
         rates AS (
-            SELECT {RATES_DIFFER} AS differ FROM calls
-            WHERE task = $task AND call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
+            SELECT {RATES_DIFFER} AS differ FROM calls c
+            WHERE task = $task AND {usable} {without(exclude)}
         ),
         found AS (
             SELECT c.task AS workload,
@@ -247,7 +249,7 @@ def _control_costs(
                    {logged_cost("k.output")} AS logged, {at_batch_price("k.marks")} AS batched,
                    CASE WHEN (SELECT differ FROM rates) THEN 1 / c.sampling_rate ELSE 1 END AS w
             FROM calls c JOIN frontier_outputs k USING (call_id)
-            WHERE c.task = $task AND c.call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
+            WHERE c.task = $task AND {usable} {without(exclude)}
         ),
         {by_model("found")}
         SELECT * FROM by_model ORDER BY calls DESC, model
