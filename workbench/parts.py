@@ -173,6 +173,9 @@ def _array(column: tuple[Any, ...], kind: Any) -> Any:
         or column.count(first) < len(column)
     ):
         return pa.array(column, kind)
+    if first == []:  # A scalar of a list is not repeated, it is copied row by row.
+        ends = pa.repeat(pa.scalar(0, pa.int32()), len(column) + 1)
+        return pa.ListArray.from_arrays(ends, pa.array([], kind.value_type))
     return pa.repeat(pa.scalar(first, kind), len(column))
 
 

@@ -170,6 +170,7 @@ def import_files(
                 raise _DryRun
             imports.append_rejects(writer, report.manifest_id or "", rejects)
             imports.append_manifest(writer, _manifest(report, job, now, redaction))
+            background.submit(staging.discard)  # While the store commits, which takes as long.
 
         def tick(done: int) -> None:
             listener(Progress("storing", done, staging.rows, "records"))

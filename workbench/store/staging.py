@@ -83,9 +83,13 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.discard()
         if self._lock is not None:
             self._lock.close()
+
+    def discard(self) -> None:
+        """Remove the parts: nothing asks for them any more. Other threads may do so at the same time."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def folder(self) -> Path:
