@@ -50,6 +50,19 @@ def test_a_link_opens_one_workload(visit: Visit, shop: Filled) -> None:
     assert "90 calls, 69.2 % of the log" in said(fine(visit(shop, "traffic", workload="~gone")))
 
 
+def test_the_address_names_the_workload_and_the_call_that_are_open(visit: Visit, shop: Filled) -> None:
+    """Whoever opens it later sees the same ones, though another workload may then come first."""
+    first = profile(shop.workspace, shop.store).workloads[0].workload
+    at = fine(visit(shop, "traffic", part="calls"))
+    assert at.query_params["workload"] == first
+    (opened,) = [each for each in at.selectbox if each.label == "Open a call"]
+    at = fine(opened.select_index(3).run())
+    asked = next(each.value for each in at.dataframe if "Asked" in each.value.columns)["Asked"].iloc[3]
+    again = fine(visit(shop, "traffic", **dict(at.query_params)))
+    assert any(asked in each.value for each in again.code)
+    assert "was left out" in said(fine(visit(shop, "traffic", part="calls", call="gone")))
+
+
 def test_a_workload_becomes_a_task_on_the_page(visit: Visit, shop: Filled) -> None:
     """The eval is written, the calls move, and the page says so."""
     at = fine(visit(shop, "traffic", part="naming"))

@@ -39,7 +39,8 @@ def show() -> None:
     _table(report)
     names = [each.workload for each in report.workloads]
     labels = {each.workload: _named(each) for each in report.workloads}
-    chosen = address.select("Workload", names, name="workload", labels=labels)
+    # Which one is first changes with what comes in: a link keeps to the one that was looked at.
+    chosen = address.select("Workload", names, name="workload", labels=labels, is_always_shown=True)
     _workload(report, next(each for each in report.workloads if each.workload == chosen))
 
 
@@ -318,16 +319,13 @@ def _calls(report: ProfileReport, each: WorkloadReport) -> None:
     )
     if not rows:
         return
-    numbers = list(range(len(rows)))
-    opened = st.selectbox(
-        "Open a call", numbers, format_func=lambda at: visible(rows[at]["native_id"]),
-        key=f"traffic-open-{each.workload}-{page}",
-    )  # fmt: skip
-    if opened is not None:
-        answers.show_request(requests[opened])
-        st.caption("Answer")
-        control = rows[opened]["control"]
-        answers.plain(answers.output_text(from_json(control, Output) if control else None), limit=6_000)
+    at = {row["call_id"]: number for number, row in enumerate(rows)}
+    said = {row["call_id"]: visible(row["native_id"]) for row in rows}
+    opened = at[address.select("Open a call", list(at), name="call", labels=said)]
+    answers.show_request(requests[opened])
+    st.caption("Answer")
+    control = rows[opened]["control"]
+    answers.plain(answers.output_text(from_json(control, Output) if control else None), limit=6_000)
 
 
 def _first_line(request: Request) -> str:
