@@ -70,6 +70,7 @@ STOPPED = """() => {
 WAIT_MS = 120_000
 DRAWING_MS = 15_000
 """For so long after the script has ended the browser may draw."""
+GIVEN_WAY = 10
 OK = {True: "ok   ", False: "BELOW"}
 FIRST_CONTENT_MS = 1_000
 ALONE_MS, TOGETHER_MS = 150, 500
@@ -116,8 +117,13 @@ def browsing() -> Iterator[Page]:
         browser.close()
 
 
-def tour(url: str, rounds: int, found: list[Visited]) -> None:
-    """Open every page so many times, in a browser of one's own, after a first look at the app."""
+def tour(url: str, rounds: int, found: list[Visited], *, gives_way: bool = False) -> None:
+    """Open every page so many times, in a browser of one's own, after a first look at the app.
+
+    Browsers of several visitors give way to the app: they would stand on other machines.
+    """
+    if gives_way:
+        os.nice(GIVEN_WAY)  # Of this thread alone, and of what it starts.
     with browsing() as page:
         visit(page, f"{url}/settings")
         for _ in range(rounds):
@@ -231,7 +237,10 @@ def main() -> None:
         since = len(log.read_text(encoding="utf-8").splitlines())
         with writing(place):
             together: list[list[Visited]] = [[] for _ in range(given.users)]
-            threads = [threading.Thread(target=tour, args=(url, given.rounds, each)) for each in together]
+            threads = [
+                threading.Thread(target=tour, args=(url, given.rounds, each), kwargs={"gives_way": True})
+                for each in together
+            ]
             for each in threads:
                 each.start()
             for each in threads:

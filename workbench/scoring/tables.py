@@ -23,6 +23,7 @@ from workbench.stats.wording import measured
 from workbench.store import accesses
 from workbench.store.cases import INVALID
 from workbench.store.comparisons import once
+from workbench.store.conflicting import not_in_conflict
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -142,8 +143,12 @@ def tables(store: Store, config: EvalConfig, fingerprint: str) -> Tables | None:
 _COMPARED = """
 FROM comparisons m JOIN replays r ON r.replay_id = m.replay_id
 WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
-  AND m.verdict <> 'uncomparable' AND m.call_id NOT IN (SELECT call_id FROM conflicts)
+  AND m.verdict <> 'uncomparable'
 """
+
+
+def _compared(store: Store) -> str:
+    return f"{_COMPARED} AND {not_in_conflict(store, 'm')} "
 
 
 @requires(Right.SEE, task=lambda given: given["config"].task)
@@ -156,7 +161,7 @@ def label_tables(store: Store, config: EvalConfig, fingerprint: str) -> LabelTab
         fingerprint: The candidate's.
     """
     scope = (config.task, fingerprint, evaluator_version(config))
-    compared = _COMPARED + once(store, config.task, fingerprint)
+    compared = _compared(store) + once(store, config.task, fingerprint)
     found = store.rows(
         f"""
         SELECT m.control_group AS control,
@@ -187,12 +192,14 @@ def _invalid_texts(store: Store, scope: tuple[str, str, str], compared: str) -> 
     """Return the commonest answers that are no label, and note that they are read."""
     texts = store.rows(
         f"""
+        -- Few are invalid: found first, the observations are not all put into a table of their own.
+        WITH invalid AS MATERIALIZED (SELECT m.replay_id, m.call_id {compared} AND m.invalid)
         SELECT left(coalesce(o.text, ''), ?) AS text, count(*) AS n, min(m.call_id) AS call_id
-        FROM (SELECT m.replay_id, m.call_id {compared} AND m.invalid) m
+        FROM invalid m
         JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = 0
         WHERE o.error_kind IS NULL GROUP BY 1 ORDER BY n DESC, text LIMIT ?
         """,  # noqa: S608 - a constant of this module
-        (TEXT_CHARS, *scope, TEXTS_SHOWN),
+        (*scope, TEXT_CHARS, TEXTS_SHOWN),
     )
     accesses.viewed(store, accesses.Kind.CASE, scope[0], [row["call_id"] for row in texts])
     return tuple(InvalidText(row["text"], int(row["n"])) for row in texts)
@@ -226,15 +233,15 @@ def field_tables(
         sample: Count a random part of about so many calls, the same each time; None counts all.
     """
     scope: tuple[Any, ...] = (config.task, fingerprint, evaluator_version(config))
-    drawn = once(store, config.task, fingerprint)
+    compared, drawn = _compared(store), once(store, config.task, fingerprint)
     if sample is not None:
-        total = store.value(f"SELECT count(*) {_COMPARED}", scope)
+        total = store.value(f"SELECT count(*) {compared}", scope)
         drawn += "AND hash(m.call_id) % 1000000 < ?"
         scope = (*scope, math.ceil(1_000_000 * min(1.0, sample / max(1, total))))
     counted = store.rows(
         f"""
         WITH each AS (
-            SELECT unnest(CAST(json_extract(m.details, '$.fields') AS JSON[])) AS field {_COMPARED} {drawn}
+            SELECT unnest(CAST(json_extract(m.details, '$.fields') AS JSON[])) AS field {compared} {drawn}
         )
         SELECT json_extract_string(field, '$.path') AS path, count(*) AS n,
                count(*) FILTER (WHERE CAST(json_extract(field, '$.equal') AS BOOLEAN)) AS equal
@@ -253,7 +260,7 @@ def field_tables(
                    WHERE NOT m.invalid AND json_extract(m.details, '$.schema_problem') IS NULL) AS valid,
                count(*) FILTER (WHERE {_repaired("candidate")}) AS repaired,
                count(*) FILTER (WHERE {_repaired("control")}) AS control_repaired
-        {_COMPARED} {drawn}
+        {compared} {drawn}
         """,
         scope,
     )[0]
@@ -292,12 +299,13 @@ def ranking_tables(store: Store, config: EvalConfig, fingerprint: str) -> Rankin
         config: An eval of orders.
         fingerprint: The candidate's.
     """
+    compared = _compared(store)
     figure = "TRY_CAST(json_extract_string(m.details, '$.{}') AS DOUBLE)".format
     found = store.rows(
         f"""
         WITH each AS (
             SELECT {figure("top_1")} AS top_1, {figure("ndcg")} AS ndcg, {figure("kendall_tau")} AS tau,
-                   m.invalid {_COMPARED} {once(store, config.task, fingerprint)}
+                   m.invalid {compared} {once(store, config.task, fingerprint)}
         )
         SELECT count(*) FILTER (WHERE invalid OR top_1 IS NOT NULL) AS n, coalesce(sum(top_1), 0) AS top_1,
                coalesce(sum(ndcg), 0) AS ndcg, count(tau) AS with_tau, coalesce(sum(tau), 0) AS tau

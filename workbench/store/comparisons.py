@@ -12,6 +12,7 @@ from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Comparison, Output, from_json, to_json
 from workbench.store import traffic_days
 from workbench.store.call_costs import cached_tokens
+from workbench.store.conflicting import not_in_conflict
 from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
 
@@ -226,7 +227,7 @@ def summary(store: Store, task: str, fingerprint: str, version: str) -> list[dic
         JOIN replays r ON r.replay_id = m.replay_id
         JOIN observations o ON o.replay_id = m.replay_id AND o.call_id = m.call_id AND o.repeat = m.repeat
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
-          AND m.call_id NOT IN (SELECT call_id FROM conflicts) {once(store, task, fingerprint)}
+          AND {not_in_conflict(store, "m")} {once(store, task, fingerprint)}
         GROUP BY ALL
         """,  # noqa: S608 - a constant of this module
         (EVALUATOR_ERROR, task, fingerprint, version),
@@ -236,12 +237,12 @@ def summary(store: Store, task: str, fingerprint: str, version: str) -> list[dic
 def has_compared(store: Store, task: str, fingerprint: str, version: str) -> bool:
     """Say whether an answer of repeat 0 to a usable call was compared."""
     found = store.value(
-        """
+        f"""
         SELECT 1 FROM comparisons m JOIN replays r ON r.replay_id = m.replay_id
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
-          AND m.call_id NOT IN (SELECT call_id FROM conflicts)
+          AND {not_in_conflict(store, "m")}
         LIMIT 1
-        """,
+        """,  # noqa: S608 - fixed text
         (task, fingerprint, version),
     )
     return found is not None
@@ -252,12 +253,12 @@ def evaluator_errors(
 ) -> dict[str, int]:
     """Return why an evaluator of one's own failed on pairs of repeat 0, the commonest reasons first."""
     found = store.rows(
-        """
+        f"""
         SELECT m.reason, count(*) AS n FROM comparisons m JOIN replays r ON r.replay_id = m.replay_id
         WHERE r.task = ? AND r.candidate_fingerprint = ? AND m.evaluator_version = ? AND m.repeat = 0
-          AND list_contains(m.flags, ?) AND m.call_id NOT IN (SELECT call_id FROM conflicts)
+          AND list_contains(m.flags, ?) AND {not_in_conflict(store, "m")}
         GROUP BY m.reason ORDER BY n DESC, m.reason LIMIT ?
-        """,
+        """,  # noqa: S608 - fixed text
         (task, fingerprint, version, EVALUATOR_ERROR, limit),
     )
     return {row["reason"]: int(row["n"]) for row in found}
@@ -420,8 +421,8 @@ def _volume(store: Store, task: str, exclude: Sequence[str]) -> dict[str, Any]:
         f"""
         SELECT count(*) AS calls, min(occurred_at) AS first, max(occurred_at) AS last,
                count(*) - count(occurred_at) AS undated
-        FROM calls
-        WHERE task = $task AND call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
+        FROM calls c
+        WHERE task = $task AND {not_in_conflict(store, "c")} {without(exclude)}
         """,  # noqa: S608
         parameters(task, exclude),
     )[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.store.conflicting import not_in_conflict
 from workbench.store.noise import ANSWERED_BY
 from workbench.store.replays import SYSTEM_HASH
 
@@ -31,9 +32,9 @@ def newest_controls(store: Store, task: str, limit: int) -> list[dict[str, Any]]
     return store.rows(
         f"""
         WITH newest AS (
-            SELECT call_id FROM calls
+            SELECT call_id FROM calls c
             WHERE task = ? AND served_by IS NULL AND occurred_at IS NOT NULL
-              AND call_id NOT IN (SELECT call_id FROM conflicts)
+              AND {not_in_conflict(store, "c")}
             ORDER BY occurred_at DESC, seq DESC LIMIT ?
         )
         {_OF_CALLS} AND call_id IN (SELECT call_id FROM newest)

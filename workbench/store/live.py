@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workbench.store.call_costs import cached_tokens
+from workbench.store.conflicting import not_in_conflict
 from workbench.store.replays import (
     ASKING,
     FRAME_COLUMNS,
@@ -78,7 +79,7 @@ def served_calls(store: Store, task: str, candidate: str, since: datetime) -> li
         SELECT {FRAME_COLUMNS}
         FROM calls c
         WHERE c.task = ? AND c.served_by = ? AND c.occurred_at >= ?
-          AND c.call_id NOT IN (SELECT call_id FROM conflicts)
+          AND {not_in_conflict(store, "c")}
           AND c.call_id IN (SELECT call_id FROM controls WHERE served_by IS NOT NULL)
         ORDER BY c.call_id
         """,  # noqa: S608 - constants

@@ -14,6 +14,7 @@ from workbench.access import requires
 from workbench.roles import Right
 from workbench.store import accesses
 from workbench.store.call_costs import cached_tokens
+from workbench.store.conflicting import not_in_conflict
 from workbench.store.labels import task_of_replay
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def side_by_side(store: Store, replay_ids: Sequence[str], version: str) -> dict[
         [first, second],
     )[0]
     outcome = store.rows(
-        """SELECT count(*) AS compared,
+        f"""SELECT count(*) AS compared,
                   count(*) FILTER (WHERE x.agrees AND y.agrees) AS both,
                   count(*) FILTER (WHERE x.agrees AND NOT y.agrees) AS a_alone,
                   count(*) FILTER (WHERE y.agrees AND NOT x.agrees) AS b_alone,
@@ -226,7 +227,7 @@ def side_by_side(store: Store, replay_ids: Sequence[str], version: str) -> dict[
            JOIN (SELECT call_id, verdict <> 'mismatch' AS agrees FROM comparisons
                  WHERE replay_id = ? AND repeat = 0 AND evaluator_version = ? AND verdict <> 'uncomparable') y
            USING (call_id)
-           WHERE call_id NOT IN (SELECT call_id FROM conflicts)""",
+           WHERE {not_in_conflict(store, "x")}""",  # noqa: S608 - fixed text
         [first, version, second, version],
     )[0]
     sides = [

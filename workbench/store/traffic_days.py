@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.records import LEAST_RATE
+from workbench.store.conflicting import not_in_conflict
 from workbench.store.marked import parameters, without
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def of_task(store: Store, task: str, exclude: Sequence[str] = ()) -> list[dict[s
     """Return what `daily` does for a task, without the calls that carry an excluded mark."""
     traffic = f"""
         traffic AS (
-            SELECT task AS workload, source, occurred_at, sampling_rate FROM calls
-            WHERE task = $task AND call_id NOT IN (SELECT call_id FROM conflicts) {without(exclude)}
+            SELECT task AS workload, source, occurred_at, sampling_rate FROM calls c
+            WHERE task = $task AND {not_in_conflict(store, "c")} {without(exclude)}
         )
     """  # noqa: S608
     return daily(store, traffic, parameters(task, exclude))
