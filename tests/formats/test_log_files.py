@@ -418,6 +418,24 @@ def test_a_stream_logged_as_text_reads_as_the_list_of_its_events(tmp_path: Path,
         assert logged(tmp_path / "calls.jsonl", text) == expected
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_ends_a_stream_is_no_hole_in_the_list_of_its_chunks(tmp_path: Path, name: str) -> None:
+    """Loggers keep each line of data in a list: parsed, as it was sent, or the last one as text."""
+    chunks = STREAMS[name]
+    expected = logged(tmp_path / "calls.jsonl", chunks)
+    assert expected.control.text is not None
+    for listed in (
+        [*chunks, "[DONE]"],
+        [*map(json.dumps, chunks), "[DONE]"],
+        as_events(chunks).split("\n"),
+        [f"event: {name}\n", "", *(f"data: {json.dumps(each)}\n\n" for each in chunks), "data: [DONE]"],
+    ):
+        assert logged(tmp_path / "calls.jsonl", listed) == expected
+    for broken in ([chunks[0], "upstream went away", *chunks[1:]], [None, *chunks], ["[DONE]"]):
+        item = logged(tmp_path / "calls.jsonl", broken)
+        assert (item.control, item.control_marks) == (None, ["stream_not_rebuilt"])
+
+
 def test_a_stream_logged_as_text_is_never_put_together_around_a_hole(tmp_path: Path) -> None:
     """Cut off at its end it is an answer cut off; with a hole, or empty, it is marked and no answer."""
     first, last = STREAMS["chat"]
