@@ -399,6 +399,18 @@ def test_without_a_priced_small_model_the_costs_say_what_to_add(tmp_path: Path) 
         assert "Small model: none has a price: add one to [[prices]]" in bench.costs().text
 
 
+def test_the_name_of_a_workload_is_never_cut(bench: Workbench) -> None:
+    """What the table calls a workload is what --draft-eval takes."""
+    found = bench.profile()
+    named = [replace(each, name=f"{each.name}-{'x' * 60}") for each in found.workloads]
+    text = replace(found, workloads=tuple(named)).text
+    table = text.splitlines()
+    assert all(f"{each.name} (found) " in text for each in named)
+    heads = [line for line in table if line.startswith("workload ")]
+    rows = [line for line in table if " (found) " in line]
+    assert len({line.rindex("  ") for line in [*heads, *rows]}) == 1
+
+
 def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
     """No calls, no workloads, no figures."""
     root = tmp_path / "w"
