@@ -26,6 +26,8 @@ from workbench.formats.files import (
     refuse_other_text,
 )
 from workbench.formats.lines import Share, read_lines
+from workbench.formats.near_misses import behind_text, only_events
+from workbench.formats.streams import events_of_text
 from workbench.formats.tables import csv_columns, parquet_columns, read_csv, read_parquet
 from workbench.normal import Undecodable, decode_json
 from workbench.records import Rejected
@@ -108,6 +110,8 @@ def _text_shape(path: Path, head: bytes) -> Shape:
         return Shape(path, "jsonl")
     if suffix in (".jsonl", ".ndjson", ".json"):
         return Shape(path, "jsonl")
+    if not is_table:
+        _refuse_near_miss(path, first, [line for line in complete if line.strip()][:50])
     delimiter = max("\t,;|", key=first.count)
     if is_table or first.count(delimiter) > 0:
         # Beyond the head, the reader looks; here, one of many files of a folder can be left out.
@@ -118,6 +122,22 @@ def _text_shape(path: Path, head: bytes) -> Shape:
         f"{path} is neither JSON, JSONL, CSV nor Parquet: it begins with {first[:60]!r}.",
         "Export the log in one of these.",
     )
+
+
+def _refuse_near_miss(path: Path, first: str, lines: list[str]) -> None:
+    """Refuse text that has commas enough for a table, but is a stream, or JSON behind something else.
+
+    Raises:
+        UsageError: The hint says how it becomes a log.
+    """
+    if first.startswith(("data:", "event:")) and events_of_text("\n".join(lines)):
+        raise only_events(path)
+    places = [line.find("{") for line in lines]
+    behind = [_try_object(line[place:]) for line, place in zip(lines, places, strict=True) if place > 0]
+    if behind and 2 * sum(each is not None for each in behind) > len(lines):
+        raise behind_text(
+            path, next(line[:place] for line, place in zip(lines, places, strict=True) if place > 0)
+        )
 
 
 def _starts_array(text: str) -> bool:

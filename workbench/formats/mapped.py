@@ -213,6 +213,12 @@ def check_columns(mapping: Mapping[str, str], columns: Iterable[str], file: str)
     known = list(columns)
     for field, path in mapping.items():
         if path not in known and split_path(path)[0] not in known:
+            named = [each for each in known if each.startswith(f"{path} (")]
+            if len(named) > 1:
+                raise UsageError(
+                    f"{file} has no column {path!r} of its own (--map {field}={path}).",
+                    f"Several have that name: write {' or '.join(map(repr, named[:3]))}.",
+                )
             shown = known if len(known) <= 40 else get_close_matches(path, known, n=5, cutoff=0.3)
             raise UsageError(
                 f"{file} has no column {path!r} (--map {field}={path}).", did_you_mean(path, shown)

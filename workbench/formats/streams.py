@@ -12,6 +12,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 """No other: inside of JSON text, U+2028 and its like end no line."""
 _FIELDS = ("data:", "event:", "id:", "retry:", ":")
 _DONE = "[DONE]"
+_PIECES = ("message_start", "message_delta", "message_stop", "content_block_", "response.", "ping")
 
 
 def events_of_text(text: str) -> list[Any] | None:
@@ -102,6 +103,14 @@ def _listed(chunk: Any) -> list[Any]:
     if said is None and event.startswith(_FIELDS) and "data:" not in event:
         return []
     return [event] if said is None else [each for each in said if each != _DONE]
+
+
+def is_piece(event: Mapping[str, Any]) -> bool:
+    """Tell whether an object is one piece of a streamed answer, and no record of a log."""
+    kind = event.get("type")
+    return event.get("object") in ("chat.completion.chunk", "text_completion.chunk") or (
+        isinstance(kind, str) and kind.startswith(_PIECES)
+    )
 
 
 def _inner(event: Mapping[str, Any]) -> Mapping[str, Any]:
