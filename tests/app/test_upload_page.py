@@ -72,6 +72,16 @@ def test_a_file_that_is_no_log_is_named_as_it_was_sent(visit: Visit, empty: Fill
     assert str(sent.parent) not in words
 
 
+def test_the_report_of_conflicts_leads_to_where_they_are_resolved(visit: Visit, empty: Filled) -> None:
+    at = visit(empty, "upload")
+    at.session_state[REPORT] = ImportReport(records=2, accepted=1, conflicts=1)
+    at = fine(at.run())
+    at = fine(at.button(key="conflicts").click().run())
+    assert REPORT not in at.session_state
+    at.session_state[REPORT] = ImportReport(records=1, accepted=1)
+    assert "conflicts" not in [each.key for each in fine(at.run()).button]
+
+
 def test_an_upload_can_name_its_source(visit: Visit, empty: Filled, tmp_path: Path) -> None:
     """The same id in two sources is two calls; without a name the source is the format."""
     row = {

@@ -346,6 +346,11 @@ def _report(report: ImportReport) -> None:
                 key="rejects",
                 on_click="ignore",
             )
+        if report.conflicts and access.may(Right.IMPORT):
+            # They stand on this page's first view.
+            st.button(
+                "Say which is right", icon=":material/compare_arrows:", key="conflicts", on_click=_start_over
+            )
         st.button("Upload another", key="another", on_click=_start_over)
 
 
