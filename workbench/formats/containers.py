@@ -39,8 +39,8 @@ _PAGE_KEYS = frozenset(ENVELOPES) | {
 }
 """What stands beside the records of one page of an export."""
 
-_SCALAR_PAIR = r'"[^"]*"\s*:\s*(?:"[^"]*"|[0-9.]+|null|true|false)\s*,\s*'
-_ENVELOPE_START = re.compile(rf'\s*\{{\s*(?:{_SCALAR_PAIR})*"({"|".join(ENVELOPES)})"\s*:\s*\[')
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"\s*")
 
 
 def look(path: Path) -> Shape:
@@ -161,14 +161,41 @@ def _starts_array(text: str) -> bool:
 def _object_kind(text: str, complete: list[str], whole: bool) -> str:
     filled = [line for line in complete if line.strip()]
     parsed = [value for value in map(_try_object, filled[:50]) if value is not None]
-    if parsed and _try_object(filled[0]) is None and _ENVELOPE_START.match(text):
+    if parsed and _try_object(filled[0]) is None and _starts_envelope(text):
         return "json"  # One of its items is alone on its line.
     if parsed:
         only = whole and len(filled) == 1
         return "json" if (only and _envelope_key(parsed[0])) or _are_pages(parsed) else "jsonl"
-    if _ENVELOPE_START.match(text):
+    if _starts_envelope(text):
         return "json"
     return "json" if filled and filled[0].rstrip()[-1:] in "{[,:" else "jsonl"
+
+
+def _starts_envelope(text: str) -> bool:
+    """Tell whether a text begins with an object that holds a list of records, maybe behind other keys."""
+    position = _skip(text, 0)
+    if text[position : position + 1] != "{":
+        return False
+    try:
+        while True:
+            key, position = _DECODER.raw_decode(text, _skip(text, position + 1))
+            position = _skip(text, position)
+            if not isinstance(key, str) or key in _CALL_KEYS or text[position : position + 1] != ":":
+                return False
+            position = _skip(text, position + 1)
+            if key in ENVELOPES and text[position : position + 1] == "[":
+                return True
+            _, position = _DECODER.raw_decode(text, position)
+            position = _skip(text, position)
+            if text[position : position + 1] != ",":
+                return False
+    except (ValueError, RecursionError):
+        return False
+
+
+def _skip(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
 
 
 def _try_object(line: str) -> dict[str, Any] | None:
