@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 import pickle
 import random
 import sys
@@ -88,6 +89,14 @@ def test_what_is_no_log_is_refused_with_its_name_and_the_next_step(
     assert name in error.value.message
     assert says in error.value.message + error.value.hint
     assert error.value.hint
+
+
+def test_a_pipe_is_refused_before_anything_is_read_of_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "calls.jsonl"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="is a pipe or a device") as error:
+        list(read([pipe]))
+    assert "write it to a file" in error.value.hint
 
 
 def test_a_missing_file_names_the_closest_one(tmp_path: Path) -> None:

@@ -54,7 +54,10 @@ def look(path: Path) -> Shape:
         close = did_you_mean(path.name, siblings) if len(siblings) < 1000 else ""
         raise UsageError(f"{path}: there is no such file.", close if close.startswith("Did") else "")
     if not path.is_file():
-        raise UsageError(f"{path} is not a file.", "Name the files in it, for example with a wildcard.")
+        raise UsageError(
+            f"{path} is a pipe or a device, not a file.",
+            "A log is read more than once: write it to a file first, then import that one.",
+        )
     refused = REFUSED_SUFFIXES.get(path.suffix.lower())
     if refused:
         raise UsageError(f"{path} is {refused[0]}, not a log.", refused[1])
