@@ -53,6 +53,21 @@ def test_times_that_can_not_be_read_are_told_with_what_can(desk: Desk) -> None:
     assert "2026-11-30T09:00:00Z" in report.text
 
 
+@pytest.mark.parametrize("answer", ["billing", {"role": "assistant", "content": "billing"}])
+def test_a_log_of_which_nothing_is_read_is_told_what_to_try(desk: Desk, answer: object) -> None:
+    """And what is proposed works: a log of one's own often holds the answer as text or message."""
+    rows = [{"request": pair("a", f"Where is {each}?")["request"], "response": answer} for each in "abc"]
+    log = desk.write("log.jsonl", *rows)
+    report = desk.take(log)
+    assert (report.accepted, report.rejected) == (0, 3)
+    assert "--map input=request --map output=response" in report.text
+    again = desk.take(log, mapping={"input": "request", "output": "response"})
+    assert again.accepted == 3
+    assert not again.unread
+    some = desk.take(desk.write("some.jsonl", pair("x"), *rows))
+    assert not some.unread
+
+
 def test_reasons_are_told_in_whole_words(desk: Desk) -> None:
     """What differs from record to record is left out of a reason only where it does differ."""
     one = desk.root / "one.jsonl"

@@ -174,11 +174,26 @@ class ImportReport(_WithRejects):
         )
 
     @property
+    def unread(self) -> str:
+        """Return what to try where no record at all could be read."""
+        # Outputs of a batch without their requests are read: what they lack is another file.
+        told = self.format in ("mapped", "openai_batch")
+        if told or not self.rejected or self.rejected + self.blank < self.records:
+            return ""
+        return (
+            f"all records were rejected as {self.format}. If this is another log, name its format "
+            "(--format), or say where request and answer stand, for example "
+            "--map input=request --map output=response."
+        )
+
+    @property
     def text(self) -> str:
         """Return the report as a person reads it."""
         lines = [_headline(self)]
         counts = ("accepted", "joined", "rejected", "skipped", "conflicts", "blank")
         lines.append("  " + ", ".join(f"{name} {getattr(self, name):,}" for name in counts))
+        if self.unread:
+            lines.append(f"  NOTHING READ: {self.unread}")
         if self.unrecognised:
             more = len(self.unrecognised) - NAMES_SHOWN
             lines.append(f"  not recognised, left out: {len(self.unrecognised):,} files")

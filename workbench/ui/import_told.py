@@ -64,6 +64,7 @@ def details(report: ImportReport) -> None:
     if report.repaired:
         st.warning(visible(report.repaired), icon=":material/warning:")
     for hint in (
+        *([report.unread] if report.unread else []),
         *told_times(report),
         *told_readings(report),
         *told_unrendered(report),
