@@ -323,6 +323,23 @@ def test_an_undo_that_could_not_restore_what_was_removes_nothing(desk: Desk) -> 
     assert content(desk) == before
 
 
+def test_the_list_of_conflicts_shows_what_each_side_says(desk: Desk) -> None:
+    """Nobody can say which version is right without reading both, each around the place where they part."""
+    long = "The same words. " * 20
+    desk.take(desk.write("one.jsonl", pair("a"), pair("b", long + "Monday"), pair("c")))
+    error = {"request": pair("c")["request"], "id": "c", "error": {"message": "down"}, "status_code": 500}
+    other = [pair("a", answer="Two.\nLines"), pair("b", long + "Friday"), error]
+    desk.take(desk.write("two.jsonl", *other))
+    done = CliRunner().invoke(cli, ["conflicts", "list", "--workspace", str(desk.root)])
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.stdout.splitlines()]
+    said = [" ".join(line[1:]) for line in lines if line[0] in ("stored", "arrived")]
+    assert said[1] == "Two. Lines"
+    assert [each[-6:] for each in said[2:4]] == ["Monday", "Friday"]
+    assert all(each.startswith("…") and len(each) < 125 for each in said[2:4])
+    assert "different messages" in done.stdout
+
+
 def test_the_commands_list_undo_and_resolve(desk: Desk) -> None:
     """`import --list`, `import --undo`, `conflicts list` and `conflicts resolve` print JSON."""
     desk.take(desk.write("one.jsonl", pair("a")))

@@ -223,9 +223,11 @@ def test_plain_azure_diagnostics_are_refused_with_the_reason(place: Place, tmp_p
         "properties": '{"modelName": "gpt-4o"}',
     }
     file.write_text(json.dumps(row) + "\n")
-    for format in ("auto", "azure_apim"):
+    table = tmp_path / "diagnostics.csv"
+    table.write_text(f"TenantId,ResourceId,Category,DurationMs\n0,{row['resourceId']},RequestResponse,300\n")
+    for path, format in ((file, "auto"), (file, "azure_apim"), (table, "auto")):
         with pytest.raises(UsageError) as error:
-            place.take(file, format=format)
+            place.take(path, format=format)
         assert "no prompts" in error.value.message
         assert "API Management" in error.value.hint
 

@@ -42,6 +42,44 @@ def test_the_span_of_a_log_is_told_in_utc_whatever_its_times_are_written_in(desk
     assert (document["first_at"], document["last_at"]) == ("2026-03-01T10:30:00", "2026-03-05T08:40:00")
 
 
+def test_times_that_can_not_be_read_are_told_with_what_can(desk: Desk) -> None:
+    """Without times there is no figure a day: a mark alone would not say why."""
+    rows = [
+        pair(f"c{each}", timestamp=time) for each, time in enumerate(("09/10/2026", "soon", "2026-03-01"))
+    ]
+    report = desk.take(desk.write("log.jsonl", *rows))
+    assert report.marks["bad_time"] == 2
+    assert "TIME NOT KNOWN: 2 calls are dated by what can't be read for certain" in report.text
+    assert "2026-11-30T09:00:00Z" in report.text
+
+
+@pytest.mark.parametrize("answer", ["billing", {"role": "assistant", "content": "billing"}])
+def test_a_log_of_which_nothing_is_read_is_told_what_to_try(desk: Desk, answer: object) -> None:
+    """And what is proposed works: a log of one's own often holds the answer as text or message."""
+    rows = [{"request": pair("a", f"Where is {each}?")["request"], "response": answer} for each in "abc"]
+    log = desk.write("log.jsonl", *rows)
+    report = desk.take(log)
+    assert (report.accepted, report.rejected) == (0, 3)
+    assert "--map input=request --map output=response" in report.text
+    again = desk.take(log, mapping={"input": "request", "output": "response"})
+    assert again.accepted == 3
+    assert not again.unread
+    some = desk.take(desk.write("some.jsonl", pair("x"), *rows))
+    assert not some.unread
+
+
+def test_reasons_are_told_in_whole_words(desk: Desk) -> None:
+    """What differs from record to record is left out of a reason only where it does differ."""
+    one = desk.root / "one.jsonl"
+    one.write_text(json.dumps(pair("a")) + '\n{"request": \n[1]\n')
+    assert "1 x the JSON breaks off at column 12" in desk.take(one).text
+    table = desk.root / "table.csv"
+    table.write_text("id,text,out\n1,a\n2,a,b\n3,a,b,c\n")
+    report = desk.take(table, mapping={"id": "id", "input": "text", "output": "out"})
+    assert report.reject_reasons == {"… cells where the header has …": 2}
+    assert "2 x … cells where the header has …, such as: 2 cells where the header has 3" in report.text
+
+
 def test_the_span_is_that_of_what_the_import_added(desk: Desk) -> None:
     """A longer log tells the span of its new calls, and one with nothing new tells none."""
     old, new = pair("a", timestamp="2026-03-01T00:00:00Z"), pair("b", timestamp="2026-03-09T12:00:00Z")

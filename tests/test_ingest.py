@@ -372,8 +372,9 @@ def test_a_repeated_column_can_not_be_mapped_by_its_bare_name(desk: Desk) -> Non
     """Which of the two is meant has to be said, by the number of the column."""
     path = desk.root / "rows.csv"
     path.write_text("id,text,text,out\n1,first,second,x\n")
-    with pytest.raises(UsageError, match="no column 'text'"):
+    with pytest.raises(UsageError, match="no column 'text' of its own") as error:
         desk.take(path, mapping={"id": "id", "input": "text", "output": "out"})
+    assert error.value.hint == "Several have that name: write 'text (2)' or 'text (3)'."
     desk.take(path, mapping={"id": "id", "input": "text (3)", "output": "out"})
     (call,) = calls.load_calls(desk.store)
     assert call.request.messages[0].content == "second"

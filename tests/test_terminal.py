@@ -45,6 +45,14 @@ def test_a_share_that_could_mean_two_things_or_none_is_refused(text: str) -> Non
         parse_share(text)
 
 
+@pytest.mark.parametrize("text", ["1", "1.0", "5", "37.5", "100"])
+def test_what_is_proposed_for_a_refused_share_is_taken(text: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_share(text)
+    for word in error.value.hint.removeprefix("Write ").removesuffix(".").split(" or "):
+        parse_share(word)
+
+
 @given(st.floats(0, 0.999))
 def test_every_fraction_below_one_is_read_back(share: float) -> None:
     assert parse_share(repr(share)) == share

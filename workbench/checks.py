@@ -33,7 +33,9 @@ SAMPLING_PARAMETERS = frozenset(
         *("structured_outputs", "score_labels"),
     )
 )
-NAME_HINT = "Use letters, digits, dot, dash, underscore."
+NAME_HINT = (
+    "Use letters from A to Z, digits, dot, dash, underscore: at most 100, the first a letter or digit."
+)
 
 NEEDED_KEYS = {
     "openai": ("base_url", "model"),

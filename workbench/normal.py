@@ -48,7 +48,11 @@ _DATE_FORMATS = (
     "%Y/%m/%d",
     "%Y-%m-%d %H:%M:%S UTC",
     "%Y-%m-%d %H:%M:%S.%f UTC",
+    "%Y-%m-%d %H:%M:%S %z UTC",
+    "%Y-%m-%d %H:%M:%S.%f %z UTC",
+    "%d/%b/%Y:%H:%M:%S %z",
 )
+"""Spreadsheets, BigQuery, Go, and the access logs of web servers."""
 
 
 class Undecodable(ValueError):
@@ -407,6 +411,8 @@ def _time_of(value: Any) -> datetime | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
+    if text[-1:] == "z":
+        text = text[:-1] + "Z"
     # No number has a dash behind four digits: most times are written so, and to try costs more.
     number = None if text[4:5] == "-" and text[:4].isdigit() else as_number(text)
     if number is not None:
@@ -418,7 +424,7 @@ def _time_of(value: Any) -> datetime | None:
         pass
     for pattern in _DATE_FORMATS:
         try:
-            return datetime.strptime(text, pattern).replace(tzinfo=UTC)
+            return datetime.strptime(text, pattern)  # noqa: DTZ007 -- to_utc adds the zone that is missing
         except ValueError:
             continue
     return written_date(text)

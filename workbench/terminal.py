@@ -71,10 +71,11 @@ def parse_share(text: str) -> float:
         value = float(number)
     except ValueError:
         raise UsageError(f"{text!r} is not a share of traffic.", "Write 5% or 0.05.") from None
-    if not is_percent and value >= 1:
-        raise UsageError(
-            f"{text!r} could mean {value:g} % or {100 * value:g} %.", f"Write {value:g}% or {value / 100:g}."
-        )
+    if not is_percent and value == 1:
+        raise UsageError(f"{text!r} could mean 1 % or 100 %.", "Write 1% or 100%.")
+    if not is_percent and value > 1:
+        hint = f"Write {value:g}%." if value <= 100 else "Write 5% or 0.05."
+        raise UsageError(f"{text!r} is more than all traffic.", hint)
     share = value / 100 if is_percent else value
     if not 0 <= share <= 1:
         raise UsageError(f"{text!r} is not between 0 % and 100 %.", "Write 5% or 0.05.")

@@ -11,6 +11,9 @@ from types import SimpleNamespace
 import pytest
 from app_building import make_workspace
 
+from workbench.errors import UsageError
+from workbench.formats import files
+from workbench.formats.containers import look
 from workbench.ui import inbox, upload
 
 
@@ -48,6 +51,22 @@ def test_files_are_kept_under_the_workspace_and_dropped_again(tmp_path: Path) ->
     assert all(inbox.folder(workspace) in path.parents for path in paths)
     inbox.drop(paths)
     assert not any(path.exists() for path in paths)
+
+
+def test_every_log_that_an_import_takes_can_be_sent() -> None:
+    """What a folder's import reads is not refused by the browser for its ending."""
+    assert {f".{each}" for each in inbox.TYPES} >= files._LOG_SUFFIXES
+
+
+def test_an_error_names_a_file_as_it_was_sent(tmp_path: Path) -> None:
+    """Where uploads lie on the server is nobody's business, and not what a person has to mend."""
+    workspace = make_workspace(tmp_path / "w")
+    paths = inbox.keep(workspace, [Sent("a.jsonl", "{}".encode("utf-16"))])
+    with pytest.raises(UsageError) as error:
+        look(paths[0])
+    told = inbox.as_sent(error.value, paths)
+    assert type(told) is UsageError
+    assert (told.message, told.hint) == ("a.jsonl is UTF-16 text, not a log.", "Save it as UTF-8.")
 
 
 def test_forgotten_uploads_go_after_a_day(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from app_reading import Visit, fine, said
 
 from workbench.ingest import ImportReport
 from workbench.progress import Progress
+from workbench.ui import inbox
 from workbench.ui.import_told import Pace
 from workbench.ui.upload import FILES, REPORT
 from workbench.ui.words import NARROW
@@ -57,6 +59,27 @@ def test_a_plain_report_says_none_of_it(visit: Visit, empty: Filled) -> None:
     words = _shown(visit, empty, ImportReport(accepted=90, records=90, marks={"repaired_text": 2}))
     for told in ("Passed over", "template", "labels", "right answers", "can't stand in a path", "Not UTF-8"):
         assert told not in words
+
+
+def test_a_file_that_is_no_log_is_named_as_it_was_sent(visit: Visit, empty: Filled) -> None:
+    file = io.BytesIO("{}".encode("utf-16"))
+    file.name = "calls.jsonl"
+    (sent,) = inbox.keep(empty.workspace, [file])
+    at = visit(empty, "upload")
+    at.session_state[FILES] = [sent]
+    words = said(at.run())
+    assert "calls.jsonl is UTF-16 text" in words
+    assert str(sent.parent) not in words
+
+
+def test_the_report_of_conflicts_leads_to_where_they_are_resolved(visit: Visit, empty: Filled) -> None:
+    at = visit(empty, "upload")
+    at.session_state[REPORT] = ImportReport(records=2, accepted=1, conflicts=1)
+    at = fine(at.run())
+    at = fine(at.button(key="conflicts").click().run())
+    assert REPORT not in at.session_state
+    at.session_state[REPORT] = ImportReport(records=1, accepted=1)
+    assert "conflicts" not in [each.key for each in fine(at.run()).button]
 
 
 def test_an_upload_can_name_its_source(visit: Visit, empty: Filled, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -83,6 +84,21 @@ def test_all_lists_of_a_file_are_read(tmp_path: Path) -> None:
     assert told(path, pretty + "\n" + pretty.replace('"a"', '"b"')) == ["a", "b"]
     assert told(path, f'{{"data": [{a}], "has_more": true}}\n{{"data": [{b}, {c}]}}\n') == ["a", "b", "c"]
     assert told(path, f'{{\n"x": {{bad\n}}\n}}\n{{"data": [{b}, {c}]}}\n')[1:] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    "page", [{"meta": {"page": 1, "of": [1, 2]}}, {"links": [], "next": None}, {"a": "{"}]
+)
+def test_a_long_envelope_on_one_line_is_known_whatever_stands_before_its_list(
+    tmp_path: Path, page: dict[str, Any]
+) -> None:
+    """A line longer than the head of a file is no record that is too long: its items are the records."""
+    path = tmp_path / "page.json"
+    items = [json.loads(call(f"c{each}")) | {"note": "x" * 5_000} for each in range(30)]
+    assert told(path, json.dumps(page | {"data": items})) == [f"c{each}" for each in range(30)]
+    # What a call holds is no list of calls.
+    row = GOOD | {"data": [{"a": "x" * 100_000}]}
+    assert told(path, f"{json.dumps(row)}\n" * 2) == [GOOD["response"]["id"]] * 2
 
 
 def test_what_follows_a_list_and_is_none_is_rejected_with_its_line(tmp_path: Path) -> None:

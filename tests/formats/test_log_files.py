@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 import pickle
 import random
 import sys
@@ -50,7 +51,26 @@ GOOD = (FOLDER / "openai_chat.jsonl").read_text(encoding="utf-8").splitlines()[0
         ("calls.jsonl", b"\0" * 8 + b"DUCK" + b"\0" * 100, "DuckDB"),
         ("calls.csv", b"PK\x03\x04" + b"x" * 50, "Excel"),
         ("calls.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        ("calls.csv", "a,b\n1,2\n".encode("utf-16-be") * 9, "UTF-16"),
+        ("calls.jsonl", GOOD.encode("utf-16-le"), "UTF-16"),
         ("calls.jsonl", bytes(range(8)) * 50, "binary"),
+        ("calls.jsonl", b"\0" * 500, "binary"),
+        (
+            "app.log",
+            f"2026-11-20 10:00:00 INFO {GOOD}\n".encode() * 3,
+            "begin with '2026-11-20 10:00:00 INFO '",
+        ),
+        ("app.log", f"[a, b] {GOOD}\nup, and running\n[a] {GOOD}\n".encode(), "sed 's/^[^{]*//' app.log"),
+        ("sse.txt", b'data: {"object": "chat.completion.chunk", "choices": []}\n\n', "not what was asked"),
+        ("calls.jsonl", b'{"object": "chat.completion.chunk", "choices": []}\n' * 3, "not what was asked"),
+        (
+            "calls.jsonl",
+            b'{"type": "message_start", "message": {}}\n{"type": "ping"}\n',
+            "not what was asked",
+        ),
+        ("calls.jsonl", f"{json.loads(GOOD)!r}\n".encode(), "json.dumps"),
+        ("k8s.jsonl", json.dumps({"log": GOOD, "stream": "out"}).encode(), '.["log"] | fromjson'),
+        ("gcp.jsonl", json.dumps({"n": 1, "jsonPayload": json.loads(GOOD)}).encode(), "like openai_chat"),
         ("calls.parquet", b"PAR1 and then nothing", "Parquet"),
         ("calls.txt", b"just some prose\nwithout any shape\n", "neither"),
         ("calls.jsonl", b"no\njson\nhere\n", "no JSON object"),
@@ -69,6 +89,14 @@ def test_what_is_no_log_is_refused_with_its_name_and_the_next_step(
     assert name in error.value.message
     assert says in error.value.message + error.value.hint
     assert error.value.hint
+
+
+def test_a_pipe_is_refused_before_anything_is_read_of_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "calls.jsonl"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="is a pipe or a device") as error:
+        list(read([pipe]))
+    assert "write it to a file" in error.value.hint
 
 
 def test_a_missing_file_names_the_closest_one(tmp_path: Path) -> None:
@@ -416,6 +444,24 @@ def test_a_stream_logged_as_text_reads_as_the_list_of_its_events(tmp_path: Path,
         as_events(["ping", *chunks]),
     ):
         assert logged(tmp_path / "calls.jsonl", text) == expected
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_ends_a_stream_is_no_hole_in_the_list_of_its_chunks(tmp_path: Path, name: str) -> None:
+    """Loggers keep each line of data in a list: parsed, as it was sent, or the last one as text."""
+    chunks = STREAMS[name]
+    expected = logged(tmp_path / "calls.jsonl", chunks)
+    assert expected.control.text is not None
+    for listed in (
+        [*chunks, "[DONE]"],
+        [*map(json.dumps, chunks), "[DONE]"],
+        as_events(chunks).split("\n"),
+        [f"event: {name}\n", "", *(f"data: {json.dumps(each)}\n\n" for each in chunks), "data: [DONE]"],
+    ):
+        assert logged(tmp_path / "calls.jsonl", listed) == expected
+    for broken in ([chunks[0], "upstream went away", *chunks[1:]], [None, *chunks], ["[DONE]"]):
+        item = logged(tmp_path / "calls.jsonl", broken)
+        assert (item.control, item.control_marks) == (None, ["stream_not_rebuilt"])
 
 
 def test_a_stream_logged_as_text_is_never_put_together_around_a_hole(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -124,6 +125,26 @@ def test_a_column_of_a_provider_s_requests_is_read_as_such() -> None:
 )
 def test_a_prompt_that_is_json_itself_is_asked_as_it_stands(found: str) -> None:
     assert asked(found).messages == (Message("user", found),)
+
+
+@pytest.mark.parametrize(
+    ("row", "model"),
+    [
+        ({"q": {"model": "m-0", "messages": [{"role": "user", "content": "Where?"}]}, "a": ANTHROPIC}, "m-1"),
+        ({"q": {"model": "m-0", "messages": [{"role": "user", "content": "Where?"}]}, "a": "here"}, "m-0"),
+        ({"q": {"messages": [{"role": "user", "content": "Where?"}], "model": 7}, "a": None}, None),
+        ({"q": "Where?", "a": CHUNKS, "model": "m-2"}, "m-2"),
+        ({"q": "Where?", "a": "here"}, None),
+    ],
+)
+def test_the_model_is_that_of_its_column_else_of_the_answer_else_of_the_request(
+    row: dict[str, Any], model: str | None
+) -> None:
+    """A call is priced, counted and ruled by one model, wherever the row says which."""
+    columns = {"input": "q", "output": "a"} | ({"model": "model"} if "model" in row else {})
+    (draft,) = Mapped(columns).parse(row)
+    assert isinstance(draft, Draft)
+    assert draft.model == model
 
 
 def test_a_column_of_instructions_goes_before_those_of_the_body() -> None:

@@ -12,6 +12,7 @@ from workbench.formats import Draft, Joiner, OutputDraft
 from workbench.formats.azure_apim import AzureAPIM
 from workbench.formats.base import Format, Item, Record
 from workbench.formats.bedrock import Bedrock
+from workbench.formats.langfuse import Langfuse
 from workbench.formats.langsmith import LangSmith
 from workbench.formats.litellm import LiteLLM
 from workbench.formats.openai_chat import OpenAIChat
@@ -20,7 +21,7 @@ from workbench.formats.openinference import OpenInference
 from workbench.formats.otlp_genai import OtlpGenAI
 from workbench.formats.registry import parse_record, recognised
 from workbench.formats.tensorzero import TensorZero
-from workbench.records import ErrorKind, Rejected
+from workbench.records import ErrorKind, Rejected, Usage
 
 ASKED = [{"role": "user", "content": "Sort this."}]
 
@@ -327,3 +328,22 @@ def test_tools_in_columns_of_a_tensorzero_row_are_offered_ones() -> None:
     assert draft.request.parameters == {"tool_choice": chosen, "parallel_tool_calls": False}
     alone = row | {"allowed_tools": json.dumps({"tools": ["refund"], "choice": "explicit"})}
     assert call(TensorZero(), alone).marks == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"promptTokens": 10, "completionTokens": 3, "totalTokens": 13},
+        {"prompt_tokens": 10, "completion_tokens": 3},
+        {"inputUsage": "10", "outputUsage": "3"},
+        {"usage": {"input": 10, "output": 3}, "promptTokens": 99},
+        {"usage": {"input": None, "output": None}, "inputTokens": 10, "outputTokens": 3},
+    ],
+)
+def test_tokens_of_older_langfuse_exports_and_of_its_tables_are_read(told: dict[str, Any]) -> None:
+    """They stand in columns of their own, beside a usage that may be empty."""
+    row = {"id": "o", "type": "GENERATION", "traceId": "t", "model": "m", "input": "Hi?", "output": "Hello."}
+    (draft,) = Langfuse().parse(row | told)
+    assert isinstance(draft, Draft)
+    assert draft.control is not None
+    assert draft.control.usage == Usage(input_tokens=10, output_tokens=3)

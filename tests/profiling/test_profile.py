@@ -399,6 +399,30 @@ def test_without_a_priced_small_model_the_costs_say_what_to_add(tmp_path: Path) 
         assert "Small model: none has a price: add one to [[prices]]" in bench.costs().text
 
 
+def test_without_any_price_costs_of_all_say_that_prices_lack_and_not_the_volume(tmp_path: Path) -> None:
+    """The log says how many calls there are a day: nobody is sent to import it again."""
+    no_price = CONFIG[: CONFIG.index("[[prices]]")]
+    with made(tmp_path / "w", [*lines(sort_line, 30), *lines(order_line, 30)], config=no_price) as bench:
+        found = bench.costs()
+    assert found.calls_per_day is not None
+    assert {each.missing for each in found.ways} == {
+        ("the price or the tokens of the model that answers now (workbench.toml: [[prices]])",)
+    }
+    assert len(found.left_out_workloads) == 2
+
+
+def test_the_name_of_a_workload_is_never_cut(bench: Workbench) -> None:
+    """What the table calls a workload is what --draft-eval takes."""
+    found = bench.profile()
+    named = [replace(each, name=f"{each.name}-{'x' * 60}") for each in found.workloads]
+    text = replace(found, workloads=tuple(named)).text
+    table = text.splitlines()
+    assert all(f"{each.name} (found) " in text for each in named)
+    heads = [line for line in table if line.startswith("workload ")]
+    rows = [line for line in table if " (found) " in line]
+    assert len({line.rindex("  ") for line in [*heads, *rows]}) == 1
+
+
 def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
     """No calls, no workloads, no figures."""
     root = tmp_path / "w"

@@ -108,7 +108,7 @@ def test_a_time_to_come_is_no_time(tmp_path: Path, is_plain: bool) -> None:
     rows = [row(number, at) for number, at in enumerate(a_week(147))] + [far]
     bench, report = space(tmp_path, rows)
     assert report.marks["future_time"] == report.marks["no_time"] == 1
-    assert "FUTURE: 1 calls are dated after this import" in report.text
+    assert "TIME NOT KNOWN: 1 call is dated after this import and counts as" in report.text
     assert report.last_at is not None
     assert report.last_at.year == 2026
     (load,) = profile(bench.workspace, bench.store).workloads

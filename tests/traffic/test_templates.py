@@ -207,6 +207,21 @@ def test_languages_without_spaces_have_templates_too(text: str) -> None:
     assert all(len(each) == 1 for each in table.values())
 
 
+@pytest.mark.parametrize(
+    ("system", "name"),
+    [
+        ("请把下面的评论分类为正面或负面，只回答一个词", "cjk-prompt"),
+        ("Отнеси каждое сообщение к одной из трёх тем, ответь одним словом", "cyrillic-prompt"),
+        ("صنف رسالة العميل في فئة واحدة فقط من الفئات", "arabic-prompt"),
+        ("Übersetze höflich für Großkunden: café à côté", "ubersetze-hoflich-fur-grosskunden-cafe"),
+    ],
+)
+def test_a_workload_in_other_letters_has_a_name_that_tells_it_apart(system: str, name: str) -> None:
+    """Names are ASCII, since they stand in paths: accents go, and of other letters the script is said."""
+    _, _, leaves = found_in([("one", asked(text, system)) for text in spoken(5, 80)] + mixture(["slots"], 80))
+    assert name in [each.name for each in leaves]
+
+
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.sampled_from(sorted(WRAPS)), min_size=1, max_size=5, unique=True), st.integers(0, 99))
 def test_the_rule_of_a_workload_takes_its_calls_and_no_others(names: list[str], seed: int) -> None:

@@ -140,12 +140,17 @@ def conflicts_list(limit: int, workspace: str | None, as_json: bool) -> None:
     _, store = open_workspace(workspace)
     with store:
         found = find(store, limit=limit)
-    lines = [
-        f"{each.call_id}  {each.stored.source} {each.stored.native_id}: {', '.join(each.differs)} differ"
-        f"  ({each.file}:{each.line} of {each.manifest_id}"
-        f"{', the same record as an older version had read otherwise' if each.reread else ''})"
-        for each in found
-    ]
+    lines = []
+    for each in found:
+        lines.append(
+            f"{each.call_id}  {each.stored.source} {each.stored.native_id}: different "
+            f"{' and '.join(each.differs) or 'parts'}  ({each.file}:{each.line} of {each.manifest_id}"
+            f"{', the same record as an older version had read otherwise' if each.reread else ''})"
+        )
+        lines += [
+            f"    {side:<7}  {said}"
+            for side, said in zip(("stored", "arrived"), each.both_sides, strict=True)
+        ]
     emit(found, as_json=as_json, text="\n".join(lines) or "No call is in conflict.")
 
 

@@ -126,6 +126,9 @@ NO_GPU = (
 )
 
 
+NO_PRICE = "the price or the tokens of the model that answers now (workbench.toml: [[prices]])"
+
+
 def four_ways(load: Workload, plan: CostPlan, gpu: Gpu | None, share: float = 1.0) -> tuple[Way, ...]:
     """Return what a month of one workload costs in each way, see `ways_together`."""
     return ways_together((load,), plan, gpu, share)
@@ -154,7 +157,7 @@ def ways_together(
             why = "; ".join(dict.fromkeys(each.no_volume for each in loads if each.no_volume))
             what.append(f"calls a day: {why}" if why else "calls a day")
         if not loads or any(each.control_usd is None for each in loads):
-            what.append("the price or the tokens of the model that answers now")
+            what.append(NO_PRICE)
         return tuple(Way(each, None, missing=tuple(what)) for each in WAYS)
     return (
         Way(STAY, total([product(each.month, each.control) for each in priced]), exactly(0.0)),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from workbench.errors import UsageError, did_you_mean
+from workbench.formats import near_misses
 from workbench.formats.azure_apim import NO_CONTENT, lacks_content
 from workbench.formats.base import (
     Blank,
@@ -74,7 +75,7 @@ __all__ = [
 T = TypeVar("T")
 
 AUTO = "auto"
-READING = 1
+READING = 2
 """Raised whenever the readers make other calls or outputs of the same bytes: by it the store knows that a
 record which comes again and reads otherwise is no other record."""
 _SAMPLE_RECORDS = 50
@@ -374,15 +375,23 @@ def _detect(shape: Shape, objects: Sequence[Mapping[str, Any]]) -> Detection:
         name, count = votes.most_common(1)[0]
         return Detection(name, f"{count} of the first {len(objects)} records have {reasons[name]}")
     if not objects:
-        raise UsageError(
-            f"{shape.path} holds no JSON object that can be read.",
-            "Check that it is JSON, one object a line; --format NAME reads it anyway and lists the faults.",
-        )
+        raise UsageError(f"{shape.path} holds no JSON object that can be read.", _how_to_mend(shape))
+    if (pieces := near_misses.only_pieces(shape.path, objects)) is not None:
+        raise pieces
+    keys = _listed(tuple(objects[0]))
     raise UsageError(
-        f"{shape.path}: no known log format; the first record has the keys {_listed(tuple(objects[0]))}.",
-        f"Say which columns to read, for example {_example(tuple(objects[0]))}. Where it is one of "
+        f"{shape.path}: no known log format; the first record has the keys {keys}.",
+        near_misses.how_to_unwrap(objects[0])
+        or f"Say which columns to read, for example {_example(tuple(objects[0]))}. Where it is one of "
         "the formats of docs/formats.md, --format NAME reads it and rejects what is something else.",
     )
+
+
+def _how_to_mend(shape: Shape) -> str:
+    first = next((each for each in records(shape) if isinstance(each, Rejected)), None)
+    if first is not None and near_misses.is_python(first.snippet):
+        return "It looks like what Python prints of an object. Write each call with json.dumps instead."
+    return "Check that it is JSON, one object a line; --format NAME reads it anyway and lists the faults."
 
 
 def _needs_mapping(shape: Shape, *, outputs_only: bool = False) -> UsageError:

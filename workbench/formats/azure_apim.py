@@ -20,6 +20,7 @@ NO_CONTENT = (
     " Log through API Management (the table ApiManagementGatewayLlmLog, with messages), or in the application"
 )
 _PLAIN = frozenset(("requestresponse", "azureopenairequestusage", "audit", "trace"))
+_PROVIDERS = ("resourceId", "ResourceProvider", "_ResourceId", "ResourceId")
 _MESSAGES = ("requestmessages", "responsemessages")
 _ATTRIBUTES = ("Region", "OperationName", "DeploymentName", "ApiVersion", "CorrelationId", "_ResourceId")
 
@@ -27,9 +28,7 @@ _ATTRIBUTES = ("Region", "OperationName", "DeploymentName", "ApiVersion", "Corre
 def lacks_content(value: Mapping[str, Any]) -> bool:
     """Tell whether a record is of Azure OpenAI's plain diagnostics, which carry no content."""
     category = value.get("category", value.get("Category"))
-    provider = as_text(
-        value.get("resourceId") or value.get("ResourceProvider") or value.get("_ResourceId") or ""
-    )
+    provider = as_text(next((value[key] for key in _PROVIDERS if value.get(key)), ""))
     return (
         isinstance(category, str)
         and category.lower() in _PLAIN

@@ -26,6 +26,8 @@ from workbench.formats.files import (
     refuse_other_text,
 )
 from workbench.formats.lines import Share, read_lines
+from workbench.formats.near_misses import behind_text, only_events
+from workbench.formats.streams import events_of_text
 from workbench.formats.tables import csv_columns, parquet_columns, read_csv, read_parquet
 from workbench.normal import Undecodable, decode_json
 from workbench.records import Rejected
@@ -37,8 +39,8 @@ _PAGE_KEYS = frozenset(ENVELOPES) | {
 }
 """What stands beside the records of one page of an export."""
 
-_SCALAR_PAIR = r'"[^"]*"\s*:\s*(?:"[^"]*"|[0-9.]+|null|true|false)\s*,\s*'
-_ENVELOPE_START = re.compile(rf'\s*\{{\s*(?:{_SCALAR_PAIR})*"({"|".join(ENVELOPES)})"\s*:\s*\[')
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"\s*")
 
 
 def look(path: Path) -> Shape:
@@ -52,7 +54,10 @@ def look(path: Path) -> Shape:
         close = did_you_mean(path.name, siblings) if len(siblings) < 1000 else ""
         raise UsageError(f"{path}: there is no such file.", close if close.startswith("Did") else "")
     if not path.is_file():
-        raise UsageError(f"{path} is not a file.", "Name the files in it, for example with a wildcard.")
+        raise UsageError(
+            f"{path} is a pipe or a device, not a file.",
+            "A log is read more than once: write it to a file first, then import that one.",
+        )
     refused = REFUSED_SUFFIXES.get(path.suffix.lower())
     if refused:
         raise UsageError(f"{path} is {refused[0]}, not a log.", refused[1])
@@ -108,6 +113,8 @@ def _text_shape(path: Path, head: bytes) -> Shape:
         return Shape(path, "jsonl")
     if suffix in (".jsonl", ".ndjson", ".json"):
         return Shape(path, "jsonl")
+    if not is_table:
+        _refuse_near_miss(path, first, [line for line in complete if line.strip()][:50])
     delimiter = max("\t,;|", key=first.count)
     if is_table or first.count(delimiter) > 0:
         # Beyond the head, the reader looks; here, one of many files of a folder can be left out.
@@ -118,6 +125,22 @@ def _text_shape(path: Path, head: bytes) -> Shape:
         f"{path} is neither JSON, JSONL, CSV nor Parquet: it begins with {first[:60]!r}.",
         "Export the log in one of these.",
     )
+
+
+def _refuse_near_miss(path: Path, first: str, lines: list[str]) -> None:
+    """Refuse text that has commas enough for a table, but is a stream, or JSON behind something else.
+
+    Raises:
+        UsageError: The hint says how it becomes a log.
+    """
+    if first.startswith(("data:", "event:")) and events_of_text("\n".join(lines)):
+        raise only_events(path)
+    places = [line.find("{") for line in lines]
+    behind = [_try_object(line[place:]) for line, place in zip(lines, places, strict=True) if place > 0]
+    if behind and 2 * sum(each is not None for each in behind) > len(lines):
+        raise behind_text(
+            path, next(line[:place] for line, place in zip(lines, places, strict=True) if place > 0)
+        )
 
 
 def _starts_array(text: str) -> bool:
@@ -141,14 +164,41 @@ def _starts_array(text: str) -> bool:
 def _object_kind(text: str, complete: list[str], whole: bool) -> str:
     filled = [line for line in complete if line.strip()]
     parsed = [value for value in map(_try_object, filled[:50]) if value is not None]
-    if parsed and _try_object(filled[0]) is None and _ENVELOPE_START.match(text):
+    if parsed and _try_object(filled[0]) is None and _starts_envelope(text):
         return "json"  # One of its items is alone on its line.
     if parsed:
         only = whole and len(filled) == 1
         return "json" if (only and _envelope_key(parsed[0])) or _are_pages(parsed) else "jsonl"
-    if _ENVELOPE_START.match(text):
+    if _starts_envelope(text):
         return "json"
     return "json" if filled and filled[0].rstrip()[-1:] in "{[,:" else "jsonl"
+
+
+def _starts_envelope(text: str) -> bool:
+    """Tell whether a text begins with an object that holds a list of records, maybe behind other keys."""
+    position = _skip(text, 0)
+    if text[position : position + 1] != "{":
+        return False
+    try:
+        while True:
+            key, position = _DECODER.raw_decode(text, _skip(text, position + 1))
+            position = _skip(text, position)
+            if not isinstance(key, str) or key in _CALL_KEYS or text[position : position + 1] != ":":
+                return False
+            position = _skip(text, position + 1)
+            if key in ENVELOPES and text[position : position + 1] == "[":
+                return True
+            _, position = _DECODER.raw_decode(text, position)
+            position = _skip(text, position)
+            if text[position : position + 1] != ",":
+                return False
+    except (ValueError, RecursionError):
+        return False
+
+
+def _skip(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
 
 
 def _try_object(line: str) -> dict[str, Any] | None:

@@ -183,12 +183,20 @@ def refuse_binary(path: Path, head: bytes) -> None:
             raise UsageError(f"{path} is {what}, not a log.", hint)
     if head[:4] == b"PAR1":
         raise UsageError(f"{path} is a compressed Parquet file.", "Unpack it: Parquet compresses by itself.")
+    if _is_unmarked_utf16(head[:128]):
+        raise UsageError(f"{path} is UTF-16 text, not a log.", "Save it as UTF-8.")
     controls = sum(head.count(byte) for byte in (b"\x00", b"\x01", b"\x02", b"\x03", b"\x04"))
     if controls > len(head) / 50:
         raise UsageError(
             f"{path} is a binary file, not a log.",
             "Import JSON, JSONL, CSV or Parquet; .gz and .zst are fine.",
         )
+
+
+def _is_unmarked_utf16(head: bytes) -> bool:
+    """Tell whether bytes are UTF-16 without its mark: its ASCII has a zero byte in every second place."""
+    zeros = head[::2].count(0), head[1::2].count(0)
+    return min(zeros) <= len(head) // 32 and max(zeros) > len(head) * 3 // 8
 
 
 def refuse_other_text(path: Path, head: bytes) -> None:

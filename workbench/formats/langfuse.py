@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.formats.answers import finish_of, output_of
 from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable, task_of
-from workbench.formats.chat import add, word
+from workbench.formats.chat import add, first_told, word
 from workbench.formats.drafts import (
     as_list,
     as_mapping,
@@ -21,7 +21,7 @@ from workbench.formats.genai import beside_messages
 from workbench.formats.logged import read_logged, read_logged_request
 from workbench.formats.usage import known, usage_details
 from workbench.normal import as_number, as_text, decode_nested, json_bytes
-from workbench.records import Output
+from workbench.records import Output, Usage
 
 _TYPES = frozenset(
     (
@@ -48,6 +48,11 @@ _CAMEL = {
     )
 }  # fmt: skip
 """Names of fields as the API writes them, by those of the blob export."""
+_FLAT_USAGE = {
+    "input": ("promptTokens", "prompt_tokens", "inputUsage", "inputTokens", "input_tokens"),
+    "output": ("completionTokens", "completion_tokens", "outputUsage", "outputTokens", "output_tokens"),
+}
+"""Where observations without usage details hold their tokens."""
 _INTERNAL = ("langfuse-", "sdk-experiment")
 _CUT = "<truncated due to size exceeding limit>"
 
@@ -162,7 +167,7 @@ def _generation(
     environment = observation.get("environment") or trace.get("environment")
     if isinstance(environment, str) and environment.startswith(_INTERNAL):
         add(marks, Mark.INTERNAL)
-    usage = usage_details(observation.get("usageDetails") or observation.get("usage"))
+    usage = _usage(observation)
     failed = observation.get("level") == "ERROR"
     finishes = as_list(span.get("gen_ai.response.finish_reasons"))
     draft = make_draft(
@@ -217,6 +222,14 @@ def _called(observation: Mapping[str, Any], marks: list[str], latency_ms: float 
         for index, each in enumerate(calls)
     ]
     return output_of(blocks, marks, latency_ms=latency_ms)
+
+
+def _usage(observation: Mapping[str, Any]) -> Usage:
+    """Return the tokens, of older exports and of tables from columns of their own."""
+    found = usage_details(observation.get("usageDetails") or observation.get("usage"))
+    if known(found):
+        return found
+    return usage_details({name: first_told(observation, *keys) for name, keys in _FLAT_USAGE.items()})
 
 
 def _cost(observation: Mapping[str, Any]) -> Any:

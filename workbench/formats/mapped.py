@@ -93,14 +93,15 @@ class Mapped:
             if (found := self._get(value, key)) is not None
         }
         task = attributes.get("task")
+        request, asked = self._request(value, marks)
         return [
             Draft(
-                request=self._request(value, marks),
+                request=request,
                 native_id=native_id,
                 control=control,
                 occurred_at=occurred_at,
                 session_id=session,
-                model=model,
+                model=model or (control.model if control else None) or asked,
                 task=task_of(task),
                 gold=gold,
                 attributes=attributes,
@@ -127,7 +128,9 @@ class Mapped:
         found = self._get(value, field)
         return as_text(found) if found is not None and found != "" else None
 
-    def _request(self, value: Mapping[str, Any], marks: list[str]) -> Request:
+    def _request(self, value: Mapping[str, Any], marks: list[str]) -> tuple[Request, str | None]:
+        """Return what was asked, and the model that its body names."""
+        model: str | None = None
         field = "messages" if "messages" in self._mapping else "input"
         found = self._get(value, field)
         if found is None or found == "":
@@ -138,6 +141,8 @@ class Mapped:
         alone = isinstance(nested, dict) and len(nested) == 1 and isinstance(next(iter(nested.values())), str)
         if is_asked(nested) and not alone:
             request = read_request(nested, marks)
+            named = nested.get("model") if isinstance(nested, dict) else None
+            model = named if isinstance(named, str) and named else None
         elif field == "messages" and not isinstance(nested, str):
             raise Unreadable(f"the messages ({self._mapping[field]}) are not a list of objects with roles")
         else:
@@ -145,7 +150,7 @@ class Mapped:
         system = self._text(value, "system")
         if system:
             request = replace(request, messages=(Message("system", system), *request.messages))
-        return request
+        return request, model
 
     def _control(self, value: Mapping[str, Any], marks: list[str]) -> Output | None:
         if "output" not in self._mapping:
@@ -208,6 +213,12 @@ def check_columns(mapping: Mapping[str, str], columns: Iterable[str], file: str)
     known = list(columns)
     for field, path in mapping.items():
         if path not in known and split_path(path)[0] not in known:
+            named = [each for each in known if each.startswith(f"{path} (")]
+            if len(named) > 1:
+                raise UsageError(
+                    f"{file} has no column {path!r} of its own (--map {field}={path}).",
+                    f"Several have that name: write {' or '.join(map(repr, named[:3]))}.",
+                )
             shown = known if len(known) <= 40 else get_close_matches(path, known, n=5, cutoff=0.3)
             raise UsageError(
                 f"{file} has no column {path!r} (--map {field}={path}).", did_you_mean(path, shown)

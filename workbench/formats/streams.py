@@ -12,6 +12,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 """No other: inside of JSON text, U+2028 and its like end no line."""
 _FIELDS = ("data:", "event:", "id:", "retry:", ":")
 _DONE = "[DONE]"
+_PIECES = ("message_start", "message_delta", "message_stop", "content_block_", "response.", "ping")
 
 
 def events_of_text(text: str) -> list[Any] | None:
@@ -67,14 +68,16 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
 
     Args:
         chunks: In order: OpenAI chat or responses, Anthropic, Bedrock Converse, Titan, Llama,
-            Gemini; as objects or as JSON text.
+            Gemini; as objects, as JSON text, or as the lines that were sent. What only ends a
+            stream (`[DONE]`) is no chunk.
 
     Returns:
         The body of the answer as the provider gives it without streaming, and whether the
         stream reached its end; None where the chunks are of no known provider.
     """
-    events = [_inner(event) for each in chunks if isinstance(event := decode_nested(each), dict)]
-    if not events or len(events) < len(chunks):
+    found = [event for each in chunks for event in _listed(each)]
+    events = [_inner(event) for event in found if isinstance(event, dict)]
+    if not events or len(events) < len(found):
         return None
     for fits, build in (
         (_is_responses, _responses),
@@ -87,6 +90,27 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
         if any(fits(each) for each in events):
             return build(events)
     return None
+
+
+def _listed(chunk: Any) -> list[Any]:
+    """Return the events of one item of a list: an empty line, a name and the end of a stream are none."""
+    event = decode_nested(chunk)
+    if not isinstance(event, str):
+        return [event]
+    if not event.strip() or event.strip() == _DONE:
+        return []
+    said = events_of_text(event)
+    if said is None and event.startswith(_FIELDS) and "data:" not in event:
+        return []
+    return [event] if said is None else [each for each in said if each != _DONE]
+
+
+def is_piece(event: Mapping[str, Any]) -> bool:
+    """Tell whether an object is one piece of a streamed answer, and no record of a log."""
+    kind = event.get("type")
+    return event.get("object") in ("chat.completion.chunk", "text_completion.chunk") or (
+        isinstance(kind, str) and kind.startswith(_PIECES)
+    )
 
 
 def _inner(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from workbench.errors import UsageError
 from workbench.formats import Draft, OutputDraft
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker
-from workbench.normal import last_user_text
+from workbench.normal import canonical_json, last_user_text, message_text
 from workbench.parts import SCHEMA
 from workbench.records import Call, Output
 from workbench.roles import Right
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 KEPT_SIDES = ("stored", "arrived")
+CHARS_BEFORE, CHARS_BEHIND = 30, 90
+"""Shown of two versions before and behind the place where they part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,15 @@ class Conflict:
     observations: int
     labels: int
     reread: bool = False
+
+    @property
+    def both_sides(self) -> tuple[str, str]:
+        """Return what the stored call and the arrived one say, each in a line around where they part."""
+        one, other = (_told(each, self.differs) for each in (self.stored, self.arrived))
+        same = next(
+            (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+        )
+        return _around(one, same), _around(other, same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +342,26 @@ def _differences(stored: Call, arrived: Call) -> list[str]:
     if (one.error and one.error.kind) != (other.error and other.error.kind):
         found.append("error")
     return found
+
+
+def _told(call: Call, differs: Sequence[str]) -> str:
+    """Return what a call says in the parts that differ, in one line."""
+    request, output = call.request, call.control or Output()
+    parts: dict[str, Callable[[], str]] = {
+        "messages": lambda: " ".join(f"{each.role}: {message_text(each)}" for each in request.messages),
+        "tools": lambda: canonical_json(request.tools),
+        "response format": lambda: canonical_json(request.response_format),
+        "text": lambda: "no answer" if output.text is None else output.text,
+        "tool calls": lambda: canonical_json([[each.name, each.arguments] for each in output.tool_calls]),
+        "error": lambda: output.error.kind if output.error else "no error",
+    }
+    return " ".join(" | ".join(parts[each]() for each in differs).split())
+
+
+def _around(text: str, place: int) -> str:
+    """Return a text, cut to what stands before and behind a place in it."""
+    start, end = max(0, place - CHARS_BEFORE), place + CHARS_BEHIND
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
 
 
 def _columns(call: Call) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workbench.checks import NAME_HINT
 from workbench.errors import UsageError
 from workbench.formats import Passed
 from workbench.ingest.report import REJECTS_KEPT, reject_reason
@@ -137,7 +138,7 @@ def check_arguments(
     if not paths:
         raise UsageError("No file to import.", "Name at least one file.")
     if task is not None and not NAME_PATTERN.fullmatch(task):
-        raise UsageError(f"{task!r} is no name for a task.", "Use letters, digits, dot, dash, underscore.")
+        raise UsageError(f"{task!r} is no name for a task.", NAME_HINT)
     if source is not None and (not source.strip() or len(source) > 200 or not source.isprintable()):
         raise UsageError(f"{source[:50]!r} is no name for a source.", "Use a short name such as `prod-eu`.")
     if sampling_rate is not None and not LEAST_RATE <= sampling_rate <= 1:

@@ -174,11 +174,26 @@ class ImportReport(_WithRejects):
         )
 
     @property
+    def unread(self) -> str:
+        """Return what to try where no record at all could be read."""
+        # Outputs of a batch without their requests are read: what they lack is another file.
+        told = self.format in ("mapped", "openai_batch")
+        if told or not self.rejected or self.rejected + self.blank < self.records:
+            return ""
+        return (
+            f"all records were rejected as {self.format}. If this is another log, name its format "
+            "(--format), or say where request and answer stand, for example "
+            "--map input=request --map output=response."
+        )
+
+    @property
     def text(self) -> str:
         """Return the report as a person reads it."""
         lines = [_headline(self)]
         counts = ("accepted", "joined", "rejected", "skipped", "conflicts", "blank")
         lines.append("  " + ", ".join(f"{name} {getattr(self, name):,}" for name in counts))
+        if self.unread:
+            lines.append(f"  NOTHING READ: {self.unread}")
         if self.unrecognised:
             more = len(self.unrecognised) - NAMES_SHOWN
             lines.append(f"  not recognised, left out: {len(self.unrecognised):,} files")
@@ -200,11 +215,7 @@ class ImportReport(_WithRejects):
             lines.append("  marks: " + _listed(self.marks))
         if self.repaired:
             lines.append(f"  REPAIRED: {self.repaired}")
-        if ahead := self.marks.get(Mark.FUTURE_TIME):
-            lines.append(
-                f"  FUTURE: {ahead:,} calls are dated after this import and count as calls without a time. "
-                "Look at the clock of what wrote the log, and at what its field of the time holds."
-            )
+        lines += [f"  TIME NOT KNOWN: {each}" for each in told_times(self)]
         lines += [f"  {each}" for each in told_unrendered(self)]
         lines += [f"  RATE NOT TAKEN: {each}" for each in told_rates(self)]
         if self.redacted is not None:
@@ -212,7 +223,7 @@ class ImportReport(_WithRejects):
             lines.append(f"  redacted: {found} (it detects and does not guarantee)")
         if self.reject_reasons:
             lines.append("  rejected because:")
-            lines += [f"    {count:,} x {reason}" for reason, count in list(self.reject_reasons.items())[:10]]
+            lines += [f"    {count:,} x {reason}" for reason, count in told_reasons(self)[:10]]
         lines += [f"    {each.file}:{each.line}: {each.reason}" for each in self.rejects[:5]]
         if self.skip_reasons:
             lines.append("  passed over: " + _listed(self.skip_reasons))
@@ -312,6 +323,46 @@ def told_renamed(renamed: Mapping[str, str]) -> str:
 def reject_reason(text: str) -> str:
     """Return a reason without what differs from record to record, so that equal ones are counted together."""
     return _QUOTED.sub("…", _PLACE.sub("", text, count=1) if _PLACE.match(text) else text)
+
+
+def told_reasons(report: ImportReport) -> list[tuple[str, int]]:
+    """Return why records were rejected and how many, in whole words where what was left out is known."""
+    known: dict[str, dict[str, None]] = {}
+    for each in report.rejects_kept or report.rejects:
+        reason = each.reason if not _PLACE.match(each.reason) else _PLACE.sub("", each.reason, count=1)
+        known.setdefault(reject_reason(each.reason), {})[reason] = None
+    told = []
+    for reason, count in report.reject_reasons.items():
+        first = next(iter(known.get(reason, ())), reason)
+        # Only where all of them are kept is it certain that they say the same.
+        alone = len(known.get(reason, ())) == 1 and report.rejected <= REJECTS_KEPT
+        told.append((first if alone or first == reason else f"{reason}, such as: {first}", count))
+    return told
+
+
+def told_times(report: ImportReport) -> list[str]:
+    """Say in words how many calls have no time though the log gives one, and what to look at."""
+    lines = []
+    if ahead := report.marks.get(Mark.FUTURE_TIME):
+        lines.append(
+            f"{ahead:,} {_are(ahead)} dated after this import and {_count(ahead)} without a time. "
+            "Look at the clock of what wrote the log, and at what its field of the time holds."
+        )
+    if unread := report.marks.get(Mark.BAD_TIME):
+        lines.append(
+            f"{unread:,} {_are(unread)} dated by what can't be read for certain and {_count(unread)} without "
+            "a time. Dates such as 2026-11-30T09:00:00Z are read, and seconds since 1970; of 09/10/2026 "
+            "nobody knows the month."
+        )
+    return lines
+
+
+def _are(count: int) -> str:
+    return "call is" if count == 1 else "calls are"
+
+
+def _count(count: int) -> str:
+    return "counts as a call" if count == 1 else "count as calls"
 
 
 def _listed(counts: Mapping[str, int], most: int | None = None) -> str:

@@ -356,10 +356,15 @@ def _together(loads: list[_Load]) -> _Load:
         each for each in loads if each.load.calls_per_day is not None and each.load.control_usd is not None
     ]
     left_out = tuple(each.name for each in loads if each not in good)
-    basis = _bases(good)
+    basis = _bases(good or loads)
+    if not good:
+        # What each of them lacks says what is missing of all.
+        volumes = [each.load.calls_per_day for each in loads if each.load.calls_per_day is not None]
+        volume = total(volumes) if volumes and len(volumes) == len(loads) else None
+        return _Load("all", Workload(volume, None), tuple(each.load for each in loads), basis, left_out)
     parts = tuple(each.load for each in good)
     calls = [each.calls_per_day.point for each in parts if each.calls_per_day is not None]
-    if not good or sum(calls) <= 0:
+    if sum(calls) <= 0:
         return _Load("all", Workload(None, None), (), basis, left_out)
     weights = [each / sum(calls) for each in calls]
     known = [each.candidate_usd for each in parts if each.candidate_usd is not None]

@@ -210,8 +210,10 @@ class ProfileReport:
         if self.told_unread:
             lines.append(self.told_unread)
         lines.append("")
-        lines.append(f"{'workload':<34} {'calls':>9} {'a day':>9} {'USD/month':>10} {'for':>4}  answers")
-        lines += [self._line(each) for each in self.workloads]
+        # A name is what --draft-eval and --workload take: never cut.
+        width = max([34, *(len(_called(each)) for each in self.workloads)])
+        lines.append(f"{'workload':<{width}} {'calls':>9} {'a day':>9} {'USD/month':>10} {'for':>4}  answers")
+        lines += [self._line(each, width) for each in self.workloads]
         lines.append("")
         lines += self._money()
         mined = [each for each in self.workloads if each.rule is not None]
@@ -219,15 +221,15 @@ class ProfileReport:
             lines.append("Name a workload: workbench profile --draft-eval " + mined[0].name + " --as TASK")
         return "\n".join(lines)
 
-    def _line(self, each: WorkloadReport) -> str:
+    def _line(self, each: WorkloadReport, width: int) -> str:
         a_day = "unknown" if each.calls_per_day is None else f"{each.calls_per_day.point:,.0f}"
         if each.usd_per_call is None:
             cost = "not priced"
         else:
             cost = "unknown" if each.usd_month is None else f"{each.usd_month.point:,.2f}"
-        name = each.name if each.is_task else f"{each.name} (found)"
         checks = f"{each.speaks_for:>2}/{len(each.checks)}"
-        return f"{name[:34]:<34} {each.calls:>9,} {a_day:>9} {cost:>10} {checks}  {each.shape.kind.value}"
+        figures = f"{each.calls:>9,} {a_day:>9} {cost:>10} {checks}"
+        return f"{_called(each):<{width}} {figures}  {each.shape.kind.value}"
 
     def _money(self) -> list[str]:
         lines = []
@@ -278,6 +280,10 @@ def told_prices(uses: Sequence[ModelUse]) -> tuple[str, ...]:
             shares.append(f"{model} ({100 * share:.3g} %)")
         told.append(f"Asked in batches or as flex, at batch_discount: {', '.join(shares)}")
     return tuple(told)
+
+
+def _called(workload: WorkloadReport) -> str:
+    return workload.name if workload.is_task else f"{workload.name} (found)"
 
 
 def _calls(count: int) -> str:

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
+from unicodedata import combining, normalize
+from unicodedata import name as unicode_name
 
 from workbench.normal import content_hash
 from workbench.specs import MatchRule
@@ -437,16 +439,27 @@ _COMMON = frozenset(_COMMON_WORDS.split())
 
 
 def _name(leaf: Node) -> str:
-    words: list[str] = []
-    for phrase, holds in leaf.path:
-        if holds:
-            words += [each.lower() for each in phrase.tokens if each.isascii() and each.isalpha()]
+    said = [token for phrase, holds in leaf.path if holds for token in phrase.tokens]
+    words = [spelt for each in said if (spelt := _in_ascii(each))]
     told = [each for each in words if each not in _COMMON] or words
     if is_rest(leaf):
         return "other"
     if leaf.path[-1] == (_EMPTY, True):
         return "no-text"
-    return "-".join(dict.fromkeys(told[:5]))[:60].strip("-") or "workload"
+    return "-".join(dict.fromkeys(told[:5]))[:60].strip("-") or _by_script("".join(said))
+
+
+def _in_ascii(word: str) -> str:
+    """Return a word without its accents, as names may hold it; empty where letters would be lost."""
+    bare = "".join(each for each in normalize("NFKD", word.casefold()) if not combining(each))
+    return bare if bare.isascii() and bare.isalpha() else ""
+
+
+def _by_script(text: str) -> str:
+    """Return a name for a prompt in letters that no name may hold: which letters they are."""
+    letter = next((each for each in text if each.isalpha()), "")
+    script = re.split(r"[ -]", unicode_name(letter, "") if letter else "")[0].lower()
+    return f"{script}-prompt" if script.isascii() and script.isalpha() else "workload"
 
 
 def _unused(name: str, names: set[str]) -> str:

@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from workbench.ingest import ImportReport
-from workbench.ingest.report import told_rates, told_readings, told_renamed, told_unrendered
+from workbench.ingest.report import (
+    told_rates,
+    told_readings,
+    told_reasons,
+    told_renamed,
+    told_times,
+    told_unrendered,
+)
 from workbench.progress import Progress
 from workbench.ui import words
 from workbench.ui.diff import visible
@@ -47,7 +54,7 @@ def details(report: ImportReport) -> None:
     known = report.skipped - sum(report.skip_reasons.values())
     stored = {"stored already, nothing to add": known} if known > 0 else {}
     for caption, reasons in (
-        ("Rejected because", report.reject_reasons),
+        ("Rejected because", dict(told_reasons(report))),
         ("Passed over", report.skip_reasons | stored),
     ):
         if reasons:
@@ -56,7 +63,13 @@ def details(report: ImportReport) -> None:
     _counts("Marked", {mark.replace("_", " "): count for mark, count in report.marks.items()})
     if report.repaired:
         st.warning(visible(report.repaired), icon=":material/warning:")
-    for hint in (*told_readings(report), *told_unrendered(report), *told_rates(report)):
+    for hint in (
+        *([report.unread] if report.unread else []),
+        *told_times(report),
+        *told_readings(report),
+        *told_unrendered(report),
+        *told_rates(report),
+    ):
         st.warning(visible(hint), icon=":material/warning:")
     if report.redacted is not None:
         found = {kind.lower(): count for kind, count in report.redacted.items()}

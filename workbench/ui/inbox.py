@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from workbench.config import Workspace
+from workbench.errors import WorkbenchError
 
 MAX_MB = 200
-TYPES = ("jsonl", "ndjson", "json", "csv", "tsv", "parquet", "gz", "zst")
+TYPES = ("jsonl", "ndjson", "json", "csv", "tsv", "tab", "parquet", "log", "txt", "gz", "zst")
 """What the browser may send. The content is checked again by the formats."""
 
 KEPT_S = 24 * 3600
@@ -27,6 +29,19 @@ class Upload(Protocol):
     def name(self) -> str:
         """Return the name it had there."""
         ...
+
+
+def as_sent(error: WorkbenchError, files: Sequence[Path]) -> WorkbenchError:
+    """Return an error that names uploaded files as they were sent, not by where they lie meanwhile.
+
+    Args:
+        error: What is wrong with one of them.
+        files: Where they lie.
+    """
+    message = error.message
+    for place in {each.parent for each in files}:
+        message = message.replace(f"{place}{os.sep}", "")
+    return type(error)(message, error.hint)
 
 
 def folder(workspace: Workspace) -> Path:

@@ -85,7 +85,10 @@ def price_dates() -> str:
     """Return when and where the prices come from, or what to do without any."""
     prices = here().workspace.config.prices
     if not prices:
-        return "No prices yet: add [[prices]] with model, as_of and source to workbench.toml."
+        return (
+            "No prices yet: add [[prices]] to workbench.toml, with model, as_of, source, "
+            "input_usd_per_million and output_usd_per_million."
+        )
     dates = sorted({each.as_of for each in prices})
     span = f"{dates[0]:%Y-%m-%d}" if len(dates) == 1 else f"{dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"
     sources = sorted({each.source for each in prices})

@@ -126,7 +126,7 @@ def _look(paths: list[Path]) -> None:
             if "input" in mapping or "messages" in mapping:
                 look = _previewed(paths, MAPPED, options["task"], mapping)
     except WorkbenchError as error:
-        complain(error)
+        complain(inbox.as_sent(error, paths))
         return
     _preview(look)
     ready = look.format != MAPPED or "input" in mapping or "messages" in mapping
@@ -307,7 +307,7 @@ def _import(paths: list[Path], chosen: str, mapping: dict[str, str], options: di
         )
     except WorkbenchError as error:
         bar.empty()
-        complain(error)
+        complain(inbox.as_sent(error, paths))
         return
     st.session_state[REPORT] = report
     inbox.drop(st.session_state.pop(FILES, []))
@@ -345,6 +345,11 @@ def _report(report: ImportReport) -> None:
                 icon=":material/download:",
                 key="rejects",
                 on_click="ignore",
+            )
+        if report.conflicts and access.may(Right.IMPORT):
+            # They stand on this page's first view.
+            st.button(
+                "Say which is right", icon=":material/compare_arrows:", key="conflicts", on_click=_start_over
             )
         st.button("Upload another", key="another", on_click=_start_over)
 
