@@ -356,10 +356,13 @@ def _together(loads: list[_Load]) -> _Load:
         each for each in loads if each.load.calls_per_day is not None and each.load.control_usd is not None
     ]
     left_out = tuple(each.name for each in loads if each not in good)
+    if not good:
+        # All of them go on, so that what is said to be missing is what they lack and nothing else.
+        return _Load("all", Workload(None, None), tuple(each.load for each in loads), _bases(loads), left_out)
     basis = _bases(good)
     parts = tuple(each.load for each in good)
     calls = [each.calls_per_day.point for each in parts if each.calls_per_day is not None]
-    if not good or sum(calls) <= 0:
+    if sum(calls) <= 0:
         return _Load("all", Workload(None, None), (), basis, left_out)
     weights = [each / sum(calls) for each in calls]
     known = [each.candidate_usd for each in parts if each.candidate_usd is not None]
