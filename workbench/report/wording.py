@@ -13,7 +13,7 @@ from workbench.report.facts import LogFile, Report
 from workbench.review.states import APART_SOURCES, LOOKING_SOURCES
 from workbench.scoring.sizes import judged
 from workbench.stats.slice_shares import bounds_at_once
-from workbench.stats.wording import holds_for
+from workbench.stats.wording import guard, holds_for
 from workbench.stats.wording import percent as stage
 
 SYNTHETIC = (
@@ -217,10 +217,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         Table(
             "Guards",
             ("Guard", "State", "What it says"),
-            tuple(
-                (each.name.replace("_", " "), "ok" if each.ok else "holds", each.message)
-                for each in found.guards
-            ),
+            tuple((guard(each.name), "ok" if each.ok else "holds", each.message) for each in found.guards),
             "No guard applies.",
         ),
         Table(
