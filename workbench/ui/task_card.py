@@ -67,7 +67,7 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     )
     st.plotly_chart(drawing.figure, key=f"bound-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
     _evidence(row)
-    st.text(money.sentence(row))
+    money.briefly(row)
     if answer.harm_per_day_at_most is not None and answer.share > 0:
         harmed = answer.harm_per_day_at_most
         number = words.count(harmed) if harmed >= 1 else f"{harmed:.2g}"
