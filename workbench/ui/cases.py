@@ -287,7 +287,7 @@ def _table(rows: list[CaseRow], total: int, page: int) -> str:
             "Candidate": [visible(row.candidate) for row in rows],
             "Score": pd.array([row.score for row in rows], dtype="Float64"),
             "Why": [visible(row.reason) for row in rows],
-            "Language": [row.language or "" for row in rows],
+            "Language": [row.language or "unknown" for row in rows],
             "Label": _labels(rows),
         }
     )

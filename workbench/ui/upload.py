@@ -20,7 +20,7 @@ from workbench.roles import Right
 from workbench.store import pages
 from workbench.ui import answers, corrections, exports, import_told, inbox, navigation, who, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import table_px
+from workbench.ui.heights import counts, table_px
 from workbench.ui.session import complain, here, read
 
 FILES = "upload.files"
@@ -277,12 +277,13 @@ def _short(text: str | None) -> str:
 def _rejects(rejects: list[Any]) -> None:
     st.dataframe(
         pd.DataFrame(
-            [(each.file, each.line, visible(each.reason), _short(each.snippet)) for each in rejects],
+            [(visible(each.file), each.line, visible(each.reason), _short(each.snippet)) for each in rejects],
             columns=["File", "Line", "Reason", "Begins with"],
         ),
         hide_index=True,
         lazy=False,
         height=table_px(len(rejects), 10),
+        column_config=counts("Line"),
         alt=f"{len(rejects)} lines that could not be read, with reasons.",
     )
 
@@ -378,8 +379,8 @@ def _earlier() -> None:
             [
                 (
                     each.created_at,
-                    ", ".join(each.files),
-                    each.task or "by rules",
+                    visible(", ".join(each.files)),
+                    visible(each.task or "by rules"),
                     each.format.replace("_", " "),
                     each.report.get("records", 0),
                     each.report.get("accepted", 0),
@@ -395,8 +396,9 @@ def _earlier() -> None:
         height=table_px(len(found)),
         column_config={
             "When (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
-            "Other": st.column_config.NumberColumn(
-                help="Here already, joined to others, no calls, blank, or in conflict with a stored call."
+            **counts(
+                *("Records", "Accepted", "Rejected"),
+                Other="Here already, joined to others, no calls, blank, or in conflict with a stored call.",
             ),
         },
         alt=f"The last {len(found)} imports.",
