@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from profile_world import lines, made, order_line, sort_line
 from workbench import scoring
 from workbench.specs import guideline_version_of
 from workbench.stats import wording
-from workbench.ui import words
+from workbench.ui import answers, words
 
 TABLED = [
     ("upload", {}),
@@ -100,3 +101,15 @@ def test_costs_name_what_is_missing_and_nothing_else(visit: Visit, tmp_path: Pat
     assert any("the price or the tokens" in each for each in missing) is not priced
     assert "There is no curve yet. Not known: calls a day" in shown
     assert ("the price or the tokens of the model that answers now" in shown) is not priced
+
+
+@pytest.mark.parametrize("name", ["मीरा", "กิตติ", "Zoë 🦊", "O'Neill", "<b>*x*</b> $y$ :fox: [l](u)"])
+def test_a_name_is_shown_as_it_is_written(
+    visit: Visit, filled: Filled, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In any script, and without reading as markup: the badge on every page says it letter by letter."""
+    monkeypatch.setenv("WORKBENCH_NAME", name)
+    at = fine(visit(filled, "settings"))
+    labels = [each.proto.popover.label for each in at.get("popover")]
+    assert name in [re.sub(r"\\(.)", r"\1", each) for each in labels]
+    assert answers.quoted(name) in labels
