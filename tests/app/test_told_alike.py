@@ -14,6 +14,7 @@ from app_reading import Visit, fine, said
 from profile_world import lines, made, order_line, sort_line
 
 from workbench import scoring
+from workbench.records import Output, OutputError, ToolCall, to_json
 from workbench.specs import guideline_version_of
 from workbench.stats import wording
 from workbench.ui import answers, words
@@ -113,3 +114,39 @@ def test_a_name_is_shown_as_it_is_written(
     labels = [each.proto.popover.label for each in at.get("popover")]
     assert name in [re.sub(r"\\(.)", r"\1", each) for each in labels]
     assert answers.quoted(name) in labels
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        (Output(error=OutputError("missing")), "(error: no output recorded)"),
+        (Output(tool_calls=(ToolCall("book", {"seats": 2}),)), 'book({"seats": 2})'),
+        (Output(), "(empty answer)"),
+        (Output(text='{"text":null,"tool_calls":[]}'), '{"text":null,"tool_calls":[]}'),
+        (Output(text="missing"), "missing"),
+    ],
+)
+def test_the_list_of_cases_says_what_stands_in_place_of_a_text(
+    visit: Visit, filled: Filled, output: Output, shown: str
+) -> None:
+    """A call of a tool, an error and nothing at all read as in the open case, not as a stored record."""
+    kind = output.error.kind if output.error else None
+    with filled.store.writing() as writer:
+        writer.execute(
+            "UPDATE observations SET text = ?, output = ?, error_kind = ? WHERE replay_id = ?",
+            [output.text, to_json(output).decode(), kind, filled.replays["triage"]],
+        )
+        writer.execute("UPDATE comparisons SET score = NULL WHERE verdict = 'mismatch'")
+    at = fine(visit(filled, "compare", task="triage", candidate="small"))
+    (cases,) = [table for table in at.dataframe if "Verdict" in table.value]
+    assert {each.strip() for each in cases.value["Candidate"]} == {shown}
+    assert cases.proto.placeholder == "–"
+
+
+def test_calls_without_a_time_were_logged_all_the_same(visit: Visit, filled: Filled) -> None:
+    """Neither the top of Overview nor a card says that no call was ever logged."""
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE calls SET occurred_at = NULL")
+    shown = said(fine(visit(filled, "overview"))).lower()
+    assert shown.count("last logged call at a time not known") > 1
+    assert "last logged call never" not in shown
