@@ -26,6 +26,10 @@ ICONS = {
 }
 
 
+UNTIMED = "at a time not known"
+"""When a call was logged where no call of the log has a time."""
+
+
 def synthetic_badge() -> None:
     """Say that a candidate is made up."""
     st.badge("synthetic", icon=":material/science:", color="violet", help=words.GLOSSARY["synthetic"])
@@ -109,7 +113,7 @@ def _evidence(row: OverviewRow) -> None:
 def _freshness(row: OverviewRow) -> None:
     now = datetime.now(UTC)
     st.caption(
-        f"Last logged call {words.ago(row.ages.last_call_at, now)} · last replay "
+        f"Last logged call {words.ago(row.ages.last_call_at, now, without=UNTIMED)} · last replay "
         f"{words.ago(row.ages.last_replay_at, now)} · last label {words.ago(row.ages.last_label_at, now)}"
     )
     for each in stale(row.ages, now):

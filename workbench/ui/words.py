@@ -290,15 +290,16 @@ def decimal(value: float) -> str:
     return f"−{text}" if value < 0 and float(text) else text
 
 
-def ago(moment: datetime | None, now: datetime | None = None) -> str:
+def ago(moment: datetime | None, now: datetime | None = None, *, without: str = "never") -> str:
     """Return how long ago something was, in the largest whole unit.
 
     Args:
-        moment: UTC, with or without a time zone; None reads "never".
+        moment: UTC, with or without a time zone.
         now: The present, for tests.
+        without: What stands there where there is no moment.
     """
     if moment is None:
-        return "never"
+        return without
     here = now or datetime.now(UTC)
     when = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     seconds = max(0.0, (here - when).total_seconds())
