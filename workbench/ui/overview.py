@@ -106,7 +106,8 @@ def _freshness(fresh: pages.Freshness, some_made_up: bool) -> None:
     st.caption(
         f"{words.counted(fresh.calls, 'call')} in {words.counted(fresh.tasks, 'task')} · "
         f"last logged call {words.ago(fresh.last_call_at, without=UNTIMED)} · "
-        f"last replay {words.ago(fresh.last_replay_at)} · last label {words.ago(fresh.last_label_at)}{left_out}"
+        f"last replay {words.ago(fresh.last_replay_at)} · "
+        f"last label {words.ago(fresh.last_label_at)}{left_out}"
     )
 
 

@@ -126,7 +126,7 @@ def _look(paths: list[Path]) -> None:
             if "input" in mapping or "messages" in mapping:
                 look = _previewed(paths, MAPPED, options["task"], mapping)
     except WorkbenchError as error:
-        complain(error)
+        _complain(error, paths)
         return
     _preview(look)
     ready = look.format != MAPPED or "input" in mapping or "messages" in mapping
@@ -270,6 +270,13 @@ def _preview(look: Preview) -> None:
         _rejects(look.rejects)
 
 
+def _complain(error: WorkbenchError, paths: list[Path]) -> None:
+    """Show an error on files under the names that a person gave them, and not where they were put."""
+    for each in paths:
+        error.message = error.message.replace(str(each), each.name)
+    complain(error)
+
+
 def _short(text: str | None) -> str:
     return visible(" ".join((text or "").split())[:300])
 
@@ -308,7 +315,7 @@ def _import(paths: list[Path], chosen: str, mapping: dict[str, str], options: di
         )
     except WorkbenchError as error:
         bar.empty()
-        complain(error)
+        _complain(error, paths)
         return
     st.session_state[REPORT] = report
     inbox.drop(st.session_state.pop(FILES, []))
