@@ -26,6 +26,7 @@ from workbench.ui.session import complain, here, read
 FILES = "upload.files"
 REPORT = "upload.report"
 ROUND = "upload.round"
+NOT_KEPT = "upload.not-kept"
 PREVIEWS = "upload.previews"
 PREVIEWS_KEPT = 4
 PREVIEW_CALLS = 20
@@ -75,6 +76,8 @@ def _name_a_task() -> str:
 
 def _ask() -> None:
     st.text("Bring the log of the calls your team already makes. Nothing leaves this machine.")
+    if (error := st.session_state.pop(NOT_KEPT, None)) is not None:
+        complain(error)
     key = f"upload-{st.session_state.get(ROUND, 0)}"
     with st.container(key="bring-log"):
         st.file_uploader(
@@ -101,7 +104,10 @@ def _take(key: str) -> None:
     if sent:
         # A slow browser may say twice that a file has come: no copy stays that nothing points to.
         inbox.drop(st.session_state.pop(FILES, []))
-        st.session_state[FILES] = inbox.keep(here().workspace, sent)
+        try:
+            st.session_state[FILES] = inbox.keep(here().workspace, sent)
+        except WorkbenchError as error:
+            st.session_state[NOT_KEPT] = error
         st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
 
 
