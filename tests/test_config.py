@@ -10,6 +10,7 @@ import pytest
 from workbench import setup
 from workbench.config import Workspace
 from workbench.errors import ConfigError, UsageError
+from workbench.profiling.naming import set_budget
 from workbench.specs import Candidate, VLLMServer, is_loopback
 
 LABEL_EVAL = 'task = "triage"\nkind = "label"\nlabels = ["a", "b"]\n'
@@ -31,6 +32,39 @@ def test_a_folder_without_a_configuration_is_refused_with_the_command_that_makes
     with pytest.raises(ConfigError, match="not a workspace") as caught:
         Workspace.load(tmp_path)
     assert "workbench init" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["workbench.toml", "evals/triage/eval.toml", "evals/triage/guidelines.md"])
+def test_a_file_in_another_encoding_is_named_with_what_to_do(tmp_path: Path, name: str) -> None:
+    """A German or Chinese editor may save as it likes: the message names file and byte, and is no crash."""
+    workspace(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(b"# R\xfcckfrage\n")
+    with pytest.raises(ConfigError, match="byte 4 is not UTF-8") as caught:
+        _ = Workspace.load(tmp_path).evals
+    assert str(path) in str(caught.value)
+    assert "UTF-8" in caught.value.hint
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """Windows editors begin a file with one: it is read, and written to, all the same."""
+    workspace(tmp_path)
+    for name in ("workbench.toml", "evals/triage/eval.toml"):
+        path = tmp_path / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert Workspace.load(tmp_path).evals["triage"].labels
+    setup.add_candidate(tmp_path, {"name": "small", "engine": "recorded", "outputs": "o.jsonl"})
+    set_budget(Workspace.load(tmp_path), 12.0)
+    assert Workspace.load(tmp_path).config.costs.budget_usd_month == 12.0
+    assert Workspace.load(tmp_path).config.candidates[0].name == "small"
+
+
+def test_a_folder_in_place_of_an_eval_is_an_error_in_words(tmp_path: Path) -> None:
+    """What can't be read is named."""
+    workspace(tmp_path)
+    (tmp_path / "evals" / "other" / "eval.toml").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="other"):
+        _ = Workspace.load(tmp_path).evals
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ class Workspace:
             text = path.with_name("guidelines.md")
             data |= {
                 "root": str(path.parent),
-                "guidelines": text.read_text(encoding="utf-8") if text.is_file() else "",
+                "guidelines": read_words(text, "utf-8") if text.is_file() else "",
             }
             each = convert(data, EvalConfig, str(path))
             check_eval(each, path)
@@ -316,11 +316,33 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: It can't be read; the message carries file and line.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_words(path))
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deep to be read.", "Mend the file.") from error
-    except ValueError as error:  # Not TOML, not UTF-8, or a number of thousands of digits.
-        raise ConfigError(f"{path}: {error}", "Mend the file and run the command again.") from error
+    except ValueError as error:  # Not TOML, or a number of thousands of digits.
+        raise ConfigError(f"{path}: {error}", "Mend the file and try again.") from error
+
+
+def read_words(path: Path, encoding: str = "utf-8-sig") -> str:
+    """Read a text file that a person wrote; some editors begin it with a byte order mark.
+
+    Args:
+        path: The file.
+        encoding: UTF-8, with a mark at its beginning left out or kept.
+
+    Raises:
+        ConfigError: It can't be read, or is written in another encoding.
+    """
+    try:
+        return path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: byte {error.start + 1:,} is not UTF-8.", "Save the file as UTF-8 and try again."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror or error}.", "Make it a file that can be read and try again."
+        ) from error
 
 
 def convert(data: Any, kind: type[T], where: str) -> T:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.access import requires
-from workbench.config import CONFIG_NAME, Workspace, read_config
+from workbench.config import CONFIG_NAME, Workspace, read_config, read_words
 from workbench.errors import UsageError
 from workbench.roles import Right
 from workbench.specs import Candidate
@@ -130,7 +130,7 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
 
     workspace = Workspace.load(root)
     path = (workspace.root / CONFIG_NAME).resolve()
-    text_before = path.read_text(encoding="utf-8")
+    text_before = read_words(path)
     document = tomlkit.parse(text_before)
     tables = document.get("candidates")
     if tables is None:

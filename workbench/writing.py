@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.errors import UsageError
+from workbench.errors import EnvironmentalError, UsageError
 
 
 def _link(part: Path, path: Path) -> None:
@@ -52,4 +55,28 @@ def replace_text(path: Path, text: str, *, new: bool = False) -> None:
         raise UsageError(f"{path} is there already.", "Edit it, or choose another name.") from error
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise UsageError(f"{path} can't be written: {error.strerror}.", "Check who owns it.") from error
+        raise UsageError(f"{path} can't be written: {error.strerror}.", _way_out(error)) from error
+
+
+@contextmanager
+def written_to(place: Path) -> Iterator[None]:
+    """Say in words that a folder can't be written to, where that is what happens in the block.
+
+    Args:
+        place: The folder.
+
+    Raises:
+        EnvironmentalError: Its disk is full, it belongs to somebody else, or it can't be reached.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentalError(
+            f"{place} can't be written to: {error.strerror or error}.", _way_out(error)
+        ) from error
+
+
+def _way_out(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Make room on its disk, then try again."
+    return "Check who owns it."

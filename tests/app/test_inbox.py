@@ -9,12 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from app_building import make_workspace
+from app_building import Filled, make_workspace
+from app_reading import Visit, fine, said
+from small_disk import small_disk
 
-from workbench.errors import UsageError
+from workbench.errors import EnvironmentalError, UsageError
 from workbench.formats import files
 from workbench.formats.containers import look
-from workbench.ui import inbox, upload
+from workbench.ui import inbox, jobs, upload
 
 
 class Sent(io.BytesIO):
@@ -92,3 +94,49 @@ def test_a_file_that_is_announced_twice_leaves_one_copy(
     upload._take("upload-0")
     left = [each for each in inbox.folder(workspace).rglob("*") if each.is_file()]
     assert left == state[upload.FILES]
+
+
+def test_a_full_disk_keeps_no_part_of_an_upload(tmp_path: Path) -> None:
+    """What is copied halfway would take the room that is missing; the message says what to do."""
+    with small_disk(tmp_path / "disk") as disk:
+        place = make_workspace(disk.path / "space")
+        disk.fill(leave=8_192)
+        with pytest.raises(EnvironmentalError, match="No space left") as caught:
+            inbox.keep(place, [Sent("calls.jsonl", b"x" * 500_000)])
+        assert "Make room" in caught.value.hint
+        assert not list(inbox.folder(place).glob("*"))
+        disk.make_room()
+        (kept,) = inbox.keep(place, [Sent("calls.jsonl", b"x" * 5_000)])
+        assert kept.stat().st_size == 5_000
+
+
+def test_a_full_disk_starts_no_run(tmp_path: Path) -> None:
+    """A run that nothing can be noted of would be seen by nobody."""
+    with small_disk(tmp_path / "disk") as disk:
+        place = make_workspace(disk.path / "space")
+        disk.fill()
+        with pytest.raises(EnvironmentalError, match="No space left"):
+            jobs.start(place, "triage", "small", [["status"]])
+        assert not jobs.recent(place)
+
+
+def test_an_upload_that_could_not_be_kept_is_told_on_the_page(visit: Visit, empty: Filled) -> None:
+    """It comes while the browser waits, before the page is drawn: the page says it, once."""
+    at = visit(empty, "upload")
+    at.session_state[upload.NOT_KEPT] = EnvironmentalError("No space left.", "Make room.")
+    shown = said(fine(at.run()))
+    assert "No space left." in shown
+    assert "Make room." in shown
+    assert "No space left." not in said(fine(at.run()))
+
+
+def test_an_upload_that_another_person_removes_meanwhile_breaks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old uploads are looked at while others may remove theirs."""
+    place = make_workspace(tmp_path / "space")
+    gone = inbox.folder(place) / "gone"
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter([gone]))
+    inbox.folder(place).mkdir(parents=True)
+    (kept,) = inbox.keep(place, [Sent("calls.jsonl", b"{}")])
+    assert kept.is_file()

@@ -159,6 +159,15 @@ def test_a_wrong_workspace_is_explained_without_a_traceback(visit: Visit, filled
     assert "candidates" in words
 
 
+@pytest.mark.parametrize("page", ["compare", "slices", "ramp", "review"])
+def test_where_evals_are_gone_no_page_denies_the_answers(visit: Visit, filled: Filled, page: str) -> None:
+    """Candidates have answered: what is missing is an eval, and no replay."""
+    shutil.rmtree(filled.workspace.root / "evals")
+    words = said(fine(visit(filled, page)))
+    assert "No task with calls has an eval yet" in words
+    assert "has answered" not in words
+
+
 def test_no_workspace_says_how_to_make_one(visit: Visit, filled: Filled, tmp_path: Path) -> None:
     """A folder that is none names the command."""
     shutil.copytree(filled.workspace.root / "evals", tmp_path / "none" / "evals")

@@ -87,6 +87,17 @@ def test_words_beyond_the_figure_of_evidence_do_not_run_into_each_other() -> Non
     assert [plain(each) for each in beyond.text] == ["90.0 % ↑", "", "70.0 % ↑"]
 
 
+@pytest.mark.parametrize(("newest", "edge"), [(0.9, "top"), (0.1, "bottom")])
+def test_the_word_on_labels_keeps_clear_of_how_high_a_bound_is(newest: float, edge: str) -> None:
+    """Above the figure there is one line of words: where it is taken, labels are named below its edge."""
+    steps = [step(n + 1, 0, 0.1, 0.0) for n in range(6)] + [
+        step(6, n + 1, newest, 0.0, "labels") for n in range(3)
+    ]
+    drawn = trail_figure.evidence_trail(trail(*steps)).figure
+    (word,) = [each for each in drawn.layout.annotations if each.text == "labels"]
+    assert word.yanchor == edge
+
+
 def test_what_would_change_is_said_once(visit: Visit, filled: Filled) -> None:
     """What the first sentence names is not listed again below it."""
     at = fine(visit(filled, "ramp", task="rewrite", candidate="small"))
@@ -109,7 +120,7 @@ def test_more_served_than_was_accepted_is_said_asked_for_and_kept(visit: Visit, 
     assert [plain(each) for each in log["Served then"]] == ["1 % (said; 0 % was in force)"]
     assert list(log["Reason"]) == ["moved by hand"]
     report = gather_report(filled.workspace, filled.store, "triage", "small")
-    assert "1 % (said; 0 % was in force)" in as_html(report)
+    assert "1 % (said; 0 % was in force)" in plain(as_html(report))
 
 
 def test_a_press_on_a_page_that_is_out_of_date_accepts_nothing(visit: Visit, filled: Filled) -> None:

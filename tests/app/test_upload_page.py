@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
+import pytest
 from app_building import Filled
 from app_reading import Visit, fine, said
 
@@ -138,3 +140,21 @@ def test_the_progress_says_how_fast_and_how_long() -> None:
     assert pace(Progress("loading", 10, 40, per_s=2.0, left_s=15.0)) == (
         "Loading: 10 calls, 2 a second, about 15 s left"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("empty.jsonl", b""), ("bad.gz", b"\x1f\x8bno"), ("x.parquet", b"PAR1xxxx")]
+)
+def test_an_error_on_a_file_names_it_as_the_person_did(
+    visit: Visit, empty: Filled, name: str, content: bytes
+) -> None:
+    """Where the app put it meanwhile is nobody's business, and a sentence ends with one full stop."""
+    sent = empty.workspace.root / "uploads" / name
+    sent.parent.mkdir()
+    sent.write_bytes(content)
+    at = visit(empty, "upload")
+    at.session_state[FILES] = [sent]
+    words = said(fine(at.run()))
+    assert re.search(rf"^{re.escape(name)}", words, re.MULTILINE)
+    assert str(sent.parent) not in words
+    assert ".." not in words

@@ -52,7 +52,7 @@ class Reader(HTMLParser):
         self.names |= {name for name, _ in attrs}
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += data.replace("\u202f", " ")
 
 
 def read(html: str) -> Reader:

@@ -21,6 +21,7 @@ from workbench.records import Estimate, Policy
 from workbench.report import Report, as_html, as_markdown, drawing, gather_report, wording, write_report
 from workbench.report.facts import LabelFact, LogFile
 from workbench.scoring import recommend
+from workbench.specs import guideline_version_of
 from workbench.stats.slice_shares import worst_first
 from workbench.store import Store
 from workbench.ui import words
@@ -68,7 +69,7 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open[-1:] != ["style"]:
-            self.text += data
+            self.text += data.replace("\u202f", " ")
 
 
 def read(html: str) -> Reader:
@@ -218,6 +219,29 @@ def test_the_ladder_is_filled_to_the_share_and_tinted_to_the_cap() -> None:
     assert re.findall('y="16" text-anchor="middle">([^<]+)<', drawn) == ["now", "next", "cap"]
     held = drawing.ladder((0.0, 0.01, 1.0), 0.0, 0.0, 0.0)
     assert ">now · next · cap<" in held
+
+
+@pytest.mark.parametrize("stage", [0.0, 1.0])
+def test_the_words_above_the_ends_of_the_ladder_are_not_cut(stage: float) -> None:
+    """Where now, next and cap are one stage, at either end, all three words stand within the figure."""
+    drawn = drawing.ladder((0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0), stage, stage, stage)
+    ((place, words_above),) = re.findall(r'x="([0-9.]+)" y="16" text-anchor="middle">([^<]+)<', drawn)
+    half = drawing.HALF_LETTER * len(words_above)
+    assert half <= float(place) <= drawing.WIDTH - half
+
+
+def test_figures_of_a_report_have_the_minus_sign_of_the_app() -> None:
+    """A rate below nothing reads as on Ramp, and rounds to 0.0 % without a sign."""
+    assert wording.percent(-0.0213) == "−2.1 %"
+    assert wording.percent(-0.0001) == "0.0 %"
+    assert wording.percent(0.5) == "50.0 %"
+
+
+def test_a_report_without_guidelines_says_none(report: Report) -> None:
+    """The hash of nothing is no version."""
+    bare = replace(report, guideline_version=guideline_version_of(""))
+    assert "| Guideline version | none |" in as_markdown(bare)
+    assert f"| Guideline version | {report.guideline_version} |" in as_markdown(report)
 
 
 def test_the_figure_of_harm_marks_what_the_share_allows() -> None:

@@ -146,7 +146,8 @@ def parquet_columns(path: Path) -> tuple[str, ...]:
             names = tuple(str(name) for name in file.schema_arrow.names)
             rows = file.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UsageError(f"{path}: the Parquet file can't be read: {error}.", "Write it again.") from error
+        why = str(error).rstrip(".")
+        raise UsageError(f"{path}: the Parquet file can't be read: {why}.", "Write it again.") from error
     _refuse_width(path, len(names))
     if rows > max(MIN_COUNTED_ROWS, path.stat().st_size):
         raise UsageError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench.access import requires
 from workbench.checks import NAME_HINT
-from workbench.config import CONFIG_NAME, Workspace, convert, read_config
+from workbench.config import CONFIG_NAME, Workspace, convert, read_config, read_words
 from workbench.errors import ConfigError, UsageError
 from workbench.eval_checks import check_eval
 from workbench.profiling import ProfileReport, WorkloadReport, is_stale, kept, made_anew, workload_of
@@ -81,7 +81,7 @@ def name_workloads(
         path = Path(config.root) / "eval.toml"
         if not rules:
             raise UsageError(f"Task {name!r} has an eval already: {path}.", "Edit it.")
-        text = append_rules(path.read_text(encoding="utf-8"), rules)
+        text = append_rules(read_words(path), rules)
     else:
         path = workspace.root / workspace.config.evals / name / "eval.toml"
         text = draft(report, chosen, name)
@@ -123,7 +123,7 @@ def set_budget(workspace: Workspace, usd_month: float | None) -> None:
     import tomlkit
 
     path = workspace.root / CONFIG_NAME
-    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    document = tomlkit.parse(read_words(path))
     table = document.get("costs")
     if table is None:
         if usd_month is None:

@@ -13,6 +13,8 @@ from workbench.stats.wording import percent as stage
 WIDTH = 640
 WORDS, WORDS_ALLOWED = 64, 100
 """Words below or above a place keep this far from the edge, so that none of them is cut."""
+HALF_LETTER = 4
+"""Half of a letter's width at most, so that words above the ends of the ladder stay within the figure."""
 ABOVE = 18
 """How far above the words on the tolerance those on what a share allows stand."""
 
@@ -42,7 +44,8 @@ def ladder(steps: Sequence[float], current: float, share: float, cap: float) -> 
         if here:
             strong = ' class="strong"' if "next" in here else ""
             words = " · ".join(here)
-            parts.append(f'<text{strong} x="{middle:.1f}" y="16" text-anchor="middle">{words}</text>')
+            place = _inside(middle, len(words) * HALF_LETTER)
+            parts.append(f'<text{strong} x="{place:.1f}" y="16" text-anchor="middle">{words}</text>')
     return "".join([*parts, "</svg>"])
 
 

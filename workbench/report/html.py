@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -9,6 +10,10 @@ from workbench.normal import visible
 from workbench.report import drawing, wording
 from workbench.report.facts import Report
 
+LONGEST_WORD = 18
+"""Characters of a word that a printed table's column always has room for."""
+_BETWEEN_WORDS = re.compile(r"[\s-]+")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%)")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; --ink: #16202b; --paper: #fff; --soft: #5b6673; --line: #d5dbe2;
@@ -45,7 +50,7 @@ th { color: var(--soft); font-weight: 600; }
   --pale: #f3d3b8;
   --orange: #b8500b; --open: #f4f4f4; } main { max-width: none; padding: 0; } h2 { break-after: avoid; }
   tr, svg, dl { break-inside: avoid; } .wide { overflow: visible; }
-  th, td { overflow-wrap: anywhere; } .many { min-width: 0; } }
+  td.long { overflow-wrap: anywhere; } .many { min-width: 0; } }
 """
 
 
@@ -117,11 +122,21 @@ def items(texts: Sequence[str]) -> str:
 def table_of(table: wording.Table) -> str:
     """Return a table."""
     head = "".join(f'<th scope="col">{text(each)}</th>' for each in table.header)
-    body = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in table.rows)
     many = ' class="many"' if len(table.header) > 4 else ""
     return f'<div class="wide"><table{many}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def _cell(plain: str) -> str:
+    """Return a cell; on paper only a word that is too long for its column, such as a hash, is broken."""
+    longest = max(map(len, _BETWEEN_WORDS.split(plain)), default=0)
+    kind = ' class="long"' if longest > LONGEST_WORD else ""
+    return f"<td{kind}>{text(plain)}</td>"
+
+
 def text(plain: str) -> str:
-    """Return text from anywhere as HTML that shows it and does nothing else."""
-    return escape(visible(plain))
+    """Return text from anywhere as HTML that shows it and does nothing else.
+
+    No line breaks between a number and its per cent sign.
+    """
+    return escape(_BEFORE_UNIT.sub("\u202f", visible(plain)))

@@ -12,8 +12,9 @@ from workbench.records import Action, Basis, Estimate
 from workbench.report.facts import LogFile, Report
 from workbench.review.states import APART_SOURCES, LOOKING_SOURCES
 from workbench.scoring.sizes import judged
+from workbench.specs import guideline_version_of
 from workbench.stats.slice_shares import bounds_at_once
-from workbench.stats.wording import holds_for
+from workbench.stats.wording import guard, holds_for
 from workbench.stats.wording import percent as stage
 
 SYNTHETIC = (
@@ -80,7 +81,10 @@ class Table:
 
 def percent(share: float | None) -> str:
     """Return a share with one decimal, or a dash where it is not known."""
-    return "–" if share is None else f"{100 * share:.1f} %"
+    if share is None:
+        return "–"
+    shown = f"{100 * share:.1f} %".removeprefix("-")
+    return f"−{shown}" if share < 0 and shown != "0.0 %" else shown
 
 
 def estimated(rate: float | None) -> str:
@@ -109,6 +113,11 @@ def moment(time: datetime | None) -> str:
 def _calls_of(file: LogFile) -> str:
     """Return how many calls a file brought, or those of all files of its import where it is not known."""
     return f"{file.calls:,}" + (f" in {file.files} files together" if file.files > 1 else "")
+
+
+def _guidelines(version: str | None) -> str:
+    """Return a version of guidelines; without any it would be the hash of nothing."""
+    return "none" if version == guideline_version_of("") else version or "–"
 
 
 def title(report: Report) -> str:
@@ -217,10 +226,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         Table(
             "Guards",
             ("Guard", "State", "What it says"),
-            tuple(
-                (each.name.replace("_", " "), "ok" if each.ok else "holds", each.message)
-                for each in found.guards
-            ),
+            tuple((guard(each.name), "ok" if each.ok else "holds", each.message) for each in found.guards),
             "No guard applies.",
         ),
         Table(
@@ -252,7 +258,7 @@ def tables(report: Report) -> tuple[Table, ...]:
             tuple(
                 (
                     ORIGINS.get(each.source, each.source),
-                    each.guideline_version or "–",
+                    _guidelines(each.guideline_version),
                     f"{each.labels:,}",
                     f"{each.people:,}" if each.source in GIVEN_HERE else "–",
                 )
@@ -285,7 +291,7 @@ def tables(report: Report) -> tuple[Table, ...]:
             (
                 *((name.capitalize(), str(value)) for name, value in report.candidate.items() if value),
                 ("Evaluator version", report.evaluator_version),
-                ("Guideline version", report.guideline_version),
+                ("Guideline version", _guidelines(report.guideline_version)),
                 ("Evidence hash", report.evidence_hash),
             ),
         ),

@@ -14,6 +14,23 @@ EXACT_DIGITS = 17
 """Digits that tell any two floats apart."""
 
 
+GUARDS = {
+    "uncomparable": "not comparable",
+    "outcome_groups": "each kind of answer",
+    "critical": "critical harm",
+    "sessions": "harm by session",
+    "enough_pairs": "compared calls",
+    "looked": "a person's verdict",
+    "clusters": "sessions and requests",
+}
+"""What guards look at, where their names don't say it."""
+
+
+def guard(name: str) -> str:
+    """Return how people read the name of a guard: by what it looks at."""
+    return GUARDS.get(name, name.replace("_", " "))
+
+
 def percent(rate: float) -> str:
     """Return a stage or a level as a percentage as it is set: "5 %", "2.5 %", "99.75 %"; see `measured`.
 

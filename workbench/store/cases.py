@@ -59,6 +59,9 @@ __all__ = [
 
 PAGE_SIZE = 50
 PREVIEW_CHARS = 200
+WHOLE_CHARS = 4_000
+"""Characters of a stored output without text up to which a list of cases reads it."""
+_OUTPUTS = ("control_output", "candidate_output")
 FACET_LIMIT = 40
 DIFFERING, LEAST_SIMILAR, MOST_SIMILAR = "differing", "least-similar", "most-similar"
 ORDERS = {
@@ -71,7 +74,11 @@ ORDERS = {
 
 @dataclass(frozen=True, slots=True)
 class CaseRow:
-    """One line of the list of cases."""
+    """One line of the list of cases.
+
+    `control` and `candidate` begin the two answers; of one without text, such as a tool call or an error,
+    the output itself is there unless it is very long.
+    """
 
     replay_id: str
     call_id: str
@@ -84,6 +91,8 @@ class CaseRow:
     candidate: str
     flags: tuple[str, ...]
     label: str | None
+    control_output: Output | None = None
+    candidate_output: Output | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +224,22 @@ def case_page(
         store,
         picked,
         "c.native_id, c.language, left(coalesce(k.text, k.output, ''), $chars) AS control,"
-        " left(coalesce(o.text, o.error_kind, o.output), $chars) AS candidate",
+        " left(coalesce(o.text, o.error_kind, o.output, ''), $chars) AS candidate,"
+        " CASE WHEN k.text IS NULL THEN left(k.output, $whole) END AS control_output,"
+        " CASE WHEN o.text IS NULL THEN left(o.output, $whole) END AS candidate_output",
         chars=chars,
+        whole=WHOLE_CHARS,
     )
     accesses.viewed(store, accesses.Kind.CASES, pool.task, [row["call_id"] for row in picked])
-    return [CaseRow(**(row | {"flags": tuple(row["flags"])})) for row in told]
+    return [
+        CaseRow(**(row | {"flags": tuple(row["flags"])} | {each: _output(row[each]) for each in _OUTPUTS}))
+        for row in told
+    ]
+
+
+def _output(stored: str | None) -> Output | None:
+    """Return an output as it was stored, or None where it is cut off."""
+    return from_json(stored, Output) if stored and len(stored) < WHOLE_CHARS else None
 
 
 @requires(Right.READ, task=lambda given: given["pool"].task)

@@ -17,7 +17,7 @@ from workbench.store import cases
 from workbench.store.cases import INVALID, Facets, Pool
 from workbench.ui import answers, case_figures, exports, figures, navigation, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric, metrics, table_px
+from workbench.ui.heights import counts, metric, metrics, table_px
 from workbench.ui.scope import Scope
 from workbench.ui.session import ask, colours, read
 
@@ -93,6 +93,7 @@ def _truth(scope: Scope) -> None:
             lazy=False,
             height=table_px(len(found.fields), 10),
             width=560,
+            column_config=counts("Frontier wrong", "Candidate wrong"),
             key="truth-fields",
             alt=f"How often each of {len(found.fields)} fields was called wrong, by side.",
         )
@@ -152,7 +153,7 @@ def _changes(scope: Scope, counts: dict[tuple[str, str], int]) -> None:
             height=table_px(len(changed), 8),
             # On a telephone the last column begins within the page.
             column_config={
-                "Calls": st.column_config.NumberColumn(width=70),
+                "Calls": st.column_config.NumberColumn(width=70, format="%,d"),
                 "Frontier": st.column_config.TextColumn(width=140),
             },
             key="changes",

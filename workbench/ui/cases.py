@@ -10,11 +10,11 @@ import streamlit as st
 
 from workbench.compare import EVALUATOR_ERROR
 from workbench.errors import UsageError
-from workbench.records import EvalKind, LabelVerdict, Verdict
+from workbench.records import EvalKind, LabelVerdict, Output, Verdict
 from workbench.scoring.case_filters import FOUND, case_filter, pool_of, rules_by_name, values_of
 from workbench.store import cases as rows_of
-from workbench.store.cases import INVALID, ORDERS, PAGE_SIZE, CaseFilter, CaseRow, Facets, Pool
-from workbench.ui import address, agreeing, case, exports, navigation, opinion, words
+from workbench.store.cases import INVALID, ORDERS, PAGE_SIZE, PREVIEW_CHARS, CaseFilter, CaseRow, Facets, Pool
+from workbench.ui import address, agreeing, answers, case, exports, navigation, opinion, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import metric, metrics
 from workbench.ui.scope import Scope
@@ -283,11 +283,11 @@ def _table(rows: list[CaseRow], total: int, page: int) -> str:
     frame = pd.DataFrame(
         {
             "Verdict": [words.VERDICTS[Verdict(row.verdict)] for row in rows],
-            "Frontier": [visible(row.control) for row in rows],
-            "Candidate": [visible(row.candidate) for row in rows],
+            "Frontier": [_begins(row.control_output, row.control) for row in rows],
+            "Candidate": [_begins(row.candidate_output, row.candidate) for row in rows],
             "Score": pd.array([row.score for row in rows], dtype="Float64"),
             "Why": [visible(row.reason) for row in rows],
-            "Language": [row.language or "" for row in rows],
+            "Language": [row.language or "unknown" for row in rows],
             "Label": _labels(rows),
         }
     )
@@ -301,6 +301,7 @@ def _table(rows: list[CaseRow], total: int, page: int) -> str:
         key=f"cases-{page}",
         on_select="rerun",
         selection_mode="single-row",
+        placeholder="–",
         column_config={
             "Score": st.column_config.NumberColumn(format="%.2f", width="small"),
             "Language": st.column_config.TextColumn(width="small"),
@@ -318,6 +319,11 @@ def _table(rows: list[CaseRow], total: int, page: int) -> str:
         if chosen:
             st.query_params["case"] = chosen[1]
     return st.query_params.get("case") or rows[0].call_id
+
+
+def _begins(output: Output | None, text: str) -> str:
+    """Return how an answer begins: its text, or what stands in its place, as the open case says it."""
+    return visible(text if output is None else answers.output_text(output)[:PREVIEW_CHARS])
 
 
 def _labels(rows: list[CaseRow]) -> list[str]:

@@ -180,7 +180,7 @@ def _votes(conflict: Conflict) -> None:
             ],
             "Note": [visible(vote.note) for vote in conflict.votes],
             "Right answer": [visible(vote.corrected or "") for vote in conflict.votes],
-            "Guidelines": [(vote.guideline_version or "")[:6] for vote in conflict.votes],
+            "Guidelines": [words.guidelines(vote.guideline_version) for vote in conflict.votes],
             "When": [words.ago(vote.created_at) for vote in conflict.votes],
         }
     )

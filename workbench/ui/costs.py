@@ -181,7 +181,8 @@ def _remarks(way: Way) -> str:
 def _curve(found: CostReport) -> None:
     st.header("Where a GPU of your own pays", anchor=False)
     if not found.curve:
-        st.text("There is no curve without a price and token counts of the model that answers now.")
+        lacking = "; ".join(found.ways[0].missing) or "calls a day"
+        st.text(visible(f"There is no curve yet. Not known: {lacking}."))
         return
     now = found.calls_per_day.point if found.calls_per_day else None
     drawing = money_figures.break_even_curve(found.volumes, found.curve, now, found.break_even, colours())

@@ -13,7 +13,8 @@ from workbench.scoring.latency_pairs import PairedLatency, heading, ms
 from workbench.scoring.predicted import PredictedHarm
 from workbench.scoring.sizes import judged
 from workbench.stats.slice_shares import bounds_at_once
-from workbench.stats.wording import holds_for
+from workbench.stats.wording import guard as named_guard
+from workbench.stats.wording import holds_for, sentence_case
 from workbench.ui import (
     accepting,
     address,
@@ -188,7 +189,7 @@ def _guards(answer: Recommendation) -> None:
 
 
 def _named(guard: Guard) -> str:
-    return guard.name.replace("_", " ").capitalize()
+    return sentence_case(named_guard(guard.name))
 
 
 def _figure_bound(answer: Recommendation, policy: Policy) -> None:

@@ -7,9 +7,12 @@ import streamlit as st
 from workbench import access
 from workbench.config import Workspace
 from workbench.roles import Actor, Right, described
-from workbench.ui import who
+from workbench.ui import answers, who
 from workbench.ui.diff import visible
 from workbench.ui.doorway import PROVIDER
+
+LONGEST_NAME = 28
+"""Characters of a name that the badge shows; opened, it shows all of them."""
 
 PAGE_RIGHTS: dict[str, tuple[Right, ...]] = {
     "overview": (Right.SEE,),
@@ -117,6 +120,5 @@ def badge(actor: Actor) -> None:
 
 def _short(name: str) -> str:
     shown = visible(name)
-    # A label is Markdown; a name is anybody's.
-    plain = "".join(each if each.isalnum() or each in " .@-+" else "·" for each in shown)
-    return plain if len(plain) <= 28 else plain[:27] + "…"
+    # A label is Markdown; a name is anybody's, in any script.
+    return answers.quoted(shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + "…")

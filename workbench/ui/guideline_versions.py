@@ -36,7 +36,7 @@ def offer(scope: Scope, versions: Iterable[str | None], *, key: str) -> None:
 
 def named(each: review.GuidelineText) -> str:
     """Return how a version is called on a page."""
-    return f"{each.version[:6]} ({'now' if each.current else 'earlier'})"
+    return f"{words.guidelines(each.version)} ({'now' if each.current else 'earlier'})"
 
 
 def _read(each: review.GuidelineText) -> None:

@@ -51,6 +51,18 @@ def told_columns(frame: pd.DataFrame) -> dict[str, Any]:
     return {name: st.column_config.Column(help=told[name]) for name in frame if name in told}
 
 
+def counts(*names: str, **told: str) -> dict[str, Any]:
+    """Return the format of a table's columns that count things: 12,500, as everywhere else.
+
+    Args:
+        names: Columns without a tooltip.
+        told: Columns with the tooltip of each.
+    """
+    return {
+        name: st.column_config.NumberColumn(format="%,d", help=told.get(name)) for name in (*names, *told)
+    }
+
+
 def table_px(rows: int, most: int = 1_000) -> int:
     """Return the height of a table that shows all of its rows, or about as many as it may.
 

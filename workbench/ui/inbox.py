@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from workbench.config import Workspace
-from workbench.errors import WorkbenchError
+from workbench.errors import EnvironmentalError, WorkbenchError
+from workbench.writing import written_to
 
 MAX_MB = 200
 TYPES = ("jsonl", "ndjson", "json", "csv", "tsv", "tab", "parquet", "log", "txt", "gz", "zst")
@@ -58,9 +60,21 @@ def keep(workspace: Workspace, files: Sequence[Upload]) -> list[Path]:
 
     Returns:
         Paths in a folder of its own, in the order given.
+
+    Raises:
+        EnvironmentalError: There is no room for them, or nothing can be written there; nothing is kept.
     """
     _forget_old(folder(workspace))
     place = folder(workspace) / uuid.uuid4().hex
+    try:
+        with written_to(folder(workspace)):
+            return _copied(files, place)
+    except EnvironmentalError:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _copied(files: Sequence[Upload], place: Path) -> list[Path]:
     place.mkdir(parents=True)
     paths: list[Path] = []
     for index, each in enumerate(files):
@@ -96,5 +110,7 @@ def _forget_old(place: Path) -> None:
     if not place.is_dir():
         return
     for each in place.iterdir():
-        if time.time() - each.stat().st_mtime > KEPT_S:
-            shutil.rmtree(each, ignore_errors=True)
+        # Somebody else's may be gone by the time it is looked at.
+        with contextlib.suppress(OSError):
+            if time.time() - each.stat().st_mtime > KEPT_S:
+                shutil.rmtree(each, ignore_errors=True)

@@ -23,9 +23,10 @@ from pathlib import Path
 from workbench import access
 from workbench.config import Workspace
 from workbench.errors import WorkbenchError
-from workbench.roles import Right
+from workbench.roles import Actor, Right
 from workbench.specs import CONTROL
 from workbench.ui import doorway
+from workbench.writing import written_to
 
 EXIT_INTERRUPTED = 130
 COMMAND = """
@@ -138,8 +139,18 @@ def start(workspace: Workspace, task: str, candidate: str, commands: Sequence[Se
         task: The task they are about.
         candidate: The candidate they are about.
         commands: Arguments of `workbench`, each a list.
+
+    Raises:
+        EnvironmentalError: It can't be noted what runs, so nothing is started.
     """
     actor = access.require(Right.REPLAY, task=task)
+    with written_to(folder(workspace)):
+        return _started(workspace, task, candidate, commands, actor)
+
+
+def _started(
+    workspace: Workspace, task: str, candidate: str, commands: Sequence[Sequence[str]], actor: Actor
+) -> Job:
     place = folder(workspace)
     place.mkdir(parents=True, exist_ok=True)
     _forget_old(place)

@@ -12,6 +12,16 @@ from workbench.ui import words
 from workbench.ui.diff import visible
 from workbench.ui.session import here
 
+NO_VOLUME = "the log lacks a sampling rate, or the times of most calls."
+
+
+def briefly(row: OverviewRow) -> None:
+    """Show what a row costs on a card, where what to do about an unknown volume is a tooltip."""
+    if row.calls_per_day is None:
+        st.text(f"Saving not known: {NO_VOLUME}", help=words.KNOW_VOLUME)
+    else:
+        st.text(sentence(row))
+
 
 def show(row: OverviewRow) -> None:
     """Show the monthly cost now and at the recommended share, and what it leaves out."""
@@ -28,7 +38,7 @@ def show(row: OverviewRow) -> None:
 def sentence(row: OverviewRow) -> str:
     """Return what a row costs in one sentence, saying why where it can't be said."""
     if row.calls_per_day is None:
-        return f"Cost unknown: the log lacks a sampling rate, or the times of most calls. {words.KNOW_VOLUME}"
+        return f"Saving not known: {NO_VOLUME} {words.KNOW_VOLUME}"
     if row.cost_now_usd_month is None:
         return "Not priced: workbench.toml has no price for the model that answers now."
     if row.cost_at_share_usd_month is None:

@@ -120,8 +120,10 @@ def _table(scope: Scope, found: list[Label]) -> Label | None:
 
 
 def _version(label: Label, now: str) -> str:
-    version = label.guideline_version or ""
-    return f"{version[:6]} (now)" if version == now else f"{version[:6]} (earlier)" if version else ""
+    version = label.guideline_version
+    if not version:
+        return ""
+    return f"{words.guidelines(version)} ({'now' if version == now else 'earlier'})"
 
 
 def _look_again(scope: Scope, annotator: str, label: Label) -> None:

@@ -32,7 +32,7 @@ from workbench.ui import (
 from workbench.ui.diff import visible
 from workbench.ui.session import ask, here, read
 from workbench.ui.standing import Standing, Waiting
-from workbench.ui.task_card import card, synthetic_badge
+from workbench.ui.task_card import UNTIMED, card, synthetic_badge
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -105,7 +105,8 @@ def _freshness(fresh: pages.Freshness, some_made_up: bool) -> None:
     left_out = " · synthetic candidates left out" if some_made_up else ""
     st.caption(
         f"{words.counted(fresh.calls, 'call')} in {words.counted(fresh.tasks, 'task')} · "
-        f"last logged call {words.ago(fresh.last_call_at)} · last replay {words.ago(fresh.last_replay_at)} · "
+        f"last logged call {words.ago(fresh.last_call_at, without=UNTIMED)} · "
+        f"last replay {words.ago(fresh.last_replay_at)} · "
         f"last label {words.ago(fresh.last_label_at)}{left_out}"
     )
 

@@ -11,7 +11,7 @@ from workbench.store import replay_facts
 from workbench.store.replay_facts import ErrorKindCount
 from workbench.ui import answers, figures, navigation, replay_figures, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import table_px
+from workbench.ui.heights import counts, table_px
 from workbench.ui.session import colours, read
 
 
@@ -36,6 +36,7 @@ def errors(status: ReplayStatus) -> None:
         lazy=False,
         height=table_px(len(rows)),
         width=420,
+        column_config=counts("Calls"),
         alt="; ".join(f"{words.ERROR_KINDS.get(kind, kind)}: {count}" for kind, count in rows),
     )
     # What a server quoted is read, and noted as read, when somebody opens it.

@@ -150,7 +150,7 @@ def _empty(replayed: bool) -> None:
         st.info("No candidate is declared yet. Add the small model you have in mind:", icon=":material/add:")
         st.code("workbench candidate add NAME --engine openai --base-url URL --model MODEL", language=None)
         return
-    if not replayed:
+    if not replayed or not {each.task for each in read(pages.tasks)} & set(here().workspace.evals):
         st.info(
             "No task with calls has an eval yet: evals/TASK/eval.toml says how answers are compared. Traffic "
             "drafts one.",

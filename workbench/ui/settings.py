@@ -17,7 +17,7 @@ from workbench.roles import Actor, Right, described
 from workbench.settings import Settings, StoreSetting, access_log, checks, settings
 from workbench.ui import address, answers, exports, navigation, who, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric, metrics, table_px, told_columns
+from workbench.ui.heights import counts, metric, metrics, table_px, told_columns
 from workbench.ui.session import ask, complain, here
 
 LOG_SHOWN = 200
@@ -84,7 +84,7 @@ def _evals(found: Settings) -> None:
                 "Tolerance": words.percent(each.tolerance),
                 "Data may go": "to external endpoints" if each.allowed_zone == "external" else "inside alone",
                 "Evaluator": each.evaluator_version[:12],
-                "Guidelines": each.guideline_version[:6],
+                "Guidelines": words.guidelines(each.guideline_version),
             }
             for each in found.evals
         ],
@@ -276,6 +276,6 @@ def _table(rows: list[dict[str, Any]], key: str, alt: str) -> None:
         lazy=False,
         height=table_px(len(frame), 12),
         key=key,
-        column_config=told_columns(frame),
+        column_config={**told_columns(frame), **counts(*frame.select_dtypes("number"))},
         alt=f"{alt}: {len(frame)} rows.",
     )

@@ -26,6 +26,10 @@ ICONS = {
 }
 
 
+UNTIMED = "at a time not known"
+"""When a call was logged where no call of the log has a time."""
+
+
 def synthetic_badge() -> None:
     """Say that a candidate is made up."""
     st.badge("synthetic", icon=":material/science:", color="violet", help=words.GLOSSARY["synthetic"])
@@ -67,7 +71,7 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     )
     st.plotly_chart(drawing.figure, key=f"bound-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
     _evidence(row)
-    st.text(money.sentence(row))
+    money.briefly(row)
     if answer.harm_per_day_at_most is not None and answer.share > 0:
         harmed = answer.harm_per_day_at_most
         number = words.count(harmed) if harmed >= 1 else f"{harmed:.2g}"
@@ -109,7 +113,7 @@ def _evidence(row: OverviewRow) -> None:
 def _freshness(row: OverviewRow) -> None:
     now = datetime.now(UTC)
     st.caption(
-        f"Last logged call {words.ago(row.ages.last_call_at, now)} · last replay "
+        f"Last logged call {words.ago(row.ages.last_call_at, now, without=UNTIMED)} · last replay "
         f"{words.ago(row.ages.last_replay_at, now)} · last label {words.ago(row.ages.last_label_at, now)}"
     )
     for each in stale(row.ages, now):

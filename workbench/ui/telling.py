@@ -13,12 +13,12 @@ from workbench.ui import who
 KNOWING = (Right.SEE, Right.READ, Right.REPLAY, Right.IMPORT, Right.OVERSEE)
 """Rights of people who meet the names of models, files and servers anyway."""
 UNSAID = (
-    "Something in the set-up is wrong. What it is stands in the app's log, for whoever looks after this "
-    "workbench."
+    "Something in the set-up or on the machine is wrong. What it is stands in the app's log, for whoever "
+    "looks after this workbench."
 )
 UNSAID_BLIND = (
-    "Something in the set-up of this queue is wrong. What it is would name the model, so it stands in the "
-    "app's log, for whoever looks after this workbench."
+    "Something in the set-up of this queue or on the machine is wrong. What it is would name the model, so "
+    "it stands in the app's log, for whoever looks after this workbench."
 )
 
 

@@ -55,15 +55,19 @@ def evidence_trail(
     low = [each.harm.low for each in steps]
     points = [(n, each.harm.point) for n, each in enumerate(steps) if each.harm.point is not None]
     figure = go.Figure()
+    beyond = _written(ends_of_runs([value > top + EPSILON for value in high]), len(high))
     for first, last in _said(steps):
+        middle = (first + last) / 2
+        # Where it is said how high a bound above the figure is, the word stands below the edge.
+        is_free = all(abs(n - middle) > BEYOND_WORDS * len(high) for n in beyond)
         figure.add_vrect(
             x0=first - 0.5, x1=last + 0.5, fillcolor=colours.empty, line={"width": 0}, layer="below"
         )
         figure.add_annotation(
-            x=(first + last) / 2,
+            x=middle,
             y=1,
             yref="paper",
-            yanchor="bottom",
+            yanchor="bottom" if is_free else "top",
             text="labels",
             showarrow=False,
             font={"size": 12, "color": colours.muted},
@@ -294,11 +298,7 @@ def _mark_beyond(figure: go.Figure, high: Sequence[float], top: float, colours: 
     ends = ends_of_runs([value > top + EPSILON for value in high])
     if not ends:
         return
-    # Words that would run into those before them are left to whoever points at the curve.
-    written = [ends[0]]
-    for n in ends[1:]:
-        if n - written[-1] > BEYOND_WORDS * len(high):
-            written.append(n)
+    written = _written(ends, len(high))
     figure.add_trace(
         go.Scatter(
             x=ends,
@@ -313,6 +313,15 @@ def _mark_beyond(figure: go.Figure, high: Sequence[float], top: float, colours: 
             cliponaxis=False,
         )
     )
+
+
+def _written(ends: Sequence[int], steps: int) -> list[int]:
+    """Return the ends that have words; those that would run into others are left to whoever points there."""
+    written = list(ends[:1])
+    for n in ends[1:]:
+        if n - written[-1] > BEYOND_WORDS * steps:
+            written.append(n)
+    return written
 
 
 def _said(steps: Sequence[Step]) -> list[tuple[int, int]]:

@@ -20,12 +20,13 @@ from workbench.roles import Right
 from workbench.store import pages
 from workbench.ui import answers, corrections, exports, import_told, inbox, navigation, who, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import table_px
+from workbench.ui.heights import counts, table_px
 from workbench.ui.session import complain, here, read
 
 FILES = "upload.files"
 REPORT = "upload.report"
 ROUND = "upload.round"
+NOT_KEPT = "upload.not-kept"
 PREVIEWS = "upload.previews"
 PREVIEWS_KEPT = 4
 PREVIEW_CALLS = 20
@@ -75,6 +76,8 @@ def _name_a_task() -> str:
 
 def _ask() -> None:
     st.text("Bring the log of the calls your team already makes. Nothing leaves this machine.")
+    if (error := st.session_state.pop(NOT_KEPT, None)) is not None:
+        complain(error)
     key = f"upload-{st.session_state.get(ROUND, 0)}"
     with st.container(key="bring-log"):
         st.file_uploader(
@@ -101,7 +104,10 @@ def _take(key: str) -> None:
     if sent:
         # A slow browser may say twice that a file has come: no copy stays that nothing points to.
         inbox.drop(st.session_state.pop(FILES, []))
-        st.session_state[FILES] = inbox.keep(here().workspace, sent)
+        try:
+            st.session_state[FILES] = inbox.keep(here().workspace, sent)
+        except WorkbenchError as error:
+            st.session_state[NOT_KEPT] = error
         st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
 
 
@@ -277,12 +283,13 @@ def _short(text: str | None) -> str:
 def _rejects(rejects: list[Any]) -> None:
     st.dataframe(
         pd.DataFrame(
-            [(each.file, each.line, visible(each.reason), _short(each.snippet)) for each in rejects],
+            [(visible(each.file), each.line, visible(each.reason), _short(each.snippet)) for each in rejects],
             columns=["File", "Line", "Reason", "Begins with"],
         ),
         hide_index=True,
         lazy=False,
         height=table_px(len(rejects), 10),
+        column_config=counts("Line"),
         alt=f"{len(rejects)} lines that could not be read, with reasons.",
     )
 
@@ -383,8 +390,8 @@ def _earlier() -> None:
             [
                 (
                     each.created_at,
-                    ", ".join(each.files),
-                    each.task or "by rules",
+                    visible(", ".join(each.files)),
+                    visible(each.task or "by rules"),
                     each.format.replace("_", " "),
                     each.report.get("records", 0),
                     each.report.get("accepted", 0),
@@ -400,8 +407,9 @@ def _earlier() -> None:
         height=table_px(len(found)),
         column_config={
             "When (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
-            "Other": st.column_config.NumberColumn(
-                help="Here already, joined to others, no calls, blank, or in conflict with a stored call."
+            **counts(
+                *("Records", "Accepted", "Rejected"),
+                Other="Here already, joined to others, no calls, blank, or in conflict with a stored call.",
             ),
         },
         alt=f"The last {len(found)} imports.",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from workbench.costing.wording import money as in_dollars
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Verdict
+from workbench.specs import guideline_version_of
 from workbench.stats.ladder import CEILING
 from workbench.stats.wording import percent as as_set
 
@@ -289,15 +290,16 @@ def decimal(value: float) -> str:
     return f"−{text}" if value < 0 and float(text) else text
 
 
-def ago(moment: datetime | None, now: datetime | None = None) -> str:
+def ago(moment: datetime | None, now: datetime | None = None, *, without: str = "never") -> str:
     """Return how long ago something was, in the largest whole unit.
 
     Args:
-        moment: UTC, with or without a time zone; None reads "never".
+        moment: UTC, with or without a time zone.
         now: The present, for tests.
+        without: What stands there where there is no moment.
     """
     if moment is None:
-        return "never"
+        return without
     here = now or datetime.now(UTC)
     when = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     seconds = max(0.0, (here - when).total_seconds())
@@ -318,6 +320,15 @@ def duration(seconds: float | None) -> str:
     if minutes < 90:
         return f"{minutes}{NARROW}min"
     return f"{minutes // 60}{NARROW}h {minutes % 60}{NARROW}min"
+
+
+def guidelines(version: str | None) -> str:
+    """Return how a version of guidelines is called: the beginning of its hash, or "none" without any.
+
+    Args:
+        version: As a label or an eval names it; None or empty where it isn't known.
+    """
+    return "none" if version == guideline_version_of("") else (version or "")[:6]
 
 
 def size(number: int) -> str:

@@ -1,0 +1,152 @@
+"""One way to say one thing: counts in tables, names of guards, versions of guidelines, unknown languages."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from app_building import Filled
+from app_reading import Visit, fine, said
+from profile_world import lines, made, order_line, sort_line
+
+from workbench import scoring
+from workbench.records import Output, OutputError, ToolCall, to_json
+from workbench.specs import guideline_version_of
+from workbench.stats import wording
+from workbench.ui import answers, words
+
+TABLED = [
+    ("upload", {}),
+    ("replays", {}),
+    ("compare", {"task": "triage", "candidate": "small", "view": "agreement"}),
+    ("compare", {"task": "orders", "candidate": "small", "view": "agreement"}),
+    ("slices", {"task": "triage", "candidate": "small"}),
+    ("review", {"task": "triage", "candidate": "small"}),
+    ("settings", {}),
+]
+
+
+@pytest.mark.parametrize(("page", "query"), TABLED)
+def test_counts_in_tables_have_separators(visit: Visit, filled: Filled, page: str, query: dict) -> None:  # type: ignore[type-arg]
+    """A column of whole numbers reads 12,500 as in sentences, on every page."""
+    at = fine(visit(filled, page, **query))
+    for table in at.dataframe:
+        told = json.loads(table.proto.columns or "{}")
+        for name, column in table.value.items():
+            if pd.api.types.is_integer_dtype(column):
+                config = told.get(name, {}).get("type_config") or {}
+                assert "," in (config.get("format") or ""), f"{page}: {name}"
+
+
+def test_no_guidelines_are_none_and_not_the_hash_of_nothing(visit: Visit, filled: Filled) -> None:
+    """Settings, labels and conflicts name a version only where there is a text."""
+    assert words.guidelines(guideline_version_of("")) == "none"
+    assert words.guidelines(guideline_version_of("Be kind.")) == guideline_version_of("Be kind.")[:6]
+    assert words.guidelines(None) == ""
+    (filled.workspace.root / "evals" / "triage" / "guidelines.md").unlink(missing_ok=True)
+    at = fine(visit(filled, "settings"))
+    (shown,) = [each.value for each in at.dataframe if "Guidelines" in each.value]
+    assert dict(zip(shown["Task"], shown["Guidelines"], strict=True))["triage"] == "none"
+
+
+def test_guards_are_named_by_what_they_look_at(visit: Visit, filled: Filled) -> None:
+    """No page or report says that "looked" holds traffic back, nor that it passed where nobody has looked."""
+    known = {each.name for each in scoring.recommend(*_of(filled)).guards}
+    assert set(wording.GUARDS) <= known
+    at = said(fine(visit(filled, "ramp", task="triage", candidate="small")))
+    assert "A person's verdict: " in at
+    assert "Looked" not in at
+
+
+def _of(filled: Filled) -> tuple[object, ...]:
+    return filled.workspace, filled.store, "triage", "small"
+
+
+def test_an_unknown_language_is_called_so_in_the_table_of_cases(visit: Visit, filled: Filled) -> None:
+    """The cell says what the filter and the slices say, and is not blank."""
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE calls SET language = NULL WHERE task = 'triage'")
+    at = fine(visit(filled, "compare", task="triage", candidate="small"))
+    (cases,) = [each.value for each in at.dataframe if "Verdict" in each.value]
+    assert set(cases["Language"]) == {"unknown"}
+
+
+def test_a_card_says_in_one_line_that_a_saving_is_not_known(visit: Visit, filled: Filled) -> None:
+    """What to do about it is a tooltip there, and stands in full on Ramp."""
+    path = filled.workspace.root / "evals" / "triage" / "eval.toml"
+    path.write_text(path.read_text().replace("calls_per_day = 2000.0\n", ""))
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE calls SET sampling_rate = NULL")
+    at = fine(visit(filled, "overview", task="triage"))
+    shown = [each for each in at.text if each.value.startswith("Saving not known")]
+    assert shown, [each.value for each in at.text]
+    assert all("calls_per_day" not in each.value and "calls_per_day" in each.help for each in shown)
+    assert "Set calls_per_day" in said(fine(visit(filled, "ramp", task="triage", candidate="small")))
+
+
+@pytest.mark.parametrize("priced", [True, False])
+def test_costs_name_what_is_missing_and_nothing_else(visit: Visit, tmp_path: Path, priced: bool) -> None:
+    """A log with prices and tokens but no volume lacks calls a day, and no price; without prices both."""
+    rows = [*lines(sort_line, 90), *lines(order_line, 40, 2)]
+    if not priced:
+        rows = [replace(row, model="nobody-7") for row in rows]
+    with made(tmp_path / "shop", rows, rate=None) as bench:
+        bench.profile()
+        (missing,) = {way.missing for way in bench.costs().ways}
+        shown = said(fine(visit(Filled(bench.workspace, bench.store, {}), "costs")))
+    assert any(each.startswith("calls a day") for each in missing)
+    assert any("the price or the tokens" in each for each in missing) is not priced
+    assert "There is no curve yet. Not known: calls a day" in shown
+    assert ("the price or the tokens of the model that answers now" in shown) is not priced
+
+
+@pytest.mark.parametrize("name", ["मीरा", "กิตติ", "Zoë 🦊", "O'Neill", "<b>*x*</b> $y$ :fox: [l](u)"])
+def test_a_name_is_shown_as_it_is_written(
+    visit: Visit, filled: Filled, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In any script, and without reading as markup: the badge on every page says it letter by letter."""
+    monkeypatch.setenv("WORKBENCH_NAME", name)
+    at = fine(visit(filled, "settings"))
+    labels = [each.proto.popover.label for each in at.get("popover")]
+    assert name in [re.sub(r"\\(.)", r"\1", each) for each in labels]
+    assert answers.quoted(name) in labels
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        (Output(error=OutputError("missing")), "(error: no output recorded)"),
+        (Output(tool_calls=(ToolCall("book", {"seats": 2}),)), 'book({"seats": 2})'),
+        (Output(), "(empty answer)"),
+        (Output(text='{"text":null,"tool_calls":[]}'), '{"text":null,"tool_calls":[]}'),
+        (Output(text="missing"), "missing"),
+    ],
+)
+def test_the_list_of_cases_says_what_stands_in_place_of_a_text(
+    visit: Visit, filled: Filled, output: Output, shown: str
+) -> None:
+    """A call of a tool, an error and nothing at all read as in the open case, not as a stored record."""
+    kind = output.error.kind if output.error else None
+    with filled.store.writing() as writer:
+        writer.execute(
+            "UPDATE observations SET text = ?, output = ?, error_kind = ? WHERE replay_id = ?",
+            [output.text, to_json(output).decode(), kind, filled.replays["triage"]],
+        )
+        writer.execute("UPDATE comparisons SET score = NULL WHERE verdict = 'mismatch'")
+    at = fine(visit(filled, "compare", task="triage", candidate="small"))
+    (cases,) = [table for table in at.dataframe if "Verdict" in table.value]
+    assert {each.strip() for each in cases.value["Candidate"]} == {shown}
+    assert cases.proto.placeholder == "–"
+
+
+def test_calls_without_a_time_were_logged_all_the_same(visit: Visit, filled: Filled) -> None:
+    """Neither the top of Overview nor a card says that no call was ever logged."""
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE calls SET occurred_at = NULL")
+    shown = said(fine(visit(filled, "overview"))).lower()
+    assert shown.count("last logged call at a time not known") > 1
+    assert "last logged call never" not in shown
