@@ -17,7 +17,7 @@ from profile_world import CONFIG, Line, lines, log, made, order_line, shuffled, 
 from workbench.config import Workspace
 from workbench.profiling import profile
 from workbench.store import accesses
-from workbench.ui import looked
+from workbench.ui import looked, traffic
 
 HOSTILE = "<script>alert(1)</script> ![x](http://x.org/y) $x^2$ :red[r] **b** [z](javascript:alert(2))"
 KINDS = ("markdown", "caption", "header", "warning", "info", "success")
@@ -40,6 +40,23 @@ def test_traffic_shows_workloads_with_cost_and_checklist(visit: Visit, shop: Fil
     assert "Workloads 2" in words
     assert "90 calls, 69.2 % of the log" in words
     assert list(at.dataframe[0].value["Calls"]) == [90, 40]
+
+
+def test_languages_that_are_not_named_are_counted() -> None:
+    """Nobody takes five languages for all of them."""
+    assert plain(traffic.spoken({"en": 3, "": 1}, 4)) == "en 75.0 %, unknown 25.0 %"
+    assert plain(traffic.spoken(dict.fromkeys("abcdefg", 1), 7)).endswith("e 14.3 % and 2 more")
+
+
+def test_the_column_of_names_is_as_wide_as_the_longest(visit: Visit, tmp_path: Path) -> None:
+    """Commands take the name, so it is not cut."""
+    with made(tmp_path / "shop", []) as bench:
+        path = tmp_path / "log.jsonl"
+        log(path, lines(sort_line, 30))
+        bench.import_logs([path], task="summarise_the_complaint_of_a_customer_in_one_sentence")
+        at = fine(visit(Filled(bench.workspace, bench.store, {}), "traffic"))
+    longest = max(map(len, at.dataframe[0].value["Workload"]))
+    assert json.loads(at.dataframe[0].proto.columns)["Workload"]["width"] >= 7 * longest
 
 
 def test_a_link_opens_one_workload(visit: Visit, shop: Filled) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -21,10 +21,13 @@ from workbench.traffic.shapes import ShapeKind
 from workbench.traffic.suitability import Speaks
 from workbench.ui import address, answers, exports, figures, looked, markup, money_figures, navigation, words
 from workbench.ui.diff import visible
-from workbench.ui.heights import metric, metrics, table_px, told_columns
+from workbench.ui.heights import counts, metric, metrics, table_px, told_columns
 from workbench.ui.session import ask, colours, complain, here, read
 
 PAGE = 50
+NAME_PX, NAME_MOST_PX = 8, 520
+"""A letter of a workload's name, and all of it at most, in its table."""
+LANGUAGES_SHOWN = 5
 _SIGNS = {Speaks.FOR: "✓ for", Speaks.AGAINST: "✗ against", Speaks.UNCLEAR: "? unclear"}
 
 
@@ -114,10 +117,7 @@ def _table(report: ProfileReport) -> None:
             "Answers", "Tokens in", "Tokens out", "p95 ms",
         ],
     )  # fmt: skip
-    number, dollars = (
-        st.column_config.NumberColumn(format="%,.0f"),
-        st.column_config.NumberColumn(format="dollar"),
-    )
+    longest = max(map(len, frame["Workload"]), default=0)
     picked = st.dataframe(
         frame,
         hide_index=True,
@@ -129,8 +129,14 @@ def _table(report: ProfileReport) -> None:
         height=table_px(len(frame), 12),
         column_config={
             **told_columns(frame),
-            **dict.fromkeys(("Calls", "Calls a day", "Tokens in", "Tokens out", "p95 ms"), number),
-            "USD a month": dollars,
+            **counts("Calls"),
+            **{
+                name: st.column_config.NumberColumn(format="%,.0f", help=words.COLUMNS.get(name))
+                for name in ("Calls a day", "Tokens in", "Tokens out", "p95 ms")
+            },
+            # Commands take the name: it is not to be cut.
+            "Workload": st.column_config.TextColumn(width=min(NAME_PX * longest + 20, NAME_MOST_PX)),
+            "USD a month": st.column_config.NumberColumn(format="dollar"),
             "Could save": st.column_config.NumberColumn(format="dollar", help=words.COLUMNS["Could save"]),
         },
         alt=f"{len(frame)} workloads, those with the most to save by price first.",
@@ -208,10 +214,7 @@ def _facts(each: WorkloadReport) -> None:
     lines.append(f"{words.percent(each.duplicate_share)} duplicates")
     lines.append(f"{words.percent(each.multi_turn_share)} with more than one turn (at most {each.turns_max})")
     lines.append(f"{words.percent(each.tool_share)} with tools")
-    spoken = [
-        f"{name or 'unknown'} {words.percent(count / each.calls)}" for name, count in each.languages.items()
-    ]
-    lines.append("languages: " + ", ".join(spoken[:5]))
+    lines.append("languages: " + spoken(each.languages, each.calls))
     st.text(words.kept(" · ".join(lines)))
     if each.imputed:
         st.caption(told_imputed(each.imputed) + ".")
@@ -220,6 +223,18 @@ def _facts(each: WorkloadReport) -> None:
     if each.left_out:
         st.caption("Calls of these models are left out of its costs:")
         st.text(visible(", ".join(each.left_out)))
+
+
+def spoken(languages: Mapping[str, int], calls: int) -> str:
+    """Return the languages of a workload in words, the commonest first, and how many more there are.
+
+    Args:
+        languages: Calls by language, the commonest first.
+        calls: Of the workload.
+    """
+    told = [f"{name or 'unknown'} {words.percent(count / calls)}" for name, count in languages.items()]
+    more = len(told) - LANGUAGES_SHOWN
+    return ", ".join(told[:LANGUAGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _whole(number: float) -> str:
@@ -283,6 +298,7 @@ def _answers(each: WorkloadReport) -> None:
             frame,
             hide_index=True,
             lazy=False,
+            column_config=counts("Calls"),
             height=table_px(len(frame), 10),
             alt=f"{len(frame)} answers.",
         )
