@@ -116,6 +116,8 @@ def command(host: str, port: int, sign_in: SignIn | None = None) -> list[str]:
         # st.pagination can't be told to have no default of its own.
         "global.disableWidgetStateDuplicationWarning": "true",
         "global.maxCachedMessageAge": str(MESSAGES_KEPT_RUNS),
+        # Else all garbage is looked for after each run of a page, with every other visitor waiting.
+        "runner.postScriptGC": "false",
     }
     if sign_in is not None:
         # A bug's traceback may hold what its reader has no right to; the app's log has it whole.
