@@ -23,6 +23,7 @@ from workbench.store import Store, pages
 from workbench.ui import downloads, menu, money, repeats, steps
 from workbench.ui.labelling import ITEM
 from workbench.ui.queue_tokens import queue_token
+from workbench.ui.scope import letters_of
 
 PAGES = [
     "overview",
@@ -499,6 +500,13 @@ def test_whoever_sits_down_labels_for_a_model_that_may_serve(visit: Visit, fille
         assert box.label == "Candidate"
         assert list(box.options) == ["Candidate A", "Candidate B"]
         assert box.value == at.query_params["queue"] == queue_token(filled.workspace, first)
+
+
+def test_however_many_candidates_there_are_no_two_are_called_alike_in_review() -> None:
+    """A 27th that were A again would mix two queues in a reviewer's head."""
+    called = [letters_of(number) for number in range(1_000)]
+    assert called[:2] + called[25:29] + called[701:703] == ["A", "B", "Z", "AA", "AB", "AC", "ZZ", "AAA"]
+    assert len(set(called)) == 1_000
 
 
 def test_when_nothing_is_left_the_page_says_so(visit: Visit, filled: Filled) -> None:

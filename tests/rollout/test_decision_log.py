@@ -143,6 +143,7 @@ def test_more_served_than_was_accepted_needs_a_reason_and_shows_in_the_log(world
     ]
     run = CliRunner().invoke(cli, ["decisions", "--workspace", str(world.workspace.root)])
     assert "served then 5 % (said; 0 % was in force)" in run.output
+    assert f"{100 * share:g} %  by " in run.output, "stages read as people set them"
     run = CliRunner().invoke(cli, ["decisions", "--json", "--workspace", str(world.workspace.root)])
     assert [each["claimed"] for each in json.loads(run.output)["decisions"]] == [False, False, True]
 

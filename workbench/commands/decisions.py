@@ -9,7 +9,8 @@ import click
 
 from workbench.commands.base import common, open_workspace
 from workbench.records import as_builtins
-from workbench.terminal import emit, parse_share, percent
+from workbench.stats.wording import percent
+from workbench.terminal import emit, parse_share
 
 if TYPE_CHECKING:
     from workbench.rollout import LogEntry, Standing
@@ -125,8 +126,8 @@ def _text(found: list[LogEntry], force: dict[tuple[str, str], Standing]) -> str:
     for entry in found:
         each = entry.decision
         line = (
-            f"{each.decided_at:%Y-%m-%d %H:%M} UTC  {each.task} / {each.candidate}  {percent(each.share, 1)}"
-            f"  by {each.decided_by}, recommended {percent(each.recommended_share, 1)}"
+            f"{each.decided_at:%Y-%m-%d %H:%M} UTC  {each.task} / {each.candidate}  {percent(each.share)}"
+            f"  by {each.decided_by}, recommended {percent(each.recommended_share)}"
             f", served then {entry.served_then}"
             f"  (evidence {each.evidence_hash}, policy {each.policy_version})"
         )

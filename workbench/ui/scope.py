@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -78,6 +79,12 @@ def token_of(candidate: str) -> str:
     return queue_token(here().workspace, candidate)
 
 
+def letters_of(number: int) -> str:
+    """Return what a candidate is called by its place: A to Z, then AA, AB and so on, no two alike."""
+    before, last = divmod(number, len(ascii_uppercase))
+    return (letters_of(before - 1) if before else "") + ascii_uppercase[last]
+
+
 def _queue(task: str, names: list[str], place: DeltaGenerator) -> str:
     """Let a reviewer choose a candidate by a letter; the address carries a token instead of its name."""
     behind = {token_of(name): name for name in names}
@@ -86,7 +93,7 @@ def _queue(task: str, names: list[str], place: DeltaGenerator) -> str:
     # just sits down labels for a model that may serve, which is A.
     workspace = here().workspace
     ordered = sorted(behind, key=lambda token: (workspace.candidate(behind[token]).synthetic, token))
-    letters = {token: f"Candidate {chr(ord('A') + n % 26)}" for n, token in enumerate(ordered)}
+    letters = {token: f"Candidate {letters_of(n)}" for n, token in enumerate(ordered)}
     named = st.query_params.pop("candidate", None)
     if not any(access.may(right, task) for right in (Right.SEE, Right.READ)):
         # Whoever only labels could try names, and see which queue each one opens.
