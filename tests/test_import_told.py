@@ -121,3 +121,16 @@ def test_languages_are_counted_by_what_the_user_wrote_last(desk: Desk) -> None:
     report = desk.take(log)
     assert report.languages == {"en": 2, "de": 1, "fr": 1, "unknown": 1}
     assert "languages: en 2, de 1, fr 1, unknown 1" in report.text
+
+
+def test_ids_that_begin_anew_within_a_log_are_told_with_what_helps(desk: Desk) -> None:
+    """A name for the whole export would not tell them apart; one for each piece does."""
+    rows = [pair("1", answer="one"), pair("2"), pair("1", answer="two"), pair("2", answer="other")]
+    report = desk.take(desk.write("log.jsonl", *rows))
+    assert (report.conflicts, report.conflicts_within) == (2, 2)
+    assert "2 ids stand in this very log more than once, with other content" in report.text
+    desk.take(desk.write("first.jsonl", *rows[:2]), source="first")
+    assert desk.take(desk.write("second.jsonl", *rows[2:]), source="second").accepted == 2
+    later = desk.take(desk.write("later.jsonl", pair("1", answer="three")), source="second")
+    assert (later.conflicts, later.conflicts_within) == (1, 0)
+    assert "in this very log" not in later.text

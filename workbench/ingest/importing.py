@@ -273,7 +273,7 @@ def _complete(report: ImportReport, loaded: Loaded, labels: LoadedLabels, reject
     report.open_conflicts, report.unrendered = loaded.open_conflicts, loaded.unrendered
     report.prompts_waiting = loaded.prompts_waiting
     report.read_otherwise, report.held = loaded.read_otherwise, loaded.held
-    report.rates_left = loaded.rates_left
+    report.rates_left, report.conflicts_within = loaded.rates_left, loaded.conflicts_within
 
 
 def _manifest(report: ImportReport, job: Job, now: datetime, redaction: Redaction | None) -> dict[str, Any]:

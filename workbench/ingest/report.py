@@ -68,6 +68,7 @@ class ImportReport(_WithRejects):
     one, which an older version of the program read otherwise; `held` counts skipped records which stand
     there under the ids that another reading gave them. `rates_left` counts, by the earlier import that
     brought them, known calls that keep their sampling rate, or none, though they came with another.
+    `conflicts_within` are calls whose id stands in this very log more than once, with other content.
     `served` counts, by candidate, new calls that it served itself: their answers are no frontier's.
     `labels` counts new imported labels by name, `skip_reasons` the records that are no
     calls by their kind; the other skipped ones were known.
@@ -116,6 +117,7 @@ class ImportReport(_WithRejects):
     read_otherwise: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
     rates_left: dict[str, int] = field(default_factory=dict)
+    conflicts_within: int = 0
     dry_run: bool = False
 
     @property
@@ -378,7 +380,14 @@ def told_conflicts(report: ImportReport) -> list[str]:
         back = f"workbench import --undo {report.manifest_id}, then "
         brought = f" --import {report.manifest_id}"
     again = "begin anew in each batch" if "openai_batch" in report.format else "were used before"
+    lines = []
+    if report.conflicts_within:
+        lines.append(
+            f"{report.conflicts_within:,} ids stand in this very log more than once, with other content. Do "
+            f"they begin anew in it? {back}cut it there, and import each piece with a --source of its own."
+        )
     return [
+        *lines,
         f"Is it another export, whose ids {again}? {back}import it with a name of its own: --source NAME.",
         "Was the log corrected? See both sides with workbench conflicts list, and say which is right: "
         f"workbench conflicts resolve --keep arrived{brought} (or stored).",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workbench.store import Store
+    from workbench.store import Store, Writer
 
 
 def not_in_conflict(store: Store, row: str) -> str:
@@ -21,3 +21,14 @@ def not_in_conflict(store: Store, row: str) -> str:
     if not store.value("SELECT count(*) FROM conflicts"):
         return "TRUE"
     return f"{row}.call_id NOT IN (SELECT call_id FROM conflicts)"  # noqa: S608 - a name of ours
+
+
+def within(writer: Writer, manifest_id: str) -> int:
+    """Return how many calls that an import brought are in conflict with another record of the same import."""
+    return int(
+        writer.value(
+            "SELECT count(DISTINCT c.call_id) FROM conflicts x JOIN calls c USING (call_id)"
+            " WHERE x.manifest_id = $m AND c.manifest_id = $m",
+            {"m": manifest_id},
+        )
+    )

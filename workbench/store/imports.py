@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from workbench.costing.pricing import ModelPrice
 from workbench.records import Call, Output, Rejected, Request, from_json, to_json
-from workbench.store import late, live, rereading
+from workbench.store import conflicting, late, live, rereading
 from workbench.store.answered import Answered, Costs
 from workbench.store.rereading import ReadBefore
 from workbench.store.staging import Staging
@@ -157,7 +157,7 @@ class Loaded:
     calls by the candidate that served them. `read_otherwise` counts conflicts of two readings of one
     record, `held` rows that stand there under the ids of another reading, both by the import that an older
     version read. `rates_left` counts, by the import that brought them, known calls that keep the sampling
-    rate they have, though they came with another.
+    rate they have, though they came with another. `conflicts_within` are with calls of this very import.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -181,6 +181,7 @@ class Loaded:
     read_otherwise: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
     rates_left: dict[str, int] = field(default_factory=dict)
+    conflicts_within: int = 0
 
 
 def load_staged(
@@ -227,6 +228,7 @@ def load_staged(
     if judged:
         if CONFLICT in loaded.counts:
             loaded.read_otherwise = rereading.tell_apart(writer, manifest_id, before)
+            loaded.conflicts_within = conflicting.within(writer, manifest_id)
         late.write_calls(writer, manifest_id)
         if JOINED in loaded.counts:
             live.mark_answers(writer, manifest_id)
@@ -347,7 +349,7 @@ def load_rows(
     accepted = table if listed is None else table.filter(pa.array([each == ACCEPTED for each in listed]))
     if accepted.num_rows:
         calls = accepted.select(_CALL_COLUMNS)
-        writer.append("calls", calls.append_column("manifest_id", _constant(manifest_id, calls.num_rows)))
+        writer.append("calls", calls.append_column("manifest_id", pa.repeat(manifest_id, calls.num_rows)))
         output = accepted.column("output")
         whole = accepted.filter(pc.is_valid(output)) if output.null_count else accepted
         _append_controls(writer, whole, manifest_id, answered)
@@ -378,11 +380,7 @@ def _append_controls(writer: Writer, table: pa.Table, manifest_id: str, answered
         return
     answered.add(table)
     controls = table.select(list(_CONTROL_COLUMNS)).rename_columns(list(_CONTROL_COLUMNS.values()))
-    writer.append("controls", controls.append_column("manifest_id", _constant(manifest_id, table.num_rows)))
-
-
-def _constant(value: str, count: int) -> Any:
-    return pa.repeat(value, count)
+    writer.append("controls", controls.append_column("manifest_id", pa.repeat(manifest_id, table.num_rows)))
 
 
 def _conflict(row: Mapping[str, Any], manifest_id: str) -> dict[str, Any]:
