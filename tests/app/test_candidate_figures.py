@@ -120,3 +120,13 @@ def test_names_of_neighbours_do_not_meet_where_there_is_room() -> None:
     places = candidate_figures._places(points)
     boxes = [candidate_figures._box(*point, place) for point, place in zip(points, places, strict=True)]
     assert all(candidate_figures._shared(one, other) == 0 for one, other in combinations(boxes, 2))
+
+
+@given(st.floats(0.06, 0.9), st.floats(0.05, 0.9))
+@settings(max_examples=100, deadline=None)
+def test_the_tolerance_strikes_out_no_name(across: float, up: float) -> None:
+    """However near to it a bound lies, above or below."""
+    line = candidate_figures._tolerance_line(0.1, 0.2)
+    point = (across, max(0.1, up), "small")
+    (place,) = candidate_figures._places([point], line)
+    assert candidate_figures._shared(candidate_figures._box(*point, place), line) == 0

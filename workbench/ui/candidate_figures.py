@@ -20,7 +20,7 @@ UNMEASURED = 13.0
 SPREAD_ON_LOG = 8.0
 """From this ratio of costs on, the axis of cost is logarithmic."""
 NAME_CHARS = 16
-LABEL_PX, CHAR_PX, LINE_PX = 8.0, 7.0, 15.0
+LABEL_PX, CHAR_PX, LINE_PX, LINE_ROOM_PX = 8.0, 7.0, 15.0, 2.0
 NARROW_PX, TALL_PX = 280.0, 260.0
 """Room that names are laid out for: a phone's. Where they do not meet there, they meet nowhere."""
 Box = tuple[float, float, float, float]
@@ -67,6 +67,7 @@ def candidates(rows: Sequence[OverviewRow], tolerance: float, colours: Palette =
             for row, cost in zip(drawn, costs, strict=True)
         ],
         _tolerance_box(tolerance, top),
+        _tolerance_line(tolerance, top),
     )
     for row, cost, place in zip(drawn, costs, places, strict=True):
         harm = row.recommendation.harm
@@ -130,7 +131,7 @@ def _places(points: Sequence[tuple[float, float, str]], *others: Box) -> list[st
 
     Args:
         points: Place across and up, both 0..1 of the chart, and the name.
-        others: What else is written on the chart.
+        others: What else is written or drawn on the chart.
     """
     taken = list(others)
     found = [""] * len(points)
@@ -148,6 +149,12 @@ def _tolerance_box(tolerance: float, top: float) -> Box:
     """Return where the tolerance is named, in pixels."""
     bottom = tolerance / top * TALL_PX
     return NARROW_PX - CHAR_PX * len(_tolerance_text(tolerance)), NARROW_PX, bottom, bottom + LINE_PX
+
+
+def _tolerance_line(tolerance: float, top: float) -> Box:
+    """Return where the line of the tolerance is drawn, in pixels, with some room: it strikes out no name."""
+    height = tolerance / top * TALL_PX
+    return 0.0, NARROW_PX, height - LINE_ROOM_PX, height + LINE_ROOM_PX
 
 
 def _tolerance_text(tolerance: float) -> str:
