@@ -9,7 +9,6 @@ import click
 
 from workbench.commands.base import common, open_workspace
 from workbench.records import as_builtins
-from workbench.stats.wording import percent
 from workbench.terminal import emit, parse_share
 
 if TYPE_CHECKING:
@@ -122,6 +121,8 @@ def _document(entry: LogEntry) -> dict[str, Any]:
 def _text(found: list[LogEntry], force: dict[tuple[str, str], Standing]) -> str:
     if not found:
         return "No share was accepted yet. `workbench recommend` shows what could be."
+    from workbench.stats.wording import percent
+
     lines = [f"In force, {of} / {name}: {each.sentence}" for (of, name), each in force.items()]
     for entry in found:
         each = entry.decision
