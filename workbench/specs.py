@@ -309,6 +309,9 @@ def guideline_version_of(guidelines: str) -> str:
     return hashlib.sha256(guidelines.encode()).hexdigest()[:12]
 
 
+NO_GUIDELINES = guideline_version_of("")
+"""The version of guidelines that nobody has written; pages and reports call it "none"."""
+
 CONTRADICTIONS = ("numbers", "units", "dates", "negation", "names")
 """Flags that turn a similar pair of texts into a mismatch, unless the eval names others."""
 

@@ -12,7 +12,7 @@ from workbench.records import Action, Basis, Estimate
 from workbench.report.facts import LogFile, Report
 from workbench.review.states import APART_SOURCES, LOOKING_SOURCES
 from workbench.scoring.sizes import judged
-from workbench.specs import guideline_version_of
+from workbench.specs import NO_GUIDELINES
 from workbench.stats.slice_shares import bounds_at_once
 from workbench.stats.wording import guard, holds_for
 from workbench.stats.wording import percent as stage
@@ -117,7 +117,7 @@ def _calls_of(file: LogFile) -> str:
 
 def _guidelines(version: str | None) -> str:
     """Return a version of guidelines; without any it would be the hash of nothing."""
-    return "none" if version == guideline_version_of("") else version or "–"
+    return "none" if version == NO_GUIDELINES else version or "–"
 
 
 def title(report: Report) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from workbench.costing.wording import money as in_dollars
 from workbench.records import Action, Basis, Estimate, LabelVerdict, Verdict
-from workbench.specs import guideline_version_of
+from workbench.specs import NO_GUIDELINES
 from workbench.stats.ladder import CEILING
 from workbench.stats.wording import percent as as_set
 
@@ -328,7 +328,7 @@ def guidelines(version: str | None) -> str:
     Args:
         version: As a label or an eval names it; None or empty where it isn't known.
     """
-    return "none" if version == guideline_version_of("") else (version or "")[:6]
+    return "none" if version == NO_GUIDELINES else (version or "")[:6]
 
 
 def size(number: int) -> str:
