@@ -123,10 +123,13 @@ def test_batch_files_join_in_any_order_to_the_same_calls(desk: Desk, order: str)
         waiting = desk.take(inputs, task="triage")
         assert tallies(waiting) == {"accepted": 3}
         assert waiting.marks["no_output"] == 3
-        assert tallies(desk.take(outputs, task="triage")) == {"joined": 3, "rejected": 1}
+        report = desk.take(outputs, task="triage")
+        assert tallies(report) == {"joined": 3, "rejected": 1}
     else:
         files = (inputs, outputs) if order == "together" else (outputs, inputs)
-        assert tallies(desk.take(*files, task="triage")) == {"accepted": 3, "joined": 3, "rejected": 1}
+        report = desk.take(*files, task="triage")
+        assert tallies(report) == {"accepted": 3, "joined": 3, "rejected": 1}
+    assert "no_output" not in report.marks
     found = {each.native_id: each for each in calls.load_calls(desk.store, "triage")}
     assert set(found) == {"ticket-1", "ticket-2", "ticket-3"}
     first = found["ticket-1"]
@@ -178,8 +181,11 @@ def test_a_call_without_output_gets_it_from_a_later_export(desk: Desk) -> None:
     open_call = pair("x")
     del open_call["response"]
     assert desk.take(desk.write("a.jsonl", open_call | {"id": "x"})).marks == {"no_output": 1, "no_time": 1}
-    assert tallies(desk.take(desk.write("b.jsonl", pair("x")))) == {"joined": 1}
-    (call,) = calls.load_calls(desk.store)
+    more = [pair("x"), pair("y"), pair("v"), open_call | {"id": "z"}, open_call | {"id": "w"}]
+    report = desk.take(desk.write("b.jsonl", *more))
+    assert tallies(report) == {"joined": 1, "accepted": 4}
+    assert report.marks["no_output"] == 2
+    call = next(each for each in calls.load_calls(desk.store) if each.native_id == "x")
     assert call.marks == ("no_latency",)
     assert call.control is not None
 

@@ -44,6 +44,7 @@ _CALM = bytes(code for code in _QUIET if chr(code).isprintable() and chr(code) n
 
 _AT_ONCE = 2_048
 """Texts that are looked at together: each step over them has its price, and each text takes memory."""
+_APART = 16
 
 _loading = threading.Lock()
 """Two threads that need the model at once would load it twice: a cache alone does not wait."""
@@ -220,7 +221,8 @@ def _probabilities(identifier: Any, texts: Any) -> Any:
     # Texts stand by falling length, so that those which are not over yet are the first ones.
     going = np.searchsorted(-lengths[order], -np.arange(width), side="left")
     state = np.zeros(len(texts), np.int64)
-    seen = np.full((width, len(texts)), -1, np.int32)
+    # Rows a power of two apart share places in the processor's cache: to turn them took six times as long.
+    seen = np.full((width, len(texts) + _APART), -1, np.int32)[:, : len(texts)]
     for place in range(width):
         count = int(going[place])
         state = moves.take(rowbase.take(state[:count]) + letters.take(starts[:count] + place))
@@ -230,9 +232,9 @@ def _probabilities(identifier: Any, texts: Any) -> Any:
     seen.sort(axis=1)
     begins = seen >= 0
     begins[:, 1:] &= seen[:, 1:] != seen[:, :-1]
-    first = np.flatnonzero(begins)
-    ends = np.minimum(np.append(first[1:], seen.size), (first // max(width, 1) + 1) * width)
-    firsts = np.append(0, np.cumsum(begins.sum(axis=1)))
+    first, runs = np.flatnonzero(begins), np.count_nonzero(begins, axis=1)
+    ends = np.minimum(np.append(first[1:], seen.size), np.repeat(np.arange(1, len(texts) + 1) * width, runs))
+    firsts = np.append(0, np.cumsum(runs))
     counts = sparse.csr_matrix(
         (np.log1p((ends - first).astype(np.float32)), seen.ravel()[first], firsts),
         shape=(len(texts), weights.shape[0]),

@@ -16,6 +16,8 @@ BLOCK_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 """What is lost of a packed file that breaks off; a whole number of them is a block."""
 _HEAD_BYTES = 4096
+_LONG_BYTES = 512
+"""A line from which on the end is found faster by looking for it than by counting."""
 _LINE_END = ord("\n")
 
 
@@ -101,7 +103,7 @@ def _lines(shape: Shape, share: Share, meter: Meter | None) -> Iterator[tuple[in
                         yield line + 1, whole
                         line += len(whole)
                 else:
-                    line += data.count(b"\n")
+                    line += _line_ends(data)
                     last = data[data.rfind(b"\n") + 1 :]
                 if last:
                     begun = _Begun(mine)
@@ -114,6 +116,16 @@ def _lines(shape: Shape, share: Share, meter: Meter | None) -> Iterator[tuple[in
                 yield begun.ended(shape, line)
             if share.index == 0:
                 yield reject(shape.name, line + 1, broken_off(error), b"")
+
+
+def _line_ends(data: bytes) -> int:
+    """Count line ends. To look for each takes a quarter of looking at every byte, where lines are long."""
+    if data.count(b"\n", 0, _HEAD_BYTES) > _HEAD_BYTES // _LONG_BYTES:
+        return data.count(b"\n")
+    found, place = 0, data.find(b"\n")
+    while place >= 0:
+        found, place = found + 1, data.find(b"\n", place + 1)
+    return found
 
 
 class _Begun:

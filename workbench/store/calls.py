@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.records import DATED_SHARE, Call, Output, Request, from_json
 from workbench.store import traffic_days
-from workbench.store.imports import pairs
+from workbench.store.import_sums import pairs
 
 if TYPE_CHECKING:
     from workbench.store import Store

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from workbench.costing.pricing import ModelPrice
 from workbench.store.answered import Answered
 from workbench.store.identity import twice
-from workbench.store.imports import ACCEPTED, Loaded, grouped, load_rows, summed_up
+from workbench.store.import_sums import summed_up
+from workbench.store.imports import ACCEPTED, Loaded, grouped, load_rows
 
 if TYPE_CHECKING:
     from workbench.store import Writer
@@ -72,7 +73,7 @@ class EarlyLoad:
             ToJudge: An id is not new.
         """
         self._check_ids()
-        summed_up(self._writer, self._manifest_id, self._loaded, self._answered, prices)
+        summed_up(self._writer, self._manifest_id, self._loaded, self._answered, prices, joined=False)
         return self._loaded
 
     def _check_ids(self) -> None:

@@ -11,7 +11,7 @@ from workbench.access import requires
 from workbench.parts import LABEL_TEXTS
 from workbench.records import Rejected
 from workbench.roles import Right
-from workbench.store.imports import pairs
+from workbench.store.import_sums import pairs
 from workbench.store.late import stage_rows
 from workbench.store.staging import Numbered
 

@@ -15,6 +15,7 @@ from workbench.costing.pricing import ModelPrice
 from workbench.records import Call, Output, Rejected, Request, from_json, to_json
 from workbench.store import conflicting, late, live, rereading
 from workbench.store.answered import Answered, Costs
+from workbench.store.import_sums import pairs, summarise, summed_up
 from workbench.store.rereading import ReadBefore
 from workbench.store.staging import Staging
 
@@ -212,7 +213,7 @@ def load_staged(
     """
     loaded = Loaded()
     if not staging.rows:
-        _summarise(writer, manifest_id, loaded)
+        summarise(writer, manifest_id, loaded, joined=False)
         return loaded
     before = before or ReadBefore()
     judged = bool(before.files) or not _all_new(writer, staging, loaded)
@@ -243,7 +244,7 @@ def load_staged(
         late.end(writer)
         for name in ("staged", "judged", "unanswered"):
             writer.execute(f"DROP TABLE IF EXISTS temp.{name}")
-    summed_up(writer, manifest_id, loaded, answered, prices)
+    summed_up(writer, manifest_id, loaded, answered, prices, joined=JOINED in loaded.counts)
     return loaded
 
 
@@ -262,15 +263,6 @@ def _open_prompts(writer: Writer, staging: Staging, manifest_id: str, loaded: Lo
     if alone:
         loaded.counts[SKIPPED] -= alone
         loaded.counts[CONFLICT] = loaded.counts.get(CONFLICT, 0) + alone
-
-
-def summed_up(
-    writer: Writer, manifest_id: str, loaded: Loaded, answered: Answered, prices: Sequence[ModelPrice]
-) -> None:
-    """Put into `loaded` the costs of the answers, and the sums over what was accepted."""
-    answered.complete(writer)
-    loaded.costs = answered.costs(prices)
-    _summarise(writer, manifest_id, loaded)
 
 
 def _all_new(writer: Writer, staging: Staging, loaded: Loaded) -> bool:
@@ -412,54 +404,6 @@ def _orphan(row: Mapping[str, Any]) -> Rejected:
     name = row["key_name"] or "id"
     reason = f"no request with {name} {row['native_id'][:100]!r} in source {row['source']!r}"
     return Rejected(row["file"], row["line"], reason, row["content_hash"], (row["text"] or "")[:200])
-
-
-def _summarise(writer: Writer, manifest_id: str, loaded: Loaded) -> None:
-    """Sum up what this import added: new calls, and new outputs of older calls."""
-    mine = (manifest_id,)
-    marks = """
-        SELECT mark AS name, sum(n)::BIGINT AS n FROM (
-            SELECT unnest(marks) AS mark, 1 AS n FROM calls WHERE manifest_id = $m
-            UNION ALL SELECT unnest(marks), 1 FROM controls WHERE manifest_id = $m
-            -- What a call and its answer both carry is one call's mark.
-            UNION ALL SELECT unnest(list_intersect(c.marks, k.marks)), -1
-                FROM calls c JOIN controls k USING (call_id)
-                WHERE c.manifest_id = $m AND k.manifest_id = $m AND len(c.marks) > 0 AND len(k.marks) > 0
-            UNION ALL SELECT 'no_output', 1 FROM calls c WHERE manifest_id = $m
-                AND NOT EXISTS (SELECT 1 FROM controls k WHERE k.call_id = c.call_id)
-            UNION ALL SELECT 'no_time', 1 FROM calls WHERE manifest_id = $m AND occurred_at IS NULL
-        ) GROUP BY ALL ORDER BY n DESC, name
-    """
-    loaded.marks = dict(pairs(writer, marks, {"m": manifest_id}))
-    for name in ("model", "language", "task"):
-        sql = (
-            f"SELECT coalesce({name}, 'unknown') AS name, count(*) AS n FROM calls WHERE manifest_id = ?"  # noqa: S608 -- names of this tuple
-            " GROUP BY ALL ORDER BY n DESC, name LIMIT 100"
-        )
-        setattr(loaded, f"{name}s", dict(pairs(writer, sql, mine)))
-    served = """
-        SELECT served_by AS name, count(*) AS n FROM calls
-        WHERE manifest_id = ? AND served_by IS NOT NULL GROUP BY ALL ORDER BY n DESC, name
-    """
-    loaded.served = dict(pairs(writer, served, mine))
-    span = writer.rows(
-        "SELECT min(occurred_at) AS first_at, max(occurred_at) AS last_at FROM calls WHERE manifest_id = ?",
-        mine,
-    )[0]
-    loaded.first_at, loaded.last_at = span["first_at"], span["last_at"]
-    sums = writer.rows(
-        "SELECT sum(input_tokens)::BIGINT AS input, sum(cached_input_tokens)::BIGINT AS cached_input,"
-        " sum(output_tokens)::BIGINT AS output FROM controls WHERE manifest_id = ?",
-        mine,
-    )[0]
-    loaded.tokens = {key: (value or 0) + (loaded.added_tokens.get(key) or 0) for key, value in sums.items()}
-    loaded.open_conflicts = writer.value("SELECT count(DISTINCT call_id) FROM conflicts")
-
-
-def pairs(reader: Any, sql: str, params: Any = ()) -> Iterator[tuple[str, int]]:
-    """Give the rows of a query with the columns name and n."""
-    for row in reader.rows(sql, params):
-        yield row["name"], int(row["n"])
 
 
 def append_rejects(writer: Writer, manifest_id: str, rejects: Sequence[Rejected]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -27,15 +27,18 @@ class Numbered:
 
     Args:
         paths: In the order of the rows.
+        counts: Rows of some by the part's name; of others they are looked up.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], counts: Mapping[str, int] | None = None) -> None:
         self.parts = list(paths)
         self.rows = 0
         self._firsts: list[int] = []
+        known = counts or {}
         for path in self.parts:
             self._firsts.append(self.rows)
-            self.rows += parts.row_count(path)
+            count = known.get(path.name)
+            self.rows += parts.row_count(path) if count is None else count
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
         """Give name and rows of the parts in order, with all columns or some, and the number in front."""
@@ -114,7 +117,7 @@ class Staging:
         if renumber is not None:
             for path in paths:
                 parts.write(renumber(parts.file_number(path), parts.read(path)), path)
-        self._calls = Numbered(paths)
+        self._calls = Numbered(paths, {name: len(told) for name, told in self._languages.items()})
         self.labels = Numbered(parts.listed(self._folder, parts.LABEL_PARTS))
 
     def part(self, name: str) -> pa.Table:
