@@ -19,7 +19,7 @@ def main() -> None:
     steps.join()
     menu.fold()
     st.logo(str(ASSETS / "icon.svg"), size="medium")
-    with session.friendly():
+    with session.friendly(what=session.NOT_OPENED):
         workspace = session.find()
         actor = gate.admit(workspace)
         if actor is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from app_building import Filled
-from app_reading import Visit, fine, said
+from app_reading import Visit, fine, plain, said
 from profile_world import lines, made, order_line, sort_line
 
 from workbench import scoring
@@ -60,6 +60,43 @@ def test_guards_are_named_by_what_they_look_at(visit: Visit, filled: Filled) -> 
     at = said(fine(visit(filled, "ramp", task="triage", candidate="small")))
     assert "A person's verdict: " in at
     assert "Looked" not in at
+
+
+def test_a_guard_that_is_not_passed_says_why_or_points_to_the_reason(visit: Visit, filled: Filled) -> None:
+    """As those do that are passed; what stands above as a reason is not said twice."""
+    found = scoring.recommend(filled.workspace, filled.store, "rewrite", "small")
+    stopping = [each for each in found.guards if not each.ok]
+    assert stopping
+    at = fine(visit(filled, "ramp", task="rewrite", candidate="small"))
+    lines = [plain(each.value) for each in at.text if each.value.startswith("✗ ")]
+    assert len(lines) == len(stopping)
+    for guard, line in zip(stopping, lines, strict=True):
+        told = guard.message in found.reasons
+        assert line.endswith("not passed, as said above." if told else plain(guard.message))
+
+
+def test_a_wrong_file_is_named_on_every_page_with_what_to_do(visit: Visit, filled: Filled) -> None:
+    """Nothing is shown by halves: a task whose eval can't be read would be missing from every sum."""
+    path = filled.workspace.root / "evals" / "triage" / "eval.toml"
+    right = path.read_text()
+    path.write_text(f"knd = 1\n{right}")
+    for page in ("overview", "ramp", "settings"):
+        at = said(fine(visit(filled, page)))
+        assert "can't be shown until the following is mended" in at
+        assert str(path) in at
+        assert "knd" in at
+    path.write_text(right)
+    assert "can't be shown" not in said(fine(visit(filled, "overview")))
+
+
+def test_why_a_case_can_not_be_compared_names_the_frontier(visit: Visit, filled: Filled) -> None:
+    """What is stored names the answers by their role; pages name who gave them."""
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE comparisons SET reason = 'the control is cut off'")
+    at = fine(visit(filled, "compare", task="triage", candidate="small"))
+    (table,) = [each.value for each in at.dataframe if "Verdict" in each.value]
+    assert set(table["Why"]) == {"the frontier's answer is cut off"}
+    assert words.why("both are empty") == "both are empty"
 
 
 def _of(filled: Filled) -> tuple[object, ...]:

@@ -226,7 +226,10 @@ def tables(report: Report) -> tuple[Table, ...]:
         Table(
             "Guards",
             ("Guard", "State", "What it says"),
-            tuple((guard(each.name), "ok" if each.ok else "holds", each.message) for each in found.guards),
+            tuple(
+                (guard(each.name), "passed" if each.ok else "not passed", each.message)
+                for each in found.guards
+            ),
             "No guard applies.",
         ),
         Table(

@@ -43,7 +43,7 @@ def show(scope: Scope, pool: Pool, call_id: str) -> None:
     with st.container(border=True, key="case"):
         _head(scope, found)
         if found.reason:
-            st.text(visible(found.reason))
+            st.text(visible(words.why(found.reason)))
         if found.ignored_by:
             st.text(visible(f"Different, and equal by what the eval ignores: {found.ignored_by}"))
         _notes(found)

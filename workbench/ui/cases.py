@@ -286,7 +286,7 @@ def _table(rows: list[CaseRow], total: int, page: int) -> str:
             "Frontier": [_begins(row.control_output, row.control) for row in rows],
             "Candidate": [_begins(row.candidate_output, row.candidate) for row in rows],
             "Score": pd.array([row.score for row in rows], dtype="Float64"),
-            "Why": [visible(row.reason) for row in rows],
+            "Why": [visible(words.why(row.reason)) for row in rows],
             "Language": [row.language or "unknown" for row in rows],
             "Label": _labels(rows),
         }

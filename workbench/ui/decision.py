@@ -179,9 +179,9 @@ def _guards(answer: Recommendation) -> None:
     holding = [each for each in answer.guards if each.ok]
     st.header("Guards", anchor=False, help="Rules that hold traffic back whatever the bound says.")
     for guard in stopping:
-        # What it says is a reason, and stands above as one.
-        said = "" if guard.message in answer.reasons else f" {words.kept(guard.message)}"
-        st.text(f"✗ {_named(guard)}: holds traffic back.{said}")
+        # What it says may stand above already, as a reason.
+        said = "not passed, as said above." if guard.message in answer.reasons else words.kept(guard.message)
+        st.text(f"✗ {_named(guard)}: {said}")
     if holding:
         with st.expander(f"{words.counted(len(holding), 'guard')} passed", icon=":material/check_circle:"):
             for guard in holding:

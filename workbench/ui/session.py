@@ -126,12 +126,17 @@ def colours() -> Palette:
     return palette(st.context.theme.type)
 
 
+DID_NOT_WORK = "This did not work."
+NOT_OPENED = "This workspace can't be shown until the following is mended. Then load the page again."
+
+
 @contextmanager
-def friendly(*, blind: str | None = None) -> Iterator[None]:
+def friendly(*, blind: str | None = None, what: str = DID_NOT_WORK) -> Iterator[None]:
     """Show an error meant for a person as a message with its next step; let bugs through.
 
     Args:
         blind: The task whose answers are judged blind there: no message names a model.
+        what: What did not work, our own words.
     """
     try:
         yield
@@ -145,10 +150,10 @@ def friendly(*, blind: str | None = None) -> Iterator[None]:
         st.text(error.message)
         st.text(error.hint)
     except WorkbenchError as error:
-        complain(error, blind=blind)
+        complain(error, blind=blind, what=what)
 
 
-def complain(error: WorkbenchError, *, blind: str | None = None, what: str = "This did not work.") -> None:
+def complain(error: WorkbenchError, *, blind: str | None = None, what: str = DID_NOT_WORK) -> None:
     """Show an error: what happened, and what to do next. Its words may quote a log: never Markdown.
 
     Who may not know the set-up, or judges blind, reads that something of it is wrong, and the app's log what.

@@ -322,6 +322,16 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60}{NARROW}h {minutes % 60}{NARROW}min"
 
 
+def why(reason: str) -> str:
+    """Return why a case has its verdict, in the words of the pages: what is stored names the answers by role.
+
+    >>> why("the control is cut off")
+    "the frontier's answer is cut off"
+    """
+    role = "the control "
+    return f"the frontier's answer {reason.removeprefix(role)}" if reason.startswith(role) else reason
+
+
 def guidelines(version: str | None) -> str:
     """Return how a version of guidelines is called: the beginning of its hash, or "none" without any.
 
