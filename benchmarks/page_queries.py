@@ -19,6 +19,7 @@ from page_world import CANDIDATE, MILLION, TASKS, lay_in, workspace_at
 from workbench.scoring.case_filters import case_filter, pool_of, values_of
 from workbench.scoring.tables import field_tables, label_tables
 from workbench.store import Store, cases, replay_facts
+from workbench.store.facets import facets, verdict_counts
 
 RUNS = 9
 SAMPLE = 20_000
@@ -55,7 +56,8 @@ def main(folder: Path, comparisons: int) -> None:
         for task in TASKS:
             print(task)
             pool = pool_of(workspace, task, CANDIDATE)
-            measured("facets", lambda pool=pool: cases.facets(store, pool))
+            measured("verdicts", lambda pool=pool: verdict_counts(store, pool))
+            measured("facets", lambda pool=pool: facets(store, pool))
             for name, asked in FILTERS.items():
                 if "value" in asked:
                     asked = asked | {"value": _commonest(workspace, store, task)}

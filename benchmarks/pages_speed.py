@@ -1,12 +1,13 @@
 """Measure the app with a million comparisons in the store: first content, and the questions that pages ask.
 
-Run from the repository: python benchmarks/pages_speed.py WORKSPACE [--users 4] [--rounds 2]
+Run from the repository: python benchmarks/pages_speed.py WORKSPACE [--users 4] [--rounds 2] [--reading-s 1]
 WORKSPACE is what benchmarks/page_queries.py made. Visitors open every page in Chromium, first one alone, then
 several at once while a replay against a stub writes to the store. Bars: first content, which is the first
 element after the title that carries data, within 1 s; 95 % of the questions that the store is asked answered
 within 150 ms alone and within 500 ms with four visitors and a replay. Of several visitors the first one's
 browser has its share of the processors, and it is the one whose first content counts; the browsers of the
-others take what is left, as they would stand on other machines. The questions of all of them count.
+others take what is left, as they would stand on other machines. The questions of all of them count. Each
+visitor looks at a page for a second before opening the next one; with `--reading-s 0` nobody reads anything.
 """
 
 from __future__ import annotations
@@ -118,12 +119,13 @@ def browsing() -> Iterator[Page]:
         browser.close()
 
 
-def tour(url: str, rounds: int, found: list[Visited], *, gives_way: bool = False) -> None:
+def tour(url: str, rounds: int, reading_s: float, found: list[Visited], *, gives_way: bool = False) -> None:
     """Open every page so many times, in a browser of one's own, after a first look at the app.
 
     Args:
         url: Of the app.
         rounds: How often every page is opened.
+        reading_s: How long a page is looked at before the next one is opened.
         found: Takes what was measured.
         gives_way: Whether the browser takes what nothing else needs of the processors: those of further
             visitors would stand on other machines.
@@ -138,6 +140,7 @@ def tour(url: str, rounds: int, found: list[Visited], *, gives_way: bool = False
                 # Overview stands at the root.
                 times = visit(page, f"{url}/{'' if name == PAGES[0] else name}?{QUERY}")
                 found.append((name, *times))
+                time.sleep(reading_s)
 
 
 def first_looks(url: str, folder: Path) -> None:
@@ -220,6 +223,7 @@ def main() -> None:
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--users", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--reading-s", type=float, default=1.0)
     given = parser.parse_args()
     place = given.workspace.resolve()
     log = place / "questions.jsonl"
@@ -237,7 +241,7 @@ def main() -> None:
     ]
     with served(app, port, place) as url:
         visits: list[Visited] = []
-        tour(url, given.rounds, visits)
+        tour(url, given.rounds, given.reading_s, visits)
         since = told("alone", visits, log, 0, ALONE_MS)
         first_looks(url, place)
         since = len(log.read_text(encoding="utf-8").splitlines())
@@ -245,7 +249,9 @@ def main() -> None:
             together: list[list[Visited]] = [[] for _ in range(given.users)]
             threads = [
                 threading.Thread(
-                    target=tour, args=(url, given.rounds, each), kwargs={"gives_way": each is not together[0]}
+                    target=tour,
+                    args=(url, given.rounds, given.reading_s, each),
+                    kwargs={"gives_way": each is not together[0]},
                 )
                 for each in together
             ]

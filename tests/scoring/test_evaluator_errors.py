@@ -23,6 +23,7 @@ from workbench.records import EvalKind, Output, Verdict
 from workbench.scoring import compare
 from workbench.specs import EvalConfig
 from workbench.store import cases
+from workbench.store.facets import facets
 
 CODE = """
 def shaky(control, observed, request):
@@ -152,6 +153,6 @@ def test_a_page_can_filter_by_them_however_many_other_flags_there_are(world: Wor
                 ([f"own_{place}" for place in range(60)], f"rewrite-{number:05d}"),
             )
     pool = cases.Pool("rewrite", report.fingerprint, report.evaluator_version)
-    assert list(cases.facets(world.store, pool).flags.items())[:2] == [(EVALUATOR_ERROR, 1), ("own_0", 3)]
+    assert list(facets(world.store, pool).flags.items())[:2] == [(EVALUATOR_ERROR, 1), ("own_0", 3)]
     (found,) = cases.case_page(world.store, pool, cases.CaseFilter(flag=EVALUATOR_ERROR))
     assert found.call_id == "rewrite-00000"

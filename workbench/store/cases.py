@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench import access
 from workbench.access import requires
-from workbench.compare import by_rule
-from workbench.compare.custom import EVALUATOR_ERROR
 from workbench.records import Output, Request, Verdict, from_json
 from workbench.roles import Right
 from workbench.specs import SliceRule
@@ -44,7 +42,6 @@ __all__ = [
     "Case",
     "CaseFilter",
     "CaseRow",
-    "Facets",
     "Pool",
     "ScoreBin",
     "case",
@@ -52,7 +49,6 @@ __all__ = [
     "compared_versions",
     "each_case",
     "entry_verdicts",
-    "facets",
     "matching",
     "score_bins",
 ]
@@ -62,7 +58,6 @@ PREVIEW_CHARS = 200
 WHOLE_CHARS = 4_000
 """Characters of a stored output without text up to which a list of cases reads it."""
 _OUTPUTS = ("control_output", "candidate_output")
-FACET_LIMIT = 40
 DIFFERING, LEAST_SIMILAR, MOST_SIMILAR = "differing", "least-similar", "most-similar"
 ORDERS = {
     DIFFERING: f"x.verdict <> '{Verdict.MISMATCH}', x.replay_seq, x.place",
@@ -93,28 +88,6 @@ class CaseRow:
     label: str | None
     control_output: Output | None = None
     candidate_output: Output | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Facets:
-    """What can be filtered by, with counts.
-
-    Verdicts and flags are of the pool, `scored` of its cases have a score, `ignored` counts them by the
-    ignore rule that made them equal; languages are of all calls of the task, errors of all answers of
-    the candidate.
-    """
-
-    verdicts: dict[str, int] = field(default_factory=dict)
-    languages: dict[str, int] = field(default_factory=dict)
-    flags: dict[str, int] = field(default_factory=dict)
-    errors: dict[str, int] = field(default_factory=dict)
-    scored: int = 0
-    ignored: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def total(self) -> int:
-        """Return how many cases the pool has."""
-        return sum(self.verdicts.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,34 +123,6 @@ def compared_versions(store: Store, task: str, candidate_fingerprint: str) -> di
         [task, candidate_fingerprint],
     )
     return {row["version"]: row["n"] for row in found}
-
-
-@requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
-def facets(store: Store, pool: Pool) -> Facets:
-    """Return the verdicts, flags and errors of a pool with their counts, and the languages of its task."""
-    verdicts = _tally(store, pool, "x.verdict")
-    flags = _tally(store, pool, "unnest(x.flags)")
-    errors = store.rows(
-        """SELECT o.error_kind AS value, count(*) AS n FROM observations o JOIN replays r USING (replay_id)
-           WHERE r.task = ? AND r.candidate_fingerprint = ? AND o.repeat = 0 AND o.error_kind IS NOT NULL
-           GROUP BY value ORDER BY n DESC, value""",
-        [pool.task, pool.candidate_fingerprint],
-    )
-    scored = store.value(f"SELECT count(x.score) FROM {compared(store, pool)} x", key_of(pool))  # noqa: S608
-    return Facets(
-        verdicts,
-        _languages(store, pool),
-        flags,
-        {row["value"]: row["n"] for row in errors},
-        int(scored),
-        by_rule(_tally(store, pool, "x.ignored_by")) if Verdict.IGNORED in verdicts else {},
-    )
-
-
-@requires(Right.SEE, Right.READ, Right.LABEL, task=lambda given: given["pool"].task)
-def languages(store: Store, pool: Pool) -> list[str]:
-    """Return the languages of a task's calls, the commonest first, and nothing of how they compare."""
-    return [each for each in _languages(store, pool) if each]
 
 
 @requires(Right.SEE, Right.READ, task=lambda given: given["pool"].task)
@@ -448,23 +393,3 @@ def _found(
         },
     )
     return {(row["replay_id"], row["call_id"]): row for row in found}
-
-
-def _languages(store: Store, pool: Pool) -> dict[str, int]:
-    found = store.rows(
-        f"""SELECT coalesce(language, '') AS value, count(*) AS n FROM calls WHERE task = ?
-            GROUP BY value ORDER BY n DESC, value LIMIT {FACET_LIMIT}""",  # noqa: S608 - fixed text
-        [pool.task],
-    )
-    return {row["value"]: row["n"] for row in found}
-
-
-def _tally(store: Store, pool: Pool, expression: str) -> dict[str, int]:
-    found = store.rows(
-        f"""SELECT value, count(*) AS n
-            FROM (SELECT {expression} AS value FROM {compared(store, pool)} x) WHERE value IS NOT NULL
-            GROUP BY value ORDER BY value <> ?, n DESC, value LIMIT {FACET_LIMIT}""",  # noqa: S608
-        # An evaluator of one's own may flag so much that its failures would not be among them.
-        [*key_of(pool), EVALUATOR_ERROR],
-    )
-    return {row["value"]: row["n"] for row in found}

@@ -88,8 +88,8 @@ class Instance:
                 "TimeZone = 'UTC'",
                 f"write_buffer_row_group_memory_limit = '{32 if memory_mb else 128}MB'",
                 *([f"memory_limit = '{memory_mb}MB'", *_LOADING] if memory_mb else []),
-                f"temp_directory = {_literal(f'{path}.tmp')}",
-                f"allowed_paths = [{', '.join(_literal(str(file)) for file in own)}]",
+                f"temp_directory = {literal(f'{path}.tmp')}",
+                f"allowed_paths = [{', '.join(literal(str(file)) for file in own)}]",
                 "enable_external_access = false",
                 "lock_configuration = true",
             ):
@@ -109,7 +109,7 @@ class Instance:
             # A file keeps the storage version it was made with.
             version = "" if self.path.exists() else f", STORAGE_VERSION '{STORAGE_VERSION}'"
             options = f"(ROW_GROUP_SIZE {ROW_GROUP_ROWS}{version})"
-            run(self._connection, f"ATTACH {_literal(str(self.path))} AS {_ALIAS} {options}")
+            run(self._connection, f"ATTACH {literal(str(self.path))} AS {_ALIAS} {options}")
         except duckdb.Error as error:
             held = _LOCK_ERROR.search(str(error))
             if held:
@@ -177,7 +177,8 @@ def looks_like_database(path: Path) -> bool:
         return file.read(12)[8:] == _HEADER
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Return a text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
 
 

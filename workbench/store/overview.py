@@ -13,6 +13,7 @@ from workbench.normal import content_hash, naive_utc
 from workbench.roles import Right
 from workbench.store.call_costs import PRICES, at_batch_price, by_model, logged_cost, price_parameters
 from workbench.store.conflicting import not_in_conflict
+from workbench.store.engine import literal, quoted
 from workbench.store.marked import parameters, without
 from workbench.store.remembered import remembered
 from workbench.store.replays import LIVE
@@ -94,58 +95,58 @@ def stamps(store: Store, *, lapse_after: timedelta, now: datetime) -> dict[Pair,
     }
     # What nobody has thought of yet counts for every pair.
     unknown = numbered.keys() - WATCHED - UNWATCHED
-    every = [_newest(store, name, numbered[name]) for name in sorted((*FOR_ALL, *unknown))]
-    tasks: dict[str, list[Any]] = {}
-    found: dict[Pair, list[Any]] = {}
-    for name in BY_TASK:
-        for row in store.rows(f"SELECT task, count(*) AS n, max(seq) AS last FROM {name} GROUP BY task"):  # noqa: S608 - constants, here and below
-            tasks.setdefault(row["task"], []).append((name, row["n"], row["last"]))
+    parts = [_newest(name, numbered[name]) for name in sorted((*FOR_ALL, *unknown))]
+    parts += [
+        f"SELECT '{name}', task, NULL, count(*), max(seq) FROM {name} GROUP BY task"  # noqa: S608 - constants, here and below
+        for name in BY_TASK
+    ]
     # Whether candidates were tried on the same calls depends on the others' replays, too.
-    for row in store.rows(
-        """SELECT task, count(*) AS n, count(DISTINCT candidate_fingerprint) AS candidates FROM replays
+    parts.append(
+        """SELECT 'compared', task, NULL, count(*), count(DISTINCT candidate_fingerprint) FROM replays
            WHERE replay_id IN (SELECT replay_id FROM comparisons) GROUP BY task"""
-    ):
-        tasks.setdefault(row["task"], []).append(("compared", row["n"], row["candidates"]))
-
-    def add(name: str, sql: str, *values: Any) -> None:
-        for row in store.rows(f"{sql} GROUP BY task, fingerprint", values):
-            found.setdefault((row["task"], row["fingerprint"]), []).append((name, row["n"], row["last"]))
-
+    )
     for name in BY_REPLAY:
         last = "max(seq)" if numbered[name] else "0"
-        add(
-            name,
-            f"""SELECT r.task, r.candidate_fingerprint AS fingerprint, sum(t.n) AS n, max(t.last) AS last
+        parts.append(
+            f"""SELECT '{name}', r.task, r.candidate_fingerprint, sum(t.n), max(t.last)
                 FROM (SELECT replay_id, count(*) AS n, {last} AS last FROM {name} GROUP BY replay_id) t
-                JOIN replays r USING (replay_id)""",  # noqa: S608
+                JOIN replays r USING (replay_id) GROUP BY ALL"""  # noqa: S608
         )
-    for name in BY_PAIR:
-        add(
-            name,
-            f"SELECT task, candidate_fingerprint AS fingerprint, count(*) AS n, max(seq) AS last FROM {name}",  # noqa: S608
-        )
-    add(
-        "leases",
-        """SELECT d.task, d.candidate_fingerprint AS fingerprint,
-                  count(*) FILTER (WHERE l.expires_at <= ?) AS n, max(l.seq) AS last
-           FROM leases l JOIN draws d USING (draw_id)""",
-        moment,
+    parts += [
+        f"SELECT '{name}', task, candidate_fingerprint, count(*), max(seq) FROM {name} GROUP BY ALL"  # noqa: S608
+        for name in BY_PAIR
+    ]
+    parts.append(
+        """SELECT 'leases', d.task, d.candidate_fingerprint,
+                  count(*) FILTER (WHERE l.expires_at <= $now), max(l.seq)
+           FROM leases l JOIN draws d USING (draw_id) GROUP BY ALL"""
     )
-    add(
-        "waited",
-        """SELECT task, candidate_fingerprint AS fingerprint, count(*) AS n, 0 AS last
-           FROM draws WHERE created_at <= ?""",
-        moment - lapse_after,
+    parts.append(
+        """SELECT 'waited', task, candidate_fingerprint, count(*), 0 FROM draws
+           WHERE created_at <= $lapsing GROUP BY ALL"""
     )
+    # One statement: of twenty, each would wait for its turn beside other visitors.
+    whole = f"FROM ({' UNION ALL '.join(parts)}) AS t (name, task, fingerprint, n, last) ORDER BY ALL"
+    every: list[Any] = []
+    tasks: dict[str, list[Any]] = {}
+    found: dict[Pair, list[Any]] = {}
+    for row in store.rows(whole, {"now": moment, "lapsing": moment - lapse_after}):
+        said = (row["name"], row["n"], row["last"])
+        if row["task"] is None:
+            every.append(said)
+        elif row["fingerprint"] is None:
+            tasks.setdefault(row["task"], []).append(said)
+        else:
+            found.setdefault((row["task"], row["fingerprint"]), []).append(said)
     return {
-        pair: content_hash("overview", repr((every, tasks.get(pair[0], []), parts)))
-        for pair, parts in found.items()
+        pair: content_hash("overview", repr((every, tasks.get(pair[0], []), mine)))
+        for pair, mine in found.items()
     }
 
 
-def _newest(store: Store, name: str, numbered: bool) -> tuple[Any, ...]:
+def _newest(name: str, numbered: bool) -> str:
     last = "max(seq)" if numbered else "0"
-    return (name, *store.rows(f'SELECT count(*) AS n, {last} AS last FROM "{name}"')[0].values())  # noqa: S608
+    return f"SELECT {literal(name)}, NULL, NULL, count(*), {last} FROM {quoted(name)}"  # noqa: S608
 
 
 @requires_somewhere(*Right)

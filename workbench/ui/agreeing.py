@@ -14,7 +14,8 @@ from workbench.review.items import ABSOLUTE_KINDS
 from workbench.scoring.tables import FieldTables, LabelTables, field_tables, label_tables, ranking_tables
 from workbench.specs import EvalConfig
 from workbench.store import cases
-from workbench.store.cases import INVALID, Facets, Pool
+from workbench.store.cases import INVALID, Pool
+from workbench.store.facets import VerdictCounts
 from workbench.ui import answers, case_figures, exports, figures, navigation, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import counts, metric, metrics, table_px
@@ -38,21 +39,21 @@ def field_paths(config: EvalConfig) -> list[str]:
     return [rule.path for rule in FieldsComparator(config).rules if rule.compare != "ignore" and rule.path]
 
 
-def show(scope: Scope, pool: Pool, facets: Facets) -> None:
+def show(scope: Scope, pool: Pool, counted: VerdictCounts) -> None:
     """Show what the agreement of a task is made of, as its kind has it.
 
     Args:
         scope: The task and the candidate.
         pool: The comparisons.
-        facets: Their counts.
+        counted: How they compare.
     """
     if scope.eval.kind is EvalKind.LABEL:
         _label_view(scope, read(label_tables, scope.eval, pool.candidate_fingerprint))
     elif scope.eval.kind is EvalKind.FIELDS:
-        _field_view(scope, pool, facets)
+        _field_view(scope, pool, counted)
     elif scope.eval.kind is EvalKind.RANKING:
         _ranking_view(scope, pool)
-    if facets.scored and scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
+    if counted.scored and scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
         _scores(scope, pool)
     elif scope.eval.kind not in (EvalKind.LABEL, EvalKind.FIELDS):
         st.info("This kind of task has no score to look at: see its cases.", icon=":material/info:")
@@ -177,9 +178,9 @@ def _to_cases(scope: Scope, label: str, key: str, **query: str) -> None:
         st.switch_page(navigation.page("compare"), query_params=where)
 
 
-def _field_view(scope: Scope, pool: Pool, facets: Facets) -> None:
+def _field_view(scope: Scope, pool: Pool, counted: VerdictCounts) -> None:
     st.header("Agreement by field", anchor=False)
-    part = facets.total > AT_ONCE
+    part = counted.total > AT_ONCE
     found: FieldTables = read(
         field_tables, scope.eval, pool.candidate_fingerprint, sample=AT_ONCE if part else None
     )

@@ -13,7 +13,8 @@ from workbench.errors import UsageError
 from workbench.records import EvalKind, LabelVerdict, Output, Verdict
 from workbench.scoring.case_filters import FOUND, case_filter, pool_of, rules_by_name, values_of
 from workbench.store import cases as rows_of
-from workbench.store.cases import INVALID, ORDERS, PAGE_SIZE, PREVIEW_CHARS, CaseFilter, CaseRow, Facets, Pool
+from workbench.store.cases import INVALID, ORDERS, PAGE_SIZE, PREVIEW_CHARS, CaseFilter, CaseRow, Pool
+from workbench.store.facets import Facets, VerdictCounts, facets, verdict_counts
 from workbench.ui import address, agreeing, answers, case, exports, navigation, opinion, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import metric, metrics
@@ -36,25 +37,26 @@ FILTER_PX = 170
 def show(scope: Scope) -> None:
     """Show what was compared: the cases, what the agreement is made of, or what a judge says."""
     pool = pool_of(here().workspace, scope.task, scope.candidate.name)
-    facets = read(rows_of.facets, pool)
-    if not facets.total:
+    counted = read(verdict_counts, pool)
+    if not counted.total:
         _nothing(scope, pool)
         return
-    _summary(facets)
-    _evaluator_errors(scope, facets)
+    _summary(counted)
+    found = read(facets, pool)
+    _evaluator_errors(scope, found)
     view = address.segmented("View", VIEWS, name="show")
     if view == "agreement":
-        agreeing.show(scope, pool, facets)
+        agreeing.show(scope, pool, counted)
     elif view == "judge":
         opinion.show(scope)
     else:
-        _cases(scope, pool, facets)
+        _cases(scope, pool, counted, found)
 
 
-def _cases(scope: Scope, pool: Pool, facets: Facets) -> None:
-    asked = _filters(scope, facets)
+def _cases(scope: Scope, pool: Pool, counted: VerdictCounts, found: Facets) -> None:
+    asked = _filters(scope, counted, found)
     order = rows_of.DIFFERING
-    if facets.scored:
+    if counted.scored:
         order = asked.pop("order", order)
     try:
         chosen = ask(case_filter, scope.task, scope.candidate.name, asked)
@@ -94,10 +96,10 @@ def _nothing(scope: Scope, pool: Pool) -> None:
     navigation.link("replays", "Go to Replays", task=scope.task, candidate=scope.candidate.name)
 
 
-def _summary(facets: Facets) -> None:
-    counted = facets.verdicts
-    compared = facets.total - counted.get(Verdict.UNCOMPARABLE, 0)
-    agree = counted.get(Verdict.MATCH, 0) + counted.get(Verdict.IGNORED, 0)
+def _summary(counted: VerdictCounts) -> None:
+    of = counted.verdicts
+    compared = counted.total - of.get(Verdict.UNCOMPARABLE, 0)
+    agree = of.get(Verdict.MATCH, 0) + of.get(Verdict.IGNORED, 0)
     with metrics("verdicts"):
         metric("Compared", words.count(compared))
         share = words.percent(agree / compared) if compared else "–"
@@ -106,21 +108,21 @@ def _summary(facets: Facets) -> None:
             f"{agree:,} ({share})",
             help=f"{words.GLOSSARY['agreement']} Its interval is on Overview and Ramp.",
         )
-        metric("Differ", words.count(counted.get(Verdict.MISMATCH, 0)))
+        metric("Differ", words.count(of.get(Verdict.MISMATCH, 0)))
         metric(
             "Not comparable",
-            words.count(counted.get(Verdict.UNCOMPARABLE, 0)),
+            words.count(of.get(Verdict.UNCOMPARABLE, 0)),
             help=words.GLOSSARY["uncomparable"],
         )
-    if facets.ignored:
-        rules = ", ".join(f"{visible(name)} ({n:,})" for name, n in facets.ignored.items())
+    if counted.ignored:
+        rules = ", ".join(f"{visible(name)} ({n:,})" for name, n in counted.ignored.items())
         # Not Markdown: names are whatever the eval says.
         st.text(f"Equal only by what the eval ignores: {rules}.")
 
 
-def _evaluator_errors(scope: Scope, facets: Facets) -> None:
+def _evaluator_errors(scope: Scope, found: Facets) -> None:
     """Say how often the eval's own evaluator failed, and lead to these cases."""
-    failed = facets.flags.get(EVALUATOR_ERROR, 0)
+    failed = found.flags.get(EVALUATOR_ERROR, 0)
     if not failed:
         return
     st.warning(
@@ -138,37 +140,37 @@ def _evaluator_errors(scope: Scope, facets: Facets) -> None:
     )
 
 
-def _filters(scope: Scope, facets: Facets) -> dict[str, str]:
+def _filters(scope: Scope, counted: VerdictCounts, found: Facets) -> dict[str, str]:
     """Let a person say what to look at; return it in the words of a link, and how it is ordered."""
     asked: dict[str, str] = {}
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         asked["verdict"] = _one(
             "Verdict",
-            [each for each in Verdict if each in facets.verdicts],
+            [each for each in Verdict if each in counted.verdicts],
             "verdict",
-            {EVERYTHING: f"all ({facets.total:,})"}
-            | {each: f"{words.VERDICTS[Verdict(each)]} ({n:,})" for each, n in facets.verdicts.items()},
+            {EVERYTHING: f"all ({counted.total:,})"}
+            | {each: f"{words.VERDICTS[Verdict(each)]} ({n:,})" for each, n in counted.verdicts.items()},
         )
         asked |= _slice(scope)
         asked["language"] = _one(
             "Language",
-            list(facets.languages),
+            list(found.languages),
             "language",
-            {EVERYTHING: "all languages"} | {each: visible(each) or "unknown" for each in facets.languages},
+            {EVERYTHING: "all languages"} | {each: visible(each) or "unknown" for each in found.languages},
         )
         asked["flag"] = _one(
             "Flag",
-            list(facets.flags),
+            list(found.flags),
             "flag",
             {EVERYTHING: "with or without"}
-            | {each: f"{visible(each).replace('_', ' ')} ({n:,})" for each, n in facets.flags.items()},
+            | {each: f"{visible(each).replace('_', ' ')} ({n:,})" for each, n in found.flags.items()},
             "What the comparison noticed: another number, a negation, a name.",
         )
         asked["label"] = _label()
         asked["search"] = address.text(
             "Search", name="search", placeholder="in request and answers", width=FILTER_PX
         )
-        asked |= _scored(scope, facets) | _answers(scope) | _errors(facets)
+        asked |= _scored(scope, counted) | _answers(scope) | _errors(found)
     return {word: value for word, value in asked.items() if value}
 
 
@@ -229,8 +231,8 @@ def _label() -> str:
     )
 
 
-def _scored(scope: Scope, facets: Facets) -> dict[str, str]:
-    if not facets.scored:
+def _scored(scope: Scope, counted: VerdictCounts) -> dict[str, str]:
+    if not counted.scored:
         return {}
     what = "Similarity" if scope.eval.kind is EvalKind.TEXT else "Score"
     span = address.span(
@@ -265,13 +267,13 @@ def _answers(scope: Scope) -> dict[str, str]:
     return {}
 
 
-def _errors(facets: Facets) -> dict[str, str]:
-    if not facets.errors:
+def _errors(found: Facets) -> dict[str, str]:
+    if not found.errors:
         return {}
-    told = {each: f"{words.ERROR_KINDS.get(each, each)} ({n:,})" for each, n in facets.errors.items()}
+    told = {each: f"{words.ERROR_KINDS.get(each, each)} ({n:,})" for each, n in found.errors.items()}
     return {
         "error": _one(
-            "Candidate's error", list(facets.errors), "error", {EVERYTHING: "with or without"} | told
+            "Candidate's error", list(found.errors), "error", {EVERYTHING: "with or without"} | told
         )
     }
 

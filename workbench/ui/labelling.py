@@ -8,7 +8,7 @@ from workbench import access, review
 from workbench.records import EvalKind
 from workbench.roles import Right
 from workbench.scoring.case_filters import pool_of
-from workbench.store import cases as store_cases
+from workbench.store import facets
 from workbench.ui import address, answers, conflicts, desk, guidelines, markup, my_labels, repeats
 from workbench.ui.diff import visible
 from workbench.ui.scope import Scope
@@ -118,7 +118,7 @@ def _guidelines(scope: Scope) -> None:
 def _person(scope: Scope, annotator: str) -> tuple[str, ...] | None:
     """Show who labels, and return the languages they say they read; None where they don't say."""
     pool = pool_of(here().workspace, scope.task, scope.candidate.name)
-    offered = read(store_cases.languages, pool)
+    offered = read(facets.languages, pool)
     with st.popover(answers.quoted(annotator[:24]), icon=":material/person:"):
         st.text(f"Labelling as {visible(annotator)}")
         chosen: list[str] = []

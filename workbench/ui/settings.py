@@ -31,6 +31,7 @@ def show() -> None:
     """Show what the visitor may know; every part says nothing rather than too much."""
     actor = access.current()
     found = ask(settings)
+    _what(found)
     _you(actor)
     _evals(found)
     _candidates(found)
@@ -43,6 +44,17 @@ def show() -> None:
         _log()
     if actor.may(Right.OVERSEE) or actor.may(Right.REPLAY):
         _checks()
+
+
+def _what(found: Settings) -> None:
+    """Say how much is declared; what the visitor may not know of is left out, and not told as none."""
+    told = [
+        words.counted(len(found.evals), "task"),
+        words.counted(len(found.candidates), "candidate"),
+        words.counted(len(found.prices), "model with a price", "models with a price"),
+    ]
+    if shown := [each for each in told if not each.startswith("0")]:
+        st.caption(f"{' · '.join(shown)}, as {CONFIG_NAME} and the files of the tasks say.")
 
 
 def _you(actor: Actor) -> None:
