@@ -89,7 +89,7 @@ def _ask() -> None:
             on_change=_take,
             args=(key,),
         )
-    with st.expander(f"A file above {inbox.MAX_MB} MB", icon=":material/terminal:"):
+    with st.expander(f"Above {inbox.MAX_MB} MB: by command, read where it lies", icon=":material/terminal:"):
         st.text("Import it on the machine where the workbench runs; nothing is copied there:")
         st.code(
             f"workbench import FILE --workspace {shlex.quote(str(here().workspace.root))}",
