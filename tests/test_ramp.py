@@ -430,6 +430,14 @@ def test_a_collapsed_answer_blocks_and_is_named() -> None:
     assert "in 2 of 55 cases" in found.binding_reason
 
 
+def test_no_number_of_labels_is_promised_where_another_candidate_is_missing() -> None:
+    """Whoever labels would work towards a share that labels can't open."""
+    open_ones = Evidence(Population(compared=93, disagreements=70), days=10)
+    assert recommend(open_ones, POLICY).details["labels_needed"] > 0
+    lost = replace(open_ones, groups=(OutcomeGroup("label", "rare", 55, 2),))
+    assert recommend(lost, POLICY).details["labels_needed"] is None
+
+
 def test_a_collapsed_answer_stays_blocked_until_a_new_window() -> None:
     group = OutcomeGroup("label", "rare", 60, 58, labelled(60, 2, 0), latched=True)
     assert recommend(Evidence(labelled(1000, 10, 0), groups=(group,)), POLICY, live(0.05)).share == 0.0
