@@ -29,7 +29,8 @@ from workbench.stats.bounds import anytime_upper
 from workbench.stats.cluster import NO_EFFECT, DesignEffect
 from workbench.stats.ladder import allowed
 from workbench.stats.slice_shares import bounds_at_once
-from workbench.stats.wording import holds_for, measured, percent
+from workbench.stats.wording import a_day, holds_for, measured, percent
+from workbench.terminal import recommendation_text
 
 POLICY = Policy()
 SETTLED = 100
@@ -598,6 +599,23 @@ def test_without_labels_net_harm_is_no_better_than_harm() -> None:
     found = recommend(Evidence(structural(990, 1000), days=10), replace(POLICY, harm="net"))
     assert found.net.high >= found.harm.high - 1e-3
     assert found.share == 0.01
+
+
+@pytest.mark.parametrize(
+    ("harmed", "read"),
+    [(0.0, "0"), (0.00312, "0.0031"), (0.031, "0.031"), (0.98, "0.98"), (7.72, "7.7"), (1234.5, "1,234.5")],
+)
+def test_harmed_calls_a_day_never_read_as_none_where_there_are_few(harmed: float, read: str) -> None:
+    assert a_day(harmed) == read
+
+
+def test_the_command_says_of_a_small_task_what_the_pages_say() -> None:
+    """A hundred calls a day, of which one moves: harm of hundredths of a call is not 0.0."""
+    found = recommend(Evidence(labelled(120, 0, 0), days=10, calls_per_day=100), POLICY)
+    assert found.harm_per_day_at_most is not None
+    said = recommendation_text("task", "small", found)
+    assert f"At most {a_day(found.harm_per_day_at_most)} harmed calls a day" in said
+    assert "At most 0.0 " not in said
 
 
 def test_unknown_volume_shows_no_daily_harm() -> None:
