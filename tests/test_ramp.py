@@ -29,7 +29,8 @@ from workbench.stats.bounds import anytime_upper
 from workbench.stats.cluster import NO_EFFECT, DesignEffect
 from workbench.stats.ladder import allowed
 from workbench.stats.slice_shares import bounds_at_once
-from workbench.stats.wording import holds_for, measured, percent
+from workbench.stats.wording import a_day, holds_for, measured, percent
+from workbench.terminal import recommendation_text
 
 POLICY = Policy()
 SETTLED = 100
@@ -430,6 +431,14 @@ def test_a_collapsed_answer_blocks_and_is_named() -> None:
     assert "in 2 of 55 cases" in found.binding_reason
 
 
+def test_no_number_of_labels_is_promised_where_another_candidate_is_missing() -> None:
+    """Whoever labels would work towards a share that labels can't open."""
+    open_ones = Evidence(Population(compared=93, disagreements=70), days=10)
+    assert recommend(open_ones, POLICY).details["labels_needed"] > 0
+    lost = replace(open_ones, groups=(OutcomeGroup("label", "rare", 55, 2),))
+    assert recommend(lost, POLICY).details["labels_needed"] is None
+
+
 def test_a_collapsed_answer_stays_blocked_until_a_new_window() -> None:
     group = OutcomeGroup("label", "rare", 60, 58, labelled(60, 2, 0), latched=True)
     assert recommend(Evidence(labelled(1000, 10, 0), groups=(group,)), POLICY, live(0.05)).share == 0.0
@@ -590,6 +599,23 @@ def test_without_labels_net_harm_is_no_better_than_harm() -> None:
     found = recommend(Evidence(structural(990, 1000), days=10), replace(POLICY, harm="net"))
     assert found.net.high >= found.harm.high - 1e-3
     assert found.share == 0.01
+
+
+@pytest.mark.parametrize(
+    ("harmed", "read"),
+    [(0.0, "0"), (0.00312, "0.0031"), (0.031, "0.031"), (0.98, "0.98"), (7.72, "7.7"), (1234.5, "1,234.5")],
+)
+def test_harmed_calls_a_day_never_read_as_none_where_there_are_few(harmed: float, read: str) -> None:
+    assert a_day(harmed) == read
+
+
+def test_the_command_says_of_a_small_task_what_the_pages_say() -> None:
+    """A hundred calls a day, of which one moves: harm of hundredths of a call is not 0.0."""
+    found = recommend(Evidence(labelled(120, 0, 0), days=10, calls_per_day=100), POLICY)
+    assert found.harm_per_day_at_most is not None
+    said = recommendation_text("task", "small", found)
+    assert f"At most {a_day(found.harm_per_day_at_most)} harmed calls a day" in said
+    assert "At most 0.0 " not in said
 
 
 def test_unknown_volume_shows_no_daily_harm() -> None:

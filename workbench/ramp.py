@@ -9,7 +9,7 @@ answer, never a pass.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from workbench.ramp_checks import check_evidence, check_policy, check_state
@@ -186,6 +186,8 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     reached = evidence_cap if unseen.ok else min(evidence_cap, unseen.ceiling)
     missing = missing_for_next(evidence.task, judged, reached, policy, delta, evidence.differing)
     lacking = _missing(evidence, policy, state, findings, missing, above_estimate)
+    if _is_shut(findings):
+        missing = replace(missing, labels=None)
     reasons, binding, following_reasons = _reasons(
         evidence, policy, findings, judged, cap, share, current, above_estimate, missing
     )
@@ -399,12 +401,8 @@ def _missing(
         lines.append((Lack.TIME, sentence))
     if "outcome_groups" in failing:
         lines.append(guards.missing_for_groups(evidence, policy, policy.delta / max(evidence.candidates, 1)))
-    # Labels don't help where another rule allows no traffic at all.
-    shut = any(
-        not each.ok and each.ceiling <= 0 and each.name not in ("looked", "drift") for each in findings
-    )
     few = "enough_pairs" in failing and task.basis is Basis.STRUCTURAL
-    if shut:
+    if _is_shut(findings):
         return [(kind, sentence) for kind, sentence in lines if kind is not Lack.LABELS]
     judged = task.audited_disagreements - task.audited_lapses
     if above_estimate and judged < FEWEST_JUDGED and task.basis is Basis.STRUCTURAL and not few:
@@ -414,6 +412,13 @@ def _missing(
     if missing.sentence and not few:
         lines.append((missing.lack, missing.sentence))
     return lines
+
+
+def _is_shut(findings: list[Finding]) -> bool:
+    """Say whether a rule that no label changes allows no traffic at all."""
+    return any(
+        not each.ok and each.ceiling <= 0 and each.name not in ("looked", "drift") for each in findings
+    )
 
 
 def _missing_sessions(evidence: Evidence) -> tuple[Lack, str]:

@@ -248,12 +248,14 @@ def recommendation_document(task: str, candidate: str, answer: Recommendation) -
 
 def recommendation_text(task: str, candidate: str, answer: Recommendation) -> str:
     """Return a recommendation as the lines a person reads in a terminal."""
+    from workbench.stats.wording import a_day
+
     lines = [
         f"{task} / {candidate}: {answer.action} {percent(answer.share, 0)}, cap {percent(answer.cap, 0)}",
         *(f"  {reason}" for reason in answer.reasons),
     ]
     if answer.harm_per_day_at_most is not None and answer.share > 0:
-        lines.append(f"  At most {answer.harm_per_day_at_most:.1f} harmed calls a day at this share.")
+        lines.append(f"  At most {a_day(answer.harm_per_day_at_most)} harmed calls a day at this share.")
     lines.extend(
         f"  slice {each.name}={each.value}: {percent(each.share, 0)} {each.status}: {each.reason}"
         for each in answer.slices

@@ -417,6 +417,18 @@ def test_undo_takes_the_label_back_and_shows_the_item_again(visit: Visit, filled
     assert rows[-1]["supersedes"] == rows[0]["label_id"]
 
 
+def test_a_second_undo_in_a_row_says_that_it_took_nothing_more_back(visit: Visit, filled: Filled) -> None:
+    """One press goes back one step, however often it is pressed; nobody may think that two are undone."""
+    at = begin(visit, filled)
+    press(at, "Equal")
+    press(at, "Equal")
+    press(at, "Undo")
+    assert [each.value for each in at.toast] == ["Taken back. Judge it again."]
+    press(at, "Undo")
+    assert ["taken back already" in each.value for each in at.toast] == [True]
+    assert sum(row["verdict"] is None for row in stored(filled)) == 1
+
+
 def test_a_skip_is_stored_as_one(visit: Visit, filled: Filled) -> None:
     """Skipping is not a verdict, and is kept."""
     press(begin(visit, filled), "Skip")

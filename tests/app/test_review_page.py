@@ -295,11 +295,13 @@ def test_own_labels_are_found_again_and_changed(visit: Visit, filled: Filled) ->
     at = sit_down(visit, filled, "triage")
     press(at, "Response 1 better")
     press(at, "Equal")
+    press(at, "Skip")
     other = review.next_item(filled.workspace, filled.store, "triage", "small", "bob")
     review.submit(filled.workspace, filled.store, other, "bob", "both_bad", note="of bob")
     at = sit_down(visit, filled, "triage", view="mine")
     table = at.dataframe[0].value
-    assert list(table["I said"]) == ["Equal", "Response 1 better"]
+    assert list(table["I said"]) == ["Skipped", "Equal", "Response 1 better"]
+    assert "2 labels and 1 skip of yours" in said(at)
     assert "bob" not in table.to_csv()
     found = sit_down(visit, filled, "triage", view="mine", said="left")
     assert list(found.dataframe[0].value["I said"]) == ["Response 1 better"]

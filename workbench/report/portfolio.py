@@ -19,7 +19,7 @@ from workbench.report.wording import METHODS, Table, amount, interval, moment, m
 from workbench.roles import Right
 from workbench.scoring import OverviewRow, Portfolio, SizeLadder
 from workbench.scoring.freshness import stale
-from workbench.stats.wording import count
+from workbench.stats.wording import a_day, count
 from workbench.stats.wording import percent as stage
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def key_figures(report: PortfolioReport) -> tuple[tuple[str, str], ...]:
         ("Evidence reaches", percent(found.reach)),
         ("Calls a day that would move", _calls(found.moved_per_day)),
         ("Harm at most", high),
-        ("Harmed calls a day at most", _calls(found.harm_per_day) if found.moving else "nothing moves"),
+        ("Harmed calls a day at most", _harmed(found)),
         ("Saving a month", saving),
     )
 
@@ -205,6 +205,12 @@ def footnote(report: PortfolioReport) -> str:
         f"* {sure}. Made on {moment(report.made_at)}, evidence hash {report.evidence_hash}. "
         "No text of any call is in this report."
     )
+
+
+def _harmed(found: Portfolio) -> str:
+    if not found.moving:
+        return "nothing moves"
+    return "not known" if found.harm_per_day is None else a_day(found.harm_per_day)
 
 
 def _calls(number: float | None) -> str:

@@ -14,7 +14,7 @@ from workbench.review.states import APART_SOURCES, LOOKING_SOURCES
 from workbench.scoring.sizes import judged
 from workbench.specs import NO_GUIDELINES
 from workbench.stats.slice_shares import bounds_at_once
-from workbench.stats.wording import guard, holds_for
+from workbench.stats.wording import a_day, guard, holds_for
 from workbench.stats.wording import percent as stage
 
 SYNTHETIC = (
@@ -162,7 +162,7 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
         ("Harm at most", f"{percent(found.harm.high)} of calls ({stage(found.harm.level)} sure)"),
         ("Tolerance", percent(report.policy.tolerance)),
         ("The bound", holds_for(judged(found, report.policy).high, report.policy)),
-        ("Harmed calls a day at most", "no figure" if per_day is None else f"{per_day:,.1f}"),
+        ("Harmed calls a day at most", "no figure" if per_day is None else a_day(per_day)),
         ("Saving a month at this share", amount(row.saving)),
         ("Cost a month now", money(row.cost_now_usd_month)),
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from workbench.costing.ways import Amount, total
 from workbench.scoring.overview import OverviewRow
-from workbench.stats.wording import count, measured, percent, plural
+from workbench.stats.wording import a_day, measured, percent, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Portfolio:
             f"{plural(self.compared_tasks, 'compared task')} bounded at once (a union bound), {how}."
         )
         if self.harm_per_day is not None:
-            said += f" That is at most {_number(self.harm_per_day)} calls a day."
+            said += f" That is at most {a_day(self.harm_per_day)} calls a day."
         return said
 
 
@@ -164,7 +164,3 @@ def _bound(row: OverviewRow, claims: int) -> float:
     """Return the upper bound on a task's harm at its error probability over so many claims."""
     halvings = max(claims - 1, 0).bit_length()
     return row.harm_highs[halvings] if halvings < len(row.harm_highs) else 1.0
-
-
-def _number(calls: float) -> str:
-    return count(calls) if calls >= 10 else f"{calls:.2g}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from workbench.records import Basis, Estimate, Policy
 from workbench.stats import ladder
 from workbench.stats.cluster import FEW_CLUSTERS, DesignEffect
@@ -62,6 +64,17 @@ def confidence(value: float) -> str:
 def count(n: float) -> str:
     """Return a count with thousands separated."""
     return f"{round(n):,}"
+
+
+def a_day(calls: float) -> str:
+    """Return how many calls a day are harmed: "7.7", "0.031"; below 1 with two digits that count.
+
+    Few never read as none, and pages, reports and commands round alike.
+    """
+    if calls <= 0:
+        return "0"
+    digits = 1 if calls >= 1 else 1 - math.floor(math.log10(calls))
+    return f"{calls:,.{digits}f}"
 
 
 def plural(n: float, noun: str) -> str:

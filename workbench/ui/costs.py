@@ -19,6 +19,7 @@ from workbench.specs import CONTROL, Price
 from workbench.ui import address, answers, exports, figures, looked, money, money_figures, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import table_px
+from workbench.ui.scope import begin_with_chosen
 from workbench.ui.session import ask, colours, complain, here
 
 ALL = "all"
@@ -36,10 +37,17 @@ def show() -> None:
         return
     names = {each.workload: visible(each.name) for each in report.workloads}
     with st.container(horizontal=True, key="costs-filters"):
+        begin_with_chosen("task", list(names), "workload")
         workload = address.select(
-            "Workload", [ALL, *names], name="workload", labels={ALL: "All together"} | names, width=280
+            "Workload",
+            [ALL, *names],
+            name="workload",
+            labels={ALL: "All together"} | names,
+            width=280,
+            is_always_shown=True,
         )
         spec = [each.name for each in here().workspace.config.candidates if each.name != CONTROL]
+        begin_with_chosen("candidate", spec, "candidate")
         candidate = address.select(
             "Small model",
             [PRICE_ONLY, *spec],
@@ -47,6 +55,7 @@ def show() -> None:
             labels={PRICE_ONLY: "By price alone"} | {each: visible(each) for each in spec},
             width=220,
             help="A candidate that was replayed counts with its measured tokens and fall-backs.",
+            is_always_shown=True,
         )
         share = address.select(
             "Share on it",

@@ -13,8 +13,8 @@ from workbench.scoring.latency_pairs import PairedLatency, heading, ms
 from workbench.scoring.predicted import PredictedHarm
 from workbench.scoring.sizes import judged
 from workbench.stats.slice_shares import bounds_at_once
+from workbench.stats.wording import a_day, holds_for, sentence_case
 from workbench.stats.wording import guard as named_guard
-from workbench.stats.wording import holds_for, sentence_case
 from workbench.ui import (
     accepting,
     address,
@@ -248,7 +248,7 @@ def _net(point: float | None, low: float, high: float) -> str:
 
 
 def _per_day(harmed: float | None) -> str:
-    return "not known" if harmed is None else f"{harmed:,.1f} calls"
+    return "not known" if harmed is None else f"{a_day(harmed)} calls"
 
 
 def _latency(scope: Scope, answer: Recommendation) -> None:

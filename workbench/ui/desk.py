@@ -22,6 +22,8 @@ from workbench.ui.markup import Safe, element, show
 from workbench.ui.seat import ITEM, LAST, NOTICE, TROUBLE, Last, Open, Place, held, notice
 from workbench.ui.session import begin, complain, friendly, here
 
+_TAKEN_BACK_ALREADY = "It is taken back already. What you said before it can be changed under My labels."
+
 
 @st.fragment
 def desk(place: Place) -> None:
@@ -198,8 +200,10 @@ def _undo(place: Place) -> None:
         return
     st.session_state[LAST] = None
     if item is not None:
-        st.session_state[ITEM] = Open(place, item)
-        st.session_state[NOTICE] = "Taken back. Judge it again."
+        opened, before = Open(place, item), held()
+        st.session_state[ITEM] = opened
+        is_again = before is not None and before.mark == opened.mark
+        st.session_state[NOTICE] = _TAKEN_BACK_ALREADY if is_again else "Taken back. Judge it again."
     else:
         st.session_state[NOTICE] = "There is nothing of yours to take back."
 

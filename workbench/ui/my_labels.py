@@ -83,7 +83,13 @@ def show(scope: Scope, annotator: str) -> None:
 def _counted(found: list[Label]) -> str:
     if len(found) > SHOWN:
         return f"Your newest {SHOWN} labels that match. Select one to look at it again."
-    return f"{words.counted(len(found), 'label')} of yours. Select one to look at it again."
+    return f"{_labels_and_skips(found)} of yours. Select one to look at it again."
+
+
+def _labels_and_skips(found: list[Label]) -> str:
+    skips = sum(each.skipped for each in found)
+    counts = [words.counted(len(found) - skips, "label")] if len(found) > skips or not skips else []
+    return " and ".join([*counts, *([words.counted(skips, "skip")] if skips else [])])
 
 
 def _table(scope: Scope, found: list[Label]) -> Label | None:
@@ -113,7 +119,7 @@ def _table(scope: Scope, found: list[Label]) -> Label | None:
                 help="The version of guidelines.md that a label was made under."
             )
         },
-        alt=f"{len(frame)} labels of yours.",
+        alt=f"{_labels_and_skips(found)} of yours.",
     )
     chosen = [each for each in event.selection.rows if each < len(found)]
     return found[chosen[0]] if chosen else None

@@ -12,7 +12,7 @@ from workbench.scoring import OverviewRow
 from workbench.scoring.freshness import stale
 from workbench.scoring.sizes import judged
 from workbench.stats import ladder
-from workbench.stats.wording import holds_for
+from workbench.stats.wording import a_day, holds_for
 from workbench.ui import accepting, answers, figures, money, navigation, scope, words
 from workbench.ui.session import colours, here
 
@@ -73,9 +73,7 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     _evidence(row)
     money.briefly(row)
     if answer.harm_per_day_at_most is not None and answer.share > 0:
-        harmed = answer.harm_per_day_at_most
-        number = words.count(harmed) if harmed >= 1 else f"{harmed:.2g}"
-        st.text(f"At most {number} harmed calls a day at this share.")
+        st.text(f"At most {a_day(answer.harm_per_day_at_most)} harmed calls a day at this share.")
     _freshness(row)
     _steps(row, mark, rivals)
 
