@@ -75,6 +75,15 @@ def test_a_guard_that_is_not_passed_says_why_or_points_to_the_reason(visit: Visi
         assert line.endswith("not passed, as said above." if told else plain(guard.message))
 
 
+def test_a_made_up_candidate_is_called_so_wherever_it_is_listed(visit: Visit, filled: Filled) -> None:
+    """Settings and Costs name it as the choice of a candidate on the other pages does."""
+    at = fine(visit(filled, "settings"))
+    (table,) = [each.value for each in at.dataframe if "Engine" in each.value]
+    assert {"planted (synthetic)", "small"} <= set(table["Candidate"])
+    (choice,) = [each for each in fine(visit(filled, "costs")).selectbox if each.label == "Small model"]
+    assert {"planted (synthetic)", "small"} <= set(choice.options)
+
+
 def test_a_wrong_file_is_named_on_every_page_with_what_to_do(visit: Visit, filled: Filled) -> None:
     """Nothing is shown by halves: a task whose eval can't be read would be missing from every sum."""
     path = filled.workspace.root / "evals" / "triage" / "eval.toml"

@@ -19,7 +19,7 @@ from workbench.specs import CONTROL, Price
 from workbench.ui import address, answers, exports, figures, looked, money, money_figures, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import table_px
-from workbench.ui.scope import begin_with_chosen
+from workbench.ui.scope import begin_with_chosen, named
 from workbench.ui.session import ask, colours, complain, here
 
 ALL = "all"
@@ -46,13 +46,15 @@ def show() -> None:
             width=280,
             is_always_shown=True,
         )
-        spec = [each.name for each in here().workspace.config.candidates if each.name != CONTROL]
+        declared = {each.name: each for each in here().workspace.config.candidates if each.name != CONTROL}
+        spec = list(declared)
         begin_with_chosen("candidate", spec, "candidate")
         candidate = address.select(
             "Small model",
             [PRICE_ONLY, *spec],
             name="candidate",
-            labels={PRICE_ONLY: "By price alone"} | {each: visible(each) for each in spec},
+            labels={PRICE_ONLY: "By price alone"}
+            | {name: visible(named(each)) for name, each in declared.items()},
             width=220,
             help="A candidate that was replayed counts with its measured tokens and fall-backs.",
             is_always_shown=True,

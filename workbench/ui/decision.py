@@ -14,6 +14,7 @@ from workbench.scoring.predicted import PredictedHarm
 from workbench.scoring.sizes import judged
 from workbench.stats.slice_shares import bounds_at_once
 from workbench.stats.wording import a_day, holds_for, sentence_case
+from workbench.stats.wording import count as whole
 from workbench.stats.wording import guard as named_guard
 from workbench.ui import (
     accepting,
@@ -209,7 +210,7 @@ def _numbers(answer: Recommendation) -> None:
         ("Worse minus better", _net(net.point, net.low, net.high)),
         ("Confidence, one-sided", words.stage(harm.level)),
         ("Calls (n)", words.count(harm.n)),
-        ("Worth as independent calls", words.count(harm.n_effective)),
+        ("Worth as independent calls", whole(harm.n_effective)),
         ("Harm a day, at most", _per_day(answer.harm_per_day_at_most)),
         *_sessions(answer),
     ]

@@ -42,7 +42,7 @@ def served(chosen: Scope) -> None:
         navigation.link("upload", "Upload a log", icon=":material/upload_file:")
         return
     if not is_declared(here().workspace):
-        st.text("Nothing says where the frontier can be asked. Name it `control` in workbench.toml:")
+        st.text("Nothing says where the frontier can be asked. Name it control in workbench.toml:")
         st.code(
             f"workbench candidate add {CONTROL} --engine openai --base-url URL --api-key-env NAME",
             language=None,

@@ -246,7 +246,7 @@ def _estimate(chosen: Scope, limit: int) -> ReplayReport:
 
 def _look_for_duplicates(chosen: Scope) -> None:
     st.text(
-        "Nothing says where the recorded model can be asked. Name it `control` in workbench.toml, or take "
+        "Nothing says where the recorded model can be asked. Name it control in workbench.toml, or take "
         "requests that the log holds more than once:"
     )
     st.code(

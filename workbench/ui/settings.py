@@ -18,6 +18,7 @@ from workbench.settings import Settings, StoreSetting, access_log, checks, setti
 from workbench.ui import address, answers, exports, navigation, who, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import counts, metric, metrics, table_px, told_columns
+from workbench.ui.scope import named
 from workbench.ui.session import ask, complain, here
 
 LOG_SHOWN = 200
@@ -110,10 +111,11 @@ def _candidates(found: Settings) -> None:
     if not found.candidates:
         return
     st.header("Candidates", anchor=False)
+    names = {each.name: named(each) for each in here().workspace.config.candidates}
     _table(
         [
             {
-                "Candidate": each.name,
+                "Candidate": names.get(each.name, each.name),
                 "Engine": each.engine,
                 "Model": each.model or "",
                 "Host": each.host or "this machine",
