@@ -95,3 +95,14 @@ def test_a_body_gets_no_second_system_prompt(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(json.dumps({"system_prompt": "Be short.", "req": BODY, "res": REPLY}) + "\n", "utf-8")
     assert [each.role for each in only(path).request.messages] == ["system", "user"]
+
+
+def test_calls_between_a_programs_other_lines_are_no_table(tmp_path: Path) -> None:
+    """A container's log: a time, a stream and a flag before each line, and most lines tell something else."""
+    line = f"2025-05-01T10:00:00.123456789Z stdout F {json.dumps({'request': BODY, 'response': REPLY})}\n"
+    other = "2025-05-01T10:00:01.123456789Z stderr F connected, 3 workers, ready\n"
+    path = tmp_path / "pod.log"
+    path.write_text(other + line + other * 3, encoding="utf-8")
+    with pytest.raises(UsageError, match="holds JSON behind other text") as refused:
+        list(read([path]))
+    assert "sed" in str(refused.value)
