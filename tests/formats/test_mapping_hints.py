@@ -106,3 +106,12 @@ def test_calls_between_a_programs_other_lines_are_no_table(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="holds JSON behind other text") as refused:
         list(read([path]))
     assert "sed" in str(refused.value)
+
+
+@pytest.mark.parametrize("beside", [{}, {"messages": None, "metadata": {"task": "x"}}])
+def test_answers_alone_are_told_as_such(tmp_path: Path, beside: dict[str, Any]) -> None:
+    """The list of stored completions has no messages: no mapping can make calls of it."""
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"object": "list", "data": [REPLY | beside, REPLY | beside]}), "utf-8")
+    with pytest.raises(UsageError, match="holds answers, and not what was asked"):
+        list(read([path]))

@@ -376,8 +376,9 @@ def _detect(shape: Shape, objects: Sequence[Mapping[str, Any]]) -> Detection:
         return Detection(name, f"{count} of the first {len(objects)} records have {reasons[name]}")
     if not objects:
         raise UsageError(f"{shape.path} holds no JSON object that can be read.", _how_to_mend(shape))
-    if (pieces := near_misses.only_pieces(shape.path, objects)) is not None:
-        raise pieces
+    for told in (near_misses.only_pieces, near_misses.only_answers):
+        if (refused := told(shape.path, objects)) is not None:
+            raise refused
     keys = _listed(tuple(objects[0]))
     example = near_misses.example_mapping(tuple(objects[0]), objects)
     raise UsageError(

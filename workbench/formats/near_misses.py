@@ -15,6 +15,7 @@ from workbench.formats.streams import is_piece
 from workbench.normal import decode_nested
 
 _PYTHON = ("{'", "[{'")
+_ASKED = ("messages", "input", "prompt", "request")
 _LOOKED_AT = 20
 _DEPTH = 3
 _STEPS = frozenset(".[]")
@@ -27,6 +28,17 @@ def only_pieces(path: Path, objects: Sequence[Mapping[str, Any]]) -> UsageError 
     if not objects or not all(map(is_piece, objects)):
         return None
     return UsageError(f"{path} holds the pieces of streamed answers, and not what was asked.", _WHOLE)
+
+
+def only_answers(path: Path, objects: Sequence[Mapping[str, Any]]) -> UsageError | None:
+    """Return the error for a file of answers alone, such as a list of stored completions; None for others."""
+    if not objects or not all(is_answer(each) and not any(map(each.get, _ASKED)) for each in objects):
+        return None
+    return UsageError(
+        f"{path} holds answers, and not what was asked.",
+        "Log each call with its request beside its answer. For OpenAI's stored completions, fetch the "
+        "messages of each by its id, and write them beside the answer as messages.",
+    )
 
 
 def only_events(path: Path) -> UsageError:
