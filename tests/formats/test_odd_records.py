@@ -382,3 +382,22 @@ def test_a_stream_of_bedrock_says_how_long_it_took() -> None:
     assert timed.control is not None
     assert (timed.control.latency_ms, timed.control.time_to_first_token_ms) == (640, 300)
     assert "no_latency" not in timed.control_marks
+
+
+def test_a_conversation_of_sharegpt_ends_with_its_answer() -> None:
+    """`from` and `value` are role and content; who else speaks there is not guessed."""
+    turns = [("system", "Be short."), ("human", "Hi"), ("gpt", "Yo"), ("human", "And?"), ("gpt", "Done")]
+    record = {"id": "s1", "conversations": [{"from": who, "value": said} for who, said in turns]}
+    form = recognised(record)
+    assert form is not None
+    draft = call(form[0], record)
+    assert [each.role for each in draft.request.messages] == ["system", "user", "assistant", "user"]
+    assert draft.control is not None
+    assert (draft.native_id, draft.control.text, draft.attributes) == ("s1", "Done", {})
+    assert recognised({"conversations": [{"from": "human", "value": "Hi"}]}) is None
+    odd = [
+        {"from": "human", "value": "Hi"},
+        {"from": "observation", "value": "3"},
+        {"from": "gpt", "value": "3"},
+    ]
+    assert recognised({"conversations": odd}) is None
