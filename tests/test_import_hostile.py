@@ -57,9 +57,19 @@ def readers() -> list[int]:
 
 def test_a_bomb_is_refused(desk: Desk) -> None:
     """A small file that unpacks to more than a thousand times its size imports nothing."""
-    bomb = packed(desk.root / "bomb.jsonl.zst", (b"{}\n" + b" " * 1_000_000 + b"\n", 1_200))
+    bomb = packed(desk.root / "bomb.jsonl.zst", (b"{}" + b" " * 1_000_000 + b"\n", 1_200))
     with pytest.raises(UsageError, match="expands to more than"):
         desk.take(bomb, format="openai_chat")
+
+
+def test_a_file_of_empty_lines_is_refused_before_all_are_counted(desk: Desk) -> None:
+    """Three kilobytes hold a hundred million of them, far below what a packed file may expand to."""
+    lines = packed(
+        desk.root / "lines.jsonl.zst", (json.dumps(pair("a")).encode() + b"\n", 1), (b"\n" * 1_000_000, 100)
+    )
+    with pytest.raises(UsageError, match="nothing but white space"):
+        desk.take(lines)
+    assert desk.count("calls") == 0
 
 
 def test_a_line_of_most_of_a_gigabyte_is_rejected_and_the_next_one_read(desk: Desk) -> None:

@@ -368,7 +368,7 @@ def test_a_wrong_mapping_says_what_was_meant(mapping: dict[str, str], says: str)
 def test_a_table_without_a_mapping_says_how_to_map_it() -> None:
     with pytest.raises(UsageError) as error:
         list(read([FOLDER / "mapped.csv"]))
-    assert "--map id=row --map input=text --map output=answer" in str(error.value)
+    assert "--map id=row --map model=model --map input=text --map output=answer" in str(error.value)
 
 
 def test_a_mapping_goes_with_no_other_format() -> None:

@@ -347,3 +347,57 @@ def test_tokens_of_older_langfuse_exports_and_of_its_tables_are_read(told: dict[
     assert isinstance(draft, Draft)
     assert draft.control is not None
     assert draft.control.usage == Usage(input_tokens=10, output_tokens=3)
+
+
+def test_azure_s_portal_names_the_zone_in_the_column_of_the_time() -> None:
+    """Saved as CSV, `TimeGenerated [UTC]` is the time; one in figures alone is marked, not passed over."""
+    row = {
+        "Type": "ApiManagementGatewayLlmLog", "CorrelationId": "c", "RequestMessages": json.dumps(ASKED),
+        "ResponseMessages": json.dumps([{"role": "assistant", "content": "billing"}]),
+    }  # fmt: skip
+    told = call(AzureAPIM(), {**row, "TimeGenerated [UTC]": "2025-05-01T10:00:00.123Z"})
+    assert told.occurred_at is not None
+    assert "bad_time" not in told.marks
+    figures = call(AzureAPIM(), {**row, "TimeGenerated [UTC]": "5/1/2025, 10:00:00.123 AM"})
+    assert figures.occurred_at is None
+    assert "bad_time" in figures.marks
+
+
+def test_a_stream_of_bedrock_says_how_long_it_took() -> None:
+    """The last piece of InvokeModel's has both times; without it nothing is known."""
+    pieces: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"role": "assistant", "usage": {"input_tokens": 9}}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+    log = {
+        "schemaType": "ModelInvocationLog", "requestId": "r", "operation": "InvokeModelWithResponseStream",
+        "input": {"inputBodyJson": {"anthropic_version": "x", "messages": ASKED}},
+    }  # fmt: skip
+    untimed = call(Bedrock(), {**log, "output": {"outputBodyJson": pieces}})
+    assert "no_latency" in untimed.control_marks
+    pieces[-1]["amazon-bedrock-invocationMetrics"] = {"invocationLatency": 640, "firstByteLatency": 300}
+    timed = call(Bedrock(), {**log, "output": {"outputBodyJson": pieces}})
+    assert timed.control is not None
+    assert (timed.control.latency_ms, timed.control.time_to_first_token_ms) == (640, 300)
+    assert "no_latency" not in timed.control_marks
+
+
+def test_a_conversation_of_sharegpt_ends_with_its_answer() -> None:
+    """`from` and `value` are role and content; who else speaks there is not guessed."""
+    turns = [("system", "Be short."), ("human", "Hi"), ("gpt", "Yo"), ("human", "And?"), ("gpt", "Done")]
+    record = {"id": "s1", "conversations": [{"from": who, "value": said} for who, said in turns]}
+    form = recognised(record)
+    assert form is not None
+    draft = call(form[0], record)
+    assert [each.role for each in draft.request.messages] == ["system", "user", "assistant", "user"]
+    assert draft.control is not None
+    assert (draft.native_id, draft.control.text, draft.attributes) == ("s1", "Done", {})
+    assert recognised({"conversations": [{"from": "human", "value": "Hi"}]}) is None
+    odd = [
+        {"from": "human", "value": "Hi"},
+        {"from": "observation", "value": "3"},
+        {"from": "gpt", "value": "3"},
+    ]
+    assert recognised({"conversations": odd}) is None

@@ -278,3 +278,17 @@ def test_the_constant_part_shows_gaps_where_prompts_differ() -> None:
     assert "…" in found.text
     assert found.text.endswith("Answer with one word.")
     assert found.prefix_chars == len("Sort the message of the customer.") + len("Message:")
+
+
+def test_a_number_that_differs_ends_what_a_cache_can_hold() -> None:
+    """As pieces all numbers are alike; a prompt that begins with a ticket's number is cached up to it."""
+    prompts = [Prompt("Sort it.", "", f"Ticket {each}: my parcel is late.", "") for each in range(100, 160)]
+    found = constant_part(prompts)
+    assert len("Sort it.Ticket ") <= found.prefix_chars <= len("Sort it.Ticket 1")
+    dated = [Prompt(f"Day {each}. Sort it.", "", "My parcel is late.", "") for each in range(10, 70)]
+    assert constant_part(dated).prefix_chars <= len("Day 1")
+
+
+def test_one_prompt_in_twenty_may_begin_otherwise() -> None:
+    alike = [Prompt("Sort it.", "", "", "")] * 19
+    assert constant_part([*alike, Prompt("Translate it.", "", "", "")]).prefix_chars == len("Sort it.")

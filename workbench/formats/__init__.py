@@ -376,14 +376,16 @@ def _detect(shape: Shape, objects: Sequence[Mapping[str, Any]]) -> Detection:
         return Detection(name, f"{count} of the first {len(objects)} records have {reasons[name]}")
     if not objects:
         raise UsageError(f"{shape.path} holds no JSON object that can be read.", _how_to_mend(shape))
-    if (pieces := near_misses.only_pieces(shape.path, objects)) is not None:
-        raise pieces
+    for told in (near_misses.only_pieces, near_misses.only_answers):
+        if (refused := told(shape.path, objects)) is not None:
+            raise refused
     keys = _listed(tuple(objects[0]))
+    example = near_misses.example_mapping(tuple(objects[0]), objects)
     raise UsageError(
         f"{shape.path}: no known log format; the first record has the keys {keys}.",
         near_misses.how_to_unwrap(objects[0])
-        or f"Say which columns to read, for example {_example(tuple(objects[0]))}. Where it is one of "
-        "the formats of docs/formats.md, --format NAME reads it and rejects what is something else.",
+        or f"Say which columns to read, for example {example}. Where it is one of the "
+        "formats of docs/formats.md, --format NAME reads it and rejects what is something else.",
     )
 
 
@@ -396,7 +398,7 @@ def _how_to_mend(shape: Shape) -> str:
 
 def _needs_mapping(shape: Shape, *, outputs_only: bool = False) -> UsageError:
     columns = columns_of(shape)
-    example = _example(columns)
+    example = near_misses.example_mapping(columns, _sample(shape))
     if outputs_only:
         guess = suggest_mapping(columns)
         pairs = (f'{field} = "{guess.get(field, "COLUMN")}"' for field in ("id", "output"))
@@ -405,14 +407,6 @@ def _needs_mapping(shape: Shape, *, outputs_only: bool = False) -> UsageError:
         f"{shape.path} needs a mapping; its columns are {_listed(columns)}.",
         f"Say which columns to read, for example {example}.",
     )
-
-
-def _example(columns: Sequence[str]) -> str:
-    guess = {"input": "COLUMN", "output": "COLUMN"} | suggest_mapping(columns)
-    if "messages" in guess:
-        guess.pop("input", None)
-    order: dict[str, Any] = {key: guess[key] for key in ("id", "messages", "input", "output") if key in guess}
-    return " ".join(f"--map {field}={column}" for field, column in order.items())
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -31,7 +31,9 @@ _FINISH = {
 }  # fmt: skip
 
 
-_BEDROCK_TEXTS = ("results", "outputs", "completions", "generation", "completion", "outputText", "text")
+_BEDROCK_TEXTS = (
+    "results", "outputs", "completions", "generation", "completion", "outputText", "text", "response",
+)  # fmt: skip
 _BODY_KEYS = ("output", "object", "candidates", "generations", *_BEDROCK_TEXTS)
 """What answers have that are more than a message, but for Gemini's whose content is an object."""
 _OUTPUT_CALLS = ("function_call", "custom_tool_call", *CALLER_RUN)
@@ -443,10 +445,13 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
         usage = inclusive_usage(metrics.get("inputTokenCount"), None, metrics.get("outputTokenCount"))
     if usage == Usage():
         usage = inclusive_usage(body.get("prompt_token_count"), None, body.get("generation_token_count"))
-    for key in ("generation", "completion", "outputText"):
+    if "eval_count" in body:  # Ollama
+        usage = inclusive_usage(body.get("prompt_eval_count"), None, body["eval_count"])
+    for key in ("generation", "completion", "outputText", *(("response",) if "done" in body else ())):
         if isinstance(body.get(key), str):
             finish = next(
-                (body[each] for each in ("stop_reason", "completionReason") if body.get(each)), None
+                (body[each] for each in ("stop_reason", "completionReason", "done_reason") if body.get(each)),
+                None,
             )
             return output_of(body[key], marks, finish=finish, usage=usage, latency_ms=latency_ms)
     if isinstance(body.get("text"), str) and ("finish_reason" in body or "generation_id" in body):
@@ -454,7 +459,7 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
             {"role": "assistant", "content": body["text"], "tool_calls": body.get("tool_calls")},
             marks,
             finish=body.get("finish_reason"),
-            usage=usage,
+            usage=usage if usage != Usage() else read_usage(body.get("meta")),
             latency_ms=latency_ms,
         )
     return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.formats.base import Draft, Mark, Parsed, Part, Unreadable
-from workbench.formats.chat import add
+from workbench.formats.chat import add, first_told
 from workbench.formats.drafts import as_mapping, id_of, make_draft
 from workbench.formats.logged import read_logged
 from workbench.formats.requests import read_request
@@ -116,7 +116,7 @@ class AzureAPIM:
             request,
             control,
             native_id=id_of(merged.get("requestid")) or id_of(merged.get("correlationid")),
-            time=merged.get("timegenerated", merged.get("time")),
+            time=first_told(merged, "timegenerated", "timegenerated [utc]", "time"),
             model=merged.get("modelname") or merged.get("deploymentname"),
             usage=usage if known(usage) else None,
             attributes={key: merged.get(key.lower()) for key in _ATTRIBUTES if merged.get(key.lower())},

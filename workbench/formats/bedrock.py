@@ -71,6 +71,7 @@ class Bedrock:
             metrics = next(
                 (as_mapping(as_mapping(each.get("metadata")).get("metrics")) for each in reversed(response)
                  if isinstance(each, dict) and "metadata" in each), {})  # fmt: skip
+        streamed = _streamed(response)
         metadata = as_mapping(value.get("requestMetadata"))
         attributes = {
             "operation": operation,
@@ -84,7 +85,8 @@ class Bedrock:
             response,
             native_id=native_id,
             time=value.get("timestamp"),
-            latency_ms=metrics.get("latencyMs"),
+            latency_ms=metrics.get("latencyMs", streamed.get("invocationLatency")),
+            first_token_ms=streamed.get("firstByteLatency"),
             model=value.get("modelId"),
             usage=usage if known(usage) else None,
             task=metadata.get("task"),
@@ -93,3 +95,9 @@ class Bedrock:
             marks=marks,
         )
         return [draft]
+
+
+def _streamed(response: Any) -> Mapping[str, Any]:
+    """Return what the last piece of an InvokeModel stream says of its times."""
+    last = response[-1] if isinstance(response, list) and response else None
+    return as_mapping(as_mapping(last).get("amazon-bedrock-invocationMetrics"))

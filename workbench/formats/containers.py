@@ -27,6 +27,7 @@ from workbench.formats.files import (
 )
 from workbench.formats.lines import Share, read_lines
 from workbench.formats.near_misses import behind_text, only_events
+from workbench.formats.registry import recognised
 from workbench.formats.streams import events_of_text
 from workbench.formats.tables import csv_columns, parquet_columns, read_csv, read_parquet
 from workbench.normal import Undecodable, decode_json
@@ -137,7 +138,9 @@ def _refuse_near_miss(path: Path, first: str, lines: list[str]) -> None:
         raise only_events(path)
     places = [line.find("{") for line in lines]
     behind = [_try_object(line[place:]) for line, place in zip(lines, places, strict=True) if place > 0]
-    if behind and 2 * sum(each is not None for each in behind) > len(lines):
+    found = [each for each in behind if each is not None]
+    # A program's log has more lines of other kinds than calls; one that is a known log's says enough.
+    if 2 * len(found) > len(lines) or any(recognised(each) for each in found):
         raise behind_text(
             path, next(line[:place] for line, place in zip(lines, places, strict=True) if place > 0)
         )

@@ -26,6 +26,9 @@ MAX_EXPANDED_BYTES = 256 * 1024**3
 MAX_EXPANSION = 1_000
 """Compressed text expands 5 to 50 times; a thousandfold beyond 1 GB is an attack."""
 
+MAX_EMPTY_BYTES = 16 * 1024 * 1024
+"""Of white space without a break. Each empty line is counted: a billion, in a small file, take an hour."""
+
 MAX_WINDOW_BYTES = 1 << 27
 HEAD_BYTES = 64 * 1024
 BROKEN_STREAM = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
@@ -69,6 +72,14 @@ class Shape:
 def expansion_limit(path: Path) -> int:
     """Return to how many bytes a compressed file may expand."""
     return min(MAX_EXPANDED_BYTES, max(1 << 30, path.stat().st_size * MAX_EXPANSION))
+
+
+def endless_space(path: Path) -> UsageError:
+    """Return the error for a file that holds nothing for longer than any log."""
+    return UsageError(
+        f"{path} holds more than {MAX_EMPTY_BYTES >> 20} MB of nothing but white space in one place.",
+        "No log does. Take that out, for example with: grep -v '^[[:space:]]*$' FILE > calls.jsonl",
+    )
 
 
 def expanded(path: Path) -> UsageError:

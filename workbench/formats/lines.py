@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from workbench.formats.base import Blank, Record, reject
-from workbench.formats.files import BROKEN_STREAM, MAX_LINE_BYTES, Meter, Shape, broken_off, open_bytes
+from workbench.formats.files import (
+    BROKEN_STREAM,
+    MAX_EMPTY_BYTES,
+    MAX_LINE_BYTES,
+    Meter,
+    Shape,
+    broken_off,
+    endless_space,
+    open_bytes,
+)
 from workbench.formats.plain import PlainPair, read_plain
 from workbench.normal import Undecodable, decode_json
 from workbench.records import Rejected
@@ -79,13 +88,16 @@ def read_plain_lines(
 
 def _lines(shape: Shape, share: Share, meter: Meter | None) -> Iterator[tuple[int, list[bytes]] | Rejected]:
     """Give a reader's lines, with or without their ends, and the number of the first; others' are counted."""
-    line = position = 0
+    line = position = empty = 0
     begun: _Begun | None = None
     with open_bytes(shape.path, meter) as stream:
         try:
             while data := stream.read1(_READ_BYTES - position % _READ_BYTES):
                 mine = share.has(position)
                 position += len(data)
+                empty = empty + len(data) if data.isspace() else 0
+                if empty > MAX_EMPTY_BYTES:
+                    raise endless_space(shape.path)
                 if begun is not None:
                     end = data.find(b"\n")
                     begun.add(data if end < 0 else data[:end])

@@ -25,7 +25,7 @@ from workbench.formats.blocks import (
 from workbench.formats.chat import PARAMETERS, add
 from workbench.formats.requests import BODY_KEYS, read_request
 from workbench.formats.streams import events_of_text
-from workbench.formats.turns import is_pair, is_role
+from workbench.formats.turns import is_assistant, is_pair, is_role
 from workbench.normal import Undecodable, as_text, decode_json, decode_nested
 from workbench.records import ErrorKind, Output, Request
 
@@ -212,6 +212,19 @@ def text_answer(
         return output
     add(marks, Mark.TRUNCATED)
     return replace(output, flags=tuple(dict.fromkeys((*output.flags, "truncated"))))
+
+
+def is_request(value: Any) -> bool:
+    """Tell whether something decoded is a request's body or its messages, and no answer's message."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(each, dict) and is_role(each.get("role")) for each in value)
+    return isinstance(value, dict) and not is_assistant(value.get("role")) and is_asked(value)
+
+
+def is_answer(value: Any) -> bool:
+    """Tell whether something decoded is what a provider or a library answers, and nothing else."""
+    shaped = _is_body(value) if isinstance(value, dict) else isinstance(value, list) and _are_pieces(value)
+    return shaped and _is_surely_one(value) and not is_request(value)
 
 
 def _is_body(value: Mapping[str, Any]) -> bool:

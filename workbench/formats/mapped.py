@@ -26,18 +26,29 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _MISSING = object()
 _GUESSES: dict[str, tuple[str, ...]] = {
     "id": ("id", "row", "row_id", "call_id", "request_id", "uuid", "idx", "index"),
-    "time": ("time", "timestamp", "created_at", "date", "datetime", "created", "occurred_at"),
-    "model": ("model", "model_name", "engine"),
+    "time": (
+        "time", "timestamp", "created_at", "date", "datetime", "created", "occurred_at", "start_time",
+        "started_at", "request_start_time", "logging_time", "ts", "@timestamp", "datum", "zeit", "fecha",
+    ),
+    "model": ("model", "model_name", "engine", "modell", "modelo", "modèle"),
     "session": ("session", "session_id", "conversation_id", "thread_id"),
-    "system": ("system", "system_prompt", "instructions"),
+    "system": ("system", "system_prompt", "system_message", "instructions", "instruction"),
     "messages": ("messages", "chat", "conversation"),
-    "input": ("input", "text", "prompt", "question", "query", "user", "content", "request", "utterance"),
-    "output": ("output", "completion", "response", "answer", "prediction", "generation", "reply", "result"),
+    "input": (
+        "input", "text", "prompt", "question", "query", "user_message", "user_prompt", "user_input", "user",
+        "content", "request", "utterance", "inputs", "request_body", "frage", "eingabe", "pregunta",
+        "entrada", "質問", "入力",
+    ),
+    "output": (
+        "output", "completion", "response", "answer", "prediction", "generation", "reply", "result",
+        "assistant_response", "assistant_message", "assistant", "model_output", "response_body", "outputs",
+        "antwort", "ausgabe", "réponse", "respuesta", "salida", "回答", "出力",
+    ),
     "gold": ("gold", "label", "expected", "truth", "target", "ground_truth", "category", "intent"),
     "latency_ms": ("latency_ms", "duration_ms"),
     "input_tokens": ("input_tokens", "prompt_tokens"),
     "output_tokens": ("output_tokens", "completion_tokens"),
-}
+}  # fmt: skip
 
 
 class Mapped:

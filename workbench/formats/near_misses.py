@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import UsageError
+from workbench.formats.logged import is_answer, is_request
+from workbench.formats.mapped import FIELDS, suggest_mapping
 from workbench.formats.registry import recognised
 from workbench.formats.streams import is_piece
 from workbench.normal import decode_nested
 
 _PYTHON = ("{'", "[{'")
+_ASKED = ("messages", "input", "prompt", "request")
+_LOOKED_AT = 20
+_DEPTH = 3
+_STEPS = frozenset(".[]")
+"""What a key can't hold where it is a step of a path."""
 _WHOLE = "Log each call with its request beside its answer; the pieces of a stream may be a list."
 
 
@@ -21,6 +28,17 @@ def only_pieces(path: Path, objects: Sequence[Mapping[str, Any]]) -> UsageError 
     if not objects or not all(map(is_piece, objects)):
         return None
     return UsageError(f"{path} holds the pieces of streamed answers, and not what was asked.", _WHOLE)
+
+
+def only_answers(path: Path, objects: Sequence[Mapping[str, Any]]) -> UsageError | None:
+    """Return the error for a file of answers alone, such as a list of stored completions; None for others."""
+    if not objects or not all(is_answer(each) and not any(map(each.get, _ASKED)) for each in objects):
+        return None
+    return UsageError(
+        f"{path} holds answers, and not what was asked.",
+        "Log each call with its request beside its answer. For OpenAI's stored completions, fetch the "
+        "messages of each by its id, and write them beside the answer as messages.",
+    )
 
 
 def only_events(path: Path) -> UsageError:
@@ -55,6 +73,56 @@ def how_to_unwrap(value: Mapping[str, Any]) -> str:
                 f"example: jq -c {taken} FILE > calls.jsonl"
             )
     return ""
+
+
+def example_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]) -> str:
+    """Return the options of a mapping that fits a log: by what its records hold, else by its columns' names.
+
+    Whoever takes the example as it stands loses nothing that the columns say: a system prompt beside the
+    question, the model, the time, the tokens.
+
+    Args:
+        columns: The names of its columns.
+        objects: Its first records.
+    """
+    guess = suggest_mapping(columns)
+    field = "messages" if "messages" in guess else "input"
+    asked, whole = _place(objects, guess.pop(field, None), is_request)
+    answered, _ = _place(objects, guess.pop("output", None), is_answer)
+    if whole:
+        # A body has its own system prompt, and would get a second one.
+        guess.pop("system", None)
+    chosen = {name: column for name, column in guess.items() if column not in (asked, answered)}
+    chosen |= {field: asked or "COLUMN", "output": answered or "COLUMN"}
+    names = (name for name in FIELDS if name in chosen and name != "gold")
+    return " ".join(f"--map {shlex.quote(f'{name}={chosen[name]}')}" for name in names)
+
+
+def _place(
+    objects: Sequence[Mapping[str, Any]], named: str | None, tell: Callable[[Any], bool]
+) -> tuple[str | None, bool]:
+    """Return where in the records something lies, and whether it is a body.
+
+    Args:
+        objects: The records.
+        named: The column whose name fits; it counts where it holds text.
+        tell: Whether something decoded is it.
+    """
+    for value in objects[:_LOOKED_AT]:
+        said = value.get(named) if named else None
+        if isinstance(said, str) and said and isinstance(decode_nested(said), str):
+            return named, False
+        level: list[tuple[str, Any]] = [("", value)]
+        for _ in range(_DEPTH):
+            level = [
+                (f"{place}.{key}" if place else key, decode_nested(item))
+                for place, held in level if isinstance(held, dict)
+                for key, item in held.items() if isinstance(key, str) and not _STEPS.intersection(key)
+            ]  # fmt: skip
+            for place, held in level:
+                if tell(held):
+                    return place, isinstance(held, dict)
+    return named, False
 
 
 def is_python(line: str) -> bool:

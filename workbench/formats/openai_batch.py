@@ -2,6 +2,8 @@
 
 `vllm run-batch` takes the same input. Its output differs where a request failed: the
 status stands in `response`, without a body, and what went wrong in `error`.
+
+Anthropic's Message Batches are the same under other names: `params` for the body, `result` for the response.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from workbench.formats.usage import known
 from workbench.normal import as_count, as_text, decode_nested, to_utc
 from workbench.records import BATCH_REQUEST_ID, ErrorKind, Output, OutputError
 
+_SENT, _RESULT = "params", "result"
+_RESULTS = ("succeeded", "errored", "canceled", "expired")
 _READ_URLS = ("/chat/completions", "/responses")
 
 
@@ -42,7 +46,7 @@ class OpenAIBatch:
     """Requests (`custom_id`, `body`) and outputs (`custom_id`, `response`), in any order of files."""
 
     name = "openai_batch"
-    title = "OpenAI Batch input and output files, joined on custom_id"
+    title = "OpenAI and Anthropic batches: requests and results, joined on custom_id"
 
     def recognise(self, value: Mapping[str, Any]) -> str | None:
         """Say whether a record is a line of a Batch input or output file."""
@@ -52,6 +56,10 @@ class OpenAIBatch:
             return "custom_id and body (a Batch input file)"
         if "response" in value or "error" in value:
             return "custom_id and response (a Batch output file)"
+        if "messages" in as_mapping(value.get("params")):
+            return "custom_id and params (requests of a Message Batch)"
+        if as_mapping(value.get("result")).get("type") in _RESULTS:
+            return "custom_id and result (results of a Message Batch)"
         return None
 
     def parse(self, value: Mapping[str, Any]) -> Sequence[Parsed]:
@@ -61,6 +69,7 @@ class OpenAIBatch:
             Unreadable: It has no custom_id, or neither body nor response.
         """
         native_id = _custom_id(value)
+        value = _as_openai(value)
         if "body" in value:
             return [self._request(native_id, value)]
         if "response" in value or "error" in value:
@@ -73,7 +82,7 @@ class OpenAIBatch:
         body = decode_nested(value.get("body"))
         if isinstance(url, str) and url and not url.rstrip("/").endswith(_READ_URLS):
             raise Unreadable(f"requests to {url[:80]} are neither chat completions nor responses")
-        if isinstance(body, dict) and "messages" not in body and "input" in body:
+        if isinstance(body, dict) and (_SENT in value or ("messages" not in body and "input" in body)):
             request = read_request(body, marks)
         else:
             request = parse_request(body, marks)
@@ -125,9 +134,24 @@ class OpenAIBatch:
         raise Unreadable("the record has neither body nor response")
 
 
+def _as_openai(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a line of Anthropic's batches under OpenAI's names; others as they are."""
+    if not value.keys().isdisjoint(("body", "response", "error")):
+        return value
+    if isinstance(sent := decode_nested(value.get(_SENT)), dict):
+        return {**value, "body": sent}
+    result = as_mapping(value.get(_RESULT))
+    if result.get("type") == "succeeded":
+        return {**value, "response": {"status_code": 200, "body": result.get("message")}}
+    if result:
+        kind = as_text(result.get("type") or "error")
+        return {**value, "error": result.get("error") or {"code": f"batch_{kind}", "message": kind}}
+    return value
+
+
 def _answer(body: Any, marks: list[str]) -> Output | None:
-    is_response = isinstance(body, dict) and "choices" not in body and "output" in body
-    return read_response(body, marks) if is_response else parse_response(body, marks)
+    is_other = isinstance(body, dict) and "choices" not in body and ("output" in body or "content" in body)
+    return read_response(body, marks) if is_other else parse_response(body, marks)
 
 
 def _is_own_batch(value: Mapping[str, Any]) -> bool:

@@ -135,6 +135,8 @@ def _of_another_provider(response: Any) -> bool:
         return any(isinstance(each, dict) and each.get("type") == "message_start" for each in response[:2])
     if not isinstance(response, dict) or "choices" in response:
         return False
+    if isinstance(response.get("message"), dict):  # Ollama, and Cohere's second version
+        return True
     return response.get("type") in ("message", "error") or "candidates" in response or "output" in response
 
 

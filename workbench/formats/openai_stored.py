@@ -17,9 +17,16 @@ _PARAMETERS = PARAMETERS - {"n", "logprobs", "top_logprobs"}
 """Not what says how many answers there were, or how sure the model was: as columns they mean other things."""
 _OWN = frozenset(
     ("messages", "prompt", "completion", "response", "choices", "id", "object", "model", "usage", "created",
-     "metadata", "tools", "functions", "response_format", "tool_choice", "parallel_tool_calls",
-     "system_fingerprint", *_PARAMETERS, *TIME_KEYS, *LATENCY_KEYS, *TOKEN_KEYS)
+     "metadata", "conversations", "tools", "functions", "response_format", "tool_choice",
+     "parallel_tool_calls", "system_fingerprint", *_PARAMETERS, *TIME_KEYS, *LATENCY_KEYS, *TOKEN_KEYS)
 )  # fmt: skip
+
+
+_SPEAKERS = {
+    "system": "system", "human": "user", "user": "user",
+    "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant",
+}  # fmt: skip
+"""Who speaks in ShareGPT's layout. Calls and results of tools have no agreed form there."""
 
 
 def _is_answer(value: Any) -> bool:
@@ -27,10 +34,21 @@ def _is_answer(value: Any) -> bool:
     return isinstance(value, str) or isinstance(as_mapping(value).get("choices"), list)
 
 
+def _conversation(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the turns of ShareGPT's layout as messages; None where the record has another one."""
+    turns = None if "messages" in value else decode_nested(value.get("conversations"))
+    if not isinstance(turns, list) or not all(
+        isinstance(each, dict) and each.get("from") in _SPEAKERS and isinstance(each.get("value"), str)
+        for each in turns
+    ):
+        return None
+    return [{"role": _SPEAKERS[each["from"]], "content": each["value"]} for each in turns]
+
+
 class OpenAIStored:
     """`{"messages": [...], "completion": ...}`, the fine-tuning layout, and `{"prompt", "completion"}`.
 
-    `response` may stand for `completion`.
+    `response` may stand for `completion`, and ShareGPT's `conversations` for `messages`.
     """
 
     name = "openai_stored"
@@ -38,6 +56,9 @@ class OpenAIStored:
 
     def recognise(self, value: Mapping[str, Any]) -> str | None:
         """Say whether a record holds messages and their answer."""
+        said = _conversation(value)
+        if said and last_answer_split(said) is not None:
+            return "conversations with an answer"
         messages = decode_nested(value.get("messages"))
         if isinstance(messages, list) and messages and all(
             isinstance(each, dict) and isinstance(each.get("role"), str) for each in messages
@@ -65,7 +86,7 @@ class OpenAIStored:
         """
         marks: list[str] = []
         control_marks: list[str] = []
-        messages = decode_nested(value.get("messages"))
+        messages = _conversation(value) or decode_nested(value.get("messages"))
         said = value["completion"] if "completion" in value else value.get("response")
         answer: Any = decode_nested(said)
         asked: Any = messages if messages is not None else value.get("prompt")
@@ -109,7 +130,7 @@ class OpenAIStored:
             more={
                 key: value[key]
                 for key in _OWN
-                if key in value and key not in ("messages", "prompt", "metadata")
+                if key in value and key not in ("messages", "conversations", "prompt", "metadata")
             },
             marks=marks,
         )

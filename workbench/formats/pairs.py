@@ -18,7 +18,7 @@ TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
 LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms")
 FIRST_KEYS = ("time_to_first_token_ms", "time_to_first_chunk_ms")
 TOKEN_KEYS = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
-_OWN = frozenset(
+PAIR_KEYS = frozenset(
     ("request", "response", "metadata", "id", "request_id", "error", "status_code", *TIME_KEYS, *LATENCY_KEYS,
      *FIRST_KEYS, *TOKEN_KEYS)
 )  # fmt: skip
@@ -49,7 +49,7 @@ def logged_usage(value: Mapping[str, Any]) -> Usage:
 
 
 def parse_pair(
-    value: Mapping[str, Any], request: Any, response: Any, *, own: frozenset[str] = _OWN
+    value: Mapping[str, Any], request: Any, response: Any, *, own: frozenset[str] = PAIR_KEYS
 ) -> Sequence[Parsed]:
     """Read one request and its response, in the shape of any provider.
 
@@ -91,8 +91,11 @@ def parse_pair(
     latency = next((found for key in LATENCY_KEYS if (found := as_number(value.get(key))) is not None), None)
     if latency is None:
         latency = milliseconds_between(answer.get("created_at"), answer.get("completed_at"))
-    own_time = first_told(value, *TIME_KEYS)
-    time = own_time if own_time is not None else answer.get("created_at", answer.get("created"))
+    if latency is None and "eval_count" in answer:  # Ollama
+        latency = _milliseconds_of_nanoseconds(answer.get("total_duration"))
+    time = first_told(value, *TIME_KEYS)
+    if time is None:
+        time = first_told(answer, "created_at", "created", "createTime")
     task = attributes.get("task")
     draft: Draft = make_draft(
         request,
@@ -110,3 +113,8 @@ def parse_pair(
         marks=marks,
     )
     return [draft]
+
+
+def _milliseconds_of_nanoseconds(value: Any) -> float | None:
+    number = as_number(value)
+    return None if number is None else number / 1e6

@@ -35,12 +35,13 @@ from workbench.formats.openai_stored import OpenAIStored
 from workbench.formats.openinference import OpenInference
 from workbench.formats.openpipe import OpenPipe
 from workbench.formats.otlp_genai import OtlpGenAI
+from workbench.formats.provider_pair import ProviderPair
 from workbench.formats.tensorzero import TensorZero
 
 REGISTRY: tuple[Format, ...] = (
     Bedrock(), OpenAIBatch(), MLflow(), OpenInference(), OtlpGenAI(), LangSmith(), Langfuse(), TensorZero(),
     LiteLLM(), Helicone(), AzureAPIM(), Flywheel(), OpenPipe(), OpenAIResponses(), AnthropicMessages(),
-    OpenAIChat(), OpenAIStored(),
+    OpenAIChat(), OpenAIStored(), ProviderPair(),
 )  # fmt: skip
 """Formats that content tells apart, the most particular first."""
 
@@ -50,7 +51,7 @@ FORMATS: tuple[str, ...] = (*(each.name for each in REGISTRY), Mapped.name)
 STAND_ALONE = frozenset(
     (
         *(OpenAIChat.name, OpenAIBatch.name, OpenAIStored.name, OpenAIResponses.name, AnthropicMessages.name),
-        *(Helicone.name, Flywheel.name, OpenPipe.name, Mapped.name),
+        *(Helicone.name, Flywheel.name, OpenPipe.name, ProviderPair.name, Mapped.name),
     )
 )
 """Formats whose records are whole calls or whole outputs: several readers can share a file of them."""

@@ -59,6 +59,9 @@ def read_usage(value: Any) -> Usage:
     usage = decode_nested(value)
     if not isinstance(usage, dict):
         return _UNKNOWN
+    billed = usage.get("billed_units", usage.get("tokens"))
+    if isinstance(billed, dict) and "output_tokens" in billed:  # Cohere
+        return inclusive_usage(billed.get("input_tokens"), None, billed.get("output_tokens"))
     if "promptTokenCount" in usage or "prompt_token_count" in usage:
         return _gemini(usage)
     if "input_token_details" in usage or "output_token_details" in usage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -138,7 +140,31 @@ def constant_part(prompts: Sequence[Prompt], *, share: float = 0.95, limit: int 
         if said := _with_gaps(text, spans):
             shown.append(said)
     text = "\n\n".join(shown)
-    return Constant(text if len(text) <= limit else text[: limit - 1] + "…", prefix)
+    return Constant(
+        text if len(text) <= limit else text[: limit - 1] + "…", min(prefix, _shared(prompts, model, share))
+    )
+
+
+def _shared(prompts: Sequence[Prompt], model: Prompt, share: float) -> float:
+    """Return how many characters this share of the prompts begin with as one of them does.
+
+    As pieces, all numbers are alike; to a cache, two numbers are two beginnings.
+    """
+    lengths = sorted((_alike(each, model) for each in prompts), reverse=True)
+    return float(lengths[math.ceil(share * len(lengths)) - 1])
+
+
+def _alike(one: Prompt, other: Prompt) -> int:
+    """Return the characters up to the first that differs."""
+    alike = 0
+    for channel in ("system_prompt", "input"):
+        left, right = (getattr(each, channel)[:CHARS_READ] for each in (one, other))
+        if left != right:
+            return alike + bisect.bisect_left(
+                range(min(len(left), len(right))), True, key=lambda end: left[: end + 1] != right[: end + 1]
+            )
+        alike += len(left)
+    return alike
 
 
 def _constant_spans(text: str, channel: int, constant: set[Piece]) -> list[tuple[int, int]]:

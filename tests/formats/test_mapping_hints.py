@@ -1,0 +1,117 @@
+"""The mapping that is proposed for a log of an unknown format reads it whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.errors import UsageError
+from workbench.formats import Draft, read
+
+MESSAGES = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi"}]
+BODY = {"model": "gpt-4o", "messages": MESSAGES}
+REPLY = {
+    "id": "x",
+    "object": "chat.completion",
+    "model": "gpt-4o",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Yes"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 3},
+}
+
+
+def proposed(path: Path) -> dict[str, str]:
+    """Return the mapping that the refusal of a file proposes."""
+    with pytest.raises(UsageError) as refused:
+        list(read([path]))
+    options = re.findall(r"--map ('[^']*'|\S+)", str(refused.value).replace(". Where", " Where"))
+    found = [shlex.split(each)[0] for each in options]
+    return dict(each.removesuffix(".").split("=", 1) for each in found)
+
+
+def only(path: Path) -> Draft:
+    """Read a file of one call with the proposed mapping."""
+    (draft,) = read([path], mapping=proposed(path))
+    assert isinstance(draft, Draft)
+    return draft
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {
+            "request": {"url": "/v1", "method": "POST", "body": BODY},
+            "response": {"status": 200, "body": REPLY},
+        },
+        {"function_kwargs": BODY, "request_response": REPLY, "function_name": "create"},
+        {"attributes": {"http": {"req": json.dumps(BODY), "res": REPLY}}, "id": "7"},
+        {"op_name": "create", "inputs": {"self": "client", **BODY}, "output": REPLY},
+    ],
+)
+def test_bodies_are_found_wherever_they_lie(tmp_path: Path, record: dict[str, Any]) -> None:
+    """A gateway that wraps them once more does not make its wrapping the prompt."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    draft = only(path)
+    assert [(each.role, each.content) for each in draft.request.messages] == [
+        ("system", "Be short."), ("user", "Hi"),
+    ]  # fmt: skip
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.usage.input_tokens) == ("Yes", 9)
+
+
+def test_a_table_keeps_its_system_prompt_model_time_and_tokens(tmp_path: Path) -> None:
+    """They are columns beside the question, and the proposed mapping names them too."""
+    row = {
+        "system_prompt": "Be short.", "user_message": "Hi", "assistant_response": "Yes", "Model": "gpt-4o",
+        "prompt_tokens": 9, "completion_tokens": 3, "created_at": "2025-05-01 10:00:00", "latency_ms": 500,
+    }  # fmt: skip
+    path = tmp_path / "log.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        writer.writeheader()
+        writer.writerow(row)
+    draft = only(path)
+    assert [each.role for each in draft.request.messages] == ["system", "user"]
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.latency_ms, draft.model) == ("Yes", 500, "gpt-4o")
+    assert (draft.control.usage.input_tokens, draft.control.usage.output_tokens) == (9, 3)
+    assert draft.occurred_at is not None
+
+
+def test_an_instruction_beside_the_input_is_asked_too(tmp_path: Path) -> None:
+    path = tmp_path / "alpaca.json"
+    path.write_text(json.dumps([{"instruction": "Translate", "input": "Hallo", "output": "Hello"}]), "utf-8")
+    assert [each.content for each in only(path).request.messages] == ["Translate", "Hallo"]
+
+
+def test_a_body_gets_no_second_system_prompt(tmp_path: Path) -> None:
+    """Where a column repeats what the body begins with."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"system_prompt": "Be short.", "req": BODY, "res": REPLY}) + "\n", "utf-8")
+    assert [each.role for each in only(path).request.messages] == ["system", "user"]
+
+
+def test_calls_between_a_programs_other_lines_are_no_table(tmp_path: Path) -> None:
+    """A container's log: a time, a stream and a flag before each line, and most lines tell something else."""
+    line = f"2025-05-01T10:00:00.123456789Z stdout F {json.dumps({'request': BODY, 'response': REPLY})}\n"
+    other = "2025-05-01T10:00:01.123456789Z stderr F connected, 3 workers, ready\n"
+    path = tmp_path / "pod.log"
+    path.write_text(other + line + other * 3, encoding="utf-8")
+    with pytest.raises(UsageError, match="holds JSON behind other text") as refused:
+        list(read([path]))
+    assert "sed" in str(refused.value)
+
+
+@pytest.mark.parametrize("beside", [{}, {"messages": None, "metadata": {"task": "x"}}])
+def test_answers_alone_are_told_as_such(tmp_path: Path, beside: dict[str, Any]) -> None:
+    """The list of stored completions has no messages: no mapping can make calls of it."""
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"object": "list", "data": [REPLY | beside, REPLY | beside]}), "utf-8")
+    with pytest.raises(UsageError, match="holds answers, and not what was asked"):
+        list(read([path]))

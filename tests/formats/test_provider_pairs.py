@@ -1,0 +1,86 @@
+"""Pairs whose answer is no chat completion, read as whole calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.formats import Draft, read
+from workbench.records import Rejected, ToolCall, Usage
+
+REQUEST = {
+    "model": "m",
+    "messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi"}],
+}
+OLLAMA = {
+    "model": "llama3", "created_at": "2026-01-01T00:00:00Z", "done": True, "done_reason": "length",
+    "message": {"role": "assistant", "content": "Hel"},
+    "total_duration": 1_500_000_000, "prompt_eval_count": 26, "eval_count": 1,
+}  # fmt: skip
+COHERE = {
+    "id": "c2", "finish_reason": "TOOL_CALL",
+    "message": {
+        "role": "assistant", "tool_plan": "look it up",
+        "tool_calls": [{"id": "f1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}],
+    },
+    "usage": {"billed_units": {"input_tokens": 3, "output_tokens": 4}, "tokens": {"input_tokens": 70}},
+}  # fmt: skip
+
+
+def only(tmp_path: Path, record: dict[str, Any]) -> Draft:
+    """Read a file of one record."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    (draft,) = read([path])
+    assert isinstance(draft, Draft), draft
+    return draft
+
+
+def test_ollama_is_read_with_its_tokens_time_and_duration(tmp_path: Path) -> None:
+    """Its own server says in nanoseconds how long it took; what the logger says goes before."""
+    draft = only(tmp_path, {"request": REQUEST, "response": OLLAMA})
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.finish_reason, draft.control.latency_ms) == (
+        "Hel",
+        "length",
+        1500,
+    )
+    assert draft.control.usage == Usage(26, None, 1)
+    assert draft.occurred_at is not None
+    assert [each.role for each in draft.request.messages] == ["system", "user"]
+    timed = only(tmp_path, {"request": REQUEST, "response": OLLAMA, "latency_ms": 1700}).control
+    assert timed is not None
+    assert timed.latency_ms == 1700
+
+
+def test_cohere_s_second_version_is_read_with_its_calls_and_billed_tokens(tmp_path: Path) -> None:
+    draft = only(tmp_path, {"request": REQUEST, "response": COHERE})
+    assert draft.native_id == "c2"
+    assert draft.control is not None
+    assert draft.control.tool_calls == (ToolCall("f", {"a": 1}, "f1"),)
+    assert draft.control.usage == Usage(3, None, 4)
+
+
+@pytest.mark.parametrize(("key", "expected"), [("id", "line"), ("responseId", "answer")])
+def test_gemini_s_answer_is_known_by_its_line_before_its_own_id(
+    tmp_path: Path, key: str, expected: str
+) -> None:
+    """Two equal prompts are two calls, since the answer has an id where the line has none."""
+    answer = {"candidates": [{"content": {"parts": [{"text": "Yes"}]}}], "responseId": "answer"}
+    line = {"request": {"contents": [{"parts": [{"text": "Hi"}]}]}, "response": answer}
+    draft = only(tmp_path, line | ({"id": "line"} if key == "id" else {}))
+    assert draft.native_id == expected
+
+
+def test_a_request_of_several_prompts_is_no_call(tmp_path: Path) -> None:
+    """Its answers are several, too, and one of them would be taken for the answer to all."""
+    path = tmp_path / "log.jsonl"
+    choices = [{"text": each, "index": index} for index, each in enumerate("ab")]
+    line = {"request": {"model": "m", "prompt": ["One", "Two"]}, "response": {"choices": choices}}
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    (found,) = read([path])
+    assert isinstance(found, Rejected)
+    assert "several prompts" in found.reason
