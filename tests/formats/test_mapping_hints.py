@@ -115,3 +115,42 @@ def test_answers_alone_are_told_as_such(tmp_path: Path, beside: dict[str, Any]) 
     path.write_text(json.dumps({"object": "list", "data": [REPLY | beside, REPLY | beside]}), "utf-8")
     with pytest.raises(UsageError, match="holds answers, and not what was asked"):
         list(read([path]))
+
+
+@pytest.mark.parametrize(
+    ("response", "text", "called", "tokens"),
+    [
+        (
+            {"text": "V", "usage": {"promptTokens": 3, "completionTokens": 2}, "finishReason": "stop"},
+            "V", [], (3, None, 2),
+        ),
+        (
+            {
+                "text": "", "finishReason": "tool-calls",
+                "toolCalls": [
+                    {"type": "tool-call", "toolCallId": "c1", "toolName": "find", "input": {"a": 1}},
+                    {"toolCallId": "c2", "toolName": "show", "args": {"b": 2}},
+                ],
+                "usage": {"inputTokens": 30, "cachedInputTokens": 10, "outputTokens": 2},
+            },
+            "", [("find", {"a": 1}, "c1"), ("show", {"b": 2}, "c2")], (20, 10, 2),
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_ai_sdk_returns_is_an_answer_and_no_json_text(
+    tmp_path: Path,
+    response: dict[str, Any],
+    text: str,
+    called: list[tuple[str, dict[str, int], str]],
+    tokens: tuple[int | None, ...],
+) -> None:
+    """Text, tools that are called, and tokens, in the words of its older and its newer versions."""
+    path = tmp_path / "log.jsonl"
+    line = {"messages": [{"role": "user", "content": "Hi"}], "response": response}
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    control = only(path).control
+    assert control is not None
+    assert (control.text or "") == text
+    assert [(each.name, each.arguments, each.id) for each in control.tool_calls] == called
+    usage = control.usage
+    assert (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens) == tokens

@@ -36,6 +36,8 @@ _BEDROCK_TEXTS = (
 )  # fmt: skip
 _BODY_KEYS = ("output", "object", "candidates", "generations", *_BEDROCK_TEXTS)
 """What answers have that are more than a message, but for Gemini's whose content is an object."""
+_TEXT_ENDS = ("finish_reason", "generation_id", "finishReason")
+"""What stands beside a bare text of Cohere's and of the AI SDK."""
 _OUTPUT_CALLS = ("function_call", "custom_tool_call", *CALLER_RUN)
 """Items of the responses API that call a tool of the caller's."""
 
@@ -454,12 +456,13 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
                 None,
             )
             return output_of(body[key], marks, finish=finish, usage=usage, latency_ms=latency_ms)
-    if isinstance(body.get("text"), str) and ("finish_reason" in body or "generation_id" in body):
+    if isinstance(body.get("text"), str) and not body.keys().isdisjoint(_TEXT_ENDS):
+        calls = body.get("tool_calls", body.get("toolCalls"))
         return output_of(
-            {"role": "assistant", "content": body["text"], "tool_calls": body.get("tool_calls")},
+            {"role": "assistant", "content": body["text"], "tool_calls": calls},
             marks,
-            finish=body.get("finish_reason"),
-            usage=usage if usage != Usage() else read_usage(body.get("meta")),
+            finish=body.get("finish_reason", body.get("finishReason")),
+            usage=usage if usage != Usage() else read_usage(body.get("meta", body.get("usage"))),
             latency_ms=latency_ms,
         )
     return None

@@ -103,10 +103,9 @@ def parse_tool_calls(message: Mapping[str, Any], marks: list[str]) -> tuple[Tool
         arguments = parse_arguments(inner.get("arguments", inner.get("input")))
         if isinstance(arguments, str) and "function" in call:
             add(marks, Mark.BAD_ARGUMENTS)
-        identity = call.get("id")
-        parsed.append(
-            ToolCall(as_text(inner.get("name") or ""), arguments, as_text(identity) if identity else None)
-        )
+        identity = call.get("id") or call.get("toolCallId")  # The AI SDK's word, as the next one is.
+        name = inner.get("name") or inner.get("toolName") or ""
+        parsed.append(ToolCall(as_text(name), arguments, as_text(identity) if identity else None))
     return tuple(parsed)
 
 

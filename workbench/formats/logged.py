@@ -235,6 +235,8 @@ def _is_body(value: Mapping[str, Any]) -> bool:
             or (not listed and ("usage" in value or "object" in value))
         ):
             return True
+    if isinstance(value.get("text"), str) and "finishReason" in value:  # The AI SDK
+        return True
     if value.get("object") == "response" or _are_generations(value.get("generations")):
         return True
     if isinstance(value.get("kwargs"), dict) and ("lc" in value or value.get("type") == "constructor"):

@@ -54,7 +54,7 @@ def read_usage(value: Any) -> Usage:
 
     Args:
         value: Of OpenAI (chat and responses), Anthropic, Bedrock Converse, Gemini, Cohere or
-            LangChain; anything else gives unknown tokens.
+            LangChain, the AI SDK; anything else gives unknown tokens.
     """
     usage = decode_nested(value)
     if not isinstance(usage, dict):
@@ -70,6 +70,9 @@ def read_usage(value: Any) -> Usage:
         isinstance(usage.get(key), dict) for key in ("prompt_tokens_details", "input_tokens_details")
     ):
         return _exclusive(usage)
+    if "cachedInputTokens" in usage or "promptTokens" in usage:  # The AI SDK, whose input holds the cached.
+        asked, cached = _first(usage, "inputTokens", "promptTokens"), _first(usage, "cachedInputTokens")
+        return inclusive_usage(asked, cached, _first(usage, "outputTokens", "completionTokens"))
     if "inputTokens" in usage or "outputTokens" in usage:
         return Usage(as_count(usage.get("inputTokens")), None, as_count(usage.get("outputTokens")))
     return usage_openai(usage)
