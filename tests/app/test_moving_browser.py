@@ -132,7 +132,7 @@ def test_costs_begin_with_what_another_page_was_about(served: Served, browser: A
     page.goto(f"{served.url}/ramp?task=triage&candidate=planted")
     there(page, "Ramp")
     menu(page, "Costs")
-    assert (shown(page, "Workload"), shown(page, "Small model")) == ("triage", "planted")
+    assert (shown(page, "Workload"), shown(page, "Small model")) == ("triage", "planted (synthetic)")
     assert asked(page) == {"workload": "triage", "candidate": "planted"}
     page.get_by_role("combobox", name="Workload").first.click()
     page.get_by_role("option", name="All together").click()

@@ -401,3 +401,61 @@ def test_a_conversation_of_sharegpt_ends_with_its_answer() -> None:
         {"from": "gpt", "value": "3"},
     ]
     assert recognised({"conversations": odd}) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        ("RateLimitError(\"Error code: 429 - {'error': {'code': 'slow'}}\")", ErrorKind.RATE_LIMITED, None),
+        ("openai.APITimeoutError: Request timed out.", ErrorKind.TIMEOUT, None),
+        ("APIConnectionError('Connection error.')", ErrorKind.CONNECTION, None),
+        ({"type": "rate_limit_error", "message": "slow down"}, ErrorKind.RATE_LIMITED, None),
+        ({"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "quota"}, ErrorKind.RATE_LIMITED, 429),
+        ({"__type": "ThrottlingException", "message": "slow down"}, ErrorKind.RATE_LIMITED, None),
+        ({"code": 503, "message": "busy"}, ErrorKind.HTTP, 503),
+        ({"code": 100_429, "message": "ours"}, ErrorKind.HTTP, None),
+        ("it broke after a RateLimitError", ErrorKind.HTTP, None),
+    ],
+)  # fmt: skip
+def test_why_a_call_failed_is_told_in_the_words_of_any_provider(
+    error: Any, kind: ErrorKind, status: int | None
+) -> None:
+    """Errors of the API as they are logged, and the texts of the exceptions that libraries raise."""
+    line = {"request": {"model": "m", "messages": ASKED}, "id": "x", "error": error}
+    control = call(OpenAIChat(), line).control
+    assert control is not None
+    assert control.error is not None
+    assert (control.error.kind, control.error.status) == (kind, status)
+
+
+@pytest.mark.parametrize(
+    ("asked", "read_from", "written", "expected"),
+    [
+        (50, 3_000, 7, (57, 3_000)),
+        (50, 40, 3_000, (3_050, 40)),
+        (50, None, 3_000, (3_050, None)),
+        (3_057, 3_000, 7, (57, 3_000)),
+        (50, 30, 7, (20, 30)),
+    ],
+)
+def test_tokens_written_to_a_cache_count_as_asked_where_the_sum_leaves_them_out(
+    asked: int, read_from: int | None, written: int, expected: tuple[int, int | None]
+) -> None:
+    """Instrumentations pass on Anthropic's counts as they came, or the sum that OpenTelemetry asks for."""
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.input.messages": ASKED,
+        "gen_ai.output.messages": [{"role": "assistant", "parts": [{"type": "text", "content": "a"}]}],
+        "gen_ai.usage.input_tokens": asked,
+        "gen_ai.usage.cache_creation.input_tokens": written,
+        "gen_ai.usage.output_tokens": 3,
+    }
+    if read_from is not None:
+        attributes["gen_ai.usage.cache_read.input_tokens"] = read_from
+    span = {
+        "trace_id": "0" * 31 + "1", "span_id": "0" * 15 + "2", "name": "chat m", "attributes": attributes,
+        "start_time": "2025-05-01T10:00:00Z", "end_time": "2025-05-01T10:00:01Z",
+    }  # fmt: skip
+    control = call(OtlpGenAI(), span).control
+    assert control is not None
+    assert (control.usage.input_tokens, control.usage.cached_input_tokens) == expected

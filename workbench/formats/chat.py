@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -242,22 +243,40 @@ def transcript_of(message: Mapping[str, Any], marks: list[str]) -> str | None:
     return words if isinstance(words, str) and words else None
 
 
+_EXCEPTION = re.compile(r"(?:[a-z_]+\.)*([A-Z]\w*(?:Error|Exception|Timeout))\b")
+"""How an exception's text begins where a program logged it."""
+_ERRORS = {
+    "context_length_exceeded": ErrorKind.CONTEXT_LENGTH,
+    "content_filter": ErrorKind.CONTENT_FILTER,
+    "timeout": ErrorKind.TIMEOUT,
+    "timeout_error": ErrorKind.TIMEOUT,  # Anthropic
+    "batch_expired": ErrorKind.TIMEOUT,
+    "DEADLINE_EXCEEDED": ErrorKind.TIMEOUT,  # Google
+    "ModelTimeoutException": ErrorKind.TIMEOUT,  # Bedrock
+    "APITimeoutError": ErrorKind.TIMEOUT,  # The SDKs of OpenAI and Anthropic, as the two that follow
+    "APIConnectionError": ErrorKind.CONNECTION,
+    "RateLimitError": ErrorKind.RATE_LIMITED,
+    "rate_limit_exceeded": ErrorKind.RATE_LIMITED,
+    "rate_limit_error": ErrorKind.RATE_LIMITED,
+    "RESOURCE_EXHAUSTED": ErrorKind.RATE_LIMITED,
+    "ThrottlingException": ErrorKind.RATE_LIMITED,
+}
+
+
 def error_output(error: Any, status: Any, marks: list[str], model: str | None = None) -> Output:
     """Return the output that stands for a failed request."""
     add(marks, Mark.ERROR)
     status = as_count(status)
-    code, message = "", as_text(error) if error else f"status {status}"
+    message = as_text(error) if error else f"status {status}"
+    named = _EXCEPTION.match(message)
+    codes = [named[1]] if named else []
     if isinstance(error, dict):
-        code = as_text(error.get("code") or error.get("type") or "")
-        message = as_text(error.get("message") or code or error)
-    known = {
-        "context_length_exceeded": ErrorKind.CONTEXT_LENGTH,
-        "content_filter": ErrorKind.CONTENT_FILTER,
-        "rate_limit_exceeded": ErrorKind.RATE_LIMITED,
-        "timeout": ErrorKind.TIMEOUT,
-        "batch_expired": ErrorKind.TIMEOUT,
-    }
-    kind = known.get(code) or (ErrorKind.RATE_LIMITED if status == 429 else ErrorKind.HTTP)
+        codes = [as_text(error[key]) for key in ("code", "type", "status", "__type") if error.get(key)]
+        message = as_text(error.get("message") or next(iter(codes), error))
+        if status is None and 100 <= (as_count(error.get("code")) or 0) < 600:
+            status = as_count(error["code"])
+    kind = next((_ERRORS[each] for each in codes if each in _ERRORS), None)
+    kind = kind or (ErrorKind.RATE_LIMITED if status == 429 else ErrorKind.HTTP)
     return Output(model=model, error=OutputError(kind, message[:2000], status))
 
 

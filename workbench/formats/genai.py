@@ -13,7 +13,7 @@ from workbench.formats.logged import refuse_cut, text_answer
 from workbench.formats.requests import read_request
 from workbench.formats.spans import LogEvent, Span, indexed, service_attributes
 from workbench.formats.usage import inclusive_usage, known
-from workbench.normal import as_number, as_text, decode_nested
+from workbench.normal import as_count, as_number, as_text, decode_nested
 from workbench.records import Output, Usage
 
 _MODEL_OPERATIONS = frozenset(
@@ -306,23 +306,37 @@ def _one_of(items: Sequence[Any], finish: Any, marks: list[str], latency_ms: flo
     return output_of(items[0], marks, finish=finishes[0], latency_ms=latency_ms)
 
 
+_ASKED_KEYS = (
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.prompt_tokens",
+    "ai.usage.promptTokens",
+    "ai.usage.inputTokens",
+    "llm.usage.prompt_tokens",
+)
+_CACHE_READ_KEYS = (
+    "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.cache_read_input_tokens",
+    "gen_ai.usage.details.cache_read_tokens",
+    "ai.usage.cachedInputTokens",
+)
+_CACHE_WRITTEN_KEYS = (
+    "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.cache_creation_input_tokens",
+    "gen_ai.usage.details.cache_write_tokens",
+)
+
+
 def _usage(attributes: Mapping[str, Any]) -> Usage | None:
+    asked, cached, written = (
+        first_filled(attributes, *keys) for keys in (_ASKED_KEYS, _CACHE_READ_KEYS, _CACHE_WRITTEN_KEYS)
+    )
+    counts = [as_count(each) for each in (asked, cached, written)]
+    if counts[0] is not None and counts[2] and (counts[1] or 0) + counts[2] > counts[0]:
+        # They can't be part of it: Anthropic's counts, as they came.
+        asked = sum(each or 0 for each in counts)
     usage = inclusive_usage(
-        first_filled(
-            attributes,
-            "gen_ai.usage.input_tokens",
-            "gen_ai.usage.prompt_tokens",
-            "ai.usage.promptTokens",
-            "ai.usage.inputTokens",
-            "llm.usage.prompt_tokens",
-        ),
-        first_filled(
-            attributes,
-            "gen_ai.usage.cache_read.input_tokens",
-            "gen_ai.usage.cache_read_input_tokens",
-            "gen_ai.usage.details.cache_read_tokens",
-            "ai.usage.cachedInputTokens",
-        ),
+        asked,
+        cached,
         first_filled(
             attributes,
             "gen_ai.usage.output_tokens",
