@@ -8,13 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from app_building import Filled
 from app_reading import Visit, fine, plain, said
 from profile_world import lines, made, order_line, sort_line
 
 from workbench import scoring
+from workbench.costing.ways import HOSTED
+from workbench.profiling.costs import costs
 from workbench.records import Output, OutputError, ToolCall, to_json
+from workbench.scoring.overview import overview_row
 from workbench.specs import guideline_version_of
 from workbench.stats import wording
 from workbench.ui import answers, words
@@ -196,3 +200,31 @@ def test_calls_without_a_time_were_logged_all_the_same(visit: Visit, filled: Fil
     shown = said(fine(visit(filled, "overview"))).lower()
     assert shown.count("last logged call at a time not known") > 1
     assert "last logged call never" not in shown
+
+
+def test_overview_and_costs_say_the_same_saving_with_the_same_limits(filled: Filled) -> None:
+    """Both count every answer of the candidate that falls back, also where none can be compared."""
+    with filled.store.writing() as writer:
+        writer.execute(
+            "UPDATE comparisons SET verdict = 'uncomparable', invalid = false WHERE call_id IN"
+            " (SELECT call_id FROM calls WHERE task = 'triage' ORDER BY call_id LIMIT 7)"
+        )
+    row = overview_row(filled.workspace, filled.store, "triage", "small")
+    report = costs(filled.workspace, filled.store, "triage", candidate="small", share=1.0)
+    saving = next(each.saving_usd_month for each in report.ways if each.name == HOSTED)
+    assert saving is not None
+    assert row.saving_of_all is not None
+    for name in ("point", "low", "high"):
+        assert getattr(row.saving_of_all, name) == pytest.approx(getattr(saving, name), rel=1e-9)
+
+
+def test_a_loss_in_a_table_has_the_minus_sign_of_all_other_sums(visit: Visit, filled: Filled) -> None:
+    """Traffic writes a saving below nothing as Overview does; the column stays one of numbers."""
+    path = filled.workspace.root / "workbench.toml"
+    dear = path.read_text().replace("input_usd_per_million = 0.1", "input_usd_per_million = 9000.0")
+    path.write_text(dear)
+    at = fine(visit(filled, "traffic"))
+    (table,) = [each for each in at.dataframe if "Could save" in each.value]
+    assert (table.value["Could save"] < 0).any()
+    shown = pa.ipc.open_stream(table.proto.arrow_data.styler.display_values).read_all().to_pandas()
+    assert any(str(each).startswith("−$") for each in shown.to_numpy().ravel())

@@ -120,8 +120,6 @@ def test_calls_of_a_batch_cost_what_a_batch_costs(bench: Workbench, tmp_path: Pa
         Candidate(name="small", engine="openai"),
         "f",
         calls_per_day=100,
-        invalid=0,
-        compared=0,
     )
     assert money.control_usd is not None
     assert money.control_usd.point == pytest.approx(LIST_USD / 2)

@@ -71,8 +71,6 @@ def money_of(
     fingerprint: str,
     *,
     calls_per_day: float | None,
-    invalid: int,
-    compared: int,
 ) -> TaskMoney:
     """Return what the calls of a task cost on the frontier and on a candidate.
 
@@ -83,8 +81,6 @@ def money_of(
         spec: The candidate.
         fingerprint: The candidate's.
         calls_per_day: The task's volume; None where it is not known.
-        invalid: Compared calls that the candidate failed: those fall back.
-        compared: Compared calls.
     """
     left_out: list[str] = []
     parts: list[tuple[float, Amount]] = []
@@ -103,20 +99,21 @@ def money_of(
     control = total([amount.times(n / priced) for n, amount in parts]) if priced else None
     price = workspace.price_of(spec.price or spec.model)
     candidate = None
-    if price is None:
-        left_out.append(spec.name)
-    else:
+    per_million = (0.0, 0.0, 0.0)
+    if price is not None:
         plain, cached = price.input_usd_per_million, price.cached_input_usd_per_million
         per_million = (plain, plain if cached is None else cached, price.output_usd_per_million)
-        own = candidate_costs(store, config.task, fingerprint, evaluator_version(config), per_million)
-        if own["measured"]:
-            candidate = mean_amount(own["usd"], own["usd_deviation"], own["measured"])
-        else:
-            left_out.append(spec.name + NO_TOKENS)
+    own = candidate_costs(store, config.task, fingerprint, evaluator_version(config), per_million)
+    if price is None:
+        left_out.append(spec.name)
+    elif own["measured"]:
+        candidate = mean_amount(own["usd"], own["usd_deviation"], own["measured"])
+    else:
+        left_out.append(spec.name + NO_TOKENS)
     fallback = NOTHING
-    if compared:
-        rate = exact(invalid, compared, 1 - LEVEL)
-        fallback = Amount(invalid / compared, rate.low, rate.high)
+    if own["judged"]:
+        rate = exact(own["fallen"], own["judged"], 1 - LEVEL)
+        fallback = Amount(own["fallen"] / own["judged"], rate.low, rate.high)
     # Calls of unpriced models are left out of all sums, not counted as free.
     volume = _volume(store, config, calls_per_day)
     share = priced / calls if calls else 0.0

@@ -173,8 +173,6 @@ def savings(
         spec,
         fingerprint,
         calls_per_day=calls_per_day,
-        invalid=0,
-        compared=0,
     )
     return _savings(money, share, fallback_share)
 
@@ -233,8 +231,6 @@ def row_of(
         spec,
         fingerprint,
         calls_per_day=found.calls_per_day,
-        invalid=found.invalid,
-        compared=compared,
     )
     sums = _savings(money, share, money.fallback.point)
     verdicts = effective_verdicts(store, config.task, fingerprint, version).values()

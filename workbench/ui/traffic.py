@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -118,8 +119,10 @@ def _table(report: ProfileReport) -> None:
         ],
     )  # fmt: skip
     longest = max(map(len, frame["Workload"]), default=0)
+    # Numbers, so that they are put in order as such, in the words of all other sums.
+    in_words: Any = frame.style.format(_dollars, subset=["USD a month", "Could save"], na_rep="–")
     picked = st.dataframe(
-        frame,
+        in_words,
         hide_index=True,
         lazy=False,
         placeholder="–",
@@ -136,8 +139,7 @@ def _table(report: ProfileReport) -> None:
             },
             # Commands take the name: it is not to be cut.
             "Workload": st.column_config.TextColumn(width=min(NAME_PX * longest + 20, NAME_MOST_PX)),
-            "USD a month": st.column_config.NumberColumn(format="dollar"),
-            "Could save": st.column_config.NumberColumn(format="dollar", help=words.COLUMNS["Could save"]),
+            "Could save": st.column_config.NumberColumn(help=words.COLUMNS["Could save"]),
         },
         alt=f"{len(frame)} workloads, those with the most to save by price first.",
     )
@@ -153,6 +155,10 @@ def _table(report: ProfileReport) -> None:
         "Could save, if all of it moved. Measured: with the tokens and fall-backs of the candidate named, of "
         f"several the one that saves most; below nothing it costs more. By price: {by_price}."
     )
+
+
+def _dollars(usd: Any) -> str:
+    return words.money(usd)
 
 
 def _could_save(each: WorkloadReport, measured: MeasuredSaving | None) -> tuple[float | None, str | None]:
