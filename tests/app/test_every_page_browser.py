@@ -229,7 +229,7 @@ def opened(page: Any, url: str) -> Iterator[str]:
     page.wait_for_url("**measure=latency**")
     main.get_by_text("no model runs").first.wait_for()
     yield "replays: latency"
-    go("traffic?workload=triage&part=answers", "Answers")
+    go("traffic?workload=triage&part=answers", "Could save, if all of it moved")
     page.get_by_role("tab", name="Prompt").click()
     page.wait_for_url("**part=prompt**")
     yield "traffic: the prompt of a workload"

@@ -126,26 +126,6 @@ def test_the_menu_keeps_task_and_candidate_between_any_two_pages(served: Served,
     assert seen == Seen()
 
 
-def test_costs_begin_with_what_another_page_was_about(served: Served, browser: Any) -> None:
-    """By the menu they are of that task and candidate; all together, once chosen, stays what was chosen."""
-    page, seen = watched(browser)
-    page.goto(f"{served.url}/ramp?task=triage&candidate=planted")
-    there(page, "Ramp")
-    menu(page, "Costs")
-    assert (shown(page, "Workload"), shown(page, "Small model")) == ("triage", "planted (synthetic)")
-    assert asked(page) == {"workload": "triage", "candidate": "planted"}
-    page.get_by_role("combobox", name="Workload").first.click()
-    page.get_by_role("option", name="All together").click()
-    there(page, "Costs")
-    assert (shown(page, "Workload"), asked(page)["workload"]) == ("All together", "all")
-    menu(page, "Ramp")
-    is_about(page)
-    page.go_back()
-    there(page, "Costs")
-    assert shown(page, "Workload") == "All together"
-    assert seen == Seen()
-
-
 def test_a_button_of_overview_sets_what_later_pages_are_about(served: Served, browser: Any) -> None:
     """The page that it opens and those of the menu after it are about the card's task; back is Overview."""
     page, seen = watched(browser)

@@ -249,7 +249,7 @@ def test_a_failed_response_is_a_failed_output(
     assert isinstance(draft, Draft)
     assert draft.control is not None
     assert draft.control.error is not None
-    assert draft.control.error.kind is ErrorKind.HTTP
+    assert draft.control.error.kind is (ErrorKind.CONNECTION if behaviour == "drop" else ErrorKind.HTTP)
     assert draft.control.text is None
     assert "error" in draft.control_marks
 
@@ -284,7 +284,7 @@ def test_a_response_that_comes_later_is_counted(server: Server, log: CaptureLog)
         ("refuse", False, ErrorKind.HTTP),
         ("refuse", True, ErrorKind.HTTP),
         ("limited", False, ErrorKind.RATE_LIMITED),
-        ("drop", False, ErrorKind.HTTP),
+        ("drop", False, ErrorKind.CONNECTION),
         ("html", False, ErrorKind.HTTP),
         ("breaks", True, ErrorKind.HTTP),
         ("errors", True, ErrorKind.HTTP),

@@ -19,7 +19,7 @@ from workbench.specs import CONTROL, Price
 from workbench.ui import address, answers, exports, figures, looked, money, money_figures, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import table_px
-from workbench.ui.scope import begin_with_chosen, named
+from workbench.ui.scope import named
 from workbench.ui.session import ask, colours, complain, here
 
 ALL = "all"
@@ -37,18 +37,11 @@ def show() -> None:
         return
     names = {each.workload: visible(each.name) for each in report.workloads}
     with st.container(horizontal=True, key="costs-filters"):
-        begin_with_chosen("task", list(names), "workload")
         workload = address.select(
-            "Workload",
-            [ALL, *names],
-            name="workload",
-            labels={ALL: "All together"} | names,
-            width=280,
-            is_always_shown=True,
+            "Workload", [ALL, *names], name="workload", labels={ALL: "All together"} | names, width=280
         )
         declared = {each.name: each for each in here().workspace.config.candidates if each.name != CONTROL}
         spec = list(declared)
-        begin_with_chosen("candidate", spec, "candidate")
         candidate = address.select(
             "Small model",
             [PRICE_ONLY, *spec],
@@ -57,7 +50,6 @@ def show() -> None:
             | {name: visible(named(each)) for name, each in declared.items()},
             width=220,
             help="A candidate that was replayed counts with its measured tokens and fall-backs.",
-            is_always_shown=True,
         )
         share = address.select(
             "Share on it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
@@ -121,25 +121,12 @@ def _queue(task: str, names: list[str], place: DeltaGenerator) -> str:
 def _select(
     label: str, options: list[str], name: str, place: DeltaGenerator, labels: Callable[[str], str]
 ) -> str:
-    begin_with_chosen(name, options, name)
-    value = address.select(label, options, name=name, place=place, labels=labels, is_always_shown=True)
-    st.session_state[f"chosen.{name}"] = value
-    return value
-
-
-def begin_with_chosen(choice: str, options: Sequence[str], name: str) -> None:
-    """Let a page whose address says nothing begin with the task or candidate that was chosen on another.
-
-    The address has to carry every choice of such a page: one left out would be taken for none.
-
-    Args:
-        choice: `task` or `candidate`.
-        options: What the page offers.
-        name: Parameter of the address.
-    """
-    remembered = f"chosen.{choice}"
+    remembered = f"chosen.{name}"
     if name not in st.query_params and st.session_state.get(remembered) in options:
         st.query_params[name] = st.session_state[remembered]
+    value = address.select(label, options, name=name, place=place, labels=labels, is_always_shown=True)
+    st.session_state[remembered] = value
+    return value
 
 
 def offered(*, replayed: bool) -> dict[str, list[str]]:
