@@ -199,15 +199,7 @@ class Workspace:
         """Return the newest price of each model."""
         found = {each.model: self.price_of(each.model) for each in self.config.prices}
         return [
-            (
-                each.model,
-                each.input_usd_per_million,
-                each.input_usd_per_million
-                if each.cached_input_usd_per_million is None
-                else each.cached_input_usd_per_million,
-                each.output_usd_per_million,
-                each.batch_discount or 0.0,
-            )
+            (each.model, *each.per_million, each.batch_discount or 0.0)
             for each in found.values()
             if each is not None
         ]

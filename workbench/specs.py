@@ -57,6 +57,12 @@ class Price:
     batch_discount: float | None = None
     cache_min_tokens: float = CACHE_MIN_TOKENS
 
+    @property
+    def per_million(self) -> tuple[float, float, float]:
+        """Return US dollars per million tokens of input, cached input and output."""
+        plain, cached = self.input_usd_per_million, self.cached_input_usd_per_million
+        return plain, plain if cached is None else cached, self.output_usd_per_million
+
 
 @dataclass(frozen=True, slots=True)
 class ModelLife:

@@ -447,8 +447,8 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
         usage = inclusive_usage(metrics.get("inputTokenCount"), None, metrics.get("outputTokenCount"))
     if usage == Usage():
         usage = inclusive_usage(body.get("prompt_token_count"), None, body.get("generation_token_count"))
-    if "eval_count" in body:  # Ollama
-        usage = inclusive_usage(body.get("prompt_eval_count"), None, body["eval_count"])
+    if "eval_count" in body:
+        usage = read_usage(body)
     for key in ("generation", "completion", "outputText", *(("response",) if "done" in body else ())):
         if isinstance(body.get(key), str):
             finish = next(
@@ -473,9 +473,7 @@ def _message(body: Mapping[str, Any], marks: list[str], latency_ms: float | None
     inner = decode_nested(body.get("message"))
     if isinstance(inner, dict):
         finish = body.get("finish_reason", body.get("done_reason"))
-        usage = read_usage(body.get("usage"))
-        if "eval_count" in body:  # Ollama
-            usage = inclusive_usage(body.get("prompt_eval_count"), None, body.get("eval_count"))
+        usage = read_usage(body if "eval_count" in body else body.get("usage"))
         return output_of(inner, marks, finish=finish, model=_model(body), usage=usage, latency_ms=latency_ms)
     nested = decode_nested(body.get("messages"))
     if isinstance(nested, list) and nested and isinstance(nested[-1], dict):

@@ -54,11 +54,13 @@ def read_usage(value: Any) -> Usage:
 
     Args:
         value: Of OpenAI (chat and responses), Anthropic, Bedrock Converse, Gemini, Cohere or
-            LangChain, the AI SDK; anything else gives unknown tokens.
+            LangChain, the AI SDK, or an answer of Ollama's; anything else gives unknown tokens.
     """
     usage = decode_nested(value)
     if not isinstance(usage, dict):
         return _UNKNOWN
+    if "eval_count" in usage:  # The body of an answer of Ollama's
+        return inclusive_usage(usage.get("prompt_eval_count"), None, usage["eval_count"])
     billed = usage.get("billed_units", usage.get("tokens"))
     if isinstance(billed, dict) and "output_tokens" in billed:  # Cohere
         return inclusive_usage(billed.get("input_tokens"), None, billed.get("output_tokens"))

@@ -28,12 +28,11 @@ from workbench.costing.ways import (
 from workbench.costing.wording import money
 from workbench.errors import UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, current, profile, workload_of
-from workbench.profiling.measuring import LEVEL, mean_amount, small_model
+from workbench.profiling.measuring import LEVEL, fallback_share, mean_amount, small_model
 from workbench.profiling.report import told_imputed, told_prices
 from workbench.progress import Listener, silent
 from workbench.roles import Right
 from workbench.specs import CONTROL, Price
-from workbench.stats.bounds import exact
 from workbench.stats.wording import measured
 
 if TYPE_CHECKING:
@@ -298,14 +297,15 @@ def _measured(workspace: Workspace, store: Store, each: WorkloadReport, candidat
     spec = workspace.candidate(candidate)
     price = workspace.price_of(spec.price or spec.model)
     row = workloads.candidate_costs(
-        store, each.name, workspace.fingerprint(spec), evaluator_version(config), _prices(price)
+        store,
+        each.name,
+        workspace.fingerprint(spec),
+        evaluator_version(config),
+        price.per_million if price is not None else workloads.UNPRICED,
     )
     if row["measured"] < FEWEST_MEASURED:
         return None
-    fallback = exactly(0.0)
-    if row["judged"]:
-        rate = exact(row["fallen"], row["judged"], 1 - LEVEL)
-        fallback = Amount(row["fallen"] / row["judged"], rate.low, rate.high)
+    fallback = fallback_share(row)
     basis = f"{candidate}, measured on {row['measured']:,} calls"
     if price is None:
         return None, row["tokens"], fallback, f"{basis}; it has no price"
@@ -337,13 +337,6 @@ def _by_price(workspace: Workspace, candidate: str | None, models: tuple[ModelTo
     )
     basis = f"price of {price.model} at the frontier's tokens, without fall-backs (not measured)"
     return exactly(mean), tokens, none, basis
-
-
-def _prices(price: Price | None) -> tuple[float, float, float]:
-    if price is None:
-        return 0.0, 0.0, 0.0
-    plain, cached = price.input_usd_per_million, price.cached_input_usd_per_million
-    return plain, plain if cached is None else cached, price.output_usd_per_million
 
 
 def _usd(input_tokens: float, output_tokens: float, price: Price) -> float:

@@ -18,6 +18,7 @@ from workbench.costing.ways import Amount, exactly, product, total
 from workbench.profiling.report import ModelUse, WorkloadReport
 from workbench.records import DATED_SHARE, UNASSIGNED, Output, Request, from_json
 from workbench.specs import Price
+from workbench.stats.bounds import exact
 from workbench.store import Store, traffic_days, traffic_texts, workloads
 from workbench.store.traffic_days import by_workload
 from workbench.traffic.prompts import Constant, Prompt, constant_part, prompt_of
@@ -137,6 +138,18 @@ def small_model(workspace: Workspace) -> Price | None:
         key=lambda each: (each.input_usd_per_million + each.output_usd_per_million, each.model),
         default=None,
     )
+
+
+def fallback_share(own: Mapping[str, Any]) -> Amount:
+    """Return the share of a candidate's answers that fall back, none where no answer tells.
+
+    Args:
+        own: Of `store.workloads.candidate_costs`.
+    """
+    if not own["judged"]:
+        return exactly(0.0)
+    rate = exact(own["fallen"], own["judged"], 1 - LEVEL)
+    return Amount(own["fallen"] / own["judged"], rate.low, rate.high)
 
 
 def mean_amount(mean: float, deviation: float, n: int) -> Amount:

@@ -9,13 +9,12 @@ from workbench.compare import evaluator_version
 from workbench.config import Workspace
 from workbench.costing import DAYS_PER_MONTH
 from workbench.costing.ways import Amount, difference, exactly, product, saved_at_frontier, total
-from workbench.profiling.measuring import LEVEL, mean_amount, traffic_a_day, use_of
+from workbench.profiling.measuring import fallback_share, mean_amount, traffic_a_day, use_of
 from workbench.profiling.report import told_prices
 from workbench.specs import Candidate, EvalConfig
-from workbench.stats.bounds import exact
 from workbench.store import overview as rows
 from workbench.store import traffic_days
-from workbench.store.workloads import candidate_costs
+from workbench.store.workloads import UNPRICED, candidate_costs
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -99,10 +98,7 @@ def money_of(
     control = total([amount.times(n / priced) for n, amount in parts]) if priced else None
     price = workspace.price_of(spec.price or spec.model)
     candidate = None
-    per_million = (0.0, 0.0, 0.0)
-    if price is not None:
-        plain, cached = price.input_usd_per_million, price.cached_input_usd_per_million
-        per_million = (plain, plain if cached is None else cached, price.output_usd_per_million)
+    per_million = price.per_million if price is not None else UNPRICED
     own = candidate_costs(store, config.task, fingerprint, evaluator_version(config), per_million)
     if price is None:
         left_out.append(spec.name)
@@ -110,10 +106,6 @@ def money_of(
         candidate = mean_amount(own["usd"], own["usd_deviation"], own["measured"])
     else:
         left_out.append(spec.name + NO_TOKENS)
-    fallback = NOTHING
-    if own["judged"]:
-        rate = exact(own["fallen"], own["judged"], 1 - LEVEL)
-        fallback = Amount(own["fallen"] / own["judged"], rate.low, rate.high)
     # Calls of unpriced models are left out of all sums, not counted as free.
     volume = _volume(store, config, calls_per_day)
     share = priced / calls if calls else 0.0
@@ -121,7 +113,7 @@ def money_of(
         volume.times(share) if volume else None,
         control,
         candidate,
-        fallback,
+        fallback_share(own),
         tuple(left_out),
         imputed,
         told_prices([use_of(row) for row in found]),

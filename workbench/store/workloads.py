@@ -372,6 +372,10 @@ def workload_page(
     return found
 
 
+UNPRICED = (0.0, 0.0, 0.0)
+"""Stands for a price that is not known: what a call costs is then not to be read."""
+
+
 def candidate_costs(
     store: Store, task: str, fingerprint: str, version: str, price: tuple[float, float, float]
 ) -> dict[str, Any]:

@@ -49,13 +49,13 @@ def show() -> None:
 
 def _what(found: Settings) -> None:
     """Say how much is declared; what the visitor may not know of is left out, and not told as none."""
-    told = [
-        words.counted(len(found.evals), "task"),
-        words.counted(len(found.candidates), "candidate"),
-        words.counted(len(found.prices), "model with a price", "models with a price"),
-    ]
-    if shown := [each for each in told if not each.startswith("0")]:
-        st.caption(f"{' · '.join(shown)}, as {CONFIG_NAME} and the files of the tasks say.")
+    declared = (
+        (found.evals, "task", "tasks"),
+        (found.candidates, "candidate", "candidates"),
+        (found.prices, "model with a price", "models with a price"),
+    )
+    if told := [words.counted(len(each), one, many) for each, one, many in declared if each]:
+        st.caption(f"{' · '.join(told)}, as {CONFIG_NAME} and the files of the tasks say.")
 
 
 def _you(actor: Actor) -> None:
