@@ -169,6 +169,23 @@ def test_where_evals_are_gone_no_page_denies_the_answers(visit: Visit, filled: F
     assert "has answered" not in words
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_store_that_vanishes_meanwhile_is_missed_on_every_page(
+    visit: Visit, filled: Filled, page: str
+) -> None:
+    """Pages that were just looked at do not go on showing what they remember, nor an empty workspace."""
+    fine(visit(filled, page))
+    path = filled.workspace.store_path
+    filled.store._shared.close()
+    path.rename(path.with_name("elsewhere"))
+    words = said(visit(filled, page))
+    assert f"{path} was there a moment ago and is gone." in words
+    assert "Put it back" in words
+    assert not path.exists()
+    path.with_name("elsewhere").rename(path)
+    fine(visit(filled, page))
+
+
 def test_no_workspace_says_how_to_make_one(visit: Visit, filled: Filled, tmp_path: Path) -> None:
     """A folder that is none names the command."""
     shutil.copytree(filled.workspace.root / "evals", tmp_path / "none" / "evals")

@@ -349,6 +349,24 @@ def test_the_version_of_a_commit_cut_short_is_never_the_same_twice(store: Store)
     assert store.version() == store.version()
 
 
+def test_a_store_that_vanishes_while_it_is_in_use_is_not_made_anew(store: Store, path: Path) -> None:
+    """A file that was there and is gone is said to be gone: an empty one in its place would say "no data"."""
+    store.append("labels", [label("a")])
+    kept = path.with_name("kept")
+    store._shared.close()
+    version = store.version()
+    path.rename(kept)
+    assert store.version() != store.version()
+    with pytest.raises(EnvironmentalError, match="was there a moment ago and is gone") as caught:
+        store.value("SELECT count(*) FROM labels")
+    assert caught.value.hint is not None
+    assert "Put it back" in caught.value.hint
+    assert not path.exists()
+    kept.rename(path)
+    assert store.version() == version
+    assert store.value("SELECT count(*) FROM labels") == 1
+
+
 def test_a_store_that_takes_the_place_of_another_has_a_version_of_its_own(store: Store, path: Path) -> None:
     """Caches of the deleted store don't answer for the new one."""
     seen = {store.version()}

@@ -281,6 +281,13 @@ class Shared:
                     "Name another file under `store` in workbench.toml; it is created when it doesn't exist.",
                 )
             return False
+        if self._schema is not None:
+            # To begin anew, in silence, would pass a share that is not mounted for a lack of evidence.
+            raise EnvironmentalError(
+                f"{self.path} was there a moment ago and is gone.",
+                "Put it back, or bring back the disk that it is on. To begin with an empty store, "
+                "start the program again.",
+            )
         log = self.path.with_name(self.path.name + ".wal")
         if log.exists():
             raise StoreIncompatible(

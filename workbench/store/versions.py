@@ -30,13 +30,18 @@ class Versions:
     """
 
     def __init__(self, store: Path) -> None:
+        self._store = store
         self._path = store.with_name(store.name + ".version")
         self._tables = store.with_name(store.name + ".tables")
 
     def read(self) -> int:
-        """Return the current number: equal numbers mean equal contents."""
+        """Return the current number: equal numbers mean equal contents.
+
+        Of a store that is gone, nothing that was remembered holds.
+        """
         number = self._stored()
-        return -time.time_ns() if number is None or number % 2 else number
+        unknown = number is None or number % 2 or not self._store.exists()
+        return -time.time_ns() if number is None or unknown else number
 
     def read_of(self, tables: Collection[str]) -> int:
         """Return a number for some tables: equal numbers mean equal contents of all of them."""
