@@ -8,7 +8,21 @@ from workbench.normal import visible
 from workbench.report import wording
 from workbench.report.facts import Report
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&@])")
+_SIGN = re.compile(
+    r"""
+    (?P<harmless>
+        (?<=\d)\.(?=\d)                    # 7.9
+        | [.:,)](?=\ |$) | [(!)]             # Of sentences; what makes links of brackets is escaped.
+        | (?<=[^\W_])[-_](?=[^\W_])         # Within a word.
+        | (?<=\ )[-+=<>&](?=\ )             # Between words.
+        | (?<=\d):(?=\d\d(?!\d))            # 12:30
+    )
+    | [\\`*_{}\[\]<>\#+\-.|~$:^=&@]
+    """,
+    re.VERBOSE,
+)
+_NUMBER = re.compile(r"^(\d+)([.)])(?= |$)")
+"""How a list that is numbered begins."""
 
 
 def as_markdown(report: Report) -> str:
@@ -48,5 +62,14 @@ def table_lines(table: wording.Table) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Return text from anywhere with every sign of Markdown escaped."""
-    return _SPECIAL.sub(r"\\\1", " ".join(visible(text, keep="").split()))
+    """Return text from anywhere with every sign escaped that Markdown could take for one of its own.
+
+    Args:
+        text: Becomes one line.
+    """
+    whole = " ".join(visible(text, keep="").split())
+    return _NUMBER.sub(r"\1\\\2", _SIGN.sub(_escaped, whole))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match["harmless"] or f"\\{match[0]}"

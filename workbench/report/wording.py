@@ -207,12 +207,16 @@ def tables(report: Report) -> tuple[Table, ...]:
         ),
         Table(
             "Slices",
-            (*("Slice", "Of traffic", "Share", "State", "Harm at most", "All at once"), "Calls", "Why"),
+            (
+                *("Slice", "Of traffic", "Share", "Own cap", "State"),
+                *("Harm at most", "All at once", "Calls", "Why"),
+            ),
             tuple(
                 (
                     f"{each.name} = {each.value}",
                     percent(each.traffic_share),
                     stage(each.share),
+                    stage(each.cap),
                     each.status,
                     percent(each.harm.high),
                     percent(high_at_once.get((each.name, each.value))),
