@@ -78,6 +78,10 @@ _LABEL_FIELDS: list[tuple[str, Any]] = [
 LABELS = pa.schema(_LABEL_FIELDS)
 """A label of another tool; `is_record` says whether it is a source record by itself."""
 
+_REQUEST, _BEGINS = "request", "request_begins"
+"""Most requests of a log begin with one of few prompts: a part holds each of these once, in a column of its
+own, and `read` puts them back."""
+
 CALL_PARTS, LABEL_PARTS = "part", "label"
 """How the names of parts begin, by what they hold."""
 
@@ -117,21 +121,30 @@ class PartWriter:
         self._line_at = schema.get_field_index("line")
         self._rows: list[Sequence[Any]] = []
         self._long: list[Sequence[bytes | None]] = []
+        self._begins: list[bytes | None] = []
         self._bytes = 0
         self._file, self._line, self._count, self._shared = 0, 0, 0, False
 
-    def add(self, values: Sequence[Any], size: int, long: Sequence[bytes | None] = ()) -> None:
+    def add(
+        self,
+        values: Sequence[Any],
+        size: int,
+        long: Sequence[bytes | None] = (),
+        begins: bytes | None = None,
+    ) -> None:
         """Add one row.
 
         Args:
             values: In the order of the schema.
             size: Roughly how many bytes it takes; decides when a part is written.
             long: What follows them: texts in UTF-8 for the last columns, as many for every row.
+            begins: How its request begins, where others begin so too; the one in `long` goes on from there.
         """
         if not self._rows:
             self._line = values[self._line_at]
         self._rows.append(values)
         self._long.append(long)
+        self._begins.append(begins)
         self._bytes += size
         if len(self._rows) >= PART_ROWS or self._bytes >= PART_BYTES:
             self.flush()
@@ -155,11 +168,15 @@ class PartWriter:
         # The long columns have no rows here, and come after those that have.
         arrays = [_array(column, field.type) for column, field in zip(columns, self._schema, strict=False)]
         arrays += [_texts(column) for column in zip(*self._long, strict=True)]
+        schema = self._schema
+        if self._begins.count(None) < len(self._begins):
+            arrays.append(_repeated(self._begins))
+            schema = schema.append(pa.field(_BEGINS, arrays[-1].type))
         first = self._line if self._shared else 0
         name = f"{self._prefix}-{self._file:06d}-{first:012d}-{self._count:08d}{_SUFFIX}"
         self._count += 1
-        write(pa.table(arrays, schema=self._schema), self._folder / name)
-        self._rows, self._long = [], []
+        write(pa.table(arrays, schema=schema), self._folder / name)
+        self._rows, self._long, self._begins = [], [], []
         self._bytes = 0
         self._written(name)
 
@@ -179,6 +196,13 @@ def _array(column: tuple[Any, ...], kind: Any) -> Any:
     return pa.repeat(pa.scalar(first, kind), len(column))
 
 
+def _repeated(column: Sequence[bytes | None]) -> Any:
+    """Return texts in UTF-8 as a column in which each of them stands once."""
+    places: dict[bytes | None, int | None] = {None: None}
+    known = [places.setdefault(each, len(places) - 1) for each in column]
+    return pa.DictionaryArray.from_arrays(pa.array(known, pa.int32()), _texts([*places][1:]))
+
+
 def write(table: pa.Table, path: Path) -> None:
     """Write a part whole or not at all; it lives for minutes, so it is not packed."""
     passing = path.with_name(path.name + ".tmp")
@@ -189,9 +213,31 @@ def write(table: pa.Table, path: Path) -> None:
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Map a part into memory, with all of its columns or some: nothing is read before it is used."""
+    """Map a part into memory, with all of its columns or some: nothing is read before it is used.
+
+    But for requests, of which those whose prompt stands apart are put together.
+    """
     table = ipc.open_file(pa.memory_map(str(path))).read_all()
+    if _BEGINS in table.column_names:
+        begins = table.column(_BEGINS)
+        table = table.drop_columns(_BEGINS)
+        if columns is None or _REQUEST in columns:
+            table = _begun(table, begins)
     return table if columns is None else table.select(list(columns))
+
+
+def _begun(table: pa.Table, begins: pa.ChunkedArray) -> pa.Table:
+    """Return a part with whole requests."""
+    import pyarrow.compute as pc  # A process that only writes parts needs none of it.
+
+    place = table.schema.get_field_index(_REQUEST)
+    rest = table.column(place)
+    whole = pc.binary_join_element_wise(
+        begins.cast(pa.string()), rest, "", null_handling="replace", null_replacement=""
+    )
+    if rest.null_count:
+        whole = pc.if_else(pc.is_valid(rest), whole, None)
+    return table.set_column(place, table.schema.field(place), whole)
 
 
 def row_count(path: Path) -> int:

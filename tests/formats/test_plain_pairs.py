@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from workbench.formats import Draft, open_source
 from workbench.formats.base import Unreadable
 from workbench.formats.openai_chat import OpenAIChat
 from workbench.formats.plain import draft_of, plain_pair, read_plain
+from workbench.ingest import plain_rows
 from workbench.ingest.plain_rows import PlainRows
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, call_id
 from workbench.language import wording
 from workbench.normal import content_hash, decode_json, message_text
-from workbench.parts import SCHEMA
+from workbench.parts import SCHEMA, PartWriter, read
 from workbench.records import EvalKind, Message, Output, Request, ToolCall, to_json
 from workbench.specs import EvalConfig, MatchRule
 
@@ -177,22 +179,84 @@ def test_a_line_read_the_short_way_becomes_the_row_of_the_long_way(
     router = TaskRouter([rule] if routed else [], None)
     rows: list[dict[str, Any]] = []
 
-    def add(values: Sequence[Any], size: int, long: Sequence[bytes | None]) -> None:
+    def add(
+        values: Sequence[Any], size: int, long: Sequence[bytes | None], begins: bytes | None = None
+    ) -> None:
         row = dict(zip(SCHEMA.names, (*values, *long), strict=True))
+        row["request"] = (begins or b"") + row["request"]
         # The keys of an object may stand in another order.
         row |= {key: json.loads(row[key]) for key in ("request", "attributes", "output")}
         rows.append(row | {"occurred_at": pa.scalar(row["occurred_at"], SCHEMA.field("occurred_at").type)})
 
     RowMaker(add, router, 0.5).call(draft, "a")
-    PlainRows(add, router, 0.5).call(pair, "a", "log.jsonl")
+    plain = PlainRows(add, router, 0.5)
+    again = read_plain(raw)
+    assert again is not None
+    again.line = 7
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_rows, "_PROMPT_CHARS", 1)
+        plain.call(pair, "a", "log.jsonl")
+        plain.call(again, "a", "log.jsonl")  # Now its prompt is known.
     assert rows[1] == rows[0]
+    assert rows[2] == rows[0]
+
+
+PROMPTS = [
+    f"{start} " + 'Sort the message. \u00dc "quoted" ' * 10 for start in ("First", "Other", "Longer one")
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from([*PROMPTS, "short", None]), st.booleans()), max_size=40))
+def test_a_prompt_that_is_written_once_for_many_calls_comes_back_in_each(
+    asked: list[tuple[str | None, bool]],
+) -> None:
+    """Whatever the order of prompts, every call has its own request when its part is read."""
+    with tempfile.TemporaryDirectory() as name:
+        names: list[str] = []
+        writer = PartWriter(Path(name), names.append)
+        plain = PlainRows(writer.add, TaskRouter([], None), None)
+        maker = RowMaker(writer.add, TaskRouter([], None), None)
+        for number, (prompt, is_plain) in enumerate(asked):
+            system = [] if prompt is None else [{"role": "system", "content": prompt}]
+            messages = [*system, {"role": "user", "content": f"Message {number}"}]
+            request = PLAIN["request"] | {"messages": messages}
+            raw = json.dumps(PLAIN | {"request": request}).encode()
+            pair = read_plain(raw)
+            assert pair is not None
+            if is_plain:
+                plain.call(pair, "a", "log.jsonl")
+            else:
+                maker.call(draft_of(pair), "a")
+        writer.flush()
+        tables = [read(Path(name) / each) for each in names]
+        assert all(each.schema == SCHEMA for each in tables)
+        said = [json.loads(text)["messages"] for each in tables for text in each["request"].to_pylist()]
+        pieces = [[each["content"] for each in messages] for messages in said]
+        wanted = [
+            [*([] if prompt is None else [prompt]), f"Message {n}"] for n, (prompt, _) in enumerate(asked)
+        ]
+        assert pieces == wanted
+
+
+def test_an_output_without_a_request_has_none_beside_prompts_that_stand_apart(tmp_path: Path) -> None:
+    """A missing request stays missing in a part where the prompts of others are written once."""
+    names: list[str] = []
+    writer = PartWriter(tmp_path, names.append)
+    values = [None] * (len(SCHEMA.names) - 3)
+    writer.add(values, 10, (None, b"rest", b"answer"), b"begin ")
+    writer.add(values, 10, (None, None, b"answer"))
+    writer.add(values, 10, (None, b"alone", b"answer"))
+    writer.flush()
+    whole = read(tmp_path / names[0])
+    assert whole["request"].to_pylist() == ["begin rest", None, "alone"]
+    assert read(tmp_path / names[0], ["output"]).column_names == ["output"]
 
 
 def test_parameters_of_the_line_before_are_taken_for_the_same_only_where_they_are() -> None:
     """1, 1.0 and true are equal to Python, and so are lists of them; each line keeps what it says."""
     said: list[Any] = [1, 1.0, True, 1, [1], [True], None, 0, False, 0.0, 0.0]
     rows: list[bytes] = []
-    plain = PlainRows(lambda values, size, long: rows.append(long[1]), TaskRouter([], None), None)
+    plain = PlainRows(lambda values, size, long, _: rows.append(long[1]), TaskRouter([], None), None)
     for each in said:
         pair = read_plain(json.dumps(PLAIN | {"request": PLAIN["request"] | {"seed": each}}).encode())
         assert pair is not None

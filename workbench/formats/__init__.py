@@ -36,7 +36,7 @@ from workbench.formats.lines import Share, read_plain_lines
 from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
 from workbench.formats.openai_batch import BatchReply, OpenAIBatch
 from workbench.formats.openai_chat import OpenAIChat
-from workbench.formats.plain import PlainPair, draft_of
+from workbench.formats.plain import PlainMessage, PlainPair, draft_of
 from workbench.formats.registry import FORMATS, REGISTRY, STAND_ALONE, parse_record, recognised
 from workbench.normal import as_text
 from workbench.records import Output, Rejected
@@ -56,6 +56,7 @@ __all__ = [
     "Meter",
     "OutputDraft",
     "Passed",
+    "PlainMessage",
     "PlainPair",
     "Share",
     "Source",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from workbench import language
-from workbench.formats import Mark, PlainPair, draft_of
+from workbench.formats import Mark, PlainMessage, PlainPair, draft_of
 from workbench.ingest.captured import RATE, take_rate
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id
@@ -57,7 +57,10 @@ def _output_template() -> bytes:
 
 
 _OUTPUT = _output_template()
-_MODELS_KEPT = 100
+_MODELS_KEPT, _PROMPTS_KEPT = 100, 100
+_MESSAGES = b'{"messages":'
+_PROMPT_CHARS = 200
+"""A shorter prompt is written with its request: to keep it apart would not pay."""
 
 
 class PlainRows:
@@ -77,6 +80,7 @@ class PlainRows:
         self._served, self._asks = served, router.asks
         self._latest_us = int(latest_time().timestamp() * 1e6)
         self._models: dict[str, bytes] = {}
+        self._prompts: dict[int, tuple[str, bytes, bytes]] = {}
         self._of: dict[str, Any] | None = None
         self._parameters = b""
 
@@ -113,16 +117,20 @@ class PlainRows:
                 text = said
                 turns += 1
         words = language.wording(text)
-        messages = _encode(pair.messages)
+        begins, stored, messages = self._begun(pair.messages)
         parameters = self._parameters if pair.parameters is self._of else self._said(pair.parameters)
         if pair.is_text:
-            asked = b"%d:[%b,[],null]" % (len(messages) + 10, messages)
-            request_hash = blake2b(asked, digest_size=16).hexdigest()
+            # In pieces: to put them together first would copy the prompts once more.
+            asked = blake2b(b"%d:[%b" % (len(begins) + len(messages) + 10, begins), digest_size=16)
+            asked.update(messages)
+            asked.update(b",[],null]")
+            request_hash = asked.hexdigest()
             tools, shape = b"[]", b"null"
         else:
             request_hash = content_hash([pair.messages, pair.tools, pair.response_format])
             tools, shape = _encode(pair.tools), _encode(pair.response_format)
-        request = b'{"messages":%b,"tools":%b,"response_format":%b,"parameters":%b}' % (
+        request = b'%b%b,"tools":%b,"response_format":%b,"parameters":%b}' % (
+            b"" if begins else _MESSAGES,
             messages,
             tools,
             shape,
@@ -179,7 +187,38 @@ class PlainRows:
             ),
             len(request) + len(output) + len(beside) + 400,
             (words if words is None else words.encode(), request, output),
+            stored,
         )
+
+    def _begun(self, messages: list[PlainMessage]) -> tuple[bytes, bytes | None, bytes]:
+        """Return messages as JSON: the prompt that earlier ones began with, too, and what follows.
+
+        Returns:
+            How the messages begin and how a request with them does, empty and None where nothing is known of
+            it, and the rest of the messages.
+        """
+        first = messages[0] if messages else None
+        prompt = "" if first is None else first.content
+        if (
+            first is None
+            or len(messages) == 1
+            or type(prompt) is not str
+            or len(prompt) < _PROMPT_CHARS
+            or first.role != "system"
+            or first.name is not None
+            or first.tool_call_id is not None
+            or first.tool_calls
+        ):
+            return b"", None, _encode(messages)
+        # By its length: to look for the text would read all of it first.
+        known = self._prompts.get(len(prompt))
+        if known is not None and known[0] == prompt:
+            return known[1], known[2], _encode(messages[1:])[1:]
+        if len(self._prompts) >= _PROMPTS_KEPT:
+            self._prompts.clear()
+        begins = b"[%b," % _encode(first)
+        self._prompts[len(prompt)] = prompt, begins, _MESSAGES + begins
+        return b"", None, _encode(messages)
 
     def _named(self, model: str) -> bytes:
         """Return the name of a model as JSON, which is the same on most lines."""
