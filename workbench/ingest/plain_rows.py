@@ -80,7 +80,7 @@ class PlainRows:
         self._served, self._asks = served, router.asks
         self._latest_us = int(latest_time().timestamp() * 1e6)
         self._models: dict[str, bytes] = {}
-        self._prompts: dict[int, tuple[str, bytes, bytes]] = {}
+        self._prompts: dict[int, tuple[PlainMessage, bytes, bytes]] = {}
         self._of: dict[str, Any] | None = None
         self._parameters = b""
 
@@ -197,27 +197,19 @@ class PlainRows:
             How the messages begin and how a request with them does, empty and None where nothing is known of
             it, and the rest of the messages.
         """
-        first = messages[0] if messages else None
-        prompt = "" if first is None else first.content
-        if (
-            first is None
-            or len(messages) == 1
-            or type(prompt) is not str
-            or len(prompt) < _PROMPT_CHARS
-            or first.role != "system"
-            or first.name is not None
-            or first.tool_call_id is not None
-            or first.tool_calls
-        ):
-            return b"", None, _encode(messages)
-        # By its length: to look for the text would read all of it first.
-        known = self._prompts.get(len(prompt))
-        if known is not None and known[0] == prompt:
-            return known[1], known[2], _encode(messages[1:])[1:]
-        if len(self._prompts) >= _PROMPTS_KEPT:
-            self._prompts.clear()
-        begins = b"[%b," % _encode(first)
-        self._prompts[len(prompt)] = prompt, begins, _MESSAGES + begins
+        if len(messages) > 1 and type(prompt := (first := messages[0]).content) is str:
+            # By its length: to look for the text would read all of it first.
+            size = len(prompt)
+            known = self._prompts.get(size)
+            if known is not None and known[0] == first:
+                if not known[1]:
+                    begins = b"[%b," % _encode(first)
+                    known = self._prompts[size] = first, begins, _MESSAGES + begins
+                return known[1], known[2], _encode(messages[1:])[1:]
+            if size >= _PROMPT_CHARS and first.role == "system" and not first.tool_calls:
+                if len(self._prompts) >= _PROMPTS_KEPT:
+                    self._prompts.clear()
+                self._prompts[size] = first, b"", b""
         return b"", None, _encode(messages)
 
     def _named(self, model: str) -> bytes:
