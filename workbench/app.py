@@ -37,6 +37,8 @@ def main() -> None:
             current.run()
         address.tell(top)
         # Review is blind, whatever task it shows.
+        with top:
+            session.say_left_out(blind=name == "review")
         downloads.say(top, blind=name == "review")
         gate.badge(actor)
 

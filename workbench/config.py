@@ -13,7 +13,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -90,12 +90,31 @@ def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
     return config
 
 
+def _read_eval(path: Path) -> EvalConfig:
+    data = read_toml(path)
+    for key in ("root", "guidelines"):
+        if key in data:
+            raise ConfigError(f"{path}: {key!r} can't be set here.", "Write guidelines.md beside it.")
+    text = path.with_name("guidelines.md")
+    data |= {
+        "root": str(path.parent),
+        "guidelines": read_words(text, "utf-8") if text.is_file() else "",
+    }
+    each = convert(data, EvalConfig, str(path))
+    check_eval(each, path)
+    return each
+
+
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with `workbench.toml`, `evals/`, the store and its spool."""
+    """A folder with `workbench.toml`, `evals/`, the store and its spool.
+
+    `tolerant`: an eval that is wrong is left out, and `wrong_evals` says why; others are there.
+    """
 
     root: Path
     config: WorkspaceConfig
+    tolerant: bool = False
 
     @classmethod
     def load(cls, root: Path | str) -> Workspace:
@@ -129,41 +148,64 @@ class Workspace:
         """Return the folder of Parquet parts that wait to be absorbed."""
         return self.store_path.with_name(self.store_path.name + ".spool")
 
-    @cached_property
+    @property
     def evals(self) -> dict[str, EvalConfig]:
-        """Return every eval by its task.
+        """Return every eval by its task; of a tolerant workspace those that can be read.
 
         Raises:
             ConfigError: An `eval.toml` is wrong, or two name one task.
         """
-        found: dict[str, EvalConfig] = {}
-        for path in sorted((self.root / self.config.evals).glob("*/eval.toml")):
-            data = read_toml(path)
-            for key in ("root", "guidelines"):
-                if key in data:
-                    raise ConfigError(f"{path}: {key!r} can't be set here.", "Write guidelines.md beside it.")
-            text = path.with_name("guidelines.md")
-            data |= {
-                "root": str(path.parent),
-                "guidelines": read_words(text, "utf-8") if text.is_file() else "",
-            }
-            each = convert(data, EvalConfig, str(path))
-            check_eval(each, path)
-            if each.task in found:
-                raise ConfigError(
-                    f"{path}: task {each.task!r} is already defined in {found[each.task].root}.",
-                    "Give one of the two another name.",
-                )
-            found[each.task] = each
+        return self._evals[0] if self.tolerant else self.every_eval
+
+    @property
+    def every_eval(self) -> dict[str, EvalConfig]:
+        """Return every eval by its task, also of a tolerant workspace: for what would be wrong without one.
+
+        Raises:
+            ConfigError: As for `evals`.
+        """
+        found, wrong = self._evals
+        for error in wrong.values():
+            raise error
         return found
+
+    @property
+    def wrong_evals(self) -> Sequence[ConfigError]:
+        """Return what is wrong with the evals that a tolerant workspace leaves out."""
+        return list(self._evals[1].values())
+
+    @cached_property
+    def _evals(self) -> tuple[dict[str, EvalConfig], dict[str, ConfigError]]:
+        """Evals by task, and what is wrong with others by the name of their folder."""
+        found: dict[str, EvalConfig] = {}
+        wrong: dict[str, ConfigError] = {}
+        twice: set[str] = set()
+        for path in sorted((self.root / self.config.evals).glob("*/eval.toml")):
+            try:
+                each = _read_eval(path)
+                if each.task in found:
+                    twice.add(each.task)
+                    raise ConfigError(
+                        f"{path}: task {each.task!r} is already defined in {found[each.task].root}.",
+                        "Give one of the two another name.",
+                    )
+            except ConfigError as error:
+                wrong[path.parent.name] = error
+            else:
+                found[each.task] = each
+        # Nobody knows which of the two is meant.
+        return {task: each for task, each in found.items() if task not in twice}, wrong
 
     def eval_for(self, task: str) -> EvalConfig:
         """Return the eval of a task.
 
         Raises:
             UsageError: There is none; the hint says where to write it.
+            ConfigError: It is wrong.
         """
         if task not in self.evals:
+            if task in self._evals[1]:
+                raise self._evals[1][task]
             where = self.root / self.config.evals / task / "eval.toml"
             write = f"Write {where} with task, kind and labels or fields."
             raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,15 @@ from app_reading import Visit, fine, plain, said
 from profile_world import lines, made, order_line, sort_line
 
 from workbench import scoring
+from workbench.config import Workspace
 from workbench.costing.ways import HOSTED
+from workbench.errors import ConfigError
+from workbench.exporting import Asked, table_bytes
+from workbench.ingest import import_files, preview
 from workbench.profiling.costs import costs
 from workbench.records import Output, OutputError, ToolCall, to_json
+from workbench.report import gather_portfolio
+from workbench.rollout.exporting import export_ramp
 from workbench.scoring.overview import overview_row
 from workbench.specs import guideline_version_of
 from workbench.stats import wording
@@ -88,18 +95,65 @@ def test_a_made_up_candidate_is_called_so_wherever_it_is_listed(visit: Visit, fi
     assert {"planted (synthetic)", "small"} <= set(choice.options)
 
 
-def test_a_wrong_file_is_named_on_every_page_with_what_to_do(visit: Visit, filled: Filled) -> None:
-    """Nothing is shown by halves: a task whose eval can't be read would be missing from every sum."""
+def test_a_wrong_eval_leaves_its_task_out_and_every_page_says_so(visit: Visit, filled: Filled) -> None:
+    """A slip in one file closes no other task; which file, and what to do, stands on top of each page."""
     path = filled.workspace.root / "evals" / "triage" / "eval.toml"
     right = path.read_text()
     path.write_text(f"knd = 1\n{right}")
-    for page in ("overview", "ramp", "settings"):
-        at = said(fine(visit(filled, page)))
-        assert "can't be shown until the following is mended" in at
-        assert str(path) in at
-        assert "knd" in at
+    for page in ("overview", "ramp", "settings", "upload", "compare"):
+        at = fine(visit(filled, page))
+        words = said(at)
+        assert "Its task is left out on all pages" in words
+        assert str(path) in words
+        assert "knd" in words
+        options = {each for box in at.selectbox if box.label == "Task" for each in box.options}
+        assert not any("triage" in each for each in options)
+        assert page not in ("ramp", "compare") or options
     path.write_text(right)
-    assert "can't be shown" not in said(fine(visit(filled, "overview")))
+    assert "left out" not in said(fine(visit(filled, "ramp")))
+    assert any("triage" in each for box in visit(filled, "ramp").selectbox for each in box.options)
+
+
+def test_what_a_missing_task_would_make_wrong_waits_for_a_wrong_eval(filled: Filled, tmp_path: Path) -> None:
+    """No log is imported past a rule, no ramp exported without a task, no sum or file made of the rest."""
+    path = filled.workspace.root / "evals" / "triage" / "eval.toml"
+    path.write_text(f"knd = 1\n{path.read_text()}")
+    there = replace(Workspace.load(filled.workspace.root), tolerant=True)
+    assert set(there.evals) == {"orders", "rewrite"}
+    assert [str(path) in each.message for each in there.wrong_evals] == [True]
+    log = tmp_path / "log.jsonl"
+    log.write_text("{}\n")
+    for refused in (
+        lambda: import_files(there, filled.store, [log]),
+        lambda: preview(there, [log]),
+        lambda: export_ramp(there, filled.store),
+        lambda: gather_portfolio(there, filled.store),
+        lambda: table_bytes(there, filled.store, "overview", Asked(), "csv"),
+        lambda: there.eval_for("triage"),
+        lambda: Workspace.load(filled.workspace.root).eval_for("orders"),
+    ):
+        with pytest.raises(ConfigError, match="knd"):
+            refused()
+    assert table_bytes(there, filled.store, "cases", Asked(task="orders", candidate="small"), "csv")
+    assert scoring.recommend(there, filled.store, "orders", "small").binding_reason
+
+
+def test_of_two_evals_of_one_task_neither_is_shown(visit: Visit, filled: Filled) -> None:
+    """Nobody knows which policy is meant."""
+    again = filled.workspace.root / "evals" / "zz-copy"
+    shutil.copytree(filled.workspace.root / "evals" / "triage", again)
+    at = fine(visit(filled, "ramp"))
+    assert "is already defined in" in said(at)
+    assert not any("triage" in each for box in at.selectbox for each in box.options)
+
+
+def test_a_wrong_configuration_closes_the_workspace_with_what_to_do(visit: Visit, filled: Filled) -> None:
+    """It says whose store, models and roles these are: nothing is shown without it."""
+    path = filled.workspace.root / "workbench.toml"
+    path.write_text(f"knd = 1\n{path.read_text()}")
+    words = said(fine(visit(filled, "overview")))
+    assert "can't be shown until the following is mended" in words
+    assert str(path) in words
 
 
 def test_why_a_case_can_not_be_compared_names_the_frontier(visit: Visit, filled: Filled) -> None:

@@ -8,7 +8,7 @@ True
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workbench import access
@@ -82,7 +82,9 @@ def _table(workspace: Workspace, store: Store, name: str, asked: Asked) -> Table
     if name not in TABLES:
         raise UsageError(f"There is no table {name!r}.", did_you_mean(name, TABLES))
     access.require(*RIGHTS.get(name, (Right.SEE,)), task=asked.task)
-    table = TABLES[name](workspace, store, asked)
+    # A table of all tasks is whole or none: in a file nothing says that one is missing.
+    whole = workspace if asked.task is not None else replace(workspace, tolerant=False)
+    table = TABLES[name](whole, store, asked)
     if table.has_raw_text:
         may_leave(asked.task)
     return table

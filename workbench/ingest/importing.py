@@ -95,7 +95,7 @@ def import_files(
         opened: Callable[[], Store] = functools.cache(store if callable(store) else lambda: store)
         spool = workspace.spool if callable(store) else store.spool
 
-        router = TaskRouter(workspace.evals.values(), task)
+        router = TaskRouter(workspace.every_eval.values(), task)
         redaction = redaction_of(workspace) if redact or redact_model else None
         background = ThreadPoolExecutor(1)
         stack.callback(background.shutdown, wait=False, cancel_futures=True)

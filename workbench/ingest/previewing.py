@@ -81,7 +81,7 @@ def preview(
     check_arguments(given, task, None, None)
     paths = log_files(given)
     actor = current()
-    evals = [each for each in workspace.evals.values() if actor.rights(each.task)]
+    evals = [each for each in workspace.every_eval.values() if actor.rights(each.task)]
     job = Job(
         files=[str(each.absolute()) for each in paths],
         format=format,

@@ -76,7 +76,7 @@ def name_workloads(
         raise UsageError(f"{name!r} is no name for a task.", NAME_HINT)
     _check(chosen, name)
     rules = [each.rule for each in chosen if each.rule is not None]
-    config = workspace.evals.get(name)
+    config = workspace.every_eval.get(name)
     if config is not None:
         path = Path(config.root) / "eval.toml"
         if not rules:

@@ -72,12 +72,16 @@ def gather_portfolio(
             may not see any more they are left out.
         now: When the report is made; this moment unless given.
         listener: Is told how far that is.
+
+    Raises:
+        ConfigError: An eval is wrong: its task would be missing from the sums.
     """
+    evals = workspace.every_eval
     if rows is None:
         rows = scoring.overview(workspace, store, listener=listener)
     mine = [row for row in rows if access.may(Right.SEE, row.task)]
     ordered = tuple(sorted(mine, key=lambda row: (row.task, row.synthetic, row.candidate)))
-    policies = {row.task: workspace.eval_for(row.task).policy for row in ordered}
+    policies = {row.task: evals[row.task].policy for row in ordered}
     sizes = tuple(
         scoring.size_ladder([row for row in ordered if row.task == task], policy)
         for task, policy in policies.items()

@@ -110,7 +110,7 @@ def export_labels(
 def _fill_in(workspace: Workspace, found: list[dict[str, Any]]) -> None:
     """Give labels from before guidelines were kept the text that stands, where it is of their version."""
     for row in found:
-        config = workspace.evals.get(row["task"])
+        config = workspace.every_eval.get(row["task"])
         if row["guidelines"] is None and config and row["guideline_version"] == config.guideline_version:
             row["guidelines"] = config.guidelines
 

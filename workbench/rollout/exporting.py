@@ -130,8 +130,10 @@ def export_ramp(
 
     Raises:
         UsageError: A name is unknown.
+        ConfigError: An eval is wrong: a gateway would take the share of its task back.
     """
     present = now or datetime.now(UTC)
+    evals = workspace.every_eval
     if task is not None:
         workspace.eval_for(task)
     if candidate is not None:
@@ -141,7 +143,7 @@ def export_ramp(
     gone = []
     for row in decision_rows(store, task, candidate):
         pair = (row["task"], row["candidate"])
-        if row["task"] in workspace.evals and row["candidate"] in known:
+        if row["task"] in evals and row["candidate"] in known:
             pairs.add(pair)
         elif pair not in gone:
             gone.append(pair)

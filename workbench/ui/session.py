@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -44,12 +44,12 @@ class Here:
 
 
 def find() -> Workspace:
-    """Read the workspace that this app shows.
+    """Read the workspace that this app shows; an eval that is wrong keeps none of the other tasks from it.
 
     Raises:
-        WorkbenchError: There is none, or its files are wrong.
+        WorkbenchError: There is none, or its file is wrong.
     """
-    return Workspace.load(os.environ.get(WORKSPACE_VARIABLE) or _nearest(Path.cwd()))
+    return replace(Workspace.load(os.environ.get(WORKSPACE_VARIABLE) or _nearest(Path.cwd())), tolerant=True)
 
 
 def begin(workspace: Workspace | None = None) -> Here:
@@ -127,6 +127,9 @@ def colours() -> Palette:
 
 
 DID_NOT_WORK = "This did not work."
+LEFT_OUT = (
+    "An eval can't be read. Its task is left out on all pages, and no log is imported, until it is mended."
+)
 NOT_OPENED = "This workspace can't be shown until the following is mended. Then load the page again."
 
 
@@ -176,6 +179,16 @@ def complain(error: WorkbenchError, *, blind: str | None = None, what: str = DID
         if knows:
             with st.expander("What it says (it may name the model)"):
                 _words_of(error)
+
+
+def say_left_out(*, blind: bool) -> None:
+    """Say which evals can't be read.
+
+    Args:
+        blind: Whether the page names no model.
+    """
+    for error in here().workspace.wrong_evals:
+        complain(error, blind="" if blind else None, what=LEFT_OUT)
 
 
 def _words_of(error: WorkbenchError) -> None:
@@ -232,7 +245,7 @@ def _nearest(folder: Path) -> Path:
 
 def _signature(workspace: Workspace) -> str:
     """Return a hash of all that is declared, so that an edited file is seen at the next run."""
-    parts = [repr(workspace.config), repr(workspace.evals)]
+    parts = [repr(workspace.config), repr(workspace.evals), repr(workspace.wrong_evals)]
     for each in workspace.config.candidates:
         if each.outputs:
             path = workspace.path(each.outputs)
