@@ -13,7 +13,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -170,13 +170,12 @@ class Workspace:
         return found
 
     @property
-    def wrong_evals(self) -> Sequence[ConfigError]:
-        """Return what is wrong with the evals that a tolerant workspace leaves out."""
-        return list(self._evals[1].values())
+    def wrong_evals(self) -> Mapping[str, ConfigError]:
+        """Return what is wrong with the evals that a tolerant workspace leaves out, by their folder's name."""
+        return self._evals[1]
 
     @cached_property
     def _evals(self) -> tuple[dict[str, EvalConfig], dict[str, ConfigError]]:
-        """Evals by task, and what is wrong with others by the name of their folder."""
         found: dict[str, EvalConfig] = {}
         wrong: dict[str, ConfigError] = {}
         twice: set[str] = set()
@@ -204,8 +203,8 @@ class Workspace:
             ConfigError: It is wrong.
         """
         if task not in self.evals:
-            if task in self._evals[1]:
-                raise self._evals[1][task]
+            if task in self.wrong_evals:
+                raise self.wrong_evals[task]
             where = self.root / self.config.evals / task / "eval.toml"
             write = f"Write {where} with task, kind and labels or fields."
             raise UsageError(

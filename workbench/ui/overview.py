@@ -241,7 +241,7 @@ def _not_compared(compared: set[str]) -> None:
     if not waiting:
         return
     st.header("Not compared yet", anchor=False)
-    known = here().workspace.evals
+    known, wrong = here().workspace.evals, here().workspace.wrong_evals
     for each in waiting:
         with st.container(border=True, key=f"waiting-{each.task}"):
             named = "Without a task" if each.task == UNASSIGNED else each.task
@@ -252,6 +252,8 @@ def _not_compared(compared: set[str]) -> None:
                     "See what they are", key="sort-unassigned", icon=":material/analytics:", type="primary"
                 ):
                     st.switch_page(navigation.page("traffic"))
+            elif each.task in wrong:
+                st.text("Its eval can't be read; what to mend stands on top of this page.")
             elif each.task not in known:
                 st.text(
                     f"Its eval is missing: write evals/{visible(each.task)}/eval.toml with task and kind."

@@ -187,7 +187,7 @@ def say_left_out(*, blind: bool) -> None:
     Args:
         blind: Whether the page names no model.
     """
-    for error in here().workspace.wrong_evals:
+    for error in here().workspace.wrong_evals.values():
         complain(error, blind="" if blind else None, what=LEFT_OUT)
 
 
