@@ -171,7 +171,7 @@ class Workspace:
 
     @property
     def wrong_evals(self) -> Mapping[str, ConfigError]:
-        """Return what is wrong with the evals that a tolerant workspace leaves out, by their folder's name."""
+        """Return what is wrong with the evals that are left out where that is tolerated, by folder."""
         return self._evals[1]
 
     @cached_property
