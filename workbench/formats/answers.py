@@ -8,28 +8,12 @@ from typing import Any
 
 from workbench.formats.base import Mark, Unreadable
 from workbench.formats.blocks import CALLER_RUN, CALLER_RUN_RESULTS, calls_in_text, is_built_in_item, kind_of
-from workbench.formats.chat import add, error_output, parse_response, word
-from workbench.formats.streams import events_of_text, rebuild
+from workbench.formats.chat import add, error_output, finish_of, first_choice, parse_response, word
+from workbench.formats.streams import events_of_text, is_piece, rebuild
 from workbench.formats.turns import is_assistant, is_plain_answer, read_answer
 from workbench.formats.usage import inclusive_usage, read_usage
 from workbench.normal import as_text, decode_nested
 from workbench.records import ErrorKind, Output, OutputError, Usage
-
-_FINISH = {
-    "end_turn": "stop", "stop_sequence": "stop", "STOP": "stop", "FINISH": "stop", "finished": "stop",
-    "completed": "stop", "COMPLETE": "stop", "complete": "stop", "stop": "stop",
-    "CONTENT_FILTERED": "content_filter",
-    "max_tokens": "length", "max_output_tokens": "length", "MAX_TOKENS": "length", "LENGTH": "length",
-    "max_length": "length", "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls", "tool_call": "tool_calls", "tool_calls": "tool_calls",
-    "TOOL_CALL": "tool_calls",
-    "tool-calls": "tool_calls", "content-filter": "content_filter", "refusal": "content_filter",
-    "SAFETY": "content_filter", "PROHIBITED_CONTENT": "content_filter", "RECITATION": "content_filter",
-    "guardrail_intervened": "content_filter", "content_filtered": "content_filter",
-    "ERROR_TOXIC": "content_filter",
-    "blocklist": "content_filter",
-}  # fmt: skip
-
 
 _BEDROCK_TEXTS = (
     "results", "outputs", "completions", "generation", "completion", "outputText", "text", "response",
@@ -40,14 +24,6 @@ _TEXT_ENDS = ("finish_reason", "generation_id", "finishReason")
 """What stands beside a bare text of Cohere's and of the AI SDK."""
 _OUTPUT_CALLS = ("function_call", "custom_tool_call", *CALLER_RUN)
 """Items of the responses API that call a tool of the caller's."""
-
-
-def finish_of(value: Any) -> str | None:
-    """Return a reason for ending under OpenAI's name; unknown ones stay as they are."""
-    if value is None or value == "":
-        return None
-    text = as_text(value)
-    return _FINISH.get(text, text)
 
 
 def read_response(body: Any, marks: list[str], latency_ms: float | None = None) -> Output | None:
@@ -114,6 +90,8 @@ def _keys(body: Mapping[str, Any]) -> str:
 
 
 def _is_chunk(body: Mapping[str, Any]) -> bool:
+    if body.get("done") is False and is_piece(body):
+        return True
     choices = body.get("choices")
     return body.get("object") == "chat.completion.chunk" and any(
         isinstance(each, dict) and "delta" in each and "message" not in each
@@ -138,7 +116,9 @@ def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Outpu
         return output
     if all(isinstance(each, dict) and _is_choice(each) for each in decoded):
         return parse_response({"choices": decoded}, marks, latency_ms)
-    if all(isinstance(each, dict) and _is_said(each) for each in decoded):
+    if all(isinstance(each, dict) and _is_said(each) for each in decoded) and not any(
+        map(_is_event, decoded)
+    ):
         return _messages(decoded, marks, latency_ms)
     add(marks, Mark.STREAM_NOT_REBUILT)
     return None
@@ -150,6 +130,11 @@ def _is_choice(item: Mapping[str, Any]) -> bool:
 
 def _is_said(item: Mapping[str, Any]) -> bool:
     return "role" in item or "text" in item or kind_of(item) is not None
+
+
+def _is_event(item: Mapping[str, Any]) -> bool:
+    """Tell whether something is an event of a stream that is not known: read as said, it says nothing."""
+    return "delta" in item and "role" not in item and "text" not in item
 
 
 def _messages(items: list[Any], marks: list[str], latency_ms: float | None) -> Output:
@@ -344,11 +329,11 @@ def _gemini(body: Mapping[str, Any], marks: list[str], latency_ms: float | None)
         if not (isinstance(content, dict) and isinstance(content.get("parts"), list)):
             return None
         candidates = [body]
-    if not candidates or not isinstance(candidates[0], dict):
+    first = first_choice(candidates)
+    if first is None:
         return output_of(None, marks, finish="content_filter", model=_model(body), usage=read_usage(usage))
     if len(candidates) > 1:
         add(marks, Mark.MULTIPLE_CHOICES)
-    first = candidates[0]
     finish = first.get("finishReason", first.get("finish_reason"))
     if isinstance(finish, int) and not isinstance(finish, bool):
         finish = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}.get(finish, finish)
@@ -455,7 +440,10 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
                 (body[each] for each in ("stop_reason", "completionReason", "done_reason") if body.get(each)),
                 None,
             )
-            return output_of(body[key], marks, finish=finish, usage=usage, latency_ms=latency_ms)
+            said: Any = body[key]
+            if isinstance(body.get("thinking"), str):
+                said = {"role": "assistant", "content": said, "thinking": body["thinking"]}
+            return output_of(said, marks, finish=finish, usage=usage, latency_ms=latency_ms)
     if isinstance(body.get("text"), str) and not body.keys().isdisjoint(_TEXT_ENDS):
         calls = body.get("tool_calls", body.get("toolCalls"))
         return output_of(

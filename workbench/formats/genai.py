@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import finish_of, join_answers, output_of
+from workbench.formats.answers import join_answers, output_of
 from workbench.formats.base import Draft, Mark, Unreadable
-from workbench.formats.chat import add, first_filled
+from workbench.formats.chat import add, finish_of, first_filled
 from workbench.formats.drafts import as_list, as_mapping, make_draft, milliseconds_between, seconds
 from workbench.formats.logged import refuse_cut, text_answer
 from workbench.formats.requests import read_request

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import finish_of, output_of
+from workbench.formats.answers import output_of
 from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable, task_of
-from workbench.formats.chat import add, first_told, word
+from workbench.formats.chat import add, finish_of, first_told, word
 from workbench.formats.drafts import (
     as_list,
     as_mapping,

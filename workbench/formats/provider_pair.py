@@ -28,6 +28,8 @@ class ProviderPair:
             request, response = as_mapping(value.get(asked)), as_mapping(value.get(answered))
             if as_list(request.get("contents")) or isinstance(request.get("contents"), str):
                 return f"{asked}.contents (Gemini)"
+            if not response and not request.keys().isdisjoint(("prompt", "message")):
+                response = as_mapping(whole_body(value.get(answered)))
             if isinstance(request.get("message"), str) and (
                 "generation_id" in response or not request.keys().isdisjoint(("chat_history", "preamble"))
             ):
