@@ -94,7 +94,7 @@ def test_what_is_no_log_is_refused_with_its_name_and_the_next_step(
 def test_a_pipe_is_refused_before_anything_is_read_of_it(tmp_path: Path) -> None:
     pipe = tmp_path / "calls.jsonl"
     os.mkfifo(pipe)
-    with pytest.raises(UsageError, match="is a pipe or a device") as error:
+    with pytest.raises(UsageError, match="is a pipe, a socket or a device") as error:
         list(read([pipe]))
     assert "write it to a file" in error.value.hint
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import UsageError, did_you_mean
+from workbench.errors import UsageError
 from workbench.formats.base import Blank, Record
 from workbench.formats.documents import ENVELOPES, read_document
 from workbench.formats.files import (
@@ -27,6 +27,7 @@ from workbench.formats.files import (
 )
 from workbench.formats.lines import Share, read_lines
 from workbench.formats.near_misses import behind_text, only_events
+from workbench.formats.paths import check_readable
 from workbench.formats.registry import recognised
 from workbench.formats.streams import events_of_text
 from workbench.formats.tables import csv_columns, parquet_columns, read_csv, read_parquet
@@ -50,15 +51,7 @@ def look(path: Path) -> Shape:
     Raises:
         UsageError: It is missing, empty, binary or not a log; the hint says what to do.
     """
-    if not path.exists():
-        siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = did_you_mean(path.name, siblings) if len(siblings) < 1000 else ""
-        raise UsageError(f"{path}: there is no such file.", close if close.startswith("Did") else "")
-    if not path.is_file():
-        raise UsageError(
-            f"{path} is a pipe or a device, not a file.",
-            "A log is read more than once: write it to a file first, then import that one.",
-        )
+    check_readable(path)
     refused = REFUSED_SUFFIXES.get(path.suffix.lower())
     if refused:
         raise UsageError(f"{path} is {refused[0]}, not a log.", refused[1])
