@@ -36,6 +36,8 @@ class ProviderPair:
                 return f"{asked}.message (Cohere)"
             if isinstance(request.get("prompt"), str | list) and not response.keys().isdisjoint(_COMPLETED):
                 return f"{asked}.prompt and a completion"
+            if isinstance(request.get("prompt"), str) and "model" in request and value.get(answered) is None:
+                return f"{asked}.prompt of a model, without its answer"
         return None
 
     def parse(self, value: Mapping[str, Any]) -> Sequence[Parsed]:
