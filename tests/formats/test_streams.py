@@ -200,6 +200,38 @@ def test_the_only_choice_counts_whatever_its_index(tmp_path: Path, index: int | 
     assert "multiple_choices" not in draft.control_marks
 
 
+FINISHED = {
+    "type": "finish",
+    "finishReason": "tool-calls",
+    "usage": {"promptTokens": 3, "completionTokens": 2},
+}
+OLDER_SDK = [
+    {"type": "reasoning", "textDelta": "Hm"},
+    {"type": "text-delta", "textDelta": "Hel"},
+    {"type": "text-delta", "textDelta": "lo"},
+    {"type": "tool-call", "toolCallId": "t1", "toolName": "f", "args": {"a": 1}},
+    FINISHED,
+]
+SDK = [
+    {"type": "start"},
+    {"type": "reasoning-delta", "id": "0", "delta": "Hm"},
+    {"type": "text-start", "id": "1"},
+    {"type": "text-delta", "id": "1", "delta": "Hel"},
+    {"type": "text-delta", "id": "1", "text": "lo"},
+    {"type": "tool-call", "toolCallId": "t1", "toolName": "f", "input": '{"a": 1}'},
+    FINISHED | {"finishReason": {"unified": "tool-calls", "raw": "tool_calls"}},
+]
+
+
+@pytest.mark.parametrize("write", [list, sent])
+@pytest.mark.parametrize("pieces", [OLDER_SDK, SDK])
+def test_what_the_ai_sdk_streams_reads_as_what_it_returns(tmp_path: Path, pieces: Any, write: Any) -> None:
+    read_as = answer(tmp_path, write(pieces))
+    assert (read_as.text, read_as.reasoning, read_as.finish_reason) == ("Hello", "Hm", "tool_calls")
+    assert read_as.tool_calls == (ToolCall("f", {"a": 1}, "t1"),)
+    assert read_as.usage == Usage(3, None, 2)
+
+
 def test_events_of_a_stream_that_nobody_knows_are_no_empty_answer(tmp_path: Path) -> None:
     draft = only(tmp_path, [{"type": "begin"}, {"type": "more", "delta": {"words": "Hello"}}])
     assert (draft.control, draft.control_marks) == (None, ["stream_not_rebuilt"])

@@ -440,20 +440,23 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
                 (body[each] for each in ("stop_reason", "completionReason", "done_reason") if body.get(each)),
                 None,
             )
-            said: Any = body[key]
-            if isinstance(body.get("thinking"), str):
-                said = {"role": "assistant", "content": said, "thinking": body["thinking"]}
+            said = {"role": "assistant", "content": body[key]} | _thinking(body)
             return output_of(said, marks, finish=finish, usage=usage, latency_ms=latency_ms)
     if isinstance(body.get("text"), str) and not body.keys().isdisjoint(_TEXT_ENDS):
         calls = body.get("tool_calls", body.get("toolCalls"))
         return output_of(
-            {"role": "assistant", "content": body["text"], "tool_calls": calls},
+            {"role": "assistant", "content": body["text"], "tool_calls": calls} | _thinking(body),
             marks,
             finish=body.get("finish_reason", body.get("finishReason")),
             usage=usage if usage != Usage() else read_usage(body.get("meta", body.get("usage"))),
             latency_ms=latency_ms,
         )
     return None
+
+
+def _thinking(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reasoning beside a text as a message has it, of Ollama's completions and of streams."""
+    return {"thinking": body["thinking"]} if isinstance(body.get("thinking"), str) else {}
 
 
 def _message(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:

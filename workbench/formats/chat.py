@@ -50,11 +50,18 @@ _FINISH = {
 }  # fmt: skip
 
 
+_ENUM = "FinishReason."
+
+
 def finish_of(value: Any) -> str | None:
     """Return a reason for ending under OpenAI's name; unknown ones stay as they are."""
     if value is None or value == "":
         return None
     text = as_text(value)
+    if text.startswith(_ENUM):
+        # As Python prints it, by Semantic Kernel and Google's library.
+        name = text.removeprefix(_ENUM)
+        return _FINISH.get(name, name.lower())
     return _FINISH.get(text, text)
 
 
@@ -203,6 +210,9 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
         )
     if len(choices) > 1:
         add(marks, Mark.MULTIPLE_CHOICES)
+    if chosen.get("error"):
+        # OpenRouter answers 200 where the provider behind it failed.
+        return replace(error_output(chosen["error"], None, marks, model), usage=usage)
     return _output(chosen, model, usage, latency_ms, marks)
 
 
@@ -210,7 +220,7 @@ def first_choice(choices: list[Any]) -> Mapping[str, Any] | None:
     """Return the one answer of several that counts: of index 0, else the first; None without an object."""
     if len(choices) > 1:
         for each in choices:
-            if isinstance(each, dict) and each.get("index") == 0:
+            if isinstance(each, dict) and each.get("index") in (0, "0"):
                 return each
     return choices[0] if choices and isinstance(choices[0], dict) else None
 

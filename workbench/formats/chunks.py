@@ -1,4 +1,4 @@
-"""Chunks of Ollama's and Cohere's streams as the body they stand for."""
+"""Chunks of the streams of Ollama, Cohere and the Vercel AI SDK as the body they stand for."""
 
 from __future__ import annotations
 
@@ -112,3 +112,38 @@ def _grow(known: dict[str, Any], more: Mapping[str, Any], texts: Sequence[str]) 
             known[key] = as_text(known.get(key) or "") + item
         elif item is not None:
             known[key] = item
+
+
+_AI_SDK_KINDS = ("text-delta", "reasoning-delta", "tool-input-delta", "tool-input-available")
+_AI_SDK_CALLS = ("tool-call", "tool-input-available")
+_AI_SDK_TEXTS = ("delta", "text", "textDelta")
+"""What its versions call the piece of a text."""
+
+
+def is_ai_sdk(event: Mapping[str, Any]) -> bool:
+    """Tell whether an object is a part of a stream of the AI SDK's that only it writes."""
+    return event.get("type") in _AI_SDK_KINDS
+
+
+def ai_sdk(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
+    """Put together what the AI SDK streamed, in the words of what it returns without streaming."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    calls: list[Any] = []
+    body: dict[str, Any] = {}
+    for event in events:
+        kind = event.get("type")
+        if kind in ("text-delta", "reasoning-delta", "reasoning"):
+            said = next((event[key] for key in _AI_SDK_TEXTS if isinstance(event.get(key), str)), "")
+            (texts if kind == "text-delta" else thoughts).append(said)
+        elif kind in _AI_SDK_CALLS:
+            calls.append(event)
+        elif kind == "error":
+            body["error"] = event.get("error") or event.get("errorText")
+        elif kind == "finish":
+            reason = event.get("finishReason")
+            body["finishReason"] = _inner(event, "finishReason").get("unified", reason)
+            body["usage"] = event.get("totalUsage") or event.get("usage")
+    ended = "finishReason" in body
+    said_all = {"text": "".join(texts), "thinking": "".join(thoughts) or None, "toolCalls": calls or None}
+    return {"finishReason": None, **body, **said_all}, ended

@@ -7,9 +7,11 @@ with its line, what was never a log is a `UsageError`.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ _PAGE_KEYS = frozenset(ENVELOPES) | {
 }
 """What stands beside the records of one page of an export."""
 
+_ROWS_COMPARED = 50
+_FEWEST_ROWS = 3
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"\s*")
 
@@ -110,14 +114,15 @@ def _text_shape(path: Path, head: bytes) -> Shape:
     if not is_table:
         _refuse_near_miss(path, first, [line for line in complete if line.strip()][:50])
     delimiter = max("\t,;|", key=first.count)
-    if is_table or first.count(delimiter) > 0:
+    if is_table or (first.count(delimiter) > 0 and _has_rows(complete, delimiter)):
         # Beyond the head, the reader looks; here, one of many files of a folder can be left out.
         refuse_other_text(path, head)
         columns = csv_columns(path, delimiter)
         return Shape(path, "csv", columns, delimiter)
     raise UsageError(
         f"{path} is neither JSON, JSONL, CSV nor Parquet: it begins with {first[:60]!r}.",
-        "Export the log in one of these.",
+        "Export the log in one of these. What a server prints of its own work (vLLM's, a proxy's) holds no "
+        "answers: log the calls where they are made, see docs/capture.md.",
     )
 
 
@@ -137,6 +142,13 @@ def _refuse_near_miss(path: Path, first: str, lines: list[str]) -> None:
         raise behind_text(
             path, next(line[:place] for line, place in zip(lines, places, strict=True) if place > 0)
         )
+
+
+def _has_rows(lines: list[str], delimiter: str) -> bool:
+    """Tell whether lines are rows of a table: of what a program tells in words, few have as many cells."""
+    cells = (len(each) for each in csv.reader(lines, delimiter=delimiter) if each)
+    rows = list(islice(cells, _ROWS_COMPARED))
+    return len(rows) < _FEWEST_ROWS or 2 * sum(each == rows[0] for each in rows[1:]) >= len(rows) - 1
 
 
 def _starts_array(text: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from workbench.formats.chunks import cohere, is_cohere, is_ollama, ollama
+from workbench.formats.chunks import ai_sdk, cohere, is_ai_sdk, is_cohere, is_ollama, ollama
 from workbench.normal import Undecodable, as_count, as_text, decode_json, decode_nested
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -89,8 +89,8 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
 
     Args:
         chunks: In order: OpenAI chat or responses, Anthropic, Bedrock Converse, Titan, Llama,
-            Gemini, Ollama, Cohere; as objects, as JSON text, or as the lines that were sent. What only ends a
-            stream (`[DONE]`) is no chunk.
+            Gemini, Ollama, Cohere, the AI SDK; as objects, as JSON text, or as the lines that were
+            sent. What only ends a stream (`[DONE]`) is no chunk.
 
     Returns:
         The body of the answer as the provider gives it without streaming, and whether the
@@ -107,6 +107,7 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
         (_is_chat, _chat),
         (is_ollama, ollama),
         (is_cohere, cohere),
+        (is_ai_sdk, ai_sdk),
         (_is_gemini, _gemini),
         (_is_plain, _plain),
     ):
@@ -134,7 +135,7 @@ def is_piece(event: Mapping[str, Any]) -> bool:
     if isinstance(kind, str) and kind.startswith(_PIECES):
         return True
     named = event.get("object") in ("chat.completion.chunk", "text_completion.chunk")
-    return named or is_ollama(event) or is_cohere(event)
+    return named or is_ollama(event) or is_cohere(event) or is_ai_sdk(event)
 
 
 def _inner(event: Mapping[str, Any]) -> Mapping[str, Any]:
