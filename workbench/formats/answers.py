@@ -8,7 +8,16 @@ from typing import Any
 
 from workbench.formats.base import Mark, Unreadable
 from workbench.formats.blocks import CALLER_RUN, CALLER_RUN_RESULTS, calls_in_text, is_built_in_item, kind_of
-from workbench.formats.chat import add, error_output, finish_of, first_choice, parse_response, word
+from workbench.formats.chat import (
+    add,
+    error_output,
+    finish_of,
+    first_choice,
+    first_told,
+    parse_response,
+    word,
+)
+from workbench.formats.langchain import message_usage, said_beside
 from workbench.formats.streams import events_of_text, is_piece, rebuild
 from workbench.formats.turns import is_assistant, is_plain_answer, read_answer
 from workbench.formats.usage import inclusive_usage, read_usage
@@ -17,8 +26,9 @@ from workbench.records import ErrorKind, Output, OutputError, Usage
 
 _BEDROCK_TEXTS = (
     "results", "outputs", "completions", "generation", "completion", "outputText", "text", "response",
+    "generated_text",
 )  # fmt: skip
-_BODY_KEYS = ("output", "object", "candidates", "generations", *_BEDROCK_TEXTS)
+_BODY_KEYS = ("output", "object", "candidates", "promptFeedback", "generations", *_BEDROCK_TEXTS)
 """What answers have that are more than a message, but for Gemini's whose content is an object."""
 _TEXT_ENDS = ("finish_reason", "generation_id", "finishReason")
 """What stands beside a bare text of Cohere's and of the AI SDK."""
@@ -102,7 +112,7 @@ def _is_chunk(body: Mapping[str, Any]) -> bool:
 def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Output | None:
     decoded = [decode_nested(each) for each in items]
     only = decoded[0] if len(decoded) == 1 else None
-    if isinstance(only, dict) and "choices" in only and not _is_chunk(only):
+    if isinstance(only, dict) and ("generated_text" in only or ("choices" in only and not _is_chunk(only))):
         return read_response(only, marks, latency_ms)
     rebuilt = rebuild(decoded)
     if rebuilt is not None:
@@ -255,7 +265,9 @@ def output_of(
 
 
 def _model(body: Mapping[str, Any]) -> str | None:
-    found = next((body[key] for key in ("model", "modelVersion", "model_version") if body.get(key)), None)
+    found = next(
+        (body[key] for key in ("model", "modelVersion", "model_version", "model_id") if body.get(key)), None
+    )
     return as_text(found) if found else None
 
 
@@ -326,9 +338,12 @@ def _gemini(body: Mapping[str, Any], marks: list[str], latency_ms: float | None)
     usage = body.get("usageMetadata", body.get("usage_metadata"))
     if not isinstance(candidates, list):
         content = body.get("content")
-        if not (isinstance(content, dict) and isinstance(content.get("parts"), list)):
+        if isinstance(content, dict) and isinstance(content.get("parts"), list):
+            candidates = [body]
+        elif isinstance(body.get("promptFeedback"), dict):
+            candidates = []  # What was asked was held back.
+        else:
             return None
-        candidates = [body]
     first = first_choice(candidates)
     if first is None:
         return output_of(None, marks, finish="content_filter", model=_model(body), usage=read_usage(usage))
@@ -365,38 +380,12 @@ def _langchain(body: Mapping[str, Any], marks: list[str], latency_ms: float | No
         return output_of(
             inner if inner is not None else first.get("text"),
             marks,
-            finish=finish if finish is not None else _said(inner, "finish_reason", "stop_reason"),
-            model=as_text(model) if model else _said(inner, "model_name", "model"),
-            usage=_message_usage(inner) or usage,
+            finish=finish if finish is not None else said_beside(inner, "finish_reason", "stop_reason"),
+            model=as_text(model) if model else said_beside(inner, "model_name", "model"),
+            usage=message_usage(inner) or usage,
             latency_ms=latency_ms,
         )
     return None
-
-
-def _said(message: Any, *keys: str) -> Any:
-    """Return what a LangChain message keeps of the provider's answer."""
-    for holder in _holders(message):
-        metadata = holder.get("response_metadata")
-        for key in keys:
-            if isinstance(metadata, dict) and metadata.get(key):
-                return metadata[key]
-    return None
-
-
-def _message_usage(message: Any) -> Usage | None:
-    for holder in _holders(message):
-        usage = holder.get("usage_metadata")
-        if isinstance(usage, dict) and ("input_tokens" in usage or "output_tokens" in usage):
-            if "input_token_details" in usage or "output_token_details" in usage:
-                return read_usage(usage)
-            return inclusive_usage(usage.get("input_tokens"), None, usage.get("output_tokens"))
-    return None
-
-
-def _holders(message: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(message, dict):
-        return []
-    return [message, *(message[key] for key in ("kwargs", "data") if isinstance(message.get(key), dict))]
 
 
 def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
@@ -404,14 +393,19 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
     if body.keys().isdisjoint(_BEDROCK_TEXTS):
         return None
     results, outputs, older = (body.get(key) for key in ("results", "outputs", "completions"))
-    if isinstance(results, list) and results and isinstance(results[0], dict) and "outputText" in results[0]:
-        first = results[0]
-        usage = inclusive_usage(body.get("inputTextTokenCount"), None, first.get("tokenCount"))
+    results = [body] if "generated_text" in body else results
+    first = results[0] if isinstance(results, list) and results else None
+    if isinstance(first, dict) and ("outputText" in first or "generated_text" in first):
+        # Titan, and watsonx or Text Generation Inference
+        held = {**(first["details"] if isinstance(first.get("details"), dict) else {}), **first}
+        asked = first_told({**body, **held}, "inputTextTokenCount", "input_token_count")
+        made = first_told(held, "tokenCount", "generated_token_count", "generated_tokens")
         return output_of(
-            first["outputText"],
+            first_told(first, "outputText", "generated_text"),
             marks,
-            finish=first.get("completionReason"),
-            usage=usage,
+            finish=first_told(held, "completionReason", "stop_reason", "finish_reason"),
+            model=_model(body),
+            usage=inclusive_usage(asked, None, made),
             latency_ms=latency_ms,
         )
     if isinstance(outputs, list) and outputs and isinstance(outputs[0], dict) and "text" in outputs[0]:
@@ -480,8 +474,8 @@ def _message(body: Mapping[str, Any], marks: list[str], latency_ms: float | None
     return output_of(
         body if "role" in body or "type" in body or "kwargs" in body else {"role": "assistant", **body},
         marks,
-        finish=finish if finish is not None else _said(body, "finish_reason", "stop_reason"),
-        model=_model(body) or _said(body, "model_name", "model"),
-        usage=_message_usage(body) or read_usage(body.get("usage")),
+        finish=finish if finish is not None else said_beside(body, "finish_reason", "stop_reason"),
+        model=_model(body) or said_beside(body, "model_name", "model"),
+        usage=message_usage(body) or read_usage(body.get("usage")),
         latency_ms=latency_ms,
     )

@@ -36,7 +36,7 @@ MEDIA: Mapping[str, Mark] = {
 
 _FINISH = {
     "end_turn": "stop", "stop_sequence": "stop", "STOP": "stop", "FINISH": "stop", "finished": "stop",
-    "completed": "stop", "COMPLETE": "stop", "complete": "stop", "stop": "stop",
+    "completed": "stop", "COMPLETE": "stop", "complete": "stop", "stop": "stop", "eos_token": "stop",
     "CONTENT_FILTERED": "content_filter",
     "max_tokens": "length", "max_output_tokens": "length", "MAX_TOKENS": "length", "LENGTH": "length",
     "max_length": "length", "model_context_window_exceeded": "length",

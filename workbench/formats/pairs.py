@@ -109,7 +109,10 @@ def parse_pair(
         latency_ms=latency,
         first_token_ms=as_number(first_told(value, *FIRST_KEYS)),
         usage=logged_usage(value),
-        model=answer.get("model") or asked.get("model") or value.get("model") or asked.get("modelId"),
+        model=answer.get("model")
+        or asked.get("model")
+        or value.get("model")
+        or first_told(asked, "modelId", "model_id"),
         task=task,
         error=error,
         status=status,

@@ -17,7 +17,7 @@ _COMPLETED = ("choices", "response", "generation", "completion", "error")
 
 
 class ProviderPair:
-    """Gemini's `contents`, Cohere's `message` and the `prompt` of completions, each beside its answer."""
+    """Gemini's `contents`, Cohere's `message`, and the `prompt` or `inputs` of completions, with answers."""
 
     name = "provider_pair"
     title = "Gemini, Cohere or plain completions, request and response on one line"
@@ -30,6 +30,10 @@ class ProviderPair:
                 return f"{asked}.contents (Gemini)"
             if not response and not request.keys().isdisjoint(("prompt", "message")):
                 response = as_mapping(whole_body(value.get(answered)))
+            if isinstance(request.get("inputs"), str) or (
+                isinstance(request.get("input"), str) and "model_id" in request
+            ):
+                return f"{asked}.inputs (Text Generation Inference, watsonx)"
             if isinstance(request.get("message"), str) and (
                 "generation_id" in response or not request.keys().isdisjoint(("chat_history", "preamble"))
             ):

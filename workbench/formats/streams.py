@@ -339,7 +339,7 @@ def _add_call(calls: dict[str, dict[str, Any]], index: str, call: Mapping[str, A
 
 
 def _is_gemini(event: Mapping[str, Any]) -> bool:
-    return isinstance(event.get("candidates"), list)
+    return isinstance(event.get("candidates"), list) or isinstance(event.get("promptFeedback"), dict)
 
 
 def _gemini(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
@@ -361,7 +361,9 @@ def _gemini(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
             for part in parts if isinstance(parts, list) else []:
                 _add_part(known["content"]["parts"], part)
     body["candidates"] = [found[index] for index in sorted(found)]
-    return body, bool(found) and body["candidates"][0]["finishReason"] is not None
+    if not found:
+        return body, "promptFeedback" in body  # What was asked was held back.
+    return body, body["candidates"][0]["finishReason"] is not None
 
 
 def _add_part(parts: list[Any], part: Any) -> None:
