@@ -44,7 +44,8 @@ def _events_of_lines(text: str) -> list[Any] | None:
     A model may answer in JSON lines, too: only what no one but a provider writes counts.
     """
     first, _, _ = text.partition("\n")
-    if len(first) == len(text) or not _is_piece_text(first):
+    # Most such texts are one object over several lines, and are spared the decoding.
+    if len(first) == len(text) or not first.rstrip().endswith("}") or not _is_piece_text(first):
         return None
     found = [_object(line) for each in _LINE_END.split(text) if (line := each.strip())]
     if isinstance(found[-1], str) and found[-1].startswith("{"):
