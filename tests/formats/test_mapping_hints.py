@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import UsageError
-from workbench.formats import Draft, read
+from workbench.formats import Draft, propose_mapping, read
 from workbench.records import Usage
 
 MESSAGES = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi"}]
@@ -163,6 +163,7 @@ def test_the_proposed_mapping_finds_model_time_and_tokens_beside_the_bodies(
     path = tmp_path / "log.jsonl"
     path.write_text(json.dumps(record) + "\n", encoding="utf-8")
     draft = only(path)
+    assert propose_mapping(path) == proposed(path), "the Upload page offers what the command does"
     assert [each.content for each in draft.request.messages] == ["Be short.", "Hi"]
     assert draft.occurred_at is not None
     assert draft.control is not None

@@ -200,6 +200,18 @@ def test_the_only_choice_counts_whatever_its_index(tmp_path: Path, index: int | 
     assert "multiple_choices" not in draft.control_marks
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_text_generation_inference_is_put_together_from_its_tokens(tmp_path: Path, ended: bool) -> None:
+    """Its last one has the whole text; special tokens are none of the answer's."""
+    tokens = [{"token": {"text": each, "special": each == "</s>"}} for each in ("Hel", "lo", "</s>")]
+    pieces: list[dict[str, Any]] = [each | {"generated_text": None, "details": None} for each in tokens]
+    if ended:
+        pieces[-1] |= {"generated_text": "Hello", "details": {"finish_reason": "eos_token"}}
+    read_as = answer(tmp_path, pieces, {"inputs": "Hi"})
+    assert (read_as.text, read_as.finish_reason) == ("Hello", "stop" if ended else None)
+    assert read_as.flags == (() if ended else ("truncated",))
+
+
 FINISHED = {
     "type": "finish",
     "finishReason": "tool-calls",

@@ -112,7 +112,9 @@ def _is_chunk(body: Mapping[str, Any]) -> bool:
 def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Output | None:
     decoded = [decode_nested(each) for each in items]
     only = decoded[0] if len(decoded) == 1 else None
-    if isinstance(only, dict) and ("generated_text" in only or ("choices" in only and not _is_chunk(only))):
+    if isinstance(only, dict) and (
+        isinstance(only.get("generated_text"), str) or ("choices" in only and not _is_chunk(only))
+    ):
         return read_response(only, marks, latency_ms)
     rebuilt = rebuild(decoded)
     if rebuilt is not None:

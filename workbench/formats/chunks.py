@@ -1,4 +1,4 @@
-"""Chunks of the streams of Ollama, Cohere and the Vercel AI SDK as the body they stand for."""
+"""Chunks of the streams of Ollama, Cohere, Text Generation Inference and the AI SDK as the body they make."""
 
 from __future__ import annotations
 
@@ -112,6 +112,21 @@ def _grow(known: dict[str, Any], more: Mapping[str, Any], texts: Sequence[str]) 
             known[key] = as_text(known.get(key) or "") + item
         elif item is not None:
             known[key] = item
+
+
+def is_tgi(event: Mapping[str, Any]) -> bool:
+    """Tell whether an object is a token of Text Generation Inference's."""
+    return isinstance(event.get("token"), dict) and "generated_text" in event
+
+
+def tgi(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
+    """Put together what Text Generation Inference sent: the last token has the whole text once more."""
+    last = events[-1]
+    if isinstance(last.get("generated_text"), str):
+        return dict(last), True
+    tokens = [_inner(each, "token") for each in events]
+    texts = [as_text(each.get("text") or "") for each in tokens if each.get("special") is not True]
+    return {"generated_text": "".join(texts)}, False
 
 
 _AI_SDK_KINDS = ("text-delta", "reasoning-delta", "tool-input-delta", "tool-input-available")

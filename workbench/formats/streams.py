@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from workbench.formats.chunks import ai_sdk, cohere, is_ai_sdk, is_cohere, is_ollama, ollama
+from workbench.formats.chunks import ai_sdk, cohere, is_ai_sdk, is_cohere, is_ollama, is_tgi, ollama, tgi
 from workbench.normal import Undecodable, as_count, as_text, decode_json, decode_nested
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -90,7 +90,7 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
 
     Args:
         chunks: In order: OpenAI chat or responses, Anthropic, Bedrock Converse, Titan, Llama,
-            Gemini, Ollama, Cohere, the AI SDK; as objects, as JSON text, or as the lines that were
+            Gemini, Ollama, Cohere, TGI, the AI SDK; as objects, as JSON text, or as the lines that were
             sent. What only ends a stream (`[DONE]`) is no chunk.
 
     Returns:
@@ -109,6 +109,7 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
         (is_ollama, ollama),
         (is_cohere, cohere),
         (is_ai_sdk, ai_sdk),
+        (is_tgi, tgi),
         (_is_gemini, _gemini),
         (_is_plain, _plain),
     ):
