@@ -91,10 +91,23 @@ def test_what_is_no_log_is_refused_with_its_name_and_the_next_step(
     assert error.value.hint
 
 
+def test_what_a_server_prints_of_its_work_is_no_table(tmp_path: Path) -> None:
+    """It has commas, and no two lines with as many of them."""
+    path = tmp_path / "vllm.log"
+    path.write_text(
+        "INFO 01-01 00:00:00 Received request c1: prompt: 'Hi', params: Params(n=1, top_p=1), lora: None.\n"
+        "INFO 01-01 00:00:00 Added request c1.\n"
+        'INFO: 127.0.0.1:1 - "POST /v1/chat/completions HTTP/1.1" 200 OK\n'
+    )
+    with pytest.raises(UsageError, match="neither JSON, JSONL, CSV nor Parquet") as error:
+        list(read([path]))
+    assert "where they are made" in error.value.hint
+
+
 def test_a_pipe_is_refused_before_anything_is_read_of_it(tmp_path: Path) -> None:
     pipe = tmp_path / "calls.jsonl"
     os.mkfifo(pipe)
-    with pytest.raises(UsageError, match="is a pipe or a device") as error:
+    with pytest.raises(UsageError, match="is a pipe, a socket or a device") as error:
         list(read([pipe]))
     assert "write it to a file" in error.value.hint
 

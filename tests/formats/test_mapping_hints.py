@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from workbench.errors import UsageError
-from workbench.formats import Draft, read
+from workbench.formats import Draft, propose_mapping, read
+from workbench.records import Usage
 
 MESSAGES = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi"}]
 BODY = {"model": "gpt-4o", "messages": MESSAGES}
@@ -115,6 +116,102 @@ def test_answers_alone_are_told_as_such(tmp_path: Path, beside: dict[str, Any]) 
     path.write_text(json.dumps({"object": "list", "data": [REPLY | beside, REPLY | beside]}), "utf-8")
     with pytest.raises(UsageError, match="holds answers, and not what was asked"):
         list(read([path]))
+
+
+TOKENS = {"prompt_tokens": 9, "completion_tokens": 3}
+CHAT = {"type": "chat", "messages": MESSAGES}
+SAID = {"role": "assistant", "content": "Yes"}
+
+
+@pytest.mark.parametrize(
+    ("record", "latency_ms"),
+    [
+        (  # Braintrust
+            {"id": "s", "created": "2026-01-01T00:00:00Z", "input": MESSAGES, "metadata": {"model": "gpt-4o"},
+             "output": [{"index": 0, "message": SAID, "finish_reason": "stop"}],
+             "metrics": {"start": 1.0, **TOKENS}, "span_attributes": {"type": "llm"}},
+            None,
+        ),
+        (  # Weave
+            {"id": "c", "started_at": "2026-01-01T00:00:00Z", "op_name": "create",
+             "inputs": {"self": "x", **BODY}, "output": REPLY,
+             "summary": {"usage": {"gpt-4o": TOKENS}, "weave": {"latency_ms": 20}}},
+            20,
+        ),
+        (  # PromptLayer
+            {"request_id": 7, "engine": "gpt-4o", "input": CHAT, "output": {"messages": [SAID]},
+             "request_start_time": "2026-01-01T00:00:00Z", "input_tokens": 9, "output_tokens": 3},
+            None,
+        ),
+        (  # Portkey
+            {"id": "l", "created_at": "2026-01-01T00:00:00Z", "request": {"url": "/v1", "body": BODY},
+             "response": {"status": 200, "body": REPLY | {"usage": None}}, "ai_model": "gpt-4o",
+             "req_units": 9, "res_units": 3},
+            None,
+        ),
+        (  # Names as JavaScript writes them
+            {"id": "l", "createdAt": "2026-01-01T00:00:00Z", "prompt": MESSAGES, "response": "Yes",
+             "modelName": "gpt-4o", "usage": {"inputTokens": 9, "outputTokens": 3}, "durationMs": 20},
+            20,
+        ),
+    ],
+)  # fmt: skip
+def test_the_proposed_mapping_finds_model_time_and_tokens_beside_the_bodies(
+    tmp_path: Path, record: dict[str, Any], latency_ms: float | None
+) -> None:
+    """Observability tools keep them in an object of their own, which no column's name tells."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    draft = only(path)
+    assert propose_mapping(path) == proposed(path), "the Upload page offers what the command does"
+    assert [each.content for each in draft.request.messages] == ["Be short.", "Hi"]
+    assert draft.occurred_at is not None
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.model) == ("Yes", "gpt-4o")
+    assert (draft.control.usage.input_tokens, draft.control.usage.output_tokens) == (9, 3)
+    assert draft.control.latency_ms == latency_ms
+
+
+def test_a_column_with_all_tokens_asked_leaves_the_cached_ones_apart(tmp_path: Path) -> None:
+    """Else the cached tokens of the body would count a second time."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}
+    path = tmp_path / "log.jsonl"
+    record = {"req": BODY, "res": REPLY | {"usage": usage}, "prompt_tokens": 9, "completion_tokens": 3}
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    control = only(path).control
+    assert control is not None
+    assert control.usage == Usage(5, 4, 3)
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        BODY,
+        {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "generationConfig": {"topK": 1}},
+        {"model": "m", "prompt": "Hi", "max_tokens": 3},
+        {"model": "m", "input": "Hi"},
+    ],
+)
+def test_requests_without_answers_are_told_as_such(tmp_path: Path, request_body: dict[str, Any]) -> None:
+    """What is proposed for them reads them as traffic."""
+    path = tmp_path / "log.jsonl"
+    path.write_text((json.dumps(request_body) + "\n") * 2, encoding="utf-8")
+    with pytest.raises(UsageError, match="holds requests and no answers") as refused:
+        list(read([path]))
+    assert "COLUMN" not in str(refused.value)
+    assert "jq -c '{request: .}' log.jsonl" in str(refused.value)
+    path.write_text(json.dumps({"request": request_body}) + "\n", encoding="utf-8")
+    (draft,) = read([path])
+    assert isinstance(draft, Draft)
+    assert (draft.request.messages[-1].content, draft.control) == ("Hi", None)
+
+
+def test_a_table_of_questions_alone_is_offered_no_column_for_answers(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("id,question\n1,Hi\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="no column is left that could hold the answers") as refused:
+        list(read([path]))
+    assert "COLUMN" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

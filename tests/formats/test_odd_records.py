@@ -349,6 +349,18 @@ def test_tokens_of_older_langfuse_exports_and_of_its_tables_are_read(told: dict[
     assert draft.control.usage == Usage(input_tokens=10, output_tokens=3)
 
 
+@pytest.mark.parametrize("name", ["timeToFirstToken", "time_to_first_token"])
+def test_langfuse_s_table_says_in_seconds_when_the_first_token_came(name: str) -> None:
+    """Where the time itself is there, too, it is the exact one."""
+    row = {"id": "o", "type": "GENERATION", "traceId": "t", "model": "m", "input": "Hi?", "output": "Hello."}
+    row |= {"startTime": "2026-01-01T00:00:00Z", name: "0.45"}
+    for told, expected in (({}, 450), ({"completionStartTime": "2026-01-01T00:00:00.451Z"}, 451)):
+        (draft,) = Langfuse().parse(row | told)
+        assert isinstance(draft, Draft)
+        assert draft.control is not None
+        assert draft.control.time_to_first_token_ms == expected
+
+
 def test_azure_s_portal_names_the_zone_in_the_column_of_the_time() -> None:
     """Saved as CSV, `TimeGenerated [UTC]` is the time; one in figures alone is marked, not passed over."""
     row = {

@@ -84,3 +84,72 @@ def test_a_request_of_several_prompts_is_no_call(tmp_path: Path) -> None:
     (found,) = read([path])
     assert isinstance(found, Rejected)
     assert "several prompts" in found.reason
+
+
+def test_what_amazon_s_sdk_returns_is_read_with_model_id_time_and_duration(tmp_path: Path) -> None:
+    """A pair of Converse as `boto3` gives it: the model is asked for by its id alone."""
+    asked = {"modelId": "amazon.nova", "messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
+    answer = {
+        "ResponseMetadata": {"RequestId": "r1", "HTTPHeaders": {"date": "Thu, 01 Jan 2026 00:00:00 GMT"}},
+        "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
+        "stopReason": "end_turn", "usage": {"inputTokens": 5}, "metrics": {"latencyMs": 900},
+    }  # fmt: skip
+    draft = only(tmp_path, {"request": asked, "response": answer})
+    assert (draft.native_id, draft.model, draft.occurred_at is None) == ("r1", "amazon.nova", False)
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.latency_ms) == ("Hello", 900)
+
+
+def test_a_provider_that_failed_behind_openrouter_is_a_failed_call(tmp_path: Path) -> None:
+    """It answers 200, and the error stands in the choice."""
+    choice = {"index": 0, "finish_reason": "error", "message": {"role": "assistant", "content": "Hel"}}
+    failed = {"id": "g", "model": "m", "choices": [choice | {"error": {"code": 502, "message": "upstream"}}]}
+    draft = only(tmp_path, {"request": REQUEST, "response": failed})
+    assert draft.control is not None
+    assert draft.control.error is not None
+    assert (draft.control.error.status, draft.control.error.message) == (502, "upstream")
+    assert draft.control_marks == ["error"]
+
+
+@pytest.mark.parametrize("write", [dict, lambda body: [body]])
+def test_a_prompt_that_gemini_held_back_has_no_answer(tmp_path: Path, write: Any) -> None:
+    """The response then has no candidates at all."""
+    body = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}}
+    draft = only(tmp_path, {"request": {"contents": "Hi"}, "response": write(body)})
+    assert draft.control is not None
+    assert draft.control.error is not None
+    assert (draft.control.error.kind, draft.control.usage.input_tokens) == ("content_filter", 3)
+    assert draft.control_marks == ["content_filter"]
+
+
+@pytest.mark.parametrize(
+    ("request_body", "answer", "model", "usage"),
+    [
+        (
+            {"inputs": "Hi", "parameters": {"max_new_tokens": 3}},
+            [{"generated_text": "Hello", "details": {"finish_reason": "length", "generated_tokens": 2}}],
+            None, Usage(None, None, 2),
+        ),
+        (
+            {"input": "Hi", "model_id": "ibm/granite", "parameters": {"max_new_tokens": 3}},
+            {"model_id": "ibm/granite", "results": [{
+                "generated_text": "Hello", "generated_token_count": 2, "input_token_count": 5,
+                "stop_reason": "max_tokens",
+            }]},
+            "ibm/granite", Usage(5, None, 2),
+        ),
+    ],
+)  # fmt: skip
+def test_generated_text_is_an_answer(
+    tmp_path: Path, request_body: dict[str, Any], answer: Any, model: str | None, usage: Usage
+) -> None:
+    """As Text Generation Inference and watsonx write it."""
+    draft = only(tmp_path, {"request": request_body, "response": answer})
+    assert ([each.content for each in draft.request.messages], draft.model) == (["Hi"], model)
+    assert draft.request.parameters == {"max_tokens": 3}
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.finish_reason, draft.control.usage) == (
+        "Hello",
+        "length",
+        usage,
+    )

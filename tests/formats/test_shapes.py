@@ -542,3 +542,43 @@ def test_tokens_that_deepseek_took_from_its_cache_are_cached_ones() -> None:
     found = read_response(body, [])
     assert found is not None
     assert (found.usage.input_tokens, found.usage.cached_input_tokens) == (36, 64)
+
+
+def event(name: str, **attributes: Any) -> dict[str, Any]:
+    """Return an event of a span."""
+    listed = [
+        {"key": key.replace("__", "."), "value": {"stringValue": item}} for key, item in attributes.items()
+    ]
+    return {"name": name, "timeUnixNano": "1760000000000000000", "attributes": listed}
+
+
+def test_a_span_of_semantic_kernel_is_a_call_with_its_tokens() -> None:
+    """It names the operation after the path of OpenAI's API, and prints enums as Python does."""
+    told = {
+        "gen_ai.operation.name": "chat.completions",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.response.finish_reason": "FinishReason.STOP",
+        "gen_ai.response.prompt_tokens": 5,
+        "gen_ai.response.completion_tokens": 2,
+    }
+    asked = json.dumps([{"role": "user", "content": "How warm?"}])
+    said = json.dumps([{"role": "assistant", "content": "12 degrees"}])
+    events = [
+        event("gen_ai.content.prompt", gen_ai__prompt=asked),
+        event("gen_ai.content.completion", gen_ai__completion=said),
+    ]
+    draft = call(OtlpGenAI(), SPAN | {"attributes": told, "events": events})
+    read = control(draft)
+    assert (draft.request.messages[0].content, read.text) == ("How warm?", "12 degrees")
+    assert (read.finish_reason, read.usage.input_tokens, read.usage.output_tokens) == ("stop", 5, 2)
+
+
+def test_of_several_events_of_choices_that_of_index_0_counts() -> None:
+    """As of several choices of a response, in whatever order they come."""
+    events = [
+        event("gen_ai.user.message", content="How warm?"),
+        *(event("gen_ai.choice", index=index, content=text) for index, text in (("1", "B"), ("0", "A"))),
+    ]
+    told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+    draft = call(OtlpGenAI(), SPAN | {"attributes": told, "events": events})
+    assert (control(draft).text, Mark.MULTIPLE_CHOICES in draft.control_marks) == ("A", True)

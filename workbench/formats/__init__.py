@@ -67,16 +67,16 @@ __all__ = [
     "found_files",
     "log_files",
     "open_source",
+    "propose_mapping",
     "read",
     "read_outputs",
     "read_replies",
-    "suggest_mapping",
 ]
 
 T = TypeVar("T")
 
 AUTO = "auto"
-READING = 3
+READING = 4
 """Raised whenever the readers make other calls or outputs of the same bytes: by it the store knows that a
 record which comes again and reads otherwise is no other record."""
 _SAMPLE_RECORDS = 50
@@ -326,6 +326,19 @@ def columns_with_samples(path: Path, values: int = 3) -> list[tuple[str, list[st
     return list(found.items())
 
 
+def propose_mapping(path: Path) -> dict[str, str]:
+    """Propose a mapping for a table or a log of an unknown format, by its first records and its columns.
+
+    Returns:
+        Field to column or JSON path.
+
+    Raises:
+        UsageError: The file is no log.
+    """
+    shape = look(path)
+    return near_misses.propose_mapping(columns_of(shape), _sample(shape))
+
+
 def _sample(shape: Shape, most: int = _SAMPLE_RECORDS) -> list[Mapping[str, Any]]:
     found = (each.value for each in islice(records(shape), most) if isinstance(each, Record))
     return [each for each in found if isinstance(each, dict)]
@@ -377,7 +390,7 @@ def _detect(shape: Shape, objects: Sequence[Mapping[str, Any]]) -> Detection:
         return Detection(name, f"{count} of the first {len(objects)} records have {reasons[name]}")
     if not objects:
         raise UsageError(f"{shape.path} holds no JSON object that can be read.", _how_to_mend(shape))
-    for told in (near_misses.only_pieces, near_misses.only_answers):
+    for told in (near_misses.only_pieces, near_misses.only_answers, near_misses.only_requests):
         if (refused := told(shape.path, objects)) is not None:
             raise refused
     keys = _listed(tuple(objects[0]))

@@ -8,46 +8,32 @@ from typing import Any
 
 from workbench.formats.base import Mark, Unreadable
 from workbench.formats.blocks import CALLER_RUN, CALLER_RUN_RESULTS, calls_in_text, is_built_in_item, kind_of
-from workbench.formats.chat import add, error_output, parse_response, word
-from workbench.formats.streams import events_of_text, rebuild
+from workbench.formats.chat import (
+    add,
+    error_output,
+    finish_of,
+    first_choice,
+    first_told,
+    parse_response,
+    word,
+)
+from workbench.formats.langchain import message_usage, said_beside
+from workbench.formats.streams import events_of_text, is_piece, rebuild
 from workbench.formats.turns import is_assistant, is_plain_answer, read_answer
 from workbench.formats.usage import inclusive_usage, read_usage
 from workbench.normal import as_text, decode_nested
 from workbench.records import ErrorKind, Output, OutputError, Usage
 
-_FINISH = {
-    "end_turn": "stop", "stop_sequence": "stop", "STOP": "stop", "FINISH": "stop", "finished": "stop",
-    "completed": "stop", "COMPLETE": "stop", "complete": "stop", "stop": "stop",
-    "CONTENT_FILTERED": "content_filter",
-    "max_tokens": "length", "max_output_tokens": "length", "MAX_TOKENS": "length", "LENGTH": "length",
-    "max_length": "length", "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls", "tool_call": "tool_calls", "tool_calls": "tool_calls",
-    "TOOL_CALL": "tool_calls",
-    "tool-calls": "tool_calls", "content-filter": "content_filter", "refusal": "content_filter",
-    "SAFETY": "content_filter", "PROHIBITED_CONTENT": "content_filter", "RECITATION": "content_filter",
-    "guardrail_intervened": "content_filter", "content_filtered": "content_filter",
-    "ERROR_TOXIC": "content_filter",
-    "blocklist": "content_filter",
-}  # fmt: skip
-
-
 _BEDROCK_TEXTS = (
     "results", "outputs", "completions", "generation", "completion", "outputText", "text", "response",
+    "generated_text",
 )  # fmt: skip
-_BODY_KEYS = ("output", "object", "candidates", "generations", *_BEDROCK_TEXTS)
+_BODY_KEYS = ("output", "object", "candidates", "promptFeedback", "generations", *_BEDROCK_TEXTS)
 """What answers have that are more than a message, but for Gemini's whose content is an object."""
 _TEXT_ENDS = ("finish_reason", "generation_id", "finishReason")
 """What stands beside a bare text of Cohere's and of the AI SDK."""
 _OUTPUT_CALLS = ("function_call", "custom_tool_call", *CALLER_RUN)
 """Items of the responses API that call a tool of the caller's."""
-
-
-def finish_of(value: Any) -> str | None:
-    """Return a reason for ending under OpenAI's name; unknown ones stay as they are."""
-    if value is None or value == "":
-        return None
-    text = as_text(value)
-    return _FINISH.get(text, text)
 
 
 def read_response(body: Any, marks: list[str], latency_ms: float | None = None) -> Output | None:
@@ -114,6 +100,8 @@ def _keys(body: Mapping[str, Any]) -> str:
 
 
 def _is_chunk(body: Mapping[str, Any]) -> bool:
+    if body.get("done") is False and is_piece(body):
+        return True
     choices = body.get("choices")
     return body.get("object") == "chat.completion.chunk" and any(
         isinstance(each, dict) and "delta" in each and "message" not in each
@@ -124,7 +112,9 @@ def _is_chunk(body: Mapping[str, Any]) -> bool:
 def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Output | None:
     decoded = [decode_nested(each) for each in items]
     only = decoded[0] if len(decoded) == 1 else None
-    if isinstance(only, dict) and "choices" in only and not _is_chunk(only):
+    if isinstance(only, dict) and (
+        isinstance(only.get("generated_text"), str) or ("choices" in only and not _is_chunk(only))
+    ):
         return read_response(only, marks, latency_ms)
     rebuilt = rebuild(decoded)
     if rebuilt is not None:
@@ -138,7 +128,9 @@ def _list(items: list[Any], marks: list[str], latency_ms: float | None) -> Outpu
         return output
     if all(isinstance(each, dict) and _is_choice(each) for each in decoded):
         return parse_response({"choices": decoded}, marks, latency_ms)
-    if all(isinstance(each, dict) and _is_said(each) for each in decoded):
+    if all(isinstance(each, dict) and _is_said(each) for each in decoded) and not any(
+        map(_is_event, decoded)
+    ):
         return _messages(decoded, marks, latency_ms)
     add(marks, Mark.STREAM_NOT_REBUILT)
     return None
@@ -150,6 +142,11 @@ def _is_choice(item: Mapping[str, Any]) -> bool:
 
 def _is_said(item: Mapping[str, Any]) -> bool:
     return "role" in item or "text" in item or kind_of(item) is not None
+
+
+def _is_event(item: Mapping[str, Any]) -> bool:
+    """Tell whether something is an event of a stream that is not known: read as said, it says nothing."""
+    return "delta" in item and "role" not in item and "text" not in item
 
 
 def _messages(items: list[Any], marks: list[str], latency_ms: float | None) -> Output:
@@ -270,7 +267,9 @@ def output_of(
 
 
 def _model(body: Mapping[str, Any]) -> str | None:
-    found = next((body[key] for key in ("model", "modelVersion", "model_version") if body.get(key)), None)
+    found = next(
+        (body[key] for key in ("model", "modelVersion", "model_version", "model_id") if body.get(key)), None
+    )
     return as_text(found) if found else None
 
 
@@ -341,14 +340,17 @@ def _gemini(body: Mapping[str, Any], marks: list[str], latency_ms: float | None)
     usage = body.get("usageMetadata", body.get("usage_metadata"))
     if not isinstance(candidates, list):
         content = body.get("content")
-        if not (isinstance(content, dict) and isinstance(content.get("parts"), list)):
+        if isinstance(content, dict) and isinstance(content.get("parts"), list):
+            candidates = [body]
+        elif isinstance(body.get("promptFeedback"), dict):
+            candidates = []  # What was asked was held back.
+        else:
             return None
-        candidates = [body]
-    if not candidates or not isinstance(candidates[0], dict):
+    first = first_choice(candidates)
+    if first is None:
         return output_of(None, marks, finish="content_filter", model=_model(body), usage=read_usage(usage))
     if len(candidates) > 1:
         add(marks, Mark.MULTIPLE_CHOICES)
-    first = candidates[0]
     finish = first.get("finishReason", first.get("finish_reason"))
     if isinstance(finish, int) and not isinstance(finish, bool):
         finish = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}.get(finish, finish)
@@ -380,38 +382,12 @@ def _langchain(body: Mapping[str, Any], marks: list[str], latency_ms: float | No
         return output_of(
             inner if inner is not None else first.get("text"),
             marks,
-            finish=finish if finish is not None else _said(inner, "finish_reason", "stop_reason"),
-            model=as_text(model) if model else _said(inner, "model_name", "model"),
-            usage=_message_usage(inner) or usage,
+            finish=finish if finish is not None else said_beside(inner, "finish_reason", "stop_reason"),
+            model=as_text(model) if model else said_beside(inner, "model_name", "model"),
+            usage=message_usage(inner) or usage,
             latency_ms=latency_ms,
         )
     return None
-
-
-def _said(message: Any, *keys: str) -> Any:
-    """Return what a LangChain message keeps of the provider's answer."""
-    for holder in _holders(message):
-        metadata = holder.get("response_metadata")
-        for key in keys:
-            if isinstance(metadata, dict) and metadata.get(key):
-                return metadata[key]
-    return None
-
-
-def _message_usage(message: Any) -> Usage | None:
-    for holder in _holders(message):
-        usage = holder.get("usage_metadata")
-        if isinstance(usage, dict) and ("input_tokens" in usage or "output_tokens" in usage):
-            if "input_token_details" in usage or "output_token_details" in usage:
-                return read_usage(usage)
-            return inclusive_usage(usage.get("input_tokens"), None, usage.get("output_tokens"))
-    return None
-
-
-def _holders(message: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(message, dict):
-        return []
-    return [message, *(message[key] for key in ("kwargs", "data") if isinstance(message.get(key), dict))]
 
 
 def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
@@ -419,14 +395,19 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
     if body.keys().isdisjoint(_BEDROCK_TEXTS):
         return None
     results, outputs, older = (body.get(key) for key in ("results", "outputs", "completions"))
-    if isinstance(results, list) and results and isinstance(results[0], dict) and "outputText" in results[0]:
-        first = results[0]
-        usage = inclusive_usage(body.get("inputTextTokenCount"), None, first.get("tokenCount"))
+    results = [body] if "generated_text" in body else results
+    first = results[0] if isinstance(results, list) and results else None
+    if isinstance(first, dict) and ("outputText" in first or "generated_text" in first):
+        # Titan, and watsonx or Text Generation Inference
+        held = {**(first["details"] if isinstance(first.get("details"), dict) else {}), **first}
+        asked = first_told({**body, **held}, "inputTextTokenCount", "input_token_count")
+        made = first_told(held, "tokenCount", "generated_token_count", "generated_tokens")
         return output_of(
-            first["outputText"],
+            first_told(first, "outputText", "generated_text"),
             marks,
-            finish=first.get("completionReason"),
-            usage=usage,
+            finish=first_told(held, "completionReason", "stop_reason", "finish_reason"),
+            model=_model(body),
+            usage=inclusive_usage(asked, None, made),
             latency_ms=latency_ms,
         )
     if isinstance(outputs, list) and outputs and isinstance(outputs[0], dict) and "text" in outputs[0]:
@@ -455,17 +436,23 @@ def _bedrock_text(body: Mapping[str, Any], marks: list[str], latency_ms: float |
                 (body[each] for each in ("stop_reason", "completionReason", "done_reason") if body.get(each)),
                 None,
             )
-            return output_of(body[key], marks, finish=finish, usage=usage, latency_ms=latency_ms)
+            said = {"role": "assistant", "content": body[key]} | _thinking(body)
+            return output_of(said, marks, finish=finish, usage=usage, latency_ms=latency_ms)
     if isinstance(body.get("text"), str) and not body.keys().isdisjoint(_TEXT_ENDS):
         calls = body.get("tool_calls", body.get("toolCalls"))
         return output_of(
-            {"role": "assistant", "content": body["text"], "tool_calls": calls},
+            {"role": "assistant", "content": body["text"], "tool_calls": calls} | _thinking(body),
             marks,
             finish=body.get("finish_reason", body.get("finishReason")),
             usage=usage if usage != Usage() else read_usage(body.get("meta", body.get("usage"))),
             latency_ms=latency_ms,
         )
     return None
+
+
+def _thinking(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reasoning beside a text as a message has it, of Ollama's completions and of streams."""
+    return {"thinking": body["thinking"]} if isinstance(body.get("thinking"), str) else {}
 
 
 def _message(body: Mapping[str, Any], marks: list[str], latency_ms: float | None) -> Output | None:
@@ -489,8 +476,8 @@ def _message(body: Mapping[str, Any], marks: list[str], latency_ms: float | None
     return output_of(
         body if "role" in body or "type" in body or "kwargs" in body else {"role": "assistant", **body},
         marks,
-        finish=finish if finish is not None else _said(body, "finish_reason", "stop_reason"),
-        model=_model(body) or _said(body, "model_name", "model"),
-        usage=_message_usage(body) or read_usage(body.get("usage")),
+        finish=finish if finish is not None else said_beside(body, "finish_reason", "stop_reason"),
+        model=_model(body) or said_beside(body, "model_name", "model"),
+        usage=message_usage(body) or read_usage(body.get("usage")),
         latency_ms=latency_ms,
     )

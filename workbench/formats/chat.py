@@ -20,6 +20,9 @@ PARAMETERS = frozenset(
 )  # fmt: skip
 """What of a request's body decides the answer, and so is sent to a candidate too."""
 
+REASONING = ("reasoning_content", "reasoning", "thinking")
+"""What a message calls its reasoning where it is one text: vLLM and DeepSeek, OpenRouter, Ollama."""
+
 MEDIA: Mapping[str, Mark] = {
     "image_url": Mark.IMAGE,
     "image": Mark.IMAGE,
@@ -29,6 +32,37 @@ MEDIA: Mapping[str, Mark] = {
     "file": Mark.FILE,
     "input_file": Mark.FILE,
 }
+
+
+_FINISH = {
+    "end_turn": "stop", "stop_sequence": "stop", "STOP": "stop", "FINISH": "stop", "finished": "stop",
+    "completed": "stop", "COMPLETE": "stop", "complete": "stop", "stop": "stop", "eos_token": "stop",
+    "CONTENT_FILTERED": "content_filter",
+    "max_tokens": "length", "max_output_tokens": "length", "MAX_TOKENS": "length", "LENGTH": "length",
+    "max_length": "length", "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls", "tool_call": "tool_calls", "tool_calls": "tool_calls",
+    "TOOL_CALL": "tool_calls",
+    "tool-calls": "tool_calls", "content-filter": "content_filter", "refusal": "content_filter",
+    "SAFETY": "content_filter", "PROHIBITED_CONTENT": "content_filter", "RECITATION": "content_filter",
+    "guardrail_intervened": "content_filter", "content_filtered": "content_filter",
+    "ERROR_TOXIC": "content_filter",
+    "blocklist": "content_filter",
+}  # fmt: skip
+
+
+_ENUM = "FinishReason."
+
+
+def finish_of(value: Any) -> str | None:
+    """Return a reason for ending under OpenAI's name; unknown ones stay as they are."""
+    if value is None or value == "":
+        return None
+    text = as_text(value)
+    if text.startswith(_ENUM):
+        # As Python prints it, by Semantic Kernel and Google's library.
+        name = text.removeprefix(_ENUM)
+        return _FINISH.get(name, name.lower())
+    return _FINISH.get(text, text)
 
 
 def parse_messages(value: Any, marks: list[str]) -> tuple[Message, ...]:
@@ -165,7 +199,8 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
     if not isinstance(choices, list):
         raise Unreadable("the response has no choices")
     usage = usage_openai(body.get("usage"))
-    if not choices or not isinstance(choices[0], dict):
+    chosen = first_choice(choices)
+    if chosen is None:
         add(marks, Mark.ERROR)
         return Output(
             model=model,
@@ -175,7 +210,19 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
         )
     if len(choices) > 1:
         add(marks, Mark.MULTIPLE_CHOICES)
-    return _output(choices[0], model, usage, latency_ms, marks)
+    if chosen.get("error"):
+        # OpenRouter answers 200 where the provider behind it failed.
+        return replace(error_output(chosen["error"], None, marks, model), usage=usage)
+    return _output(chosen, model, usage, latency_ms, marks)
+
+
+def first_choice(choices: list[Any]) -> Mapping[str, Any] | None:
+    """Return the one answer of several that counts: of index 0, else the first; None without an object."""
+    if len(choices) > 1:
+        for each in choices:
+            if isinstance(each, dict) and each.get("index") in (0, "0"):
+                return each
+    return choices[0] if choices and isinstance(choices[0], dict) else None
 
 
 def _output(
@@ -208,7 +255,7 @@ def _output(
     elif not text and not calls:
         error = OutputError(ErrorKind.EMPTY, "the answer is empty")
         add(marks, Mark.EMPTY_OUTPUT)
-    reasoning = message.get("reasoning_content", message.get("reasoning"))
+    reasoning = first_told(message, *REASONING)
     return Output(
         text=text,
         tool_calls=calls,

@@ -7,13 +7,15 @@ with its line, what was never a log is a `UsageError`.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import UsageError, did_you_mean
+from workbench.errors import UsageError
 from workbench.formats.base import Blank, Record
 from workbench.formats.documents import ENVELOPES, read_document
 from workbench.formats.files import (
@@ -27,6 +29,7 @@ from workbench.formats.files import (
 )
 from workbench.formats.lines import Share, read_lines
 from workbench.formats.near_misses import behind_text, only_events
+from workbench.formats.paths import check_readable
 from workbench.formats.registry import recognised
 from workbench.formats.streams import events_of_text
 from workbench.formats.tables import csv_columns, parquet_columns, read_csv, read_parquet
@@ -40,6 +43,8 @@ _PAGE_KEYS = frozenset(ENVELOPES) | {
 }
 """What stands beside the records of one page of an export."""
 
+_ROWS_COMPARED = 50
+_FEWEST_ROWS = 3
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"\s*")
 
@@ -50,15 +55,7 @@ def look(path: Path) -> Shape:
     Raises:
         UsageError: It is missing, empty, binary or not a log; the hint says what to do.
     """
-    if not path.exists():
-        siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = did_you_mean(path.name, siblings) if len(siblings) < 1000 else ""
-        raise UsageError(f"{path}: there is no such file.", close if close.startswith("Did") else "")
-    if not path.is_file():
-        raise UsageError(
-            f"{path} is a pipe or a device, not a file.",
-            "A log is read more than once: write it to a file first, then import that one.",
-        )
+    check_readable(path)
     refused = REFUSED_SUFFIXES.get(path.suffix.lower())
     if refused:
         raise UsageError(f"{path} is {refused[0]}, not a log.", refused[1])
@@ -117,14 +114,15 @@ def _text_shape(path: Path, head: bytes) -> Shape:
     if not is_table:
         _refuse_near_miss(path, first, [line for line in complete if line.strip()][:50])
     delimiter = max("\t,;|", key=first.count)
-    if is_table or first.count(delimiter) > 0:
+    if is_table or (first.count(delimiter) > 0 and _has_rows(complete, delimiter)):
         # Beyond the head, the reader looks; here, one of many files of a folder can be left out.
         refuse_other_text(path, head)
         columns = csv_columns(path, delimiter)
         return Shape(path, "csv", columns, delimiter)
     raise UsageError(
         f"{path} is neither JSON, JSONL, CSV nor Parquet: it begins with {first[:60]!r}.",
-        "Export the log in one of these.",
+        "Export the log in one of these. What a server prints of its own work (vLLM's, a proxy's) holds no "
+        "answers: log the calls where they are made, see docs/capture.md.",
     )
 
 
@@ -144,6 +142,13 @@ def _refuse_near_miss(path: Path, first: str, lines: list[str]) -> None:
         raise behind_text(
             path, next(line[:place] for line, place in zip(lines, places, strict=True) if place > 0)
         )
+
+
+def _has_rows(lines: list[str], delimiter: str) -> bool:
+    """Tell whether lines are rows of a table: of what a program tells in words, few have as many cells."""
+    cells = (len(each) for each in csv.reader(lines, delimiter=delimiter) if each)
+    rows = list(islice(cells, _ROWS_COMPARED))
+    return len(rows) < _FEWEST_ROWS or 2 * sum(each == rows[0] for each in rows[1:]) >= len(rows) - 1
 
 
 def _starts_array(text: str) -> bool:

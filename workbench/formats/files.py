@@ -6,6 +6,7 @@ import codecs
 import glob
 import gzip
 import io
+import os
 import re
 import zlib
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ import zstandard
 from workbench.errors import UsageError
 from workbench.formats.base import display_name
 from workbench.formats.frames import WholeFrames
+from workbench.formats.paths import closed_below, is_broken_link, may_list
 from workbench.normal import Undecodable, as_count, decode_json
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
@@ -252,7 +254,8 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
     Args:
         names: A folder gives its files whose names end like a log's (.jsonl, .json, .csv,
             .parquet and the like, also with .gz or .zst), hidden ones left out, in the order
-            of their names. A pattern (`*`, `?`, `[...]`, `**`) gives what it matches. Neither
+            of their names, and links and folders that can't be followed, so that someone is
+            told of them. A pattern (`*`, `?`, `[...]`, `**`) gives what it matches. Neither
             gives the counts that capture keeps beside its log.
 
     Returns:
@@ -264,8 +267,9 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
     found: list[tuple[Path, bool]] = []
     for name in names:
         path = Path(name)
-        if path.is_dir():
-            inside = _once(each for each in sorted(path.rglob("*")) if _is_log(each, path))
+        if _is_folder(path):
+            logs = (each for each in path.rglob("*") if _is_log(each, path))
+            inside = _once(sorted((*logs, *closed_below(path))))
             if not inside:
                 raise UsageError(
                     f"{path} holds no logs: no file ends in .jsonl, .json, .csv or .parquet.",
@@ -274,7 +278,7 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
             found += [(each, False) for each in inside]
         elif any(char in str(name) for char in "*?[") and not path.exists():
             matched = [Path(each) for each in sorted(glob.glob(str(name), recursive=True))]  # noqa: PTH207 -- absolute patterns too
-            matched = _once(each for each in matched if each.is_file() and not _is_counts(each))
+            matched = _once(each for each in matched if _may_be_file(each) and not _is_counts(each))
             if not matched:
                 raise UsageError(
                     f"{name}: no file matches this pattern.", "Check the folder and the pattern."
@@ -287,14 +291,26 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
 
 def _once(paths: Iterable[Path]) -> list[Path]:
     """Return each file once, however many links lead to it: a link to a folder above has no end."""
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in paths:
-        found.setdefault(path.resolve(), path)
+        found.setdefault(os.path.realpath(path), path)
     return list(found.values())
 
 
+def _is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder whose files can be listed; of one that can't, it is said why."""
+    try:
+        return path.is_dir() and may_list(path)
+    except OSError:
+        return False
+
+
+def _may_be_file(path: Path) -> bool:
+    return path.is_file() or is_broken_link(path)
+
+
 def _is_log(path: Path, folder: Path) -> bool:
-    if not path.is_file() or any(part.startswith(".") for part in path.relative_to(folder).parts):
+    if not _may_be_file(path) or any(part.startswith(".") for part in path.relative_to(folder).parts):
         return False
     if _is_counts(path):
         return False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import finish_of, join_answers, output_of
+from workbench.formats.answers import join_answers, output_of
 from workbench.formats.base import Draft, Mark, Unreadable
-from workbench.formats.chat import add, first_filled
+from workbench.formats.chat import add, finish_of, first_choice, first_filled
 from workbench.formats.drafts import as_list, as_mapping, make_draft, milliseconds_between, seconds
 from workbench.formats.logged import refuse_cut, text_answer
 from workbench.formats.requests import read_request
@@ -17,7 +17,16 @@ from workbench.normal import as_count, as_number, as_text, decode_nested
 from workbench.records import Output, Usage
 
 _MODEL_OPERATIONS = frozenset(
-    ("chat", "text_completion", "generate_content", "completion", "message", "response")
+    (
+        "chat",
+        "text_completion",
+        "generate_content",
+        "completion",
+        "message",
+        "response",
+        "chat.completions",
+        "text.completions",
+    )
 )
 _CONTENT = (
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions",
@@ -253,7 +262,8 @@ def _answer(
     latency_ms: float | None,
 ) -> Output | None:
     reasons = as_list(attributes.get("gen_ai.response.finish_reasons"))
-    finish = reasons[0] if reasons else attributes.get("ai.response.finishReason")
+    told = first_filled(attributes, "ai.response.finishReason", "gen_ai.response.finish_reason")
+    finish = reasons[0] if reasons else told
     found = decode_nested(first_filled(attributes, *_OUTPUTS))
     if isinstance(found, list) and found:
         return _one_of(found, finish, marks, latency_ms)
@@ -268,17 +278,19 @@ def _answer(
             for each in listed
         ]
         return _one_of(said, finish, marks, latency_ms)
-    for name, held in events:
-        if name == _CHOICE:
-            spoken: Mapping[str, Any] = as_mapping(held.get("message")) or {
-                "content": held.get("content", held.get("gen_ai.event.content")),
-                "tool_calls": held.get("tool_calls"),
-            }
-            own = held.get("finish_reason")
-            item = {"role": "assistant", **{key: each for key, each in spoken.items() if each is not None}}
-            if held.get("tool_calls") and not item.get("tool_calls"):
-                item["tool_calls"] = as_list(held["tool_calls"])
-            return output_of(item, marks, finish=own or finish, latency_ms=latency_ms)
+    choices = [held for name, held in events if name == _CHOICE]
+    if (held := first_choice(choices)) is not None:
+        if len({as_text(each.get("index")) for each in choices}) > 1:
+            add(marks, Mark.MULTIPLE_CHOICES)
+        spoken: Mapping[str, Any] = as_mapping(held.get("message")) or {
+            "content": held.get("content", held.get("gen_ai.event.content")),
+            "tool_calls": held.get("tool_calls"),
+        }
+        own = held.get("finish_reason")
+        item = {"role": "assistant", **{key: each for key, each in spoken.items() if each is not None}}
+        if held.get("tool_calls") and not item.get("tool_calls"):
+            item["tool_calls"] = as_list(held["tool_calls"])
+        return output_of(item, marks, finish=own or finish, latency_ms=latency_ms)
     text = first_filled(attributes, "ai.response.text", "ai.response.object")
     calls = as_list(attributes.get("ai.response.toolCalls"))
     thought = attributes.get("ai.response.reasoning")
@@ -312,6 +324,7 @@ _ASKED_KEYS = (
     "ai.usage.promptTokens",
     "ai.usage.inputTokens",
     "llm.usage.prompt_tokens",
+    "gen_ai.response.prompt_tokens",
 )
 _CACHE_READ_KEYS = (
     "gen_ai.usage.cache_read.input_tokens",
@@ -344,6 +357,7 @@ def _usage(attributes: Mapping[str, Any]) -> Usage | None:
             "ai.usage.completionTokens",
             "ai.usage.outputTokens",
             "llm.usage.completion_tokens",
+            "gen_ai.response.completion_tokens",
         ),
         first_filled(
             attributes,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.formats.answers import finish_of, output_of
+from workbench.formats.answers import output_of
 from workbench.formats.base import Draft, Feedback, Mark, Parsed, Passed, Unreadable, task_of
-from workbench.formats.chat import add, first_told, word
+from workbench.formats.chat import add, finish_of, first_told, word
 from workbench.formats.drafts import (
     as_list,
     as_mapping,
@@ -43,7 +43,7 @@ _CAMEL = {
         "authorUserId", "calculatedTotalCost", "completionStartTime", "costDetails", "createdAt",
         "dataType", "endTime", "longStringValue", "modelParameters", "observationId",
         "parentObservationId", "promptName", "promptVersion", "providedModelName", "sessionId",
-        "startTime", "statusMessage", "stringValue", "toolCallNames", "toolCalls",
+        "startTime", "statusMessage", "stringValue", "timeToFirstToken", "toolCallNames", "toolCalls",
         "toolDefinitions", "totalCost", "traceId", "traceName", "usageDetails", "userId"
     )
 }  # fmt: skip
@@ -156,6 +156,9 @@ def _generation(
     latency = milliseconds_between(start, observation.get("endTime"))
     if latency is None:
         latency = seconds(observation.get("latency"))
+    first = milliseconds_between(start, observation.get("completionStartTime"))
+    if first is None:
+        first = seconds(observation.get("timeToFirstToken"))
     metadata = as_mapping(observation.get("metadata"))
     span = as_mapping(metadata.get("attributes"))
     request = read_logged_request(asked, marks, more=_beside(observation, metadata, span))
@@ -176,7 +179,7 @@ def _generation(
         native_id=identity,
         time=start,
         latency_ms=latency,
-        first_token_ms=milliseconds_between(start, observation.get("completionStartTime")),
+        first_token_ms=first,
         model=observation.get("providedModelName") or observation.get("model"),
         usage=usage if known(usage) else None,
         usage_first=True,

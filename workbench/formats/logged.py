@@ -24,7 +24,7 @@ from workbench.formats.blocks import (
 )
 from workbench.formats.chat import PARAMETERS, add
 from workbench.formats.requests import BODY_KEYS, read_request
-from workbench.formats.streams import events_of_text
+from workbench.formats.streams import events_of_text, is_piece
 from workbench.formats.turns import is_assistant, is_pair, is_role
 from workbench.normal import Undecodable, as_text, decode_json, decode_nested
 from workbench.records import ErrorKind, Output, Request
@@ -329,6 +329,7 @@ def _is_piece(value: Any) -> bool:
     kind = kind_of(value)
     return (
         _is_spoken(value) or kind in _BLOCK_TYPES or (is_call(kind) and any(key in value for key in _CALLED))
-        or is_thought(kind) or isinstance(value.get("delta"), dict)
+        or is_thought(kind) or isinstance(value.get("delta"), dict) or is_piece(value)
+        or ("candidates" in value and _is_body(value))
         or (isinstance(value.get("message"), dict) and "finish_reason" in value)
     )  # fmt: skip

@@ -23,6 +23,7 @@ ATTRIBUTE_PREFIX = "attributes."
 
 MAX_HINT_DEPTH = 6
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _MISSING = object()
 _GUESSES: dict[str, tuple[str, ...]] = {
     "id": ("id", "row", "row_id", "call_id", "request_id", "uuid", "idx", "index"),
@@ -30,7 +31,10 @@ _GUESSES: dict[str, tuple[str, ...]] = {
         "time", "timestamp", "created_at", "date", "datetime", "created", "occurred_at", "start_time",
         "started_at", "request_start_time", "logging_time", "ts", "@timestamp", "datum", "zeit", "fecha",
     ),
-    "model": ("model", "model_name", "engine", "modell", "modelo", "modèle"),
+    "model": (
+        "model", "model_name", "engine", "model_id", "response_model", "ai_model", "llm_model",
+        "ls_model_name", "modell", "modelo", "modèle",
+    ),
     "session": ("session", "session_id", "conversation_id", "thread_id"),
     "system": ("system", "system_prompt", "system_message", "instructions", "instruction"),
     "messages": ("messages", "chat", "conversation"),
@@ -45,9 +49,15 @@ _GUESSES: dict[str, tuple[str, ...]] = {
         "antwort", "ausgabe", "réponse", "respuesta", "salida", "回答", "出力",
     ),
     "gold": ("gold", "label", "expected", "truth", "target", "ground_truth", "category", "intent"),
-    "latency_ms": ("latency_ms", "duration_ms"),
-    "input_tokens": ("input_tokens", "prompt_tokens"),
-    "output_tokens": ("output_tokens", "completion_tokens"),
+    "latency_ms": ("latency_ms", "duration_ms", "response_time_ms", "elapsed_ms"),
+    "input_tokens": (
+        "input_tokens", "prompt_tokens", "input_token_count", "prompt_token_count", "tokens_prompt",
+        "tokens_in", "request_units", "req_units",
+    ),
+    "output_tokens": (
+        "output_tokens", "completion_tokens", "output_token_count", "completion_token_count",
+        "tokens_completion", "tokens_out", "response_units", "res_units",
+    ),
 }  # fmt: skip
 
 
@@ -185,6 +195,10 @@ class Mapped:
             read = logged or Output(text=text, latency_ms=latency_ms)
         named = {name: as_count(self._get(value, name)) for name in ("input_tokens", "output_tokens")}
         counts = {name: count for name, count in named.items() if count is not None}
+        cached = read.usage.cached_input_tokens or 0
+        if cached and counts.get("input_tokens") == (read.usage.input_tokens or 0) + cached:
+            # The column has the sum, of which the answer's body tells the parts.
+            del counts["input_tokens"]
         return replace(read, model=model or read.model, usage=replace(read.usage, **counts))
 
 
@@ -302,16 +316,24 @@ def follow(value: Any, steps: Sequence[str | int]) -> Any:
     return value
 
 
+def named_column(field: str, columns: Iterable[str]) -> str | None:
+    """Return the column whose name fits a field best, as `inputTokens` does; None where none does."""
+    by_name = {
+        _HUMP.sub("_", column.strip()).lower().replace(" ", "_").replace("-", "_"): column
+        for column in columns
+    }
+    return next((by_name[name] for name in _GUESSES[field] if name in by_name), None)
+
+
 def suggest_mapping(columns: Sequence[str]) -> dict[str, str]:
     """Suggest a mapping from the names of columns.
 
     Returns:
         Field to column, for the fields that a name fits; each column once.
     """
-    by_name = {column.strip().lower().replace(" ", "_").replace("-", "_"): column for column in columns}
     mapping: dict[str, str] = {}
-    for field, names in _GUESSES.items():
-        column = next((by_name[name] for name in names if name in by_name), None)
+    for field in _GUESSES:
+        column = named_column(field, columns)
         if column is not None and column not in mapping.values():
             mapping[field] = column
     if "messages" in mapping:

@@ -8,16 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import UsageError
+from workbench.formats.chat import PARAMETERS
 from workbench.formats.logged import is_answer, is_request
-from workbench.formats.mapped import FIELDS, suggest_mapping
+from workbench.formats.mapped import FIELDS, named_column, split_path, suggest_mapping
 from workbench.formats.registry import recognised
+from workbench.formats.requests import BODY_KEYS
 from workbench.formats.streams import is_piece
 from workbench.normal import decode_nested
 
 _PYTHON = ("{'", "[{'")
 _ASKED = ("messages", "input", "prompt", "request")
+_REQUEST_KEYS = PARAMETERS.union(*BODY_KEYS.values())
+_BESIDE: Mapping[str, tuple[type, ...]] = {
+    "model": (str,), "session": (str,), "latency_ms": (int, float), "input_tokens": (int,),
+    "output_tokens": (int,),
+}  # fmt: skip
+"""Fields that logs keep in objects beside the bodies, with the types of their values."""
 _LOOKED_AT = 20
 _DEPTH = 3
+_DEPTH_BESIDE = 2
 _STEPS = frozenset(".[]")
 """What a key can't hold where it is a step of a path."""
 _WHOLE = "Log each call with its request beside its answer; the pieces of a stream may be a list."
@@ -75,15 +84,50 @@ def how_to_unwrap(value: Mapping[str, Any]) -> str:
     return ""
 
 
-def example_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]) -> str:
-    """Return the options of a mapping that fits a log: by what its records hold, else by its columns' names.
+def only_requests(path: Path, objects: Sequence[Mapping[str, Any]]) -> UsageError | None:
+    """Return the error for a file of requests as they were sent; None for others."""
+    if not objects or not all(is_request(each) and _REQUEST_KEYS.issuperset(each) for each in objects):
+        return None
+    return UsageError(
+        f"{path} holds requests and no answers.",
+        'Log each with its answer beside, as {"request": ..., "response": ...} on one line. Where the '
+        "answers are in another file, tie the two by an id as OpenAI's Batch API does (custom_id with body "
+        "here, with response there), and import both at once. The requests alone are read as traffic: "
+        f"jq -c '{{request: .}}' {shlex.quote(path.name)} > calls.jsonl",
+    )
 
-    Whoever takes the example as it stands loses nothing that the columns say: a system prompt beside the
-    question, the model, the time, the tokens.
+
+def example_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]) -> str:
+    """Return the options of the mapping that is proposed for a log; `COLUMN` is for a person to say.
 
     Args:
         columns: The names of its columns.
         objects: Its first records.
+    """
+    chosen = propose_mapping(columns, objects)
+    if "messages" not in chosen:
+        chosen.setdefault("input", "COLUMN")
+    is_left = not set(columns) <= {str(split_path(each)[0]) for each in chosen.values()}
+    if is_left:
+        chosen.setdefault("output", "COLUMN")
+    names = (name for name in FIELDS if name in chosen and name != "gold")
+    options = " ".join(f"--map {shlex.quote(f'{name}={chosen[name]}')}" for name in names)
+    lacking = "" if "output" in chosen else " (no column is left that could hold the answers)"
+    return options + lacking
+
+
+def propose_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Propose a mapping that fits a log: by what its records hold, else by its columns' names.
+
+    Whoever takes it as it stands loses nothing that the log says: a system prompt beside the question, the
+    model, the time, the tokens.
+
+    Args:
+        columns: The names of its columns.
+        objects: Its first records.
+
+    Returns:
+        Field to column or path; what is asked or answered is missing where it can't be found.
     """
     guess = suggest_mapping(columns)
     field = "messages" if "messages" in guess else "input"
@@ -93,9 +137,36 @@ def example_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]
         # A body has its own system prompt, and would get a second one.
         guess.pop("system", None)
     chosen = {name: column for name, column in guess.items() if column not in (asked, answered)}
-    chosen |= {field: asked or "COLUMN", "output": answered or "COLUMN"}
-    names = (name for name in FIELDS if name in chosen and name != "gold")
-    return " ".join(f"--map {shlex.quote(f'{name}={chosen[name]}')}" for name in names)
+    places = {field: asked, "output": answered}
+    chosen |= {name: place for name, place in places.items() if place is not None}
+    for name, kinds in _BESIDE.items():
+        if name not in chosen and (found := _beside(objects, name, kinds, (asked, answered))) is not None:
+            chosen[name] = found
+    return chosen
+
+
+def _beside(
+    objects: Sequence[Mapping[str, Any]], field: str, kinds: tuple[type, ...], bodies: Sequence[str | None]
+) -> str | None:
+    """Return where a field lies among what a log keeps beside the bodies, such as `metrics.prompt_tokens`."""
+    for value in objects[:_LOOKED_AT]:
+        level: list[tuple[str, Any]] = [("", value)]
+        for _ in range(_DEPTH_BESIDE):
+            level = [each for each in _inside(level) if isinstance(each[1], dict) and each[0] not in bodies]
+            for place, held in level:
+                column = named_column(field, (key for key in held if not _STEPS.intersection(key)))
+                if column is not None and type(held[column]) in kinds:
+                    return f"{place}.{column}"
+    return None
+
+
+def _inside(level: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return what lies one step deeper, each with its place."""
+    return [
+        (f"{place}.{key}" if place else key, decode_nested(item))
+        for place, held in level if isinstance(held, dict)
+        for key, item in held.items() if isinstance(key, str) and not _STEPS.intersection(key)
+    ]  # fmt: skip
 
 
 def _place(
@@ -114,11 +185,7 @@ def _place(
             return named, False
         level: list[tuple[str, Any]] = [("", value)]
         for _ in range(_DEPTH):
-            level = [
-                (f"{place}.{key}" if place else key, decode_nested(item))
-                for place, held in level if isinstance(held, dict)
-                for key, item in held.items() if isinstance(key, str) and not _STEPS.intersection(key)
-            ]  # fmt: skip
+            level = _inside(level)
             for place, held in level:
                 if tell(held):
                     return place, isinstance(held, dict)

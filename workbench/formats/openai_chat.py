@@ -69,7 +69,8 @@ class OpenAIChat:
         response = decode_nested(value.get("response"))
         if isinstance(response, str) and (events := events_of_text(response)) is not None:
             response = events
-        if _of_another_provider(response):
+        whole = whole_body(response) if isinstance(response, list) else response
+        if _of_another_provider(whole):
             return parse_pair(value, body, response)
         request = parse_request(body, marks)
         latency_ms = None
@@ -79,7 +80,7 @@ class OpenAIChat:
                 break
         if isinstance(response, list):
             control = read_response(response, control_marks, latency_ms)
-            response = whole_body(response)
+            response = whole
         else:
             control = parse_response(response, control_marks, latency_ms)
         failed = value.get("error") or (
@@ -131,8 +132,6 @@ class OpenAIChat:
 
 def _of_another_provider(response: Any) -> bool:
     """Tell whether one line of a mixed file holds another provider's answer."""
-    if isinstance(response, list):
-        return any(isinstance(each, dict) and each.get("type") == "message_start" for each in response[:2])
     if not isinstance(response, dict) or "choices" in response:
         return False
     if isinstance(response.get("message"), dict):  # Ollama, and Cohere's second version

@@ -14,8 +14,8 @@ from workbench.formats.usage import read_usage
 from workbench.normal import as_count, as_number, decode_nested
 from workbench.records import RESPONSE_ID, Usage
 
-TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time")
-LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms")
+TIME_KEYS = ("timestamp", "created_at", "time", "occurred_at", "start_time", "request_time")
+LATENCY_KEYS = ("latency_ms", "duration_ms", "response_time_ms", "execution_time_ms")
 FIRST_KEYS = ("time_to_first_token_ms", "time_to_first_chunk_ms")
 TOKEN_KEYS = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
 PAIR_KEYS = frozenset(
@@ -73,7 +73,9 @@ def parse_pair(
         keep_answer_id(attributes, answer)
         native_id = own_id
     else:
-        native_id = id_of(answer.get("id")) or own_id or id_of(value.get("request_id"))
+        native_id = (
+            id_of(answer.get("id")) or own_id or id_of(value.get("request_id")) or _aws(answer, "RequestId")
+        )
     for holder in (asked, answer, value):
         metadata = decode_nested(holder.get("metadata"))
         if isinstance(metadata, dict):
@@ -91,11 +93,13 @@ def parse_pair(
     latency = next((found for key in LATENCY_KEYS if (found := as_number(value.get(key))) is not None), None)
     if latency is None:
         latency = milliseconds_between(answer.get("created_at"), answer.get("completed_at"))
+    if latency is None:  # Bedrock's Converse
+        latency = as_number(as_mapping(answer.get("metrics")).get("latencyMs"))
     if latency is None and "eval_count" in answer:  # Ollama
         latency = _milliseconds_of_nanoseconds(answer.get("total_duration"))
     time = first_told(value, *TIME_KEYS)
     if time is None:
-        time = first_told(answer, "created_at", "created", "createTime")
+        time = first_told(answer, "created_at", "created", "createTime") or _aws(answer, "date")
     task = attributes.get("task")
     draft: Draft = make_draft(
         request,
@@ -105,7 +109,10 @@ def parse_pair(
         latency_ms=latency,
         first_token_ms=as_number(first_told(value, *FIRST_KEYS)),
         usage=logged_usage(value),
-        model=answer.get("model") or asked.get("model") or value.get("model"),
+        model=answer.get("model")
+        or asked.get("model")
+        or value.get("model")
+        or first_told(asked, "modelId", "model_id"),
         task=task,
         error=error,
         status=status,
@@ -113,6 +120,12 @@ def parse_pair(
         marks=marks,
     )
     return [draft]
+
+
+def _aws(answer: Mapping[str, Any], name: str) -> Any:
+    """Return what Amazon's SDKs keep of a response beside its body: its id, or one of its headers."""
+    kept = as_mapping(answer.get("ResponseMetadata"))
+    return kept.get(name) or as_mapping(kept.get("HTTPHeaders")).get(name)
 
 
 def _milliseconds_of_nanoseconds(value: Any) -> float | None:

@@ -17,7 +17,7 @@ _COMPLETED = ("choices", "response", "generation", "completion", "error")
 
 
 class ProviderPair:
-    """Gemini's `contents`, Cohere's `message` and the `prompt` of completions, each beside its answer."""
+    """Gemini's `contents`, Cohere's `message`, and the `prompt` or `inputs` of completions, with answers."""
 
     name = "provider_pair"
     title = "Gemini, Cohere or plain completions, request and response on one line"
@@ -28,12 +28,20 @@ class ProviderPair:
             request, response = as_mapping(value.get(asked)), as_mapping(value.get(answered))
             if as_list(request.get("contents")) or isinstance(request.get("contents"), str):
                 return f"{asked}.contents (Gemini)"
+            if not response and not request.keys().isdisjoint(("prompt", "message")):
+                response = as_mapping(whole_body(value.get(answered)))
+            if isinstance(request.get("inputs"), str) or (
+                isinstance(request.get("input"), str) and "model_id" in request
+            ):
+                return f"{asked}.inputs (Text Generation Inference, watsonx)"
             if isinstance(request.get("message"), str) and (
                 "generation_id" in response or not request.keys().isdisjoint(("chat_history", "preamble"))
             ):
                 return f"{asked}.message (Cohere)"
             if isinstance(request.get("prompt"), str | list) and not response.keys().isdisjoint(_COMPLETED):
                 return f"{asked}.prompt and a completion"
+            if isinstance(request.get("prompt"), str) and "model" in request and value.get(answered) is None:
+                return f"{asked}.prompt of a model, without its answer"
         return None
 
     def parse(self, value: Mapping[str, Any]) -> Sequence[Parsed]:

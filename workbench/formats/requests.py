@@ -30,14 +30,15 @@ _FORMAT_KEYS = (
     "generation_config", "config",
 )  # fmt: skip
 _INSTRUCTING = ("system", "developer")
-_MESSAGE_KEYS = ("messages", "input", "contents", "prompt", "inputText", "chat_history", "query")
+_MESSAGE_KEYS = ("messages", "input", "contents", "prompt", "inputText", "chat_history", "query", "inputs")
 BODY_KEYS: Mapping[str, frozenset[str]] = {
     "messages": frozenset((*_MESSAGE_KEYS, "message")),
     "system": frozenset(_SYSTEM_KEYS),
     "parameters": frozenset((*_PARAMETER_NAMES, *_NESTED, "thinking")),
     "tools": frozenset(("tools", "toolConfig", "functions", "tool_params")),
     "others": frozenset(
-        ("model", "modelId", "stream", "stream_options", "response_format", "output_schema", "text",
+        ("model", "modelId", "model_id", "stream", "stream_options", "response_format", "output_schema",
+         "text",
          "reasoning", "metadata", "user", "store", "service_tier", "previous_response_id", "conversation",
          "include", "anthropic_version", "safety_settings", "safetySettings", "labels", "truncation",
          "background", "max_tool_calls", "prompt_cache_key", "safety_identifier", "modalities", "audio",

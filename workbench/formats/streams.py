@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from workbench.normal import Undecodable, as_text, decode_json, decode_nested
+from workbench.formats.chunks import ai_sdk, cohere, is_ai_sdk, is_cohere, is_ollama, is_tgi, ollama, tgi
+from workbench.normal import Undecodable, as_count, as_text, decode_json, decode_nested
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 """No other: inside of JSON text, U+2028 and its like end no line."""
@@ -16,10 +17,11 @@ _PIECES = ("message_start", "message_delta", "message_stop", "content_block_", "
 
 
 def events_of_text(text: str) -> list[Any] | None:
-    """Return the events of a server-sent stream that was logged as text.
+    """Return the events of a stream that was logged as text.
 
     Args:
-        text: What the log holds: lines of data among events, ids and comments.
+        text: What the log holds: lines of data among events, ids and comments, as servers send
+            them, or an object a line, as Ollama does.
 
     Returns:
         The JSON objects in order, and as text what should be one and can't be read, so that no
@@ -28,12 +30,32 @@ def events_of_text(text: str) -> list[Any] | None:
     """
     text = text.lstrip("\ufeff \t\r\n")
     if not text.startswith(_FIELDS):
-        return None
+        return _events_of_lines(text) if text.startswith("{") else None
     said = [each for lines in _data_of(text) for each in _decoded(lines)]
     found = [each for each in said if isinstance(each, dict) or each.startswith("{")]
     if len(found) > 1 and isinstance(found[-1], str):
         found.pop()
     return found or [each for each in said if each == _DONE] or None
+
+
+def _events_of_lines(text: str) -> list[Any] | None:
+    """Return the pieces of a stream that stand on a line each; None where the text is anything else.
+
+    A model may answer in JSON lines, too: only what no one but a provider writes counts.
+    """
+    first, _, _ = text.partition("\n")
+    # Most such texts are one object over several lines, and are spared the decoding.
+    if len(first) == len(text) or not first.rstrip().endswith("}") or not _is_piece_text(first):
+        return None
+    found = [_object(line) for each in _LINE_END.split(text) if (line := each.strip())]
+    if isinstance(found[-1], str) and found[-1].startswith("{"):
+        found.pop()
+    return found if all(isinstance(each, dict) and is_piece(each) for each in found) else None
+
+
+def _is_piece_text(line: str) -> bool:
+    found = _object(line)
+    return isinstance(found, dict) and is_piece(found)
 
 
 def _data_of(text: str) -> Iterator[list[str]]:
@@ -68,8 +90,8 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
 
     Args:
         chunks: In order: OpenAI chat or responses, Anthropic, Bedrock Converse, Titan, Llama,
-            Gemini; as objects, as JSON text, or as the lines that were sent. What only ends a
-            stream (`[DONE]`) is no chunk.
+            Gemini, Ollama, Cohere, TGI, the AI SDK; as objects, as JSON text, or as the lines that were
+            sent. What only ends a stream (`[DONE]`) is no chunk.
 
     Returns:
         The body of the answer as the provider gives it without streaming, and whether the
@@ -84,6 +106,10 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
         (_is_anthropic, _anthropic),
         (_is_converse, _converse),
         (_is_chat, _chat),
+        (is_ollama, ollama),
+        (is_cohere, cohere),
+        (is_ai_sdk, ai_sdk),
+        (is_tgi, tgi),
         (_is_gemini, _gemini),
         (_is_plain, _plain),
     ):
@@ -108,9 +134,10 @@ def _listed(chunk: Any) -> list[Any]:
 def is_piece(event: Mapping[str, Any]) -> bool:
     """Tell whether an object is one piece of a streamed answer, and no record of a log."""
     kind = event.get("type")
-    return event.get("object") in ("chat.completion.chunk", "text_completion.chunk") or (
-        isinstance(kind, str) and kind.startswith(_PIECES)
-    )
+    if isinstance(kind, str) and kind.startswith(_PIECES):
+        return True
+    named = event.get("object") in ("chat.completion.chunk", "text_completion.chunk")
+    return named or is_ollama(event) or is_cohere(event) or is_ai_sdk(event)
 
 
 def _inner(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -132,14 +159,33 @@ def _responses(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], boo
     for event in reversed(events):
         if event.get("type") in ends and isinstance(event.get("response"), dict):
             return dict(event["response"]), True
-    texts = [as_text(e.get("delta") or "") for e in events if e.get("type") == "response.output_text.delta"]
     first: Mapping[str, Any] = next(
         (e["response"] for e in events if isinstance(e.get("response"), dict)), {}
     )
-    items = [e["item"] for e in events if e.get("type") == "response.output_item.done" and "item" in e]
-    if not items and texts:
-        items = [{"type": "message", "content": [{"type": "output_text", "text": "".join(texts)}]}]
-    return {**first, "object": "response", "output": items, "status": "incomplete"}, False
+    return {**first, "object": "response", "output": _items(events), "status": "incomplete"}, False
+
+
+def _items(events: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Return what there is of an answer whose end is missing: whole items, and what was said of the last."""
+    found: dict[str, Any] = {}
+    texts: dict[str, list[str]] = {}
+    for event in events:
+        kind, index = event.get("type"), as_text(event.get("output_index", 0))
+        if kind in ("response.output_item.added", "response.output_item.done"):
+            found[index] = event.get("item")
+            if kind == "response.output_item.done":
+                texts.pop(index, None)
+        elif kind in ("response.output_text.delta", "response.function_call_arguments.delta"):
+            texts.setdefault(index, []).append(as_text(event.get("delta") or ""))
+    for index, pieces in texts.items():
+        item = found.get(index)
+        item = item if isinstance(item, dict) else {"type": "message"}
+        said = "".join(pieces)
+        called = item.get("type") == "function_call"
+        found[index] = item | (
+            {"arguments": said} if called else {"content": [{"type": "output_text", "text": said}]}
+        )
+    return list(found.values())
 
 
 def _is_anthropic(event: Mapping[str, Any]) -> bool:
@@ -236,41 +282,51 @@ def _is_chat(event: Mapping[str, Any]) -> bool:
 
 def _chat(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
     body: dict[str, Any] = {}
-    texts: list[str] = []
-    refusals: list[str] = []
-    thoughts: list[str] = []
-    calls: dict[str, dict[str, Any]] = {}
-    finish: Any = None
+    found: dict[int, _Choice] = {}
     for event in events:
         body |= {key: event[key] for key in ("id", "model", "created", "usage", "error") if event.get(key)}
         choices = event.get("choices")
         for choice in choices if isinstance(choices, list) else []:
-            if not isinstance(choice, dict) or choice.get("index") not in (0, None):
-                continue
-            finish = choice.get("finish_reason") or finish
-            delta = choice.get("delta")
-            delta = delta if isinstance(delta, dict) else {"content": choice.get("text")}
-            # Where both names of reasoning stand in a chunk, they say the same.
-            thought = "reasoning_content" if delta.get("reasoning_content") else "reasoning"
-            for key, into in (("content", texts), ("refusal", refusals), (thought, thoughts)):
-                if isinstance(delta.get(key), str):
-                    into.append(delta[key])
-            listed = delta.get("tool_calls")
-            for position, call in enumerate(listed if isinstance(listed, list) else []):
-                if isinstance(call, dict):
-                    _add_call(calls, as_text(call.get("index", position)), call)
-            old = delta.get("function_call")
-            if isinstance(old, dict):
-                _add_call(calls, "function_call", {"function": old})
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None}
-    if calls:
-        message["tool_calls"] = list(calls.values())
-    if refusals:
-        message["refusal"] = "".join(refusals)
-    if thoughts:
-        message["reasoning_content"] = "".join(thoughts)
-    body["choices"] = [{"index": 0, "message": message, "finish_reason": finish}]
-    return body, finish is not None
+            if isinstance(choice, dict):
+                found.setdefault(as_count(choice.get("index")) or 0, _Choice()).take(choice)
+    # Where the first answer never came, as where a filter held it back, another one stands for it.
+    body["choices"] = [found[index].whole(index) for index in sorted(found)] or [_Choice().whole(0)]
+    return body, body["choices"][0]["finish_reason"] is not None
+
+
+class _Choice:
+    """One answer of a chat completion while its chunks come."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, list[str]] = {}
+        self._calls: dict[str, dict[str, Any]] = {}
+        self._finish: Any = None
+
+    def take(self, choice: Mapping[str, Any]) -> None:
+        """Add what one chunk says of it."""
+        self._finish = choice.get("finish_reason") or self._finish
+        delta = choice.get("delta")
+        delta = delta if isinstance(delta, dict) else {"content": choice.get("text")}
+        # Where both names of reasoning stand in a chunk, they say the same.
+        thought = "reasoning_content" if delta.get("reasoning_content") else "reasoning"
+        for key, name in (("content", "content"), ("refusal", "refusal"), (thought, "reasoning_content")):
+            if isinstance(delta.get(key), str):
+                self._said.setdefault(name, []).append(delta[key])
+        listed = delta.get("tool_calls")
+        for position, call in enumerate(listed if isinstance(listed, list) else []):
+            if isinstance(call, dict):
+                _add_call(self._calls, as_text(call.get("index", position)), call)
+        old = delta.get("function_call")
+        if isinstance(old, dict):
+            _add_call(self._calls, "function_call", {"function": old})
+
+    def whole(self, index: int) -> dict[str, Any]:
+        """Return it as it comes without streaming."""
+        message: dict[str, Any] = {"role": "assistant", "content": None}
+        message |= {name: "".join(texts) for name, texts in self._said.items()}
+        if self._calls:
+            message["tool_calls"] = list(self._calls.values())
+        return {"index": index, "message": message, "finish_reason": self._finish}
 
 
 def _add_call(calls: dict[str, dict[str, Any]], index: str, call: Mapping[str, Any]) -> None:
@@ -285,24 +341,43 @@ def _add_call(calls: dict[str, dict[str, Any]], index: str, call: Mapping[str, A
 
 
 def _is_gemini(event: Mapping[str, Any]) -> bool:
-    return isinstance(event.get("candidates"), list)
+    return isinstance(event.get("candidates"), list) or isinstance(event.get("promptFeedback"), dict)
 
 
 def _gemini(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
     body: dict[str, Any] = {}
-    parts: list[Any] = []
-    finish: Any = None
+    found: dict[int, dict[str, Any]] = {}
     for event in events:
         body |= {key: item for key, item in event.items() if key != "candidates" and item is not None}
         candidates = event.get("candidates")
-        first = candidates[0] if isinstance(candidates, list) and candidates else None
-        if isinstance(first, dict):
-            content = first.get("content")
-            found = content.get("parts") if isinstance(content, dict) else None
-            parts += found if isinstance(found, list) else []
-            finish = first.get("finishReason", first.get("finish_reason")) or finish
-    body["candidates"] = [{"content": {"role": "model", "parts": parts}, "finishReason": finish}]
-    return body, finish is not None
+        for each in candidates if isinstance(candidates, list) else []:
+            if not isinstance(each, dict):
+                continue
+            index = as_count(each.get("index")) or 0
+            known = found.setdefault(index, {"index": index, "content": {"role": "model", "parts": []}})
+            known["finishReason"] = each.get("finishReason", each.get("finish_reason")) or known.get(
+                "finishReason"
+            )
+            content = each.get("content")
+            parts = content.get("parts") if isinstance(content, dict) else None
+            for part in parts if isinstance(parts, list) else []:
+                _add_part(known["content"]["parts"], part)
+    body["candidates"] = [found[index] for index in sorted(found)]
+    if not found:
+        return body, "promptFeedback" in body  # What was asked was held back.
+    return body, body["candidates"][0]["finishReason"] is not None
+
+
+def _add_part(parts: list[Any], part: Any) -> None:
+    """Add a part of a chunk; a thought that goes on is one thought."""
+    if parts and _is_thought_part(part) and _is_thought_part(parts[-1]):
+        parts[-1] = parts[-1] | {"text": parts[-1]["text"] + part["text"]}
+    else:
+        parts.append(part)
+
+
+def _is_thought_part(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("thought") is True and isinstance(part.get("text"), str)
 
 
 def _is_plain(event: Mapping[str, Any]) -> bool:

@@ -25,7 +25,7 @@ from workbench.formats.blocks import (
     listed_calls,
     result_message,
 )
-from workbench.formats.chat import add, first_told, parse_message, transcript_of, word
+from workbench.formats.chat import REASONING, add, first_told, parse_message, transcript_of, word
 from workbench.normal import decode_nested
 from workbench.records import Message, ToolCall
 
@@ -224,7 +224,7 @@ def _turn(item: Any, marks: list[str], index: int, *, decode: bool = True) -> Tu
     refusal = item.get("refusal")
     if isinstance(refusal, str) and refusal:
         turn.parts.append({"type": "refusal", "refusal": refusal})
-    reasoning = item.get("reasoning_content", item.get("reasoning"))
+    reasoning = first_told(item, *REASONING)
     if isinstance(reasoning, str) and reasoning:
         turn.thoughts.append(reasoning)
     return turn

@@ -19,7 +19,7 @@ from workbench.formats import (
     detect,
     log_files,
     open_source,
-    suggest_mapping,
+    propose_mapping,
 )
 from workbench.ingest.job import Job, check_arguments, evals_of
 from workbench.ingest.routing import TaskRouter
@@ -109,7 +109,7 @@ def look_into(job: Job) -> Preview:
     why = None if used else _why_a_mapping(paths[0], format)
     needs = why is not None
     if why is not None:
-        used = suggest_mapping([each.name for each in columns])
+        used = propose_mapping(paths[0])
         if not {"input", "messages"} & used.keys():
             return Preview(paths[0].name, "mapped", why, columns, used, needs, [], [])
     sources = [open_source(path, format, used or None) for path in paths]
@@ -145,6 +145,8 @@ def _why_a_mapping(path: Path, format: str) -> str | None:
     except UsageError as error:
         if "no known log format" in error.message:
             return "its records are JSON objects of no known log format"
+        if "holds requests and no answers" in error.message:
+            return "its records are requests without answers"
         raise
     return detection.because if detection.format == "mapped" else None
 
