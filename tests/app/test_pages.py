@@ -110,9 +110,28 @@ def test_what_costs_more_is_not_called_a_saving(filled: Filled) -> None:
     sentence = money.sentence(dearer)
     assert "would cost $200.00 more" in sentence
     unsure = replace(dearer, saving_of_all=Amount(-200.0, -900.0, 3_000.0))
-    assert "would cost $200.00 more (saving \u2212$900.00 to $3,000.00)" in money.sentence(unsure)
+    assert "would cost $200.00 more ($900.00 more to $3,000.00 less)." in money.sentence(unsure)
     assert "costs $20.00 more a month" in sentence
     assert "\u2212" not in sentence
+
+
+def test_limits_that_read_like_the_sum_are_left_out(filled: Filled) -> None:
+    """Of a sum of cents both limits can round to it: "$0.23 ($0.23 to $0.23)" says nothing more."""
+    row = scoring.overview(filled.workspace, filled.store)[0]
+    moving = replace(row.recommendation, share=0.1, effective_share=0.1)
+    alike = Amount(0.231, 0.229, 0.234)
+    small = replace(
+        row,
+        recommendation=moving,
+        cost_now_usd_month=1.0,
+        cost_at_share_usd_month=0.9,
+        saving_usd_month=0.231,
+        saving=alike,
+        saving_of_all=alike,
+    )
+    assert money.sentence(small).endswith("saves $0.23 a month. All of it on the candidate would save $0.23.")
+    assert money.limits(alike) == "$0.23"
+    assert money.limits(Amount(0.231, 0.229, 0.239)) == "$0.23 ($0.23 to $0.24)"
 
 
 def test_a_saving_at_less_than_the_next_share_says_why(filled: Filled) -> None:

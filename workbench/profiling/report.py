@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from workbench.costing.ways import Amount
-from workbench.costing.wording import money
+from workbench.costing.wording import between, money
 from workbench.records import UNASSIGNED, EvalKind
 from workbench.specs import MatchRule
 from workbench.traffic.shapes import Shape
@@ -235,9 +235,7 @@ class ProfileReport:
         lines = []
         if self.forecast_usd_month is not None:
             low, high = self.forecast_usd_month.low, self.forecast_usd_month.high
-            lines.append(
-                f"Forecast: {money(self.forecast_usd_month.point)} a month ({money(low)} to {money(high)})"
-            )
+            lines.append(f"Forecast: {money(self.forecast_usd_month.point)} a month{between(low, high)}")
         if self.imputed:
             lines.append(told_imputed(self.imputed))
         lines += self.notes

@@ -150,12 +150,8 @@ def _figures(found: CostReport) -> None:
 
 
 def interval(amount: Amount | None) -> str:
-    """Return a sum of money with its limits."""
-    if amount is None:
-        return "not known"
-    if amount.low == amount.high:
-        return words.money(amount.point)
-    return f"{words.money(amount.point)} ({words.money(amount.low)} to {words.money(amount.high)})"
+    """Return a sum of money with its limits, or that it is not known."""
+    return "not known" if amount is None else money.limits(amount)
 
 
 def months(way: Way) -> str:
