@@ -180,9 +180,7 @@ class ProfileReport:
         for each in self.workloads:
             if each.calls_per_day is None:
                 found.setdefault(each.no_volume, []).append(each.name)
-        return "; ".join(
-            f"{', '.join(names[:8])} ({why})" if why else ", ".join(names[:8]) for why, names in found.items()
-        )
+        return "; ".join(f"{_some(names)} ({why})" if why else _some(names) for why, names in found.items())
 
     @property
     def imputed(self) -> int:
@@ -249,6 +247,16 @@ class ProfileReport:
         if self.warning:
             lines.append(f"WARNING: {self.warning}")
         return lines
+
+
+NAMED = 8
+"""So many workloads are named in one sentence; of the others their number is told."""
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names, and how many others there are."""
+    left = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {left:,} other{'' if left == 1 else 's'}" if left > 0 else "")
 
 
 def told_imputed(count: int) -> str:
