@@ -16,6 +16,7 @@ from workbench.records import UNASSIGNED
 from workbench.scoring import OverviewRow
 from workbench.scoring.portfolio import furthest
 from workbench.scoring.retirement import leaving
+from workbench.specs import CONTROL
 from workbench.store import pages
 from workbench.ui import (
     address,
@@ -242,21 +243,20 @@ def _not_compared(compared: set[str]) -> None:
         return
     st.header("Not compared yet", anchor=False)
     known = here().workspace.evals
+    has_candidate = any(each.name != CONTROL for each in here().workspace.config.candidates)
     for each in waiting:
         with st.container(border=True, key=f"waiting-{each.task}"):
             named = "Without a task" if each.task == UNASSIGNED else each.task
             st.text(visible(f"{named}: {words.counted(each.calls, 'call')}"))
             if each.task == UNASSIGNED:
                 st.text("No task takes them yet. Traffic sorts them by what their prompts share.")
-                if st.button(
-                    "See what they are", key="sort-unassigned", icon=":material/analytics:", type="primary"
-                ):
+                if st.button("See what they are", key="sort-unassigned", icon=":material/analytics:"):
                     st.switch_page(navigation.page("traffic"))
             elif each.task not in known:
                 st.text(
                     f"Its eval is missing: write evals/{visible(each.task)}/eval.toml with task and kind."
                 )
-            elif st.button(
-                "Start a replay", key=f"start-{each.task}", icon=":material/play_circle:", type="primary"
-            ):
+            elif not has_candidate:
+                st.text("A candidate comes first: no small model is declared that could be asked.")
+            elif st.button("Start a replay", key=f"start-{each.task}", icon=":material/play_circle:"):
                 st.switch_page(navigation.page("replays"), query_params={"task": each.task})
