@@ -98,6 +98,16 @@ def test_the_words_of_the_map_are_read_with_ease_on_every_colour(colours: Palett
     assert [each.font.color for each in drawn] == wanted
 
 
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_the_limits_of_a_bar_are_seen_on_the_bar(colours: Palette) -> None:
+    """Half of an interval lies on its bar: both halves have the contrast of WCAG AA."""
+    (bar,) = case_figures.agreements({"total": bounds.exact(90, 100, 0.05)}, "field", colours).figure.data
+    limits = channels(bar.error_x.color)
+    assert contrast(limits, channels(bar.marker.color)) >= 4.5
+    assert contrast(limits, channels(colours.ground)) >= 4.5
+    assert contrast(channels(bar.marker.line.color), channels(colours.ground)) >= 3
+
+
 def test_times_and_pace_say_in_words_what_they_draw() -> None:
     """Percentiles stand on their places; answers and errors a second are counts over the stretch."""
     times = replay_figures.times(Times(3, (10.0, 20.0, 30.0), (0.0, 15.0, 30.0), (1, 1, 1)))

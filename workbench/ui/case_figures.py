@@ -71,7 +71,12 @@ def agreements(rates: Mapping[str, Estimate], noun: str, colours: Palette = LIGH
             x=points,
             y=list(range(len(names))),
             orientation="h",
-            marker={"color": colours.control, "cornerradius": 3},
+            # Pale within its line, so that the limits are seen on the bar too.
+            marker={
+                "color": colours.good,
+                "line": {"color": colours.control, "width": 1.5},
+                "cornerradius": 3,
+            },
             width=0.62,
             error_x={
                 "type": "data",
