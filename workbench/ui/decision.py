@@ -112,7 +112,7 @@ def _present_share(scope: Scope, accepted: float) -> float:
 
 
 def _answer(scope: Scope, answer: Recommendation) -> None:
-    icon = words.ACTIONS[answer.action][1]
+    icon = task_card.called(answer)[1]
     with st.container(border=True, key="answer"):
         if scope.candidate.synthetic:
             overview.synthetic_badge()

@@ -33,7 +33,7 @@ from workbench.ui import (
 from workbench.ui.diff import visible
 from workbench.ui.session import ask, here, read
 from workbench.ui.standing import Standing, Waiting
-from workbench.ui.task_card import UNTIMED, card, synthetic_badge
+from workbench.ui.task_card import UNTIMED, called, card, synthetic_badge
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -224,8 +224,8 @@ def _line(row: OverviewRow, *, is_old: bool) -> dict[str, str]:
     return {
         "Task": visible(row.task),
         "Candidate": visible(f"{row.candidate} (synthetic)" if row.synthetic else row.candidate),
-        "Answer": words.ACTIONS[answer.action][0] + (", being weighed" if is_old else ""),
-        "Next": words.stage(answer.share),
+        "Answer": called(answer)[0] + (", being weighed" if is_old else ""),
+        "Next": words.stage(answer.current_share if journey.held_back(answer) else answer.share),
         "Evidence reaches": words.stage(answer.cap),
         "Calls that get worse": words.interval(answer.harm),
         "Saving a month": money.short(row),

@@ -157,7 +157,7 @@ def _empty(replayed: bool) -> None:
     if all(each.name == CONTROL for each in here().workspace.config.candidates):
         st.info("No candidate is declared yet. Add the small model you have in mind:", icon=":material/add:")
         st.code(ADD_CANDIDATE, language=None, wrap_lines=True)
-        st.caption("Answers that were made elsewhere do as well: --engine recorded --outputs FILE.")
+        st.caption("Answers that were made elsewhere do as well: the engine recorded reads them from a file.")
         navigation.link("help", "All engines, and what each takes", icon=":material/help:", about="engines")
         return
     if not replayed or not {each.task for each in read(pages.tasks)} & set(here().workspace.evals):
