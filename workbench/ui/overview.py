@@ -178,7 +178,7 @@ def _cards(rows: Sequence[OverviewRow], waiting: set[tuple[str, str]], rivals: d
     if count > 1:
         key = address.number("page", lambda asked: asked == int(asked) and 1 <= asked <= count, 1)
         st.session_state[key] = min(int(st.session_state[key]), count)
-        page = st.pagination(count, key=key)
+        page = st.pagination(count, key=key, width="stretch")
         address.publish("page", page, 1)
         ordered = ordered[(page - 1) * CARDS : page * CARDS]
     for start in range(0, len(ordered), 2):
