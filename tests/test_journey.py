@@ -16,7 +16,18 @@ from overview_rows import POLICY, row
 from workbench import Workbench, ramp
 from workbench.cli import cli
 from workbench.config import Workspace
-from workbench.journey import DONE, LATER, NEXT, Facts, Journey, journey, next_steps, told, wants_labels
+from workbench.journey import (
+    DONE,
+    LATER,
+    NEXT,
+    Facts,
+    Journey,
+    headline,
+    journey,
+    next_steps,
+    told,
+    wants_labels,
+)
 from workbench.records import Basis, Policy
 from workbench.scoring import OverviewRow
 from workbench.scoring.freshness import Ages
@@ -122,6 +133,15 @@ def test_names_from_a_log_are_quoted_in_commands() -> None:
 def test_the_next_step_fits_what_is_missing(found: OverviewRow, pages: tuple[str, ...]) -> None:
     """A ramp to look at, calls to replay, cases to look into, newer calls to take in."""
     assert tuple(each.page for each in next_steps(found)) == pages
+
+
+def test_a_share_that_slices_hold_back_whole_moves_nothing() -> None:
+    """Beside "0 of 3 tasks can move" no card says to move 1 %: it says what holds it back."""
+    found = row()
+    held = row(recommendation=replace(found.recommendation, effective_share=0.0))
+    assert headline(found).startswith("Move 1 %")
+    assert headline(held) == "Nothing may move yet: the evidence allows 1 %, slices hold all of it back."
+    assert next_steps(held)[0].words == "See why and what is missing"
 
 
 def decided(policy: Policy = POLICY, **fields: Any) -> OverviewRow:

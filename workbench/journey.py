@@ -12,7 +12,7 @@ from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.progress import Listener, silent
 from workbench.ramp import Lack
-from workbench.records import UNASSIGNED, Action
+from workbench.records import UNASSIGNED, Action, Recommendation
 from workbench.roles import Right
 from workbench.scoring import OverviewRow
 from workbench.scoring.portfolio import furthest
@@ -181,7 +181,7 @@ def _stages(known: Facts, rows: Sequence[OverviewRow]) -> tuple[Stage, ...]:
     assigned = [task for task, _ in known.tasks if task != UNASSIGNED]
     unnamed = sum(n for task, n in known.tasks if task not in known.named)
     compared = sum(row.compared for row in rows if not row.synthetic)
-    moving = [row for row in rows if not row.synthetic and row.recommendation.share > 0]
+    moving = [row for row in rows if not row.synthetic and row.recommendation.effective_share > EPSILON]
     task = known.named[0] if known.named else "TASK"
     candidate = known.real[0] if known.real else "NAME"
     own = [row for row in rows if not row.synthetic]
@@ -305,6 +305,10 @@ def headline(row: OverviewRow) -> str:
     """Return the recommendation of a row in a few words."""
     answer = row.recommendation
     cap = f", evidence reaches {percent(answer.cap)}" if answer.cap > answer.share else ""
+    if held_back(answer):
+        return (
+            f"Nothing may move yet: the evidence allows {percent(answer.share)}, slices hold all of it back."
+        )
     if answer.action is Action.RAMP:
         return f"Move {percent(answer.share)} of the traffic next{cap}."
     if answer.action is Action.COLLECT:
@@ -316,6 +320,11 @@ def headline(row: OverviewRow) -> str:
     if answer.action is Action.STOP:
         return "Stop: too many calls get worse."
     return f"{_FALLS[answer.action]} to {percent(answer.share)}."
+
+
+def held_back(answer: Recommendation) -> bool:
+    """Say whether a task may move further, and yet nothing would: its slices hold all of it back."""
+    return answer.action is Action.RAMP and answer.effective_share <= EPSILON
 
 
 _FALLS = {Action.STEP_DOWN: "Step down", Action.ROLLBACK: "Roll back"}
@@ -338,6 +347,8 @@ def next_steps(row: OverviewRow) -> tuple[NextStep, ...]:
     )
     if row.recommendation.action is Action.COLLECT:
         steps = [_replay_step(task, candidate, words="Replay more calls"), why]
+    elif held_back(row.recommendation):
+        steps = [why, label if wants_labels(row) else cases]
     elif row.recommendation.action is Action.RAMP:
         steps = [_ramp_step("See what to move", task, candidate), label if wants_labels(row) else cases]
     elif _fails(row, "invalid_outputs") or _lacks(row, Lack.CANDIDATE):

@@ -88,6 +88,15 @@ def test_steps_back_and_forward_follow_what_was_chosen(address: str, browser: An
     assert seen == Seen()
 
 
+def test_few_pages_are_all_to_be_chosen(address: str, browser: Any) -> None:
+    """Two pages of cases have a button each, and not the first alone."""
+    page, seen = watched(browser, viewport={"width": 400, "height": 900})
+    page.goto(f"{address}/compare?task=triage&candidate=small&search=outage")
+    pages = page.get_by_test_id("stPagination")
+    pages.get_by_text("2", exact=True).wait_for()
+    assert seen == Seen()
+
+
 def test_overview_leads_on_and_gives_its_report(address: str, browser: Any, tmp_path: Path) -> None:
     """It opens by its name, its report of all tasks is one silent file, and the next step opens its page."""
     page, seen = watched(browser, accept_downloads=True, viewport={"width": 400, "height": 900})

@@ -74,6 +74,17 @@ def test_the_map_leaves_cells_of_few_calls_pale() -> None:
     assert drawing.alt.count("n\u00a0=\u00a0") == 3
 
 
+@pytest.mark.parametrize(
+    ("n", "shown"),
+    [(9_876, "n = 9,876"), (10_000, "n = 10k"), (169_074, "n = 169k"), (999_600, "n = 1.0M")],
+)
+def test_counts_of_the_map_fit_into_a_narrow_cell(n: int, shown: str) -> None:
+    """On a telephone a count with six digits ran over its neighbours; the words for all keep every digit."""
+    drawing = case_figures.slice_map([Cell("t", "de", bounds.exact(n // 8, n, 0.05))], "language")
+    assert shown in drawing.figure.layout.annotations[0].text
+    assert f"{n:,}" in drawing.alt
+
+
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 def test_the_words_of_the_map_are_read_with_ease_on_every_colour(colours: Palette) -> None:
     """Each cell's text has the contrast of WCAG AA on the colour that the cell is drawn in."""
@@ -85,6 +96,16 @@ def test_the_words_of_the_map_are_read_with_ease_on_every_colour(colours: Palett
     drawn = case_figures.slice_map(cells, "language", colours).figure.layout.annotations
     wanted = [case_figures.readable(part, colours) for part in (0.0, 0.5, 1.0)]
     assert [each.font.color for each in drawn] == wanted
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_the_limits_of_a_bar_are_seen_on_the_bar(colours: Palette) -> None:
+    """Half of an interval lies on its bar: both halves have the contrast of WCAG AA."""
+    (bar,) = case_figures.agreements({"total": bounds.exact(90, 100, 0.05)}, "field", colours).figure.data
+    limits = channels(bar.error_x.color)
+    assert contrast(limits, channels(bar.marker.color)) >= 4.5
+    assert contrast(limits, channels(colours.ground)) >= 4.5
+    assert contrast(channels(bar.marker.line.color), channels(colours.ground)) >= 3
 
 
 def test_times_and_pace_say_in_words_what_they_draw() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import re
@@ -54,6 +55,32 @@ def test_every_page_shows_data_without_an_error(visit: Visit, filled: Filled, pa
     at = fine(visit(filled, page))
     assert not at.error
     assert len(at.main) > 2
+
+
+def test_without_a_candidate_nothing_offers_a_replay(visit: Visit, filled: Filled) -> None:
+    """The one thing to do is to declare a candidate: no second button leads to a page that can't begin."""
+    path = filled.workspace.root / "workbench.toml"
+    before, _, rest = path.read_text().partition("[[candidates]]")
+    path.write_text(before + "[[prices]]" + rest.partition("[[prices]]")[2])
+    at = fine(visit(filled, "overview"))
+    assert at.button(key="next-step").label == "Next: Declare a candidate"
+    assert not [each for each in at.button if each.label == "Start a replay"]
+    assert "A candidate comes first" in said(at)
+    assert any("workbench candidate add" in each.value for each in fine(visit(filled, "settings")).code)
+    assert [each for each in fine(visit(filled, "replays")).code if each.value.startswith("workbench cand")]
+
+
+def test_commands_and_settings_to_copy_are_wrapped() -> None:
+    """On a narrow page a command is read whole, and not cut at the edge of its frame."""
+    cut = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted((Path(money.__file__).parent).glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "st.code"
+        and "wrap_lines" not in {each.arg for each in node.keywords}
+    ]
+    assert not cut
 
 
 def test_overview_answers_in_one_look(visit: Visit, filled: Filled) -> None:
@@ -110,9 +137,28 @@ def test_what_costs_more_is_not_called_a_saving(filled: Filled) -> None:
     sentence = money.sentence(dearer)
     assert "would cost $200.00 more" in sentence
     unsure = replace(dearer, saving_of_all=Amount(-200.0, -900.0, 3_000.0))
-    assert "would cost $200.00 more (saving \u2212$900.00 to $3,000.00)" in money.sentence(unsure)
+    assert "would cost $200.00 more ($900.00 more to $3,000.00 less)." in money.sentence(unsure)
     assert "costs $20.00 more a month" in sentence
     assert "\u2212" not in sentence
+
+
+def test_limits_that_read_like_the_sum_are_left_out(filled: Filled) -> None:
+    """Of a sum of cents both limits can round to it: "$0.23 ($0.23 to $0.23)" says nothing more."""
+    row = scoring.overview(filled.workspace, filled.store)[0]
+    moving = replace(row.recommendation, share=0.1, effective_share=0.1)
+    alike = Amount(0.231, 0.229, 0.234)
+    small = replace(
+        row,
+        recommendation=moving,
+        cost_now_usd_month=1.0,
+        cost_at_share_usd_month=0.9,
+        saving_usd_month=0.231,
+        saving=alike,
+        saving_of_all=alike,
+    )
+    assert money.sentence(small).endswith("saves $0.23 a month. All of it on the candidate would save $0.23.")
+    assert money.limits(alike) == "$0.23"
+    assert money.limits(Amount(0.231, 0.229, 0.239)) == "$0.23 ($0.23 to $0.24)"
 
 
 def test_a_saving_at_less_than_the_next_share_says_why(filled: Filled) -> None:
@@ -699,6 +745,7 @@ def test_the_ramp_page_shows_thresholds_and_what_they_cost(visit: Visit, confide
     assert "yes" in set(table["Proven"])
     assert all(each.startswith("$") for each in table["Cost a call"])
     assert set(table["Latency"]) == {"not known"}
+    assert words.count("no model runs, so its latency can't be measured") == 1
     assert re.search(r"The frontier alone: \S+ a call; latency not known\. A call", words.replace("\\", ""))
     assert "its latency can't be measured" in words.replace("\\", "")
     at = fine(at.toggle(key="address.budget-mode").set_value(True).run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -350,7 +351,10 @@ def test_the_shares_of_slices_are_told_together(filled: Filled) -> None:
     assert "At 1 % of the task" in text
     assert f"{100 * answer.effective_share:.1f} % of its traffic moves" in text
     lagging = replace(answer, slices=tuple(replace(each, share=0.0) for each in answer.slices[:1]))
-    assert "1 slice" in plain(effective_sentence(lagging))
+    assert re.search(r"1 slice, [\d.]+ % of the traffic, lags behind\.", plain(effective_sentence(lagging)))
+    other = replace(answer.slices[0], name="channel", share=0.0)
+    both = replace(answer, slices=(*(replace(each, share=1.0) for each in answer.slices), other))
+    assert " 1 slice lags behind." in plain(effective_sentence(both))
 
 
 def test_the_worst_of_many_slices_is_always_shown(filled: Filled) -> None:

@@ -22,13 +22,14 @@ from workbench.errors import ConfigError
 from workbench.exporting import Asked, table_bytes
 from workbench.ingest import import_files, preview
 from workbench.profiling.costs import costs
-from workbench.records import Output, OutputError, ToolCall, to_json
+from workbench.records import Action, Output, OutputError, ToolCall, to_json
 from workbench.report import gather_portfolio
 from workbench.rollout.exporting import export_ramp
 from workbench.scoring.overview import overview_row
 from workbench.specs import guideline_version_of
 from workbench.stats import wording
 from workbench.ui import answers, words
+from workbench.ui.task_card import called
 
 TABLED = [
     ("upload", {}),
@@ -283,3 +284,11 @@ def test_a_loss_in_a_table_has_the_minus_sign_of_all_other_sums(visit: Visit, fi
     assert (table.value["Could save"] < 0).any()
     shown = pa.ipc.open_stream(table.proto.arrow_data.styler.display_values).read_all().to_pandas()
     assert any(str(each).startswith("−$") for each in shown.to_numpy().ravel())
+
+
+def test_what_slices_hold_back_whole_is_called_a_hold(filled: Filled) -> None:
+    """A card that says that nothing may move yet has no badge that says to ramp up."""
+    answer = scoring.overview(filled.workspace, filled.store)[0].recommendation
+    ramping = replace(answer, action=Action.RAMP, share=0.01, effective_share=0.01)
+    assert called(ramping)[0] == "Ramp up"
+    assert called(replace(ramping, effective_share=0.0))[0] == "Hold"

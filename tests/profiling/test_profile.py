@@ -76,6 +76,8 @@ def test_without_a_sampling_rate_no_figure_a_day_is_shown(tmp_path: Path) -> Non
         assert all(each.could_save_usd_month is None for each in report.workloads)
         assert report.forecast_usd_month is None
         assert len(report.unknown_volume) == 3
+        many = replace(report, workloads=report.workloads * 4)
+        assert "and 4 others (" in many.told_unknown
         assert "unknown" in report.text
         assert "a month (" not in report.text
         assert all(each.usd_per_call is not None for each in report.workloads)

@@ -22,3 +22,15 @@ def money(usd: float) -> str:
     if 0 < size < 0.01:
         text = f"{size:.{2 - math.floor(math.log10(size))}f}".rstrip("0")
     return f"{'−' if usd < 0 else ''}${text}"
+
+
+def between(low: float, high: float) -> str:
+    """Return limits in brackets behind a sum: " ($1.09 to $1.60)"; nothing where both read alike.
+
+    Args:
+        low: The lower limit, in US dollars.
+        high: The upper one.
+    """
+    if money(low) == money(high):
+        return ""
+    return f" ({money(low)} to {money(high)})"

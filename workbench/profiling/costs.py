@@ -25,7 +25,7 @@ from workbench.costing.ways import (
     total,
     ways_together,
 )
-from workbench.costing.wording import money
+from workbench.costing.wording import between, money
 from workbench.errors import UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, current, profile, workload_of
 from workbench.profiling.measuring import LEVEL, fallback_share, mean_amount, small_model
@@ -419,7 +419,7 @@ def _priced(report: ProfileReport, chosen: list[WorkloadReport]) -> float:
 def _money(amount: Amount | None) -> str:
     if amount is None:
         return "not known"
-    return f"{money(amount.point)} ({money(amount.low)} to {money(amount.high)})"
+    return f"{money(amount.point)}{between(amount.low, amount.high)}"
 
 
 def told_break_even(even: BreakEven, share: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from workbench.costing.ways import Amount
-from workbench.costing.wording import money
+from workbench.costing.wording import between, money
 from workbench.records import UNASSIGNED, EvalKind
 from workbench.specs import MatchRule
 from workbench.traffic.shapes import Shape
@@ -180,9 +180,7 @@ class ProfileReport:
         for each in self.workloads:
             if each.calls_per_day is None:
                 found.setdefault(each.no_volume, []).append(each.name)
-        return "; ".join(
-            f"{', '.join(names[:8])} ({why})" if why else ", ".join(names[:8]) for why, names in found.items()
-        )
+        return "; ".join(f"{_some(names)} ({why})" if why else _some(names) for why, names in found.items())
 
     @property
     def imputed(self) -> int:
@@ -235,9 +233,7 @@ class ProfileReport:
         lines = []
         if self.forecast_usd_month is not None:
             low, high = self.forecast_usd_month.low, self.forecast_usd_month.high
-            lines.append(
-                f"Forecast: {money(self.forecast_usd_month.point)} a month ({money(low)} to {money(high)})"
-            )
+            lines.append(f"Forecast: {money(self.forecast_usd_month.point)} a month{between(low, high)}")
         if self.imputed:
             lines.append(told_imputed(self.imputed))
         lines += self.notes
@@ -251,6 +247,16 @@ class ProfileReport:
         if self.warning:
             lines.append(f"WARNING: {self.warning}")
         return lines
+
+
+NAMED = 8
+"""So many workloads are named in one sentence; of the others their number is told."""
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names, and how many others there are."""
+    left = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {left:,} other{'' if left == 1 else 's'}" if left > 0 else "")
 
 
 def told_imputed(count: int) -> str:

@@ -291,7 +291,7 @@ def page(count: int, *, name: str = "page") -> int:
     key = number(name, lambda asked: asked == int(asked) and 1 <= asked <= max(1, count), 1, label="Page")
     # A filter may have left fewer pages than the one that was open.
     st.session_state[key] = min(int(st.session_state[key] or 1), max(1, count))
-    chosen = st.pagination(count, key=key) if count > 1 else 1
+    chosen = st.pagination(count, key=key, width="stretch") if count > 1 else 1
     publish(name, chosen, 1)
     return int(chosen)
 

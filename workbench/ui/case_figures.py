@@ -71,7 +71,12 @@ def agreements(rates: Mapping[str, Estimate], noun: str, colours: Palette = LIGH
             x=points,
             y=list(range(len(names))),
             orientation="h",
-            marker={"color": colours.control, "cornerradius": 3},
+            # Pale within its line, so that the limits are seen on the bar too.
+            marker={
+                "color": colours.good,
+                "line": {"color": colours.control, "width": 1.5},
+                "cornerradius": 3,
+            },
             width=0.62,
             error_x={
                 "type": "data",
@@ -261,7 +266,7 @@ def slice_map(cells: Sequence[Cell], by: str, colours: Palette = LIGHT) -> Drawi
         figure.add_annotation(
             x=values.index(value),
             y=tasks.index(task),
-            text=f"{percent(rate.point)}<br><span style='font-size:12px'>n = {count(rate.n)}</span>",
+            text=f"{percent(rate.point)}<br><span style='font-size:12px'>n = {_brief(rate.n)}</span>",
             showarrow=False,
             font={"size": 12, "color": readable(part, colours)},
         )
@@ -284,6 +289,13 @@ def slice_map(cells: Sequence[Cell], by: str, colours: Palette = LIGHT) -> Drawi
         f"{each.task}, {each.value}: {interval(each.differing)}." for each in cells
     )
     return Drawing(figure, alt)
+
+
+def _brief(n: float) -> str:
+    """Return a count that a narrow cell holds: 9,876, 169k, 1.2M; the table below has all of its digits."""
+    if n < 10_000:
+        return count(n)
+    return f"{n / 1e3:,.0f}k" if n < 999_500 else f"{n / 1e6:,.1f}M"
 
 
 def _framed(figure: go.Figure, height: int, colours: Palette) -> None:

@@ -92,7 +92,11 @@ def _nothing(scope: Scope, pool: Pool) -> None:
         )
     else:
         st.info("Nothing is compared yet for this task and candidate.", icon=":material/hourglass_empty:")
-    st.code(f"workbench compare --task {scope.task} --candidate {scope.candidate.name}", language=None)
+    st.code(
+        f"workbench compare --task {scope.task} --candidate {scope.candidate.name}",
+        language=None,
+        wrap_lines=True,
+    )
     navigation.link("replays", "Go to Replays", task=scope.task, candidate=scope.candidate.name)
 
 
@@ -310,6 +314,8 @@ def _table(rows: list[CaseRow], total: int, page: int) -> str:
             "Verdict": st.column_config.TextColumn(width="small"),
             "Frontier": st.column_config.TextColumn(width="medium"),
             "Candidate": st.column_config.TextColumn(width="medium"),
+            "Why": st.column_config.TextColumn(width="medium"),
+            "Label": st.column_config.TextColumn(width="small"),
         },
         alt=f"{len(rows)} cases with verdict, both answers and label.",
     )

@@ -119,7 +119,8 @@ def _figures(found: CostReport) -> None:
     if found.warning:
         st.warning(answers.quoted(found.warning), icon=":material/warning:")
     drawing = money_figures.ways(found.ways, colours())
-    st.plotly_chart(drawing.figure, key="cost-ways", config=figures.CONFIG, alt=drawing.alt, theme=None)
+    if any(way.usd_month is not None for way in found.ways):
+        st.plotly_chart(drawing.figure, key="cost-ways", config=figures.CONFIG, alt=drawing.alt, theme=None)
     frame = pd.DataFrame(
         [
             (way.name, interval(way.usd_month), interval(way.saving_usd_month), months(way))
@@ -131,7 +132,8 @@ def _figures(found: CostReport) -> None:
     for said, names in _remarked(found.ways).items():
         whose = "; ".join(names) if len(names) < len(found.ways) else "all ways"
         st.text(f"{whose[:1].upper()}{whose[1:]}: {said}.")
-    st.caption(f"Each limit holds with {words.stage(found.level)} confidence; what is declared has none.")
+    if any(way.usd_month is not None for way in found.ways):
+        st.caption(f"Each limit holds with {words.stage(found.level)} confidence; what is declared has none.")
     st.text(f"Small model: {visible(found.basis)}.")
     if told := found.told_fallback:
         st.text(words.kept(told))
@@ -150,12 +152,8 @@ def _figures(found: CostReport) -> None:
 
 
 def interval(amount: Amount | None) -> str:
-    """Return a sum of money with its limits."""
-    if amount is None:
-        return "not known"
-    if amount.low == amount.high:
-        return words.money(amount.point)
-    return f"{words.money(amount.point)} ({words.money(amount.low)} to {words.money(amount.high)})"
+    """Return a sum of money with its limits, or that it is not known."""
+    return "not known" if amount is None else money.limits(amount)
 
 
 def months(way: Way) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from workbench import scoring
+from workbench import journey, scoring
 from workbench.records import Action, Guard, Policy, Recommendation
 from workbench.scoring.latency_pairs import PairedLatency, heading, ms
 from workbench.scoring.predicted import PredictedHarm
@@ -112,7 +112,7 @@ def _present_share(scope: Scope, accepted: float) -> float:
 
 
 def _answer(scope: Scope, answer: Recommendation) -> None:
-    icon = words.ACTIONS[answer.action][1]
+    icon = task_card.called(answer)[1]
     with st.container(border=True, key="answer"):
         if scope.candidate.synthetic:
             overview.synthetic_badge()
@@ -141,6 +141,8 @@ def row_of(scope: Scope, answer: Recommendation) -> scoring.OverviewRow | None:
 
 
 def _headline(answer: Recommendation) -> str:
+    if journey.held_back(answer):
+        return f"Nothing moves yet: slices hold back all of the {words.stage(answer.share)}"
     if answer.action is Action.RAMP:
         return f"Move {words.stage(answer.share)} of the traffic"
     if answer.action is Action.HOLD:
@@ -380,9 +382,9 @@ def effective_sentence(answer: Recommendation) -> str:
     )
     if held:
         part = sum(each.traffic_share for each in held) if len(names) == 1 else None
-        of_traffic = "" if part is None else f", {words.percent(part)} of the traffic"
+        of_traffic = "" if part is None else f", {words.percent(part)} of the traffic,"
         text += (
-            f" {words.counted(len(held), 'slice')}{of_traffic}, {'lags' if len(held) == 1 else 'lag'} behind."
+            f" {words.counted(len(held), 'slice')}{of_traffic} {'lags' if len(held) == 1 else 'lag'} behind."
         )
     if len(names) > 1:
         text += " A call that is in several slices moves at the smallest of their shares."

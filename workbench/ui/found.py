@@ -60,7 +60,7 @@ def _asked(name: str, scope: Scope, answer: Recommendation, label: str) -> bool:
     if compared <= AT_ONCE or st.session_state.get(wanted):
         return True
     st.caption(f"{words.counted(compared, 'compared call')}: this takes a while.")
-    if st.button(label, key=f"begin-{name}"):
+    if st.button(label, icon=":material/search:", key=f"begin-{name}"):
         st.session_state[wanted] = True
         return True
     return False
@@ -87,6 +87,14 @@ def _found(scope: Scope, answer: Recommendation) -> None:
             else "Nothing that is known before a call splits these calls.",
             icon=":material/info:",
         )
+        if few:
+            navigation.link(
+                "replays",
+                "Replay more calls",
+                icon=":material/play_circle:",
+                task=scope.task,
+                candidate=scope.candidate.name,
+            )
     else:
         _table(scope, report, known)
     if report.limit is not None:
@@ -235,7 +243,7 @@ def _declared(scope: Scope, answer: Recommendation) -> None:
         return
     st.header(DECLARED, anchor=False, help=words.GLOSSARY["slice"])
     st.caption("The eval declares none. A declared slice gets a share of its own:")
-    st.code('[[slices]]\nby = "language"', language="toml")
+    st.code('[[slices]]\nby = "language"', language="toml", wrap_lines=True)
 
 
 def _rule(scope: Scope, answer: Recommendation) -> None:

@@ -46,6 +46,7 @@ def served(chosen: Scope) -> None:
         st.code(
             f"workbench candidate add {CONTROL} --engine openai --base-url URL --api-key-env NAME",
             language=None,
+            wrap_lines=True,
         )
         return
     _ask(chosen, found)

@@ -27,7 +27,7 @@ def newest_profile(page: str) -> ProfileReport | None:
     calls = read(pages.freshness).calls
     if not calls:
         st.info("There are no calls yet. Upload a log first.", icon=":material/upload_file:")
-        if st.button("Upload a log", type="primary", key=f"{page}-upload"):
+        if st.button("Upload a log", icon=":material/upload_file:", type="primary", key=f"{page}-upload"):
             st.switch_page(navigation.page("upload"))
         return None
     known = ask(profiling.current)
@@ -43,7 +43,7 @@ def newest_profile(page: str) -> ProfileReport | None:
         return known
     if calls > AT_ONCE:
         st.info(f"{old} Looking at {words.counted(calls, 'call')} takes a while.", icon=":material/update:")
-        if not st.button("Look at all calls", type="primary", key=f"{page}-look"):
+        if not st.button("Look at all calls", icon=":material/search:", type="primary", key=f"{page}-look"):
             return known
     with st.spinner("Looking at all calls…"):
         profiling.profile(here().workspace, here().store)

@@ -250,7 +250,9 @@ def _look_for_duplicates(chosen: Scope) -> None:
         "requests that the log holds more than once:"
     )
     st.code(
-        f"workbench candidate add {CONTROL} --engine openai --base-url URL --api-key-env NAME", language=None
+        f"workbench candidate add {CONTROL} --engine openai --base-url URL --api-key-env NAME",
+        language=None,
+        wrap_lines=True,
     )
     commands = jobs.replay_commands(here().workspace, chosen.task, CONTROL, None)
     if start_button(

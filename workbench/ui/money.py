@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from workbench.costing.ways import Amount
+from workbench.costing.wording import between
 from workbench.profiling.report import told_imputed
 from workbench.scoring import OverviewRow
 from workbench.stats.ladder import EPSILON
@@ -54,7 +55,7 @@ def sentence(row: OverviewRow) -> str:
         share = f"{words.percent(answer.effective_share)} ({share} less what slices hold back)"
     saving = row.saving_usd_month or 0.0
     change = f"costs {words.money(-saving)} more" if saving < 0 else f"saves {words.money(saving)}"
-    sure = f" ({_between(row.saving)})" if row.saving is not None and row.saving.low < row.saving.high else ""
+    sure = "" if row.saving is None else between(row.saving.low, row.saving.high)
     return (
         f"{words.money(row.cost_now_usd_month)} a month now, "
         f"{words.money(row.cost_at_share_usd_month)} at {share}: {change} a month{sure}.{_at_most(row)}"
@@ -68,16 +69,14 @@ def short(row: OverviewRow) -> str:
     return "not known" if row.saving is None else words.money(row.saving.point)
 
 
-def limits(amount: Amount | None) -> str:
-    """Return US dollars with their limits, or nothing where there are none."""
-    if amount is None:
-        return ""
-    return f"{words.money(amount.point)} ({_between(amount)})"
+def limits(amount: Amount) -> str:
+    """Return US dollars with their limits, where these say more than the sum."""
+    return f"{words.money(amount.point)}{between(amount.low, amount.high)}"
 
 
-def _between(amount: Amount) -> str:
-    """Return both limits of a saving; below nothing it is a cost."""
-    return f"{words.money(amount.low)} to {words.money(amount.high)}"
+def _or_saved(usd: float) -> str:
+    """Return what a move costs beside today: "$1.98 more", or "$33.15 less" where it saves."""
+    return f"{words.money(abs(usd))} {'less' if usd > 0 else 'more'}"
 
 
 def _at_most(row: OverviewRow) -> str:
@@ -87,8 +86,10 @@ def _at_most(row: OverviewRow) -> str:
         return ""
     if whole.point < 0:
         more = f" All of it on the candidate would cost {words.money(-whole.point)} more"
-        return f"{more}." if whole.low == whole.high else f"{more} (saving {_between(whole)})."
-    return f" All of it on the candidate would save {words.money(whole.point)} ({_between(whole)})."
+        if not between(whole.low, whole.high):
+            return f"{more}."
+        return f"{more} ({_or_saved(whole.low)} to {_or_saved(whole.high)})."
+    return f" All of it on the candidate would save {limits(whole)}."
 
 
 def price_dates() -> str:

@@ -70,12 +70,13 @@ def _how_to(scope: Scope) -> None:
         st.text(visible(error.message))
         if error.hint:
             st.text(visible(error.hint))
-        st.code('[judge]\ncandidate = "NAME"', language="toml")
+        st.code('[judge]\ncandidate = "NAME"', language="toml", wrap_lines=True)
         return
     st.info("The judge has not been asked yet.", icon=":material/gavel:")
     st.code(
         f"workbench judge --task {scope.task} --candidate {scope.candidate.name} --limit 100 --dry-run",
         language=None,
+        wrap_lines=True,
     )
 
 

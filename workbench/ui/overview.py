@@ -16,6 +16,7 @@ from workbench.records import UNASSIGNED
 from workbench.scoring import OverviewRow
 from workbench.scoring.portfolio import furthest
 from workbench.scoring.retirement import leaving
+from workbench.specs import CONTROL
 from workbench.store import pages
 from workbench.ui import (
     address,
@@ -32,7 +33,7 @@ from workbench.ui import (
 from workbench.ui.diff import visible
 from workbench.ui.session import ask, here, read
 from workbench.ui.standing import Standing, Waiting
-from workbench.ui.task_card import UNTIMED, card, synthetic_badge
+from workbench.ui.task_card import UNTIMED, called, card, synthetic_badge
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -177,7 +178,7 @@ def _cards(rows: Sequence[OverviewRow], waiting: set[tuple[str, str]], rivals: d
     if count > 1:
         key = address.number("page", lambda asked: asked == int(asked) and 1 <= asked <= count, 1)
         st.session_state[key] = min(int(st.session_state[key]), count)
-        page = st.pagination(count, key=key)
+        page = st.pagination(count, key=key, width="stretch")
         address.publish("page", page, 1)
         ordered = ordered[(page - 1) * CARDS : page * CARDS]
     for start in range(0, len(ordered), 2):
@@ -223,8 +224,8 @@ def _line(row: OverviewRow, *, is_old: bool) -> dict[str, str]:
     return {
         "Task": visible(row.task),
         "Candidate": visible(f"{row.candidate} (synthetic)" if row.synthetic else row.candidate),
-        "Answer": words.ACTIONS[answer.action][0] + (", being weighed" if is_old else ""),
-        "Next": words.stage(answer.share),
+        "Answer": called(answer)[0] + (", being weighed" if is_old else ""),
+        "Next": words.stage(answer.current_share if journey.held_back(answer) else answer.share),
         "Evidence reaches": words.stage(answer.cap),
         "Calls that get worse": words.interval(answer.harm),
         "Saving a month": money.short(row),
@@ -242,15 +243,14 @@ def _not_compared(compared: set[str]) -> None:
         return
     st.header("Not compared yet", anchor=False)
     known, wrong = here().workspace.evals, here().workspace.wrong_evals
+    has_candidate = any(each.name != CONTROL for each in here().workspace.config.candidates)
     for each in waiting:
         with st.container(border=True, key=f"waiting-{each.task}"):
             named = "Without a task" if each.task == UNASSIGNED else each.task
             st.text(visible(f"{named}: {words.counted(each.calls, 'call')}"))
             if each.task == UNASSIGNED:
                 st.text("No task takes them yet. Traffic sorts them by what their prompts share.")
-                if st.button(
-                    "See what they are", key="sort-unassigned", icon=":material/analytics:", type="primary"
-                ):
+                if st.button("See what they are", key="sort-unassigned", icon=":material/analytics:"):
                     st.switch_page(navigation.page("traffic"))
             elif each.task in wrong:
                 st.text("Its eval can't be read; what to mend stands on top of this page.")
@@ -258,7 +258,7 @@ def _not_compared(compared: set[str]) -> None:
                 st.text(
                     f"Its eval is missing: write evals/{visible(each.task)}/eval.toml with task and kind."
                 )
-            elif st.button(
-                "Start a replay", key=f"start-{each.task}", icon=":material/play_circle:", type="primary"
-            ):
+            elif not has_candidate:
+                st.text("A candidate comes first: no small model is declared that could be asked.")
+            elif st.button("Start a replay", key=f"start-{each.task}", icon=":material/play_circle:"):
                 st.switch_page(navigation.page("replays"), query_params={"task": each.task})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from workbench.costing.wording import between
 from workbench.journey import DONE, NEXT, Journey, wants_labels
 from workbench.report import PortfolioReport, gather_portfolio, portfolio_html, portfolio_markdown
 from workbench.scoring import OverviewRow, Portfolio
@@ -95,9 +96,10 @@ def _figures(found: Portfolio, rows: Sequence[OverviewRow]) -> None:
             help="Labels by people would let these tasks go further.",
         )
     st.caption(answers.quoted(words.kept(found.harm_sentence)), help=words.GLOSSARY["portfolio_harm"])
-    said = money.limits(found.saving_usd_month)
-    if found.moving and said:
-        st.caption(answers.quoted(f"Saving a month: {said}."), help=words.GLOSSARY["saving"])
+    saving = found.saving_usd_month
+    if found.moving and saving is not None and (sure := between(saving.low, saving.high)):
+        said = f"Saving a month: {words.money(saving.point)}{sure}."
+        st.caption(answers.quoted(said), help=words.GLOSSARY["saving"])
     if found.unpriced:
         st.text(visible(f"Money not known for: {', '.join(found.unpriced)}."))
     if found.synthetic_left_out:

@@ -21,6 +21,7 @@ from workbench.ui.session import here, read
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
+ADD_CANDIDATE = "workbench candidate add NAME --engine openai --base-url URL --model MODEL"
 CHOSEN_CANDIDATE = "chosen.candidate"
 BLIND = (
     "Whose answers you judge beside the frontier's: each small model has a queue of its own. Here it has a "
@@ -150,12 +151,14 @@ def named(candidate: Candidate) -> str:
 def _empty(replayed: bool) -> None:
     if not read(pages.tasks):
         st.info("There are no calls yet. Upload a log first.", icon=":material/upload_file:")
-        if st.button("Upload a log", type="primary", key="empty-upload"):
+        if st.button("Upload a log", icon=":material/upload_file:", type="primary", key="empty-upload"):
             st.switch_page(navigation.page("upload"))
         return
     if all(each.name == CONTROL for each in here().workspace.config.candidates):
         st.info("No candidate is declared yet. Add the small model you have in mind:", icon=":material/add:")
-        st.code("workbench candidate add NAME --engine openai --base-url URL --model MODEL", language=None)
+        st.code(ADD_CANDIDATE, language=None, wrap_lines=True)
+        st.caption("Answers that were made elsewhere do as well: the engine recorded reads them from a file.")
+        navigation.link("help", "All engines, and what each takes", icon=":material/help:", about="engines")
         return
     if not replayed or not {each.task for each in read(pages.tasks)} & set(here().workspace.evals):
         st.info(
@@ -163,12 +166,14 @@ def _empty(replayed: bool) -> None:
             "drafts one.",
             icon=":material/analytics:",
         )
-        if st.button("See what the calls are", type="primary", key="empty-traffic"):
+        if st.button(
+            "See what the calls are", icon=":material/analytics:", type="primary", key="empty-traffic"
+        ):
             st.switch_page(navigation.page("traffic"))
         return
     st.info(
         "No candidate has answered any of these calls yet. Start a replay first.",
         icon=":material/play_circle:",
     )
-    if st.button("Start a replay", type="primary", key="empty-replay"):
+    if st.button("Start a replay", icon=":material/play_circle:", type="primary", key="empty-replay"):
         st.switch_page(navigation.page("replays"))

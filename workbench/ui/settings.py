@@ -18,7 +18,7 @@ from workbench.settings import Settings, StoreSetting, access_log, checks, setti
 from workbench.ui import address, answers, exports, navigation, who, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import counts, metric, metrics, table_px, told_columns
-from workbench.ui.scope import named
+from workbench.ui.scope import ADD_CANDIDATE, named
 from workbench.ui.session import ask, complain, here
 
 LOG_SHOWN = 200
@@ -87,7 +87,12 @@ def _you(actor: Actor) -> None:
 def _evals(found: Settings) -> None:
     st.header("Tasks", anchor=False)
     if not found.evals:
-        st.caption("No task that you may see has an eval yet.")
+        st.caption(
+            "No task that you may see has an eval yet."
+            if access.current().signed_in
+            else "No task has an eval yet: evals/TASK/eval.toml says how answers are compared. Traffic "
+            "drafts one from the calls."
+        )
         return
     _table(
         [
@@ -109,6 +114,11 @@ def _evals(found: Settings) -> None:
 
 def _candidates(found: Settings) -> None:
     if not found.candidates:
+        # Whoever signs in may lack the right to know of them.
+        if not access.current().signed_in:
+            st.header("Candidates", anchor=False)
+            st.caption("No small model is declared yet:")
+            st.code(ADD_CANDIDATE, language=None, wrap_lines=True)
         return
     st.header("Candidates", anchor=False)
     names = {each.name: named(each) for each in here().workspace.config.candidates}

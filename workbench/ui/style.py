@@ -107,6 +107,9 @@ div:has(> :is(.st-key-review-script, .st-key-steps-script, .st-key-menu-script, 
 }
 .wb-fields tbody th { width: 26%; font-weight: 500; color: MUTED; }
 .wb-fields thead th:first-child { width: 26%; }
+/* A link to what is open already looks like the link beside it, not like a place in the menu. */
+.st-key-case-head [data-testid="stPageLink-NavLink"]:not(:hover) { background: transparent; }
+.st-key-case-head [data-testid="stPageLink-NavLink"] p { font-weight: 400; }
 .wb-evidence { width: 100%; border-collapse: collapse; font-size: SMALL; }
 .wb-evidence th, .wb-evidence td {
   text-align: start; vertical-align: top; padding: .35rem .5rem; border-bottom: 1px solid LINE;

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from workbench.journey import NextStep, headline, next_steps
+from workbench.journey import NextStep, headline, held_back, next_steps
 from workbench.records import Action, Policy, Recommendation
 from workbench.scoring import OverviewRow
 from workbench.scoring.freshness import stale
@@ -51,8 +51,9 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
         with st.container(horizontal=True, width="content", gap="small"):
             if row.synthetic:
                 synthetic_badge()
-            said, icon = words.ACTIONS[answer.action]
-            st.badge(said, icon=icon, color="blue" if answer.action is Action.RAMP else "gray")
+            said, icon = called(answer)
+            is_moving = answer.action is Action.RAMP and not held_back(answer)
+            st.badge(said, icon=icon, color="blue" if is_moving else "gray")
     st.caption(answers.quoted(f"Candidate: {row.candidate}"), help=words.GLOSSARY["candidate"])
     if waiting:
         st.caption(":material/hourglass_top: From before the newest evidence, which is being weighed.")
@@ -76,6 +77,11 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
         st.text(f"At most {a_day(answer.harm_per_day_at_most)} harmed calls a day at this share.")
     _freshness(row)
     _steps(row, mark, rivals)
+
+
+def called(answer: Recommendation) -> tuple[str, str]:
+    """Return what a recommendation is called, and its icon; one that slices hold back whole is no step up."""
+    return words.ACTIONS[Action.HOLD if held_back(answer) else answer.action]
 
 
 def bound_figure(answer: Recommendation, policy: Policy) -> figures.Drawing:

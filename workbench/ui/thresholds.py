@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from workbench.scoring.latency_pairs import unmeasured
 from workbench.scoring.thresholds import ThresholdReport, ThresholdRow, thresholds
 from workbench.stats.wording import confidence
 from workbench.ui import address, answers, curves, exports, figures, words
@@ -56,7 +57,10 @@ def panel(scope: Scope, compared: int) -> None:
             candidate=scope.candidate.name,
             filters={"budget": "on"} if over_all else None,
         )
+    said_above = unmeasured(scope.task, scope.candidate)
     for note in report.notes:
+        if note == said_above:
+            continue
         st.caption(answers.quoted(note.replace("`", "")))
 
 

@@ -84,7 +84,12 @@ def _summary(report: ProfileReport) -> None:
     for said in report.notes:
         st.text(visible(f"{said}."))
     if report.left_out:
-        st.caption("Left out of the costs, since no price or no token counts are known:")
+        st.caption(
+            answers.quoted(
+                "Left out of the costs, since no price ([[prices]] in workbench.toml) or no token counts are "
+                "known:"
+            )
+        )
         st.text(visible(", ".join(report.left_out)))
 
 
@@ -139,6 +144,8 @@ def _table(report: ProfileReport) -> None:
             },
             # Commands take the name: it is not to be cut.
             "Workload": st.column_config.TextColumn(width=min(NAME_PX * longest + 20, NAME_MOST_PX)),
+            # Aligned alike, also where no sum of the column is known.
+            "USD a month": st.column_config.NumberColumn(),
             "Could save": st.column_config.NumberColumn(help=words.COLUMNS["Could save"]),
         },
         alt=f"{len(frame)} workloads, those with the most to save by price first.",

@@ -178,7 +178,7 @@ def _answer(found: rollout.WhatIf, answer: Recommendation) -> None:
     for note in found.notes:
         st.warning(note, icon=":material/visibility:")
     st.caption("To make it the policy, put this into eval.toml. It then decides for everybody, from then on:")
-    st.code(found.lines, language="toml")
+    st.code(found.lines, language="toml", wrap_lines=True)
 
 
 def _change(other: float, saved: float) -> str | None:
