@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from workbench.cli import cli
 from workbench.errors import UsageError
-from workbench.records import Estimate, Policy
+from workbench.records import Action, Estimate, Policy, Recommendation
 from workbench.report import Report, as_html, as_markdown, drawing, gather_report, wording, write_report
 from workbench.report.facts import LabelFact, LogFile
 from workbench.scoring import recommend
@@ -109,6 +109,19 @@ def test_the_table_of_slices_stands_worst_first_with_the_bound_for_all_at_once(r
     assert slices.rows[0][0] == f"{first.name} = worst"
     assert slices.rows[0][column] == "77.7 %"
     assert all(row[column] != "–" for row in slices.rows)
+
+
+def test_a_share_that_slices_hold_back_whole_is_no_move_in_a_report(report: Report) -> None:
+    """The report says what the card and the page say: the evidence allows it, and nothing moves."""
+    moving = replace(report.row.recommendation, action=Action.RAMP, share=0.01, cap=0.1, effective_share=0.01)
+    held = replace(moving, effective_share=0.0)
+    assert wording.headline(with_answer(report, moving)).startswith("Move to 1")
+    assert wording.headline(with_answer(report, held)).startswith("Nothing moves yet")
+
+
+def with_answer(report: Report, answer: Recommendation) -> Report:
+    """Return a report with another recommendation."""
+    return replace(report, row=replace(report.row, recommendation=answer))
 
 
 def test_a_report_loads_nothing_and_runs_nothing(report: Report) -> None:

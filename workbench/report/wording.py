@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.costing.ways import Amount
+from workbench.costing.wording import between
 from workbench.costing.wording import money as in_dollars
+from workbench.journey import held_back
 from workbench.records import Action, Basis, Estimate
 from workbench.report.facts import LogFile, Report
 from workbench.review.states import APART_SOURCES, LOOKING_SOURCES
@@ -129,6 +131,8 @@ def headline(report: Report) -> str:
     """Return the recommendation as one sentence."""
     found = report.row.recommendation
     share, cap = stage(found.share), stage(found.cap)
+    if held_back(found):
+        return f"Nothing moves yet: the evidence allows {share}, slices hold all of it back."
     sentences = {
         Action.COLLECT: f"Collect evidence; nothing moves yet. The evidence supports up to {cap}.",
         Action.HOLD: f"Hold at {share}. The evidence supports up to {cap}.",
@@ -144,9 +148,7 @@ def amount(found: Amount | None) -> str:
     """Return US dollars a month with their limits, or that they are not known."""
     if found is None:
         return "not known"
-    if found.low == found.high:
-        return money(found.point)
-    return f"{money(found.point)} ({money(found.low)} to {money(found.high)})"
+    return f"{money(found.point)}{between(found.low, found.high)}"
 
 
 def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
