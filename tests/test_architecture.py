@@ -16,6 +16,7 @@ PACKAGE = ROOT / "workbench"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "errors", "lazy", "priority", "progress", "specs", "roles", "access", "written_dates"),
+    ("language_model",),
     ("normal", "stats", "language"),
     (
         "prompts",

@@ -116,3 +116,14 @@ def test_the_quick_look_at_a_beginning_sees_what_a_slow_one_sees(head: str) -> N
     long = len(start) > language._WINDOW and len(words) >= language._WINDOW
     expected = words[: language._WINDOW] if long and not language._NOISY.search(start) else ""
     assert language._beginning(head) == expected
+
+
+@given(
+    st.one_of(
+        SNIPPETS.map("".join), st.lists(st.sampled_from(["order", "a", "late,", "é", "4"])).map(" ".join)
+    )
+)
+def test_the_wording_in_bytes_is_the_wording(text: str) -> None:
+    """The short way through most texts gives what the long one does."""
+    words = wording(text)
+    assert language.encoded_wording(text) == (None if words is None else words.encode())

@@ -199,7 +199,7 @@ def _taken(message: PlainMessage) -> bool:
     return True
 
 
-_same: tuple[tuple[Any, ...], tuple[type, ...], dict[str, Any]] = (), (), {}
+_same: tuple[tuple[Any, ...], list[tuple[int, type]], dict[str, Any]] = (), [], {}
 
 
 class PlainPair(Struct, gc=False):
@@ -354,12 +354,17 @@ def _parameters_of(values: tuple[Any, ...]) -> dict[str, Any]:
     Most logs have the same on every line, and what is made of the object need not be made again.
     """
     global _same
-    kinds = tuple(map(type, values))
-    # 1, 1.0 and True are equal, and so are lists that hold one or the other.
-    if values == _same[0] and kinds == _same[1] and list not in kinds:
-        return _same[2]
+    if values == _same[0]:
+        # 1, 1.0 and True are equal.
+        for place, kind in _same[1]:
+            if type(values[place]) is not kind:
+                break
+        else:
+            return _same[2]
     found = {name: item for name, item in zip(_PARAMETERS, values, strict=True) if item is not None}
-    _same = values, kinds, found
+    kinds = [(place, type(item)) for place, item in enumerate(values) if item is not None]
+    # And so are lists that hold one or the other: nothing is the same as those.
+    _same = ((), [], {}) if any(kind is list for _, kind in kinds) else (values, kinds, found)
     return found
 
 

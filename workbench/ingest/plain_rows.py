@@ -116,7 +116,7 @@ class PlainRows:
             if message.role == "user":
                 text = said
                 turns += 1
-        words = language.wording(text)
+        words = language.encoded_wording(text)
         begins, stored, messages = self._begun(pair.messages)
         parameters = self._parameters if pair.parameters is self._of else self._said(pair.parameters)
         if pair.is_text:
@@ -186,7 +186,7 @@ class PlainRows:
                 0,
             ),
             len(request) + len(output) + len(beside) + 400,
-            (words if words is None else words.encode(), request, output),
+            (words, request, output),
             stored,
         )
 

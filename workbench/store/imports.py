@@ -22,7 +22,7 @@ from workbench.store.staging import Staging
 if TYPE_CHECKING:
     from workbench.store import Writer
 
-GROUP_ROWS, GROUP_BYTES = 20_000, 96 * 1024 * 1024
+GROUP_ROWS, GROUP_BYTES = 20_000, 32 * 1024 * 1024
 """So much is loaded by one statement."""
 
 ACCEPTED, JOINED, SKIPPED, CONFLICT, ORPHAN = "accepted", "joined", "skipped", "conflict", "orphan"
