@@ -64,20 +64,25 @@ def test_a_kept_model_is_the_packed_one_and_is_not_unpacked_again(
     assert (found.names, found.doubles) == (packed.names, packed.doubles)
 
 
-def test_what_is_kept_is_for_its_owner_alone_and_replaces_older_ones(cache: Path) -> None:
-    """Nobody else can write what names languages here, and versions don't pile up."""
-    old, left, at_work = cache / "languages-0000", cache / ".languages-killed", cache / ".languages-now"
-    for each in (old, left, at_work):
+def test_what_is_kept_is_for_its_owner_alone_and_what_nobody_uses_goes(cache: Path) -> None:
+    """Nobody else can write what names languages here, and neither versions nor killed processes pile up."""
+    old, left = cache / "languages-0000", cache / ".languages-killed"
+    other, at_work = cache / "languages-1111", cache / ".languages-now"
+    for each in (old, left, other, at_work):
         each.mkdir(parents=True)
     os.utime(left, (0, 0))
-    folder = kept(cache)
+    os.utime(old, (0, 0))
+    language.prepare()
     assert not old.exists()
     assert not left.exists()
     assert at_work.exists()
+    assert other.exists()
+    other.rmdir()
+    (folder,) = cache.glob("languages-*")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("harm", ["cut", "missing", "kind", "shape", "no array", "open to all"])
+@pytest.mark.parametrize("harm", ["cut", "missing", "kind", "shape", "empty", "no array", "open to all"])
 def test_a_kept_model_that_is_not_as_it_was_written_is_unpacked_anew(
     cache: Path, monkeypatch: pytest.MonkeyPatch, harm: str
 ) -> None:
@@ -92,6 +97,8 @@ def test_a_kept_model_that_is_not_as_it_was_written_is_unpacked_anew(
         np.save(path, np.zeros((10, 55), np.float64))
     elif harm == "shape":
         np.save(path, np.zeros((10, 3), np.float32))
+    elif harm == "empty":
+        np.save(folder / "rows.npy", np.zeros_like(np.load(folder / "rows.npy")))
     elif harm == "no array":
         path.write_bytes(b"\x80\x04K\x01.")
     else:

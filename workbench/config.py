@@ -6,6 +6,7 @@ has a built-in price. Unknown keys are errors that name the closest known key.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -90,6 +91,14 @@ def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
     return config
 
 
+def _task_in(path: Path) -> str:
+    """Return the task that a wrong eval names, or its folder's name where that can't be told."""
+    with contextlib.suppress(ConfigError):
+        if isinstance(named := read_toml(path).get("task"), str):
+            return named
+    return path.parent.name
+
+
 def _read_eval(path: Path) -> EvalConfig:
     data = read_toml(path)
     for key in ("root", "guidelines"):
@@ -171,29 +180,30 @@ class Workspace:
 
     @property
     def wrong_evals(self) -> Mapping[str, ConfigError]:
-        """Return what is wrong with the evals that are left out where that is tolerated, by folder."""
+        """Return what is wrong with the evals that are left out where that is tolerated, by task."""
         return self._evals[1]
 
     @cached_property
     def _evals(self) -> tuple[dict[str, EvalConfig], dict[str, ConfigError]]:
         found: dict[str, EvalConfig] = {}
         wrong: dict[str, ConfigError] = {}
-        twice: set[str] = set()
-        for path in sorted((self.root / self.config.evals).glob("*/eval.toml")):
+        folder = self.root / self.config.evals
+        for path in sorted(each / "eval.toml" for each in (folder.iterdir() if folder.is_dir() else ())):
+            if not (path.exists() or path.is_symlink()):
+                continue
             try:
                 each = _read_eval(path)
                 if each.task in found:
-                    twice.add(each.task)
                     raise ConfigError(
                         f"{path}: task {each.task!r} is already defined in {found[each.task].root}.",
                         "Give one of the two another name.",
                     )
             except ConfigError as error:
-                wrong[path.parent.name] = error
+                wrong.setdefault(_task_in(path), error)
             else:
                 found[each.task] = each
-        # Nobody knows which of the two is meant.
-        return {task: each for task, each in found.items() if task not in twice}, wrong
+        # Of two for one task nobody knows which is meant.
+        return {task: each for task, each in found.items() if task not in wrong}, wrong
 
     def eval_for(self, task: str) -> EvalConfig:
         """Return the eval of a task.

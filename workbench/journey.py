@@ -306,9 +306,7 @@ def headline(row: OverviewRow) -> str:
     answer = row.recommendation
     cap = f", evidence reaches {percent(answer.cap)}" if answer.cap > answer.share else ""
     if held_back(answer):
-        return (
-            f"Nothing may move yet: the evidence allows {percent(answer.share)}, slices hold all of it back."
-        )
+        return f"{told_held_back(answer)}."
     if answer.action is Action.RAMP:
         return f"Move {percent(answer.share)} of the traffic next{cap}."
     if answer.action is Action.COLLECT:
@@ -323,8 +321,18 @@ def headline(row: OverviewRow) -> str:
 
 
 def held_back(answer: Recommendation) -> bool:
-    """Say whether a task may move further, and yet nothing would: its slices hold all of it back."""
-    return answer.action is Action.RAMP and answer.effective_share <= EPSILON
+    """Say whether a task may have a share, and yet nothing would move: its slices hold all of it back."""
+    may_move = answer.action in (Action.RAMP, Action.HOLD) and answer.share > EPSILON
+    return may_move and answer.effective_share <= EPSILON
+
+
+def told_held_back(answer: Recommendation) -> str:
+    """Return in words what comes of a share that slices hold back whole, without the full stop."""
+    share = percent(answer.share)
+    if answer.current_share > EPSILON:
+        current = percent(answer.current_share)
+        return f"Take back the {current} of now: the evidence allows {share}, slices hold all of it back"
+    return f"Nothing may move yet: the evidence allows {share}, slices hold all of it back"
 
 
 _FALLS = {Action.STEP_DOWN: "Step down", Action.ROLLBACK: "Roll back"}

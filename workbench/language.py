@@ -66,7 +66,7 @@ def detect(text: str) -> str | None:
 def _detect(head: str) -> str | None:
     # For one text alone a plain walk is two hundred times as fast as laying out arrays.
     words = _words(head)
-    return None if words is None else _sure(*identifier(tuple(LANGUAGES)).classify(words))
+    return None if words is None else _sure(*identifier(LANGUAGES).classify(words))
 
 
 def _sure(code: Any, probability: float) -> str | None:

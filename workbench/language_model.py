@@ -17,16 +17,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 LAYOUT = 1
 """Raised whenever other arrays are kept."""
 _PREFIX = "languages-"
-_LEFT_S = 3_600.0
+_LEFT_S, _UNUSED_S = 3_600.0, 30 * 86_400.0
+"""What a killed process left is removed after so long, and what another version kept."""
 _KINDS = {"moves": "uint32", "rows": "int64", "output": "int32", "weights": "float32", "prior": "float32"}
 
-_loading = threading.Lock()
+_loading = threading.RLock()
 """Two threads that need the model at once would load it twice: a cache alone does not wait."""
 
 
@@ -71,9 +73,18 @@ def encoded(text: str) -> bytes:
     return data
 
 
+def identifier(languages: Sequence[str]) -> Any:
+    """Return py3langid's own identifier for some languages, which takes half a second the first time.
+
+    Args:
+        languages: As for `model`.
+    """
+    with _loading:
+        return _identifier(tuple(languages))
+
+
 @lru_cache(maxsize=1)
-def identifier(languages: tuple[str, ...]) -> Any:
-    """Return py3langid's own identifier for some languages, which takes half a second the first time."""
+def _identifier(languages: tuple[str, ...]) -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     found = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
@@ -86,6 +97,7 @@ def _model(languages: tuple[str, ...]) -> Model:
     folder = None
     with contextlib.suppress(OSError, RuntimeError):  # There may be no home.
         folder = _cache() / f"{_PREFIX}{_key(languages)}"
+        _sweep(folder.parent)
         if (known := _read(folder)) is not None:
             return known
     found = _unpacked(languages)
@@ -104,9 +116,9 @@ def _cache() -> Path:
 def _key(languages: tuple[str, ...]) -> str:
     from py3langid import langid
 
-    packed = langid.MODEL_DIR / langid.MODEL_FILE
-    known = packed.stat()
-    said = repr((LAYOUT, known.st_size, known.st_mtime_ns, languages))
+    size = (langid.MODEL_DIR / langid.MODEL_FILE).stat().st_size
+    # Not when it was installed: several environments of one version share what is kept.
+    said = repr((LAYOUT, version("py3langid"), size, languages))
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
@@ -146,6 +158,8 @@ def _read(folder: Path) -> Model | None:
         and rows.shape == output.shape
         and weights.shape[1:] == prior.shape == names.shape
         and moves.size % 256 == 0
+        and 0 <= int(rows.min()) < int(rows.max()) < moves.size
+        and 0 <= int(output.max()) < weights.shape[0]
         and doubles.size % 2 == 0
     )
     if not is_whole:
@@ -162,7 +176,7 @@ def _read(folder: Path) -> Model | None:
 
 
 def _keep(found: Model, folder: Path) -> None:
-    """Write a model whole or not at all, and remove what other versions of the program kept.
+    """Write a model whole or not at all.
 
     Raises:
         OSError: It can't be written.
@@ -172,20 +186,25 @@ def _keep(found: Model, folder: Path) -> None:
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     passing = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=folder.parent))
     try:
-        for name in _KINDS:
-            np.save(passing / f"{name}.npy", getattr(found, name), allow_pickle=False)
-        np.save(passing / "names.npy", np.array(found.names), allow_pickle=False)
-        np.save(passing / "doubles.npy", np.array(found.doubles, np.int64), allow_pickle=False)
-        # What a killed process left goes, too; one at work is done within seconds.
-        left = [each for each in folder.parent.glob(f".{_PREFIX}*") if _age_s(each) > _LEFT_S]
-        for older in (*folder.parent.glob(f"{_PREFIX}*"), *left):
-            shutil.rmtree(older, ignore_errors=True)
+        arrays = {name: getattr(found, name) for name in _KINDS}
+        arrays |= {"names": np.array(found.names), "doubles": np.array(found.doubles, np.int64)}
+        for name, array in arrays.items():
+            with (passing / f"{name}.npy").open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+                # Without it, a loss of power could leave a file of the right size that holds nothing.
+                file.flush()
+                os.fsync(file.fileno())
+        shutil.rmtree(folder, ignore_errors=True)  # What can't be used.
         passing.rename(folder)
     finally:
         shutil.rmtree(passing, ignore_errors=True)
 
 
-def _age_s(path: Path) -> float:
-    with contextlib.suppress(OSError):
-        return time.time() - path.stat().st_mtime
-    return 0.0
+def _sweep(cache: Path) -> None:
+    """Remove what killed processes left, and what other versions of the program kept and nobody uses."""
+    now = time.time()
+    for pattern, most_s in ((f".{_PREFIX}*", _LEFT_S), (f"{_PREFIX}*", _UNUSED_S)):
+        for each in cache.glob(pattern):
+            with contextlib.suppress(OSError):
+                if now - each.stat().st_mtime > most_s:
+                    shutil.rmtree(each, ignore_errors=True)

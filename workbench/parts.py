@@ -145,7 +145,8 @@ class PartWriter:
         self._rows.append(values)
         self._long.append(long)
         self._begins.append(begins)
-        self._bytes += size
+        # They stand once in the file, and in every row of what is read.
+        self._bytes += size if begins is None else size + len(begins)
         if len(self._rows) >= PART_ROWS or self._bytes >= PART_BYTES:
             self.flush()
 

@@ -21,6 +21,7 @@ from workbench.costing.ways import HOSTED
 from workbench.errors import ConfigError
 from workbench.exporting import Asked, table_bytes
 from workbench.ingest import import_files, preview
+from workbench.profiling import profile
 from workbench.profiling.costs import costs
 from workbench.records import Action, Output, OutputError, ToolCall, to_json
 from workbench.report import gather_portfolio
@@ -101,7 +102,7 @@ def test_a_wrong_eval_leaves_its_task_out_and_every_page_says_so(visit: Visit, f
     path = filled.workspace.root / "evals" / "triage" / "eval.toml"
     right = path.read_text()
     path.write_text(f"knd = 1\n{right}")
-    for page in ("overview", "ramp", "settings", "upload", "compare"):
+    for page in ("overview", "ramp", "settings", "upload", "compare", "traffic", "costs"):
         at = fine(visit(filled, page))
         words = said(at)
         assert "Its task is left out on all pages" in words
@@ -131,6 +132,7 @@ def test_what_a_missing_task_would_make_wrong_waits_for_a_wrong_eval(filled: Fil
         lambda: export_ramp(there, filled.store),
         lambda: gather_portfolio(there, filled.store),
         lambda: table_bytes(there, filled.store, "overview", Asked(), "csv"),
+        lambda: profile(there, filled.store, again=True),
         lambda: there.eval_for("triage"),
         lambda: Workspace.load(filled.workspace.root).eval_for("orders"),
     ):
@@ -147,6 +149,21 @@ def test_of_two_evals_of_one_task_neither_is_shown(visit: Visit, filled: Filled)
     at = fine(visit(filled, "ramp"))
     assert "is already defined in" in said(at)
     assert not any("triage" in each for box in at.selectbox for each in box.options)
+    assert "Its eval is missing" not in said(fine(visit(filled, "overview")))
+    with pytest.raises(ConfigError, match="already defined"):
+        replace(Workspace.load(filled.workspace.root), tolerant=True).eval_for("triage")
+
+
+def test_a_wrong_eval_in_a_folder_of_another_name_is_known_by_its_task(filled: Filled) -> None:
+    """What it is about is said by the file itself, as far as that can be read; a dead link is no silence."""
+    evals = filled.workspace.root / "evals"
+    (evals / "triage").rename(evals / "elsewhere")
+    path = evals / "elsewhere" / "eval.toml"
+    path.write_text(f"knd = 1\n{path.read_text()}")
+    (evals / "orders" / "eval.toml").unlink()
+    (evals / "orders" / "eval.toml").symlink_to("nowhere.toml")
+    wrong = replace(Workspace.load(filled.workspace.root), tolerant=True).wrong_evals
+    assert set(wrong) == {"triage", "orders"}
 
 
 def test_a_wrong_configuration_closes_the_workspace_with_what_to_do(visit: Visit, filled: Filled) -> None:

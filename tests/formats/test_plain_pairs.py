@@ -239,6 +239,19 @@ def test_a_prompt_that_is_written_once_for_many_calls_comes_back_in_each(
         assert pieces == wanted
 
 
+def test_prompts_that_stand_apart_count_in_every_row_that_is_read(tmp_path: Path) -> None:
+    """A part is bounded by what it takes in memory, where each row has its whole request."""
+    names: list[str] = []
+    writer = PartWriter(tmp_path, names.append)
+    values = [None] * (len(SCHEMA.names) - 3)
+    prompt = b"p" * 1_000_000
+    for _ in range(100):
+        writer.add(values, 100, (None, b"rest", b"answer"), prompt)
+    writer.flush()
+    assert len(names) >= 3
+    assert max(read(tmp_path / each).nbytes for each in names) < 40 << 20
+
+
 def test_an_output_without_a_request_has_none_beside_prompts_that_stand_apart(tmp_path: Path) -> None:
     """A missing request stays missing in a part where the prompts of others are written once."""
     names: list[str] = []

@@ -116,7 +116,9 @@ def test_a_share_that_slices_hold_back_whole_is_no_move_in_a_report(report: Repo
     moving = replace(report.row.recommendation, action=Action.RAMP, share=0.01, cap=0.1, effective_share=0.01)
     held = replace(moving, effective_share=0.0)
     assert wording.headline(with_answer(report, moving)).startswith("Move to 1")
-    assert wording.headline(with_answer(report, held)).startswith("Nothing moves yet")
+    assert wording.headline(with_answer(report, held)).startswith("Nothing may move yet")
+    served = replace(held, action=Action.HOLD, current_share=0.01)
+    assert wording.headline(with_answer(report, served)).startswith("Take back the 1")
 
 
 def with_answer(report: Report, answer: Recommendation) -> Report:

@@ -362,6 +362,8 @@ def test_a_store_that_vanishes_while_it_is_in_use_is_not_made_anew(store: Store,
     assert caught.value.hint is not None
     assert "Put it back" in caught.value.hint
     assert not path.exists()
+    path.touch()
+    assert store.version() != store.version()
     kept.rename(path)
     assert store.version() == version
     assert store.value("SELECT count(*) FROM labels") == 1

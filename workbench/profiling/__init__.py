@@ -88,9 +88,13 @@ def made_anew(
         store: As for `profile`.
         listener: Is told where it stands.
         exclude_marks: As for `profile`, sorted.
+
+    Raises:
+        ConfigError: An eval is wrong: calls that its rules take would go to another task, for good.
     """
     from workbench.store import marked, workloads
 
+    workspace = replace(workspace, tolerant=False)
     moved = apply_rules(workspace, store, listener)
     last = workloads.newest_call(store)
     mined = mine_calls(store, listener)

@@ -9,7 +9,7 @@ from datetime import datetime
 from workbench.costing.ways import Amount
 from workbench.costing.wording import between
 from workbench.costing.wording import money as in_dollars
-from workbench.journey import held_back
+from workbench.journey import held_back, told_held_back
 from workbench.records import Action, Basis, Estimate
 from workbench.report.facts import LogFile, Report
 from workbench.review.states import APART_SOURCES, LOOKING_SOURCES
@@ -132,7 +132,7 @@ def headline(report: Report) -> str:
     found = report.row.recommendation
     share, cap = stage(found.share), stage(found.cap)
     if held_back(found):
-        return f"Nothing moves yet: the evidence allows {share}, slices hold all of it back."
+        return f"{told_held_back(found)}."
     sentences = {
         Action.COLLECT: f"Collect evidence; nothing moves yet. The evidence supports up to {cap}.",
         Action.HOLD: f"Hold at {share}. The evidence supports up to {cap}.",

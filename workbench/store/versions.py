@@ -40,8 +40,14 @@ class Versions:
         Of a store that is gone, nothing that was remembered holds.
         """
         number = self._stored()
-        unknown = number is None or number % 2 or not self._store.exists()
+        unknown = number is None or number % 2 or not self._is_there()
         return -time.time_ns() if number is None or unknown else number
+
+    def _is_there(self) -> bool:
+        try:
+            return self._store.stat().st_size > 0
+        except OSError:
+            return False
 
     def read_of(self, tables: Collection[str]) -> int:
         """Return a number for some tables: equal numbers mean equal contents of all of them."""

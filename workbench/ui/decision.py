@@ -142,7 +142,7 @@ def row_of(scope: Scope, answer: Recommendation) -> scoring.OverviewRow | None:
 
 def _headline(answer: Recommendation) -> str:
     if journey.held_back(answer):
-        return f"Nothing moves yet: slices hold back all of the {words.stage(answer.share)}"
+        return journey.told_held_back(answer)
     if answer.action is Action.RAMP:
         return f"Move {words.stage(answer.share)} of the traffic"
     if answer.action is Action.HOLD:

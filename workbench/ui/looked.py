@@ -41,6 +41,10 @@ def newest_profile(page: str) -> ProfileReport | None:
             icon=":material/update:",
         )
         return known
+    if here().workspace.wrong_evals:
+        # Its rules take calls that would go to other tasks without it.
+        st.info(f"{old} They are made anew once every eval can be read.", icon=":material/update:")
+        return known
     if calls > AT_ONCE:
         st.info(f"{old} Looking at {words.counted(calls, 'call')} takes a while.", icon=":material/update:")
         if not st.button("Look at all calls", icon=":material/search:", type="primary", key=f"{page}-look"):

@@ -225,7 +225,7 @@ def _line(row: OverviewRow, *, is_old: bool) -> dict[str, str]:
         "Task": visible(row.task),
         "Candidate": visible(f"{row.candidate} (synthetic)" if row.synthetic else row.candidate),
         "Answer": called(answer)[0] + (", being weighed" if is_old else ""),
-        "Next": words.stage(answer.current_share if journey.held_back(answer) else answer.share),
+        "Next": words.stage(0.0 if journey.held_back(answer) else answer.share),
         "Evidence reaches": words.stage(answer.cap),
         "Calls that get worse": words.interval(answer.harm),
         "Saving a month": money.short(row),

@@ -81,7 +81,9 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
 
 def called(answer: Recommendation) -> tuple[str, str]:
     """Return what a recommendation is called, and its icon; one that slices hold back whole is no step up."""
-    return words.ACTIONS[Action.HOLD if held_back(answer) else answer.action]
+    if not held_back(answer):
+        return words.ACTIONS[answer.action]
+    return words.ACTIONS[Action.STEP_DOWN if answer.current_share > ladder.EPSILON else Action.HOLD]
 
 
 def bound_figure(answer: Recommendation, policy: Policy) -> figures.Drawing:
