@@ -9,15 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +111,8 @@ def _cache() -> Path:
 
 
 def _key(languages: tuple[str, ...]) -> str:
+    from importlib.metadata import version
+
     from py3langid import langid
 
     size = (langid.MODEL_DIR / langid.MODEL_FILE).stat().st_size
@@ -181,6 +180,9 @@ def _keep(found: Model, folder: Path) -> None:
     Raises:
         OSError: It can't be written.
     """
+    import shutil
+    import tempfile
+
     import numpy as np
 
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -207,4 +209,6 @@ def _sweep(cache: Path) -> None:
         for each in cache.glob(pattern):
             with contextlib.suppress(OSError):
                 if now - each.stat().st_mtime > most_s:
+                    import shutil
+
                     shutil.rmtree(each, ignore_errors=True)
