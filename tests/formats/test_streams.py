@@ -17,7 +17,8 @@ CALL = {"function": {"name": "f", "arguments": {"a": 1}}}
 
 def chat(text: str, **more: Any) -> dict[str, Any]:
     """Return one object of Ollama's `/api/chat`."""
-    return {"model": "m", "message": {"role": "assistant", "content": text} | more, "done": False}
+    said = {"role": "assistant", "content": text} | more
+    return {"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": said, "done": False}
 
 
 def event(kind: str, index: int | None = None, **message: Any) -> dict[str, Any]:
@@ -251,8 +252,29 @@ def test_events_of_a_stream_that_nobody_knows_are_no_empty_answer(tmp_path: Path
 
 @pytest.mark.parametrize(
     "said",
-    ['{"done": true}\n{"done": false}', '{"type": "order"}\n{"type": "reply"}', lines(OLLAMA) + "Yes."],
-)
-def test_json_lines_of_a_model_s_own_stay_its_text(tmp_path: Path, said: str) -> None:
-    read_as = answer(tmp_path, said, None, input="request", output="response")
-    assert read_as.text == said
+    [
+        '{"done": true}\n{"done": false}', '{"type": "order"}\n{"type": "reply"}', lines(OLLAMA) + "Yes.",
+        lines([{"type": "content-card", "index": 0, "title": "A"}, {"type": "content-card", "index": 1}]),
+        lines([{"type": "response.greeting", "text": "A"}, {"type": "response.end"}]),
+        lines([{"type": "ping", "host": "a"}, {"type": "ping", "host": "b"}]),
+        lines([{"type": "ping"}, {"type": "ping"}]),
+        lines([{"type": "message_start_time", "at": 1}, {"type": "message_stop", "at": 2}]),
+        lines([{"event_type": "login", "is_finished": True}, {"event_type": "x", "is_finished": False}]),
+        lines([{"response": "A", "done": False}, {"response": "B", "done": True}]),
+        lines([{"model": "m", "response": each, "done": True} for each in ("A", "B")]),
+        lines([{"model": "m", "response": each, "done": False} for each in ("A", "B")]),
+        lines([{"message": {"to": "x"}, "done": False}, {"message": {"to": "y"}, "done": True}]),
+        lines([{"type": "start"}, {"type": "finish"}]),
+        lines([{"type": "text-delta"}, {"type": "finish"}]),
+        lines([{"candidates": [{"name": "A"}]}, {"candidates": [{"name": "B"}]}]),
+        lines([{"object": "text_completion", "id": each, "choices": []} for each in "ab"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("of_gemini", [False, True])
+def test_json_lines_of_a_model_s_own_stay_its_text(tmp_path: Path, said: str, of_gemini: bool) -> None:
+    """Only what a provider alone writes is a stream, and only where something is made of it."""
+    if of_gemini:
+        read_as = answer(tmp_path, said, {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]})
+    else:
+        read_as = answer(tmp_path, said, None, input="request", output="response")
+    assert (read_as.text, read_as.error) == (said, None)

@@ -18,7 +18,8 @@ from workbench.formats.chat import (
     word,
 )
 from workbench.formats.langchain import message_usage, said_beside
-from workbench.formats.streams import events_of_text, is_piece, rebuild
+from workbench.formats.pieces import is_piece
+from workbench.formats.streams import events_of_text, rebuild
 from workbench.formats.turns import is_assistant, is_plain_answer, read_answer
 from workbench.formats.usage import inclusive_usage, read_usage
 from workbench.normal import as_text, decode_nested

@@ -23,8 +23,9 @@ from workbench.formats.blocks import (
     kind_of,
 )
 from workbench.formats.chat import PARAMETERS, add
+from workbench.formats.pieces import is_piece
 from workbench.formats.requests import BODY_KEYS, read_request
-from workbench.formats.streams import events_of_text, is_piece
+from workbench.formats.streams import events_of_text
 from workbench.formats.turns import is_assistant, is_pair, is_role
 from workbench.normal import Undecodable, as_text, decode_json, decode_nested
 from workbench.records import ErrorKind, Output, Request

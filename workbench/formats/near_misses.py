@@ -11,9 +11,9 @@ from workbench.errors import UsageError
 from workbench.formats.chat import PARAMETERS
 from workbench.formats.logged import is_answer, is_request
 from workbench.formats.mapped import FIELDS, named_column, split_path, suggest_mapping
+from workbench.formats.pieces import is_piece
 from workbench.formats.registry import recognised
 from workbench.formats.requests import BODY_KEYS
-from workbench.formats.streams import is_piece
 from workbench.normal import decode_nested
 
 _PYTHON = ("{'", "[{'")
