@@ -245,6 +245,70 @@ def test_what_the_ai_sdk_streams_reads_as_what_it_returns(tmp_path: Path, pieces
     assert read_as.usage == Usage(3, None, 2)
 
 
+GEMINI_LINES = [
+    {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hel"}]}}], "modelVersion": "g"},
+    {"candidates": [{"content": {"parts": [{"text": "lo"}]}, "finishReason": "STOP"}], "modelVersion": "g"},
+]
+COMPLETION = {"id": "cmpl-1", "object": "text_completion", "model": "m"}
+COMPLETION_LINES = [
+    COMPLETION | {"choices": [{"index": 0, "text": "Hel", "finish_reason": None}]},
+    COMPLETION | {"choices": [{"index": 0, "text": "lo", "finish_reason": "stop"}]},
+    COMPLETION | {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+]
+TGI_LINES = [
+    {"token": {"text": "Hel"}, "generated_text": None, "details": None},
+    {"token": {"text": "lo"}, "generated_text": "Hello", "details": {"finish_reason": "eos_token"}},
+]
+CLAUDE_LINES = [
+    {"type": "message_start", "message": {"id": "a", "role": "assistant", "content": [], "model": "c"}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "ping"},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+    {"type": "message_stop"},
+]
+RESPONSE = {"id": "r", "object": "response", "model": "m", "output": []}
+SAID = {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}
+RESPONSES_LINES = [
+    {"type": "response.created", "response": RESPONSE},
+    {"type": "response.output_text.delta", "output_index": 0, "delta": "Hello"},
+    {"type": "response.completed", "response": RESPONSE | {"output": [SAID], "status": "completed"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "pieces"),
+    [
+        (ASKED, [*SDK[:-1], FINISHED]),
+        ({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}, GEMINI_LINES),
+        ({"model": "m", "prompt": "Hi"}, COMPLETION_LINES),
+        ({"inputs": "Hi"}, TGI_LINES),
+        (ASKED, CLAUDE_LINES),
+        ({"model": "m", "input": "Hi"}, RESPONSES_LINES),
+        (ASKED, [chunk(0, "Hel"), chunk(0, "lo"), chunk(0, None, "stop")]),
+    ],
+)
+@pytest.mark.parametrize("write", [lines, list, json.dumps])
+@pytest.mark.parametrize("mapping", [{}, {"input": "request", "output": "response"}])
+def test_a_text_of_one_piece_a_line_is_the_answer_that_it_makes(
+    tmp_path: Path, asked: Any, pieces: list[Any], write: Any, mapping: dict[str, str]
+) -> None:
+    read_as = answer(tmp_path, write(pieces), asked, **mapping)
+    assert (read_as.text, read_as.error, read_as.flags) == ("Hello", None, ())
+
+
+@pytest.mark.parametrize("write", [list, lines])
+@pytest.mark.parametrize("mapping", [{}, {"input": "request", "output": "response"}])
+def test_a_stream_of_ollama_s_that_ends_in_an_error_is_one(
+    tmp_path: Path, write: Any, mapping: dict[str, str]
+) -> None:
+    read_as = answer(tmp_path, write([*OLLAMA[:3], {"error": "out of memory"}]), **mapping)
+    assert read_as.text is None
+    assert read_as.error is not None
+    assert read_as.error.message == "out of memory"
+
+
 def test_events_of_a_stream_that_nobody_knows_are_no_empty_answer(tmp_path: Path) -> None:
     draft = only(tmp_path, [{"type": "begin"}, {"type": "more", "delta": {"words": "Hello"}}])
     assert (draft.control, draft.control_marks) == (None, ["stream_not_rebuilt"])
