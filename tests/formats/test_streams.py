@@ -309,6 +309,75 @@ def test_a_stream_of_ollama_s_that_ends_in_an_error_is_one(
     assert read_as.error.message == "out of memory"
 
 
+FAILED_CHOICE = chunk(0, None, "error")
+FAILED_CHOICE["choices"][0]["error"] = {"code": 502, "message": "it went down"}
+COHERE_FAILED = {"type": "message-end", "delta": {"finish_reason": "ERROR", **ENDED}}
+COHERE_WHOLE = {"id": "c", "finish_reason": "ERROR", "message": {"role": "assistant", "content": "Hel"}}
+OLDER_WHOLE = {"generation_id": "g", "text": "Hel", "finish_reason": "ERROR", "chat_history": []}
+OLDER_END = {"is_finished": True, "event_type": "stream-end", "response": OLDER_WHOLE}
+
+
+@pytest.mark.parametrize(
+    ("response", "why"),
+    [
+        ([chunk(0, "Hel"), FAILED_CHOICE], "it went down"),
+        (sent([chunk(0, "Hel"), FAILED_CHOICE]), "it went down"),
+        ([chunk(0, "Hel"), chunk(0, None, "error")], "ended the answer with error"),
+        ([*COHERE[:1], *COHERE[5:7], COHERE_FAILED], "ended the answer with ERROR"),
+        (COHERE_WHOLE, "ended the answer with ERROR"),
+        (OLDER_WHOLE, "ended the answer with ERROR"),
+        ([*OLDER_COHERE, OLDER_END], "ended the answer with ERROR"),
+    ],
+)
+def test_an_answer_that_its_provider_failed_to_end_is_no_answer(
+    tmp_path: Path, response: Any, why: str
+) -> None:
+    """Half of one would count as all that the frontier model said."""
+    older = response is OLDER_WHOLE or (isinstance(response, list) and OLDER_END in response)
+    asked = {"message": "Hi", "chat_history": []} if older else ASKED
+    read_as = answer(tmp_path, response, asked)
+    assert read_as.text is None
+    assert read_as.error is not None
+    assert why in read_as.error.message
+
+
+@pytest.mark.parametrize(
+    ("ended", "finish", "mark", "flags"),
+    [
+        ("BLOCKLIST", "content_filter", "content_filter", ()),
+        (6, "content_filter", "content_filter", ()),
+        ("OTHER", "OTHER", "truncated", ("truncated",)),
+        ("FinishReason.OTHER", "OTHER", "truncated", ("truncated",)),
+    ],
+)
+@pytest.mark.parametrize("write", [list, lambda pieces: pieces[0]])
+def test_an_answer_of_gemini_s_that_was_held_back_is_marked(
+    tmp_path: Path, ended: Any, finish: str, mark: str, flags: tuple[str, ...], write: Any
+) -> None:
+    pieces = [{"candidates": [{"content": {"parts": [{"text": "Hel"}]}, "finishReason": ended}]}]
+    asked = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+    draft = only(tmp_path, write(pieces), asked)
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.finish_reason, draft.control.flags) == ("Hel", finish, flags)
+    assert mark in draft.control_marks
+
+
+def test_calls_of_cohere_s_first_version_keep_their_arguments(tmp_path: Path) -> None:
+    """It calls them parameters, streamed or not."""
+    calls = [{"name": "f", "parameters": {"a": 1}}]
+    whole = {"generation_id": "g", "text": "", "finish_reason": "COMPLETE", "tool_calls": calls}
+    called = {"is_finished": False, "event_type": "tool-calls-generation", "tool_calls": calls}
+    end = {"is_finished": True, "event_type": "stream-end", "response": whole}
+    for response in (whole, [OLDER_COHERE[0], called], [OLDER_COHERE[0], called, end]):
+        read_as = answer(tmp_path, response, {"message": "Hi", "chat_history": []})
+        assert read_as.tool_calls == (ToolCall("f", {"a": 1}, None),)
+
+
+@pytest.mark.parametrize("ended", ["abort", "cancelled"])
+def test_an_answer_that_was_given_up_is_half_of_one(tmp_path: Path, ended: str) -> None:
+    assert answer(tmp_path, [chunk(0, "Hel"), chunk(0, None, ended)]).flags == ("truncated",)
+
+
 def test_events_of_a_stream_that_nobody_knows_are_no_empty_answer(tmp_path: Path) -> None:
     draft = only(tmp_path, [{"type": "begin"}, {"type": "more", "delta": {"words": "Hello"}}])
     assert (draft.control, draft.control_marks) == (None, ["stream_not_rebuilt"])

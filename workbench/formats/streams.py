@@ -287,10 +287,12 @@ class _Choice:
         self._said: dict[str, list[str]] = {}
         self._calls: dict[str, dict[str, Any]] = {}
         self._finish: Any = None
+        self._error: Any = None
 
     def take(self, choice: Mapping[str, Any]) -> None:
         """Add what one chunk says of it."""
         self._finish = choice.get("finish_reason") or self._finish
+        self._error = choice.get("error") or self._error
         delta = choice.get("delta")
         delta = delta if isinstance(delta, dict) else {"content": choice.get("text")}
         # Where both names of reasoning stand in a chunk, they say the same.
@@ -312,7 +314,8 @@ class _Choice:
         message |= {name: "".join(texts) for name, texts in self._said.items()}
         if self._calls:
             message["tool_calls"] = list(self._calls.values())
-        return {"index": index, "message": message, "finish_reason": self._finish}
+        failed = {"error": self._error} if self._error else {}
+        return {"index": index, "message": message, "finish_reason": self._finish} | failed
 
 
 def _add_call(calls: dict[str, dict[str, Any]], index: str, call: Mapping[str, Any]) -> None:
