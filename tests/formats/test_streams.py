@@ -378,6 +378,45 @@ def test_an_answer_that_was_given_up_is_half_of_one(tmp_path: Path, ended: str) 
     assert answer(tmp_path, [chunk(0, "Hel"), chunk(0, None, ended)]).flags == ("truncated",)
 
 
+def delta(text: str) -> dict[str, Any]:
+    """Return a piece of a text as the AI SDK streams it."""
+    return {"type": "text-delta", "id": "1", "delta": text}
+
+
+FIRST_STEP = [delta("Let me look. "), {"type": "tool-call", "toolCallId": "t1", "toolName": "f", "input": {}}]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "flags"),
+    [
+        (
+            [{"type": "start"}, {"type": "start-step"}, *FIRST_STEP, {"type": "finish-step"},
+             {"type": "start-step"}, delta("Hel"), delta("lo"), {"type": "finish-step"}, FINISHED],
+            "Hello", (),
+        ),
+        ([*FIRST_STEP, {"type": "step-finish"}, delta("Hel"), delta("lo"), FINISHED], "Hello", ()),
+        ([*FIRST_STEP, {"type": "finish-step"}, {"type": "start-step"}, delta("Hel")], "Hel", ("truncated",)),
+    ],
+)  # fmt: skip
+def test_of_an_agent_s_steps_the_last_is_the_answer(
+    tmp_path: Path, pieces: list[Any], text: str, flags: tuple[str, ...]
+) -> None:
+    read_as = answer(tmp_path, pieces)
+    assert (read_as.text, read_as.tool_calls, read_as.flags) == (text, (), flags)
+
+
+def test_a_step_that_only_calls_a_tool_is_the_answer_where_it_is_the_last(tmp_path: Path) -> None:
+    read_as = answer(tmp_path, [{"type": "start-step"}, *FIRST_STEP, {"type": "finish-step"}, FINISHED])
+    assert (read_as.text, read_as.tool_calls) == ("Let me look. ", (ToolCall("f", {}, "t1"),))
+
+
+def test_tokens_of_a_provider_s_stream_are_read(tmp_path: Path) -> None:
+    """What the AI SDK gets of a provider names them one level deeper."""
+    counts = {"inputTokens": {"total": 9, "cacheRead": 4}, "outputTokens": {"total": 3, "reasoning": 1}}
+    end = {"type": "finish", "finishReason": {"unified": "stop", "raw": "stop"}, "usage": counts}
+    assert answer(tmp_path, [{"type": "stream-start"}, delta("Hello"), end]).usage == Usage(5, 4, 3, 1)
+
+
 def test_events_of_a_stream_that_nobody_knows_are_no_empty_answer(tmp_path: Path) -> None:
     draft = only(tmp_path, [{"type": "begin"}, {"type": "more", "delta": {"words": "Hello"}}])
     assert (draft.control, draft.control_marks) == (None, ["stream_not_rebuilt"])

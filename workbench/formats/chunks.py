@@ -152,7 +152,9 @@ AI_SDK_EVENTS = frozenset(
      "response-metadata", "message-metadata", "finish-step", "step-finish", "finish", "error", "abort")
 )  # fmt: skip
 """All that its streams hold; most of these names are others' too."""
+_AI_SDK_STEP_ENDS = ("finish-step", "step-finish")
 _AI_SDK_CALLS = ("tool-call", "tool-input-available")
+_AI_SDK_SAID = ("text-delta", "reasoning-delta", "reasoning", *_AI_SDK_CALLS)
 _AI_SDK_TEXTS = ("delta", "text", "textDelta")
 """What its versions call the piece of a text."""
 
@@ -168,13 +170,23 @@ def is_ai_sdk(event: Mapping[str, Any]) -> bool:
 
 
 def ai_sdk(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
-    """Put together what the AI SDK streamed, in the words of what it returns without streaming."""
+    """Put together what the AI SDK streamed, in the words of what it returns without streaming.
+
+    Of an agent's steps the last is the answer: the others led to what their tools said.
+    """
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[Any] = []
     body: dict[str, Any] = {}
+    is_step_over = False
     for event in events:
         kind = event.get("type")
+        if kind in _AI_SDK_STEP_ENDS:
+            is_step_over = True
+        elif kind in AI_SDK_STARTS or (is_step_over and kind in _AI_SDK_SAID):
+            for each in (texts, thoughts, calls):
+                each.clear()
+            is_step_over = False
         if kind in ("text-delta", "reasoning-delta", "reasoning"):
             said = next((event[key] for key in _AI_SDK_TEXTS if isinstance(event.get(key), str)), "")
             (texts if kind == "text-delta" else thoughts).append(said)
