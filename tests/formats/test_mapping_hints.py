@@ -172,6 +172,19 @@ def test_the_proposed_mapping_finds_model_time_and_tokens_beside_the_bodies(
     assert draft.control.latency_ms == latency_ms
 
 
+@pytest.mark.parametrize("holder", ["judge", "eval", "parent", "budget", "grader", "score", "scores"])
+def test_figures_of_something_else_are_none_of_the_call_s(tmp_path: Path, holder: str) -> None:
+    """A judge has a model and tokens of its own, a parent its time, a budget its limit."""
+    figures = {"model": "gpt-4o", "llm_model": "x", "input_tokens": 9, "output_tokens": 3, "latency_ms": 20}
+    path = tmp_path / "log.jsonl"
+    record = {"asked": MESSAGES, "response": "Yes", holder: figures, "metadata": {holder: figures}}
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    assert propose_mapping(path) == {"input": "asked", "output": "response"}
+    record |= {"Metadata": {"usage": {"inputTokens": 7}}}
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    assert propose_mapping(path)["input_tokens"] == "Metadata.usage.inputTokens"
+
+
 def test_a_column_with_all_tokens_asked_leaves_the_cached_ones_apart(tmp_path: Path) -> None:
     """Else the cached tokens of the body would count a second time."""
     usage = {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.errors import UsageError
 from workbench.formats.chat import PARAMETERS
 from workbench.formats.logged import is_answer, is_request
-from workbench.formats.mapped import FIELDS, named_column, split_path, suggest_mapping
+from workbench.formats.mapped import FIELDS, named_column, snake_case, split_path, suggest_mapping
 from workbench.formats.pieces import is_piece
 from workbench.formats.registry import recognised
 from workbench.formats.requests import BODY_KEYS
@@ -27,6 +27,17 @@ _BESIDE: Mapping[str, tuple[type, ...]] = {
 _LOOKED_AT = 20
 _DEPTH = 3
 _DEPTH_BESIDE = 2
+_OWN = frozenset(
+    (
+        "attributes", "body", "call", "completion", "data", "details", "extra",
+        "generation", "info", "input", "inputs", "invocation_params", "kwargs", "llm", "meta", "metadata",
+        "metric", "metrics", "model_config", "model_parameters", "output", "outputs", "params", "parameters",
+        "payload", "performance", "properties", "request", "request_body", "response", "response_body",
+        "response_metadata", "result", "span_attributes", "stats", "statistics", "summary", "timing",
+        "timings", "token_count", "token_counts", "token_usage", "tokens", "usage", "usage_metadata", "weave",
+    )
+)  # fmt: skip
+"""Objects that tell of the call itself; a judge, a parent or a budget have models and tokens of their own."""
 _STEPS = frozenset(".[]")
 """What a key can't hold where it is a step of a path."""
 _WHOLE = "Log each call with its request beside its answer; the pieces of a stream may be a list."
@@ -152,7 +163,10 @@ def _beside(
     for value in objects[:_LOOKED_AT]:
         level: list[tuple[str, Any]] = [("", value)]
         for _ in range(_DEPTH_BESIDE):
-            level = [each for each in _inside(level) if isinstance(each[1], dict) and each[0] not in bodies]
+            level = [
+                (place, held) for place, held in _inside(level)
+                if isinstance(held, dict) and place not in bodies and snake_case(place.split(".")[-1]) in _OWN
+            ]  # fmt: skip
             for place, held in level:
                 column = named_column(field, (key for key in held if not _STEPS.intersection(key)))
                 if column is not None and type(held[column]) in kinds:
