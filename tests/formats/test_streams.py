@@ -262,7 +262,7 @@ TGI_LINES = [
 CLAUDE_LINES = [
     {"type": "message_start", "message": {"id": "a", "role": "assistant", "content": [], "model": "c"}},
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-    {"type": "ping"},
+    {"type": "ping", "cost": 0},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}},
     {"type": "content_block_stop", "index": 0},
     {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
@@ -273,6 +273,7 @@ SAID = {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]
 RESPONSES_LINES = [
     {"type": "response.created", "response": RESPONSE},
     {"type": "response.output_text.delta", "output_index": 0, "delta": "Hello"},
+    {"type": "response.something.new"},
     {"type": "response.completed", "response": RESPONSE | {"output": [SAID], "status": "completed"}},
 ]
 
@@ -280,7 +281,7 @@ RESPONSES_LINES = [
 @pytest.mark.parametrize(
     ("asked", "pieces"),
     [
-        (ASKED, [*SDK[:-1], FINISHED]),
+        (ASKED, [*SDK[:-1], {"type": "data-weather", "data": 1}, FINISHED]),
         ({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}, GEMINI_LINES),
         ({"model": "m", "prompt": "Hi"}, COMPLETION_LINES),
         ({"inputs": "Hi"}, TGI_LINES),

@@ -149,7 +149,8 @@ AI_SDK_EVENTS = frozenset(
      "reasoning-end", "reasoning-signature", "redacted-reasoning", "tool-call", "tool-result", "tool-error",
      "tool-input-start", "tool-input-end", "tool-input-error", "tool-output-available", "tool-output-error",
      "tool-call-delta", "tool-call-streaming-start", "source", "source-url", "source-document", "file",
-     "response-metadata", "message-metadata", "finish-step", "step-finish", "finish", "error", "abort")
+     "response-metadata", "message-metadata", "raw", "tool-approval-request",
+     "tool-output-denied", "finish-step", "step-finish", "finish", "error", "abort")
 )  # fmt: skip
 """All that its streams hold; most of these names are others' too."""
 _AI_SDK_STEP_ENDS = ("finish-step", "step-finish")

@@ -27,6 +27,7 @@ _ANTHROPIC: Mapping[str, str | None] = {
 _WHOLE_RESPONSES = frozenset(
     f"response.{each}" for each in ("created", "queued", "in_progress", "completed", "incomplete", "failed")
 )
+_OPENINGS = ("response.created", "response.queued", "response.in_progress")
 _GROWING = (
     "output_text", "refusal", "function_call_arguments", "custom_tool_call_input", "reasoning",
     "reasoning_text", "reasoning_summary", "reasoning_summary_text", "mcp_call_arguments",
@@ -81,29 +82,30 @@ def _is_chat(event: Mapping[str, Any]) -> bool:
     return named and isinstance(event.get("choices"), list)
 
 
-def _is_error(event: Mapping[str, Any]) -> bool:
-    return event.get("type") == "error"
-
-
 def _are_anthropic(events: _Events) -> bool:
+    beside = ("ping", "error")
+    said = ("content_block_start", "content_block_delta", "message_stop", "error")
     return (
         events[0].get("type") == "message_start"
-        and all(_is_anthropic(each) or _is_error(each) for each in events)
-        and any(
-            each.get("type") in ("content_block_start", "content_block_delta", "message_stop", "error")
-            for each in events
-        )
+        and all(_is_anthropic(each) or each.get("type") in beside for each in events)
+        and any(each.get("type") in said for each in events)
     )
 
 
 def _are_responses(events: _Events) -> bool:
-    first = events[0].get("type") in ("response.created", "response.queued", "response.in_progress")
-    opening = ("response.created", "response.queued", "response.in_progress")
-    return (
-        first
-        and all(_is_responses(each) or _is_error(each) for each in events)
-        and any(each.get("type") not in opening for each in events)
+    first = events[0]
+    if first.get("type") not in _OPENINGS or not _is_responses(first):
+        return False
+    kinds = [each.get("type") for each in events]
+    # Behind a response as OpenAI begins one, a name that is not known is one of its newer ones.
+    surely = first["response"].get("object") == "response"
+    known = all(
+        _is_responses(each)
+        or kind == "error"
+        or (surely and isinstance(kind, str) and kind.startswith("response."))
+        for each, kind in zip(events, kinds, strict=True)
     )
+    return known and any(kind not in _OPENINGS for kind in kinds)
 
 
 def _are_chat(events: _Events) -> bool:
@@ -150,7 +152,7 @@ def _are_ai_sdk(events: _Events) -> bool:
     kinds = [each.get("type") for each in events]
     return (
         (kinds[0] in AI_SDK_STARTS or kinds[-1] == "finish")
-        and all(kind in AI_SDK_EVENTS for kind in kinds)
+        and all(kind in AI_SDK_EVENTS or str(kind).startswith("data-") for kind in kinds)
         and any(map(is_ai_sdk, events))
     )
 
