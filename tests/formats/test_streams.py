@@ -300,11 +300,12 @@ def test_a_text_of_one_piece_a_line_is_the_answer_that_it_makes(
 
 
 @pytest.mark.parametrize("write", [list, lines])
+@pytest.mark.parametrize("pieces", [OLLAMA[:3], [chunk(0, "Hel"), chunk(0, "lo")], CLAUDE_LINES[:4]])
 @pytest.mark.parametrize("mapping", [{}, {"input": "request", "output": "response"}])
-def test_a_stream_of_ollama_s_that_ends_in_an_error_is_one(
-    tmp_path: Path, write: Any, mapping: dict[str, str]
+def test_a_stream_that_ends_in_an_error_is_one(
+    tmp_path: Path, pieces: list[Any], write: Any, mapping: dict[str, str]
 ) -> None:
-    read_as = answer(tmp_path, write([*OLLAMA[:3], {"error": "out of memory"}]), **mapping)
+    read_as = answer(tmp_path, write([*pieces, {"error": "out of memory"}]), **mapping)
     assert read_as.text is None
     assert read_as.error is not None
     assert read_as.error.message == "out of memory"
@@ -438,6 +439,10 @@ def test_events_of_a_stream_that_nobody_knows_are_no_empty_answer(tmp_path: Path
         lines([{"model": "m", "response": each, "done": False} for each in ("A", "B")]),
         lines([{"message": {"to": "x"}, "done": False}, {"message": {"to": "y"}, "done": True}]),
         lines([{"type": "start"}, {"type": "finish"}]),
+        lines([{"type": ["a"], "event_type": {"b": 1}}, {"type": {"c": 1}, "object": [], "done": 1}]),
+        lines([{"type": "message_start", "message": {}}, {"type": ["a"]}]),
+        lines([{"type": "start"}, {"type": ["a"]}, {"type": "text-delta", "delta": "A"}]),
+        lines([{"a": 1}, {"error": "none"}]),
         lines([{"type": "text-delta"}, {"type": "finish"}]),
         lines([{"candidates": [{"name": "A"}]}, {"candidates": [{"name": "B"}]}]),
         lines([{"object": "text_completion", "id": each, "choices": []} for each in "ab"]),

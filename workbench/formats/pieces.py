@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from workbench.formats.chat import word
 from workbench.formats.chunks import (
     AI_SDK_EVENTS,
     AI_SDK_STARTS,
@@ -59,7 +60,15 @@ def is_piece(event: Mapping[str, Any]) -> bool:
 
 def are_stream(events: _Events) -> bool:
     """Tell whether the objects on the lines of a text are surely one provider's stream, and say something."""
-    return bool(events) and any(fits(events) for fits in _STREAMS)
+    if not events:
+        return False
+    pieces = events[:-1] if len(events) > 1 and is_bare_error(events[-1]) else events
+    return _are_ollama(events) or any(fits(pieces) for fits in _STREAMS)
+
+
+def is_bare_error(event: Mapping[str, Any]) -> bool:
+    """Tell whether an object is what a server sends in place of the rest, when it fails in the middle."""
+    return "error" in event and event.keys() <= {"error", "error_type"}
 
 
 def _is_anthropic(event: Mapping[str, Any]) -> bool:
@@ -73,7 +82,7 @@ def _is_anthropic(event: Mapping[str, Any]) -> bool:
 
 
 def _is_responses(event: Mapping[str, Any]) -> bool:
-    kind = event.get("type")
+    kind = word(event.get("type"))
     return kind in _RESPONSES or (kind in _WHOLE_RESPONSES and isinstance(event.get("response"), dict))
 
 
@@ -131,7 +140,7 @@ def _are_completions(events: _Events) -> bool:
 def _are_ollama(events: _Events) -> bool:
     """Tell whether these are Ollama's: an end or an error stands last alone, or each has its time."""
     *before, last = events
-    pieces = before if set(last) == {"error"} else events
+    pieces = before if is_bare_error(last) else events
     if not pieces or not all(map(is_ollama, pieces)) or any(each["done"] for each in before):
         return False
     ended = last.get("done") is True or pieces is before
@@ -139,9 +148,9 @@ def _are_ollama(events: _Events) -> bool:
 
 
 def _are_cohere(events: _Events) -> bool:
-    kinds = {each.get("type") or each.get("event_type") for each in events}
-    starts = events[0].get("type") == "message-start" or events[0].get("event_type") == "stream-start"
-    return starts and all(map(is_cohere, events)) and kinds != {"message-start"} and kinds != {"stream-start"}
+    kinds = [each.get("type") or each.get("event_type") for each in events]
+    starts = ("message-start", "stream-start")
+    return kinds[0] in starts and all(map(is_cohere, events)) and any(kind not in starts for kind in kinds)
 
 
 def _are_tgi(events: _Events) -> bool:
@@ -149,7 +158,7 @@ def _are_tgi(events: _Events) -> bool:
 
 
 def _are_ai_sdk(events: _Events) -> bool:
-    kinds = [each.get("type") for each in events]
+    kinds = [word(each.get("type")) for each in events]
     return (
         (kinds[0] in AI_SDK_STARTS or kinds[-1] == "finish")
         and all(kind in AI_SDK_EVENTS or str(kind).startswith("data-") for kind in kinds)
@@ -174,6 +183,6 @@ def _are_gemini(events: _Events) -> bool:
 
 
 _STREAMS: tuple[Callable[[_Events], bool], ...] = (
-    _are_anthropic, _are_responses, _are_chat, _are_completions, _are_ollama, _are_cohere, _are_tgi,
+    _are_anthropic, _are_responses, _are_chat, _are_completions, _are_cohere, _are_tgi,
     _are_ai_sdk, _are_gemini,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workbench.formats.chunks import ai_sdk, cohere, is_ai_sdk, is_cohere, is_ollama, is_tgi, ollama, tgi
-from workbench.formats.pieces import are_stream
+from workbench.formats.pieces import are_stream, is_bare_error
 from workbench.normal import Undecodable, as_count, as_text, decode_json, decode_nested
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -109,7 +109,8 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
         (_is_plain, _plain),
     ):
         if any(fits(each) for each in events):
-            return build(events)
+            body, ended = build(events)
+            return (body | {"error": events[-1]["error"]} if is_bare_error(events[-1]) else body), ended
     return None
 
 
