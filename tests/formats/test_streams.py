@@ -248,6 +248,7 @@ def test_what_the_ai_sdk_streams_reads_as_what_it_returns(tmp_path: Path, pieces
 GEMINI_LINES = [
     {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hel"}]}}], "modelVersion": "g"},
     {"candidates": [{"content": {"parts": [{"text": "lo"}]}, "finishReason": "STOP"}], "modelVersion": "g"},
+    {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}},
 ]
 COMPLETION = {"id": "cmpl-1", "object": "text_completion", "model": "m"}
 COMPLETION_LINES = [
@@ -445,6 +446,7 @@ def test_events_of_a_stream_that_nobody_knows_are_no_empty_answer(tmp_path: Path
         lines([{"a": 1}, {"error": "none"}]),
         lines([{"type": "text-delta"}, {"type": "finish"}]),
         lines([{"candidates": [{"name": "A"}]}, {"candidates": [{"name": "B"}]}]),
+        lines([{"candidates": [{"content": {"parts": []}}], "rank": each} for each in (1, 2)]),
         lines([{"object": "text_completion", "id": each, "choices": []} for each in "ab"]),
     ],
 )  # fmt: skip

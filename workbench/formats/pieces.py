@@ -166,19 +166,24 @@ def _are_ai_sdk(events: _Events) -> bool:
     )
 
 
+_GEMINI = frozenset(
+    (
+        "candidates", "usageMetadata", "modelVersion", "responseId", "promptFeedback", "createTime",
+        "usage_metadata", "model_version", "response_id", "prompt_feedback", "create_time",
+    )
+)  # fmt: skip
+
+
 def _are_gemini(events: _Events) -> bool:
-    """Tell whether these are Gemini's: candidates alone on each line, with parts and why they ended."""
-    candidates = []
-    for each in events:
-        listed = each.get("candidates")
-        if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
-            return False
-        candidates += listed
-    contents = [each["content"] for each in candidates if isinstance(each.get("content"), dict)]
-    return (
-        bool(contents)
-        and all(isinstance(each.get("parts"), list) or each == {"role": "model"} for each in contents)
-        and all("content" in each or "finishReason" in each for each in candidates)
+    """Tell whether these are Gemini's: its keys alone on each line, and parts of content on the first."""
+    if not all(each.keys() <= _GEMINI for each in events):
+        return False
+    lists = [each.get("candidates", []) for each in events]
+    if not all(isinstance(listed, list) and all(isinstance(one, dict) for one in listed) for listed in lists):
+        return False
+    contents = [each.get("content") for each in lists[0]]
+    return bool(contents) and all(
+        isinstance(each, dict) and isinstance(each.get("parts"), list) for each in contents
     )
 
 
