@@ -91,6 +91,26 @@ def test_what_is_no_log_is_refused_with_its_name_and_the_next_step(
     assert error.value.hint
 
 
+def test_statistics_that_a_server_prints_again_and_again_are_no_table(tmp_path: Path) -> None:
+    """Each line has as many commas, and the first one names no columns."""
+    line = (
+        "INFO 01-01 00:00:0{} metrics.py:12] Avg prompt throughput: {}.5 tokens/s, "
+        "Avg generation throughput: 1.0 tokens/s, Running: 1 reqs, Waiting: 0 reqs, KV cache usage: 0.1%\n"
+    )
+    path = tmp_path / "vllm.log"
+    path.write_text("".join(line.format(n, n) for n in range(5)))
+    with pytest.raises(UsageError, match="neither JSON, JSONL, CSV nor Parquet"):
+        list(read([path]))
+    for table in (
+        "id;a: text;output\n1;2: b;c\n",
+        f"id;output\n1;{'x' * 70_000}\n",
+        f"id;{'x' * 70_000}\n1;2\n",
+    ):
+        path.write_text(table)
+        with pytest.raises(UsageError, match="needs a mapping"):
+            list(read([path]))
+
+
 def test_what_a_server_prints_of_its_work_is_no_table(tmp_path: Path) -> None:
     """It has commas, and no two lines with as many of them."""
     path = tmp_path / "vllm.log"

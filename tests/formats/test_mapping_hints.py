@@ -172,6 +172,19 @@ def test_the_proposed_mapping_finds_model_time_and_tokens_beside_the_bodies(
     assert draft.control.latency_ms == latency_ms
 
 
+@pytest.mark.parametrize("holder", ["judge", "eval", "parent", "budget", "grader", "score", "scores"])
+def test_figures_of_something_else_are_none_of_the_call_s(tmp_path: Path, holder: str) -> None:
+    """A judge has a model and tokens of its own, a parent its time, a budget its limit."""
+    figures = {"model": "gpt-4o", "llm_model": "x", "input_tokens": 9, "output_tokens": 3, "latency_ms": 20}
+    path = tmp_path / "log.jsonl"
+    record = {"asked": MESSAGES, "response": "Yes", holder: figures, "metadata": {holder: figures}}
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    assert propose_mapping(path) == {"input": "asked", "output": "response"}
+    record |= {"Metadata": {"usage": {"inputTokens": 7}}}
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    assert propose_mapping(path)["input_tokens"] == "Metadata.usage.inputTokens"
+
+
 def test_a_column_with_all_tokens_asked_leaves_the_cached_ones_apart(tmp_path: Path) -> None:
     """Else the cached tokens of the body would count a second time."""
     usage = {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}
@@ -204,6 +217,40 @@ def test_requests_without_answers_are_told_as_such(tmp_path: Path, request_body:
     (draft,) = read([path])
     assert isinstance(draft, Draft)
     assert (draft.request.messages[-1].content, draft.control) == ("Hi", None)
+
+
+@pytest.mark.parametrize("key", ["input", "prompt", "inputText", "message", "query"])
+def test_a_request_that_is_a_text_is_offered_a_mapping_that_reads_it(tmp_path: Path, key: str) -> None:
+    """Wrapped as a request alone, it would be refused again."""
+    path = tmp_path / "log.jsonl"
+    path.write_text((json.dumps({key: "Hi", "max_tokens": 3}) + "\n") * 2, encoding="utf-8")
+    with pytest.raises(UsageError, match="holds requests and no answers") as refused:
+        list(read([path]))
+    assert "jq" not in str(refused.value)
+    assert proposed(path) == {"input": key}
+    for draft in read([path], mapping=proposed(path)):
+        assert isinstance(draft, Draft)
+        assert (draft.request.messages[-1].content, draft.control) == ("Hi", None)
+
+
+@pytest.mark.parametrize("said", [{"message": {"role": "assistant", "content": "Yes"}}, {"response": "Yes"}])
+def test_whole_answers_of_ollama_s_are_no_pieces(tmp_path: Path, said: dict[str, Any]) -> None:
+    said = {"model": "m"} | said
+    path = tmp_path / "log.jsonl"
+    path.write_text((json.dumps(said | {"done": True}) + "\n") * 2, encoding="utf-8")
+    with pytest.raises(UsageError, match="holds answers, and not what was asked"):
+        list(read([path]))
+    path.write_text("".join(json.dumps(said | {"done": each}) + "\n" for each in (False, True)), "utf-8")
+    with pytest.raises(UsageError, match="holds the pieces of streamed answers"):
+        list(read([path]))
+
+
+def test_pieces_of_the_ai_sdk_s_alone_are_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    pieces = [{"type": "start"}, {"type": "text-delta", "id": "1", "delta": "Hi"}, {"type": "finish"}]
+    path.write_text("".join(json.dumps(each) + "\n" for each in pieces), "utf-8")
+    with pytest.raises(UsageError, match="holds the pieces of streamed answers"):
+        list(read([path]))
 
 
 def test_a_table_of_questions_alone_is_offered_no_column_for_answers(tmp_path: Path) -> None:

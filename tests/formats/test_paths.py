@@ -80,6 +80,43 @@ def test_what_may_not_be_read_is_told_with_the_folder_that_is_closed(folder: Pat
         closed.chmod(0o700)
 
 
+def test_folders_that_may_be_listed_but_not_entered_are_told(folder: Path) -> None:
+    """So are links into them, with the folder that is closed and not the one where the link lies."""
+    days, vault = folder / "days", folder / "vault"
+    for each in (days / "monday", vault):
+        each.mkdir(parents=True)
+        (each / "calls.jsonl").write_text(LINE)
+    (days / "link.jsonl").symlink_to(vault / "calls.jsonl")
+    (days / "inner").symlink_to(vault / "inner")
+    (days / "monday").chmod(0o644)
+    vault.chmod(0o600)
+    try:
+        found = [each for each, _ in found_files([days])]
+        assert [each.name for each in found] == ["inner", "link.jsonl", "monday"]
+        assert f"the folder {vault} is closed" in refusal(days / "link.jsonl")
+        assert [each.name for each, _ in found_files([days / "*.jsonl"])] == ["link.jsonl"]
+    finally:
+        (days / "monday").chmod(0o700)
+        vault.chmod(0o700)
+
+
+def test_a_search_tells_of_links_to_folders_and_of_what_is_no_file(tmp_path: Path) -> None:
+    """Links to folders are not followed: of one inside, the files are found anyway."""
+    logs, other = tmp_path / "logs", tmp_path / "other"
+    for each in (logs / "day", other):
+        each.mkdir(parents=True)
+        (each / "z.jsonl").write_text(LINE)
+    for name, target in (("gone", "/mnt/nope"), ("linked", other), ("same", logs / "day"), ("up", logs)):
+        (logs / name).symlink_to(target)
+    os.mkfifo(logs / "pipe.jsonl")
+    found = [str(each.relative_to(logs)) for each, _ in found_files([logs])]
+    assert found == ["day/z.jsonl", "gone", "linked", "pipe.jsonl"]
+    assert "is a link to /mnt/nope, which is not there" in refusal(logs / "gone")
+    assert "is a pipe" in refusal(logs / "pipe.jsonl")
+    with pytest.raises(UsageError, match="is a link to the folder"):
+        open_source(logs / "linked")
+
+
 def test_a_search_tells_of_links_and_folders_that_it_could_not_follow(folder: Path) -> None:
     """Their logs would be missing, and no one would know."""
     closed, hidden = folder / "days" / "monday", folder / "days" / ".cache"

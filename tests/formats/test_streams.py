@@ -17,7 +17,8 @@ CALL = {"function": {"name": "f", "arguments": {"a": 1}}}
 
 def chat(text: str, **more: Any) -> dict[str, Any]:
     """Return one object of Ollama's `/api/chat`."""
-    return {"model": "m", "message": {"role": "assistant", "content": text} | more, "done": False}
+    said = {"role": "assistant", "content": text} | more
+    return {"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": said, "done": False}
 
 
 def event(kind: str, index: int | None = None, **message: Any) -> dict[str, Any]:
@@ -244,6 +245,181 @@ def test_what_the_ai_sdk_streams_reads_as_what_it_returns(tmp_path: Path, pieces
     assert read_as.usage == Usage(3, None, 2)
 
 
+GEMINI_LINES = [
+    {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hel"}]}}], "modelVersion": "g"},
+    {"candidates": [{"content": {"parts": [{"text": "lo"}]}, "finishReason": "STOP"}], "modelVersion": "g"},
+    {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}},
+]
+COMPLETION = {"id": "cmpl-1", "object": "text_completion", "model": "m"}
+COMPLETION_LINES = [
+    COMPLETION | {"choices": [{"index": 0, "text": "Hel", "finish_reason": None}]},
+    COMPLETION | {"choices": [{"index": 0, "text": "lo", "finish_reason": "stop"}]},
+    COMPLETION | {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+]
+TGI_LINES = [
+    {"token": {"text": "Hel"}, "generated_text": None, "details": None},
+    {"token": {"text": "lo"}, "generated_text": "Hello", "details": {"finish_reason": "eos_token"}},
+]
+CLAUDE_LINES = [
+    {"type": "message_start", "message": {"id": "a", "role": "assistant", "content": [], "model": "c"}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "ping", "cost": 0},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+    {"type": "message_stop"},
+]
+RESPONSE = {"id": "r", "object": "response", "model": "m", "output": []}
+SAID = {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}
+RESPONSES_LINES = [
+    {"type": "response.created", "response": RESPONSE},
+    {"type": "response.output_text.delta", "output_index": 0, "delta": "Hello"},
+    {"type": "response.something.new"},
+    {"type": "response.completed", "response": RESPONSE | {"output": [SAID], "status": "completed"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "pieces"),
+    [
+        (ASKED, [*SDK[:-1], {"type": "data-weather", "data": 1}, FINISHED]),
+        ({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}, GEMINI_LINES),
+        ({"model": "m", "prompt": "Hi"}, COMPLETION_LINES),
+        ({"inputs": "Hi"}, TGI_LINES),
+        (ASKED, CLAUDE_LINES),
+        ({"model": "m", "input": "Hi"}, RESPONSES_LINES),
+        (ASKED, [chunk(0, "Hel"), chunk(0, "lo"), chunk(0, None, "stop")]),
+    ],
+)
+@pytest.mark.parametrize("write", [lines, list, json.dumps])
+@pytest.mark.parametrize("mapping", [{}, {"input": "request", "output": "response"}])
+def test_a_text_of_one_piece_a_line_is_the_answer_that_it_makes(
+    tmp_path: Path, asked: Any, pieces: list[Any], write: Any, mapping: dict[str, str]
+) -> None:
+    read_as = answer(tmp_path, write(pieces), asked, **mapping)
+    assert (read_as.text, read_as.error, read_as.flags) == ("Hello", None, ())
+
+
+@pytest.mark.parametrize("write", [list, lines])
+@pytest.mark.parametrize("pieces", [OLLAMA[:3], [chunk(0, "Hel"), chunk(0, "lo")], CLAUDE_LINES[:4]])
+@pytest.mark.parametrize("mapping", [{}, {"input": "request", "output": "response"}])
+def test_a_stream_that_ends_in_an_error_is_one(
+    tmp_path: Path, pieces: list[Any], write: Any, mapping: dict[str, str]
+) -> None:
+    read_as = answer(tmp_path, write([*pieces, {"error": "out of memory"}]), **mapping)
+    assert read_as.text is None
+    assert read_as.error is not None
+    assert read_as.error.message == "out of memory"
+
+
+FAILED_CHOICE = chunk(0, None, "error")
+FAILED_CHOICE["choices"][0]["error"] = {"code": 502, "message": "it went down"}
+COHERE_FAILED = {"type": "message-end", "delta": {"finish_reason": "ERROR", **ENDED}}
+COHERE_WHOLE = {"id": "c", "finish_reason": "ERROR", "message": {"role": "assistant", "content": "Hel"}}
+OLDER_WHOLE = {"generation_id": "g", "text": "Hel", "finish_reason": "ERROR", "chat_history": []}
+OLDER_END = {"is_finished": True, "event_type": "stream-end", "response": OLDER_WHOLE}
+
+
+@pytest.mark.parametrize(
+    ("response", "why"),
+    [
+        ([chunk(0, "Hel"), FAILED_CHOICE], "it went down"),
+        (sent([chunk(0, "Hel"), FAILED_CHOICE]), "it went down"),
+        ([chunk(0, "Hel"), chunk(0, None, "error")], "ended the answer with error"),
+        ([*COHERE[:1], *COHERE[5:7], COHERE_FAILED], "ended the answer with ERROR"),
+        (COHERE_WHOLE, "ended the answer with ERROR"),
+        (OLDER_WHOLE, "ended the answer with ERROR"),
+        ([*OLDER_COHERE, OLDER_END], "ended the answer with ERROR"),
+    ],
+)
+def test_an_answer_that_its_provider_failed_to_end_is_no_answer(
+    tmp_path: Path, response: Any, why: str
+) -> None:
+    """Half of one would count as all that the frontier model said."""
+    older = response is OLDER_WHOLE or (isinstance(response, list) and OLDER_END in response)
+    asked = {"message": "Hi", "chat_history": []} if older else ASKED
+    read_as = answer(tmp_path, response, asked)
+    assert read_as.text is None
+    assert read_as.error is not None
+    assert why in read_as.error.message
+
+
+@pytest.mark.parametrize(
+    ("ended", "finish", "mark", "flags"),
+    [
+        ("BLOCKLIST", "content_filter", "content_filter", ()),
+        (6, "content_filter", "content_filter", ()),
+        ("OTHER", "OTHER", "truncated", ("truncated",)),
+        ("FinishReason.OTHER", "OTHER", "truncated", ("truncated",)),
+    ],
+)
+@pytest.mark.parametrize("write", [list, lambda pieces: pieces[0]])
+def test_an_answer_of_gemini_s_that_was_held_back_is_marked(
+    tmp_path: Path, ended: Any, finish: str, mark: str, flags: tuple[str, ...], write: Any
+) -> None:
+    pieces = [{"candidates": [{"content": {"parts": [{"text": "Hel"}]}, "finishReason": ended}]}]
+    asked = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+    draft = only(tmp_path, write(pieces), asked)
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.finish_reason, draft.control.flags) == ("Hel", finish, flags)
+    assert mark in draft.control_marks
+
+
+def test_calls_of_cohere_s_first_version_keep_their_arguments(tmp_path: Path) -> None:
+    """It calls them parameters, streamed or not."""
+    calls = [{"name": "f", "parameters": {"a": 1}}]
+    whole = {"generation_id": "g", "text": "", "finish_reason": "COMPLETE", "tool_calls": calls}
+    called = {"is_finished": False, "event_type": "tool-calls-generation", "tool_calls": calls}
+    end = {"is_finished": True, "event_type": "stream-end", "response": whole}
+    for response in (whole, [OLDER_COHERE[0], called], [OLDER_COHERE[0], called, end]):
+        read_as = answer(tmp_path, response, {"message": "Hi", "chat_history": []})
+        assert read_as.tool_calls == (ToolCall("f", {"a": 1}, None),)
+
+
+@pytest.mark.parametrize("ended", ["abort", "cancelled"])
+def test_an_answer_that_was_given_up_is_half_of_one(tmp_path: Path, ended: str) -> None:
+    assert answer(tmp_path, [chunk(0, "Hel"), chunk(0, None, ended)]).flags == ("truncated",)
+
+
+def delta(text: str) -> dict[str, Any]:
+    """Return a piece of a text as the AI SDK streams it."""
+    return {"type": "text-delta", "id": "1", "delta": text}
+
+
+FIRST_STEP = [delta("Let me look. "), {"type": "tool-call", "toolCallId": "t1", "toolName": "f", "input": {}}]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "flags"),
+    [
+        (
+            [{"type": "start"}, {"type": "start-step"}, *FIRST_STEP, {"type": "finish-step"},
+             {"type": "start-step"}, delta("Hel"), delta("lo"), {"type": "finish-step"}, FINISHED],
+            "Hello", (),
+        ),
+        ([*FIRST_STEP, {"type": "step-finish"}, delta("Hel"), delta("lo"), FINISHED], "Hello", ()),
+        ([*FIRST_STEP, {"type": "finish-step"}, {"type": "start-step"}, delta("Hel")], "Hel", ("truncated",)),
+    ],
+)  # fmt: skip
+def test_of_an_agent_s_steps_the_last_is_the_answer(
+    tmp_path: Path, pieces: list[Any], text: str, flags: tuple[str, ...]
+) -> None:
+    read_as = answer(tmp_path, pieces)
+    assert (read_as.text, read_as.tool_calls, read_as.flags) == (text, (), flags)
+
+
+def test_a_step_that_only_calls_a_tool_is_the_answer_where_it_is_the_last(tmp_path: Path) -> None:
+    read_as = answer(tmp_path, [{"type": "start-step"}, *FIRST_STEP, {"type": "finish-step"}, FINISHED])
+    assert (read_as.text, read_as.tool_calls) == ("Let me look. ", (ToolCall("f", {}, "t1"),))
+
+
+def test_tokens_of_a_provider_s_stream_are_read(tmp_path: Path) -> None:
+    """What the AI SDK gets of a provider names them one level deeper."""
+    counts = {"inputTokens": {"total": 9, "cacheRead": 4}, "outputTokens": {"total": 3, "reasoning": 1}}
+    end = {"type": "finish", "finishReason": {"unified": "stop", "raw": "stop"}, "usage": counts}
+    assert answer(tmp_path, [{"type": "stream-start"}, delta("Hello"), end]).usage == Usage(5, 4, 3, 1)
+
+
 def test_events_of_a_stream_that_nobody_knows_are_no_empty_answer(tmp_path: Path) -> None:
     draft = only(tmp_path, [{"type": "begin"}, {"type": "more", "delta": {"words": "Hello"}}])
     assert (draft.control, draft.control_marks) == (None, ["stream_not_rebuilt"])
@@ -251,8 +427,34 @@ def test_events_of_a_stream_that_nobody_knows_are_no_empty_answer(tmp_path: Path
 
 @pytest.mark.parametrize(
     "said",
-    ['{"done": true}\n{"done": false}', '{"type": "order"}\n{"type": "reply"}', lines(OLLAMA) + "Yes."],
-)
-def test_json_lines_of_a_model_s_own_stay_its_text(tmp_path: Path, said: str) -> None:
-    read_as = answer(tmp_path, said, None, input="request", output="response")
-    assert read_as.text == said
+    [
+        '{"done": true}\n{"done": false}', '{"type": "order"}\n{"type": "reply"}', lines(OLLAMA) + "Yes.",
+        lines([{"type": "content-card", "index": 0, "title": "A"}, {"type": "content-card", "index": 1}]),
+        lines([{"type": "response.greeting", "text": "A"}, {"type": "response.end"}]),
+        lines([{"type": "ping", "host": "a"}, {"type": "ping", "host": "b"}]),
+        lines([{"type": "ping"}, {"type": "ping"}]),
+        lines([{"type": "message_start_time", "at": 1}, {"type": "message_stop", "at": 2}]),
+        lines([{"event_type": "login", "is_finished": True}, {"event_type": "x", "is_finished": False}]),
+        lines([{"response": "A", "done": False}, {"response": "B", "done": True}]),
+        lines([{"model": "m", "response": each, "done": True} for each in ("A", "B")]),
+        lines([{"model": "m", "response": each, "done": False} for each in ("A", "B")]),
+        lines([{"message": {"to": "x"}, "done": False}, {"message": {"to": "y"}, "done": True}]),
+        lines([{"type": "start"}, {"type": "finish"}]),
+        lines([{"type": ["a"], "event_type": {"b": 1}}, {"type": {"c": 1}, "object": [], "done": 1}]),
+        lines([{"type": "message_start", "message": {}}, {"type": ["a"]}]),
+        lines([{"type": "start"}, {"type": ["a"]}, {"type": "text-delta", "delta": "A"}]),
+        lines([{"a": 1}, {"error": "none"}]),
+        lines([{"type": "text-delta"}, {"type": "finish"}]),
+        lines([{"candidates": [{"name": "A"}]}, {"candidates": [{"name": "B"}]}]),
+        lines([{"candidates": [{"content": {"parts": []}}], "rank": each} for each in (1, 2)]),
+        lines([{"object": "text_completion", "id": each, "choices": []} for each in "ab"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("of_gemini", [False, True])
+def test_json_lines_of_a_model_s_own_stay_its_text(tmp_path: Path, said: str, of_gemini: bool) -> None:
+    """Only what a provider alone writes is a stream, and only where something is made of it."""
+    if of_gemini:
+        read_as = answer(tmp_path, said, {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]})
+    else:
+        read_as = answer(tmp_path, said, None, input="request", output="response")
+    assert (read_as.text, read_as.error) == (said, None)

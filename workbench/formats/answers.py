@@ -9,7 +9,10 @@ from typing import Any
 from workbench.formats.base import Mark, Unreadable
 from workbench.formats.blocks import CALLER_RUN, CALLER_RUN_RESULTS, calls_in_text, is_built_in_item, kind_of
 from workbench.formats.chat import (
+    BROKEN_OFF,
+    FAILED,
     add,
+    ended_in_failure,
     error_output,
     finish_of,
     first_choice,
@@ -18,7 +21,8 @@ from workbench.formats.chat import (
     word,
 )
 from workbench.formats.langchain import message_usage, said_beside
-from workbench.formats.streams import events_of_text, is_piece, rebuild
+from workbench.formats.pieces import is_piece
+from workbench.formats.streams import events_of_text, rebuild
 from workbench.formats.turns import is_assistant, is_plain_answer, read_answer
 from workbench.formats.usage import inclusive_usage, read_usage
 from workbench.normal import as_text, decode_nested
@@ -30,6 +34,10 @@ _BEDROCK_TEXTS = (
 )  # fmt: skip
 _BODY_KEYS = ("output", "object", "candidates", "promptFeedback", "generations", *_BEDROCK_TEXTS)
 """What answers have that are more than a message, but for Gemini's whose content is an object."""
+_GEMINI_ENDS = {
+    1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER", 6: "BLOCKLIST",
+    7: "PROHIBITED_CONTENT", 8: "SPII", 9: "MALFORMED_FUNCTION_CALL",
+}  # fmt: skip
 _TEXT_ENDS = ("finish_reason", "generation_id", "finishReason")
 """What stands beside a bare text of Cohere's and of the AI SDK."""
 _OUTPUT_CALLS = ("function_call", "custom_tool_call", *CALLER_RUN)
@@ -236,6 +244,8 @@ def output_of(
     reason = finish_of(finish)
     if reason == "tool_calls" and text and not calls and (written := calls_in_text(text, marks)):
         text, calls = None, written
+    if reason in FAILED:
+        return ended_in_failure(reason, model, usage, marks)
     flags: list[str] = []
     error = None
     if finish == "refusal" or (Mark.REFUSAL in marks and not before):
@@ -245,6 +255,9 @@ def output_of(
         flags.append("truncated")
         add(marks, Mark.TRUNCATED)
         add(marks, Mark.FINISH_LENGTH)
+    if reason in BROKEN_OFF:
+        flags.append("truncated")
+        add(marks, Mark.TRUNCATED)
     if reason == "content_filter" and finish != "refusal":
         add(marks, Mark.CONTENT_FILTER)
     if not text and not calls:
@@ -353,7 +366,7 @@ def _gemini(body: Mapping[str, Any], marks: list[str], latency_ms: float | None)
         add(marks, Mark.MULTIPLE_CHOICES)
     finish = first.get("finishReason", first.get("finish_reason"))
     if isinstance(finish, int) and not isinstance(finish, bool):
-        finish = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION"}.get(finish, finish)
+        finish = _GEMINI_ENDS.get(finish, finish)
     return output_of(
         first.get("content") or None,
         marks,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.formats.base import Mark
-from workbench.formats.chat import MEDIA, add, parse_tool_calls, word
+from workbench.formats.chat import ARGUMENTS, MEDIA, add, first_told, parse_tool_calls, word
 from workbench.normal import as_text, canonical_json, decode_nested, parse_arguments
 from workbench.records import Message, ToolCall
 
@@ -295,11 +295,7 @@ def _call(block: Mapping[str, Any], marks: list[str]) -> ToolCall:
     kind = word(block.get("type"))
     if kind in CALLER_RUN:
         return ToolCall(kind, _caller_run_arguments(block), as_text(identity) if identity else None)
-    found = next(
-        (block[key] for key in ("input", "arguments", "args", "raw_arguments") if block.get(key) is not None),
-        None,
-    )
-    arguments = parse_arguments(found)
+    arguments = parse_arguments(first_told(block, "input", *ARGUMENTS))
     if isinstance(arguments, str) and block.get("type") != "custom_tool_call":
         add(marks, Mark.BAD_ARGUMENTS)
     name = _first(block, "name", "raw_name", "toolName") or ""

@@ -23,6 +23,9 @@ PARAMETERS = frozenset(
 REASONING = ("reasoning_content", "reasoning", "thinking")
 """What a message calls its reasoning where it is one text: vLLM and DeepSeek, OpenRouter, Ollama."""
 
+ARGUMENTS = ("arguments", "input", "args", "raw_arguments", "parameters")
+"""What a call names its arguments; the last is Cohere's first version's."""
+
 MEDIA: Mapping[str, Mark] = {
     "image_url": Mark.IMAGE,
     "image": Mark.IMAGE,
@@ -46,8 +49,20 @@ _FINISH = {
     "SAFETY": "content_filter", "PROHIBITED_CONTENT": "content_filter", "RECITATION": "content_filter",
     "guardrail_intervened": "content_filter", "content_filtered": "content_filter",
     "ERROR_TOXIC": "content_filter",
-    "blocklist": "content_filter",
+    "blocklist": "content_filter", "BLOCKLIST": "content_filter", "SPII": "content_filter",
 }  # fmt: skip
+FAILED = ("error", "ERROR", "ERROR_LIMIT", "TIMEOUT")
+"""Reasons for ending that are failures, of OpenRouter, of the AI SDK and of Cohere."""
+BROKEN_OFF = (
+    "OTHER",
+    "LANGUAGE",
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "USER_CANCEL",
+    "abort",
+    "cancelled",
+)
+"""Reasons for ending that leave no whole answer, of Gemini, Cohere and vLLM."""
 
 
 _ENUM = "FinishReason."
@@ -61,8 +76,14 @@ def finish_of(value: Any) -> str | None:
     if text.startswith(_ENUM):
         # As Python prints it, by Semantic Kernel and Google's library.
         name = text.removeprefix(_ENUM)
-        return _FINISH.get(name, name.lower())
+        return name if name in BROKEN_OFF else _FINISH.get(name, name.lower())
     return _FINISH.get(text, text)
+
+
+def ended_in_failure(reason: Any, model: str | None, usage: Usage, marks: list[str]) -> Output:
+    """Return the output of an answer that its provider ended with a failure: half of it is no answer."""
+    message = f"the provider ended the answer with {as_text(reason)}"
+    return replace(error_output(message, None, marks, model), usage=usage)
 
 
 def parse_messages(value: Any, marks: list[str]) -> tuple[Message, ...]:
@@ -135,7 +156,7 @@ def parse_tool_calls(message: Mapping[str, Any], marks: list[str]) -> tuple[Tool
         if not isinstance(call, dict):
             continue
         inner = next((call[key] for key in ("function", "custom") if isinstance(call.get(key), dict)), call)
-        arguments = parse_arguments(inner.get("arguments", inner.get("input")))
+        arguments = parse_arguments(first_told(inner, *ARGUMENTS))
         if isinstance(arguments, str) and "function" in call:
             add(marks, Mark.BAD_ARGUMENTS)
         identity = call.get("id") or call.get("toolCallId")  # The AI SDK's word, as the next one is.
@@ -213,6 +234,8 @@ def parse_response(body: Any, marks: list[str], latency_ms: float | None = None)
     if chosen.get("error"):
         # OpenRouter answers 200 where the provider behind it failed.
         return replace(error_output(chosen["error"], None, marks, model), usage=usage)
+    if chosen.get("finish_reason") in FAILED:
+        return ended_in_failure(chosen["finish_reason"], model, usage, marks)
     return _output(chosen, model, usage, latency_ms, marks)
 
 
@@ -248,6 +271,9 @@ def _output(
     if finish == "length":
         flags.append("truncated")
         marks.extend(each for each in (Mark.TRUNCATED, Mark.FINISH_LENGTH) if each not in marks)
+    if finish in BROKEN_OFF:
+        flags.append("truncated")
+        add(marks, Mark.TRUNCATED)
     if finish == "content_filter":
         add(marks, Mark.CONTENT_FILTER)
         if not text and not calls:

@@ -10,9 +10,11 @@ from workbench.normal import as_text
 
 def is_ollama(event: Mapping[str, Any]) -> bool:
     """Tell whether an object is one of Ollama's, of `/api/chat` or of `/api/generate`."""
-    return isinstance(event.get("done"), bool) and (
-        isinstance(event.get("message"), dict) or isinstance(event.get("response"), str)
-    )
+    if not isinstance(event.get("done"), bool) or not isinstance(event.get("model"), str):
+        return False
+    said = event.get("message")
+    spoken = isinstance(said, dict) and isinstance(said.get("role"), str)
+    return spoken or isinstance(event.get("response"), str)
 
 
 def ollama(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
@@ -39,16 +41,27 @@ def ollama(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
     return body | {"done": True}, any(each.get("done") is True for each in events)
 
 
-_COHERE_KINDS = ("message-start", "message-end", "content-", "tool-plan-", "tool-call-", "citation-")
+_COHERE_KINDS = frozenset(
+    ("message-start", "content-start", "content-delta", "tool-plan-delta", "tool-call-start",
+     "tool-call-delta", "citation-start", "message-end")
+)  # fmt: skip
+_COHERE_PART_ENDS = ("content-end", "tool-call-end", "citation-end")
+_OLDER_COHERE_KINDS = frozenset(
+    ("stream-start", "search-queries-generation", "search-results", "text-generation",
+     "citation-generation", "tool-calls-generation", "tool-calls-chunk", "stream-end")
+)  # fmt: skip
 _COHERE_ENDS = ("stream-end", "message-end")
 
 
 def is_cohere(event: Mapping[str, Any]) -> bool:
     """Tell whether an object is an event of Cohere's, of its first version or its second."""
-    kind = event.get("type")
-    return ("event_type" in event and isinstance(event.get("is_finished"), bool)) or (
-        isinstance(kind, str) and kind.startswith(_COHERE_KINDS) and ("delta" in event or "index" in event)
-    )
+    kind, older = event.get("type"), event.get("event_type")
+    if isinstance(older, str):
+        return older in _OLDER_COHERE_KINDS and isinstance(event.get("is_finished"), bool)
+    if not isinstance(kind, str):
+        return False
+    ends = kind in _COHERE_PART_ENDS and isinstance(event.get("index"), int)
+    return ends or (kind in _COHERE_KINDS and isinstance(event.get("delta"), dict))
 
 
 def cohere(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
@@ -130,24 +143,51 @@ def tgi(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
 
 
 _AI_SDK_KINDS = ("text-delta", "reasoning-delta", "tool-input-delta", "tool-input-available")
+AI_SDK_STARTS = ("start", "stream-start", "start-step", "step-start")
+AI_SDK_EVENTS = frozenset(
+    (*_AI_SDK_KINDS, *AI_SDK_STARTS, "text", "text-start", "text-end", "reasoning", "reasoning-start",
+     "reasoning-end", "reasoning-signature", "redacted-reasoning", "tool-call", "tool-result", "tool-error",
+     "tool-input-start", "tool-input-end", "tool-input-error", "tool-output-available", "tool-output-error",
+     "tool-call-delta", "tool-call-streaming-start", "source", "source-url", "source-document", "file",
+     "response-metadata", "message-metadata", "raw", "tool-approval-request",
+     "tool-output-denied", "finish-step", "step-finish", "finish", "error", "abort")
+)  # fmt: skip
+"""All that its streams hold; most of these names are others' too."""
+_AI_SDK_STEP_ENDS = ("finish-step", "step-finish")
 _AI_SDK_CALLS = ("tool-call", "tool-input-available")
+_AI_SDK_SAID = ("text-delta", "reasoning-delta", "reasoning", *_AI_SDK_CALLS)
 _AI_SDK_TEXTS = ("delta", "text", "textDelta")
 """What its versions call the piece of a text."""
 
 
 def is_ai_sdk(event: Mapping[str, Any]) -> bool:
     """Tell whether an object is a part of a stream of the AI SDK's that only it writes."""
-    return event.get("type") in _AI_SDK_KINDS
+    kind = event.get("type")
+    if kind == "tool-input-available":
+        return isinstance(event.get("toolName"), str)
+    if kind == "tool-input-delta":
+        return isinstance(event.get("inputTextDelta", event.get("delta")), str)
+    return kind in _AI_SDK_KINDS and any(isinstance(event.get(key), str) for key in _AI_SDK_TEXTS)
 
 
 def ai_sdk(events: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
-    """Put together what the AI SDK streamed, in the words of what it returns without streaming."""
+    """Put together what the AI SDK streamed, in the words of what it returns without streaming.
+
+    Of an agent's steps the last is the answer: the others led to what their tools said.
+    """
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[Any] = []
     body: dict[str, Any] = {}
+    is_step_over = False
     for event in events:
         kind = event.get("type")
+        if kind in _AI_SDK_STEP_ENDS:
+            is_step_over = True
+        elif kind in AI_SDK_STARTS or (is_step_over and kind in _AI_SDK_SAID):
+            for each in (texts, thoughts, calls):
+                each.clear()
+            is_step_over = False
         if kind in ("text-delta", "reasoning-delta", "reasoning"):
             said = next((event[key] for key in _AI_SDK_TEXTS if isinstance(event.get(key), str)), "")
             (texts if kind == "text-delta" else thoughts).append(said)

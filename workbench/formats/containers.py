@@ -45,6 +45,7 @@ _PAGE_KEYS = frozenset(ENVELOPES) | {
 
 _ROWS_COMPARED = 50
 _FEWEST_ROWS = 3
+_FIGURE = re.compile(r"[^\W\d]\w*[:=] *-?\d")
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"\s*")
 
@@ -146,9 +147,15 @@ def _refuse_near_miss(path: Path, first: str, lines: list[str]) -> None:
 
 def _has_rows(lines: list[str], delimiter: str) -> bool:
     """Tell whether lines are rows of a table: of what a program tells in words, few have as many cells."""
-    cells = (len(each) for each in csv.reader(lines, delimiter=delimiter) if each)
-    rows = list(islice(cells, _ROWS_COMPARED))
-    return len(rows) < _FEWEST_ROWS or 2 * sum(each == rows[0] for each in rows[1:]) >= len(rows) - 1
+    filled = (each for each in csv.reader(lines, delimiter=delimiter) if each)
+    rows = list(islice(filled, _ROWS_COMPARED))
+    if not rows:
+        return True
+    # A first row that tells figures names no columns: it is a server's statistics, printed again and again.
+    if 2 * sum(_FIGURE.search(each) is not None for each in rows[0]) > len(rows[0]):
+        return False
+    alike = sum(len(each) == len(rows[0]) for each in rows[1:])
+    return len(rows) < _FEWEST_ROWS or 2 * alike >= len(rows) - 1
 
 
 def _starts_array(text: str) -> bool:

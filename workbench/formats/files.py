@@ -19,7 +19,7 @@ import zstandard
 from workbench.errors import UsageError
 from workbench.formats.base import display_name
 from workbench.formats.frames import WholeFrames
-from workbench.formats.paths import closed_below, is_broken_link, may_list
+from workbench.formats.paths import below, is_dead_link, may_list
 from workbench.normal import Undecodable, as_count, decode_json
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
@@ -268,8 +268,7 @@ def found_files(names: Iterable[Path | str]) -> list[tuple[Path, bool]]:
     for name in names:
         path = Path(name)
         if _is_folder(path):
-            logs = (each for each in path.rglob("*") if _is_log(each, path))
-            inside = _once(sorted((*logs, *closed_below(path))))
+            inside = _once(sorted(each for each in below(path) if _is_told(each)))
             if not inside:
                 raise UsageError(
                     f"{path} holds no logs: no file ends in .jsonl, .json, .csv or .parquet.",
@@ -306,12 +305,15 @@ def _is_folder(path: Path) -> bool:
 
 
 def _may_be_file(path: Path) -> bool:
-    return path.is_file() or is_broken_link(path)
+    return not os.path.isdir(path)  # noqa: PTH112 -- a `Path` raises where it may not look
 
 
-def _is_log(path: Path, folder: Path) -> bool:
-    if not _may_be_file(path) or any(part.startswith(".") for part in path.relative_to(folder).parts):
-        return False
+def _is_told(path: Path) -> bool:
+    """Tell whether what lies below a folder is a log by its name, or has to be said to have been left out."""
+    return not _may_be_file(path) or is_dead_link(path) or _is_log(path)
+
+
+def _is_log(path: Path) -> bool:
     if _is_counts(path):
         return False
     suffixes = [each.lower() for each in path.suffixes]

@@ -23,8 +23,9 @@ from workbench.formats.blocks import (
     kind_of,
 )
 from workbench.formats.chat import PARAMETERS, add
+from workbench.formats.pieces import are_stream, is_piece
 from workbench.formats.requests import BODY_KEYS, read_request
-from workbench.formats.streams import events_of_text, is_piece
+from workbench.formats.streams import events_of_text
 from workbench.formats.turns import is_assistant, is_pair, is_role
 from workbench.normal import Undecodable, as_text, decode_json, decode_nested
 from workbench.records import ErrorKind, Output, Request
@@ -313,6 +314,8 @@ def _is_spoken(value: Any) -> bool:
 
 def _are_pieces(items: list[Any]) -> bool:
     """Tell whether items make up an answer; those of built-in tools only go along with others."""
+    if items and all(isinstance(each, dict) for each in items) and are_stream(items):
+        return True
     return any(_is_piece(each) for each in items) and all(
         _is_piece(each) or (isinstance(each, dict) and _is_by_tool(kind_of(each))) for each in items
     )

@@ -316,12 +316,14 @@ def follow(value: Any, steps: Sequence[str | int]) -> Any:
     return value
 
 
+def snake_case(name: str) -> str:
+    """Return the name of a column as Python writes names, `inputTokens` as `input_tokens`."""
+    return _HUMP.sub("_", name.strip()).lower().replace(" ", "_").replace("-", "_")
+
+
 def named_column(field: str, columns: Iterable[str]) -> str | None:
     """Return the column whose name fits a field best, as `inputTokens` does; None where none does."""
-    by_name = {
-        _HUMP.sub("_", column.strip()).lower().replace(" ", "_").replace("-", "_"): column
-        for column in columns
-    }
+    by_name = {snake_case(column): column for column in columns}
     return next((by_name[name] for name in _GUESSES[field] if name in by_name), None)
 
 

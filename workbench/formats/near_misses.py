@@ -9,11 +9,12 @@ from typing import Any
 
 from workbench.errors import UsageError
 from workbench.formats.chat import PARAMETERS
+from workbench.formats.chunks import is_ollama
 from workbench.formats.logged import is_answer, is_request
-from workbench.formats.mapped import FIELDS, named_column, split_path, suggest_mapping
+from workbench.formats.mapped import FIELDS, named_column, snake_case, split_path, suggest_mapping
+from workbench.formats.pieces import are_stream, is_piece
 from workbench.formats.registry import recognised
 from workbench.formats.requests import BODY_KEYS
-from workbench.formats.streams import is_piece
 from workbench.normal import decode_nested
 
 _PYTHON = ("{'", "[{'")
@@ -27,6 +28,17 @@ _BESIDE: Mapping[str, tuple[type, ...]] = {
 _LOOKED_AT = 20
 _DEPTH = 3
 _DEPTH_BESIDE = 2
+_OWN = frozenset(
+    (
+        "attributes", "body", "call", "completion", "data", "details", "extra",
+        "generation", "info", "input", "inputs", "invocation_params", "kwargs", "llm", "meta", "metadata",
+        "metric", "metrics", "model_config", "model_parameters", "output", "outputs", "params", "parameters",
+        "payload", "performance", "properties", "request", "request_body", "response", "response_body",
+        "response_metadata", "result", "span_attributes", "stats", "statistics", "summary", "timing",
+        "timings", "token_count", "token_counts", "token_usage", "tokens", "usage", "usage_metadata", "weave",
+    )
+)  # fmt: skip
+"""Objects that tell of the call itself; a judge, a parent or a budget have models and tokens of their own."""
 _STEPS = frozenset(".[]")
 """What a key can't hold where it is a step of a path."""
 _WHOLE = "Log each call with its request beside its answer; the pieces of a stream may be a list."
@@ -34,14 +46,18 @@ _WHOLE = "Log each call with its request beside its answer; the pieces of a stre
 
 def only_pieces(path: Path, objects: Sequence[Mapping[str, Any]]) -> UsageError | None:
     """Return the error for a file whose records are the pieces of streamed answers; None for others."""
-    if not objects or not all(map(is_piece, objects)):
+    # The last piece of Ollama's looks like a whole answer of its; without the others it is one.
+    if all(each.get("done") is True for each in objects):
+        return None
+    if not all(map(is_piece, objects)) and (any(map(is_answer, objects)) or not are_stream(objects)):
         return None
     return UsageError(f"{path} holds the pieces of streamed answers, and not what was asked.", _WHOLE)
 
 
 def only_answers(path: Path, objects: Sequence[Mapping[str, Any]]) -> UsageError | None:
     """Return the error for a file of answers alone, such as a list of stored completions; None for others."""
-    if not objects or not all(is_answer(each) and not any(map(each.get, _ASKED)) for each in objects):
+    answers = (is_answer(each) or is_ollama(each) for each in objects)
+    if not objects or not all(answers) or any(any(map(each.get, _ASKED)) for each in objects):
         return None
     return UsageError(
         f"{path} holds answers, and not what was asked.",
@@ -92,9 +108,24 @@ def only_requests(path: Path, objects: Sequence[Mapping[str, Any]]) -> UsageErro
         f"{path} holds requests and no answers.",
         'Log each with its answer beside, as {"request": ..., "response": ...} on one line. Where the '
         "answers are in another file, tie the two by an id as OpenAI's Batch API does (custom_id with body "
-        "here, with response there), and import both at once. The requests alone are read as traffic: "
-        f"jq -c '{{request: .}}' {shlex.quote(path.name)} > calls.jsonl",
+        f"here, with response there), and import both at once.{_as_traffic(path, objects)}",
     )
+
+
+def _as_traffic(path: Path, objects: Sequence[Mapping[str, Any]]) -> str:
+    """Say how requests are read without answers; empty where nothing surely helps."""
+    if all(recognised({"request": each}) is not None for each in objects):
+        how = f"jq -c '{{request: .}}' {shlex.quote(path.name)} > calls.jsonl"
+    else:
+        texts = (key for key in sorted(BODY_KEYS["messages"]) if all(_is_text(each, key) for each in objects))
+        if (key := next(texts, None)) is None:
+            return ""
+        how = f"--map input={key}"
+    return f" The requests alone are read as traffic: {how}"
+
+
+def _is_text(value: Mapping[str, Any], key: str) -> bool:
+    return isinstance(value.get(key), str) and isinstance(decode_nested(value[key]), str)
 
 
 def example_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]) -> str:
@@ -152,7 +183,10 @@ def _beside(
     for value in objects[:_LOOKED_AT]:
         level: list[tuple[str, Any]] = [("", value)]
         for _ in range(_DEPTH_BESIDE):
-            level = [each for each in _inside(level) if isinstance(each[1], dict) and each[0] not in bodies]
+            level = [
+                (place, held) for place, held in _inside(level)
+                if isinstance(held, dict) and place not in bodies and snake_case(place.split(".")[-1]) in _OWN
+            ]  # fmt: skip
             for place, held in level:
                 column = named_column(field, (key for key in held if not _STEPS.intersection(key)))
                 if column is not None and type(held[column]) in kinds:

@@ -26,6 +26,10 @@ def check_readable(path: Path) -> None:
     if path.is_dir():
         if not may_list(path):
             raise UsageError(f"{path} is a folder that may not be read.", _RIGHTS)
+        if path.is_symlink():
+            raise UsageError(
+                f"{path} is a link to the folder {path.readlink()}.", "Name that folder to import it, too."
+            )
         raise UsageError(f"{path} is a folder, not a file.", "Name the files in it.")
     if not path.is_file():
         raise UsageError(
@@ -48,28 +52,46 @@ def may_list(folder: Path) -> bool:
     return True
 
 
-def is_broken_link(path: Path) -> bool:
-    """Tell whether a path is a link that leads to nothing, or in a circle."""
-    return path.is_symlink() and not path.exists()
+def is_dead_link(path: Path) -> bool:
+    """Tell whether a path is a link that leads to nothing, in a circle, or to where nothing may be read."""
+    return os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114 -- a `Path` raises
 
 
-def closed_below(folder: Path) -> Iterator[Path]:
-    """Yield the folders below one, hidden ones left out, that may not be read: a search passes over them."""
-    for parent, names, _ in os.walk(folder):
-        names[:] = [each for each in names if not each.startswith(".")]
-        for name in list(names):
-            if not may_list(Path(parent, name)):
+def below(folder: Path) -> Iterator[Path]:
+    """Yield what lies below a folder, hidden files and folders left out.
+
+    That is all files and what stands in their place; of the folders those that a search passes over: that
+    may not be read, and links to folders outside of this one. Links are never followed.
+    """
+    for parent, names, files in os.walk(folder):
+        for name in sorted(names):
+            inner = Path(parent, name)
+            if name.startswith("."):
                 names.remove(name)
-                yield Path(parent, name)
+            elif inner.is_symlink():
+                names.remove(name)
+                if not _is_searched(inner, folder):
+                    yield inner
+            elif not may_list(inner):
+                names.remove(name)
+                yield inner
+        yield from (Path(parent, name) for name in files if not name.startswith("."))
+
+
+def _is_searched(link: Path, folder: Path) -> bool:
+    """Tell whether a link leads to a folder whose files a search finds anyway."""
+    target, top = Path(os.path.realpath(link)), Path(os.path.realpath(folder))
+    return target.is_relative_to(top) and not any(
+        each.startswith(".") for each in target.relative_to(top).parts
+    )
 
 
 def _unreachable(path: Path, error: OSError) -> UsageError:
     """Return the error for a path that leads to nothing."""
     if isinstance(error, PermissionError):
-        closed = next(
-            (each for each in reversed(path.parents) if _is(each.is_dir) and not may_list(each)), None
-        )
-        return UsageError(f"{path} may not be read: the folder {closed or path.parent} is closed.", _RIGHTS)
+        target = Path(os.path.realpath(path))
+        closed = next((each for each in reversed(target.parents) if not _may_enter(each)), target.parent)
+        return UsageError(f"{path} may not be read: the folder {closed} is closed.", _RIGHTS)
     if error.errno == errno.ELOOP:
         return UsageError(
             f"{path} is a link that leads back to itself.", "Name the file that it was made for."
@@ -82,6 +104,16 @@ def _unreachable(path: Path, error: OSError) -> UsageError:
     siblings = [each.name for each in path.parent.iterdir()] if _is(path.parent.is_dir) else []
     close = did_you_mean(path.name, siblings) if len(siblings) < _MOST_SIBLINGS else ""
     return UsageError(f"{path}: there is no such file.", close if close.startswith("Did") else "")
+
+
+def _may_enter(folder: Path) -> bool:
+    try:
+        os.stat(os.path.join(folder, os.curdir))  # noqa: PTH116, PTH118 -- a `Path` drops the dot
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _is(told: Callable[[], bool]) -> bool:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workbench.formats.chunks import ai_sdk, cohere, is_ai_sdk, is_cohere, is_ollama, is_tgi, ollama, tgi
+from workbench.formats.pieces import are_stream, is_bare_error
 from workbench.normal import Undecodable, as_count, as_text, decode_json, decode_nested
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 """No other: inside of JSON text, U+2028 and its like end no line."""
 _FIELDS = ("data:", "event:", "id:", "retry:", ":")
 _DONE = "[DONE]"
-_PIECES = ("message_start", "message_delta", "message_stop", "content_block_", "response.", "ping")
 
 
 def events_of_text(text: str) -> list[Any] | None:
@@ -45,17 +45,12 @@ def _events_of_lines(text: str) -> list[Any] | None:
     """
     first, _, _ = text.partition("\n")
     # Most such texts are one object over several lines, and are spared the decoding.
-    if len(first) == len(text) or not first.rstrip().endswith("}") or not _is_piece_text(first):
+    if len(first) == len(text) or not first.rstrip().endswith("}"):
         return None
     found = [_object(line) for each in _LINE_END.split(text) if (line := each.strip())]
     if isinstance(found[-1], str) and found[-1].startswith("{"):
         found.pop()
-    return found if all(isinstance(each, dict) and is_piece(each) for each in found) else None
-
-
-def _is_piece_text(line: str) -> bool:
-    found = _object(line)
-    return isinstance(found, dict) and is_piece(found)
+    return found if all(isinstance(each, dict) for each in found) and are_stream(found) else None
 
 
 def _data_of(text: str) -> Iterator[list[str]]:
@@ -114,7 +109,8 @@ def rebuild(chunks: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
         (_is_plain, _plain),
     ):
         if any(fits(each) for each in events):
-            return build(events)
+            body, ended = build(events)
+            return (body | {"error": events[-1]["error"]} if is_bare_error(events[-1]) else body), ended
     return None
 
 
@@ -129,15 +125,6 @@ def _listed(chunk: Any) -> list[Any]:
     if said is None and event.startswith(_FIELDS) and "data:" not in event:
         return []
     return [event] if said is None else [each for each in said if each != _DONE]
-
-
-def is_piece(event: Mapping[str, Any]) -> bool:
-    """Tell whether an object is one piece of a streamed answer, and no record of a log."""
-    kind = event.get("type")
-    if isinstance(kind, str) and kind.startswith(_PIECES):
-        return True
-    named = event.get("object") in ("chat.completion.chunk", "text_completion.chunk")
-    return named or is_ollama(event) or is_cohere(event) or is_ai_sdk(event)
 
 
 def _inner(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -301,10 +288,12 @@ class _Choice:
         self._said: dict[str, list[str]] = {}
         self._calls: dict[str, dict[str, Any]] = {}
         self._finish: Any = None
+        self._error: Any = None
 
     def take(self, choice: Mapping[str, Any]) -> None:
         """Add what one chunk says of it."""
         self._finish = choice.get("finish_reason") or self._finish
+        self._error = choice.get("error") or self._error
         delta = choice.get("delta")
         delta = delta if isinstance(delta, dict) else {"content": choice.get("text")}
         # Where both names of reasoning stand in a chunk, they say the same.
@@ -326,7 +315,8 @@ class _Choice:
         message |= {name: "".join(texts) for name, texts in self._said.items()}
         if self._calls:
             message["tool_calls"] = list(self._calls.values())
-        return {"index": index, "message": message, "finish_reason": self._finish}
+        failed = {"error": self._error} if self._error else {}
+        return {"index": index, "message": message, "finish_reason": self._finish} | failed
 
 
 def _add_call(calls: dict[str, dict[str, Any]], index: str, call: Mapping[str, Any]) -> None:

@@ -73,8 +73,13 @@ def read_usage(value: Any) -> Usage:
     ):
         return _exclusive(usage)
     if "cachedInputTokens" in usage or "promptTokens" in usage:  # The AI SDK, whose input holds the cached.
-        asked, cached = _first(usage, "inputTokens", "promptTokens"), _first(usage, "cachedInputTokens")
-        return inclusive_usage(asked, cached, _first(usage, "outputTokens", "completionTokens"))
+        whole, cached = _first(usage, "inputTokens", "promptTokens"), _first(usage, "cachedInputTokens")
+        return inclusive_usage(whole, cached, _first(usage, "outputTokens", "completionTokens"))
+    asked, answered = usage.get("inputTokens"), usage.get("outputTokens")
+    if isinstance(asked, dict) and isinstance(answered, dict):  # The AI SDK's providers
+        return inclusive_usage(
+            asked.get("total"), asked.get("cacheRead"), answered.get("total"), answered.get("reasoning")
+        )
     if "inputTokens" in usage or "outputTokens" in usage:
         return Usage(as_count(usage.get("inputTokens")), None, as_count(usage.get("outputTokens")))
     return usage_openai(usage)
