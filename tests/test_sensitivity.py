@@ -257,6 +257,21 @@ def test_where_only_the_pace_binds_that_is_what_is_said() -> None:
     assert not [each for each in said.changes if each.share > now.share]
 
 
+def test_what_is_missing_for_more_is_not_denied_where_the_share_has_reached_its_cap() -> None:
+    """Labels and more calls are missing together: neither alone moves more, and both are named."""
+    task = Population(
+        compared=200, disagreements=20, audited=200, audited_disagreements=20, harms=6, cleared=14, looked=20
+    )
+    found, at = Evidence(task=task, days=30.0), ramp.State(0.10)
+    now = ramp.recommend(found, POLICY, at)
+    assert (now.share, now.cap) == (0.10, 0.10)
+    said = what_would_change(found, POLICY, at)
+    assert not [each for each in said.changes if each.share > now.share]
+    assert said.together is None
+    assert now.missing
+    assert all(each in said.sentence for each in now.missing)
+
+
 def test_where_nothing_would_help_that_is_said() -> None:
     """Proven harm is no matter of pace: nothing that is missing would let traffic move."""
     task = Population(

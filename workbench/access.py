@@ -176,7 +176,7 @@ def refusal(actor: Actor, rights: tuple[Right, ...], task: str | None) -> Access
     where = f" on {task!r}" if task is not None else ""
     return AccessRefused(
         f"{actor.name} may not do this{where}: it needs the role {' or '.join(roles)}.",
-        "Ask whoever looks after `[access]` in workbench.toml for the role.",
+        "Ask whoever looks after [access] in workbench.toml for the role.",
     )
 
 

@@ -385,4 +385,7 @@ def _summary(now: Recommendation, found: Sequence[Change], together: Change | No
             return f"{most}: it is all of the traffic."
         after = " What is missing is missing for the stages after it." if now.missing else ""
         return f"{most}: traffic grows one stage at a time.{after}"
+    if now.missing:
+        missing = " ".join(now.missing)
+        return f"No single piece of evidence would let more traffic move. Missing for more: {missing}"
     return "No missing evidence would let more traffic move now."

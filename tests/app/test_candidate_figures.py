@@ -130,3 +130,9 @@ def test_the_tolerance_strikes_out_no_name(across: float, up: float) -> None:
     point = (across, max(0.1, up), "small")
     (place,) = candidate_figures._places([point], line)
     assert candidate_figures._shared(candidate_figures._box(*point, place), line) == 0
+
+
+def test_no_name_runs_through_the_mark_of_another_candidate() -> None:
+    """Two bounds of nearly the same height, side by side on a telephone."""
+    first, _, _ = candidate_figures._places([(0.12, 0.79, "smollm2"), (0.29, 0.84, "stub"), (0.4, 0.05, "p")])
+    assert first != "top right"

@@ -17,14 +17,18 @@ from click.testing import CliRunner
 
 from workbench import access, review
 from workbench.cli import cli
+from workbench.compare.judge import JudgeFigures
 from workbench.config import Workspace
 from workbench.errors import AccessRefused, UsageError
 from workbench.exporting import CSV, PARQUET, TABLES, Asked, export_table, table_bytes
 from workbench.facade import Workbench
+from workbench.records import Estimate
 from workbench.roles import Actor, Grant, Role
 from workbench.scoring.case_filters import case_filter, pool_of, rules_by_name
+from workbench.scoring.judging import JudgeResults
 from workbench.store import cases, pages
 from workbench.store.case_filter import CaseFilter
+from workbench.ui import opinion
 from workbench.ui.whose import NAME
 
 FORMULA = '=HYPERLINK("http://example.org")'
@@ -109,6 +113,23 @@ def test_the_agreement_view_shows_what_each_kind_of_task_has(visit: Visit, fille
     assert "how far similarity can be trusted is not known" in words
     words = said(fine(visit(filled, "compare", task="rewrite", candidate="small", show="judge")))
     assert "it moves no traffic" in words
+
+
+def test_what_a_judge_said_is_told_apart_from_what_it_failed_to_say(
+    visit: Visit, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shares rest on pairs with a verdict alone, so these are counted; a bias names its place."""
+    none = Estimate(None, 0.0, 1.0, 0.95, "none", 0, 0.0)
+    figures = JudgeFigures(18, 12, 2 / 3, 0.0, 1 / 6, -1 / 6, 0, none, none)
+    found = JudgeResults(
+        "wise", "f", "wise-1", "1", figures, {"equal": 4, "control_better": 2}, {"cut off": 12}
+    )
+    monkeypatch.setattr(opinion, "judge_results", lambda *_: found)
+    at = fine(visit(filled, "compare", task="rewrite", candidate="small", show="judge"))
+    shown = {each.label: plain(each.value) for each in at.metric}
+    assert (shown["Pairs asked"], shown["With a verdict"]) == ("18", "6")
+    assert shown["Position bias"] == "16.7 % to the second"
+    assert "4 equal, 2 frontier better" in said(at)
 
 
 def test_the_agreement_view_of_a_ranking_shows_how_near_the_orders_are(visit: Visit, empty: Filled) -> None:

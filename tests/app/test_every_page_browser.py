@@ -223,6 +223,10 @@ def opened(page: Any, url: str) -> Iterator[str]:
     page.get_by_role("slider", name="Share to accept").press("ArrowRight")
     main.get_by_role("textbox", name="Why").first.wait_for()
     yield "ramp: an override being written"
+    go("settings", "Who read what")
+    main.get_by_test_id("stPopoverButton").last.click()
+    page.get_by_text("At this machine: nobody signs in").wait_for()
+    yield "who is at this machine"
     go("replays?task=triage&candidate=small&measure=noise", "Look for duplicates in the log")
     yield "replays: the noise floor"
     page.get_by_role("tab", name="Latency").click()

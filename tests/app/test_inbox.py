@@ -14,7 +14,7 @@ from app_reading import Visit, fine, said
 from small_disk import small_disk
 
 from workbench.errors import EnvironmentalError, UsageError
-from workbench.formats import files
+from workbench.formats import detect, files
 from workbench.formats.containers import look
 from workbench.ui import inbox, jobs, upload
 
@@ -69,6 +69,23 @@ def test_an_error_names_a_file_as_it_was_sent(tmp_path: Path) -> None:
     told = inbox.as_sent(error.value, paths)
     assert type(told) is UsageError
     assert (told.message, told.hint) == ("a.jsonl is UTF-16 text, not a log.", "Save it as UTF-8.")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"hello\n", "a format chosen above reads it anyway"),
+        (b'{"who": "a", "what": "b"}\n', "Choose the format mapped above, and say which columns hold what."),
+    ],
+)
+def test_a_hint_names_fields_of_the_page_not_options(tmp_path: Path, content: bytes, told: str) -> None:
+    """Whoever uploads has no command line before them."""
+    paths = inbox.keep(make_workspace(tmp_path / "w"), [Sent("a.jsonl", content)])
+    with pytest.raises(UsageError) as error:
+        detect(paths[0])
+    hint = inbox.as_sent(error.value, paths).hint
+    assert told in hint
+    assert "--" not in hint
 
 
 def test_forgotten_uploads_go_after_a_day(tmp_path: Path) -> None:

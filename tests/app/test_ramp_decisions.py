@@ -155,7 +155,7 @@ def test_an_override_needs_reason_and_end_and_is_loud_everywhere(visit: Visit, f
     at.date_input(key="accept-until-triage-small").set_value(tomorrow).run()
     at = press(at)
     assert "50 % is accepted" in said(at)
-    assert "Override: more moves than the evidence supports." in said(at)
+    assert "Override: more moves than is recommended." in said(at)
     assert "<script>" in "".join(each.value for each in at.text)
     for kind in ("markdown", "caption", "error", "warning", "info", "success"):
         assert not any("evil.example" in str(each.value) for each in at.get(kind))
@@ -163,15 +163,15 @@ def test_an_override_needs_reason_and_end_and_is_loud_everywhere(visit: Visit, f
     assert list(log["Kind"]) == ["override, above"]
     assert "\u202e" not in log["Reason"][0]
     card = fine(visit(filled, "overview"))
-    assert "Override: more moves than the evidence supports." in said(card)
+    assert "Override: more moves than is recommended." in said(card)
     report = gather_report(filled.workspace, filled.store, "triage", "small")
     for text in (as_html(report), as_markdown(report)):
-        assert "More moves than the evidence supports" in text
+        assert "More moves than is recommended" in text
         assert "<script>" not in text.replace("\\<", "")
         assert "\u202e" not in text
     later = datetime.now(UTC) + timedelta(days=3)
     over = gather_report(filled.workspace, filled.store, "triage", "small", now=later)
-    assert "More moves than the evidence supports" not in as_html(over)
+    assert "More moves than is recommended" not in as_html(over)
     assert over.accepted.share == 0.0
 
 
@@ -296,6 +296,19 @@ def test_words_of_a_line_stand_at_the_end_where_the_curve_is_not() -> None:
         if "up to" in each.text
     }
     assert ends == {"20.0 %": "right", "10.0 %": "left", "5.0 %": "left"}
+
+
+def test_words_at_the_right_end_do_not_stand_in_the_line_of_a_decision() -> None:
+    """The newest share is mostly accepted at the last step, where those words would end."""
+    high = [0.29, 0.26, 0.24, 0.22, 0.21, 0.2, 0.17, 0.14, 0.11, 0.1, 0.09, 0.08, 0.07, 0.06, 0.055, 0.055]
+    found = trail(*(step(10 * (n + 1), 0, each, 0.05) for n, each in enumerate(high)))
+    ends = {}
+    for decided in (15, 4):
+        drawn = trail_figure.evidence_trail(found, accepted=[(decided, 0.1)]).figure
+        ends[decided] = next(
+            (each.xref, each.x) for each in drawn.layout.annotations if each.text.startswith("20.0")
+        )
+    assert ends == {15: ("x", 15), 4: ("paper", 1)}
 
 
 def boxes(found: Trail) -> list[tuple[str, float, float, float, float]]:

@@ -119,6 +119,19 @@ def test_a_viewer_of_one_task_sees_that_task_alone(visit_as: As) -> None:
         assert all(each.disabled for each in at.button if each.key == "start")
 
 
+def test_no_button_leads_a_viewer_to_a_page_that_stays_closed(visit_as: As) -> None:
+    """Labelling is offered to whoever may label, on cards and beside a case."""
+
+    def offered(who: str) -> tuple[bool, bool]:
+        cards = visit_as(claims(who), task="orders")
+        case = visit_as(claims(who), "compare", task="orders", candidate="small", verdict="mismatch")
+        links = [each.proto.label for each in case.get("page_link")]
+        return any((each.key or "").startswith("review-") for each in cards.button), "Open in Review" in links
+
+    assert offered("vera") == (False, False)
+    assert offered("ada") == (True, True)
+
+
 def test_the_map_of_slices_holds_the_tasks_of_whoever_looks(visit_as: As) -> None:
     """Rights on one task are enough for its row, and the page is not refused for the others."""
     at = visit_as(claims("vera"), "slices", task="orders", candidate="small")

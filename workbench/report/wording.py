@@ -174,7 +174,7 @@ def alarm(report: Report) -> str:
     """Return what has to be said before all else: an override above the recommended share."""
     if not report.accepted.raised:
         return ""
-    return f"More moves than the evidence supports. {report.accepted.sentence}"
+    return f"More moves than is recommended. {report.accepted.sentence}"
 
 
 def reasons(report: Report) -> Sequence[str]:

@@ -46,7 +46,7 @@ def loud(task: str, candidate: str) -> None:
     if not held.raised:
         return
     with st.container(border=True, key=f"override-{task}-{candidate}"):
-        st.error("Override: more moves than the evidence supports.", icon=":material/priority_high:")
+        st.error("Override: more moves than is recommended.", icon=":material/priority_high:")
         st.text(visible(held.sentence))
 
 

@@ -127,22 +127,30 @@ def _fraction(cost: float, low: float, high: float, is_log: bool) -> float:
 
 
 def _places(points: Sequence[tuple[float, float, str]], *others: Box) -> list[str]:
-    """Return where each name stands beside its mark, so that names do not meet while there is room.
+    """Return where each name stands beside its mark, clear of other names and marks while there is room.
 
     Args:
         points: Place across and up, both 0..1 of the chart, and the name.
         others: What else is written or drawn on the chart.
     """
     taken = list(others)
+    marks = [_mark(across, up) for across, up, _ in points]
     found = [""] * len(points)
     for at in sorted(range(len(points)), key=lambda at: points[at][:2]):
         across, up, name = points[at]
         boxes = [_box(across, up, name, place) for place in PLACES]
-        costs = [sum(_shared(box, other) for other in taken) + 10 * _outside(box) for box in boxes]
+        met = [*taken, *marks[:at], *marks[at + 1 :]]
+        costs = [sum(_shared(box, other) for other in met) + 10 * _outside(box) for box in boxes]
         best = min(range(len(PLACES)), key=costs.__getitem__)
         found[at] = PLACES[best]
         taken.append(boxes[best])
     return found
+
+
+def _mark(across: float, up: float) -> Box:
+    """Return where a mark is drawn, in pixels."""
+    x, y = across * NARROW_PX, up * TALL_PX
+    return x - LABEL_PX, x + LABEL_PX, y - LABEL_PX, y + LABEL_PX
 
 
 def _tolerance_box(tolerance: float, top: float) -> Box:

@@ -7,11 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from workbench import review
+from workbench import access, review
 from workbench.compare.features import in_words
 from workbench.errors import WorkbenchError
 from workbench.records import LabelVerdict, Output, Verdict
 from workbench.review import PastVerdict, VerdictHistory
+from workbench.roles import Right
 from workbench.store import cases, imported_labels
 from workbench.store.cases import Case, Pool
 from workbench.ui import address, answers, navigation, opinion, words
@@ -80,14 +81,15 @@ def _head(scope: Scope, found: Case) -> None:
                 candidate=scope.candidate.name,
                 case=found.call_id,
             )
-            navigation.link(
-                "review",
-                "Open in Review",
-                icon=":material/rate_review:",
-                task=scope.task,
-                queue=token_of(scope.candidate.name),
-                pair=found.call_id,
-            )
+            if access.may(Right.LABEL, scope.task):
+                navigation.link(
+                    "review",
+                    "Open in Review",
+                    icon=":material/rate_review:",
+                    task=scope.task,
+                    queue=token_of(scope.candidate.name),
+                    pair=found.call_id,
+                )
 
 
 def _said(scope: Scope, found: Case) -> None:

@@ -33,8 +33,18 @@ class Upload(Protocol):
         ...
 
 
+_ON_THE_PAGE = (
+    (
+        re.compile(r"Say which columns to read, for example .*?(?=\. Where |$)", re.DOTALL),
+        "Choose the format mapped above, and say which columns hold what",
+    ),
+    (re.compile(r"--format NAME"), "a format chosen above"),
+)
+"""What hints call by options of the command line, and how the page has it."""
+
+
 def as_sent(error: WorkbenchError, files: Sequence[Path]) -> WorkbenchError:
-    """Return an error that names uploaded files as they were sent, not by where they lie meanwhile.
+    """Return an error that names files as they were sent and fields of the page, not paths and options.
 
     Args:
         error: What is wrong with one of them.
@@ -43,7 +53,10 @@ def as_sent(error: WorkbenchError, files: Sequence[Path]) -> WorkbenchError:
     message = error.message
     for place in {each.parent for each in files}:
         message = message.replace(f"{place}{os.sep}", "")
-    return type(error)(message, error.hint)
+    hint = error.hint
+    for option, field in _ON_THE_PAGE:
+        hint = option.sub(field, hint)
+    return type(error)(message, hint)
 
 
 def folder(workspace: Workspace) -> Path:

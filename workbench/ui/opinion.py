@@ -34,12 +34,13 @@ from workbench.ui.session import ask, colours, here
 
 REASON_CHARS = 500
 TOLD = {
+    "verdict": "Pairs on which the judge's answers could be read in both orders. The figures beside this are "
+    "of them alone.",
     "position": "How much more often the first place wins in both orders than the second. A judge without "
     "bias is near 0.",
     "swayed": "Pairs of which the judge said something else once the two answers changed places.",
     "kappa": "Agreement with people beyond chance: 0 is chance, 1 is always.",
 }
-VOTES = {"first": "Response 1 better", "second": "Response 2 better", "equal": "equal"}
 
 
 def show(scope: Scope) -> None:
@@ -53,6 +54,12 @@ def show(scope: Scope) -> None:
         return
     measured = found.figures
     _trust(measured)
+    if found.verdicts:
+        said = (
+            f"{words.count(n)} {words.LABEL_VERDICTS[LabelVerdict(each)]}"
+            for each, n in found.verdicts.items()
+        )
+        st.text(f"It said, of both orders together: {', '.join(said)}.")
     _matrix(scope)
     _predicted(scope, found)
     if found.errors_because:
@@ -82,12 +89,13 @@ def _how_to(scope: Scope) -> None:
 
 def _trust(found: JudgeFigures) -> None:
     with metrics("judge-trust"):
-        metric("Pairs judged", words.count(found.pairs))
+        metric("Pairs asked", words.count(found.pairs))
+        metric("With a verdict", words.count(found.pairs - found.errors), help=TOLD["verdict"])
         metric("Labelled too", words.count(found.compared))
         metric("Agrees with the labels", _rate(found.agreement))
         metric("Kappa", words.coefficient(found.kappa), help=TOLD["kappa"])
         metric("Swayed by the order", words.percent(found.swayed), help=TOLD["swayed"])
-        metric("Position bias", words.percent(found.position_bias), help=TOLD["position"])
+        metric("Position bias", _leaning(found.position_bias), help=TOLD["position"])
     if not found.compared:
         st.warning("None of these pairs has a label: how far to believe it is not known.")
     elif found.compared < MINIMUM_SHARED:
@@ -95,6 +103,11 @@ def _trust(found: JudgeFigures) -> None:
             f"From {MINIMUM_SHARED} pairs on that people judged too, its predictions may be shown; "
             f"{found.compared} are there."
         )
+
+
+def _leaning(bias: float | None) -> str:
+    place = f" to the {'first' if bias > 0 else 'second'}" if bias else ""
+    return f"{words.percent(None if bias is None else abs(bias))}{place}"
 
 
 def _rate(value: Estimate) -> str:

@@ -38,6 +38,8 @@ _RULES = """
 [data-variant="pills"]:is([data-selected="true"], [aria-pressed="true"]) :is(p, span),
 [data-testid="stSliderThumbValue"] p { color: CONTROL; }
 [data-testid="stCode"] .token { color: inherit !important; }
+/* What is pressed or open is drawn in a shade so deep that nobody sees it on a dark ground. */
+button[kind="tertiary"]:is(:active, [aria-expanded="true"]) { color: CONTROL; }
 /* A menu or a field takes its height before the browser has loaded what draws it: nothing below moves. */
 :is(.st-key-scope, .st-key-filters, .st-key-costs-filters) .stElementContainer,
 :is(.st-key-address-task, .st-key-address-workload, .st-key-address-split, .st-key-address-now),

@@ -6,14 +6,16 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from workbench import access
 from workbench.journey import NextStep, headline, held_back, next_steps
 from workbench.records import Action, Policy, Recommendation
+from workbench.roles import Right
 from workbench.scoring import OverviewRow
 from workbench.scoring.freshness import stale
 from workbench.scoring.sizes import judged
 from workbench.stats import ladder
 from workbench.stats.wording import a_day, holds_for
-from workbench.ui import accepting, answers, figures, money, navigation, scope, words
+from workbench.ui import accepting, answers, figures, gate, money, navigation, scope, words
 from workbench.ui.session import colours, here
 
 ICONS = {
@@ -127,8 +129,9 @@ def _freshness(row: OverviewRow) -> None:
 
 
 def _steps(row: OverviewRow, mark: str, rivals: int) -> None:
+    steps = [each for each in next_steps(row) if _is_open(each)]
     with st.container(horizontal=True):
-        for index, step in enumerate(next_steps(row)):
+        for index, step in enumerate(steps):
             step_button(step, key=f"{step.page}-{mark}", is_first=index == 0)
         if rivals and st.button(
             f"Compare {words.counted(rivals + 1, 'candidate')}",
@@ -139,8 +142,15 @@ def _steps(row: OverviewRow, mark: str, rivals: int) -> None:
             st.rerun()
 
 
+def _is_open(step: NextStep) -> bool:
+    """Say whether a step leads to a page that one's role opens: any other is a dead end."""
+    if step.page == "review" and "task" in step.query:
+        return access.may(Right.LABEL, step.query["task"])
+    return gate.opens(step.page, access.current())
+
+
 def step_button(step: NextStep, *, key: str, is_first: bool, words_before: str = "") -> None:
-    """Offer a step; its button opens the page with the task and the candidate in the address.
+    """Offer a step that one's role opens; its button leads there with the task and the candidate.
 
     Args:
         step: What to do.
@@ -148,6 +158,8 @@ def step_button(step: NextStep, *, key: str, is_first: bool, words_before: str =
         is_first: Whether it is the one to press.
         words_before: Our own words in front of its own.
     """
+    if not _is_open(step):
+        return
     label, icon = f"{words_before}{step.words}", ICONS.get(step.page)
     if st.button(label, key=key, icon=icon, type="primary" if is_first else "secondary"):
         query = dict(step.query)

@@ -13,7 +13,7 @@ from workbench.stats.ladder import EPSILON
 from workbench.stats.trail import Step
 from workbench.ui.figures import FONT, Drawing, ends_of_runs, share_ticks
 from workbench.ui.palette import LIGHT, Palette, channels
-from workbench.ui.words import count, counted, estimated, percent, stage
+from workbench.ui.words import FIXED, count, counted, estimated, percent, stage
 
 TICKS = 6
 HEADROOM = 1.5
@@ -96,13 +96,13 @@ def evidence_trail(
         )
     )
     _mark_beyond(figure, high, top, colours)
-    room = _Room(high, [bound for bound, _ in lines], (floor, top))
+    decided = [(max(place - skipped, 0), share) for place, share in accepted]
+    room = _Room(high, [bound for bound, _ in lines], (floor, top), [step for step, _ in decided])
     marks = {each.step - skipped: each.stage for each in trail.reached}
     _mark_stages(figure, marks, room, colours)
     for bound, supported in sorted(lines, key=lambda each: (not _is_own(each[0], trail), -each[0])):
         _line(figure, bound, supported, room, colours, is_own=_is_own(bound, trail))
-    for place, share in accepted:
-        step = max(place - skipped, 0)
+    for step, share in decided:
         figure.add_vline(step, line={"color": colours.text, "width": 1, "dash": "dot"})
         figure.add_annotation(
             x=step,
@@ -133,13 +133,15 @@ def _line(
     if place is None and not is_own:
         return
     side, edge = place or ("left", "bottom")
+    before = room.decided_within(len(text)) if side == "right" else None
+    end = 0 if side == "left" else 1
     figure.add_annotation(
-        x=0 if side == "left" else 1,
-        xref="paper",
+        x=end if before is None else before,
+        xref="paper" if before is None else "x",
         xanchor=side,
         y=bound,
         yanchor=edge,
-        text=text,
+        text=text if before is None else f"{text}{FIXED}",
         showarrow=False,
         font={"size": 12, "color": colours.control},
     )
@@ -213,12 +215,13 @@ class _Room:
     """Where words stand clear of the curve, of the lines and of other words, also at 400 pixels.
 
     `high` is the curve, `lines` are the heights of the lines, `span` is the lowest and highest value drawn,
-    and `taken` the words that stand already.
+    `decided` the steps at which a share was accepted, and `taken` the words that stand already.
     """
 
     high: Sequence[float]
     lines: Sequence[float]
     span: tuple[float, float]
+    decided: Sequence[int] = ()
     taken: list[_Words] = field(default_factory=list)
 
     def at(self, step: int, letters: int) -> str:
@@ -246,6 +249,11 @@ class _Room:
         place = min(free, key=lambda name: self._crossings(free[name]))
         self.taken.append(free[place])
         return place
+
+    def decided_within(self, letters: int) -> int | None:
+        """Return the first decision whose line words at the right end would cross: they end before it."""
+        start = len(self.high) - 1 - self._width(letters)
+        return min((each for each in self.decided if each > start), default=None)
 
     def _width(self, letters: int) -> float:
         return LETTER * letters * len(self.high)

@@ -32,6 +32,8 @@ PREVIEWS_KEPT = 4
 PREVIEW_CALLS = 20
 BY_RULES = "by the rules of the evals"
 MAPPED = "mapped"
+ABREAST = 3
+"""So many fields stand beside each other on a desk."""
 
 COUNTS = (
     "Accepted: new calls. Joined: an answer to a call that was there. Rejected: could not be read. "
@@ -216,11 +218,13 @@ def _mapping(look: Preview) -> dict[str, str]:
     st.header("Which column holds what", anchor=False)
     samples = {each.name: each.samples for each in look.columns}
     chosen: dict[str, str] = {}
-    columns = st.columns(3)
     for index, (field, label) in enumerate(FIELDS.items()):
+        if index % ABREAST == 0:
+            # Row by row: on a telephone, where columns stand below each other, the order stays.
+            columns = st.columns(ABREAST)
         suggested = look.mapping.get(field)
         names = [*samples, *([suggested] if suggested and suggested not in samples else [])]
-        value = columns[index % 3].selectbox(
+        value = columns[index % ABREAST].selectbox(
             label,
             names,
             index=names.index(suggested) if suggested in names else None,
