@@ -161,9 +161,6 @@ def _beginning(head: str) -> str:
     start = head[: head.rfind(" ", 0, _LOOK) + 1]
     if len(start) <= _WINDOW:
         return ""
-    if start.isascii() and "  " not in start and not start.encode().translate(None, _CALM):
-        words = start.strip()
-        return words[:_WINDOW] if len(words) >= _WINDOW else ""
     if _noisy(start):
         return ""
     # Of all white space only the plain space can be printed: then there is nothing to put in order.

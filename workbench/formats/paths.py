@@ -46,10 +46,9 @@ def may_list(folder: Path) -> bool:
     """Tell whether the files of a folder can be listed and opened."""
     try:
         os.scandir(folder).close()
-        os.stat(os.path.join(folder, os.curdir))  # noqa: PTH116, PTH118 -- a `Path` drops the dot
     except PermissionError:
         return False
-    return True
+    return _may_enter(folder)
 
 
 def is_dead_link(path: Path) -> bool:

@@ -93,7 +93,7 @@ class RowMaker:
             answered_by = draft.control.model if draft.control is not None else None
             served_by = self._served(draft.attributes, draft.model or answered_by)
         attributes = _attributes(draft)
-        words = language.wording(text)
+        words = language.encoded_wording(text)
         control = _control_columns(draft.control, draft.control_marks)
         self._add(
             (
@@ -126,7 +126,7 @@ class RowMaker:
             ),
             len(request_json) + len(control[0] or b"") + len(attributes) + 400,
             # Languages are told for a whole part at once.
-            (None if words is None else words.encode(), request_json, control[0]),
+            (words, request_json, control[0]),
         )
 
     def output(self, draft: OutputDraft, source: str) -> None:
