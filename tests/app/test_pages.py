@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from workbench import scoring
 from workbench.costing.ways import Amount, exactly
+from workbench.costing.wording import amount
 from workbench.records import LabelVerdict, Output, ToolCall
 from workbench.store import Store, pages
 from workbench.ui import downloads, menu, money, repeats, steps
@@ -157,8 +158,8 @@ def test_limits_that_read_like_the_sum_are_left_out(filled: Filled) -> None:
         saving_of_all=alike,
     )
     assert money.sentence(small).endswith("saves $0.23 a month. All of it on the candidate would save $0.23.")
-    assert money.limits(alike) == "$0.23"
-    assert money.limits(Amount(0.231, 0.229, 0.239)) == "$0.23 ($0.23 to $0.24)"
+    assert amount(alike) == "$0.23"
+    assert amount(Amount(0.231, 0.229, 0.239)) == "$0.23 ($0.23 to $0.24)"
 
 
 def test_a_saving_at_less_than_the_next_share_says_why(filled: Filled) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.costing.ways import Amount
 
 LEAST_USD = 1e-6
 """Smaller sums are said to be below it."""
@@ -34,3 +38,8 @@ def between(low: float, high: float) -> str:
     if money(low) == money(high):
         return ""
     return f" ({money(low)} to {money(high)})"
+
+
+def amount(found: Amount | None) -> str:
+    """Return US dollars with their limits, where these say more than the sum, or that they are not known."""
+    return "not known" if found is None else f"{money(found.point)}{between(found.low, found.high)}"

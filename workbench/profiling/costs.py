@@ -25,7 +25,7 @@ from workbench.costing.ways import (
     total,
     ways_together,
 )
-from workbench.costing.wording import between, money
+from workbench.costing.wording import amount
 from workbench.errors import UsageError
 from workbench.profiling import ProfileReport, WorkloadReport, budget_warning, current, profile, workload_of
 from workbench.profiling.measuring import LEVEL, fallback_share, mean_amount, small_model
@@ -94,9 +94,9 @@ class CostReport:
         """Return the report for a terminal."""
         lines = [f"{self.workload or 'All workloads'}, {100 * self.share:g} % on the small model", ""]
         for way in self.ways:
-            lines.append(f"{way.name:<42} {_money(way.usd_month):>34}")
+            lines.append(f"{way.name:<42} {amount(way.usd_month):>34}")
             if way.saving_usd_month is not None and way.saving_usd_month.point:
-                lines.append(f"    saves {_money(way.saving_usd_month)}")
+                lines.append(f"    saves {amount(way.saving_usd_month)}")
             if way.pay_back_months is not None:
                 lines.append(f"    pays back in {way.pay_back_months.point:.1f} months")
             lines += [f"    not known: {each}" for each in way.missing]
@@ -414,12 +414,6 @@ def _volumes(load: Workload, even: BreakEven | None) -> list[float]:
 def _priced(report: ProfileReport, chosen: list[WorkloadReport]) -> float:
     calls = sum(each.calls for each in chosen)
     return sum(each.calls * each.priced_share for each in chosen) / calls if calls else 0.0
-
-
-def _money(amount: Amount | None) -> str:
-    if amount is None:
-        return "not known"
-    return f"{money(amount.point)}{between(amount.low, amount.high)}"
 
 
 def told_break_even(even: BreakEven, share: float) -> str:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from workbench import access, scoring
 from workbench.access import requires_somewhere
 from workbench.config import Workspace
+from workbench.costing.wording import amount
 from workbench.journey import headline, next_steps
 from workbench.profiling.measuring import LEVEL
 from workbench.progress import Listener, silent
 from workbench.records import Policy, as_builtins, to_json
-from workbench.report.wording import METHODS, Table, amount, interval, moment, money, percent
+from workbench.report.wording import METHODS, Table, interval, moment, money, percent
 from workbench.roles import Right
 from workbench.scoring import OverviewRow, Portfolio, SizeLadder
 from workbench.scoring.freshness import stale

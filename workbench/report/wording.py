@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from workbench.costing.ways import Amount
-from workbench.costing.wording import between
+from workbench.costing.wording import amount
 from workbench.costing.wording import money as in_dollars
 from workbench.journey import held_back, told_held_back
 from workbench.records import Action, Basis, Estimate
@@ -142,13 +141,6 @@ def headline(report: Report) -> str:
         Action.STOP: "Stop: the candidate is proven to be worse than the tolerance allows.",
     }
     return sentences[found.action]
-
-
-def amount(found: Amount | None) -> str:
-    """Return US dollars a month with their limits, or that they are not known."""
-    if found is None:
-        return "not known"
-    return f"{money(found.point)}{between(found.low, found.high)}"
 
 
 def key_figures(report: Report) -> tuple[tuple[str, str], ...]:

@@ -9,8 +9,9 @@ import streamlit as st
 
 from workbench import profiling
 from workbench.costing import CostPlan
-from workbench.costing.ways import Amount, Way
+from workbench.costing.ways import Way
 from workbench.costing.what_if import ASSUMPTIONS, MOST_USD, figure_of, tried
+from workbench.costing.wording import amount
 from workbench.errors import WorkbenchError
 from workbench.profiling.costs import CostReport, costs, told_break_even
 from workbench.profiling.naming import set_budget
@@ -122,10 +123,7 @@ def _figures(found: CostReport) -> None:
     if any(way.usd_month is not None for way in found.ways):
         st.plotly_chart(drawing.figure, key="cost-ways", config=figures.CONFIG, alt=drawing.alt, theme=None)
     frame = pd.DataFrame(
-        [
-            (way.name, interval(way.usd_month), interval(way.saving_usd_month), months(way))
-            for way in found.ways
-        ],
+        [(way.name, amount(way.usd_month), amount(way.saving_usd_month), months(way)) for way in found.ways],
         columns=["Way", "USD a month", "Saves a month", "Pays back in"],
     )
     st.dataframe(frame, hide_index=True, lazy=False, height=table_px(len(frame)), alt=drawing.alt)
@@ -149,11 +147,6 @@ def _figures(found: CostReport) -> None:
     if found.left_out_workloads:
         st.caption("Left out of the sum, since their volume or their price is not known:")
         st.text(visible(", ".join(found.left_out_workloads)))
-
-
-def interval(amount: Amount | None) -> str:
-    """Return a sum of money with its limits, or that it is not known."""
-    return "not known" if amount is None else money.limits(amount)
 
 
 def months(way: Way) -> str:

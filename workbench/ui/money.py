@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from workbench.costing.ways import Amount
-from workbench.costing.wording import between
+from workbench.costing.wording import amount, between
 from workbench.profiling.report import told_imputed
 from workbench.scoring import OverviewRow
 from workbench.stats.ladder import EPSILON
@@ -69,11 +68,6 @@ def short(row: OverviewRow) -> str:
     return "not known" if row.saving is None else words.money(row.saving.point)
 
 
-def limits(amount: Amount) -> str:
-    """Return US dollars with their limits, where these say more than the sum."""
-    return f"{words.money(amount.point)}{between(amount.low, amount.high)}"
-
-
 def _or_saved(usd: float) -> str:
     """Return what a move costs beside today: "$1.98 more", or "$33.15 less" where it saves."""
     return f"{words.money(abs(usd))} {'less' if usd > 0 else 'more'}"
@@ -89,7 +83,7 @@ def _at_most(row: OverviewRow) -> str:
         if not between(whole.low, whole.high):
             return f"{more}."
         return f"{more} ({_or_saved(whole.low)} to {_or_saved(whole.high)})."
-    return f" All of it on the candidate would save {limits(whole)}."
+    return f" All of it on the candidate would save {amount(whole)}."
 
 
 def price_dates() -> str:
