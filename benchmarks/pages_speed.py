@@ -20,6 +20,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -108,10 +109,10 @@ def visit(page: Page, url: str) -> tuple[float, float, float]:
 
 
 @contextlib.contextmanager
-def browsing() -> Iterator[Page]:
+def browsing(program: str = CHROMIUM) -> Iterator[Page]:
     """Give a page of a browser that has never seen the app."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(WAIT_MS)
         page.add_init_script(NOTING)
@@ -133,7 +134,7 @@ def tour(url: str, rounds: int, reading_s: float, found: list[Visited], *, gives
     if gives_way and hasattr(os, "SCHED_IDLE"):
         # Of this thread alone, and of what it starts. Niceness would not do: a browser sets its own.
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    with browsing() as page:
+    with tempfile.TemporaryDirectory() as folder, browsing(_way(Path(folder), gives_way)) as page:
         visit(page, f"{url}/settings")
         for _ in range(rounds):
             for name in PAGES:
@@ -141,6 +142,20 @@ def tour(url: str, rounds: int, reading_s: float, found: list[Visited], *, gives
                 times = visit(page, f"{url}/{'' if name == PAGES[0] else name}?{QUERY}")
                 found.append((name, *times))
                 time.sleep(reading_s)
+
+
+def _way(folder: Path, gives_way: bool) -> str:
+    """Return the program to start a browser by.
+
+    Linux shares the processors out between sessions first (autogroup), whatever class the threads in them
+    are of, and a browser is started in a session of its own: that one has to give way.
+    """
+    if not gives_way:
+        return CHROMIUM
+    path = folder / "chromium"
+    path.write_text(f'#!/bin/sh\n{{ echo 19 > /proc/$$/autogroup; }} 2>/dev/null\nexec {CHROMIUM} "$@"\n')
+    path.chmod(0o700)
+    return str(path)
 
 
 def first_looks(url: str, folder: Path) -> None:
