@@ -16,7 +16,7 @@ PACKAGE = ROOT / "workbench"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "errors", "lazy", "priority", "progress", "specs", "roles", "access", "written_dates"),
-    ("language_model",),
+    ("language_model", "hashing"),
     ("normal", "stats", "language"),
     (
         "prompts",

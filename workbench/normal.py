@@ -6,7 +6,6 @@ was, or as None, and the caller marks it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -18,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from workbench.hashing import hashed
 from workbench.records import Message, Usage
 from workbench.written_dates import written_date
 
@@ -296,7 +296,7 @@ def content_hash(*parts: Any) -> str:
         else:
             data = _canonical(part)
         pieces += (b"%d:" % len(data), data)
-    return hashlib.blake2b(b"".join(pieces), digest_size=16).hexdigest()
+    return hashed(b"".join(pieces))
 
 
 def as_count(value: Any) -> int | None:

@@ -6,7 +6,7 @@ A row is a call with or without its output (`kind` call), or an output alone (`k
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, cast
@@ -119,8 +119,8 @@ class PartWriter:
         self._folder, self._written = folder, written
         self._schema, self._prefix = schema, prefix
         self._line_at = schema.get_field_index("line")
-        self._rows: list[Sequence[Any]] = []
-        self._long: list[Sequence[bytes | None]] = []
+        self._values: list[Any] = []
+        self._long: list[bytes | None] = []
         self._begins: list[bytes | None] = []
         self._bytes = 0
         self._file, self._line, self._count, self._shared = 0, 0, 0, False
@@ -140,14 +140,15 @@ class PartWriter:
             long: What follows them: texts in UTF-8 for the last columns, as many for every row.
             begins: How its request begins, where others begin so too; the one in `long` goes on from there.
         """
-        if not self._rows:
+        if not self._begins:
             self._line = values[self._line_at]
-        self._rows.append(values)
-        self._long.append(long)
+        # One behind the other: a row less is to be kept, and a column is every so many of them.
+        self._values += values
+        self._long += long
         self._begins.append(begins)
         # They stand once in the file, and in every row of what is read.
         self._bytes += size if begins is None else size + len(begins)
-        if len(self._rows) >= PART_ROWS or self._bytes >= PART_BYTES:
+        if len(self._begins) >= PART_ROWS or self._bytes >= PART_BYTES:
             self.flush()
 
     def begin_file(self, number: int, *, shared: bool = False) -> None:
@@ -163,12 +164,15 @@ class PartWriter:
 
     def flush(self) -> None:
         """Write what is waiting as a part."""
-        if not self._rows:
+        rows = len(self._begins)
+        if not rows:
             return
-        columns = zip(*self._rows, strict=True)
-        # The long columns have no rows here, and come after those that have.
-        arrays = [_array(column, field.type) for column, field in zip(columns, self._schema, strict=False)]
-        arrays += [_texts(column) for column in zip(*self._long, strict=True)]
+        # The long columns come after the others.
+        arrays = [
+            _array(column, field.type)
+            for column, field in zip(_columns(self._values, rows), self._schema, strict=False)
+        ]
+        arrays += [_texts(column) for column in _columns(self._long, rows)]
         schema = self._schema
         if self._begins.count(None) < len(self._begins):
             arrays.append(_repeated(self._begins))
@@ -177,12 +181,19 @@ class PartWriter:
         name = f"{self._prefix}-{self._file:06d}-{first:012d}-{self._count:08d}{_SUFFIX}"
         self._count += 1
         write(pa.table(arrays, schema=schema), self._folder / name)
-        self._rows, self._long, self._begins = [], [], []
+        self._values, self._long, self._begins = [], [], []
         self._bytes = 0
         self._written(name)
 
 
-def _array(column: tuple[Any, ...], kind: Any) -> Any:
+def _columns(values: list[Any], rows: int) -> Iterator[list[Any]]:
+    """Give the columns of rows that stand one behind the other."""
+    width = len(values) // rows
+    for place in range(width):
+        yield values[place::width]
+
+
+def _array(column: list[Any], kind: Any) -> Any:
     """Return a column; of most, all rows say the same, and that is told in a fifth of the time."""
     first = column[0]
     if (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from workbench import language
 from workbench.formats import Mark, PlainMessage, PlainPair, draft_of
+from workbench.hashing import begun, hashed
 from workbench.ingest.captured import RATE, take_rate
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import call_id
@@ -63,6 +63,11 @@ _PROMPT_CHARS = 200
 """A shorter prompt is written with its request: to keep it apart would not pay."""
 
 
+def _rest(tools: bytes, response_format: bytes, parameters: bytes) -> bytes:
+    """Return what follows the messages of a request as JSON."""
+    return b',"tools":%b,"response_format":%b,"parameters":%b}' % (tools, response_format, parameters)
+
+
 class PlainRows:
     """Stages plain pairs.
 
@@ -82,7 +87,7 @@ class PlainRows:
         self._models: dict[str, bytes] = {}
         self._prompts: dict[int, tuple[PlainMessage, bytes, bytes]] = {}
         self._of: dict[str, Any] | None = None
-        self._parameters = b""
+        self._end = b""
 
     def call(self, pair: PlainPair, source: str, file: str) -> None:
         """Stage a call.
@@ -118,27 +123,22 @@ class PlainRows:
                 turns += 1
         words = language.encoded_wording(text)
         begins, stored, messages = self._begun(pair.messages)
-        parameters = self._parameters if pair.parameters is self._of else self._said(pair.parameters)
         if pair.is_text:
             # In pieces: to put them together first would copy the prompts once more.
-            asked = blake2b(b"%d:[%b" % (len(begins) + len(messages) + 10, begins), digest_size=16)
+            asked = begun()
+            asked.update(b"%d:[" % (len(begins) + len(messages) + 10))
+            asked.update(begins)
             asked.update(messages)
             asked.update(b",[],null]")
             request_hash = asked.hexdigest()
-            tools, shape = b"[]", b"null"
+            rest = self._end if pair.parameters is self._of else self._said(pair.parameters)
         else:
             request_hash = content_hash([pair.messages, pair.tools, pair.response_format])
-            tools, shape = _encode(pair.tools), _encode(pair.response_format)
-        request = b'%b%b,"tools":%b,"response_format":%b,"parameters":%b}' % (
-            b"" if begins else _MESSAGES,
-            messages,
-            tools,
-            shape,
-            parameters,
-        )
+            rest = _rest(_encode(pair.tools), _encode(pair.response_format), _encode(pair.parameters))
+        request = messages + rest if begins else _MESSAGES + messages + rest
         answer = _encode(pair.text)
         said_json = b"[%b,[],null]" % answer
-        output_hash = blake2b(b"%d:%b" % (len(said_json), said_json), digest_size=16).hexdigest()
+        output_hash = hashed(b"%d:%b" % (len(said_json), said_json))
         both = f"32:{request_hash}32:{output_hash}".encode()
         uncached, cached, out, _ = pair.usage
         output = _OUTPUT % (
@@ -165,7 +165,7 @@ class PlainRows:
                 turns,
                 len(pair.tools),
                 request_hash,
-                blake2b(both, digest_size=16).hexdigest(),
+                hashed(both),
                 beside,
                 marks,
                 output_hash,
@@ -220,9 +220,9 @@ class PlainRows:
         return found
 
     def _said(self, parameters: dict[str, Any]) -> bytes:
-        """Return parameters as JSON; the next calls may have the very same."""
-        self._of, self._parameters = parameters, _encode(parameters)
-        return self._parameters
+        """Return how a request for text with these parameters ends; the next calls may have the very same."""
+        self._of, self._end = parameters, _rest(b"[]", b"null", _encode(parameters))
+        return self._end
 
     def _routed(self, pair: PlainPair) -> tuple[str, list[str]]:
         draft = draft_of(pair)

@@ -6,7 +6,6 @@ import functools
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 from workbench import language
 from workbench.formats import Draft, Feedback, Mark, OutputDraft
+from workbench.hashing import hashed
 from workbench.ingest.captured import take_capture
 from workbench.ingest.routing import TaskRouter
 from workbench.ingest.served import ServedBy
@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 def call_id(source: str, native_id: str) -> str:
     """Return the identity of a call: a hash of its source and its id there."""
     data = native_id.encode("utf-8", "surrogatepass")
-    return blake2b(b"%b%d:%b" % (_call_prefix(source), len(data), data), digest_size=16).hexdigest()
+    return hashed(b"%b%d:%b" % (_call_prefix(source), len(data), data))
 
 
 @functools.lru_cache(maxsize=64)
@@ -268,7 +268,7 @@ def _request_texts(request: Request, *, plain: bool) -> tuple[bytes, str]:
         _encode(request.parameters),
     )
     asked = b"%d:[%b,[],null]" % (len(messages) + 10, messages)
-    return whole, blake2b(asked, digest_size=16).hexdigest()
+    return whole, hashed(asked)
 
 
 def _output_hash(output: Output | None) -> str:
@@ -278,7 +278,7 @@ def _output_hash(output: Output | None) -> str:
     if not output.tool_calls:
         # Text alone, as for requests.
         said = _encode([output.text, (), output.error.kind if output.error else None])
-        return blake2b(b"%d:%b" % (len(said), said), digest_size=16).hexdigest()
+        return hashed(b"%d:%b" % (len(said), said))
     calls = [[each.name, each.arguments] for each in output.tool_calls]
     return content_hash([output.text, calls, output.error.kind if output.error else None])
 
@@ -286,7 +286,7 @@ def _output_hash(output: Output | None) -> str:
 def _content_hash(request_hash: str, output_hash: str) -> str:
     """Return `content_hash` of two hashes, of which the second may be empty."""
     said = f"32:{request_hash}{len(output_hash)}:{output_hash}".encode()
-    return blake2b(said, digest_size=16).hexdigest()
+    return hashed(said)
 
 
 def _control_columns(output: Output | None, marks: Sequence[str]) -> tuple[Any, ...]:
