@@ -96,19 +96,30 @@ def parse_sampling_rate(text: str | None) -> float | None:
     return rate
 
 
-def parse_mapping(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Read `--map FIELD=PATH` options.
+def parse_mapping(
+    pairs: tuple[str, ...],
+    option: str = "--map",
+    form: str = "FIELD=PATH",
+    example: str = "--map input=text",
+) -> dict[str, str]:
+    """Read `--map FIELD=PATH` options, or others of two sides.
+
+    Args:
+        pairs: As they were written.
+        option: What they are written behind.
+        form: How they should be written.
+        example: One that is.
 
     Raises:
-        UsageError: One has no `=`, or a field is given twice.
+        UsageError: One has no `=`, or a left side is given twice.
     """
     mapping: dict[str, str] = {}
     for pair in pairs:
         field, separator, path = pair.partition("=")
         if not separator or not field.strip() or not path.strip():
-            raise UsageError(f"--map {pair!r} is not FIELD=PATH.", "For example --map input=text.")
+            raise UsageError(f"{option} {pair!r} is not {form}.", f"For example {example}.")
         if field.strip() in mapping:
-            raise UsageError(f"--map names {field.strip()!r} twice.", "Keep one.")
+            raise UsageError(f"{option} names {field.strip()!r} twice.", "Keep one.")
         mapping[field.strip()] = path.strip()
     return mapping
 

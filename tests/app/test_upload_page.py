@@ -105,6 +105,30 @@ def test_an_upload_can_name_its_source(visit: Visit, empty: Filled, tmp_path: Pa
     assert [each["source"] for each in sources] == ["openai_chat", "prod-eu"]
 
 
+def test_of_a_log_of_all_kinds_of_spans_the_calls_are_offered(
+    visit: Visit, empty: Filled, tmp_path: Path
+) -> None:
+    """The condition stands there filled in; whoever empties it takes all rows."""
+    rows = [
+        {"input": f"Hello {index}?", "output": "Hi.", "span": "x", "metadata": {"type": kind}}
+        for index, kind in enumerate(("llm", "tool", "llm"))
+    ]
+    for kept, accepted in ((True, 2), (False, 1)):
+        log = tmp_path / f"sent{accepted}" / "log.jsonl"
+        log.parent.mkdir()  # It goes with what was sent.
+        log.write_text("\n".join(map(json.dumps, rows)) + "\n")
+        at = visit(empty, "upload")
+        at.session_state[FILES] = [log]
+        at = fine(at.run())
+        assert at.selectbox(key="map-where").value == "metadata.type"
+        assert at.text_input(key="map-where-value").value == "llm"
+        if not kept:
+            at.text_input(key="map-where-value").set_value("")
+            at = fine(at.run())
+        report = fine(at.button(key="import").click().run()).session_state[REPORT]
+        assert report.accepted == accepted, "the first time two calls, the second time the row that was left"
+
+
 def test_what_was_stored_before_is_told_apart_from_what_was_passed_over(visit: Visit, empty: Filled) -> None:
     """Skipped records are all accounted for: those that are no calls by their kind, the others as known."""
     report = ImportReport(records=12, skipped=12, skip_reasons={"a span that is no call of a model": 5})

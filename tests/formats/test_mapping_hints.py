@@ -6,13 +6,14 @@ import csv
 import json
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from workbench.errors import UsageError
-from workbench.formats import Draft, propose_mapping, read
+from workbench.formats import WHERE_PREFIX, Draft, Mark, Passed, propose_mapping, read
 from workbench.records import Usage
 
 MESSAGES = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi"}]
@@ -30,9 +31,10 @@ def proposed(path: Path) -> dict[str, str]:
     """Return the mapping that the refusal of a file proposes."""
     with pytest.raises(UsageError) as refused:
         list(read([path]))
-    options = re.findall(r"--map ('[^']*'|\S+)", str(refused.value).replace(". Where", " Where"))
-    found = [shlex.split(each)[0] for each in options]
-    return dict(each.removesuffix(".").split("=", 1) for each in found)
+    said = str(refused.value).replace(". Where", " Where")
+    options = re.findall(r"--(map|where) ('[^']*'|\S+)", said)
+    found = [(option, shlex.split(each)[0].removesuffix(".").split("=", 1)) for option, each in options]
+    return {(WHERE_PREFIX if option == "where" else "") + name: place for option, (name, place) in found}
 
 
 def only(path: Path) -> Draft:
@@ -170,6 +172,83 @@ def test_the_proposed_mapping_finds_model_time_and_tokens_beside_the_bodies(
     assert (draft.control.text, draft.control.model) == ("Yes", "gpt-4o")
     assert (draft.control.usage.input_tokens, draft.control.usage.output_tokens) == (9, 3)
     assert draft.control.latency_ms == latency_ms
+
+
+SPANS = [
+    (  # Braintrust
+        {"input": MESSAGES, "output": [{"index": 0, "message": SAID, "finish_reason": "stop"}],
+         "metrics": {"start": 1_767_225_600.25, "end": 1_767_225_601.5, **TOKENS},
+         "created": "2026-01-01T00:05:00Z", "span_attributes": {"type": "llm"}},
+        {"span_attributes": {"type": "task"}},
+        (2026, 1, 1, 0, 0, 0, 250_000),
+        1_250,
+    ),
+    (  # A tracer with a kind of its own for each model API
+        {"input": MESSAGES, "output": "Yes", "Kind": "CHAT_MODEL", "startedAt": "2026-01-01T00:00:00Z",
+         "endedAt": "2026-01-01T00:00:00.020Z"},
+        {"Kind": "TOOL"},
+        (2026, 1, 1),
+        20,
+    ),
+    (  # A table of runs
+        {"input": MESSAGES, "output": "Yes", "type": "generation", "created_at": "2025-12-31T00:00:00Z",
+         "start_time": "2026-01-01T00:00:00+01:00", "end_time": "2025-12-31T23:00:02Z"},
+        {"type": "event"},
+        (2025, 12, 31, 23),
+        2_000,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "other", "began", "latency_ms"), SPANS)
+def test_a_log_of_all_kinds_of_spans_gives_the_calls_of_models_with_their_time(
+    tmp_path: Path, call: dict[str, Any], other: dict[str, Any], began: tuple[int, ...], latency_ms: float
+) -> None:
+    """What a tool was given is no prompt, and how long a call took lies between its begin and its end."""
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(map(json.dumps, (call, call | other, call))) + "\n", encoding="utf-8")
+    mapping = proposed(path)
+    assert propose_mapping(path) == mapping, "the Upload page offers what the command does"
+    first, between, last = read([path], mapping=mapping)
+    assert isinstance(first, Draft)
+    assert isinstance(last, Draft)
+    assert first.control is not None
+    assert first.control.latency_ms == latency_ms
+    assert first.control_marks == []
+    assert first.occurred_at == datetime(*began, tzinfo=UTC)
+    assert isinstance(between, Passed)
+    assert re.fullmatch(r"\S+ is not (llm|CHAT_MODEL|generation)", between.reason)
+
+
+def test_where_all_spans_are_calls_nothing_is_left_out(tmp_path: Path) -> None:
+    """Several names of model calls are all kept, and none is asked for where there is nothing else."""
+    path = tmp_path / "log.jsonl"
+    calls = [{"input": "Hi", "output": "Yes", "type": kind} for kind in ("llm", "chat")]
+    path.write_text("\n".join(map(json.dumps, calls)) + "\n", encoding="utf-8")
+    assert propose_mapping(path) == {"input": "input", "output": "output"}
+    path.write_text("\n".join(map(json.dumps, [*calls, calls[0] | {"type": "tool"}])) + "\n", "utf-8")
+    assert propose_mapping(path)["where.type"] == "chat|llm"
+    kept = [type(each) for each in read([path], mapping=propose_mapping(path))]
+    assert kept == [Draft, Draft, Passed]
+
+
+def test_times_that_are_no_begin_and_end_make_no_latency(tmp_path: Path) -> None:
+    """Places in a text, an end before its begin, and times days apart are something else."""
+    path = tmp_path / "log.jsonl"
+    call = {"input": "Hi", "output": "Yes"}
+    for times in ({"start": 3, "end": 9}, {"start": 1_767_225_601, "end": 1_767_225_600},
+                  {"start": 1_767_225_600, "end": 1_767_925_600}):  # fmt: skip
+        path.write_text(json.dumps(call | times) + "\n", encoding="utf-8")
+        assert propose_mapping(path) == {"input": "input", "output": "output"}
+    path.write_text(
+        json.dumps(call | {"t": "2026-01-01T00:00:01Z", "e": "2026-01-01T00:00:00Z"}) + "\n", "utf-8"
+    )
+    mapping = {"input": "input", "output": "output", "time": "t", "end_time": "e"}
+    (draft,) = read([path], mapping=mapping)
+    assert isinstance(draft, Draft)
+    assert draft.control is not None
+    assert draft.control.latency_ms is None
+    assert draft.control_marks == [Mark.NO_LATENCY]
 
 
 @pytest.mark.parametrize("holder", ["judge", "eval", "parent", "budget", "grader", "score", "scores"])

@@ -25,6 +25,12 @@ LOADING_MB = 512
 @click.option("--task", help="Task of every call in the files.")
 @click.option("--source", help="Name of the export; tells two exports with the same ids apart.")
 @click.option("--map", "pairs", multiple=True, metavar="FIELD=PATH", help="Column or JSON path of a field.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="With --map: only records that hold this there, such as type=llm or type='llm|chat'.",
+)
 @click.option("--sampling-rate", help="Share of traffic that was logged, such as 10% or 0.1.")
 @click.option(
     "--redact", is_flag=True, help="Replace e-mail, phone, card, IBAN, IP and keys by placeholders."
@@ -44,6 +50,7 @@ def import_(
     task: str | None,
     source: str | None,
     pairs: tuple[str, ...],
+    where: tuple[str, ...],
     sampling_rate: str | None,
     redact: bool,
     redact_model: str | None,
@@ -89,7 +96,7 @@ def import_(
             format=format_name,
             task=task,
             source=source,
-            mapping=parse_mapping(pairs) or None,
+            mapping=_mapping(pairs, where),
             sampling_rate=parse_sampling_rate(sampling_rate),
             redact=redact,
             redact_model=redact_model,
@@ -100,6 +107,24 @@ def import_(
         if rejects is not None:
             write_rejects(opened(), report, rejects)
     emit(report, as_json=as_json, text=report.text)
+
+
+def _mapping(pairs: tuple[str, ...], where: tuple[str, ...]) -> dict[str, str] | None:
+    """Read `--map` and `--where` as one mapping.
+
+    Raises:
+        UsageError: One is not written so, or there are conditions alone.
+    """
+    from workbench.formats import WHERE_PREFIX
+
+    mapping = parse_mapping(pairs)
+    if where and not mapping:
+        raise UsageError(
+            "--where says which rows are calls, and there is no --map.",
+            "Say what holds what: --map input=COLUMN.",
+        )
+    wanted = parse_mapping(where, "--where", "PATH=VALUE", "--where type=llm")
+    return mapping | {WHERE_PREFIX + path: value for path, value in wanted.items()} or None
 
 
 def _list(workspace: str | None, as_json: bool) -> None:

@@ -36,6 +36,7 @@ from workbench.formats.lines import Share, read_plain_lines
 from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
 from workbench.formats.openai_batch import BatchReply, OpenAIBatch
 from workbench.formats.openai_chat import OpenAIChat
+from workbench.formats.picking import WHERE_PREFIX
 from workbench.formats.plain import PlainMessage, PlainPair, draft_of
 from workbench.formats.registry import FORMATS, REGISTRY, STAND_ALONE, parse_record, recognised
 from workbench.normal import as_text
@@ -46,6 +47,7 @@ __all__ = [
     "FORMATS",
     "READING",
     "REGISTRY",
+    "WHERE_PREFIX",
     "BatchReply",
     "Blank",
     "Detection",

@@ -5,26 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 
 from workbench.errors import UsageError, did_you_mean
-from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Unreadable, task_of
+from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Passed, Unreadable, task_of
 from workbench.formats.logged import is_asked, read_logged, refuse_cut
+from workbench.formats.picking import WHERE_PREFIX, Picking, as_option, place_of
 from workbench.formats.requests import read_request
+from workbench.formats.steps import MISSING, follow, split_path
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
 from workbench.records import ErrorKind, Message, Output, OutputError, Request
 
 FIELDS = (
-    "id", "time", "model", "session", "system", "input", "messages", "output", "gold",
+    "id", "time", "end_time", "model", "session", "system", "input", "messages", "output", "gold",
     "latency_ms", "input_tokens", "output_tokens",
 )  # fmt: skip
 ATTRIBUTE_PREFIX = "attributes."
 
 MAX_HINT_DEPTH = 6
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_MILLISECOND = timedelta(milliseconds=1)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_MISSING = object()
 _GUESSES: dict[str, tuple[str, ...]] = {
     "id": ("id", "row", "row_id", "call_id", "request_id", "uuid", "idx", "index"),
     "time": (
@@ -59,6 +61,11 @@ _GUESSES: dict[str, tuple[str, ...]] = {
         "tokens_completion", "tokens_out", "response_units", "res_units",
     ),
 }  # fmt: skip
+SPAN_TIMES = (
+    ("start_time", "end_time"), ("started_at", "ended_at"), ("started_at", "finished_at"),
+    ("started_at", "completed_at"), ("request_start_time", "request_end_time"),
+)  # fmt: skip
+"""Columns that together say how long a call took: its begin and its end."""
 
 
 class Mapped:
@@ -76,20 +83,26 @@ class Mapped:
         check_fields(mapping, outputs_only=outputs_only)
         self._mapping = dict(mapping)
         self._outputs_only = outputs_only
-        self._paths = {field: split_path(path) for field, path in mapping.items()}
+        self._picking = Picking(mapping)
+        self._paths = {
+            field: split_path(path) for field, path in mapping.items() if not field.startswith(WHERE_PREFIX)
+        }
         self._attributes = [key for key in mapping if key.startswith(ATTRIBUTE_PREFIX)]
-        self._used = {steps[0] for steps in self._paths.values()} | set(mapping.values())
+        self._used = {steps[0] for steps in self._paths.values()} | {mapping[field] for field in self._paths}
 
     def recognise(self, value: Mapping[str, Any]) -> str | None:
         """Nothing in a file says so: a mapping has to be given."""
         return None
 
     def parse(self, value: Mapping[str, Any]) -> Sequence[Parsed]:
-        """Read one row.
+        """Read one row; one that the mapping does not pick is passed over.
 
         Raises:
             Unreadable: The id or the input is missing.
         """
+        reason = self._picking.why_not(value)
+        if reason is not None:
+            return [Passed(reason)]
         marks: list[str] = []
         control_marks: list[str] = []
         identity = self._get(value, "id")
@@ -143,7 +156,7 @@ class Mapped:
         if path in value:
             return value[path]
         found = follow(value, self._paths[field])
-        return None if found is _MISSING else found
+        return None if found is MISSING else found
 
     def _text(self, value: Mapping[str, Any], field: str) -> str | None:
         found = self._get(value, field)
@@ -173,14 +186,21 @@ class Mapped:
             request = replace(request, messages=(Message("system", system), *request.messages))
         return request, model
 
+    def _latency_ms(self, value: Mapping[str, Any]) -> float | None:
+        """Return what a column says of it, or else the time from begin to end."""
+        latency_ms = as_number(self._get(value, "latency_ms"))
+        if latency_ms is None:
+            begin, end = (to_utc(self._get(value, field)) for field in ("time", "end_time"))
+            latency_ms = None if begin is None or end is None else (end - begin) / _MILLISECOND
+        return latency_ms if latency_ms is not None and latency_ms >= 0 else None
+
     def _control(self, value: Mapping[str, Any], marks: list[str]) -> Output | None:
         if "output" not in self._mapping:
             return None
         found = self._get(value, "output")
         if found is None:
             return None
-        latency_ms = as_number(self._get(value, "latency_ms"))
-        latency_ms = latency_ms if latency_ms is not None and latency_ms >= 0 else None
+        latency_ms = self._latency_ms(value)
         model = self._text(value, "model")
         text = as_text(found)
         if not text.strip():
@@ -209,8 +229,9 @@ def check_fields(mapping: Mapping[str, str], *, outputs_only: bool = False) -> N
         UsageError: A field is unknown, or one that is needed is not mapped.
     """
     for field in mapping:
-        if field not in FIELDS and not (
-            field.startswith(ATTRIBUTE_PREFIX) and len(field) > len(ATTRIBUTE_PREFIX)
+        prefixes = (ATTRIBUTE_PREFIX,) if outputs_only else (ATTRIBUTE_PREFIX, WHERE_PREFIX)
+        if field not in FIELDS and not any(
+            field.startswith(prefix) and len(field) > len(prefix) for prefix in prefixes
         ):
             hint = did_you_mean(field, [*FIELDS, "attributes.NAME"])
             raise UsageError(f"--map: there is no field {field!r}.", hint)
@@ -222,6 +243,8 @@ def check_fields(mapping: Mapping[str, str], *, outputs_only: bool = False) -> N
         raise UsageError("--map names both input and messages.", "Keep one: they are the same field.")
     elif "input" not in mapping and "messages" not in mapping:
         raise UsageError("--map names no input.", "Add --map input=COLUMN.")
+    elif "end_time" in mapping and "time" not in mapping:
+        raise UsageError("--map names an end_time and no time.", "Add --map time=COLUMN: when a call began.")
 
 
 def check_columns(mapping: Mapping[str, str], columns: Iterable[str], file: str) -> None:
@@ -236,18 +259,17 @@ def check_columns(mapping: Mapping[str, str], columns: Iterable[str], file: str)
         UsageError: One is not; the hint names the closest column.
     """
     known = list(columns)
-    for field, path in mapping.items():
+    for field, said in mapping.items():
+        path, option = place_of(field, said), as_option(field, said)
         if path not in known and split_path(path)[0] not in known:
             named = [each for each in known if each.startswith(f"{path} (")]
             if len(named) > 1:
                 raise UsageError(
-                    f"{file} has no column {path!r} of its own (--map {field}={path}).",
+                    f"{file} has no column {path!r} of its own ({option}).",
                     f"Several have that name: write {' or '.join(map(repr, named[:3]))}.",
                 )
             shown = known if len(known) <= 40 else get_close_matches(path, known, n=5, cutoff=0.3)
-            raise UsageError(
-                f"{file} has no column {path!r} (--map {field}={path}).", did_you_mean(path, shown)
-            )
+            raise UsageError(f"{file} has no column {path!r} ({option}).", did_you_mean(path, shown))
 
 
 def check_paths(mapping: Mapping[str, str], values: Iterable[Mapping[str, Any]], file: str) -> None:
@@ -261,22 +283,23 @@ def check_paths(mapping: Mapping[str, str], values: Iterable[Mapping[str, Any]],
     Raises:
         UsageError: One does not; the hint names the closest path that does.
     """
-    deep = {field: path for field, path in mapping.items() if len(split_path(path)) > 1}
+    places = {as_option(field, said): place_of(field, said) for field, said in mapping.items()}
+    deep = {option: path for option, path in places.items() if len(split_path(path)) > 1}
     if not deep:
         return
     seen, known = 0, dict[str, None]()
     for value in values:
         seen += 1
         known.update(dict.fromkeys(_paths_of(value)))
-        for field, path in list(deep.items()):
-            if path in value or follow(value, split_path(path)) is not _MISSING:
-                del deep[field]
+        for option, path in list(deep.items()):
+            if path in value or follow(value, split_path(path)) is not MISSING:
+                del deep[option]
         if not deep:
             return
-    for field, path in deep.items() if seen else ():
+    for option, path in deep.items() if seen else ():
         close = get_close_matches(path.removeprefix("$."), known, n=1)
         raise UsageError(
-            f"{file}: nothing lies at {path!r} (--map {field}={path}) in the first {seen:,} records.",
+            f"{file}: nothing lies at {path!r} ({option}) in the first {seen:,} records.",
             f"Did you mean {close[0]!r}?" if close else "Write the path as keys and [numbers], from the top.",
         )
 
@@ -293,27 +316,6 @@ def _paths_of(value: Any, place: str = "", depth: int = 0) -> Iterator[str]:
         yield path
         if depth < MAX_HINT_DEPTH:
             yield from _paths_of(below, path, depth + 1)
-
-
-def split_path(path: str) -> list[str | int]:
-    """Split a JSON path such as `$.choices[0].message.content` into its steps."""
-    text = path.removeprefix("$.") if path.startswith("$.") else path.removeprefix("$")
-    steps: list[str | int] = [
-        int(match.group(2)) if match.group(2) else match.group(1) for match in _STEP.finditer(text)
-    ]
-    return steps or [path]
-
-
-def follow(value: Any, steps: Sequence[str | int]) -> Any:
-    """Return what lies at a path, going into JSON text where needed."""
-    for step in steps:
-        if isinstance(value, str):
-            value = decode_nested(value)
-        found = isinstance(value, dict) and step in value
-        if not found and not (isinstance(step, int) and isinstance(value, list) and step < len(value)):
-            return _MISSING
-        value = value[step]
-    return value
 
 
 def snake_case(name: str) -> str:
@@ -338,6 +340,11 @@ def suggest_mapping(columns: Sequence[str]) -> dict[str, str]:
         column = named_column(field, columns)
         if column is not None and column not in mapping.values():
             mapping[field] = column
+    by_name = {snake_case(column): column for column in columns}
+    for begin, end in SPAN_TIMES if "latency_ms" not in mapping else ():
+        if begin in by_name and end in by_name:
+            mapping |= {"time": by_name[begin], "end_time": by_name[end]}
+            break
     if "messages" in mapping:
         mapping.pop("input", None)
     return mapping

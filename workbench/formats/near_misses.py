@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from workbench.errors import UsageError
 from workbench.formats.chat import PARAMETERS
 from workbench.formats.chunks import is_ollama
 from workbench.formats.logged import is_answer, is_request
-from workbench.formats.mapped import FIELDS, named_column, snake_case, split_path, suggest_mapping
+from workbench.formats.mapped import FIELDS, SPAN_TIMES, named_column, snake_case, suggest_mapping
+from workbench.formats.picking import EITHER, WHERE_PREFIX, conditions
 from workbench.formats.pieces import are_stream, is_piece
 from workbench.formats.registry import recognised
 from workbench.formats.requests import BODY_KEYS
-from workbench.normal import decode_nested
+from workbench.formats.steps import split_path
+from workbench.normal import decode_nested, to_utc
 
 _PYTHON = ("{'", "[{'")
 _ASKED = ("messages", "input", "prompt", "request")
@@ -25,6 +28,16 @@ _BESIDE: Mapping[str, tuple[type, ...]] = {
     "output_tokens": (int,),
 }  # fmt: skip
 """Fields that logs keep in objects beside the bodies, with the types of their values."""
+_TIMES = (*SPAN_TIMES, ("start", "end"))
+_LONGEST = timedelta(days=1)
+"""No call takes longer: what lies further apart are other times."""
+_KINDS = frozenset(
+    ("type", "kind", "span_type", "span_kind", "run_type", "observation_type", "event_type", "call_type")
+)
+_MODEL_KINDS = frozenset(
+    ("llm", "chat", "chat_model", "chatmodel", "generation", "completion", "chat_completion", "llm_call")
+)
+"""What a log of all kinds of spans calls those of a model."""
 _LOOKED_AT = 20
 _DEPTH = 3
 _DEPTH_BESIDE = 2
@@ -143,6 +156,8 @@ def example_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]
         chosen.setdefault("output", "COLUMN")
     names = (name for name in FIELDS if name in chosen and name != "gold")
     options = " ".join(f"--map {shlex.quote(f'{name}={chosen[name]}')}" for name in names)
+    for place, wanted in conditions(chosen).items():
+        options += f" --where {shlex.quote(f'{place}={wanted}')}"
     lacking = "" if "output" in chosen else " (no column is left that could hold the answers)"
     return options + lacking
 
@@ -173,7 +188,9 @@ def propose_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]
     for name, kinds in _BESIDE.items():
         if name not in chosen and (found := _beside(objects, name, kinds, (asked, answered))) is not None:
             chosen[name] = found
-    return chosen
+    if "latency_ms" not in chosen:
+        chosen |= _span_times(objects, (asked, answered))
+    return chosen | _of_models(objects, (asked, answered))
 
 
 def _beside(
@@ -181,17 +198,52 @@ def _beside(
 ) -> str | None:
     """Return where a field lies among what a log keeps beside the bodies, such as `metrics.prompt_tokens`."""
     for value in objects[:_LOOKED_AT]:
-        level: list[tuple[str, Any]] = [("", value)]
-        for _ in range(_DEPTH_BESIDE):
-            level = [
-                (place, held) for place, held in _inside(level)
-                if isinstance(held, dict) and place not in bodies and snake_case(place.split(".")[-1]) in _OWN
-            ]  # fmt: skip
-            for place, held in level:
-                column = named_column(field, (key for key in held if not _STEPS.intersection(key)))
-                if column is not None and type(held[column]) in kinds:
-                    return f"{place}.{column}"
+        for place, held in _own(value, bodies):
+            column = named_column(field, (key for key in held if not _STEPS.intersection(key)))
+            if place and column is not None and type(held[column]) in kinds:
+                return f"{place}.{column}"
     return None
+
+
+def _span_times(objects: Sequence[Mapping[str, Any]], bodies: Sequence[str | None]) -> dict[str, str]:
+    """Return where begin and end of a call lie, one beside the other, such as `metrics.start`."""
+    for value in objects[:_LOOKED_AT]:
+        for place, held in _own(value, bodies):
+            names = {snake_case(key): key for key in held if not _STEPS.intersection(key)}
+            for pair in _TIMES:
+                keys = [names[name] for name in pair if name in names]
+                begin, end = (to_utc(held[key]) for key in keys) if len(keys) == len(pair) else (None, None)
+                if begin is not None and end is not None and timedelta() <= end - begin <= _LONGEST:
+                    before = f"{place}." if place else ""
+                    return {"time": before + keys[0], "end_time": before + keys[1]}
+    return {}
+
+
+def _of_models(objects: Sequence[Mapping[str, Any]], bodies: Sequence[str | None]) -> dict[str, str]:
+    """Return the condition that picks calls of models where a log holds spans of other kinds, too."""
+    found: dict[str, set[str]] = {}
+    for value in objects:
+        for place, held in _own(value, bodies):
+            for key, said in held.items():
+                if snake_case(key) in _KINDS and isinstance(said, str):
+                    found.setdefault(f"{place}.{key}" if place else key, set()).add(said)
+    for place, kinds in found.items():
+        models = sorted(each for each in kinds if snake_case(each) in _MODEL_KINDS)
+        if models and len(models) < len(kinds):
+            return {WHERE_PREFIX + place: EITHER.join(models)}
+    return {}
+
+
+def _own(value: Mapping[str, Any], bodies: Sequence[str | None]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give a record, and what it keeps beside the bodies in objects that tell of the call itself."""
+    level: list[tuple[str, Any]] = [("", value)]
+    yield "", value
+    for _ in range(_DEPTH_BESIDE):
+        level = [
+            (place, held) for place, held in _inside(level)
+            if isinstance(held, dict) and place not in bodies and snake_case(place.split(".")[-1]) in _OWN
+        ]  # fmt: skip
+        yield from level
 
 
 def _inside(level: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:

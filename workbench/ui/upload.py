@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
 
 from workbench import access, ingest
 from workbench.errors import WorkbenchError
-from workbench.formats import AUTO, FORMATS
+from workbench.formats import AUTO, FORMATS, WHERE_PREFIX
 from workbench.ingest import ImportReport, Preview
 from workbench.normal import last_user_text
 from workbench.progress import Progress
@@ -22,6 +22,9 @@ from workbench.ui import answers, corrections, exports, import_told, inbox, navi
 from workbench.ui.diff import visible
 from workbench.ui.heights import counts, table_px
 from workbench.ui.session import complain, here, read
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 FILES = "upload.files"
 REPORT = "upload.report"
@@ -49,6 +52,7 @@ FIELDS = {
     "gold": "Known right answer",
     "id": "Id",
     "time": "Time",
+    "end_time": "Time of the answer",
     "session": "Session",
     "model": "Model",
     "latency_ms": "Latency in ms",
@@ -236,7 +240,41 @@ def _mapping(look: Preview) -> dict[str, str]:
         )
         if value:
             chosen[field] = str(value)
-    return chosen | {field: column for field, column in look.mapping.items() if field not in FIELDS}
+    left = {
+        field: column
+        for field, column in look.mapping.items()
+        if field not in FIELDS and not field.startswith(WHERE_PREFIX)
+    }
+    _, *free = columns  # The last field stands alone in its row.
+    return chosen | left | _condition(look, samples, *free)
+
+
+def _condition(
+    look: Preview, samples: dict[str, list[str]], left: DeltaGenerator, right: DeltaGenerator
+) -> dict[str, str]:
+    """Let a person say which rows are calls, where a file holds others, too."""
+    suggested = next((field for field in look.mapping if field.startswith(WHERE_PREFIX)), None)
+    place = suggested.removeprefix(WHERE_PREFIX) if suggested else None
+    names = [*samples, *([place] if place and place not in samples else [])]
+    chosen = left.selectbox(
+        "Only rows where",
+        names,
+        index=names.index(place) if place in names else None,
+        placeholder="all rows are calls",
+        format_func=lambda each: _with_sample(each, samples),
+        accept_new_options=True,
+        key="map-where",
+        help="A column, or a path into nested values such as span_attributes.type.",
+    )
+    if not chosen:
+        return {}
+    wanted = right.text_input(
+        "Holds",
+        look.mapping[suggested] if suggested and chosen == place else "",
+        key="map-where-value",
+        help="Rows that hold something else are skipped and counted. Between several values stands a |.",
+    )
+    return {WHERE_PREFIX + str(chosen): wanted.strip()} if wanted.strip() else {}
 
 
 def _with_sample(name: str, samples: dict[str, list[str]]) -> str:

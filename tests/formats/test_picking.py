@@ -1,0 +1,93 @@
+"""Only the rows of a mapped log that a person picks are calls; all others are counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from workbench.cli import cli
+from workbench.errors import UsageError
+from workbench.formats import Draft, Passed, open_source
+from workbench.formats.mapped import Mapped
+
+MAPPED = {"input": "q", "output": "a"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "picked"),
+    [
+        ("llm", {"kind": "llm"}, True),
+        ("llm", {"kind": " llm "}, True),
+        ("llm", {"kind": "LLM"}, False),
+        ("llm|chat", {"kind": "chat"}, True),
+        ("llm|chat", {"kind": "llm|chat"}, False),
+        ("true", {"kind": True}, True),
+        ("1", {"kind": True}, False),
+        ("200", {"kind": 200.0}, True),
+        ("None", {"kind": None}, False),
+        ("llm", {}, False),
+    ],
+)
+def test_a_row_is_a_call_where_it_holds_what_is_asked(
+    wanted: str, value: dict[str, Any], picked: bool
+) -> None:
+    (read,) = Mapped(MAPPED | {"where.kind": wanted}).parse({"q": "Hi", "a": "Yes", **value})
+    assert isinstance(read, Draft if picked else Passed)
+
+
+def test_all_conditions_count_at_any_depth_and_their_columns_stay_attributes() -> None:
+    mapped = Mapped(MAPPED | {"where.span.kind": "llm", "where.ok": "true"})
+    row = {"q": "Hi", "a": "Yes", "span": json.dumps({"kind": "llm"}), "ok": True}
+    (draft,) = mapped.parse(row)
+    assert isinstance(draft, Draft)
+    assert draft.rest == {"span": row["span"], "ok": True}
+    (passed,) = mapped.parse(row | {"ok": False})
+    assert isinstance(passed, Passed)
+    assert passed.reason == "ok is not true"
+    (passed,) = mapped.parse({"q": "", "span": {"kind": "tool"}, "ok": True})
+    assert isinstance(passed, Passed), "what is no call is not rejected for what it lacks"
+
+
+def test_a_condition_on_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(
+        json.dumps({"q": "Hi", "a": "Yes", "kind": "llm", "span": {"kind": "llm"}}) + "\n", "utf-8"
+    )
+    with pytest.raises(UsageError, match=r"no column 'knd' \(--where knd=llm\)") as refused:
+        open_source(path, "auto", MAPPED | {"where.knd": "llm"})
+    assert "kind" in refused.value.hint
+    with pytest.raises(UsageError, match=r"nothing lies at 'span.typ' \(--where span.typ=llm\)"):
+        open_source(path, "auto", MAPPED | {"where.span.typ": "llm"})
+    with pytest.raises(UsageError, match="no field"):
+        Mapped({"id": "q", "output": "a", "where.kind": "llm"}, outputs_only=True)
+    with pytest.raises(UsageError, match="end_time and no time"):
+        Mapped(MAPPED | {"end_time": "t"})
+
+
+def test_the_command_counts_what_was_not_picked_as_skipped(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    times = {"begin": 1_767_225_600, "end": 1_767_225_600.5}
+    rows = [
+        {"q": f"Question {index}", "a": "Yes", "kind": "llm" if index % 3 else "tool", **times}
+        for index in range(9)
+    ]
+    log.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    run = CliRunner()
+    space = str(tmp_path / "w")
+    assert run.invoke(cli, ["init", space]).exit_code == 0
+    command = ["import", str(log), "--workspace", space, "--task", "t", "--json"]
+    fields = ["--map", "input=q", "--map", "output=a", "--map", "time=begin", "--map", "end_time=end"]
+    done = run.invoke(cli, [*command, *fields, "--where", "kind=llm"])
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert (report["records"], report["accepted"], report["skipped"]) == (9, 6, 3)
+    assert report["skip_reasons"] == {"kind is not llm": 3}
+    assert "no_latency" not in report["marks"]
+    for wrong in (["--where", "kind=llm"], [*fields, "--where", "kind"]):
+        refused = run.invoke(cli, [*command, *wrong])
+        assert refused.exit_code == 2
+        assert "--where" in refused.stderr

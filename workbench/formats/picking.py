@@ -1,0 +1,57 @@
+"""Which records of a mapped log are calls: where a log holds spans of all kinds, those of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.formats.steps import MISSING, follow, split_path
+from workbench.normal import as_text
+
+WHERE_PREFIX = "where."
+"""How a condition begins in a mapping: a column or path follows, and the value is what lies there."""
+EITHER = "|"
+"""Stands between values of which any will do."""
+
+
+class Picking:
+    """Picks records by what their columns hold.
+
+    Args:
+        mapping: Of a log; its conditions count, all of them.
+    """
+
+    def __init__(self, mapping: Mapping[str, str]) -> None:
+        self._conditions = [
+            (path, split_path(path), frozenset(each.strip() for each in wanted.split(EITHER)))
+            for path, wanted in conditions(mapping).items()
+        ]
+
+    def why_not(self, value: Mapping[str, Any]) -> str | None:
+        """Say why a record is passed over; None where it is picked."""
+        for path, steps, wanted in self._conditions:
+            found = value[path] if path in value else follow(value, steps)
+            if found is MISSING or found is None or as_text(found).strip() not in wanted:
+                return f"{path} is not {' or '.join(sorted(wanted))}"
+        return None
+
+
+def conditions(mapping: Mapping[str, str]) -> dict[str, str]:
+    """Return the conditions of a mapping: what has to lie at which column or path."""
+    return {
+        key.removeprefix(WHERE_PREFIX): wanted
+        for key, wanted in mapping.items()
+        if key.startswith(WHERE_PREFIX)
+    }
+
+
+def as_option(field: str, path: str) -> str:
+    """Return one pair of a mapping as it is written on the command line."""
+    if field.startswith(WHERE_PREFIX):
+        return f"--where {field.removeprefix(WHERE_PREFIX)}={path}"
+    return f"--map {field}={path}"
+
+
+def place_of(field: str, path: str) -> str:
+    """Return the column or path that one pair of a mapping is about."""
+    return field.removeprefix(WHERE_PREFIX) if field.startswith(WHERE_PREFIX) else path
