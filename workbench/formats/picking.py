@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from workbench.normal import as_text
 
 WHERE_PREFIX = "where."
 """How a condition begins in a mapping: a column or path follows, and the value is what lies there."""
+_WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 EITHER = "|"
 """Stands between values of which any will do."""
 
@@ -23,7 +25,7 @@ class Picking:
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
         self._conditions = [
-            (path, split_path(path), frozenset(each.strip() for each in wanted.split(EITHER)))
+            (path, split_path(path), {_alike(each): each.strip() for each in wanted.split(EITHER)})
             for path, wanted in conditions(mapping).items()
         ]
 
@@ -31,9 +33,14 @@ class Picking:
         """Say why a record is passed over; None where it is picked."""
         for path, steps, wanted in self._conditions:
             found = value[path] if path in value else follow(value, steps)
-            if found is MISSING or found is None or as_text(found).strip() not in wanted:
-                return f"{path} is not {' or '.join(sorted(wanted))}"
+            if found is MISSING or found is None or _alike(as_text(found)) not in wanted:
+                return f"{path} is not {' or '.join(sorted(wanted.values()))}"
         return None
+
+
+def _alike(text: str) -> str:
+    """Return what two ways to write a value have in common: a table may say True or 1.0 for true or 1."""
+    return _WHOLE.sub(r"\1", text.strip().casefold())
 
 
 def conditions(mapping: Mapping[str, str]) -> dict[str, str]:
