@@ -14,7 +14,7 @@ from app_reading import Visit, fine, said
 from small_disk import small_disk
 
 from workbench.errors import EnvironmentalError, UsageError
-from workbench.formats import detect, files
+from workbench.formats import detect, files, open_source
 from workbench.formats.containers import look
 from workbench.ui import inbox, jobs, upload
 
@@ -86,6 +86,29 @@ def test_a_hint_names_fields_of_the_page_not_options(tmp_path: Path, content: by
     hint = inbox.as_sent(error.value, paths).hint
     assert told in hint
     assert "--" not in hint
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"input": "knd", "output": "a"},
+        {"input": "kind", "output": "a", "where.knd": "llm"},
+        {"input": "kind", "output": "a", "where.a.b(c)": "llm"},
+        {"output": "a"},
+        {"input": "kind", "messages": "a"},
+        {"input": "kind", "output": "a", "end_time": "a"},
+    ],
+)
+def test_what_is_wrong_with_a_mapping_is_told_without_options(
+    tmp_path: Path, mapping: dict[str, str]
+) -> None:
+    paths = inbox.keep(make_workspace(tmp_path / "w"), [Sent("a.jsonl", b'{"kind": "x", "a": {"d": 1}}\n')])
+    with pytest.raises(UsageError) as error:
+        open_source(paths[0], "auto", mapping)
+    told = inbox.as_sent(error.value, paths)
+    assert "--" in error.value.message
+    assert "--" not in told.message + told.hint
+    assert told.message.endswith(".")
 
 
 def test_forgotten_uploads_go_after_a_day(tmp_path: Path) -> None:

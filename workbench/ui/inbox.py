@@ -39,8 +39,17 @@ _ON_THE_PAGE = (
         "Choose the format mapped above, and say which columns hold what",
     ),
     (re.compile(r"--format NAME"), "a format chosen above"),
+    (re.compile(r" \(--(?:map|where) .*?\)(?=\.| in )"), ""),
+    (re.compile(r"--map names no input\."), "No column is named that holds the request."),
+    (re.compile(r"Add --map input=COLUMN\."), "Say which one does."),
+    (
+        re.compile(r"--map names both input and messages\."),
+        "The request is named as a text and as a list, too.",
+    ),
+    (re.compile(r"--map names an end_time and no time\."), "The time of the answer is named, and no time."),
+    (re.compile(r"Add --map time=COLUMN: when a call began\."), "Say which column holds when a call began."),
 )
-"""What hints call by options of the command line, and how the page has it."""
+"""What errors call by options of the command line, and how the page has it."""
 
 
 def as_sent(error: WorkbenchError, files: Sequence[Path]) -> WorkbenchError:
@@ -55,7 +64,7 @@ def as_sent(error: WorkbenchError, files: Sequence[Path]) -> WorkbenchError:
         message = message.replace(f"{place}{os.sep}", "")
     hint = error.hint
     for option, field in _ON_THE_PAGE:
-        hint = option.sub(field, hint)
+        message, hint = option.sub(field, message), option.sub(field, hint)
     return type(error)(message, hint)
 
 
