@@ -106,12 +106,10 @@ def _weighed(task: str, candidate: str) -> OverviewRow | None:
     kept = _kept(str(now.workspace.root))
     with kept.lock:
         # Somebody else may have weighed it while this one waited.
-        pair = next(
-            (pair for pair in _pairs() if (pair[0].task, pair[0].candidate) == (task, candidate)), None
-        )
-        if pair is None:
+        found = _pairs((task, candidate))
+        if not found:
             return None
-        waiting, key = pair
+        waiting, key = found[0]
         known = kept.rows.get((task, candidate))
         if known is not None and known[0] == key:
             return known[1]
@@ -122,13 +120,13 @@ def _weighed(task: str, candidate: str) -> OverviewRow | None:
         return row
 
 
-def _pairs() -> list[tuple[Waiting, str]]:
-    """Return every pair that was replayed, with the key that its row holds under now."""
+def _pairs(only: tuple[str, str] | None = None) -> list[tuple[Waiting, str]]:
+    """Return every pair that was replayed, or only one, with the key that its row holds under now."""
     now = here()
     stamps, counts = read(_stamps, _minute()), read(aggregates.compared)
     found = []
     for config, name, fingerprint in ask(targets):
-        if not access.may(Right.SEE, config.task):
+        if only not in (None, (config.task, name)) or not access.may(Right.SEE, config.task):
             continue
         version = evaluator_version(config)
         compared, differing = counts.get((config.task, fingerprint, version), (0, 0))
