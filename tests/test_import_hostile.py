@@ -132,11 +132,11 @@ def test_a_reading_process_that_is_killed_imports_nothing(
 ) -> None:
     """Whoever ends it, the error says so, nothing comes in, and the next import works.
 
-    The last record holds it, so that it can't be done before it is killed. No secret of the
-    environment reaches it.
+    It reads for longer than it waits before it tells how far it is, and the last record holds it, so
+    that it can't be done before it is killed. No secret of the environment reaches it.
     """
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-4711")
-    rows = [pair(f"id-{index}") for index in range(20_000)]
+    rows = [pair(f"id-{index}") for index in range(80_000)]
     log = endless.write("one.jsonl", *rows, pair("last", question=ENDLESS))
     seen: list[bytes] = []
 

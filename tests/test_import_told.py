@@ -7,8 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from import_world import Desk, pair
 
+from workbench.cli import cli
 from workbench.records import as_builtins
 
 ENGLISH = "When does the parcel arrive at my house? I have been waiting for it for two weeks."
@@ -134,3 +136,21 @@ def test_ids_that_begin_anew_within_a_log_are_told_with_what_helps(desk: Desk) -
     later = desk.take(desk.write("later.jsonl", pair("1", answer="three")), source="second")
     assert (later.conflicts, later.conflicts_within) == (1, 0)
     assert "in this very log" not in later.text
+
+
+def test_calls_too_long_for_the_database_are_told_with_the_way_to_store_them(tmp_path: Path) -> None:
+    """Two thousand calls are packed together: where each is long, that takes more than most imports do."""
+    log, space, run = tmp_path / "log.jsonl", str(tmp_path / "w"), CliRunner()
+    document = "Parcel and invoice. " * 10_000
+    with log.open("w", encoding="utf-8") as file:
+        for index in range(600):
+            file.write(json.dumps(pair(f"c{index}", f"{document} {index}")) + "\n")
+    assert run.invoke(cli, ["init", space]).exit_code == 0
+    command = ["import", str(log), "--workspace", space, "--json", "--memory-mb"]
+    refused = run.invoke(cli, [*command, "64"])
+    assert refused.exit_code == 3
+    assert "needs more memory" in refused.stderr
+    assert "--memory-mb 256" in refused.stderr
+    done = run.invoke(cli, [*command, "512"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["accepted"] == 600, "nothing was stored before"

@@ -82,6 +82,9 @@ _REQUEST, _BEGINS = "request", "request_begins"
 """Most requests of a log begin with one of few prompts: a part holds each of these once, in a column of its
 own, and `read` puts them back."""
 
+PIECES = pa.struct([("begins", pa.dictionary(pa.int32(), pa.string())), ("rest", pa.string())])
+"""A text in two pieces; null where the second one is."""
+
 CALL_PARTS, LABEL_PARTS = "part", "label"
 """How the names of parts begin, by what they hold."""
 
@@ -229,27 +232,40 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
     But for requests, of which those whose prompt stands apart are put together.
     """
-    table = ipc.open_file(pa.memory_map(str(path))).read_all()
+    table = _mapped(path)
+    if _BEGINS in table.column_names and (columns is None or _REQUEST in columns):
+        place = table.schema.get_field_index(_REQUEST)
+        requests = joined(table.column(_BEGINS), table.column(place))
+        table = table.set_column(place, table.schema.field(place), requests)
+    wanted = (name for name in table.column_names if name != _BEGINS) if columns is None else columns
+    return table.select(list(wanted))
+
+
+def read_in_pieces(path: Path) -> pa.Table:
+    """Map a part as `read` does; its requests are in `PIECES`, and no text is copied."""
+    table = _mapped(path).combine_chunks()
+    place = table.schema.get_field_index(_REQUEST)
     if _BEGINS in table.column_names:
-        begins = table.column(_BEGINS)
-        table = table.drop_columns(_BEGINS)
-        if columns is None or _REQUEST in columns:
-            table = _begun(table, begins)
-    return table if columns is None else table.select(list(columns))
+        begins = table.column(_BEGINS).chunk(0)
+    else:
+        begins = pa.nulls(table.num_rows, PIECES.field(0).type)
+    pieces = pa.StructArray.from_arrays([begins, table.column(place).chunk(0)], fields=list(PIECES))
+    table = table.set_column(place, pa.field(_REQUEST, PIECES), pieces)
+    return table.drop_columns(_BEGINS) if _BEGINS in table.column_names else table
 
 
-def _begun(table: pa.Table, begins: pa.ChunkedArray) -> pa.Table:
-    """Return a part with whole requests."""
+def joined(begins: Any, rest: Any) -> Any:
+    """Return whole texts: how they begin, if anything is known of it, and how they go on; null stays null."""
     import pyarrow.compute as pc  # A process that only writes parts needs none of it.
 
-    place = table.schema.get_field_index(_REQUEST)
-    rest = table.column(place)
     whole = pc.binary_join_element_wise(
         begins.cast(pa.string()), rest, "", null_handling="replace", null_replacement=""
     )
-    if rest.null_count:
-        whole = pc.if_else(pc.is_valid(rest), whole, None)
-    return table.set_column(place, table.schema.field(place), whole)
+    return pc.if_else(pc.is_valid(rest), whole, None) if rest.null_count else whole
+
+
+def _mapped(path: Path) -> pa.Table:
+    return ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
 def row_count(path: Path) -> int:

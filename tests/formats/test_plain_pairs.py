@@ -24,7 +24,7 @@ from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker, call_id
 from workbench.language import wording
 from workbench.normal import content_hash, decode_json, message_text
-from workbench.parts import SCHEMA, PartWriter, read
+from workbench.parts import SCHEMA, PartWriter, read, read_in_pieces
 from workbench.records import EvalKind, Message, Output, Request, ToolCall, to_json
 from workbench.specs import EvalConfig, MatchRule
 
@@ -231,6 +231,13 @@ def test_a_prompt_that_is_written_once_for_many_calls_comes_back_in_each(
         writer.flush()
         tables = [read(Path(name) / each) for each in names]
         assert all(each.schema == SCHEMA for each in tables)
+        in_pieces = [read_in_pieces(Path(name) / each) for each in names]
+        assert [each.column_names for each in in_pieces] == [SCHEMA.names] * len(names)
+        assert [
+            (piece["begins"] or "") + piece["rest"]
+            for each in in_pieces
+            for piece in each["request"].to_pylist()
+        ] == [text for each in tables for text in each["request"].to_pylist()]
         said = [json.loads(text)["messages"] for each in tables for text in each["request"].to_pylist()]
         pieces = [[each["content"] for each in messages] for messages in said]
         wanted = [

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from store_world import label
 
 from workbench.errors import EnvironmentalError
+from workbench.parts import PIECES
 from workbench.store import RowRefused, Store, identity
 
 NOTE = "SELECT note FROM labels WHERE label_id = ?"
@@ -81,6 +83,34 @@ def test_an_arrow_table_is_appended_with_the_types_of_the_store(store: Store) ->
     assert store.rows("SELECT * FROM embeddings") == [
         {"model": "m", "text_hash": "a\ufffdb", "vector": [0.5, 1.0]}
     ]
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=5)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.none() | TEXTS, st.none() | TEXTS), min_size=1, max_size=8), st.integers(0, 8))
+def test_texts_in_pieces_are_stored_whole(
+    shared_store: Store, texts: list[tuple[str | None, str | None]], cut: int
+) -> None:
+    """Whichever piece is missing or holds NUL, wherever a table is cut; no second one, no text."""
+
+    def chunk(some: list[tuple[str | None, str | None]]) -> Any:
+        begins, rest = ([each[piece] for each in some] for piece in (0, 1))
+        fields = [pa.array(begins, pa.string()).dictionary_encode(), pa.array(rest, pa.string())]
+        missing = pa.array([each is None for each in rest], pa.bool_())
+        return pa.StructArray.from_arrays(fields, fields=list(PIECES), mask=missing)
+
+    unique = uuid.uuid4()
+    ids = [f"{unique}-{index}" for index in range(len(texts))]
+    said = pa.chunked_array([chunk(texts[:cut]), chunk(texts[cut:])], PIECES)
+    rows = pa.table({"call_id": ids, "manifest_id": ids, "output": ids, "marks": [[]] * len(ids)})
+    assert shared_store.append("controls", rows.append_column("text", said)) == len(texts)
+    kept = shared_store.rows(
+        "SELECT text FROM controls WHERE call_id LIKE ? ORDER BY call_id", [f"{unique}%"]
+    )
+    wanted = [None if rest is None else storable((begins or "") + rest) for begins, rest in texts]
+    assert [each["text"] for each in kept] == wanted
 
 
 def test_known_rows_are_refused_or_passed_over_as_asked(store: Store) -> None:

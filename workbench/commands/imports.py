@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,13 @@ LOADING_MB = 512
 )
 @click.option("--redact-model", metavar="MODEL", help="A spaCy model that finds names too; needs Presidio.")
 @click.option("--dry-run", is_flag=True, help="Read and report; store nothing.")
+@click.option(
+    "--memory-mb",
+    type=click.IntRange(min=64),
+    default=LOADING_MB,
+    show_default=True,
+    help="What the database may take; calls of hundreds of kilobytes each need more.",
+)
 @click.option("--rejects", type=click.Path(path_type=Path), help="Write rejected records to this CSV file.")
 @click.option("--list", "listing", is_flag=True, help="List the imports that stand, newest first.")
 @click.option("--undo", metavar="MANIFEST", help="Take an import back: its calls go, and its rejects.")
@@ -55,6 +63,7 @@ def import_(
     redact: bool,
     redact_model: str | None,
     dry_run: bool,
+    memory_mb: int,
     rejects: Path | None,
     listing: bool,
     undo: str | None,
@@ -85,10 +94,11 @@ def import_(
 
         def opened() -> Store:
             nonlocal store
-            store = store or stack.enter_context(open_store(space, memory_mb=LOADING_MB))
+            store = store or stack.enter_context(open_store(space, memory_mb=memory_mb))
             return store
 
         listener = stack.enter_context(progress_listener())
+        stack.enter_context(_more_memory(memory_mb))
         report = import_files(
             space,
             opened,
@@ -125,6 +135,21 @@ def _mapping(pairs: tuple[str, ...], where: tuple[str, ...]) -> dict[str, str] |
         )
     wanted = parse_mapping(where, "--where", "PATH=VALUE", "--where type=llm")
     return mapping | {WHERE_PREFIX + path: value for path, value in wanted.items()} or None
+
+
+@contextlib.contextmanager
+def _more_memory(memory_mb: int) -> Iterator[None]:
+    """Say how the database gets more memory where it needs more than it may take."""
+    from workbench.store import MemoryShort
+
+    try:
+        yield
+    except MemoryShort as error:
+        hint = (
+            f"Nothing of it was stored, and what was there is kept. The database may take {memory_mb:,} MB; "
+            f"where calls hold hundreds of kilobytes each, give it more: --memory-mb {4 * memory_mb}."
+        )
+        raise MemoryShort(error.message, hint) from error
 
 
 def _list(workspace: str | None, as_json: bool) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.errors import did_you_mean
+from workbench.parts import PIECES, joined
 from workbench.store import engine
 
 Types = Mapping[str, pa.DataType | None]
@@ -166,20 +167,34 @@ def fitted(table: pa.Table, types: Types) -> pa.Table:
     arrays = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         wanted = types[name]
-        if wanted is not None and column.type != wanted:
+        if wanted not in (None, column.type) and not is_in_pieces(column.type):
             column = column.cast(wanted)
         column.validate(full=True)
+        if is_in_pieces(column.type):
+            if not _may_hold_nul(column):
+                arrays.append(column)
+                continue
+            column = pa.chunked_array([joined(*chunk.flatten()) for chunk in column.chunks], pa.string())
         if _may_hold_nul(column) and pc.any(pc.match_substring(column, "\0")).as_py():
             column = pc.replace_substring(column, "\0", REPLACEMENT)
         arrays.append(column)
     return pa.table(arrays, names=table.column_names)
 
 
+def is_in_pieces(kind: pa.DataType) -> bool:
+    """Say whether a column holds texts in two pieces, which are put together where they are stored."""
+    return bool(kind == PIECES)
+
+
 def _may_hold_nul(column: Any) -> bool:
     """Look at text as it lies in memory, which takes next to no time beside asking each value."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    if is_in_pieces(column.type):
+        return any(_may_hold_nul(piece) for chunk in chunks for piece in chunk.flatten())
+    if pa.types.is_dictionary(column.type):
+        return any(_may_hold_nul(chunk.dictionary) for chunk in chunks)
     if not pa.types.is_string(column.type):
         return False
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     texts = (text for chunk in chunks for text in chunk.buffers()[2:] if text is not None and text.size)
     return any(not np.frombuffer(text, np.uint8).min() for text in texts)
 
@@ -223,14 +238,21 @@ def insert(
         How many rows were inserted.
     """
     columns = ", ".join(engine.quoted(name) for name in rows.column_names)
+    values = ", ".join(_value_of(field) for field in rows.schema)
     # DuckDB refuses ON CONFLICT where there is no key that could conflict.
     known = " ON CONFLICT DO NOTHING" if ignore_known and table.keyed else ""
     with lent(cursor, "appended_rows", rows):
         inserted = engine.run(
             cursor,
-            f"INSERT INTO {engine.quoted(table.name)} ({columns}) SELECT {columns} FROM appended_rows{known}",  # noqa: S608 - identifiers from the catalogue
+            f"INSERT INTO {engine.quoted(table.name)} ({columns}) SELECT {values} FROM appended_rows{known}",  # noqa: S608 - identifiers from the catalogue
         )
     return int(inserted[0][0])
+
+
+def _value_of(field: pa.Field) -> str:
+    """Return the expression that stores a column."""
+    name = engine.quoted(field.name)
+    return f"coalesce({name}.begins, '') || {name}.rest" if is_in_pieces(field.type) else name
 
 
 class _Lent:

@@ -58,6 +58,10 @@ class Invalidated(EnvironmentalError):
     """The open database failed and must be reopened; what was committed is safe."""
 
 
+class CommitShort(Invalidated, MemoryShort):
+    """What was to be committed needs more memory than there is, or than it may take; nothing was stored."""
+
+
 class Instance:
     """A DuckDB that may open one file and no other, with its configuration locked.
 
@@ -214,7 +218,7 @@ def translated(path: Path) -> Iterator[None]:
 def failed(path: Path, error: duckdb.Error) -> Invalidated:
     """Return the error for a database that must be reopened."""
     if _NO_MEMORY.search(str(error)):
-        return Invalidated(
+        return CommitShort(
             f"What was to be stored in {path} needs more memory than there is, or than it may take: "
             f"{_first_line(error)}",
             "Nothing of it was stored, and what was there is kept. Close other programs, use a machine with "

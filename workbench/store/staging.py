@@ -121,8 +121,11 @@ class Staging:
         self.labels = Numbered(parts.listed(self._folder, parts.LABEL_PARTS))
 
     def part(self, name: str) -> pa.Table:
-        """Return a part that was taken; its rows have no numbers, which only all parts together have."""
-        return self._told(name, parts.read(self._folder / name))
+        """Return a part that was taken, its requests in pieces.
+
+        Its rows have no numbers, which only all parts together have.
+        """
+        return self._told(name, parts.read_in_pieces(self._folder / name))
 
     @property
     def rows(self) -> int:
