@@ -614,8 +614,30 @@ def test_the_command_says_of_a_small_task_what_the_pages_say() -> None:
     found = recommend(Evidence(labelled(120, 0, 0), days=10, calls_per_day=100), POLICY)
     assert found.harm_per_day_at_most is not None
     said = recommendation_text("task", "small", found)
-    assert f"At most {a_day(found.harm_per_day_at_most)} harmed calls a day" in said
+    assert f"Of what moves, at most {a_day(found.harm_per_day_at_most)} harmed calls a day." in said
     assert "At most 0.0 " not in said
+
+
+def test_harmed_calls_a_day_are_of_what_moves_after_slices() -> None:
+    """Held back in part, all the harm may be in what moves; held back whole, none can be."""
+
+    def answered(*bad: int) -> Recommendation:
+        slices = [
+            SliceEvidence("language", name, 0.5, labelled(1000, worse, worse))
+            for name, worse in zip(("en", "de"), bad, strict=True)
+        ]
+        whole = labelled(2000, sum(bad), min(sum(bad), 22))
+        return recommend(Evidence(whole, days=10, calls_per_day=10_000, slices=tuple(slices)), POLICY)
+
+    part, none = answered(2, 200), answered(200, 200)
+    assert 0 < part.effective_share < part.share
+    assert part.harm_per_day_at_most == pytest.approx(
+        10_000 * min(part.effective_share, part.share * part.harm.high)
+    )
+    assert part.harm_per_day_at_most > 10_000 * part.effective_share * part.harm.high
+    assert none.share > none.effective_share == 0
+    assert none.harm_per_day_at_most == 0
+    assert "harmed calls a day" not in recommendation_text("task", "small", none)
 
 
 def test_unknown_volume_shows_no_daily_harm() -> None:

@@ -79,7 +79,7 @@ def compare(task: str | None, candidate_name: str | None, workspace: str | None,
     """Compare what candidates answered with the recorded outputs."""
     from workbench.scoring import compare as run
 
-    space, store = open_workspace(workspace)
+    space, store = open_workspace(workspace, task=task)
     with store, progress_listener() as listener:
         reports = run(space, store, task, candidate_name, listener=listener)
     nothing = "Nothing to compare. Replay a task first: workbench replay --task T --candidate C"

@@ -91,11 +91,18 @@ def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
     return config
 
 
+_TASK_LINE = re.compile(r"""^\s*task\s*=\s*(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
+
+
 def _task_in(path: Path) -> str:
     """Return the task that a wrong eval names, or its folder's name where that can't be told."""
     with contextlib.suppress(ConfigError):
         if isinstance(named := read_toml(path).get("task"), str):
             return named
+    # A file that is no TOML may still be the second one for a task, whose first must not pass for right.
+    with contextlib.suppress(ConfigError):
+        if found := _TASK_LINE.search(read_words(path, "utf-8")):
+            return found[1] or found[2]
     return path.parent.name
 
 

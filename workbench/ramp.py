@@ -191,20 +191,20 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
     reasons, binding, following_reasons = _reasons(
         evidence, policy, findings, judged, cap, share, current, above_estimate, missing
     )
-    volume = evidence.calls_per_day
+    moving = effective_share(evidence, slices, share)
     return Recommendation(
         action=weighed.step.action,
         share=share,
         cap=cap,
         current_share=current,
-        effective_share=effective_share(evidence, slices, share),
+        effective_share=moving,
         harm=harm.estimate,
         net=balance.estimate,
         basis=evidence.task.basis,
         binding_reason=reasons[0],
         reasons=tuple(reasons),
         missing=tuple(sentence for _, sentence in lacking),
-        harm_per_day_at_most=None if volume is None else share * volume * max(harm.estimate.high, 0.0),
+        harm_per_day_at_most=_harm_per_day(evidence.calls_per_day, moving, share, harm.estimate.high),
         slices=slices,
         guards=tuple(each.guard for each in findings),
         details=details_of(evidence, policy, delta, harm, balance, evidence_cap, missing)
@@ -214,6 +214,16 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
             "missing_kinds": tuple(kind.value for kind, _ in lacking),
         },
     )
+
+
+def _harm_per_day(volume: float | None, moving: float, share: float, high: float) -> float | None:
+    """Return a bound on the calls a day that move and get worse: V min(m, s U).
+
+    No call moves with more than the task's share s, so of V calls at most s U V move and get worse,
+    whichever slices are held back; m U V would be too little where those are the harmless ones. No more
+    than m V move at all.
+    """
+    return None if volume is None else volume * min(moving, share * max(high, 0.0))
 
 
 def _action(share: float, current: float, limited: list[Finding]) -> Action:

@@ -265,8 +265,8 @@ def recommendation_text(task: str, candidate: str, answer: Recommendation) -> st
         f"{task} / {candidate}: {answer.action} {percent(answer.share, 0)}, cap {percent(answer.cap, 0)}",
         *(f"  {reason}" for reason in answer.reasons),
     ]
-    if answer.harm_per_day_at_most is not None and answer.share > 0:
-        lines.append(f"  At most {a_day(answer.harm_per_day_at_most)} harmed calls a day at this share.")
+    if answer.harm_per_day_at_most is not None and answer.effective_share > 0:
+        lines.append(f"  Of what moves, at most {a_day(answer.harm_per_day_at_most)} harmed calls a day.")
     lines.extend(
         f"  slice {each.name}={each.value}: {percent(each.share, 0)} {each.status}: {each.reason}"
         for each in answer.slices

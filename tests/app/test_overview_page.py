@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -15,6 +17,7 @@ from app_reading import Visit, fine, plain, said
 from workbench import demo
 from workbench.config import Workspace
 from workbench.records import UNASSIGNED
+from workbench.scoring import OverviewRow
 from workbench.scoring import overview as weighed
 from workbench.store import Store, pages
 from workbench.ui import first_steps, jobs, navigation, overview, standing
@@ -188,6 +191,36 @@ def test_stale_evidence_is_said_on_the_card(visit: Visit, filled: Filled) -> Non
     assert "Stale." in words
     assert "10 calls came in after the last replay" in words
     assert at.button(key="replays-triage-small").label == "Replay newer calls"
+
+
+def test_a_card_says_each_age_once(visit: Visit, filled: Filled) -> None:
+    """A stale age stands in the sentence that calls it stale, and not in the line of ages as well."""
+    with filled.store.writing() as writer:
+        writer.execute("UPDATE calls SET occurred_at = now() - INTERVAL 40 DAY WHERE task = 'triage'")
+    lines = said(fine(visit(filled, "overview", task="triage"))).replace("\\", "").splitlines()
+    assert [each for each in lines if "The newest logged call is 40 days old." in each]
+    # Beside the line of the whole workspace, on top, no line repeats it.
+    assert not [each for each in lines if each.startswith("Last logged call")]
+    assert [each for each in lines if each.startswith("Last ") and each.endswith("ast label never")]
+
+
+@pytest.mark.parametrize(("moving", "is_said"), [(0.0, False), (0.02, True)])
+def test_a_card_says_harm_a_day_of_what_moves(
+    visit: Visit, filled: Filled, moving: float, is_said: bool
+) -> None:
+    """Harmed calls a day are of what moves, as the saving is: where nothing moves, none are said."""
+    weigh = standing.weigh
+
+    def held(*args: Any) -> OverviewRow | None:
+        found = weigh(*args)
+        if found is None:
+            return None
+        answer = replace(found.recommendation, share=0.05, effective_share=moving, harm_per_day_at_most=3.0)
+        return replace(found, recommendation=answer)
+
+    with mock.patch.object(standing, "weigh", held):
+        words = said(fine(visit(filled, "overview", task="triage")))
+    assert ("Of what moves, at most 3.0 harmed calls a day." in words) is is_said
 
 
 def test_many_candidates_are_a_table_with_a_card_for_each_tasks_best(visit: Visit, many: Filled) -> None:

@@ -212,3 +212,35 @@ def test_a_watcher_sees_pace_errors_limit_and_time_left(
     assert middle["eta_s"] > 0
     assert any("tokens/s" in each.note and "in flight of" in each.note for each in heard)
     assert any(each.per_s and each.left_s is not None for each in heard)
+
+
+def test_a_replay_of_a_task_starts_while_the_eval_of_another_is_wrong(tmp_path: Path, server: Server) -> None:
+    """Nothing of it rests on the other; that one's own replays and commands on all tasks wait."""
+    workspace = world(tmp_path, server, a="good")
+    where = ["--workspace", str(workspace.root)]
+    what = ["--task", "spam", "--candidate", "a"]
+    other = workspace.root / "evals" / "other" / "eval.toml"
+    other.parent.mkdir()
+    other.write_text('task = "other"\nkind = ')
+    done = run("replay", *where, *what, "--limit", "20", "--no-checks")
+    assert done.exit_code == 0, done.output
+    assert run("compare", *where, *what).exit_code == 0
+    for waiting in (
+        ["replay", *where, "--task", "other", "--candidate", "a"],
+        ["compare", *where],
+        ["report", "--portfolio", str(tmp_path / "all.md"), *where],
+    ):
+        refused = run(*waiting)
+        assert refused.exit_code == 2
+        assert str(other) in refused.output
+
+
+def test_a_second_eval_of_a_task_that_is_no_toml_stops_its_replays(tmp_path: Path, server: Server) -> None:
+    """Which of the two says where the data may go is not known, so nothing is sent."""
+    workspace = world(tmp_path, server, a="good")
+    again = workspace.root / "evals" / "a-copy" / "eval.toml"
+    again.parent.mkdir()
+    again.write_text('task = "spam"\nkind = ')
+    refused = run("replay", "--workspace", str(workspace.root), "--task", "spam", "--candidate", "a")
+    assert refused.exit_code == 2
+    assert str(again) in refused.output

@@ -100,6 +100,20 @@ def test_traffic_that_slices_hold_back_does_not_dilute_harm() -> None:
     assert portfolio([half]).harm_high == pytest.approx(2 * (portfolio([whole]).harm_high or 0))
 
 
+def test_no_more_calls_are_harmed_a_day_than_move() -> None:
+    """Where slices leave next to nothing of a share, the bound on the task's calls says more than can be."""
+    whole = row()
+    answer = whole.recommendation
+    least = replace(whole, recommendation=replace(answer, effective_share=answer.share / 1000))
+    found = portfolio([least, row("other")])
+    alone = portfolio([least])
+    assert alone.harm_per_day == pytest.approx(alone.moved_per_day)
+    assert alone.harm_high == pytest.approx(1.0)
+    other = found.parts[1]
+    volume = other.calls_per_day or 0
+    assert found.harm_per_day == pytest.approx(volume * (answer.share / 1000 + other.share * other.harm_high))
+
+
 def test_the_level_is_the_lowest_of_the_tasks() -> None:
     """A task that was asked to be 90 % sure makes the whole no surer."""
     found = portfolio([row("a"), row("b", policy=Policy(level=0.9))])

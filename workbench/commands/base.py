@@ -6,6 +6,7 @@ import functools
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -66,14 +67,20 @@ def _named(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-def open_workspace(workspace: str | None, *, memory_mb: int | None = None) -> tuple[Workspace, Store]:
+def open_workspace(
+    workspace: str | None, *, memory_mb: int | None = None, task: str | None = None
+) -> tuple[Workspace, Store]:
     """Load the workspace that a command names, or the nearest, and open its store.
 
     Args:
         workspace: Its folder.
         memory_mb: What the database may take at most.
+        task: The one task that the command is about, where it reads no eval but that one's: what is
+            wrong with another is no reason not to work.
     """
     space = load_workspace(workspace)
+    if task is not None:
+        space = replace(space, tolerant=True)
     return space, open_store(space, memory_mb=memory_mb)
 
 

@@ -80,7 +80,7 @@ def replay(
 ) -> None:
     """Send a task's recorded requests to a candidate. The same command again resumes."""
     _refuse_what_does_not_go_together(candidates, options)
-    space, store = open_workspace(workspace)
+    space, store = open_workspace(workspace, task=task)
     with store, progress_listener() as listener:
         reports = _reports(space, store, task, list(dict.fromkeys(candidates)), listener, options)
     document = reports[0] if len(reports) == 1 else reports

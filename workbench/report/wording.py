@@ -9,11 +9,12 @@ from datetime import datetime
 from workbench.costing.wording import amount
 from workbench.costing.wording import money as in_dollars
 from workbench.journey import held_back, told_held_back
-from workbench.records import Action, Basis, Estimate
+from workbench.records import Action, Basis, Estimate, Recommendation
 from workbench.report.facts import LogFile, Report
 from workbench.review.states import APART_SOURCES, LOOKING_SOURCES
 from workbench.scoring.sizes import judged
 from workbench.specs import NO_GUIDELINES
+from workbench.stats.ladder import EPSILON
 from workbench.stats.slice_shares import bounds_at_once
 from workbench.stats.wording import a_day, guard, holds_for
 from workbench.stats.wording import percent as stage
@@ -146,7 +147,6 @@ def headline(report: Report) -> str:
 def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
     """Return the figures at the top: name and value."""
     row, found = report.row, report.row.recommendation
-    per_day = found.harm_per_day_at_most
     return (
         ("Share now", stage(found.current_share)),
         ("Accepted share", stage(report.accepted.share)),
@@ -156,10 +156,16 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
         ("Harm at most", f"{percent(found.harm.high)} of calls ({stage(found.harm.level)} sure)"),
         ("Tolerance", percent(report.policy.tolerance)),
         ("The bound", holds_for(judged(found, report.policy).high, report.policy)),
-        ("Harmed calls a day at most", "no figure" if per_day is None else a_day(per_day)),
-        ("Saving a month at this share", amount(row.saving)),
+        ("Harmed calls a day at most, of what moves", _harmed(found)),
+        ("Saving a month, of what moves", amount(row.saving)),
         ("Cost a month now", money(row.cost_now_usd_month)),
     )
+
+
+def _harmed(found: Recommendation) -> str:
+    if found.effective_share <= EPSILON:
+        return "nothing moves"
+    return "no figure" if found.harm_per_day_at_most is None else a_day(found.harm_per_day_at_most)
 
 
 def alarm(report: Report) -> str:

@@ -64,6 +64,11 @@ def stale(ages: Ages, now: datetime) -> tuple[str, ...]:
         ("last replay", ages.last_replay_at),
         ("last label", ages.last_label_at),
     ):
-        if moment is not None and now - moment > STALE_AFTER:
+        if moment is not None and is_old(moment, now):
             said.append(f"The {what} is {count((now - moment).days)} days old.")
     return tuple(said)
+
+
+def is_old(moment: datetime | None, now: datetime) -> bool:
+    """Say whether something was so long ago that `stale` names it with its age."""
+    return moment is not None and now - moment > STALE_AFTER

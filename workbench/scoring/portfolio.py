@@ -121,8 +121,11 @@ def portfolio(rows: Sequence[OverviewRow]) -> Portfolio:
         moved = sum(each.effective_share * weights[each.task] for each in moving)
     if moving and by_volume and moved:
         # Slices may hold some of a task's traffic back. Of the calls that move, no more can get worse
-        # than of the task's calls at its own share, so that share stands above the line.
-        per_day = sum(each.share * weights[each.task] * each.harm_high for each in moving)
+        # than of the task's calls at its own share, so that share stands above the line; nor more than move.
+        per_day = sum(
+            min(each.effective_share * weights[each.task], each.share * weights[each.task] * each.harm_high)
+            for each in moving
+        )
         high = min(1.0, per_day / moved)
     elif moving:
         high = max(min(1.0, each.share * each.harm_high / each.effective_share) for each in moving)

@@ -213,7 +213,7 @@ def _numbers(answer: Recommendation) -> None:
         ("Confidence, one-sided", words.stage(harm.level)),
         ("Calls (n)", words.count(harm.n)),
         ("Worth as independent calls", whole(harm.n_effective)),
-        ("Harm a day, at most", _per_day(answer.harm_per_day_at_most)),
+        (words.HARM_A_DAY, _per_day(answer.harm_per_day_at_most)),
         *_sessions(answer),
     ]
     # Not a grid: on a phone, cells break where a grid would cut them off.

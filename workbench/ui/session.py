@@ -129,7 +129,7 @@ def colours() -> Palette:
 DID_NOT_WORK = "This did not work."
 LEFT_OUT = (
     "An eval can't be read. Its task is left out on all pages until it is mended. Till then no log is "
-    "imported, no replay starts, and nothing leaves that is of all tasks."
+    "imported, and nothing leaves that is of all tasks; replays of other tasks go on."
 )
 NOT_OPENED = "This workspace can't be shown until the following is mended. Then load the page again."
 

@@ -11,7 +11,7 @@ from workbench.journey import NextStep, headline, held_back, next_steps
 from workbench.records import Action, Policy, Recommendation
 from workbench.roles import Right
 from workbench.scoring import OverviewRow
-from workbench.scoring.freshness import stale
+from workbench.scoring.freshness import is_old, stale
 from workbench.scoring.sizes import judged
 from workbench.stats import ladder
 from workbench.stats.wording import a_day, holds_for
@@ -75,8 +75,9 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     st.plotly_chart(drawing.figure, key=f"bound-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
     _evidence(row)
     money.briefly(row)
-    if answer.harm_per_day_at_most is not None and answer.share > 0:
-        st.text(f"At most {a_day(answer.harm_per_day_at_most)} harmed calls a day at this share.")
+    if answer.harm_per_day_at_most is not None and answer.effective_share > ladder.EPSILON:
+        harmed = a_day(answer.harm_per_day_at_most)
+        st.text(f"Of what moves, at most {harmed} harmed calls a day.", help=words.EVIDENCE[words.HARM_A_DAY])
     _freshness(row)
     _steps(row, mark, rivals)
 
@@ -119,11 +120,21 @@ def _evidence(row: OverviewRow) -> None:
 
 
 def _freshness(row: OverviewRow) -> None:
+    """Show how old the evidence is: each age once, the stale ones in a sentence of their own."""
     now = datetime.now(UTC)
-    st.caption(
-        f"Last logged call {words.ago(row.ages.last_call_at, now, without=UNTIMED)} · last replay "
-        f"{words.ago(row.ages.last_replay_at, now)} · last label {words.ago(row.ages.last_label_at, now)}"
+    ages = (
+        ("last logged call", row.ages.last_call_at, UNTIMED),
+        ("last replay", row.ages.last_replay_at, "never"),
+        ("last label", row.ages.last_label_at, "never"),
     )
+    fresh = [
+        f"{what} {words.ago(moment, now, without=without)}"
+        for what, moment, without in ages
+        if not is_old(moment, now)
+    ]
+    if fresh:
+        line = " · ".join(fresh)
+        st.caption(f"{line[0].upper()}{line[1:]}")
     for each in stale(row.ages, now):
         st.caption(f":material/history: **Stale.** {answers.quoted(words.kept(each))}")
 

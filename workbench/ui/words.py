@@ -129,6 +129,8 @@ COLUMNS = {
 }
 """What a column of a table means, where its name alone doesn't say."""
 
+HARM_A_DAY = "Harm a day, at most"
+
 EVIDENCE = {
     "Worse, at most (U)": "The upper bound on calls that get worse, which decides: valid at every look.",
     "Worse, at least (L)": "The lower bound: what is proven. Above the tolerance it stops the candidate.",
@@ -137,7 +139,10 @@ EVIDENCE = {
     "Confidence, one-sided": "How sure each bound is by itself.",
     "Calls (n)": "The calls that the bound rests on.",
     "Worth as independent calls": "Calls of one session or with one request count less than others.",
-    "Harm a day, at most": "The share that moves, times calls a day, times U.",
+    HARM_A_DAY: (
+        "Of the calls that move after slices: calls a day times the task's share times U, and never more "
+        "than move. What slices hold back is not taken off it, since those may be the harmless calls."
+    ),
     "Sessions with a worse call": "Of sessions, those in which at least one call gets worse.",
     "Seen in part, taken as worse": "Sessions with calls that were not compared: they count as harmed.",
 }
