@@ -148,7 +148,7 @@ def test_from_a_file_over_five_labels_to_a_changed_recommendation(
     page.get_by_text("Which column holds what").wait_for()
     choose(page, "Task", "march")
     choose(page, "Frontier's answer", "answer_then")
-    page.get_by_text("Read as mapped").wait_for()
+    page.get_by_text("Read by the columns above").wait_for()
     settle(page)
     page.get_by_role("button", name="Import", exact=True).click()
     page.get_by_text("24 calls imported.").wait_for()

@@ -179,7 +179,7 @@ def read_vote(output: Output) -> Vote | Unreadable:
         The vote, or why there is none.
     """
     if output.error:
-        return Unreadable(f"the judge failed ({output.error.kind.value})")
+        return Unreadable(f"the judge gave no answer ({output.error.kind.value.replace('_', ' ')})")
     if output.finish_reason in ("length", "max_tokens", "MAX_TOKENS") or "truncated" in output.flags:
         return Unreadable("the judge's answer is cut off")
     value = _object_in(output.text)

@@ -285,7 +285,10 @@ def _with_sample(name: str, samples: dict[str, list[str]]) -> str:
 
 def _preview(look: Preview) -> None:
     st.header("What it holds", anchor=False)
-    st.text(visible(f"Read as {look.format.replace('_', ' ')}: {look.because}."))
+    if look.format == MAPPED:
+        st.text("Read by the columns above." if look.calls else visible(f"Not read yet: {look.because}."))
+    else:
+        st.text(visible(f"Read as {look.format.replace('_', ' ')}: {look.because}."))
     if look.calls:
         st.dataframe(
             pd.DataFrame(
