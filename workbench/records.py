@@ -7,6 +7,7 @@ money is in US dollars.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -96,6 +97,38 @@ class ErrorKind(StrEnum):
     NOT_A_NUMBER = "not_a_number"
     MISSING = "missing"
     OTHER = "other"
+
+
+ERROR_KINDS: dict[str, str] = {
+    ErrorKind.TIMEOUT: "no answer in time",
+    ErrorKind.CONNECTION: "no connection",
+    ErrorKind.HTTP: "error from the server",
+    ErrorKind.RATE_LIMITED: "too many requests",
+    ErrorKind.INVALID_RESPONSE: "reply not understood",
+    ErrorKind.EMPTY: "empty reply",
+    ErrorKind.CONTENT_FILTER: "blocked by a content filter",
+    ErrorKind.CONTEXT_LENGTH: "request too long for the model",
+    ErrorKind.WRONG_MODEL: "another model answered",
+    ErrorKind.NOT_A_NUMBER: "the model's arithmetic broke down",
+    ErrorKind.MISSING: "no output recorded",
+    ErrorKind.OTHER: "another error",
+}
+"""What each kind of error means, for people; files and addresses keep the kinds."""
+
+
+def told_error(kind: str) -> str:
+    """Return what a kind of error means, or a kind that is not known as it is.
+
+    >>> told_error("timeout")
+    'no answer in time'
+    """
+    return ERROR_KINDS.get(kind, kind.replace("_", " "))
+
+
+def told_errors(counts: Mapping[str, int]) -> str:
+    """Return how often each kind of error came, the most frequent first: `3 × no answer in time, ...`."""
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{count:,} × {told_error(kind)}" for kind, count in ordered)
 
 
 @dataclass(frozen=True, slots=True)

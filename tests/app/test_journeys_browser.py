@@ -26,8 +26,8 @@ from servers import serving
 
 from workbench import rollout
 from workbench.config import Workspace
+from workbench.records import told_error
 from workbench.store import Store
-from workbench.ui.words import ERROR_KINDS
 
 pytestmark = pytest.mark.browser
 
@@ -133,7 +133,7 @@ def test_an_engineer_uploads_replays_and_reads_what_went_wrong(
         settle(page)
         done.get_by_text(re.compile(r"\b6\serrors")).wait_for()
         # A table is drawn on a canvas: what it holds stands beside it, for those who don't see it.
-        assert ERROR_KINDS["context_length"] in done.evaluate("each => each.outerHTML")
+        assert told_error("context_length") in done.evaluate("each => each.outerHTML")
     assert seen == Seen()
 
 

@@ -363,7 +363,7 @@ def test_failures_of_an_evaluator_are_said_and_lead_to_their_cases(visit: Visit,
     assert "evaluator failed on 10\u00a0pairs" in at.warning[0].value
     at = fine(visit(filled, "compare", task="rewrite", candidate="small", flag="evaluator_error"))
     assert len(table(at)) == 10
-    assert "evaluator error (10)" in [each for box in at.selectbox for each in box.options]
+    assert "the eval's evaluator failed (10)" in [each for box in at.selectbox for each in box.options]
 
 
 def test_an_older_eval_is_named_rather_than_mixed(visit: Visit, filled: Filled) -> None:

@@ -203,7 +203,7 @@ def test_latency_is_a_table_with_limits(visit: Visit, filled: Filled) -> None:
         "2,400 (1,900–?)",
         "never",
     )
-    assert (row["Answered"], row["Errors"]) == ("297 of 300", "no answer in time 3")
+    assert (row["Answered"], row["Errors"]) == ("297 of 300", "3 × no answer in time")
     content = table_bytes(workspace, filled.store, "latency-runs", Asked("triage", "far"), "csv").decode(
         "utf-8-sig"
     )

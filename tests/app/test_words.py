@@ -1,14 +1,24 @@
 """Numbers read alike on every page."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from app_reading import plain
 
-from workbench.records import Estimate
+from workbench.compare.custom import EVALUATOR_ERROR
+from workbench.compare.fields import JSON_REPAIRED
+from workbench.compare.flags import NOTES
+from workbench.engines.replies import CACHED, CAPPED
+from workbench.engines.sampled import LOST
+from workbench.formats import Mark
+from workbench.records import ERROR_KINDS, ErrorKind, Estimate, told_error, told_errors
+from workbench.specs import CONTRADICTIONS
 from workbench.ui import words
 from workbench.ui.answers import quoted
 
+CODES = (ERROR_KINDS, words.MARKS, words.FLAGS, words.OUTPUT_FLAGS)
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
@@ -105,3 +115,21 @@ def test_text_for_a_markdown_place_carries_no_markdown() -> None:
     """Every sign that Markdown reads is escaped, line ends are spaces; what no line breaks stays whole."""
     assert quoted(f"{words.stage(0.25)} of {words.counted(2, 'call')}") == "25\u202f% of 2\u00a0calls"
     assert quoted("![x](http://a.b/c.png)\n*b*") == r"\!\[x\]\(http\://a\.b/c\.png\) \*b\*"
+
+
+def test_every_code_that_a_page_may_show_has_words() -> None:
+    """Errors, marks of calls and flags of pairs are told in words; other flags lose their underscores."""
+    assert set(ERROR_KINDS) == set(ErrorKind)
+    assert set(words.MARKS) == set(Mark)
+    documented = (ROOT / "docs" / "importing.md").read_text()
+    assert not [each for each, told in words.MARKS.items() if f"| `{each}` | {told} |" not in documented]
+    assert set(words.FLAGS) >= {*CONTRADICTIONS, *NOTES, EVALUATOR_ERROR, JSON_REPAIRED}
+    assert {CAPPED, CACHED, LOST} < set(words.OUTPUT_FLAGS)
+    assert not [each for table in CODES for each in table.values() if "_" in each]
+    assert told_error("rate_limited") == "too many requests"
+    assert words.told("off_topic", words.FLAGS) == "off topic"
+
+
+def test_errors_are_counted_the_most_frequent_first() -> None:
+    """Counts by kind are one phrase in words."""
+    assert told_errors({"http": 1, "timeout": 3}) == "3 × no answer in time, 1 × error from the server"

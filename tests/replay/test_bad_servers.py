@@ -195,7 +195,7 @@ def test_retries_are_counted_by_kind_and_kept(tmp_path: Path, server: Server) ->
         report = replay(workspace, store, "spam", "c")
         assert (report.done, report.errors, report.retries) == (CALLS, {}, CALLS)
         assert report.retried == {"rate_limited": CALLS}
-        assert f"Asked again after a failure: {CALLS} times (rate limited {CALLS})" in report.text
+        assert f"Asked again after a failure: {CALLS} times ({CALLS} × too many requests)" in report.text
         assert status(workspace, store)[0].retried == {"rate_limited": CALLS}
         rows = store.rows("SELECT attempts, retried FROM observations")
         assert {(row["attempts"], row["retried"]) for row in rows} == {(2, "rate_limited")}

@@ -346,7 +346,7 @@ def test_what_was_evaluated_can_not_become_an_example(tmp_path: Path, server: Se
     [
         ("nowhere", "holds no call 'nowhere'"),
         ("silent", "holds no output"),
-        ("failed", "is an error .timeout."),
+        ("failed", "is an error .no answer in time."),
         ("cut", "breaks off"),
         ("disputed", "two versions"),
         ("elsewhere", "belongs to task 'ham'"),

@@ -206,7 +206,7 @@ def test_the_progress_of_a_replay_on_ray_says_its_pace(tmp_path: Path) -> None:
     driver._tell(beat, "2 actors")
     assert (heard[0].note, heard[0].per_s) == ("2 actors", None)
     assert heard[1].note.startswith("2 actors, ")
-    assert "tokens/s, 1 retries (timeout 1)" in heard[1].note
+    assert "tokens/s, 1 retries (1 × no answer in time)" in heard[1].note
     assert heard[1].per_s
     assert heard[1].left_s
 

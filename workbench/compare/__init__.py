@@ -41,7 +41,7 @@ from workbench.compare.refusals import is_refusal
 from workbench.compare.text import CONTROL_REFUSES, SIMILARITY_MISSING, TextComparator, refused_control
 from workbench.compare.tools import ToolComparator
 from workbench.errors import WorkbenchError
-from workbench.records import Basis, EvalKind, Output, Request, Verdict
+from workbench.records import Basis, EvalKind, Output, Request, Verdict, told_error
 from workbench.specs import CONTRADICTIONS, EvalConfig, IgnoreRule
 
 __all__ = [
@@ -140,7 +140,7 @@ class Comparator:
         if problem:
             return uncomparable(problem)
         if observed.error:
-            reason = f"the candidate failed ({observed.error.kind.value})"
+            reason = f"the candidate failed ({told_error(observed.error.kind)})"
             return invalid(reason, control_group=self.group(control))
         return self._kept(control, observed, request, similarity)
 

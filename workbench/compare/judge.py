@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Any
 
 from workbench.normal import clean_text
-from workbench.records import Estimate, LabelVerdict, Message, Output, Request
+from workbench.records import Estimate, LabelVerdict, Message, Output, Request, told_error
 
 MAX_CHARS = 20_000
 """Characters of a request or an answer that a judge is shown."""
@@ -179,7 +179,7 @@ def read_vote(output: Output) -> Vote | Unreadable:
         The vote, or why there is none.
     """
     if output.error:
-        return Unreadable(f"the judge gave no answer ({output.error.kind.value.replace('_', ' ')})")
+        return Unreadable(f"the judge gave no answer ({told_error(output.error.kind)})")
     if output.finish_reason in ("length", "max_tokens", "MAX_TOKENS") or "truncated" in output.flags:
         return Unreadable("the judge's answer is cut off")
     value = _object_in(output.text)

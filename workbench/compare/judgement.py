@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.records import Comparison, Output, Verdict
+from workbench.records import Comparison, Output, Verdict, told_error
 
 JOINED = " + "
 """Stands between the labels in the name of a group, and between ignore rules of which all were needed."""
@@ -112,7 +112,7 @@ def control_problem(
         flags: The output's flags.
     """
     if error_kind:
-        return f"the control is an error ({error_kind})"
+        return f"the control is an error ({told_error(error_kind)})"
     if finish_reason in ("length", "max_tokens", "MAX_TOKENS") or "truncated" in flags:
         return "the control is cut off"
     if finish_reason in ("content_filter", "refusal") or "refusal" in flags:

@@ -30,7 +30,7 @@ from workbench.engines.synthetic import (
 )
 from workbench.errors import ConfigError
 from workbench.normal import Undecodable, decode_json
-from workbench.records import ErrorKind, Output, Request, Usage
+from workbench.records import ErrorKind, Output, Request, Usage, told_error
 from workbench.specs import Candidate, EvalConfig
 
 MOST_QUESTIONS = 5
@@ -412,7 +412,7 @@ def said(output: Output) -> str:
     """Return an output's error in a few words."""
     if output.error is None:
         return ""
-    status = f"status {output.error.status}" if output.error.status else output.error.kind.value
+    status = f"status {output.error.status}" if output.error.status else told_error(output.error.kind)
     return f"{status}: {output.error.message[:200].rstrip('. ')}"
 
 

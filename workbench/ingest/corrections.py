@@ -17,7 +17,7 @@ from workbench.ingest.routing import TaskRouter
 from workbench.ingest.rows import RowMaker
 from workbench.normal import canonical_json, last_user_text, message_text
 from workbench.parts import SCHEMA
-from workbench.records import Call, Output
+from workbench.records import Call, Output, told_error
 from workbench.roles import Right
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ def _told(call: Call, differs: Sequence[str]) -> str:
         "response format": lambda: canonical_json(request.response_format),
         "text": lambda: "no answer" if output.text is None else output.text,
         "tool calls": lambda: canonical_json([[each.name, each.arguments] for each in output.tool_calls]),
-        "error": lambda: output.error.kind if output.error else "no error",
+        "error": lambda: told_error(output.error.kind) if output.error else "no error",
     }
     return " ".join(" | ".join(parts[each]() for each in differs).split())
 

@@ -22,7 +22,7 @@ from workbench.engines.privacy import open_gate
 from workbench.engines.server_facts import requests_waiting
 from workbench.errors import ConfigError, UsageError
 from workbench.progress import Listener, Progress, silent
-from workbench.records import ErrorKind, Output, Request, to_json
+from workbench.records import ErrorKind, Output, Request, to_json, told_error
 from workbench.replay.apart import run_apart
 from workbench.replay.arrivals import Schedule
 from workbench.replay.budget import Budget, check_limits, expect_as_logged, open_budget
@@ -309,7 +309,8 @@ class _Prober:
                     self.cold_ms = taken_ms
                     self.cold_first_token_ms = output.time_to_first_token_ms
                 else:
-                    self._notes.append(f"The first call failed: {output.error.kind}: {output.error.message}.")
+                    why = f"{told_error(output.error.kind)}: {output.error.message}"
+                    self._notes.append(f"The first call failed: {why}.")
                 return engine
             await engine.close()
             if not (stream and output.error is not None and (output.error.status or 0) in (400, 422, 501)):

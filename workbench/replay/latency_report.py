@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.engines.replies import CACHED
+from workbench.records import told_errors
 from workbench.replay.arrivals import Schedule
 from workbench.replay.open_loop import DROPPED, MOST_IN_FLIGHT, Driven, Sent
 from workbench.replay.report import ReplayReport, duration
@@ -97,8 +98,8 @@ class SpeedRun:
             load += f"; waiting in the server: {self.mean_waiting:,.1f}, {self.most_waiting:,.0f} at most"
         lines.append(load)
         if self.errors:
-            kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.errors.items()))
-            lines.append(f"    errors: {kinds}; {self.unanswered:,} of them count as infinitely slow.")
+            slow = f"{self.unanswered:,} of them count as infinitely slow"
+            lines.append(f"    errors: {told_errors(self.errors)}; {slow}.")
         if cached := self.errors.get(CACHED, 0):
             lines.append(
                 f"    {cached:,} answers came from a response cache and are left out: they say nothing about "

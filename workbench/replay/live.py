@@ -18,6 +18,7 @@ from workbench.embed import Embedder
 from workbench.errors import UsageError
 from workbench.normal import content_hash, naive_utc
 from workbench.progress import Listener, silent
+from workbench.records import told_errors
 from workbench.replay.control import is_declared, with_model
 from workbench.replay.ending import without_new
 from workbench.replay.plan import Plan, new_row, ordered
@@ -89,8 +90,8 @@ class LiveReport(LiveStatus):
                 f"This run: {count(self.replay.answered)} asked in {duration(self.replay.seconds)}{cost}."
             )
         if self.failed:
-            kinds = ", ".join(f"{kind} {count(n)}" for kind, n in self.failed.items())
-            lines.append(f"The frontier failed on {count(sum(self.failed.values()))} of them: {kinds}.")
+            failed = count(sum(self.failed.values()))
+            lines.append(f"The frontier failed on {failed} of them: {told_errors(self.failed)}.")
         return "\n  ".join([*lines, *self.notes])
 
 

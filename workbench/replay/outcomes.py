@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.engines.replies import is_used_up
 from workbench.errors import ConfigError, EndpointUnreachable, UsageError, WorkbenchError
-from workbench.records import ErrorKind, Output
+from workbench.records import ErrorKind, Output, told_error
 
 STREAK = 20
 """This many failed sends in a row stop a replay."""
@@ -151,7 +151,7 @@ class Outcomes:
             if is_refusal(self.held[-1][1]):
                 self.stop = self._refused(self.held[-1][1])
                 return
-            self.stop = self._gone(what, f"{last.kind}: {last.message}" if last else "")
+            self.stop = self._gone(what, f"{told_error(last.kind)}: {last.message}" if last else "")
 
     def conclude(self) -> WorkbenchError | None:
         """Return why what is held is not recorded, at the end: nothing worked, or the server shut at last."""
@@ -165,7 +165,7 @@ class Outcomes:
         if refused:
             return self._refused(refused[-1])
         error = self.held[-1][1].error
-        return self._gone("all calls", f"{error.kind}: {error.message}" if error else "")
+        return self._gone("all calls", f"{told_error(error.kind)}: {error.message}" if error else "")
 
     def _gone(self, what: str, why: str) -> EndpointUnreachable:
         return EndpointUnreachable(

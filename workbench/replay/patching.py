@@ -13,7 +13,7 @@ from workbench.config import Workspace
 from workbench.errors import UsageError
 from workbench.normal import content_hash
 from workbench.prompts import Example, apply_patch, turns_of
-from workbench.records import Message, Output, Request, from_json, to_json
+from workbench.records import Message, Output, Request, from_json, to_json, told_error
 from workbench.specs import Candidate, PromptPatch
 from workbench.store import Store
 from workbench.store import examples as rows
@@ -122,7 +122,7 @@ def _fault(row: rows.ExampleRow, task: str) -> str:
         return "the log holds no output for it"
     control = from_json(row.control, Output)
     if control.error is not None:
-        return f"its recorded output is an error ({control.error.kind.value})"
+        return f"its recorded output is an error ({told_error(control.error.kind)})"
     if "truncated" in control.flags:
         return "its recorded output breaks off"
     if not control.text and not control.tool_calls:

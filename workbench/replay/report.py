@@ -12,8 +12,8 @@ from typing import Any
 
 from workbench.access import may, requires_somewhere
 from workbench.config import Workspace
+from workbench.records import told_errors
 from workbench.replay.heartbeat import read_heartbeat
-from workbench.replay.telling import counted
 from workbench.roles import Right
 from workbench.store import Store
 from workbench.store.replays import replays_of, tally
@@ -105,11 +105,10 @@ class ReplayReport:
                 "  There was nothing left to ask: same model, prompt and parameters. --new asks again."
             )
         if self.errors:
-            kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.errors.items()))
-            lines.append(f"  Errors: {kinds}. They count against the candidate.")
+            lines.append(f"  Errors: {told_errors(self.errors)}. They count against the candidate.")
         if self.retried:
             again = sum(self.retried.values())
-            lines.append(f"  Asked again after a failure: {again:,} times ({counted(self.retried)}).")
+            lines.append(f"  Asked again after a failure: {again:,} times ({told_errors(self.retried)}).")
         if self.cost_usd is not None:
             lines.append(f"  Cost: {self.cost_usd:.4f} USD.")
         lines.append(f"  Next: workbench compare --task {self.task} --candidate {self.candidate}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from workbench.records import told_errors
 from workbench.replay.heartbeat import Heartbeat
 
 
@@ -21,9 +20,9 @@ def note_line(beat: Heartbeat, held: int = 0, limit: str = "") -> str:
     if beat.in_flight:
         words.append(f"{beat.in_flight:,} in flight of {beat.limit:,}")
     if beat.errors:
-        words.append(f"{sum(beat.errors.values()):,} errors ({counted(beat.errors)})")
+        words.append(f"{sum(beat.errors.values()):,} errors ({told_errors(beat.errors)})")
     if beat.retried:
-        words.append(f"{beat.retries:,} retries ({counted(beat.retried)})")
+        words.append(f"{beat.retries:,} retries ({told_errors(beat.retried)})")
     if limit:
         words.append(limit)
     if beat.spent_usd is not None:
@@ -33,9 +32,3 @@ def note_line(beat: Heartbeat, held: int = 0, limit: str = "") -> str:
     if beat.note:
         words.append(beat.note)
     return ", ".join(words)
-
-
-def counted(kinds: Mapping[str, int]) -> str:
-    """Return counts by kind, the most frequent first: `timeout 3, http 1`."""
-    ordered = sorted(kinds.items(), key=lambda each: (-each[1], each[0]))
-    return ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in ordered)

@@ -20,7 +20,16 @@ from workbench.config import Workspace
 from workbench.errors import UsageError, did_you_mean
 from workbench.ingest.treated import Treatment
 from workbench.normal import clean_text, content_hash
-from workbench.records import AbsoluteJudgement, EvalKind, Label, LabelVerdict, Message, Output, Request
+from workbench.records import (
+    AbsoluteJudgement,
+    EvalKind,
+    Label,
+    LabelVerdict,
+    Message,
+    Output,
+    Request,
+    told_error,
+)
 from workbench.review.absolute import check_absolute, critical_paths, verdict_from_absolute
 from workbench.review.handing import Desk, Handing
 from workbench.review.items import (
@@ -378,7 +387,7 @@ def answer_text(output: Output) -> str:
         for each in output.tool_calls
     ]
     if output.error:
-        parts.append(f"(no answer: {output.error.kind.value})")
+        parts.append(f"(no answer: {told_error(output.error.kind)})")
     return _capped("\n".join(part for part in parts if part) or "(empty)")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from workbench.records import Message, Output, Request, ToolCall
+from workbench.records import Message, Output, Request, ToolCall, told_error
 from workbench.ui import markup, words
 from workbench.ui.diff import FieldRow, capped, field_diff, is_unequal, parsed, visible, word_diff
 from workbench.ui.heights import table_px
@@ -73,9 +73,7 @@ def output_text(output: Output | None) -> str:
     if output is None:
         return "(no answer recorded)"
     if output.error is not None:
-        return (
-            f"(error: {words.ERROR_KINDS.get(output.error.kind, output.error.kind)}) {output.error.message}"
-        )
+        return f"(error: {told_error(output.error.kind)}) {output.error.message}"
     parts = [output.text] if output.text else []
     parts += [tool_text(each) for each in output.tool_calls]
     return "\n".join(parts) or "(empty answer)"

@@ -208,6 +208,6 @@ def _facts(output: Output | None, *, timed: bool) -> str:
         latency if timed else "",
         f"{output.usage.output_tokens:,} tokens" if output.usage.output_tokens is not None else "",
         f"finished: {output.finish_reason}" if output.finish_reason else "",
-        *output.flags,
+        *(words.told(each, words.OUTPUT_FLAGS) for each in output.flags),
     ]
     return ", ".join(each for each in facts if each)

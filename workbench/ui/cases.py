@@ -10,7 +10,7 @@ import streamlit as st
 
 from workbench.compare import EVALUATOR_ERROR
 from workbench.errors import UsageError
-from workbench.records import EvalKind, LabelVerdict, Output, Verdict
+from workbench.records import EvalKind, LabelVerdict, Output, Verdict, told_error
 from workbench.scoring.case_filters import FOUND, case_filter, pool_of, rules_by_name, values_of
 from workbench.store import cases as rows_of
 from workbench.store.cases import INVALID, ORDERS, PAGE_SIZE, PREVIEW_CHARS, CaseFilter, CaseRow, Pool
@@ -167,8 +167,9 @@ def _filters(scope: Scope, counted: VerdictCounts, found: Facets) -> dict[str, s
             list(found.flags),
             "flag",
             {EVERYTHING: "with or without"}
-            | {each: f"{visible(each).replace('_', ' ')} ({n:,})" for each, n in found.flags.items()},
-            "What the comparison noticed: another number, a negation, a name.",
+            | {each: f"{visible(words.told(each, words.FLAGS))} ({n:,})" for each, n in found.flags.items()},
+            "What the comparison noticed. A new number, name or date stands in neither request nor "
+            "frontier's answer.",
         )
         asked["label"] = _label()
         asked["search"] = address.text(
@@ -274,7 +275,7 @@ def _answers(scope: Scope) -> dict[str, str]:
 def _errors(found: Facets) -> dict[str, str]:
     if not found.errors:
         return {}
-    told = {each: f"{words.ERROR_KINDS.get(each, each)} ({n:,})" for each, n in found.errors.items()}
+    told = {each: f"{told_error(each)} ({n:,})" for each, n in found.errors.items()}
     return {
         "error": _one(
             "Candidate's error", list(found.errors), "error", {EVERYTHING: "with or without"} | told

@@ -60,7 +60,7 @@ def details(report: ImportReport) -> None:
         if reasons:
             st.caption(caption)
             st.text("\n".join(visible(f"{count:,} × {reason}") for reason, count in reasons.items()))
-    _counts("Marked", {mark.replace("_", " "): count for mark, count in report.marks.items()})
+    _counts("Marked", {words.told(mark, words.MARKS): count for mark, count in report.marks.items()})
     if report.repaired:
         st.warning(visible(report.repaired), icon=":material/warning:")
     for hint in (
@@ -92,7 +92,7 @@ def details(report: ImportReport) -> None:
             st.text(visible(f"{each['name']}: {each['reason']}"))
     _counts(
         "Lost by capture, never in these logs",
-        {reason.replace("_", " "): count for reason, count in report.capture_lost.items()},
+        report.capture_lost,
     )
 
 

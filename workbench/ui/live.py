@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from workbench.records import told_errors
 from workbench.replay.control import is_declared
 from workbench.replay.live import LiveStatus, live_status, replay_live
 from workbench.replay.report import ReplayReport
@@ -87,9 +88,9 @@ def _numbers(found: LiveStatus) -> None:
             help="The least time in a stage that the policy asks for (minimum_days_in_stage).",
         )
     if found.failed:
-        kinds = ", ".join(f"{words.ERROR_KINDS.get(kind, kind)} {n:,}" for kind, n in found.failed.items())
+        failed = words.count(sum(found.failed.values()))
         st.warning(
-            f"The frontier failed on {words.count(sum(found.failed.values()))} of them: {kinds}.",
+            f"The frontier failed on {failed} of them: {told_errors(found.failed)}.",
             icon=":material/warning:",
         )
 

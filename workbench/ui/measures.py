@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.errors import UsageError
+from workbench.records import told_errors
 from workbench.replay.control import is_declared
 from workbench.replay.latency import probe_latency
 from workbench.replay.latency_report import Percentile, SpeedRun
@@ -154,7 +155,7 @@ def _latency_row(at: datetime, run: SpeedRun) -> dict[str, Any]:
         "First token p95": first.get(0.95, "–"),
         "Answered": f"{run.answered:,} of {run.calls:,}",
         "In flight": f"{run.mean_in_flight:,.1f}, {run.most_in_flight:,} at most",
-        "Errors": ", ".join(f"{words.ERROR_KINDS.get(kind, kind)} {n:,}" for kind, n in run.errors.items()),
+        "Errors": told_errors(run.errors),
         "Measured": words.ago(at),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from workbench.records import told_error
 from workbench.replay import ReplayStatus
 from workbench.specs import CONTROL
 from workbench.store import replay_facts
@@ -29,15 +30,13 @@ def errors(status: ReplayStatus) -> None:
     )
     st.caption(f"{words.counted(sum(status.errors.values()), 'error')}, {against}:")
     st.dataframe(
-        pd.DataFrame(
-            [(words.ERROR_KINDS.get(kind, kind), count) for kind, count in rows], columns=["Error", "Calls"]
-        ),
+        pd.DataFrame([(told_error(kind), count) for kind, count in rows], columns=["Error", "Calls"]),
         hide_index=True,
         lazy=False,
         height=table_px(len(rows)),
         width=420,
         column_config=counts("Calls"),
-        alt="; ".join(f"{words.ERROR_KINDS.get(kind, kind)}: {count}" for kind, count in rows),
+        alt="; ".join(f"{told_error(kind)}: {count}" for kind, count in rows),
     )
     # What a server quoted is read, and noted as read, when somebody opens it.
     opened = st.expander(
@@ -51,7 +50,7 @@ def errors(status: ReplayStatus) -> None:
 
 def _examples(status: ReplayStatus, each: ErrorKindCount) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        name = words.ERROR_KINDS.get(each.kind, each.kind)
+        name = told_error(each.kind)
         st.text(visible(f"{name.capitalize()}: {words.counted(each.calls, 'call')}"))
         if status.candidate != CONTROL:
             navigation.link(

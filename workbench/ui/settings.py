@@ -98,7 +98,7 @@ def _evals(found: Settings) -> None:
         [
             {
                 "Task": each.task,
-                "Kind": each.kind,
+                "Kind": each.kind.replace("_", " "),
                 "Tolerance": words.percent(each.tolerance),
                 "Data may go": "to external endpoints" if each.allowed_zone == "external" else "inside alone",
                 "Evaluator": each.evaluator_version[:12],

@@ -15,7 +15,7 @@ from workbench.profiling import ProfileReport, WorkloadReport
 from workbench.profiling.costs import MeasuredSaving, measured_savings
 from workbench.profiling.naming import draft, name_workloads
 from workbench.profiling.report import told_imputed
-from workbench.records import UNASSIGNED, Output, Request, from_json
+from workbench.records import UNASSIGNED, Output, Request, from_json, told_error
 from workbench.roles import Right
 from workbench.store import workloads
 from workbench.traffic.shapes import ShapeKind
@@ -304,7 +304,8 @@ def _prompt(each: WorkloadReport) -> None:
 
 def _answers(each: WorkloadReport) -> None:
     shape = each.shape
-    st.text(f"{shape.kind.value} ({words.percent(shape.coverage)}); likely eval: {shape.eval_kind.value}")
+    kind = shape.eval_kind.replace("_", " ")
+    st.text(f"{shape.kind.value} ({words.percent(shape.coverage)}); likely eval: {kind}")
     if shape.kind is ShapeKind.LABELS:
         frame = pd.DataFrame([(visible(k), v) for k, v in shape.labels.items()], columns=["Answer", "Calls"])
         st.dataframe(
@@ -337,7 +338,7 @@ def _calls(report: ProfileReport, each: WorkloadReport) -> None:
                 visible(row["native_id"]),
                 row["occurred_at"],
                 _first_line(request),
-                visible((row["control_text"] or row["control_error_kind"] or "")[:200]),
+                visible((row["control_text"] or told_error(row["control_error_kind"] or ""))[:200]),
             )
             for row, request in zip(rows, requests, strict=True)
         ],

@@ -298,7 +298,7 @@ def _preview(look: Preview) -> None:
                         each.task,
                         _short(last_user_text(each.request.messages)),
                         _short(answers.output_text(each.control)),
-                        visible(", ".join(each.marks).replace("_", " ")),
+                        visible(", ".join(words.told(mark, words.MARKS) for mark in each.marks)),
                     )
                     for each in look.calls
                 ],

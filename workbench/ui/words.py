@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from workbench.costing.wording import money as in_dollars
@@ -185,21 +186,75 @@ BASES = {
     Basis.SEMANTIC: "only labels prove an answer harmless",
 }
 
-ERROR_KINDS = {
-    "timeout": "no answer in time",
-    "connection": "no connection",
-    "http": "error from the server",
-    "rate_limited": "too many requests",
-    "invalid_response": "reply not understood",
-    "empty": "empty reply",
+MARKS = {
+    "ambiguous_task": "taken by the rules of several tasks",
+    "attributes_cut": "metadata cut",
+    "audio": "with audio",
+    "bad_arguments": "tool arguments not readable",
+    "bad_sampling_rate": "sampling rate not readable",
+    "bad_time": "time not readable",
+    "batch_price": "billed as part of a batch",
+    "built_in_tool": "with a tool of the provider",
+    "cache_hit": "answered from a cache",
     "content_filter": "blocked by a content filter",
-    "context_length": "request too long for the model",
-    "wrong_model": "another model answered",
-    "not_a_number": "the model's arithmetic broke down",
-    "missing": "no output recorded",
-    "refused_by_gate": "refused by the privacy gate",
-    "other": "other",
+    "empty_output": "empty answer",
+    "error": "error in place of an answer",
+    "file": "with a file",
+    "finish_length": "stopped at the limit of tokens",
+    "future_time": "time in the future",
+    "history_missing": "earlier turns not in the log",
+    "image": "with an image",
+    "internal": "test or judge, no traffic",
+    "multiple_choices": "several answers, the first taken",
+    "multiple_prompts": "several prompts, the first taken",
+    "no_latency": "latency not known",
+    "no_output": "no answer in the log",
+    "no_time": "time not known",
+    "not_rendered": "prompt known as a template alone",
+    "redacted": "redacted",
+    "refusal": "refusal",
+    "repaired_text": "text repaired",
+    "stream_not_rebuilt": "stream not put together",
+    "tools_by_name": "tools known by name alone",
+    "truncated": "cut short",
+    "turns_after_answer": "turns after the answer left out",
 }
+"""What a mark of a call means; eval.toml leaves calls out by the mark's name."""
+
+FLAGS = {
+    "numbers": "numbers differ",
+    "units": "units differ",
+    "dates": "dates differ",
+    "negation": "one side negates",
+    "names": "names differ",
+    "length": "lengths differ",
+    "refusal": "one side refuses",
+    "language": "languages differ",
+    "format": "form differs",
+    "new_number": "new number",
+    "new_name": "new name",
+    "new_date": "new date",
+    "truncated": "candidate cut short",
+    "extra_keys": "keys without a rule",
+    "json_repaired": "JSON repaired",
+    "evaluator_error": "the eval's evaluator failed",
+}
+"""What the comparison of a pair noticed."""
+
+OUTPUT_FLAGS = {
+    "truncated": "cut short",
+    "refusal": "refusal",
+    "capped": "only its beginning is kept",
+    "repaired_text": "text repaired",
+    "cached": "from a response cache",
+    "samples_lost": "some samples lost",
+}
+"""What is odd about one answer."""
+
+
+def told(code: str, phrases: Mapping[str, str]) -> str:
+    """Return what a code stands for; one that is not known, as an eval's own flag, without underscores."""
+    return phrases.get(code) or code.replace("_", " ")
 
 
 def percent(share: float | None, digits: int = 1) -> str:
