@@ -172,12 +172,16 @@ def _task_of(
 
 def refusal(actor: Actor, rights: tuple[Right, ...], task: str | None) -> AccessRefused:
     """Return the error for somebody who lacks a right: what it would need, and nothing of what is there."""
-    roles = [str(role) for role in Role if any(right in RIGHTS[role] for right in rights)]
     where = f" on {task!r}" if task is not None else ""
     return AccessRefused(
-        f"{actor.name} may not do this{where}: it needs the role {' or '.join(roles)}.",
+        f"{actor.name} may not do this{where}: it needs the role {roles_with(*rights)}.",
         "Ask whoever looks after [access] in workbench.toml for the role.",
     )
+
+
+def roles_with(*rights: Right) -> str:
+    """Return which roles hold one of some rights, in words: `engineer or admin`."""
+    return " or ".join(str(role) for role in Role if any(right in RIGHTS[role] for right in rights))
 
 
 def own_name(name: str) -> str:

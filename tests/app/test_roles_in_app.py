@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from workbench.exporting import Asked, table_bytes
 from workbench.records import UNASSIGNED
 from workbench.roles import Actor, Grant, Role, all_rights
 from workbench.specs import MatchRule
-from workbench.store import Store, accesses
+from workbench.store import Store, accesses, pages
 from workbench.ui import doorway, gate, jobs, navigation, sign_outs, telling, who
 from workbench.ui.answers import quoted
 from workbench.ui.queue_tokens import queue_token
@@ -559,3 +560,42 @@ def test_secrets_come_from_variables_and_short_ones_are_refused(
     assert not [key for key, value in jobs._without_secrets(demo).items() if "canary" in value]
     monkeypatch.setattr(doorway, "_taken", set())
     assert "TEST_COOKIE_SECRET" in jobs._without_secrets(demo), "what nobody calls a secret is handed on"
+
+
+def test_a_step_for_another_role_is_told_and_nothing_to_press(visit_as: As) -> None:
+    """A viewer reads that calls are to be replayed, and by whom; an engineer has the button."""
+    at = visit_as(claims("vera"))
+    assert "Next: Replay more calls. It needs the role engineer or admin." in said(at)
+    assert [each.label for each in at.button if "Replay" in each.label] == []
+    at = visit_as(claims("emil"))
+    assert "Replay more calls" in [each.label for each in at.button]
+    assert not any("Label" in each.label for each in at.button)
+
+
+def test_ages_are_those_of_the_tasks_that_one_sees(place: Filled) -> None:
+    """Who sees one task reads when it was last logged, replayed and labelled, and nothing of others."""
+    rules = Workspace.load(place.workspace.root).config.access
+    call = place.store.rows("SELECT call_id FROM calls WHERE task = 'triage' LIMIT 1")[0]["call_id"]
+    label = {
+        "label_id": "elsewhere", "replay_id": place.replays["triage"], "call_id": call, "verdict": "equal",
+        "annotator": "bob", "reasons": [], "note": "", "source": "queue", "skipped": False,
+        "created_at": datetime.now(UTC),
+    }  # fmt: skip
+    place.store.append("labels", [label])
+    (event,) = place.store.rows(
+        "SELECT max(created_at) AS at FROM replay_events WHERE replay_id = ?", (place.replays["orders"],)
+    )
+    (logged,) = place.store.rows("SELECT max(occurred_at) AS at FROM calls WHERE task = 'orders'")
+    with access.acting(rules.actor("vera@example.com", verified=True)):
+        seen = pages.freshness(place.store)
+        assert (seen.last_call_at, seen.last_replay_at, seen.last_label_at) == (
+            logged["at"],
+            event["at"],
+            None,
+        )
+        assert pages.freshness(place.store, without=("small",)).last_replay_at is None
+    with access.acting(rules.actor("rita@example.com", verified=True)):
+        hidden = pages.freshness(place.store)
+        assert (hidden.last_call_at, hidden.last_replay_at, hidden.last_label_at) == (None, None, None)
+    with access.acting(all_rights("ada")):
+        assert pages.freshness(place.store).last_label_at is not None

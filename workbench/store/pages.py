@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,6 @@ class Freshness:
     calls: int
     tasks: int
     last_call_at: datetime | None
-    last_import_at: datetime | None
     last_replay_at: datetime | None
     last_label_at: datetime | None
 
@@ -71,7 +71,6 @@ def freshness(store: Store, *, without: tuple[str, ...] = ()) -> Freshness:
            SELECT (SELECT count(*) FROM usable) AS calls,
                   (SELECT count(DISTINCT task) FROM usable WHERE task <> ?) AS tasks,
                   (SELECT max(occurred_at) FROM calls) AS last_call_at,
-                  (SELECT max(created_at) FROM manifests) AS last_import_at,
                   (SELECT max(created_at) FROM replay_events WHERE replay_id NOT IN
                      (SELECT replay_id FROM replays WHERE list_contains(?::VARCHAR[], candidate)))
                      AS last_replay_at,
@@ -83,10 +82,29 @@ def freshness(store: Store, *, without: tuple[str, ...] = ()) -> Freshness:
     if not access.may(Right.SEE):
         # Who sees some tasks alone learns nothing of how much there is of the others, and when.
         mine = tasks(store)
-        dates = dict.fromkeys(("last_call_at", "last_import_at", "last_replay_at", "last_label_at"))
         named = [each for each in mine if each.task != UNASSIGNED]
-        row = {"calls": sum(each.calls for each in mine), "tasks": len(named), **dates}
+        row = {
+            "calls": sum(each.calls for each in mine),
+            "tasks": len(named),
+            **_dates_of(store, [each for each in mine if access.may(Right.SEE, each.task)], without),
+        }
     return Freshness(**row)
+
+
+def _dates_of(
+    store: Store, mine: Sequence[TaskCount], without: tuple[str, ...]
+) -> dict[str, datetime | None]:
+    """Return when something last happened in some tasks; see `freshness`."""
+    found = store.rows(
+        """WITH own AS (SELECT replay_id FROM replays
+                       WHERE list_contains(?::VARCHAR[], task) AND NOT list_contains(?::VARCHAR[], candidate))
+           SELECT (SELECT max(created_at) FROM replay_events JOIN own USING (replay_id)) AS last_replay_at,
+                  (SELECT max(l.created_at) FROM labels l JOIN own USING (replay_id)
+                   WHERE l.verdict IS NOT NULL AND l.source <> 'gold') AS last_label_at""",
+        ([each.task for each in mine], list(without)),
+    )[0]
+    times = [each.last_at for each in mine if each.last_at is not None]
+    return {"last_call_at": max(times, default=None), **found}
 
 
 @requires_somewhere(*Right)

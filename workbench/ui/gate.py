@@ -92,7 +92,8 @@ def _closed(workspace: Workspace, found: who.Visit) -> None:
         else:
             st.text("Sign in to see what may move, to replay and to label.")
         with st.container(horizontal=True):
-            if st.button("Sign in", type="primary", icon=":material/login:", key="sign-in"):
+            again = "Sign in again" if found.problem else "Sign in"
+            if st.button(again, type="primary", icon=":material/login:", key="sign-in"):
                 st.login(PROVIDER)
             if found.email and st.button("Sign out", icon=":material/logout:", key="sign-out-closed"):
                 who.sign_out()

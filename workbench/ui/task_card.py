@@ -27,6 +27,8 @@ ICONS = {
     "upload": ":material/upload_file:",
 }
 
+STEP_RIGHTS = {"review": Right.LABEL, "replays": Right.REPLAY}
+"""What a step needs on its task, where its page opens to others who can only look."""
 
 UNTIMED = "at a time not known"
 """When a call was logged where no call of the log has a time."""
@@ -154,14 +156,17 @@ def _steps(row: OverviewRow, mark: str, rivals: int) -> None:
 
 
 def _is_open(step: NextStep) -> bool:
-    """Say whether a step leads to a page that one's role opens: any other is a dead end."""
-    if step.page == "review" and "task" in step.query:
-        return access.may(Right.LABEL, step.query["task"])
-    return gate.opens(step.page, access.current())
+    """Say whether a step leads to what one's role may do there: any other is a dead end."""
+    right, task = STEP_RIGHTS.get(step.page), step.query.get("task")
+    if right is not None and task is not None:
+        return access.may(right, task)
+    return access.current().may_somewhere(right) if right else gate.opens(step.page, access.current())
 
 
 def step_button(step: NextStep, *, key: str, is_first: bool, words_before: str = "") -> None:
     """Offer a step that one's role opens; its button leads there with the task and the candidate.
+
+    A step for another role is nothing to press: it is told in words where words come before it.
 
     Args:
         step: What to do.
@@ -170,6 +175,13 @@ def step_button(step: NextStep, *, key: str, is_first: bool, words_before: str =
         words_before: Our own words in front of its own.
     """
     if not _is_open(step):
+        if words_before:
+            # What is to be done is worth knowing, too, for those who can ask somebody to do it.
+            rights = (STEP_RIGHTS[step.page],) if step.page in STEP_RIGHTS else gate.PAGE_RIGHTS[step.page]
+            st.text(
+                f"{words_before}{step.words}. It needs the role {access.roles_with(*rights)}.",
+                width="content",
+            )
         return
     label, icon = f"{words_before}{step.words}", ICONS.get(step.page)
     if st.button(label, key=key, icon=icon, type="primary" if is_first else "secondary"):
