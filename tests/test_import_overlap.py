@@ -20,7 +20,8 @@ from import_world import Desk, counted
 from workbench.errors import StoreBusy
 from workbench.ingest import children, import_files, importing, storing
 from workbench.ingest.order import InOrder
-from workbench.store import MemoryShort, Writer, early, imports
+from workbench.store import MemoryShort, Store, Writer, early, imports
+from workbench.store.staging import Staging
 
 
 @given(st.lists(st.integers(0, 3), max_size=40), st.randoms(use_true_random=False))
@@ -254,3 +255,20 @@ def test_memory_that_runs_short_as_an_early_load_ends_stores_nothing_and_counts_
     assert desk.count("calls") == desk.count("manifests") == desk.count("rejects") == 0
     report = import_files(desk.workspace, lambda: desk.store, [log])
     assert counted(report) == report.records == len(CALLS) + 1
+
+
+@pytest.mark.parametrize("longer", [False, True], ids=["all alike", "longer ones later"])
+def test_an_early_load_begins_again_where_later_calls_need_more_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longer: bool
+) -> None:
+    """Room is made for what was read by then; nothing is lost where that turns out to be too little."""
+    monkeypatch.setattr(storing, "BEGIN_AT", 0.0)
+    told: list[int] = []
+    monkeypatch.setattr(Store, "make_room", lambda _, run_bytes: told.append(run_bytes))
+    sizes = iter([1_000, *([10**9] if longer else [1_000]) * 9])
+    monkeypatch.setattr(Staging, "longest_run", lambda _, of_more=False: next(sizes))
+    desk = Desk(tmp_path)
+    log = desk.write("log.jsonl", *CALLS)
+    report = import_files(desk.workspace, lambda: desk.store, [log])
+    assert (report.accepted, desk.count("calls")) == (len(CALLS), len(CALLS))
+    assert told == ([1_000, 10**9] if longer else [1_000])

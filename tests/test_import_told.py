@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from import_world import Desk, pair
 
 from workbench.cli import cli
+from workbench.commands import imports
 from workbench.records import as_builtins
 
 ENGLISH = "When does the parcel arrive at my house? I have been waiting for it for two weeks."
@@ -138,19 +139,22 @@ def test_ids_that_begin_anew_within_a_log_are_told_with_what_helps(desk: Desk) -
     assert "in this very log" not in later.text
 
 
-def test_calls_too_long_for_the_database_are_told_with_the_way_to_store_them(tmp_path: Path) -> None:
-    """Two thousand calls are packed together: where each is long, that takes more than most imports do."""
+def test_calls_too_long_for_the_database_are_told_with_the_way_to_store_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two thousand calls are packed together; the database takes what long ones need unless somebody says."""
     log, space, run = tmp_path / "log.jsonl", str(tmp_path / "w"), CliRunner()
     document = "Parcel and invoice. " * 10_000
     with log.open("w", encoding="utf-8") as file:
         for index in range(600):
             file.write(json.dumps(pair(f"c{index}", f"{document} {index}")) + "\n")
     assert run.invoke(cli, ["init", space]).exit_code == 0
-    command = ["import", str(log), "--workspace", space, "--json", "--memory-mb"]
-    refused = run.invoke(cli, [*command, "64"])
+    command = ["import", str(log), "--workspace", space, "--json"]
+    refused = run.invoke(cli, [*command, "--memory-mb", "64"])
     assert refused.exit_code == 3
     assert "needs more memory" in refused.stderr
-    assert "--memory-mb 256" in refused.stderr
-    done = run.invoke(cli, [*command, "512"])
+    assert "--memory-mb 4096" in refused.stderr
+    monkeypatch.setattr(imports, "LOADING_MB", 64)
+    done = run.invoke(cli, command)
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["accepted"] == 600, "nothing was stored before"

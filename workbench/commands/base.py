@@ -74,7 +74,7 @@ def open_workspace(
 
     Args:
         workspace: Its folder.
-        memory_mb: What the database may take at most.
+        memory_mb: What the database may take, and more where calls are long.
         task: The one task that the command is about, where it reads no eval but that one's: what is
             wrong with another is no reason not to work.
     """
@@ -98,13 +98,14 @@ def load_workspace(workspace: str | None) -> Workspace:
     return space
 
 
-def open_store(space: Workspace, *, memory_mb: int | None = None) -> Store:
+def open_store(space: Workspace, *, memory_mb: int | None = None, grows: bool = True) -> Store:
     """Open the store of a workspace.
 
     Args:
         space: The workspace.
-        memory_mb: What the database may take at most.
+        memory_mb: What the database may take.
+        grows: Whether it may take more where calls are long; see `Store.make_room`.
     """
     from workbench.store import Store
 
-    return Store.open(space.store_path, spool=space.spool, memory_mb=memory_mb)
+    return Store.open(space.store_path, spool=space.spool, memory_mb=memory_mb, grows=grows)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from workbench.store import Store
 
 LOADING_MB = 512
-"""What the database may take while a log is loaded or taken back: all processes together stay below 1 GB."""
+"""What the database may take while a log is loaded or taken back: all processes together stay below 1 GB,
+unless calls are so long that it needs more."""
 
 
 @click.command("import")
@@ -41,9 +42,7 @@ LOADING_MB = 512
 @click.option(
     "--memory-mb",
     type=click.IntRange(min=64),
-    default=LOADING_MB,
-    show_default=True,
-    help="What the database may take; calls of hundreds of kilobytes each need more.",
+    help=f"What the database may take at most. Without it {LOADING_MB}, and more where calls are long.",
 )
 @click.option("--rejects", type=click.Path(path_type=Path), help="Write rejected records to this CSV file.")
 @click.option("--list", "listing", is_flag=True, help="List the imports that stand, newest first.")
@@ -63,7 +62,7 @@ def import_(
     redact: bool,
     redact_model: str | None,
     dry_run: bool,
-    memory_mb: int,
+    memory_mb: int | None,
     rejects: Path | None,
     listing: bool,
     undo: str | None,
@@ -94,11 +93,13 @@ def import_(
 
         def opened() -> Store:
             nonlocal store
-            store = store or stack.enter_context(open_store(space, memory_mb=memory_mb))
+            store = store or stack.enter_context(
+                open_store(space, memory_mb=memory_mb or LOADING_MB, grows=memory_mb is None)
+            )
             return store
 
         listener = stack.enter_context(progress_listener())
-        stack.enter_context(_more_memory(memory_mb))
+        stack.enter_context(_more_memory())
         report = import_files(
             space,
             opened,
@@ -138,7 +139,7 @@ def _mapping(pairs: tuple[str, ...], where: tuple[str, ...]) -> dict[str, str] |
 
 
 @contextlib.contextmanager
-def _more_memory(memory_mb: int) -> Iterator[None]:
+def _more_memory() -> Iterator[None]:
     """Say how the database gets more memory where it needs more than it may take."""
     from workbench.store import MemoryShort
 
@@ -146,8 +147,8 @@ def _more_memory(memory_mb: int) -> Iterator[None]:
         yield
     except MemoryShort as error:
         hint = (
-            f"Nothing of it was stored, and what was there is kept. The database may take {memory_mb:,} MB; "
-            f"where calls hold hundreds of kilobytes each, give it more: --memory-mb {4 * memory_mb}."
+            "Nothing of it was stored, and what was there is kept. Where calls hold hundreds of kilobytes "
+            "each, let the database take more, as far as this machine has it: --memory-mb 4096."
         )
         raise MemoryShort(error.message, hint) from error
 

@@ -9,7 +9,8 @@ from workbench.errors import UsageError
 from workbench.terminal import emit, parse_share, progress_listener
 
 PROFILE_MB = 400
-"""What the database may take, so that the command stays below 1 GB however many calls there are."""
+"""What the database may take, so that the command stays below 1 GB however many calls there are; it takes
+more where they are long."""
 
 
 @click.command()
@@ -59,7 +60,11 @@ def profile(
             "Set exclude_marks in the task's eval.toml: then it holds for costs too.",
         )
     space, store = open_workspace(workspace, memory_mb=PROFILE_MB)
+    from workbench.store.calls import longest_run
+
     with store, progress_listener() as listener:
+        # What is read of a vector is held beside it.
+        store.make_room(2 * longest_run(store))
         if drafted:
             from workbench.profiling.naming import name_workloads
 

@@ -190,6 +190,7 @@ def import_files(
         if storing.finish(prices, rest_of_new, tick):
             tick(staging.rows)
             return report
+        opened().make_room(staging.longest_run())
         try:
             with opened().writing() as writer:
                 loaded = imports.load_staged(

@@ -34,6 +34,9 @@ def is_long(paths: Sequence[Path]) -> bool:
     return sum(each.stat().st_size for each in paths if each.is_file()) > PATIENT_BYTES
 
 
+_LONGER, _SHORT_BYTES = 1.2, 128 * 1024 * 1024
+"""So many times longer may two thousand rows be than the first ones were, for which memory was found; for
+up to so many bytes there is enough in any case."""
 _LOOK_S, _TELL_S = 0.1, 0.3
 """So often it is seen whether another process waits for the store, and told how much is loaded."""
 
@@ -44,6 +47,10 @@ class _Stopped(Exception):
 
 class _GaveWay(Exception):
     """Another process wants the store while there is still much to read."""
+
+
+class _TooLong(Exception):
+    """What came later is so much longer that the database may need more memory than it was given."""
 
 
 class Storing:
@@ -132,12 +139,16 @@ class Storing:
 
         ending = False
         try:
-            with self._store().writing() as writer:
+            store, run_bytes = self._store(), self._staging.longest_run(of_more=True)
+            store.make_room(run_bytes)
+            with store.writing() as writer:
                 early = EarlyLoad(writer, self._manifest_id)
                 early.take(self._tables())
                 rest = self._rest.get()
                 if rest is None:
                     raise _Stopped
+                if self._staging.longest_run() > max(_LONGER * run_bytes, _SHORT_BYTES):
+                    raise _TooLong
                 loaded = early.finish(self._prices)
                 ending = True
                 rest(writer, loaded)
@@ -145,7 +156,7 @@ class Storing:
             if not self._gives_way:
                 raise
             return False  # There is time until everything is read.
-        except (ToJudge, _GaveWay, _Stopped):
+        except (ToJudge, _GaveWay, _Stopped, _TooLong):
             return False
         except (RowRefused, MemoryShort):
             if ending:  # What is counted by then would be counted twice.

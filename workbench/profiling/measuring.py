@@ -28,6 +28,8 @@ from workbench.traffic.templates import Template
 
 SAMPLE = 200
 """Calls of a workload whose texts are read."""
+FACTS_CHARS = 4_000_000
+"""So much of its requests is searched for the facts of the answers: a million take a second."""
 LEVEL = 0.95
 UNNAMED = "unnamed model"
 OVERLAP_CHARS = 4_000
@@ -264,6 +266,7 @@ def _read(rows: Sequence[Mapping[str, Any]]) -> Sampled:
     prompts: dict[str, Prompt] = {}
     called: set[str] = set()
     lacking = facts = unread = 0
+    room = FACTS_CHARS
     for row in rows:
         request = from_json(row["request"], Request)
         output = from_json(row["control"], Output) if row["control"] else None
@@ -271,7 +274,9 @@ def _read(rows: Sequence[Mapping[str, Any]]) -> Sampled:
             prompts.setdefault(row["request_hash"], prompt_of(request))
             if output is None or output.error is not None:
                 continue
-            answer, counted = _answered(request, output, row["control_output_tokens"])
+            asked = text_of(request)
+            answer, counted = _answered(request, asked, output, row["control_output_tokens"], facts=room > 0)
+            room -= len(asked or "") if counted else 0
         except Exception:
             # Whatever one call holds must not end the profile of all the rest.
             unread += 1
@@ -283,12 +288,13 @@ def _read(rows: Sequence[Mapping[str, Any]]) -> Sampled:
     return Sampled(answers, constant_part(list(prompts.values())), len(called), lacking, facts, unread)
 
 
-def _answered(request: Request, output: Output, tokens: int | None) -> tuple[Answer, tuple[int, int] | None]:
+def _answered(
+    request: Request, asked: str | None, output: Output, tokens: int | None, *, facts: bool
+) -> tuple[Answer, tuple[int, int] | None]:
     """Return an answer as shapes are told by, and how many facts of it the request lacks, of how many."""
-    asked = text_of(request)
     short = output.text is not None and len(output.text) <= OVERLAP_CHARS
     close = overlap(output.text, asked) if short and output.text and asked else None
-    counted = facts_beyond(output.text, request) if short and output.text else None
+    counted = facts_beyond(output.text, request) if short and output.text and facts else None
     return Answer(output.text, output.tool_calls, tokens, close), counted
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.records import DATED_SHARE, Call, Output, Request, from_json
-from workbench.store import traffic_days
+from workbench.store import room, traffic_days
 from workbench.store.import_sums import pairs
 
 if TYPE_CHECKING:
@@ -111,6 +111,19 @@ def to_call(row: Mapping[str, Any]) -> Call:
         marks=tuple(marks),
         gold=row["gold"],
     )
+
+
+def longest_run(store: Store) -> int:
+    """Return how many characters 2,048 requests take where they are longest, for `Store.make_room`.
+
+    Args:
+        store: Where to read.
+    """
+    found = store.value(
+        "SELECT max(chars) FROM (SELECT sum(input_chars) AS chars FROM calls GROUP BY rowid // ?)",
+        (room.VECTOR_ROWS,),
+    )
+    return int(found or 0)
 
 
 def count_calls(store: Store, task: str | None = None) -> int:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from workbench import priority
 from workbench.errors import EnvironmentalError, StoreBusy
-from workbench.store import arrow, engine, fence, lease, migrate, shared, spool
+from workbench.store import arrow, engine, fence, lease, migrate, room, shared, spool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,12 +107,19 @@ class Store:
         self.spool = spool_folder
         self.wait_s = wait_s
         self._shared = shared.share(path, memory_mb)
+        self._base_mb: int | None = None
         self._closed = False
         self._local = threading.local()
 
     @classmethod
     def open(
-        cls, path: Path, *, spool: Path | None = None, wait_s: float = 30.0, memory_mb: int | None = None
+        cls,
+        path: Path,
+        *,
+        spool: Path | None = None,
+        wait_s: float = 30.0,
+        memory_mb: int | None = None,
+        grows: bool = True,
     ) -> Store:
         """Open a store, making or migrating it if need be.
 
@@ -122,6 +129,7 @@ class Store:
             wait_s: How long any call waits for another process, in seconds.
             memory_mb: What the database may take in this process, for loading whatever size; it then works
                 with one thread. None leaves it to DuckDB. Whoever opens it first in a process says.
+            grows: Whether `make_room` may give it more.
 
         Raises:
             StoreBusy: Another process did not give the file up in time.
@@ -143,7 +151,17 @@ class Store:
         except BaseException:
             store.close()
             raise
+        store._base_mb = memory_mb if grows else None
         return store
+
+    def make_room(self, run_bytes: int) -> None:
+        """Let the database take what long texts need, if it was opened so; not within a call.
+
+        Args:
+            run_bytes: What 2,048 rows take where they are longest; see `room.longest_run`.
+        """
+        if self._base_mb is not None:
+            self._gate().grow(room.room_mb(self._base_mb, run_bytes))
 
     def rows(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
         """Return all rows of a query as dictionaries; times are UTC without a zone.

@@ -146,6 +146,18 @@ class Shared:
         if keeper is not None:
             keeper.join()
 
+    def grow(self, memory_mb: int) -> None:
+        """Let the database take more memory, from the next call on; one that is opened without limit has it.
+
+        Args:
+            memory_mb: In all; less than now changes nothing.
+        """
+        if self.memory_mb is None or memory_mb <= self.memory_mb:
+            return
+        # The settings of a database are locked when it starts.
+        self.close()
+        self.memory_mb = memory_mb
+
     def close_before_fork(self) -> None:
         """Close the file for the moment of a fork, if no call is in progress or ends soon."""
         keeper = None

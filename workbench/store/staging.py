@@ -15,10 +15,13 @@ from types import TracebackType
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workbench import parts
+from workbench.store import room
 
 ROW, LANGUAGE = "row", "language"
+_CHARS = "input_chars"
 _LOCK = "lock"
 
 
@@ -71,6 +74,7 @@ class Staging:
         self._lock: IO[str] | None = None
         self._find, self._attributed = languages, attributed
         self._languages: dict[str, pa.Array] = {}
+        self._sizes: list[tuple[int, int]] = []
         self._calls = self.labels = Numbered(())
 
     def __enter__(self) -> Staging:
@@ -101,10 +105,18 @@ class Staging:
 
     def add(self, name: str) -> None:
         """Take a part that is complete: its languages are told here, while others are still being written."""
-        heads = parts.read(self._folder / name, [LANGUAGE])
+        path = self._folder / name
+        heads = parts.read(path, [LANGUAGE, _CHARS])
+        # A prompt that many requests begin with stands in a part once, and in the store with each of them.
+        chars = pc.sum(heads.column(_CHARS)).as_py() or 0
+        self._sizes.append((heads.num_rows, max(path.stat().st_size, chars)))
         # A byte a row: they stay in memory until the end, and there may be any number of them.
         told = self._find(heads.column(LANGUAGE)).dictionary_encode()
         self._languages[name] = pa.DictionaryArray.from_arrays(told.indices.cast(pa.int8()), told.dictionary)
+
+    def longest_run(self, *, of_more: bool = False) -> int:
+        """Return how many bytes a vector of rows takes where they are longest; see `room.longest_run`."""
+        return room.longest_run(self._sizes, of_more=of_more)
 
     def complete(self, renumber: Callable[[int, pa.Table], pa.Table] | None = None) -> None:
         """Take the parts that lie in the folder as all there are.
