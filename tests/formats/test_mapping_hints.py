@@ -377,3 +377,55 @@ def test_what_the_ai_sdk_returns_is_an_answer_and_no_json_text(
     assert [(each.name, each.arguments, each.id) for each in control.tool_calls] == called
     usage = control.usage
     assert (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens) == tokens
+
+
+def test_a_span_that_holds_both_bodies_in_one_object_is_read_by_each(tmp_path: Path) -> None:
+    """What was asked and what the model said are lists of messages; neither is taken for the other."""
+    path = tmp_path / "spans.jsonl"
+    span = {
+        "span_id": "a1",
+        "trace_id": "t",
+        "name": "createChatCompletion",
+        "start_ns": 1_790_000_000_000_000_000,
+        "duration": 900_000_000,
+        "meta": {
+            "span.kind": "llm",
+            "model_name": "gpt-4o",
+            "input": {"messages": MESSAGES},
+            "output": {"messages": [{"role": "assistant", "content": "Yes"}]},
+        },
+        "metrics": {"input_tokens": 9, "output_tokens": 3},
+    }
+    path.write_text(json.dumps(span) + "\n", encoding="utf-8")
+    draft = only(path)
+    assert [each.content for each in draft.request.messages] == ["Be short.", "Hi"]
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.usage) == ("Yes", Usage(9, None, 3))
+    assert (draft.native_id, draft.model) == ("a1", "gpt-4o")
+    assert draft.occurred_at == datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
+
+
+def test_texts_that_a_service_logs_inside_an_object_are_found_by_their_names(tmp_path: Path) -> None:
+    """A line of a service's own log, with what was asked and answered beside the latency."""
+    path = tmp_path / "service.jsonl"
+    line = {
+        "@timestamp": "2026-10-01T10:00:00Z",
+        "message": "LLM call",
+        "llm": {"prompt": "Is it late?", "answer": "Yes", "latencyMs": 900},
+    }
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    draft = only(path)
+    assert [each.content for each in draft.request.messages] == ["Is it late?"]
+    assert draft.control is not None
+    assert (draft.control.text, draft.control.latency_ms) == ("Yes", 900)
+
+
+def test_where_nothing_tells_the_bodies_the_places_inside_the_columns_are_named(tmp_path: Path) -> None:
+    """Whoever knows the log sees what to write after the equals sign."""
+    path = tmp_path / "own.jsonl"
+    line = {"evt": "x", "payload": {"a": {"conv": "Is it late?"}, "b": {"txt": "Yes"}}}
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        list(read([path]))
+    assert "--map input=COLUMN --map output=COLUMN" in str(refused.value)
+    assert "inside the columns lie payload.a.conv, payload.b.txt" in str(refused.value)

@@ -28,10 +28,14 @@ MAX_HINT_DEPTH = 6
 _MILLISECOND = timedelta(milliseconds=1)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _GUESSES: dict[str, tuple[str, ...]] = {
-    "id": ("id", "row", "row_id", "call_id", "request_id", "uuid", "idx", "index"),
+    "id": (
+        "id", "row", "row_id", "call_id", "request_id", "uuid", "span_id", "log_id", "generation_id",
+        "completion_id", "observation_id", "idx", "index",
+    ),
     "time": (
         "time", "timestamp", "created_at", "date", "datetime", "created", "occurred_at", "start_time",
-        "started_at", "request_start_time", "logging_time", "ts", "@timestamp", "datum", "zeit", "fecha",
+        "started_at", "request_start_time", "logging_time", "ts", "@timestamp", "start_ns",
+        "start_time_unix_nano", "timestamp_ms", "ts_ms", "event_time", "datum", "zeit", "fecha",
     ),
     "model": (
         "model", "model_name", "engine", "model_id", "response_model", "ai_model", "llm_model",

@@ -18,6 +18,7 @@ from workbench.formats.pieces import are_stream, is_piece
 from workbench.formats.registry import recognised
 from workbench.formats.requests import BODY_KEYS
 from workbench.formats.steps import split_path
+from workbench.formats.turns import is_assistant
 from workbench.normal import decode_nested, to_utc
 
 _PYTHON = ("{'", "[{'")
@@ -43,15 +44,20 @@ _DEPTH = 3
 _DEPTH_BESIDE = 2
 _OWN = frozenset(
     (
-        "attributes", "body", "call", "completion", "data", "details", "extra",
-        "generation", "info", "input", "inputs", "invocation_params", "kwargs", "llm", "meta", "metadata",
-        "metric", "metrics", "model_config", "model_parameters", "output", "outputs", "params", "parameters",
-        "payload", "performance", "properties", "request", "request_body", "response", "response_body",
-        "response_metadata", "result", "span_attributes", "stats", "statistics", "summary", "timing",
+        "_source", "attributes", "body", "call", "completion", "data", "details", "event", "extra", "fields",
+        "generation", "info", "input", "inputs", "invocation_params", "json_payload", "kwargs", "llm", "log",
+        "meta", "metadata", "metric", "metrics", "model_config", "model_parameters", "output", "outputs",
+        "params", "parameters", "payload", "performance", "prompt", "properties", "record", "req", "request",
+        "request_body", "res", "response", "response_body", "response_metadata", "result", "span",
+        "span_attributes", "stats", "statistics", "summary", "timing",
         "timings", "token_count", "token_counts", "token_usage", "tokens", "usage", "usage_metadata", "weave",
     )
 )  # fmt: skip
 """Objects that tell of the call itself; a judge, a parent or a budget have models and tokens of their own."""
+_ANSWERED = frozenset(("output", "outputs", "response", "completion", "answer", "result"))
+"""A request with one of these beside it is an object that holds both: each lies deeper."""
+_UNKNOWN = "COLUMN"
+_LEAVES = 12
 _STEPS = frozenset(".[]")
 """What a key can't hold where it is a step of a path."""
 _WHOLE = "Log each call with its request beside its answer; the pieces of a stream may be a list."
@@ -150,16 +156,18 @@ def example_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]
     """
     chosen = propose_mapping(columns, objects)
     if "messages" not in chosen:
-        chosen.setdefault("input", "COLUMN")
+        chosen.setdefault("input", _UNKNOWN)
     is_left = not set(columns) <= {str(split_path(each)[0]) for each in chosen.values()}
     if is_left:
-        chosen.setdefault("output", "COLUMN")
+        chosen.setdefault("output", _UNKNOWN)
+    inner = _leaves(objects) if _UNKNOWN in chosen.values() else ()
     names = (name for name in FIELDS if name in chosen and name != "gold")
     options = " ".join(f"--map {shlex.quote(f'{name}={chosen[name]}')}" for name in names)
     for place, wanted in conditions(chosen).items():
         options += f" --where {shlex.quote(f'{place}={wanted}')}"
     lacking = "" if "output" in chosen else " (no column is left that could hold the answers)"
-    return options + lacking
+    within = f" (inside the columns lie {', '.join(inner)})" if inner else ""
+    return options + lacking + within
 
 
 def propose_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -177,8 +185,11 @@ def propose_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]
     """
     guess = suggest_mapping(columns)
     field = "messages" if "messages" in guess else "input"
-    asked, whole = _place(objects, guess.pop(field, None), is_request)
-    answered, _ = _place(objects, guess.pop("output", None), is_answer)
+    asked, whole = _place(objects, guess.pop(field, None), _asks)
+    answered, _ = _place(objects, guess.pop("output", None), _answers)
+    if field == "input" and asked is None:
+        asked = _beside(objects, field, (str,), (answered,))
+    answered = answered or _beside(objects, "output", (str,), (asked,))
     if whole:
         # A body has its own system prompt, and would get a second one.
         guess.pop("system", None)
@@ -191,6 +202,35 @@ def propose_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]
     if "latency_ms" not in chosen:
         chosen |= _span_times(objects, (asked, answered))
     return chosen | _of_models(objects, (asked, answered))
+
+
+def _asks(value: Any) -> bool:
+    """Tell whether something is a request's body or its messages, and nothing that holds an answer, too."""
+    holds_both = isinstance(value, dict) and not _ANSWERED.isdisjoint(value)
+    return is_request(value) and not holds_both and not _is_said(value)
+
+
+def _answers(value: Any) -> bool:
+    """Tell whether something is an answer, or messages of the model alone, as spans list what they gave."""
+    return is_answer(value) or _is_said(value)
+
+
+def _is_said(value: Any) -> bool:
+    said = value.get("messages") if isinstance(value, dict) else value
+    return isinstance(said, list) and bool(said) and all(
+        isinstance(each, dict) and is_assistant(each.get("role")) for each in said
+    )  # fmt: skip
+
+
+def _leaves(objects: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return where values lie inside the columns that hold objects, the first ones."""
+    level: list[tuple[str, Any]] = [("", objects[0])] if objects else []
+    found: list[str] = []
+    for depth in range(_DEPTH + 1):
+        level = _inside(level)
+        if depth:
+            found += [place for place, held in level if not isinstance(held, dict)]
+    return found[:_LEAVES]
 
 
 def _beside(
