@@ -429,3 +429,34 @@ def test_where_nothing_tells_the_bodies_the_places_inside_the_columns_are_named(
         list(read([path]))
     assert "--map input=COLUMN --map output=COLUMN" in str(refused.value)
     assert "inside the columns lie payload.a.conv, payload.b.txt" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (
+            ("User Prompt", "Model Response", "Time (ms)", "Date"),
+            {
+                "input": "User Prompt",
+                "output": "Model Response",
+                "latency_ms": "Latency (ms)",
+                "time": "Date",
+            },
+        ),
+        (
+            ("question_text", "answer_text", "llm_name"),
+            {"input": "question_text", "output": "answer_text", "model": "llm_name"},
+        ),
+        (("input_text", "predicted_text"), {"input": "input_text", "output": "predicted_text"}),
+        (("ticket", "gpt_answer"), {"input": "COLUMN", "output": "gpt_answer"}),
+        (("user_id", "prompt", "full_output"), {"input": "prompt", "output": "full_output"}),
+    ],
+)
+def test_columns_are_found_by_names_with_more_words(
+    tmp_path: Path, header: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    """Whose text it is, that it is one, and a unit may stand in the name; an exact name goes first."""
+    path = tmp_path / "table.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, [f"value {number}" for number in range(len(header))]])
+    assert proposed(path) == expected

@@ -39,7 +39,8 @@ _GUESSES: dict[str, tuple[str, ...]] = {
     ),
     "model": (
         "model", "model_name", "engine", "model_id", "response_model", "ai_model", "llm_model",
-        "ls_model_name", "modell", "modelo", "modèle",
+        "ls_model_name", "llm", "llm_name", "model_used", "deployment", "deployment_name", "modell", "modelo",
+        "modèle",
     ),
     "session": ("session", "session_id", "conversation_id", "thread_id"),
     "system": ("system", "system_prompt", "system_message", "instructions", "instruction"),
@@ -47,15 +48,18 @@ _GUESSES: dict[str, tuple[str, ...]] = {
     "input": (
         "input", "text", "prompt", "question", "query", "user_message", "user_prompt", "user_input", "user",
         "content", "request", "utterance", "inputs", "request_body", "frage", "eingabe", "pregunta",
-        "entrada", "質問", "入力",
+        "entrada", "質問", "入力", "context", "document", "passage",
     ),
     "output": (
         "output", "completion", "response", "answer", "prediction", "generation", "reply", "result",
         "assistant_response", "assistant_message", "assistant", "model_output", "response_body", "outputs",
-        "antwort", "ausgabe", "réponse", "respuesta", "salida", "回答", "出力",
+        "predicted", "generated", "antwort", "ausgabe", "réponse", "respuesta", "salida", "回答", "出力",
     ),
-    "gold": ("gold", "label", "expected", "truth", "target", "ground_truth", "category", "intent"),
-    "latency_ms": ("latency_ms", "duration_ms", "response_time_ms", "elapsed_ms"),
+    "gold": (
+        "gold", "label", "expected", "truth", "target", "ground_truth", "category", "intent", "reference",
+        "reference_answer", "expected_output", "expected_answer",
+    ),
+    "latency_ms": ("latency_ms", "duration_ms", "response_time_ms", "elapsed_ms", "time_ms"),
     "input_tokens": (
         "input_tokens", "prompt_tokens", "input_token_count", "prompt_token_count", "tokens_prompt",
         "tokens_in", "request_units", "req_units",
@@ -65,6 +69,12 @@ _GUESSES: dict[str, tuple[str, ...]] = {
         "tokens_completion", "tokens_out", "response_units", "res_units",
     ),
 }  # fmt: skip
+_SIGNS, _FORM = re.compile(r"[\W_]+"), re.compile(r"_(?:text|json|content|raw|body|str|string)$")
+_WHOSE = {
+    "input": re.compile(r"^(?:user|customer|full|original|raw)_"),
+    "output": re.compile(r"^(?:model|llm|gpt|ai|bot|final|full|raw)_"),
+}
+"""What stands before the names of columns that hold the bodies."""
 SPAN_TIMES = (
     ("start_time", "end_time"), ("started_at", "ended_at"), ("started_at", "finished_at"),
     ("started_at", "completed_at"), ("request_start_time", "request_end_time"),
@@ -330,7 +340,21 @@ def snake_case(name: str) -> str:
 def named_column(field: str, columns: Iterable[str]) -> str | None:
     """Return the column whose name fits a field best, as `inputTokens` does; None where none does."""
     by_name = {snake_case(column): column for column in columns}
-    return next((by_name[name] for name in _GUESSES[field] if name in by_name), None)
+    found = next((by_name[name] for name in _GUESSES[field] if name in by_name), None)
+    if found is None:
+        # Such as "Model response", "answer_text" and "Latency (ms)".
+        bare = {_bare(name, field): column for name, column in reversed(by_name.items())}
+        found = next((bare[name] for name in _GUESSES[field] if name in bare), None)
+    return found
+
+
+def _bare(name: str, field: str) -> str:
+    """Return a column's name without signs and, of a body, without whose it is and that it is text."""
+    name = _SIGNS.sub("_", name).strip("_")
+    if field not in _WHOSE:
+        return name
+    bare = _FORM.sub("", _WHOSE[field].sub("", name))
+    return name if bare == "text" else bare
 
 
 def suggest_mapping(columns: Sequence[str]) -> dict[str, str]:
