@@ -439,7 +439,7 @@ def test_where_nothing_tells_the_bodies_the_places_inside_the_columns_are_named(
             {
                 "input": "User Prompt",
                 "output": "Model Response",
-                "latency_ms": "Latency (ms)",
+                "latency_ms": "Time (ms)",
                 "time": "Date",
             },
         ),
