@@ -292,3 +292,12 @@ def test_a_number_that_differs_ends_what_a_cache_can_hold() -> None:
 def test_one_prompt_in_twenty_may_begin_otherwise() -> None:
     alike = [Prompt("Sort it.", "", "", "")] * 19
     assert constant_part([*alike, Prompt("Translate it.", "", "", "")]).prefix_chars == len("Sort it.")
+
+
+def test_numbers_that_differ_are_no_part_of_what_prompts_share() -> None:
+    """One day or one customer would stand there as if all prompts held it; a limit of words stays."""
+    prompts = [
+        Prompt(f"Today is 2026-10-{day:02d}. Answer customer {4_000 + day} in 50 words.", "", "", "")
+        for day in range(1, 29)
+    ]
+    assert constant_part(prompts).text == "Today is 2026-10-…. Answer customer … in 50 words."

@@ -71,14 +71,19 @@ def tool_names(request: Request) -> str:
     return " ".join(sorted(names))
 
 
-def tokens_of(prompt: Prompt) -> Tokens:
-    """Return the tokens of each channel, numbers alike, with marks for its start and end."""
+def tokens_of(prompt: Prompt, *, numbers: bool = False) -> Tokens:
+    """Return the tokens of each channel, with marks for its start and end.
+
+    Args:
+        prompt: The prompt.
+        numbers: Whether numbers are told apart; else all are alike.
+    """
     found: Tokens = []
     for channel in CHANNELS:
         text: str = getattr(prompt, channel)
         if len(text) > 2 * CHARS_READ:
             text = f"{text[:CHARS_READ]}\n{text[-CHARS_READ:]}"
-        tokens = [_plain(each[0]) for each in _TOKEN.finditer(text)]
+        tokens = [each[0] if numbers else _plain(each[0]) for each in _TOKEN.finditer(text)]
         whole = (START, *tokens, END) if tokens else ()
         if len(whole) > HEAD_TOKENS + TAIL_TOKENS:
             whole = whole[:HEAD_TOKENS] + whole[-TAIL_TOKENS:]
@@ -123,7 +128,15 @@ def constant_part(prompts: Sequence[Prompt], *, share: float = 0.95, limit: int 
     counts: Counter[Piece] = Counter()
     for doc in docs:
         counts.update(set(pieces_of(doc)))
-    constant = {piece for piece, count in counts.items() if count >= max(share * len(docs), 1)}
+    enough = max(share * len(docs), 1)
+    constant = {piece for piece, count in counts.items() if count >= enough}
+    exact = Counter(
+        piece
+        for each in prompts
+        for piece in set(pieces_of(tokens_of(each, numbers=True)))
+        if any(token.isdigit() for token in piece[1])
+    )
+    same = {piece for piece, count in exact.items() if count >= enough}
     model, _ = max(
         zip(prompts, docs, strict=True),
         key=lambda pair: (sum(piece in constant for piece in pieces_of(pair[1])), pair[1]),
@@ -137,7 +150,7 @@ def constant_part(prompts: Sequence[Prompt], *, share: float = 0.95, limit: int 
         if unbroken and spans and spans[0][0] == 0:
             prefix += spans[0][1]
         unbroken = unbroken and bool(spans) and spans[0] == (0, len(text.rstrip()))
-        if said := _with_gaps(text, spans):
+        if said := _with_gaps(text, spans, _varying(text, CHANNELS.index(channel), spans, same)):
             shown.append(said)
     text = "\n\n".join(shown)
     return Constant(
@@ -186,12 +199,35 @@ def _constant_spans(text: str, channel: int, constant: set[Piece]) -> list[tuple
     return spans
 
 
-def _with_gaps(text: str, spans: Sequence[tuple[int, int]]) -> str:
+def _varying(
+    text: str, channel: int, spans: Sequence[tuple[int, int]], same: set[Piece]
+) -> list[tuple[int, int]]:
+    """Return where numbers stand in constant text that differ from prompt to prompt, as dates and ids do."""
+    found = list(_TOKEN.finditer(text))
+    tokens = [START, *(each[0] for each in found), END]
+    settled: set[int] = set()
+    for start in range(len(tokens) - SHINGLE + 1):
+        if (channel, tuple(tokens[start : start + SHINGLE])) in same:
+            settled.update(range(start, start + SHINGLE))
+    return [
+        each.span()
+        for index, each in enumerate(found, 1)
+        if each[0].isdigit()
+        and index not in settled
+        and any(begin <= each.start() < end for begin, end in spans)
+    ]
+
+
+def _with_gaps(text: str, spans: Sequence[tuple[int, int]], varying: Sequence[tuple[int, int]]) -> str:
     if not spans:
         return ""
     said, at = "", 0
     for begin, end in spans:
-        said += ("… " if text[at:begin].strip() else "") + text[begin:end]
+        kept, here = "", begin
+        for left, right in varying:
+            if begin <= left < end:
+                kept, here = kept + text[here:left] + "…", right
+        said += ("… " if text[at:begin].strip() else "") + kept + text[here:end]
         said += " " if end < len(text.rstrip()) else ""
         at = end
     return (said + ("…" if text[at:].strip() else "")).strip()
