@@ -614,7 +614,7 @@ def test_the_command_says_of_a_small_task_what_the_pages_say() -> None:
     found = recommend(Evidence(labelled(120, 0, 0), days=10, calls_per_day=100), POLICY)
     assert found.harm_per_day_at_most is not None
     said = recommendation_text("task", "small", found)
-    assert f"Of what moves, at most {a_day(found.harm_per_day_at_most)} harmed calls a day." in said
+    assert f"Of what moves at 1 %, at most {a_day(found.harm_per_day_at_most)} harmed calls a day." in said
     assert "At most 0.0 " not in said
 
 

@@ -91,19 +91,12 @@ def read_config(data: dict[str, Any], path: Path) -> WorkspaceConfig:
     return config
 
 
-_TASK_LINE = re.compile(r"""^\s*task\s*=\s*(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
-
-
-def _task_in(path: Path) -> str:
-    """Return the task that a wrong eval names, or its folder's name where that can't be told."""
+def _task_in(path: Path) -> str | None:
+    """Return the task that a wrong eval names; None where that can't be told for certain."""
     with contextlib.suppress(ConfigError):
         if isinstance(named := read_toml(path).get("task"), str):
             return named
-    # A file that is no TOML may still be the second one for a task, whose first must not pass for right.
-    with contextlib.suppress(ConfigError):
-        if found := _TASK_LINE.search(read_words(path, "utf-8")):
-            return found[1] or found[2]
-    return path.parent.name
+    return None
 
 
 def _read_eval(path: Path) -> EvalConfig:
@@ -180,7 +173,7 @@ class Workspace:
         Raises:
             ConfigError: As for `evals`.
         """
-        found, wrong = self._evals
+        found, wrong, _ = self._evals
         for error in wrong.values():
             raise error
         return found
@@ -190,10 +183,22 @@ class Workspace:
         """Return what is wrong with the evals that are left out where that is tolerated, by task."""
         return self._evals[1]
 
+    def check_tasks_are_told(self) -> None:
+        """Refuse evals of which nobody can tell which task they are for: any may be a task's second one.
+
+        Of two for a task, one may keep its data inside.
+
+        Raises:
+            ConfigError: There is one, such as a file that is no TOML.
+        """
+        for error in self._evals[2]:
+            raise error
+
     @cached_property
-    def _evals(self) -> tuple[dict[str, EvalConfig], dict[str, ConfigError]]:
+    def _evals(self) -> tuple[dict[str, EvalConfig], dict[str, ConfigError], list[ConfigError]]:
         found: dict[str, EvalConfig] = {}
         wrong: dict[str, ConfigError] = {}
+        nameless: list[ConfigError] = []
         folder = self.root / self.config.evals
         for path in sorted(each / "eval.toml" for each in (folder.iterdir() if folder.is_dir() else ())):
             if not (path.exists() or path.is_symlink()):
@@ -206,11 +211,14 @@ class Workspace:
                         "Give one of the two another name.",
                     )
             except ConfigError as error:
-                wrong.setdefault(_task_in(path), error)
+                task = _task_in(path)
+                wrong.setdefault(path.parent.name if task is None else task, error)
+                if task is None:
+                    nameless.append(error)
             else:
                 found[each.task] = each
         # Of two for one task nobody knows which is meant.
-        return {task: each for task, each in found.items() if task not in wrong}, wrong
+        return {task: each for task, each in found.items() if task not in wrong}, wrong, nameless
 
     def eval_for(self, task: str) -> EvalConfig:
         """Return the eval of a task.

@@ -61,9 +61,12 @@ class Deciding:
         return self._store
 
     def report(
-        self, task: str, candidate: str, path: Path | str | None = None, *, current_share: float = 0.0
+        self, task: str, candidate: str, path: Path | str | None = None, *, current_share: float | None = None
     ) -> Report:
-        """Gather a report on a candidate, and write it to a file (.html or .md) if one is named."""
+        """Gather a report on a candidate, and write it to a file (.html or .md) if one is named.
+
+        Without a current share it is about the one in force.
+        """
         from workbench.report import gather_report, write_report
 
         found = gather_report(self.workspace, self.store, task, candidate, current_share=current_share)

@@ -14,6 +14,7 @@ from workbench.progress import Listener, silent
 from workbench.ramp import Lack
 from workbench.records import UNASSIGNED, Action, Recommendation
 from workbench.roles import Right
+from workbench.rollout import shares_in_force
 from workbench.scoring import OverviewRow
 from workbench.scoring.portfolio import furthest
 from workbench.scoring.targets import targets
@@ -114,7 +115,9 @@ def journey(
         listener: Is told how far that is.
     """
     if rows is None:
-        rows = scoring.overview(workspace, store, listener=listener)
+        rows = scoring.overview(
+            workspace, store, share_of=shares_in_force(workspace, store), listener=listener
+        )
     return told(facts(workspace, store), rows)
 
 

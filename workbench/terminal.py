@@ -266,7 +266,8 @@ def recommendation_text(task: str, candidate: str, answer: Recommendation) -> st
         *(f"  {reason}" for reason in answer.reasons),
     ]
     if answer.harm_per_day_at_most is not None and answer.effective_share > 0:
-        lines.append(f"  Of what moves, at most {a_day(answer.harm_per_day_at_most)} harmed calls a day.")
+        harmed, at = a_day(answer.harm_per_day_at_most), percent(answer.share, 0)
+        lines.append(f"  Of what moves at {at}, at most {harmed} harmed calls a day.")
     lines.extend(
         f"  slice {each.name}={each.value}: {percent(each.share, 0)} {each.status}: {each.reason}"
         for each in answer.slices

@@ -220,7 +220,7 @@ def test_a_card_says_harm_a_day_of_what_moves(
 
     with mock.patch.object(standing, "weigh", held):
         words = said(fine(visit(filled, "overview", task="triage")))
-    assert ("Of what moves, at most 3.0 harmed calls a day." in words) is is_said
+    assert ("Of what moves at 5 %, at most 3.0 harmed calls a day." in plain(words)) is is_said
 
 
 def test_many_candidates_are_a_table_with_a_card_for_each_tasks_best(visit: Visit, many: Filled) -> None:

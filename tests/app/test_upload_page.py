@@ -113,6 +113,7 @@ def test_of_a_log_of_all_kinds_of_spans_the_calls_are_offered(
         {"input": f"Hello {index}?", "output": "Hi.", "span": "x", "metadata": {"type": kind}}
         for index, kind in enumerate(("llm", "tool", "llm"))
     ]
+    holds = "map-where-value-metadata.type"
     for kept, accepted in ((True, 2), (False, 1)):
         log = tmp_path / f"sent{accepted}" / "log.jsonl"
         log.parent.mkdir()  # It goes with what was sent.
@@ -121,9 +122,9 @@ def test_of_a_log_of_all_kinds_of_spans_the_calls_are_offered(
         at.session_state[FILES] = [log]
         at = fine(at.run())
         assert at.selectbox(key="map-where").value == "metadata.type"
-        assert at.text_input(key="map-where-value").value == "llm"
+        assert at.text_input(key=holds).value == "llm"
         if not kept:
-            at.text_input(key="map-where-value").set_value("")
+            at.text_input(key=holds).set_value("")
             at = fine(at.run())
         report = fine(at.button(key="import").click().run()).session_state[REPORT]
         assert report.accepted == accepted, "the first time two calls, the second time the row that was left"

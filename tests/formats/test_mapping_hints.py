@@ -460,3 +460,56 @@ def test_columns_are_found_by_names_with_more_words(
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, [f"value {number}" for number in range(len(header))]])
     assert proposed(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "latency_ms"),
+    [
+        ("2026-10-01T10:00:00Z", "2026-10-01T10:00:01.5Z", 1_500),
+        (1_790_000_000, 1_790_000_002, 2_000),
+        ("2026-10-01", "2026-10-01", None),
+        ("2026-10-01", "2026-12-01", None),
+        ("2026-10-01T10:00:00Z", "2026-10-03T10:00:00Z", None),
+        ("2026-10-01T10:00:01Z", "2026-10-01T10:00:00Z", None),
+        ("2026-10-01T10:00:00Z", "soon", None),
+    ],
+)
+def test_begin_and_end_give_a_latency_only_where_a_call_can_take_so_long(
+    tmp_path: Path, begin: Any, end: Any, latency_ms: float | None
+) -> None:
+    """Days alone are all alike, and what lies more than a day apart are other times: marked as not known."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"q": "Hi", "a": "Yes", "b": begin, "e": end}) + "\n", encoding="utf-8")
+    mapping = {"input": "q", "output": "a", "time": "b", "end_time": "e"}
+    (draft,) = read([path], mapping=mapping)
+    assert isinstance(draft, Draft)
+    assert draft.control is not None
+    assert draft.control.latency_ms == latency_ms
+    assert (Mark.NO_LATENCY in draft.control_marks) is (latency_ms is None)
+
+
+def test_days_that_are_no_begin_and_end_of_a_call_are_not_proposed_as_such(tmp_path: Path) -> None:
+    """A ticket was started on one day and completed on another; the call's time is the first."""
+    path = tmp_path / "tickets.csv"
+    rows = [("question", "answer", "started_at", "completed_at"), ("Hi", "Yes", "2026-10-01", "2026-10-04")]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    found = proposed(path)
+    assert "end_time" not in found
+    assert found["time"] == "started_at"
+
+
+def test_a_business_s_own_kinds_make_no_condition(tmp_path: Path) -> None:
+    """What came by chat and what came by mail are calls alike: a condition on one would lose the other."""
+    path = tmp_path / "log.jsonl"
+    rows = [{"input": "Hi", "output": "Yes", "type": kind} for kind in ("chat", "email", "chat")]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert not [each for each in proposed(path) if each.startswith(WHERE_PREFIX)]
+
+
+def test_a_place_beyond_any_list_is_not_there_and_breaks_nothing(tmp_path: Path) -> None:
+    """A number too long to be one is a place that no record has."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"input": ["Hi"], "output": "Yes"}) + "\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="input"):
+        list(read([path], mapping={"input": f"input[{'9' * 5_000}]", "output": "output"}))

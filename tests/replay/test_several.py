@@ -221,7 +221,7 @@ def test_a_replay_of_a_task_starts_while_the_eval_of_another_is_wrong(tmp_path: 
     what = ["--task", "spam", "--candidate", "a"]
     other = workspace.root / "evals" / "other" / "eval.toml"
     other.parent.mkdir()
-    other.write_text('task = "other"\nkind = ')
+    other.write_text('task = "other"\nkind = "guess"\n')
     done = run("replay", *where, *what, "--limit", "20", "--no-checks")
     assert done.exit_code == 0, done.output
     assert run("compare", *where, *what).exit_code == 0
@@ -235,12 +235,33 @@ def test_a_replay_of_a_task_starts_while_the_eval_of_another_is_wrong(tmp_path: 
         assert str(other) in refused.output
 
 
-def test_a_second_eval_of_a_task_that_is_no_toml_stops_its_replays(tmp_path: Path, server: Server) -> None:
+SECOND_EVALS: dict[str, bytes | None] = {
+    "no value": b'task = "spam"\nkind = ',
+    "no UTF-8": b'# soci\xe9t\xe9\ntask = "spam"\nkind = "label"\n',
+    "quoted key": b'"task" = "spam"\nkind = ',
+    "escaped name": b'task = "sp\\u0061m"\nkind = ',
+    "long text": b'task = """spam"""\nkind = ',
+    "another key": b'tasc = "spam"\nkind = "label"\n',
+    "a list": b'task = ["spam"]\nkind = "label"\n',
+    "behind another": b'note = """\ntask = "other"\n"""\ntask = "spam"\nkind = ',
+    "a folder": None,
+}
+
+
+@pytest.mark.parametrize("content", SECOND_EVALS.values(), ids=SECOND_EVALS.keys())
+def test_an_eval_that_may_be_a_second_one_of_a_task_stops_its_replays(
+    tmp_path: Path, server: Server, content: bytes | None
+) -> None:
     """Which of the two says where the data may go is not known, so nothing is sent."""
     workspace = world(tmp_path, server, a="good")
     again = workspace.root / "evals" / "a-copy" / "eval.toml"
     again.parent.mkdir()
-    again.write_text('task = "spam"\nkind = ')
-    refused = run("replay", "--workspace", str(workspace.root), "--task", "spam", "--candidate", "a")
-    assert refused.exit_code == 2
-    assert str(again) in refused.output
+    if content is None:
+        again.mkdir()
+    else:
+        again.write_bytes(content)
+    where = ["--workspace", str(workspace.root), "--task", "spam", "--candidate", "a"]
+    for command in ("replay", "compare"):
+        refused = run(command, *where)
+        assert refused.exit_code == 2
+        assert str(again) in refused.output

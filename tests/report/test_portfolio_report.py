@@ -14,8 +14,15 @@ from click.testing import CliRunner
 
 from workbench import Workbench
 from workbench.cli import cli
-from workbench.report import PortfolioReport, gather_portfolio, portfolio_html, portfolio_markdown
-from workbench.scoring import overview, portfolio
+from workbench.report import (
+    PortfolioReport,
+    gather_portfolio,
+    gather_report,
+    portfolio_html,
+    portfolio_markdown,
+)
+from workbench.rollout import accept
+from workbench.scoring import overview, portfolio, recommend
 from workbench.store import Store
 
 NOW = datetime(2026, 12, 24, 12, 0, tzinfo=UTC)
@@ -153,3 +160,30 @@ def test_what_nothing_moves_means_is_said_at_every_star(report: PortfolioReport)
         assert "* Nothing moves." in plain
         harmed = plain[plain.index("Harmed calls a day at most") :]
         assert "nothing moves" in harmed[:120]
+
+
+def test_reports_and_tables_are_about_the_shares_in_force(tmp_path: Path) -> None:
+    """A share that was accepted is what a candidate serves: every paper says so, as the pages do."""
+    workspace = make_workspace(tmp_path / "space")
+    with Store.open(workspace.store_path, spool=workspace.spool) as store:
+        fill(workspace, store, demo_pairs())
+        answer = recommend(workspace, store, "triage", "small")
+        accept(
+            workspace,
+            store,
+            "triage",
+            "small",
+            share=0.5,
+            shown=answer.details["evidence_hash"],
+            who="ada",
+            reason="The contract ends.",
+            until=datetime.now(UTC) + timedelta(days=3),
+        )
+        whole = gather_portfolio(workspace, store)
+        (row,) = [each for each in whole.rows if (each.task, each.candidate) == ("triage", "small")]
+        assert row.recommendation.current_share == 0.5
+        assert gather_report(workspace, store, "triage", "small").row.recommendation.current_share == 0.5
+        at_five = gather_report(workspace, store, "triage", "small", current_share=0.05)
+        assert at_five.row.recommendation.current_share == 0.05
+        others = {each.recommendation.current_share for each in whole.rows if each.task != "triage"}
+        assert others == {0.0}

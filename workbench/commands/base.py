@@ -76,11 +76,12 @@ def open_workspace(
         workspace: Its folder.
         memory_mb: What the database may take, and more where calls are long.
         task: The one task that the command is about, where it reads no eval but that one's: what is
-            wrong with another is no reason not to work.
+            wrong with another is no reason not to work, if it says that it is another's.
     """
     space = load_workspace(workspace)
     if task is not None:
         space = replace(space, tolerant=True)
+        space.check_tasks_are_told()
     return space, open_store(space, memory_mb=memory_mb)
 
 

@@ -41,7 +41,7 @@ unless calls are so long that it needs more."""
 @click.option("--dry-run", is_flag=True, help="Read and report; store nothing.")
 @click.option(
     "--memory-mb",
-    type=click.IntRange(min=64),
+    type=click.IntRange(64, 1_048_576),
     help=f"What the database may take at most. Without it {LOADING_MB}, and more where calls are long.",
 )
 @click.option("--rejects", type=click.Path(path_type=Path), help="Write rejected records to this CSV file.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--task", help="Which task; with --candidate.")
 @click.option("--candidate", "candidate_name", help="Which candidate; with --task.")
 @click.option("--portfolio", is_flag=True, help="Report on all tasks together instead.")
-@click.option("--current-share", help="Share it serves now, such as 5%; 0% unless given.")
+@click.option("--current-share", help="Share it serves now, such as 5%; default: what is in force.")
 @common
 def report(
     file: Path | None,
@@ -55,7 +55,7 @@ def report(
             raise UsageError(
                 "A report is about a task and a candidate.", "Give --task and --candidate, or --portfolio."
             )
-        share = parse_share(current_share or "0%")
+        share = None if current_share is None else parse_share(current_share)
         space, store = open_workspace(workspace)
         with store:
             found = gather_report(space, store, task, candidate_name, current_share=share)

@@ -179,11 +179,8 @@ def facts_beyond(answer: str, request: Request | None) -> tuple[int, int] | None
             + len(said.when.lacking(other.when))
         )
 
-    every = lacking(read_contents(""))
-    if not every:  # Requests are long, and reading one takes its time.
-        return 0, 0
     missing = lacking(_read_request(text))
-    return missing, max(every, missing)
+    return missing, max(lacking(read_contents("")), missing)
 
 
 def _without_units(each: Contents) -> Contents:

@@ -19,6 +19,7 @@ from workbench.exporting.setting_tables import SETTING_TABLES
 from workbench.exporting.table import EVERY, NUMBER, TEXT, TEXTS, TIME, WHOLE, YES, Row, Table
 from workbench.review import hidden_from
 from workbench.roles import Right
+from workbench.rollout import shares_in_force
 from workbench.scoring.case_filters import case_filter, pool_of
 from workbench.scoring.found import found_slices
 from workbench.scoring.judging import people_on, rulings, scope_of
@@ -297,7 +298,7 @@ def _overview(workspace: Workspace, store: Store, asked: Asked) -> Table:
                 **told("agreement", row.agreement),
                 **told("harm", row.recommendation.harm),
             }
-            for row in scoring.overview(workspace, store)
+            for row in scoring.overview(workspace, store, share_of=shares_in_force(workspace, store))
             if asked.task in (None, row.task) and asked.candidate in (None, row.candidate)
         ),
     )

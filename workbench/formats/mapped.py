@@ -26,6 +26,10 @@ ATTRIBUTE_PREFIX = "attributes."
 
 MAX_HINT_DEPTH = 6
 _MILLISECOND = timedelta(milliseconds=1)
+LONGEST = timedelta(days=1)
+"""No call takes longer: what lies further apart are other times."""
+_DAY = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{8}")
+"""A date without a time of day."""
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _GUESSES: dict[str, tuple[str, ...]] = {
     "id": (
@@ -204,8 +208,7 @@ class Mapped:
         """Return what a column says of it, or else the time from begin to end."""
         latency_ms = as_number(self._get(value, "latency_ms"))
         if latency_ms is None:
-            begin, end = (to_utc(self._get(value, field)) for field in ("time", "end_time"))
-            latency_ms = None if begin is None or end is None else (end - begin) / _MILLISECOND
+            latency_ms = between(self._get(value, "time"), self._get(value, "end_time"))
         return latency_ms if latency_ms is not None and latency_ms >= 0 else None
 
     def _control(self, value: Mapping[str, Any], marks: list[str]) -> Output | None:
@@ -335,6 +338,19 @@ def _paths_of(value: Any, place: str = "", depth: int = 0) -> Iterator[str]:
 def snake_case(name: str) -> str:
     """Return the name of a column as Python writes names, `inputTokens` as `input_tokens`."""
     return _HUMP.sub("_", name.strip()).lower().replace(" ", "_").replace("-", "_")
+
+
+def between(begin: Any, end: Any) -> float | None:
+    """Return the milliseconds from a begin to an end; None where that can't be what a call took.
+
+    One is no time, or a day alone, or the end is before the begin or more than a day behind it.
+    """
+    if any(isinstance(each, str) and _DAY.fullmatch(each.strip()) for each in (begin, end)):
+        return None
+    first, last = to_utc(begin), to_utc(end)
+    if first is None or last is None or not timedelta() <= last - first <= LONGEST:
+        return None
+    return (last - first) / _MILLISECOND
 
 
 def named_column(field: str, columns: Iterable[str]) -> str | None:

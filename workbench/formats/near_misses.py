@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,14 @@ from workbench.errors import UsageError
 from workbench.formats.chat import PARAMETERS
 from workbench.formats.chunks import is_ollama
 from workbench.formats.logged import is_answer, is_request
-from workbench.formats.mapped import FIELDS, SPAN_TIMES, named_column, snake_case, suggest_mapping
+from workbench.formats.mapped import FIELDS, SPAN_TIMES, between, named_column, snake_case, suggest_mapping
 from workbench.formats.picking import EITHER, WHERE_PREFIX, conditions
 from workbench.formats.pieces import are_stream, is_piece
 from workbench.formats.registry import recognised
 from workbench.formats.requests import BODY_KEYS
 from workbench.formats.steps import split_path
 from workbench.formats.turns import is_assistant
-from workbench.normal import decode_nested, to_utc
+from workbench.normal import decode_nested
 
 _PYTHON = ("{'", "[{'")
 _ASKED = ("messages", "input", "prompt", "request")
@@ -30,8 +29,6 @@ _BESIDE: Mapping[str, tuple[type, ...]] = {
 }  # fmt: skip
 """Fields that logs keep in objects beside the bodies, with the types of their values."""
 _TIMES = (*SPAN_TIMES, ("start", "end"))
-_LONGEST = timedelta(days=1)
-"""No call takes longer: what lies further apart are other times."""
 _KINDS = frozenset(
     ("type", "kind", "span_type", "span_kind", "run_type", "observation_type", "event_type", "call_type")
 )
@@ -39,6 +36,14 @@ _MODEL_KINDS = frozenset(
     ("llm", "chat", "chat_model", "chatmodel", "generation", "completion", "chat_completion", "llm_call")
 )
 """What a log of all kinds of spans calls those of a model."""
+_OTHER_KINDS = frozenset(
+    (
+        "agent", "chain", "embedding", "embeddings", "evaluator", "event", "function", "guardrail", "http",
+        "internal", "middleware", "parser", "prompt", "rerank", "reranker", "retrieval", "retriever", "root",
+        "score", "server", "client", "span", "step", "task", "tool", "tool_call", "trace", "workflow",
+    )
+)  # fmt: skip
+"""And what it calls others."""
 _LOOKED_AT = 20
 _DEPTH = 3
 _DEPTH_BESIDE = 2
@@ -199,6 +204,8 @@ def propose_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]
     for name, kinds in _BESIDE.items():
         if name not in chosen and (found := _beside(objects, name, kinds, (asked, answered))) is not None:
             chosen[name] = found
+    if "end_time" in chosen and not _are_spans(objects, chosen):
+        del chosen["end_time"]
     if "latency_ms" not in chosen:
         chosen |= _span_times(objects, (asked, answered))
     return chosen | _of_models(objects, (asked, answered))
@@ -252,11 +259,18 @@ def _span_times(objects: Sequence[Mapping[str, Any]], bodies: Sequence[str | Non
             names = {snake_case(key): key for key in held if not _STEPS.intersection(key)}
             for pair in _TIMES:
                 keys = [names[name] for name in pair if name in names]
-                begin, end = (to_utc(held[key]) for key in keys) if len(keys) == len(pair) else (None, None)
-                if begin is not None and end is not None and timedelta() <= end - begin <= _LONGEST:
+                if len(keys) == len(pair) and between(*(held[key] for key in keys)) is not None:
                     before = f"{place}." if place else ""
                     return {"time": before + keys[0], "end_time": before + keys[1]}
     return {}
+
+
+def _are_spans(objects: Sequence[Mapping[str, Any]], chosen: Mapping[str, str]) -> bool:
+    """Say whether what two columns hold can be begin and end of calls, as their names say."""
+    begin, end = chosen.get("time"), chosen["end_time"]
+    pairs = [(each.get(begin), each.get(end)) for each in objects] if begin is not None else []
+    told = [pair for pair in pairs if None not in pair]
+    return begin is not None and (not told or any(between(*pair) is not None for pair in told))
 
 
 def _of_models(objects: Sequence[Mapping[str, Any]], bodies: Sequence[str | None]) -> dict[str, str]:
@@ -269,7 +283,9 @@ def _of_models(objects: Sequence[Mapping[str, Any]], bodies: Sequence[str | None
                     found.setdefault(f"{place}.{key}" if place else key, set()).add(said)
     for place, kinds in found.items():
         models = sorted(each for each in kinds if snake_case(each) in _MODEL_KINDS)
-        if models and len(models) < len(kinds):
+        # "chat" beside "email" is no kind of span: a condition on it would lose all that came by mail.
+        others = {snake_case(each) for each in kinds}.difference(_MODEL_KINDS)
+        if models and others & _OTHER_KINDS:
             return {WHERE_PREFIX + place: EITHER.join(models)}
     return {}
 

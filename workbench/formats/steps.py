@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.normal import decode_nested
 
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d{1,9})\]")
 MISSING = object()
 """What lies at a path that leads nowhere."""
 

@@ -94,7 +94,7 @@ def gather_report(
     task: str,
     candidate: str,
     *,
-    current_share: float = 0.0,
+    current_share: float | None = None,
     now: datetime | None = None,
 ) -> Report:
     """Gather a report on a candidate for a task.
@@ -104,12 +104,14 @@ def gather_report(
         store: Holds everything else.
         task: The task.
         candidate: The candidate's name.
-        current_share: Share that it serves now, 0..1.
+        current_share: Share that it serves now, 0..1; what is in force unless given.
         now: When the report is made; this moment unless given.
 
     Raises:
         UsageError: Either is unknown, or nothing was replayed or compared.
     """
+    held = in_force(workspace, store, task, candidate, now=now)
+    current_share = held.share if current_share is None else current_share
     row = overview_row(workspace, store, task, candidate, current_share=current_share)
     decision = with_remarks(workspace, store, task, row.fingerprint, row.recommendation)
     row = replace(row, recommendation=decision)
@@ -150,7 +152,7 @@ def gather_report(
         replays=replays,
         labels=labels,
         evidence_hash=made.evidence_hash,
-        accepted=in_force(workspace, store, task, candidate, now=present),
+        accepted=held,
         decisions=tuple(decisions(store, task, candidate)),
     )
 

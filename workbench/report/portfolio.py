@@ -18,6 +18,7 @@ from workbench.progress import Listener, silent
 from workbench.records import Policy, as_builtins, to_json
 from workbench.report.wording import METHODS, Table, interval, moment, money, percent
 from workbench.roles import Right
+from workbench.rollout import shares_in_force
 from workbench.scoring import OverviewRow, Portfolio, SizeLadder
 from workbench.scoring.freshness import stale
 from workbench.stats.wording import a_day, count
@@ -79,7 +80,9 @@ def gather_portfolio(
     """
     evals = workspace.every_eval
     if rows is None:
-        rows = scoring.overview(workspace, store, listener=listener)
+        rows = scoring.overview(
+            workspace, store, share_of=shares_in_force(workspace, store), listener=listener
+        )
     mine = [row for row in rows if access.may(Right.SEE, row.task)]
     ordered = tuple(sorted(mine, key=lambda row: (row.task, row.synthetic, row.candidate)))
     policies = {row.task: evals[row.task].policy for row in ordered}

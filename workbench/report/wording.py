@@ -156,7 +156,7 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
         ("Harm at most", f"{percent(found.harm.high)} of calls ({stage(found.harm.level)} sure)"),
         ("Tolerance", percent(report.policy.tolerance)),
         ("The bound", holds_for(judged(found, report.policy).high, report.policy)),
-        ("Harmed calls a day at most, of what moves", _harmed(found)),
+        ("Harmed calls a day at most, at the recommended share", _harmed(found)),
         ("Saving a month, of what moves", amount(row.saving)),
         ("Cost a month now", money(row.cost_now_usd_month)),
     )
@@ -164,7 +164,7 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
 
 def _harmed(found: Recommendation) -> str:
     if found.effective_share <= EPSILON:
-        return "nothing moves"
+        return "nothing moves at it"
     return "no figure" if found.harm_per_day_at_most is None else a_day(found.harm_per_day_at_most)
 
 

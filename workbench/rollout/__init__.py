@@ -6,7 +6,7 @@
 from workbench.rollout.accepting import accept, present_actor
 from workbench.rollout.decisions import Decision, Moves, Standing, standing
 from workbench.rollout.exporting import RampExport, export_ramp, write_ramp
-from workbench.rollout.log import LogEntry, broken_entries, decisions, in_force
+from workbench.rollout.log import LogEntry, broken_entries, decisions, in_force, shares_in_force
 from workbench.rollout.what_if import WhatIf, what_if
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "export_ramp",
     "in_force",
     "present_actor",
+    "shares_in_force",
     "standing",
     "what_if",
     "write_ramp",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.access import requires
+from workbench.access import requires, requires_somewhere
 from workbench.config import Workspace
 from workbench.records import Estimate, from_json
 from workbench.roles import Right
@@ -89,6 +89,17 @@ def in_force(
     workspace.candidate(candidate)
     fingerprint = fingerprint_of(workspace, store, candidate) or ""
     return standing(log_of(store, task, candidate), fingerprint, now or datetime.now(UTC))
+
+
+@requires_somewhere(Right.SEE)
+def shares_in_force(workspace: Workspace, store: Store) -> Callable[[str, str], float]:
+    """Return what tells the share that is in force of a task and a candidate, for `scoring.overview`.
+
+    Args:
+        workspace: Names the evals and the candidates.
+        store: Holds the log.
+    """
+    return lambda task, candidate: in_force(workspace, store, task, candidate).share
 
 
 def log_of(store: Reads, task: str, candidate: str) -> list[Decision]:

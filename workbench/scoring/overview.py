@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -94,19 +95,26 @@ class OverviewRow:
 
 
 @requires_somewhere(Right.SEE)
-def overview(workspace: Workspace, store: Store, *, listener: Listener = silent) -> list[OverviewRow]:
+def overview(
+    workspace: Workspace,
+    store: Store,
+    *,
+    share_of: Callable[[str, str], float] = lambda task, candidate: 0.0,
+    listener: Listener = silent,
+) -> list[OverviewRow]:
     """Return one row for each task and candidate that has comparisons, as configured now.
 
     Args:
         workspace: Names evals, candidates and prices.
         store: Holds everything else.
+        share_of: Tells which share of a task a candidate serves now, 0..1; see `rollout.shares_in_force`.
         listener: Is told how many are done.
     """
     found = []
     pairs = [each for each in targets(workspace, store) if may(Right.SEE, each[0].task)]
     for done, (config, name, fingerprint) in enumerate(pairs):
         listener(Progress("weighing", done, len(pairs), "candidates"))
-        row = row_of(workspace, store, config, name, fingerprint)
+        row = row_of(workspace, store, config, name, fingerprint, share_of(config.task, name))
         if row is not None:
             found.append(row)
     return found

@@ -79,7 +79,11 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     money.briefly(row)
     if answer.harm_per_day_at_most is not None and answer.effective_share > ladder.EPSILON:
         harmed = a_day(answer.harm_per_day_at_most)
-        st.text(f"Of what moves, at most {harmed} harmed calls a day.", help=words.EVIDENCE[words.HARM_A_DAY])
+        at = words.stage(answer.share)
+        st.text(
+            f"Of what moves at {at}, at most {harmed} harmed calls a day.",
+            help=words.EVIDENCE[words.HARM_A_DAY],
+        )
     _freshness(row)
     _steps(row, mark, rivals)
 

@@ -271,7 +271,8 @@ def _condition(
     wanted = right.text_input(
         "Holds",
         look.mapping[suggested] if suggested and chosen == place else "",
-        key="map-where-value",
+        # Another column holds other things.
+        key=f"map-where-value-{chosen}",
         help="Rows that hold something else are skipped and counted. Between several values stands a |.",
     )
     return {WHERE_PREFIX + str(chosen): wanted.strip()} if wanted.strip() else {}

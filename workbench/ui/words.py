@@ -141,8 +141,9 @@ EVIDENCE = {
     "Calls (n)": "The calls that the bound rests on.",
     "Worth as independent calls": "Calls of one session or with one request count less than others.",
     HARM_A_DAY: (
-        "Of the calls that move after slices: calls a day times the task's share times U, and never more "
-        "than move. What slices hold back is not taken off it, since those may be the harmless calls."
+        "At the recommended share, of the calls that move after slices: calls a day times that share times "
+        "U, and never more than move. What slices hold back is not taken off it, since those may be the "
+        "harmless calls."
     ),
     "Sessions with a worse call": "Of sessions, those in which at least one call gets worse.",
     "Seen in part, taken as worse": "Sessions with calls that were not compared: they count as harmed.",
