@@ -97,3 +97,12 @@ def test_the_command_counts_what_was_not_picked_as_skipped(tmp_path: Path) -> No
         refused = run.invoke(cli, [*command, *wrong])
         assert refused.exit_code == 2
         assert "--where" in refused.stderr
+
+
+@pytest.mark.parametrize("wanted", ["", "|", " | "])
+def test_a_condition_without_a_value_is_refused(wanted: str) -> None:
+    """It would pass over every row; an empty one beside a value says nothing."""
+    with pytest.raises(UsageError, match="names no value"):
+        Mapped(MAPPED | {"where.kind": wanted})
+    (read,) = Mapped(MAPPED | {"where.kind": "llm|"}).parse({"q": "Hi", "a": "Yes", "kind": "llm"})
+    assert isinstance(read, Draft)

@@ -12,7 +12,7 @@ from typing import Any
 from workbench.errors import UsageError, did_you_mean
 from workbench.formats.base import Draft, Mark, OutputDraft, Parsed, Passed, Unreadable, task_of
 from workbench.formats.logged import is_asked, read_logged, refuse_cut
-from workbench.formats.picking import WHERE_PREFIX, Picking, as_option, place_of
+from workbench.formats.picking import WHERE_PREFIX, Picking, as_option, place_of, values_of
 from workbench.formats.requests import read_request
 from workbench.formats.steps import MISSING, follow, split_path
 from workbench.normal import as_count, as_number, as_text, decode_nested, to_utc
@@ -252,6 +252,11 @@ def check_fields(mapping: Mapping[str, str], *, outputs_only: bool = False) -> N
         ):
             hint = did_you_mean(field, [*FIELDS, "attributes.NAME"])
             raise UsageError(f"--map: there is no field {field!r}.", hint)
+        if field.startswith(WHERE_PREFIX) and not values_of(mapping[field]):
+            place = field.removeprefix(WHERE_PREFIX)
+            raise UsageError(
+                f"--where {place}={mapping[field]} names no value.", f"For example --where {place}=llm."
+            )
     if outputs_only:
         missing = [field for field in ("id", "output") if field not in mapping]
         if missing:

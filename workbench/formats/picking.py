@@ -25,7 +25,7 @@ class Picking:
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
         self._conditions = [
-            (path, split_path(path), {_alike(each): each.strip() for each in wanted.split(EITHER)})
+            (path, split_path(path), {_alike(each): each for each in values_of(wanted)})
             for path, wanted in conditions(mapping).items()
         ]
 
@@ -36,6 +36,11 @@ class Picking:
             if found is MISSING or found is None or _alike(as_text(found)) not in wanted:
                 return f"{path} is not {' or '.join(sorted(wanted.values()))}"
         return None
+
+
+def values_of(wanted: str) -> list[str]:
+    """Return the values of a condition, of which any will do."""
+    return [each.strip() for each in wanted.split(EITHER) if each.strip()]
 
 
 def _alike(text: str) -> str:

@@ -28,8 +28,8 @@ from workbench.traffic.templates import Template
 
 SAMPLE = 200
 """Calls of a workload whose texts are read."""
-FACTS_CHARS = 4_000_000
-"""So much of its requests is searched for the facts of the answers: a million take a second."""
+FACTS_CHARS = 2_000_000
+"""So much of its requests is searched for the facts of the answers: a million take two seconds."""
 LEVEL = 0.95
 UNNAMED = "unnamed model"
 OVERLAP_CHARS = 4_000

@@ -33,7 +33,9 @@ METHOD = (
     "With T compared tasks and K candidates compared on a task, a task's bound is taken at its error "
     "probability divided by T K, so that the bounds of all tasks hold at once, whichever candidate is picked "
     "by looking (Bonferroni 1936). Their mean, weighted by the calls that move, bounds the share of moved "
-    "calls that get worse; where the volume of a task is not known, the largest does. It holds for this set "
+    "calls that get worse. Where slices hold part of a task back, its harm may all be in what moves and is "
+    "counted so, which weighs more than its calls alone; where the volume of a task is not known, the "
+    "largest does. It holds for this set "
     "of tasks and is never below a task's own bound.",
 )
 MONEY_METHOD = (

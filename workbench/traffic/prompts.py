@@ -124,17 +124,15 @@ def constant_part(prompts: Sequence[Prompt], *, share: float = 0.95, limit: int 
     """
     if not prompts:
         return Constant()
-    docs = [tokens_of(each) for each in prompts]
+    raw = [tokens_of(each, numbers=True) for each in prompts]
+    docs = [[tuple(map(_plain, channel)) for channel in doc] for doc in raw]
     counts: Counter[Piece] = Counter()
     for doc in docs:
         counts.update(set(pieces_of(doc)))
     enough = max(share * len(docs), 1)
     constant = {piece for piece, count in counts.items() if count >= enough}
     exact = Counter(
-        piece
-        for each in prompts
-        for piece in set(pieces_of(tokens_of(each, numbers=True)))
-        if any(token.isdigit() for token in piece[1])
+        piece for doc in raw for piece in set(pieces_of(doc)) if any(token.isdigit() for token in piece[1])
     )
     same = {piece for piece, count in exact.items() if count >= enough}
     model, _ = max(

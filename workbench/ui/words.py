@@ -86,7 +86,8 @@ GLOSSARY = {
     "net": "Calls that get worse less calls that get better.",
     "portfolio_harm": (
         "A union bound: each task's bound is widened so that those of all tasks and candidates hold at once, "
-        "then weighted by the calls that move. It stays valid however often you look at these tasks."
+        "then weighted by the calls that move. Where slices hold part of a task back, all of its harm may be "
+        "in what moves, and is counted so. It stays valid however often you look at these tasks."
     ),
     "saving": (
         "From dated prices, measured tokens, calls a day, and calls that fall back to the frontier. "
