@@ -364,7 +364,7 @@ def test_a_look_into_a_log_names_no_task_on_which_one_has_no_right(place: Filled
         name: replace(each, match=rule if name in ("orders", "triage") else None, match_any=())
         for name, each in space.evals.items()
     }
-    space.__dict__["_evals"] = evals, {}
+    space.__dict__["_evals"] = evals, {}, []
 
     def tasks(*grants: Grant) -> set[str]:
         with access.acting(Actor("x", frozenset(grants), signed_in=True)):

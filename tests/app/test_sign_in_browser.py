@@ -134,7 +134,8 @@ def ada(served: Served, chromium: Any) -> Any:
 
 def words(page: Any, expected: str) -> str:
     """Wait for some words and return all that is on the page."""
-    page.get_by_text(expected).first.wait_for()
+    # What is folded away may say so, too, and come first.
+    page.get_by_text(expected).filter(visible=True).first.wait_for()
     page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
     return str(page.inner_text("body"))
 
