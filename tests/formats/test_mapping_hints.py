@@ -6,10 +6,12 @@ import csv
 import json
 import re
 import shlex
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from workbench.errors import UsageError
@@ -472,6 +474,12 @@ def test_columns_are_found_by_names_with_more_words(
         ("2026-10-01T10:00:00Z", "2026-10-03T10:00:00Z", None),
         ("2026-10-01T10:00:01Z", "2026-10-01T10:00:00Z", None),
         ("2026-10-01T10:00:00Z", "soon", None),
+        ("2026-10-01T10:00:00+02:00", "2026-10-01T10:00:00.500", None),
+        ("2026-10-01T10:00:00+02:00", "2026-10-01T08:00:00.500Z", 500),
+        ("2026-10-01 10:00:00", "2026-10-01 10:00:02", 2_000),
+        ("2026-10-01 10:00", "2026-10-01 10:00", None),
+        ("2026-W01-4", "2026-W01-4", None),
+        (1_790_000_000, "2026-09-21 14:13:21", None),
     ],
 )
 def test_begin_and_end_give_a_latency_only_where_a_call_can_take_so_long(
@@ -502,7 +510,7 @@ def test_days_that_are_no_begin_and_end_of_a_call_are_not_proposed_as_such(tmp_p
 def test_a_business_s_own_kinds_make_no_condition(tmp_path: Path) -> None:
     """What came by chat and what came by mail are calls alike: a condition on one would lose the other."""
     path = tmp_path / "log.jsonl"
-    rows = [{"input": "Hi", "output": "Yes", "type": kind} for kind in ("chat", "email", "chat")]
+    rows = [{"input": "Hi", "output": "Yes", "type": kind} for kind in ("chat", "email", "task", "event")]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     assert not [each for each in proposed(path) if each.startswith(WHERE_PREFIX)]
 
@@ -513,3 +521,42 @@ def test_a_place_beyond_any_list_is_not_there_and_breaks_nothing(tmp_path: Path)
     path.write_text(json.dumps({"input": ["Hi"], "output": "Yes"}) + "\n", encoding="utf-8")
     with pytest.raises(UsageError, match="input"):
         list(read([path], mapping={"input": f"input[{'9' * 5_000}]", "output": "output"}))
+
+
+def test_moments_are_no_latency_whatever_their_column_is_called(tmp_path: Path) -> None:
+    """Milliseconds since 1970 are when a call was; taken for its length, they count as unknown."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"input": "Hi", "output": "Yes", "time_ms": 1_790_000_000_000}) + "\n")
+    found = proposed(path)
+    assert "latency_ms" not in found
+    assert found["time"] == "time_ms"
+    (draft,) = read([path], mapping={"input": "input", "output": "output", "latency_ms": "time_ms"})
+    assert isinstance(draft, Draft)
+    assert draft.control is not None
+    assert draft.control.latency_ms is None
+
+
+def test_days_of_a_table_with_types_give_no_latency(tmp_path: Path) -> None:
+    """Parquet knows dates and times apart."""
+    path = tmp_path / "log.parquet"
+    day = date(2026, 10, 1)
+    table = pa.table(
+        {"q": ["Hi"], "a": ["Yes"], "begin": [day], "end": [datetime(2026, 10, 1, 5, tzinfo=UTC)]}
+    )
+    pq.write_table(table, path)
+    (draft,) = read([path], mapping={"input": "q", "output": "a", "time": "begin", "end_time": "end"})
+    assert isinstance(draft, Draft)
+    assert draft.control is not None
+    assert draft.control.latency_ms is None
+
+
+def test_names_inside_columns_are_cut_and_in_one_line(tmp_path: Path) -> None:
+    """A key may be as long as a text, and hold what breaks a line."""
+    path = tmp_path / "log.jsonl"
+    row = {"evt": {"x" * 5_000: 1, "two\nlines": 2, "c": 3}}
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        list(read([path]))
+    assert len(str(refused.value)) < 1_000
+    assert "evt.c)" in str(refused.value)
+    assert "two" not in str(refused.value)

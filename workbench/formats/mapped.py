@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
@@ -28,8 +28,8 @@ MAX_HINT_DEPTH = 6
 _MILLISECOND = timedelta(milliseconds=1)
 LONGEST = timedelta(days=1)
 """No call takes longer: what lies further apart are other times."""
-_DAY = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{8}")
-"""A date without a time of day."""
+_SECONDS, _NUMBER = re.compile(r"\d:\d\d:\d\d|T\d{6}"), re.compile(r"\d{9,}(?:\.\d+)?")
+_ZONE = re.compile(r"(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _GUESSES: dict[str, tuple[str, ...]] = {
     "id": (
@@ -37,9 +37,9 @@ _GUESSES: dict[str, tuple[str, ...]] = {
         "completion_id", "observation_id", "idx", "index",
     ),
     "time": (
-        "time", "timestamp", "created_at", "date", "datetime", "created", "occurred_at", "start_time",
-        "started_at", "request_start_time", "logging_time", "ts", "@timestamp", "start_ns",
-        "start_time_unix_nano", "timestamp_ms", "ts_ms", "event_time", "datum", "zeit", "fecha",
+        "time", "timestamp", "created_at", "datetime", "created", "occurred_at", "start_time", "started_at",
+        "request_start_time", "logging_time", "ts", "@timestamp", "start_ns", "start_time_unix_nano",
+        "timestamp_ms", "ts_ms", "event_time", "date", "datum", "zeit", "fecha",
     ),
     "model": (
         "model", "model_name", "engine", "model_id", "response_model", "ai_model", "llm_model",
@@ -209,7 +209,8 @@ class Mapped:
         latency_ms = as_number(self._get(value, "latency_ms"))
         if latency_ms is None:
             latency_ms = between(self._get(value, "time"), self._get(value, "end_time"))
-        return latency_ms if latency_ms is not None and latency_ms >= 0 else None
+        possible = latency_ms is not None and 0 <= latency_ms <= LONGEST / _MILLISECOND
+        return latency_ms if possible else None
 
     def _control(self, value: Mapping[str, Any], marks: list[str]) -> Output | None:
         if "output" not in self._mapping:
@@ -348,14 +349,25 @@ def snake_case(name: str) -> str:
 def between(begin: Any, end: Any) -> float | None:
     """Return the milliseconds from a begin to an end; None where that can't be what a call took.
 
-    One is no time, or a day alone, or the end is before the begin or more than a day behind it.
+    One is no time to the second, or one alone has a zone, or the end is before the begin or more than a day
+    behind it.
     """
-    if any(isinstance(each, str) and _DAY.fullmatch(each.strip()) for each in (begin, end)):
+    zones = {_has_zone(each) for each in (begin, end)}
+    if None in zones or len(zones) > 1:
         return None
     first, last = to_utc(begin), to_utc(end)
     if first is None or last is None or not timedelta() <= last - first <= LONGEST:
         return None
     return (last - first) / _MILLISECOND
+
+
+def _has_zone(time: Any) -> bool | None:
+    """Say whether a time is one of the whole world; None where it is no time to the second."""
+    if isinstance(time, datetime):
+        return time.tzinfo is not None
+    if isinstance(time, str) and not _NUMBER.fullmatch(time.strip()):
+        return _ZONE.search(time.strip()) is not None if _SECONDS.search(time) else None
+    return None if isinstance(time, date) else True
 
 
 def named_column(field: str, columns: Iterable[str]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,22 @@ from workbench.errors import UsageError
 from workbench.formats.chat import PARAMETERS
 from workbench.formats.chunks import is_ollama
 from workbench.formats.logged import is_answer, is_request
-from workbench.formats.mapped import FIELDS, SPAN_TIMES, between, named_column, snake_case, suggest_mapping
+from workbench.formats.mapped import (
+    FIELDS,
+    LONGEST,
+    SPAN_TIMES,
+    between,
+    named_column,
+    snake_case,
+    suggest_mapping,
+)
 from workbench.formats.picking import EITHER, WHERE_PREFIX, conditions
 from workbench.formats.pieces import are_stream, is_piece
 from workbench.formats.registry import recognised
 from workbench.formats.requests import BODY_KEYS
 from workbench.formats.steps import split_path
 from workbench.formats.turns import is_assistant
-from workbench.normal import decode_nested
+from workbench.normal import as_number, decode_nested
 
 _PYTHON = ("{'", "[{'")
 _ASKED = ("messages", "input", "prompt", "request")
@@ -36,11 +45,12 @@ _MODEL_KINDS = frozenset(
     ("llm", "chat", "chat_model", "chatmodel", "generation", "completion", "chat_completion", "llm_call")
 )
 """What a log of all kinds of spans calls those of a model."""
+_SURELY_MODELS = _MODEL_KINDS.difference(("chat", "completion"))
+"""Words that a business has for nothing else."""
 _OTHER_KINDS = frozenset(
     (
-        "agent", "chain", "embedding", "embeddings", "evaluator", "event", "function", "guardrail", "http",
-        "internal", "middleware", "parser", "prompt", "rerank", "reranker", "retrieval", "retriever", "root",
-        "score", "server", "client", "span", "step", "task", "tool", "tool_call", "trace", "workflow",
+        "agent", "chain", "embedding", "embeddings", "evaluator", "guardrail", "middleware", "parser",
+        "rerank", "reranker", "retrieval", "retriever", "span", "tool", "tool_call", "trace", "workflow",
     )
 )  # fmt: skip
 """And what it calls others."""
@@ -62,7 +72,7 @@ _OWN = frozenset(
 _ANSWERED = frozenset(("output", "outputs", "response", "completion", "answer", "result"))
 """A request with one of these beside it is an object that holds both: each lies deeper."""
 _UNKNOWN = "COLUMN"
-_LEAVES = 12
+_LEAVES, _LEAF_CHARS = 12, 60
 _STEPS = frozenset(".[]")
 """What a key can't hold where it is a step of a path."""
 _WHOLE = "Log each call with its request beside its answer; the pieces of a stream may be a list."
@@ -204,6 +214,9 @@ def propose_mapping(columns: Sequence[str], objects: Sequence[Mapping[str, Any]]
     for name, kinds in _BESIDE.items():
         if name not in chosen and (found := _beside(objects, name, kinds, (asked, answered))) is not None:
             chosen[name] = found
+    if (column := chosen.get("latency_ms")) and any(_is_moment(each.get(column)) for each in objects):
+        del chosen["latency_ms"]
+        chosen.setdefault("time", column)
     if "end_time" in chosen and not _are_spans(objects, chosen):
         del chosen["end_time"]
     if "latency_ms" not in chosen:
@@ -236,8 +249,8 @@ def _leaves(objects: Sequence[Mapping[str, Any]]) -> list[str]:
     for depth in range(_DEPTH + 1):
         level = _inside(level)
         if depth:
-            found += [place for place, held in level if not isinstance(held, dict)]
-    return found[:_LEAVES]
+            found += [place for place, held in level if not isinstance(held, dict) and place.isprintable()]
+    return [each if len(each) <= _LEAF_CHARS else f"{each[:_LEAF_CHARS]}…" for each in found[:_LEAVES]]
 
 
 def _beside(
@@ -265,6 +278,12 @@ def _span_times(objects: Sequence[Mapping[str, Any]], bodies: Sequence[str | Non
     return {}
 
 
+def _is_moment(value: Any) -> bool:
+    """Say whether a number that could be milliseconds of a call is one since 1970."""
+    number = as_number(value)
+    return number is not None and number > LONGEST / timedelta(milliseconds=1)
+
+
 def _are_spans(objects: Sequence[Mapping[str, Any]], chosen: Mapping[str, str]) -> bool:
     """Say whether what two columns hold can be begin and end of calls, as their names say."""
     begin, end = chosen.get("time"), chosen["end_time"]
@@ -285,7 +304,8 @@ def _of_models(objects: Sequence[Mapping[str, Any]], bodies: Sequence[str | None
         models = sorted(each for each in kinds if snake_case(each) in _MODEL_KINDS)
         # "chat" beside "email" is no kind of span: a condition on it would lose all that came by mail.
         others = {snake_case(each) for each in kinds}.difference(_MODEL_KINDS)
-        if models and others & _OTHER_KINDS:
+        surely = any(snake_case(each) in _SURELY_MODELS for each in models)
+        if models and (others if surely else others & _OTHER_KINDS):
             return {WHERE_PREFIX + place: EITHER.join(models)}
     return {}
 
