@@ -170,17 +170,15 @@ def facts_beyond(answer: str, request: Request | None) -> tuple[int, int] | None
     text = text_of(request)
     if text is None:
         return None
-    said = _without_units(contents(answer))
-
-    def lacking(other: Contents) -> int:
-        return (
-            len(lacking_numbers(said, other))
-            + len(lacking_names(said, other))
-            + len(said.when.lacking(other.when))
-        )
-
-    missing = lacking(_read_request(text))
-    return missing, max(lacking(read_contents("")), missing)
+    said, asked = _without_units(contents(answer)), _read_request(text)
+    nothing = read_contents("")
+    lacking, all_ = (
+        len(lacking_numbers(said, other))
+        + len(lacking_names(said, other))
+        + len(said.when.lacking(other.when))
+        for other in (asked, nothing)
+    )
+    return lacking, max(all_, lacking)
 
 
 def _without_units(each: Contents) -> Contents:

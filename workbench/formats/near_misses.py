@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from workbench.formats.chunks import is_ollama
 from workbench.formats.logged import is_answer, is_request
 from workbench.formats.mapped import (
     FIELDS,
-    LONGEST,
+    LONGEST_MS,
     SPAN_TIMES,
     between,
     named_column,
@@ -281,7 +280,7 @@ def _span_times(objects: Sequence[Mapping[str, Any]], bodies: Sequence[str | Non
 def _is_moment(value: Any) -> bool:
     """Say whether a number that could be milliseconds of a call is one since 1970."""
     number = as_number(value)
-    return number is not None and number > LONGEST / timedelta(milliseconds=1)
+    return number is not None and number > LONGEST_MS
 
 
 def _are_spans(objects: Sequence[Mapping[str, Any]], chosen: Mapping[str, str]) -> bool:
