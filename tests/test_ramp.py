@@ -29,7 +29,7 @@ from workbench.stats.bounds import anytime_upper
 from workbench.stats.cluster import NO_EFFECT, DesignEffect
 from workbench.stats.ladder import allowed
 from workbench.stats.slice_shares import bounds_at_once
-from workbench.stats.wording import a_day, holds_for, measured, percent
+from workbench.stats.wording import a_day, harmed_a_day, holds_for, measured, percent
 from workbench.terminal import recommendation_text
 
 POLICY = Policy()
@@ -326,6 +326,38 @@ def test_a_drift_alarm_takes_one_stage_back() -> None:
     check(recommend(evidence, POLICY, live(0.25)), None, Action.STEP_DOWN, 0.10, 1.0)
     check(recommend(evidence, POLICY, live(0.01)), None, Action.ROLLBACK, 0.0, 1.0)
     check(recommend(evidence, POLICY), None, Action.HOLD, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("served", "without", "calls", "action", "share"),
+    [
+        # What holds without it, and one stage more after a day and fifty calls; leaving 0 % needs neither.
+        (0.25, 0.0, 0, Action.STEP_DOWN, 0.01),
+        (0.25, 0.05, 49, Action.STEP_DOWN, 0.05),
+        (0.25, 0.05, 50, Action.STEP_DOWN, 0.10),
+        (0.07, 0.05, 50, Action.RAMP, 0.10),
+        (0.07, 0.05, 49, Action.STEP_DOWN, 0.05),
+        (0.10, 0.05, 50, Action.HOLD, 0.10),
+        (0.10, 0.10, 49, Action.HOLD, 0.10),
+        (0.05, 0.10, 50, Action.RAMP, 0.10),
+    ],
+)
+def test_an_override_is_no_stage_on_the_ladder(
+    served: float, without: float, calls: int, action: Action, share: float
+) -> None:
+    state = State(served, days_in_stage=2, live_compared=calls, without_override=without)
+    found = recommend(Evidence(labelled(2000, 20, 5), days=10, calls_per_day=1000.0), POLICY, state)
+    check(found, None, action, share, 1.0)
+    told = harmed_a_day(found)
+    assert (f"at the {percent(served)} served now, at most" in told) == (action is Action.STEP_DOWN)
+    assert ("is no stage on the ladder" in found.binding_reason) == (share <= served and served > without)
+    assert f"Of what moves at {percent(share)}, at most" in told
+
+
+def test_an_alarm_under_an_override_takes_one_stage_back_and_not_two() -> None:
+    evidence = Evidence(labelled(2000, 20, 5), days=10, drift_alarm=True)
+    state = replace(live(0.05), without_override=0.01)
+    check(recommend(evidence, POLICY, state), None, Action.STEP_DOWN, 0.01, 1.0)
 
 
 def test_an_estimate_above_the_tolerance_never_goes_up() -> None:
@@ -977,6 +1009,21 @@ def test_missing_evidence_never_promotes(rows: list[AuditRow], share: float, tol
     for limit in (replace(policy, critical_tolerance=0.01), replace(policy, session_tolerance=0.01)):
         without = replace(full, critical=None, sessions=None)
         assert recommend(without, limit, live(share)).share <= min(best, 0.10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=tasks(), share=shares, without=shares)
+def test_an_override_never_takes_further_than_its_absence(
+    rows: list[AuditRow], share: float, without: float
+) -> None:
+    """No more is recommended than without it, nor than if its share had been accepted."""
+    evidence = from_rows(rows, basis=Basis.STRUCTURAL, icc=0.0, days=10)
+    raised = recommend(evidence, POLICY, replace(live(share), without_override=without))
+    assert raised.share <= recommend(evidence, POLICY, live(share)).share
+    if without < share:
+        lower = recommend(evidence, POLICY, live(without)).share
+        assert raised.share <= lower
+    assert raised.cap == recommend(evidence, POLICY, live(share)).cap
 
 
 # --- real answers -----------------------------------------------------------------------------

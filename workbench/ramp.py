@@ -53,6 +53,10 @@ __all__ = [
 ]
 
 
+MOVES_ONLY = ("drift", "override")
+"""Findings that limit the share to move, and not what the evidence supports."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Where the roll-out stands: present share (0..1) and what happened since it began.
@@ -60,13 +64,20 @@ class State:
     `days_in_stage` and `live_compared` (live calls compared since the stage was
     entered) are None where nobody kept them: then the share does not advance.
     `entered_at` (UTC) is told instead of the days where it is known, so that what is said
-    stays the same from one hour to the next.
+    stays the same from one hour to the next. `without_override` is the share that holds once
+    the override ends that raised `share` above the recommended one; None without such a one.
     """
 
     share: float = 0.0
     days_in_stage: float | None = None
     live_compared: int | None = None
     entered_at: datetime | None = None
+    without_override: float | None = None
+
+    @property
+    def accepted(self) -> float:
+        """Return the share that was accepted as recommended, 0..1: what a growing one grows from."""
+        return self.share if self.without_override is None else min(self.share, self.without_override)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +142,11 @@ def _weigh(evidence: Evidence, policy: Policy, state: State) -> _Weighed:
         guards.looked_at(evidence, policy, evidence_cap),
         guards.few_clusters(judged, evidence.task, policy),
         *(Finding("held", False, each, advance=False) for each in evidence.held),
+        *_overridden(evidence, policy, state),
     ]
     limited = [each for each in blocking if not each.ok]
-    # The drift alarm moves the share once; what the evidence supports stays as it is.
-    cap = min([evidence_cap, *(each.ceiling for each in limited if each.name != "drift")])
+    # A drift alarm and an override move the share; what the evidence supports stays as it is.
+    cap = min([evidence_cap, *(each.ceiling for each in limited if each.name not in MOVES_ONLY)])
     ceiling = min([cap, *(each.ceiling for each in limited)])
     pacing = [] if ceiling < current else _pacing(evidence, policy, state, ceiling)
     above_estimate = estimate_forbids(judged, evidence.task, policy)
@@ -212,6 +224,10 @@ def recommend(evidence: Evidence, policy: Policy, state: State | None = None) ->
             "binding_reasons": binding,
             "next_reasons": following_reasons,
             "missing_kinds": tuple(kind.value for kind, _ in lacking),
+            # Slices may have been let through on older evidence, so that nothing is taken off for them.
+            "harm_per_day_now": None
+            if current <= share + ladder.EPSILON
+            else _harm_per_day(evidence.calls_per_day, current, current, harm.estimate.high),
         },
     )
 
@@ -234,6 +250,24 @@ def _action(share: float, current: float, limited: list[Finding]) -> Action:
     if share > current:
         return Action.RAMP
     return Action.COLLECT if any(each.collect for each in limited) else Action.HOLD
+
+
+def _overridden(evidence: Evidence, policy: Policy, state: State) -> list[Finding]:
+    """An override is no stage: no more is recommended than would be from the share that holds without it."""
+    if state.accepted >= state.share - ladder.EPSILON:
+        return []
+    # The alarm is about what is served, and is counted from there.
+    calm = replace(evidence, drift_alarm=False)
+    reached = step_of(calm, policy, replace(state, share=state.accepted, without_override=None)).share
+    held, accepted, following = percent(state.share), percent(state.accepted), percent(reached)
+    if reached > state.share + ladder.EPSILON:
+        return [Finding("override", True, f"{following} is the next stage without the override, too.")]
+    message = f"An override holds {held}, and is no stage on the ladder: without it {accepted} is in force"
+    if reached >= state.share - ladder.EPSILON:
+        message += f". By now {held} is the next stage from there: accept it as recommended."
+    else:
+        message += f", and {following} is the next stage." if reached > state.accepted else "."
+    return [Finding("override", False, message, ceiling=reached, advance=False)]
 
 
 def _pacing(evidence: Evidence, policy: Policy, state: State, ceiling: float) -> list[Finding]:
@@ -427,7 +461,7 @@ def _missing(
 def _is_shut(findings: list[Finding]) -> bool:
     """Say whether a rule that no label changes allows no traffic at all."""
     return any(
-        not each.ok and each.ceiling <= 0 and each.name not in ("looked", "drift") for each in findings
+        not each.ok and each.ceiling <= 0 and each.name not in ("looked", *MOVES_ONLY) for each in findings
     )
 
 

@@ -78,6 +78,8 @@ def check_state(state: State) -> None:
         ValueError: The share is none, or a number is negative or missing.
     """
     check_rate(state.share, "the present share")
+    if state.without_override is not None:
+        check_rate(state.without_override, "the share without the override")
     for size, name in ((state.days_in_stage, "days_in_stage"), (state.live_compared, "live_compared")):
         if size is not None:
             _check_size(size, name)

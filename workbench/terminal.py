@@ -259,16 +259,15 @@ def recommendation_document(task: str, candidate: str, answer: Recommendation) -
 
 def recommendation_text(task: str, candidate: str, answer: Recommendation) -> str:
     """Return a recommendation as the lines a person reads in a terminal."""
-    from workbench.stats.wording import a_day
+    from workbench.stats.wording import harmed_a_day
     from workbench.stats.wording import percent as stage
 
     lines = [
         f"{task} / {candidate}: {answer.action} {stage(answer.share)}, cap {stage(answer.cap)}",
         *(f"  {reason}" for reason in answer.reasons),
     ]
-    if answer.harm_per_day_at_most is not None and answer.effective_share > 0:
-        harmed, at = a_day(answer.harm_per_day_at_most), stage(answer.share)
-        lines.append(f"  Of what moves at {at}, at most {harmed} harmed calls a day.")
+    if harmed := harmed_a_day(answer):
+        lines.append(f"  {harmed}")
     lines.extend(
         f"  slice {each.name}={each.value}: {stage(each.share)} {each.status}: {each.reason}"
         for each in answer.slices

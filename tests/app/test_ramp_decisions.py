@@ -162,6 +162,12 @@ def test_an_override_needs_reason_and_end_and_is_loud_everywhere(visit: Visit, f
     log = table(at, "Ends (UTC)")
     assert list(log["Kind"]) == ["override, above"]
     assert "\u202e" not in log["Reason"][0]
+    # Its share is not the recommended one because it is served: the page asks for reason and end again.
+    assert "An override holds 50 %, and is no stage on the ladder" in said(at)
+    slider = next(each for each in at.select_slider if each.label == "Share to accept")
+    assert slider.value == 0.01
+    again = fine(slider.set_value(0.5).run())
+    assert "above the recommended 1 %" in said(again)
     card = fine(visit(filled, "overview"))
     assert "Override: more moves than is recommended." in said(card)
     report = gather_report(filled.workspace, filled.store, "triage", "small")

@@ -23,7 +23,7 @@ from workbench import Workbench
 from workbench.cli import cli
 from workbench.config import Workspace
 from workbench.errors import GateRefused, UsageError
-from workbench.records import Estimate, LabelVerdict, Policy, SliceShare
+from workbench.records import Action, Estimate, LabelVerdict, Policy, SliceShare
 from workbench.rollout import (
     Decision,
     Moves,
@@ -220,6 +220,42 @@ def test_an_upward_override_is_loud_and_falls_back(world: World) -> None:
     assert any("ended" in each for each in quiet.warnings)
 
 
+def test_an_override_never_becomes_the_accepted_share_by_itself(world: World) -> None:
+    """While it is in force its share is none that was reached: to keep it needs a reason and an end again."""
+    first = taken(world, 0.05, reason="launch", until=NOW + 2 * DAY)
+    assert (first.recommended_share, first.supported_share) == (0.01, 0.1)
+    later: dict[str, Any] = {"now": NOW + DAY}
+    less = later | {"current_share": 0.04, "shown": shown(world, 0.04, NOW + DAY)}
+    for share, asked in ((0.05, later), (0.04, less)):
+        with pytest.raises(UsageError, match="above the recommended one: it needs a reason"):
+            taken(world, share, **asked)
+    again = taken(world, 0.05, reason="one more week", until=NOW + 9 * DAY, **later)
+    assert (again.recommended_share, again.override) == (0.01, Override.UP)
+    assert again.fallback.share == 0.0, "nobody has accepted 1 % yet"
+    answer = recommend(world.workspace, world.store, "topics", "small", current_share=0.05, now=NOW + 2 * DAY)
+    assert (answer.action, answer.share, answer.cap) == (Action.STEP_DOWN, 0.01, 0.1)
+    assert answer.binding_reason == (
+        "An override holds 5 %, and is no stage on the ladder: without it 0 % is in force, and 1 % is the "
+        "next stage."
+    )
+    (ramp,) = export_ramp(world.workspace, world.store, now=NOW + 2 * DAY).ramps
+    assert (ramp.share, ramp.recommended_share) == (0.05, 0.01)
+    made = taken(world, 0.01, now=NOW + 2 * DAY)
+    assert (made.override, made.recommended_share) == (None, 0.01)
+    held = in_force(world.workspace, world.store, "topics", "small", now=NOW + 30 * DAY)
+    assert (held.force, held.share) == (Force.ACCEPTED, 0.01)
+
+
+def test_what_evidence_has_to_say_about_the_first_stage_holds_under_an_override(world: World) -> None:
+    """Where 0 % would be held without the override, the first stage is not reached by it, either."""
+    taken(world, 0.05, reason="launch", until=NOW + 9 * DAY)
+    world.add("topics", [("a", "b")] * 60, replay="r2", first=300, observed=50)
+    compare(world.workspace, world.store, "topics")
+    assert recommended(world, 0.0) == 0.0
+    answer = recommend(world.workspace, world.store, "topics", "small", current_share=0.05, now=NOW + DAY)
+    assert (answer.action, answer.share) == (Action.ROLLBACK, 0.0)
+
+
 def test_an_export_without_a_decision_moves_nothing_and_says_so(world: World, tmp_path: Path) -> None:
     """A recommendation is no decision; the file holds what the export says."""
     found = export_ramp(world.workspace, world.store)
@@ -375,7 +411,7 @@ def test_an_override_that_ended_raises_nothing(
     log: list[Decision] = []
     for share, recommended, lasts in [*earlier, last]:
         when = NOW + timedelta(minutes=len(log))
-        before = standing(log, "f", when).share
+        before = standing(log, "f", when).without_override
         back = fallback_share(share, recommended, before)
         log.append(entry(share, recommended, back, lasts, len(log)))
     now = NOW + timedelta(hours=hours)

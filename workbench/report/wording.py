@@ -157,6 +157,7 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
         ("Tolerance", percent(report.policy.tolerance)),
         ("The bound", holds_for(judged(found, report.policy).high, report.policy)),
         ("Harmed calls a day at most, at the recommended share", _harmed(found)),
+        *_harmed_now(found),
         ("Saving a month, of what moves", amount(row.saving)),
         ("Cost a month now", money(row.cost_now_usd_month)),
     )
@@ -166,6 +167,12 @@ def _harmed(found: Recommendation) -> str:
     if found.effective_share <= EPSILON:
         return "nothing moves at it"
     return "no figure" if found.harm_per_day_at_most is None else a_day(found.harm_per_day_at_most)
+
+
+def _harmed_now(found: Recommendation) -> tuple[tuple[str, str], ...]:
+    """Return the bound at the share served now, where that is above the recommended one."""
+    now = found.details["harm_per_day_now"]
+    return () if now is None else (("Harmed calls a day at most, at the share now", a_day(now)),)
 
 
 def alarm(report: Report) -> str:

@@ -159,7 +159,7 @@ def _written(
     said, end = checked_override(override_of(share, answer.share), reason, until, now)
     before = standing(log_of(writer, made.task, made.candidate), made.fingerprint, now)
     checked_claim(answer.current_share, before.share, said)
-    after = fallback_share(share, answer.share, before.share)
+    after = fallback_share(share, answer.share, before.without_override)
     row: dict[str, Any] = {
         "task": made.task,
         "candidate": made.candidate,

@@ -120,6 +120,11 @@ class Standing:
             and self.decision.override is Override.UP
         )
 
+    @property
+    def without_override(self) -> float:
+        """Return the share in force that no override raised, 0..1."""
+        return self.decision.fallback.share if self.raised and self.decision is not None else self.share
+
 
 NOTHING = Moves(0.0, 0.0)
 
@@ -215,7 +220,7 @@ def fallback_share(share: float, recommended: float, in_force: float) -> float:
     Args:
         share: The accepted share.
         recommended: What the evidence carried when it was accepted.
-        in_force: What was in force before.
+        in_force: What was in force before, without an override that raised it.
     """
     return min(share, recommended, in_force)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +35,15 @@ class Stage:
 
     `entered_at` is when that share came into force, `lowered_at` when a share last gave way to a smaller
     one, `serving_since` since when the candidate has had any without a break. None where it never was so.
+    `without_override` is the share that will hold once the override ends that holds this one above the
+    recommended; None without such a one.
     """
 
     share: float = 0.0
     entered_at: datetime | None = None
     lowered_at: datetime | None = None
     serving_since: datetime | None = None
+    without_override: float | None = None
 
 
 def stage_of(store: Store, task: str, candidate: str, fingerprint: str, now: datetime) -> Stage:
@@ -54,8 +57,8 @@ def stage_of(store: Store, task: str, candidate: str, fingerprint: str, now: dat
         now: The present.
     """
     stage = Stage()
-    for moment, share in _shares(decision_rows(store, task, candidate), fingerprint, now):
-        stage = _after(stage, moment, share)
+    for moment, share, without in _shares(decision_rows(store, task, candidate), fingerprint, now):
+        stage = replace(_after(stage, moment, share), without_override=without)
     return stage
 
 
@@ -68,16 +71,20 @@ def has_lasted(store: Store, task: str, candidate: str, fingerprint: str, days: 
 
 def _shares(
     log: Sequence[Mapping[str, Any]], fingerprint: str, now: datetime
-) -> list[tuple[datetime, float]]:
-    """Return each share that came into force, with the moment, in order."""
-    found: list[tuple[datetime, float]] = []
+) -> list[tuple[datetime, float, float | None]]:
+    """Return each share that came into force: when, and what holds without its override; in order."""
+    found: list[tuple[datetime, float, float | None]] = []
     for place, row in enumerate(log):
-        mine = row["candidate_fingerprint"] == fingerprint
-        found.append((row["decided_at"], float(row["share"]) if mine else 0.0))
-        end = row["expires_at"]
+        if row["candidate_fingerprint"] != fingerprint:
+            found.append((row["decided_at"], 0.0, None))
+            continue
+        share, end = float(row["share"]), row["expires_at"]
+        raised = end is not None and share > row["recommended_share"] + EPSILON
+        after = float(json.loads(row["fallback"])["share"])
+        found.append((row["decided_at"], share, after if raised else None))
         until = log[place + 1]["decided_at"] if place + 1 < len(log) else now
-        if mine and end is not None and end <= until:
-            found.append((end, float(json.loads(row["fallback"])["share"])))
+        if end is not None and end <= until:
+            found.append((end, after, None))
     return found
 
 
@@ -98,10 +105,16 @@ def state_of(stage: Stage, share: float, live_compared: int, now: datetime) -> r
         live_compared: Live calls compared since the stage was entered.
         now: The present.
     """
+    state = ramp.State(share=share, without_override=stage.without_override)
     if share <= EPSILON or stage.entered_at is None or abs(share - stage.share) > EPSILON:
-        return ramp.State(share=share)
+        return state
     days = max((now - stage.entered_at).total_seconds(), 0.0) / 86_400
-    return ramp.State(share, days, live_compared, stage.entered_at.astimezone(UTC))
+    return replace(
+        state,
+        days_in_stage=days,
+        live_compared=live_compared,
+        entered_at=stage.entered_at.astimezone(UTC),
+    )
 
 
 def live_compared(store: Store, scope: Scope, stage: Stage, wanted: Collection[str] = ()) -> tuple[int, int]:

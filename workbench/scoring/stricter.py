@@ -3,7 +3,7 @@
 Two choices lie with whoever replays, after the first answers were seen: to drop a sample
 that was begun, and to try another candidate on the same calls. Either makes what is left
 look better than it is. And the frontier or the traffic may have changed since (`control_window`,
-`traffic_window`). No such reading can lower a live share or raise any.
+`traffic_window`). No such reading can lower a live share that was accepted as recommended, or raise any.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def decide(
     """
     answer = ramp.recommend(found, policy, state)
     several = replace(found, candidates=max(tried, found.candidates))
-    if answer.share > state.share:
+    if answer.share > state.accepted:
         held = []
         if (other := begun()) is not None and ramp.recommend(other[0], policy, state).share < answer.share:
             held.append(BEGUN.format(calls=plural(other[1], "call")))

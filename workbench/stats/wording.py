@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from workbench.records import Basis, Estimate, Policy
+from workbench.records import Basis, Estimate, Policy, Recommendation
 from workbench.stats import ladder
 from workbench.stats.cluster import FEW_CLUSTERS, DesignEffect
 from workbench.stats.evidence import Population
@@ -75,6 +75,27 @@ def a_day(calls: float) -> str:
         return "0"
     digits = 1 if calls >= 1 else 1 - math.floor(math.log10(calls))
     return f"{calls:,.{digits}f}"
+
+
+def harmed_a_day(answer: Recommendation) -> str:
+    """Return the bound on harmed calls a day, at the recommended share and at a larger one that is served.
+
+    Args:
+        answer: The recommendation.
+
+    Returns:
+        One sentence, empty where nothing moves or the calls a day are not known.
+    """
+    said = []
+    if answer.harm_per_day_at_most is not None and answer.effective_share > ladder.EPSILON:
+        said.append(f"Of what moves at {percent(answer.share)}, at most {a_day(answer.harm_per_day_at_most)}")
+    now = answer.details["harm_per_day_now"]
+    if now is not None:
+        said.append(f"at the {percent(answer.current_share)} served now, at most {a_day(now)}")
+    if not said:
+        return ""
+    first, *others = said
+    return "; ".join([f"{first[0].upper()}{first[1:]} harmed calls a day", *others]) + "."
 
 
 def plural(n: float, noun: str) -> str:

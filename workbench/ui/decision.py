@@ -214,6 +214,7 @@ def _numbers(answer: Recommendation) -> None:
         ("Calls (n)", words.count(harm.n)),
         ("Worth as independent calls", whole(harm.n_effective)),
         (words.HARM_A_DAY, _per_day(answer.harm_per_day_at_most)),
+        *_served_now(answer),
         *_sessions(answer),
     ]
     # Not a grid: on a phone, cells break where a grid would cut them off.
@@ -244,6 +245,11 @@ def _sessions(answer: Recommendation) -> list[tuple[str, str]]:
         ("Sessions with a worse call", words.interval(found["harm"])),
         ("Seen in part, taken as worse", words.count(found["unseen"])),
     ]
+
+
+def _served_now(answer: Recommendation) -> list[tuple[str, str]]:
+    now = answer.details["harm_per_day_now"]
+    return [] if now is None else [(words.HARM_A_DAY_NOW, _per_day(now))]
 
 
 def _net(point: float | None, low: float, high: float) -> str:

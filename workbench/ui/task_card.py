@@ -14,7 +14,7 @@ from workbench.scoring import OverviewRow
 from workbench.scoring.freshness import is_old, stale
 from workbench.scoring.sizes import judged
 from workbench.stats import ladder
-from workbench.stats.wording import a_day, holds_for
+from workbench.stats.wording import harmed_a_day, holds_for
 from workbench.ui import accepting, answers, figures, gate, money, navigation, scope, words
 from workbench.ui.session import colours, here
 
@@ -77,13 +77,8 @@ def card(row: OverviewRow, *, waiting: bool = False, rivals: int = 0) -> None:
     st.plotly_chart(drawing.figure, key=f"bound-{mark}", config=figures.CONFIG, alt=drawing.alt, theme=None)
     _evidence(row)
     money.briefly(row)
-    if answer.harm_per_day_at_most is not None and answer.effective_share > ladder.EPSILON:
-        harmed = a_day(answer.harm_per_day_at_most)
-        at = words.stage(answer.share)
-        st.text(
-            f"Of what moves at {at}, at most {harmed} harmed calls a day.",
-            help=words.EVIDENCE[words.HARM_A_DAY],
-        )
+    if harmed := harmed_a_day(answer):
+        st.text(words.kept(harmed), help=words.EVIDENCE[words.HARM_A_DAY])
     _freshness(row)
     _steps(row, mark, rivals)
 

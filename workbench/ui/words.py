@@ -132,6 +132,7 @@ COLUMNS = {
 """What a column of a table means, where its name alone doesn't say."""
 
 HARM_A_DAY = "Harm a day, at most"
+HARM_A_DAY_NOW = "Harm a day at the share now"
 
 EVIDENCE = {
     "Worse, at most (U)": "The upper bound on calls that get worse, which decides: valid at every look.",
@@ -145,6 +146,9 @@ EVIDENCE = {
         "At the recommended share, of the calls that move after slices: calls a day times that share times "
         "U, and never more than move. What slices hold back is not taken off it, since those may be the "
         "harmless calls."
+    ),
+    HARM_A_DAY_NOW: (
+        "Shown where more is served than is recommended: calls a day times the share served now times U."
     ),
     "Sessions with a worse call": "Of sessions, those in which at least one call gets worse.",
     "Seen in part, taken as worse": "Sessions with calls that were not compared: they count as harmed.",
