@@ -102,7 +102,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         One sentence without a trailing space; empty if nothing is known.
     """
     options = sorted(known)
-    close = difflib.get_close_matches(word, options, n=1)
+    # Whoever writes KIND for kind is as close as can be, which letters alone don't show.
+    folded = {each.casefold(): each for each in reversed(options)}
+    close = difflib.get_close_matches(word, options, n=1) or [
+        folded[each] for each in difflib.get_close_matches(word.casefold(), folded, n=1)
+    ]
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Known: {', '.join(options)}." if options else ""

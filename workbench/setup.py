@@ -125,8 +125,11 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
 
     Raises:
         ConfigError: The result would not be a valid configuration; nothing is written.
+        UsageError: The mapping of its outputs can't be read so; nothing is written.
     """
     import tomlkit
+
+    from workbench.formats.mapped import check_fields
 
     workspace = Workspace.load(root)
     path = (workspace.root / CONFIG_NAME).resolve()
@@ -144,8 +147,11 @@ def add_candidate(root: Path, table: dict[str, Any]) -> Candidate:
     tables.append(row)
     text = tomlkit.dumps(document)
     config = read_config(tomllib.loads(text), path)
+    added = next(each for each in config.candidates if each.name == table["name"])
+    if added.map:
+        check_fields(added.map, outputs_only=True)
     replace_text(path, text)
-    return next(each for each in config.candidates if each.name == table["name"])
+    return added
 
 
 def _toml_value(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import sys
 import threading
@@ -96,13 +97,17 @@ def parse_sampling_rate(text: str | None) -> float | None:
     return rate
 
 
+_QUOTED = re.compile(r'"([^"]+)"\s*=(.+)', re.DOTALL)
+_PLAIN = re.compile(r"([^=]+)=(.+)", re.DOTALL)
+
+
 def parse_mapping(
     pairs: tuple[str, ...],
     option: str = "--map",
     form: str = "FIELD=PATH",
     example: str = "--map input=text",
 ) -> dict[str, str]:
-    """Read `--map FIELD=PATH` options, or others of two sides.
+    """Read `--map FIELD=PATH` options, or others of two sides; a left side that holds a `=` stands in quotes.
 
     Args:
         pairs: As they were written.
@@ -115,12 +120,13 @@ def parse_mapping(
     """
     mapping: dict[str, str] = {}
     for pair in pairs:
-        field, separator, path = pair.partition("=")
-        if not separator or not field.strip() or not path.strip():
+        found = _QUOTED.fullmatch(pair.strip()) or _PLAIN.fullmatch(pair.strip())
+        if found is None:
             raise UsageError(f"{option} {pair!r} is not {form}.", f"For example {example}.")
-        if field.strip() in mapping:
-            raise UsageError(f"{option} names {field.strip()!r} twice.", "Keep one.")
-        mapping[field.strip()] = path.strip()
+        field, path = found[1].strip(), found[2].strip()
+        if field in mapping:
+            raise UsageError(f"{option} names {field!r} twice.", "Keep one.")
+        mapping[field] = path
     return mapping
 
 

@@ -124,8 +124,13 @@ def test_of_a_log_of_all_kinds_of_spans_the_calls_are_offered(
         assert at.selectbox(key="map-where").value == "metadata.type"
         assert at.text_input(key=holds).value == "llm"
         if not kept:
+            at.text_input(key=holds).set_value("|")
+            at = fine(at.run())
+            assert "No value is named that picked rows hold." in said(at)
+            assert "--where" not in said(at)
             at.text_input(key=holds).set_value("")
             at = fine(at.run())
+            assert "No value is named: all rows are taken." in said(at)
         report = fine(at.button(key="import").click().run()).session_state[REPORT]
         assert report.accepted == accepted, "the first time two calls, the second time the row that was left"
 

@@ -13,6 +13,8 @@ from workbench.cli import cli
 from workbench.errors import UsageError
 from workbench.formats import Draft, Passed, open_source
 from workbench.formats.mapped import Mapped
+from workbench.formats.picking import as_option
+from workbench.terminal import parse_mapping
 
 MAPPED = {"input": "q", "output": "a"}
 
@@ -106,3 +108,69 @@ def test_a_condition_without_a_value_is_refused(wanted: str) -> None:
         Mapped(MAPPED | {"where.kind": wanted})
     (read,) = Mapped(MAPPED | {"where.kind": "llm|"}).parse({"q": "Hi", "a": "Yes", "kind": "llm"})
     assert isinstance(read, Draft)
+
+
+def test_where_no_row_is_picked_the_report_says_what_stands_there(tmp_path: Path) -> None:
+    """Whoever writes a kind as the log doesn't sees which there are; with --redact they are hidden, too."""
+    log = tmp_path / "log.jsonl"
+    rows = [
+        {"q": f"Question {n}", "a": "Yes", "kind": k, "n": n} for n, k in enumerate(("chain", "tool") * 6)
+    ]
+    log.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    run, space = CliRunner(), str(tmp_path / "w")
+    assert run.invoke(cli, ["init", space]).exit_code == 0
+    command = ["import", str(log), "--workspace", space, "--map", "input=q", "--map", "output=a"]
+    done = run.invoke(cli, [*command, "--where", "kind=llm"])
+    assert (
+        "NOTHING READ: none of the first 12 records is picked: kind holds chain or tool. Ask" in done.stdout
+    )
+    done = run.invoke(cli, [*command, "--where", "n=99"])
+    assert "n holds more than 8 other values" in done.stdout
+    log.write_text(json.dumps({"q": "Hi", "a": "Yes", "kind": "ada@example.com"}) + "\n", encoding="utf-8")
+    done = run.invoke(cli, [*command, "--where", "kind=llm", "--redact"])
+    assert "kind holds" in done.stdout
+    assert "ada@example.com" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (["--list", "--where", "kind=llm"], "--where goes with FILES to import."),
+        (["--undo", "import-1", "--map", "input=q"], "--map goes with FILES to import."),
+        (["--list", "--memory-mb", "700"], "--memory-mb goes with FILES to import."),
+        (["LOG", "--with-evidence"], "--with-evidence goes with --undo alone."),
+        (["LOG", "--map", "where.kind=a", "--where", "kind=b"], "--where names 'kind', and so does --map."),
+        (["LOG", "--where", "KIND=b"], "Did you mean 'kind'?"),
+    ],
+)
+def test_options_that_would_not_count_are_refused(tmp_path: Path, written: list[str], says: str) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps({"q": "Hi", "a": "Yes", "kind": "llm"}) + "\n", encoding="utf-8")
+    run, space = CliRunner(), str(tmp_path / "w")
+    assert run.invoke(cli, ["init", space]).exit_code == 0
+    mapped = ["--map", "input=q", "--map", "output=a"] if "LOG" in written else []
+    asked = [str(log) if each == "LOG" else each for each in written]
+    done = run.invoke(cli, ["import", *asked, *mapped, "--workspace", space])
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+def test_a_column_with_an_equals_sign_stands_in_quotes() -> None:
+    """Messages and proposals write it so, and it is read so."""
+    assert as_option("where.a=b", "llm") == '--where "a=b"=llm'
+    assert parse_mapping(('"a=b"=llm', "c=d=e")) == {"a=b": "llm", "c": "d=e"}
+    for wrong in ("=x", "x=", " = "):
+        with pytest.raises(UsageError, match="is not FIELD=PATH"):
+            parse_mapping((wrong,))
+
+
+def test_outputs_made_elsewhere_take_no_condition(tmp_path: Path) -> None:
+    """A mapping that could not be read is refused where the candidate is added, not where it is asked."""
+    run, space = CliRunner(), str(tmp_path / "w")
+    assert run.invoke(cli, ["init", space]).exit_code == 0
+    before = (tmp_path / "w" / "workbench.toml").read_bytes()
+    command = ["candidate", "add", "batch", "--engine", "recorded", "--outputs", "made.jsonl"]
+    for wrong in (["--map", "id=i", "--map", "output=o", "--map", "where.kind=llm"], ["--map", "id=i"]):
+        done = run.invoke(cli, [*command, *wrong, "--workspace", space])
+        assert done.exit_code == 2
+    assert (tmp_path / "w" / "workbench.toml").read_bytes() == before

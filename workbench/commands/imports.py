@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from workbench.commands.base import common, load_workspace, open_store, open_workspace
 from workbench.errors import UsageError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 LOADING_MB = 512
 """What the database may take while a log is loaded or taken back: all processes together stay below 1 GB,
 unless calls are so long that it needs more."""
+
+GOES_WITH_ALL = ("listing", "undo", "workspace", "as_json")
 
 
 @click.command("import")
@@ -75,6 +78,7 @@ def import_(
         raise UsageError(
             "Say what to do: FILES to import, --list, or --undo MANIFEST.", "See workbench import --help."
         )
+    _refuse_idle(bool(files), undo is not None)
     if listing:
         _list(workspace, as_json)
         return
@@ -120,6 +124,28 @@ def import_(
     emit(report, as_json=as_json, text=report.text)
 
 
+def _refuse_idle(imports: bool, undoes: bool) -> None:
+    """Refuse options that would do nothing: what somebody wrote is meant to count.
+
+    Raises:
+        UsageError: An option goes with another thing to do.
+    """
+    context = click.get_current_context()
+    written = [
+        each
+        for each in context.command.params
+        if isinstance(each, click.Option)
+        and each.name not in GOES_WITH_ALL
+        and context.get_parameter_source(str(each.name)) is ParameterSource.COMMANDLINE
+    ]
+    for each in written:
+        option = each.opts[0]
+        if each.name == "with_evidence" and not undoes:
+            raise UsageError(f"{option} goes with --undo alone.", "Leave it out.")
+        if each.name != "with_evidence" and not imports:
+            raise UsageError(f"{option} goes with FILES to import.", "Leave it out.")
+
+
 def _mapping(pairs: tuple[str, ...], where: tuple[str, ...]) -> dict[str, str] | None:
     """Read `--map` and `--where` as one mapping.
 
@@ -135,6 +161,9 @@ def _mapping(pairs: tuple[str, ...], where: tuple[str, ...]) -> dict[str, str] |
             "Say what holds what: --map input=COLUMN.",
         )
     wanted = parse_mapping(where, "--where", "PATH=VALUE", "--where type=llm")
+    for path in wanted:
+        if WHERE_PREFIX + path in mapping:
+            raise UsageError(f"--where names {path!r}, and so does --map.", "Keep one.")
     return mapping | {WHERE_PREFIX + path: value for path, value in wanted.items()} or None
 
 
@@ -146,9 +175,11 @@ def _more_memory() -> Iterator[None]:
     try:
         yield
     except MemoryShort as error:
+        given = click.get_current_context().params["memory_mb"]
+        more = f"--memory-mb {max(4096, 2 * (given or 0))}"
         hint = (
             "Nothing of it was stored, and what was there is kept. Where calls hold hundreds of kilobytes "
-            "each, let the database take more, as far as this machine has it: --memory-mb 4096."
+            f"each, let the database take more, as far as this machine has it: {more}."
         )
         raise MemoryShort(error.message, hint) from error
 

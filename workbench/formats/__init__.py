@@ -36,7 +36,7 @@ from workbench.formats.lines import Share, read_plain_lines
 from workbench.formats.mapped import Mapped, check_columns, check_paths, suggest_mapping
 from workbench.formats.openai_batch import BatchReply, OpenAIBatch
 from workbench.formats.openai_chat import OpenAIChat
-from workbench.formats.picking import WHERE_PREFIX
+from workbench.formats.picking import UNPICKED, WHERE_PREFIX
 from workbench.formats.plain import PlainMessage, PlainPair, draft_of
 from workbench.formats.registry import FORMATS, REGISTRY, STAND_ALONE, parse_record, recognised
 from workbench.normal import as_text
@@ -47,6 +47,7 @@ __all__ = [
     "FORMATS",
     "READING",
     "REGISTRY",
+    "UNPICKED",
     "WHERE_PREFIX",
     "BatchReply",
     "Blank",
@@ -170,10 +171,10 @@ def open_source(
             raise UsageError(f"--map goes with the format mapped, not {format}.", "Leave one of the two out.")
         form = Mapped(mapping, outputs_only=outputs_only)
         check_columns(mapping, columns_of(shape), str(path))
-        first = islice(records(shape), _COLUMN_SAMPLE_RECORDS)
-        objects = (each.value for each in first if isinstance(each, Record) and isinstance(each.value, dict))
-        check_paths(mapping, objects, str(path))
-        return Source(shape, form, "a mapping was given", given=True)
+        check_paths(mapping, _first_objects(shape), str(path))
+        unpicked = form.picking.unpicked(_first_objects(shape))
+        because = f"a mapping was given, and {unpicked}" if unpicked else "a mapping was given"
+        return Source(shape, form, because, given=True)
     if format == Mapped.name:
         raise _needs_mapping(shape, outputs_only=outputs_only)
     sample = _sample(shape)
@@ -187,6 +188,12 @@ def open_source(
         raise _needs_mapping(shape, outputs_only=outputs_only)
     found = known[detection.format]
     return Source(shape, found, detection.because, early=_early(found, sample))
+
+
+def _first_objects(shape: Shape) -> Iterator[dict[str, Any]]:
+    for each in islice(records(shape), _COLUMN_SAMPLE_RECORDS):
+        if isinstance(each, Record) and isinstance(each.value, dict):
+            yield each.value
 
 
 def detect(path: Path) -> Detection:

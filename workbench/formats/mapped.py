@@ -101,7 +101,7 @@ class Mapped:
         check_fields(mapping, outputs_only=outputs_only)
         self._mapping = dict(mapping)
         self._outputs_only = outputs_only
-        self._picking = Picking(mapping)
+        self.picking = Picking(mapping)
         self._paths = {
             field: split_path(path) for field, path in mapping.items() if not field.startswith(WHERE_PREFIX)
         }
@@ -118,7 +118,7 @@ class Mapped:
         Raises:
             Unreadable: The id or the input is missing.
         """
-        reason = self._picking.why_not(value)
+        reason = self.picking.why_not(value)
         if reason is not None:
             return [Passed(reason)]
         marks: list[str] = []

@@ -237,7 +237,7 @@ def _describe(
                 "bytes": look.bytes,
                 "sha256": hashes[look.path].result().sha256,
                 "format": look.format,
-                "because": look.because,
+                "because": hidden(look.because),
                 "records": records,
             }
         )

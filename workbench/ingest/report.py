@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from workbench.access import requires
 from workbench.errors import UsageError
-from workbench.formats import Mark
+from workbench.formats import UNPICKED, Mark
 from workbench.normal import neutralise_cell
 from workbench.records import UNASSIGNED, Rejected, as_builtins
 from workbench.roles import Right
@@ -178,6 +178,10 @@ class ImportReport(_WithRejects):
     @property
     def unread(self) -> str:
         """Return what to try where no record at all could be read."""
+        unpicked = [each["because"] for each in self.files if UNPICKED in each["because"]]
+        if unpicked and sum(self.skip_reasons.values()) + self.blank == self.records:
+            why = unpicked[0][unpicked[0].index(UNPICKED) :]
+            return f"{why}. Ask for one of these (--where), or leave the condition out."
         # Outputs of a batch without their requests are read: what they lack is another file.
         told = self.format in ("mapped", "openai_batch")
         if told or not self.rejected or self.rejected + self.blank < self.records:

@@ -40,6 +40,8 @@ _ON_THE_PAGE = (
     ),
     (re.compile(r"--format NAME"), "a format chosen above"),
     (re.compile(r" \(--(?:map|where) .*?\)(?=\.| in )"), ""),
+    (re.compile(r"--where .* names no value\.", re.DOTALL), "No value is named that picked rows hold."),
+    (re.compile(r"For example --where .*=llm\.", re.DOTALL), "Write one, such as llm."),
     (re.compile(r"--map names no input\."), "No column is named that holds the request."),
     (re.compile(r"Add --map input=COLUMN\."), "Say which one does."),
     (

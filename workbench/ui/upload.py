@@ -275,7 +275,10 @@ def _condition(
         key=f"map-where-value-{chosen}",
         help="Rows that hold something else are skipped and counted. Between several values stands a |.",
     )
-    return {WHERE_PREFIX + str(chosen): wanted.strip()} if wanted.strip() else {}
+    if not wanted.strip():
+        right.caption("No value is named: all rows are taken.")
+        return {}
+    return {WHERE_PREFIX + str(chosen): wanted.strip()}
 
 
 def _with_sample(name: str, samples: dict[str, list[str]]) -> str:
