@@ -22,6 +22,7 @@ from workbench.journey import (
     NEXT,
     Facts,
     Journey,
+    falls,
     headline,
     journey,
     next_steps,
@@ -149,6 +150,33 @@ def decided(policy: Policy = POLICY, **fields: Any) -> OverviewRow:
     task = fields.pop("task", Population(compared=400, disagreements=150))
     found = ramp.recommend(ramp.Evidence(task=task, days=20.0, **fields), policy)
     return row(recommendation=found, basis=task.basis)
+
+
+def served(found: OverviewRow, current: float) -> OverviewRow:
+    """Return a row with another share in force."""
+    return replace(found, recommendation=replace(found.recommendation, current_share=current))
+
+
+def test_traffic_that_has_to_go_back_comes_before_all_else() -> None:
+    """An alarm at night: neither a label nor a first step is what to do in the morning."""
+    known = Facts((("triage", 9), ("orders", 9)), ("triage", "orders"), ("small",), 1, (), 0)
+    fine, worse = served(row(), 0.01), served(row("orders", disagreements=150), 0.25)
+    # Slices hold all of it back: what serves has to go back, too.
+    base = row("notes").recommendation
+    held = row("notes", recommendation=replace(base, effective_share=0.0, current_share=0.01))
+    assert told(known, [row(), fine]).urgent is None
+    assert not falls(fine)
+    for rows in ([fine, worse, held], [held, worse], [replace(fine, synthetic=True), worse]):
+        found = told(known, rows)
+        assert found.urgent is not None
+        assert found.urgent.task == "orders"
+        assert found.next_step == next_steps(worse)[0]
+        assert found.next_step.words == "See what to take back"
+        assert found.text.endswith("workbench recommend --task orders --candidate small")
+    assert next_steps(held)[0].words == "See what to take back"
+    # A made-up candidate has no traffic of anybody's.
+    assert told(known, [fine, replace(worse, synthetic=True)]).urgent is not None
+    assert told(known, [fine, replace(worse, task="triage", synthetic=True)]).urgent is None
 
 
 def test_labels_and_latency_are_asked_for_where_they_are_what_is_missing() -> None:

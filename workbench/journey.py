@@ -69,11 +69,15 @@ class TaskStatus:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """Where a workspace stands. `next_step` is the one thing to do, None where all is done."""
+    """Where a workspace stands. `next_step` is the one thing to do, None where all is done.
+
+    `urgent` is where most traffic has to be taken back; that comes before all else.
+    """
 
     stages: tuple[Stage, ...]
     tasks: tuple[TaskStatus, ...]
     next_step: NextStep | None
+    urgent: TaskStatus | None = None
 
     @property
     def finished(self) -> bool:
@@ -171,7 +175,11 @@ def told(known: Facts, rows: Sequence[OverviewRow]) -> Journey:
         rows: What `scoring.overview` returned.
     """
     stages = _stages(known, rows)
-    tasks = tuple(_status(found) for found in _by_task(rows))
+    tasks = tuple(_status(furthest(found)) for found in _by_task(rows))
+    falling = [row for found in _by_task(rows) for row in found if falls(row)]
+    if falling:
+        urgent = _status(max(falling, key=lambda row: row.recommendation.current_share - _carried(row)))
+        return Journey(stages, tasks, urgent.step, urgent)
     first = next((each.step for each in stages if each.state == NEXT), None)
     ahead = [each for each in tasks if not each.synthetic] or list(tasks)
     if first is None and ahead:
@@ -281,8 +289,7 @@ def _labels_asked(waiting: Sequence[OverviewRow]) -> NextStep:
     return label_step(best.task, best.candidate)
 
 
-def _status(rows: Sequence[OverviewRow]) -> TaskStatus:
-    best = furthest(rows)
+def _status(best: OverviewRow) -> TaskStatus:
     found = best.recommendation
     return TaskStatus(
         task=best.task,
@@ -329,6 +336,15 @@ def held_back(answer: Recommendation) -> bool:
     return may_move and answer.effective_share <= EPSILON
 
 
+def falls(row: OverviewRow) -> bool:
+    """Say whether a candidate serves more than is recommended, so that traffic has to be taken back."""
+    return row.recommendation.current_share > _carried(row) + EPSILON
+
+
+def _carried(row: OverviewRow) -> float:
+    return 0.0 if held_back(row.recommendation) else row.recommendation.share
+
+
 def told_held_back(answer: Recommendation) -> str:
     """Return in words what comes of a share that slices hold back whole, without the full stop."""
     share = percent(answer.share)
@@ -356,7 +372,10 @@ def next_steps(row: OverviewRow) -> tuple[NextStep, ...]:
         _command("report", task, candidate),
         {"task": task, "candidate": candidate},
     )
-    if row.recommendation.action is Action.COLLECT:
+    if falls(row):
+        back = _ramp_step("See what to take back", task, candidate)
+        steps = [back, label if wants_labels(row) else cases]
+    elif row.recommendation.action is Action.COLLECT:
         steps = [_replay_step(task, candidate, words="Replay more calls"), why]
     elif held_back(row.recommendation):
         steps = [why, label if wants_labels(row) else cases]

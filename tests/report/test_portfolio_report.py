@@ -185,5 +185,14 @@ def test_reports_and_tables_are_about_the_shares_in_force(tmp_path: Path) -> Non
         assert gather_report(workspace, store, "triage", "small").row.recommendation.current_share == 0.5
         at_five = gather_report(workspace, store, "triage", "small", current_share=0.05)
         assert at_five.row.recommendation.current_share == 0.05
+        (alarm,) = whole.alarms
+        assert alarm.startswith("triage, small: 50 % is served. Step down to 1 %. Override: 50 % by ada on ")
+        assert alarm.endswith("The contract ends.")
+        for page in (portfolio_html(whole), portfolio_markdown(whole)):
+            assert page.count("More moves than is recommended.") == 1
+            assert "Traffic that moves now" in page
+        hostile = replace(whole, alarms=(HOSTILE,))
+        assert "<script" not in portfolio_html(hostile)
+        assert "![x]" not in portfolio_markdown(hostile)
         others = {each.recommendation.current_share for each in whole.rows if each.task != "triage"}
         assert others == {0.0}

@@ -190,3 +190,22 @@ def test_what_is_served_already_is_told_beside_what_could_move() -> None:
     assert "traffic next (1.0\u202f% now)" in answer(found)
     before = portfolio([replace(now, recommendation=replace(now.recommendation, current_share=0.0))])
     assert "now" not in answer(before)
+
+
+def test_what_moves_now_is_that_of_every_candidate() -> None:
+    """The furthest candidate of a task may be new, while another one serves."""
+
+    def serving(candidate: str, share: float, disagreements: int) -> OverviewRow:
+        made = row(candidate=candidate, disagreements=disagreements)
+        return replace(made, recommendation=replace(made.recommendation, current_share=share))
+
+    new, old = serving("new", 0.0, 4), serving("old", 0.25, 30)
+    found = portfolio([new, old])
+    assert found.parts[0].candidate == "new"
+    assert found.present == 0.25
+    assert "next (25.0\u202f% now)" in answer(found)
+    assert portfolio([serving("a", 0.5, 4), serving("b", 1.0, 4)]).present == 1.0
+    nothing = portfolio([serving("old", 0.25, 390)])
+    assert answer(nothing).endswith(" can move, and 25.0\u202f% of its traffic does: take it back.")
+    assert nothing.harm_sentence.startswith("Nothing may move. What gets worse")
+    assert portfolio([serving("new", 0.0, 390)]).harm_sentence == "Nothing moves yet, so nothing gets worse."

@@ -12,13 +12,13 @@ from workbench import access, scoring
 from workbench.access import requires_somewhere
 from workbench.config import Workspace
 from workbench.costing.wording import amount
-from workbench.journey import headline, next_steps
+from workbench.journey import falls, headline, next_steps
 from workbench.profiling.measuring import LEVEL
 from workbench.progress import Listener, silent
 from workbench.records import Policy, as_builtins, to_json
 from workbench.report.wording import METHODS, Table, interval, moment, money, percent
 from workbench.roles import Right
-from workbench.rollout import shares_in_force
+from workbench.rollout import in_force, shares_in_force
 from workbench.scoring import OverviewRow, Portfolio, SizeLadder
 from workbench.scoring.freshness import stale
 from workbench.stats.wording import a_day, count
@@ -48,7 +48,10 @@ MONEY_METHOD = (
 
 @dataclass(frozen=True, slots=True)
 class PortfolioReport:
-    """Everything that a report on all tasks shows. `evidence_hash` changes with the figures behind it."""
+    """Everything that a report on all tasks shows. `evidence_hash` changes with the figures behind it.
+
+    `alarms` say where more is served than is recommended, each in a sentence.
+    """
 
     made_at: datetime
     rows: tuple[OverviewRow, ...]
@@ -56,6 +59,7 @@ class PortfolioReport:
     sizes: tuple[SizeLadder, ...]
     policies: dict[str, Policy]
     evidence_hash: str
+    alarms: tuple[str, ...] = ()
 
 
 @requires_somewhere(Right.SEE)
@@ -100,7 +104,19 @@ def gather_portfolio(
         sizes=sizes,
         policies=policies,
         evidence_hash=hashlib.sha256(known).hexdigest()[:16],
+        alarms=tuple(_alarm(workspace, store, row) for row in ordered if falls(row)),
     )
+
+
+def _alarm(workspace: Workspace, store: Store, row: OverviewRow) -> str:
+    answer = row.recommendation
+    held = in_force(workspace, store, row.task, row.candidate)
+    why = held.sentence if held.raised else answer.binding_reason
+    served = f"{stage(answer.current_share)} is served"
+    return f"{row.task}, {row.candidate}: {served}. {headline(row)} {why}"
+
+
+ALARM = "More moves than is recommended."
 
 
 def title_line(report: PortfolioReport) -> str:
@@ -116,12 +132,13 @@ def title_line(report: PortfolioReport) -> str:
 def key_figures(report: PortfolioReport) -> tuple[tuple[str, str], ...]:
     """Return the figures at the top: name and value."""
     found = report.portfolio
-    high = "nothing moves" if found.harm_high is None else f"{percent(found.harm_high)} of moved calls"
+    high = _nothing(found) if found.harm_high is None else f"{percent(found.harm_high)} of moved calls"
     saving = amount(found.saving_usd_month) if found.moving else money(0.0)
     if found.unpriced:
         saving += f", without {', '.join(found.unpriced)}"
     return (
         ("Tasks that can move", f"{count(found.moving)} of {count(found.compared_tasks)}"),
+        ("Traffic that moves now", percent(found.present)),
         ("Traffic that could move next", percent(found.share)),
         ("Evidence reaches", percent(found.reach)),
         ("Calls a day that would move", _calls(found.moved_per_day)),
@@ -210,7 +227,8 @@ def methods() -> tuple[tuple[str, str], ...]:
 def footnote(report: PortfolioReport) -> str:
     """Return what stands at the end: the level of the bounds, the date, the hash."""
     level = report.portfolio.level
-    sure = "Nothing moves" if level is None else f"At once for all tasks, {stage(level)} sure together"
+    nothing = _nothing(report.portfolio).capitalize()
+    sure = nothing if level is None else f"At once for all tasks, {stage(level)} sure together"
     return (
         f"* {sure}. Made on {moment(report.made_at)}, evidence hash {report.evidence_hash}. "
         "No text of any call is in this report."
@@ -219,8 +237,12 @@ def footnote(report: PortfolioReport) -> str:
 
 def _harmed(found: Portfolio) -> str:
     if not found.moving:
-        return "nothing moves"
+        return _nothing(found)
     return "not known" if found.harm_per_day is None else a_day(found.harm_per_day)
+
+
+def _nothing(found: Portfolio) -> str:
+    return "nothing may move" if found.present else "nothing moves"
 
 
 def _calls(number: float | None) -> str:

@@ -17,6 +17,10 @@ def portfolio_html(report: PortfolioReport) -> str:
     parts = [
         f"<h1>{html.text(said.TITLE)}</h1>",
         f'<p class="headline">{html.text(said.title_line(report))}</p>',
+        *(
+            f'<p class="alarm" role="alert"><strong>{said.ALARM}</strong> {html.text(each)}</p>'
+            for each in report.alarms
+        ),
         "<dl>",
         *(html.figure(name, value) for name, value in said.key_figures(report)),
         "</dl>",
@@ -54,6 +58,8 @@ def portfolio_markdown(report: PortfolioReport) -> str:
         report: What `gather_portfolio` found.
     """
     lines = [f"# {said.TITLE}", "", f"**{markdown.plain(said.title_line(report))}**", ""]
+    for each in report.alarms:
+        lines += [f"> **{said.ALARM}** {markdown.plain(each)}", ""]
     lines += [f"- {name}: {markdown.plain(value)}" for name, value in said.key_figures(report)]
     lines += ["", markdown.plain(report.portfolio.harm_sentence)]
     if report.portfolio.synthetic_left_out:

@@ -41,7 +41,7 @@ class Portfolio:
     """All compared tasks together, made-up candidates left out.
 
     `share` of all traffic could move next, `reach` is what the evidence carries at most, `present` what
-    these candidates serve now. `by_volume`
+    candidates serve now, others than the furthest of a task among them. `by_volume`
     says that tasks weigh by their calls a day; where those of one are not known, by calls in the log.
     `harm_high` bounds the share of moved calls that get worse, `harm_per_day` the number of them;
     None where nothing moves, or the volume is not known. `saving_usd_month` sums the parts whose
@@ -68,6 +68,8 @@ class Portfolio:
     def harm_sentence(self) -> str:
         """Return the bound on harm with its method, or why there is none."""
         if self.harm_high is None or self.level is None:
+            if self.present:
+                return "Nothing may move. What gets worse at most of what does, its own figures say."
             return "Nothing moves yet, so nothing gets worse."
         how = (
             "weighted by the calls that move"
@@ -144,10 +146,13 @@ def portfolio(rows: Sequence[OverviewRow]) -> Portfolio:
         saving_usd_month=total(priced) if priced else None,
         unpriced=tuple(each.task for each in moving if each.saving_usd_month is None),
         synthetic_left_out=len(real) < len(rows),
-        present=sum(each.weight * best[each.task].recommendation.current_share for each in parts)
-        if whole
-        else None,
+        present=sum(each.weight * min(_served(by_task[each.task]), 1.0) for each in parts) if whole else None,
     )
+
+
+def _served(rows: Sequence[OverviewRow]) -> float:
+    """Return what all candidates of a task serve now: another one than the furthest may."""
+    return sum(row.recommendation.current_share for row in rows)
 
 
 def furthest(rows: Sequence[OverviewRow]) -> OverviewRow:

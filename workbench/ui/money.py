@@ -47,7 +47,8 @@ def sentence(row: OverviewRow) -> str:
             f"The candidate {row.candidate} is not priced in workbench.toml."
         )
     if row.recommendation.effective_share <= 0:
-        return f"{words.money(row.cost_now_usd_month)} a month now; nothing moves yet.{_at_most(row)}"
+        moves = "may move" if row.recommendation.current_share > EPSILON else "moves yet"
+        return f"{words.money(row.cost_now_usd_month)} a month now; nothing {moves}.{_at_most(row)}"
     answer = row.recommendation
     share = words.stage(answer.share)
     if answer.effective_share < answer.share - EPSILON:
@@ -64,7 +65,7 @@ def sentence(row: OverviewRow) -> str:
 def short(row: OverviewRow) -> str:
     """Return what a row saves a month at its share, in a table's cell."""
     if row.recommendation.effective_share <= 0:
-        return "nothing moves"
+        return "nothing may move" if row.recommendation.current_share > EPSILON else "nothing moves"
     return "not known" if row.saving is None else words.money(row.saving.point)
 
 

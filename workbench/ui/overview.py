@@ -157,11 +157,12 @@ def _has_row(each: Waiting, rows: Sequence[OverviewRow]) -> bool:
 
 
 def _ordered(rows: Sequence[OverviewRow]) -> list[OverviewRow]:
-    """Return rows with what can move first, and candidates made up for a demonstration last."""
+    """Return rows with what must be taken back first, then what can move; made-up candidates last."""
     return sorted(
         rows,
         key=lambda row: (
             row.synthetic,
+            not journey.falls(row),
             -row.recommendation.effective_share,
             -row.recommendation.cap,
             row.task,

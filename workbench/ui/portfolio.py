@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from workbench.costing.wording import between
-from workbench.journey import DONE, NEXT, Journey, wants_labels
+from workbench.journey import DONE, NEXT, Journey, TaskStatus, wants_labels
 from workbench.report import PortfolioReport, gather_portfolio, portfolio_html, portfolio_markdown
 from workbench.scoring import OverviewRow, Portfolio
 from workbench.scoring import portfolio as together
@@ -57,7 +57,10 @@ def show(rows: Sequence[OverviewRow], way: Journey, *, weighing: bool) -> None:
 def answer(found: Portfolio) -> str:
     """Return what can move as one sentence."""
     if not found.moving:
-        return f"None of {words.counted(found.compared_tasks, 'compared task')} can move yet."
+        none = f"None of {words.counted(found.compared_tasks, 'compared task')} can move"
+        whose = "its" if found.compared_tasks == 1 else "their"
+        back = f", and {words.percent(found.present)} of {whose} traffic does: take it back."
+        return f"{none}{back}" if found.present else f"{none} yet."
     can = f"{found.moving} of {words.counted(found.compared_tasks, 'compared task')} can move"
     if found.share is None:
         return f"{can}."
@@ -119,12 +122,19 @@ def _next(way: Journey) -> None:
     if way.next_step is None:
         return
     step_button(way.next_step, key="next-step", is_first=True, words_before="Next: ")
-    if way.finished:
+    if way.urgent is not None:
+        st.text(visible(words.kept(_told(way.urgent))), width="content")
+    elif way.finished:
         best = max(way.tasks, key=lambda each: (not each.synthetic, each.share, each.cap))
         st.text(visible(f"{best.task}, {best.candidate}"), width="content")
     else:
         following = next(each for each in way.stages if each.state == NEXT)
         st.text(visible(words.kept(following.said)), width="content")
+
+
+def _told(found: TaskStatus) -> str:
+    headline = found.headline[0].lower() + found.headline[1:]
+    return f"{found.task}, {found.candidate}: {headline}"
 
 
 def checklist(way: Journey) -> None:
