@@ -207,5 +207,5 @@ def test_what_moves_now_is_that_of_every_candidate() -> None:
     assert portfolio([serving("a", 0.5, 4), serving("b", 1.0, 4)]).present == 1.0
     nothing = portfolio([serving("old", 0.25, 390)])
     assert answer(nothing).endswith(" can move, and 25.0\u202f% of its traffic does: take it back.")
-    assert nothing.harm_sentence.startswith("Nothing may move. What gets worse")
+    assert nothing.harm_sentence.startswith("Nothing may move. The bound on what moves")
     assert portfolio([serving("new", 0.0, 390)]).harm_sentence == "Nothing moves yet, so nothing gets worse."

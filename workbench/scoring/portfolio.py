@@ -69,7 +69,7 @@ class Portfolio:
         """Return the bound on harm with its method, or why there is none."""
         if self.harm_high is None or self.level is None:
             if self.present:
-                return "Nothing may move. What gets worse at most of what does, its own figures say."
+                return "Nothing may move. The bound on what moves now stands with its candidate."
             return "Nothing moves yet, so nothing gets worse."
         how = (
             "weighted by the calls that move"
