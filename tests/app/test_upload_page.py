@@ -11,7 +11,7 @@ import pytest
 from app_building import Filled
 from app_reading import Visit, fine, said
 
-from workbench.ingest import ImportReport
+from workbench.ingest import ImportReport, import_files
 from workbench.progress import Progress
 from workbench.ui import inbox
 from workbench.ui.import_told import Pace
@@ -103,6 +103,39 @@ def test_an_upload_can_name_its_source(visit: Visit, empty: Filled, tmp_path: Pa
         assert at.session_state[REPORT].accepted == 1
     sources = empty.store.rows("SELECT source FROM calls ORDER BY source")
     assert [each["source"] for each in sources] == ["openai_chat", "prod-eu"]
+
+
+def test_files_and_lines_of_several_formats_are_read_as_the_command_reads_them(
+    visit: Visit, empty: Filled, tmp_path: Path
+) -> None:
+    """The first file says nothing about the others, and a file importing again by command adds nothing."""
+    samples = Path(__file__).parents[2] / "sample_logs" / "formats"
+    mixed = "\n".join(
+        (samples / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()[0]
+        for name in ("openai_chat", "anthropic_messages", "openai_chat")
+    )
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "kept").mkdir()
+    names = ["a-mixed.jsonl", "b-langfuse.jsonl", "c-responses.jsonl"]
+    others = [
+        (samples / f"{each}.jsonl").read_bytes() for each in ("langfuse_observations", "openai_responses")
+    ]
+    for folder in ("sent", "kept"):
+        for name, content in zip(names, [mixed.encode(), *others], strict=True):
+            (tmp_path / folder / name).write_bytes(content)
+    at = visit(empty, "upload")
+    at.session_state[FILES] = [tmp_path / "sent" / name for name in names]
+    at = fine(at.run())
+    assert "Read as openai chat" in said(at)
+    assert "b-langfuse.jsonl is read as langfuse: " in said(at)
+    assert "c-responses.jsonl is read as openai responses: " in said(at)
+    report = fine(at.button(key="import").click().run()).session_state[REPORT]
+    assert report.rejected == 0
+    assert {each["format"] for each in report.files} == {"openai_chat", "langfuse", "openai_responses"}
+    assert not any(each["because"] == "the format was given" for each in report.files)
+    again = import_files(empty.workspace, empty.store, [tmp_path / "kept" / name for name in names])
+    assert again.accepted + again.joined + again.rejected + again.conflicts == 0
+    assert report.accepted > 3
 
 
 def test_of_a_log_of_all_kinds_of_spans_the_calls_are_offered(

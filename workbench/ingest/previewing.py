@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
@@ -38,8 +38,17 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class FileFormat:
+    """How one file would be read, and what says so."""
+
+    file: str
+    format: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
-    """What an import would read, for a look before it."""
+    """What an import would read, for a look before it: the first file, and how the others are read."""
 
     file: str
     format: str
@@ -49,6 +58,7 @@ class Preview:
     needs_mapping: bool
     calls: list[Call]
     rejects: list[Rejected]
+    others: list[FileFormat] = field(default_factory=list)
 
 
 @requires_somewhere(Right.IMPORT)
@@ -114,23 +124,27 @@ def look_into(job: Job) -> Preview:
             return Preview(paths[0].name, "mapped", why, columns, used, needs, [], [])
     sources = [open_source(path, format, used or None) for path in paths]
     router = TaskRouter(evals_of(job.rules), task)
-    drafts: list[Draft] = []
+    drafts: list[tuple[Draft, str]] = []
     rejects: list[Rejected] = []
     outputs: dict[str, OutputDraft] = {}
     joiner = Joiner()
     for each in sorted(sources, key=lambda source: not source.early):
+        name = default_source(task, each.format.name)
         held = (settled for item in islice(each.items(), 100 * limit) for settled, _ in joiner.take(item, ""))
         for item in chain(held, (settled for settled, _ in joiner.finish())):
             if isinstance(item, Draft) and len(drafts) < limit:
-                drafts.append(item)
+                drafts.append((item, name))
             elif isinstance(item, OutputDraft) and not item.adds:
                 outputs.setdefault(item.native_id, item)
             elif isinstance(item, Rejected) and len(rejects) < limit:
                 rejects.append(item)
-    name = default_source(task, sources[0].format.name)
-    calls = [_preview_call(draft, outputs.get(draft.native_id or ""), name, router) for draft in drafts]
+    calls = [_preview_call(draft, outputs.get(draft.native_id or ""), name, router) for draft, name in drafts]
+    first, *others = (
+        FileFormat(path.name, each.format.name, each.because)
+        for path, each in zip(paths, sources, strict=True)
+    )
     return Preview(
-        paths[0].name, sources[0].format.name, why or sources[0].because, columns, used, needs, calls, rejects
+        first.file, first.format, why or first.because, columns, used, needs, calls, rejects, others
     )
 
 

@@ -147,7 +147,8 @@ def _look(paths: list[Path]) -> None:
             "Say which column holds the request, then the preview appears.", icon=":material/arrow_upward:"
         )
     if st.button("Import", type="primary", icon=":material/download_done:", key="import", disabled=not ready):
-        _import(paths, look.format, mapping, options)
+        # As chosen, not as the first file looked: each file, and each of its lines, may be of another format.
+        _import(paths, chosen_format, mapping, options)
 
 
 def _previewed(
@@ -293,6 +294,8 @@ def _preview(look: Preview) -> None:
         st.text("Read by the columns above." if look.calls else visible(f"Not read yet: {look.because}."))
     else:
         st.text(visible(f"Read as {look.format.replace('_', ' ')}: {look.because}."))
+    for each in look.others if look.format != MAPPED else ():
+        st.text(visible(f"{each.file} is read as {each.format.replace('_', ' ')}: {each.because}."))
     if look.calls:
         st.dataframe(
             pd.DataFrame(
