@@ -79,7 +79,7 @@ __all__ = [
 T = TypeVar("T")
 
 AUTO = "auto"
-READING = 4
+READING = 5
 """Raised whenever the readers make other calls or outputs of the same bytes: by it the store knows that a
 record which comes again and reads otherwise is no other record."""
 _SAMPLE_RECORDS = 50

@@ -14,6 +14,7 @@ from typing import Any
 
 from workbench.errors import UsageError
 from workbench.formats.base import Blank, Record, reject
+from workbench.formats.csv_rows import Row, Rows, has_between
 from workbench.formats.files import (
     BROKEN_STREAM,
     MAX_LINE_BYTES,
@@ -101,35 +102,29 @@ def read_csv(shape: Shape) -> Iterator[Record | Rejected | Blank]:
     width = len(shape.columns)
     with open_bytes(shape.path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        reader = csv.reader(_capped_lines(shape.path, text, too_long), delimiter=shape.delimiter)
-        next(reader, None)
-        while True:
-            line = reader.line_num + 1
-            try:
-                row = next(reader, None)
-            except csv.Error as error:
-                yield reject(shape.name, line, f"not a CSV row: {error}", b"")
-                continue
-            except BROKEN_STREAM as error:
-                yield reject(shape.name, line, broken_off(error), b"")
-                return
-            if row is None:
-                return
-            joined = shape.delimiter.join(row)
-            if too_long and line <= too_long[-1] <= reader.line_num:
-                yield reject(
-                    shape.name, line, f"longer than {MAX_LINE_BYTES >> 20} MB", joined[:4096].encode()
-                )
-            elif not any(row):
-                yield Blank(shape.name, line)
-            elif len(row) != width:
-                reason = f"{len(row)} cells where the header has {width}"
-                raw = joined.encode("utf-8", "surrogateescape")
-                yield reject(shape.name, line, reason, raw)
-            else:
-                _, repaired = clean_text(joined)
-                value = dict(zip(shape.columns, row, strict=True))
-                yield Record(line, clean_value(value) if repaired else value, None, repaired)
+        rows = Rows(_capped_lines(shape.path, text, too_long), shape.delimiter, width, MAX_LINE_BYTES)
+        try:
+            for row in rows:
+                yield _csv_row(shape, row, has_between(too_long, row.line, row.line + row.lines - 1))
+        except BROKEN_STREAM as error:
+            yield reject(shape.name, rows.line, broken_off(error), b"")
+
+
+def _csv_row(shape: Shape, row: Row, is_cut: bool) -> Record | Rejected | Blank:
+    cells = row.cells
+    joined = row.said if cells is None else shape.delimiter.join(cells)
+    if is_cut:
+        return reject(shape.name, row.line, f"longer than {MAX_LINE_BYTES >> 20} MB", joined[:4096].encode())
+    if cells is None:
+        return reject(shape.name, row.line, row.reason, joined.encode("utf-8", "surrogateescape"))
+    if not any(cells):
+        return Blank(shape.name, row.line)
+    if len(cells) != len(shape.columns):
+        reason = f"{len(cells)} cells where the header has {len(shape.columns)}"
+        return reject(shape.name, row.line, reason, joined.encode("utf-8", "surrogateescape"))
+    _, repaired = clean_text(joined)
+    value = dict(zip(shape.columns, cells, strict=True))
+    return Record(row.line, clean_value(value) if repaired else value, None, repaired)
 
 
 def parquet_columns(path: Path) -> tuple[str, ...]:
