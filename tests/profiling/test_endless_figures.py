@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from workbench.store import workloads
 
 
 def _hostile(path: Path, rate: float) -> Path:
-    log(path, lines(sort_line, 30))
+    log(path, lines(sort_line, 30), timedelta(hours=2))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    rows[0]["metadata"] = {"sampling_rate": rate}
+    rows[7]["metadata"] = {"sampling_rate": rate}
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 

@@ -90,18 +90,18 @@ def test_every_figure_of_a_workload_is_what_a_hand_works_out(tmp_path: Path) -> 
     # The second request is the first again.
     assert each.duplicate_share == pytest.approx(1 / 5)
     assert sum(each.languages.values()) == 5
-    # Ten calls stand behind the five, in four days.
+    # Two calls stand behind each of the five, one a day.
     assert each.calls_per_day is not None
-    assert each.calls_per_day.point == pytest.approx(10 / 4)
+    assert each.calls_per_day.point == pytest.approx(2)
     dollars = (900 * 3 + 200 * 0.3 + 75 * 15) / 1e6
     assert each.usd_per_call is not None
     assert each.usd_per_call.point == pytest.approx(dollars / 5)
     assert each.logged_usd == pytest.approx(dollars)
     assert each.usd_month is not None
-    assert each.usd_month.point == pytest.approx(2.5 * 30.4375 * dollars / 5)
+    assert each.usd_month.point == pytest.approx(2 * 30.4375 * dollars / 5)
     # On the small model all input counts in full: 0.1 USD in, 0.4 USD out.
     cheap = (1100 * 0.1 + 75 * 0.4) / 1e6 / 5
-    assert each.could_save_usd_month == pytest.approx(2.5 * 30.4375 * (dollars / 5 - cheap))
+    assert each.could_save_usd_month == pytest.approx(2 * 30.4375 * (dollars / 5 - cheap))
     (use,) = each.models
     assert (use.model, use.calls, use.measured, use.weight) == ("frontier-1", 5, 5, 5)
     assert (use.input_tokens, use.cached_input_tokens, use.output_tokens) == pytest.approx((180, 40, 15))

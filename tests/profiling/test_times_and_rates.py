@@ -58,11 +58,11 @@ def test_a_call_without_a_time_leaves_the_volume_known(tmp_path: Path) -> None:
     report = profile(bench.workspace, bench.store)
     (load,) = report.workloads
     assert load.calls_per_day is not None
-    assert load.calls_per_day.point == pytest.approx(141 / 7)
+    assert load.calls_per_day.point == pytest.approx(141 / 7, rel=0.01)
     assert "1 of 141 calls has no time that can be: it is taken to be spread" in report.text
-    assert calls.volumes(bench.store)["sort"].calls_per_day == pytest.approx(141 / 7)
+    assert calls.volumes(bench.store)["sort"].calls_per_day == pytest.approx(141 / 7, rel=0.01)
     config = bench.workspace.evals.get("sort") or _no_eval()
-    assert calls_per_day(config, volume(bench.store, "sort")) == pytest.approx(141 / 7)
+    assert calls_per_day(config, volume(bench.store, "sort")) == pytest.approx(141 / 7, rel=0.01)
 
 
 def _no_eval() -> Any:
@@ -113,7 +113,7 @@ def test_a_time_to_come_is_no_time(tmp_path: Path, is_plain: bool) -> None:
     assert report.last_at.year == 2026
     (load,) = profile(bench.workspace, bench.store).workloads
     assert load.calls_per_day is not None
-    assert load.calls_per_day.point == pytest.approx(148 / 7)
+    assert load.calls_per_day.point == pytest.approx(148 / 7, rel=0.01)
     again = bench.import_logs([tmp_path / "log.jsonl"], task="sort", sampling_rate=1.0)
     assert (again.skipped, again.conflicts) == (148, 0)
 
@@ -190,3 +190,48 @@ def test_conflicts_come_with_what_to_do(tmp_path: Path) -> None:
     bench.undo_import(report.manifest_id or "")
     other = bench.import_logs([day(2)], task="sort", source="sort/day-2")
     assert (other.accepted, other.conflicts, other.open_conflicts) == (1, 0, 0)
+
+
+def hours(days: int, first: float, last: float, a_day: int) -> list[datetime]:
+    """Return calls on each of some days, spread evenly over hours of the day."""
+    step = timedelta(hours=(last - first) / a_day)
+    return [
+        START + timedelta(days=day, hours=first) + step * number
+        for day in range(days)
+        for number in range(a_day)
+    ]
+
+
+@pytest.mark.parametrize("days", [2, 3, 5])
+@pytest.mark.parametrize(("first", "last"), [(9, 17), (0, 24), (22, 30), (6, 23)])
+def test_the_nights_at_the_edges_of_a_log_count_as_they_are(
+    tmp_path: Path, days: int, first: float, last: float
+) -> None:
+    """A log of working hours has as many calls a day as each of its days, and one of all hours, too."""
+    times = hours(days, first, last, 96)
+    bench, _ = space(tmp_path, [row(number, at) for number, at in enumerate(times)])
+    report = profile(bench.workspace, bench.store)
+    (load,) = report.workloads
+    assert load.calls_per_day is not None
+    assert load.calls_per_day.point == pytest.approx(96, rel=0.02)
+    assert load.calls_per_day.low < 96 < load.calls_per_day.high
+    assert calls.volumes(bench.store)["sort"].calls_per_day == pytest.approx(96, rel=0.02)
+
+
+@pytest.mark.parametrize(("length_h", "known"), [(1 / 60, False), (1, False), (8, False), (23.5, True)])
+def test_a_log_of_some_hours_says_nothing_of_a_day(tmp_path: Path, length_h: float, known: bool) -> None:
+    """Its hours may be the busiest, or the only ones; that is said, and no figure a day is shown."""
+    times = [START + timedelta(hours=length_h) * number / 299 for number in range(300)]
+    bench, _ = space(tmp_path, [row(number, at) for number, at in enumerate(times)])
+    report = profile(bench.workspace, bench.store)
+    (load,) = report.workloads
+    found = calls.volumes(bench.store)["sort"]
+    assert found.sampling_rate == 1.0
+    if known:
+        assert load.calls_per_day is not None
+        assert load.calls_per_day.point == pytest.approx(300)
+        assert found.calls_per_day == pytest.approx(300)
+        return
+    assert load.calls_per_day is load.usd_month is found.calls_per_day is None
+    assert load.no_volume == "the log covers less than a day"
+    assert "the log covers less than a day" in report.text

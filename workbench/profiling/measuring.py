@@ -23,7 +23,15 @@ from workbench.store import Store, traffic_days, traffic_texts, workloads
 from workbench.store.traffic_days import by_workload
 from workbench.traffic.prompts import Constant, Prompt, constant_part, prompt_of
 from workbench.traffic.shapes import Answer, Shape, overlap, shape_of
-from workbench.traffic.suitability import MIXED_SHARES, NO_SHARE, NO_TIMES, Measured, checklist, weekly_shift
+from workbench.traffic.suitability import (
+    MIXED_SHARES,
+    NO_DAY,
+    NO_SHARE,
+    NO_TIMES,
+    Measured,
+    checklist,
+    weekly_shift,
+)
 from workbench.traffic.templates import Template
 
 SAMPLE = 200
@@ -207,6 +215,8 @@ def _why_no_volume(row: Mapping[str, Any], days: Sequence[dict[str, Any]]) -> st
     """Return why the log does not tell the calls a day; nothing where it does."""
     if not days or row["dated"] < DATED_SHARE * row["calls"]:
         return NO_TIMES
+    if not traffic_days.covers_a_day(traffic_days.recent(days)):
+        return NO_DAY
     if traffic_days.mean_a_day(days) is None:
         return NO_SHARE
     mixed = row["rated"] < row["calls"] and row["rate_low"] != row["rate_high"]
@@ -236,14 +246,13 @@ def traffic_a_day(days: Sequence[dict[str, Any]]) -> Amount:
 def _stream_a_day(days: Sequence[Mapping[str, Any]]) -> Amount:
     span = max(days[0]["span"], 1.0)
     inside = [each for each in days if each["age"] < traffic_days.DAYS]
-    traffic = sum(each["traffic"] for each in inside)
     # A call that is logged stands for so many; none at all still leaves room for one.
     scale = sum(each["traffic"] for each in days) / sum(each["calls"] for each in days)
     logged = max(sum(each["calls"] for each in inside), 1)
     whole = int(span)
     by_age = {each["age"]: each["traffic"] for each in inside}
     daily = [by_age.get(age, 0.0) for age in range(whole)]
-    mean = traffic / span
+    mean = traffic_days.stream_a_day(days)
     # Fewer than two whole days say nothing of how days differ; counting alone is the least there is.
     spread = math.sqrt(logged) * scale / span
     if whole >= 2:

@@ -189,8 +189,8 @@ def volumes(store: Store) -> dict[str, Volume]:
     """Return the daily volume of each task over the last days of its exports, see `traffic_days.daily`.
 
     A logged call stands for 1 / sampling rate calls. Unknown rates, or times of most calls, give no
-    figure: the logs could be all of the traffic or a hundredth. Calls without a time are taken to be
-    spread as those with one.
+    figure: the logs could be all of the traffic or a hundredth; nor do logs of less than a day. Calls
+    without a time are taken to be spread as those with one.
 
     Args:
         store: Where to read.
@@ -203,13 +203,15 @@ def volumes(store: Store) -> dict[str, Volume]:
         days = by_task.get(row["task"], [])
         last = traffic_days.recent(days)
         mean = traffic_days.mean_a_day(days)
-        known = mean is not None and row["dated"] >= DATED_SHARE * row["calls"]
+        is_dated = bool(last) and row["dated"] >= DATED_SHARE * row["calls"]
+        rated = is_dated and all(each["traffic"] is not None for each in last)
+        known = is_dated and mean is not None
         logged = sum(each["calls"] for each in last)
         found[row["task"]] = Volume(
             task=row["task"],
             calls=logged if last else row["calls"],
             days=max([1.0, *(each["span"] for each in last)]),
-            sampling_rate=logged / sum(each["traffic"] for each in last) if known else None,
+            sampling_rate=logged / sum(each["traffic"] for each in last) if rated else None,
             calls_per_day=mean * row["calls"] / row["dated"] if known and mean is not None else None,
         )
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 DAYS = 28
 """Volume is that of the last days of an export."""
 DAY_S = 86_400
+LEAST_DAYS = 0.75
+"""An export of a shorter time says nothing of a day: its hours may be the busiest, or the only ones."""
 
 SCALED_CALLS = (
     f"CASE WHEN count(*) = count(*) FILTER (WHERE sampling_rate >= {LEAST_RATE:.9f}) "
@@ -43,11 +46,12 @@ def daily(store: Store, traffic: str, values: Mapping[str, Any]) -> list[dict[st
         values: What they are asked with.
 
     Returns:
-        Rows of workload, stream, age, calls, traffic, span, until. `age` 0 are the 24 hours up to the end
-        of the stream, and `DAYS` is all that came before its last days; a stream without calls of the
-        workload in its last days has that row alone. `traffic` counts a logged call as 1 / sampling
-        rate; None where a rate is not known. `span` is how many of the last days the stream covers, and
-        `until` when it ends, in seconds of the epoch.
+        Rows of workload, stream, age, calls, traffic, rest, first, span, until. `age` 0 are the 24 hours up
+        to the end of the stream, and `DAYS` is all that came before its last days; a stream without calls
+        of the workload in its last days has that row alone. `traffic` counts a logged call as 1 / sampling
+        rate; None where a rate is not known. `rest` is that of the hours of the day that the first, cut
+        day of the stream lacks, `first` that of the call with which the stream begins. `span` is how many
+        of the last days the stream covers, and `until` when it ends, in seconds of the epoch.
     """
     exports = store.rows(
         f"""
@@ -76,10 +80,15 @@ def daily(store: Store, traffic: str, values: Mapping[str, Any]) -> list[dict[st
         ),
         ages AS (
             SELECT workload, stream, until, span, sampling_rate,
-                   least(floor((until - epoch(occurred_at)) / {DAY_S}), {DAYS})::INTEGER AS age
+                   (until - epoch(occurred_at)) / {DAY_S} AS days_ago,
+                   least(floor(days_ago), {DAYS})::INTEGER AS age,
+                   days_ago - floor(days_ago) >= span - floor(span) - 1e-9 AS is_rest,
+                   days_ago >= span - 1e-9 AND span < {DAYS} AS is_first
             FROM traffic JOIN streams USING (workload, source) WHERE occurred_at IS NOT NULL
         )
-        SELECT workload, stream, age, count(*) AS calls, {SCALED_CALLS} AS traffic, span, until
+        SELECT workload, stream, age, count(*) AS calls, {SCALED_CALLS} AS traffic,
+               coalesce(sum(1 / sampling_rate) FILTER (is_rest), 0) AS rest,
+               coalesce(sum(1 / sampling_rate) FILTER (is_first), 0) AS first, span, until
         FROM ages GROUP BY ALL ORDER BY ALL
         """,  # noqa: S608
         {**values, **{f"s_{name}": [row[name] for row in streams] for name in columns}},
@@ -120,15 +129,45 @@ def recent(days: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def mean_a_day(days: Sequence[dict[str, Any]]) -> float | None:
-    """Return a workload's calls a day, None without times or where a rate is not known.
+    """Return a workload's calls a day, None without times, for less than a day, or where a rate is not known.
 
     Args:
         days: Rows of `daily` of one workload.
     """
     found = recent(days)
-    if not found or any(row["traffic"] is None for row in found):
+    if not found or any(row["traffic"] is None for row in found) or not covers_a_day(found):
         return None
-    return float(sum(row["traffic"] / max(row["span"], 1.0) for row in found if row["age"] < DAYS))
+    streams = sorted({row["stream"] for row in found})
+    return math.fsum(stream_a_day([row for row in found if row["stream"] == each]) for each in streams)
+
+
+def covers_a_day(days: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether each stream is long enough to say anything of a day.
+
+    Args:
+        days: Rows of `daily` of one workload.
+    """
+    return all(row["span"] >= LEAST_DAYS for row in days)
+
+
+def stream_a_day(days: Sequence[Mapping[str, Any]]) -> float:
+    """Return the mean calls of a day of one stream.
+
+    It begins and ends within a day. What lies between its end and the time of day at which it began was seen
+    on its whole days alone; the mean of those completes the last one. So the nights on both sides of a log
+    of working hours count as silent, and those of a log of all hours don't. The call that begins it stands
+    at the edge, and counts for none of the time behind it.
+
+    Args:
+        days: Its rows of `recent`, whose rates are known.
+    """
+    inside = [row for row in days if row["age"] < DAYS]
+    traffic, whole = math.fsum(row["traffic"] for row in inside), int(days[0]["span"])
+    if not whole:
+        return traffic
+    rest = math.fsum(row["rest"] for row in inside if row["age"] < whole)
+    later = traffic - math.fsum(row["first"] for row in inside)
+    return ((later or traffic) + rest / whole) / (whole + 1)
 
 
 def by_workload(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

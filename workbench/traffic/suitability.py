@@ -54,6 +54,7 @@ class Check:
 
 NO_SHARE = "the log does not say which share of the traffic it holds"
 NO_TIMES = "most of its calls have no time in the log"
+NO_DAY = "the log covers less than a day"
 MIXED_SHARES = "its calls were logged at different rates, and some do not say at which"
 """Why calls a day are not known."""
 

@@ -231,7 +231,7 @@ def _numbers(answer: Recommendation) -> None:
         help=words.GLOSSARY["method"],
     )
     if answer.harm_per_day_at_most is None:
-        st.caption("Harm a day is not known: the log lacks a sampling rate, or the times of most calls.")
+        st.caption(f"Harm a day is not known: {money.NO_VOLUME}")
     predicted: PredictedHarm | None = answer.details["predicted"]
     if predicted is not None and predicted.estimate is not None:
         st.caption(answers.quoted(predicted.sentence), help=words.GLOSSARY["predicted"])

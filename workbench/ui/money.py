@@ -12,7 +12,7 @@ from workbench.ui import words
 from workbench.ui.diff import visible
 from workbench.ui.session import here
 
-NO_VOLUME = "the log lacks a sampling rate, or the times of most calls."
+NO_VOLUME = "the log lacks a sampling rate or the times of most calls, or covers less than a day."
 
 
 def briefly(row: OverviewRow) -> None:

@@ -101,7 +101,8 @@ GLOSSARY = {
 
 KNOW_VOLUME = (
     "Set calls_per_day in eval.toml; or take the import back (Upload, or workbench import --undo MANIFEST) "
-    "and bring the log again with times and a sampling rate: else its calls are skipped, being known."
+    "and bring the log of a day or more again, with times and a sampling rate: else its calls are skipped, "
+    "being known."
 )
 """What to do where calls a day are not known."""
 
