@@ -301,3 +301,82 @@ def test_numbers_that_differ_are_no_part_of_what_prompts_share() -> None:
         for day in range(1, 29)
     ]
     assert constant_part(prompts).text == "Today is 2026-10-…. Answer customer … in 50 words."
+
+
+PREAMBLE = (
+    "You work for a shop that sells cups and plates all over Europe. Be polite, be short, and never promise "
+    "a date of delivery that is not in the order."
+)
+FEW_PROMPTS = [
+    tuple(f"Classify the following {each} message into one label." for each in ("bank", "voice", "text")),
+    tuple(f"You are a {each} assistant." for each in ("banking", "voice", "spam filter")),
+    tuple(
+        f"{each} this message by intent. Answer with one label only and nothing else at all."
+        for each in ("Classify", "Summarise", "Translate")
+    ),
+    tuple(
+        f"Translate the text of the user to {each}. Keep the tone and all names."
+        for each in ("French", "German", "Spanish")
+    ),
+    tuple(f"{PREAMBLE} Task: {each}." for each in ("sort the message", "extract the slots", "detect spam")),
+    tuple(f"{PREAMBLE} Answer {each}." for each in ("in JSON", "in plain text", "with one word")),
+    ("Say the sentiment of this review.", "Say the sentiment of this tweet."),
+]
+
+
+@pytest.mark.parametrize("prompts", FEW_PROMPTS)
+def test_prompts_that_share_most_of_their_words_are_workloads_of_their_own(prompts: tuple[str, ...]) -> None:
+    """Their answers are of different kinds: one eval for all of them would compare apples with pears."""
+    requests = [
+        (system, asked(text, system))
+        for number, system in enumerate(prompts)
+        for text in spoken(number + 1, 200)
+    ]
+    random.Random(1).shuffle(requests)
+    _, table, kinds = found_in(requests)
+    assert sorted(each.total() for each in table.values()) == [200] * len(prompts)
+    assert all(len(each) == 1 for each in table.values())
+    assert all(each.rule is not None for each in kinds)
+
+
+@pytest.mark.parametrize(
+    "slot",
+    [
+        lambda n: ("Monday", "Tuesday", "Friday")[n % 3] + f", {n % 28 + 1} March 2026",
+        lambda n: f"{n % 4 + 1}",
+        lambda n: f"customer {chr(97 + n % 26)}{chr(97 + n // 26 % 26)}",
+        lambda n: f"word{chr(97 + n % 26)}x",
+    ],
+)
+def test_dates_numbers_and_names_in_a_prompt_split_nothing(slot: object) -> None:
+    """What a program fills in for each call is no other prompt; nor is one of many names, nor a version."""
+    requests = [
+        ("one", asked(text, f"You answer mails of the shop. Today: {slot(number)}. Be short and kind."))  # type: ignore[operator]
+        for number, text in enumerate(spoken(3, 400))
+    ]
+    _, table, _ = found_in(requests)
+    assert [each.total() for each in table.values()] == [400]
+
+
+def test_prompts_that_begin_otherwise_and_then_name_a_customer_are_workloads_of_their_own() -> None:
+    """What differs from call to call behind it hides no beginning that somebody wrote."""
+    begins = ("You classify bank messages by topic.", "You classify voice commands by topic.")
+    requests = [
+        (
+            begin,
+            asked(text, f"{begin} Today is 2026-11-{number % 28 + 1:02d}. Customer: {WORDS[number]} {seed}"),
+        )
+        for seed, begin in enumerate(begins)
+        for number, text in enumerate(spoken(seed + 1, 300))
+    ]
+    _, table, _ = found_in(requests)
+    assert sorted(each.total() for each in table.values()) == [300, 300]
+    assert all(len(each) == 1 for each in table.values())
+
+
+def test_one_prompt_beside_a_rare_other_form_of_it_stays_one() -> None:
+    """A handful of calls with a changed word are a value of a slot, not a workload."""
+    requests = [("a", asked(text, "You sort the mails of the shop by topic.")) for text in spoken(1, 400)]
+    requests += [("a", asked(text, "You sort the mails of the store by topic.")) for text in spoken(2, 9)]
+    _, table, _ = found_in(requests)
+    assert [each.total() for each in table.values()] == [409]

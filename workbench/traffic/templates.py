@@ -34,6 +34,7 @@ from workbench.traffic.prompts import (
     pieces_of,
     tokens_of,
 )
+from workbench.traffic.system_prompts import few_prompts, parts, prompt_sets
 
 _PREFERENCE = {"system_prompt": 2.0, "tools": 2.0, "input": 1.0, "first_input": 0.9}
 
@@ -177,11 +178,12 @@ def mine(prompts: Sequence[Prompt], tree: Tree | None = None) -> Tree:
         return grown
     docs = [tokens_of(each) for each in prompts]
     places = _places(docs)
+    written = prompt_sets(docs, _least(len(docs)))
     waiting = [(start, (1 << len(docs)) - 1)]
     leaves = len(grown.leaves())
     while waiting and leaves < LEAF_LIMIT:
         node, group = waiting.pop(0)
-        phrase, held = _split(places, docs, prompts, group, is_rest(node))
+        phrase, held = _split(places, docs, prompts, group, is_rest(node), written)
         if phrase is None:
             continue
         node.ask(phrase)
@@ -212,10 +214,15 @@ def _least(requests: int) -> int:
 
 
 def _split(
-    places: dict[Piece, int], docs: Sequence[Tokens], prompts: Sequence[Prompt], group: int, rest: bool
+    places: dict[Piece, int],
+    docs: Sequence[Tokens],
+    prompts: Sequence[Prompt],
+    group: int,
+    rest: bool,
+    written: Sequence[Sequence[int]],
 ) -> tuple[Phrase | None, int]:
     """Return the phrase that splits a group best, and which requests hold it."""
-    for here, pieces in _blocks(places, group, rest):
+    for here, pieces in _blocks(places, group, rest, written):
         phrase = _phrase(pieces, docs, here)
         held = _matching(phrase, prompts, group)
         # Text that was cut, or a piece beside a longer word, can make a phrase fit otherwise than its pieces.
@@ -225,7 +232,9 @@ def _split(
     return None, 0
 
 
-def _blocks(places: dict[Piece, int], group: int, rest: bool) -> list[tuple[int, list[Piece]]]:
+def _blocks(
+    places: dict[Piece, int], group: int, rest: bool, written: Sequence[Sequence[int]]
+) -> list[tuple[int, list[Piece]]]:
     """Return the blocks of text that may split a group, the best first: their requests and pieces."""
     size = group.bit_count()
     least = _least(size)
@@ -241,6 +250,7 @@ def _blocks(places: dict[Piece, int], group: int, rest: bool) -> list[tuple[int,
             everywhere[name] = everywhere.get(name, 0.0) + _weight(piece)
         if count >= least and (rest or count <= size - least):
             blocks.setdefault(here, []).append(piece)
+    few = few_prompts(written, group, least)
     templated = any(_is_template(channel, weight) for channel, weight in everywhere.items())
     weights = {here: _weights(pieces) for here, pieces in blocks.items()}
     standing = [here for here, own in weights.items() if any(_is_template(*each) for each in own.items())]
@@ -256,7 +266,10 @@ def _blocks(places: dict[Piece, int], group: int, rest: bool) -> list[tuple[int,
         for channel, own in by_channel.items():
             name = CHANNELS[channel]
             if templated and count < size * UNIVERSAL:
-                if len(own) < (1 if name == "tools" else VARIANT_PIECES) or count < VARIANT_SHARE * size:
+                whole = name == "tools" or (
+                    name == "system_prompt" and any(parts(here, each) for each in few)
+                )
+                if len(own) < (1 if whole else VARIANT_PIECES) or count < VARIANT_SHARE * size:
                     continue
             elif not _is_template(name, sum(map(_weight, own))):
                 continue
