@@ -23,7 +23,7 @@ from workbench.profiling.naming import set_budget
 from workbench.profiling.report import ProfileReport
 from workbench.records import UNASSIGNED, EvalKind, Output, Request, Usage, from_json, to_json
 from workbench.store import comparisons, workloads
-from workbench.traffic.shapes import ShapeKind
+from workbench.traffic.shapes import Shape, ShapeKind, joined
 
 MIX = shuffled(lines(sort_line, 120), lines(order_line, 60, 2), lines(rewrite_line, 40, 4))
 
@@ -237,6 +237,59 @@ def test_workloads_are_merged_into_one_task_and_comments_stay(bench: Workbench) 
     assert len(bench.workspace.eval_for("desk").rules) == 3
     (only,) = bench.profile().workloads
     assert (only.name, only.calls) == ("desk", 220)
+
+
+def test_what_does_not_fit_is_said_where_workloads_become_one_task(bench: Workbench) -> None:
+    """Other kinds of answers, and labels that an eval lacks, are named: nothing compares them by itself."""
+    sort, order, _ = sorted(bench.profile().workloads, key=lambda each: -each.calls)
+    named = bench.draft_eval(sort.workload, order.name, task="desk")
+    said = "Of these answers others are of another kind: 60 JSON with a stable schema."
+    assert said in named.draft
+    assert said in named.text
+    assert "Drafted from 180 recorded answers: few short answers (67 %)" in named.draft
+    other = [
+        Line(
+            [
+                {"role": "system", "content": "Name the mood of the mail."},
+                {"role": "user", "content": f"so {n}"},
+            ],
+            ("glad", "cross", "Billing")[n % 3],
+        )
+        for n in range(60)
+    ]
+    bench.import_logs([log(bench.workspace.root / "mood.jsonl", other)], source="mood", sampling_rate=0.5)
+    bench.workspace = type(bench.workspace).load(bench.workspace.root)
+    mood = next(each for each in bench.profile().workloads if each.calls == 60 and not each.is_task)
+    named = bench.draft_eval(mood.workload, task="desk")
+    assert named.remarks == ("Labels that the eval lacks: cross, glad.",)
+    rewrite = next(each for each in bench.profile().workloads if not each.is_task)
+    (kind,) = bench.draft_eval(rewrite.workload, task="desk").remarks
+    assert "the eval of desk compares answers of kind label" in kind
+
+
+def test_labels_of_workloads_that_become_one_task_are_all_drafted() -> None:
+    """The largest alone would leave out what the others answer."""
+    one = Shape(ShapeKind.LABELS, 1.0, 200, 2, {"spam": 150, "ham": 50})
+    two = Shape(ShapeKind.LABELS, 0.9, 100, 3, {"card": 60, "Ham": 30})
+    whole = joined([one, two])
+    assert (whole.answers, whole.labels) == (300, {"spam": 150, "ham": 80, "card": 60})
+    assert whole.coverage == pytest.approx(290 / 300)
+    first = Shape(
+        ShapeKind.JSON,
+        1.0,
+        9,
+        schema={"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a", "b"]},
+    )
+    other = Shape(
+        ShapeKind.JSON,
+        1.0,
+        5,
+        schema={"type": "object", "properties": {"a": {}, "c": {}}, "required": ["a", "c"]},
+    )
+    schema = joined([first, other]).schema
+    assert schema is not None
+    assert (sorted(schema["properties"]), schema["required"]) == (["a", "b", "c"], ["a"])
+    assert joined([one]) is one
 
 
 @pytest.mark.parametrize("task", ["../x", "", "a b", UNASSIGNED, "x" * 101])

@@ -16,31 +16,39 @@ from workbench.eval_checks import check_eval
 from workbench.profiling import ProfileReport, WorkloadReport, is_stale, kept, made_anew, workload_of
 from workbench.profiling.mining import apply_rules
 from workbench.progress import Listener, silent
-from workbench.records import UNASSIGNED
+from workbench.records import UNASSIGNED, EvalKind
 from workbench.roles import Right
 from workbench.specs import NAME_PATTERN, EvalConfig
-from workbench.traffic.drafts import append_rules, draft_eval
+from workbench.traffic.drafts import append_rules, draft_eval, told_apart, unknown_labels
+from workbench.traffic.shapes import EVAL_KINDS, ShapeKind, joined
 from workbench.writing import replace_text
 
 if TYPE_CHECKING:
     from workbench.store import Store
 
+LABELS_TOLD = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A task that workloads became. `moved` counts stored calls that its rules took from `unassigned`."""
+    """A task that workloads became. `moved` counts stored calls that its rules took from `unassigned`.
+
+    `remarks` say what of their answers does not fit the eval.
+    """
 
     task: str
     path: str
     created: bool
     moved: int
     draft: str
+    remarks: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """Return what was done for a terminal."""
         what = "Drafted" if self.created else "Added rules to"
-        return f"{what} {self.path}. {self.moved:,} stored calls now belong to {self.task}.\n\n{self.draft}"
+        done = f"{what} {self.path}. {self.moved:,} stored calls now belong to {self.task}."
+        return "\n".join([done, *self.remarks, "", self.draft])
 
 
 @requires(Right.IMPORT, task=None)
@@ -81,19 +89,47 @@ def name_workloads(
         path = Path(config.root) / "eval.toml"
         if not rules:
             raise UsageError(f"Task {name!r} has an eval already: {path}.", "Edit it.")
-        text = append_rules(read_words(path), rules)
+        text, remarks = append_rules(read_words(path), rules), misfits(config, chosen)
     else:
         path = workspace.root / workspace.config.evals / name / "eval.toml"
-        text = draft(report, chosen, name)
+        text, remarks = draft(report, chosen, name), _apart(chosen)
     _refuse_wrong(text, path)
     replace_text(path, text, new=config is None)
     moved = apply_rules(Workspace.load(workspace.root), store, listener) if rules else {}
-    return Named(name, str(path), config is None, moved.get(name, 0), text)
+    return Named(name, str(path), config is None, moved.get(name, 0), text, tuple(remarks))
+
+
+def misfits(config: EvalConfig, chosen: Sequence[WorkloadReport]) -> list[str]:
+    """Say which answers of workloads do not fit an eval whose task they become part of.
+
+    Args:
+        config: The eval.
+        chosen: The workloads.
+    """
+    shapes = [each.shape for each in chosen]
+    found = [
+        f"The answers of {each.name} are {each.shape.kind.value}; the eval of {config.task} compares "
+        f"answers of kind {config.kind.value}."
+        for each in chosen
+        if config.kind in EVAL_KINDS.values()
+        and each.shape.kind is not ShapeKind.NONE
+        and each.shape.eval_kind is not config.kind
+    ]
+    if config.kind is EvalKind.LABEL:
+        missing = unknown_labels(shapes, [*config.labels, *config.aliases])
+        if missing:
+            more = f" and {len(missing) - LABELS_TOLD:,} more" if len(missing) > LABELS_TOLD else ""
+            found.append(f"Labels that the eval lacks: {', '.join(missing[:LABELS_TOLD])}{more}.")
+    return found
+
+
+def _apart(chosen: Sequence[WorkloadReport]) -> list[str]:
+    shapes = [each.shape for each in chosen]
+    return told_apart(shapes, joined(shapes).kind)
 
 
 def draft(report: ProfileReport, chosen: Sequence[WorkloadReport], task: str) -> str:
-    """Return the text of an `eval.toml` for workloads that become one task; the largest gives its shape."""
-    model = max(chosen, key=lambda each: each.calls)
+    """Return the text of an `eval.toml` for workloads that become one task."""
     languages: dict[str, int] = {}
     for each in chosen:
         for language, calls in each.languages.items():
@@ -101,11 +137,12 @@ def draft(report: ProfileReport, chosen: Sequence[WorkloadReport], task: str) ->
     known = [each.calls_per_day.point for each in chosen if each.calls_per_day is not None]
     return draft_eval(
         task,
-        model.shape,
+        joined([each.shape for each in chosen]),
         [each.rule for each in chosen if each.rule is not None],
         calls_per_day=sum(known) if len(known) == len(chosen) else None,
         languages={name: calls for name, calls in languages.items() if name},
         turn_depth=max(each.turns_max for each in chosen),
+        remarks=_apart(chosen),
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields as record_fields
 from typing import Any
 
 from workbench.specs import MatchRule
-from workbench.traffic.shapes import Shape, ShapeKind, field_paths, has_unnamable
+from workbench.traffic.shapes import Shape, ShapeKind, field_paths, has_unnamable, joined
 
 MOST_DRAFTED = 40
 _MONEY = ("price", "total", "amount", "cost", "sum", "fee")
@@ -22,6 +23,7 @@ def draft_eval(
     calls_per_day: float | None = None,
     languages: Mapping[str, int] | None = None,
     turn_depth: float = 1.0,
+    remarks: Sequence[str] = (),
 ) -> str:
     """Return the text of an `eval.toml` for a workload.
 
@@ -32,6 +34,7 @@ def draft_eval(
         calls_per_day: Where it is known.
         languages: Calls by language; several become a slice.
         turn_depth: Most user turns; more than one become a slice.
+        remarks: What else has to be said of the draft, a line each.
 
     Returns:
         TOML that the workspace loads as it is.
@@ -39,7 +42,7 @@ def draft_eval(
     import tomlkit
 
     document = tomlkit.document()
-    for line in _about(shape, calls_per_day):
+    for line in (*_about(shape, calls_per_day), *remarks):
         document.add(tomlkit.comment(line))
     document.add("task", tomlkit.item(task))
     document.add("kind", tomlkit.item(shape.eval_kind.value))
@@ -79,6 +82,34 @@ def draft_eval(
     policy.add("level", 0.95)
     document.add("policy", policy)
     return tomlkit.dumps(document)
+
+
+def told_apart(shapes: Sequence[Shape], kind: ShapeKind) -> list[str]:
+    """Say which answers of several workloads are of another kind than their task's; nothing where none is.
+
+    Args:
+        shapes: Of the workloads.
+        kind: What the task's answers are.
+    """
+    others = Counter[ShapeKind]()
+    for each in shapes:
+        if each.kind not in (kind, ShapeKind.NONE):
+            others[each.kind] += each.answers
+    if not others:
+        return []
+    said = ", ".join(f"{count:,} {each.value}" for each, count in others.most_common())
+    return [f"Of these answers others are of another kind: {said}. One task compares them all alike."]
+
+
+def unknown_labels(shapes: Sequence[Shape], known: Iterable[str]) -> list[str]:
+    """Return the labels among answers that an eval doesn't know, the most frequent first.
+
+    Args:
+        shapes: Of workloads that become part of its task.
+        known: Its labels, and what it takes for one.
+    """
+    names = {each.casefold() for each in known}
+    return [each for each in joined(shapes).labels if each.casefold() not in names]
 
 
 def append_rules(text: str, rules: Sequence[MatchRule]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from statistics import median
@@ -128,6 +128,55 @@ def shape_of(
     if close >= 0.5:
         return Shape(ShapeKind.REWRITE, close, answers, distinct, median_tokens=middle)
     return Shape(ShapeKind.SHORT, 1.0, answers, distinct, median_tokens=middle)
+
+
+def joined(shapes: Sequence[Shape]) -> Shape:
+    """Return the shape of the answers of several workloads together.
+
+    It is of the kind that most answers have: with all labels and tools of that kind, and all fields, of which
+    one is required where all have it.
+
+    Args:
+        shapes: At least one.
+    """
+    if len(shapes) == 1:
+        return shapes[0]
+    weights = Counter[ShapeKind]()
+    for each in shapes:
+        weights[each.kind] += each.answers
+    kind = max(weights, key=lambda each: (weights[each], each.value))
+    alike = sorted((each for each in shapes if each.kind is kind), key=lambda each: -each.answers)
+    answers = sum(each.answers for each in shapes)
+    labels: dict[str, Counter[str]] = {}
+    tools = Counter[str]()
+    for each in alike:
+        tools.update(each.tools)
+        for label, count in each.labels.items():
+            labels.setdefault(label.casefold(), Counter())[label] += count
+    ranked = sorted(labels.values(), key=lambda spelt: -spelt.total())
+    return replace(
+        alike[0],
+        coverage=sum(each.coverage * each.answers for each in alike) / answers if answers else 0.0,
+        answers=answers,
+        distinct=None,
+        labels={spelt.most_common(1)[0][0]: spelt.total() for spelt in ranked},
+        tools=dict(tools.most_common()),
+        schema=_joined_schema([each.schema for each in alike if each.schema is not None]),
+    )
+
+
+def _joined_schema(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    if not schemas:
+        return None
+    properties: dict[str, Any] = {}
+    for each in reversed(schemas):
+        properties |= each.get("properties", {})
+    required = [
+        name
+        for name in schemas[0].get("required", [])
+        if all(name in each.get("required", []) for each in schemas)
+    ]
+    return {**schemas[0], "properties": properties, "required": required}
 
 
 def label_set(short_answers: Mapping[str, int], answers: int) -> dict[str, int]:

@@ -16,7 +16,7 @@ COVERED = 0.9
 """So many requests of a group have one of the few prompts, or its prompts are not few."""
 
 BEGINNINGS = (6, 12, 24, None)
-"""So many tokens, or all: a prompt may hold what a program fills in, behind a beginning that somebody wrote."""
+"""So many tokens, or all: behind a beginning that somebody wrote, a program may fill something in."""
 
 _CALENDAR_WORDS = (
     "monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun am pm "

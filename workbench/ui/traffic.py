@@ -13,7 +13,7 @@ from workbench import access
 from workbench.errors import WorkbenchError
 from workbench.profiling import ProfileReport, WorkloadReport
 from workbench.profiling.costs import MeasuredSaving, measured_savings
-from workbench.profiling.naming import draft, name_workloads
+from workbench.profiling.naming import draft, misfits, name_workloads
 from workbench.profiling.report import told_imputed
 from workbench.records import UNASSIGNED, Output, Request, from_json, told_error
 from workbench.roles import Right
@@ -392,6 +392,8 @@ def _naming(report: ProfileReport, each: WorkloadReport) -> None:
     chosen = [each, *(other for other in others if other.workload in merged)]
     if name in here().workspace.evals:
         st.caption("There is an eval of this name: the rules are added to it, and the rest of it stays.")
+        for said in misfits(here().workspace.evals[name], chosen):
+            st.warning(answers.quoted(said), icon=":material/rule:")
     else:
         st.caption("This is written to evals/…/eval.toml, to be edited there:")
         answers.plain(draft(report, chosen, name or UNASSIGNED), limit=6_000, height=300)
