@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,8 @@ def see_what_may_move(address: str, browser: Any, tmp_path: Path) -> None:
     reason = plain(answer.locator('[data-testid="stText"]').first.inner_text())
     page.get_by_text("Accept a share", exact=True).click()
     who = page.get_by_role("textbox", name="Who accepts")
+    # The press itself leaves the field: what was typed is what the log keeps.
     who.fill("Ada")
-    who.press("Enter")
-    settle(page)
     page.get_by_role("button", name=re.compile(r"Accept 1\s%")).click()
     page.get_by_text(re.compile(r"1\s% is accepted and stands in the log")).wait_for()
     settle(page)
@@ -96,6 +96,36 @@ def see_what_may_move(address: str, browser: Any, tmp_path: Path) -> None:
     assert page.locator("svg").count() >= 2
     assert reason in plain(page.locator("body").inner_text())
     assert seen == Seen(foreign=[saved.as_uri()])
+
+
+def test_what_was_typed_last_is_what_the_log_keeps(own_place: Workspace, browser: Any) -> None:
+    """Name, reason and end of an override, each changed again and left by the press alone."""
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    with app_of(own_place) as served:
+        page, seen = watched(browser)
+        page.goto(f"{served.url}/ramp?task=triage&candidate=small")
+        page.get_by_text("Accept a share", exact=True).click()
+        page.get_by_role("slider", name="Share to accept").press("ArrowRight")
+        reason = page.get_by_label("Why another share than the recommended one")
+        reason.wait_for()
+        for name, text in (("Ben", "not this"), ("Ada", "agreed with support")):
+            page.get_by_role("textbox", name="Who accepts").fill(name)
+            page.get_by_role("spinbutton", name="year, Ends at the end of (UTC)").click()
+            page.keyboard.type(f"{tomorrow:%Y%m%d}")
+            settle(page)
+            reason.fill(text)
+            if name == "Ben":
+                reason.press("Tab")
+                settle(page)
+        page.get_by_role("button", name=re.compile(r"Accept 5\s%")).click()
+        page.get_by_text(re.compile(r"5\s% is accepted and stands in the log")).wait_for()
+        assert seen == Seen()
+    with Store.open(own_place.store_path, spool=own_place.spool) as store:
+        (entry,) = rollout.decisions(store, "triage", "small")
+    made = entry.decision
+    assert (made.decided_by, made.reason, made.share) == ("Ada", "agreed with support", 0.05)
+    assert made.expires_at is not None
+    assert made.expires_at.date() == tomorrow
 
 
 def test_an_engineer_uploads_replays_and_reads_what_went_wrong(

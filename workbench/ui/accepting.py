@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench import access, rollout
-from workbench.errors import WorkbenchError
+from workbench.errors import UsageError, WorkbenchError
 from workbench.records import Recommendation
 from workbench.rollout import LogEntry, Standing
 from workbench.rollout.decisions import LONGEST_OVERRIDE, REASON_CHARS, Force, Override, is_claim
@@ -63,7 +63,10 @@ def in_force(scope: Scope, held: Standing) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is on the page to be accepted: the choice, what was shown, and what was filled in."""
+    """What is on the page to be accepted: the choice, what was shown, and which fields are asked for.
+
+    What is filled in is read at the press: a field that was left by the press itself has its new value then.
+    """
 
     task: str
     candidate: str
@@ -71,9 +74,10 @@ class Offer:
     shown: str
     latest: str
     current: float
-    who: str
-    reason: str
-    until: date | None
+    share_key: str
+    mark: str
+    asks_reason: bool
+    asks_end: bool
 
 
 def form(
@@ -92,13 +96,14 @@ def form(
     _outcome()
     with st.expander("Accept a share", icon=":material/how_to_reg:", key=f"accept-{mark}"):
         options = sorted({*scope.eval.policy.ladder, answer.share, current})
+        # A new recommendation starts the choice afresh.
+        share_key = f"accept-share-{mark}-{answer.details['evidence_hash']}"
         share = st.select_slider(
             "Share to accept",
             options,
             value=answer.share,
             format_func=words.stage,
-            # A new recommendation starts the choice afresh.
-            key=f"accept-share-{mark}-{answer.details['evidence_hash']}",
+            key=share_key,
             help="The recommended share unless you move it.",
         )
         claims = is_claim(current, in_force)
@@ -108,18 +113,18 @@ def form(
                 "override: move the slider, and say why and until when."
             )
             return
-        reason, until = "", None
         if claims:
             st.info(
                 f"You say that {words.stage(current)} is served, and {words.stage(in_force)} is in force. "
                 "The log keeps both; say why below.",
                 icon=":material/edit_note:",
             )
-        if abs(share - answer.share) > 1e-9:
-            reason, until = _override(share, answer, mark)
+        overrides = abs(share - answer.share) > 1e-9
+        if overrides:
+            _override(share, answer, mark)
         elif claims:
-            reason = _reason("Why more is served than was accepted", mark)
-        name = st.text_input(
+            _reason("Why more is served than was accepted", mark)
+        st.text_input(
             "Who accepts",
             value=who(),
             max_chars=200,
@@ -134,9 +139,10 @@ def form(
             answer.details["evidence_hash"],
             log[0].decision.decision_id if log else "",
             current,
-            name,
-            reason,
-            until,
+            share_key,
+            mark,
+            overrides or claims,
+            overrides,
         )
         changes = abs(share - in_force) > 1e-9 or claims
         st.button(
@@ -154,7 +160,7 @@ def form(
         )
 
 
-def _override(share: float, answer: Recommendation, mark: str) -> tuple[str, date | None]:
+def _override(share: float, answer: Recommendation, mark: str) -> None:
     above = share > answer.share
     if above:
         st.warning(
@@ -162,9 +168,9 @@ def _override(share: float, answer: Recommendation, mark: str) -> tuple[str, dat
             "reports and in the export until it ends.",
             icon=":material/priority_high:",
         )
-    reason = _reason("Why another share than the recommended one", mark)
+    _reason("Why another share than the recommended one", mark)
     today = datetime.now(UTC).date()
-    until = st.date_input(
+    st.date_input(
         "Ends at the end of (UTC)",
         value=None,
         min_value=today,
@@ -173,17 +179,21 @@ def _override(share: float, answer: Recommendation, mark: str) -> tuple[str, dat
         width=320,
         help="Then the smaller of what was accepted before and what is recommended now holds.",
     )
-    return reason, until if isinstance(until, date) else None
 
 
-def _reason(label: str, mark: str) -> str:
-    return st.text_area(label, max_chars=REASON_CHARS, key=f"accept-reason-{mark}", height=90) or ""
+def _reason(label: str, mark: str) -> None:
+    st.text_area(label, max_chars=REASON_CHARS, key=f"accept-reason-{mark}", height=90)
 
 
 def _accept(offer: Offer) -> None:
-    now = here()
-    until = None if offer.until is None else datetime.combine(offer.until, time(23, 59, 59), UTC)
+    now, filled = here(), st.session_state
+    name = filled.get(f"accept-who-{offer.mark}") or ""
+    reason = (filled.get(f"accept-reason-{offer.mark}") or "") if offer.asks_reason else ""
+    until = filled.get(f"accept-until-{offer.mark}") if offer.asks_end else None
+    end = datetime.combine(until, time(23, 59, 59), UTC) if isinstance(until, date) else None
     try:
+        if abs(float(filled[offer.share_key]) - offer.share) > 1e-9:
+            raise UsageError("Nothing was accepted: the share was moved.", "Look again, then accept it.")
         made = rollout.accept(
             now.workspace,
             now.store,
@@ -191,11 +201,11 @@ def _accept(offer: Offer) -> None:
             offer.candidate,
             share=offer.share,
             shown=offer.shown,
-            who=offer.who,
+            who=name,
             latest=offer.latest,
             current_share=offer.current,
-            reason=offer.reason,
-            until=until,
+            reason=reason,
+            until=end,
         )
     except WorkbenchError as error:
         st.session_state[OUTCOME] = error
@@ -203,7 +213,8 @@ def _accept(offer: Offer) -> None:
         forget()
         return
     st.session_state[OUTCOME] = f"{words.stage(made.share)} is accepted and stands in the log."
-    st.session_state.pop(f"accept-reason-{offer.task}-{offer.candidate}", None)
+    for field in ("reason", "until"):
+        filled.pop(f"accept-{field}-{offer.mark}", None)
 
 
 def _outcome() -> None:
