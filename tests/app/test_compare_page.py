@@ -462,3 +462,15 @@ def test_a_reviewer_takes_no_verdict_of_others_away(filled: Filled) -> None:
     assert row["label"] == "labelled"
     (row,) = rows_of(table_bytes(*place, "cases", Asked("triage", "small", where, "ben", blind=True), CSV))
     assert row["label"] == "control_better"
+
+
+def test_the_address_names_the_open_case_at_a_press(visit: Visit, filled: Filled) -> None:
+    """The case that opens by itself stands in no address until somebody asks for a link to it."""
+    at = fine(visit(filled, "compare", task="triage", candidate="small", verdict="mismatch"))
+    assert "case" not in at.query_params
+    at = fine(at.button(key="case-link").click().run())
+    case = at.query_params["case"]
+    assert "leads to this case" in at.toast[0].value
+    again = fine(visit(filled, "compare", task="triage", candidate="small", case=case))
+    heads = [[each.value for each in page.header] for page in (at, again)]
+    assert heads[0] == heads[1]

@@ -73,13 +73,14 @@ def _head(scope: Scope, found: Case) -> None:
         verdict = words.VERDICTS[Verdict(found.verdict)].capitalize()
         st.header(f"{verdict}{score}", anchor=False, width="content")
         with st.container(horizontal=True, width="content"):
-            navigation.link(
-                "compare",
+            # A link to the page that it stands on would lead nowhere: the address itself becomes the link.
+            st.button(
                 "Link to this case",
                 icon=":material/link:",
-                task=scope.task,
-                candidate=scope.candidate.name,
-                case=found.call_id,
+                key="case-link",
+                type="tertiary",
+                on_click=_address,
+                args=(found.call_id,),
             )
             if access.may(Right.LABEL, scope.task):
                 navigation.link(
@@ -90,6 +91,11 @@ def _head(scope: Scope, found: Case) -> None:
                     queue=token_of(scope.candidate.name),
                     pair=found.call_id,
                 )
+
+
+def _address(call_id: str) -> None:
+    st.query_params["case"] = call_id
+    st.toast("The address of this page leads to this case: copy it from there.", icon=":material/link:")
 
 
 def _said(scope: Scope, found: Case) -> None:
