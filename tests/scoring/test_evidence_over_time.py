@@ -10,9 +10,12 @@ import pytest
 from scoring_world import START, ByLetters, World, make_world
 
 from workbench.records import LabelVerdict
+from workbench.review import label_moves
 from workbench.review.chronicle import changes_of
 from workbench.scoring import compare, recommend
+from workbench.scoring.evidence import evidence
 from workbench.scoring.trail import Trail, evidence_over_time
+from workbench.stats.harm import regressions
 
 WORSE, EQUAL, BETTER = LabelVerdict.CONTROL_BETTER, LabelVerdict.EQUAL, LabelVerdict.CANDIDATE_BETTER
 
@@ -107,3 +110,21 @@ def test_a_change_is_told_only_where_what_counts_changes() -> None:
     found = changes_of(full)
     told = [(each.seq, each.effective.verdict if each.effective else None) for each in found]
     assert told == [(1, EQUAL), (5, WORSE), (6, EQUAL), (7, BETTER)]
+
+
+def test_labels_that_count_at_once_move_the_bound_at_once(world: World) -> None:
+    """No queue asked for them: they count when every disagreement has one; no step between was true."""
+    world.add("topics", [("a", "a")] * 180 + [("a", "b")] * 20)
+    compare(world.workspace, world.store, "topics")
+    where = (world.workspace, world.store, "topics", "small")
+    steps = [evidence(*where).task]
+    for number in range(180, 200):
+        verdict = WORSE if number == 185 else EQUAL
+        world.label("topics", number, verdict, source="imported")
+        steps.append(evidence(*where).task)
+    policy = world.workspace.eval_for("topics").policy
+    bounds = [regressions(each, policy.delta).estimate.high for each in steps]
+    assert len(set(bounds[:-1])) == 1, "until the last one, none of them counts"
+    (move,) = label_moves(*where, limit=None)
+    assert move.together == 20
+    assert (move.before, move.after) == (pytest.approx(bounds[0]), pytest.approx(bounds[-1]))

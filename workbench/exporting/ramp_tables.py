@@ -123,7 +123,7 @@ def _label_moves(workspace: Workspace, store: Store, asked: Asked) -> Table:
     hidden = hidden_from(store, pairs, asked.who) if asked.blind and asked.who else frozenset()
     columns = {
         "label_id": TEXT, "replay_id": TEXT, "call_id": TEXT, "annotator": TEXT, "verdict": TEXT,
-        "source": TEXT, "bound_before": NUMBER, "bound_after": NUMBER, "moved": NUMBER,
+        "source": TEXT, "together": WHOLE, "bound_before": NUMBER, "bound_after": NUMBER, "moved": NUMBER,
     }  # fmt: skip
     rows: Iterable[Row] = (
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from workbench import compare, sensitivity
@@ -95,7 +95,11 @@ def _text(high: float, moved: float, cap_before: float, cap_after: float, *, bal
 
 @dataclass(frozen=True, slots=True)
 class LabelMove:
-    """One label that moved the upper bound, from `before` to `after` (0..1 of calls)."""
+    """One label that moved the upper bound, from `before` to `after` (0..1 of calls).
+
+    `together` is above 1 where that many labels counted all at once, of which this is the last: those that no
+    queue asked for count only when every disagreement has one.
+    """
 
     label_id: str
     replay_id: str
@@ -105,6 +109,7 @@ class LabelMove:
     source: str
     before: float
     after: float
+    together: int = 1
 
     @property
     def moved(self) -> float:
@@ -187,10 +192,14 @@ def _audit_moves(
         each for (_, call_id), each in verdicts.items() if call_id in places and (each.counted or covered)
     ]
     order = {label_id: place for place, label_id in enumerate(_in_order(counting))}
-    counting.sort(key=lambda each: order[_deciding(each).label_id])
+    counting.sort(key=lambda each: (not each.counted, order[_deciding(each).label_id]))
     labels = [sensitivity.Judged(places[each.call_id], each.verdict) for each in counting]
     path = sensitivity.audit_path(population, where.tolist(), lapsed, labels, policy)
-    return [_move(each, path[place], path[place + 1]) for place, each in enumerate(counting)]
+    asked = sum(each.counted for each in counting)
+    found = [_move(each, path[place], path[place + 1]) for place, each in enumerate(counting[:asked])]
+    if picked := len(counting) - asked:
+        found.append(replace(_move(counting[-1], path[asked], path[-1]), together=picked))
+    return found
 
 
 def _in_order(found: Iterable[EffectiveVerdict]) -> list[str]:

@@ -30,6 +30,7 @@ class ToldMove:
     before: float
     after: float
     hidden: bool
+    together: int = 1
 
 
 @requires(Right.READ)
@@ -71,6 +72,7 @@ def told_moves(
             source=each.source,
             before=each.before,
             after=each.after,
+            together=each.together,
             hidden=pair in hidden,
         )
         for each, pair in zip(found, pairs, strict=True)

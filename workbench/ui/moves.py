@@ -67,11 +67,16 @@ def _moved(scope: Scope) -> None:
     frame = pd.DataFrame(
         {
             "Said": [
-                words.LABEL_VERDICTS[each.verdict] if told else "labelled"
+                f"{each.together:,} labels together"
+                if each.together > 1
+                else words.LABEL_VERDICTS[each.verdict]
+                if told
+                else "labelled"
                 for each, told in zip(found, is_told, strict=True)
             ],
             "By": [
-                visible(each.annotator) if told else "–" for each, told in zip(found, is_told, strict=True)
+                visible(each.annotator) if told and each.together == 1 else "–"
+                for each, told in zip(found, is_told, strict=True)
             ],
             "From": [
                 words.LABEL_ORIGINS.get(each.source, each.source) if told else "–"
@@ -79,7 +84,7 @@ def _moved(scope: Scope) -> None:
             ],
             "Bound before": [words.percent(each.before) for each in found],
             "Bound after": [words.percent(each.after) for each in found],
-            "Moved": [_points(each) for each in found],
+            "Moved, points": [_points(each) for each in found],
         }
     )
     event = st.dataframe(
@@ -93,7 +98,7 @@ def _moved(scope: Scope) -> None:
         alt=f"{len(found)} labels that moved the bound most.",
     )
     chosen = [each for each in event.selection.rows if each < len(found)]
-    if chosen:
+    if chosen and found[chosen[0]].together == 1:
         navigation.link(
             "compare",
             "Open this case",
@@ -108,4 +113,4 @@ def _moved(scope: Scope) -> None:
 
 
 def _points(each: LabelMove) -> str:
-    return f"{'+' if each.moved > 0 else '−'}{abs(100 * each.moved):.2f} points"
+    return f"{'+' if each.moved > 0 else '−'}{abs(100 * each.moved):.1f}"
