@@ -267,6 +267,46 @@ def test_what_does_not_fit_is_said_where_workloads_become_one_task(bench: Workbe
     assert "the eval of desk compares answers of kind label" in kind
 
 
+@pytest.mark.parametrize(("cut", "labels"), [(3, {"billing", "outage"}), (60, {"outage", "bil"})])
+def test_refusals_and_pieces_are_no_labels_unless_all_are_such(
+    tmp_path: Path, cut: int, labels: set[str]
+) -> None:
+    """What the frontier refused or could not end is no answer that a task has; a limit of one token is."""
+    with made(tmp_path / "w", []) as bench:
+        rows = []
+        for number in range(60):
+            whole = ("billing", "outage")[number % 2]
+            said, why = (whole, "stop") if number >= 6 else ("I'm sorry, but I can't help with that.", "stop")
+            if number >= 60 - cut:
+                said, why = ("bil" if number % 2 == 0 else whole), "length"
+            message: dict[str, Any] = {"role": "assistant", "content": said}
+            if said.startswith("I'm sorry"):
+                message |= {"content": None, "refusal": said}
+            rows.append(
+                {
+                    "request": {
+                        "model": "m",
+                        "messages": [
+                            {"role": "system", "content": "Sort the mails of the shop into topics."},
+                            {"role": "user", "content": f"mail {number}"},
+                        ],
+                    },
+                    "response": {
+                        "id": f"r{number}",
+                        "model": "m",
+                        "choices": [{"index": 0, "finish_reason": why, "message": message}],
+                    },
+                }
+            )
+        path = tmp_path / "log.jsonl"
+        path.write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
+        assert bench.import_logs([path]).accepted == 60
+        (load,) = bench.profile().workloads
+    assert load.shape.kind is ShapeKind.LABELS
+    assert set(load.shape.labels) == labels
+    assert load.calls == 60
+
+
 def test_labels_of_workloads_that_become_one_task_are_all_drafted() -> None:
     """The largest alone would leave out what the others answer."""
     one = Shape(ShapeKind.LABELS, 1.0, 200, 2, {"spam": 150, "ham": 50})

@@ -83,8 +83,8 @@ def measure(
     for row, sample in zip(rows, read, strict=True):
         name = row["workload"]
         texts = _read(sample)
-        answers = {each["text"]: each["calls"] for each in short.get(name, [])}
-        shape = shape_of(texts.answers, answers, row["answers"], row["distinct_answers"])
+        answers, left_out = _said(short.get(name, []))
+        shape = shape_of(texts.answers, answers, row["answers"] - left_out, row["distinct_answers"])
         volume = _volume(workspace, row, days.get(name, []))
         models = tuple(use_of(each) for each in uses.get(name, []))
         spoken = {each["language"] or "": each["calls"] for each in tongues.get(name, [])}
@@ -268,6 +268,17 @@ def _mixes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
     for row in rows:
         weeks.setdefault(row["week"], {})[f"{row['language']}/{row['size']}"] = row["calls"]
     return [weeks[week] for week in sorted(weeks)]
+
+
+def _said(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, int], int]:
+    """Return how often each short answer was given, and how many refusals and pieces were left out.
+
+    Where most are such, none is: a limit of one token cuts every label, and the pieces are the labels.
+    """
+    whole = {each["text"]: each["calls"] for each in rows if each["is_whole"]}
+    every = {each["text"]: each["calls"] for each in rows}
+    left_out = sum(every.values()) - sum(whole.values())
+    return (whole, left_out) if left_out <= sum(whole.values()) else (every, 0)
 
 
 def _read(rows: Sequence[Mapping[str, Any]]) -> Sampled:

@@ -30,6 +30,8 @@ from workbench.store.traffic_days import RATES_DIFFER
 
 LABEL_CHARS = 60
 SHORT_ANSWERS = 400
+NOT_WHOLE = ["refusal", "truncated"]
+"""Marks of answers that say nothing of what a workload's answers are."""
 WRITTEN_AT_ONCE = 50_000
 """Rows of one transaction: some 20 ms, so that a label in between isn't held up."""
 PERCENTILE_CALLS, PERCENTILES_OF = 2_000_000, 50_000
@@ -320,20 +322,24 @@ def languages(store: Store, profile_id: str, most: int = 12) -> list[dict[str, A
 
 
 def short_answers(store: Store, profile_id: str) -> list[dict[str, Any]]:
-    """Return the most frequent short answers of each workload: workload, text, calls."""
+    """Return the most frequent short answers of each workload: workload, text, calls, is_whole.
+
+    An answer that is not whole is a refusal or was cut short wherever it was given.
+    """
     return store.rows(
         f"""
         WITH {TRAFFIC}
-        SELECT workload, text, count(*) AS calls
+        SELECT workload, text, count(*) AS calls, bool_or(whole) AS is_whole
         FROM traffic JOIN (
-            SELECT call_id, text FROM controls WHERE length(text) <= {LABEL_CHARS}
+            SELECT call_id, text, error_kind IS NULL AND NOT list_has_any(marks, $not_whole) AS whole
+            FROM controls WHERE length(text) <= {LABEL_CHARS}
         ) USING (call_id)
         GROUP BY workload, text
         QUALIFY row_number() OVER (PARTITION BY workload ORDER BY count(*) DESC, text)
                 <= {SHORT_ANSWERS}
         ORDER BY workload, calls DESC, text
         """,  # noqa: S608
-        {"profile": profile_id},
+        {"profile": profile_id, "not_whole": NOT_WHOLE},
     )
 
 
