@@ -286,3 +286,52 @@ def test_a_log_redacted_when_it_was_captured_is_marked(bench: Workbench, tmp_pat
     assert "redacted" in calls["r1"].marks
     assert "redacted" not in calls["r2"].marks
     assert all("redacted" not in each.attributes for each in calls.values())
+
+
+def plain(said: str, answer: str, **attributes: str) -> dict[str, Any]:
+    """Return a call that holds nothing but what is given."""
+    message = {"role": "assistant", "content": answer}
+    return {
+        "request": {"model": "m", "messages": [{"role": "user", "content": said}]},
+        "response": {"model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]},
+        "metadata": attributes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "personal"),
+    [
+        ("Call me: (415) 555-2671", 'ok {"number": "4155552671"}', "4155552671"),
+        ("Call me: (415) 555-2671", '{"number": 4155552671}', "4155552671"),
+        ("Tel 06 12 34 56 78", "0612345678 noté", "0612345678"),
+        ("Tel 06 12 34 56 78", "Le 612345678, merci", "612345678"),
+        ("My number is +44 7911 123456", "07911123456", "7911123456"),
+        ("My number is +49 30 901820", "Is it 030 901820 or 030901820?", "30901820"),
+        ("password: hunter2x", "Your password hunter2x is set", "hunter2x"),
+        ("Set it to hunter2x. password: hunter2x", "Done", "hunter2x"),
+    ],
+)
+def test_what_a_call_names_is_found_in_all_of_it(
+    bench: Workbench, tmp_path: Path, said: str, answer: str, personal: str
+) -> None:
+    """The same number is the same placeholder in request and output, spelt as a model puts it into order."""
+    path = log(tmp_path, [plain(said, answer, note=f"seen {personal} twice"), plain("Hello?", "Hi.")])
+    report = bench.import_logs([path], task="sort", redact=True)
+    assert report.accepted == 2
+    rows = bench.store.rows("SELECT request, output, attributes FROM calls JOIN controls USING (call_id)")
+    texts = ["".join(map(str, row.values())) for row in rows]
+    assert not any(personal in each for each in texts)
+    kinds = {found[0] for each in texts for found in PLACEHOLDER.finditer(each)}
+    assert len(kinds) == 1, "one person, one placeholder"
+    assert sum(each.count(next(iter(kinds))) for each in texts) >= 2, "in the request and beside it"
+    again = bench.import_logs([path], task="sort", redact=True)
+    assert (again.skipped, again.accepted, again.conflicts) == (2, 0, 0)
+
+
+def test_a_number_of_another_call_is_none_of_this_one(bench: Workbench, tmp_path: Path) -> None:
+    """Ten digits that no text of the call names a phone stay: they could be an order's."""
+    calls = [plain("Call me: (415) 555-2671", "ok"), plain("Where is order 4155552671?", "There.")]
+    bench.import_logs([log(tmp_path, calls)], task="sort", redact=True)
+    kept = [row["request"] for row in bench.store.rows("SELECT request FROM calls")]
+    assert sum("4155552671" in each for each in kept) == 1
+    assert not any("555-2671" in each for each in kept)

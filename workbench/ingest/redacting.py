@@ -16,7 +16,7 @@ from workbench.formats import Draft, Feedback, Mark, OutputDraft, Passed
 from workbench.formats.base import Item
 from workbench.normal import canonical_json
 from workbench.records import Output, Rejected, Request
-from workbench.redaction import VERSION, Detector, KeyUnusable, Redactor, fingerprint, load_key
+from workbench.redaction import VERSION, Detector, KeyUnusable, Recall, Redactor, fingerprint, load_key
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -33,6 +33,7 @@ class Redaction:
     def __init__(self, key: bytes, detectors: Sequence[Detector] = ()) -> None:
         self.key = key
         self._redactor = Redactor(key, detectors)
+        self._recall = Recall()
         # A language model takes the names of models and of tasks for those of people.
         self._plain = Redactor(key)
         self.described = json.dumps({"key": fingerprint(key), "version": VERSION})
@@ -40,18 +41,30 @@ class Redaction:
 
     def __call__(self, item: Item) -> Item:
         """Return an item without personal data. It stays the call that it was."""
-        if isinstance(item, Draft):
-            return self._draft(item)
-        if isinstance(item, OutputDraft):
-            return self._output_draft(item)
+        if isinstance(item, Draft | OutputDraft):
+            return self._whole(item)
         if isinstance(item, Feedback):
             return self._feedback(item)
         if isinstance(item, Passed):
             return replace(item, feedback=tuple(map(self._feedback, item.feedback)))
         return self._rejected(item) if isinstance(item, Rejected) else item
 
+    def _whole(self, item: Draft | OutputDraft) -> Item:
+        """Return a call or an answer to one: what it names a phone or a key is found in all of it."""
+        self._recall.forget()
+        self._redactor.recall = self._recall
+        try:
+            # Once more where something was found: it may stand before the place that names it.
+            for _ in range(2):
+                _ = self._draft(item) if isinstance(item, Draft) else self._output_draft(item)
+                if not self._recall:
+                    break
+        finally:
+            self._redactor.recall = None
+        return item
+
     def _draft(self, draft: Draft) -> Draft:
-        if draft.native_id is None:
+        if draft.native_id is None and draft.content_key is None:
             # Of the record as it was: another version of the detectors must not make another call of it.
             draft.content_key = self._redactor.digest(canonical_json(_content(draft)))
         request = self._request(draft.request)

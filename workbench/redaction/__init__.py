@@ -3,6 +3,7 @@
 Needs the standard library alone; names of people need a model (`workbench.redaction.presidio`).
 """
 
+from workbench.redaction.recall import Recall
 from workbench.redaction.secret import KeyUnusable, fingerprint, load_key
 from workbench.redaction.spans import Detector, Span
 from workbench.redaction.text import KINDS, PLACEHOLDER, VERSION, Redactor
@@ -13,6 +14,7 @@ __all__ = [
     "VERSION",
     "Detector",
     "KeyUnusable",
+    "Recall",
     "Redactor",
     "Span",
     "fingerprint",

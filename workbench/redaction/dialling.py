@@ -32,3 +32,11 @@ def is_dialled(digits: str) -> bool:
         if sizes := _USUAL.get(digits[2:end]):
             return sizes[0] <= len(digits) - end <= sizes[1]
     return False
+
+
+def code_of(digits: str) -> str:
+    """Return the calling code that digits begin with, where as many follow as usual; else nothing."""
+    for end in (1, 2, 3):
+        if (sizes := _USUAL.get(digits[:end])) and sizes[0] <= len(digits) - end <= sizes[1]:
+            return digits[:end]
+    return ""

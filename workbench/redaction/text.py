@@ -21,6 +21,7 @@ from workbench.redaction.numbers import (
     is_phone_key,
     phone_of,
 )
+from workbench.redaction.recall import Recall
 from workbench.redaction.spans import Detector, Span, merged
 from workbench.redaction.words import (
     EMAIL,
@@ -34,7 +35,7 @@ from workbench.redaction.words import (
 )
 
 KINDS = (EMAIL, PHONE, CARD, IBAN, IP, KEY)
-VERSION = 3
+VERSION = 4
 """Goes up when the built-in detectors find other things than before."""
 
 _LETTERS = "bcdfghjklmnpqrstvwxz"
@@ -77,6 +78,8 @@ class Redactor:
     person is the same placeholder everywhere; without the key nobody can test a guess.
     What is redacted already stays as it is, JSON stays JSON, and no text makes it raise.
 
+    While it has a `recall`, it also finds again what it found since that began.
+
     Args:
         key: The secret, at least 16 bytes.
         detectors: Beside the built-in ones.
@@ -90,6 +93,7 @@ class Redactor:
             raise ValueError("a key for redaction has at least 16 bytes")
         self._key = key
         self._detectors: tuple[Detector, ...] = (BuiltIn(), *detectors)
+        self.recall: Recall | None = None
 
     def __call__(self, value: Any) -> tuple[Any, dict[str, int]]:
         """Return a JSON value without what is personal, and how often each kind was found."""
@@ -186,7 +190,8 @@ class Redactor:
     def _piece(self, text: str, found: Counter[str]) -> str:
         if not text:
             return text
-        spans = merged(span for each in self._detectors for span in each.find(text))
+        detectors = (self.recall, *self._detectors) if self.recall else self._detectors
+        spans = merged(span for each in detectors for span in each.find(text))
         return self._replaced(text, spans, found) if spans else text
 
     def _replaced(self, text: str, spans: Iterable[Span], found: Counter[str]) -> str:
@@ -194,6 +199,8 @@ class Redactor:
         for span in spans:
             placeholder = self.placeholder(span.kind, span.normal)
             found[span.kind] += 1
+            if self.recall is not None:
+                self.recall.note(span, text[span.start : span.end])
             if text[span.start : span.end].isdecimal():
                 placeholder = _quoted_like(placeholder, text, span)
             parts += [text[at : span.start], placeholder]

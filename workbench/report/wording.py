@@ -151,7 +151,7 @@ def key_figures(report: Report) -> tuple[tuple[str, str], ...]:
         ("Share now", stage(found.current_share)),
         ("Accepted share", stage(report.accepted.share)),
         ("Recommended share", stage(found.share)),
-        ("Effective share, over slices", stage(found.effective_share)),
+        ("Effective share, over slices", percent(found.effective_share)),
         ("Cap by evidence", stage(found.cap)),
         ("Harm at most", f"{percent(found.harm.high)} of calls ({stage(found.harm.level)} sure)"),
         ("Tolerance", percent(report.policy.tolerance)),

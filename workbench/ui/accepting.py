@@ -249,7 +249,7 @@ def log_table(scope: Scope, log: Sequence[LogEntry], policy_version: str) -> Non
         hide_index=True,
         lazy=False,
         height=table_px(len(frame), 10),
-        column_config={"Reason": st.column_config.TextColumn(width="large")},
+        column_config={"Reason": st.column_config.TextColumn(width="medium")},
         alt=f"{words.counted(len(log), 'decision', 'decisions')}, newest first: "
         + "; ".join(
             f"{each.decision.decided_at:%Y-%m-%d}: {words.stage(each.decision.share)} by "
@@ -270,15 +270,15 @@ def _row(entry: LogEntry, policy_version: str) -> dict[str, str]:
         "When (UTC)": f"{each.decided_at:%Y-%m-%d %H:%M}",
         "Who": visible(each.decided_by),
         "Share": words.stage(each.share),
-        "Moves in all": words.percent(each.moves.effective_share),
         "Recommended": words.stage(each.recommended_share),
-        "Served then": words.kept(entry.served_then),
+        "Evidence": each.evidence_hash,
         "Kind": KINDS[each.override],
         "Ends (UTC)": f"{each.expires_at:%Y-%m-%d %H:%M}" if each.expires_at else "–",
         "Then": words.stage(each.fallback.share) if each.expires_at else "–",
         "Reason": visible(each.reason) or "–",
+        "Served then": words.kept(entry.served_then),
+        "Moves in all": words.percent(each.moves.effective_share),
         "Worse, at most": words.percent(each.harm.high),
-        "Evidence": each.evidence_hash,
         "Policy": each.policy_version if same else f"{each.policy_version} (changed since)",
         "Entry": "as written" if entry.intact else "NOT as written",
     }

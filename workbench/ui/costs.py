@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -16,12 +16,13 @@ from workbench.errors import WorkbenchError
 from workbench.profiling.costs import CostReport, costs, told_break_even
 from workbench.profiling.naming import set_budget
 from workbench.profiling.report import told_imputed
-from workbench.specs import CONTROL, Price
+from workbench.specs import CONTROL, Candidate, Price
+from workbench.store import pages
 from workbench.ui import address, answers, exports, figures, looked, money, money_figures, words
 from workbench.ui.diff import visible
 from workbench.ui.heights import table_px
 from workbench.ui.scope import named
-from workbench.ui.session import ask, colours, complain, here
+from workbench.ui.session import ask, colours, complain, here, read
 
 ALL = "all"
 PRICE_ONLY = "price"
@@ -47,6 +48,7 @@ def show() -> None:
             "Small model",
             [PRICE_ONLY, *spec],
             name="candidate",
+            default=_measured(declared),
             labels={PRICE_ONLY: "By price alone"}
             | {name: visible(named(each)) for name, each in declared.items()},
             width=220,
@@ -77,6 +79,13 @@ def show() -> None:
     _curve(found)
     _budget(found)
     _prices()
+
+
+def _measured(declared: Mapping[str, Candidate]) -> str:
+    """Return the candidate to begin with: what was measured comes before what a price alone promises."""
+    replayed = {candidate for _, candidate in read(pages.replayed)}
+    real = (name for name, each in declared.items() if name in replayed and not each.synthetic)
+    return next(real, PRICE_ONLY)
 
 
 def _what_if(plan: CostPlan) -> tuple[CostPlan, dict[str, str]]:
