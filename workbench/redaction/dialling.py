@@ -34,9 +34,15 @@ def is_dialled(digits: str) -> bool:
     return False
 
 
-def code_of(digits: str) -> str:
-    """Return the calling code that digits begin with, where as many follow as usual; else nothing."""
+def code_of(digits: str, *, certain: bool) -> str:
+    """Return the calling code that digits begin with; empty where none fits.
+
+    Args:
+        digits: Without 00 or + before them.
+        certain: Whether they surely begin with one; else as many have to follow as usual.
+    """
     for end in (1, 2, 3):
-        if (sizes := _USUAL.get(digits[:end])) and sizes[0] <= len(digits) - end <= sizes[1]:
+        sizes = _USUAL.get(digits[:end])
+        if sizes and (certain or sizes[0] <= len(digits) - end <= sizes[1]):
             return digits[:end]
     return ""

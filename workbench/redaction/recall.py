@@ -46,7 +46,8 @@ class Recall:
             written: Its text.
         """
         if span.kind == PHONE:
-            bare = _without_prefix(digits_of(span.normal), international=span.normal.startswith("+"))
+            digits, is_whole = digits_of(span.normal), span.normal.startswith("+")
+            bare = _without_prefix(digits, code_of(digits, certain=True) if is_whole else "")
             if len(bare) >= LEAST_DIGITS:
                 self._phones.setdefault(bare, span.normal)
         elif span.kind == KEY:
@@ -65,16 +66,13 @@ class Recall:
                 at = text.find(value, end)
         for found in _NUMBER.finditer(text) if self._phones else ():
             digits = digits_of(found[0])
-            for international in (True, False):
-                bare = _without_prefix(digits, international=international)
-                if bare in self._phones:
-                    yield Span(found.start(), found.end(), PHONE, self._phones[bare])
+            bare = digits.lstrip("0")
+            for code in (code_of(bare, certain="+" in found[0]), ""):
+                if (known := _without_prefix(digits, code)) in self._phones:
+                    yield Span(found.start(), found.end(), PHONE, self._phones[known])
                     break
 
 
-def _without_prefix(digits: str, *, international: bool) -> str:
-    """Return a number without its country's code, where it has one, and without zeros before it."""
-    bare = digits.lstrip("0")
-    if international:
-        bare = bare[len(code_of(bare)) :]
-    return bare.lstrip("0")
+def _without_prefix(digits: str, code: str) -> str:
+    """Return a number without its country's code and without zeros before it."""
+    return digits.lstrip("0").removeprefix(code).lstrip("0")
