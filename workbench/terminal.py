@@ -193,6 +193,9 @@ def _lines() -> Listener:
         if not finished and now - last.get(event.stage, 0.0) < PLAIN_PROGRESS_EVERY_S:
             return
         last[event.stage] = now
+        if event.total is None and not event.done:
+            click.echo(event.stage, err=True)  # Nobody counts it: "0 calls" would read as nothing found.
+            return
         seconds = now - since
         rate = (event.done - first) / seconds if seconds > 0 else 0.0
         rate = rate if event.per_s is None else event.per_s

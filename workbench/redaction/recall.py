@@ -17,6 +17,8 @@ from workbench.redaction.words import KEY
 LEAST_DIGITS = 8
 """Fewer digits, without what a country or a trunk line puts before them, could be any other number."""
 LEAST_KEY_CHARS = 6
+MOST_KEYS = 50
+"""Each is looked for by itself: more in one call are an attack on the time that this takes."""
 _NUMBER = re.compile(r"(?<![\w.])\+?\(?\d(?:[ .()/\u00a0\u202f-]{0,2}\d){6,17}(?![\w])")
 
 
@@ -52,7 +54,7 @@ class Recall:
                 self._phones.setdefault(bare, span.normal)
         elif span.kind == KEY:
             value = written.strip()
-            if len(value) >= LEAST_KEY_CHARS and not value.isalpha():
+            if len(value) >= LEAST_KEY_CHARS and not value.isalpha() and len(self._keys) < MOST_KEYS:
                 self._keys.setdefault(value, span.normal)
 
     def find(self, text: str) -> Iterator[Span]:

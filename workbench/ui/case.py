@@ -72,7 +72,7 @@ def _head(scope: Scope, found: Case) -> None:
         score = "" if found.score is None else f", score {found.score:.2f}"
         verdict = words.VERDICTS[Verdict(found.verdict)].capitalize()
         st.header(f"{verdict}{score}", anchor=False, width="content")
-        with st.container(horizontal=True, width="content"):
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
             # A link to the page that it stands on would lead nowhere: the address itself becomes the link.
             st.button(
                 "Link to this case",
