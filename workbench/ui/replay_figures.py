@@ -53,11 +53,19 @@ def times(found: Times, colours: Palette = LIGHT) -> Drawing:
         )
     _framed(figure, 230, colours)
     figure.update_xaxes(
-        title={"text": "Milliseconds to the whole answer", "font": {"size": 13}}, range=[0, edges[-1] + width]
+        title={"text": "Milliseconds to the whole answer", "font": {"size": 13}},
+        range=[0, edges[-1] + width],
+        tickformat=IN_FULL,
     )
-    figure.update_yaxes(title=_upright("Answers"), range=[0, top * 1.5], tickvals=round_numbers(top))
+    figure.update_yaxes(
+        title=_upright("Answers"), range=[0, top * 1.5], tickvals=round_numbers(top), tickformat=IN_FULL
+    )
     told = ", ".join(f"{mark} {value:,.0f} ms" for mark, value in zip(MARKS, found.percentiles, strict=True))
     return Drawing(figure, f"Time to the whole answer of {counted(found.timed, 'answer')}: {told}.")
+
+
+IN_FULL = ",~r"
+"""Numbers in full, "5,000" and "0.5", as the words beside the figure have them."""
 
 
 def pace(found: Pace, colours: Palette = LIGHT) -> Drawing:
@@ -109,7 +117,10 @@ def pace(found: Pace, colours: Palette = LIGHT) -> Drawing:
         nticks=6,
     )
     figure.update_yaxes(
-        title=_upright("Answers a second"), range=[0, highest * 1.08 or 1.0], tickvals=round_numbers(highest)
+        title=_upright("Answers a second"),
+        range=[0, highest * 1.08 or 1.0],
+        tickvals=round_numbers(highest),
+        tickformat=IN_FULL,
     )
     return Drawing(figure, _pace_told(found, rates))
 

@@ -38,6 +38,7 @@ CHECKS = {
     "warning": ":material/warning:",
     "skipped": ":material/do_not_disturb_on:",
 }
+PAUSING = "pausing-"
 _PROGRESS = re.compile(r"[a-z][a-z -]*: ([\d,]+)(?: of ([\d,]+))? ")
 KINDS = {"replay": "", "latency": " · latency", "live": " · live calls", "noise": "", "demo": ""}
 
@@ -107,15 +108,19 @@ def _job(job: Job, statuses: list[ReplayStatus]) -> None:
                 _pace(status)
             else:
                 _own_words(job)
-            if st.button(
-                "Pause",
+            is_pausing = bool(st.session_state.get(PAUSING + job.name))
+            st.button(
+                "Pausing" if is_pausing else "Pause",
                 key=f"stop-{job.name}",
                 icon=":material/pause_circle:",
-                disabled=not access.may(Right.REPLAY, job.task),
+                # To be asked twice would end it at once.
+                disabled=is_pausing or not access.may(Right.REPLAY, job.task),
                 help="What is in flight is still waited for; what was answered is kept.",
-            ):
-                jobs.stop(here().workspace, job.name)
-                st.toast("Pausing after what is in flight. Go on takes it up from there.")
+                on_click=_pause,
+                args=(job.name,),
+            )
+            if is_pausing:
+                st.caption("What is in flight is waited for. Go on takes it up from there.")
         elif job.code == INTERRUPTED:
             st.info(
                 "Stopped. What was answered is kept; starting again goes on.", icon=":material/front_hand:"
@@ -126,6 +131,11 @@ def _job(job: Job, statuses: list[ReplayStatus]) -> None:
         if (lines := jobs.tail(job)) and _reads(job):
             with st.expander("What it says", icon=":material/terminal:", expanded=not job.running):
                 answers.plain("\n".join(lines.splitlines()[-20:]), height=None)
+
+
+def _pause(name: str) -> None:
+    jobs.stop(here().workspace, name)
+    st.session_state[PAUSING + name] = True
 
 
 def _reads(job: Job) -> bool:

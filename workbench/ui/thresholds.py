@@ -71,7 +71,7 @@ def _shown(report: ThresholdReport) -> None:
     st.plotly_chart(drawing.figure, key="thresholds", config=figures.CONFIG, alt=drawing.alt, theme=None)
     semantic = report.basis == "semantic"
     noun = "label" if semantic else "compared call"
-    ranked = "not known" if report.auroc is None else words.stage(round(report.auroc, 2))
+    ranked = "not known" if report.auroc is None else words.percent(report.auroc)
     tuned = f"{words.counted(report.tuned_on, noun)}, reported on {words.count(report.reported_on)} others"
     st.caption(
         answers.quoted(
