@@ -407,7 +407,7 @@ def test_volumes_need_times_and_a_sampling_rate(desk: Desk) -> None:
     desk.take(path, task="unknown")
     desk.take(SAMPLES / "mapped.csv", task="undated", mapping={"input": "text"}, sampling_rate=1.0)
     found = calls.volumes(desk.store)
-    assert found["known"].calls_per_day == pytest.approx(21)
+    assert found["known"].calls_per_day == pytest.approx(20)
     assert found["known"].days == pytest.approx(10)
     assert found["unknown"].calls_per_day is None
     assert found["undated"].calls_per_day is None

@@ -415,7 +415,7 @@ def test_ramp_says_which_labels_moved_the_bound_and_what_would_change_it(
     assert "Which labels moved the bound" in said(at)
     moved = next(each.value for each in at.dataframe if "Bound after" in each.value)
     assert set(moved["By"]) == {"ann"}
-    assert all(each.startswith("−") for each in moved["Moved"])
+    assert all(each.startswith("−") for each in moved["Moved, points"])
 
 
 def test_ramp_tells_a_reviewer_nothing_of_what_they_may_still_be_asked(visit: Visit, filled: Filled) -> None:

@@ -95,7 +95,7 @@ class Rereading:
         alone = all(each.alone for each in looks)
         found: list[Earlier] = []
         for manifest in self._older:
-            then = {(file["sha256"], file["format"]): file["bytes"] for file in manifest.files}
+            then = {(file["sha256"], file.get("format", "")): file["bytes"] for file in manifest.files}
             if not alone and set(then) != now:
                 continue  # Records join others: one may come out otherwise for another file's sake.
             # Under another source its calls are others.
