@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--vllm-calls", type=int, default=200, help="calls through vLLM (200)")
     parser.add_argument("--texts", type=int, default=1_500, help="distinct texts to embed (1500)")
     parser.add_argument("--pairs", type=int, default=1_000_000, help="label pairs to compare (1000000)")
-    parser.add_argument("--megabytes", type=int, default=300, help="size of the log to import (300)")
+    parser.add_argument("--megabytes", type=int, default=2_000, help="size of the log to import (2000)")
     parser.add_argument("--rounds", type=int, default=3, help="imports of that log (3)")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     given = parser.parse_args()
