@@ -81,6 +81,16 @@ def test_reading_again_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(each.lines for each in rows) == len(given) - 1
 
 
+def test_rows_with_quotes_within_their_cells_are_all_read_however_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is read another way at once is no second look at what follows, and uses up none of it."""
+    monkeypatch.setattr(csv_rows, "MOST_AGAIN_CHARS", 100)
+    given = ["a,b\n", *[f'"x" {n},y\n' for n in range(200)]]
+    rows = list(Rows(iter(given), ",", 2, 1_000_000))
+    assert [each.cells for each in rows] == [[f"x {n}", "y"] for n in range(200)]
+
+
 @given(st.text(alphabet='ab",\n', max_size=80), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_every_line_is_in_one_row_and_good_tables_read_as_by_csv(text: str, good: bool) -> None:

@@ -122,12 +122,16 @@ class _Lines:
         self.taken, self._chars, self.first = [], 0, self.number + 1
 
     def back(self, kept: int) -> bool:
-        """Take back all lines of the row but the first ones, unless too much was read again already."""
+        """Take back all lines of the row but the first ones, unless too much was read again already.
+
+        All of it, to be read in another way, costs nothing: that happens to each row once.
+        """
         lines = self.taken[kept:]
-        self._left -= sum(map(len, lines))
-        if self._left < 0:
-            return False
-        self.doubtful_until = max(self.doubtful_until, self.number) if kept else self.doubtful_until
+        if kept:
+            self._left -= sum(map(len, lines))
+            if self._left < 0:
+                return False
+            self.doubtful_until = max(self.doubtful_until, self.number)
         self._again.extendleft(reversed(lines))
         self.number -= len(lines)
         return True

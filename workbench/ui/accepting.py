@@ -74,10 +74,13 @@ class Offer:
     shown: str
     latest: str
     current: float
-    share_key: str
-    mark: str
     asks_reason: bool
     asks_end: bool
+
+    @property
+    def mark(self) -> str:
+        """Return what the keys of its fields end with."""
+        return f"{self.task}-{self.candidate}"
 
 
 def form(
@@ -96,14 +99,13 @@ def form(
     _outcome()
     with st.expander("Accept a share", icon=":material/how_to_reg:", key=f"accept-{mark}"):
         options = sorted({*scope.eval.policy.ladder, answer.share, current})
-        # A new recommendation starts the choice afresh.
-        share_key = f"accept-share-{mark}-{answer.details['evidence_hash']}"
         share = st.select_slider(
             "Share to accept",
             options,
             value=answer.share,
             format_func=words.stage,
-            key=share_key,
+            # A new recommendation starts the choice afresh.
+            key=_share_key(mark, answer.details["evidence_hash"]),
             help="The recommended share unless you move it.",
         )
         claims = is_claim(current, in_force)
@@ -139,8 +141,6 @@ def form(
             answer.details["evidence_hash"],
             log[0].decision.decision_id if log else "",
             current,
-            share_key,
-            mark,
             overrides or claims,
             overrides,
         )
@@ -158,6 +158,10 @@ def form(
             f"this page: evidence {answer.details['evidence_hash']}. If anything of it changed by then, "
             "nothing is accepted. The log can't be edited."
         )
+
+
+def _share_key(mark: str, shown: str) -> str:
+    return f"accept-share-{mark}-{shown}"
 
 
 def _override(share: float, answer: Recommendation, mark: str) -> None:
@@ -192,7 +196,7 @@ def _accept(offer: Offer) -> None:
     until = filled.get(f"accept-until-{offer.mark}") if offer.asks_end else None
     end = datetime.combine(until, time(23, 59, 59), UTC) if isinstance(until, date) else None
     try:
-        if abs(float(filled[offer.share_key]) - offer.share) > 1e-9:
+        if abs(float(filled[_share_key(offer.mark, offer.shown)]) - offer.share) > 1e-9:
             raise UsageError("Nothing was accepted: the share was moved.", "Look again, then accept it.")
         made = rollout.accept(
             now.workspace,

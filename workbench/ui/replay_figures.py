@@ -12,6 +12,8 @@ from workbench.ui.figures import FONT, Drawing, round_numbers
 from workbench.ui.palette import LIGHT, Palette
 from workbench.ui.words import count, counted, duration
 
+IN_FULL = ",~r"
+"""Numbers in full, "5,000" and "0.5", as the words beside the figure have them."""
 MARKS = ("p50", "p95", "p99")
 
 
@@ -62,10 +64,6 @@ def times(found: Times, colours: Palette = LIGHT) -> Drawing:
     )
     told = ", ".join(f"{mark} {value:,.0f} ms" for mark, value in zip(MARKS, found.percentiles, strict=True))
     return Drawing(figure, f"Time to the whole answer of {counted(found.timed, 'answer')}: {told}.")
-
-
-IN_FULL = ",~r"
-"""Numbers in full, "5,000" and "0.5", as the words beside the figure have them."""
 
 
 def pace(found: Pace, colours: Palette = LIGHT) -> Drawing:
