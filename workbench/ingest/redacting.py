@@ -56,7 +56,10 @@ class Redaction:
         try:
             # Once more where something was found: it may stand before the place that names it.
             for _ in range(2):
-                _ = self._draft(item) if isinstance(item, Draft) else self._output_draft(item)
+                if isinstance(item, Draft):
+                    self._draft(item)
+                else:
+                    self._output_draft(item)
                 if not self._recall:
                     break
         finally:
